@@ -28,7 +28,7 @@ PROGRAMS ?= 20000
 SEED ?= 0
 FUZZ_RUNS ?= 100000
 fuzz: $(VENV)/.dev
-	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz
+	LAMINA_FUZZ_PROGRAMS=$(PROGRAMS) LAMINA_FUZZ_SEED=$(SEED) FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -s tests/fuzz tests/interchange/test_edges.py
 
 # Generated code on the GPU that is there (DEVICE=opencl: on any device of OpenCL), which the tests emulate otherwise
 DEVICE ?= cuda

@@ -3,6 +3,7 @@
 import datetime
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import r2_score
 
+import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
 from lamina.estimators._inputs import folds
@@ -352,3 +355,78 @@ def test_a_target_by_name_in_a_frame_in_memory_says_how_to_give_it():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [0.0, 1.0, 2.0]})
     with pytest.raises(ValueError, match=r"y='y' is a text.*fit\(X\.drop\(columns='y'\), X\['y'\]\)"):
         MLPRegressor(preset="fast").fit(frame, "y")
+
+
+def _small(task=MLPClassifier, **settings):
+    return task(preset="fast", max_iter=3, random_state=0, **settings)
+
+
+def _separable():
+    x = np.random.default_rng(0).normal(size=(120, 3))
+    return x, (x[:, 0] > 0).astype(int)
+
+
+@pytest.mark.parametrize("factor", [1e-310, 1e-300, 1e-38, 1e38, 1e300])
+def test_only_ratios_of_weights_count_at_any_scale(factor):
+    x, y = _separable()
+    weights = np.ldexp(1.0, 1 + y)
+    wanted = _small().fit(x, y, sample_weight=weights).predict_proba(x)
+    found = _small().fit(x, y, sample_weight=weights * factor).predict_proba(x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def test_weights_that_are_all_zero():
+    x, y = _separable()
+    with pytest.raises(ValueError, match="at least one non-zero number"):
+        _small().fit(x, y, sample_weight=np.zeros(len(y)))
+
+
+def test_what_is_masked_is_missing_in_fit_and_in_predict():
+    x, y = _separable()
+    mask = np.random.default_rng(1).random(x.shape) < 0.3
+    masked, gaps = np.ma.array(x, mask=mask), np.where(mask, np.nan, x)
+    model, same = _small().fit(masked, y), _small().fit(gaps, y)
+    np.testing.assert_array_equal(model.predict_proba(masked), same.predict_proba(gaps))
+    np.testing.assert_array_equal(model.predict_proba(x), same.predict_proba(x))
+    whole = np.ma.array(np.rint(x * 4).astype(int), mask=mask)
+    holes = np.where(mask, np.nan, np.rint(x * 4))
+    np.testing.assert_array_equal(model.predict_proba(whole), model.predict_proba(holes))
+    with pytest.raises(ValueError, match="NaN"):
+        _small().fit(x, np.ma.array(y, mask=mask[:, 0]))
+
+
+@pytest.mark.parametrize("dtype", ["M8[D]", "M8[s]", "M8[ns]", "m8[h]"])
+@pytest.mark.parametrize("given", ["array", "list", "series"])
+def test_classes_of_dates_are_predicted_as_dates(dtype, given, tmp_path):
+    x, y = _separable()
+    classes = np.array([3, 500], "M8[D]" if dtype[0] == "M" else "m8[D]").astype(dtype)[y]
+    target = {"array": classes, "list": list(classes), "series": pd.Series(classes)}[given]
+    model = _small().fit(x, target)
+    assert model.predict(x).dtype == model.classes_.dtype == np.asarray(target).dtype
+    assert set(model.predict(x)) <= set(classes)
+    assert np.mean(model.predict(x) == classes) > 0.8
+    lamina.save(model, tmp_path / "model.lamina")
+    np.testing.assert_array_equal(lamina.load(tmp_path / "model.lamina").predict(x), model.predict(x))
+    lamina.export_onnx(model, tmp_path / "model.onnx")  # which has no dates: their texts
+    [label, _] = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"X": x})
+    assert label.tolist() == model.predict(x).astype(str).tolist()
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e200, 1e-200, 1e307])
+def test_r2_of_targets_of_any_size(factor):
+    x, _ = _separable()
+    for y, scale in ((x[:, 0], factor), (x[:, :2], factor), (x[:, :2], np.array([factor, 1.0]))):
+        model = _small(MLPRegressor).fit(x, y * scale)
+        wanted = r2_score(y, model.predict(x) / scale)
+        assert model.score(x, y * scale) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_numbers_too_close_to_be_scaled_are_told():
+    x, _ = _separable()
+    table = pd.DataFrame({"tiny": x[:, 0] * 1e-310, "plain": x[:, 1], "small": x[:, 2] * 1e-300})
+    for data, name in ((table, "tiny"), (table.to_numpy(), "x0")):
+        with pytest.warns(DataWarning, match=f"column '{name}': .* too close together") as told:
+            _small(MLPRegressor).fit(data, x[:, 1])
+        assert len(told) == 1
+    scaled, plain = (_small(MLPRegressor).fit(x * f, x[:, 0]).predict(x * f) for f in (1e-300, 1.0))
+    np.testing.assert_allclose(scaled, plain, rtol=1e-5, atol=1e-5)

@@ -59,7 +59,7 @@ def computed(primitive, inputs, params):
 def whole(inputs, dtype):
     """Floats as whole numbers of a type."""
     return tuple(
-        np.nan_to_num(3 * x).astype(np.int64).astype(dtype)
+        np.asarray(np.nan_to_num(3 * x)).astype(np.int64).astype(dtype)
         if isinstance(x, np.ndarray) and x.dtype.kind == "f"
         else int(x)
         if isinstance(x, float)

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import polars as pl
 import pytest
+from c_library import TableLibrary
 from sklearn.datasets import make_multilabel_classification
 from tables import (
     CLASSIFIERS,
@@ -24,7 +25,7 @@ from tables import (
 )
 
 import lamina
-from lamina import nd
+from lamina import MLPClassifier, nd
 from lamina.datasets import mnist
 from lamina.errors import LaminaError
 from lamina.export import describe
@@ -256,3 +257,38 @@ def test_dates_and_times_are_their_numbers():
         "days since 1970-01-01",
         "seconds since midnight",
     ]
+
+
+@pytest.mark.parametrize("others", [(), ("<missing>",), ("<missing>", "<<missing>>")], ids=len)
+def test_missing_can_be_said_beside_the_empty_text(others, tmp_path):
+    rng = np.random.default_rng(1)
+    known = ["", "up", "down", *others]
+    texts = [known[i] if i < len(known) else None for i in rng.integers(0, len(known) + 2, 400)]
+    frame = pl.DataFrame({"text": texts, "plain": rng.choice(["a", "b"], 400), "x": rng.normal(size=400)})
+    target = [{"": 0, None: 1}.get(text, 2) for text in texts]
+    model = MLPClassifier(preset="fast", max_iter=20, random_state=0).fit(frame, target)
+    session = session_of(model)
+    columns = {
+        column["name"]: column
+        for column in json.loads(session.get_modelmeta().custom_metadata_map["columns"])
+    }
+    spelled = columns["text"]["missing"]
+    assert spelled not in known
+    assert "missing" not in columns["plain"]
+    new = pl.DataFrame({"text": [None, *known, "unknown"], "plain": "a", "x": 0.25})
+    feeds = {
+        "text": np.array([spelled if text is None else text for text in new["text"]], object)[:, None],
+        "plain": np.array(new["plain"].to_list(), object)[:, None],
+        "x": new["x"].to_numpy()[:, None],
+    }
+    label, probabilities = session.run(None, feeds)
+    np.testing.assert_allclose(probabilities, model.predict_proba(new), rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(label, model.predict(new))
+    assert label[:2].tolist() == [1, 0]
+    library = TableLibrary(model, tmp_path / "texts.so")
+    np.testing.assert_allclose(library.predict(new)[0], probabilities, rtol=0, atol=1e-5)
+
+
+def test_files_of_tables_without_an_empty_text_say_nothing_of_it():
+    metadata = session_of(classifier()).get_modelmeta().custom_metadata_map
+    assert all("missing" not in column for column in json.loads(metadata["columns"]))

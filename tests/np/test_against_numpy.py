@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as onp
 import pytest
+from both_modes import deferring
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -65,6 +66,34 @@ def test_of_one_array(name: str, x: onp.ndarray) -> None:
     if onp.asarray(wanted).dtype.kind in "fb":
         assert got.dtype.kind == onp.asarray(wanted).dtype.kind
     onp.testing.assert_allclose(got.asnumpy(), wanted, rtol=2e-5, atol=2e-5)
+
+
+REDUCTIONS = (
+    "sum", "prod", "max", "min", "mean", "std", "var", "ptp", "any", "all", "count_nonzero", "argmax", "argmin",
+    "nansum", "nanprod", "amax", "amin",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("keepdims", [False, True], ids=["axes dropped", "axes kept"])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)], ids=str)
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_shapes_of_full_reductions_in_all_modes(name: str, shape: tuple[int, ...], keepdims: bool) -> None:
+    def reduce(x: np.ndarray) -> np.ndarray:
+        return getattr(np, name)(x, keepdims=keepdims)
+
+    numbers = onp.full(shape, 2.5, onp.float32)
+    wanted = getattr(onp, name)(numbers, keepdims=keepdims)
+    with lamina.eager():
+        results = [reduce(np.array(numbers))]
+    with deferring():
+        for _ in range(6):
+            results.append(reduce(np.array(numbers)))
+            results[-1].asnumpy()
+    compiled = lamina.compile(reduce)
+    results += [compiled(np.array(numbers)) for _ in range(2)]
+    for result in results:
+        assert result.shape == result.asnumpy().shape == wanted.shape
+        onp.testing.assert_allclose(result.asnumpy(), wanted, rtol=1e-6)
 
 
 TWO = (

@@ -43,11 +43,14 @@ class Example:
 
 
 _random = np.random.default_rng(0)
-SHAPES = ((3, 4), (1,), (0, 3), (7,), (2, 1, 3), (5, 33))
+_single = np.random.default_rng(1)
+SHAPES = ((3, 4), (1,), (0, 3), (7,), (2, 1, 3), (5, 33), ())
 
 
 def numbers(shape: tuple[int, ...], low: float = -2.0, high: float = 2.0) -> np.ndarray:
     """Distinct numbers in [low, high] in random order, so far apart that a small step makes no ties; no integers."""
+    if not shape:
+        return np.asarray(low + (high - low) * _single.uniform(0.1, 0.9))
     size = int(np.prod(shape))
     grid = (np.arange(size) + 0.5 + _random.uniform(-0.3, 0.3, size)) / max(size, 1)
     values = low + (high - low) * _random.permutation(grid)
@@ -73,6 +76,8 @@ _PAIRS = (
     ((0, 3), (3,)),
     ((2, 1, 3), (5, 1)),
     ((7,), (1,)),
+    ((), ()),
+    ((), (3,)),
 )
 
 
@@ -97,7 +102,7 @@ def _reduction(low: float = 0.3, high: float = 2.0, empty: bool = True) -> list[
         ((33,), (0,)),
     ]
     cases += [((0, 3), (0,))] if empty else []
-    cases += [((0, 3), (1,)), ((3, 4), ())]
+    cases += [((0, 3), (1,)), ((3, 4), ()), ((), ())]
     return [
         Example((numbers(shape, low, high),), {"axis": axis, "keepdims": keepdims})
         for shape, axis in cases

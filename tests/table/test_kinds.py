@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
+from lamina.table._values import date_in
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
@@ -437,3 +438,9 @@ def test_a_target_of_dates_is_an_error():
         infer(frame, "at")
     with pytest.raises(DataError, match="'at' has 25 classes in 25 rows, all dates; derive classes"):
         infer(frame.with_columns(pl.col("at").cast(pl.String)), "at")
+
+
+@pytest.mark.parametrize("zone", ["+99:99", "+24:00", "-23:60", "+2400", "+1:00"])
+def test_a_zone_that_there_is_not_makes_no_date(zone: str) -> None:
+    assert date_in(f"2011-10-02T13:45{zone}") is None
+    assert date_in("2011-10-02T13:45-23:59") == date_in("2011-10-03T13:44Z")

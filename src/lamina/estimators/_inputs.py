@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from lamina.table.columns import ArrayColumn, import_narwhals, require_names_differ
+from lamina.table.columns import ArrayColumn, import_narwhals, require_names_differ, unmasked
 
 __all__ = [
     "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "one_pair",
@@ -31,11 +31,12 @@ def is_frame(X: Any) -> bool:
 
 
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-    """`X` and `y` validated: arrays by scikit-learn, data frames as they are.
+    """`X` and `y` validated: arrays by scikit-learn, data frames as they are. What an array masks is missing.
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
     _require_table(X)
+    X, y = unmasked(X), unmasked(y)
     if is_frame(X):
         require_names_differ(X)  # first: scikit-learn's check lets narwhals say it, without what to do
         _check_names(estimator, X, reset)

@@ -288,7 +288,11 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         if sample_weight is None:
             return None
         rows = np.empty((length(X), 0))
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float32, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+        greatest = float(weights.max(initial=0.0))
+        if greatest and not 1e-30 < greatest < 1e30:  # only their ratios count, and float32 is to hold them
+            weights = weights / greatest
+        weights = weights.astype(np.float32)
         total = float(weights.sum())
         if not total > 0:
             raise ValueError("sample_weight: all weights are zero, so there is nothing to learn from")

@@ -143,6 +143,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """What `score` says of predictions."""
         target = self._fitted().target
         if not isinstance(target, Quantiles):
+            y, predicted = _of_ordinary_size(y, predicted)
             return float(r2_score(y, predicted, sample_weight=weights))
         pairs = zip(target.levels, predicted.T, strict=True)
         return float(np.mean([d2_pinball_score(y, p, alpha=at, sample_weight=weights) for at, p in pairs]))
@@ -219,3 +220,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _of_ordinary_size(y: Any, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both divided by one power of two for each target where their squares may leave float64; R² stays the same."""
+    y = np.asarray(y, np.float64)
+    greatest = np.maximum(np.abs(y).max(axis=0), np.abs(predicted).max(axis=0))
+    with np.errstate(divide="ignore"):
+        exponent = np.where(greatest > 0, np.log2(greatest), 0)
+    exponent = np.where(np.abs(exponent) < 400, 0, np.clip(exponent, -1000, 1000)).astype(int)
+    return np.ldexp(y, -exponent), np.ldexp(predicted, -exponent)

@@ -246,7 +246,8 @@ def _output(target: Any) -> Classes | Numbers:
     from lamina.estimators import targets
 
     if isinstance(target, targets.Classes):
-        return Classes(tuple(target.values.tolist()), target.multilabel)
+        values = target.values.astype(str) if target.values.dtype.kind in "mM" else target.values
+        return Classes(tuple(values.tolist()), target.multilabel)
     levels = getattr(target, "levels", ())
     return Numbers(
         target.center, target.scale, target.low, target.high, target.flat, target.logarithmic, levels

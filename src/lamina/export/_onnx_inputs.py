@@ -11,7 +11,7 @@ import numpy as np
 from lamina.export._onnx_graph import ML, ROWS, OnnxGraph, element_type, joined
 from lamina.export._prediction import Category, Column, Number, Pictures, Table
 
-__all__ = ["MATRIX", "Encoded", "encoded_pictures", "encoded_table"]
+__all__ = ["MATRIX", "Encoded", "encoded_pictures", "encoded_table", "missing_text"]
 
 MATRIX = "X"
 """The name of the input of a table without names, as skl2onnx calls it."""
@@ -143,6 +143,14 @@ def _smoothly_clipped(graph: OnnxGraph, x: str, work: Any) -> str:
     third = graph.add("Mul", x, graph.constant(1 / 3, work))
     square = graph.add("Add", graph.add("Mul", third, third), graph.constant(1, work))
     return graph.add("Div", x, graph.add("Sqrt", square))
+
+
+def missing_text(column: Category) -> str:
+    """The text that says that a value of a column of texts is missing: the empty one, or what training did not have."""
+    text = ""
+    while text in column.spellings:
+        text = f"<{text or 'missing'}>"
+    return text
 
 
 def _codes_of_text(graph: OnnxGraph, x: str, column: Category, base: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from lamina.export._onnx_graph import ROWS, OnnxGraph, element_type, joined
-from lamina.export._onnx_inputs import Encoded, encoded_pictures, encoded_table
+from lamina.export._onnx_inputs import Encoded, encoded_pictures, encoded_table, missing_text
 from lamina.export._onnx_layers import dense, embedded_numbers, first_matrix, folded, hidden, split
 from lamina.export._prediction import Category, Classes, Column, Member, Numbers, Pictures, Prediction, Table
 
@@ -267,9 +267,12 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
 
 def _described(column: Column) -> dict[str, Any]:
     if isinstance(column, Category):
-        return {
+        found = {
             "name": column.name,
             "kind": "boolean" if column.is_boolean else "category",
             "values": column.names,
         }
+        if column.values is None and missing_text(column):
+            found["missing"] = missing_text(column)
+        return found
     return {"name": column.name, "kind": "number", "low": column.low, "high": column.high}

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
+from lamina.core.primitive import bind
 from lamina.interchange._element_types import element_type
 from lamina.interchange._graph import Node
 from lamina.interchange._values import Labels, Value, data, is_known, known_number, operand
 from lamina.nd.ndarray import NDArray
+from lamina.primitives.elementwise import UNARY
 
 __all__ = ["ELEMENTWISE"]
 
@@ -56,7 +58,7 @@ def _power(node: Node, base: Value, exponent: Value) -> NDArray:
     x = data(node, base)
     if is_known(exponent) and exponent.size == 1 and exponent.ndim <= x.ndim:
         number = known_number(node, exponent, "the exponent")
-        simple = {2: nd.square, 1: nd.identity, 0.5: nd.sqrt}.get(number)
+        simple = {2: nd.square, 1: nd.identity}.get(number)
         return simple(x) if simple else nd.power(x, number)
     return nd.power(x, nd.cast(data(node, exponent), x.dtype))
 
@@ -81,10 +83,18 @@ def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
 
 
 def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArray:
+    """A bound that is NaN is none; one that is left out is the largest finite number of the type."""
     result = data(node, x)
+    if np.dtype(result.dtype).kind == "f":
+        most = np.asarray(np.finfo(result.dtype).max)
+        low, high = -most if low is None else low, most if high is None else high
     if low is not None:
-        result = nd.maximum(result, operand(node, low, result))
-    return result if high is None else nd.minimum(result, operand(node, high, result))
+        bound = operand(node, low, result)
+        result = nd.where(nd.lesser(result, bound), bound, result)
+    if high is None:
+        return result
+    bound = operand(node, high, result)
+    return nd.where(nd.greater(result, bound), bound, result)
 
 
 def _cast(node: Node, x: Value) -> Any:
@@ -133,7 +143,7 @@ def _selu(node: Node, x: Value) -> NDArray:
 
 def _prelu(node: Node, x: Value, slope: Value) -> NDArray:
     z = data(node, x)
-    return nd.where(nd.greater(z, 0.0), z, nd.multiply(*_pair(node, z, slope)))
+    return nd.where(nd.lesser(z, 0.0), nd.multiply(*_pair(node, z, slope)), z)
 
 
 def _thresholded_relu(node: Node, x: Value) -> NDArray:
@@ -182,10 +192,16 @@ _ACTIVATIONS: dict[str, Operator] = {
     "ThresholdedRelu": _thresholded_relu,
 }
 
+
+def _round(x: NDArray) -> NDArray:
+    """To the nearest whole number, halves to the even one; `nd.rint` has MXNet's rule."""
+    return bind(UNARY["rint"], x)
+
+
 _MATHEMATICS = {
     "Abs": nd.abs, "Acos": nd.arccos, "Acosh": nd.arccosh, "Asin": nd.arcsin, "Asinh": nd.arcsinh, "Atan": nd.arctan,
     "Atanh": nd.arctanh, "Ceil": nd.ceil, "Cos": nd.cos, "Cosh": nd.cosh, "Erf": nd.erf, "Exp": nd.exp,
-    "Floor": nd.floor, "Log": nd.log, "Neg": nd.negative, "Reciprocal": nd.reciprocal, "Round": nd.rint,
+    "Floor": nd.floor, "Log": nd.log, "Neg": nd.negative, "Reciprocal": nd.reciprocal, "Round": _round,
     "Sign": nd.sign, "Sin": nd.sin, "Sinh": nd.sinh, "Sqrt": nd.sqrt, "Tan": nd.tan,
 }  # fmt: skip
 

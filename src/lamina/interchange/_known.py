@@ -11,7 +11,7 @@ import numpy as np
 from lamina.interchange._arguments import arguments
 from lamina.interchange._element_types import element_type
 from lamina.interchange._graph import Node
-from lamina.interchange._values import MOST_KNOWN, axes_of, axis_of, is_known, known_integers
+from lamina.interchange._values import MOST_KNOWN, axes_of, axis_of, is_known, known_integers, sliced
 
 __all__ = ["computed"]
 
@@ -80,19 +80,12 @@ def _gather(node: Node, x: np.ndarray, indices: np.ndarray) -> np.ndarray:
 def _slice(
     node: Node, x: np.ndarray, starts: Any, ends: Any, axes: Any = None, steps: Any = None
 ) -> np.ndarray:
-    bounds = [known_integers(node, value, "bounds") for value in (starts, ends)]
-    places = known_integers(node, axes, "axes") if axes is not None else list(range(len(bounds[0])))
-    strides = known_integers(node, steps, "steps") if steps is not None else [1] * len(places)
-    key = [slice(None)] * x.ndim
-    for start, end, axis, step in zip(*bounds, places, strides, strict=True):
-        key[axis_of(node, axis, x.ndim)] = slice(start, end, step)
-    return x[tuple(key)]
+    return x[sliced(node, x.shape, starts, ends, axes, steps)]
 
 
 def _squeeze(node: Node, x: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray:
-    if axes is None:
-        return np.squeeze(x)
-    return np.squeeze(x, axes_of(node, known_integers(node, axes, "axes"), x.ndim))
+    places = [] if axes is None else known_integers(node, axes, "axes")
+    return np.squeeze(x, axes_of(node, places, x.ndim) or None)
 
 
 def _unsqueeze(node: Node, x: np.ndarray, axes: np.ndarray) -> np.ndarray:
@@ -122,8 +115,10 @@ def _range(node: Node, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) 
 
 def _reduction(function: Function) -> Function:
     def apply(node: Node, x: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray:
-        places = None if axes is None else known_integers(node, axes, "axes") or None
-        axis = None if places is None else axes_of(node, places, x.ndim)
+        places = [] if axes is None else known_integers(node, axes, "axes")
+        if not places and node.integer("noop_with_empty_axes", 0):
+            return x
+        axis = axes_of(node, places, x.ndim) or None
         return np.asarray(function(x, axis=axis, keepdims=bool(node.integer("keepdims", 1)))).astype(x.dtype)
 
     return apply

@@ -10,7 +10,16 @@ import numpy as np
 
 from lamina import nd
 from lamina.interchange._graph import Node
-from lamina.interchange._values import Value, axes_of, axis_of, data, known_integers, operand, reshaped
+from lamina.interchange._values import (
+    Value,
+    axes_of,
+    axis_of,
+    by_norm,
+    data,
+    known_integers,
+    operand,
+    reshaped,
+)
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["LAYERS"]
@@ -42,7 +51,7 @@ def _matmul(node: Node, a: Value, b: Value) -> NDArray:
     """As NumPy multiplies: matrices in the last two axes, the axes before broadcast."""
     x, y = data(node, a), data(node, b)
     if y.ndim <= 2:
-        return nd.dot(x, y)
+        return reshaped(nd.dot(x, y), (*x.shape[:-1], *y.shape[1:]))
     if x.ndim < 2:
         x = reshaped(x, (1, *x.shape))
         return _matmul(node, x, y).reshape((*y.shape[:-2], y.shape[-1]))
@@ -94,10 +103,11 @@ def _rms_normalization(node: Node, x: Value, scale: Value) -> NDArray:
 
 
 def _lp_normalization(node: Node, x: Value) -> NDArray:
+    """x divided by its norm."""
     array, order = data(node, x), node.integer("p", 2)
     if order not in (1, 2):
         raise node.error(f"its p is {order}, not 1 or 2")
-    return array / nd.norm(array, ord=order, axis=(node.integer("axis", -1),), keepdims=True)
+    return by_norm(array, nd.norm(array, ord=order, axis=(node.integer("axis", -1),), keepdims=True))
 
 
 def _softmax(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
@@ -114,23 +124,41 @@ def _softmax(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
 
 # --- reductions -------------------------------------------------------------------------------------------------------
 
+Function = Callable[[NDArray], NDArray]
 
-def _reduction(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
+
+def _itself(x: NDArray) -> NDArray:
+    return x
+
+
+def _reduction(
+    fold: Callable[..., NDArray], before: Function = _itself, after: Function = _itself
+) -> Callable[..., NDArray]:
+    """after(fold(before(x))), of float16 in float32; nothing is folded where `noop_with_empty_axes` says so."""
+
     def apply(node: Node, x: Value, axes: Value = None) -> NDArray:
         array = data(node, x)
+        own, work = array.dtype, np.float32 if array.dtype == np.float16 else array.dtype
         places = [] if axes is None else known_integers(node, axes, "axes")
-        if not places and node.integer("noop_with_empty_axes", 0):
-            return array
         axis = axes_of(node, places, array.ndim) or tuple(range(array.ndim))
-        return function(array, axis=axis, keepdims=bool(node.integer("keepdims", 1)))
+        if not places and node.integer("noop_with_empty_axes", 0):
+            axis = ()
+        result = before(nd.cast(array, work) if own != work else array)
+        if axis:
+            result = fold(result, axis=axis, keepdims=True)
+        result = after(result)
+        if not node.integer("keepdims", 1):
+            result = reshaped(result, [n for i, n in enumerate(array.shape) if i not in axis])
+        return nd.cast(result, own) if own != work else result
 
     return apply
 
 
 def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
-    most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=True))
-    total = nd.log(nd.sum(nd.exp(x - most), axis=axis, keepdims=True)) + most
-    return total if keepdims else reshaped(total, [n for i, n in enumerate(x.shape) if i not in axis])
+    """log Σ exp(x), of x less its maximum where that is finite; the axes are kept."""
+    most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=keepdims))
+    most = nd.where(nd.lesser(nd.abs(most), math.inf), most, nd.zeros_like(most))
+    return nd.log(nd.sum(nd.exp(x - most), axis=axis, keepdims=keepdims)) + most
 
 
 def _position(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
@@ -138,8 +166,12 @@ def _position(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
         if node.integer("select_last_index", 0):
             raise node.error("looks for the last of equal numbers")
         array = data(node, x)
-        axis = axis_of(node, node.integer("axis", 0), array.ndim)
-        return nd.cast(function(array, axis=axis, keepdims=bool(node.integer("keepdims", 1))), np.int64)
+        axis = axis_of(node, node.integer("axis", 0), max(array.ndim, 1))
+        found = nd.cast(function(reshaped(array, array.shape or (1,)), axis=axis, keepdims=True), np.int64)
+        kept = bool(node.integer("keepdims", 1))
+        return reshaped(
+            found, [1 if i == axis else n for i, n in enumerate(array.shape) if kept or i != axis]
+        )
 
     return apply
 
@@ -160,10 +192,10 @@ LAYERS: dict[str, Any] = {
     "ReduceMax": _reduction(nd.max),
     "ReduceMin": _reduction(nd.min),
     "ReduceProd": _reduction(nd.prod),
-    "ReduceL1": _reduction(lambda x, **how: nd.sum(nd.abs(x), **how)),
-    "ReduceL2": _reduction(lambda x, **how: nd.sqrt(nd.sum(x * x, **how))),
-    "ReduceSumSquare": _reduction(lambda x, **how: nd.sum(x * x, **how)),
-    "ReduceLogSum": _reduction(lambda x, **how: nd.log(nd.sum(x, **how))),
+    "ReduceL1": _reduction(nd.sum, before=nd.abs),
+    "ReduceL2": _reduction(nd.sum, before=nd.square, after=nd.sqrt),
+    "ReduceSumSquare": _reduction(nd.sum, before=nd.square),
+    "ReduceLogSum": _reduction(nd.sum, after=nd.log),
     "ReduceLogSumExp": _reduction(_log_sum_exp),
 }
 """By ONNX's name: the node and its inputs' values to the result."""

@@ -17,12 +17,14 @@ from lamina.interchange._values import (
     Value,
     axes_of,
     axis_of,
+    broadcast,
     data,
     is_known,
     known_integers,
     known_number,
     permuted,
     reshaped,
+    sliced,
 )
 from lamina.nd.ndarray import NDArray
 
@@ -67,9 +69,8 @@ def _flatten(node: Node, x: NDArray) -> NDArray:
 
 
 def _squeeze(node: Node, x: NDArray, axes: Value = None) -> NDArray:
-    places = [i for i, n in enumerate(x.shape) if n == 1]
-    if axes is not None:
-        places = axes_of(node, known_integers(node, axes, "axes"), x.ndim)
+    places = [] if axes is None else axes_of(node, known_integers(node, axes, "axes"), x.ndim)
+    places = places or [i for i, n in enumerate(x.shape) if n == 1]
     if any(x.shape[i] != 1 for i in places):
         raise node.error(f"axes {list(places)} of {x.shape} are not all of size 1")
     return reshaped(x, [n for i, n in enumerate(x.shape) if i not in places])
@@ -116,15 +117,7 @@ def _split(node: Node, x: NDArray, sizes: Value = None) -> Any:
 def _slice(
     node: Node, x: NDArray, starts: Value, ends: Value, axes: Value = None, steps: Value = None
 ) -> NDArray:
-    first, last = (known_integers(node, value, "bounds") for value in (starts, ends))
-    places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
-    strides = [1] * len(first) if steps is None else known_integers(node, steps, "steps")
-    if not len(first) == len(last) == len(places) == len(strides) or 0 in strides:
-        raise node.error("its bounds, axes and steps don't fit together")
-    key = [slice(None)] * x.ndim
-    for start, end, axis, step in zip(first, last, places, strides, strict=True):
-        key[axis_of(node, axis, x.ndim)] = slice(start, end, step)
-    return x[tuple(key)]
+    return x[sliced(node, x.shape, starts, ends, axes, steps)]
 
 
 def _gather(node: Node, x: Value, indices: Value) -> Any:
@@ -139,24 +132,26 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
         if indices.dtype.kind not in "iu" or np.any((indices < -size) | (indices >= size)):
             raise node.error(f"indices outside an axis of size {size}")
         if indices.ndim == 0:
-            return array[(*(slice(None),) * axis, int(indices))]
+            found = array[(*(slice(None),) * axis, int(indices))]
+            return reshaped(found, (*array.shape[:axis], *array.shape[axis + 1 :]))
     elif size == 0:
         raise node.error("looks up in an empty axis")
-    return nd.take(array, data(node, indices), axis=axis, mode="wrap")
+    found = nd.take(array, data(node, indices), axis=axis, mode="wrap")
+    return reshaped(found, (*array.shape[:axis], *indices.shape, *array.shape[axis + 1 :]))
 
 
 def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:
     sizes = known_integers(node, shape, "the shape")
     if any(n < 0 for n in sizes):
         raise node.error(f"a shape {sizes[:20]}")
-    return nd.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(sizes)))
+    return broadcast(x, np.broadcast_shapes(x.shape, tuple(sizes)))
 
 
 def _tile(node: Node, x: NDArray, repeats: Value) -> NDArray:
     times = known_integers(node, repeats, "the repetitions")
     if len(times) != x.ndim or min(times, default=1) < 1:
         raise node.error(f"{times[:20]} repetitions of {x.shape}")
-    return nd.tile(x, times)
+    return nd.tile(x, times) if times else x
 
 
 def _one_hot(node: Node, indices: Value, depth: Value, values: Value) -> NDArray:
@@ -164,11 +159,13 @@ def _one_hot(node: Node, indices: Value, depth: Value, values: Value) -> NDArray
     array, pair = data(node, indices), data(node, values)
     if pair.shape != (2,) or count < 1:
         raise node.error(f"a depth of {count} and {pair.shape} values")
-    off, on = pair[0:1], pair[1:2]
-    hot = nd.one_hot(array, count, dtype=pair.dtype) * (on - off) + off
+    places = nd.cast(array, np.int64)
+    places = nd.where(nd.lesser(places, 0), places + count, places)  # negative ones count from the end
+    hot = nd.one_hot(reshaped(places, (*array.shape, 1)), count)
+    chosen = nd.where(reshaped(hot, (*array.shape, count)), pair[1:2], pair[0:1])
     order = list(range(array.ndim))
-    order.insert(axis_of(node, node.integer("axis", -1), hot.ndim), array.ndim)
-    return permuted(hot, order)
+    order.insert(axis_of(node, node.integer("axis", -1), chosen.ndim), array.ndim)
+    return permuted(chosen, order)
 
 
 def _shape(node: Node, x: Value) -> np.ndarray:
@@ -191,7 +188,7 @@ def _constant_of_shape(node: Node, shape: Value) -> Any:
     if math.prod(sizes) <= MOST_KNOWN:
         return np.full(sizes, value.item(), value.dtype)
     number = nd.array(value.reshape([1] * len(sizes)), dtype=value.dtype)
-    return nd.broadcast_to(number, sizes)
+    return broadcast(number, sizes)
 
 
 def _range(node: Node, start: Value, limit: Value, delta: Value) -> NDArray:

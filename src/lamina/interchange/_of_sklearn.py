@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.interchange._graph import Node
-from lamina.interchange._values import Labels, Value, data, is_known
+from lamina.interchange._values import Labels, Value, broadcast, by_norm, data, is_known, reshaped
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["OF_SKLEARN"]
@@ -34,10 +34,10 @@ def _scaler(node: Node, x: Value) -> NDArray:
 def _normalizer(node: Node, x: Value) -> NDArray:
     array, kind = nd.cast(data(node, x), np.float32), node.text("norm", "MAX")
     if kind == "MAX":
-        return array / nd.max(array, axis=-1, keepdims=True)
+        return by_norm(array, nd.max(array, axis=-1, keepdims=True))
     if kind not in ("L1", "L2"):
         raise node.error("an unknown norm")
-    return array / nd.norm(array, ord=1 if kind == "L1" else 2, axis=(-1,), keepdims=True)
+    return by_norm(array, nd.norm(array, ord=1 if kind == "L1" else 2, axis=(-1,), keepdims=True))
 
 
 def _binarizer(node: Node, x: Value) -> NDArray:
@@ -88,9 +88,12 @@ def _label_encoder(node: Node, x: Value) -> Any:
     if len(values) != len(keys) or len(keys) > _MOST_KEYS:
         raise node.error(f"{len(keys)} keys and {len(values)} values")
     array = data(node, x)
-    hit = nd.equal(array.reshape((*array.shape, 1)), nd.array(np.array(keys), dtype=array.dtype))
+    element, key = reshaped(array, (*array.shape, 1)), nd.array(np.array(keys), dtype=array.dtype)
+    hit = nd.equal(element, key)
+    if node.opset >= _NAN_IS_A_KEY and any(map(math.isnan, keys)):
+        hit = nd.maximum(hit, nd.not_equal(element, element) * nd.not_equal(key, key))
     hit = nd.cast(hit, np.float32)
-    last = nd.broadcast_to(nd.full((1,) * hit.ndim, 0.5), (*array.shape, 1))
+    last = broadcast(nd.full((1,), 0.5), (*array.shape, 1))
     position = nd.cast(nd.argmax(nd.concat(hit, last, dim=array.ndim), axis=array.ndim), np.int64)
     if name == "values_strings":
         texts = [*values, node.text("default_string", "_Unused")]
@@ -102,6 +105,8 @@ def _label_encoder(node: Node, x: Value) -> Any:
 
 
 _MOST_KEYS = 10_000
+_NAN_IS_A_KEY = 4
+"""From this version of the domain on."""
 
 
 def _zip_map(node: Node, x: Value) -> NDArray:

@@ -7,7 +7,6 @@ is small. Labels are a choice of known texts or numbers, made by an array of pos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -15,12 +14,15 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from lamina import nd
+from lamina.core.primitive import bind
 from lamina.interchange._graph import Node
 from lamina.nd.ndarray import NDArray
+from lamina.primitives.reduce import broadcast_to
+from lamina.primitives.reshape import reshape
 
 __all__ = [
-    "MOST_KNOWN", "Labels", "Value", "axes_of", "axis_of", "data", "is_known", "known_integers", "known_number",
-    "operand", "permuted", "reshaped",
+    "MOST_KNOWN", "Labels", "Value", "array_of", "axes_of", "axis_of", "broadcast", "by_norm", "data", "is_known",
+    "known_integers", "known_number", "operand", "permuted", "reshaped", "sliced",
 ]  # fmt: skip
 
 MOST_KNOWN = 1024
@@ -54,12 +56,18 @@ def is_known(value: Any) -> TypeGuard[np.ndarray]:
 
 
 def data(node: Node, value: Value) -> NDArray:
-    """A value as an array; what is known becomes one (a single number one of shape (1,))."""
+    """A value as an array; what is known becomes one."""
     if isinstance(value, NDArray):
         return value
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return nd.array(np.ascontiguousarray(value), dtype=value.dtype)
+        return array_of(value)
     raise node.error("takes numbers, but gets none" if value is None else "takes numbers, but gets texts")
+
+
+def array_of(value: Any, dtype: Any = None) -> NDArray:
+    """NumPy's array as lamina's, one without axes included (`nd.array` gives it one)."""
+    value = np.asarray(value, dtype)
+    return reshaped(nd.array(np.ascontiguousarray(value), dtype=value.dtype), value.shape)
 
 
 def operand(node: Node, value: Value, other: Value) -> Any:
@@ -108,13 +116,45 @@ def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def reshaped(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The same elements under a shape without codes; one without axes becomes (1,)."""
-    target = tuple(shape) or (1,)
-    if x.shape == target:
-        return x
-    if 0 in target:  # which is a code for `nd.reshape`, and nothing has to be moved
-        return nd.zeros(target, dtype=x.dtype) if math.prod(x.shape) == 0 else nd.reshape(x, target)
-    return nd.reshape(x, target)
+    """The same elements under a shape without codes."""
+    target = tuple(shape)
+    return x if x.shape == target else bind(reshape, x, shape=target)
+
+
+def broadcast(x: NDArray, shape: Sequence[int]) -> NDArray:
+    """The array in a shape without codes."""
+    return x if x.shape == tuple(shape) else bind(broadcast_to, x, shape=tuple(shape))
+
+
+def by_norm(x: NDArray, norm: NDArray) -> NDArray:
+    """x / norm; where the norm is 0, x, as scikit-learn and ONNX have it."""
+    return x / nd.where(nd.equal(norm, 0.0), nd.ones_like(norm), norm)
+
+
+def sliced(
+    node: Node, shape: Sequence[int], starts: Value, ends: Value, axes: Value = None, steps: Value = None
+) -> tuple[slice, ...]:
+    """The index that the inputs of a node Slice mean.
+
+    Bounds are cut to the axis first: a start before it is the first element also where the step is negative; Python's
+    slice would be empty there.
+    """
+    first, last = (known_integers(node, value, "bounds") for value in (starts, ends))
+    places = list(range(len(first))) if axes is None else known_integers(node, axes, "axes")
+    strides = [1] * len(first) if steps is None else known_integers(node, steps, "steps")
+    if not len(first) == len(last) == len(places) == len(strides) or 0 in strides:
+        raise node.error("its bounds, axes and steps don't fit together")
+    key = [slice(None)] * len(shape)
+    for start, end, axis, step in zip(first, last, places, strides, strict=True):
+        place = axis_of(node, axis, len(shape))
+        size = shape[place]
+        start, end = (bound + size if bound < 0 else bound for bound in (start, end))
+        if step > 0:
+            key[place] = slice(max(start, 0), max(end, 0), step)
+        elif size:
+            end = max(end, -1)
+            key[place] = slice(min(max(start, 0), size - 1), None if end < 0 else end, step)
+    return tuple(key)
 
 
 def permuted(x: NDArray, order: Sequence[int]) -> NDArray:

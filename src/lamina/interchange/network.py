@@ -16,7 +16,7 @@ from lamina.gluon.parameter import Constant, Parameter
 from lamina.interchange._graph import Graph, GraphInput, Node
 from lamina.interchange._operators import apply
 from lamina.interchange._roles import Roles
-from lamina.interchange._values import Labels, Value
+from lamina.interchange._values import Labels, Value, array_of
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ImportedNetwork"]
@@ -102,14 +102,14 @@ class ImportedNetwork(HybridBlock):
         """An output as users get it."""
         if isinstance(value, Labels):
             return value.positions
-        return value if isinstance(value, NDArray) else nd.array(value, dtype=np.asarray(value).dtype)
+        return value if isinstance(value, NDArray) else array_of(value)
 
     def predict(self, *args: Any) -> dict[str, np.ndarray]:
         """What ONNX Runtime would give for NumPy arrays, by the outputs' names; labels that are texts as texts.
 
         Probabilities that the file hands out as dictionaries are a matrix, a column a class.
         """
-        arrays = [nd.array(x, dtype=given.dtype) for x, given in zip(args, self._inputs, strict=False)]
+        arrays = [array_of(x, given.dtype) for x, given in zip(args, self._inputs, strict=False)]
         outputs = self(*arrays, *args[len(arrays) :])
         found = outputs if isinstance(outputs, tuple) else (outputs,)
         result: dict[str, np.ndarray] = {}

@@ -13,7 +13,7 @@ from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
 from lamina.messages import unknown
 from lamina.nd._operator import known_name, operator
-from lamina.nd.elementwise import tanh
+from lamina.nd.elementwise import clip, stop_gradient, tanh
 from lamina.nd.random import uniform
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.movement import reshape
@@ -76,10 +76,10 @@ def mish(data: NDArray) -> NDArray:
 
 @operator
 def hard_sigmoid(data: NDArray, alpha: float = 0.2, beta: float = 0.5) -> NDArray:
-    """alpha·x + beta, cut to [0, 1]; the gradient is 0 outside (0, 1)."""
+    """alpha·x + beta, cut to [0, 1]; NaN of NaN. The gradient is 0 outside (0, 1)."""
     line = data * alpha + beta
     inside = bind(COMPARISON["greater"], line, 0.0) * bind(COMPARISON["less"], line, 1.0)
-    return bind(where, inside, line, bind(COMPARISON["greater_equal"], line, 1.0))
+    return bind(where, inside, line, clip(stop_gradient(line), 0.0, 1.0))
 
 
 @operator

@@ -97,13 +97,19 @@ identity = _unary("identity", "A copy, through which gradients pass.", lambda da
 def gamma(data: NDArray) -> NDArray:
     """Γ(x), which is (x - 1)! for positive integers; computed as ±exp(log |Γ(x)|).
 
+    At the poles ±inf at ±0, and NaN at negative integers and -inf, as in MXNet and C's ``tgamma``.
+
     >>> from lamina import nd
     >>> nd.gamma(nd.array([5.0])).asscalar().round().item()
     24.0
+    >>> nd.gamma(nd.array([-0.0, -1.0])).asnumpy()
+    array([-inf,  nan], dtype=float32)
     """
-    below = floor(data)
-    odd = bind(COMPARISON["less"], data, 0.0) * bind(COMPARISON["not_equal"], below, floor(below * 0.5) * 2.0)
-    return exp(gammaln(data)) * (1.0 - 2.0 * odd)
+    equal, less, below = COMPARISON["equal"], COMPARISON["less"], floor(data)
+    minus_zero = bind(equal, data, 0.0) * bind(less, reciprocal(data), 0.0)
+    odd = bind(less, data, 0.0) * bind(COMPARISON["not_equal"], below, floor(below * 0.5) * 2.0)
+    poles = bind(less, data, 0.0) * bind(equal, below, data)
+    return bind(where, poles, math.nan, exp(gammaln(data)) * (1.0 - 2.0 * (odd + minus_zero)))
 
 
 @operator

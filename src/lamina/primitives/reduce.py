@@ -51,7 +51,9 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
-        return out if isinstance(out, np.ndarray) and out.ndim else np.asarray(out).reshape(1)
+        if isinstance(out, np.ndarray) and out.ndim:
+            return out
+        return np.asarray(out).reshape(reduced_shape(x.shape, axis, keepdims))
 
     def infer(x: Any, axis: Axes, keepdims: bool) -> Type:
         if empty is None and any(x.shape[a] == 0 for a in axis):

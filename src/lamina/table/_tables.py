@@ -16,6 +16,7 @@ from lamina.table.columns import (
     require_different,
     require_names_differ,
     series_column,
+    unmasked,
 )
 
 __all__ = ["Table", "as_table", "by_column", "dense"]
@@ -83,6 +84,7 @@ def as_table(data: Any) -> Table:
 
 def _matrix_table(matrix: Any) -> Table:
     """Of an array or a sparse matrix."""
+    matrix = unmasked(matrix)
     if matrix.ndim != 2:
         raise DataError(
             f"Expected 2D array, got {matrix.ndim}D array instead, of shape {matrix.shape}; reshape one column "

@@ -45,7 +45,7 @@ _CLOCK = re.compile(
 
 
 _ISO = re.compile(
-    r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[T ] ?(\d.{0,30}?) ?(?:Z|UTC|GMT|([+-])(\d{2})(?::?(\d{2}))?)?)?",
+    r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[T ] ?(\d.{0,30}?) ?(?:Z|UTC|GMT|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?)?",
     re.ASCII,
 )
 """A date, a time that `time_in` reads, and a zone."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "date_of", "is_missing", "named",
     "number_of", "require_different", "require_names_differ", "series_column", "time_of",
-    "value_name",
+    "unmasked", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
@@ -453,6 +453,23 @@ def require_names_differ(frame: Any) -> None:
     names = getattr(frame, "columns", None) if names is None else names
     if isinstance(names, Iterable):
         require_different(tuple(names))
+
+
+def unmasked(values: Any) -> Any:
+    """A masked array of NumPy's with NaN, NaT or None for what it masks, numbers as floats; anything else is itself.
+
+    >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
+    array([ 1., nan])
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if not np.ma.is_masked(values):
+        return np.asarray(values)
+    if values.dtype.kind in "biuf":
+        return values.astype(np.result_type(values.dtype, np.float16)).filled(np.nan)
+    if values.dtype.kind in "mM":
+        return values.filled(np.array("NaT", values.dtype))
+    return values.astype(object).filled(None)
 
 
 def require_different(names: Collection[Any]) -> None:

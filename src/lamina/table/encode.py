@@ -25,7 +25,7 @@ from lamina.table._scale import (
 from lamina.table._tables import Table, dense
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
-from lamina.table.messages import row
+from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
 
@@ -34,6 +34,9 @@ __all__ = ["Encoded", "TableEncoder"]
 FORMAT_VERSION = 1
 
 _LARGEST = float(np.finfo(np.float32).max)
+_LEAST_SPREAD = 1e-307
+"""A smaller one has no inverse in float64."""
+
 _BLOCK = 1 << 17
 """Elements that a temporary array may have."""
 
@@ -186,11 +189,25 @@ class TableEncoder:
 
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
         """The encoder with these medians and scales of its columns."""
+        self._warn_of_spreads(factors)
         self._fill = centers[: self.n_numbers].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
         self._fitted = True
         return self
+
+    def _warn_of_spreads(self, factors: np.ndarray) -> None:
+        """Warn of numbers that differ by less than float64 can scale."""
+        if not self.robust_scale:
+            return
+        for column, factor in zip(self._numbers, factors, strict=False):
+            low, high = column.low or 0.0, column.high or 0.0
+            if factor == 0 and low < high and high - low < _LEAST_SPREAD:
+                warn(
+                    f"column {column.name!r}: its numbers, {low:g} to {high:g}, are too close together to be scaled "
+                    "in float64, so that it counts as constant; multiply it by a power of ten first",
+                    subjects=[f"spread of {column.name!r}"],
+                )
 
     def _statistics(self, table: Table, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """The median of each encoded column over `rows`, and the factor that scales it."""

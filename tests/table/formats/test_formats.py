@@ -3,11 +3,17 @@
 import io
 import sys
 import types
+import warnings
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
+from lamina import MLPClassifier
 from lamina.errors import DataError
 from lamina.table.formats import (
     FORMATS,
@@ -18,8 +24,10 @@ from lamina.table.formats import (
     format_of_name,
     writable,
 )
+from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
 from lamina.table.options import ReadOptions
-from lamina.table.read import read
+from lamina.table.read import iter_batches, read
 from lamina.table.write import write_batches
 
 ROOT = Path(__file__).parents[3]
@@ -122,3 +130,86 @@ def test_the_documents_name_what_can_be_read():
 
     for path in ("README.md", "docs/guide.md"):
         assert described() in plain(path), path
+
+
+TEXTS = [
+    "",
+    "a",
+    "a ",
+    " a",
+    "b",
+    "NA",
+    "null",
+    "?",
+    "-",
+    "x,y",
+    'q"q',
+    '"',
+    "two\nlines",
+    "\ttab",
+    "\u00e9",
+    "a\u00a0",
+]
+"""What quotes decide: empty, spaces at the ends, spelled as a missing value, with what divides fields."""
+
+
+WAYS = {
+    "polars.csv": lambda frame, path: frame.write_csv(path, quote_style="non_numeric"),
+    "bars.csv": lambda frame, path: frame.write_csv(path, quote_style="non_numeric", separator="|"),
+    "windows.csv": lambda frame, path: frame.write_csv(
+        path, quote_style="non_numeric", line_terminator="\r\n"
+    ),
+    "table.tsv": lambda frame, path: frame.write_csv(path, quote_style="non_numeric", separator="\t"),
+    "table.parquet": pl.DataFrame.write_parquet,
+    "table.feather": pl.DataFrame.write_ipc,
+    "table.jsonl": pl.DataFrame.write_ndjson,
+}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(st.none() | st.sampled_from(TEXTS), min_size=4, max_size=30),
+    numbers=st.lists(st.none() | st.integers(-5, 5), min_size=30, max_size=30),
+    small=st.sampled_from([1, 3, 1000]),
+)
+@example(texts=["", None, "", ""], numbers=[1] * 30, small=1)
+@example(texts=["a ", "a", None, ""], numbers=[None] * 29 + [1], small=3)
+def test_a_table_is_the_same_in_all_formats(tmp_path, texts, numbers, small):
+    assume(any(text is not None for text in texts))
+    assume(any(number is not None for number in numbers[: len(texts)]))
+    frame = pl.DataFrame(
+        {"text": texts, "number": numbers[: len(texts)], "share": [i / 7 for i in range(len(texts))]},
+        schema={"text": pl.String, "number": pl.Int64, "share": pl.Float64},
+    )
+    for name, write in WAYS.items():
+        path = tmp_path / name
+        write(frame, path)
+        with warnings.catch_warnings(action="ignore", category=DataWarning):
+            assert_frame_equal(read(path), frame)
+            parts = list(iter_batches(path, rows=small))
+            found, wanted = infer(read(path)), infer(frame)
+        assert_frame_equal(pl.concat(parts), frame)
+        assert found == wanted, name
+
+
+def test_all_formats_train_and_predict_alike(tmp_path):
+    rng = np.random.default_rng(0)
+    texts = [TEXTS[i] if i < len(TEXTS) else None for i in rng.integers(0, len(TEXTS) + 3, 300)]
+    frame = pl.DataFrame({"text": texts, "x": rng.normal(size=300)})
+    target = [0 if text is None else 1 if text == "" else len(text) % 2 + 2 for text in texts]
+    wanted = MLPClassifier(preset="fast", max_iter=4, random_state=0).fit(frame, target).predict_proba(frame)
+    for name, write in WAYS.items():
+        write(frame, tmp_path / name)
+        table = read(tmp_path / name)
+        model = MLPClassifier(preset="fast", max_iter=4, random_state=0).fit(table, target)
+        np.testing.assert_array_equal(model.predict_proba(frame), wanted, err_msg=name)
+        np.testing.assert_array_equal(model.predict_proba(table), wanted, err_msg=name)
+
+
+def test_without_quotes_spaces_and_spellings_of_missing_values_do_not_count(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('text,number\n a , 1\n"a ","2"\n,""\n"",NA\nNA,"NA"\n"NA"," 3 "\n', encoding="utf-8")
+    found = read(path)
+    assert found["text"].to_list() == ["a", "a ", None, "", None, "NA"]
+    assert found["number"].to_list() == [1, 2, None, None, None, 3]
+    assert read(path, ReadOptions(quote=None))["text"].to_list()[3] == '""'

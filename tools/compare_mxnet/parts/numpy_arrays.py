@@ -388,6 +388,15 @@ B.sum()
 F.sum(dtype="float64")
 F.sum(axis=2)
 np.sum(M, axis=0, keepdims=True)
+np.sum(np.array(2.5), keepdims=True).shape
+np.prod(np.array(2.5), keepdims=True).shape
+np.max(np.array(2.5), keepdims=True).shape
+np.min(np.array(2.5), keepdims=True).shape
+np.mean(np.array(2.5), keepdims=True).shape
+np.std(np.array(2.5), keepdims=True).shape
+np.var(np.array(2.5), keepdims=True).shape
+np.any(np.array(2.5), keepdims=True).shape
+np.all(np.array(2.5), keepdims=True).shape
 np.zeros((0, 3)).sum()
 np.zeros((0, 3)).sum(axis=0)
 np.zeros((0,)).max()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,14 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.files.limits import LONGEST_RECORD
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
-from lamina.table.formats.textual import cleaned, common_type, stripped, typed, warn_of_written_numbers
+from lamina.table.formats.textual import (
+    QUOTED,
+    cleaned,
+    common_type,
+    stripped,
+    typed,
+    warn_of_written_numbers,
+)
 from lamina.table.messages import as_option
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
@@ -59,6 +66,7 @@ class DelimitedFile:
 
         types: dict[str, pl.DataType] = dict.fromkeys(self.dialect.names, pl.Null())
         kept: list[pl.DataFrame] | None = []
+        quoted = set[str]()
         for frame in self.frames():
             frame, found = cleaned(frame, self._missing, self.options.decimal, self.options.as_text)
             if self.options.decimal == ".":
@@ -66,10 +74,15 @@ class DelimitedFile:
                 warn_of_written_numbers(frame, unasked, self.name)
             for name, kind in found.items():
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
+            empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]
+            quoted.update(name for name in empty if frame[name].count())
             # A small file need not be parsed a second time.
             kept = [*kept, frame] if kept is not None and len(kept) < _KEPT else None
         self._kept = kept
-        return types
+        # Texts such as "" in quotes are values where there are no numbers beside them.
+        return {
+            name: pl.String() if name in quoted and kind == pl.Null else kind for name, kind in types.items()
+        }
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         """The rows with their types, which `types` has found or are text."""
@@ -77,15 +90,15 @@ class DelimitedFile:
 
         decimal = self.options.decimal
         for frame in self._kept or ():
-            yield from typed(frame, types, decimal).iter_slices(rows)
+            yield from typed(frame, types, decimal, self._missing).iter_slices(rows)
         if self._kept is not None:
             return
         texts = [name for name, kind in types.items() if kind == pl.String]
         for frame in self.frames():
             try:
-                table = typed(stripped(frame, texts, self._missing), types, decimal)
+                table = typed(stripped(frame, texts, self._missing), types, decimal, self._missing)
             except pl.exceptions.InvalidOperationError:  # spaces around a number
-                table = typed(stripped(frame, frame.columns, self._missing), types, decimal)
+                table = typed(stripped(frame, frame.columns, self._missing), types, decimal, self._missing)
             yield from table.iter_slices(rows)
 
     def frames(self) -> Generator[pl.DataFrame]:
@@ -191,6 +204,9 @@ class DelimitedFile:
     def _parse(self, records: bytes, line: int) -> pl.DataFrame:
         import polars as pl
 
+        quote = self.dialect.quote
+        if quote and quote.encode() in records:
+            records = _with_marks(records, quote, self.dialect.delimiter, self._missing)
         try:
             return pl.read_csv(
                 io.BytesIO(records),
@@ -215,6 +231,45 @@ def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
         return np.arange(line, line + len(records))
     line_feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
     return line + np.searchsorted(line_feeds, records[:, 0])
+
+
+_ASCII = 0x7F
+"""The last byte of it; others may be a part of a space that is none of its."""
+
+
+def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
+    """The records with `QUOTED` in fields whose quotes matter: empty, spaces around, or spelled as a missing value.
+
+    Polars tells no quoted field from another.
+    """
+    content = np.frombuffer(records, np.uint8)
+    quotes = np.flatnonzero(content == ord(quote))
+    around = np.concatenate([[ord("\n")], content, [ord("\n")]])
+    ends = (ord(delimiter), ord("\n"))
+    # Every second quote opens; those inside of a field close and open it at once.
+    opening, closing = quotes[0::2], quotes[1::2]
+    opening = opening[np.isin(around[opening], ends)]
+    closing = closing[np.isin(around[closing + 2], (*ends, ord("\r")))]
+    if len(opening) != len(closing):
+        return records  # which can't be read: polars says where
+    lengths = closing - opening - 1
+    first, last = content[opening + 1], content[closing - 1]
+    spaces = (first <= ord(" ")) | (first > _ASCII) | (last <= ord(" ")) | (last > _ASCII)
+    matters = (lengths == 0) | spaces
+    tokens = np.array([token.encode() for token in missing if token])
+    if len(tokens):
+        width = tokens.dtype.itemsize
+        short = np.flatnonzero((lengths > 0) & (lengths <= width))
+        places = opening[short, None] + 1 + np.arange(width)
+        texts = np.where(
+            places < closing[short, None], content[np.minimum(places, len(content) - 1)], 0
+        ).astype(np.uint8)
+        matters[short] |= np.isin(texts.view(tokens.dtype)[:, 0], tokens)
+    if not matters.any():
+        return records
+    mark = np.frombuffer(QUOTED.encode(), np.uint8)
+    places = np.repeat(opening[matters] + 1, len(mark))
+    return np.insert(content, places, np.tile(mark, int(matters.sum()))).tobytes()
 
 
 def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:

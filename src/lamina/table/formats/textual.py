@@ -3,6 +3,9 @@
 A column becomes Int64 if every value is a whole number that 64 bits hold, Float64 if every value is a number;
 else it stays text. Digits after a leading zero and whole numbers of 19 digits or more are codes, so text. Spaces
 around a value do not count. A column without a value has the type Null.
+
+Quotes say that a text is meant as it stands: one that is empty, has spaces around it, or is spelled as a missing value
+would be without quotes is a text of its own, as `QUOTED` before it says. In a column of numbers quotes say nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ if TYPE_CHECKING:
 
     Types = dict[str, pl.DataType]
 
-__all__ = ["cleaned", "common_type", "in_types", "stripped", "typed", "warn_of_written_numbers"]
+__all__ = ["QUOTED", "cleaned", "common_type", "in_types", "stripped", "typed", "warn_of_written_numbers"]
+
+QUOTED = "\ufdd0"
+"""Stands before a text whose quotes matter until its column's type is known; Unicode keeps it for such uses."""
 
 _SAMPLE = 200
 _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
@@ -58,17 +64,22 @@ def cleaned(
     """A frame of text without spaces around values and without texts that stand for a missing value.
 
     Args:
-        frame: every column text; `missing` is null already, where no spaces hide it.
+        frame: every column text; `missing` is null already, where neither spaces nor `QUOTED` hide it.
         missing: the texts that stand for a missing value.
         decimal: "." or ",".
         as_text: columns that stay text.
 
     Returns:
-        The frame, still text, and the type that each of its columns can become.
+        The frame, still text and with `QUOTED`, and the type that each of its columns can become.
     """
     import polars as pl
 
     names = frame.columns
+    quoted = _with_quoted(frame)
+    if quoted:
+        plain, types = cleaned(_unquoted(frame, quoted, missing), missing, decimal, as_text)
+        own = stripped(frame.select(quoted), [name for name in quoted if types[name] == pl.String], missing)
+        return plain.with_columns(own), types
     # The first rows show most columns of text, which then need not be parsed as numbers, and fractions.
     types = _types(stripped(frame.head(_SAMPLE), names, missing), names, decimal)
     types |= dict.fromkeys((name for name in names if name in as_text), pl.String())
@@ -91,8 +102,25 @@ def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]
     if not names:
         return frame
     tokens = pl.Series(sorted({"", *missing}), dtype=pl.String).implode()
-    values = named(names).str.strip_chars()
-    return frame.with_columns(pl.when(~values.is_in(tokens)).then(values).name.keep())
+    values = named(names)
+    plain = values.str.strip_chars()
+    kept = pl.when(values.str.starts_with(QUOTED)).then(values).when(~plain.is_in(tokens)).then(plain)
+    return frame.with_columns(kept.name.keep())
+
+
+def _with_quoted(frame: pl.DataFrame) -> list[str]:
+    """The columns with a text whose quotes matter."""
+    if not frame.width:
+        return []
+    found = frame.select(named(frame.columns).str.starts_with(QUOTED).any()).row(0)
+    return [name for name, is_there in zip(frame.columns, found, strict=True) if is_there]
+
+
+def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
+    """The frame with the columns `names` as if nothing in them were quoted."""
+    if not names:
+        return frame
+    return stripped(frame.with_columns(named(names).str.strip_prefix(QUOTED)), names, missing)
 
 
 def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
@@ -140,8 +168,17 @@ def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
     return column.str.replace(".", "_", literal=True).str.replace(decimal, ".", literal=True)
 
 
-def typed(frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str) -> pl.DataFrame:
+def typed(
+    frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
+) -> pl.DataFrame:
     """A frame of text with the types that `cleaned` found possible, and the columns in the order of `types`."""
+    import polars as pl
+
+    quoted = _with_quoted(frame)
+    if quoted:
+        texts = [name for name in quoted if types.get(name) == pl.String]
+        frame = _unquoted(frame, [name for name in quoted if name not in texts], missing)
+        frame = frame.with_columns(named(texts).str.strip_prefix(QUOTED)) if texts else frame
     return frame.select(_cast(name, kind, decimal) for name, kind in types.items())
 
 
