@@ -273,7 +273,7 @@ def _run(
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
     return views.tell_end(
-        run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
+        run, page, folder, request, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
     )
 
 
