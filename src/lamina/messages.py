@@ -15,7 +15,7 @@ from typing import TextIO, TypeVar
 
 __all__ = [
     "Shown", "adapt", "adapted", "being", "closest", "counted", "encodable", "excerpt", "in_a_line", "is_on_command_line",
-    "on_command_line", "printable", "unknown", "user_location", "warn",
+    "on_command_line", "printable", "suggesting", "unknown", "user_location", "warn",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -50,13 +50,32 @@ def closest(name: str, known: Iterable[str]) -> str:
     " Did you mean 'income'?"
     >>> closest("ReLU", ["LeakyReLU", "relu"])
     " Did you mean 'relu'?"
+    >>> closest("adma", ["adamax", "adam"])
+    " Did you mean 'adam'?"
     """
     from difflib import get_close_matches  # only where something went wrong
 
     names = list(known)
     same = [one for one in names if one.lower() == name.lower()]
-    near = same or get_close_matches(name, names, n=1)
+    near = same or sorted(get_close_matches(name, names, n=5), key=lambda one: _slips(name, one))
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def suggesting(message: str, name: str) -> AttributeError:
+    """An error that says what may have been meant, beside which Python is to propose nothing."""
+    return AttributeError(message, name=name, obj=None)
+
+
+def _slips(said: str, meant: str) -> int:
+    """How many letters were left out, added, exchanged, or written in the wrong order (optimal string alignment)."""
+    before, row = [0] * (len(meant) + 1), list(range(len(meant) + 1))
+    for i, a in enumerate(said):
+        row, before, earlier = [i + 1], row, before
+        for j, b in enumerate(meant):
+            row.append(min(before[j + 1] + 1, row[j] + 1, before[j] + (a != b)))
+            if i and j and a == meant[j - 1] and b == said[i - 1]:
+                row[-1] = min(row[-1], earlier[j - 1] + 1)
+    return row[-1]
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -94,7 +94,17 @@ def test_mistakes_and_help(encoded):
     code, _, err = encoded("train", "classes.csv", "-t", "größe→")
     assert code == 2
     assert encodable("größe→", encoded.encoding) in err.decode(encoded.encoding)
-    for command in ("train", "tune", "predict", "explain", "export", "serve", "inspect", "evaluate", "doctor"):
+    for command in (
+        "train",
+        "tune",
+        "predict",
+        "explain",
+        "export",
+        "serve",
+        "inspect",
+        "evaluate",
+        "doctor",
+    ):
         assert encoded(command, "--help")[0] == 0
 
 

@@ -30,4 +30,7 @@ def test_a_picture_gets_its_class_and_probabilities_without_its_pixels(pictures,
     assert (name, said) == ("0.png", "cat")
     assert float(cat) > 0.5 and float(cat) + float(dog) == pytest.approx(1)
     code, out, _ = cli("predict", pictures / "run", pictures / "pics")
-    assert out.splitlines()[0] == "label,prediction,probability_cat,probability_dog" and len(out.splitlines()) == 41
+    assert (
+        out.splitlines()[0] == "label,prediction,probability_cat,probability_dog"
+        and len(out.splitlines()) == 41
+    )

@@ -11,7 +11,11 @@ resource = pytest.importorskip("resource", reason="Windows has no such limits")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not say what a process has")
 
 FRAME = pl.DataFrame({"x": [float(i % 7) for i in range(90)], "y": ["no", "yes", "yes"] * 30})
-WRITERS = {"csv": pl.DataFrame.write_csv, "parquet": pl.DataFrame.write_parquet, "feather": pl.DataFrame.write_ipc}
+WRITERS = {
+    "csv": pl.DataFrame.write_csv,
+    "parquet": pl.DataFrame.write_parquet,
+    "feather": pl.DataFrame.write_ipc,
+}
 READING = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2)
@@ -56,5 +60,7 @@ def test_a_reader_that_dies_under_a_limit_is_not_blamed_on_the_file_alone(monkey
     from lamina.table.formats import _apart
 
     monkeypatch.setattr(_apart, "address_space_limit", lambda: 3 << 30)
-    with pytest.raises(DataError, match=r"its reader died: .*damaged, or needs more address space .* 3\.0 GiB"):
+    with pytest.raises(
+        DataError, match=r"its reader died: .*damaged, or needs more address space .* 3\.0 GiB"
+    ):
         _apart._table(b"", bytearray())

@@ -37,7 +37,10 @@ def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
     from rich.console import Console
 
     console = Console(file=stream)
-    with adapted(stream), console.status("", spinner="line" if console.options.ascii_only else "dots") as status:
+    with (
+        adapted(stream),
+        console.status("", spinner="line" if console.options.ascii_only else "dots") as status,
+    ):
         yield lambda what: status.update(f"{what} …")
 
 

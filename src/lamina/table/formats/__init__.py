@@ -198,7 +198,9 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
     (True, False)
     """
     return all(
-        FORMATS[format].is_folder if format else os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images"
+        FORMATS[format].is_folder
+        if format
+        else os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images"
         for file in files
     )
 
