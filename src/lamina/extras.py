@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.util import find_spec
 
-from lamina.errors import MissingPackageError
+from lamina.errors import LaminaError, MissingPackageError
 
-__all__ = ["EXTRAS", "missing_packages", "require"]
+__all__ = ["EXTRAS", "address_space_limit", "missing_packages", "require"]
 
 EXTRAS = {
     "scikit-learn": "sklearn",
@@ -43,12 +47,63 @@ def require(purpose: str, *packages: str) -> None:
 
     Raises:
         MissingPackageError: some are not installed; the message names all of these, and how to install them.
+        LaminaError: polars is needed, and a limit on this process's address space leaves too little for it.
 
     >>> require("counting")
     """
     absent = [package for package in packages if find_spec(_MODULES.get(package, package)) is None]
     if absent:
         raise missing_packages(purpose, absent)
+    if "polars" in packages and "polars" not in sys.modules and not _has_room_for_polars():
+        limit = (address_space_limit() or 0) / 2**30
+        raise LaminaError(
+            f"{purpose} needs more address space than the limit of this process, {limit:.1f} GiB, leaves: raise it, "
+            "as by ulimit -v unlimited"
+        )
+
+
+def address_space_limit() -> int | None:
+    """The bytes of address space that this process may have (``ulimit -v``); None: as many as it likes."""
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+_ROOM_FOR_OTHERS = 3 << 28  # scikit-learn, LLVM and a small network
+_PLENTY = 1 << 32
+_PLENTY_A_CORE = 1 << 28  # each of polars' threads has a stack, and memory of its own
+_POLARS_AT_WORK = """
+import mmap, resource, sys
+own = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (own + int(sys.argv[1]),) * 2)
+import polars
+polars.DataFrame({"x": [1]}).lazy().select(polars.len()).collect()
+mmap.mmap(-1, int(sys.argv[2]))
+"""
+
+
+@cache
+def _has_room_for_polars() -> bool:
+    """Whether polars works within the limit on address space; where it is low, another process tries it.
+
+    With too little, polars fails with a NameError, aborts the process, or waits for ever, according to when it ends.
+    """
+    limit = address_space_limit()
+    if limit is None or not os.path.exists("/proc/self/statm"):
+        return True
+    with open("/proc/self/statm") as file:
+        left = limit - int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    if left >= _PLENTY + _PLENTY_A_CORE * (os.cpu_count() or 1):
+        return True
+    command = [sys.executable, "-c", _POLARS_AT_WORK, str(max(left, 0)), str(_ROOM_FOR_OTHERS)]
+    try:
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def missing_packages(purpose: str, packages: Sequence[str]) -> MissingPackageError:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any, NoReturn, TypeVar
 
+from lamina.messages import suggesting
+
 __all__ = [
-    "ARGUMENTS", "ESTIMATORS_ARGUMENTS", "OPERATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module",
+    "ARGUMENTS", "ESTIMATORS_ARGUMENTS", "LOADERS_ARGUMENTS", "OPERATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module",
     "telling",
 ]  # fmt: skip
 
@@ -31,6 +33,8 @@ _ABSOLUTE = "Use gluon.loss.L1Loss()"
 _OPTIMIZERS = 'Use gluon.Trainer(net.collect_params(), "adam"), or a class of lamina.optimizer'
 _ESTIMATORS = "fit, predict and score are the estimators': lamina.MLPClassifier and lamina.MLPRegressor"
 
+_JACOBIAN = "Call autograd.grad(y[i], [x], retain_graph=True) for each output i: the rows of the Jacobian"
+
 _LOSSES = {
     **dict.fromkeys(("CrossEntropyLoss", "NLLLoss", "CategoricalCrossentropy"), _CROSS_ENTROPY),
     **dict.fromkeys(("BCELoss", "BCEWithLogitsLoss", "BinaryCrossentropy"), _BINARY),
@@ -38,8 +42,23 @@ _LOSSES = {
     **dict.fromkeys(("L1loss", "MAELoss", "MeanAbsoluteError"), _ABSOLUTE),
     **dict.fromkeys(("SmoothL1Loss", "Huber"), "Use gluon.loss.HuberLoss()"),
 }
+_RECURRENT = "Write the step with nd.dot and nd.tanh, and the loop in Python: it is compiled while it runs"
+_SCHEDULES = {
+    "OneCycleLR": "Use lr_scheduler.CosineScheduler(max_update=steps, base_lr=rate, warmup_steps=steps // 3)",
+    "StepLR": "Use lr_scheduler.FactorScheduler(step=steps, factor=0.1), which counts updates, not epochs",
+    "MultiStepLR": "Use lr_scheduler.MultiFactorScheduler(step=[…], factor=0.1), which counts updates, not epochs",
+    "CosineAnnealingLR": "Use lr_scheduler.CosineScheduler(max_update=steps, base_lr=rate)",
+    "ReduceLROnPlateau": "Call trainer.set_learning_rate(rate) where the validation loss no longer falls",
+}
+_EARLY_STOPPING = "The estimators stop early (early_stopping, n_iter_no_change); in a loop, compare the validation loss and break"
 _LAYERS = {
     **_LOSSES,
+    **dict.fromkeys(("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "SimpleRNN"), _RECURRENT),
+    **dict.fromkeys(
+        ("MultiheadAttention", "MultiHeadAttention"),
+        "Write it of nn.Dense layers, nd.contrib.interleaved_matmul_selfatt_qk, nd.softmax and "
+        "nd.contrib.interleaved_matmul_selfatt_valatt",
+    ),
     "Linear": "Use nn.Dense(units), which finds the number of its inputs, or nn.Dense(units, in_units=inputs)",
     **{
         name: f'Use nn.Activation("{said}"), or nn.Dense(units, activation="{said}")'
@@ -105,6 +124,14 @@ OPERATORS_ARGUMENTS = {
 OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
 """The same of optimizers' settings."""
 
+LOADERS_ARGUMENTS = {
+    "collate_fn": "batchify_fn",
+    "drop_last": "last_batch",
+    "persistent_workers": "auto_reload",
+    "prefetch_factor": "prefetch",
+}
+"""The same of data loaders."""
+
 ESTIMATORS_ARGUMENTS = {
     **dict.fromkeys(
         ("hidden", "hidden_sizes", "hidden_layers", "hidden_units", "layers", "units"), "hidden_layer_sizes"
@@ -143,14 +170,28 @@ _OF_MODULES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("nn", "functional"), "Use lamina.gluon.nn for layers, lamina.nd for functions"),
         **dict.fromkeys(("losses", "loss"), "Losses are in lamina.gluon.loss"),
         **dict.fromkeys(("Module", "Model"), _SUBCLASS),
+        **dict.fromkeys(
+            ("amp", "autocast"),
+            'Use net.hybridize(precision="bfloat16") on a GPU; on the CPU networks compute in float32',
+        ),
+        "half": 'Use x.astype("float16")',
+        **dict.fromkeys(("jacobian", "vmap", "jacrev", "jacfwd"), _JACOBIAN),
+        **_SCHEDULES,
         "utils": "DataLoader and data sets are in lamina.gluon.data",
         "Linear": _LAYERS["Linear"],
     },
-    "lamina.nd": _FUNCTIONS,
+    "lamina.nd": {**_FUNCTIONS, "functional": "Functions of arrays are in lamina.nd itself"},
+    "lamina.optimizer": {**_SCHEDULES, "lr_scheduler": "Schedules are in lamina.lr_scheduler"},
+    "lamina.lr_scheduler": _SCHEDULES,
+    "lamina.callback": {
+        "EarlyStopping": _EARLY_STOPPING,
+        "ModelCheckpoint": "Use callback.do_checkpoint(prefix), or net.save_parameters(path) where the loss is best",
+    },
     "lamina.autograd": {
         **dict.fromkeys(("no_grad", "inference_mode"), _UNRECORDED),
         "GradientTape": "Use `with autograd.record():`, then loss.backward()",
         "enable_grad": "Use `with autograd.record():`",
+        **dict.fromkeys(("jacobian", "functional"), _JACOBIAN),
         "Variable": _ARRAY,
     },
     "lamina.gluon": {
@@ -160,7 +201,13 @@ _OF_MODULES: dict[str, dict[str, str]] = {
     },
     "lamina.gluon.nn": _LAYERS,
     "lamina.gluon.loss": _LOSSES,
-    "lamina.gluon.data": {"TensorDataset": "Use gluon.data.ArrayDataset(x, y)"},
+    "lamina.gluon.data": {
+        "TensorDataset": "Use gluon.data.ArrayDataset(x, y)",
+        **dict.fromkeys(
+            ("random_split", "Subset"),
+            "Shuffle the rows, and use gluon.data.ArrayDataset(x[:n], y[:n]) and gluon.data.ArrayDataset(x[n:], y[n:])",
+        ),
+    },
 }
 """By module and name: what to do instead."""
 
@@ -291,9 +338,8 @@ def no_member(owner: str, name: str, called: str | None = None) -> AttributeErro
     AttributeError: 'NDArray' object has no attribute 'numpy'. Use x.asnumpy()
     """
     said = _OF_CLASSES[owner].get(name)
-    return AttributeError(
-        f"{(called or owner)!r} object has no attribute {name!r}" + (f". {said}" if said else "")
-    )
+    message = f"{(called or owner)!r} object has no attribute {name!r}"
+    return suggesting(f"{message}. {said}", name) if said else AttributeError(message)
 
 
 def telling(cls: T) -> T:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from lamina.arguments import PlainNumbers, check_numbers
+from lamina.outside import no_attribute
 from lamina.schedules import cosine, linear, polynomial, warm_up
 
 __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
@@ -221,3 +223,7 @@ class CosineScheduler(_Decay):
 
     def _remaining(self, passed: float) -> float:
         return cosine(passed)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.lr_scheduler", name)

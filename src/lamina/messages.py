@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 import unicodedata
 import warnings
@@ -9,11 +11,11 @@ from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from types import FrameType
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 __all__ = [
-    "Shown", "being", "closest", "counted", "excerpt", "in_a_line", "is_on_command_line", "on_command_line",
-    "printable", "unknown", "user_location", "warn",
+    "Shown", "adapt", "adapted", "being", "closest", "counted", "encodable", "excerpt", "in_a_line", "is_on_command_line",
+    "on_command_line", "printable", "suggesting", "unknown", "user_location", "warn",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -48,13 +50,32 @@ def closest(name: str, known: Iterable[str]) -> str:
     " Did you mean 'income'?"
     >>> closest("ReLU", ["LeakyReLU", "relu"])
     " Did you mean 'relu'?"
+    >>> closest("adma", ["adamax", "adam"])
+    " Did you mean 'adam'?"
     """
     from difflib import get_close_matches  # only where something went wrong
 
     names = list(known)
     same = [one for one in names if one.lower() == name.lower()]
-    near = same or get_close_matches(name, names, n=1)
+    near = same or sorted(get_close_matches(name, names, n=5), key=lambda one: _slips(name, one))
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def suggesting(message: str, name: str) -> AttributeError:
+    """An error that says what may have been meant, beside which Python is to propose nothing."""
+    return AttributeError(message, name=name, obj=None)
+
+
+def _slips(said: str, meant: str) -> int:
+    """How many letters were left out, added, exchanged, or written in the wrong order (optimal string alignment)."""
+    before, row = [0] * (len(meant) + 1), list(range(len(meant) + 1))
+    for i, a in enumerate(said):
+        row, before, earlier = [i + 1], row, before
+        for j, b in enumerate(meant):
+            row.append(min(before[j + 1] + 1, row[j] + 1, before[j] + (a != b)))
+            if i and j and a == meant[j - 1] and b == said[i - 1]:
+                row[-1] = min(row[-1], earlier[j - 1] + 1)
+    return row[-1]
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
@@ -82,6 +103,66 @@ def printable(text: str, keep: str = "\n\t") -> str:
 
 def _is_space(character: str) -> bool:
     return unicodedata.category(character) == "Zs"  # not printable in Python's eyes, but harmless
+
+
+_ENCODABLE = "lamina.encodable"
+"""A name of codecs' error handlers: what an encoding lacks is written in ASCII."""
+
+_IN_ASCII = str.maketrans(
+    {
+        "…": "...", "–": "-", "—": "-", "−": "-", "─": "-", "×": "x", "·": ".", "±": "+-", "→": "->", "←": "<-", "↑": "^", "↓": "v",
+        "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "√": "sqrt", "∞": "inf", "½": "1/2", "✔": "+", "✖": "x",
+        "‘": "'", "’": "'", "“": '"', "”": '"',
+    }
+)  # fmt: skip
+
+
+def _encodable(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    signs = error.object[error.start : error.end].translate(_IN_ASCII)
+    return "".join(_sign_in_ascii(c) for c in signs), error.end
+
+
+def _sign_in_ascii(c: str) -> str:
+    if _is_space(c):
+        return " "
+    if unicodedata.decomposition(c).startswith(("<super>", "<sub>")):
+        c = unicodedata.normalize("NFKD", c)
+    return c.encode("ascii", "backslashreplace").decode()
+
+
+codecs.register_error(_ENCODABLE, _encodable)
+
+
+def encodable(text: str, encoding: str) -> str:
+    """A text with ASCII for what the encoding lacks: signs become their likes, letters escapes.
+
+    >>> print(encodable("R² 0.9 ± 0.1 … Köln", "ascii"))
+    R2 0.9 +- 0.1 ... K\\xf6ln
+    """
+    return text.encode(encoding, _ENCODABLE).decode(encoding)
+
+
+def adapt(stream: TextIO | None) -> None:
+    """Have a stream write what it cannot encode as `encodable` does, instead of failing.
+
+    Streams of notebooks and in memory have no encoding of their own, and are left as they are.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=_ENCODABLE)
+
+
+@contextmanager
+def adapted(stream: TextIO) -> Generator[None]:
+    """Meanwhile, `adapt` a stream that is the user's."""
+    before = getattr(stream, "errors", None)
+    adapt(stream)
+    try:
+        yield
+    finally:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=before)
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from fnmatch import fnmatchcase
+from types import ModuleType
 
 from lamina.errors import OutsideError
 from lamina.habits import of_module
-from lamina.messages import closest
+from lamina.messages import closest, suggesting
 
 __all__ = ["OUTSIDE", "no_attribute"]
 
@@ -160,9 +161,15 @@ def no_attribute(module: str, name: str) -> Exception:
     imported = sys._getframe(2).f_globals.get("__name__") == "importlib._bootstrap"
     if why is None and (instead := of_module(module, name)):
         said = f"module {module!r} has no attribute {name!r}. {instead}"
-        return ImportError(said, name=module) if imported else AttributeError(said)
+        return ImportError(said, name=module) if imported else suggesting(said, name)
     if why is None:
-        known = [x for x in dir(sys.modules.get(module)) if not x.startswith("_")]
-        near = "" if name.startswith("_") else closest(name, known)
-        return AttributeError(f"module {module!r} has no attribute {name!r}.{near}".removesuffix("."))
+        near = "" if name.startswith("_") else closest(name, _public_names(sys.modules[module]))
+        said = f"module {module!r} has no attribute {name!r}"
+        return suggesting(f"{said}.{near}", name) if near else AttributeError(said)
     return ImportError(f"{path}: {why}.", name=module) if imported else OutsideError(f"{path}: {why}.")
+
+
+def _public_names(module: ModuleType) -> set[str]:
+    """What a module offers, without what it imports for itself."""
+    listed = vars(module).get("__dir__")
+    return {*module.__all__, *(listed() if listed else ())}

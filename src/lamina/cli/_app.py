@@ -30,6 +30,7 @@ from lamina.cli._train_table import train_table
 from lamina.cli._tune import tune
 from lamina.distributed.communicator import end_all, let_the_first_speak, rank_at_start
 from lamina.errors import LaminaError
+from lamina.messages import adapt
 from lamina.table.messages import on_command_line
 
 __all__ = ["app", "help_text", "main"]
@@ -97,6 +98,8 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C or SIGTERM."""
     _clock.begin(of_process=arguments is None)
+    adapt(sys.stdout)
+    adapt(sys.stderr)
     with on_command_line(), _terminated_as_interrupted():
         code = _run(arguments)
     if code:

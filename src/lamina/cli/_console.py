@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lamina.messages import printable
+from lamina.messages import encodable, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ def output() -> Console:
 
     class Printable(Console):
         def render_str(self, text: str, **options: Any) -> Text:
-            return super().render_str(printable(text), **options)
+            return super().render_str(encodable(printable(text), self.encoding), **options)
 
     width = None if sys.stdout is not None and sys.stdout.isatty() else _WIDTH_OF_A_PIPE
     return Printable(highlight=False, width=width)

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.cli._console import EXIT_INTERRUPTED, say
+from lamina.table.formats import are_pictures
 
 if TYPE_CHECKING:
+    from lamina.runs.data import Request
     from lamina.training.run_folder import RunFolder
 
 __all__ = ["how_to_go_on", "published", "show_prepared", "tell_end"]
@@ -42,6 +44,7 @@ def tell_end(
     run: Any,
     page: Path | None,
     folder: RunFolder,
+    request: Request,
     console: Any,
     *,
     interrupted: bool,
@@ -51,7 +54,7 @@ def tell_end(
     """Show what came of a complete run and how to use it, or, if it was interrupted, to go on; the exit status."""
     if console:
         _show_results(console, run)
-    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, quiet))
+    say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
     if not interrupted:
         return 0
     say(f"lamina: {how_to_go_on(folder)}", error=True)
@@ -70,11 +73,12 @@ def _show_results(console: Any, run: Any) -> None:
     console.print(how_trained(results))
 
 
-def _closing(run: Any, page: Path | None, quiet: bool) -> str:
+def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
     """Where everything is, and what can be done with it."""
     if quiet:
         return str(run.path)
-    report, use = run.path / "report.html", f"lamina predict {run.path} NEW.csv -o predictions.csv"
+    new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
+    report, use = run.path / "report.html", f"lamina predict {run.path} {new}"
     tried = "" if page is None else f"; to try the network, open {page}"
     return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}"
 

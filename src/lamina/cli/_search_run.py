@@ -117,7 +117,7 @@ def run_search(
     if closing and not quiet:
         _say_if_late(closing, trained.seconds)
     return views.tell_end(
-        run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
+        run, page, folder, request, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
     )
 
 

@@ -282,7 +282,7 @@ def _run(
         page = write_run_page(run.path)
         run, page = views.published(run, page, folder)
     return views.tell_end(
-        run, page, folder, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
+        run, page, folder, request, console, interrupted=trained.interrupted, as_json=as_json, quiet=quiet
     )
 
 

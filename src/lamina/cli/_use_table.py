@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.cli._console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
 from lamina.extras import require
+from lamina.table.formats import are_pictures
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["batches_of", "evaluate_table", "inspect_table", "open_table_run", "predict_table"]
 
@@ -107,11 +112,17 @@ def predict_table(
         )
     model, details = open_table_run(run, target=target)
     with batches_of(model, details, data, reading) as batches:
-        rows = write_batches(
-            model.extended(batches, prefix, interval=interval, std=std), out, output_format, safe=safe
-        )
+        extended = model.extended(batches, prefix, interval=interval, std=std)
+        if are_pictures(data, reading.get("format")):
+            extended = map(_without_pixels, extended)
+        rows = write_batches(extended, out, output_format, safe=safe)
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+
+
+def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
+    """What can be read of pictures with their predictions."""
+    return batch.drop([name for name in batch.columns if re.fullmatch(r"pixel_\d+", name)])
 
 
 def _is_same_file(path: str, other: str) -> bool:

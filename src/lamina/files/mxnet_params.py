@@ -27,6 +27,7 @@ import numpy as np
 
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.files.atomic import atomic_write
+from lamina.files.foreign import what_else
 
 __all__ = ["load_params", "save_params"]
 
@@ -88,6 +89,9 @@ class _Reader:
     def error(self, message: str) -> DataError:
         return DataError(f"{self._name}: {message}")
 
+    def what_else(self) -> str | None:
+        return what_else(self._file)
+
     def numbers(self, layout: str, what: str) -> tuple[int, ...]:
         """Integers in a `struct` layout."""
         return struct.unpack(layout, self.content(struct.calcsize(layout), what))
@@ -105,7 +109,9 @@ class _Reader:
 def _read_arrays(reader: _Reader) -> list[np.ndarray] | dict[str, np.ndarray]:
     magic, _reserved = reader.numbers("<QQ", "the file's header")
     if magic != _LIST_MAGIC:
-        raise reader.error(f"not an MXNet array file: expected it to start with 0x112, found 0x{magic:X}")
+        raise reader.error(
+            f"not an MXNet array file: {reader.what_else() or f'expected it to start with 0x112, found 0x{magic:X}'}"
+        )
     (count,) = reader.numbers("<Q", "the number of arrays")
     arrays: list[np.ndarray] = []
     while len(arrays) < count:  # `count` may be any number: the file ends long before it

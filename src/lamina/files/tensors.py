@@ -22,6 +22,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.files.atomic import atomic_write
+from lamina.files.foreign import what_else
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
 
@@ -67,7 +68,8 @@ class TensorFile:
         start = file.read(8)
         length = int.from_bytes(start, "little")
         if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
-            raise self.error(f"its header would have {length} bytes, of {size} in the file")
+            known = what_else(file)
+            raise self.error(known or f"its header would have {length} bytes, of {size} in the file")
         header = file.read(length)
         self._beginning = start + header
         self._size = size - len(self._beginning)

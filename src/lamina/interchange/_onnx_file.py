@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
 
 from lamina.errors import DataError
+from lamina.files.foreign import what_else
 from lamina.files.limits import untrusted
 from lamina.interchange._element_types import element_type
 from lamina.interchange._graph import ML, Graph, GraphInput, Node
@@ -46,6 +48,8 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
     except FileNotFoundError as error:
         raise FileNotFoundError(f"there is no file {file}") from error
     what = f"{file} is not a readable ONNX file"
+    if known := what_else(io.BytesIO(content)):
+        raise DataError(f"{what}: {known}")
     with untrusted(what):
         model = ModelProto()
         model.ParseFromString(content)

@@ -137,7 +137,8 @@ _BESIDE = {"np": "lamina.np", "numpy": "lamina.np", "npx": "lamina.npx", "numpy_
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_BESIDE})
+    special = (name for name in globals() if name.startswith("__"))
+    return sorted({*special, *__all__, "op", *_BESIDE})
 
 
 def __getattr__(name: str) -> Any:

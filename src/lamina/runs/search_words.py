@@ -11,7 +11,7 @@ __all__ = ["search_summary", "settings_that_differ", "short_name", "value_in_wor
 
 _SHORT = {
     "hidden_layer_sizes": "layers", "learning_rate_init": "rate", "weight_decay": "decay",
-    "label_smoothing": "smoothing", "number_pieces": "pieces", "beta_2": "β₂",
+    "label_smoothing": "smoothing", "number_pieces": "pieces",
 }  # fmt: skip
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any, TextIO
 
+from lamina.messages import adapted
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["Display", "Waiting", "shows_bar", "telling"]
@@ -35,7 +36,11 @@ def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
         return
     from rich.console import Console
 
-    with Console(file=stream).status("") as status:
+    console = Console(file=stream)
+    with (
+        adapted(stream),
+        console.status("", spinner="line" if console.options.ascii_only else "dots") as status,
+    ):
         yield lambda what: status.update(f"{what} …")
 
 
@@ -65,9 +70,11 @@ class Display(Observer):
         self._stream, self._said, self._line, self._head, self._stays = stream, said, line, head, stays
         self.watches_steps = shows_bar(stream)
         self._bar: Any = None
+        self._adapted = ExitStack()
 
     def on_begin(self, loop: Loop) -> None:
         """Show the bar, and the epochs of an earlier run."""
+        self._adapted.enter_context(adapted(self._stream))
         if self.watches_steps:
             self._start_bar(loop.expected_epochs)
         for line in self._head:
@@ -93,6 +100,7 @@ class Display(Observer):
         """Leave the terminal as it was."""
         if self._bar is not None:
             self._bar.stop()
+        self._adapted.close()
 
     def _start_bar(self, epochs: int) -> None:
         from rich.console import Console

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lamina.table.places import LineNumbers
 
 __all__ = [
-    "FORMATS", "NOT_READ", "Format", "HasTypes", "Reader", "Writer", "begin_reading", "described", "end_reading",
-    "format_of_content", "format_of_name", "writable",
+    "FORMATS", "NOT_READ", "Format", "HasTypes", "Reader", "Writer", "are_pictures", "begin_reading", "described",
+    "end_reading", "format_of_content", "format_of_name", "writable",
 ]  # fmt: skip
 
 
@@ -189,6 +189,20 @@ def writable() -> tuple[str, ...]:
     ('csv', 'tsv', 'parquet', 'feather', 'jsonl')
     """
     return tuple(name for name, format in FORMATS.items() if format.writes is not None)
+
+
+def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = None) -> bool:
+    """Whether files, of which `format` may be said, are pictures or folders of pictures.
+
+    >>> are_pictures(["cat.png", "dogs/*.jpg"]), are_pictures(["cat.png", "table.csv"])
+    (True, False)
+    """
+    return all(
+        FORMATS[format].is_folder
+        if format
+        else os.path.isdir(file) or format_of_name(os.fspath(file))[0] == "images"
+        for file in files
+    )
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:

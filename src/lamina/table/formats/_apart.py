@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from lamina.errors import DataError
+from lamina.extras import address_space_limit
 from lamina.files.limits import MOST_COLUMNS, unpacked_limit
 from lamina.table.formats import _columnar_worker as columnar_worker
 
@@ -146,7 +147,13 @@ def _table(letter: bytes, content: bytearray) -> pl.DataFrame:
     import polars as pl
 
     if not letter:
-        raise DataError("it is damaged such that its reader died of it")
+        limit = address_space_limit()
+        raise DataError(
+            "it is damaged such that its reader died of it"
+            if limit is None
+            else f"its reader died: the file is damaged, or needs more address space than the limit of a process, "
+            f"{limit / 2**30:.1f} GiB (ulimit -v)"
+        )
     if letter == columnar_worker.ERROR:
         raise DataError(content.decode())
     if letter == columnar_worker.SHARED:

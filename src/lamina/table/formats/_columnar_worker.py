@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -126,7 +127,10 @@ def _scan(path: str, format: str) -> Any:
 
 
 def _limit_memory(further: int) -> None:
-    """Let this process have so many bytes besides those that it has now, where the system can limit it."""
+    """Let this process have so many bytes besides those that it has now, where the system can limit it.
+
+    A limit that the user set stays, and holds.
+    """
     try:
         import resource
 
@@ -134,8 +138,17 @@ def _limit_memory(further: int) -> None:
             pages = int(file.read().split()[0])
     except (ImportError, OSError):
         return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + further, hard))
+    wanted = pages * resource.getpagesize() + further
+    limits = (wanted, *_limits_at_start(resource.RLIMIT_AS))
+    soft = min(limit for limit in limits if limit != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, limits[-1]))
+
+
+@cache
+def _limits_at_start(kind: int) -> tuple[int, int]:
+    import resource
+
+    return resource.getrlimit(kind)
 
 
 def main() -> None:
