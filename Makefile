@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs fuzz modes devices check format clean
+.PHONY: train test docs fuzz modes devices processors check format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -43,6 +43,10 @@ modes: $(VENV)/.dev
 	LAMINA_EAGER=1 $(PYTEST) $(MODES)
 	LAMINA_COMPILE=0 $(PYTEST) $(MODES)
 	LAMINA_FUZZ_COMPILED=2000 $(PYTEST) tests/deferral/test_equal_to_eager.py -k numbers_compiled
+
+# The compiler's tests and random programs for lesser processors than this one, and in emulators of others
+processors: $(VENV)/.dev
+	$(BIN)/python tools/processors.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

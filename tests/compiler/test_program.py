@@ -6,17 +6,21 @@ import re
 
 import numpy as np
 import pytest
+from examples_of_primitives import EXAMPLES
+from graphs import capture
+from same_values import arguments
 
 from lamina import autograd, nd
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
 from lamina.compiler.cpu._step import emit_program, outline_of
-from lamina.compiler.cpu.machine import Machine, compiling_for
+from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, compiling_for
 from lamina.compiler.front._capture import Capture, tracing
 from lamina.compiler.llvm import jit
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.program import lower
 from lamina.compiler.targets import target_of
+from lamina.core.primitive import REGISTRY, bind
 
 
 def machine(triple: str, cpu: str, vector_bits: int, vector_registers: int) -> Machine:
@@ -119,3 +123,22 @@ def test_threads_of_other_systems_compile(name, system):
         assert re.search(rf"^_?{function}:", assembly, re.MULTILINE), function
     assert ("usleep" in assembly) == (system == "Darwin")
     assert ("syscall" in assembly) == (system == "Linux")
+
+
+@pytest.mark.parametrize("name", ["x86-64-v2", "aarch64"])
+def test_every_primitive_is_assembled_for_other_processors(name):
+    """Their instruction selection and assembler take all of it; `make processors` runs some of it."""
+    target = NAMED_MACHINES[name]
+    for primitive in (p for p in REGISTRY.values() if p.lowering is not None):
+        examples = EXAMPLES[primitive.name]
+        given = [arguments(example, np.float32) for example in examples]
+
+        def every(
+            *_arrays: nd.NDArray, primitive=primitive, examples=examples, given=given
+        ) -> list[nd.NDArray]:
+            return [bind(primitive, *xs, **e.params) for xs, e in zip(given, examples, strict=True)]
+
+        graph = capture(every, *(x for xs in given for x in xs if isinstance(x, nd.NDArray)))
+        with compiling_for(target):
+            code = jit.compile_object(target, step_ir(graph))
+        assert code[:4] == b"\x7fELF" and code[18] == {"x86_64": 62, "aarch64": 183}[target.architecture]

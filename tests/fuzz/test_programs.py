@@ -19,14 +19,16 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from processors import PROCESSORS, needs
 from program_outcomes import compare, outcome
 from random_programs import Program
 from seeds import run_seeds
 
 import lamina
 from lamina.compiler.cpu import _binding
+from lamina.compiler.cpu.machine import compiling_for, named_machine
 
-SECONDS = 10.0
+SECONDS, SECONDS_OF_OTHERS = 10.0, 3.0
 THREADS = (1, 2, 3, 8)
 
 FAILED: dict[int, str] = {
@@ -100,3 +102,10 @@ def test_programs_that_failed_once(seed: int, machine: pytest.MonkeyPatch) -> No
 
 def test_random_programs(machine: pytest.MonkeyPatch) -> None:
     run_seeds(lambda seed: run(seed, machine), SECONDS)
+
+
+@pytest.mark.parametrize("processor", PROCESSORS)
+def test_random_programs_for_other_processors(processor: str, machine: pytest.MonkeyPatch) -> None:
+    needs(processor)
+    with compiling_for(named_machine(processor)):
+        run_seeds(lambda seed: run(seed, machine), SECONDS_OF_OTHERS)

@@ -6,7 +6,13 @@ import types
 import pytest
 import sklearn.neural_network.tests.test_mlp as theirs
 
-pytestmark = pytest.mark.usefixtures("compiled")
+pytestmark = [
+    pytest.mark.usefixtures("compiled"),
+    # A line search between losses that differ by their rounding alone ends in this warning, and the last bits of the
+    # BLAS that SciPy calls decide whether one comes to that. scikit-learn's suite lets it pass. How exact the loss is:
+    # `test_lbfgs_loss.py`.
+    pytest.mark.filterwarnings("ignore:lbfgs failed to converge after .*status=2"),
+]
 THEIR_IMPORT = "from sklearn.neural_network import MLPClassifier, MLPRegressor"
 
 

@@ -66,7 +66,8 @@ def _processor() -> dict[str, str]:
     restore_denormals(saved)
     caches = (machine.l1_bytes, machine.l2_bytes, machine.l3_bytes)
     return {
-        "model": f"{_model_name()} ({machine.architecture}; LLVM: {machine.cpu})",
+        "model": f"{_model_name()} ({machine.architecture})",
+        "compiled for": f"{machine.cpu} (LAMINA_CPU={os.environ.get('LAMINA_CPU', 'not set')})",
         "vector width": f"{machine.vector_bits} bits, {machine.lanes(np.dtype(np.float32))} float32",
         "matrix unit": _matrix_unit(machine.has_matrix_unit),
         "caches": ", ".join(f"L{level} {size >> 10:,} KiB" for level, size in enumerate(caches, start=1)),

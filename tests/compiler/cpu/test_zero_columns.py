@@ -100,6 +100,8 @@ def test_zero_times_infinity_is_still_nan(features, columns, transposed, value, 
 
 BLOCKED = replace(target_machine(), l2_bytes=1 << 14)
 """A machine whose second cache is so small that products of this file's sizes are cut into blocks."""
+UNCUT = replace(target_machine(), l2_bytes=1 << 24, has_matrix_unit=False)
+"""And one where they are not, nor go to a matrix unit."""
 
 
 @pytest.mark.parametrize("transposed", [False, True], ids=["terms", "tall"])
@@ -172,7 +174,7 @@ def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, spl
     found = []
     for skips in (False, True):
         strides = (1, rows) if transposed else (inner, 1)
-        product = MatrixProduct(rows, inner, columns, dtype, strides, columns, skips_zeros=skips)
+        product = MatrixProduct(rows, inner, columns, dtype, strides, columns, UNCUT, skips_zeros=skips)
         assert product.way is None and product.pairs_rows == skips
         code, scratch_bytes = load_product(product, split)
         for threads in (1, 3):
@@ -214,7 +216,7 @@ def test_pairs_of_rows_by_a_part_of_wider_rows_write_nothing_beyond_the_result(e
     other = np.pad(other, ((0, 0), (0, 50)), constant_values=np.float32(3))
     found = []
     for skips in (False, True):
-        product = MatrixProduct(139, 330, 70, FLOAT32, (330, 1), 120, skips_zeros=skips)
+        product = MatrixProduct(139, 330, 70, FLOAT32, (330, 1), 120, UNCUT, skips_zeros=skips)
         assert product.way is None and product.pairs_rows == skips
         code, scratch_bytes = load_product(product, "columns")
         memory, scratch = np.full((140, 70), 7, np.float32), np.full(scratch_bytes + 64, 255, np.uint8)
@@ -229,11 +231,10 @@ def test_pairs_of_rows_of_a_large_batch(columns, execute):
     x, _ = blocked_operands(FLOAT32, False, 1.0, 0.9)
     x = np.ascontiguousarray(np.pad(x, ((0, 0), (10, 300))))
     other = np.random.default_rng(0).standard_normal((x.shape[1], columns)).astype(np.float32)
-    machine = replace(target_machine(), has_matrix_unit=False)
     found = []
     for skips, threads in ((False, 1), (True, 1), (True, 2), (True, 3)):
         product = MatrixProduct(
-            150, x.shape[1], columns, FLOAT32, (x.shape[1], 1), columns, machine, skips_zeros=skips
+            150, x.shape[1], columns, FLOAT32, (x.shape[1], 1), columns, UNCUT, skips_zeros=skips
         )
         assert product.way is None and product.pairs_rows == skips
         code, scratch_bytes = load_product(product, "columns")
@@ -253,7 +254,7 @@ def test_columns_are_still_known_where_pairs_do_not_pay(execute):
     x[:, ::3] = 0
     found = []
     for skips in (False, True):
-        product = MatrixProduct(2000, 32, 70, FLOAT32, (1, 2000), 70, skips_zeros=skips)
+        product = MatrixProduct(2000, 32, 70, FLOAT32, (1, 2000), 70, UNCUT, skips_zeros=skips)
         assert product.way is None and product.pairs_rows == skips
         code, scratch_bytes = load_product(product, "columns")
         result, scratch = np.full((2000, 70), 7, np.float32), np.full(scratch_bytes + 64, 255, np.uint8)

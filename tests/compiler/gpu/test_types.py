@@ -52,7 +52,7 @@ def test_every_primitive_on_float16(part: int, halves: Any) -> None:
     assert compiled._entries  # and not run operator by operator
 
 
-def test_a_chain_of_operators_rounds_as_numpy_does(gpu: Any) -> None:
+def test_a_chain_of_operators_rounds_as_numpy_does(halves: Any) -> None:
     x = np.random.default_rng(0).normal(size=300).astype(np.float16)
 
     def chain(x: Any) -> Any:

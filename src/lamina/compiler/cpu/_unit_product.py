@@ -160,8 +160,8 @@ class UnitProduct(UnitPacking):
 
     def _on_vectors(self, place: _Place, first_term: Value) -> None:
         """The same block from the operands as they are, for numbers that have no parts. Seldom, so this is short."""
-        b, right = self.b, self.right
-        widths = vector_widths(place.width, b.lanes(FLOAT32))
+        b, right, lanes = self.b, self.right, self._lanes
+        widths = vector_widths(place.width, lanes)
         last = b.minimum(first_term + self.blocking.inner, self.inner)
         with b.loop(0, place.height) as r:
             sums = [b.variable(b.const(0, FLOAT32, width)) for width in widths]
@@ -169,28 +169,28 @@ class UnitProduct(UnitPacking):
                 factor = self.left.element(b, place.row + r, term)
                 start = term * right.stride + place.column
                 for index, (total, width) in enumerate(zip(sums, widths, strict=True)):
-                    terms = b.load(right.pointer, FLOAT32, start + index * TILE_ROWS, width)
+                    terms = b.load(right.pointer, FLOAT32, start + index * lanes, width)
                     total.set(b.multiply_add(factor, terms, total.get()))
             for index, total in enumerate(sums):
-                b.store(self._sums, total.get(), r * BLOCK + index * TILE_ROWS)
+                b.store(self._sums, total.get(), r * BLOCK + index * lanes)
 
     def _keep(self, place: _Place, first_term: Value) -> None:
         """Add a block's sums to the unfinished ones."""
         b, kept = self.b, self._unfinished(place)
         is_first = b.equal(first_term, 0)
-        with b.loop(0, BLOCK * BLOCK, TILE_ROWS) as position:
-            new = b.load(self._sums, FLOAT32, position, TILE_ROWS)
+        with b.loop(0, BLOCK * BLOCK, self._lanes) as position:
+            new = b.load(self._sums, FLOAT32, position, self._lanes)
             b.store(kept, b.where(is_first, new, self._complete(kept, position)), position)
 
     def _finish(self, place: _Place) -> None:
         """Hand the finished block to the epilogue, row by row, or turned."""
         b = self.b
-        widths = vector_widths(place.width, b.lanes(FLOAT32))
+        widths = vector_widths(place.width, self._lanes)
         kept = self._unfinished(place)
 
         def values(r: Operand) -> list[Value]:
             start = b.match(r, b.const(0))[0] * BLOCK
-            return [self._complete(kept, start + i * TILE_ROWS) for i in range(len(widths))]
+            return [self._complete(kept, start + i * self._lanes) for i in range(len(widths))]
 
         if not self.finish.by_columns:
             with b.loop(0, place.height) as r:
@@ -204,8 +204,13 @@ class UnitProduct(UnitPacking):
     def _complete(self, kept: Pointer, position: Value) -> Value:
         """A block's sums and the unfinished ones from the terms before."""
         b = self.b
-        new = b.load(self._sums, FLOAT32, position, TILE_ROWS)
-        return b.add(b.load(kept, FLOAT32, position, TILE_ROWS), new) if self.blocking.keeps_sums else new
+        new = b.load(self._sums, FLOAT32, position, self._lanes)
+        return b.add(b.load(kept, FLOAT32, position, self._lanes), new) if self.blocking.keeps_sums else new
+
+    @property
+    def _lanes(self) -> int:
+        """Of a vector: a row of a tile, or a part of one."""
+        return self.b.lanes(FLOAT32)
 
     # --- memory --------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,12 +10,13 @@ from functools import cache
 from pathlib import Path
 
 from lamina.compiler.cpu.matrix_unit import is_permitted
+from lamina.compiler.llvm.processor import LEVELS, Processor, named_processor, requested
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["NAMED_MACHINES", "Machine", "compiling_for", "host_machine", "target_machine"]
+__all__ = ["NAMED_MACHINES", "Machine", "compiling_for", "host_machine", "named_machine", "target_machine"]
 
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
-_DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3 = 32 << 10, 512 << 10, 8 << 20
+_DEFAULT_CACHES = 32 << 10, 512 << 10, 8 << 20
 
 
 @dataclass(frozen=True)
@@ -62,27 +62,38 @@ class Machine:
         return self.architecture != "x86_64" or self.vector_bits >= 256
 
 
+def _machine_of(processor: Processor, triple: str, *caches: int, has_matrix_unit: bool = False) -> Machine:
+    bits, registers = _vector_unit(processor)
+    return Machine(
+        processor.architecture,
+        processor.cpu,
+        processor.changes,
+        bits,
+        registers,
+        *caches,
+        triple=triple,
+        has_matrix_unit=has_matrix_unit,
+    )
+
+
+def _vector_unit(processor: Processor) -> tuple[int, int]:
+    """Bits of a vector register, and how many there are."""
+    if processor.architecture != "x86_64":
+        return 128, 32
+    if not {"avx", "avx2", "fma"} <= processor.features:
+        return 128, 16
+    return (512, 32) if {"avx512f", "avx512vl", "avx512bw"} <= processor.features else (256, 16)
+
+
 NAMED_MACHINES = {
-    "x86-64-v3": Machine(
-        "x86_64", "x86-64-v3", "", 256, 16, _DEFAULT_L1, _DEFAULT_L2, _DEFAULT_L3, "x86_64-unknown-linux-gnu"
-    ),
-    "x86-64-v4": Machine(
-        "x86_64", "x86-64-v4", "", 512, 32, _DEFAULT_L1, 1 << 20, _DEFAULT_L3, "x86_64-unknown-linux-gnu"
-    ),
-    "aarch64": Machine(
-        "aarch64",
-        "generic",
-        "+neon",
-        128,
-        32,
-        _DEFAULT_L1,
-        _DEFAULT_L2,
-        _DEFAULT_L3,
-        "aarch64-unknown-linux-gnu",
-    ),
+    name: _machine_of(
+        level,
+        f"{level.architecture}-unknown-linux-gnu",
+        *((32 << 10, 1 << 20, 8 << 20) if name == "x86-64-v4" else _DEFAULT_CACHES),
+    )
+    for name, level in LEVELS.items()
 }
-"""Processors that code is made for on other ones: the levels of x86-64 with AVX2 and with AVX-512 (System V ABI,
-AMD64 supplement, 3.1.1), and any of ARM's with 64 bits. Their caches are taken to be small."""
+"""Processors that code is made for on other ones. Their caches are taken to be small."""
 
 _target: ContextVar[Machine | None] = ContextVar("target", default=None)
 
@@ -94,7 +105,7 @@ def target_machine() -> Machine:
 
 @contextmanager
 def compiling_for(machine: Machine) -> Generator[None]:
-    """Generate code for a processor other than this process's: to look at it, not to run it."""
+    """Generate code for another processor than this process's, which need not be able to run it."""
     token = _target.set(machine)
     try:
         yield
@@ -104,38 +115,17 @@ def compiling_for(machine: Machine) -> Generator[None]:
 
 @cache
 def host_machine() -> Machine:
-    """The processor of this process."""
-    import llvmlite.binding as llvm
-
-    names = {"amd64": "x86_64", "arm64": "aarch64"}
-    architecture = platform.machine().lower()
-    architecture = names.get(architecture, architecture)
-    features = llvm.get_host_cpu_features()
-    bits, registers = _vector_unit(architecture, features)
-    return Machine(
-        architecture=architecture,
-        cpu=llvm.get_host_cpu_name(),
-        features=features.flatten(),
-        vector_bits=bits,
-        vector_registers=registers,
-        l1_bytes=_cache_bytes(1, _DEFAULT_L1),
-        l2_bytes=_cache_bytes(2, _DEFAULT_L2),
-        l3_bytes=_cache_bytes(3, _DEFAULT_L3),
-        has_matrix_unit=_has_matrix_unit(features) and bits == 512,
-    )
+    """The processor of this process, or the lesser one that ``LAMINA_CPU`` names: found out once."""
+    return named_machine(requested())
 
 
-def _vector_unit(architecture: str, features: dict[str, bool]) -> tuple[int, int]:
-    """Bits of a vector register, and how many there are."""
-    if architecture == "x86_64":
-        if features.get("avx512f") and features.get("avx512vl") and features.get("avx512bw"):
-            return 512, 32
-        return (256, 16) if features.get("avx2") and features.get("fma") else (128, 16)
-    return 128, 32
-
-
-def _has_matrix_unit(features: dict[str, bool]) -> bool:
-    return bool(features.get("amx-tile") and features.get("amx-bf16")) and is_permitted()
+def named_machine(text: str) -> Machine:
+    """A processor whose code runs in this process: see `lamina.compiler.llvm.processor.named_processor`."""
+    processor = named_processor(text)
+    sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
+    sizes |= dict(processor.caches)
+    has_matrix_unit = {"amx-tile", "amx-bf16"} <= processor.features and is_permitted()
+    return _machine_of(processor, "", *sizes.values(), has_matrix_unit=has_matrix_unit)
 
 
 def _cache_bytes(level: int, default: int) -> int:

@@ -28,22 +28,27 @@ from lamina.compiler.gpu._host_warps import LEFT, SUMS, as_bfloat16, as_tf32, mu
 from lamina.compiler.gpu._machine import DeviceMachine
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated
+from lamina.compiler.llvm.processor import named_processor, requested
 
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["Host", "host_machine", "object_of", "runner"]
+__all__ = ["Host", "converts_float16", "host_machine", "object_of", "runner"]
 
 _RECORD = Pointer("%record")
 """The thread's record: see `_host_runner`."""
 
 
 def host_machine() -> DeviceMachine:
-    """The processor of this process."""
-    import llvmlite.binding as llvm
+    """The processor of this process, or the lesser one that ``LAMINA_CPU`` names."""
+    processor = named_processor(requested())
+    return DeviceMachine(host_triple(), processor.cpu, processor.changes)
 
-    features = llvm.get_host_cpu_features().flatten()
-    return DeviceMachine(host_triple(), llvm.get_host_cpu_name(), features)
+
+def converts_float16() -> bool:
+    """Whether that processor converts float16. Otherwise LLVM calls functions of a library that may not be there."""
+    processor = named_processor(requested())
+    return processor.architecture != "x86_64" or "f16c" in processor.features
 
 
 def runner(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.gpu._host import host_machine, object_of, runner
+from lamina.compiler.gpu._host import converts_float16, host_machine, object_of, runner
 from lamina.compiler.gpu._host_runner import (
     AT_SEVERAL_BARRIERS,
     COPIES_LEFT,
@@ -97,12 +97,14 @@ class Emulator:
     kind = "emulator"
     name = "lamina's emulator"
     dialect = "host"
-    limits = Limits("", 1, 1024, 48 << 10, 4, has_float64=True, has_float16=True, has_tensor_cores=True)
 
     def __init__(self, number: int = 0, *, seed: int = 0, repeats: int = 1) -> None:
         self.number, self.repeats = number, repeats
         self._random = np.random.default_rng(seed)
         self._buffers: weakref.WeakSet[EmulatedBuffer] = weakref.WeakSet()
+        self.limits = Limits(
+            "", 1, 1024, 48 << 10, 4, has_float64=True, has_float16=converts_float16(), has_tensor_cores=True
+        )
         self.launches = 0
 
     def allocate(self, nbytes: int) -> EmulatedBuffer:

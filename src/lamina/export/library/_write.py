@@ -51,7 +51,8 @@ def export_library(
     Args:
         model: a Gluon network, a fitted estimator, or the folder of a run.
         path: ``model.so`` (``model.dylib`` on macOS), or ``model.o`` for the object file and the header alone.
-        target: the processor: "host", "x86-64-v3" (AVX2), "x86-64-v4" (AVX-512) or "aarch64", the last three on Linux.
+        target: the processor: "host"; or on Linux "x86-64-v2" (SSE4.2), "x86-64-v3" (AVX2), "x86-64-v4" (AVX-512) or
+            "aarch64".
         name: what the library's symbols begin with; None: the file's name.
         inputs: of a network, an array that it takes: the first axis is rows, the others and the element type are those
             of the library's rows. None: float32, as many as its first dense layer takes.

@@ -1,0 +1,146 @@
+"""The processor that code is generated for: this process's, or a lesser one that ``LAMINA_CPU`` names."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from lamina.errors import LaminaError
+from lamina.messages import unknown
+
+__all__ = ["LEVELS", "NATIVE", "Processor", "architecture", "named_processor", "requested", "runnable_levels"]
+
+NATIVE = "native"
+_VARIABLE = "LAMINA_CPU"
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor as LLVM knows it.
+
+    Attributes:
+        architecture: "x86_64", "aarch64", …
+        cpu: LLVM's name.
+        changes: LLVM's list of features that differ from the processor of that name, "+avx2,-fma,…".
+        features: what it has.
+        caches: level and bytes of those whose size is given.
+    """
+
+    architecture: str
+    cpu: str
+    changes: str
+    features: frozenset[str]
+    caches: tuple[tuple[int, int], ...] = ()
+
+
+_V2 = frozenset(["cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"])
+_V3 = _V2.union(["avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"])
+_V4 = _V3.union(["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"])
+
+LEVELS = {
+    "x86-64-v2": Processor("x86_64", "x86-64-v2", "", _V2),
+    "x86-64-v3": Processor("x86_64", "x86-64-v3", "", _V3),
+    "x86-64-v4": Processor("x86_64", "x86-64-v4", "", _V4),
+    "aarch64": Processor("aarch64", "generic", "+neon", frozenset()),
+}
+"""The levels of x86-64 with SSE4.2, AVX2 and AVX-512 (System V ABI, AMD64 supplement, 3.1.1), and what every 64-bit
+processor of ARM's has."""
+
+
+def architecture() -> str:
+    """This process's: "x86_64", "aarch64" or Python's name of another one."""
+    name = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
+
+
+def requested() -> str:
+    """The value of ``LAMINA_CPU``; "native" if it is not set."""
+    return os.environ.get(_VARIABLE, "").strip() or NATIVE
+
+
+def runnable_levels() -> list[str]:
+    """The levels that this process's processor has, least first."""
+    has = _host().features
+    return [name for name in _levels_here() if LEVELS[name].features <= has]
+
+
+def named_processor(text: str) -> Processor:
+    """A processor by "native" or the name of a level, with features added or removed: "x86-64-v3,+avx512f,-f16c".
+
+    A list without a name changes "native". LLVM also removes the features that need a removed one. Caches are this
+    processor's, unless their sizes are given: "x86-64-v3,l2=512K,l3=16M".
+
+    Raises `LaminaError` for unknown names and for what this process's processor lacks.
+
+    >>> named_processor("native").architecture == architecture()
+    True
+    """
+    parts = [part.strip() for part in text.split(",")]
+    caches = tuple(_cache(part) for part in parts if "=" in part)
+    parts = [part for part in parts if "=" not in part]
+    is_named = parts and not parts[0].startswith(("+", "-"))
+    found, changes = (_base(parts[0]), parts[1:]) if is_named else (_host(), parts)
+    added, removed = _checked(changes)
+    features = (found.features | added) - removed
+    lacking = sorted(features - _host().features)
+    if lacking:  # its code would end the process with an illegal instruction
+        known = ", ".join([NATIVE, *runnable_levels()])
+        raise LaminaError(f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. It runs: {known}")
+    listed = [found.changes, *changes] if found.changes else changes
+    return Processor(found.architecture, found.cpu, ",".join(listed), features, caches)
+
+
+def _cache(text: str) -> tuple[int, int]:
+    """Level and bytes of "l2=512K"."""
+    found = re.fullmatch(r"l([123])=(\d{1,9})([KM]?)", text, re.IGNORECASE)
+    if found is None:
+        raise LaminaError(f"{_VARIABLE}: {text!r} is not the size of a cache, such as l1=32K, l2=1M, l3=8M")
+    return int(found[1]), int(found[2]) << {"": 0, "K": 10, "M": 20}[found[3].upper()]
+
+
+def _base(name: str) -> Processor:
+    if name == NATIVE:
+        return _host()
+    if name in _levels_here():
+        return LEVELS[name]
+    message = unknown("processor", name, [NATIVE, *_levels_here()])
+    raise LaminaError(f"{_VARIABLE}: {message}; features follow a comma: native,-avx512f")
+
+
+def _checked(changes: list[str]) -> tuple[set[str], set[str]]:
+    """The added and the removed features."""
+    names = sorted(_host_table())
+    for change in changes:
+        if change[:1] not in ("+", "-"):
+            raise LaminaError(
+                f"{_VARIABLE}: a feature is added or removed: +{change or 'NAME'} or -{change or 'NAME'}"
+            )
+        if change[1:] not in names:
+            raise LaminaError(f"{_VARIABLE}: {unknown('feature', change[1:], names)}")
+    added, removed = ({change[1:] for change in changes if change[0] == sign} for sign in "+-")
+    return added, removed
+
+
+def _levels_here() -> list[str]:
+    return [name for name, level in LEVELS.items() if level.architecture == architecture()]
+
+
+@cache
+def _host() -> Processor:
+    import llvmlite.binding as llvm
+
+    table = _host_table()
+    changes = ",".join(("+" if has else "-") + name for name, has in sorted(table.items()))
+    features = frozenset(name for name, has in table.items() if has)
+    return Processor(architecture(), llvm.get_host_cpu_name(), changes, features)
+
+
+@cache
+def _host_table() -> dict[str, bool]:
+    """LLVM's features, and whether this process's processor has them."""
+    import llvmlite.binding as llvm
+
+    return dict(llvm.get_host_cpu_features())
