@@ -26,7 +26,7 @@ from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
 
-__all__ = ["NDArray", "Number"]
+__all__ = ["NDArray", "Number", "formatted"]
 
 Number = int | float | bool | np.number[Any] | np.bool_
 
@@ -97,6 +97,10 @@ class NDArray(Array, Fluent):
         sizes = "x".join(map(str, self.shape))
         return f"\n{self._numbers()}\n<NDArray {sizes} @{self._context}>"
 
+    def __format__(self, spec: str) -> str:
+        """Of one element as Python formats that number, ``f"{loss:.4f}"``; without a specification as `str`."""
+        return formatted(self, self, spec)
+
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def asnumpy(self) -> np.ndarray:
@@ -155,6 +159,12 @@ class NDArray(Array, Fluent):
 
     def __int__(self) -> int:
         return int(self.asscalar())
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Of one element Python's rounded number; of others an array, rounded half to even as NumPy does."""
+        if self.size == 1:
+            return round(self.item(), ndigits)
+        return array(np.round(self._numbers(), ndigits or 0), ctx=self._context, dtype=self._dtype)
 
     def __index__(self) -> int:
         if np.dtype(self.dtype).kind not in "iu":
@@ -400,6 +410,18 @@ class NDArray(Array, Fluent):
         with Mode(False, train_mode):
             out_grad = ones_like(self) if out_grad is None else out_grad
             backward([self], [out_grad], retain_graph=retain_graph)
+
+
+def formatted(shown: Any, x: NDArray, spec: str) -> str:
+    """``format(shown, spec)`` for an array `x` that may be shown behind a facade."""
+    if not spec:
+        return str(shown)
+    if x.size != 1:
+        raise TypeError(
+            f"format: {spec!r} is for one number, and this array has shape {x.shape}; format one element or its "
+            "mean(), or leave the specification out to show the whole array"
+        )
+    return format(x.item(), spec)
 
 
 _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))

@@ -12,6 +12,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import DTypeError, ShapeError
 from lamina.nd.facade import Facade, plain, set_facade
+from lamina.nd.ndarray import formatted
 from lamina.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
 from lamina.np._indexing import get, set
 from lamina.np._methods import Methods
@@ -110,7 +111,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return str(self._array._numbers())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if spec and not self._array.shape else self.asnumpy(), spec)
+        return formatted(self, self._array, spec)
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 

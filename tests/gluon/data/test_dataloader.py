@@ -235,7 +235,10 @@ def test_a_dictionary_beside_a_label() -> None:
 @pytest.mark.parametrize(
     ("samples", "said"),
     [
-        ([{"x": 1}, {"y": 1}], "sample 1 of a batch is {'y': 1}, but sample 0 is {'x': 1}; give all .* same keys"),
+        (
+            [{"x": 1}, {"y": 1}],
+            "sample 1 of a batch is {'y': 1}, but sample 0 is {'x': 1}; give all .* same keys",
+        ),
         ([{"x": 1}, 3], "sample 1 of a batch is 3"),
         ([(1, 2), (1,)], r"sample 1 of a batch is \(1,\), but sample 0 is \(1, 2\); .* number of items"),
         ([(1, 2), 7], "sample 1 of a batch is 7"),
