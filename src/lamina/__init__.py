@@ -10,6 +10,7 @@ from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_g
 from lamina.deferral import eager, start
 from lamina.errors import MXNetError
 from lamina.outside import no_attribute
+from lamina.tracebacks import show_at_users_lines
 
 if TYPE_CHECKING:
     from lamina import (
@@ -75,7 +76,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 start()
-del start
+show_at_users_lines()
+del start, show_at_users_lines
 
 _MODULES = frozenset(
     {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 import warnings
@@ -12,8 +13,8 @@ from types import FrameType
 from typing import TypeVar
 
 __all__ = [
-    "Shown", "being", "closest", "counted", "excerpt", "in_a_line", "is_on_command_line", "on_command_line",
-    "printable", "unknown", "user_location", "warn",
+    "Shown", "being", "closest", "counted", "debug_level", "excerpt", "in_a_line", "is_on_command_line",
+    "on_command_line", "printable", "shows_whole_tracebacks", "unknown", "user_location", "warn",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -133,6 +134,20 @@ def in_a_line(value: object) -> str:
     (None, None)
     """
     return excerpt(" ".join(repr(value).split()), most=80)
+
+
+def debug_level() -> int:
+    """The level in ``LAMINA_DEBUG``, whose words are separated by commas; 0 without one."""
+    return max((int(word) for word in _debug_words() if word.isdigit()), default=0)
+
+
+def shows_whole_tracebacks() -> bool:
+    """Whether ``LAMINA_DEBUG`` holds the word ``traceback``."""
+    return "traceback" in _debug_words()
+
+
+def _debug_words() -> list[str]:
+    return [word.strip() for word in os.environ.get("LAMINA_DEBUG", "").split(",")]
 
 
 def warn(warning: str | Warning) -> None:

@@ -37,7 +37,6 @@ from lamina.compiler.front._capture import (
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
-from lamina.compiler.front._tracebacks import at_users_lines
 from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
@@ -47,6 +46,7 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import TraceError
 from lamina.primitives.indexing import take
+from lamina.tracebacks import at_users_lines
 
 __all__ = ["CompiledFunction", "compilation_enabled"]
 
