@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lamina import autograd, nd, random
 from lamina import nd as ndarray
 from lamina import random as rnd
+from lamina.autograd import detect_anomaly, set_detect_anomaly
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from lamina.deferral import eager, start
 from lamina.errors import MXNetError
@@ -44,6 +45,7 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "detect_anomaly",
     "distributed",
     "eager",
     "export_library",
@@ -70,6 +72,7 @@ __all__ = [
     "random",
     "rnd",
     "save",
+    "set_detect_anomaly",
     "set_num_threads",
     "test_utils",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AnomalyError",
     "AutogradError",
     "ContextError",
     "DTypeError",
@@ -15,6 +16,7 @@ __all__ = [
     "MatrixError",
     "MissingPackageError",
     "NonFiniteLossError",
+    "NonFiniteWarning",
     "OutsideError",
     "ParameterError",
     "ShapeError",
@@ -77,6 +79,14 @@ class AutogradError(LaminaError, RuntimeError):
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
     """Training diverged: a loss became infinite or NaN; the message says at which step."""
+
+
+class NonFiniteWarning(RuntimeWarning):
+    """Weights or a loss of a loop of the user's became infinite or NaN; the message says which, and when."""
+
+
+class AnomalyError(LaminaError, FloatingPointError):
+    """Inside `lamina.detect_anomaly`, an operator made NaN or infinity of finite numbers; the message says which."""
 
 
 class OutsideError(LaminaError, AttributeError):

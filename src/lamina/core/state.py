@@ -129,6 +129,8 @@ class _State(threading.local):
     training: bool = False
     trace: Trace | None = None
     queue: Queue | None = None
+    runs_as_written: bool = False
+    """Whether compiled functions do not run compiled: inside another one, and while each operator is looked at."""
 
     def __init__(self) -> None:
         context = copy_context()
@@ -183,11 +185,12 @@ class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
         self._trace = trace
 
     def __enter__(self) -> None:
-        self._saved = (state.trace, state.queue, state.recording)
+        self._saved = (state.trace, state.queue, state.recording, state.runs_as_written)
         state.trace, state.queue, state.recording = self._trace, None, False
+        state.runs_as_written = self._trace is not None
 
     def __exit__(self, *_exception: object) -> None:
-        state.trace, state.queue, state.recording = self._saved
+        state.trace, state.queue, state.recording, state.runs_as_written = self._saved
 
 
 def concrete() -> traced_by:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina import autograd, initializer
 from lamina.context import Context, cpu, current_context, usable
+from lamina.core.finite import watch
 from lamina.core.state import concrete, state
 from lamina.errors import ParameterError, UnfitParameterError
 from lamina.messages import warn
@@ -119,6 +120,8 @@ class Parameter:
         self.__dict__.update({**attributes, "_var": None})
         if self._data is not None and self._grad is not None:
             autograd.mark_variables(self._data, self._grad, self._grad_req)
+        for x in self._data:
+            watch(x, self.name)
 
     # --- what is known about it -----------------------------------------------------------------------------
 

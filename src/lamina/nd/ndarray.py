@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.context import Context, device_of, usable
 from lamina.core.array import Array, StaleGradient, placed, view
+from lamina.core.finite import look, watch, weights
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, owed, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
@@ -95,7 +96,7 @@ class NDArray(Array, Fluent):
 
     def __repr__(self) -> str:
         sizes = "x".join(map(str, self.shape))
-        return f"\n{self._numbers()}\n<NDArray {sizes} @{self._context}>"
+        return f"\n{self._seen()}\n<NDArray {sizes} @{self._context}>"
 
     def __format__(self, spec: str) -> str:
         """Of one element as Python formats that number, ``f"{loss:.4f}"``; without a specification as `str`."""
@@ -103,14 +104,21 @@ class NDArray(Array, Fluent):
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 
+    def _seen(self) -> np.ndarray:
+        """`_numbers` for somebody who sees them."""
+        numbers = self._numbers()
+        if weights:
+            look(self, numbers)
+        return numbers
+
     def asnumpy(self) -> np.ndarray:
         """A copy as a NumPy array."""
-        numbers = self._numbers()
+        numbers = self._seen()
         return numbers.copy() if self._context.is_host else numbers
 
     def asscalar(self) -> Any:
         """The one element, as a NumPy scalar of the array's dtype."""
-        data = self._numbers()
+        data = self._seen()
         if data.size != 1:
             raise ShapeError(f"asscalar: needs exactly one element, the shape is {self.shape}")
         return data.reshape(())[()]
@@ -121,7 +129,7 @@ class NDArray(Array, Fluent):
 
     def tolist(self) -> list[Any]:
         """Nested Python lists."""
-        return self._numbers().tolist()
+        return self._seen().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
@@ -389,6 +397,7 @@ class NDArray(Array, Fluent):
         else:
             grad = bind_on(self._context, full, 0, shape=self.shape, dtype=self._data.dtype)
         self._leaf = None if grad_req == "null" else Leaf(grad, grad_req)
+        watch(self)
 
     def detach(self) -> NDArray:
         """The same memory, off the tape: no gradient flows back through the result."""

@@ -108,7 +108,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return _text(self._array)
 
     def __str__(self) -> str:
-        return str(self._array._numbers())
+        return str(self._array._seen())
 
     def __format__(self, spec: str) -> str:
         return formatted(self, self._array, spec)
@@ -391,7 +391,7 @@ def _partner(x: Any, other: Any) -> Any:
 
 def _text(x: Any) -> str:
     """As NumPy shows it, without the type if that is float32, which is the usual one; with the device if it is not."""
-    numbers = x._numbers()
+    numbers = x._seen()
     text = repr(numbers)
     if numbers.dtype == onp.float32:
         text = text.replace(", dtype=float32)", ")").replace(",\n      dtype=float32)", ")")

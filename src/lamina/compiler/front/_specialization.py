@@ -89,7 +89,7 @@ class Specialization:
         settle_owed()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
-            self._note_run()
+            self._note_run(steps)
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
@@ -99,7 +99,7 @@ class Specialization:
             results = self.step.run(
                 [self._first_row(rows, context_of(arrays)), *arrays], values, len(rows), rows.shape[:1]
             )
-            self._note_run()
+            self._note_run(len(rows))
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
@@ -117,11 +117,11 @@ class Specialization:
         self._rows[: len(rows)] = rows
         return self._row
 
-    def _note_run(self) -> None:
+    def _note_run(self, steps: int = 1) -> None:
         """The arrays that the step wrote count that; gradients that it used up are stale."""
-        Array._note_writes(self._written)
+        Array._note_writes(self._written, steps)
         if self._written_arguments:
-            Array._note_writes([self._arrays[slot] for slot in self._written_arguments])
+            Array._note_writes([self._arrays[slot] for slot in self._written_arguments], steps)
         for slot in self._stale:
             array = self._arrays[slot]
             if not isinstance(array._data, StaleGradient):

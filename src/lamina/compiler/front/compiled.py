@@ -102,7 +102,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._told: set[str] = set()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if state.trace is not None:
+        if state.runs_as_written:
             return self.original(*args, **kwargs)
         try:
             if state.recording:
@@ -233,6 +233,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
         """The specialization for a call (None: it must run eagerly), and the arguments taken apart."""
+        if state.runs_as_written:
+            return None, self._taken_apart(call)[0]
         known = self._known(call)
         if known is not None:
             return known
