@@ -119,9 +119,7 @@ class Parameter:
         """After a deep copy or unpickling: connect the copied array with the copied gradient."""
         self.__dict__.update({**attributes, "_var": None})
         if self._data is not None and self._grad is not None:
-            autograd.mark_variables(self._data, self._grad, self._grad_req)
-        for x in self._data:
-            watch(x, self.name)
+            self._mark()
 
     # --- what is known about it -----------------------------------------------------------------------------
 
@@ -240,7 +238,14 @@ class Parameter:
             return
         with concrete():
             self._grad = [zeros_like(x) for x in self._data]
+        self._mark()
+
+    def _mark(self) -> None:
+        """Connect the arrays with their gradients."""
+        assert self._data is not None and self._grad is not None
         autograd.mark_variables(self._data, self._grad, self._grad_req)
+        for x in self._data:
+            watch(x, self.name)
 
     def reset_ctx(self, ctx: Contexts) -> None:
         """Move to another device, or to several."""
