@@ -11,6 +11,7 @@ __all__ = [
     "DataUnavailableError",
     "DeviceError",
     "DeviceMemoryError",
+    "LabelWarning",
     "LaminaError",
     "MXNetError",
     "MatrixError",
@@ -79,6 +80,10 @@ class AutogradError(LaminaError, RuntimeError):
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
     """Training diverged: a loss became infinite or NaN; the message says at which step."""
+
+
+class LabelWarning(UserWarning):
+    """A loss was given labels that are no class; the message says which, where, and how many classes there are."""
 
 
 class NonFiniteWarning(RuntimeWarning):

@@ -21,7 +21,7 @@ from lamina.core.state import owed, state
 from lamina.errors import NonFiniteWarning
 from lamina.messages import counted, warn
 
-__all__ = ["forget_write", "look", "look_at_saved", "unwatch", "watch", "weights"]
+__all__ = ["can_be_read", "forget_write", "look", "look_at_saved", "unwatch", "watch", "weights"]
 
 _REST = 200  # a look at the weights is followed by so many times its duration without one
 _MOST_ELEMENTS = 1024  # of an array whose own numbers are looked at
@@ -45,7 +45,7 @@ class _Weight:
     def array(self) -> Array | None:
         """The array, if this thread trains it."""
         x = self.reference()
-        if x is None or x._leaf is None or self.thread != threading.get_ident() or not _can_be_read(x):
+        if x is None or x._leaf is None or self.thread != threading.get_ident() or not can_be_read(x):
             return None
         gradient = x._leaf.grad
         return x if gradient._version != self.gradient_since or _is_stale(gradient) else None
@@ -153,7 +153,7 @@ def _is_on_purpose(x: Array) -> bool:
     """Whether NaN was rather written into it, as missing values of inputs are: no gradient shows it."""
     assert x._leaf is not None
     gradient = x._leaf.grad
-    if x._leaf.req == "add" or not _can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
+    if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
         return False
     return _is_finite(np.asarray(gradient._data))
 
@@ -169,7 +169,7 @@ def _is_stale(gradient: Array) -> bool:
     return isinstance(_contents(gradient), StaleGradient)
 
 
-def _can_be_read(x: Array) -> bool:
+def can_be_read(x: Array) -> bool:
     """Whether reading an array computes nothing that is owed, which would split a step."""
     contents = _contents(x)
     if contents is None:
@@ -190,7 +190,7 @@ def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
     if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
         return True
     gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]
-    return any(_can_be_read(g) and not _is_finite(np.asarray(g._data)) for g in gradients)
+    return any(can_be_read(g) and not _is_finite(np.asarray(g._data)) for g in gradients)
 
 
 def _of_weights(bad: list[tuple[_Weight, Array, int]]) -> str:

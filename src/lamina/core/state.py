@@ -58,6 +58,10 @@ class Trace(Protocol):
         """Remember that it matters which gradient is attached to `array`."""
         ...
 
+    def note_labels(self, label: object, classes: int, who: str) -> None:
+        """Remember that an argument holds class numbers, to be looked at when the step runs."""
+        ...
+
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
         """Remember where `array` was found, so that its replacement is noticed."""
         ...

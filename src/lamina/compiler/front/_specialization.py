@@ -19,6 +19,7 @@ from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.context import Context
 from lamina.core.array import Array, StaleGradient, placed
+from lamina.core.labels import look_at_labels
 from lamina.core.state import settle_owed
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
@@ -52,7 +53,7 @@ class Specialization:
         self.step = self.target.bind(
             self.program, captured.arrays, arguments, frozenset(captured.graph.writes)
         )
-        self._result, self._numbers = captured.result, captured.numbers
+        self._result, self._numbers, self._labels = captured.result, captured.numbers, captured.labels
         self._has_run, self._must_note = False, True
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
@@ -99,7 +100,7 @@ class Specialization:
             results = self.step.run(
                 [self._first_row(rows, context_of(arrays)), *arrays], values, len(rows), rows.shape[:1]
             )
-            self._note_run(len(rows))
+            self._note_run(len(rows), rows)
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
@@ -117,8 +118,8 @@ class Specialization:
         self._rows[: len(rows)] = rows
         return self._row
 
-    def _note_run(self, steps: int = 1) -> None:
-        """The arrays that the step wrote count that; gradients that it used up are stale."""
+    def _note_run(self, steps: int = 1, rows: np.ndarray | None = None) -> None:
+        """The arrays that the step wrote count that; gradients that it used up are stale; labels are looked at."""
         Array._note_writes(self._written, steps)
         if self._written_arguments:
             Array._note_writes([self._arrays[slot] for slot in self._written_arguments], steps)
@@ -126,8 +127,10 @@ class Specialization:
             array = self._arrays[slot]
             if not isinstance(array._data, StaleGradient):
                 array._data = StaleGradient(array.shape, array._data.dtype)
+        for slot, are_rows, classes, who in self._labels:
+            look_at_labels(self._arrays[slot], classes, who, rows if are_rows else None)
         if not self._has_run:
-            self._has_run, self._must_note = True, bool(self._writes or self._stale)
+            self._has_run, self._must_note = True, bool(self._writes or self._stale or self._labels)
             if debug.level() >= 2:
                 debug.show(self.explain())
 

@@ -42,10 +42,8 @@ from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.precision import Precision
-from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import TraceError
-from lamina.primitives.indexing import take
 from lamina.tracebacks import at_users_lines
 
 __all__ = ["CompiledFunction", "compilation_enabled"]
@@ -365,7 +363,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
         def on_array(array: Array) -> Any:
             given = capture.argument(array, is_outside=id(array) in self._closure)
-            return given if index is None else bind(take, given, index, axis=0, mode="clip")
+            return given if index is None else capture.rows(given, index)
 
         def number(position: int) -> Callable[[Any], Any]:
             def on_number(value: Any) -> Any:
