@@ -20,16 +20,19 @@ __all__ = ["at_users_lines", "show_at_users_lines"]
 _RAISE = opmap["RAISE_VARARGS"]
 
 
-def at_users_lines(error: BaseException) -> TracebackType | None:
+def at_users_lines(error: BaseException, traceback: TracebackType | None = None) -> TracebackType | None:
     """The part of an error's traceback that its reader can do something about: the lines that are not lamina's.
+
+    `traceback`: a part of the error's, to begin with.
 
     Of an error that lamina did not raise on purpose, its lines are left out only before the first of the user's. All
     stay with ``LAMINA_DEBUG=traceback`` or a level, where no line is the user's, and on the command line.
     """
-    frames = _frames(error.__traceback__)
+    whole = traceback or error.__traceback__
+    frames = _frames(whole)
     users = _users(frames)
     if not users or shows_whole_tracebacks() or debug_level() >= 1 or any(map(_is_command_line, frames)):
-        return error.__traceback__
+        return whole
     is_at_user = users[-1] is frames[-1] or isinstance(error, LaminaError | OSError) or _is_raised(frames[-1])
     shown = None
     for frame in reversed(users if is_at_user else frames[frames.index(users[0]) :]):
@@ -111,9 +114,7 @@ def _show_in_notebook(
 
 def _shortened(error: BaseException, traceback: TracebackType | None) -> TracebackType | None:
     """The traceback to show of an error."""
-    if traceback is not error.__traceback__:
-        return traceback
-    shown = at_users_lines(error)
+    shown = at_users_lines(error, traceback)
     if shown is not traceback:
         error.__traceback__ = shown
         _forget_inner_errors(error)

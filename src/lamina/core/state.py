@@ -189,12 +189,15 @@ class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
         self._trace = trace
 
     def __enter__(self) -> None:
-        self._saved = (state.trace, state.queue, state.recording, state.runs_as_written)
+        self._saved = (state.trace, state.queue, state.recording)
         state.trace, state.queue, state.recording = self._trace, None, False
-        state.runs_as_written = self._trace is not None
+        if self._trace is not None:  # so that `concrete`, which each deferred step enters, stays cheap
+            self._ran_as_written, state.runs_as_written = state.runs_as_written, True
 
     def __exit__(self, *_exception: object) -> None:
-        state.trace, state.queue, state.recording, state.runs_as_written = self._saved
+        state.trace, state.queue, state.recording = self._saved
+        if self._trace is not None:
+            state.runs_as_written = self._ran_as_written
 
 
 def concrete() -> traced_by:
