@@ -141,6 +141,14 @@ def diverged() -> Gluon:
     return model
 
 
+def test_what_is_exported_is_looked_at(tmp_path: Path) -> None:
+    model = diverged()
+    model.net.hybridize()
+    with pytest.warns(NonFiniteWarning):
+        model.net(nd.array(ROWS))
+        model.net.export(f"{tmp_path}/net")
+
+
 @pytest.mark.parametrize("way", ["save_parameters", "ParameterDict", "nd.save"])
 def test_what_is_saved_is_looked_at(way: str, tmp_path: Path) -> None:
     model, path = diverged(), f"{tmp_path}/net.params"
