@@ -49,9 +49,9 @@ def check_labels(label: Any, classes: int, who: str) -> None:
 def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
     """`check_labels` of what can be read without computing anything, or of `rows` of it."""
     turns, started = _turns[who, classes], perf_counter()
-    if started < turns.due or not can_be_read(label) or not label._context.is_host:
+    if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
         return
-    numbers = np.asarray(label._data)
+    numbers = label._data
     if rows is not None:
         numbers = numbers[rows]
     wrong = ~((numbers > -1) & (numbers < classes))  # a fraction is cut off; NaN is no class

@@ -127,12 +127,12 @@ class Specialization:
             array = self._arrays[slot]
             if not isinstance(array._data, StaleGradient):
                 array._data = StaleGradient(array.shape, array._data.dtype)
-        for slot, are_rows, classes, who in self._labels:
-            look_at_labels(self._arrays[slot], classes, who, rows if are_rows else None)
         if not self._has_run:
             self._has_run, self._must_note = True, bool(self._writes or self._stale or self._labels)
             if debug.level() >= 2:
                 debug.show(self.explain())
+        for slot, are_rows, classes, who in self._labels:
+            look_at_labels(self._arrays[slot], classes, who, rows if are_rows else None)
 
     def fill(self, results: Sequence[Any]) -> Any:
         """What the function returns, with these results in their places."""
