@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 from lamina import autograd, nd, random
 from lamina import nd as ndarray
 from lamina import random as rnd
+from lamina.autograd import detect_anomaly, set_detect_anomaly
 from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
 from lamina.deferral import eager, start
 from lamina.errors import MXNetError
 from lamina.outside import no_attribute
+from lamina.tracebacks import show_at_users_lines
 
 if TYPE_CHECKING:
     from lamina import (
@@ -43,6 +45,7 @@ __all__ = [
     "cpu",
     "cpu_pinned",
     "current_context",
+    "detect_anomaly",
     "distributed",
     "eager",
     "export_library",
@@ -69,13 +72,15 @@ __all__ = [
     "random",
     "rnd",
     "save",
+    "set_detect_anomaly",
     "set_num_threads",
     "test_utils",
 ]
 __version__ = "0.1.0"
 
 start()
-del start
+show_at_users_lines()
+del start, show_at_users_lines
 
 _MODULES = frozenset(
     {

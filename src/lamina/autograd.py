@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina.core import tape
+from lamina.core.anomaly import detect_anomaly, set_detect_anomaly
+from lamina.core.finite import watch
 from lamina.core.primitive import Primitive, bind
 from lamina.core.state import Mode, state
 from lamina.core.tape import Leaf, become_leaf, gradients, is_recorded, record_node, recording_suspended
@@ -17,8 +19,8 @@ from lamina.outside import no_attribute
 from lamina.primitives.surrogate import independent
 
 __all__ = [
-    "Function", "backward", "grad", "is_recording", "is_training", "mark_variables", "pause", "predict_mode",
-    "record", "set_recording", "set_training", "train_mode",
+    "Function", "backward", "detect_anomaly", "grad", "is_recording", "is_training", "mark_variables", "pause",
+    "predict_mode", "record", "set_detect_anomaly", "set_recording", "set_training", "train_mode",
 ]  # fmt: skip
 
 
@@ -95,6 +97,7 @@ def mark_variables(
     for x, g, req in zip(leaves, grads, reqs, strict=True):
         become_leaf(x)
         x._leaf = None if req == "null" else Leaf(g, req)
+        watch(x)
 
 
 def backward(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "AnomalyError",
     "AutogradError",
     "ContextError",
     "DTypeError",
@@ -10,11 +11,13 @@ __all__ = [
     "DataUnavailableError",
     "DeviceError",
     "DeviceMemoryError",
+    "LabelWarning",
     "LaminaError",
     "MXNetError",
     "MatrixError",
     "MissingPackageError",
     "NonFiniteLossError",
+    "NonFiniteWarning",
     "OutsideError",
     "ParameterError",
     "ShapeError",
@@ -77,6 +80,18 @@ class AutogradError(LaminaError, RuntimeError):
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
     """Training diverged: a loss became infinite or NaN; the message says at which step."""
+
+
+class LabelWarning(UserWarning):
+    """A loss was given labels that are no class; the message says which, where, and how many classes there are."""
+
+
+class NonFiniteWarning(RuntimeWarning):
+    """Weights or a loss of a loop of the user's became infinite or NaN; the message says which, and when."""
+
+
+class AnomalyError(LaminaError, FloatingPointError):
+    """Inside `lamina.detect_anomaly`, an operator made NaN or infinity of finite numbers; the message says which."""
 
 
 class OutsideError(LaminaError, AttributeError):

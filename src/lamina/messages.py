@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import sys
 import unicodedata
 import warnings
@@ -14,8 +15,9 @@ from types import FrameType
 from typing import TextIO, TypeVar
 
 __all__ = [
-    "Shown", "adapt", "adapted", "being", "closest", "counted", "encodable", "excerpt", "in_a_line", "is_on_command_line",
-    "on_command_line", "printable", "suggesting", "unknown", "user_location", "warn",
+    "Shown", "adapt", "adapted", "being", "closest", "counted", "debug_level", "encodable", "excerpt", "in_a_line",
+    "is_on_command_line", "on_command_line", "printable", "shows_whole_tracebacks", "suggesting", "unknown",
+    "user_location", "warn",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -214,6 +216,20 @@ def in_a_line(value: object) -> str:
     (None, None)
     """
     return excerpt(" ".join(repr(value).split()), most=80)
+
+
+def debug_level() -> int:
+    """The level in ``LAMINA_DEBUG``, whose words are separated by commas; 0 without one."""
+    return max((int(word) for word in _debug_words() if word.isdigit()), default=0)
+
+
+def shows_whole_tracebacks() -> bool:
+    """Whether ``LAMINA_DEBUG`` holds the word ``traceback``."""
+    return "traceback" in _debug_words()
+
+
+def _debug_words() -> list[str]:
+    return [word.strip() for word in os.environ.get("LAMINA_DEBUG", "").split(",")]
 
 
 def warn(warning: str | Warning) -> None:

@@ -1,7 +1,10 @@
 """The array itself: representation, conversions, copies, memory."""
 
 import copy
+import math
 import pickle
+import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -151,3 +154,37 @@ def test_copies_of_the_standard_library() -> None:
     for copied in (copy.copy(x), copy.deepcopy(x), mx.compile(copy.copy)(x)):
         copied[:] = 3
     assert x.asnumpy().tolist() == [1, 1]
+
+
+ONE_ELEMENT = [nd.array([1.23456]), nd.array([[-7]], dtype="int32"), mx.np.array(2.5), mx.np.array([0.125])]
+
+
+@pytest.mark.parametrize("x", ONE_ELEMENT, ids=str)
+def test_one_element_is_formatted_and_converted_as_its_number(x: Any) -> None:
+    number = x.item()
+    assert f"{x:.4f} {x:>12} {x:+.1e}" == f"{number:.4f} {number:>12} {number:+.1e}"
+    assert format(x, "08.2f") == format(number, "08.2f")
+    assert "%.3f %d".__mod__((x, x)) == "%.3f %d".__mod__((number, number))
+    assert (int(x), float(x), math.isnan(x), math.floor(x)) == (
+        int(number), float(number), False, math.floor(number),
+    )  # fmt: skip
+    assert f"{x}" == str(x)
+
+
+@pytest.mark.parametrize("digits", [None, 0, 1, 3, -1])
+def test_round_of_one_element_is_python_s_and_of_more_numpy_s(digits: int | None) -> None:
+    x = nd.array([12.5])
+    assert round(x, digits) == round(12.5, digits) and type(round(x, digits)) is type(round(12.5, digits))
+    many = np.array([0.5, 1.5, -2.345, 17.0], np.float32)
+    rounded = round(nd.array(many), digits)
+    assert isinstance(rounded, nd.NDArray)
+    np.testing.assert_array_equal(rounded.asnumpy(), np.round(many, digits or 0))
+
+
+@pytest.mark.parametrize("x", [nd.ones((2, 3)), mx.np.ones((2, 3)), nd.ones((0,)), mx.np.ones((0,))])
+def test_an_array_of_several_elements_has_no_format_of_a_number(x: Any) -> None:
+    assert f"{x}" == str(x)
+    with pytest.raises(
+        TypeError, match=rf"'.4f' is for one number, and this array has shape {re.escape(str(x.shape))}"
+    ):
+        f"{x:.4f}"

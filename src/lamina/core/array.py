@@ -181,11 +181,11 @@ class Array:
         self._writes[0] += 1
 
     @staticmethod
-    def _note_writes(arrays: Iterable[Array]) -> None:
-        """`_note_write` of several arrays."""
+    def _note_writes(arrays: Iterable[Array], times: int = 1) -> None:
+        """`_note_write` of several arrays, which are written several times."""
         settle_owed()
         for array in arrays:
-            array._writes[0] += 1
+            array._writes[0] += times
 
     def _write(self, value: Array) -> None:
         """Replace the contents in place by those of `value` (same shape, any dtype)."""

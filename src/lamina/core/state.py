@@ -59,6 +59,10 @@ class Trace(Protocol):
         """Remember that it matters which gradient is attached to `array`."""
         ...
 
+    def note_labels(self, label: object, classes: int, who: str) -> None:
+        """Remember that an argument holds class numbers, to be looked at when the step runs."""
+        ...
+
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
         """Remember where `array` was found, so that its replacement is noticed."""
         ...
@@ -130,6 +134,8 @@ class _State(threading.local):
     training: bool = False
     trace: Trace | None = None
     queue: Queue | None = None
+    runs_as_written: bool = False
+    """Whether compiled functions do not run compiled: inside another one, and while each operator is looked at."""
 
     def __init__(self) -> None:
         self.turn = Turn()
@@ -189,9 +195,13 @@ class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
     def __enter__(self) -> None:
         self._saved = (state.trace, state.queue, state.recording)
         state.trace, state.queue, state.recording = self._trace, None, False
+        if self._trace is not None:  # so that `concrete`, which each deferred step enters, stays cheap
+            self._ran_as_written, state.runs_as_written = state.runs_as_written, True
 
     def __exit__(self, *_exception: object) -> None:
         state.trace, state.queue, state.recording = self._saved
+        if self._trace is not None:
+            state.runs_as_written = self._ran_as_written
 
 
 def concrete() -> traced_by:

@@ -6,6 +6,7 @@ import os
 from contextlib import ContextDecorator
 from typing import Any
 
+from lamina.core.anomaly import Watch
 from lamina.core.array import Value
 from lamina.core.ownership import COUNTS_REFERENCES
 from lamina.core.primitive import set_device_evaluation
@@ -60,7 +61,8 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     def __enter__(self) -> None:
         settle_owed()
         self._saved.append(state.queue)
-        state.queue = None
+        if not isinstance(state.queue, Watch):  # which computes at once, too
+            state.queue = None
 
     def __exit__(self, *_exception: object) -> None:
         state.queue = self._saved.pop()

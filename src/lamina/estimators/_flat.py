@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lamina import autograd, nd
+from lamina.core.finite import unwatch
 from lamina.core.memory import aligned_empty
 from lamina.distributed.communicator import Communicator
 from lamina.distributed.ordered import OrderedSum
@@ -93,6 +94,7 @@ class FlatState:
             shape = weight.array.shape
             weight.array = _moved(weight.array, self._values, at)
             autograd.mark_variables([weight.array], [_view(self._gradients, at, shape)])
+            unwatch(weight.array)
             self.moments[name] = tuple(_view(x, at, shape) for x in self._moments)
             self._add_piece(weight, at)
         for at, (running, name) in zip(places[len(shapes) :], statistics, strict=False):

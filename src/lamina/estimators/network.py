@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.context import Context, cpu
+from lamina.core.finite import unwatch
 from lamina.core.state import state
 from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
 from lamina.nd.activation import ActivationFunction
@@ -38,6 +39,7 @@ class Weight:
         """Have it on another device."""
         self.array = self.array.as_in_context(context)
         self.array.attach_grad()
+        unwatch(self.array)
         if self.bounds is not None:
             low, high = self.bounds
             self.bounds = low.as_in_context(context), high.as_in_context(context)
@@ -97,6 +99,7 @@ class Network:
             self.running[name.removeprefix("running.")] = array
             return
         array.attach_grad()
+        unwatch(array)
         bounds = None
         if parameter.bounds is not None:
             bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())

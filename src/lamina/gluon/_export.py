@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from lamina.core.finite import look_at_saved
 from lamina.errors import LaminaError
 from lamina.files.named import write_arrays
 from lamina.symbol import Group, Symbol, SymbolError, uncounted, var
@@ -32,6 +33,7 @@ def export(block: HybridBlock, path: str, epoch: int) -> None:
     }
     write_arrays(f"{path}-{epoch:04d}.params", arrays)
     symbol.save(f"{path}-symbol.json")
+    look_at_saved(x for parameter in block.collect_params().values() for x in parameter._arrays())
 
 
 def written_down(block: HybridBlock) -> Symbol:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina import nd, symbol
 from lamina.core.array import Facade
+from lamina.core.finite import look_at_saved
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
@@ -254,6 +255,7 @@ class Block:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
         values = {name: p._values() for name, p in params.items()}
         write_arrays(filename, values, numpy_shapes=is_presenting())
+        look_at_saved(x for p in params.values() for x in p._arrays())
 
     def load_parameters(
         self,

@@ -17,6 +17,7 @@ from operator import index
 from typing import Any
 
 from lamina.arguments import is_number
+from lamina.core.labels import check_labels
 from lamina.errors import ParameterError, ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.messages import in_a_line
@@ -219,6 +220,8 @@ class SoftmaxCrossEntropyLoss(Loss):
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
+            if sample_weight is None:  # by which samples without a class are left out
+                check_labels(label, pred.shape[self._axis], type(self).__name__)
             loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
         else:
             loss = -F.sum(log_p * self._like(label, log_p), axis=self._axis, keepdims=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lamina import autograd, initializer
 from lamina.context import Context, cpu, current_context, usable
+from lamina.core.finite import watch
 from lamina.core.state import concrete, state
 from lamina.errors import ParameterError, UnfitParameterError
 from lamina.messages import warn
@@ -118,7 +119,7 @@ class Parameter:
         """After a deep copy or unpickling: connect the copied array with the copied gradient."""
         self.__dict__.update({**attributes, "_var": None})
         if self._data is not None and self._grad is not None:
-            autograd.mark_variables(self._data, self._grad, self._grad_req)
+            self._mark()
 
     # --- what is known about it -----------------------------------------------------------------------------
 
@@ -237,7 +238,14 @@ class Parameter:
             return
         with concrete():
             self._grad = [zeros_like(x) for x in self._data]
+        self._mark()
+
+    def _mark(self) -> None:
+        """Connect the arrays with their gradients."""
+        assert self._data is not None and self._grad is not None
         autograd.mark_variables(self._data, self._grad, self._grad_req)
+        for x in self._data:
+            watch(x, self.name)
 
     def reset_ctx(self, ctx: Contexts) -> None:
         """Move to another device, or to several."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.context import Context
+from lamina.core.finite import look_at_saved
 from lamina.errors import ParameterError, UnfitParameterError
 from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign, brief
@@ -167,6 +168,7 @@ class ParameterDict:
                 )
             arrays[name.removeprefix(strip_prefix)] = parameter._values()
         write_arrays(filename, arrays, numpy_shapes=is_presenting())
+        look_at_saved(x for parameter in self.values() for x in parameter._arrays())
 
     def load(
         self,

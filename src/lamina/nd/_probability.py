@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.core.labels import check_labels
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import known_name, operator
@@ -128,4 +129,5 @@ def softmax_cross_entropy(data: NDArray, label: NDArray) -> NDArray:
             f"softmax_cross_entropy: needs scores (n, classes) and labels (n,), "
             f"got {data.shape} and {label.shape}"
         )
+    check_labels(label, data.shape[1], "softmax_cross_entropy")
     return -sum(pick(log_softmax(data), label))

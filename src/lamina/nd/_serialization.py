@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina.core.finite import look_at_saved
 from lamina.nd._shape import reshape
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
@@ -34,8 +35,11 @@ def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray])
             if not isinstance(name, str):
                 raise TypeError(f"save: the names of arrays are strings, not {name!r}")
         save_params(fname, {name: _buffer(x) for name, x in data.items()})
+        look_at_saved(data.values())
     else:
+        data = list(data)
         save_params(fname, [_buffer(x) for x in data])
+        look_at_saved(data)
 
 
 def _buffer(x: object) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.context import Context, device_of, usable
 from lamina.core.array import Array, StaleGradient, placed, view
+from lamina.core.finite import look, watch, weights
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, owed, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
@@ -26,7 +27,7 @@ from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
 
-__all__ = ["NDArray", "Number"]
+__all__ = ["NDArray", "Number", "formatted"]
 
 Number = int | float | bool | np.number[Any] | np.bool_
 
@@ -95,18 +96,29 @@ class NDArray(Array, Fluent):
 
     def __repr__(self) -> str:
         sizes = "x".join(map(str, self.shape))
-        return f"\n{self._numbers()}\n<NDArray {sizes} @{self._context}>"
+        return f"\n{self._seen()}\n<NDArray {sizes} @{self._context}>"
+
+    def __format__(self, spec: str) -> str:
+        """Of one element as Python formats that number, ``f"{loss:.4f}"``; without a specification as `str`."""
+        return formatted(self, self, spec)
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 
+    def _seen(self) -> np.ndarray:
+        """`_numbers` for somebody who sees them."""
+        numbers = self._numbers()
+        if weights:
+            look(self, numbers)
+        return numbers
+
     def asnumpy(self) -> np.ndarray:
         """A copy as a NumPy array."""
-        numbers = self._numbers()
+        numbers = self._seen()
         return numbers.copy() if self._context.is_host else numbers
 
     def asscalar(self) -> Any:
         """The one element, as a NumPy scalar of the array's dtype."""
-        data = self._numbers()
+        data = self._seen()
         if data.size != 1:
             raise ShapeError(f"asscalar: needs exactly one element, the shape is {self.shape}")
         return data.reshape(())[()]
@@ -117,7 +129,7 @@ class NDArray(Array, Fluent):
 
     def tolist(self) -> list[Any]:
         """Nested Python lists."""
-        return self._numbers().tolist()
+        return self._seen().tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
@@ -155,6 +167,12 @@ class NDArray(Array, Fluent):
 
     def __int__(self) -> int:
         return int(self.asscalar())
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Of one element Python's rounded number; of others an array, rounded half to even as NumPy does."""
+        if self.size == 1:
+            return round(self.item(), ndigits)
+        return array(np.round(self._numbers(), ndigits or 0), ctx=self._context, dtype=self._dtype)
 
     def __index__(self) -> int:
         if np.dtype(self.dtype).kind not in "iu":
@@ -379,6 +397,7 @@ class NDArray(Array, Fluent):
         else:
             grad = bind_on(self._context, full, 0, shape=self.shape, dtype=self._data.dtype)
         self._leaf = None if grad_req == "null" else Leaf(grad, grad_req)
+        watch(self)
 
     def detach(self) -> NDArray:
         """The same memory, off the tape: no gradient flows back through the result."""
@@ -400,6 +419,18 @@ class NDArray(Array, Fluent):
         with Mode(False, train_mode):
             out_grad = ones_like(self) if out_grad is None else out_grad
             backward([self], [out_grad], retain_graph=retain_graph)
+
+
+def formatted(shown: Any, x: NDArray, spec: str) -> str:
+    """``format(shown, spec)`` for an array `x` that may be shown behind a facade."""
+    if not spec:
+        return str(shown)
+    if x.size != 1:
+        raise TypeError(
+            f"format: {spec!r} is for one number, and this array has shape {x.shape}; format one element or its "
+            "mean(), or leave the specification out to show the whole array"
+        )
+    return format(x.item(), spec)
 
 
 _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "multiply", "divide"))

@@ -57,6 +57,9 @@ class ShapesOnly:
         """A number that would be computed at each step."""
         return function()
 
+    def note_labels(self, label: Any, classes: int, who: str) -> None:
+        """There are no numbers to look at."""
+
     def uses_gradient(self, array: Array) -> None:
         """There are no gradients."""
 

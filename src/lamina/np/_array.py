@@ -12,6 +12,7 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind
 from lamina.errors import DTypeError, ShapeError
 from lamina.nd.facade import Facade, plain, set_facade
+from lamina.nd.ndarray import formatted
 from lamina.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
 from lamina.np._indexing import get, set
 from lamina.np._methods import Methods
@@ -107,10 +108,10 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return _text(self._array)
 
     def __str__(self) -> str:
-        return str(self._array._numbers())
+        return str(self._array._seen())
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if spec and not self._array.shape else self.asnumpy(), spec)
+        return formatted(self, self._array, spec)
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 
@@ -390,7 +391,7 @@ def _partner(x: Any, other: Any) -> Any:
 
 def _text(x: Any) -> str:
     """As NumPy shows it, without the type if that is float32, which is the usual one; with the device if it is not."""
-    numbers = x._numbers()
+    numbers = x._seen()
     text = repr(numbers)
     if numbers.dtype == onp.float32:
         text = text.replace(", dtype=float32)", ")").replace(",\n      dtype=float32)", ")")

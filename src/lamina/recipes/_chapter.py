@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamina import autograd, nd
+from lamina.core.finite import unwatch
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.ndarray import NDArray
 
@@ -66,6 +67,7 @@ class ChapterNetwork:
             self.parameters[name] = nd.random_normal(shape=shape, scale=_WEIGHT_SCALE)
         for parameter in self.parameters.values():
             parameter.attach_grad()
+            unwatch(parameter)
         self.position = 0  # steps done
         self.span = Span()
 

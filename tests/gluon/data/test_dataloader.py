@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -193,3 +194,56 @@ def test_a_pass_that_nobody_asked_for_ends() -> None:
     assert threading.active_count() <= before
     with pytest.raises(ValueError, match="timeout must be positive, given 0"):
         DataLoader([1], 1, timeout=0)
+
+
+Pair = namedtuple("Pair", "x y")
+
+
+def of_every_kind(i: int) -> dict[str, Any]:
+    """A sample with parts of all kinds that stack, nested."""
+    return {
+        "image": nd.ones((2, 3)) * i,
+        "number": 1.5 * i,
+        "is_odd": bool(i % 2),
+        "name": f"no. {i}",
+        "deep": {"row": np.full(2, i, np.float32), "pair": (i, [i, i])},
+        "named": Pair(i, -i),
+    }
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_are_dictionaries(workers: int) -> None:
+    loader = DataLoader(SimpleDataset([of_every_kind(i) for i in range(5)]), 2, num_workers=workers)
+    first, _, last = loader
+    assert list(first) == ["image", "number", "is_odd", "name", "deep", "named"]
+    assert first["image"].asnumpy()[:, 0, 0].tolist() == [0, 1] and first["image"].shape == (2, 2, 3)
+    assert first["number"].asnumpy().tolist() == [0, 1.5]
+    assert first["is_odd"].asnumpy().tolist() == [False, True]
+    assert first["name"] == ["no. 0", "no. 1"]
+    assert first["deep"]["row"].asnumpy().tolist() == [[0, 0], [1, 1]]
+    assert [x.asnumpy().tolist() for x in first["deep"]["pair"]] == [[0, 1], [[0, 0], [1, 1]]]
+    assert type(first["named"]) is Pair and first["named"].y.asnumpy().tolist() == [0, -1]
+    assert last["name"] == ["no. 4"] and last["image"].shape == (1, 2, 3)
+
+
+def test_a_dictionary_beside_a_label() -> None:
+    loader = DataLoader(ArrayDataset([{"x": i} for i in range(4)], nd.arange(4)), 2, shuffle=True)
+    for batch, label in loader:
+        assert batch["x"].asnumpy().tolist() == label.asnumpy().tolist()
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (
+            [{"x": 1}, {"y": 1}],
+            "sample 1 of a batch is {'y': 1}, but sample 0 is {'x': 1}; give all .* same keys",
+        ),
+        ([{"x": 1}, 3], "sample 1 of a batch is 3"),
+        ([(1, 2), (1,)], r"sample 1 of a batch is \(1,\), but sample 0 is \(1, 2\); .* number of items"),
+        ([(1, 2), 7], "sample 1 of a batch is 7"),
+    ],
+)
+def test_samples_that_are_not_alike(samples: list[Any], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        list(DataLoader(samples, 2))

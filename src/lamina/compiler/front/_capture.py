@@ -16,14 +16,16 @@ from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
 from lamina.core.array import Array, Value
+from lamina.core.finite import forget_write
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.precision import Precision
-from lamina.core.primitive import REGISTRY, Primitive
+from lamina.core.primitive import REGISTRY, Primitive, bind
 from lamina.core.state import state, traced_by
 from lamina.core.tape import Leaf, recording_suspended
 from lamina.errors import TraceError
 from lamina.messages import user_location
 from lamina.nd.ndarray import NDArray
+from lamina.primitives.indexing import take
 
 __all__ = [
     "Capture",
@@ -65,7 +67,8 @@ class Captured:
     function returns, with a `Result` or `Returned` in the place of arrays. `getters`: for a slot whose array may be
     replaced, how to find it. `numbers`: for each scalar slot the function that gives its value, or the position of an
     argument. `stale`: slots of gradients that are used up inside. `with_leaves`: arrays found outside whose gradient
-    was of use.
+    was of use. `labels`: slots that hold class numbers, whether they are rows of the slot's array, how many classes
+    there are, and who asks.
     """
 
     graph: Graph
@@ -75,6 +78,7 @@ class Captured:
     getters: dict[int, Callable[[], Array]]
     stale: set[int] = field(default_factory=set)
     with_leaves: list[Array] = field(default_factory=list)
+    labels: list[tuple[int, bool, int, str]] = field(default_factory=list)
 
 
 class Capture:
@@ -117,6 +121,8 @@ class Capture:
         self._getters: dict[int, Callable[[], Array]] = {}
         self._nodes: set[Node] = set()
         self._returned: dict[int, Result] = {}
+        self._rows: dict[int, int] = {}  # by id of an argument's rows: its input slot
+        self._labels: list[tuple[int, bool, int, str]] = []
         self._dtypes = COMPILED_DTYPES  # and more, once a device that has more is known to compute it
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
@@ -189,6 +195,7 @@ class Capture:
         self._current[key] = node
         self._written[key] = None
         self._read_after_write.discard(key)
+        forget_write(array)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         """A number slot that `function` fills before each step."""
@@ -238,6 +245,19 @@ class Capture:
             self.declare(given)
         return given
 
+    def rows(self, array: Array, index: Array) -> Array:
+        """Rows of an argument."""
+        found = bind(take, array, index, axis=0, mode="clip")
+        self._rows[id(found)] = self._slots[id(array)]
+        return found
+
+    def note_labels(self, label: Any, classes: int, who: str) -> None:
+        """Remember that an argument, or rows of one, holds class numbers."""
+        are_rows = id(label) in self._rows
+        slot = self._rows[id(label)] if are_rows else self._slots.get(id(label))
+        if slot is not None and id(label) not in self._written:
+            self._labels.append((slot, are_rows, classes, who))
+
     def slot_of(self, argument: Array) -> int:
         """The input slot of an argument."""
         return self._slots[id(self._arguments.get(id(argument), argument))]
@@ -279,7 +299,9 @@ class Capture:
             independent_rows=self._independent_rows,
         )
         with_leaves = list(self._with_leaves.values())
-        return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
+        return Captured(
+            graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves, self._labels
+        )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
         """A scalar node as an array operand of some dtype."""

@@ -12,6 +12,7 @@ import sys
 from lamina.compiler.front._explain import describe
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.target import Program
+from lamina.messages import debug_level as level
 
 __all__ = ["compilation_enabled", "level", "show", "show_graph", "show_program"]
 
@@ -19,12 +20,6 @@ __all__ = ["compilation_enabled", "level", "show", "show_graph", "show_program"]
 def compilation_enabled() -> bool:
     """False with ``LAMINA_COMPILE=0``: then every function runs as it was written."""
     return os.environ.get("LAMINA_COMPILE", "1") != "0"
-
-
-def level() -> int:
-    """The level asked for; 0 without the variable."""
-    text = os.environ.get("LAMINA_DEBUG", "0").strip()
-    return int(text) if text.isdigit() else 0
 
 
 def show(text: str) -> None:

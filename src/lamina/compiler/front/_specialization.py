@@ -19,6 +19,7 @@ from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.context import Context
 from lamina.core.array import Array, StaleGradient, placed
+from lamina.core.labels import look_at_labels
 from lamina.core.state import settle_owed
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
@@ -52,7 +53,7 @@ class Specialization:
         self.step = self.target.bind(
             self.program, captured.arrays, arguments, frozenset(captured.graph.writes)
         )
-        self._result, self._numbers = captured.result, captured.numbers
+        self._result, self._numbers, self._labels = captured.result, captured.numbers, captured.labels
         self._has_run, self._must_note = False, True
         self._arguments = tuple(arguments)
         self._arrays = self.step.arrays
@@ -90,7 +91,7 @@ class Specialization:
         settle_owed()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
-            self._note_run(arrays)
+            self._note_run(arrays, steps)
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
@@ -99,7 +100,7 @@ class Specialization:
         with self.step.lock:
             arguments = [self._first_row(rows, context_of(arrays)), *arrays]
             results = self.step.run(arguments, values, len(rows), rows.shape[:1])
-            self._note_run(arguments)
+            self._note_run(arguments, len(rows), rows)
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
@@ -122,19 +123,21 @@ class Specialization:
         position = self._positions.get(slot)
         return self._arrays[slot] if position is None else arguments[position]
 
-    def _note_run(self, arguments: Sequence[Array]) -> None:
-        """The arrays that the step wrote count that; gradients that it used up are stale."""
-        Array._note_writes(self._written)
+    def _note_run(self, arguments: Sequence[Array], steps: int = 1, rows: np.ndarray | None = None) -> None:
+        """The arrays that the step wrote count that; gradients that it used up are stale; labels are looked at."""
+        Array._note_writes(self._written, steps)
         if self._written_arguments:
-            Array._note_writes([arguments[i] for i in self._written_arguments])
+            Array._note_writes([arguments[i] for i in self._written_arguments], steps)
         for slot in self._stale:
             array = self._arrays[slot] if slot not in self._positions else self._array(slot, arguments)
             if not isinstance(array._data, StaleGradient):
                 array._data = StaleGradient(array.shape, array._data.dtype)
         if not self._has_run:
-            self._has_run, self._must_note = True, bool(self._writes or self._stale)
+            self._has_run, self._must_note = True, bool(self._writes or self._stale or self._labels)
             if debug.level() >= 2:
                 debug.show(self.explain())
+        for slot, are_rows, classes, who in self._labels:
+            look_at_labels(self._array(slot, arguments), classes, who, rows if are_rows else None)
 
     def fill(self, results: Sequence[Any]) -> Any:
         """What the function returns, with these results in their places."""

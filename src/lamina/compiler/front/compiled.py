@@ -37,16 +37,14 @@ from lamina.compiler.front._capture import (
 from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
-from lamina.compiler.front._tracebacks import at_users_lines
 from lamina.compiler.front._walk import StandsFor
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.precision import Precision
-from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import TraceError
-from lamina.primitives.indexing import take
+from lamina.tracebacks import at_users_lines
 
 __all__ = ["CompiledFunction", "compilation_enabled"]
 
@@ -102,7 +100,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._told: set[str] = set()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if state.trace is not None:
+        if state.runs_as_written:
             return self.original(*args, **kwargs)
         try:
             if state.recording:
@@ -233,6 +231,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
         """The specialization for a call (None: it must run eagerly), and the arguments taken apart."""
+        if state.runs_as_written:
+            return None, self._taken_apart(call)[0]
         known = self._known(call)
         if known is not None:
             return known
@@ -363,7 +363,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
         def on_array(array: Array) -> Any:
             given = capture.argument(array, is_outside=id(array) in self._closure)
-            return given if index is None else bind(take, given, index, axis=0, mode="clip")
+            return given if index is None else capture.rows(given, index)
 
         def number(position: int) -> Callable[[Any], Any]:
             def on_number(value: Any) -> Any:

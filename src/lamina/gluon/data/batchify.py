@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.core.array import Facade
-from lamina.errors import ShapeError
+from lamina.errors import DataError, ShapeError
 from lamina.gluon.data.deferred import gather
+from lamina.messages import in_a_line
 from lamina.nd.conversion import array
 from lamina.nd.facade import plain, presented
 from lamina.nd.join import stack
@@ -19,11 +20,21 @@ __all__ = ["default_batchify_fn"]
 
 
 def default_batchify_fn(data: Sequence[Any]) -> Any:
-    """Stack samples along a new axis 0; of tuples, part by part, into a list. The dtype is that of the samples.
+    """Stack samples along a new axis 0. The dtype is that of the samples.
+
+    Tuples are stacked part by part into a list, named tuples into one of the same type, dictionaries key by key into a
+    dictionary, at any depth. Texts become a list of texts.
+
+    Raises:
+        ShapeError: samples differ in shape.
+        DataError: dictionaries differ in their keys, or tuples in length.
 
     >>> images, labels = default_batchify_fn([(np.zeros(2), 1), (np.ones(2), 0)])
     >>> images.shape, labels.asnumpy()
     ((2, 2), array([1, 0]))
+    >>> batch = default_batchify_fn([{"x": np.zeros(2), "id": "a"}, {"x": np.ones(2), "id": "b"}])
+    >>> batch["x"].shape, batch["id"]
+    ((2, 2), ['a', 'b'])
     """
     first = data[0]
     if isinstance(first, NDArray | Facade):
@@ -31,12 +42,32 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
         batch = gather(rows)
         return presented(_stacked(rows) if batch is None else batch)
     if isinstance(first, tuple):
-        return [default_batchify_fn(part) for part in zip(*data, strict=True)]
+        try:
+            parts = [default_batchify_fn(part) for part in list(zip(*data, strict=True))]
+        except (TypeError, ValueError):
+            _require_alike(data, tuple, len, "number of items")
+            raise
+        return type(first)(*parts) if hasattr(first, "_fields") else parts
+    if isinstance(first, Mapping):
+        _require_alike(data, Mapping, set, "keys")
+        return {key: default_batchify_fn([sample[key] for sample in data]) for key in first}
+    if isinstance(first, str | bytes):
+        return list(data)
     try:
         numbers = np.asarray(data)
     except ValueError:
         raise _do_not_stack([np.shape(sample) for sample in data]) from None
     return presented(array(numbers, dtype=numbers.dtype))
+
+
+def _require_alike(samples: Sequence[Any], kind: type, form: Callable[[Any], Any], what: str) -> None:
+    """Raise unless all samples are of one kind and form; the message shows the first that differs."""
+    for place, sample in enumerate(samples):
+        if not isinstance(sample, kind) or form(sample) != form(samples[0]):
+            raise DataError(
+                f"DataLoader: sample {place} of a batch is {in_a_line(sample)}, but sample 0 is "
+                f"{in_a_line(samples[0])}; give all samples the same {what}, or pass a batchify_fn of your own"
+            )
 
 
 def _stacked(rows: Sequence[NDArray]) -> NDArray:

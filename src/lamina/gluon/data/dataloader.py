@@ -27,7 +27,7 @@ class DataLoader:
     """Iterate over it to get the mini-batches of one pass.
 
     With the default `batchify_fn` a batch of tuples is a list of arrays, ``data, label``, each with the samples along
-    axis 0 and in the data set's dtype.
+    axis 0 and in the data set's dtype. A batch of dictionaries is a dictionary of arrays; see `default_batchify_fn`.
 
     Args:
         dataset: a `Dataset`, or anything with a length and items by integer.

@@ -1,0 +1,183 @@
+"""`detect_anomaly`: which operator, forward or backward, made the first NaN or infinity of finite numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ContextDecorator
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array, UserArray
+from lamina.core.primitive import ForEachInput, Primitive, apply
+from lamina.core.state import Queue, settle_owed, state
+from lamina.core.tape import TapeNode
+from lamina.errors import AnomalyError
+from lamina.messages import user_location
+
+__all__ = ["Watch", "detect_anomaly", "set_detect_anomaly"]
+
+
+class Watch:
+    """In the place of a thread's queue: computes each operator at once, and looks at its result."""
+
+    asleep = 0
+
+    def __init__(self) -> None:
+        self._gradients = (
+            0  # of how many operators a gradient is being computed; what is made within is not looked at
+        )
+
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
+        """The result of a primitive, computed now."""
+        out = apply(primitive, inputs, params)
+        if state.trace is None:
+            if not self._gradients:
+                _require_finite(f"the result of {primitive.name}", out, inputs, inputs, user_location)
+            if out._node is not None and out._node.primitive is primitive:
+                self._watch_gradient(out._node)
+        return out
+
+    def write(self, array: Array, value: Array) -> bool:
+        return False
+
+    def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
+        return False
+
+    def look(self, array: Array) -> None:
+        pass
+
+    def mark(self, *, recording: bool = False) -> None:
+        pass
+
+    def _watch_gradient(self, node: TapeNode) -> None:
+        """Have a recorded operator's gradients looked at, and remember at which line of the user's it was recorded."""
+        primitive, line = node.primitive, user_location()
+        if primitive.vjp is None:
+            return
+        vjp: Any
+        if isinstance(primitive.vjp, ForEachInput):
+            of_each = primitive.vjp
+            vjp = ForEachInput(
+                lambda i, *args, **params: self._gradient(of_each[i], primitive, line, args, params)
+            )
+        else:
+            vjp = tuple(None if one is None else self._watched(one, primitive, line) for one in primitive.vjp)
+        node.primitive = Primitive(
+            primitive.name, primitive.eval, primitive.infer, vjp, primitive.lowering, primitive.same_dtype
+        )
+
+    def _watched(self, vjp: Callable[..., Any], primitive: Primitive, line: str) -> Callable[..., Any]:
+        return lambda *args, **params: self._gradient(vjp, primitive, line, args, params)
+
+    def _gradient(
+        self,
+        vjp: Callable[..., Any],
+        primitive: Primitive,
+        line: str,
+        args: Sequence[Any],
+        params: dict[str, Any],
+    ) -> Any:
+        self._gradients += 1
+        try:
+            found = vjp(*args, **params)
+        finally:
+            self._gradients -= 1
+        _require_finite(f"the gradient of {primitive.name}", found, args, args[2:], lambda: line)
+        return found
+
+
+class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as `with lamina.detect_anomaly():`
+    """``with lamina.detect_anomaly():`` finds the operator that makes the first NaN or infinity of finite numbers.
+
+    Inside, each operator is computed at once and its result looked at; so are the gradients of those that are recorded
+    inside. Hybridized blocks and compiled functions run as they are written, operator by operator, which is slow. NaN
+    that was there before, and infinity that the program itself writes, as in ``nd.where(mask, x, -math.inf)``, are no
+    anomaly. It holds for the thread that enters it; as a decorator, ``@lamina.detect_anomaly()``, for a function.
+
+    Raises:
+        AnomalyError: an operator made such a number. The message tells its name, the shapes of its arrays, and the
+            user's line that called it, also where its gradient made the number.
+
+    >>> import lamina
+    >>> from lamina import autograd, nd
+    >>> x = nd.array([4.0, 0.0])
+    >>> x.attach_grad()
+    >>> with lamina.detect_anomaly(), autograd.record():  # doctest: +ELLIPSIS
+    ...     nd.sqrt(x).backward()
+    Traceback (most recent call last):
+    lamina.errors.AnomalyError: ...: the gradient of sqrt of arrays (2,) has infinity at [1] of (2,), ...
+    """
+
+    def __init__(self) -> None:
+        self._saved: list[tuple[Queue | None, bool]] = []
+
+    def _recreate_cm(self) -> detect_anomaly:
+        return detect_anomaly()  # one for each call, since threads may call the function at the same time
+
+    def __enter__(self) -> None:
+        self._saved.append((state.queue, state.runs_as_written))
+        if state.trace is None:
+            _begin()
+
+    def __exit__(self, *_exception: object) -> None:
+        state.queue, state.runs_as_written = self._saved.pop()
+
+
+def _begin() -> None:
+    settle_owed()
+    state.queue, state.runs_as_written = Watch(), True
+
+
+_before: list[tuple[Queue | None, bool]] = []
+
+
+def set_detect_anomaly(mode: bool) -> None:
+    """Switch `detect_anomaly` on for all that follows in this thread, or off again.
+
+    >>> import lamina
+    >>> lamina.set_detect_anomaly(True)
+    >>> lamina.set_detect_anomaly(False)
+    """
+    if mode and not isinstance(state.queue, Watch):
+        _before.append((state.queue, state.runs_as_written))
+        _begin()
+    elif not mode and isinstance(state.queue, Watch):
+        state.queue, state.runs_as_written = _before.pop()
+
+
+def _require_finite(
+    what: str, out: Any, inputs: Sequence[Any], arrays: Sequence[Any], line: Callable[[], str]
+) -> None:
+    """Raise if a number of `out` is not finite, and all in the inputs are; the shapes told are those of `arrays`."""
+    if not isinstance(out, Array) or _is_finite(out) or not all(map(_is_finite, _flat(inputs))):
+        return
+    numbers = np.asarray(out._data)
+    place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
+    kind = "NaN" if np.isnan(numbers[place]) else "infinity"
+    shapes = ", ".join(str(x.shape) for x in _flat(arrays) if isinstance(x, Array))
+    raise AnomalyError(
+        f"{line()}: {what}{f' of arrays {shapes}' if shapes else ''} has {kind} at {list(place)} of {numbers.shape}, "
+        f"though all that it was computed from is finite{_there(inputs, numbers.shape, place)}"
+    )
+
+
+def _there(inputs: Sequence[Any], shape: tuple[int, ...], place: tuple[int, ...]) -> str:
+    """The numbers that stand in the inputs where the output is not finite, if all have its shape."""
+    arrays = [x for x in _flat(inputs) if isinstance(x, Array)]
+    if not arrays or any(x.shape != shape for x in arrays):
+        return ""
+    return f" (there: {', '.join(f'{np.asarray(x._data)[place]:.7g}' for x in arrays)})"
+
+
+def _flat(values: Iterable[Any]) -> list[Any]:
+    return [x for value in values for x in (value if isinstance(value, list | tuple) else [value])]
+
+
+def _is_finite(x: Any) -> bool:
+    """Whether an operand holds finite numbers only."""
+    if isinstance(x, Array):
+        numbers = np.asarray(x._data)
+        return numbers.dtype.kind != "f" or bool(np.isfinite(numbers).all())
+    return not isinstance(x, float) or math.isfinite(x)

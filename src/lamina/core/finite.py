@@ -1,0 +1,211 @@
+"""Training that goes on without numbers: weights or a loss that became NaN or infinite are told once.
+
+A loss need not show it: `nansum` of NaN alone is 0. So the weights are looked at where a program looks at a number
+anyway, or saves arrays; a step pays nothing. Weights are arrays with a gradient that were written since it was
+attached, and whose gradient was, too: inputs with missing values are none.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array, StaleGradient
+from lamina.core.state import owed, state
+from lamina.errors import NonFiniteWarning
+from lamina.messages import counted, warn
+
+__all__ = ["can_be_read", "forget_write", "look", "look_at_saved", "unwatch", "watch", "weights"]
+
+_REST = 200  # a look at the weights is followed by so many times its duration without one
+_MOST_ELEMENTS = 1024  # of an array whose own numbers are looked at
+_PATIENCE = 16  # looks out of turn that found nothing, before the next one in turn
+
+_data_of: Any = Array._data
+
+
+class _Weight:
+    """An array with a gradient: how often they had been written when it was attached, and when it was finite last."""
+
+    __slots__ = ("finite_at", "gradient_since", "is_told", "name", "reference", "since", "thread", "was_bad")
+
+    def __init__(self, array: Array, reference: weakref.ref[Array], name: str) -> None:
+        assert array._leaf is not None
+        self.reference, self.name, self.thread = reference, name, threading.get_ident()
+        self.since = self.finite_at = array._version
+        self.gradient_since = array._leaf.grad._version
+        self.is_told = self.was_bad = False
+
+    def array(self) -> Array | None:
+        """The array, if this thread trains it."""
+        x = self.reference()
+        if x is None or x._leaf is None or self.thread != threading.get_ident() or not can_be_read(x):
+            return None
+        gradient = x._leaf.grad
+        return x if gradient._version != self.gradient_since or _is_stale(gradient) else None
+
+    def updates(self, x: Array) -> int:
+        """How often it was written."""
+        return x._version - self.since
+
+
+weights: dict[int, _Weight] = {}
+"""By `id`, all arrays with a gradient."""
+
+
+class _Turns:
+    """When weights are looked at next, and how many looks out of turn are left until then."""
+
+    due = 0.0
+    patience = _PATIENCE
+
+
+def watch(array: Array, name: str = "") -> None:
+    """From now on, look whether this array, which has a gradient, stays finite."""
+    if state.trace is not None:
+        return
+    key = id(array)
+    if array._leaf is None:
+        weights.pop(key, None)
+    else:
+        weights[key] = _Weight(array, weakref.ref(array, lambda _: weights.pop(key, None)), name)
+
+
+def unwatch(array: Array) -> None:
+    """Leave it out: lamina's own trainings look at their losses, and end with an error."""
+    weights.pop(id(array), None)
+
+
+def forget_write(array: Array) -> None:
+    """A write that was noted while a function was captured is no update: each run of the compiled function is one."""
+    weight = weights.get(id(array))
+    if weight is not None:
+        weight.since += 1
+        weight.finite_at += 1
+
+
+def look(array: Array, numbers: np.ndarray) -> None:
+    """Somebody sees the numbers of an array: warn if they, or weights, are not finite."""
+    if numbers.dtype.kind != "f":
+        return
+    if numbers.size == 1:
+        number = numbers.item()
+        is_bad, is_suspicious = not isfinite(number), not number or not isfinite(number)
+    else:
+        is_loss = array._node is not None and numbers.size <= _MOST_ELEMENTS
+        is_bad = is_suspicious = is_loss and not np.isfinite(numbers).all()
+    now = perf_counter()
+    if now < _Turns.due and not (is_suspicious and _Turns.patience):
+        return
+    _Turns.patience = _PATIENCE if now >= _Turns.due else _Turns.patience - 1
+    trained = [(weight, x) for weight in list(weights.values()) if (x := weight.array()) is not None]
+    _tell_of(trained, array if is_bad else None)
+    after = perf_counter()
+    _Turns.due = after + _REST * (after - now)
+
+
+def look_at_saved(arrays: Iterable[Array]) -> None:
+    """Warn if there are weights among arrays that are saved, and they are not finite."""
+    found = [(weights[id(x)], x) for x in arrays if id(x) in weights]
+    _tell_of([(weight, x) for weight, x in found if weight.array() is x], None)
+
+
+def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
+    """Warn of weights that are not finite; if all are, of a loss with numbers that are not, which somebody has seen."""
+    bad = [(weight, x, before) for weight, x in trained if (before := _last_finite(weight, x)) is not None]
+    new = [each for each in bad if not each[0].is_told]
+    untold = [(weight, x) for weight, x in trained if not weight.is_told]
+    if new:
+        said = _of_weights(new)
+    elif seen is not None and seen._node is not None and untold and _is_of_loss(seen, untold):
+        said = _of_loss(seen, untold)
+    else:
+        return
+    for weight, _ in trained:
+        weight.is_told = True
+    for weight, _, _ in bad:
+        weight.was_bad = True
+    warn(
+        NonFiniteWarning(
+            f"{said}. From here on nothing is learned. Often the learning rate is too high; "
+            "`with lamina.detect_anomaly():` around a step finds the operator that made the first such number."
+        )
+    )
+
+
+def _last_finite(weight: _Weight, x: Array) -> int | None:
+    """After how many updates a weight that is not finite was known to be so last; None of one that is."""
+    if x._version != weight.finite_at and not _is_finite(np.asarray(x._data)):
+        return None if _is_on_purpose(x) else weight.finite_at - weight.since
+    weight.finite_at = x._version
+    if weight.was_bad:  # and was mended
+        weight.is_told = weight.was_bad = False
+    return None
+
+
+def _is_on_purpose(x: Array) -> bool:
+    """Whether NaN was rather written into it, as missing values of inputs are: no gradient shows it."""
+    assert x._leaf is not None
+    gradient = x._leaf.grad
+    if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
+        return False
+    return _is_finite(np.asarray(gradient._data))
+
+
+def _is_finite(numbers: np.ndarray) -> bool:
+    """A sum tells it in a fraction of the time, unless it overflows."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(np.sum(numbers)) or np.isfinite(numbers).all())
+
+
+def _is_stale(gradient: Array) -> bool:
+    """Whether a compiled step used a gradient up."""
+    return isinstance(_contents(gradient), StaleGradient)
+
+
+def can_be_read(x: Array) -> bool:
+    """Whether reading an array computes nothing that is owed, which would split a step."""
+    contents = _contents(x)
+    if contents is None:
+        return x._is_settled and not owed.is_open
+    return not isinstance(contents, StaleGradient)
+
+
+def _contents(x: Array) -> Any:
+    """What an array holds; None if that is elsewhere, or owed."""
+    try:
+        return _data_of.__get__(x)
+    except AttributeError:
+        return None
+
+
+def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
+    """Whether a recorded array is one number that `backward` came by, or gradients are not finite either."""
+    if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
+        return True
+    gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]
+    return any(can_be_read(g) and not _is_finite(np.asarray(g._data)) for g in gradients)
+
+
+def _of_weights(bad: list[tuple[_Weight, Array, int]]) -> str:
+    weight, x, before = bad[0]
+    named = f"{weight.name} of" if weight.name else "an array of"
+    others = f", and {counted(len(bad) - 1, 'other array')} with it" if len(bad) > 1 else ""
+    when = f"after {counted(weight.updates(x), 'update')}"
+    known = f" (after {before:,} it was finite)" if before else ""
+    return f"a weight is not finite any more: {named} shape {x.shape} holds {_kind(x)} {when}{known}{others}"
+
+
+def _of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> str:
+    updates = max((weight.updates(x) for weight, x in trained), default=0)
+    return f"the loss of shape {seen.shape} holds {_kind(seen)} after {counted(updates, 'update')} of the weights"
+
+
+def _kind(x: Array) -> str:
+    return "NaN" if np.isnan(np.asarray(x._data)).any() else "infinity"

@@ -1,0 +1,78 @@
+"""Labels that are no class: MXNet's losses take the nearest class for them, and so do lamina's; it is told once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.core.finite import can_be_read
+from lamina.core.state import state
+from lamina.errors import LabelWarning
+from lamina.messages import user_location, warn
+
+__all__ = ["check_labels", "look_at_labels"]
+
+_FIRST = 32  # looks; each one after them is followed by _REST times its duration without one
+_REST = 50
+
+
+class _Turns:
+    """How often labels were looked at, and when to look next."""
+
+    __slots__ = ("due", "looks")
+
+    def __init__(self) -> None:
+        self.looks, self.due = 0, 0.0
+
+
+_turns: defaultdict[tuple[str, int], _Turns] = defaultdict(_Turns)
+"""By whose labels they are, and the number of classes."""
+_told: set[str] = set()
+"""The user's lines where a label that is no class was told."""
+
+
+def check_labels(label: Any, classes: int, who: str) -> None:
+    """Warn if labels are no class numbers from 0 to `classes` - 1; not each time, since looking costs a little.
+
+    While a function is captured, those of its arguments are noted, to be looked at when the compiled step runs.
+    """
+    if state.trace is not None:
+        state.trace.note_labels(label, classes, who)
+    elif isinstance(label, Array):
+        look_at_labels(label, classes, who)
+
+
+def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
+    """`check_labels` of what can be read without computing anything, or of `rows` of it."""
+    turns, started = _turns[who, classes], perf_counter()
+    if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
+        return
+    numbers = label._data
+    if rows is not None:
+        numbers = numbers[rows]
+    wrong = ~((numbers > -1) & (numbers < classes))  # a fraction is cut off; NaN is no class
+    if wrong.any():
+        _tell(numbers, wrong, classes, who)
+    turns.looks += 1
+    if turns.looks >= _FIRST:
+        now = perf_counter()
+        turns.due = now + _REST * (now - started)
+
+
+def _tell(numbers: np.ndarray, wrong: np.ndarray, classes: int, who: str) -> None:
+    line = user_location()
+    if line in _told:
+        return
+    _told.add(line)
+    place = tuple(map(int, np.argwhere(wrong)[0]))
+    warn(
+        LabelWarning(
+            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is no class: of {classes} "
+            f"classes they are 0 to {classes - 1}. As in MXNet, the nearest class is taken for it. To leave samples "
+            "out, give 0 as their sample_weight."
+        )
+    )
