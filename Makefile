@@ -3,11 +3,12 @@
 #   make test    runs every test
 #   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
+#   make size    prints the size of the source beside the commit before; fails above a ceiling
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs fuzz modes devices processors check format clean
+.PHONY: train test docs fuzz modes devices processors check size format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -53,6 +54,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
+
+# Lines of code by package, files, names, circles: beside the commit AGAINST, and under tools/ceilings.toml
+AGAINST ?= HEAD~1
+size: $(VENV)/.dev
+	$(BIN)/python tools/size.py --check --against $(AGAINST)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
