@@ -21,7 +21,7 @@ from lamina.core.state import owed, state
 from lamina.errors import NonFiniteWarning
 from lamina.messages import counted, warn
 
-__all__ = ["can_be_read", "forget_write", "look", "look_at_saved", "unwatch", "watch", "weights"]
+__all__ = ["can_be_read", "look", "look_at_saved", "unwatch", "watch", "weights"]
 
 _REST = 200  # a look at the weights is followed by so many times its duration without one
 _MOST_ELEMENTS = 1024  # of an array whose own numbers are looked at
@@ -80,14 +80,6 @@ def watch(array: Array, name: str = "") -> None:
 def unwatch(array: Array) -> None:
     """Leave it out: lamina's own trainings look at their losses, and end with an error."""
     weights.pop(id(array), None)
-
-
-def forget_write(array: Array) -> None:
-    """A write that was noted while a function was captured is no update: each run of the compiled function is one."""
-    weight = weights.get(id(array))
-    if weight is not None:
-        weight.since += 1
-        weight.finite_at += 1
 
 
 def look(array: Array, numbers: np.ndarray) -> None:

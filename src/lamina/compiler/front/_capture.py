@@ -16,7 +16,6 @@ from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.context import Context, current_context
 from lamina.core.array import Array, Value
-from lamina.core.finite import forget_write
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.precision import Precision
 from lamina.core.primitive import REGISTRY, Primitive, bind
@@ -195,7 +194,6 @@ class Capture:
         self._current[key] = node
         self._written[key] = None
         self._read_after_write.discard(key)
-        forget_write(array)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         """A number slot that `function` fills before each step."""
