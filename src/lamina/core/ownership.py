@@ -53,9 +53,14 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
 
 
 def is_alone(array: Array) -> bool:
-    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's."""
+    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's.
+
+    A stale gradient has no memory that anybody could know.
+    """
     if not COUNTS_REFERENCES:
         return False
+    if array._is_stale:
+        return True
     # An array as Any, so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it.
     data: Any = array
     if sys.getrefcount(data._data) - _bound.get(id(data._data), 0) != _ALONE:

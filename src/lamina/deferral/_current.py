@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina.context import Context, current_context
-from lamina.core.array import Array, StaleGradient
+from lamina.core.array import Array
 from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.core.state import owed
@@ -236,6 +236,8 @@ class CurrentSequence:
         for x, operand in zip(leaves, self._new_operands(grads), strict=True):
             leaf = self._position_of(x)
             assert leaf is not None
+            if isinstance(operand, New):
+                operand.is_overwritten = x._leaf.req == "write"  # pyright: ignore[reportOptionalMemberAccess]
             entry.gradients.append(Gradient(leaf, x, operand))
         return True
 
@@ -254,12 +256,11 @@ def _is_private(x: Array) -> bool:
     """Whether only lamina's own arrays know an array's memory, so that it can't change unnoticed."""
     if not x._is_settled or not isinstance(x, NDArray):
         return False
-    # By a compiled step, which holds it only if nobody else knows the memory.
-    is_held = isinstance(x, ElsewhereArray)
-    if not is_held and isinstance(x._data, StaleGradient):
+    if x._is_stale:
         return False
     if len(x._writes) > 1:
-        if not is_held and not is_alone(x):
+        # A compiled step holds only what nobody else knows the memory of.
+        if not isinstance(x, ElsewhereArray) and not is_alone(x):
             return False
         del x._writes[1:]
     return True

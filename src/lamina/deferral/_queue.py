@@ -20,7 +20,7 @@ from lamina.core.state import concrete, owed, state
 from lamina.core.tape import backward
 from lamina.deferral import _debug as debug
 from lamina.deferral._current import CurrentSequence, place_of
-from lamina.deferral._entries import Applied, Backward, Entry, Written
+from lamina.deferral._entries import Applied, Backward, Entry, New, Written
 from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
@@ -307,6 +307,8 @@ class DeferralQueue(CurrentSequence):
         entry = self._cursor.children.get(key)
         if entry is None:
             target, source = self._new_operands((array, value))
+            if isinstance(target, New):
+                target.is_overwritten = True
             entry = Written(self._cursor, target, source, array)
             entry.place = place
             self._remember(key, entry)

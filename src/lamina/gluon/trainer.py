@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lamina.arguments import lacking
-from lamina.core.state import state
+from lamina.core.state import after_run, state
 from lamina.errors import DataError, ParameterError, UnfitParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
@@ -205,8 +205,8 @@ class Trainer:
         if state.trace is None:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
         self._update_all(todo, batch_size)
-        if state.trace is None:
-            self._used.update((i, self._params[i]._gradients()[0]._version) for i in todo)
+        gradients = [(i, self._params[i]._gradients()[0]) for i in todo]
+        after_run(lambda: self._used.update((i, x._version) for i, x in gradients))
 
     def _update_all(self, todo: list[int], batch_size: float) -> None:
         with self._optimizer.dividing_by(batch_size):

@@ -64,7 +64,7 @@ class Captured:
     function returns, with a `Result` or `Returned` in the place of arrays. `getters`: for a slot whose array may be
     replaced, how to find it. `numbers`: for each scalar slot the function that gives its value, or the position of an
     argument. `stale`: slots of gradients that are used up inside. `with_leaves`: arrays found outside whose gradient
-    was of use.
+    was of use. `after_run`: what is called after each run.
     """
 
     graph: Graph
@@ -74,6 +74,7 @@ class Captured:
     getters: dict[int, Callable[[], Array]]
     stale: set[int] = field(default_factory=set)
     with_leaves: list[Array] = field(default_factory=list)
+    after_run: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Capture:
@@ -108,11 +109,13 @@ class Capture:
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
         self._numbers: list[Source] = []
         self._scalars: list[np.dtype] = []
+        self._counted: list[list[int]] = []  # for each write to an array made outside, its count of writes
         self._written: dict[int, None] = {}  # ids of arrays, in the order in which they were written first
         self._gradients: set[int] = set()
         self._read_after_write: set[int] = set()
         self._read_before_write: set[int] = set()
         self._getters: dict[int, Callable[[], Array]] = {}
+        self._after_run: list[Callable[[], None]] = []
         self._nodes: set[Node] = set()
         self._returned: dict[int, Result] = {}
         self._dtypes = COMPILED_DTYPES  # and more, once a device that has more is known to compute it
@@ -181,6 +184,7 @@ class Capture:
                 self._written[id(array)] = None
             return
         key = id(array)
+        self._counted.append(array._writes)
         if key not in self._slots:
             self._current[key] = self._input(array)
         self._current[key] = node
@@ -190,6 +194,10 @@ class Capture:
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         """A number slot that `function` fills before each step."""
         return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
+
+    def after_run(self, function: Callable[[], None]) -> None:
+        """Call a function after each run of the step."""
+        self._after_run.append(function)
 
     def uses_gradient(self, array: Array) -> None:
         """Remember that it matters which gradient an array has."""
@@ -249,10 +257,12 @@ class Capture:
         return {id(x) for x in arrays if id(x) in found}
 
     def restore(self) -> None:
-        """Put the arrays that were found outside back on the tape."""
+        """Put the arrays that were found outside back on the tape, and forget writes to them: none has happened."""
         while self._off_tape:
             array, node, leaf = self._off_tape.pop()
             array._node, array._leaf = node, leaf
+        while self._counted:
+            self._counted.pop()[0] -= 1
 
     def finish(self, result: Any) -> Captured:
         """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
@@ -274,7 +284,16 @@ class Capture:
             independent_rows=self._independent_rows,
         )
         with_leaves = list(self._with_leaves.values())
-        return Captured(graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves)
+        return Captured(
+            graph,
+            self._arrays,
+            template,
+            self._numbers,
+            self._getters,
+            stale,
+            with_leaves,
+            self._after_run,
+        )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
         """A scalar node as an array operand of some dtype."""

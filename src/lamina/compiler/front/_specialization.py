@@ -59,9 +59,10 @@ class Specialization:
         self.is_valid = _validity(guards, captured, self._arrays)
         self.number_values = _numbers_of(self._numbers)
         self._rows: np.ndarray | None = None
-        written, self._stale = list(captured.graph.writes), list(captured.stale)
+        self._stale, self._after_run = list(captured.stale), captured.after_run
+        written = [*captured.graph.writes, *self._stale]
         self._written = [self._arrays[slot] for slot in written if slot not in arguments]
-        self._writes = bool(written)
+        self._changes_something = bool(written or self._after_run)
         self._written_arguments = [slot for slot in written if slot in arguments]
 
     # --- calls ---------------------------------------------------------------------------------------------------
@@ -124,10 +125,12 @@ class Specialization:
             Array._note_writes([self._arrays[slot] for slot in self._written_arguments])
         for slot in self._stale:
             array = self._arrays[slot]
-            if not isinstance(array._data, StaleGradient):
+            if not array._is_stale:
                 array._data = StaleGradient(array.shape, array._data.dtype)
+        for function in self._after_run:
+            function()
         if not self._has_run:
-            self._has_run, self._must_note = True, bool(self._writes or self._stale)
+            self._has_run, self._must_note = True, self._changes_something
             if debug.level() >= 2:
                 debug.show(self.explain())
 
