@@ -27,7 +27,7 @@ import lamina
 from lamina import autograd, gluon, nd, optimizer
 from lamina.errors import LaminaError, StaleGradientError
 
-__all__ = ["OPTIMIZERS", "STALE", "Program", "run"]
+__all__ = ["OPTIMIZERS", "STALE", "Program", "differences", "run", "seen"]
 
 # By a larger epsilon than theirs, small gradients' roundings are not made large.
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adamax": {"learning_rate": 0.01},
     "nadam": {"learning_rate": 0.01, "epsilon": 1e-2},
     "adagrad": {"learning_rate": 0.02, "eps": 1e-2},
-    "adadelta": {"epsilon": 1e-2},
+    "adadelta": {"epsilon": 1e-4, "rescale_grad": 0.05},
     "rmsprop": {"learning_rate": 0.01, "epsilon": 1e-2},
     "ftrl": {"learning_rate": 0.02},
 }
@@ -237,10 +237,30 @@ def run(program: Program, *, compiling: bool = True, iterations: int = 6) -> lis
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*have not been written by backward")
         warnings.filterwarnings("ignore", message=".*runs eagerly")
+        warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
         for world.iteration in range(iterations):
             _execute(world, program.statements)
     _see_all(world)
     return world.log
+
+
+def seen(seed: int) -> list[Any]:
+    """What the program of a seed sees, for processes that get nothing but the seed."""
+    return run(Program(seed))
+
+
+def differences(wanted: Sequence[Any], got: Sequence[Any]) -> list[str]:
+    """Where what a program saw is not what it sees eagerly."""
+    found = [f"{len(got)} things seen instead of {len(wanted)}"] if len(got) != len(wanted) else []
+    for i, (x, y) in enumerate(zip(wanted, got, strict=False)):
+        same = x == y if isinstance(x, str) or isinstance(y, str) else x.shape == y.shape and _are_close(x, y)
+        if not same:
+            found.append(f"at {i}: eager\n{x}\nmixed\n{y}")
+    return found
+
+
+def _are_close(x: np.ndarray, y: np.ndarray) -> bool:
+    return np.allclose(y, x, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 def _execute(world: World, statements: Sequence[Statement]) -> None:
