@@ -13,12 +13,15 @@ import contextlib
 import os
 import pickle
 import random
+import sys
 import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -68,7 +71,10 @@ class World:
         for parameter in (self.w, self.b):
             parameter.attach_grad()
         net = self.net = gluon.nn.HybridSequential()
-        net.add(gluon.nn.Dense(INPUTS, activation="tanh", in_units=INPUTS), gluon.nn.Dense(OUTPUTS, in_units=INPUTS))
+        net.add(
+            gluon.nn.Dense(INPUTS, activation="tanh", in_units=INPUTS),
+            gluon.nn.Dense(OUTPUTS, in_units=INPUTS),
+        )
         net.initialize()
         for parameter in net.collect_params().values():
             parameter.set_data(nd.array(numbers.normal(size=parameter.shape)))
@@ -178,6 +184,20 @@ class World:
         """What both say."""
         return nd.tanh(nd.dot(x, self.w) + self.b) + self.net(x)
 
+    def handler(self, kind: int) -> None:
+        """What interrupts the program. It changes nothing that the program sees."""
+        if kind == 0:
+            self.array("w").asnumpy()
+            self.array("0").asnumpy()
+        elif kind == 1:
+            (nd.ones((2, 2)) * 3 + 1).asnumpy()
+        elif kind == 2:
+            self.predict(self.x[0]).asnumpy()
+        elif kind == 3:
+            self.as_compiled(self.predict)(self.x[0]).asnumpy()
+        else:
+            pickle.dumps(self.array("b"))
+
     def scale_gradient(self) -> None:
         """Read and write a gradient."""
         if self.w.grad is not None:
@@ -230,11 +250,16 @@ class Program:
         return statement
 
 
-def run(program: Program, *, compiling: bool = True, iterations: int = 6) -> list[Any]:
-    """Execute a program so many times, and return what it saw, with all contents at the end."""
+def run(
+    program: Program, *, compiling: bool = True, interrupted: bool = False, iterations: int = 6
+) -> list[Any]:
+    """Execute a program so many times, and return what it saw, with all contents at the end.
+
+    `interrupted`: between some lines of lamina, as signals do, a handler looks at what is trained, and predicts.
+    """
     nd.random.seed(program.seed)
     world = World(program, compiling)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _interruptions(world, program.seed) if interrupted else nullcontext():
         warnings.filterwarnings("ignore", message=".*have not been written by backward")
         warnings.filterwarnings("ignore", message=".*runs eagerly")
         warnings.filterwarnings("ignore", message=".*fork", category=DeprecationWarning)
@@ -242,6 +267,33 @@ def run(program: Program, *, compiling: bool = True, iterations: int = 6) -> lis
             _execute(world, program.statements)
     _see_all(world)
     return world.log
+
+
+@contextmanager
+def _interruptions(world: World, seed: int) -> Iterator[None]:
+    """Inside, the world's handler is called now and then between two lines of lamina."""
+    r, left = random.Random(f"{seed} interrupted"), 0
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.startswith(_LAMINA):
+            return None
+        if event == "line":
+            left -= 1
+            if left < 0:
+                left = r.randint(1, 4000)
+                world.handler(r.randrange(5))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+_LAMINA = str(Path(lamina.__file__).parent)
 
 
 def seen(seed: int) -> list[Any]:
@@ -321,7 +373,11 @@ def _batch(world: World, i: int) -> tuple[Any, Any]:
 
 
 def _step(r: random.Random) -> tuple[str, Statement]:
-    name, i, keep = r.choice(["step_by_hand", "step_by_optimizer", "step_of_net"]), r.randrange(3), r.random() < 0.3
+    name, i, keep = (
+        r.choice(["step_by_hand", "step_by_optimizer", "step_of_net"]),
+        r.randrange(3),
+        r.random() < 0.3,
+    )
     way = r.choice(["plain", "plain", "compiled", "compiled", "many"])
     looks, of = r.random() < 0.5, OF_NET if name == "step_of_net" else "wb"
 
@@ -364,7 +420,11 @@ def _parts(r: random.Random) -> tuple[str, Statement]:
 
 
 def _hybridized(r: random.Random) -> tuple[str, Statement]:
-    how, i, after = r.choice(["later", "at once", "in eager", "in a thread"]), r.randrange(3), r.random() < 0.5
+    how, i, after = (
+        r.choice(["later", "at once", "in eager", "in a thread"]),
+        r.randrange(3),
+        r.random() < 0.5,
+    )
 
     def statement(world: World) -> None:
         if world.compiling:
@@ -440,7 +500,10 @@ def _predict(r: random.Random) -> tuple[str, Statement]:
 
 
 def _write(r: random.Random) -> tuple[str, Statement]:
-    of, how = r.choice("wb01"), r.choice(["whole", "scaled", "row", "gradient", "row of gradient", "from gradient", "data"])
+    of, how = (
+        r.choice("wb01"),
+        r.choice(["whole", "scaled", "row", "gradient", "row of gradient", "from gradient", "data"]),
+    )
 
     def statement(world: World) -> None:
         array, gradient = world.array(of), world.gradient(of)
@@ -535,7 +598,9 @@ def _fail(r: random.Random) -> tuple[str, Statement]:
                 raise KeyError("user's")
             return
         function = world.fails if how == "in the graph" else world.step_by_hand
-        (world.as_compiled(function) if compiled else function)(x, y if how == "in the graph" else nd.ones((7, 7)))
+        (world.as_compiled(function) if compiled else function)(
+            x, y if how == "in the graph" else nd.ones((7, 7))
+        )
 
     return f"fail {how} {compiled=}", statement
 
