@@ -13,7 +13,8 @@ from repeated_programs import Program, run
 import lamina
 from lamina.core.state import concrete, owed, state
 from lamina.deferral import _path, _queue
-from lamina.deferral._entries import Applied
+from lamina.core.turns import Turn, make
+from lamina.deferral._entries import Applied, targets
 
 FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
@@ -33,9 +34,11 @@ class Interpreted:
     def gives(self, results: frozenset[int], numbers: int) -> bool:
         return numbers == self._count and results.issubset(self.results)
 
-    def run(self, values: list[Any], numbers: Sequence[Any]) -> list[Any]:
+    def run(self, values: list[Any], numbers: Sequence[Any], turn: Turn, then: Any) -> None:
         arrays, remaining = list(values), iter(numbers)
-        _path._take_back_counts(self.entries, values)
+        for entry in self.entries:  # writes were counted when they were noted
+            for target in targets(entry):
+                values[target]._writes[0] -= 1
         for entry in self.entries:
             if isinstance(entry, Applied):
                 arrays[entry.output] = None
@@ -43,7 +46,7 @@ class Interpreted:
             out = entry.run(arrays, remaining)
             if isinstance(entry, Applied):
                 arrays[entry.output] = out
-        return [arrays[i]._data.copy() for i in self.results]
+        make(turn.take(then([arrays[i]._data.copy() for i in self.results])))
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ VERIFY = False
 _MOST_KEPT = 8
 _kept: OrderedDict[str, Program] = OrderedDict()
 """The latest programs by what they were made from: an equal function, as that of another fit, is not compiled again."""
-_keeping = threading.Lock()
+_keeping = threading.RLock()
 
 Watch = Callable[[str, Graph], None]
 

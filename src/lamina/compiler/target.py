@@ -19,6 +19,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
+from lamina.core.turns import Change, Turn
 
 __all__ = ["COMPILED_DTYPES", "BoundStep", "Code", "Lowered", "NotForTarget", "Overlap", "Program", "Target"]
 
@@ -101,11 +102,18 @@ class BoundStep(Protocol):
     """The input slots that it reads or writes."""
 
     def run(
-        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+        self,
+        arguments: Sequence[Array],
+        numbers: Sequence[float],
+        steps: int,
+        lead: tuple[int, ...],
+        turn: Turn | None = None,
+        then: Callable[[list[Any]], list[Change]] | None = None,
     ) -> list[Any]:
         """Run a number of steps, and return their results, before whose axes come those of `lead`.
 
-        `numbers`: those of each step, one step after the other. Raises `Overlap`.
+        `numbers`: those of each step, one step after the other. The changes ``then(results)`` are made with it. Nothing
+        is done if `turn` is closed before. Raises `Overlap`.
         """
         ...
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from lamina.core.memory import aligned_empty, keep_freed_memory
 from lamina.core.state import owed, settle_owed, state, wait_for_owed
+from lamina.core.turns import Change, make, putting, setting
 from lamina.errors import StaleGradientError, TraceError
 from lamina.messages import user_location
 
@@ -187,16 +189,28 @@ class Array:
         """Replace the contents in place by those of `value` (same shape, any dtype)."""
         if state.queue is not None and state.queue.write(self, value):
             return
-        self._note_write()
+        settle_owed()
+        self._write_now(value)
+
+    def _write_now(self, value: Array) -> None:
+        """`_write` for who knows that nothing is owed which needs the old contents."""
         if state.trace is not None:
+            self._writes[0] += 1
             state.trace.assign(self, value)
-            return
-        require_numbers(value)
-        renew(self)
-        if isinstance(self._data, np.ndarray):
-            np.copyto(self._data, value._data, casting="unsafe")  # pyright: ignore[reportArgumentType]
         else:
-            self._data.write(value._data)  # pyright: ignore[reportAttributeAccessIssue]
+            make(iter(self._rewritten(value)))
+
+    def _rewritten(self, value: Array) -> list[Change]:
+        """The changes by which it gets the contents of `value`, and counts that."""
+        data: Any = self._data
+        if isinstance(data, np.ndarray):
+            copy = putting(data, ..., value._data)
+        elif self._is_stale:
+            fresh = placed(np.array(value._data, dtype=data.dtype), self._context)
+            copy = setting(self, "_data", fresh)
+        else:
+            copy = partial(data.write, value._data)
+        return [copy, putting(self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
         """The buffer, for copying numbers out at once; an error while tracing, when there are no numbers yet.

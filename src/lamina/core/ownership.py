@@ -21,8 +21,11 @@ COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_c
 _ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
 
 _counting = free_in_children(threading.RLock())
-_bound: dict[int, int] = {}
-"""By a buffer's id, how many references compiled steps keep to it: harmless ones, since a step asks the array first."""
+_bound: dict[int, list[None]] = {}
+"""By a buffer's id, an item for each reference that compiled steps keep to it: harmless ones, since a step asks the
+array first. Lists and not numbers, since they grow and shrink as a whole, whoever interrupts."""
+_buffer_of: Any = Array.__dict__["_data"].__get__
+"""What an array holds, without asking for it where it is elsewhere."""
 
 
 def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None:
@@ -30,26 +33,20 @@ def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None
     with _counting:
         if buffers[slot] is not None:
             release_buffers(buffers, (slot,))
-        key = id(buffer)
-        # No calls from here on: at a call the collector may run, and end another step with the same buffer.
         buffers[slot] = buffer
-        _bound[key] = _bound[key] + 1 if key in _bound else 1
+        _bound.setdefault(id(buffer), []).append(None)
 
 
 def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
     """Empty a compiled step's list of buffers, or some slots of it."""
     with _counting:
         for slot in range(len(buffers)) if slots is None else slots:
-            former = buffers[slot]
-            if former is None:
-                continue
-            key = id(former)
-            buffers[slot] = None  # no calls from here on, as above
-            count = _bound[key] - 1
-            if count:
-                _bound[key] = count
-            else:
-                del _bound[key]
+            former, buffers[slot] = buffers[slot], None
+            references = _bound.get(id(former))
+            if references:
+                references.pop()
+                if not references:
+                    _bound.pop(id(former), None)
 
 
 def is_alone(array: Array) -> bool:
@@ -61,17 +58,16 @@ def is_alone(array: Array) -> bool:
         return False
     if array._is_stale:
         return True
-    # An array as Any, so that `_data` has NumPy's attributes; a name for the buffer would be a reference to it.
-    data: Any = array
-    if sys.getrefcount(data._data) - _bound.get(id(data._data), 0) != _ALONE:
+    # A name for the buffer would be a reference to it.
+    if sys.getrefcount(_buffer_of(array)) - len(_bound.get(id(_buffer_of(array)), ())) != _ALONE:
         return False
-    if not data._context.is_host:
-        return sys.getrefcount(data._data.sharing) == _ALONE
-    if data._data.base is None:
-        return bool(data._data.flags.owndata)
-    if type(data._data.base) is not np.ndarray or sys.getrefcount(data._data.base) != _ALONE:
+    if not array._context.is_host:
+        return sys.getrefcount(_buffer_of(array).sharing) == _ALONE
+    if _buffer_of(array).base is None:
+        return bool(_buffer_of(array).flags.owndata)
+    if type(_buffer_of(array).base) is not np.ndarray or sys.getrefcount(_buffer_of(array).base) != _ALONE:
         return False
-    return bool(data._data.base.flags.owndata)  # and not a file's or another library's memory
+    return bool(_buffer_of(array).base.flags.owndata)  # and not a file's or another library's memory
 
 
 def move_to_line(array: Array) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lamina.core.denormals import Saved, flush_denormals, restore_denormals
 from lamina.core.forking import free_in_children
+from lamina.core.turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,6 +137,9 @@ class _State(threading.local):
     queue: Queue | None = None
 
     def __init__(self) -> None:
+        self.turn = Turn()
+        """Taken by who changes where arrays' contents are: a compiled step that is run by somebody who interrupts has
+        another one that was about to run look anew where they are."""
         context = copy_context()
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
 from lamina.core.state import settle_owed, state
+from lamina.core.turns import Change, setting
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
 
 __all__ = [
-    "Leaf", "TapeNode", "backward", "become_leaf", "gradients", "is_on_tape", "is_recorded",
-    "record", "record_node", "recording", "recording_suspended",
+    "Leaf", "TapeNode", "backward", "backward_now", "become_leaf", "gradients", "is_on_tape", "is_recorded",
+    "record", "record_node", "recording", "recording_suspended", "walked",
 ]  # fmt: skip
 
 _order = itertools.count()
@@ -85,6 +87,15 @@ class TapeNode:
         self.inputs = None
         self.outputs = []
 
+    def releasing(self) -> list[Change]:
+        """The changes of `release`. They keep what it lets go of, since an array's end may call Python code."""
+        return [
+            setting(self, "freed", next(_order)),
+            setting(self, "inputs", None),
+            setting(self, "outputs", []),
+            partial(len, (self.inputs, self.outputs)),
+        ]
+
 
 def is_on_tape(x: Array) -> bool:
     """Whether it was computed from something with a gradient, and no walk has used that up."""
@@ -123,12 +134,15 @@ def gradients(
     retain_graph: bool,
     wanted: Callable[[Array], bool] = lambda leaf: True,
     inner: Sequence[Array] = (),
+    used_up: list[TapeNode] | None = None,
 ) -> dict[int, UserArray]:
     """Walk back from `heads` and return, by `id`, the gradient of every leaf that was reached and is `wanted`.
 
     So are those of the arrays `inner`, which need not be leaves. Nodes are visited in the reverse order of their
     recording, which is a topological order. A leaf that is only reached through what has no slope (a comparison,
     `stop_gradient`) gets zeros, as in MXNet; on such ways nothing is computed.
+
+    Unless `retain_graph`, the nodes are released; where there is a list `used_up`, by the caller, who finds them there.
     """
     found: dict[int, UserArray] = {}
     walk = _Walk()
@@ -153,7 +167,9 @@ def gradients(
             if grad is not None:
                 found[id(x)] = grad
         _propagate(node, walk)
-    if not retain_graph:
+    if used_up is not None:
+        used_up += visited
+    elif not retain_graph:
         for node in visited:
             node.release()
     for key, (leaf, grad) in walk.leaves.items():
@@ -166,18 +182,36 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
     """Run the tape back and write or add each reached leaf's gradient as its `req` says."""
     if state.queue is not None and state.queue.backward(heads, head_grads, retain_graph):
         return
+    for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
+        grad._write(value)
+
+
+def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
+    """`backward` for who knows that nothing is owed, and wants nothing put off."""
+    for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
+        grad._write_now(value)
+
+
+def walked(
+    heads: Sequence[Array],
+    head_grads: Sequence[Array],
+    *,
+    retain_graph: bool,
+    used_up: list[TapeNode] | None = None,
+) -> Iterator[tuple[UserArray, UserArray]]:
+    """Walk back, and give each gradient that is to be written, with what. `used_up`: see `gradients`."""
     leaves: list[Array] = []
 
     def wanted(leaf: Array) -> bool:
         leaves.append(leaf)
         return True
 
-    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted)
+    found = gradients(heads, head_grads, retain_graph=retain_graph, wanted=wanted, used_up=used_up)
     for x in leaves:
         leaf = x._leaf
         assert leaf is not None
         gradient = found[id(x)]
-        leaf.grad._write(leaf.grad + gradient if leaf.req == "add" else gradient)
+        yield leaf.grad, leaf.grad + gradient if leaf.req == "add" else gradient
 
 
 class _Walk:

@@ -19,7 +19,9 @@ from lamina.core.lowering import Decompose
 from lamina.core.memory import share_memory
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import Mode, state
-from lamina.core.tape import backward, is_on_tape
+from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
+from lamina.core.turns import Change
+from lamina.deferral._pending import settling
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
@@ -146,6 +148,10 @@ class Entry:
         """Do it to the arrays, by position; `numbers` are those that vary."""
         raise NotImplementedError
 
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """What is to change so that it is done. Until that is made, nobody sees anything of it."""
+        raise NotImplementedError
+
     def cool_down(self) -> None:
         """No longer put off what leads only here."""
         entry: Entry = self
@@ -234,6 +240,11 @@ class Applied(Entry):
             out._writes = arrays[self.view_of]._writes
         return out
 
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """The result becomes that of the array that is owed, with its place on the tape."""
+        out = self.run(arrays, numbers)
+        return settling(arrays[self.output], out._data, out)
+
 
 class Written(Entry):
     """An array takes the contents of another one."""
@@ -251,7 +262,11 @@ class Written(Entry):
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
         """Write."""
         target, value = arrays[position(self.target)], arrays[position(self.value)]
-        target._write(value)
+        target._write_now(value)
+
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """The target gets the contents."""
+        return arrays[position(self.target)]._rewritten(arrays[position(self.value)])
 
 
 class Gradient:
@@ -291,7 +306,19 @@ class Backward(Entry):
         """Walk back."""
         with Mode(False, self.training):
             heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
-            backward(heads, grads, retain_graph=self.retain_graph)
+            backward_now(heads, grads, retain_graph=self.retain_graph)
+
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """The gradients get their contents, and the tape lets go of what was walked over."""
+        heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
+        used_up: list[TapeNode] = []
+        with Mode(False, self.training):
+            found = walked(heads, grads, retain_graph=self.retain_graph, used_up=used_up)
+            changes = [change for grad, value in found for change in grad._rewritten(value)]
+        if not self.retain_graph:
+            for node in used_up:
+                changes += node.releasing()
+        return changes
 
 
 def position(operand: Any) -> int:

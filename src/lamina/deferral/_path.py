@@ -7,21 +7,22 @@ import sys
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from lamina.context import cpu
 from lamina.core.array import Array
-from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.forking import compiling
 from lamina.core.tape import TapeNode
+from lamina.core.turns import Change, Turn, setting
 from lamina.deferral import _debug as debug
 from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets, varying
-from lamina.deferral._pending import Lost, settle
+from lamina.deferral._pending import settling
 from lamina.nd.elsewhere import stand_in
+from lamina.nd.ndarray import NDArray
 from lamina.primitives.views import view_of
 
-__all__ = ["FEWEST_EVENTS", "Path", "Plan"]
+__all__ = ["FEWEST_EVENTS", "Path", "Plan", "Ran"]
 
 _MOST_PLANS = 128
 _MOST_PATTERNS = 64  # of what is alive at a path's end, that are remembered
@@ -50,30 +51,6 @@ class Path:
         elements = sum(math.prod(entry.shape) for entry in self.applied)
         return len(self.entries) >= FEWEST_EVENTS or (len(self.entries) > 1 and elements >= _MANY_ELEMENTS)
 
-    # --- operator by operator ------------------------------------------------------------------------------------
-
-    def run_eagerly(self, values: list[Any], numbers: Sequence[Any]) -> None:
-        """Do what was noted, as if it had been done at once."""
-        _take_back_counts(self.entries, values)
-        remaining, saved = iter(numbers), flush_denormals()
-        try:
-            for entry in self.entries:
-                out = entry.run(values, remaining)
-                if isinstance(entry, Applied):
-                    _adopt(values[entry.output], out)
-        except BaseException as error:
-            self.lose(values, error)
-            raise
-        finally:
-            restore_denormals(saved)
-
-    def lose(self, values: list[Any], reason: BaseException) -> None:
-        """After an error, let nobody take for numbers what was not computed."""
-        for entry in self.applied:
-            x = values[entry.output]
-            if not x._is_settled:
-                settle(x, Lost(x.shape, x._dtype, reason))
-
     # --- compiled ------------------------------------------------------------------------------------------------
 
     @property
@@ -87,10 +64,13 @@ class Path:
     def _give_up_plan(self) -> None:
         self.plan, self._given_up, self._uses = None, self._given_up + 1, 0
 
-    def run_compiled(self, values: list[Any], numbers: Sequence[Any]) -> None:
-        """Run the compiled program, compiling it where necessary.
+    def run_compiled(
+        self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], Change]
+    ) -> None:
+        """Run the compiled program, compiling it where necessary, and make the change ``ran(…)`` with it.
 
-        Raises `Overlap`, `Uncompilable` or `MemoryError` before anything was written.
+        Unless somebody else closes the turn before. Raises `Overlap`, `Uncompilable` or `MemoryError` before anything
+        was written.
         """
         needed, restored, computed = self._needed(values)
         plan = self.plan
@@ -101,10 +81,13 @@ class Path:
         _latest.move_to_end(id(self))
         if len(_latest) > _MOST_PLANS:
             _latest.popitem(last=False)[1]._give_up_plan()
-        results = plan.run(values, numbers)
-        if needed:
-            self._fill(values, needed, dict(zip(plan.results, results, strict=True)))
-            self._restore_tape(values, needed, restored, numbers)
+        known = plan.results
+        plan.run(
+            values,
+            numbers,
+            turn,
+            lambda results: [ran(Ran(needed, restored, dict(zip(known, results, strict=True))))],
+        )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
         """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again.
@@ -137,36 +120,45 @@ class Path:
         computed = frozenset(i for i in needed if self._maker[i].view_of is None)
         return sorted(needed), [self._maker[i] for i in sorted(restored)], computed
 
-    def _fill(self, values: list[Any], needed: Sequence[int], results: dict[int, Any]) -> None:
-        for i in needed:
-            entry = self._maker[i]
-            if entry.view_of is None:
-                settle(values[i], results[i])
-            else:
-                base = values[entry.view_of]
-                values[i]._writes = base._writes
-                settle(values[i], view_of(entry.primitive, base._data, entry.params))
+    def steps_after(
+        self, ran: Ran, values: list[Any], numbers: Sequence[Any]
+    ) -> list[Callable[[], list[Change]]]:
+        """What is to be done, step by step, once the program ran: results get to their arrays, and back on the tape."""
+        used = [i for i in ran.needed if i in self._consumed]
+        placed = () if ran.restored else used  # as of a step whose loss alone is kept
+        steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
+        if ran.restored:
+            wanted = set(ran.restored)
+            for entry in self._on_tape(used, wanted):
+                if isinstance(entry, Backward):
+                    of_walk = [i for i in used if self._consumed[i] is entry]
+                    steps.append(partial(_release, of_walk, values))
+                else:
+                    steps.append(partial(self._restore, entry, entry in wanted, values, numbers))
+        return steps
 
-    def _restore_tape(
-        self, values: list[Any], needed: Sequence[int], restored: Sequence[Applied], numbers: Sequence[Any]
-    ) -> None:
-        """Put results back on the tape, as if they had been computed one by one."""
-        used = [i for i in needed if i in self._consumed]
-        if not restored:  # as of a step whose loss alone is kept
-            for i in used:
-                self._restore_place(self._maker[i], values[i])
-                values[i]._node.release()
-            return
-        wanted = set(restored)
-        for entry in self._on_tape(used, wanted):
-            if isinstance(entry, Backward):
-                for i in used:
-                    if self._consumed[i] is entry:
-                        values[i]._node.release()
-            elif entry in wanted:
-                self._restore_node(entry, self._inputs(entry, values, numbers), values)
-            else:
-                self._restore_place(entry, values[entry.output])
+    def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
+        """An output gets its numbers, and if a walk has used it up, a place on the tape that says so."""
+        entry, out = self._maker[i], values[i]
+        if entry.view_of is None:
+            made = NDArray(results[i], out._context)
+            made._writes = out._writes
+        else:
+            base = values[entry.view_of]
+            made = NDArray(view_of(entry.primitive, base._data, entry.params), out._context)
+            made._writes = base._writes
+        if is_used_up:
+            made._node = _place(entry, made)
+            made._node.release()
+        return settling(out, made._data, made)
+
+    def _restore(
+        self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
+    ) -> list[Change]:
+        """Put a result back on the tape, as if it had been computed with the others one by one."""
+        out = values[entry.output]
+        node = self._node(entry, values, numbers) if is_wanted else _place(entry, out)
+        return [setting(out, "_node", node), setting(out, "_index", 0)]
 
     def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
         """What changes a tape with these results on it, in order: what made them, and the walks that used some up."""
@@ -181,19 +173,15 @@ class Path:
             before = sum(1 for _ in varying(entry.parent))
         return entry.inputs(values, iter(numbers[before:]))
 
-    def _restore_place(self, entry: Applied, out: Any) -> None:
-        """Give what a walk uses up within the sequence a node, which needs no inputs any more."""
-        out._node, out._index = TapeNode(entry.primitive, (), entry.params, (out,)), 0
-
-    def _restore_node(self, entry: Applied, inputs: tuple[Any, ...], values: list[Any]) -> None:
+    def _node(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> TapeNode:
         out = values[entry.output]
-        node = TapeNode(entry.primitive, inputs, entry.params, (out,))
+        node = TapeNode(entry.primitive, self._inputs(entry, values, numbers), entry.params, (out,))
         later = self._later_writes(entry)
         arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
         node.written = [
             (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
         ]
-        out._node, out._index = node, 0
+        return node
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
         """How often arrays are written after an event, by position."""
@@ -225,6 +213,24 @@ _MANY_ELEMENTS = 1 << 18
 _MOST_PATIENCE = 1024  # runs
 _LONG = 32  # runs with the same arrays, after which others may soon be taken for the program's own again
 _ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refers to
+
+
+class Ran(NamedTuple):
+    """What came of a program: which outputs are needed, what must be on the tape again, the results by position."""
+
+    needed: list[int]
+    restored: list[Applied]
+    results: dict[int, Any]
+
+
+def _place(entry: Applied, out: Any) -> TapeNode:
+    """The node of what a walk uses up within the sequence, which needs no inputs any more."""
+    return TapeNode(entry.primitive, (), entry.params, (out,))
+
+
+def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
+    """A walk has used up what is at these positions."""
+    return [change for i in positions for change in values[i]._node.releasing()]
 
 
 class Plan:
@@ -273,8 +279,17 @@ class Plan:
         written = frozenset(self._graph.writes)
         self._step: Any = self._target.bind(self._program, arrays, slots, written)
 
-    def run(self, values: list[Any], numbers: Sequence[Any]) -> list[Any]:
-        """One run on the arrays at their positions; the results in the order of `results`."""
+    def run(
+        self,
+        values: list[Any],
+        numbers: Sequence[Any],
+        turn: Turn,
+        then: Callable[[list[Any]], list[Change]],
+    ) -> None:
+        """One run on the arrays at their positions, if the turn is not closed before.
+
+        With it the changes ``then(results)`` are made, of the results in the order of `results`.
+        """
         self._follow_changes(values)
         step: Any = self._step
         with step.lock:
@@ -282,12 +297,18 @@ class Plan:
             for slot, i, _, _ in self._own:
                 arrays[slot] = values[i]
             try:
-                results = step.run([values[i] for i in self._arguments], numbers, 1, ())
+                step.run(
+                    [values[i] for i in self._arguments],
+                    numbers,
+                    1,
+                    (),
+                    turn,
+                    lambda results: then([results[k] for k in self._order]),
+                )
             finally:
                 for slot, _, _, instead in self._own:
                     arrays[slot] = instead
         step.forget_arguments()
-        return [results[k] for k in self._order]
 
     def _follow_changes(self, values: list[Any]) -> None:
         """Other arrays in the place of own ones are arguments, until they have been the same for a while.
@@ -369,18 +390,3 @@ def _operands(entries: Sequence[Entry]) -> list[Any]:
         elif isinstance(entry, Backward):
             found += [gradient.operand for gradient in entry.gradients]
     return found
-
-
-def _take_back_counts(entries: Sequence[Entry], values: list[Any]) -> None:
-    """Writes were counted when they were noted; they are counted again when they are done."""
-    for entry in entries:
-        for target in targets(entry):
-            values[target]._writes[0] -= 1
-
-
-def _adopt(pending: Any, out: Any) -> None:
-    """Give a pending array what was computed for it, and its place on the tape."""
-    data, node, writes, index = out._data, out._node, out._writes, out._index
-    pending._writes = writes
-    settle(pending, data)
-    pending._node, pending._index = node, index

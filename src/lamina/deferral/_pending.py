@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lamina.core.array import UserArray
+from lamina.core.array import Array, UserArray
 from lamina.core.state import owed
+from lamina.core.turns import Change, setting
 from lamina.errors import LaminaError
 from lamina.habits import no_member
 from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["Lost", "PendingArray", "settle"]
+__all__ = ["Lost", "PendingArray", "settling"]
 
 
 class PendingArray(ElsewhereArray):
     """An array whose contents are owed: whoever asks for them has all that is owed computed.
 
     Its `_view` is the event that makes them. An array that was made by the queue lacks the other slots, too, until
-    somebody asks.
+    somebody asks. One whose contents are to be overwritten has the old ones still, behind the property.
     """
 
     __slots__ = ()
     _is_settled = False
 
+    def _asked_for(self) -> Any:
+        owed.settle()
+        if self.__class__ is PendingArray:
+            raise LaminaError(f"an array of shape {self.shape} was taken for one that nobody can read")
+        return self._data
+
+    _data: Any = property(_asked_for)
+
     def _is_recorded(self) -> bool:
         return self._view.recorded or self._leaf is not None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_data" or (name == "_node" and self._view.recorded):
-            owed.settle()
-            if self.__class__ is PendingArray:
-                raise LaminaError(f"an array of shape {self.shape} was taken for one that nobody can read")
-            return getattr(self, name)
+        if name == "_node" and self._view.recorded:
+            self._asked_for()
+            return self._node
         if name == "_context":
             return self._view.context
         if name == "_writes":
@@ -65,11 +73,18 @@ class Lost:
         )
 
 
-def settle(array: UserArray, data: Any) -> None:
-    """Make a plain array of a pending one."""
-    array._data = data
-    array._context, array._leaf, array._writes = array._context, array._leaf, array._writes
-    array._node, array._index = None, 0
-    array.__class__ = (
-        NDArray  # last: from here on it has no need of its `_view`, which stays for other threads
-    )
+def settling(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
+    """What makes a plain array of a pending one, with the count of writes and the place on the tape of `of`."""
+    return [
+        partial(_set_data, array, data),
+        setting(array, "_context", array._context),
+        setting(array, "_leaf", array._leaf),
+        setting(array, "_writes", array._writes if of is None else of._writes),
+        setting(array, "_node", None if of is None else of._node),
+        setting(array, "_index", 0 if of is None else of._index),
+        # From here on it has no need of its `_view`, which stays for other threads.
+        setting(array, "__class__", NDArray),
+    ]
+
+
+_set_data: Any = Array.__dict__["_data"].__set__  # behind the property

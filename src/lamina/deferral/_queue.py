@@ -10,16 +10,18 @@ docs/adr/deferred-evaluation.md tells why, and what it costs.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Sequence as Items
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray
 from lamina.core.keys import Unfit, frozen
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, owed, state
-from lamina.core.tape import backward
+from lamina.core.tape import backward_now
+from lamina.core.turns import make, setting
 from lamina.deferral import _debug as debug
-from lamina.deferral._current import CurrentSequence, place_of
+from lamina.deferral._current import Sequence, place_of
+from lamina.deferral._debt import Debt
 from lamina.deferral._entries import Applied, Backward, Entry, New, Written
 from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
@@ -49,8 +51,13 @@ _UNFIT_WRITE = "an array is written whose memory others may see"
 _new: Any = object.__new__
 
 
-class DeferralQueue(CurrentSequence):
-    """See `lamina.core.state.Queue`. It belongs to the main thread; others may look at what it owes."""
+class DeferralQueue:
+    """See `lamina.core.state.Queue`. It belongs to the main thread; others may look at what it owes.
+
+    Whoever is interrupted while he notes an event or computes what is owed is overtaken: the sequence is ended before
+    that event, what is owed is computed to the end, and the event is done at once, without being noted. All that others
+    can see changes as a whole (`lamina.core.turns`); all else is the sequence's (`Sequence`) or debt's (`Debt`) own.
+    """
 
     def __init__(self) -> None:
         self.asleep = 0
@@ -59,117 +66,156 @@ class DeferralQueue(CurrentSequence):
         self._entries = 0
         self._credit, self._nap = _PATIENCE, _PATIENCE
         self._period: int | None = None
-        self._is_busy = False
-        self._begin()
+        self._debt: Debt | None = None
+        self._current = Sequence(self._root, None)
+        owed.is_open = False
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """The result of a primitive.
 
-        No lock is taken where the event is the one that came next the times before. Threads take turns, and signal
-        handlers run, only where something is called or a loop begins anew, so what follows the last call is done as a
-        whole; `end` takes `_next` away first.
+        No lock is taken where the event is the one that came next the times before. Without `next` nobody else notes
+        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor.
         """
-        entry, values = self._next, self._values
-        if (
-            entry is not None
-            and entry.primitive is primitive
-            and entry.recording is state.recording
-            and len(values) == entry.first
-            and entry.matches(values, self._ids, self._numbers, inputs, params)
-        ):
-            out = _new(PendingArray)
-            out._view = entry
-            if self._next is entry:
+        now = self._current
+        entry, values = now.next, now.values
+        if entry is not None and entry.primitive is primitive and entry.recording is state.recording:
+            now.next = None
+            if now.cursor is entry.parent and entry.matches(values, now.ids, now.numbers, inputs, params):
+                out = _new(PendingArray)
+                out._view = entry
                 values += [out]
-                self._cursor, self._next = entry, entry.hot_child
                 owed.is_open = True
-                return out
+                now.cursor = entry
+                now.next = entry.hot_child
+                if self._current is now or now.ended_at is entry:
+                    return out
+            else:
+                now.forget_attempt()
         with self._lock:
             return self._bind_slowly(primitive, inputs, params)
 
     def write(self, array: Array, value: Array) -> bool:
         """Note that `array` takes the contents of `value`."""
         with self._lock:
-            if self._is_busy or self.asleep:
+            if self.asleep:
                 return False
-            entry = self._next
-            if entry is not None and entry.primitive is Written and len(self._values) == entry.first:
+            now = self._current
+            entry = now.next
+            if entry is not None and entry.primitive is Written:
+                now.next = None
                 if (
-                    self._takes(entry.target, array)
-                    and self._takes(entry.value, value)
-                    and self._overwrite([(array, entry)])
+                    now.cursor is entry.parent
+                    and now.takes(entry.target, array)
+                    and now.takes(entry.value, value)
+                    and self._overwrite(now, [(array, entry)], entry)
                 ):
-                    self._cursor, self._next = entry, entry.hot_child
-                    owed.is_open = True
                     return True
-                self._forget_attempt()
+                now.forget_attempt()
             return self._write_slowly(array, value)
 
-    def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
+    def backward(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
         """Note a whole walk back."""
         with self._lock:
-            if self._is_busy or self.asleep:
+            if self.asleep:
                 return False
-            entry = self._next
+            now = self._current
+            entry = now.next
             if (
                 entry is not None
                 and entry.primitive is Backward
-                and len(self._values) == entry.first
                 and entry.retain_graph is retain_graph
                 and entry.training is state.training
-                and self._are_at(heads, entry.heads)
-                and self._are_at(head_grads, entry.grads)
             ):
-                if self._overwrite_gradients(entry):
-                    self._cursor, self._next = entry, entry.hot_child
+                now.next = None
+                if (
+                    now.cursor is entry.parent
+                    and now.are_at(heads, entry.heads)
+                    and now.are_at(head_grads, entry.grads)
+                    and self._overwrite(now, now.gradients_of(entry), entry)
+                ):
                     return True
-                self._forget_attempt()
+                now.forget_attempt()
             return self._backward_slowly(heads, head_grads, retain_graph)
 
     def look(self, array: Array) -> None:
         """Somebody is about to copy numbers out."""
-        if self._is_observing and self._ids.get(id(array)) in self._made and not self._is_busy:
+        now = self._current
+        if now.is_observing and now.ids.get(id(array)) in now.made:
             self.end()
 
     def mark(self, *, recording: bool = False) -> None:
         """A step of the user's may begin here."""
-        if owed.is_open and not self._is_busy:
-            if not recording or self._has_recorded:
+        if owed.is_open:
+            if not recording or self._current.has_recorded:
                 self.end("a step begins")
-            self._period = self._ahead = None
+            self._period = self._current.ahead = None
         if recording:
-            self._has_recorded = True
+            self._current.has_recorded = True
 
     def end(self, why: str = "somebody asks for numbers or memory") -> None:
         """The sequence ends here: everything that is owed is computed."""
         with self._lock:
-            if self._is_busy or not owed.is_open:
+            if self._debt is not None:  # of somebody who was interrupted
+                self._pay(self._debt)
+            now = self._current
+            if not owed.is_open:
                 return
-            self._next = None
-            if self._is_halfway and self._is_observing:
-                self._begin()
+            if now.is_observing or now.cursor.parent is None:
+                end = now.cursor
+                is_whole = not now.is_halfway
+                if self._replace(now, end, Sequence(self._root, self._period)) and is_whole:
+                    self._count_end(end)
                 return
-            entry = self._cursor
-            if entry is not self._root:  # which it is if an interrupt came before the first event was noted
-                entry.ends += 1
-            if self._is_observing:
-                self._begin()
-            else:
+            with concrete():  # so that who interrupts from here on notes nothing, and finds what is owed
+                is_midway, now.is_halfway, now.next = now.is_midway, True, None
+                end = now.cursor
+                values, numbers = now.up_to(end) if is_midway else (now.values, now.numbers)
+                debt = Debt(self._path_to(end), values, numbers, now.counts)
+                if not self._replace(now, end, Sequence(self._root, self._period), debt):
+                    return
                 with interrupts_later():
-                    try:
-                        self._settle(why)
-                    finally:
-                        self._begin()
-            if entry.depth < FEWEST_EVENTS:
-                self._credit -= _SHORT
-            if entry.ends == _OFTEN and self._path_to(entry).is_worthwhile:
-                with interrupts_later():  # also for the import of the compiler
-                    if _compiles():
-                        self._warm_up(entry)
-            if self._entries > _MOST_ENTRIES:
-                self._forget_what_is_rare()
+                    self._settle(debt, end.ends + 1 >= _OFTEN, why)
+            self._count_end(end)
+
+    def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
+        """The current sequence is over after the event `end`; False if somebody else has ended it, or goes on with it.
+
+        What `debt` owes is to be paid next. Until it is, nothing is noted in the new sequence.
+        """
+        own = now.turn.take(changes := [])
+        if self._current is not now or now.cursor is not end:
+            return False
+        changes += [setting(now, "ended_at", end), setting(self, "_current", by)]
+        if debt is None:
+            changes.append(setting(owed, "is_open", False))
+        else:
+            by.next = None
+            changes += [*now.restoring(), setting(self, "_debt", debt)]
+        return bool(make(own))
+
+    def _count_end(self, end: Entry) -> None:
+        """A sequence has ended here. What ends here often is put off from now on."""
+        if end.parent is not None:
+            end.ends += 1
+        if end.depth < FEWEST_EVENTS:
+            self._credit -= _SHORT
+        if end.ends == _OFTEN and self._path_to(end).is_worthwhile:
+            with interrupts_later():  # also for the import of the compiler
+                if _compiles():
+                    self._warm_up(end)
+        if self._entries > _MOST_ENTRIES:
+            self._forget_what_is_rare()
+
+    def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
+        """From now on the contents of arrays are owed; False if others could see their old ones in memory."""
+        owed.is_open = True  # first, so that a write by somebody who interrupts ends the sequence
+        own = state.turn.take(now.turn.take(made := []))
+        if self._current is not now or changes is None:
+            return False
+        made += now.overwriting(changes, entry)
+        return bool(make(own))
 
     def _warm_up(self, end: Entry) -> None:
         """From now on, put off all that leads to this end."""
@@ -178,83 +224,94 @@ class DeferralQueue(CurrentSequence):
                 entry.matches = matcher(entry)
             entry.is_hot = True
             entry.parent.hot_child = entry  # pyright: ignore[reportOptionalMemberAccess] - only the root has none
-        self._next = self._root.hot_child
+        now = self._current
+        if now.cursor is self._root and not now.is_observing:
+            now.next = self._root.hot_child
 
     # --- deferring -----------------------------------------------------------------------------------------------
 
-    def _settle(self, why: str) -> None:
+    def _settle(self, debt: Debt, is_often: bool, why: str) -> None:
         """Compute what was put off, as one program if there is one."""
-        entry, values = self._cursor, self._values
-        if len(values) != entry.taken:
-            self._forget_attempt()
-        path = self._path_to(entry)
-        self._restore_overwritten()
-        with _busy(self), concrete():
-            if entry.ends >= _OFTEN and path.is_compilable and path.is_worthwhile and path.is_due:
-                self._run_compiled(path, values, why)
-            else:
-                path.run_eagerly(values, self._numbers)
-                debug.tell(path, "operator by operator", why)
+        path = debt.path
+        how = "operator by operator"
+        if is_often and path.is_compilable and path.is_worthwhile and path.is_due:
+            self._credit = self._nap = _PATIENCE
+            try:
+                debt.pay_compiled()
+                how = "compiled"
+            except (_overlap(), MemoryError) as reason:
+                how += f", since {reason}"
+            except DeviceError as error:
+                debt.lose(error)
+                self._pay(debt)
+                raise
+            except _uncompilable() as reason:
+                path.is_compilable = False
+                path.end.cool_down()
+                how += f", since {reason.what} {reason.why}"
+            except Exception:
+                if self._debt is debt:  # and not paid by somebody who interrupted
+                    raise
+        self._pay(debt)
+        debug.tell(path, how, why)
 
-    def _run_compiled(self, path: Path, values: list[Any], why: str) -> None:
-        self._credit = self._nap = _PATIENCE
-        try:
-            path.run_compiled(values, self._numbers)
-            debug.tell(path, "compiled", why)
-        except (_overlap(), MemoryError) as reason:
-            path.run_eagerly(values, self._numbers)
-            debug.tell(path, f"operator by operator, since {reason}", why)
-        except DeviceError as error:
-            path.lose(values, error)
-            raise
-        except _uncompilable() as reason:
-            path.is_compilable = False
-            self._cursor.cool_down()
-            path.run_eagerly(values, self._numbers)
-            debug.tell(path, f"operator by operator, since {reason.what} {reason.why}", why)
+    def _pay(self, debt: Debt) -> None:
+        """Compute what is owed still, operator by operator if the compiled program did not run."""
+        with concrete():
+            try:
+                debt.pay()
+            finally:
+                if debt.is_paid and self._debt is debt:
+                    now = self._current
+                    changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
+                    if not now.is_observing:
+                        changes.append(setting(now, "next", now.cursor.hot_child))
+                    make(iter(changes))
 
     def _path_to(self, entry: Entry) -> Path:
         if entry.path is None:
             entry.path = Path(entry)
         return entry.path
 
-    def _fall_back(self) -> None:
-        """The program goes on as none before: compute what was put off, and observe."""
-        if self._is_observing:
-            return
-        with interrupts_later():
-            self._is_observing = True
-            self._next = None
-            self._forget_attempt()
-            values, entry = self._values, self._cursor
-            if entry.parent is not None:
-                path = self._path_to(entry)
-                self._restore_overwritten()
-                try:
-                    with _busy(self), concrete():
-                        path.run_eagerly(values, self._numbers)
-                except BaseException:
-                    self._begin()
-                    raise
-                debug.tell(path, "operator by operator", "the program goes on in another way")
-            self._ids = {id(x): i for i, x in enumerate(values)}
-            self._values = list[Any](weakref.ref(x) for x in values)
-            for event in entry.from_start():
-                self._note_made(event)
+    def _fall_back(self, now: Sequence) -> Sequence | None:
+        """The program goes on as none before: compute what was put off, and observe.
+
+        Returns what to go on with, None if somebody else has ended the sequence.
+        """
+        end = now.cursor
+        with concrete(), interrupts_later():
+            now.is_halfway, now.next = True, None
+            rest = Sequence(self._root, now.ahead)
+            rest.is_observing, rest.next = True, None
+            rest.cursor, rest.has_recorded = end, now.has_recorded
+            rest.ids = {id(x): i for i, x in enumerate(now.values)}
+            rest.values = list[Any](weakref.ref(x) for x in now.values)
+            for event in end.from_start():
+                rest.note_made(event)
+            if end.parent is None:
+                return rest if self._replace(now, end, rest) else None
+            debt = Debt(self._path_to(end), now.values, now.numbers, now.counts)
+            if not self._replace(now, end, rest, debt):
+                return None
+            try:
+                self._pay(debt)
+            except Exception:
+                if self._current is rest:
+                    self._replace(rest, end, Sequence(self._root, self._period))
+                raise
+            debug.tell(debt.path, "operator by operator", "the program goes on in another way")
+            return rest
 
     # --- observing -----------------------------------------------------------------------------------------------
 
     def _bind_slowly(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     ) -> UserArray:
-        if self._is_busy:
-            return apply(primitive, inputs, params)
-        self._recover()
-        if not self._is_observing:
-            if self._cursor.hot_child is None and self._cursor.ends >= _OFTEN:
+        now, before = self._recovered()
+        if not now.is_observing:
+            if before.hot_child is None and before.ends >= _OFTEN:
                 self.end(_KNOWN_END)
                 return self.bind(primitive, inputs, params)
-            self._forget_attempt()
         elif self._begins_loop_anew(primitive, inputs, params):
             self.end()
             return self.bind(primitive, inputs, params)
@@ -264,129 +321,145 @@ class DeferralQueue(CurrentSequence):
                 raise Unfit
             if self._is_elsewhere(place):
                 return self.bind(primitive, inputs, params)
-            key = (primitive, frozen(params), state.recording, *self._keys_of(inputs))
+            key = (primitive, frozen(params), state.recording, *now.keys_of(inputs))
         except Unfit:
             self.end(f"{primitive.name} can't be put off")
             return apply(primitive, inputs, params)
-        if self._can_go_on(key):
+        now = self._observing(now, key)
+        if now is None:
             return self.bind(primitive, inputs, params)
         out = apply(primitive, inputs, params)
-        self._is_halfway = True
-        entry = self._cursor.children.get(key)
+        if not self._may_note(now, before):
+            return out
+        entry = before.children.get(key)
         if entry is None:
-            operands = self._new_operands(inputs)
-            output = len(self._values)
-            entry = Applied(self._cursor, primitive, params, operands, output, state.recording)
+            operands = now.new_operands(inputs)
+            output = len(now.values)
+            entry = Applied(before, primitive, params, operands, output, state.recording)
             entry.learn(out, inputs)
             entry.place = place
             self._remember(key, entry)
         else:
-            self._place_operands(inputs, entry.operands)
-        self._place(out)
-        self._step_on(entry)
+            now.place_operands(inputs, entry.operands)
+        now.place(out)
+        self._step_on(now, entry)
         return out
 
     def _write_slowly(self, array: Array, value: Array) -> bool:
-        self._recover()
+        now, before = self._recovered()
         try:
             place = place_of((array, value))
             if self._is_elsewhere(place):
                 return self.write(array, value)
-            key = (Written, *self._keys_of((array, value)))
+            key = (Written, *now.keys_of((array, value)))
         except Unfit:
             self.end(_UNFIT_WRITE)
             return False
-        if self._can_go_on(key):
+        now = self._observing(now, key)
+        if now is None:
             return self.write(array, value)
-        if not self._may_be_owed(array):
+        if not now.may_be_owed(array):
             self.end(_UNFIT_WRITE)
             return False
-        self._is_halfway = True
-        with interrupts_later(), _busy(self):
-            array._write(value)
-        entry = self._cursor.children.get(key)
+        array._write_now(value)
+        if not self._may_note(now, before):
+            return True
+        entry = before.children.get(key)
         if entry is None:
-            target, source = self._new_operands((array, value))
+            target, source = now.new_operands((array, value))
             if isinstance(target, New):
                 target.is_overwritten = True
-            entry = Written(self._cursor, target, source, array)
+            entry = Written(before, target, source, array)
             entry.place = place
             self._remember(key, entry)
         else:
-            self._place_operands((array, value), (entry.target, entry.value))
-        self._step_on(entry)
+            now.place_operands((array, value), (entry.target, entry.value))
+        self._step_on(now, entry)
         return True
 
     def _backward_slowly(
-        self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool
+        self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool
     ) -> bool:
-        self._recover()
-        where = [self._position_of(x) for x in (*heads, *head_grads)]
+        now, before = self._recovered()
+        where = [now.position_of(x) for x in (*heads, *head_grads)]
         known = tuple([i for i in where if i is not None])
         if len(known) < len(where):
             self.end("backward goes beyond what was noted")
             return False
         key = (Backward, known[: len(heads)], known[len(heads) :], retain_graph, state.training)
-        if self._can_go_on(key):
+        now = self._observing(now, key)
+        if now is None:
             return self.backward(heads, head_grads, retain_graph)
-        leaves = self._leaves_of(heads)
+        leaves = now.leaves_of(heads)
         if leaves is None:
             self.end("backward goes beyond what was noted")
             return False
         versions = [x._leaf.grad._version for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
-        before = self._is_busy, state.queue
-        self._is_busy, state.queue = True, None
+        queue, state.queue = state.queue, None
         try:
-            backward(heads, head_grads, retain_graph=retain_graph)
-        finally:  # and not by `_busy`: a signal as its `__exit__` begins would leave everything as it is inside
-            self._is_busy, state.queue = before
-        self._is_halfway = True
-        entry = self._cursor.children.get(key)
+            backward_now(heads, head_grads, retain_graph=retain_graph)
+        finally:
+            state.queue = queue
+        if not self._may_note(now, before):
+            return True
+        entry = before.children.get(key)
         reached = [x for x, version in zip(leaves, versions, strict=True) if x._leaf.grad._version != version]  # pyright: ignore
         if entry is None:
-            entry = Backward(self._cursor, key[1], key[2], retain_graph, state.training)
-            if not self._note_gradients(entry, reached):
-                self._is_halfway = False
+            entry = Backward(before, key[1], key[2], retain_graph, state.training)
+            if not now.note_gradients(entry, reached):
+                now.is_halfway = False
                 self.end()
                 return True
             self._remember(key, entry)
         else:
-            grads = [self._values[gradient.leaf]()._leaf.grad for gradient in entry.gradients]
-            self._place_operands(grads, [gradient.operand for gradient in entry.gradients])
-        self._step_on(entry)
+            grads = [now.values[gradient.leaf]()._leaf.grad for gradient in entry.gradients]
+            now.place_operands(grads, [gradient.operand for gradient in entry.gradients])
+        self._step_on(now, entry)
         return True
 
     def _is_elsewhere(self, place: Any) -> bool:
         """Whether the sequence goes on on another device: then it has ended, and another one is to begin."""
-        if self._cursor.parent is None or self._cursor.place is place:
+        cursor = self._current.cursor
+        if cursor.parent is None or cursor.place is place:
             return False
         self.end("the program goes on on another device")
         return True
 
-    def _recover(self) -> None:
-        """Begin anew if an interrupt came while something was noted: nothing is owed then."""
-        if self._is_halfway:
-            self._begin()
+    def _recovered(self) -> tuple[Sequence, Entry]:
+        """The current sequence and its latest event, once what was interrupted in the midst of something has ended."""
+        if self._debt is not None or self._current.is_midway:
+            owed.is_open = True
+            self.end("what was being noted was interrupted")
+        now = self._current
+        return now, now.cursor
 
-    def _can_go_on(self, key: Any) -> bool:
-        """Whether the event can be tried again: as one that is put off, or as the first of a new sequence.
+    def _observing(self, now: Sequence, key: Any) -> Sequence | None:
+        """The sequence in which an event is to be observed, once what was put off is computed.
 
-        If not, what was put off is computed now, and the event is to be observed.
+        None: it can be tried again, as one that is put off, or as the first of a new sequence.
         """
-        if not self._is_observing:
-            entry = self._cursor.children.get(key)
-            if entry is not None and entry.is_hot and entry is not self._next:
-                self._cursor.hot_child = self._next = entry
-                return True
-            if self._cursor.ends >= _OFTEN:
-                self.end(_KNOWN_END)
-                return True
-            self._fall_back()
+        if now.is_observing:
+            return now
+        entry = now.cursor.children.get(key)
+        if entry is not None and entry.is_hot and entry is not now.next:
+            now.cursor.hot_child = now.next = entry
+            return None
+        if now.cursor.ends >= _OFTEN:
+            self.end(_KNOWN_END)
+            return None
+        return self._fall_back(now)
+
+    def _may_note(self, now: Sequence, before: Entry) -> bool:
+        """Whether an event that was done is to be noted as the next one: whether nobody has noted another meanwhile."""
+        now.is_halfway = True
+        if self._current is now and now.cursor is before:
+            return True
+        now.is_halfway = False
         return False
 
-    def _remember(self, key: Any, entry: Entry) -> None:
-        """This event was seen to follow the one at the cursor."""
-        self._cursor.children[key] = entry
+    def _remember(self, key: Any, entry: Any) -> None:
+        """This event was seen to follow the one before."""
+        entry.parent.children[key] = entry
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:
@@ -399,39 +472,43 @@ class DeferralQueue(CurrentSequence):
             self._entries += len(entry.children)
         if self._entries > _MOST_ENTRIES // 2:
             self._root, self._entries = Entry(None), 0
-        self._begin()
+        now = self._current
+        if now.cursor.parent is None:
+            self._replace(now, now.cursor, Sequence(self._root, self._period))
 
-    def _step_on(self, entry: Any) -> None:
+    def _step_on(self, now: Sequence, entry: Any) -> None:
         """An event was observed."""
-        entry.taken = len(self._values)
-        self._cursor = entry
-        self._note_made(entry)
+        entry.taken = len(now.values)
+        now.cursor = entry
+        now.note_made(entry)
         owed.is_open = True
-        self._is_halfway = False
+        now.is_halfway = False
+        if self._current is not now:
+            return
         self._credit -= 1
         if self._credit <= 0:
             self._fall_asleep()
-        elif entry.depth == self._ahead:
+        elif entry.depth == now.ahead:
             self.end()
         elif entry.depth >= _LONGEST:
             self.end()
             self._find_period(entry.from_start())
 
-    def _find_period(self, events: Sequence[Any]) -> None:
+    def _find_period(self, events: Items[Any]) -> None:
         """A sequence grew long: it may be a loop that nothing marks the steps of."""
         period = period_of(events)
         if period is not None:
             self._period = period * max(1, _FEW_STEPS // period)
-            self._ahead = until_boundary(events, period) or self._period
+            self._current.ahead = until_boundary(events, period) or self._period
 
-    def _begins_loop_anew(self, primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> bool:
+    def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
         """Whether such a loop seems to go on as its sequences begin, after a step that was another one."""
         first = self._root.hot_child
         return (
             self._period is not None
             and isinstance(first, Applied)
             and first.primitive is primitive
-            and self._cursor.parent is not None
+            and self._current.cursor.parent is not None
             and first.params == params
             and first.takes(inputs)
         )
@@ -440,20 +517,6 @@ class DeferralQueue(CurrentSequence):
         """Nothing repeats: let operators pass for a while, which costs less."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
-
-
-class _busy:  # noqa: N801 - used as `with _busy(queue):`
-    """What happens inside happens now, and is not noted. Inside `interrupts_later`: no signal may come as it ends."""
-
-    def __init__(self, queue: DeferralQueue) -> None:
-        self._queue = queue
-
-    def __enter__(self) -> None:
-        self._saved = self._queue._is_busy, state.queue
-        self._queue._is_busy, state.queue = True, None
-
-    def __exit__(self, *_exception: object) -> None:
-        self._queue._is_busy, state.queue = self._saved
 
 
 def _leaves(place: Any, params: dict[str, Any]) -> bool:

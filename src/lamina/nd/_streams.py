@@ -16,7 +16,7 @@ class Source:
     """The seed, and the number of the next stream."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.seed = seed
         self.stream = stream
 

@@ -18,18 +18,24 @@ from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
 from lamina.compiler.cpu._together import gain_together
 from lamina.compiler.cpu.run import run as run_on_threads
+from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
+from lamina.core.state import state
 from lamina.core.threads import get_num_threads
+from lamina.core.turns import Change, Turn, make
 
 __all__ = ["Binding", "threads_of_kernel"]
 
 _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
+
+
+_MOST_ATTEMPTS = 100  # to run a step; somebody who interrupts it each time may run it, too
 
 
 def threads_for(program: Program) -> int:
@@ -84,20 +90,61 @@ class Binding:
             for entry, node in enumerate(graph.results, outline.layout.first_result)
         ]
         self._last_numbers = np.zeros(max(len(graph.scalars), 1))
+        self._is_running = False
         self._holder = self._make_holder()
-        self.lock: Any = threading.Lock() if self._holder is None else HOLDING
+        self.lock: Any = threading.RLock() if self._holder is None else HOLDING
         with HOLDING:
             _ALIVE.add(self)
 
     def run(
-        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+        self,
+        arguments: Sequence[Array],
+        numbers: Sequence[float],
+        steps: int,
+        lead: tuple[int, ...],
+        turn: Turn | None = None,
+        then: Callable[[list[np.ndarray]], list[Change]] | None = None,
     ) -> list[np.ndarray]:
         """Point the table to this call's buffers, and run. See `BoundStep`."""
+        is_within, self._is_running = self._is_running, True
+        try:
+            if is_within:  # by somebody who has interrupted a run that is being prepared
+                self._start_over()
+            for _ in range(_MOST_ATTEMPTS):
+                own = state.turn.take(changes := [])
+                if turn is not None:
+                    turn.take(own)
+                results, packed = self._prepare_run(arguments, numbers, steps, lead, changes)
+                begins_holding = len(changes) > 1
+                if then is not None:
+                    changes += then(results)
+                if make(own):
+                    self._last_numbers = packed  # which was read until here
+                    if begins_holding and self._holder is not None:
+                        self._holder.check()
+                    return results
+                if turn is not None and turn.is_closed:
+                    return []
+                self._start_over()
+        finally:
+            self._is_running = is_within
+        raise Overlap("it was interrupted again and again")
+
+    def _prepare_run(
+        self,
+        arguments: Sequence[Array],
+        numbers: Sequence[float],
+        steps: int,
+        lead: tuple[int, ...],
+        changes: list[Change],
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Point the table to buffers. Adds the run to `changes`, and returns what it fills, and the numbers it reads."""
         table, memory, holder = self._table, self._memory, self._holder
-        watched = self._used if holder is None or not holder.is_ahead else self._not_held
+        is_fresh = holder is not None and not holder.is_ahead
+        watched = self._used if holder is None or is_fresh else self._not_held
         if watched.moved(self.arrays, self.bound, arguments):
             self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]], steps)
-        packed = self._pack(numbers) if numbers else None
+        packed = self._pack(numbers) if numbers else self._last_numbers
         results: list[np.ndarray] = []
         for entry, shape, dtype, allocate in self._result_types:
             result = allocate(lead + shape, dtype)
@@ -106,20 +153,22 @@ class Binding:
         threads = get_num_threads() if self._gains_by_threads else 1
         if threads > memory.threads:
             memory.make_temporary(threads)
-        is_fresh = holder is not None and not holder.is_ahead
         if holder is not None:
             memory.copies_held(before=is_fresh, after=is_fresh)
         memory.control[Layout.STEPS] = steps
-        run_on_threads(memory.step, memory.address, threads)
-        if is_fresh and holder is not None:  # buffers and step agree now: try to hold the arrays
-            holder.begin()
-        if packed is not None:
-            self._last_numbers = packed  # which was read until here
-        return results
+        changes.append(running(memory.step, memory.address, threads))
+        if holder is not None and is_fresh:  # buffers and step agree then: try to hold the arrays
+            changes += holder.beginning()
+        return results, packed
+
+    def _start_over(self) -> None:
+        """Somebody else was at it in between: what the table points to may be either's."""
+        release_buffers(self.bound)
+        self._memory.threads = 0
 
     def forget_arguments(self) -> None:
         """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
-        if self.lock.acquire(blocking=False):
+        if not self._is_running and self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in
@@ -134,7 +183,7 @@ class Binding:
     def forget_run(self) -> None:
         """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
         if self.lock is not HOLDING:
-            self.lock = threading.Lock()
+            self.lock = threading.RLock()
             self.release()
 
     def __del__(self) -> None:
@@ -217,10 +266,10 @@ class Binding:
             return None
         memory, program = self._memory, self.program  # and not `self`, which refers to the arrays
 
-        def write_back() -> None:
+        def write_back() -> Change:
             memory.copies_held(before=False, after=True)
             memory.control[Layout.STEPS] = 0
-            run_on_threads(memory.step, memory.address, threads_for(program))
+            return running(memory.step, memory.address, threads_for(program))
 
         return Holder([self.arrays[slot] for slot in held], write_back)
 

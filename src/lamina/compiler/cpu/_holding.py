@@ -11,7 +11,8 @@ from typing import Any
 
 from lamina.core.array import Array
 from lamina.core.ownership import is_alone
-from lamina.core.state import owed, settle_owed
+from lamina.core.state import owed, settle_owed, state
+from lamina.core.turns import Change, make, setting
 from lamina.nd.elsewhere import ElsewhereArray, Type
 from lamina.nd.ndarray import NDArray
 
@@ -28,69 +29,61 @@ _RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
 
 
 class HeldArray(ElsewhereArray):
-    """An array while its contents are held."""
+    """An array while its contents are held; behind the property there is the buffer, whose contents are older."""
 
     __slots__ = ()
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "_data":
-            raise AttributeError(f"'NDArray' object has no attribute {name!r}")
+    def _asked_for(self) -> Any:
         self._keeper.give_back()
         return self._data
+
+    _data: Any = property(_asked_for)
 
 
 class Holder:
     """Keeps some arrays in a compiled step's own layout between calls.
 
-    `write_back` copies the step's contents into the buffers. ``is_ahead``: whether they are newer than the buffers'.
-    An array that is held keeps its holder alive; so neither the holder nor `write_back` refers to the arrays, or they
-    would stay in memory until the garbage collector comes.
+    `write_back` gives what copies the step's contents into the buffers. ``is_ahead``: whether they are newer than the
+    buffers'. An array that is held keeps its holder alive; so neither the holder nor `write_back` refers to the arrays,
+    or they would stay in memory until the garbage collector comes.
     """
 
-    def __init__(self, arrays: Sequence[Array], write_back: Callable[[], None]) -> None:
+    def __init__(self, arrays: Sequence[Array], write_back: Callable[[], Change]) -> None:
         self._references, self._write_back = [weakref.ref(array) for array in arrays], write_back
-        self._buffers: list[Any] = []
         self._refusals = 0
         self.is_ahead = False
 
-    def begin(self) -> None:
-        """Hold the arrays from now on, unless somebody could see their buffers without asking them.
+    def beginning(self) -> list[Change]:
+        """What is to change so that the arrays are held: nothing if somebody could see their buffers without asking.
 
         The buffers must be up to date.
         """
         arrays = self._arrays()
-        if self._refusals % _RETRY_AFTER == 0 and _all_alone(arrays):
-            self._hold(arrays)
-        else:
+        if self._refusals % _RETRY_AFTER or not all(type(x) is NDArray and is_alone(x) for x in arrays):
             self._refusals += 1
-
-    def _arrays(self) -> list[Array]:
-        return [array for reference in self._references if (array := reference()) is not None]
-
-    def _hold(self, arrays: Sequence[Array]) -> None:
+            return []
         self._refusals = 0
-        self._buffers = [array._data for array in arrays]
         for array in arrays:
             array._keeper = self
             array._view = Type(array.shape, array._dtype)  # pyright: ignore[reportAttributeAccessIssue]
-            array.__class__ = HeldArray
-            del array._data
-        self.is_ahead = True  # last, so that an interrupt before leaves buffers that are right
+        return [*(setting(x, "__class__", HeldArray) for x in arrays), setting(self, "is_ahead", True)]
+
+    def check(self) -> None:
+        """Give the arrays back if another thread has come to know a buffer before they were held."""
+        if self.is_ahead and not all(map(is_alone, self._arrays())):
+            self.give_back()
+
+    def _arrays(self) -> list[Array]:
+        return [array for reference in self._references if (array := reference()) is not None]
 
     def give_back(self) -> None:
         """Write the contents into the arrays' buffers, and leave the arrays to others."""
         with HOLDING:
             if self.is_ahead and any(type(array) is not HeldArray for array in self._arrays()):
                 settle_owed()  # new contents of an array are owed, and the held ones are needed for them
-            if self.is_ahead:
-                self._write_back()
-                self.is_ahead = False
-            for reference, buffer in zip(self._references, self._buffers, strict=False):
-                if (array := reference()) is not None:
-                    array._data = buffer
-                    array.__class__ = NDArray
-            self._buffers = []
-
-
-def _all_alone(arrays: Sequence[Array]) -> bool:
-    return all(type(array) is NDArray and is_alone(array) for array in arrays)
+            while self.is_ahead:  # until it is done, be it by somebody who interrupts
+                own = state.turn.take(changes := [])
+                changes.append(self._write_back())
+                changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
+                changes.append(setting(self, "is_ahead", False))
+                make(own)

@@ -13,17 +13,18 @@ import os
 import platform
 import threading
 import time
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.threads import available_cores, get_num_threads
+from lamina.core.turns import Change, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
 
-__all__ = ["fetched", "linked", "load", "run"]
+__all__ = ["fetched", "linked", "load", "run", "running"]
 
 _SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
@@ -87,7 +88,7 @@ class _Pool:
     """The worker threads of this process."""
 
     def __init__(self) -> None:
-        self._resizing = threading.Lock()
+        self._resizing = threading.RLock()
         self._workers: list[threading.Thread] = []
         self._stopped = False
         self.threads = 1
@@ -139,7 +140,7 @@ class _Pool:
 
     def forget(self) -> None:
         """In a forked child: the workers stayed in the parent."""
-        self._resizing = threading.Lock()
+        self._resizing = threading.RLock()
         if self.threads > 1:
             _runtime().reset()
         self._workers.clear()
@@ -158,10 +159,14 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
     `function` and `arguments` are addresses; `threads` defaults to `get_num_threads()`. Denormals are
     flushed to zero inside; the caller's floating-point state is untouched.
     """
-    wanted = get_num_threads() if threads is None else threads
-    if wanted > 1 and wanted != _pool.threads:
-        _pool.resize(wanted)
-    _runtime().run(function, arguments, wanted)
+    make(iter([running(function, arguments, get_num_threads() if threads is None else threads)]))
+
+
+def running(function: int, arguments: int | None, threads: int) -> Change:
+    """What `run` does, as one change."""
+    if threads > 1 and threads != _pool.threads:
+        _pool.resize(threads)
+    return partial(_runtime().run, function, arguments, threads)
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:

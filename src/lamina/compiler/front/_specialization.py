@@ -59,11 +59,12 @@ class Specialization:
         self.is_valid = _validity(guards, captured, self._arrays)
         self.number_values = _numbers_of(self._numbers)
         self._rows: np.ndarray | None = None
+        self._positions = {slot: i for i, slot in enumerate(arguments)}
         self._stale, self._after_run = list(captured.stale), captured.after_run
         written = [*captured.graph.writes, *self._stale]
-        self._written = [self._arrays[slot] for slot in written if slot not in arguments]
+        self._written = [self._arrays[slot] for slot in written if slot not in self._positions]
         self._changes_something = bool(written or self._after_run)
-        self._written_arguments = [slot for slot in written if slot in arguments]
+        self._written_arguments = [self._positions[slot] for slot in written if slot in self._positions]
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
@@ -74,33 +75,32 @@ class Specialization:
         with step.lock:
             results = step.run(arrays, self.number_values(numbers) if self._numbers else (), 1, ())
             if self._must_note:
-                self._note_run()
-            return self._filled(self._result, results, self._arrays)
+                self._note_run(arrays)
+            return self._filled(self._result, results, arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
         """One step with the step's numbers given."""
         settle_owed()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())
-            self._note_run()
-            return self._filled(self._result, results, self._arrays)
+            self._note_run(arrays)
+            return self._filled(self._result, results, arrays)
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
         """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
         settle_owed()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
-            self._note_run()
+            self._note_run(arrays)
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
         """`run_steps` on the rows (steps, batch) of arrays, which the first argument says."""
         settle_owed()
         with self.step.lock:
-            results = self.step.run(
-                [self._first_row(rows, context_of(arrays)), *arrays], values, len(rows), rows.shape[:1]
-            )
-            self._note_run()
+            arguments = [self._first_row(rows, context_of(arrays)), *arrays]
+            results = self.step.run(arguments, values, len(rows), rows.shape[:1])
+            self._note_run(arguments)
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
@@ -118,13 +118,18 @@ class Specialization:
         self._rows[: len(rows)] = rows
         return self._row
 
-    def _note_run(self) -> None:
+    def _array(self, slot: int, arguments: Sequence[Array]) -> Array:
+        """The array in an input slot during a call; the step's own list may be that of another call already."""
+        position = self._positions.get(slot)
+        return self._arrays[slot] if position is None else arguments[position]
+
+    def _note_run(self, arguments: Sequence[Array]) -> None:
         """The arrays that the step wrote count that; gradients that it used up are stale."""
         Array._note_writes(self._written)
         if self._written_arguments:
-            Array._note_writes([self._arrays[slot] for slot in self._written_arguments])
+            Array._note_writes([arguments[i] for i in self._written_arguments])
         for slot in self._stale:
-            array = self._arrays[slot]
+            array = self._array(slot, arguments)
             if not array._is_stale:
                 array._data = StaleGradient(array.shape, array._data.dtype)
         for function in self._after_run:
@@ -138,7 +143,7 @@ class Specialization:
         """What the function returns, with these results in their places."""
         return self._filled(self._result, results, ())
 
-    def _filled(self, template: Any, results: Sequence[Any], inputs: Sequence[Array]) -> Any:
+    def _filled(self, template: Any, results: Sequence[Any], arguments: Sequence[Array]) -> Any:
         if isinstance(template, Result):
             value = results[template.number]
             if template.context is not None:
@@ -146,13 +151,13 @@ class Specialization:
             number = self.target.to_numpy(value)  # of many steps an array of numbers
             return number if number.ndim else number.item()
         if isinstance(template, Returned):
-            return inputs[template.slot]
+            return self._array(template.slot, arguments)
         if isinstance(template, Shown):
-            return shown(self._filled(template._array, results, inputs))
+            return shown(self._filled(template._array, results, arguments))
         if isinstance(template, tuple | list):
-            return sequence_like(template, [self._filled(x, results, inputs) for x in template])
+            return sequence_like(template, [self._filled(x, results, arguments) for x in template])
         if isinstance(template, dict):
-            return {k: self._filled(v, results, inputs) for k, v in template.items()}
+            return {k: self._filled(v, results, arguments) for k, v in template.items()}
         return template
 
     # --- words ---------------------------------------------------------------------------------------------------

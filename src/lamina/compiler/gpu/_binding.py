@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.target import Overlap, Program
 from lamina.core.array import Array, renew, require_numbers
 from lamina.core.ownership import bind_buffer, release_buffers
+from lamina.core.turns import Change, Turn, make
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
 __all__ = ["Binding"]
@@ -38,7 +39,8 @@ class Binding:
         arguments: Sequence[int],
         written: frozenset[int],
     ) -> None:
-        self.lock: Any = threading.Lock()
+        self.lock: Any = threading.RLock()
+        self._is_running = False
         self.device, self.program = device, program
         self.arrays: list[Array] = list(arrays)
         self._arguments, self._written = tuple(arguments), written
@@ -50,9 +52,32 @@ class Binding:
         self._recorded: tuple[Any, Recording] | None = None
 
     def run(
-        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+        self,
+        arguments: Sequence[Array],
+        numbers: Sequence[float],
+        steps: int,
+        lead: tuple[int, ...],
+        turn: Turn | None = None,
+        then: Callable[[list[DeviceArray]], list[Change]] | None = None,
     ) -> list[DeviceArray]:
         """Launch the steps' kernels. See `BoundStep`."""
+        if self._is_running:  # by somebody who was interrupted: its memory is in use
+            apart = Binding(self.device, self.program, self.arrays, self._arguments, self._written)
+            return apart.run(arguments, numbers, steps, lead, turn, then)
+        if turn is not None and turn.is_closed:
+            return []
+        self._is_running = True
+        try:
+            results = self._launch(arguments, numbers, steps, lead)
+        finally:
+            self._is_running = False
+        if then is not None:
+            make(iter(then(results)))
+        return results
+
+    def _launch(
+        self, arguments: Sequence[Array], numbers: Sequence[float], steps: int, lead: tuple[int, ...]
+    ) -> list[DeviceArray]:
         for slot, array in zip(self._arguments, arguments, strict=True):
             self.arrays[slot] = array
         self._bind_arrays(steps)
@@ -72,7 +97,7 @@ class Binding:
 
     def forget_arguments(self) -> None:
         """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
-        if self.lock.acquire(blocking=False):
+        if not self._is_running and self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
                     self.arrays[slot] = stand_in

@@ -1,0 +1,62 @@
+"""Changes that are made as a whole or not at all, whoever interrupts.
+
+Between any two bytecodes Python may run something else on the same thread: a signal's handler, ``__del__`` of what the
+collector found, a weak reference's callback, the function of a debugger. A lock does not keep it out, since the thread
+holds it already; what it finds half done, it must be able to end or to do itself, and who was interrupted must notice.
+
+So a change that others can see is prepared aside, as a list of calls of C functions. One bytecode makes all of them
+(`make`). Until then somebody else can take the turn: then nothing is made, and who had prepared it looks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from operator import call, setitem
+from typing import Any
+
+__all__ = ["Change", "Turn", "make", "putting", "setting"]
+
+Change = Callable[[], Any]
+"""A call of a C function; `setting` and `putting` are the usual ones. It must run no Python code."""
+
+
+def setting(owner: object, name: str, value: object) -> Change:
+    """``owner.name = value``, where no Python code gets to know of it."""
+    return partial(setattr, owner, name, value)
+
+
+def putting(items: Any, key: Any, value: object) -> Change:
+    """``items[key] = value``."""
+    return partial(setitem, items, key, value)
+
+
+def make(changes: Iterator[Change]) -> list[Any]:
+    """Make changes, and return what the calls return: nothing if the turn was taken by somebody else."""
+    return list(map(call, changes))
+
+
+class Turn:
+    """Whose changes to something are made: those of the latest who took it, until it is closed."""
+
+    __slots__ = ("_changes", "is_closed")
+
+    def __init__(self) -> None:
+        self._changes: Iterator[Change] = iter(())
+        self.is_closed = False
+
+    def take(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """What to `make`. The changes of who took the turn before will not be made any more.
+
+        A list can be filled after this: so what is found out meanwhile holds if the changes are made.
+        """
+        list(self._changes)
+        self._changes = own = iter(changes)
+        if self.is_closed:
+            list(own)
+        return own
+
+    def close(self) -> None:
+        """From now on no change is made."""
+        self.is_closed = True
+        list(self._changes)

@@ -1,0 +1,101 @@
+"""What a sequence that has ended owes, and how far that is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from lamina.core.denormals import flush_denormals, restore_denormals
+from lamina.core.turns import Change, Turn, make, putting, setting
+from lamina.deferral._entries import Applied, Number
+from lamina.deferral._path import Path, Ran
+from lamina.deferral._pending import Lost, settling
+
+__all__ = ["Debt"]
+
+
+class Debt:
+    """What is to be computed of a sequence that has ended.
+
+    It is paid in steps, each of which is prepared aside and then made as a whole, with the count of those that are done
+    (`lamina.core.turns`). So whoever interrupts the one who is at it, and needs what is owed, goes on with the next
+    step himself; the other one finds it paid.
+
+    `counts`: of the arrays that are overwritten, the count of writes, and what it was before.
+    """
+
+    def __init__(
+        self, path: Path, values: list[Any], numbers: Sequence[Any], counts: Sequence[tuple[list[int], int]]
+    ) -> None:
+        self.path, self._values, self._numbers, self._counts = path, values, numbers, counts
+        self._ran: Ran | None = None
+        self._done, self._is_begun = 0, False
+        self.is_paid = False
+        self._program, self._turn = Turn(), Turn()
+
+    def pay_compiled(self) -> None:
+        """By the compiled program. Raises what `Path.run_compiled` does, and then nothing is done."""
+        self.path.run_compiled(
+            self._values, self._numbers, self._program, lambda ran: setting(self, "_ran", ran)
+        )
+        self.pay()
+
+    def pay(self) -> None:
+        """Do what is not done yet: after the compiled program if that ran, else operator by operator."""
+        if self.is_paid:
+            return
+        self._program.close()
+        steps = self._steps()
+        saved = flush_denormals()
+        try:
+            while not self.is_paid and (done := self._done) < len(steps):
+                own = self._turn.take(changes := [])
+                try:
+                    changes += steps[done]()
+                except Exception as error:
+                    if self.is_paid or self._done != done:  # by somebody who interrupted, and may have changed anything since
+                        continue
+                    self.lose(error)
+                    raise
+                changes.append(setting(self, "_done", done + 1))
+                make(own)
+            self.is_paid = True
+        finally:
+            restore_denormals(saved)
+
+    def _steps(self) -> Sequence[Callable[[], list[Change]]]:
+        if self._ran is not None:
+            return self.path.steps_after(self._ran, self._values, self._numbers)
+        # Writes were counted when they were noted; they are counted again when they are done.
+        own = self._turn.take(changes := [])
+        if not self._is_begun:
+            changes += [putting(writes, 0, before) for writes, before in self._counts]
+            changes.append(setting(self, "_is_begun", True))
+            make(own)
+        remaining = iter(self._numbers)
+        return [
+            partial(_changes, entry, self._values, _varying_of(entry, remaining))
+            for entry in self.path.entries
+        ]
+
+    def lose(self, reason: BaseException) -> None:
+        """After an error, let nobody take for numbers what was not computed."""
+        self._turn.close()
+        self._program.close()
+        for entry in self.path.applied:
+            x = self._values[entry.output]
+            if not x._is_settled:
+                make(iter(settling(x, Lost(x.shape, x._dtype, reason))))
+        self.is_paid = True
+
+
+def _changes(entry: Any, values: list[Any], numbers: Sequence[Any]) -> list[Change]:
+    return entry.changes(values, iter(numbers))
+
+
+def _varying_of(entry: Any, remaining: Iterator[Any]) -> list[Any]:
+    """The numbers of one event among those that vary."""
+    if not isinstance(entry, Applied):
+        return []
+    return [next(remaining) for x in entry.operands if isinstance(x, Number) and x.varies]
