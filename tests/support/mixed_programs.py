@@ -64,10 +64,10 @@ class World:
         self.kept: dict[str, Any] = {}
         self.stale: set[str] = set()
         numbers = np.random.default_rng(program.seed)
-        self.x = [nd.array(numbers.normal(size=(ROWS, INPUTS))) for _ in range(3)]
-        self.y = [nd.array(numbers.normal(size=(ROWS, OUTPUTS))) for _ in range(3)]
-        self.w = nd.array(numbers.normal(size=(INPUTS, OUTPUTS)))
-        self.b = nd.array(numbers.normal(size=(OUTPUTS,)))
+        self.x = [nd.array(numbers.normal(0, 0.5, (ROWS, INPUTS))) for _ in range(3)]
+        self.y = [nd.array(numbers.normal(0, 0.5, (ROWS, OUTPUTS))) for _ in range(3)]
+        self.w = nd.array(numbers.normal(0, 0.5, (INPUTS, OUTPUTS)))
+        self.b = nd.array(numbers.normal(0, 0.5, (OUTPUTS,)))
         for parameter in (self.w, self.b):
             parameter.attach_grad()
         net = self.net = gluon.nn.HybridSequential()
@@ -77,7 +77,7 @@ class World:
         )
         net.initialize()
         for parameter in net.collect_params().values():
-            parameter.set_data(nd.array(numbers.normal(size=parameter.shape)))
+            parameter.set_data(nd.array(numbers.normal(0, 0.5, parameter.shape)))
         settings = OPTIMIZERS[program.optimizer]
         self.trainer = gluon.Trainer(net.collect_params(), program.optimizer, dict(settings))
         self.updater = optimizer.get_updater(optimizer.create(program.optimizer, **settings))
