@@ -25,6 +25,8 @@ FAILED: dict[int, str] = {
     44: "the same",
     103: "a trainer used gradients twice: compiling a deferred loop counted as a write to them",
     114: "the same",
+    1678: "a trainer took the gradients of another grad_req for those that it had used",
+    1765: "the same",
 }
 """Seeds that failed once, and why."""
 

@@ -338,6 +338,18 @@ def test_gradients_used_in_a_compiled_step_are_not_used_again(keep_gradients):
     np.testing.assert_array_equal(net.weight.data().asnumpy(), before - 0.5)
 
 
+def test_another_gradient_is_not_taken_for_the_one_that_was_used():
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+    backward(net)
+    trainer.step(4)
+    before = net.weight.data().asnumpy()
+    net.collect_params().setattr("grad_req", "add")
+    backward(net)
+    trainer.step(4)
+    np.testing.assert_array_equal(net.weight.data().asnumpy(), before - 0.5)
+
+
 def test_gradients_that_a_compiled_step_used_up_for_something_else_are_an_error():
     net = dense()
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})

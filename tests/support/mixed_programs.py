@@ -15,10 +15,10 @@ import pickle
 import random
 import sys
 import tempfile
-import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -64,10 +64,10 @@ class World:
         self.kept: dict[str, Any] = {}
         self.stale: set[str] = set()
         numbers = np.random.default_rng(program.seed)
-        self.x = [nd.array(numbers.normal(size=(ROWS, INPUTS))) for _ in range(3)]
-        self.y = [nd.array(numbers.normal(size=(ROWS, OUTPUTS))) for _ in range(3)]
-        self.w = nd.array(numbers.normal(size=(INPUTS, OUTPUTS)))
-        self.b = nd.array(numbers.normal(size=(OUTPUTS,)))
+        self.x = [nd.array(numbers.normal(0, 0.5, (ROWS, INPUTS))) for _ in range(3)]
+        self.y = [nd.array(numbers.normal(0, 0.5, (ROWS, OUTPUTS))) for _ in range(3)]
+        self.w = nd.array(numbers.normal(0, 0.5, (INPUTS, OUTPUTS)))
+        self.b = nd.array(numbers.normal(0, 0.5, (OUTPUTS,)))
         for parameter in (self.w, self.b):
             parameter.attach_grad()
         net = self.net = gluon.nn.HybridSequential()
@@ -77,7 +77,7 @@ class World:
         )
         net.initialize()
         for parameter in net.collect_params().values():
-            parameter.set_data(nd.array(numbers.normal(size=parameter.shape)))
+            parameter.set_data(nd.array(numbers.normal(0, 0.5, parameter.shape)))
         settings = OPTIMIZERS[program.optimizer]
         self.trainer = gluon.Trainer(net.collect_params(), program.optimizer, dict(settings))
         self.updater = optimizer.get_updater(optimizer.create(program.optimizer, **settings))
@@ -270,7 +270,7 @@ def run(
 
 
 @contextmanager
-def _interruptions(world: World, seed: int) -> Iterator[None]:
+def _interruptions(world: World, seed: int) -> Generator[None]:
     """Inside, the world's handler is called now and then between two lines of lamina."""
     r, left = random.Random(f"{seed} interrupted"), 0
 
@@ -434,11 +434,8 @@ def _hybridized(r: random.Random) -> tuple[str, Statement]:
             with lamina.eager():
                 loss = world.step_of_net(*_batch(world, i))
         elif how == "in a thread":
-            found: list[Any] = []
-            thread = threading.Thread(target=lambda: found.append(world.step_of_net(*_batch(world, i))))
-            thread.start()
-            thread.join()
-            loss = found.pop()
+            with ThreadPoolExecutor(1) as pool:
+                loss = pool.submit(world.step_of_net, *_batch(world, i)).result()
         else:
             loss = world.step_of_net(*_batch(world, i))
         world.note_gradients(OF_NET, used_up=False)
