@@ -36,12 +36,12 @@ def eagerly(program: Program) -> list[object]:
         return run(program, compiling=False)
 
 
-def check(seed: int) -> None:
+def check(seed: int, *, interrupted: bool = False) -> None:
     program = Program(seed)
     wanted = eagerly(program)
     try:
         with deferring():
-            found = differences(wanted, run(program))
+            found = differences(wanted, run(program, interrupted=interrupted))
     except Exception as error:
         raise AssertionError(f"{program}\n{type(error).__name__}: {error}") from error
     assert not found, f"{program}\n{found[0]}"
@@ -56,6 +56,12 @@ def test_programs_that_failed_once(seed: int) -> None:
 @pytest.mark.compiles
 def test_random_programs() -> None:
     run_seeds(check, SECONDS)
+
+
+@pytest.mark.compiles
+def test_random_programs_that_are_interrupted() -> None:
+    """By a handler that looks at what is trained, predicts, and calls a compiled function."""
+    run_seeds(lambda seed: check(seed, interrupted=True), SECONDS / 2)
 
 
 @pytest.mark.compiles

@@ -28,6 +28,7 @@ import numpy as np
 
 import lamina
 from lamina import autograd, gluon, nd, optimizer
+from lamina.core.state import state
 from lamina.errors import LaminaError, StaleGradientError
 
 __all__ = ["OPTIMIZERS", "STALE", "Program", "differences", "run", "seen"]
@@ -273,12 +274,13 @@ def run(
 def _interruptions(world: World, seed: int) -> Generator[None]:
     """Inside, the world's handler is called now and then between two lines of lamina."""
     r, left = random.Random(f"{seed} interrupted"), 0
+    lamina.compile(world.predict)(world.x[0])  # imports the compiler
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
         if not frame.f_code.co_filename.startswith(_LAMINA):
             return None
-        if event == "line":
+        if event == "line" and state.trace is None:  # what a capture meets would be captured
             left -= 1
             if left < 0:
                 left = r.randint(1, 4000)
