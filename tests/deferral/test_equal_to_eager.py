@@ -12,8 +12,8 @@ from repeated_programs import Program, run
 
 import lamina
 from lamina.core.state import concrete, owed, state
-from lamina.deferral import _path, _queue
 from lamina.core.turns import Turn, make
+from lamina.deferral import _path, _queue
 from lamina.deferral._entries import Applied, targets
 
 FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))

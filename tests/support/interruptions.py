@@ -21,6 +21,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from types import CodeType, FrameType
@@ -33,7 +34,7 @@ from lamina import autograd, gluon, nd
 
 __all__ = ["HANDLERS", "TRAININGS", "TRIGGERS", "Training", "boundaries", "interrupted"]
 
-WARM, INTERRUPTED, AFTER = 4, 3, 2
+WARM, INTERRUPTED, AFTER = 4, 8, 2
 """Steps of a trial: before the fork, those that are interrupted, and those after."""
 HANGS_SECONDS = 60
 INPUTS, HIDDEN, ROWS = 4, 5, 3
@@ -121,7 +122,9 @@ class Gluon(Training):
             layer.weight.set_data(nd.array(start))
         if self.hybridized:
             self.net.hybridize()
-        self.trainer = gluon.Trainer(self.net.collect_params(), "signum", {"learning_rate": 0.5, "momentum": 0})
+        self.trainer = gluon.Trainer(
+            self.net.collect_params(), "signum", {"learning_rate": 0.5, "momentum": 0}
+        )
 
     @property
     def parameters(self) -> list[Any]:
@@ -435,7 +438,7 @@ def _forked(work: Callable[[], int]) -> tuple[int, str]:
 
 def main(name: str, trigger: str, times: int, first: int) -> int:
     """Trials of one training; 1 if one failed."""
-    warnings_before = time.monotonic()
+    start = time.monotonic()
     expected = states(WARM + INTERRUPTED + AFTER + 2 * INTERRUPTED)
     training = TRAININGS[name]()
     for _ in range(WARM):
@@ -446,11 +449,11 @@ def main(name: str, trigger: str, times: int, first: int) -> int:
     for kind in HANDLERS:
         for i in range(each):
             number = (first + i * count // each) % count + (count << 32)
-            done, wrong = _forked(lambda: trial(training, expected, kind, trigger, number))
+            done, wrong = _forked(partial(trial, training, expected, kind, trigger, number))
             total += done
             if wrong:
                 failed.append(f"{kind}, {number & 0xFFFFFFFF}: {wrong}")
-    seconds = time.monotonic() - warnings_before
+    seconds = time.monotonic() - start
     print(
         f"interruptions {name} {trigger}: {total:,} in {seconds:.0f} s, {count:,} boundaries a step, "
         f"{len(failed)} of {each * len(HANDLERS)} trials failed"

@@ -13,6 +13,7 @@ import contextlib
 import os
 import pickle
 import random
+import signal
 import sys
 import tempfile
 import traceback
@@ -28,7 +29,6 @@ import numpy as np
 
 import lamina
 from lamina import autograd, gluon, nd, optimizer
-from lamina.core.state import state
 from lamina.errors import LaminaError, StaleGradientError
 
 __all__ = ["OPTIMIZERS", "STALE", "Program", "differences", "run", "seen"]
@@ -274,25 +274,25 @@ def run(
 def _interruptions(world: World, seed: int) -> Generator[None]:
     """Inside, the world's handler is called now and then between two lines of lamina."""
     r, left = random.Random(f"{seed} interrupted"), 0
-    lamina.compile(world.predict)(world.x[0])  # imports the compiler
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
         if not frame.f_code.co_filename.startswith(_LAMINA):
             return None
-        if event == "line" and state.trace is None:  # what a capture meets would be captured
+        if event == "line":
             left -= 1
             if left < 0:
                 left = r.randint(1, 4000)
-                world.handler(r.randrange(5))
+                signal.raise_signal(signal.SIGUSR1)
         return trace
 
-    before = sys.gettrace()
+    before, handler = sys.gettrace(), signal.signal(signal.SIGUSR1, lambda *_: world.handler(r.randrange(5)))
     sys.settrace(trace)
     try:
         yield
     finally:
         sys.settrace(before)
+        signal.signal(signal.SIGUSR1, handler)
 
 
 _LAMINA = str(Path(lamina.__file__).parent)

@@ -1,5 +1,8 @@
 """A process is forked between compilations, not during one, and while nobody holds certain locks.
 
+Signals, too, are handled between compilations: what a handler does must not get into what is being captured, nor may it
+find modules of the compiler that are imported by half.
+
 A thread that compiles holds locks: Python's of the modules that it imports, LLVM's, its function's. In a child that is
 forked meanwhile nobody would ever release them.
 """
@@ -10,6 +13,8 @@ import os
 import threading
 import time
 
+from lamina.core.interrupts import interrupts_later
+
 __all__ = ["compiling", "free_in_children"]
 
 _PATIENCE_SECONDS = 10.0
@@ -18,13 +23,16 @@ _locks: list[threading.RLock] = []
 
 
 class compiling:  # noqa: N801 - used as `with compiling():`
-    """Inside, other threads that fork wait for this one."""
+    """Inside, other threads that fork wait for this one, and handlers of signals but Ctrl-C's usual one, too."""
 
     def __enter__(self) -> None:
         _threads.append(threading.get_ident())
+        self._later = interrupts_later(but_ctrl_c=True)
+        self._later.__enter__()
 
     def __exit__(self, *_exception: object) -> None:
         _threads.remove(threading.get_ident())
+        self._later.__exit__()
 
 
 def free_in_children(lock: threading.RLock) -> threading.RLock:

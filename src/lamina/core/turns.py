@@ -21,14 +21,10 @@ Change = Callable[[], Any]
 """A call of a C function; `setting` and `putting` are the usual ones. It must run no Python code."""
 
 
-def setting(owner: object, name: str, value: object) -> Change:
-    """``owner.name = value``, where no Python code gets to know of it."""
-    return partial(setattr, owner, name, value)
-
-
-def putting(items: Any, key: Any, value: object) -> Change:
-    """``items[key] = value``."""
-    return partial(setitem, items, key, value)
+setting: Callable[[object, str, object], Change] = partial(partial, setattr)
+"""``setting(owner, name, value)``: ``owner.name = value``, where no Python code gets to know of it."""
+putting: Callable[[Any, Any, object], Change] = partial(partial, setitem)
+"""``putting(items, key, value)``: ``items[key] = value``."""
 
 
 def make(changes: Iterator[Change]) -> list[Any]:

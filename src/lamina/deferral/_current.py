@@ -235,11 +235,7 @@ class Sequence:
             if node.inputs is None and node.freed < used_by:
                 continue
             seen.add(node.order)
-            if (
-                node.inputs is None
-                or node.primitive.lowering is None
-                or self.position_of(x) not in self.made
-            ):
+            if node.inputs is None or node.primitive.lowering is None or self.position_of(x) not in self.made:
                 return None
             todo += [(y, node.order) for y in node.inputs if isinstance(y, Array)]
         return [leaves[i] for i in sorted(leaves)]

@@ -34,39 +34,47 @@ class Debt:
         self.is_paid = False
         self._program, self._turn = Turn(), Turn()
 
-    def pay_compiled(self) -> None:
-        """By the compiled program. Raises what `Path.run_compiled` does, and then nothing is done."""
-        self.path.run_compiled(
-            self._values, self._numbers, self._program, lambda ran: setting(self, "_ran", ran)
-        )
-        self.pay()
+    def run_compiled(self) -> None:
+        """Run the compiled program, so that `pay` has only to hand on its results. Raises as `Path.run_compiled`."""
+        ran = partial(setting, self, "_ran")
+        self.path.run_compiled(self._values, self._numbers, self._program, ran)
 
     def pay(self) -> None:
         """Do what is not done yet: after the compiled program if that ran, else operator by operator."""
         if self.is_paid:
             return
         self._program.close()
-        steps = self._steps()
+        if self._ran is not None:
+            self._take(self.path.steps_after(self._ran, self._values, self._numbers))
+            return
         saved = flush_denormals()
         try:
-            while not self.is_paid and (done := self._done) < len(steps):
-                own = self._turn.take(changes := [])
-                try:
-                    changes += steps[done]()
-                except Exception as error:
-                    if self.is_paid or self._done != done:  # by somebody who interrupted, and may have changed anything since
-                        continue
-                    self.lose(error)
-                    raise
-                changes.append(setting(self, "_done", done + 1))
-                make(own)
-            self.is_paid = True
+            self._take(self._events())
         finally:
             restore_denormals(saved)
 
-    def _steps(self) -> Sequence[Callable[[], list[Change]]]:
-        if self._ran is not None:
-            return self.path.steps_after(self._ran, self._values, self._numbers)
+    def _take(self, steps: Sequence[Callable[[], list[Change]]]) -> None:
+        """Take the steps that are not done yet."""
+        while not self.is_paid:
+            own = self._turn.take(changes := [])
+            done = self._done
+            if done == len(steps):
+                self.is_paid = True
+                break
+            try:
+                changes += steps[done]()
+            except Exception as error:
+                if (
+                    self.is_paid or self._done != done
+                ):  # by somebody who interrupted, and has changed more since
+                    continue
+                self.lose(error)
+                raise
+            changes.append(setting(self, "_done", done + 1))
+            make(own)
+
+    def _events(self) -> Sequence[Callable[[], list[Change]]]:
+        """The steps without a compiled program: one for each event."""
         # Writes were counted when they were noted; they are counted again when they are done.
         own = self._turn.take(changes := [])
         if not self._is_begun:

@@ -14,6 +14,7 @@ from collections.abc import Sequence as Items
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray
+from lamina.core.interrupts import interrupts_later
 from lamina.core.keys import Unfit, frozen
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, owed, state
@@ -23,7 +24,6 @@ from lamina.deferral import _debug as debug
 from lamina.deferral._current import Sequence, place_of
 from lamina.deferral._debt import Debt
 from lamina.deferral._entries import Applied, Backward, Entry, New, Written
-from lamina.deferral._interrupts import interrupts_later
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
 from lamina.deferral._pending import PendingArray
@@ -76,7 +76,9 @@ class DeferralQueue:
         """The result of a primitive.
 
         No lock is taken where the event is the one that came next the times before. Without `next` nobody else notes
-        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor.
+        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor. Threads
+        take turns only where something is called or a loop begins anew, so what follows the last call is done as a
+        whole for them; a thread that ends the sequence says so by `is_halfway` first.
         """
         now = self._current
         entry, values = now.next, now.values
@@ -85,12 +87,13 @@ class DeferralQueue:
             if now.cursor is entry.parent and entry.matches(values, now.ids, now.numbers, inputs, params):
                 out = _new(PendingArray)
                 out._view = entry
-                values += [out]
-                owed.is_open = True
-                now.cursor = entry
-                now.next = entry.hot_child
-                if self._current is now or now.ended_at is entry:
-                    return out
+                if not now.is_halfway:
+                    values += [out]
+                    owed.is_open = True
+                    now.cursor = entry
+                    now.next = entry.hot_child
+                    if self._current is now or now.ended_at is entry:
+                        return out
             else:
                 now.forget_attempt()
         with self._lock:
@@ -158,26 +161,36 @@ class DeferralQueue:
         """The sequence ends here: everything that is owed is computed."""
         with self._lock:
             if self._debt is not None:  # of somebody who was interrupted
-                self._pay(self._debt)
+                with concrete():
+                    self._pay(self._debt)
             now = self._current
             if not owed.is_open:
                 return
             if now.is_observing or now.cursor.parent is None:
                 end = now.cursor
                 is_whole = not now.is_halfway
-                if self._replace(now, end, Sequence(self._root, self._period)) and is_whole:
+                if not self._replace(now, end, Sequence(self._root, self._period)):
+                    self._end_again(now, why)
+                elif is_whole:
                     self._count_end(end)
                 return
             with concrete():  # so that who interrupts from here on notes nothing, and finds what is owed
                 is_midway, now.is_halfway, now.next = now.is_midway, True, None
-                end = now.cursor
-                values, numbers = now.up_to(end) if is_midway else (now.values, now.numbers)
+                end, values, numbers = now.cursor, now.values, now.numbers
+                if is_midway or len(values) != end.taken:
+                    values, numbers = now.up_to(end)
                 debt = Debt(self._path_to(end), values, numbers, now.counts)
                 if not self._replace(now, end, Sequence(self._root, self._period), debt):
+                    self._end_again(now, why)
                     return
                 with interrupts_later():
                     self._settle(debt, end.ends + 1 >= _OFTEN, why)
             self._count_end(end)
+
+    def _end_again(self, now: Sequence, why: str) -> None:
+        """The sequence that was to end has got another event meanwhile, or was ended by somebody else."""
+        if self._current is now:
+            self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
         """The current sequence is over after the event `end`; False if somebody else has ended it, or goes on with it.
@@ -237,7 +250,7 @@ class DeferralQueue:
         if is_often and path.is_compilable and path.is_worthwhile and path.is_due:
             self._credit = self._nap = _PATIENCE
             try:
-                debt.pay_compiled()
+                debt.run_compiled()
                 how = "compiled"
             except (_overlap(), MemoryError) as reason:
                 how += f", since {reason}"
@@ -256,17 +269,16 @@ class DeferralQueue:
         debug.tell(path, how, why)
 
     def _pay(self, debt: Debt) -> None:
-        """Compute what is owed still, operator by operator if the compiled program did not run."""
-        with concrete():
-            try:
-                debt.pay()
-            finally:
-                if debt.is_paid and self._debt is debt:
-                    now = self._current
-                    changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
-                    if not now.is_observing:
-                        changes.append(setting(now, "next", now.cursor.hot_child))
-                    make(iter(changes))
+        """Compute what is owed still, operator by operator if the compiled program did not run. Inside `concrete`."""
+        try:
+            debt.pay()
+        finally:
+            if debt.is_paid and self._debt is debt:
+                now = self._current
+                changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
+                if not now.is_observing:
+                    changes.append(setting(now, "next", now.cursor.hot_child))
+                make(iter(changes))
 
     def _path_to(self, entry: Entry) -> Path:
         if entry.path is None:
@@ -377,9 +389,7 @@ class DeferralQueue:
         self._step_on(now, entry)
         return True
 
-    def _backward_slowly(
-        self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool
-    ) -> bool:
+    def _backward_slowly(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
         now, before = self._recovered()
         where = [now.position_of(x) for x in (*heads, *head_grads)]
         known = tuple([i for i in where if i is not None])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from operator import length_hint
 from typing import Any
 
 from lamina.core.state import call_each_step
@@ -12,28 +14,36 @@ from lamina.core.state import call_each_step
 __all__ = ["Source", "drawing_from", "next_stream", "seed", "source"]
 
 
+_STREAMS = sys.maxsize
+"""As many as there are."""
+
+
 class Source:
     """The seed, and the number of the next stream."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
-        self.lock = threading.RLock()
-        self.seed = seed
-        self.stream = stream
+        self.lock = threading.RLock()  # a signal's handler may draw while this thread holds it
+        self.go_to(seed, stream)
+
+    @property
+    def seed(self) -> int:
+        """What all numbers come from."""
+        return self._at[0]
 
     def next_stream(self) -> int:
         with self.lock:
-            self.stream += 1
-            return self.stream - 1
+            return next(self._at[1])  # as a whole, whoever interrupts
 
     def position(self) -> tuple[int, int]:
         """The seed and the next stream: all that later numbers depend on."""
         with self.lock:
-            return self.seed, self.stream
+            seed, streams = self._at
+            return seed, _STREAMS - length_hint(streams)
 
     def go_to(self, seed: int, stream: int) -> None:
         """Go on as from that position."""
         with self.lock:
-            self.seed, self.stream = seed, stream
+            self._at = seed, iter(range(stream, _STREAMS))
 
 
 source = Source()

@@ -10,8 +10,9 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler import compilation_enabled
+from lamina.core.interrupts import interrupts_later
 from lamina.core.memory import aligned_empty
-from lamina.deferral import eager, interrupts_later
+from lamina.deferral import eager
 from lamina.nd.ndarray import NDArray
 from lamina.neural_network._programs import (
     MOMENTS,

@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from operator import call
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 from lamina.core.state import state
 from lamina.core.threads import get_num_threads
-from lamina.core.turns import Change, Turn, make
+from lamina.core.turns import Change, Turn
 
 __all__ = ["Binding", "threads_of_kernel"]
 
@@ -96,7 +97,7 @@ class Binding:
         with HOLDING:
             _ALIVE.add(self)
 
-    def run(
+    def run(  # noqa: PLR0912 - written out, since a call takes as long as most of what it does
         self,
         arguments: Sequence[Array],
         numbers: Sequence[float],
@@ -114,14 +115,32 @@ class Binding:
                 own = state.turn.take(changes := [])
                 if turn is not None:
                     turn.take(own)
-                results, packed = self._prepare_run(arguments, numbers, steps, lead, changes)
-                begins_holding = len(changes) > 1
+                table, memory, holder = self._table, self._memory, self._holder
+                is_fresh = holder is not None and not holder.is_ahead
+                watched = self._used if holder is None or is_fresh else self._not_held
+                if watched.moved(self.arrays, self.bound, arguments):
+                    self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]], steps)
+                packed = self._pack(numbers) if numbers else self._last_numbers
+                results: list[np.ndarray] = []
+                for entry, shape, dtype, allocate in self._result_types:
+                    result = allocate(lead + shape, dtype)
+                    table[entry] = address_of(result)
+                    results.append(result)
+                threads = get_num_threads() if self._gains_by_threads else 1
+                if threads > memory.threads:
+                    memory.make_temporary(threads)
+                if holder is not None:
+                    memory.copies_held(before=is_fresh, after=is_fresh)
+                memory.control[Layout.STEPS] = steps
+                changes.append(running(memory.step, memory.address, threads))
+                if holder is not None and is_fresh:  # buffers and step agree then: try to hold the arrays
+                    changes += holder.beginning()
                 if then is not None:
                     changes += then(results)
-                if make(own):
+                if list(map(call, own)):  # `make`
                     self._last_numbers = packed  # which was read until here
-                    if begins_holding and self._holder is not None:
-                        self._holder.check()
+                    if holder is not None and is_fresh:
+                        holder.check()
                     return results
                 if turn is not None and turn.is_closed:
                     return []
@@ -129,37 +148,6 @@ class Binding:
         finally:
             self._is_running = is_within
         raise Overlap("it was interrupted again and again")
-
-    def _prepare_run(
-        self,
-        arguments: Sequence[Array],
-        numbers: Sequence[float],
-        steps: int,
-        lead: tuple[int, ...],
-        changes: list[Change],
-    ) -> tuple[list[np.ndarray], np.ndarray]:
-        """Point the table to buffers. Adds the run to `changes`, and returns what it fills, and the numbers it reads."""
-        table, memory, holder = self._table, self._memory, self._holder
-        is_fresh = holder is not None and not holder.is_ahead
-        watched = self._used if holder is None or is_fresh else self._not_held
-        if watched.moved(self.arrays, self.bound, arguments):
-            self._bind([x for x in watched.slots if self.arrays[x]._data is not self.bound[x]], steps)
-        packed = self._pack(numbers) if numbers else self._last_numbers
-        results: list[np.ndarray] = []
-        for entry, shape, dtype, allocate in self._result_types:
-            result = allocate(lead + shape, dtype)
-            table[entry] = address_of(result)
-            results.append(result)
-        threads = get_num_threads() if self._gains_by_threads else 1
-        if threads > memory.threads:
-            memory.make_temporary(threads)
-        if holder is not None:
-            memory.copies_held(before=is_fresh, after=is_fresh)
-        memory.control[Layout.STEPS] = steps
-        changes.append(running(memory.step, memory.address, threads))
-        if holder is not None and is_fresh:  # buffers and step agree then: try to hold the arrays
-            changes += holder.beginning()
-        return results, packed
 
     def _start_over(self) -> None:
         """Somebody else was at it in between: what the table points to may be either's."""

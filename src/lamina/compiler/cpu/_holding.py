@@ -40,6 +40,9 @@ class HeldArray(ElsewhereArray):
     _data: Any = property(_asked_for)
 
 
+HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # which it is, to users
+
+
 class Holder:
     """Keeps some arrays in a compiled step's own layout between calls.
 
@@ -83,7 +86,8 @@ class Holder:
                 settle_owed()  # new contents of an array are owed, and the held ones are needed for them
             while self.is_ahead:  # until it is done, be it by somebody who interrupts
                 own = state.turn.take(changes := [])
-                changes.append(self._write_back())
-                changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
-                changes.append(setting(self, "is_ahead", False))
-                make(own)
+                if self.is_ahead:
+                    changes.append(self._write_back())
+                    changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
+                    changes.append(setting(self, "is_ahead", False))
+                    make(own)

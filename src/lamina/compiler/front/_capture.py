@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -446,12 +447,21 @@ def on_device(array: np.ndarray, context: Context) -> NDArray:
 
 
 class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
-    """Make `capture` the current trace. Recording starts off, as a function's body decides it itself."""
+    """Make `capture` the current trace. Recording starts off, as a function's body decides it itself.
+
+    The collector waits: what ``__del__`` of its finds does is not the function's. So do signals (`compiling`).
+    """
 
     def __init__(self, capture: Capture) -> None:
         super().__init__(capture)
-        self._capture = capture
+        self._capture, self._collects = capture, gc.isenabled()
+
+    def __enter__(self) -> None:
+        gc.disable()
+        super().__enter__()
 
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
+        if self._collects:
+            gc.enable()
         self._capture.restore()

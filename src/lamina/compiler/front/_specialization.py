@@ -129,7 +129,7 @@ class Specialization:
         if self._written_arguments:
             Array._note_writes([arguments[i] for i in self._written_arguments])
         for slot in self._stale:
-            array = self._array(slot, arguments)
+            array = self._arrays[slot] if slot not in self._positions else self._array(slot, arguments)
             if not array._is_stale:
                 array._data = StaleGradient(array.shape, array._data.dtype)
         for function in self._after_run:

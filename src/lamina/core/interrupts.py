@@ -22,9 +22,10 @@ _SIGNALS = tuple(
 
 
 class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
-    """Inside, signals are only noted; they take effect at the end."""
+    """Inside, signals are only noted; they take effect at the end. `but_ctrl_c`: it raises at once, as usual."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, but_ctrl_c: bool = False) -> None:
+        self._but_ctrl_c = but_ctrl_c
         self._handlers: list[tuple[int, Any]] = []
         self._noted: dict[int, Any] = {}
 
@@ -34,7 +35,7 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
         try:
             for number in _SIGNALS:
                 handler = _get_handler(number)
-                if callable(handler):
+                if callable(handler) and not (self._but_ctrl_c and handler is signal.default_int_handler):
                     self._handlers.append((number, handler))
                     _set_handler(number, self._note)
         except BaseException:

@@ -1,0 +1,28 @@
+"""Trainings are interrupted anywhere by handlers that use arrays: they see parameters of some step, and it goes on.
+
+`make test` takes a part of the boundaries between two bytecodes of a step, `make fuzz` 10,000.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parents[1] / "support/interruptions.py"
+TIMES = {"boundaries": 75, "signals": 45, "collector": 15}
+if int(os.environ.get("FUZZ_RUNS", "0")) >= 100_000:
+    TIMES = {"boundaries": 2500, "signals": 1000, "collector": 150}
+FIRST = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no fork and no timer there")
+@pytest.mark.parametrize("trigger", TIMES)
+@pytest.mark.parametrize("training", ["plain", "gluon", "compiled", "hybridized"])
+def test_a_training_that_is_interrupted_ends_as_it_does_eagerly(training, trigger):
+    command = [sys.executable, str(PROGRAM), training, trigger, str(TIMES[trigger]), str(FIRST)]
+    environment = {**os.environ, "LAMINA_COMPILE": "1", "LAMINA_EAGER": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=7200, check=False, env=environment)
+    print(done.stdout, end="")
+    assert done.returncode == 0, done.stderr
