@@ -13,6 +13,7 @@ import contextlib
 import os
 import pickle
 import random
+import signal
 import sys
 import tempfile
 import traceback
@@ -282,15 +283,16 @@ def _interruptions(world: World, seed: int) -> Generator[None]:
             left -= 1
             if left < 0:
                 left = r.randint(1, 4000)
-                world.handler(r.randrange(5))
+                signal.raise_signal(signal.SIGUSR1)
         return trace
 
-    before = sys.gettrace()
+    before, handler = sys.gettrace(), signal.signal(signal.SIGUSR1, lambda *_: world.handler(r.randrange(5)))
     sys.settrace(trace)
     try:
         yield
     finally:
         sys.settrace(before)
+        signal.signal(signal.SIGUSR1, handler)
 
 
 _LAMINA = str(Path(lamina.__file__).parent)
