@@ -172,6 +172,9 @@ def test_a_part_of_a_stale_gradient_can_not_be_written() -> None:
         w.grad[:] = v.grad
     with pytest.raises(StaleGradientError):
         w.grad.asnumpy()
+    w.grad[None] = nd.ones((1, 2, 3))
+    assert w.grad.asnumpy().all()
+    step()
     w.grad[...] = 5
     np.testing.assert_array_equal(w.grad.asnumpy(), np.full((2, 3), 5.0))
 

@@ -88,9 +88,8 @@ class Trainer:
         self._stored: dict[int, int] | None = (
             None  # by index: the version of a parameter that the store has, too
         )
-        self._used: dict[
-            int, tuple[NDArray, int]
-        ] = {}  # by index: the gradient used last, and its version then
+        # By index: the gradient that was used last, and its version then.
+        self._used: dict[int, tuple[NDArray, int]] = {}
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
 
     def _begin_alike(self) -> None:

@@ -71,7 +71,8 @@ def set(x: NDArray, key: Any, value: Any) -> None:
     basic = parse_basic(x.shape, parts)
     new = _broadcast(new, basic.shape)
     if basic.is_whole(x.shape):
-        x._write(new)
+        if new is not x:
+            x._write(new if new.shape == x.shape else bind(reshape, new, shape=x.shape))
     elif state.trace is None and basic.is_contiguous(x.shape) and not x._is_stale:
         numbers = new._data
         x._note_write()
