@@ -22,7 +22,8 @@ test: $(VENV)/.dev
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes
+# As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes;
+# trainings that are interrupted between any two bytecodes
 PROGRAMS ?= 20000
 SEED ?= 0
 FUZZ_RUNS ?= 100000

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parents[1] / "support/interruptions.py"
-TIMES = {"boundaries": 75, "signals": 45, "collector": 15}
+TIMES = {"boundaries": 120, "signals": 80, "collector": 40}
 if int(os.environ.get("FUZZ_RUNS", "0")) >= 100_000:
-    TIMES = {"boundaries": 2500, "signals": 1000, "collector": 150}
+    TIMES = {"boundaries": 2560, "signals": 1000, "collector": 400}
 FIRST = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 
 

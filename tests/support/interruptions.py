@@ -214,7 +214,8 @@ class Handlers:
     def _predictions(self) -> list[np.ndarray]:
         x = self.training.x.asnumpy()
         firsts, seconds = zip(*self.states, strict=True)
-        return [np.maximum(x @ w, 0) @ v for w, v in itertools.product(firsts, seconds)]
+        with np.errstate(all="ignore"):  # of whatever was interrupted
+            return [np.maximum(x @ w, 0) @ v for w, v in itertools.product(firsts, seconds)]
 
     def _check(self, how: str, arrays: list[np.ndarray]) -> None:
         """Each parameter must be that of some step; of a step that is atomic, all of the same."""
@@ -369,6 +370,8 @@ def _by_collector(training: Training, handler: Callable[[], None], random: Rando
 
     before = gc.get_threshold()
     kept: list[Any] = []
+    gc.collect()
+    gc.freeze()  # so that the collector looks through little, and can come often
     for i in range(INTERRUPTED):
         gc.collect()
         if (i + random.getrandbits(1)) % 2:
