@@ -122,6 +122,84 @@ def test_a_gradient_used_inside_is_not_stored_and_says_so() -> None:
     step(x, y, 0.1)
 
 
+def test_a_step_that_reads_a_stale_gradient_says_so_and_changes_nothing() -> None:
+    w, v = nd.ones((2, 3)), nd.ones((2, 3))
+    for parameter in (w, v):
+        parameter.attach_grad()
+
+    @lamina.compile
+    def step() -> None:
+        with autograd.record():
+            loss = nd.sum(w * w + v)
+        loss.backward()
+        for parameter in (w, v):
+            parameter[:] = parameter - 0.1 * parameter.grad
+
+    @lamina.compile
+    def scale() -> None:
+        v.grad[:] = 1
+        w.grad[:] = w.grad * 0.5
+
+    w.grad[:] = 2
+    scale()
+    assert w.grad.asnumpy()[0, 0] == 1
+    step()
+    with pytest.raises(StaleGradientError):
+        scale()
+    for parameter in (w, v):  # neither has memory with old numbers now
+        with pytest.raises(StaleGradientError):
+            parameter.grad.asnumpy()
+
+
+def test_a_part_of_a_stale_gradient_can_not_be_written() -> None:
+    w, v = nd.ones((2, 3)), nd.ones((2, 3))
+    for parameter in (w, v):
+        parameter.attach_grad()
+
+    @lamina.compile
+    def step() -> None:
+        with autograd.record():
+            loss = nd.sum(w * w + v)
+        loss.backward()
+        for parameter in (w, v):
+            parameter[:] = parameter - 0.1 * parameter.grad
+
+    step()
+    for key in (0, (slice(None), 1), nd.array([1])):
+        with pytest.raises(StaleGradientError):
+            w.grad[key] = 5
+    with pytest.raises(StaleGradientError):
+        w.grad[:] = v.grad
+    with pytest.raises(StaleGradientError):
+        w.grad.asnumpy()
+    w.grad[None] = nd.ones((1, 2, 3))
+    assert w.grad.asnumpy().all()
+    step()
+    w.grad[...] = 5
+    np.testing.assert_array_equal(w.grad.asnumpy(), np.full((2, 3), 5.0))
+
+
+def test_only_a_run_counts_as_a_write() -> None:
+    """By the count, a trainer and `backward` know whether something was written since."""
+    w = nd.ones((2, 3))
+
+    @lamina.compile
+    def fails(x: Any) -> None:
+        w[:] = w + x
+        raise KeyError
+
+    @lamina.compile
+    def step(x: Any) -> None:
+        w[:] = w + x
+
+    with pytest.raises(KeyError):
+        fails(nd.ones((2, 3)))
+    assert w._version == 0
+    step(nd.ones((2, 3)))
+    step(nd.ones((2, 3)))
+    assert w._version == 2
+
+
 def test_a_stale_gradient_can_be_overwritten() -> None:
     chapter = Chapter()
     step = lamina.compile(chapter.step)

@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from both_modes import sees_the_same
 
 import lamina as mx
 from lamina import autograd, gluon, nd
-from lamina.errors import DataError, ParameterError
+from lamina.errors import DataError, ParameterError, StaleGradientError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
 
@@ -314,3 +315,65 @@ def test_updates_warn_of_stale_gradients_and_leave_gradients_readable():
     np.testing.assert_array_equal(net[0].weight.grad().asnumpy(), np.ones((2, 2)))
     with pytest.warns(UserWarning, match="have not been written by backward"):
         trainer.step(1)
+
+
+@pytest.mark.parametrize("keep_gradients", [True, False])
+def test_gradients_used_in_a_compiled_step_are_not_used_again(keep_gradients):
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+
+    @mx.compile(keep_gradients=keep_gradients)
+    def step():
+        backward(net)
+        trainer.step(4)
+
+    for _ in range(3):
+        step()
+        before = net.weight.data().asnumpy()
+        with pytest.warns(UserWarning, match="have not been written by backward"):
+            trainer.step(4)
+        np.testing.assert_array_equal(net.weight.data().asnumpy(), before)
+    backward(net)
+    trainer.step(4)
+    np.testing.assert_array_equal(net.weight.data().asnumpy(), before - 0.5)
+
+
+def test_another_gradient_is_not_taken_for_the_one_that_was_used():
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+    backward(net)
+    trainer.step(4)
+    before = net.weight.data().asnumpy()
+    net.collect_params().setattr("grad_req", "add")
+    backward(net)
+    trainer.step(4)
+    np.testing.assert_array_equal(net.weight.data().asnumpy(), before - 0.5)
+
+
+def test_gradients_that_a_compiled_step_used_up_for_something_else_are_an_error():
+    net = dense()
+    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+
+    @mx.compile
+    def norm():
+        backward(net)
+        return nd.norm(net.weight.grad())
+
+    for _ in range(3):
+        norm()
+        with pytest.raises(StaleGradientError):
+            trainer.step(4)
+
+
+def test_gradients_used_in_a_loop_that_is_compiled_by_itself_are_not_used_again():
+    def program(see):
+        net = dense()
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
+        for _ in range(6):
+            backward(net)
+            trainer.step(4)
+            see(net.weight.data())
+            trainer.step(4, ignore_stale_grad=True)
+            see(net.weight.data())
+
+    sees_the_same(program)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lamina.core.memory import keep_freed_memory
+from lamina.core.memory import aligned_empty, keep_freed_memory
 from lamina.core.state import owed, settle_owed, state, wait_for_owed
 from lamina.core.turns import Change, make, putting, setting
 from lamina.errors import StaleGradientError, TraceError
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
 
-__all__ = ["Array", "Facade", "StaleGradient", "UserArray", "Value", "View", "placed", "view"]
+__all__ = [
+    "Array", "Facade", "StaleGradient", "UserArray", "Value", "View", "placed", "renew", "require_numbers", "view",
+]  # fmt: skip
 
 keep_freed_memory()
 
@@ -58,9 +60,10 @@ class Keeper(Protocol):
 
 
 class StaleGradient:
-    """Stands in a gradient's place after a compiled step that consumed the gradient without storing it.
+    """Stands in the place of a gradient's buffer after a compiled step that consumed the gradient without storing it.
 
-    NumPy asks it for its numbers through `__array__`, and gets a clear error instead of old values.
+    NumPy asks it for its numbers through `__array__`, and gets a clear error instead of old values. Who writes to a
+    gradient as a whole asks `renew` for a buffer; whatever else is done to a stale one reads it, and raises.
     """
 
     __slots__ = ("dtype", "shape")
@@ -89,16 +92,6 @@ class View:
         write: Callable[[Array, Array], Array],
     ) -> None:
         self.base, self.base_value, self.read, self.write = base, base_value, read, write
-
-
-def placed(numbers: np.ndarray, context: Context) -> Any:
-    """Numbers where arrays of a context hold them: themselves, or a copy on a device."""
-    if context.is_host:
-        return numbers
-    from lamina.context import device_of
-    from lamina.device.interface import DeviceArray
-
-    return DeviceArray.of(device_of(context), numbers)
 
 
 _EXPORTED = 1
@@ -160,6 +153,11 @@ class Array:
         """The element type, as a NumPy scalar type (``numpy.float32``), as in MXNet."""
         return self._data.dtype.type
 
+    @property
+    def _is_stale(self) -> bool:
+        """Whether it is a gradient that has no numbers at the moment, see `StaleGradient`."""
+        return isinstance(self._data, StaleGradient)
+
     def _is_recorded(self) -> bool:
         """Whether gradients flow to or through it."""
         node = self._node
@@ -207,7 +205,7 @@ class Array:
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)
-        elif isinstance(data, StaleGradient):
+        elif self._is_stale:
             fresh = placed(np.array(value._data, dtype=data.dtype), self._context)
             copy = setting(self, "_data", fresh)
         else:
@@ -241,6 +239,35 @@ class Array:
         """From now on others may know its memory."""
         if len(self._writes) == 1:
             self._writes.append(_EXPORTED)
+
+
+def placed(numbers: np.ndarray, context: Context) -> Any:
+    """Numbers where arrays of a context hold them: themselves, or a copy on a device."""
+    if context.is_host:
+        return numbers
+    from lamina.context import device_of
+    from lamina.device.interface import DeviceArray
+
+    return DeviceArray.of(device_of(context), numbers)
+
+
+def require_numbers(array: Array) -> None:
+    """Raise `StaleGradientError` if an array that is about to be read is stale."""
+    if array._is_stale:
+        np.asarray(array._data)
+
+
+def renew(array: Array) -> None:
+    """Give an array that is about to be written as a whole a buffer, if it is a stale gradient, which has none."""
+    if not array._is_stale:
+        return
+    if array._context.is_host:
+        array._data = aligned_empty(array.shape, array._dtype)
+        return
+    from lamina.context import device_of
+    from lamina.device.interface import DeviceArray
+
+    array._data = DeviceArray.empty(device_of(array._context), array.shape, array._dtype)
 
 
 def view(

@@ -50,9 +50,14 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
 
 
 def is_alone(array: Array) -> bool:
-    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's."""
+    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's.
+
+    A stale gradient has no memory that anybody could know.
+    """
     if not COUNTS_REFERENCES:
         return False
+    if array._is_stale:
+        return True
     # A name for the buffer would be a reference to it.
     if sys.getrefcount(_buffer_of(array)) - len(_bound.get(id(_buffer_of(array)), ())) != _ALONE:
         return False

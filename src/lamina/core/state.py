@@ -22,6 +22,7 @@ __all__ = [
     "Mode",
     "Queue",
     "Trace",
+    "after_run",
     "call_each_step",
     "concrete",
     "is_silent",
@@ -53,6 +54,10 @@ class Trace(Protocol):
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
         """A number that Python computes anew before every step."""
+        ...
+
+    def after_run(self, function: Callable[[], None]) -> None:
+        """Call a function after each run of the step."""
         ...
 
     def uses_gradient(self, array: Array) -> None:
@@ -216,6 +221,14 @@ def mark_step() -> None:
     """A step of the user's may begin here: what is deferred before is computed."""
     if state.queue is not None:
         state.queue.mark()
+
+
+def after_run(function: Callable[[], None]) -> None:
+    """Call a function now, or inside `lamina.compile` after each run of the compiled step."""
+    if state.trace is None:
+        function()
+    else:
+        state.trace.after_run(function)
 
 
 def call_each_step(function: Callable[[], float], *, integer: bool = False) -> float:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from lamina.context import Context, current_context
-from lamina.core.array import Array, StaleGradient
+from lamina.core.array import Array
 from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.core.turns import Change, Turn, putting, setting
@@ -248,6 +248,8 @@ class Sequence:
         for x, operand in zip(leaves, self.new_operands(grads), strict=True):
             leaf = self.position_of(x)
             assert leaf is not None
+            if isinstance(operand, New):
+                operand.is_overwritten = x._leaf.req == "write"  # pyright: ignore[reportOptionalMemberAccess]
             entry.gradients.append(Gradient(leaf, x, operand))
         return True
 
@@ -266,12 +268,11 @@ def _is_private(x: Array) -> bool:
     """Whether only lamina's own arrays know an array's memory, so that it can't change unnoticed."""
     if not x._is_settled or not isinstance(x, NDArray):
         return False
-    # By a compiled step, which holds it only if nobody else knows the memory.
-    is_held = isinstance(x, ElsewhereArray)
-    if not is_held and isinstance(x._data, StaleGradient):
+    if x._is_stale:
         return False
     if len(x._writes) > 1:
-        if not is_held and not is_alone(x):
+        # A compiled step holds only what nobody else knows the memory of.
+        if not isinstance(x, ElsewhereArray) and not is_alone(x):
             return False
         del x._writes[1:]
     return True

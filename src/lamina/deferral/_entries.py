@@ -42,13 +42,16 @@ __all__ = [
 
 
 class New:
-    """An operand that the sequence meets for the first time: an array made outside, of this type."""
+    """An operand that the sequence meets for the first time: an array made outside, of this type.
 
-    __slots__ = ("context", "dtype", "latest", "on_tape", "position", "req", "shape")
+    ``is_overwritten``: its contents are replaced before anybody reads them, so that it may be a stale gradient.
+    """
+
+    __slots__ = ("context", "dtype", "is_overwritten", "latest", "on_tape", "position", "req", "shape")
 
     def __init__(self, x: Array, position: int) -> None:
         self.shape, self.dtype, self.context, self.req, self.on_tape = type_of(x)
-        self.position = position
+        self.position, self.is_overwritten = position, False
         self.latest = weakref.ref(x)
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
@@ -61,6 +64,7 @@ class New:
             and (x._node is not None and is_on_tape(x)) is self.on_tape
             and len(x._writes) == 1
             and id(x) not in known
+            and (self.is_overwritten or not x._is_stale)
         )
 
     def _has_type_of(self, x: Any, kind: type) -> bool:

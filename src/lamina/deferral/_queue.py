@@ -23,7 +23,7 @@ from lamina.core.turns import make, setting
 from lamina.deferral import _debug as debug
 from lamina.deferral._current import Sequence, place_of
 from lamina.deferral._debt import Debt
-from lamina.deferral._entries import Applied, Backward, Entry, Written
+from lamina.deferral._entries import Applied, Backward, Entry, New, Written
 from lamina.deferral._matching import matcher
 from lamina.deferral._path import FEWEST_EVENTS, Path
 from lamina.deferral._pending import PendingArray
@@ -379,6 +379,8 @@ class DeferralQueue:
         entry = before.children.get(key)
         if entry is None:
             target, source = now.new_operands((array, value))
+            if isinstance(target, New):
+                target.is_overwritten = True
             entry = Written(before, target, source, array)
             entry.place = place
             self._remember(key, entry)

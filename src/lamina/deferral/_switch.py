@@ -29,7 +29,7 @@ def start() -> None:
     state.queue = queue
     owed.settle = queue.end
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=queue.end)
+        os.register_at_fork(before=settle_owed)
 
 
 def _evaluate_on_device(*application: Any) -> Value:

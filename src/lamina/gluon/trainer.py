@@ -6,14 +6,14 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
 import numpy as np
 
 from lamina.arguments import lacking
-from lamina.core.state import state
+from lamina.core.state import after_run, state
 from lamina.errors import DataError, ParameterError, UnfitParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
@@ -88,9 +88,9 @@ class Trainer:
         self._stored: dict[int, int] | None = (
             None  # by index: the version of a parameter that the store has, too
         )
-        self._used: dict[int, int] = {  # by index: the version of the gradient that was used last
-            i: p._gradients()[0]._version for i, p in enumerate(self._params) if p._grad is not None
-        }
+        # By index: the gradient that was used last, and its version then.
+        self._used: dict[int, tuple[NDArray, int]] = {}
+        self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
 
     def _begin_alike(self) -> None:
         """Give all workers the first one's parameters before their first gradients, those whose shapes are known."""
@@ -205,8 +205,19 @@ class Trainer:
         if state.trace is None:
             todo = self._without_stale(todo, warn=not ignore_stale_grad)
         self._update_all(todo, batch_size)
-        if state.trace is None:
-            self._used.update((i, self._params[i]._gradients()[0]._version) for i in todo)
+        after_run(lambda: self._note_used(todo))
+
+    def _note_used(self, indices: Iterable[int]) -> None:
+        """These parameters' gradients are used as they are now."""
+        for i in indices:
+            gradient = self._params[i]._gradients()[0]
+            self._used[i] = gradient, gradient._version
+
+    def _is_used(self, i: int) -> bool:
+        """Whether `backward` has not written a parameter's gradient since it was used."""
+        gradient = self._params[i]._gradients()[0]
+        used, version = self._used.get(i, (gradient, 0))
+        return used is gradient and version == gradient._version
 
     def _update_all(self, todo: list[int], batch_size: float) -> None:
         with self._optimizer.dividing_by(batch_size):
@@ -228,7 +239,7 @@ class Trainer:
 
     def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
         """The indices whose gradient is new since the last step."""
-        stale = [i for i in todo if self._params[i]._gradients()[0]._version == self._used.get(i, 0)]
+        stale = [i for i in todo if self._is_used(i)]
         if stale and warn:
             names = ", ".join(f"'{self._params[i].name}'" for i in stale)
             warnings.warn(

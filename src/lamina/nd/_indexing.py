@@ -61,7 +61,7 @@ def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 def set(x: NDArray, key: Any, value: Any) -> None:
     """``x[key] = value``, broadcast and converted to the dtype of `x`."""
     parts = key if isinstance(key, tuple) else (key,)
-    if state.trace is None and x._context.is_host:
+    if state.trace is None and x._context.is_host and not x._is_stale:
         _set_now(x, parts, value)
         return
     new = _as_array(x, value)
@@ -70,7 +70,10 @@ def set(x: NDArray, key: Any, value: Any) -> None:
         return
     basic = parse_basic(x.shape, parts)
     new = _broadcast(new, basic.shape)
-    if state.trace is None and basic.is_contiguous(x.shape):
+    if basic.is_whole(x.shape):
+        if new is not x:
+            x._write(new if new.shape == x.shape else bind(reshape, new, shape=x.shape))
+    elif state.trace is None and basic.is_contiguous(x.shape) and not x._is_stale:
         numbers = new._data
         x._note_write()
         view_of(slice_, x._data, basic.where).write(numbers)
@@ -79,7 +82,7 @@ def set(x: NDArray, key: Any, value: Any) -> None:
 
 
 def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
-    buffer = x._numbers() if isinstance(x._data, np.ndarray) else _renewed(x)
+    buffer = x._numbers()
     source = np.asarray(value) if isinstance(value, list | tuple) else value
     source = source._numbers() if isinstance(source, Array) else source
     if is_advanced(parts):
@@ -100,12 +103,6 @@ def _set_now(x: NDArray, parts: tuple[Any, ...], value: Any) -> None:
 
 
 _WHOLE = (slice(None),)
-
-
-def _renewed(x: NDArray) -> np.ndarray:
-    """A fresh buffer for a stale gradient that is about to be overwritten."""
-    x._data = np.zeros(x.shape, x.dtype)
-    return x._data
 
 
 # --- while tracing, when an assignment is a new value, and on devices ---------------------------------------------

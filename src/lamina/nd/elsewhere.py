@@ -31,6 +31,7 @@ class ElsewhereArray(NDArray):
     __slots__ = ()
 
     _view: Any
+    _is_stale = False  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - there are numbers
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -187,8 +187,7 @@ class NDArray(Array, Fluent):
         leaf = self._leaf
         if leaf is None:
             return rebuilt
-        is_stale = isinstance(leaf.grad._data, StaleGradient)
-        return (*rebuilt, (leaf.req, None if is_stale else leaf.grad))
+        return (*rebuilt, (leaf.req, None if leaf.grad._is_stale else leaf.grad))
 
     def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
         """For pickle: the gradient; None stands for one that a compiled step consumed."""

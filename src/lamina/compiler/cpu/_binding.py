@@ -23,7 +23,7 @@ from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
-from lamina.core.array import Array, StaleGradient
+from lamina.core.array import Array, renew, require_numbers
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 from lamina.core.state import state
@@ -71,6 +71,7 @@ class Binding:
         self.used_slots: Sequence[int] = outline.used_slots
         self._arguments, self._written = tuple(arguments), written
         self._written_slots = sorted(written)
+        self._read = program.graph.read_slots
         # The first address of each bound buffer, and that after its last, with the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
@@ -181,17 +182,23 @@ class Binding:
     def _bind(self, slots: Sequence[int], steps: int) -> None:
         """Point the table to the buffers that these slots' arrays hold now."""
         try:
-            for slot in slots:
+            without = [slot for slot in slots if self._is_without_buffer(slot)]
+            with_one = [slot for slot in slots if slot not in without]
+            for slot in with_one:
                 self._bind_one(slot, self.arrays[slot], steps)
-            for slot in slots:
+            for slot in with_one:
                 self._check_overlap(slot)
+            for slot in without:  # last: after an error they are what they were
+                renew(self.arrays[slot])
+                self._bind_one(slot, self.arrays[slot], steps)
         except BaseException:
             release_buffers(self.bound, slots)
             raise
 
     def _bind_one(self, slot: int, array: Array, steps: int) -> None:
-        if slot in self._written or array._data.__class__ is not np.ndarray:
-            self._prepare(slot, array)
+        if slot in self._written:
+            with HOLDING:
+                move_to_line(array)
         buffer: Any = array._data  # not before: one more reference, and it would not be moved
         shape, dtype = self._input_types[slot]
         assert buffer.shape == shape and buffer.dtype == dtype, "the key of a call says its types"
@@ -201,15 +208,11 @@ class Binding:
         start = self._table[Layout.FIRST_INPUT + slot] = address_of(buffer)
         self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
 
-    def _prepare(self, slot: int, array: Array) -> None:
-        """Give a gradient a buffer again that an earlier step left without, and what is written a good place."""
-        if isinstance(array._data, StaleGradient):
-            if slot not in self._written:
-                array._data.__array__()  # raises
-            array._data = aligned_empty(array.shape, np.dtype(array.dtype))
-        elif slot in self._written:
-            with HOLDING:
-                move_to_line(array)
+    def _is_without_buffer(self, slot: int) -> bool:
+        """Whether an earlier step left a gradient without a buffer. It is an error if this step reads it."""
+        if slot in self._read:
+            require_numbers(self.arrays[slot])
+        return self.arrays[slot]._is_stale
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""

@@ -67,7 +67,7 @@ class Captured:
     replaced, how to find it. `numbers`: for each scalar slot the function that gives its value, or the position of an
     argument. `stale`: slots of gradients that are used up inside. `with_leaves`: arrays found outside whose gradient
     was of use. `labels`: slots that hold class numbers, whether they are rows of the slot's array, how many classes
-    there are, and who asks.
+    there are, and who asks. `after_run`: what is called after each run.
     """
 
     graph: Graph
@@ -78,6 +78,7 @@ class Captured:
     stale: set[int] = field(default_factory=set)
     with_leaves: list[Array] = field(default_factory=list)
     labels: list[tuple[int, bool, int, str]] = field(default_factory=list)
+    after_run: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Capture:
@@ -118,6 +119,7 @@ class Capture:
         self._read_after_write: set[int] = set()
         self._read_before_write: set[int] = set()
         self._getters: dict[int, Callable[[], Array]] = {}
+        self._after_run: list[Callable[[], None]] = []
         self._nodes: set[Node] = set()
         self._returned: dict[int, Result] = {}
         self._rows: dict[int, int] = {}  # by id of an argument's rows: its input slot
@@ -198,6 +200,10 @@ class Capture:
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
         """A number slot that `function` fills before each step."""
         return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
+
+    def after_run(self, function: Callable[[], None]) -> None:
+        """Call a function after each run of the step."""
+        self._after_run.append(function)
 
     def uses_gradient(self, array: Array) -> None:
         """Remember that it matters which gradient an array has."""
@@ -298,7 +304,15 @@ class Capture:
         )
         with_leaves = list(self._with_leaves.values())
         return Captured(
-            graph, self._arrays, template, self._numbers, self._getters, stale, with_leaves, self._labels
+            graph,
+            self._arrays,
+            template,
+            self._numbers,
+            self._getters,
+            stale,
+            with_leaves,
+            self._labels,
+            self._after_run,
         )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:

@@ -214,6 +214,7 @@ def _built(
         arrays=[*captured.arrays, *residuals],
         result=tuple(replace(x, number=x.number - count) if isinstance(x, Result) else x for x in gradients_),
         stale=set[int](),
+        after_run=[],
     )
     slots = [*cotangents, *inputs, *added]
     return (Specialization(first, inputs, guards), Specialization(second, slots, guards))

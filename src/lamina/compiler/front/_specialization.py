@@ -61,9 +61,10 @@ class Specialization:
         self.number_values = _numbers_of(self._numbers)
         self._rows: np.ndarray | None = None
         self._positions = {slot: i for i, slot in enumerate(arguments)}
-        written, self._stale = list(captured.graph.writes), list(captured.stale)
+        self._stale, self._after_run = list(captured.stale), captured.after_run
+        written = [*captured.graph.writes, *self._stale]
         self._written = [self._arrays[slot] for slot in written if slot not in self._positions]
-        self._writes = bool(written)
+        self._always_notes = bool(written or self._after_run or self._labels)
         self._written_arguments = [self._positions[slot] for slot in written if slot in self._positions]
 
     # --- calls ---------------------------------------------------------------------------------------------------
@@ -130,10 +131,12 @@ class Specialization:
             Array._note_writes([arguments[i] for i in self._written_arguments], steps)
         for slot in self._stale:
             array = self._arrays[slot] if slot not in self._positions else self._array(slot, arguments)
-            if not isinstance(array._data, StaleGradient):
+            if not array._is_stale:
                 array._data = StaleGradient(array.shape, array._data.dtype)
+        for function in self._after_run:
+            function()
         if not self._has_run:
-            self._has_run, self._must_note = True, bool(self._writes or self._stale or self._labels)
+            self._has_run, self._must_note = True, self._always_notes
             if debug.level() >= 2:
                 debug.show(self.explain())
         for slot, are_rows, classes, who in self._labels:

@@ -11,7 +11,7 @@ import numpy as np
 from lamina.compiler.emit.pointers import Layout, Slot
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.target import Overlap, Program
-from lamina.core.array import Array, StaleGradient
+from lamina.core.array import Array, renew, require_numbers
 from lamina.core.ownership import bind_buffer, release_buffers
 from lamina.core.turns import Change, Turn, make
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
@@ -46,6 +46,7 @@ class Binding:
         self._arguments, self._written = tuple(arguments), written
         self._stand_ins = [arrays[slot] for slot in arguments]
         self.used_slots: Sequence[int] = program.graph.used_slots
+        self._read = program.graph.read_slots
         self._memory = _StepMemory(device, program)
         self._bound: list[DeviceArray | None] = [None] * len(arrays)
         self._recorded: tuple[Any, Recording] | None = None
@@ -161,12 +162,12 @@ class Binding:
     def _bind_arrays(self, steps: int) -> None:
         """Find the memory of all arrays that are used; a new one for gradients that an earlier step left without."""
         changed = False
+        for slot in self._read:  # before any other array is renewed
+            require_numbers(self.arrays[slot])
         for slot in self.used_slots:
             array = self.arrays[slot]
-            if isinstance(array._data, StaleGradient):
-                if slot not in self._written:
-                    array._data.__array__()  # raises
-                array._data = DeviceArray.empty(self.device, array.shape, np.dtype(array.dtype))
+            if slot not in self._read:
+                renew(array)
             found = array._data
             if not isinstance(found, DeviceArray) or found.device is not self.device:
                 raise Overlap("an array is not in the device's memory")

@@ -169,9 +169,14 @@ class Graph:
         return [*self._found[1]]
 
     @property
+    def read_slots(self) -> frozenset[int]:
+        """The input slots that a step reads."""
+        return frozenset(n.op.slot for n in self.nodes() if isinstance(n.op, Input))
+
+    @property
     def used_slots(self) -> list[int]:
         """The input slots that a step reads or writes."""
-        return sorted({n.op.slot for n in self.nodes() if isinstance(n.op, Input)}.union(self.writes))
+        return sorted(self.read_slots.union(self.writes))
 
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
         """The graph with ``better(node, its inputs, rewritten)`` in the place of each node.
