@@ -12,6 +12,7 @@ import numpy as np
 from lamina import nd, symbol
 from lamina.core.array import Facade
 from lamina.core.finite import look_at_saved
+from lamina.core.interrupts import interrupts_later
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
@@ -254,7 +255,9 @@ class Block:
         if deduplicate:
             params = {name: p for p, name in {p: name for name, p in reversed(params.items())}.items()}
         values = {name: p._values() for name, p in params.items()}
-        write_arrays(filename, values, numpy_shapes=is_presenting())
+        # A handler that saves would find half-imported modules, and the same file being written.
+        with interrupts_later(but_ctrl_c=True):
+            write_arrays(filename, values, numpy_shapes=is_presenting())
         look_at_saved(x for p in params.values() for x in p._arrays())
 
     def load_parameters(
