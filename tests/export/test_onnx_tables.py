@@ -14,6 +14,7 @@ from tables import (
     QUICK,
     REGRESSORS,
     classifier,
+    deciding,
     everything_at_once,
     mixture,
     new_table,
@@ -256,3 +257,16 @@ def test_dates_and_times_are_their_numbers():
         "days since 1970-01-01",
         "seconds since midnight",
     ]
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_threshold_decides(position):
+    model = deciding(position, NEW)
+    session = session_of(model)
+    labels, probabilities = session.run(None, fed(session, NEW))
+    near = np.abs(model.predict_proba(NEW)[:, position] - model.threshold_) < 1e-6
+    np.testing.assert_array_equal(labels[~near], model.predict(NEW)[~near])
+    reaches = probabilities[:, position] >= np.float32(model.threshold_)
+    np.testing.assert_array_equal(labels == model.positive_class_, reaches)
+    told = json.loads(session.get_modelmeta().custom_metadata_map["threshold"])
+    assert told == {"class": model.positive_class_, "probability": model.threshold_}

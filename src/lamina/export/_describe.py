@@ -250,7 +250,7 @@ def _output(target: Any) -> Classes | Numbers:
     from lamina.estimators import targets
 
     if isinstance(target, targets.Classes):
-        return Classes(tuple(target.values.tolist()), target.multilabel)
+        return Classes(tuple(target.values.tolist()), target.multilabel, target.threshold, target.positive)
     levels = getattr(target, "levels", ())
     return Numbers(
         target.center, target.scale, target.low, target.high, target.flat, target.logarithmic, levels
