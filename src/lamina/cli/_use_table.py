@@ -44,7 +44,7 @@ def evaluate_table(run: Path, data: Sequence[str], reading: Mapping[str, Any], *
             outputs.append(predicted)
             rows += len(batch)
     target, found = np.concatenate(targets), np.concatenate(outputs)
-    deciding = {"positive": model.positive, "threshold": model.threshold}
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
     metrics = metrics_of(model.target.task, target, model.central(found), **deciding)
     results: dict[str, Any] = {"rows": rows, "metrics": metrics, "decision": decision_of(model)}
     if model.levels:

@@ -54,7 +54,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
         quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
     model = TableModel(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
-    deciding = {"positive": model.positive, "threshold": model.threshold}
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
     metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
     history = _history(estimator)
     best = getattr(estimator, "best_epoch_", len(history))

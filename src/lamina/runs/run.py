@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lamina.estimators.importance import MOST_ROWS, Importance
 from lamina.runs._advice import advice
+from lamina.runs._baselines import Baseline
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import Measured, measure, seconds_of_a_row
 from lamina.runs._report import Findings, page_of
@@ -49,7 +48,7 @@ def complete(
     request: Request,
     folder: RunFolder,
     tell: Callable[[str], None] = lambda _: None,
-    baselines: Mapping[str, np.ndarray] | None = None,
+    baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> Run:
     """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
