@@ -14,8 +14,8 @@ from lamina.errors import DataError
 FILES = Path(__file__).parent / "files"
 """Written at commit 74be71e, in the format "lamina estimator 1": tiny networks of each kind on `table.csv`.
 
-Those whose names end with format_2 are of commit a4d02b2, the pickles of 52f6b3c. Those of arrays were trained on `x`
-and the number of the `city`, the others on the data frame without the targets.
+Those whose names end with format_2 are of commit a4d02b2, with format_5 of 529cf03, the pickles of 52f6b3c. Those of
+arrays were trained on `x` and the number of the `city`, the others on the data frame without the targets.
 """
 
 TABLE = pl.read_csv(FILES / "table.csv")

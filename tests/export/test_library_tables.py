@@ -12,7 +12,7 @@ from c_library import TableLibrary, needs_linker
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import make_multilabel_classification
-from tables import QUANTILES, WORDS, mixture, new_table, rough_table, targets_of, training_table
+from tables import QUANTILES, WORDS, deciding, mixture, new_table, rough_table, targets_of, training_table
 
 import lamina
 from lamina.errors import LaminaError
@@ -70,6 +70,16 @@ def test_classifiers(settings, tmp_path):
     probabilities, classes = TableLibrary(model, tmp_path / "model.so").predict(NEW)
     np.testing.assert_array_equal(probabilities, model.predict_proba(NEW))
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_threshold_decides_with_the_same_bits(position, tmp_path):
+    model = deciding(position, NEW)
+    probabilities, classes = TableLibrary(model, tmp_path / "model.so").predict(NEW)
+    np.testing.assert_array_equal(probabilities, model.predict_proba(NEW))
+    np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
+    said = f"It is {position} where its probability is at least {model.threshold_:.17g}, else {1 - position}."
+    assert said in (tmp_path / "model.h").read_text()
 
 
 def test_a_rough_column(tmp_path):

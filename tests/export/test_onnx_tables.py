@@ -15,6 +15,7 @@ from tables import (
     QUICK,
     REGRESSORS,
     classifier,
+    deciding,
     everything_at_once,
     mixture,
     new_table,
@@ -292,3 +293,16 @@ def test_missing_can_be_said_beside_the_empty_text(others, tmp_path):
 def test_files_of_tables_without_an_empty_text_say_nothing_of_it():
     metadata = session_of(classifier()).get_modelmeta().custom_metadata_map
     assert all("missing" not in column for column in json.loads(metadata["columns"]))
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_threshold_decides(position):
+    model = deciding(position, NEW)
+    session = session_of(model)
+    labels, probabilities = session.run(None, fed(session, NEW))
+    near = np.abs(model.predict_proba(NEW)[:, position] - model.threshold_) < 1e-6
+    np.testing.assert_array_equal(labels[~near], model.predict(NEW)[~near])
+    reaches = probabilities[:, position] >= np.float32(model.threshold_)
+    np.testing.assert_array_equal(labels == model.positive_class_, reaches)
+    told = json.loads(session.get_modelmeta().custom_metadata_map["threshold"])
+    assert told == {"class": model.positive_class_, "probability": model.threshold_}

@@ -126,8 +126,8 @@ def _background(
 
 def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
-) -> Generator[tuple[pl.DataFrame, Any]]:
-    """Each part of a table with the explanation of its predictions."""
+) -> Generator[tuple[pl.DataFrame, Any, Any]]:
+    """Each part of a table with the explanation of its predictions, and the classes that are predicted, if any are."""
     from lamina.table.messages import rows_from
 
     start = 0
@@ -135,14 +135,18 @@ def _explained(
         with rows_from(start):
             found = model.estimator.shap_values(model.inputs(batch), background)
         start += len(batch)
-        yield batch, found.of_output(output) if found.output_names else found
+        is_class = model.target.task == "classification"
+        decided = model.estimator.classes_[model.decided(found.predictions)] if is_class else None
+        yield batch, found.of_output(output) if found.output_names else found, decided
 
 
-def _write(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], out: str, chosen: str | None) -> None:
+def _write(
+    model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], out: str, chosen: str | None
+) -> None:
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
-    rows = write_batches((_extended(model, *part) for part in explained), out, chosen)
+    rows = write_batches((_extended(model, batch, found) for batch, found, _ in explained), out, chosen)
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with what columns add in {out}", error=True)
 
@@ -175,21 +179,27 @@ def _what_is_explained(model: Any, of_class: str | None) -> str:
     return f"the predicted {model.target.name}"
 
 
-def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any]], what: str) -> None:
+def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: str) -> None:
     """The first rows, a table each: the columns that add the most; `what`: they add up to."""
     from rich.markup import escape
 
     from lamina.messages import printable
     from lamina.runs.metrics import format_quantity
+    from lamina.table.columns import value_name
 
     console = output()
     what = escape(printable(what, keep=""))
-    rows = ((found, i) for _, found in explained for i in range(len(found.values)))
+    rows = ((found, decided, i) for _, found, decided in explained for i in range(len(found.values)))
     with closing(rows):
-        for number, (found, i) in enumerate(islice(rows, _ROWS_SHOWN)):
+        for number, (found, decided, i) in enumerate(islice(rows, _ROWS_SHOWN)):
             reached, mean = format_quantity(found.predictions[i]), format_quantity(found.base_values)
+            label = (
+                ""
+                if decided is None
+                else f" (predicted: {escape(printable(value_name(decided[i]), keep=''))})"
+            )
             console.print(
-                f"Row {number}: {reached}, {what}; the mean of the background is {mean}", style="bold"
+                f"Row {number}: {reached}, {what}{label}; the mean of the background is {mean}", style="bold"
             )
             console.print(_row_table(model, found, i))
         if next(rows, None) is not None:

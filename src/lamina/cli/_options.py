@@ -148,18 +148,20 @@ def directions(texts: Sequence[str]) -> dict[str, int]:
 
 
 def layers(text: str) -> tuple[int, ...]:
-    """The units of hidden layers.
+    """The units of hidden layers, none for a linear model.
 
     Raises:
         LaminaError: not whole numbers of at least 1.
 
-    >>> layers("256,128"), layers("")
+    >>> layers("256,128"), layers("none")
     ((256, 128), ())
     """
     try:
-        units = tuple(int(part) for part in text.split(",")) if text.strip() else ()
+        units = tuple(int(part) for part in text.split(",")) if text.strip() not in ("", "none") else ()
     except ValueError:
         units = (0,)
     if units and min(units) < 1:
-        raise LaminaError(f"--hidden takes whole numbers with commas, like 256,256; not {text!r}")
+        raise LaminaError(
+            f"--hidden takes whole numbers with commas, like 256,256, or none for a linear model; not {text!r}"
+        )
     return units

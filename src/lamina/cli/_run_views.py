@@ -64,11 +64,12 @@ def tell_end(
 def _show_results(console: Any, run: Any) -> None:
     """The metrics of a complete run, and how it was trained."""
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
+    from lamina.runs.decision import decision_said
     from lamina.runs.networks import how_trained
 
     results = run.results
     console.print(metrics_table(measured_title(results), results["metrics"]))
-    for text in (*quantiles_said(results), *intervals_said(results)):
+    for text in (*decision_said(results["decision"]), *quantiles_said(results), *intervals_said(results)):
         console.print(text, markup=False)
     console.print(how_trained(results))
 
@@ -80,7 +81,8 @@ def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
     new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"
     report, use = run.path / "report.html", f"lamina predict {run.path} {new}"
     tried = "" if page is None else f"; to try the network, open {page}"
-    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}"
+    advice = "".join(f"\n{line}" for line in run.results["advice"])
+    return f"saved in {run.path}; the report is {report}{tried}\nnext: {use}{advice}"
 
 
 def how_to_go_on(folder: RunFolder) -> str:

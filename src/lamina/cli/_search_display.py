@@ -42,7 +42,10 @@ class SearchDisplay(SearchObserver):
     """
 
     def __init__(self, request: Request, since: Callable[[], float], *, live: bool, as_json: bool) -> None:
+        from lamina.estimators.scoring import shown_score
+
         self._request, self._since, self._is_live = request, since, live
+        self._score_name, self._sign = shown_score(request.scoring)
         self._has_table = live and not as_json and sys.stdout.isatty()
         self._has_line = not self._has_table and not live and sys.stderr.isatty()
         self._trials: dict[int, dict[str, Any]] = {}
@@ -98,8 +101,12 @@ class SearchDisplay(SearchObserver):
     def _line(self, trial: Trial) -> str:
         said = ", ".join(f"{short_name(k)} {value_in_words(v)}" for k, v in trial.settings.items())
         ended = "" if trial.complete else ", cut"
-        loss = f"loss {_loss(trial.score)} in {trial.seconds:.1f} s{ended}"
-        return f"trial {trial.number}: {loss} ({said}); {self._status()}"
+        score = f"{self._score_name} {self._shown(trial.score)} in {trial.seconds:.1f} s{ended}"
+        return f"trial {trial.number}: {score} ({said}); {self._status()}"
+
+    def _shown(self, score: float) -> str:
+        """A score as people know it, a loss as positive; none of a trial that diverged."""
+        return f"{self._sign * score:.4f}" if math.isfinite(score) else "–"
 
     def _status(self) -> str:
         """The best so far, and what is left."""
@@ -107,7 +114,10 @@ class SearchDisplay(SearchObserver):
         parts = (
             []
             if self._best is None
-            else [f"best {_loss(self._best)}" + (f" (the mean of {averaged} trials)" if averaged > 1 else "")]
+            else [
+                f"best {self._shown(self._best)}"
+                + (f" (the mean of {averaged} trials)" if averaged > 1 else "")
+            ]
         )
         if self._request.trials is not None:
             parts.append(f"{len(self._trials)} of {self._request.trials} trials")
@@ -176,7 +186,7 @@ class SearchDisplay(SearchObserver):
             title_justify="left",
             title_style="bold",
         )
-        for name in ("trial", "loss", "share", "seconds"):
+        for name in ("trial", self._score_name, "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in [short_name(name) for name in names] if wide else ["settings"]:
             # What may wrap is made narrower before other columns are; as a text it is cut instead.
@@ -205,8 +215,8 @@ class SearchDisplay(SearchObserver):
     def _cells(self, row: Mapping[str, Any]) -> list[str]:
         share = self._shares.get(row["number"], 0.0)
         seconds = row["seconds"] if "seconds" in row else self._since() - row["begun"]
-        loss = "" if row.get("score") is None else _loss(row["score"])
-        return [str(row["number"]), loss, f"{100 * share:.0f} %" if share else "", f"{seconds:.1f}"]
+        score = "" if row.get("score") is None else self._shown(row["score"])
+        return [str(row["number"]), score, f"{100 * share:.0f} %" if share else "", f"{seconds:.1f}"]
 
 
 def _row(trial: Trial) -> dict[str, Any]:
@@ -224,11 +234,6 @@ def _settings(settings: Mapping[str, Any], names: list[str], wide: bool) -> list
         if settings.get(name) is not None
     )
     return [printable(", ".join(said))]
-
-
-def _loss(score: float) -> str:
-    """A score as a loss; none of a trial that diverged."""
-    return f"{-score:.4f}" if math.isfinite(score) else "–"
 
 
 def _clock(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,10 +13,11 @@ from lamina.cli._options import PRESETS, choosing, directions, layers, levels, o
 from lamina.cli._search_run import seconds_said
 from lamina.core.precision import PRECISIONS
 from lamina.errors import LaminaError
+from lamina.extras import require
 from lamina.table.formats import described
 from lamina.table.schema import TASKS
 
-__all__ = ["PART", "Computing", "Quiet", "Replace", "Shown", "Table", "Training", "searching"]
+__all__ = ["PART", "Computing", "Judging", "Quiet", "Replace", "Shown", "Table", "Training", "searching"]
 
 _training: dict[str, Any] = {"rich_help_panel": "How to train"}
 _by_preset: dict[str, Any] = {"shown": "by preset", **_training}
@@ -75,7 +77,9 @@ Jobs = Annotated[
     ),
 ]
 Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
-Hidden = Annotated[str | None, option("Units of the hidden layers, with commas.", **_by_preset)]
+Hidden = Annotated[
+    str | None, option("Units of the hidden layers, with commas; none: a linear model.", **_by_preset)
+]
 Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
 Quantile = Annotated[
     str | None,
@@ -86,6 +90,33 @@ Quantile = Annotated[
 Monotone = Annotated[
     list[str] | None,
     option("COLUMN=1: predictions never fall with it; COLUMN=-1: they never rise; repeatable.", **_training),
+]
+_judging: dict[str, Any] = {"rich_help_panel": "What counts"}
+ClassWeight = Annotated[
+    list[str] | None,
+    option(
+        "balanced: rare classes weigh as much in the loss as frequent ones; or CLASS=WEIGHT, repeatable.",
+        "all rows alike",
+        named="--class-weight",
+        **_judging,
+    ),
+]
+Scoring = Annotated[
+    str | None,
+    option(
+        "What validation chooses by: a name of scikit-learn's, as f1, average_precision or r2.",
+        "the loss",
+        **_judging,
+    ),
+]
+Threshold = Annotated[
+    str | None,
+    option(
+        "Of two classes: from which probability on the rare one is predicted, as 0.3; f1, balanced: what is best "
+        "on validation rows.",
+        "the likelier class",
+        **_judging,
+    ),
 ]
 Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
 Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
@@ -178,6 +209,74 @@ class Training:
             stream=self.stream or None,
             **searching(self.time_limit, self.trials),
         )
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What counts as good: weights of classes, the validation score, and how it is decided between two classes."""
+
+    class_weight: ClassWeight = None
+    scoring: Scoring = None
+    threshold: Threshold = None
+
+    def said(self) -> dict[str, Any]:
+        """What is said of it, as a `Request` has it."""
+        if self.scoring is not None or self.threshold is not None:
+            require("training on a table", "scikit-learn")
+        return said(
+            class_weight=class_weights(self.class_weight or []) or None,
+            scoring=None if self.scoring is None else _scoring(self.scoring),
+            threshold=None if self.threshold is None else _threshold(self.threshold),
+        )
+
+
+def class_weights(texts: Sequence[str]) -> str | dict[str, float]:
+    """What ``--class-weight`` says: "balanced", or weights by class.
+
+    Raises:
+        LaminaError: neither; both; two weights of a class; a weight that is negative or no number.
+
+    >>> class_weights(["balanced"]), class_weights(["yes=10", "a=b=0.5"])
+    ('balanced', {'yes': 10.0, 'a=b': 0.5})
+    """
+    if list(texts) == ["balanced"]:
+        return "balanced"
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        number = _number(weight)
+        if not name or number is None or not 0 <= number < float("inf"):
+            alone = " alone" if text == "balanced" else ""
+            raise LaminaError(f"--class-weight {text}: write balanced{alone}, or CLASS=WEIGHT, as yes=10")
+        if found.setdefault(name, number) != number:
+            raise LaminaError(f"--class-weight {text}: the same class has {found[name]:g} too; leave one out")
+    return found
+
+
+def _scoring(name: str) -> str:
+    from lamina.estimators.scoring import check_scoring
+
+    try:
+        check_scoring(name, ("log_loss", "loss"))
+    except ValueError as error:
+        raise LaminaError(f"--scoring: {error}") from error
+    return name
+
+
+def _threshold(text: str) -> str | float:
+    from lamina.estimators.threshold import CRITERIA
+
+    number = _number(text)
+    if text not in CRITERIA and (number is None or not 0 < number < 1):
+        raise LaminaError(f"--threshold {text}: it is f1, balanced, or a number between 0 and 1, as 0.3")
+    return text if number is None else number
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def searching(time_limit: str | None, trials: int | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,7 @@ from lamina.cli import _run_views as views
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._search_run import TUNED, require_search, run_search
-from lamina.cli._train_options import Computing, Shown, Table, Training
+from lamina.cli._train_options import Computing, Judging, Shown, Table, Training
 from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
@@ -31,7 +31,9 @@ __all__ = ["run_table", "train_table"]
 
 
 @grouped
-def train_table(table: Table, training: Training, computing: Computing, files: Reading, shown: Shown) -> int:
+def train_table(
+    table: Table, training: Training, judging: Judging, computing: Computing, files: Reading, shown: Shown
+) -> int:
     """Train a multilayer perceptron on a table, and measure it.
 
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
@@ -62,12 +64,13 @@ def train_table(table: Table, training: Training, computing: Computing, files: R
       zcat log.jsonl.gz | lamina train - --format jsonl --target clicked --json
       lamina train houses.csv --target price --quantile 0.05,0.5,0.95
       lamina train houses.csv --target price --monotone rooms=1 --monotone age=-1
+      lamina train claims.csv --target fraud --class-weight balanced --threshold f1
       lamina train --resume runs/houses
       mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
     MNIST has a command of its own: lamina train mnist --help
     """
-    chosen = table.said() | training.said() | computing.said()
+    chosen = table.said() | training.said() | judging.said() | computing.said()
     require_search(chosen, training.jobs, resumes=table.resume is not None)
     read_as = files.said()
     require("training on a table", "scikit-learn", "polars")
@@ -209,6 +212,7 @@ def _said(name: str, value: Any) -> str:
         "kinds": "kind or --drop",
         "time_limit": "time-limit",
         "quantiles": "quantile",
+        "class_weight": "class-weight",
     }
     option = f"--{others.get(name, name)}"
     if value is None or value == {}:
@@ -269,7 +273,7 @@ def _run(
         )
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]
     if not quiet:
-        observers += [Display(sys.stderr, _progress), Waiting(sys.stderr)]
+        observers += [Display(sys.stderr, _progress(request)), Waiting(sys.stderr)]
     trained = train(prepared, request, observers, device)
     if device != "cpu" and not quiet:
         say(f"lamina: was trained on {trained.model.estimator.device_}", error=True)
@@ -286,9 +290,17 @@ def _run(
     )
 
 
-def _progress(loop: Loop, epoch: Epoch) -> str:
-    """Loss, validation loss, and the best of that."""
-    if epoch.score is None:
-        return f"loss {epoch.loss:.4f}"
-    best = f"best {-loop.best_score:.4f} in {loop.best_epoch}"
-    return f"loss {epoch.loss:.4f}, validation {-epoch.score:.4f} ({best})"
+def _progress(request: Request) -> Callable[[Loop, Epoch], str]:
+    """What is shown of an epoch: loss, validation loss or another score, and the best of that."""
+    from lamina.estimators.scoring import shown_score
+
+    name, sign = shown_score(request.scoring)
+    validation = "validation" if name == "loss" else f"validation {name}"
+
+    def shown(loop: Loop, epoch: Epoch) -> str:
+        if epoch.score is None:
+            return f"loss {epoch.loss:.4f}"
+        best = f"best {sign * loop.best_score:.4f} in {loop.best_epoch}"
+        return f"loss {epoch.loss:.4f}, {validation} {sign * epoch.score:.4f} ({best})"
+
+    return shown

@@ -56,7 +56,12 @@ class Searching:
 
 @grouped
 def tune(
-    table: SearchedTable, search: Searching, computing: asked.Computing, files: Reading, shown: asked.Shown
+    table: SearchedTable,
+    search: Searching,
+    judging: asked.Judging,
+    computing: asked.Computing,
+    files: Reading,
+    shown: asked.Shown,
 ) -> int:
     """Search for the best network on a table, and see it.
 
@@ -77,7 +82,8 @@ def tune(
       lamina tune houses.parquet --target price --time-limit 10m --jobs 4
       lamina tune --resume runs/houses --trials 40
     """
-    chosen = table.said() | computing.said() | asked.searching(search.time_limit, search.trials)
+    chosen = table.said() | judging.said() | computing.said()
+    chosen |= asked.searching(search.time_limit, search.trials)
     if table.resume is None:
         chosen["preset"] = "best"
     require_search(chosen, search.jobs, resumes=table.resume is not None)

@@ -32,6 +32,7 @@ def evaluate_table(
     """Metrics of a model on a table that has the target, of the name that is given where the file has none."""
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
+    from lamina.runs.decision import decision_of, decision_said
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
 
@@ -51,8 +52,9 @@ def evaluate_table(
             outputs.append(predicted)
             rows += len(batch)
     target, found = np.concatenate(targets), np.concatenate(outputs)
-    metrics = metrics_of(model.target.task, target, model.central(found))
-    results: dict[str, Any] = {"rows": rows, "metrics": metrics}
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
+    metrics = metrics_of(model.target.task, target, model.central(found), **deciding)
+    results: dict[str, Any] = {"rows": rows, "metrics": metrics, "decision": decision_of(model)}
     if model.levels:
         below, outermost = model.levels_held(target, found)
         results["quantiles"] = [asdict(one) for one in below]
@@ -62,7 +64,7 @@ def evaluate_table(
         return
     console = output()
     console.print(metrics_table(f"Metrics on {counted(rows, 'row')}", {"lamina": metrics}))
-    for text in quantiles_said(results):
+    for text in (*decision_said(results["decision"]), *quantiles_said(results)):
         console.print(text, markup=False)
 
 
@@ -151,6 +153,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
     from lamina.estimators.saved_network import BlockNetwork
+    from lamina.runs.decision import decision_said
     from lamina.runs.networks import how_trained
     from lamina.table.describe import describe_rows, describe_target
     from lamina.table.messages import listed
@@ -181,6 +184,8 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
     console.print(columns_table(model.schema, fitted.monotone))
     console.print(metrics_table(measured_title(results), results["metrics"]))
+    for text in decision_said(results["decision"]):
+        console.print(text, markup=False)
 
 
 def _network_summary(fitted: Any) -> dict[str, Any]:

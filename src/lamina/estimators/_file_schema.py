@@ -73,11 +73,16 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """The first three say what a classifier's target is, the others what a regressor's is; `levels` are quantiles."""
+    """The first five say what a classifier's target is, the others what a regressor's is; `levels` are quantiles.
+
+    `positive` and `threshold` are of two classes; before format 6 there were none.
+    """
 
     dtype: str | UnsetType = UNSET
     values: list[Scalar] | UnsetType = UNSET
     multilabel: bool | UnsetType = UNSET
+    positive: Literal[0, 1] | UnsetType = UNSET
+    threshold: Annotated[float, Meta(gt=0, le=1)] | UnsetType = UNSET
     flat: bool | UnsetType = UNSET
     logarithmic: bool | UnsetType = UNSET
     levels: list[float] | UnsetType = UNSET
@@ -99,13 +104,13 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Of format 5, that of today, and of 4, in which no number was smooth."""
+    """Of format 6, that of today; of 5, without thresholds; and of 4, in which no number was smooth."""
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
 
     def modern(self) -> Content:
-        """The same: what format 4 does not say has its default."""
+        """The same: what formats 4 and 5 do not say has its default."""
         return self
 
     def architectures(self) -> list[Architecture]:

@@ -34,6 +34,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
         "learning_rate": "constant",
         "regularization_schedule": "constant",
     }
+    estimator._require_held_out(())
     members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
     first = not hasattr(estimator, "fitted_")
     X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
@@ -50,12 +51,13 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
             raise ValueError(
                 f"`classes={list(classes)}` is not the same as on last call to partial_fit, was: {target.values!r}"
             )
+        target = estimator._deciding(target, y)
     encoded = encoder.transform(X)
     data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(sample_weight, y, X))
     if first:
         estimator._begin(encoder, target, [data] * members, settings, rng)
     # Rows that were held out by a fit before this may be among these.
-    estimator.fitted_ = replace(estimator.fitted_, held_out=None)
+    estimator.fitted_ = replace(estimator.fitted_, target=target, held_out=None)
     for epoch in _training_on(estimator, data, settings, rng, random).run(epochs=1):
         estimator._note(epoch, len(data))
     return estimator

@@ -115,7 +115,11 @@ PARAMETERS = {
     "trials": "how many configurations such a search has at most: with the same number, and no time limit, the result "
     "is the same bit by bit. None: as many as the time allows, or 16 of preset 'best' without a limit.",
     "class_weight": "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied "
-    "with `sample_weight`.",
+    "with `sample_weight`. The loss of validation rows has them too; accuracy, F1 and other scores don't.",
+    "threshold": "of two classes, from which probability of the positive class on it is predicted: a number, or 'f1' "
+    "or 'balanced', which choose the one with the best F1 or balanced accuracy on the validation rows; `threshold_` "
+    "says which. None: the likelier class. Probabilities don't change. `positive_class_` is the second class or, of "
+    "texts, the rarer one.",
 }
 """What each parameter means."""
 

@@ -13,6 +13,7 @@ from lamina.estimators import importance
 from lamina.estimators._data import Data
 from lamina.estimators._inputs import check_inputs, values_of
 from lamina.estimators.importance import Importance
+from lamina.estimators.scoring import shown_score
 from lamina.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded
@@ -151,11 +152,9 @@ class Views:
         loss = "log-loss" if self._task == "classification" else "loss"
         scores = estimator.validation_scores_
         kept = getattr(estimator, "best_epoch_", None) if scores else None
-        scoring = estimator._chosen_scoring()
-        if scoring in (None, "loss", "log_loss", "neg_log_loss"):
-            scores, name = None if scores is None else [-score for score in scores], loss
-        else:
-            name = scoring if isinstance(scoring, str) else "score"
+        name, sign = shown_score(estimator._chosen_scoring())
+        name = loss if name == "loss" else name
+        scores = None if scores is None else [sign * score for score in scores]
         training = list(estimator.loss_curve_)
         return {
             "training": training,

@@ -37,7 +37,6 @@ from lamina.estimators._inputs import (
 )
 from lamina.estimators._learned import Learned
 from lamina.estimators._progress import progress
-from lamina.estimators._scoring import check_scoring
 from lamina.estimators._sharded import training_of
 from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
@@ -46,6 +45,7 @@ from lamina.estimators.apart import require_jobs
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
+from lamina.estimators.scoring import check_scoring, shown_score
 from lamina.estimators.targets import target_named
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
@@ -206,6 +206,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         held_out = [dataclasses.replace(whole, rows=rows) for _, rows in splits if rows is not None]
         if eval_set is not None:
             held_out = [self._evaluation_data(eval_set, encoder, target)]
+        self._require_held_out(held_out)
         if search:
             search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
             return self
@@ -238,7 +239,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         """The target that is learned, on top of what a warm start goes on with."""
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
-        target = known or self._target_of(y)
+        target = self._deciding(known, y) if known else self._target_of(y)
         if earlier:
             require_same_network(earlier, target, self.monotone)
         return target
@@ -300,8 +301,12 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
 
     def _evaluation_data(self, eval_set: Any, encoder: TableEncoder, target: Any) -> Data:
         X, y = check_inputs(self, *one_pair(eval_set), reset=False)
-        encoded = encoder.transform(X)
-        return Data(encoded.numeric, encoded.codes, target.encode(self._checked_target(y)))
+        encoded, wanted = encoder.transform(X), target.encode(self._checked_target(y))
+        return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
+
+    def _evaluation_weights(self, target: Any, wanted: np.ndarray) -> np.ndarray | None:
+        """The weights of the rows of an `eval_set`; None unless a subclass has some."""
+        return None
 
     def _begin(
         self,
@@ -352,6 +357,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     self._calibrate(held_out)
+                    self._choose_threshold(held_out)
                     known = held_out_by(self.fitted_, held_out if unseen else ())
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
                 self._keep_held_out(held_out)
@@ -407,6 +413,20 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Correct what the network says by what is so on the validation rows; nothing unless a subclass has a way."""
 
+    def _choose_threshold(self, held_out: Sequence[Data]) -> None:
+        """Decide by what is best on the validation rows; nothing unless a subclass has a threshold to choose."""
+
+    def _deciding(self, target: Any, y: np.ndarray) -> Any:
+        """A target with what the estimator's settings say of decisions; of numbers there are none."""
+        return target
+
+    def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
+        """A target with the threshold that is best for outputs of validation rows, if one is to be chosen."""
+        return target
+
+    def _require_held_out(self, held_out: Sequence[Data]) -> None:
+        """Raise `ValueError` where a setting needs validation rows and there are none."""
+
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         """What outputs are multiplied by, for what is so on the validation rows; 1 unless a subclass has a way."""
         return 1.0
@@ -425,10 +445,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         """What `verbose` asks for."""
         if not self.verbose:
             return []
-        scoring = self._chosen_scoring()
-        own = scoring in (None, "loss", "log_loss", "neg_log_loss")
-        name = scoring if isinstance(scoring, str) else "score"
-        return [progress(plan.max_iter, "loss" if own else name, -1 if own else 1), Waiting(sys.stdout)]
+        return [progress(plan.max_iter, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
+from lamina import messages
 from lamina.arguments import answering, lacking
 from lamina.estimators import _losses as losses
 from lamina.estimators import _presets as presets
@@ -20,12 +21,13 @@ from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._outputs import members_outputs, own_outputs
 from lamina.estimators._parameters import documented
-from lamina.estimators._scoring import PredictedClasses, is_scorer, scorer_score
 from lamina.estimators._uncertainty import members_spread, require_held_out
 from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
 from lamina.estimators.targets import Classes
+from lamina.estimators.threshold import best_threshold, check_threshold
 from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPClassifier"]
@@ -59,6 +61,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     label_smoothing: float | None = None
     calibrate: bool | None = None
     class_weight: Any = None
+    threshold: float | str | None = None
     fitted_: FittedModel[Classes] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
@@ -77,7 +80,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @lacking(return_std="Classes have none; predict_proba(X, return_std=True) says how far members differ")
     def predict(self, X: Any) -> np.ndarray:
-        """The most likely class of each row (multi-label: 0 or 1 for each label)."""
+        """The most likely class of each row, or what `threshold` says (multi-label: 0 or 1 for each label)."""
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
@@ -142,7 +145,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """The classes in order (several labels: their positions)."""
         return self._fitted().target.values
 
+    @property
+    def threshold_(self) -> float | None:
+        """The probability of the positive class from which on it is predicted; None: the likelier class is."""
+        return self._fitted().target.threshold
+
+    @property
+    def positive_class_(self) -> Any:
+        """Of two classes the one that `threshold` is about: the second, or of texts the rarer; else None."""
+        target = self._fitted().target
+        return target.values[target.positive] if target.is_binary else None
+
     # --- what the base asks --------------------------------------------------------------------------------------
+
+    def _resolved(self) -> dict[str, Any]:
+        check_threshold(self.threshold)
+        return super()._resolved()
 
     def _checked_target(self, y: Any) -> np.ndarray:
         y = np.asarray(y)
@@ -151,7 +169,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return y
 
     def _target_of(self, y: np.ndarray) -> Classes:
-        return Classes.of(y)
+        return self._deciding(Classes.of(y), y)
+
+    def _deciding(self, target: Classes, y: np.ndarray) -> Classes:
+        """Classes with this estimator's threshold, if it is a number, and the weights that training rows give them."""
+        if self.threshold is not None and not target.is_binary:
+            what = "several labels a row" if target.multilabel else f"{target.outputs} classes"
+            raise ValueError(
+                f"threshold={self.threshold!r} decides between two classes, and the target has {what}"
+            )
+        chosen = None if self.threshold is None or isinstance(self.threshold, str) else float(self.threshold)
+        weights = None
+        if self.class_weight is not None and not target.multilabel:
+            self._require_class_weight()
+            present, weights = np.unique(y), np.zeros(target.outputs)
+            by_class = compute_class_weight(self.class_weight, classes=present, y=y)
+            weights[target.encode(present).astype(int)] = by_class
+        return replace(target, threshold=chosen, weights=weights)
+
+    def _require_class_weight(self) -> None:
+        if self.class_weight != "balanced" and not isinstance(self.class_weight, Mapping | list):
+            raise ValueError(
+                f"class_weight is 'balanced', a dict of weights by class, or None, not {self.class_weight!r}"
+            )
 
     def _loss_function(self, settings: Mapping[str, Any], target: Classes) -> Any:
         if callable(self.loss):
@@ -162,13 +202,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         if self.class_weight is not None:
-            if self.class_weight != "balanced" and not isinstance(self.class_weight, Mapping | list):
-                raise ValueError(
-                    f"class_weight is 'balanced', a dict of weights by class, or None, not {self.class_weight!r}"
-                )
+            self._require_class_weight()
             by_class = compute_sample_weight(self.class_weight, np.asarray(y))
             sample_weight = by_class if sample_weight is None else by_class * np.asarray(sample_weight)
         return super()._weights(sample_weight, y, X)
+
+    def _evaluation_weights(self, target: Classes, wanted: np.ndarray) -> np.ndarray | None:
+        return None if target.weights is None else target.weights[wanted.astype(int)].astype(np.float32)
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
         scoring, classes = self._chosen_scoring(), self.fitted_.target
@@ -180,8 +220,53 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y_true, probabilities = classes.decode(target), classes.probabilities(outputs)
         if not is_scorer(scoring):
             return float(scoring(y_true, probabilities))
-        predicted = PredictedClasses(classes.values, classes.predictions(outputs), probabilities)
-        return scorer_score(scoring, predicted, y_true, weights)
+        deciding = self._decided_by(classes, outputs, target, weights)
+        values, predictions = classes.values, deciding.predictions(outputs)
+        if isinstance(scoring, str) and classes.is_binary and 1 not in values.tolist():
+            # What scikit-learn has under names, as "f1", is of the class 1: here the positive one.
+            values, positive = np.arange(2), classes.values[classes.positive]
+            y_true, predictions = ((x == positive).astype(int) for x in (y_true, predictions))
+            probabilities = probabilities[:, [1 - classes.positive, classes.positive]]
+        predicted = PredictedClasses(values, predictions, probabilities)
+        return scorer_score(scoring, predicted, y_true, classes.rows_own(weights, target))
+
+    def _decided_by(
+        self, classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
+    ) -> Classes:
+        if not isinstance(self.threshold, str):
+            return classes
+        probability = classes.probabilities(outputs)[:, classes.positive]
+        weights = classes.rows_own(weights, target)
+        found = best_threshold(self.threshold, target == classes.positive, probability, weights)
+        return classes if found is None else replace(classes, threshold=found[0])
+
+    def _choose_threshold(self, held_out: Sequence[Data]) -> None:
+        if isinstance(self.threshold, str):
+            outputs = own_outputs(self.fitted_.network, held_out)
+            target = self._decide(self.fitted_.target, outputs, *targets_of(held_out))
+            self.fitted_ = replace(self.fitted_, target=target)
+
+    def _decide(
+        self, target: Classes, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any
+    ) -> Classes:
+        if not isinstance(self.threshold, str) or outputs is None:
+            return target
+        chosen = self._decided_by(target, outputs, wanted, weights)
+        if chosen.threshold is None:
+            messages.warn(
+                UserWarning(
+                    f"threshold={self.threshold!r}: the rows that validate are all of one class, so none could be "
+                    "chosen on them; the likelier class is predicted"
+                )
+            )
+        return chosen
+
+    def _require_held_out(self, held_out: Sequence[Data]) -> None:
+        if isinstance(self.threshold, str) and not held_out:
+            raise ValueError(
+                f"threshold={self.threshold!r} is chosen on rows that validate, and there are none: hold some out "
+                "(early_stopping), give fit an eval_set, or give a number between 0 and 1"
+            )
 
     def _calibrates(self) -> bool:
         """Whether outputs are scaled: logits are, what a loss of the user's makes of them is not known."""

@@ -62,10 +62,12 @@ class HeldOut:
             outputs: of each row, by a network that was not trained on it (or the mean of such networks): (rows,
                 outputs), float32.
             wanted: what `target.encode` made of the truth.
-            weights: of the rows, or None.
+            weights: of the rows, or None; those of classes don't count, as what is promised is of all rows alike.
         """
         if not len(outputs) or (isinstance(target, Classes) and target.multilabel):
             return None
+        if isinstance(target, Classes):
+            weights = target.rows_own(weights, wanted)
         width = 1 if isinstance(target, Classes) else outputs.shape[1]
         most = max(min(_MOST_ROWS, _MOST_NUMBERS // width), 1)
         rows: Any = slice(None)

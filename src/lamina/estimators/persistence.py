@@ -29,7 +29,7 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, save_network
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import decoded
 from lamina.messages import excerpt
@@ -38,11 +38,11 @@ from lamina.table.kinds import name_of
 
 __all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
 
-FORMAT = "lamina estimator 5"
+FORMAT = "lamina estimator 6"
 """What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
 
 From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out; from
-5 on, it says which numbers are smooth.
+5 on, it says which numbers are smooth; from 6 on, from which probability on one of two classes is predicted.
 """
 
 _EARLIER = {
@@ -50,6 +50,7 @@ _EARLIER = {
     "lamina estimator 2": ContentOfOneArchitecture,
     "lamina estimator 3": ContentOfOneArchitecture,
     "lamina estimator 4": Content,
+    "lamina estimator 5": Content,
 }
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (
@@ -308,6 +309,9 @@ def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.
     if isinstance(target, Classes):
         state = stored_classes(target.values)
         state.multilabel = target.multilabel
+        if target.is_binary:
+            state.positive = 1 if target.positive else 0
+            state.threshold = UNSET if target.threshold is None else target.threshold
         return state, {}
     state = TargetState(flat=target.flat, logarithmic=target.logarithmic)
     if isinstance(target, Quantiles):
@@ -320,7 +324,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
     if content.kind == "MLPClassifier":
         if not isinstance(state.multilabel, bool):
             raise ValueError("it does not say whether rows have several labels")
-        return Classes(class_values(state), state.multilabel)
+        return _classes(Classes(class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
         raise ValueError("it does not say of which form the target is")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
@@ -331,6 +335,21 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
     scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
+
+
+def _classes(classes: Classes, content: Content) -> Classes:
+    """With the positive class, which older files don't say, and the threshold, which they don't have."""
+    state, told = content.target, content.encoder.schema.target
+    if not classes.is_binary:
+        if state.threshold is not UNSET:
+            raise ValueError("a threshold, which is of two classes")
+        return classes
+    counts = [] if told is None else told.counts
+    positive = state.positive
+    if positive is UNSET:
+        positive = positive_class(classes.values, counts) if len(counts) == 2 else 1
+    threshold = None if state.threshold is UNSET else state.threshold
+    return dataclasses.replace(classes, positive=positive, threshold=threshold)
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:

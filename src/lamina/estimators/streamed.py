@@ -16,7 +16,7 @@ from lamina.estimators import _presets as presets
 from lamina.estimators._data import Data
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.monotone_columns import constrained_columns
-from lamina.estimators.targets import Classes, Numbers
+from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.files.aside import scratch
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
@@ -148,6 +148,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
         held_out = (
             [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
         )
+    estimator._require_held_out(held_out)
     estimator._settle_for_table(settings, rows, encoder.n_numbers)
     estimator._settle_epochs(settings, cache.rows)
     with eager():  # so that the bits don't depend on what was computed before
@@ -174,7 +175,11 @@ def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
     """The classes, or the scale of the target, of all rows."""
     target = _known(survey.schema.target)
     if target.task == "classification":
-        return Classes(np.array(target.classes))
+        classes = np.array(target.classes)
+        classifier: Any = estimator
+        return classifier._deciding(
+            Classes(classes, positive=positive_class(classes, target.counts)), classes
+        )
     moments = survey.statistics.moments()
     logarithmic = getattr(estimator, "loss", None) == "poisson"
     numbers = Numbers.of_moments(

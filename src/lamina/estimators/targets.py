@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from lamina.estimators.exponential import exp, logistic, softmax
 from lamina.table.columns import value_name
 from lamina.table.schema import Target
 
-__all__ = ["Classes", "Numbers", "target_named"]
+__all__ = ["Classes", "Numbers", "decided", "positive_class", "target_named"]
 
 
 _SQUARE_IS_EXACT = 1e-140
@@ -28,10 +29,17 @@ class Classes:
     Attributes:
         values: the classes in order; of several labels a row, the labels' positions.
         multilabel: whether each row has any number of labels, instead of one class.
+        positive: of two classes, the position of the one that `threshold` and F1 are about, see `positive_class`.
+        threshold: of two classes, the probability of the positive one from which on it is predicted; None: the
+            likelier class is.
+        weights: in training, how much each class weighs, (classes,); None: all alike. Not stored in files.
     """
 
     values: np.ndarray
     multilabel: bool = False
+    positive: int = 1
+    threshold: float | None = None
+    weights: np.ndarray | None = None
 
     @classmethod
     def of(cls, y: np.ndarray) -> Self:
@@ -42,18 +50,23 @@ class Classes:
         """
         if type_of_target(y) == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), True)
-        values = np.unique(column_or_1d(y, warn=True))
+        values, counts = np.unique(column_or_1d(y, warn=True), return_counts=True)
         if len(values) < 2:
             only = values[:1].tolist()[0]
             raise ValueError(
                 f"Classifier can't train when only one class is present: the target is {only!r} in every row"
             )
-        return cls(values)
+        return cls(values, positive=positive_class(values, counts))
 
     @property
     def outputs(self) -> int:
         """How many outputs a network needs."""
         return len(self.values)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether each row has one of two classes."""
+        return len(self.values) == 2 and not self.multilabel
 
     @property
     def activation(self) -> str:
@@ -84,9 +97,30 @@ class Classes:
         """By what encoded rows are divided evenly; None where chance does."""
         return None if self.multilabel else target
 
+    def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:
+        """The weights of encoded rows without those of their classes, which change the loss and not what is counted."""
+        if weights is None or self.weights is None:
+            return weights
+        by_class = self.weights[target.astype(int)]
+        own = np.divide(weights, by_class, out=np.zeros(len(weights)), where=by_class > 0)
+        return None if np.allclose(own, own.max(), rtol=1e-6) else own
+
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """The most likely class of each row, or 0 or 1 for each label."""
-        return (outputs > 0).astype(int) if self.multilabel else self.values[outputs.argmax(axis=1)]
+        """The class that is decided for in each row, or 0 or 1 for each label."""
+        if self.multilabel:
+            return (outputs > 0).astype(int)
+        said = outputs if self.threshold is None else self.probabilities(outputs)
+        return self.values[self.decided(said)]
+
+    def decided(self, probabilities: np.ndarray) -> np.ndarray:
+        """The position of the class of each row: the likeliest, or what the threshold says.
+
+        >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
+        [0, 0]
+        >>> Classes(np.array(["no", "yes"]), threshold=0.3).decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
+        [0, 1]
+        """
+        return decided(probabilities, self.positive, self.threshold)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class or label, (rows, outputs), float64."""
@@ -106,6 +140,26 @@ class Classes:
         """`log_likelihood` as a function of a factor > 0 on the outputs."""
         outputs = outputs.astype(np.float64, copy=False)
         return OfLabels(outputs, target) if self.multilabel else OfClasses(outputs, target)
+
+
+def decided(probabilities: np.ndarray, positive: int = 1, threshold: float | None = None) -> np.ndarray:
+    """The position of the class of each row: the likeliest, the first of equals; or by a threshold of two classes."""
+    if threshold is None:
+        return probabilities.argmax(axis=1)
+    return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive)
+
+
+def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
+    """Which of two classes is the positive one, of which F1, a threshold and curves are: its position.
+
+    Of numbers and truth values it is the second, as scikit-learn has it. Texts are in alphabetical order, which means
+    nothing: there it is the rarer one.
+
+    >>> positive_class(np.array([0, 1]), [3, 97]), positive_class(np.array(["fraud", "legitimate"]), [3, 97])
+    (1, 0)
+    """
+    is_text = len(values) == 2 and all(isinstance(value, str) for value in values.tolist())
+    return int(not (is_text and counts[0] < counts[1]))
 
 
 @dataclass(frozen=True)

@@ -247,7 +247,7 @@ def _output(target: Any) -> Classes | Numbers:
 
     if isinstance(target, targets.Classes):
         values = target.values.astype(str) if target.values.dtype.kind in "mM" else target.values
-        return Classes(tuple(values.tolist()), target.multilabel)
+        return Classes(tuple(values.tolist()), target.multilabel, target.threshold, target.positive)
     levels = getattr(target, "levels", ())
     return Numbers(
         target.center, target.scale, target.low, target.high, target.flat, target.logarithmic, levels

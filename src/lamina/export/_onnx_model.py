@@ -211,12 +211,22 @@ def _classes(graph: OnnxGraph, outputs: str, classes: Classes, names: Mapping[st
         probabilities = graph.add("Sigmoid", outputs)
     else:
         labels = _label_array(classes)
-        label = graph.add("ArgMax", outputs, axis=1, keepdims=0)
+        probabilities = graph.add("Softmax", outputs, axis=1)
+        label = _decided(graph, outputs, probabilities, classes)
         if labels.tolist() != list(range(count)):
             label = graph.add("Gather", graph.constant(labels), label, axis=0)
         graph.output(label, names[LABEL], labels.dtype, [ROWS])
-        probabilities = graph.add("Softmax", outputs, axis=1)
     graph.output(probabilities, names[PROBABILITIES], FLOAT, [ROWS, count])
+
+
+def _decided(graph: OnnxGraph, outputs: str, probabilities: str, classes: Classes) -> str:
+    """The position of the class of each row: the likeliest, or by the threshold."""
+    if classes.threshold is None:
+        return graph.add("ArgMax", outputs, axis=1, keepdims=0)
+    own = graph.add("Gather", probabilities, graph.constant(classes.positive, np.int64), axis=1)
+    reaches = graph.add("GreaterOrEqual", own, graph.constant(classes.threshold, FLOAT))
+    positions = (graph.constant(position, np.int64) for position in (classes.positive, 1 - classes.positive))
+    return graph.add("Where", reaches, *positions)
 
 
 def _label_array(classes: Classes) -> np.ndarray:
@@ -258,6 +268,8 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
         found["columns"] = [_described(column) for column in prediction.inputs.columns]
     if is_classification:
         found["classes"] = output.labels
+        if output.threshold is not None:
+            found["threshold"] = {"class": output.labels[output.positive], "probability": output.threshold}
     elif output.levels:
         found["quantiles"] = output.levels
     if prediction.metrics:

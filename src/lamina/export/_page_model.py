@@ -128,7 +128,8 @@ def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
 
 def _output(output: Classes | Numbers) -> dict[str, Any]:
     if isinstance(output, Classes):
-        return {"labels": len(output.labels), "several": output.several}
+        deciding = {"threshold": output.threshold, "positive": output.positive}
+        return {"labels": len(output.labels), "several": output.several, **deciding}
     limits = {name: getattr(output, name).tolist() for name in ("center", "scale", "low", "high")}
     return {**limits, "logarithmic": output.logarithmic, "ordered": bool(output.levels)}
 

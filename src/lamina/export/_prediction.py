@@ -234,14 +234,20 @@ class Member:
 class Classes:
     """The softmax of the outputs is the probability of each class; the label is the likeliest, of equals the first.
 
+    Of two classes with a threshold the label is the positive one where its probability is at least that.
+
     Attributes:
         labels: the classes in order.
         several: rows have any number of labels: the logistic function of each output is its probability, and it
             holds where the output is above 0. `labels` are then the positions of the outputs.
+        threshold: of two classes, see above; None: there is none.
+        positive: the position of the class that the threshold is of.
     """
 
     labels: tuple[Label, ...]
     several: bool = False
+    threshold: float | None = None
+    positive: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,39 +9,42 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.runs._intervals import Covered
+from lamina.runs._ranking import Ranking
 from lamina.runs._shap import ColumnShap
 from lamina.table.describe import format_number
 
 __all__ = [
-    "calibration", "confusion", "coverage", "importances", "learning_curves", "predicted_and_true", "residuals",
-    "search",
+    "calibration", "confusion", "coverage", "importances", "learning_curves", "precision_recall", "predicted_and_true",
+    "residuals", "roc", "search",
 ]  # fmt: skip
 
 _MOST_NAMED = 10
 
 
-def learning_curves(history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> str:
+def learning_curves(
+    history: Sequence[Mapping[str, Any]], best: int, loss_name: str, score: str = "loss", sign: int = -1
+) -> str:
     """Where the two curves begin and end, and which epoch was kept."""
     first, last = history[0], history[-1]
     text = f"{loss_name} over {len(history)} epochs: training from {first['loss']:.4g} to {last['loss']:.4g}"
     if any(epoch["validation_score"] is None for epoch in history):
         return text + "."
-    scores = [-epoch["validation_score"] for epoch in history]
-    kept = scores[best - 1]
-    return (
-        f"{text}, validation from {scores[0]:.4g} to {scores[-1]:.4g}; kept is epoch {best} with {kept:.4g}."
-    )
+    scores = [sign * epoch["validation_score"] for epoch in history]
+    kept, what = scores[best - 1], "" if score == "loss" else f" {score}"
+    return f"{text}, validation{what} from {scores[0]:.4g} to {scores[-1]:.4g}; kept is epoch {best} with {kept:.4g}."
 
 
-def search(trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], loss_name: str) -> str:
+def search(
+    trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], score: str, sign: int
+) -> str:
     """How good the best average was at first, halfway and at the end, and which trial is the best by itself."""
     (first, at_first), (last, at_last) = best[0], best[-1]
-    middle = [score for seconds, score in best if seconds <= (first + last) / 2][-1]
+    middle = [value for seconds, value in best if seconds <= (first + last) / 2][-1]
     alone = max((trial for trial in trials if trial["score"] is not None), key=lambda trial: trial["score"])
     return (
-        f"Validation {loss_name} of the best average: {-at_first:.4g} after {first:.1f} s, {-middle:.4g} after "
-        f"{(first + last) / 2:.1f} s, {-at_last:.4g} after {last:.1f} s. Of {len(trials)} trials, trial "
-        f"{alone['number']} is the best by itself, with {-alone['score']:.4g}."
+        f"Validation {score} of the best average: {sign * at_first:.4g} after {first:.1f} s, {sign * middle:.4g} after "
+        f"{(first + last) / 2:.1f} s, {sign * at_last:.4g} after {last:.1f} s. Of {len(trials)} trials, trial "
+        f"{alone['number']} is the best by itself, with {sign * alone['score']:.4g}."
     )
 
 
@@ -63,6 +66,24 @@ def calibration(said: np.ndarray, so: np.ndarray) -> str:
     """Each bin: what the network says, and how often it is so."""
     bins = ", ".join(f"{100 * a:.0f} % is {100 * b:.0f} %" for a, b in zip(said, so, strict=True))
     return f"What the network says and how often it is so, by bins: {bins}."
+
+
+def roc(found: Sequence[Ranking]) -> str:
+    """The areas under the curves, and where the network decides."""
+    areas = ", ".join(f"{one.name} {one.roc.area:.3f}" for one in found)
+    at = next((one.roc.decision for one in found if one.roc.decision), None)
+    rates = ""
+    if at is not None:
+        rates = f" As predicted, {100 * at[1]:.1f} % of the class are found, and {100 * at[0]:.2g} % of the others too."
+    return f"Area under the ROC curve: {areas}.{rates}"
+
+
+def precision_recall(found: Sequence[Ranking]) -> str:
+    """The average precisions, and where the network decides."""
+    areas = ", ".join(f"{one.name} {one.precision_recall.area:.3f}" for one in found)
+    at = next((one.precision_recall.decision for one in found if one.precision_recall.decision), None)
+    said = "" if at is None else f" As predicted, recall is {at[0]:.3f} and precision {at[1]:.3f}."
+    return f"Average precision: {areas}.{said}"
 
 
 def coverage(found: Sequence[Covered]) -> str:

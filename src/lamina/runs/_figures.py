@@ -11,6 +11,7 @@ import numpy as np
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
 from lamina.runs._intervals import Covered
+from lamina.runs._ranking import Curve, Ranking
 from lamina.runs._shap import ColumnShap
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "coverage", "importances",
-    "learning_curves", "mean_shap", "predicted_and_true", "residuals", "search",
+    "learning_curves", "mean_shap", "precision_recall", "predicted_and_true", "residuals", "roc", "search",
 ]  # fmt: skip
 
 MOST_POINTS = 1500
@@ -29,6 +30,7 @@ FEW_CLASSES = 5
 """Up to so many classes, a confusion matrix has room for shares beside the counts."""
 
 _MANY_TRIALS = 30
+_LINES = (BLUE, ORANGE, "#3f9467", "#8a5fb0", GRAY)
 
 # Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
 _WIDE, _NARROW = 5.6, 4.5
@@ -47,16 +49,26 @@ def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
 
 
 @_drawn
-def learning_curves(figure: Figure, history: Sequence[Mapping[str, Any]], best: int, loss_name: str) -> None:
-    """Training loss and validation loss by epoch, with the epoch that was kept."""
+def learning_curves(
+    figure: Figure,
+    history: Sequence[Mapping[str, Any]],
+    best: int,
+    loss_name: str,
+    score: str = "loss",
+    sign: int = -1,
+) -> None:
+    """Training loss and validation loss by epoch, with the epoch that was kept; another score beside the loss."""
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
-    is_validated = all(score is not None for score in scores)
-    if is_validated:
-        lines["validation"] = [-score for score in scores]
-    curves = Curves(loss_name, lines, best if is_validated else None)
+    is_validated = all(value is not None for value in scores)
+    validation = {"validation": [sign * value for value in scores]} if is_validated else {}
+    if score == "loss":
+        curves = [Curves(loss_name, {**lines, **validation}, best if is_validated else None)]
+    else:
+        curves = [Curves(loss_name, lines)]
+        curves += [Curves(score.replace("_", " "), validation, best)] if is_validated else []
     figure.set_size_inches(_WIDE, 3.2)
-    pictures.learning_curves([epoch["epoch"] for epoch in history], [curves], figure)
+    pictures.learning_curves([epoch["epoch"] for epoch in history], curves, figure)
 
 
 @_drawn
@@ -83,9 +95,13 @@ def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
 
 @_drawn
 def search(
-    figure: Figure, trials: Sequence[Mapping[str, Any]], best: Sequence[tuple[float, float]], loss_name: str
+    figure: Figure,
+    trials: Sequence[Mapping[str, Any]],
+    best: Sequence[tuple[float, float]],
+    score: str,
+    sign: int,
 ) -> None:
-    """Each trial's loss by when it ended, as a point, and that of the best average over time, as a line."""
+    """Each trial's score by when it ended, as a point, and that of the best average over time, as a line."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]
@@ -93,25 +109,28 @@ def search(
         (False, GRAY, "trials"),
         (True, BLUE, "trials that are averaged"),
     ):
-        part = [(one["ended"], -one["score"]) for one in known if bool(one["share"]) == trial_is_averaged]
+        part = [
+            (one["ended"], sign * one["score"]) for one in known if bool(one["share"]) == trial_is_averaged
+        ]
         if part:
             axes.scatter(*zip(*part, strict=True), s=22, color=color, alpha=0.8, lw=0, label=label, zorder=3)
-    times, losses = [seconds for seconds, _ in best], [-score for _, score in best]
+    times, scores = [seconds for seconds, _ in best], [sign * value for _, value in best]
     end = max([*times, *(trial["ended"] for trial in trials)])
     axes.plot(
         [*times, end],
-        [*losses, losses[-1]],
+        [*scores, scores[-1]],
         drawstyle="steps-post",
         color=ORANGE,
         lw=1.4,
         label="best average",
     )
-    seen = [*losses, *(-one["score"] for one in known)]
+    seen = sign * np.array([*scores, *(sign * one["score"] for one in known)])
     # Trials that went wrong, where there are many, must not flatten all others.
-    low, high = min(seen), float(np.quantile(seen, 0.9 if len(seen) > _MANY_TRIALS else 1.0))
+    worst = np.quantile(seen, 0.1 if len(seen) > _MANY_TRIALS else 0.0)
+    low, high = sorted(sign * float(end) for end in (worst, seen.max()))
     margin = 0.12 * (high - low) or 0.05 * abs(low) or 1.0
     axes.set_ylim(low - margin, high + margin)
-    axes.set(xlabel="seconds of search", ylabel=loss_name)
+    axes.set(xlabel="seconds of search", ylabel=score.replace("_", " "))
     axes.legend()
 
 
@@ -139,6 +158,48 @@ def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, wha
     top.legend()
     bottom.hist(confidence, bins=40, range=(0, 1), color=BLUE, alpha=0.6)
     bottom.set(xlabel=_label(what, 80), ylabel="rows")
+
+
+@_drawn
+def roc(figure: Figure, found: Sequence[Ranking]) -> None:
+    """The true positive rate over the false positive rate, and what chance gives."""
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--")
+    for one, color in zip(found, _LINES, strict=False):
+        curve = one.roc
+        axes.plot(curve.x, curve.y, color=color, label=f"{_label(one.name, 20)}: AUC {curve.area:.3f}")
+    _decision(axes, [one.roc for one in found])
+    axes.set(
+        xlabel="false positive rate", ylabel="true positive rate", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02)
+    )
+    _legend_above(axes)
+
+
+@_drawn
+def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
+    """Precision over recall; of one class, what chance gives."""
+    axes = figure.subplots()
+    if len({one.share for one in found}) == 1:
+        axes.axhline(found[0].share, color=GRAY, lw=1, ls="--")
+    for one, color in zip(found, _LINES, strict=False):
+        curve = one.precision_recall
+        label = f"{_label(one.name, 20)}: average precision {curve.area:.3f}"
+        axes.plot(curve.x, curve.y, color=color, drawstyle="steps-post", label=label)
+    _decision(axes, [one.precision_recall for one in found])
+    axes.set(xlabel="recall", ylabel="precision", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    _legend_above(axes)
+
+
+def _legend_above(axes: Any) -> None:
+    """Where it hides no curve."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0))
+
+
+def _decision(axes: Any, curves: Sequence[Curve]) -> None:
+    """Mark where the network decides."""
+    for curve in curves:
+        if curve.decision is not None:
+            axes.plot(*curve.decision, color=BLUE, marker="o", ms=7, mec="white", ls="", label="as predicted")
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

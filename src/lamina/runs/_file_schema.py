@@ -26,6 +26,7 @@ Asked: Any = strict(
     kinds=dict[str, Choice],
     hidden=list[Count] | None,
     quantiles=list[float] | None,
+    class_weight=str | dict[str, float] | None,
     options=_OPTIONS,
 )
 """What a user asked of a training, see `Request`."""
@@ -72,7 +73,15 @@ class _Search(msgspec.Struct, forbid_unknown_fields=True):
     most_trials: Count | None
 
 
-class _Results(msgspec.Struct, forbid_unknown_fields=True):
+class _Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """How it is decided between classes."""
+
+    classes: Count
+    positive: str | None
+    threshold: float | None
+
+
+class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     task: Task
     target: str
     rows: dict[str, Count]
@@ -83,6 +92,8 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True):
     best_epoch: Count
     interrupted: bool
     seconds: float
+    decision: _Decision | None = None
+    advice: list[str] = msgspec.field(default_factory=list)
     importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
     shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from lamina.runs._baselines import baseline_outputs
+from lamina.runs._baselines import Baseline, baseline_outputs
 from lamina.runs._intervals import Below, Covered, measured_intervals, measured_quantiles
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared
@@ -29,6 +29,7 @@ class Measured:
         rows: those rows.
         outputs: the network's outputs for them, see `TableModel.outputs`.
         metrics: by model ("lamina", "linear", "trivial") and metric.
+        baselines: what the baselines say of these rows, where they were measured.
         intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
         outermost: what lies between the lowest and the highest of the quantiles, of two or more.
     """
@@ -37,29 +38,35 @@ class Measured:
     rows: Part
     outputs: np.ndarray
     metrics: dict[str, dict[str, float | None]]
+    baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
     intervals: Sequence[Covered] = ()
     quantiles: Sequence[Below] = ()
     outermost: Covered | None = None
 
 
 def measure(
-    model: TableModel, prepared: Prepared, baselines: Mapping[str, np.ndarray] | None = None
+    model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
 ) -> Measured:
     """Metrics of the network and of the baselines on the test rows (without any: validation, training).
 
-    `baselines`: their outputs, if they are known.
+    `baselines`: what they say of these rows, if it is known.
     """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
     if baselines is None:
-        baselines = baseline_outputs(model.estimator.fitted_.encoder, model.schema, prepared, part)
-    all_outputs = {"lamina": outputs, **baselines}
+        encoder = model.estimator.fitted_.encoder
+        baselines = baseline_outputs(model.estimator, encoder, model.schema, prepared, part)
+    models = {"lamina": Baseline(outputs, model.threshold), **baselines}
     task = model.target.task
-    metrics = {key: metrics_of(task, part.target, value) for key, value in all_outputs.items()}
+    metrics = {
+        key: metrics_of(task, part.target, one.outputs, positive=model.positive, threshold=one.threshold)
+        for key, one in models.items()
+    }
     if task == "classification" or name != "test":
-        return Measured(name, part, outputs, metrics)
+        return Measured(name, part, outputs, metrics, baselines)
     judged = model.estimator, model.inputs(part.frame), part.target
-    return Measured(name, part, outputs, metrics, measured_intervals(*judged), *measured_quantiles(*judged))
+    intervals = measured_intervals(*judged)
+    return Measured(name, part, outputs, metrics, baselines, intervals, *measured_quantiles(*judged))
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:

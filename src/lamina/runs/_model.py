@@ -72,6 +72,20 @@ class TableModel:
         return self.central(self._all_outputs(frame))
 
     @property
+    def positive(self) -> int:
+        """Of two classes the position of the one that F1 and a threshold are of; of other targets 1."""
+        return getattr(self.estimator.fitted_.target, "positive", 1)
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of the positive class from which on it is predicted; None: the likelier class is."""
+        return getattr(self.estimator.fitted_.target, "threshold", None)
+
+    def decided(self, outputs: np.ndarray) -> np.ndarray:
+        """The position of the class that is predicted for each row of a classification's `outputs`."""
+        return self.estimator.fitted_.target.decided(outputs)
+
+    @property
     def levels(self) -> tuple[float, ...]:
         """Those of which a quantile is predicted, ascending; none of another model."""
         return getattr(self.estimator.fitted_.target, "levels", ())
@@ -129,7 +143,7 @@ class TableModel:
                 for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
                 for j, values in enumerate(found.T)
             ]
-        series = [pl.Series(f"{prefix}prediction", classes[outputs.argmax(axis=1)])]
+        series = [pl.Series(f"{prefix}prediction", classes[self.decided(outputs)])]
         if len(classes) > _MOST_COLUMNS:
             return [*series, pl.Series(f"{prefix}probability", outputs.max(axis=1))]
         return series + [

@@ -22,7 +22,7 @@ p { margin: 0 0 8px; overflow-wrap: anywhere; }
 section, .card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; }
 section { padding: 20px 24px; margin: 16px 0; }
 .cards { display: flex; flex-wrap: wrap; gap: 14px; }
-.card { flex: 1 1 160px; padding: 14px 20px; }
+.card { flex: 1 1 140px; padding: 14px 16px; }
 .card .value { font-size: 30px; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; }
 .label, .small { color: var(--soft); font-size: 13px; }
 .small { margin: 10px 0 0; }

@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina.errors import MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, Importance, loss_name
+from lamina.estimators.scoring import shown_score
 from lamina.runs import _captions as captions
 from lamina.runs import _figures as figures
 from lamina.runs._html import escape
@@ -21,9 +22,11 @@ from lamina.runs._html import table as _table
 from lamina.runs._importance_section import importance_section
 from lamina.runs._measure import Measured, losses_of
 from lamina.runs._page_style import STYLE
+from lamina.runs._ranking import rankings
 from lamina.runs._search_section import search_section
 from lamina.runs._shap import MeanShap
 from lamina.runs.data import Part
+from lamina.runs.decision import decision_of, decision_said
 from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
 from lamina.runs.networks import networks_in_words
 from lamina.runs.search_words import search_summary
@@ -51,6 +54,7 @@ class Findings:
     settings: Mapping[str, Any]
     importance_rows: int = MOST_ROWS  # at most
     shap: MeanShap | None = None
+    advice: Sequence[str] = ()
 
     @property
     def is_classification(self) -> bool:
@@ -69,13 +73,13 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
         MissingPackageError: figures are wanted and Matplotlib is not installed.
     """
     target, trained = findings.target, findings.trained
+    score, sign = _score(findings)
     sections = [
         _summary(findings),
-        search_section(trained.search, is_classification=findings.is_classification, pictures=pictures)
-        if trained.search
-        else "",
+        search_section(trained.search, score=score, sign=sign, pictures=pictures) if trained.search else "",
         _learning(findings) if pictures and trained.history else "",
         _quality(findings) if pictures else "",
+        _rankings(findings) if pictures and findings.is_classification else "",
         _uncertainty(findings, pictures=pictures),
         _importance(findings, pictures=pictures),
         _worst(findings),
@@ -122,8 +126,16 @@ def _summary(findings: Findings) -> str:
         f"<p>{escape(predicted[:1].upper() + predicted[1:])}.</p>"
         f"<p>Data: {files}. Rows: {describe_rows(findings.rows)}.</p>"
         f"<p>{networks} ({fitted.parameter_count:,} parameters), {ended}: "
-        f"{_how_trained(trained)}.</p>{note}</header>" + _cards(measured) + _baselines(measured)
+        f"{_how_trained(trained)}.</p>{note}</header>"
+        + _cards(measured, decision_said(decision_of(trained.model)))
+        + _advice(findings)
+        + _baselines(findings)
     )
+
+
+def _advice(findings: Findings) -> str:
+    lines = "".join(f"<p class='notice'>{escape(line)}</p>" for line in findings.advice)
+    return f"<section><h2>What to try</h2>{lines}</section>" if lines else ""
 
 
 def _how_trained(trained: Trained) -> str:
@@ -137,17 +149,18 @@ def _shortened(files: list[str], limit: int = 3) -> list[str]:
     return names if len(names) <= limit else [*names[:limit], f"and {len(names) - limit} more"]
 
 
-def _cards(measured: Measured) -> str:
+def _cards(measured: Measured, notes: Sequence[str]) -> str:
     cards = "".join(
         f"<div class='card'><div class='label'>{METRIC_NAMES[name]}</div>"
         f"<div class='value'>{format_metric(value, name)}</div>"
         f"<div class='label'>{counted(len(measured.rows), f'{measured.part} row')}</div></div>"
         for name, value in measured.metrics["lamina"].items()
     )
-    return f"<div class='cards'>{cards}</div>"
+    return f"<div class='cards'>{cards}</div>" + "".join(_small(escape(f"{note}.")) for note in notes)
 
 
-def _baselines(measured: Measured) -> str:
+def _baselines(findings: Findings) -> str:
+    measured = findings.measured
     if len(measured.metrics) == 1:
         return ""
     titles, models = compared(measured.metrics)
@@ -158,16 +171,31 @@ def _baselines(measured: Measured) -> str:
     note = _small(
         f"On the {measured.part} rows. The linear model is scikit-learn's logistic or ridge regression on the same "
         "encoding of the columns; the trivial guess is the classes' shares, or the mean."
+        + _baselines_threshold(findings)
     )
     table = _table(["model", *titles], rows, numeric=range(1, len(titles) + 1))
     return _section("Against baselines", table + note)
 
 
+def _baselines_threshold(findings: Findings) -> str:
+    linear = findings.measured.baselines.get("linear")
+    if linear is None or linear.threshold in (None, findings.trained.model.threshold):
+        return ""
+    return f" The linear model has a threshold of its own, {linear.threshold:.3g}."
+
+
+def _score(findings: Findings) -> tuple[str, int]:
+    """What the validation score is called, the loss by its own name, and the sign with which it is shown."""
+    name, sign = shown_score(findings.trained.model.estimator._chosen_scoring())
+    return (_loss_name(findings) if name == "loss" else name), sign
+
+
 def _learning(findings: Findings) -> str:
     name = _loss_name(findings)
     trained = findings.trained
-    svg = figures.learning_curves(trained.history, trained.best_epoch, name)
-    shown = captions.learning_curves(trained.history, trained.best_epoch, name)
+    score, sign = _score(findings)
+    drawn = trained.history, trained.best_epoch, name, "loss" if score == name else score, sign
+    svg, shown = figures.learning_curves(*drawn), captions.learning_curves(*drawn)
     text = _small(
         "The training loss is the mean over an epoch, with dropout and while the weights still change, so it may lie "
         "above the validation loss."
@@ -207,7 +235,7 @@ def _quality(findings: Findings) -> str:
     parts: list[str] = []
     if len(target.classes) <= _MOST_IN_MATRIX:
         counts = np.zeros((len(target.classes),) * 2, np.int64)
-        np.add.at(counts, (true, outputs.argmax(axis=1)), 1)
+        np.add.at(counts, (true, findings.trained.model.decided(outputs)), 1)
         names = list(map(str, target.classes))
         parts.append(
             _figure(figures.confusion(counts, names), "Confusion matrix", captions.confusion(counts, names))
@@ -219,6 +247,31 @@ def _quality(findings: Findings) -> str:
         "Confusion matrix and calibration",
         f"<div class='{layout}'>{''.join(parts)}</div>" + _small(_quality_note(measured, known)),
     )
+
+
+def _rankings(findings: Findings) -> str:
+    """ROC and precision-recall curves."""
+    measured, model = findings.measured, findings.trained.model
+    names = list(map(str, findings.target.classes))
+    found = rankings(measured, names, model.positive, model.threshold)
+    if not found:
+        return ""
+    both = _figure(figures.roc(found), "ROC curve", captions.roc(found)) + _figure(
+        figures.precision_recall(found), "Precision-recall curve", captions.precision_recall(found)
+    )
+    note = f"On {counted(len(measured.rows), f'{measured.part} row')}. "
+    if len(names) == 2:
+        share = f"{100 * found[0].share:.2g} % of the rows"
+        note += (
+            f"Both are of {escape(names[model.positive])}, {share}; the point is where the network decides. Dashed: "
+            "what chance gives. Where a class is rare, the second says more: false alarms count against what is found."
+        )
+    else:
+        which = (
+            "each class" if len(found) == len(names) else f"the {len(found)} classes that are ranked worst"
+        )
+        note += f"Of {which}, against all others."
+    return _section("ROC and precision-recall curves", f"<div class='row'>{both}</div>{_small(note)}")
 
 
 def _quality_note(measured: Measured, known: np.ndarray) -> str:
@@ -332,7 +385,7 @@ def _answer(findings: Findings, row: int) -> list[str]:
         return [_cell(true), format_number(predicted), format_number(error)]
     code = int(findings.measured.rows.target[row])
     probability = _percent(outputs[row, code]) if code >= 0 else "unknown class"
-    best = int(outputs[row].argmax())
+    best = int(findings.trained.model.decided(outputs[row : row + 1])[0])
     predicted = f"{escape(str(target.classes[best]))} ({100 * outputs[row, best]:.1f} %)"
     return [_cell(true), predicted, probability]
 

@@ -19,25 +19,25 @@ _BEST = 10
 """Trials that the table holds besides those that are averaged."""
 
 
-def search_section(search: Mapping[str, Any], *, is_classification: bool, pictures: bool) -> str:
-    """The section, with a figure and a table of trials."""
-    name = "log-loss" if is_classification else "½ · squared error, standardized"
+def search_section(search: Mapping[str, Any], *, score: str, sign: int, pictures: bool) -> str:
+    """The section, with a figure and a table of trials; `score`, `sign`: what the score is called and its sign."""
     lines = search["lines"]
     shown = ""
     if pictures and search["best"]:
-        svg = figures.search(lines, search["best"], name)
+        svg = figures.search(lines, search["best"], score, sign)
         shown = figure(
             svg,
-            "Validation loss of each trial, and of the best average",
-            captions.search(lines, search["best"], name),
+            "Validation score of each trial, and of the best average",
+            captions.search(lines, search["best"], score, sign),
         )
-    return section("The search", f"<p>{_said(search)}</p>{shown}{_trials(lines)}" + small(_NOTE))
+    trials = _trials(lines, "loss" if sign < 0 else score, sign)
+    return section("The search", f"<p>{_said(search)}</p>{shown}{trials}" + small(_NOTE))
 
 
 _NOTE = (
-    "Each trial is a training with other settings. Trials are averaged as often as that lowers the loss of the rows "
-    "that validate (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). What is chosen by the loss of these rows has a "
-    "lower loss on them than on others."
+    "Each trial is a training with other settings. Trials are averaged as often as that improves the score of the rows "
+    "that validate (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004). What is chosen by the score of these rows has a "
+    "better score on them than on others."
 )
 
 
@@ -48,18 +48,25 @@ def _said(search: Mapping[str, Any]) -> str:
     return f"{search_summary(search)}, in {search['seconds']:.1f} s of search{asked}."
 
 
-def _trials(lines: Sequence[Mapping[str, Any]]) -> str:
+def _trials(lines: Sequence[Mapping[str, Any]], score: str, sign: int) -> str:
     ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
     chosen = [line for line in ranked if line["share"]]
     others = ranked[len(chosen) : len(chosen) + _BEST]
     shown = [*chosen, *others]
     names = settings_that_differ(shown)
-    head = ["trial", "share", "loss", "epochs", "seconds", *(escape(short_name(name)) for name in names)]
+    head = [
+        "trial",
+        "share",
+        escape(score),
+        "epochs",
+        "seconds",
+        *(escape(short_name(name)) for name in names),
+    ]
     rows = [
         [
             str(line["number"]) + ("" if line["complete"] else " (cut)"),
             share_in_words(line["share"]) if line["share"] else "–",
-            "–" if line["score"] is None else f"{-line['score']:.4f}",
+            "–" if line["score"] is None else f"{sign * line['score']:.4f}",
             f"{line['best_epoch']} of {line['epochs']}",
             f"{line['seconds']:.1f}",
             *(escape(value_in_words(line["settings"].get(name))) for name in names),

@@ -23,7 +23,7 @@ _FEWEST_ROWS = 200
 """Of which the importance of columns is measured, however little time there is."""
 _IMPORTANCE = 0.05
 """Of a limit, what the importance of columns may take where it takes long."""
-_FIGURES = 5
+_FIGURES = 7
 _DRAWN = 2
 """Figures that are drawn to know the pace: a tenth of a second, in which others get their turns several times."""
 _VARIES = 1.4

@@ -63,6 +63,9 @@ class Request:
             limit.
         trials: of so many networks the best are averaged; None: as many as there is time for.
         precision: of products, as the estimators' parameter says.
+        class_weight: "balanced", or weights by the classes' names.
+        scoring: what validation chooses by, as the estimators' parameter says; None: the loss.
+        threshold: "f1", "balanced" or a number, as the classifier's parameter says.
     """
 
     data: tuple[str, ...]
@@ -84,6 +87,9 @@ class Request:
     time_limit: float | None = None
     trials: int | None = None
     precision: Precision = "float32"
+    class_weight: str | Mapping[str, float] | None = None
+    scoring: str | None = None
+    threshold: str | float | None = None
 
     @property
     def searches(self) -> bool:

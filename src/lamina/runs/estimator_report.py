@@ -53,8 +53,9 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         shap = _mean_shap(estimator, X, [one.column for one in importance])
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
         quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
-    metrics = {"lamina": metrics_of(target.task, codes, outputs)}
     model = TableModel(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
+    metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
     history = _history(estimator)
     best = getattr(estimator, "best_epoch_", len(history))
     return page_of(
@@ -62,7 +63,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             target,
             {"test": len(part)},
             Trained(model, history, best, False, math.nan, len(history)),
-            Measured("test", part, outputs, metrics, intervals, *quantiles),
+            Measured("test", part, outputs, metrics, {}, intervals, *quantiles),
             importance,
             {"data": ["a table in memory"], "resolved": _settings(estimator)},
             shap=shap,
@@ -104,13 +105,12 @@ def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs as a run has them; without scores that are no losses."""
-    curves = estimator._learning_curves()
-    is_loss = curves["validation"] is not None and curves["score_name"] == curves["loss_name"]
-    scores = [-loss for loss in curves["validation"]] if is_loss else [None] * len(curves["training"])
+    """The epochs as a run has them."""
+    losses = list(estimator.loss_curve_)
+    scores = estimator.validation_scores_ or [None] * len(losses)
     return [
         {"epoch": i, "loss": loss, "validation_score": score}
-        for i, (loss, score) in enumerate(zip(curves["training"], scores, strict=True), start=1)
+        for i, (loss, score) in enumerate(zip(losses, scores, strict=True), start=1)
     ]
 
 

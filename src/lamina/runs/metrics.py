@@ -1,8 +1,9 @@
-"""How good predictions are: accuracy, AUC and log-loss, or RMSE, MAE and R²."""
+"""How good predictions are: accuracy, F1, AUC, log-loss and so on; or RMSE, MAE and R²."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ __all__ = [
 
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "average_precision": "average precision",
     "auc": "AUC",
     "log_loss": "log-loss",
     "rmse": "RMSE",
@@ -29,6 +33,9 @@ METRIC_NAMES: dict[str, str] = {
 """What people call the metrics."""
 
 MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
+
+_OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "average_precision", "auc", "log_loss")
+_OF_NUMBERS = ("rmse", "mae", "r2")
 
 LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
@@ -41,38 +48,74 @@ _SQUARES = 1e-140
 _LEAST = float(np.finfo(np.float64).tiny)
 
 
-def metrics_of(task: Task, target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
+def metrics_of(
+    task: Task, target: np.ndarray, outputs: np.ndarray, *, positive: int = 1, threshold: float | None = None
+) -> dict[str, float | None]:
     """The metrics of a task.
 
     Args:
         task: "classification" or "regression".
         target: class positions (−1: a class that training lacks), or numbers; (rows,).
         outputs: probabilities (rows, classes), or predicted numbers (rows,).
+        positive: of two classes, the position of the one that F1, average precision and the threshold are of.
+        threshold: the probability of that class from which on it is predicted; None: the likelier class is.
 
     Returns:
-        accuracy (rows of unknown classes count as wrong), auc (of two classes; of more, the mean of each against
-        the rest) and log_loss (both of known classes only); or rmse, mae, r2. None where it is not defined, as
-        the AUC of rows of one class.
+        accuracy (rows of unknown classes count as wrong), balanced_accuracy (the mean of the classes' recalls), f1,
+        average_precision, auc and log_loss; or rmse, mae, r2. f1 and average_precision are of the positive class; of
+        more than two classes these and auc are means over the classes, each against the rest. All but accuracy and f1
+        are of rows of known classes only. None where a metric is not defined, as the AUC of rows of one class.
 
     >>> import numpy as np
     >>> metrics_of("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))
     {'rmse': 0.7071067811865476, 'mae': 0.5, 'r2': 0.5}
     """
     if not len(target):
-        names = ("accuracy", "auc", "log_loss") if task == "classification" else ("rmse", "mae", "r2")
-        return dict.fromkeys(names)
-    return _of_classes(target, outputs) if task == "classification" else _of_numbers(target, outputs)
+        return dict.fromkeys(_OF_CLASSES if task == "classification" else _OF_NUMBERS)
+    if task == "regression":
+        return _of_numbers(target, outputs)
+    return _of_classes(target, outputs, positive, threshold)
 
 
-def _of_classes(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
-    known = target >= 0
+def _of_classes(
+    target: np.ndarray, outputs: np.ndarray, positive: int, threshold: float | None
+) -> dict[str, float | None]:
+    from lamina.estimators.targets import decided
+
+    known, predicted = target >= 0, decided(outputs, positive, threshold)
     labels, p = target[known], outputs[known]
     picked = p[np.arange(len(labels)), labels]
+    is_binary = outputs.shape[1] == 2
     return {
-        "accuracy": float(np.mean(outputs.argmax(axis=1) == target)),
+        "accuracy": float(np.mean(predicted == target)),
+        "balanced_accuracy": _balanced_accuracy(labels, predicted[known]),
+        "f1": _f1(target, predicted, [positive] if is_binary else np.union1d(labels, predicted)),
+        "average_precision": _average_precision(labels, p, [positive] if is_binary else range(p.shape[1])),
         "auc": _auc(labels, p),
         "log_loss": float(-np.log(np.maximum(picked, _LEAST)).mean()) if len(labels) else None,
     }
+
+
+def _balanced_accuracy(labels: np.ndarray, predicted: np.ndarray) -> float | None:
+    from sklearn.metrics import recall_score
+
+    present = np.unique(labels)
+    return float(recall_score(labels, predicted, labels=present, average="macro")) if len(present) else None
+
+
+def _f1(target: np.ndarray, predicted: np.ndarray, classes: Any) -> float | None:
+    from sklearn.metrics import f1_score
+
+    found = f1_score(target, predicted, labels=classes, average="macro", zero_division=np.nan)  # pyright: ignore[reportArgumentType]
+    return None if np.isnan(found) else float(found)
+
+
+def _average_precision(labels: np.ndarray, p: np.ndarray, classes: Iterable[int]) -> float | None:
+    from sklearn.metrics import average_precision_score
+
+    present = [j for j in classes if np.any(labels == j)]
+    found = [average_precision_score(labels == j, p[:, j]) for j in present]
+    return float(np.mean(found)) if found else None
 
 
 def _auc(labels: np.ndarray, p: np.ndarray) -> float | None:

@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lamina.estimators.importance import MOST_ROWS, Importance
+from lamina.runs._advice import advice
+from lamina.runs._baselines import Baseline
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import Measured, measure, seconds_of_a_row
 from lamina.runs._report import Findings, page_of
 from lamina.runs._shap import MeanShap, mean_shap_of_part
 from lamina.runs.data import Prepared, Request
+from lamina.runs.decision import decision_of
 from lamina.runs.examples import EXAMPLES, example_rows
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
@@ -47,7 +48,7 @@ def complete(
     request: Request,
     folder: RunFolder,
     tell: Callable[[str], None] = lambda _: None,
-    baselines: Mapping[str, np.ndarray] | None = None,
+    baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> Run:
     """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
@@ -71,7 +72,8 @@ def complete(
         importance = permutation_importance(trained.model, measured.rows, request.seed, most_rows=most)
         names = [one.column for one in importance]
         shap = mean_shap_of_part(trained.model, measured.rows, names, request.seed, most)
-    results = _results(prepared, trained, measured, importance, shap)
+        tried = advice(prepared, trained.model, measured)
+    results = _results(prepared, trained, measured, importance, shap) | {"advice": tried}
     settings = _settings(request, trained)
     findings = Findings(
         prepared.target,
@@ -82,6 +84,7 @@ def complete(
         settings,
         importance_rows=most,
         shap=shap,
+        advice=tried,
     )
 
     tell("writing the report")
@@ -113,6 +116,7 @@ def _results(
         "measured_on": measured.part,
         "measured_rows": len(measured.rows),
         "metrics": measured.metrics,
+        "decision": decision_of(trained.model),
         "epochs": len(trained.history),
         "best_epoch": trained.best_epoch,
         "interrupted": trained.interrupted,

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lamina.errors import LaminaError
 from lamina.estimators.search.trial import SearchObserver
 from lamina.files.tensors import save_tensors
-from lamina.runs._baselines import baseline_outputs
+from lamina.runs._baselines import Baseline, baseline_outputs
 from lamina.runs._model import TableModel
 from lamina.runs._search_log import SearchLog
 from lamina.runs.closing import Closing
@@ -35,12 +33,13 @@ def begin(folder: RunFolder, request: Request) -> None:
     folder.put(fill)
 
 
-def baselines(prepared: Prepared, request: Request) -> dict[str, np.ndarray]:
+def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
     """What a network has to beat, which needs none: measured before the search, so that its time is known."""
-    encoder = encoder_for(estimator_for(prepared, request, []), prepared)
+    estimator = estimator_for(prepared, request, [])
+    encoder = encoder_for(estimator, prepared)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
-        return baseline_outputs(encoder, encoder.schema, prepared, prepared.judged[1])
+        return baseline_outputs(estimator, encoder, encoder.schema, prepared, prepared.judged[1])
 
 
 def search(

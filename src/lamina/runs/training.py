@@ -15,10 +15,10 @@ from lamina.errors import LaminaError
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, Request, known_rows
 from lamina.runs.run_folder import as_line
-from lamina.table.columns import named
+from lamina.table.columns import named, value_name
 from lamina.table.kinds import Choice, infer
-from lamina.table.messages import DataWarning
-from lamina.table.schema import Schema
+from lamina.table.messages import DataWarning, closest, listed
+from lamina.table.schema import Schema, Target
 from lamina.training.loop import Epoch, Loop, Observer
 
 if TYPE_CHECKING:
@@ -108,12 +108,14 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     is_class = prepared.target.task == "classification"
-    if is_class and request.quantiles is not None:
-        raise LaminaError(
-            f"quantiles are of numbers, and {prepared.target.name!r} has classes; --task regression says otherwise"
-        )
+    _require_of_task(prepared, request)
     kind: Any = MLPClassifier if is_class else MLPRegressor
-    quantiles = {} if request.quantiles is None else {"loss": "quantile", "quantile": [*request.quantiles]}
+    own: dict[str, Any] = {}
+    if request.quantiles is not None:
+        own = {"loss": "quantile", "quantile": [*request.quantiles]}
+    if is_class:
+        weights = _by_class(request.class_weight, prepared.target)
+        own = {"class_weight": weights, "threshold": request.threshold}
     return kind(
         request.hidden,
         preset=request.preset,
@@ -125,11 +127,62 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         early_stopping=request.searches or prepared.validation is not None,
         column_kinds=_kinds(prepared.schema),
         monotone=dict(request.monotone) or None,
+        # Without hidden layers the model is to be linear; but constrained numbers must be embedded.
+        number_embedding=False if request.hidden == () and not request.monotone else None,
         preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
-        scoring="log_loss" if is_class else "loss",  # what curves and progress show
+        scoring=request.scoring or ("log_loss" if is_class else "loss"),
         callbacks=observers,
-        **quantiles,
+        **own,
     )
+
+
+def _require_of_task(prepared: Prepared, request: Request) -> None:
+    """Raise `LaminaError` for settings of classes where there are numbers, and the reverse; or without validation."""
+    name, is_class = prepared.target.name, prepared.target.task == "classification"
+    if is_class and request.quantiles is not None:
+        raise LaminaError(
+            f"quantiles are of numbers, and {name!r} has classes; --task regression says otherwise"
+        )
+    for option in ("class_weight", "threshold"):
+        if not is_class and getattr(request, option) is not None:
+            raise LaminaError(
+                f"--{option.replace('_', '-')} is of classes, and {name!r} has numbers; --task classification says "
+                "otherwise"
+            )
+    classes = len(prepared.target.classes)
+    if request.threshold is not None and classes != 2:
+        raise LaminaError(
+            f"--threshold {request.threshold} decides between two classes, and {name!r} has {classes}"
+        )
+    if request.searches or prepared.validation is not None:
+        return
+    if isinstance(request.threshold, str):
+        raise LaminaError(
+            f"--threshold {request.threshold} is chosen on validation rows, and there are none; give it a number, as "
+            "--threshold 0.3, or hold rows back with --validation"
+        )
+    if request.scoring is not None:
+        raise LaminaError(
+            f"--scoring {request.scoring} scores validation rows, and there are none; hold some back with --validation"
+        )
+
+
+def _by_class(class_weight: Any, target: Target) -> Any:
+    """Weights by the classes' names as weights by class.
+
+    Raises:
+        LaminaError: there is no class of such a name.
+    """
+    if not isinstance(class_weight, Mapping):
+        return class_weight
+    classes = {value_name(value): value for value in target.classes}
+    for name in class_weight:
+        if name not in classes:
+            raise LaminaError(
+                f"--class-weight {name}: {target.name!r} has no such class.{closest(name, list(classes))} It has "
+                f"{listed(list(classes))}"
+            )
+    return {classes[name]: float(weight) for name, weight in class_weight.items()}
 
 
 def _kinds(schema: Schema) -> dict[str, Choice]:

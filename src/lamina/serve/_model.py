@@ -124,7 +124,7 @@ class TableModel(Model):
             return self._values(outputs)
         if self.has_several_targets:
             return _several_labels(self._classes, self._names, outputs)
-        return _labelled(self._classes, self._names, outputs)
+        return _labelled(self._fitted.target.decided(outputs), self._classes, self._names, outputs)
 
     def _values(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         if not self.quantiles:
@@ -165,14 +165,16 @@ class DigitModel(Model):
         return powers / powers.sum(axis=1, keepdims=True)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        return _labelled(list(range(10)), [str(digit) for digit in range(10)], outputs)
+        digits = list(range(10))
+        return _labelled(outputs.argmax(axis=1), digits, list(map(str, digits)), outputs)
 
 
-def _labelled(classes: list[Any], names: list[str], probabilities: np.ndarray) -> list[dict[str, Any]]:
-    best = probabilities.argmax(axis=1).tolist()
+def _labelled(
+    decided: np.ndarray, classes: list[Any], names: list[str], probabilities: np.ndarray
+) -> list[dict[str, Any]]:
     return [
         {"label": classes[i], "probabilities": dict(zip(names, row, strict=True))}
-        for i, row in zip(best, probabilities.tolist(), strict=True)
+        for i, row in zip(decided.tolist(), probabilities.tolist(), strict=True)
     ]
 
 

@@ -159,6 +159,23 @@ def test_several_labels_several_targets_and_counts(opened, tmp_path):
     assert page.locator("#examples .truth").nth(1).text_content() == "Row 2"
 
 
+def test_a_threshold_decides(opened, tmp_path):
+    y = np.where(TABLE["size"] == "large", "large", "other")
+    plain = lamina.MLPClassifier(**TINY).fit(INPUTS, y)
+    share = float(np.median(plain.predict_proba(INPUTS)[:, 0]))
+    model = lamina.MLPClassifier(**TINY, threshold=share).fit(INPUTS, y)
+    export_page(model, tmp_path / "page.html", examples=INPUTS[:40].rows(named=True))
+    page = opened(tmp_path / "page.html")
+    assert "large is predicted from a probability of" in page.text_content("#followed-one")
+    said = []
+    for card in page.query_selector_all("#examples button"):
+        card.click()
+        said.append(page.text_content("#predicted"))
+    assert said == model.predict(INPUTS[: len(said)]).tolist()
+    assert set(said) == {"large", "other"}
+    assert said != plain.predict(INPUTS[: len(said)]).tolist()
+
+
 @pytest.mark.parametrize("unit", [1e-30, 1e200])
 def test_numbers_of_any_size_fit_into_the_page(opened, tmp_path, unit):
     """Examples' truths and the curves' numbers are written with powers of ten, not with hundreds of digits."""

@@ -55,10 +55,12 @@ class Best:
 
     def held_out(self, shared: Shared) -> HeldOut | None:
         """What the average says of the rows that its members held out, for intervals."""
-        if self.score is None:
-            return None
-        outputs = _mixed(self.trials, self.shares) * np.float32(self.factor)
-        return HeldOut.of(shared.target, outputs, shared.y, shared.weights)
+        outputs = self.outputs()
+        return None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
+
+    def outputs(self) -> np.ndarray | None:
+        """The calibrated average's outputs for the held-out rows; None if it was never measured."""
+        return None if self.score is None else _mixed(self.trials, self.shares) * np.float32(self.factor)
 
 
 class Average:

@@ -124,7 +124,10 @@ class Search:
             "trials",
             "verbose",
         )
-        settings = {k: repr(v) for k, v in self._estimator.get_params(deep=False).items() if k not in varies}
+        given = self._estimator.get_params(deep=False)
+        settings = {k: repr(v) for k, v in given.items() if k not in varies}
+        if given.get("threshold") is None:  # a search that was begun before there were thresholds goes on
+            settings.pop("threshold", None)
         digest.update(json.dumps([self._seed, settings], sort_keys=True).encode())
         return digest.hexdigest()
 

@@ -31,7 +31,8 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
                 f"learned anything; give more than time_limit={estimator.time_limit!r}"
             )
         )
-    estimator.fitted_ = FittedModel(shared.encoder, best.network(), shared.target, best.held_out(shared))
+    target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
+    estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
     vars(estimator).pop("_position", None)
     main = max(best.trials, key=lambda trial: trial.score)
     main = next((trial for trial in trials if trial.number == main.number), main)

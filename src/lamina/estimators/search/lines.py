@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 
 __all__ = ["Lines"]
@@ -14,10 +15,7 @@ class Lines(SearchObserver):
     """Prints the score of each trial and of the ensemble, by the names and with the sign that people know."""
 
     def __init__(self, estimator: Any) -> None:
-        scoring = estimator._chosen_scoring()
-        own = scoring in (None, "loss", "log_loss", "neg_log_loss")
-        self._sign = -1 if own else 1
-        self._name = "loss" if own else scoring if isinstance(scoring, str) else "score"
+        self._name, self._sign = shown_score(estimator._chosen_scoring())
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         best, left = search.best_score, search.left()

@@ -197,10 +197,19 @@ def _function(interface: Interface) -> list[str]:
         signature = f"{rows}, size_t count, double *probabilities, int64_t *labels"
     else:
         told = [what, f"probabilities: room for count times {macro}_CLASSES, or NULL."]
-        told += ["classes: room for count positions among the class names, or NULL."]
+        told += [
+            f"classes: room for count positions among the class names, or NULL.{_threshold_said(output)}"
+        ]
         signature = f"{rows}, size_t count, double *probabilities, int64_t *classes"
     text = "\n   ".join([line for line in told if line] + ["Returns 0, or what was wrong (see Errors)."])
     return [f"/* {text} */", f"int32_t {name}_predict({signature});"]
+
+
+def _threshold_said(output: Classes) -> str:
+    if output.threshold is None:
+        return ""
+    other = 1 - output.positive
+    return f"\n   It is {output.positive} where its probability is at least {output.threshold:.17g}, else {other}."
 
 
 def _example(interface: Interface) -> str:

@@ -39,7 +39,8 @@ def emit_finish(module: OneThreadModule, output: Classes | Numbers) -> None:
                 if output.several:
                     _labels(b, count, b.offset(classes, b.argument("row") * count, INDEX))
                 else:
-                    b.store(classes, _likeliest(b, count), b.argument("row"))
+                    decided = _likeliest(b, count) if output.threshold is None else _by_threshold(b, output)
+                    b.store(classes, decided, b.argument("row"))
 
 
 def _is_given(b: OneThread, pointer: Pointer) -> Value:
@@ -82,6 +83,17 @@ def _likeliest(b: OneThread, count: int) -> Value:
         best.set(b.where(is_better, i, best.get()))
         highest.set(b.where(is_better, x, highest.get()))
     return best.get()
+
+
+def _by_threshold(b: OneThread, output: Classes) -> Value:
+    """The positive one of two classes where its probability, as `_softmax` has it, reaches the threshold."""
+    first, second = (_output(b, b.const(i)) for i in (0, 1))
+    highest = b.maximum(first, second)
+    powers = [_exp(b, b.sub(x, highest)) for x in (first, second)]
+    probability = b.div(powers[output.positive], b.add(powers[0], powers[1]))
+    assert output.threshold is not None
+    reaches = b.greater_equal(probability, output.threshold)
+    return b.where(reaches, b.const(output.positive), b.const(1 - output.positive))
 
 
 def _labels(b: OneThread, count: int, place: Pointer) -> None:

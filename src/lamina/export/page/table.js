@@ -422,12 +422,16 @@ function roundStep(x) {
   return power * [1, 2, 5, 10].find(factor => factor * power >= x * 0.999);
 }
 
+const thresholdTold = ({ output: { threshold, positive }, outputs }) => threshold === null ? []
+  : [" ", element("bdi", {}, outputs[positive]), ` is predicted from a probability of ${percent(threshold)} on.`];
+
 /** Which of several outputs the curves follow; at first the likeliest class, or the second of two. */
 function outputChoice(model, change) {
   const names = model.outputs, select = byId("output"), follows = model.classes && !model.several && names.length > 2;
   if (names.length === 1 || model.classes && names.length === 2 && !model.several) {
     const one = names.length - 1;
-    byId("followed-one").append(...(model.classes ? ["Probability of ", element("bdi", {}, names[one]), "."] : []));
+    byId("followed-one").append(...(model.classes ? ["Probability of ", element("bdi", {}, names[one]), ".",
+      ...thresholdTold(model)] : []));
     return { index: () => one };
   }
   byId("followed").hidden = false;
@@ -435,6 +439,12 @@ function outputChoice(model, change) {
   names.forEach((name, i) => select.append(element("option", { value: i }, name)));
   select.addEventListener("change", change);
   return { index: now => Number(select.value) < 0 ? indexOfHighest(now) : Number(select.value) };
+}
+
+/** The position of the class that is predicted: the likeliest, or of two what the threshold says. */
+function decided({ threshold, positive }, probabilities) {
+  if (threshold === null) return indexOfHighest(probabilities);
+  return probabilities[positive] >= threshold ? positive : 1 - positive;
 }
 
 function showPrediction(model, outputs, bars) {
@@ -446,7 +456,7 @@ function showPrediction(model, outputs, bars) {
     announce(`Prediction ${texts.join(", ")}`);
     return;
   }
-  const best = indexOfHighest(outputs);
+  const best = decided(model.output, outputs);
   const labels = model.several ? model.classes.filter((_, j) => outputs[j] > 0.5) : [model.classes[best]];
   byId("predicted").textContent = labels.join(", ") || "none";
   byId("sure").textContent = model.several ? "" : percent(outputs[best]);

@@ -10,7 +10,14 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from lamina.messages import closest
 
-__all__ = ["PredictedClasses", "PredictedNumbers", "check_scoring", "is_scorer", "scorer_score"]
+__all__ = [
+    "PredictedClasses",
+    "PredictedNumbers",
+    "check_scoring",
+    "is_scorer",
+    "scorer_score",
+    "shown_score",
+]
 
 
 class PredictedClasses(ClassifierMixin, BaseEstimator):
@@ -58,7 +65,31 @@ def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
 
 
 def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.ndarray | None) -> float:
-    """What a scorer says of predictions; higher is better."""
+    """What a scorer says of predictions; higher is better.
+
+    Raises:
+        ValueError: it is for other targets, as "f1" is for two classes.
+    """
     scorer: Any = get_scorer(scoring)
     weighted = {} if weights is None else {"sample_weight": weights}
-    return float(scorer(predicted, np.empty((len(y_true), 0)), y_true, **weighted))
+    try:
+        return float(scorer(predicted, np.empty((len(y_true), 0)), y_true, **weighted))
+    except ValueError as error:
+        raise ValueError(f"scoring {scoring!r} does not fit this target: {error}") from error
+
+
+_OF_THE_LOSS = (None, "loss", "log_loss", "neg_log_loss")
+
+
+def shown_score(scoring: Any) -> tuple[str, int]:
+    """What a validation score is called where people see it, and the sign it has there: losses are positive.
+
+    >>> shown_score(None), shown_score("f1"), shown_score("neg_mean_absolute_error"), shown_score(max)
+    (('loss', -1), ('f1', 1), ('mean_absolute_error', -1), ('score', 1))
+    """
+    if not isinstance(scoring, str | None):
+        return "score", 1
+    if scoring in _OF_THE_LOSS:
+        return "loss", -1
+    assert scoring is not None
+    return (scoring.removeprefix("neg_"), -1) if scoring.startswith("neg_") else (scoring, 1)

@@ -1,0 +1,71 @@
+"""The probability from which on one of two classes is predicted: given, or the best on rows that validate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CRITERIA", "best_threshold", "check_threshold"]
+
+CRITERIA = ("f1", "balanced")
+"""What a threshold is chosen by: the F1 of the positive class, or balanced accuracy."""
+
+_EQUAL = 1e-12
+
+
+def check_threshold(threshold: Any) -> None:
+    """Raise `ValueError` unless it is None, a criterion, or a number between 0 and 1."""
+    if threshold is None or (isinstance(threshold, str) and threshold in CRITERIA):
+        return
+    is_number = isinstance(threshold, float | int | np.number) and not isinstance(threshold, bool)
+    if is_number and 0 < float(threshold) < 1:
+        return
+    raise ValueError(
+        f"threshold is 'f1' or 'balanced', which choose it on the rows that validate, or a number between 0 and 1, not "
+        f"{threshold!r}"
+    )
+
+
+def best_threshold(
+    criterion: str, is_positive: np.ndarray, probability: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[float, float] | None:
+    """The best threshold on some rows, and its score; None where rows are all of one class, or all probabilities are 0.
+
+    Rows count as positive from the threshold on. It lies halfway between the probabilities of two rows; of equally good
+    ones it is the one nearest to 0.5.
+
+    Args:
+        criterion: one of `CRITERIA`.
+        is_positive: whether each row is of the positive class, bool (rows,).
+        probability: of the positive class, float64 (rows,).
+        weights: of the rows, or None.
+
+    >>> is_positive = np.array([False, False, True, True])
+    >>> threshold, f1 = best_threshold("f1", is_positive, np.array([0.05, 0.1, 0.2, 0.4]))
+    >>> round(threshold, 3), f1
+    (0.15, 1.0)
+    """
+    from sklearn.metrics import roc_curve
+
+    counts = np.ones(len(is_positive)) if weights is None else weights.astype(np.float64)
+    positives, negatives = counts[is_positive].sum(), counts[~is_positive].sum()
+    if not (positives > 0 and negatives > 0):
+        return None
+    false_rate, true_rate, cuts = roc_curve(
+        is_positive, probability, sample_weight=weights, drop_intermediate=False
+    )
+    possible = np.isfinite(cuts) & (cuts > 0)  # the first has no positive row
+    if not possible.any():
+        return None
+    false_rate, true_rate, cuts = false_rate[possible], true_rate[possible], cuts[possible]
+    if criterion == "f1":
+        right = true_rate * positives
+        scores = 2 * right / (right + false_rate * negatives + positives)
+    else:
+        scores = (true_rate + 1 - false_rate) / 2
+    below = np.append(cuts[1:], 0.0)
+    thresholds = np.maximum((cuts + below) / 2, np.nextafter(below, 1.0))
+    best = np.flatnonzero(scores >= scores.max() - _EQUAL)
+    chosen = best[np.abs(thresholds[best] - 0.5).argmin()]
+    return float(thresholds[chosen]), float(scores[chosen])
