@@ -86,8 +86,9 @@ def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArra
     """A bound that is NaN is none; one that is left out is the largest finite number of the type."""
     result = data(node, x)
     if np.dtype(result.dtype).kind == "f":
-        most = np.asarray(np.finfo(result.dtype).max)
-        low, high = -most if low is None else low, most if high is None else high
+        most = np.finfo(result.dtype).max
+        low = np.asarray(-most) if low is None else low
+        high = np.asarray(most) if high is None else high
     if low is not None:
         bound = operand(node, low, result)
         result = nd.where(nd.lesser(result, bound), bound, result)
