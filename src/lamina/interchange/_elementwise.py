@@ -86,7 +86,7 @@ def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArra
     """A bound that is NaN is none; one that is left out is the largest finite number of the type."""
     result = data(node, x)
     if np.dtype(result.dtype).kind == "f":
-        most = np.finfo(np.dtype(result.dtype)).max
+        most = np.finfo(np.dtype(result.dtype).name).max
         low = np.asarray(-most) if low is None else low
         high = np.asarray(most) if high is None else high
     if low is not None:
