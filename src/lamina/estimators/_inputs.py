@@ -36,7 +36,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
     _require_table(X)
-    X, y = unmasked(X), unmasked(y)
+    X, y = unmasked(X), unmasked(y)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
     if is_frame(X):
         require_names_differ(X)  # first: scikit-learn's check lets narwhals say it, without what to do
         _check_names(estimator, X, reset)

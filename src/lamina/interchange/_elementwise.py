@@ -58,7 +58,7 @@ def _power(node: Node, base: Value, exponent: Value) -> NDArray:
     x = data(node, base)
     if is_known(exponent) and exponent.size == 1 and exponent.ndim <= x.ndim:
         number = known_number(node, exponent, "the exponent")
-        simple = {2: nd.square, 1: nd.identity}.get(number)
+        simple = {2.0: nd.square, 1.0: nd.identity}.get(number)
         return simple(x) if simple else nd.power(x, number)
     return nd.power(x, nd.cast(data(node, exponent), x.dtype))
 
@@ -86,8 +86,9 @@ def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArra
     """A bound that is NaN is none; one that is left out is the largest finite number of the type."""
     result = data(node, x)
     if np.dtype(result.dtype).kind == "f":
-        most = np.asarray(np.finfo(result.dtype).max)
-        low, high = -most if low is None else low, most if high is None else high
+        most = np.finfo(np.dtype(result.dtype).name).max
+        low = np.asarray(-most) if low is None else low
+        high = np.asarray(most) if high is None else high
     if low is not None:
         bound = operand(node, low, result)
         result = nd.where(nd.lesser(result, bound), bound, result)

@@ -157,7 +157,8 @@ def _reduction(
 def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
     """log Σ exp(x), of x less its maximum where that is finite; the axes are kept."""
     most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=keepdims))
-    most = nd.where(nd.lesser(nd.abs(most), math.inf), most, nd.zeros_like(most))
+    if np.dtype(x.dtype).kind == "f":
+        most = nd.where(nd.lesser(nd.abs(most), math.inf), most, nd.zeros_like(most))
     return nd.log(nd.sum(nd.exp(x - most), axis=axis, keepdims=keepdims)) + most
 
 

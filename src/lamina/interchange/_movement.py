@@ -136,8 +136,9 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
             return reshaped(found, (*array.shape[:axis], *array.shape[axis + 1 :]))
     elif size == 0:
         raise node.error("looks up in an empty axis")
-    found = nd.take(array, data(node, indices), axis=axis, mode="wrap")
-    return reshaped(found, (*array.shape[:axis], *indices.shape, *array.shape[axis + 1 :]))
+    places = data(node, indices)
+    found = nd.take(array, places, axis=axis, mode="wrap")
+    return reshaped(found, (*array.shape[:axis], *places.shape, *array.shape[axis + 1 :]))
 
 
 def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:
