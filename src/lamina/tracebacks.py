@@ -83,7 +83,8 @@ def show_at_users_lines() -> None:
 
     def thread_excepthook(arguments: threading.ExceptHookArgs) -> None:
         if arguments.exc_value is None:
-            return thread_hook(arguments)
+            thread_hook(arguments)
+            return
         shown = _shortened(arguments.exc_value, arguments.exc_traceback)
         thread_hook(
             threading.ExceptHookArgs((arguments.exc_type, arguments.exc_value, shown, arguments.thread))
