@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test docs fuzz modes devices processors check size format clean
+.PHONY: train test wheel try-wheel docs fuzz modes devices processors check size format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -18,6 +18,13 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: $(VENV)/.dev
 	$(PYTEST)
+
+wheel: | $(BIN)/python
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+
+# The wheel in an empty environment: trains on a table, and predicts
+try-wheel: wheel
+	sh tools/try_wheel.sh $(PYTHON) dist/lamina-*.whl
 
 # Strictly: a broken link or an undescribed name ends it
 docs: $(VENV)/.docs

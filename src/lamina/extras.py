@@ -100,7 +100,9 @@ def _has_room_for_polars() -> bool:
         return True
     command = [sys.executable, "-c", _POLARS_AT_WORK, str(max(left, 0)), str(_ROOM_FOR_OTHERS)]
     try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+        done = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, check=False
+        )
     except subprocess.TimeoutExpired:
         return False
     return done.returncode == 0

@@ -11,8 +11,8 @@ from typing import Any, NoReturn, TypeVar
 from lamina.messages import suggesting
 
 __all__ = [
-    "ARGUMENTS", "ESTIMATORS_ARGUMENTS", "LOADERS_ARGUMENTS", "OPERATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS", "no_member", "of_module",
-    "telling",
+    "ARGUMENTS", "ESTIMATORS_ARGUMENTS", "LOADERS_ARGUMENTS", "OPERATORS_ARGUMENTS", "OPTIMIZERS_ARGUMENTS",
+    "no_member", "of_module", "telling",
 ]  # fmt: skip
 
 T = TypeVar("T", bound=type)
@@ -50,7 +50,9 @@ _SCHEDULES = {
     "CosineAnnealingLR": "Use lr_scheduler.CosineScheduler(max_update=steps, base_lr=rate)",
     "ReduceLROnPlateau": "Call trainer.set_learning_rate(rate) where the validation loss no longer falls",
 }
-_EARLY_STOPPING = "The estimators stop early (early_stopping, n_iter_no_change); in a loop, compare the validation loss and break"
+_EARLY_STOPPING = (
+    "The estimators stop early (early_stopping); in a loop, compare the validation loss and break"
+)
 _LAYERS = {
     **_LOSSES,
     **dict.fromkeys(("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "SimpleRNN"), _RECURRENT),

@@ -1,0 +1,13 @@
+# try_wheel.sh PYTHON WHEEL: install a wheel into an empty environment, train on a table and predict with what came out
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+"$1" -m venv "$folder/venv"
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$2[sklearn,table]"
+wheel_bin=$folder/venv/bin
+cd "$folder"
+"$wheel_bin/python" -c 'for i in range(-1, 200): print("x,y" if i < 0 else f"{i % 7},{i % 7 * 2}")' >table.csv
+"$wheel_bin/lamina" train table.csv --target y --preset fast --epochs 2 --out run
+"$wheel_bin/lamina" predict run table.csv --out predictions.csv
+test "$(wc -l <predictions.csv)" = 201
+echo "$2 was installed into an empty environment, trained and predicted"
