@@ -433,6 +433,7 @@ def test_in_place_updates(body: Any, shapes: list[tuple[int, ...]]) -> None:
     check_in_place(body, *shapes)
 
 
+@pytest.mark.filterwarnings("ignore::lamina.errors.NonFiniteWarning")  # rightly so
 @pytest.mark.parametrize("value", [np.inf, np.nan])
 @pytest.mark.parametrize("where", ["weight", "gradient"])
 def test_pixels_that_are_zero_in_the_whole_batch_hide_no_infinity(value: float, where: str) -> None:
