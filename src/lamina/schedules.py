@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 __all__ = [
-    "SCHEDULES", "Schedule", "cosine", "coslog4", "flat_cos", "linear", "one_cycle",
+    "CYCLES_END", "SCHEDULES", "Schedule", "cosine", "coslog4", "flat_cos", "linear", "one_cycle",
     "polynomial", "warm_up",
 ]  # fmt: skip
 
@@ -85,6 +85,9 @@ SCHEDULES: dict[str, Schedule] = {
     "linear": linear,
 }
 """What the estimators' `learning_rate` and `regularization_schedule` may be."""
+
+CYCLES_END: dict[str, tuple[float, ...]] = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
+"""By schedule, the shares of a training after which the rate is 0: its networks are as good as they get till then."""
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:

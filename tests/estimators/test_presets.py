@@ -118,3 +118,18 @@ def test_a_retired_preset_names_what_took_its_place():
             with pytest.warns(FutureWarning, match=rf"retired: lamina\.neural_network\.{kind} is") as said:
                 train([[0.0], [1.0]], [0, 1])
             assert said[0].filename == __file__
+
+
+def test_default_stops_where_a_cycle_of_the_rate_brought_nothing():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 3))
+    noise, rule = X[:, 0] + 2 * rng.normal(size=1000) > 0, X[:, 0] * X[:, 1] > 0
+    settings = {"hidden_layer_sizes": 64, "members": 1, "max_iter": 30, "random_state": 0}
+    of_noise, to_the_end = (
+        MLPClassifier(**settings, n_iter_no_change=patience).fit(X, noise) for patience in (None, np.inf)
+    )
+    assert of_noise.n_iter_ == 14  # the third of four cycles ends after 7/15
+    assert to_the_end.n_iter_ == 30
+    assert of_noise.validation_scores_ == to_the_end.validation_scores_[:14]
+    assert MLPClassifier(**settings).fit(X, rule).n_iter_ == 30
+    assert MLPClassifier(**settings, learning_rate="cosine").fit(X, noise).n_iter_ == 30  # has no cycles

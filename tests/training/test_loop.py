@@ -9,7 +9,7 @@ from lamina.errors import DataError, NonFiniteLossError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoint, Checkpoints, NotSavedWarning
-from lamina.training.early_stopping import EarlyStopping
+from lamina.training.early_stopping import CycleStopping, EarlyStopping
 from lamina.training.loop import Loop, Observer
 from lamina.training.run_folder import held_run, new_run
 
@@ -152,6 +152,23 @@ def test_patience_counts_epochs_that_do_not_improve_by_the_tolerance():
         again.restore(*walk.state())
         assert not list(again.run())  # the epochs of the earlier run count
         assert len(list(again.run(6 - epochs))) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    "third, least, epochs",
+    [([-2.0, -1.99], 0.0, 30), ([-2.0, -1.99], 0.01, 14), ([-2.0, -1.9], 0.01, 30), ([-2.0, -2.1], 0.0, 14)],
+)
+def test_a_cycle_that_brings_too_little_is_the_last(third, least, epochs):
+    """The best before it has -2; cycles end after 2, 6 and 14 of 30 epochs."""
+    scores = [-3.0, -2.5, -3.0, -3.0, -3.0, -2.0, *[-3.0] * 6, *third, *[-3.0] * 16]
+    ends = (1 / 15, 3 / 15, 7 / 15)
+    walk = Walk(30, [CycleStopping(ends, least)], scores)
+    assert len(list(walk.run())) == epochs
+    again = Walk(30, [CycleStopping(ends, least)], scores)
+    again.restore(*walk.state())
+    assert not list(again.run())  # also where an earlier run was killed just there
+    short = Walk(14, [CycleStopping(ends, least)], scores)
+    assert len(list(short.run())) == 14  # the first cycle is less than an epoch
 
 
 # --- checkpoints -------------------------------------------------------------------------------------------------

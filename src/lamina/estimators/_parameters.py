@@ -60,8 +60,10 @@ PARAMETERS = {
     "beta_1": "Adam's decay of the mean of gradients.",
     "beta_2": "Adam's decay of the mean of squared gradients.",
     "epsilon": "what Adam adds to the root of that mean.",
-    "n_iter_no_change": "after how many epochs without improvement the training stops. None of the presets 'default' "
-    "and 'medium', or math.inf: it never does; 'auto': a quarter of the epochs.",
+    "n_iter_no_change": "after how many epochs without improvement the training stops. 'auto': a quarter of them; "
+    "math.inf, or None of the preset 'medium': never. 'cycle', or None of the preset 'default': where the third of "
+    "coslog4's four cycles ends, after 7/15 of the epochs, if it lowered the validation loss by less than 1 % (or did "
+    "not improve another `scoring`).",
     "dropout": "the share of hidden units that are dropped (Srivastava et al., 2014), one number or a list with one "
     "for each layer.",
     "normalization": "None, 'batch' (Ioffe and Szegedy, 2015) or 'layer' (Ba et al., 2016), before each activation.",

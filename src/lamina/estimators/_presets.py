@@ -53,7 +53,7 @@ _VALUES: dict[str, tuple[Any, Any, Any, Any]] = {
     "shards": (None, None, None, None),
     "early_stopping": (True, True, True, False),
     "validation_fraction": (0.2, 0.1, 0.1, 0.1),
-    "n_iter_no_change": (None, None, "auto", 10),  # 'auto': a quarter of the epochs
+    "n_iter_no_change": ("cycle", None, "auto", 10),  # 'cycle': see `CycleStopping`; 'auto': a quarter of the epochs
     "tol": (0.0, 0.0, 0.0, 1e-4),
 }  # fmt: skip
 
@@ -228,7 +228,7 @@ _RULES: dict[str, tuple[Any, str]] = {
     "epsilon": (lambda value: _is_number(value) and value > 0, "> 0"),
     "tol": (_is_number, "a number"),
     "n_iter_no_change": (
-        lambda value: value is None or value in ("auto", math.inf) or _is_count(value),
+        lambda value: value is None or value in ("auto", "cycle", math.inf) or _is_count(value),
         "a whole number >= 1 (or math.inf)",
     ),
     "embedding_width": (_is_count, "a whole number >= 1"),

@@ -47,12 +47,14 @@ from lamina.estimators.monotone_columns import constrained_columns, constrained_
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import check_scoring, shown_score
 from lamina.estimators.targets import target_named
+from lamina.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema
 from lamina.table.stream.sources import is_source
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
+from lamina.training.early_stopping import CycleStopping
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = [
@@ -145,7 +147,10 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
 
     def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
         names = [part.name for part in dataclasses.fields(Optimization)]
-        return Optimization(**{name: settings.get(name, getattr(self, name)) for name in names})
+        values = {name: settings.get(name, getattr(self, name)) for name in names}
+        if values["n_iter_no_change"] == "cycle":  # `_train` observes it
+            values["n_iter_no_change"] = None
+        return Optimization(**values)
 
     # --- what the subclasses say ---------------------------------------------------------------------------------
 
@@ -345,6 +350,10 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
         observers += [*(self._displays(plan) if speaks else []), learner]
+        if settings["n_iter_no_change"] == "cycle":
+            is_loss = shown_score(self._chosen_scoring())[0] == "loss"
+            ends = CYCLES_END.get(settings["learning_rate"], ())
+            observers.append(CycleStopping(ends, _LEAST_CYCLE_GAIN if is_loss else 0.0))
         with self._on_device(rows * plan.max_iter) as network:
             training = self._training_of(network, train, held_out, judge, settings, rng, observers)
             try:
@@ -516,6 +525,7 @@ class _Learner(Observer):
 
 
 _LEAST_PATIENCE = 6
+_LEAST_CYCLE_GAIN = 0.01  # of the loss; docs/estimators.md has what was measured
 
 
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:

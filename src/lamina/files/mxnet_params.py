@@ -21,7 +21,6 @@ import math
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from io import BufferedIOBase
 
 import numpy as np
 
@@ -81,7 +80,7 @@ def params_from_bytes(content: bytes) -> list[np.ndarray] | dict[str, np.ndarray
 class _Reader:
     """Reads a file whose every length is suspect: allocates only what the file is known to hold."""
 
-    def __init__(self, file: BufferedIOBase, name: str, size: int) -> None:
+    def __init__(self, file: io.BufferedReader | io.BytesIO, name: str, size: int) -> None:
         self._file = file
         self._name = name
         self.remaining = size

@@ -57,6 +57,9 @@ class ShapesOnly:
         """A number that would be computed at each step."""
         return function()
 
+    def after_run(self, function: Callable[[], None]) -> None:
+        """Nothing runs."""
+
     def note_labels(self, label: Any, classes: int, who: str) -> None:
         """There are no numbers to look at."""
 

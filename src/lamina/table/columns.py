@@ -463,13 +463,14 @@ def unmasked(values: Any) -> Any:
     """
     if not isinstance(values, np.ma.MaskedArray):
         return values
-    if not np.ma.is_masked(values):
-        return np.asarray(values)
-    if values.dtype.kind in "biuf":
-        return values.astype(np.result_type(values.dtype, np.float16)).filled(np.nan)
-    if values.dtype.kind in "mM":
-        return values.filled(np.array("NaT", values.dtype))
-    return values.astype(object).filled(None)
+    masked: Any = values
+    if not np.ma.is_masked(masked):
+        return np.asarray(masked)
+    if masked.dtype.kind in "biuf":
+        return masked.astype(np.result_type(masked.dtype, np.float16)).filled(np.nan)
+    if masked.dtype.kind in "mM":
+        return masked.filled(np.array("NaT", masked.dtype))
+    return masked.astype(object).filled(None)
 
 
 def require_different(names: Collection[Any]) -> None:

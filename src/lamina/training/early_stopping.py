@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["EarlyStopping"]
+__all__ = ["CycleStopping", "EarlyStopping"]
 
 
 class EarlyStopping(Observer):
@@ -32,4 +35,39 @@ class EarlyStopping(Observer):
         self._loss = min(self._loss, epoch.loss)
         self._waited = 0 if improved else self._waited + 1
         if self._waited >= self._patience:
+            loop.stop()
+
+
+class CycleStopping(Observer):
+    """Stops at the end of a learning-rate cycle that improved the validation score by too little.
+
+    Within a cycle the score is noise, since the rate is high; where one ends, the score is as good as it gets until the
+    end of the next cycle, which is twice as long. The first cycles are too short to judge by.
+
+    Args:
+        ends: shares of the training at which cycles end; where the first is less than an epoch, nothing is stopped.
+        least: gain of a cycle, relative to the best score before, that justifies the next one.
+    """
+
+    _JUDGED_FROM = 2  # the third cycle
+
+    def __init__(self, ends: Sequence[float], least: float) -> None:
+        self._ends, self._least = ends, least
+
+    def on_begin(self, loop: Loop) -> None:
+        """Stop at once, if an earlier run had come to its end."""
+        if loop.past:
+            self.on_epoch(loop, loop.past[-1])
+
+    def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
+        """Stop, if a cycle ends that brought too little."""
+        if not self._ends or self._ends[0] * loop.epochs < 1:
+            return
+        ends = [math.ceil(share * loop.epochs) for share in self._ends]
+        if epoch.number not in ends[self._JUDGED_FROM :]:
+            return
+        scores = [past.score for past in loop.past]
+        began = ends[ends.index(epoch.number) - 1]
+        before, within = ([x for x in part if x is not None] for part in (scores[:began], scores[began:]))
+        if before and within and max(within) - max(before) <= self._least * abs(max(before)):
             loop.stop()

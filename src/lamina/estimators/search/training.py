@@ -14,13 +14,11 @@ from lamina.estimators.base import Data, targets_of
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
+from lamina.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["CYCLES_END", "Configuration", "Shared", "TrialTraining", "settled"]
-
-CYCLES_END = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
-"""By schedule, at which parts of a training the rate is 0, so that its networks are as good as they get till then."""
 
 _MOST_HELD_OUT = 100_000
 """Rows that validate: of a million, all would take more time than the training between two validations."""
