@@ -141,6 +141,23 @@ def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
     assert read(back).columns[-1] == "new_prediction"
 
 
+def test_text_holds_probabilities_in_the_fewest_digits_that_are_float32(tmp_path, folder, cli):
+    expected = lamina.load(folder / "classes/model.safetensors").predict_proba(PEOPLE.drop("income"))
+    for out in (tmp_path / "out.csv", tmp_path / "out.tsv", tmp_path / "out.parquet", tmp_path / "out.jsonl"):
+        assert cli("predict", folder / "classes", folder / "people.csv", "-o", out)[0] == 0
+    for out, separator in ((tmp_path / "out.csv", ","), (tmp_path / "out.tsv", "\t")):
+        texts = pl.read_csv(out, separator=separator, infer_schema=False)
+        for j, name in enumerate(("probability_<=50K", "probability_>50K")):
+            written = texts[name].to_list()
+            assert written == [
+                np.format_float_positional(x, unique=True) for x in expected[:, j].astype("f4")
+            ]
+            np.testing.assert_array_equal(np.array(written, "f4"), expected[:, j].astype("f4"))
+    whole = pl.read_parquet(tmp_path / "out.parquet"), pl.read_ndjson(tmp_path / "out.jsonl")
+    for frame in whole:
+        np.testing.assert_array_equal(frame["probability_>50K"], expected[:, 1])
+
+
 def test_predictions_do_not_take_the_place_of_their_table(tmp_path, folder, cli):
     table = tmp_path / "people.csv"
     table.write_bytes((folder / "people.csv").read_bytes())
