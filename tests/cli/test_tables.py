@@ -103,6 +103,21 @@ def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, f
     np.testing.assert_array_equal(first.predict(frame), again.predict(frame))
 
 
+@pytest.mark.parametrize("stream", [(), ("--stream",)])
+def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, cli, stream):
+    PEOPLE.with_row_index("id").write_csv(tmp_path / "people.csv")
+    train = ("train", tmp_path / "people.csv", "-t", "price", *QUICK, *stream)
+    code, out, err = cli(*train, "-o", tmp_path / "run")
+    assert (
+        code == 0
+        and "left out 1 column that only counts the rows: 'id' (--kind id=numeric would keep it)" in err
+    )
+    assert re.search(r"id +id +– +left out: row numbers", out)
+    assert cli("predict", tmp_path / "run", tmp_path / "people.csv", "-o", tmp_path / "out.csv")[0] == 0
+    code, out, err = cli(*train, "--kind", "id=numeric", "-o", tmp_path / "kept")
+    assert code == 0 and "counts the rows" not in err and re.search(r"id +numeric +– +0 … 119", out)
+
+
 def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, cli):
     from lamina.estimators.network import Ensemble, Network
     from lamina.estimators.persistence import load_with_metadata, save
