@@ -16,14 +16,16 @@ def programs(path):
     return re.findall(r"```python\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
 
 
-def run(program):
+def run(program, folder=None):
     command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=ONE_THREAD)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, check=False, env=ONE_THREAD, cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-CHAPTER, COMPILED = programs("README.md")
+CHAPTER, COMPILED, TABLE = programs("README.md")
 
 
 def test_the_chapters_program_fits_on_a_page():
@@ -40,6 +42,20 @@ def test_the_chapters_program_learns():
 
 def test_the_compiled_step_runs():
     assert "<NDArray 1 @cpu(0)>" in run(COMPILED)
+
+
+def test_the_first_table_is_made_trained_on_and_predicted(tmp_path):
+    run(TABLE, tmp_path)
+    _, after = (ROOT / "README.md").read_text().split(TABLE)
+    commands = re.search(r"```console\n(.*?)```", after, re.DOTALL).group(1).splitlines()
+    assert [line.split()[:3] for line in commands] == [["$", "lamina", "train"], ["$", "lamina", "predict"]]
+    for line in commands:
+        command = [sys.executable, "-m", *line.split()[1:]]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=600, check=False, env=ONE_THREAD, cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 570
 
 
 @pytest.mark.parametrize("number", range(2))

@@ -103,6 +103,21 @@ def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, f
     np.testing.assert_array_equal(first.predict(frame), again.predict(frame))
 
 
+@pytest.mark.parametrize("stream", [(), ("--stream",)])
+def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, cli, stream):
+    PEOPLE.with_row_index("id").write_csv(tmp_path / "people.csv")
+    train = ("train", tmp_path / "people.csv", "-t", "price", *QUICK, *stream)
+    code, out, err = cli(*train, "-o", tmp_path / "run")
+    assert (
+        code == 0
+        and "left out 1 column that only counts the rows: 'id' (--kind id=numeric would keep it)" in err
+    )
+    assert re.search(r"id +id +– +left out: row numbers", out)
+    assert cli("predict", tmp_path / "run", tmp_path / "people.csv", "-o", tmp_path / "out.csv")[0] == 0
+    code, out, err = cli(*train, "--kind", "id=numeric", "-o", tmp_path / "kept")
+    assert code == 0 and "counts the rows" not in err and re.search(r"id +numeric +– +0 … 119", out)
+
+
 def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, cli):
     from lamina.estimators.network import Ensemble, Network
     from lamina.estimators.persistence import load_with_metadata, save
@@ -139,6 +154,23 @@ def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
     back = tmp_path / "back.csv"
     assert cli("predict", folder / "numbers", out, "-o", back, "--prefix", "new_")[0] == 0
     assert read(back).columns[-1] == "new_prediction"
+
+
+def test_text_holds_probabilities_in_the_fewest_digits_that_are_float32(tmp_path, folder, cli):
+    expected = lamina.load(folder / "classes/model.safetensors").predict_proba(PEOPLE.drop("income"))
+    for out in (tmp_path / "out.csv", tmp_path / "out.tsv", tmp_path / "out.parquet", tmp_path / "out.jsonl"):
+        assert cli("predict", folder / "classes", folder / "people.csv", "-o", out)[0] == 0
+    for out, separator in ((tmp_path / "out.csv", ","), (tmp_path / "out.tsv", "\t")):
+        texts = pl.read_csv(out, separator=separator, infer_schema=False)
+        for j, name in enumerate(("probability_<=50K", "probability_>50K")):
+            written = texts[name].to_list()
+            assert written == [
+                np.format_float_positional(x, unique=True) for x in expected[:, j].astype("f4")
+            ]
+            np.testing.assert_array_equal(np.array(written, "f4"), expected[:, j].astype("f4"))
+    whole = pl.read_parquet(tmp_path / "out.parquet"), pl.read_ndjson(tmp_path / "out.jsonl")
+    for frame in whole:
+        np.testing.assert_array_equal(frame["probability_>50K"], expected[:, 1])
 
 
 def test_predictions_do_not_take_the_place_of_their_table(tmp_path, folder, cli):

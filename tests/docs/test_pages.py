@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])
 ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several wait for each other on a busy machine
 
@@ -36,3 +38,32 @@ def test_a_notebook_runs(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the notebook's own machinery
         NotebookClient(notebook, timeout=300).execute()
+
+
+def test_lamina_is_installed_from_a_checkout_or_a_wheel():
+    """No index has it: `pip install '.[serve]'`, or the file that `make wheel` writes."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wheel = f"dist/lamina-{project['version']}-py3-none-any.whl"
+    readers = [
+        ROOT / "README.md",
+        *DOCS.rglob("*.md"),
+        *DOCS.rglob("*.ipynb"),
+        *(ROOT / "examples").iterdir(),
+    ]
+    found = 0
+    for page in readers:
+        text = page.read_text() if page.is_file() else ""
+        for what in re.findall(r"pip\s+install\s+(?:-\S+\s+)*('[^']*'|\"[^\"]*\"|[^\s`]+)", text):
+            named, extras = re.fullmatch(r"(.*?)(?:\[([a-z,]+)\])?", what.strip("'\"")).groups()
+            if named not in (
+                ".",
+                wheel,
+                "$(echo /tmp/lamina-*.whl)",
+            ):  # the last: where the image copies the wheel
+                assert "lamina" not in named, f"{page}: {what}"
+                continue
+            assert set((extras or "").split(",")) <= {"", *project["optional-dependencies"]}, (
+                f"{page}: {what}"
+            )
+            found += 1
+    assert found > 8

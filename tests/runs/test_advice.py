@@ -1,13 +1,20 @@
 """What a run advises: where the linear model is better, and where it is not."""
 
+import html
+import time
+
 import numpy as np
 import polars as pl
 import pytest
 
+from lamina.estimators.search.trial import SearchObserver
 from lamina.runs._advice import advice
 from lamina.runs._measure import measure
 from lamina.runs.data import Request, prepare
+from lamina.runs.run import complete
+from lamina.runs.search import begin, search
 from lamina.runs.training import train
+from lamina.training.run_folder import new_run
 
 
 def run(folder, target, **asked):
@@ -54,3 +61,35 @@ def test_nothing_is_said_where_the_network_is_better(tmp_path):
     lines, metrics = run(tmp_path, lambda x, _: x[:, 0] * x[:, 1], hidden=(32,))
     assert lines == []
     assert metrics["lamina"]["rmse"] < metrics["linear"]["rmse"]
+
+
+class _EndsAfter(SearchObserver):
+    """Moves the deadline to now when a trial ends, as a limit of so many seconds would."""
+
+    def __init__(self, trials):
+        self._trials = trials
+
+    def on_trial_end(self, search, trial):
+        if trial.number + 1 == self._trials:
+            search.end_at(search.seconds())
+
+
+@pytest.mark.parametrize(("trials", "said"), [(1, "only 1 trial,"), (2, "only 2 trials,"), (3, None)])
+def test_a_limit_that_is_enough_for_hardly_any_trials_is_told_of(tmp_path, trials, said):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"x": rng.normal(size=300), "z": rng.normal(size=300)}).with_columns(
+        y=pl.col("x") * pl.col("z")
+    )
+    frame.write_csv(tmp_path / "table.csv")
+    request = Request((str(tmp_path / "table.csv"),), "y", preset="best", hidden=(4,), time_limit=3600.0)
+    prepared = prepare(request)
+    with new_run(tmp_path / "run", "run") as folder:
+        begin(folder, request)
+        trained = search(prepared, request, folder, [_EndsAfter(trials)], None, time.monotonic)
+        results = complete(prepared, trained, request, folder).results
+    assert results["search"]["trials"] == trials
+    told = [line for line in results["advice"] if "time limit" in line]
+    assert bool(told) == (said is not None)
+    if said:
+        assert f"the time limit of 3600 s was enough for {said}" in told[0] and "--trials 10" in told[0]
+        assert told[0] in html.unescape((tmp_path / "run/report.html").read_text())

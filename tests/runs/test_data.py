@@ -6,6 +6,7 @@ import pytest
 
 from lamina.errors import DataError
 from lamina.runs.data import Request, known_rows, prepare
+from lamina.runs.streamed import prepare_streamed
 from lamina.table.messages import DataWarning
 
 
@@ -68,3 +69,17 @@ def test_a_share_beside_a_file_that_lacks_the_target(tmp_path, table):
     table.drop("y").write_csv(tmp_path / "test.csv")
     with pytest.raises(DataError, match=r"test.csv has no column 'y'"):
         prepare(Request((str(tmp_path / "table.csv"),), "y", test=str(tmp_path / "test.csv")))
+
+
+def test_runs_of_earlier_versions_keep_their_row_numbers(tmp_path, table):
+    """What was asked of such a run says nothing of them, and it goes on with the columns that it began with."""
+    table.with_row_index("id").write_csv(tmp_path / "table.csv")
+    request = Request((str(tmp_path / "table.csv"),), "y", keeps_row_numbers=False)
+    asked = request.to_dict()
+    del asked["keeps_row_numbers"]
+    early = Request.from_dict(asked)
+    with pytest.warns(DataWarning, match="only counts the rows: 'id'"):
+        assert [column.name for column in prepare(request).schema.used] == ["x"]
+    assert [column.name for column in prepare(early).schema.used] == ["id", "x"]
+    with prepare_streamed(early, tmp_path) as prepared:
+        assert [column.name for column in prepared.schema.used] == ["id", "x"]

@@ -47,6 +47,7 @@ LATER = {
         "stream": False,
         "precision": "float32",
         "monotone": {},
+        "keeps_row_numbers": True,
     },
     "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": []},
     "results": {

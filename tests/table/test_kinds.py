@@ -238,6 +238,44 @@ def test_whole_numbers_that_float64_cannot_tell_apart():
     assert [column.name for column in schema.used] == ["x"]
 
 
+@pytest.mark.parametrize(
+    "name", ["id", "ID", "customer_id", "PassengerId", "index", "row", "rownames", "Unnamed: 0", ""]
+)
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+def test_row_numbers_under_a_name_that_says_so_are_left_out(name, first, make):
+    frame = make({name: range(first, first + 100), "good": GOOD[::-1]})
+    with pytest.warns(
+        DataWarning, match="left out 1 column that only counts the rows: .*'numeric'.* would keep it"
+    ):
+        schema = infer(frame)
+    assert [(column.kind, column.note) for column in schema.columns] == [
+        ("id", "row numbers"),
+        ("numeric", ""),
+    ]
+    assert kinds_of(frame, kinds={name: "numeric"}) == {name: "numeric", "good": "numeric"}
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"age": range(100)},  # the values alone
+        {"paid": range(100)},
+        {"rows": range(100)},
+        {"id": range(99, -1, -1)},  # the name alone
+        {"id": range(2, 102)},
+        {"id": [*range(98), 99, 98]},
+        {"id": [*range(99), 7]},
+        {"id": [*range(99), None]},
+        {"id": [float(i) for i in range(100)]},
+        {"id": range(19)},  # few rows
+    ],
+)
+def test_other_numbers_are_not_row_numbers(columns):
+    assert set(kinds_of(pl.DataFrame(columns, strict=False)).values()) == {"numeric"}
+
+
 # --- times of day and durations ----------------------------------------------------------------------------------
 
 TIMES = [datetime.time(0, 1), None, datetime.time(13, 45, 10, 500_000)]

@@ -1,5 +1,6 @@
 """In a notebook a training shows a bar, a fitted estimator its curves; and `explain` is readable."""
 
+import re
 import warnings
 
 import nbformat
@@ -20,12 +21,19 @@ def outputs():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the notebook's own machinery
         NotebookClient(notebook, timeout=120).execute()
-    return [[output.get("data", {}) for output in cell.outputs] for cell in notebook.cells]
+    return [cell.outputs for cell in notebook.cells]
 
 
 @pytest.mark.compiles  # `explain` is among it
 def test_a_notebook_shows_what_people_look_for(outputs):
-    _, training, model, explained = outputs
+    _, training, model, explained = ([output.get("data", {}) for output in cell] for cell in outputs)
     assert any("application/vnd.jupyter.widget-view+json" in data for data in training)
     assert "Learning curves" in model[0]["text/html"]
     assert explained[0]["text/html"].startswith("<pre>1 kernel")
+
+
+def test_a_line_with_the_final_loss_is_left(outputs):
+    printed = "".join(output["text"] for output in outputs[1] if output.output_type == "stream")
+    assert re.fullmatch(
+        r"2 epochs in [\d.]+ s: loss \d+\.\d{4}; kept epoch \d, validation loss \d+\.\d{4}\n", printed
+    )

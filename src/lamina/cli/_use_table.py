@@ -106,7 +106,7 @@ def predict_table(
     `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`.
     """
     from lamina.table.messages import counted
-    from lamina.table.write import write_batches
+    from lamina.table.write import is_delimited, write_batches
 
     if out != "-" and any(_is_same_file(out, file) for file in data):
         raise LaminaError(
@@ -114,7 +114,8 @@ def predict_table(
         )
     model, details = open_table_run(run, target=target)
     with batches_of(model, details, data, reading) as batches:
-        extended = model.extended(batches, prefix, interval=interval, std=std)
+        brief = is_delimited(out, output_format)
+        extended = model.extended(batches, prefix, brief=brief, interval=interval, std=std)
         if are_pictures(data, reading.get("format")):
             extended = map(_without_pixels, extended)
         rows = write_batches(extended, out, output_format, safe=safe)

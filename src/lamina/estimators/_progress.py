@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 
+from lamina.table.messages import counted
 from lamina.training.display import Display, shows_bar
-from lamina.training.loop import Epoch
+from lamina.training.loop import Epoch, Loop
 
 __all__ = ["progress"]
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
-    """A bar on a terminal or in a notebook, elsewhere a line an epoch, for logs.
+    """A bar on a terminal or in a notebook, there with a line at the end; elsewhere a line an epoch, for logs.
 
     `metric` is what the validation score is called, shown times `sign`: −1 for a loss.
     """
@@ -27,5 +28,12 @@ def progress(epochs: int, metric: str, sign: int) -> Display:
         times = f"{epoch.seconds:.1f} s, at most {left:.1f} s left"
         return f"epoch {epoch.number}/{epochs}: {said(epoch)}, {times}"
 
+    def last(loop: Loop) -> str:
+        end = loop.past[-1]
+        done = f"{counted(end.number, 'epoch')} in {end.seconds:.1f} s: loss {end.loss:.4f}"
+        if end.score is None:
+            return done
+        return f"{done}; kept epoch {loop.best_epoch}, validation {metric} {sign * loop.best_score:.4f}"
+
     line_or_none = None if shows_bar(sys.stdout) else line
-    return Display(sys.stdout, lambda _loop, epoch: said(epoch), line_or_none, stays=True)
+    return Display(sys.stdout, lambda _loop, epoch: said(epoch), line_or_none, stays=True, last=last)

@@ -143,7 +143,7 @@ def _of_fitted(
         )
     schema = fitted.encoder.schema
     return Prediction(
-        Table(tuple(_columns(fitted.encoder)), len(schema.columns), schema.named),
+        Table(tuple(_columns(fitted.encoder, _rough(fitted.network))), len(schema.columns), schema.named),
         _members(fitted.network),
         _output(fitted.target),
         __version__,
@@ -153,20 +153,26 @@ def _of_fitted(
     )
 
 
-def _columns(encoder: TableEncoder) -> Iterable[Column]:
+def _rough(network: Ensemble) -> set[int]:
+    """The positions among the numbers of those that some network learned value by value."""
+    return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
+
+
+def _columns(encoder: TableEncoder, rough: set[int]) -> Iterable[Column]:
     settings, arrays = encoder.state()
     flags, codebooks = encoder.flags(), encoder.codebooks()
-    numbers = iter(zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False))
+    numbers = enumerate(zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False))
     for position, column in enumerate(encoder.schema.columns):
         if not column.used:
             continue
         if column.kind == "numeric":
-            center, factor, fill = map(float, next(numbers))
+            number, scaling = next(numbers)
+            center, factor, fill = map(float, scaling)
             clips = settings["smooth_clip"] and column.name not in encoder.unclipped
             yield Number(
                 column.name, position, column.type_name, center, factor, fill, clips,
                 flags.get(column.name), column.missing, column.low, column.high, column.mean,
-                UNITS.get(column.note, ""),
+                UNITS.get(column.note, ""), number in rough,
             )  # fmt: skip
         else:
             yield _category(column, position, codebooks.get(column.name))

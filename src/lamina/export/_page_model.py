@@ -115,7 +115,7 @@ def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
             "whole": _is_whole(column),
             **{
                 name: getattr(column, name)
-                for name in ("center", "factor", "fill", "clips", "flag", "low", "high")
+                for name in ("center", "factor", "fill", "clips", "flag", "low", "high", "rough")
             },
         }
     return {

@@ -46,6 +46,7 @@ class Number:
         missing: how many rows of the training table had none.
         low, high, mean: of the training table; None where they are not known.
         unit: what the numbers count where the table had times, durations or dates; else empty.
+        rough: whether the network learned its values one by one, since neighbouring ones say different things.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Number:
     high: float | None = None
     mean: float | None = None
     unit: str = ""
+    rough: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from lamina.estimators.threshold import best_threshold
@@ -12,8 +15,9 @@ from lamina.runs.metrics import format_metric, metrics_of
 from lamina.table.columns import value_name
 from lamina.table.messages import counted
 
-__all__ = ["advice"]
+__all__ = ["advice", "advice_on_search"]
 
+_FEW_TRIALS = 3
 _RARE = 0.05
 _FAR = 0.05
 """By how much F1 must be better with another threshold."""
@@ -24,6 +28,24 @@ _DEVIATIONS = 2.0
 def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
     """Lines on a rare class that another threshold finds better, and on a linear model that is better."""
     return [*_on_rare(prepared, model), *_on_linear(model, measured)]
+
+
+def advice_on_search(search: Mapping[str, Any]) -> list[str]:
+    """A line on a search that its time limit ended after one or two trials.
+
+    >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
+    'the time limit of 20 s was enough for only 1 trial'
+    >>> advice_on_search({"trials": 1, "limit": None, "most_trials": 1})
+    []
+    """
+    tried, limit, most = search["trials"], search["limit"], search["most_trials"]
+    if limit is None or not 0 < tried < min(most or _FEW_TRIALS, _FEW_TRIALS):
+        return []
+    return [
+        f"the time limit of {limit:g} s was enough for only {counted(tried, 'trial')}, so hardly any settings were "
+        "compared; a longer --time-limit (with --resume the search goes on), fewer rows, or --trials 10 without a "
+        "limit help"
+    ]
 
 
 def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:

@@ -175,19 +175,27 @@ class TableModel:
         return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
 
     def extended(
-        self, batches: Iterable[pl.DataFrame], prefix: str = "", **more: Any
+        self, batches: Iterable[pl.DataFrame], prefix: str = "", *, brief: bool = False, **more: Any
     ) -> Generator[pl.DataFrame]:
         """Each part of a table with its predictions added; all other columns and the order are kept.
 
+        `brief`: probabilities as float32, the precision they are computed in; text of them is a third as long.
         `more`: `interval` and `std`, see `predicted_columns`.
 
         Raises:
             DataError: as `predicted_columns`; a column of the name of a new one is there already.
         """
+        import polars as pl
+
         start = 0
         for batch in batches:
             with rows_from(start):
                 new = self.predicted_columns(batch, prefix, **more)
+            if brief and self.target.task != "regression":
+                new = [
+                    one.cast(pl.Float32) if one.name.startswith(f"{prefix}probability") else one
+                    for one in new
+                ]
             start += len(batch)
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:

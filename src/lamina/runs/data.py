@@ -16,7 +16,7 @@ from lamina.table.categories import category_codes, one_warning_of_unknown_value
 from lamina.table.check import check
 from lamina.table.columns import as_column, named
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
-from lamina.table.kinds import Choice, infer
+from lamina.table.kinds import Choice, infer, may_count_rows
 from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 __all__ = [
-    "Part", "Prepared", "Request", "aligned", "by_position", "known_rows", "part_files", "part_from_file", "prepare",
-    "require_predictors", "shares_of", "target_of", "usual_target", "validating",
+    "Part", "Prepared", "Request", "aligned", "by_position", "kinds_of", "known_rows", "part_files", "part_from_file",
+    "prepare", "require_predictors", "shares_of", "target_of", "usual_target", "validating",
 ]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10
@@ -66,6 +66,8 @@ class Request:
         class_weight: "balanced", or weights by the classes' names.
         scoring: what validation chooses by, as the estimators' parameter says; None: the loss.
         threshold: "f1", "balanced" or a number, as the classifier's parameter says.
+        keeps_row_numbers: whether columns that only count the rows are learned from, as in runs of earlier versions,
+            whose files do not say it; the command line has them left out.
     """
 
     data: tuple[str, ...]
@@ -90,6 +92,7 @@ class Request:
     class_weight: str | Mapping[str, float] | None = None
     scoring: str | None = None
     threshold: str | float | None = None
+    keeps_row_numbers: bool = True
 
     @property
     def searches(self) -> bool:
@@ -187,7 +190,7 @@ def prepare(request: Request) -> Prepared:
     target = usual_target(request, frame.columns)
     require_predictors(request, target, frame.columns)
     with places.named():
-        schema = infer(frame, target, task=request.task, kinds=request.kinds)
+        schema = infer(frame, target, task=request.task, kinds=kinds_of(request, frame.schema))
         assert schema.target is not None
         whole = _part(frame, schema.target, places)
     shares = shares_of(request, len(whole))
@@ -198,6 +201,16 @@ def prepare(request: Request) -> Prepared:
         parts[name] = part_from_file(file, request.options, schema)
     parts = {name: part for name, part in parts.items() if len(part)}
     return Prepared(schema, _rows(whole, rows.train), validating(request, parts), parts.get("test"))
+
+
+def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
+    """By column, what it is where nothing is to be inferred: as the user says, or as an earlier version saw it."""
+    kept: dict[str, Choice] = {}
+    if request.keeps_row_numbers:
+        target = usual_target(request, list(types))
+        kept = {name: "numeric" for name, kind in types.items() if kind.is_integer() and may_count_rows(name)}
+        kept.pop(target, None)
+    return {**kept, **request.kinds}
 
 
 def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:

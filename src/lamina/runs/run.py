@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.estimators.importance import MOST_ROWS, Importance
-from lamina.runs._advice import advice
+from lamina.runs._advice import advice, advice_on_search
 from lamina.runs._baselines import Baseline
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import Measured, measure, seconds_of_a_row
@@ -73,6 +73,8 @@ def complete(
         names = [one.column for one in importance]
         shap = mean_shap_of_part(trained.model, measured.rows, names, request.seed, most)
         tried = advice(prepared, trained.model, measured)
+        if trained.search is not None and trained.history and not trained.interrupted:
+            tried += advice_on_search(trained.search)
     results = _results(prepared, trained, measured, importance, shap) | {"advice": tried}
     settings = _settings(request, trained)
     findings = Findings(

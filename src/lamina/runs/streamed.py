@@ -15,6 +15,7 @@ from lamina.runs.data import (
     Part,
     Prepared,
     Request,
+    kinds_of,
     part_files,
     part_from_file,
     require_predictors,
@@ -82,7 +83,8 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
         target = usual_target(request, [*blocks.types])
         require_predictors(request, target, [*blocks.types])
-        survey = look_over(blocks, target, task=request.task, kinds=request.kinds, seed=request.seed)
+        kinds = kinds_of(request, blocks.types)
+        survey = look_over(blocks, target, task=request.task, kinds=kinds, seed=request.seed)
         schema = survey.schema
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)

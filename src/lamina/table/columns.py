@@ -176,6 +176,13 @@ class Column(ABC):
         """The first row without a value."""
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
+    def counts_rows(self) -> bool:
+        """Whether it holds the integers 0, 1, 2, … or 1, 2, 3, …, one a row in the rows' order (storage number)."""
+        values = self.numbers()
+        return values.dtype.kind in "iu" and any(
+            np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
+        )
+
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
         """What `parse` makes of each value's name, NaN where it gives None, float64; and the first row of such a value.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lamina.messages import printable
-from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target
+from lamina.table.schema import ROW_NUMBERS, TEMPORAL, ColumnSchema, Schema, Target
 
 __all__ = [
     "ColumnRow",
@@ -153,7 +153,7 @@ def format_date(days: float) -> str:
 
 def _treatment(column: ColumnSchema) -> str:
     if not column.used:
-        return _LEFT_OUT[column.kind]
+        return "left out: row numbers" if column.note == ROW_NUMBERS else _LEFT_OUT[column.kind]
     if column.kind == "numeric":
         plain = "number, scaled" + ("; missing: median and a flag" if column.missing else "")
         return f"{plain}; no month or weekday" if column.note == TEMPORAL["date"] else plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -13,11 +14,12 @@ from lamina.table._tables import Table, as_table, by_column, dense
 from lamina.table._values import MISSING_TOKENS, date_in, is_date, is_time, mean_of, number_in, time_in
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, counted, is_on_command_line, listed, row, warn
-from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target, Task
+from lamina.table.schema import ROW_NUMBERS, TEMPORAL, ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
 
 __all__ = [
-    "CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "kind_of_no_column", "name_of", "schema_of",
+    "CHOICES", "TOO_MANY", "Choice", "infer", "infinite_error", "judged", "kind_of_no_column", "may_count_rows",
+    "name_of", "schema_of",
 ]  # fmt: skip
 
 Choice = Literal["numeric", "categorical", "drop"]
@@ -37,6 +39,11 @@ MOSTLY = 0.9
 BEYOND_FLOATS = "alike in float64"
 """The note on a column whose whole numbers become one number there."""
 
+_NAMES_ROWS = re.compile(
+    r"(?i:(.*[\W_])?id|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)|[A-Za-z]*[a-z]I[dD]|"
+)
+"""Names of columns that may count rows: id, customer_id, PassengerId, index, rownames, Unnamed: 0, none."""
+
 TOO_MANY = "too many values to count"
 """The note on a column of text in a table that is streamed, of which that is so; its owner was told."""
 
@@ -53,8 +60,9 @@ def infer(
     Numbers stay numbers, integers with few distinct values too (say `kinds={"rank": "categorical"}` where
     they are names of things). Text and categorical types are categories; text that is mostly numbers with
     very many distinct values counts as numbers. Left out with a warning: constant columns, columns without a
-    value, text that differs in (almost) every row. Columns of an array without names are all kept and
-    constant ones become zeros, so that positions in the array are positions in the network.
+    value, text that differs in (almost) every row, row numbers under names such as id or index. Columns of an array
+    without names are all kept and constant ones become zeros, so that positions in the array are positions in the
+    network.
 
     Args:
         data: the training table, see `as_table`.
@@ -171,11 +179,17 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
             f"left out {counted(len(alike), 'column')} of whole numbers that differ by less than float64, in which a "
             f"network computes, can tell: {listed(alike)}; {as_kind(alike[0], 'categorical')} would keep it"
         )
+    numbered = [column.name for column in columns if column.note == ROW_NUMBERS]
+    if numbered:
+        warn(
+            f"left out {counted(len(numbered), 'column')} that only counts the rows: {listed(numbered)} "
+            f"({as_kind(numbered[0], 'numeric')} would keep it)"
+        )
     for kind, reason in reasons.items():
         names = [
             column.name
             for column in columns
-            if column.kind == kind and column.note not in (BEYOND_FLOATS, TOO_MANY)
+            if column.kind == kind and column.note not in (BEYOND_FLOATS, TOO_MANY, ROW_NUMBERS)
         ]
         if names:
             keep = f" ({as_kind(names[0], 'categorical')} would keep it)" if kind == "id" else ""
@@ -198,11 +212,27 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
         return _categorical(column, missing, named, "chosen")
     if column.storage in TEMPORAL:
         return _numeric(column, column.temporal(), named, TEMPORAL[column.storage])
+    if column.storage == "number" and choice is None and _counts_rows(column):
+        return ColumnSchema(column.name, "id", column.type_name, note=ROW_NUMBERS)
     if column.storage == "number" or (column.storage == "boolean" and choice == "numeric"):
         return _numeric(column, column.numbers(), named)
     if column.storage == "boolean":
         return _categorical(column, missing, named)
     return _judge_text(column, choice, missing, named)
+
+
+def may_count_rows(name: str) -> bool:
+    """Whether a name is one that columns of row numbers have.
+
+    >>> [may_count_rows(name) for name in ("id", "customer_ID", "PassengerId", "Unnamed: 0", "paid", "Covid", "rows")]
+    [True, True, True, True, False, False, False]
+    """
+    return _NAMES_ROWS.fullmatch(name.strip()) is not None
+
+
+def _counts_rows(column: Column) -> bool:
+    """Whether a column says where rows stand in the table, by its name and by all its values."""
+    return len(column) >= FEW_ROWS and may_count_rows(column.name) and column.counts_rows()
 
 
 def _date_error(column: Column, where: tuple[int, object]) -> DataError:

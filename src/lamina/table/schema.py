@@ -10,13 +10,13 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from lamina.errors import DataError
 from lamina.table.messages import closest
 
-__all__ = ["TASKS", "TEMPORAL", "UNITS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
+__all__ = ["ROW_NUMBERS", "TASKS", "TEMPORAL", "UNITS", "ColumnSchema", "Kind", "Schema", "Target", "Task"]
 
 Kind = Literal["numeric", "boolean", "categorical", "constant", "missing", "id", "text", "dropped"]
 """The first three are what a network can learn from; columns of the other kinds are left out.
 
-`constant` has one value, `missing` none, `id` is text that differs in (almost) every row, `text` is the same
-with sentences, `dropped` was left out by the user.
+`constant` has one value, `missing` none, `id` is text that differs in (almost) every row or the rows' numbers, `text`
+is such text with sentences, `dropped` was left out by the user.
 """
 
 Task = Literal["classification", "regression"]
@@ -30,6 +30,9 @@ TEMPORAL = {
     "date": "dates in days",
 }
 """By what a numeric column holds in the table, its note."""
+
+ROW_NUMBERS = "row numbers"
+"""The note on a column that is left out as it only counts the rows."""
 
 UNITS = {
     TEMPORAL["time"]: "seconds since midnight",

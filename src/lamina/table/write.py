@@ -26,9 +26,9 @@ from lamina.table.read import import_polars
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["write", "write_batches"]
+__all__ = ["is_delimited", "write", "write_batches"]
 
-_OPENED_BY_SPREADSHEETS = ("csv", "tsv")
+_DELIMITED = ("csv", "tsv")
 
 
 def write(frame: pl.DataFrame, path: str | os.PathLike[str], format: str | None = None) -> None:
@@ -78,7 +78,7 @@ def write_batches(
             "there is nothing to write: not even a part without rows, which would say the columns"
         )
     alike = _alike(first, parts)
-    if chosen in _OPENED_BY_SPREADSHEETS:
+    if chosen in _DELIMITED:  # spreadsheets open them
         alike = without_formulas(alike) if safe else warned_of(alike)
     counted = _Counted(alike)
     try:
@@ -90,6 +90,18 @@ def write_batches(
         reason = str(error).splitlines()[0]
         raise DataError(f"{os.fspath(path)} cannot be written as {chosen}: {reason}") from error
     return counted.rows
+
+
+def is_delimited(path: str | os.PathLike[str], format: str | None = None) -> bool:
+    """Whether `write_batches` writes CSV or TSV there.
+
+    >>> is_delimited("a.csv.gz"), is_delimited("-"), is_delimited("a.parquet"), is_delimited("a.txt", "tsv")
+    (True, True, False, True)
+
+    Raises:
+        DataError: as `write_batches` of formats.
+    """
+    return _chosen_format(os.fspath(path), format)[0] in _DELIMITED
 
 
 def _chosen_format(path: str, format: str | None) -> tuple[str, str]:

@@ -56,6 +56,7 @@ class Display(Observer):
         line: a line for each epoch, also where there is no terminal.
         head: lines before the first.
         stays: whether the bar is still there at the end.
+        last: a line at the end in a notebook, where a saved page has no bar.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Display(Observer):
         head: Sequence[str] = (),
         *,
         stays: bool = False,
+        last: Callable[[Loop], str] | None = None,
     ) -> None:
         self._stream, self._said, self._line, self._head, self._stays = stream, said, line, head, stays
+        self._last = last
         self.watches_steps = shows_bar(stream)
         self._bar: Any = None
         self._adapted = ExitStack()
@@ -100,6 +103,8 @@ class Display(Observer):
         """Leave the terminal as it was."""
         if self._bar is not None:
             self._bar.stop()
+            if self._last is not None and loop.past and not self._stream.isatty():
+                print(self._last(loop), file=self._stream, flush=True)
         self._adapted.close()
 
     def _start_bar(self, epochs: int) -> None:

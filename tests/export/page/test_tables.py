@@ -341,6 +341,21 @@ def test_days_are_slid_through_without_times(opened, tmp_path):
     assert page.get_by_label("when, slider").get_attribute("step") == "1"
 
 
+def test_a_curve_of_a_rough_column_says_why_it_zigzags(opened, accessible, tmp_path):
+    X, y = tables.rough_table()
+    frame = pl.DataFrame({"code": X[:, 0], "size": X[:, 1]})
+    model = lamina.MLPRegressor(**TINY | {"preset": "default", "members": 1}).fit(frame, y)
+    assert model.fitted_.network.members[0].architecture.rough == (1, 0)
+    export_page(model, tmp_path / "page.html")
+    page = opened(tmp_path / "page.html")
+    rough, smooth = (
+        page.locator(".curves figure", has=page.get_by_text(name, exact=True)) for name in frame.columns
+    )
+    assert "values are learned one by one" in rough.text_content()
+    assert "one by one" not in smooth.text_content()
+    accessible(page)
+
+
 def test_very_many_columns_and_categories(opened, accessible, tmp_path):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({f"column {i}": rng.normal(size=600) for i in range(300)})

@@ -46,6 +46,9 @@ FRAME = pl.DataFrame(
         "few": [i % 3 for i in range(N)],
         "count": [i * i for i in range(N)],
         "price": rng.normal(100, 20, N),
+        "index": range(1, N + 1),
+        "row_id": range(N),
+        "group_id": [*range(N - 2), N - 1, N - 2],
     }
 )
 KINDS = {"zip": "categorical", "shift": "categorical", "as text": "numeric"}

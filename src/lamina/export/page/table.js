@@ -372,10 +372,13 @@ function curvedColumns(model, columns, network, row) {
   return looked.sort((a, b) => reach.get(b) - reach.get(a)).slice(0, MOST_CURVES);
 }
 
+const ROUGH = "This column’s values are learned one by one, as neighbouring ones say different things; between them the line is interpolated.";
+
 /** A column's chart, in which a value can be chosen. */
 function curveCard(column, choose) {
   const plot = element("div", { class: "plot" });
   const root = element("figure", {}, element("figcaption", {}, element("bdi", {}, column.name)), plot);
+  if (column.rough) root.append(element("p", { class: "hint" }, ROUGH));
   const pick = event => {
     if (column.names) {
       const line = event.target.closest(".line");

@@ -21,6 +21,7 @@ from lamina.table.columns import (
     number_of,
     time_of,
 )
+from lamina.table.kinds import may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -210,6 +211,7 @@ class SummaryColumn(Column):
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
+        self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
 
     def update(self, series: pl.Series, first: int) -> None:
         """See the column's next values, of which the first stands in row `first`."""
@@ -223,6 +225,8 @@ class SummaryColumn(Column):
             self.storage = as_column(series, self.name).storage
         self._rows += len(series)
         self._missing += missing
+        rows = first + np.arange(len(series) if self._starts else 0)
+        self._starts = {start for start in self._starts if np.array_equal(series.to_numpy(), start + rows)}
         if self.is_number:
             self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
         self._written = {
@@ -246,6 +250,7 @@ class SummaryColumn(Column):
         self._missing += other._missing
         firsts = [at for at in (self._first_missing, other._first_missing) if at is not None]
         self._first_missing = min(firsts, default=None)
+        self._starts &= other._starts
         self.moments.merge(other.moments)
         self._written = {
             storage: seen for storage, seen in self._written.items() if storage in other._written
@@ -315,6 +320,9 @@ class SummaryColumn(Column):
         if self._missing:
             return np.array([*extremes, math.nan], np.float64)
         return np.array(extremes, np.float64 if self._is_float else None)
+
+    def counts_rows(self) -> bool:
+        return bool(self._starts)
 
     def temporal(self) -> np.ndarray:
         return self.numbers()
