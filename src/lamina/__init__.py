@@ -137,4 +137,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__, *_MODULES, *_SHORT, *_NAMES})
+    return sorted({*special, *__all__, "context", *_MODULES, *_SHORT, *_NAMES})

@@ -16,6 +16,10 @@ from lamina.core.turns import Turn, make
 from lamina.deferral import _path, _queue
 from lamina.deferral._entries import Applied, targets
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::lamina.errors.NonFiniteWarning"
+)  # random programs may diverge
+
 FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
 COMPILED = int(os.environ.get("LAMINA_FUZZ_COMPILED", str(max(1, PROGRAMS // 20))))

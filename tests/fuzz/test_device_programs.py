@@ -18,6 +18,10 @@ from seeds import run_seeds
 import lamina
 from lamina.context import device_of
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::lamina.errors.NonFiniteWarning"
+)  # random programs may diverge
+
 SECONDS = 4.0
 
 

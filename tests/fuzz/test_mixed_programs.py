@@ -17,6 +17,10 @@ from seeds import run_seeds
 
 import lamina
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::lamina.errors.NonFiniteWarning"
+)  # random programs may diverge
+
 SECONDS = 20.0
 
 FAILED: dict[int, str] = {

@@ -28,6 +28,10 @@ import lamina
 from lamina.compiler.cpu import _binding
 from lamina.compiler.cpu.machine import compiling_for, named_machine
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::lamina.errors.NonFiniteWarning"
+)  # random programs may diverge
+
 SECONDS, SECONDS_OF_OTHERS = 10.0, 3.0
 THREADS = (1, 2, 3, 8)
 

@@ -153,7 +153,7 @@ def _require_finite(
     """Raise if a number of `out` is not finite, and all in the inputs are; the shapes told are those of `arrays`."""
     if not isinstance(out, Array) or _is_finite(out) or not all(map(_is_finite, _flat(inputs))):
         return
-    numbers = np.asarray(out._data)
+    numbers = out._numbers()
     place = tuple(map(int, np.argwhere(~np.isfinite(numbers))[0]))
     kind = "NaN" if np.isnan(numbers[place]) else "infinity"
     shapes = ", ".join(str(x.shape) for x in _flat(arrays) if isinstance(x, Array))
@@ -168,7 +168,7 @@ def _there(inputs: Sequence[Any], shape: tuple[int, ...], place: tuple[int, ...]
     arrays = [x for x in _flat(inputs) if isinstance(x, Array)]
     if not arrays or any(x.shape != shape for x in arrays):
         return ""
-    return f" (there: {', '.join(f'{np.asarray(x._data)[place]:.7g}' for x in arrays)})"
+    return f" (there: {', '.join(f'{x._numbers()[place]:.7g}' for x in arrays)})"
 
 
 def _flat(values: Iterable[Any]) -> list[Any]:
@@ -178,6 +178,6 @@ def _flat(values: Iterable[Any]) -> list[Any]:
 def _is_finite(x: Any) -> bool:
     """Whether an operand holds finite numbers only."""
     if isinstance(x, Array):
-        numbers = np.asarray(x._data)
+        numbers = x._numbers()
         return numbers.dtype.kind != "f" or bool(np.isfinite(numbers).all())
     return not isinstance(x, float) or math.isfinite(x)

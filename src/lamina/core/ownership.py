@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Iterable, MutableSequence
+from itertools import filterfalse
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None
         if buffers[slot] is not None:
             release_buffers(buffers, (slot,))
         buffers[slot] = buffer
-        _bound.setdefault(id(buffer), []).append(None)
+        list(
+            map(list.append, map(_bound.setdefault, (id(buffer),), ([],)), (None,))
+        )  # one call: nobody comes between
 
 
 def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
@@ -45,8 +48,8 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
             references = _bound.get(id(former))
             if references:
                 references.pop()
-                if not references:
-                    _bound.pop(id(former), None)
+                # Likewise: without the entry, if it is empty.
+                list(map(_bound.pop, filterfalse(_bound.get, (id(former),)), (None,)))
 
 
 def is_alone(array: Array) -> bool:

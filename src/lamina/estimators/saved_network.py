@@ -75,7 +75,7 @@ def save_network(
 ) -> None:
     """Write a network; see `lamina.estimators.persistence.save`."""
     from lamina.gluon import HybridBlock
-    from lamina.gluon._export import written_down
+    from lamina.gluon.symbol_export import written_down
 
     if not isinstance(block, HybridBlock):
         raise TypeError(

@@ -412,13 +412,13 @@ class HybridBlock(Block):
             LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.
             UninitializedParameterError: a parameter has no values yet.
         """
-        from lamina.gluon._export import export
+        from lamina.gluon.symbol_export import export
 
         export(self, os.fspath(path), epoch)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
         if self._active and self._layout is None and not (args and isinstance(args[0], Symbol)):
-            from lamina.gluon._export import layout_of
+            from lamina.gluon.symbol_export import layout_of
 
             self.__dict__["_layout"] = layout_of(args)
         compiles_later = state.queue is not None and self._precision == "float32"

@@ -138,7 +138,7 @@ _BESIDE = {"np": "lamina.np", "numpy": "lamina.np", "npx": "lamina.npx", "numpy_
 
 def __dir__() -> list[str]:
     special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__, "op", *_BESIDE})
+    return sorted({*special, *__all__, "ndarray", "op", *_BESIDE})
 
 
 def __getattr__(name: str) -> Any:

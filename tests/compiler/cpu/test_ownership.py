@@ -139,7 +139,7 @@ def test_a_collection_at_any_call_leaves_the_count_of_references_right(
     monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     """From Python 3.12 on the collector runs between calls: a step that it ends may be bound to the same buffer."""
-    counts: dict[int, int] = {}
+    counts: dict[int, list[None]] = {}
     monkeypatch.setattr(ownership, "_bound", counts)
     buffer = np.zeros(3)
     ended: list[Any] = [None]
@@ -157,17 +157,17 @@ def test_a_collection_at_any_call_leaves_the_count_of_references_right(
     finally:
         sys.setprofile(None)
     ownership.release_buffers(ended)  # if there were fewer calls
-    assert counts == {id(buffer): 1} and bound[0] is buffer
+    assert counts == {id(buffer): [None]} and bound[0] is buffer
     ownership.release_buffers(bound)
     assert not counts
 
 
 def test_a_buffer_is_bound_in_place_of_another_and_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts: dict[int, int] = {}
+    counts: dict[int, list[None]] = {}
     monkeypatch.setattr(ownership, "_bound", counts)
     one, other = np.zeros(3), np.zeros(3)
     bound: list[Any] = [None, one]
-    counts[id(one)] = 1
+    counts[id(one)] = [None]
     for buffer in (one, one, other):
         ownership.bind_buffer(bound, 0, buffer)
-    assert counts == {id(one): 1, id(other): 1}
+    assert counts == {id(one): [None], id(other): [None]}

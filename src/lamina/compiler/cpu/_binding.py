@@ -71,7 +71,6 @@ class Binding:
         self.used_slots: Sequence[int] = outline.used_slots
         self._arguments, self._written = tuple(arguments), written
         self._written_slots = sorted(written)
-        self._read = program.graph.read_slots
         # The first address of each bound buffer, and that after its last, with the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
@@ -210,9 +209,10 @@ class Binding:
 
     def _is_without_buffer(self, slot: int) -> bool:
         """Whether an earlier step left a gradient without a buffer. It is an error if this step reads it."""
-        if slot in self._read:
-            require_numbers(self.arrays[slot])
-        return self.arrays[slot]._is_stale
+        array = self.arrays[slot]
+        if array._is_stale and slot in self.program.lowered.captured.read_slots:
+            require_numbers(array)
+        return array._is_stale
 
     def _check_overlap(self, slot: int) -> None:
         """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
