@@ -111,7 +111,7 @@ def test_a_report_is_that_of_the_command_line(fitted, kind, tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "<h1>size</h1>" in page and "400 test" in page
     # Of numbers there is one more, of what intervals hold.
-    assert page.count("<figure>") == (5 if hasattr(model, "classes_") else 6)
+    assert page.count("<figure>") == (7 if hasattr(model, "classes_") else 6)
     assert f"{model.score(rows, y):.4f}" in page  # the accuracy, or R²
     assert "Against baselines" not in page and "nan" not in page
 

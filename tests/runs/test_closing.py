@@ -58,12 +58,12 @@ def closing(tmp_path, monkeypatch):
 
 
 def test_the_report_has_its_time(closing):
-    report = 1.4 * 5 * 0.2 + 0.4 + 0.2 + 0.01 * 100
+    report = 1.4 * 7 * 0.2 + 0.4 + 0.2 + 0.01 * 100
     assert closing.search_seconds() == pytest.approx(100 - 10 - report)
 
 
 def test_beside_busy_processes_the_report_has_more_time(closing):
-    computed = 1.4 * 5 * 0.2 + 0.4
+    computed = 1.4 * 7 * 0.2 + 0.4
     closing._pace.slowness = 3.0
     assert closing.search_seconds() == pytest.approx(100 - 10 - 3 * computed - 0.2 - 0.01 * 100)
     search = Search(closing._since)
@@ -88,7 +88,7 @@ def test_the_pace_is_that_of_what_is_drawn(monkeypatch):
 
 
 def test_a_search_that_cannot_compile_in_its_time_does_not_begin_to(closing):
-    closing._since.now = 100 - 1.4 * 5 * 0.2 - 0.6 - 1 - 0.2
+    closing._since.now = 100 - 1.4 * 7 * 0.2 - 0.6 - 1 - 0.2
     assert closing.search_seconds() < 0.01
     closing._since.now += 0.2
     assert closing.seconds_over() == 0

@@ -46,7 +46,7 @@ def test_worst_cases_are_rows_of_the_file(findings):
 def test_a_page_with_pictures_needs_nothing_else(findings):
     page = report_page(findings)
     pictures = re.findall(r"src='data:image/svg\+xml;base64,([^']+)'", page)
-    assert len(pictures) == (4 if findings.is_classification else 5)
+    assert len(pictures) == (6 if findings.is_classification else 5)
     texts = [base64.b64decode(picture).decode() for picture in pictures]
     assert all(text.startswith("<?xml") and text.rstrip().endswith("</svg>") for text in texts)
     assert not re.search(r"""(src|href)=['"](?!data:)""", page)
@@ -95,7 +95,7 @@ def test_nothing_is_cut_in_print(page_of):
 def test_figures_say_their_numbers(findings):
     page = report_page(findings)
     texts = re.findall(r"<img alt='([^']+)'", page)
-    assert len(texts) == page.count("<figcaption>") == (4 if findings.is_classification else 5)
+    assert len(texts) == page.count("<figcaption>") == (6 if findings.is_classification else 5)
     trained, measured = findings.trained, findings.measured
     assert f"kept is epoch {trained.best_epoch}" in texts[0]
     assert f"{findings.importance[0].column} {findings.importance[0].mean:.3g}" in texts[-1]
