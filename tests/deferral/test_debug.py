@@ -30,7 +30,7 @@ LOOK = PROGRAM.splitlines().index("    loss.asscalar()") + 1
 def told(level: str, folder: Path) -> list[str]:
     path = folder / "program.py"
     path.write_text(PROGRAM)
-    environment = {**os.environ, "LAMINA_DEBUG": level, "LAMINA_COMPILE": "1"}
+    environment = {**os.environ, "LAMINA_DEBUG": level, "LAMINA_COMPILE": "1", "LAMINA_EAGER": "0"}
     ended = subprocess.run(
         [sys.executable, path], capture_output=True, text=True, env=environment, check=True
     )
