@@ -350,6 +350,7 @@ def test_another_gradient_is_not_taken_for_the_one_that_was_used():
     np.testing.assert_array_equal(net.weight.data().asnumpy(), before - 0.5)
 
 
+@pytest.mark.compiles
 def test_gradients_that_a_compiled_step_used_up_for_something_else_are_an_error():
     net = dense()
     trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.5})
@@ -365,6 +366,7 @@ def test_gradients_that_a_compiled_step_used_up_for_something_else_are_an_error(
             trainer.step(4)
 
 
+@pytest.mark.compiles
 def test_gradients_used_in_a_loop_that_is_compiled_by_itself_are_not_used_again():
     def program(see):
         net = dense()
