@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
-#   make test    runs every test
+#   make test    runs the tests: some minutes
+#   make test-all  and the slow ones besides
 #   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
 #   make size    prints the size of the source beside the commit before; fails above a ceiling
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test wheel try-wheel docs fuzz modes devices processors check size format clean
+.PHONY: train test test-all wheel try-wheel docs fuzz modes devices processors check size format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -17,7 +18,11 @@ train: $(VENV)/.user
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: $(VENV)/.dev
-	$(PYTEST)
+	$(PYTEST) -m "not slow"
+
+# What takes long and rarely finds what the others don't
+test-all: test
+	$(PYTEST) -m slow
 
 wheel: | $(BIN)/python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .

@@ -32,14 +32,16 @@ class Difference:
 def answers(python: str, library: str, part: str) -> Answers:
     """What a library answers to a part's questions; it is started anew after a question that ends the process."""
     found: Answers = {}
+    asked = 0  # a question can come twice
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "MXNET_SAFE_ACCUMULATION": "0"}
     environment["PYTHONPATH"] = os.pathsep.join([str(_HERE), str(_HERE.parents[1] / "src")])
     while True:
-        command = [python, str(_HERE / "probe.py"), library, part, str(len(found))]
+        command = [python, str(_HERE / "probe.py"), library, part, str(asked)]
         process = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         lines = [json.loads(line) for line in process.stdout.splitlines() if _is_json(line)]
         for question, answer in zip(lines[::2], lines[1::2], strict=False):
             found[tuple(question)] = answer
+        asked += (len(lines) + 1) // 2
         if process.returncode == 0:
             return found
         if len(lines) % 2 == 0:
