@@ -79,9 +79,17 @@ class World:
         net.initialize()
         for parameter in net.collect_params().values():
             parameter.set_data(nd.array(numbers.normal(0, 0.5, parameter.shape)))
-        settings = OPTIMIZERS[program.optimizer]
-        self.trainer = gluon.Trainer(net.collect_params(), program.optimizer, dict(settings))
-        self.updater = optimizer.get_updater(optimizer.create(program.optimizer, **settings))
+        self.optimizer = program.optimizer
+        self.others: list[np.ndarray] = []
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Train with a new optimizer, compiled anew; memory that the old one leaves is used by others."""
+        self.compiled.clear()
+        settings = OPTIMIZERS[self.optimizer]
+        self.trainer = gluon.Trainer(self.net.collect_params(), self.optimizer, dict(settings))
+        self.updater = optimizer.get_updater(optimizer.create(self.optimizer, **settings))
+        self.others += [np.full(size, 7, np.float32) for size in (3, 4, 12, 16) for _ in range(20)]
 
     def see(self, value: Any) -> None:
         """Note an array's contents."""
@@ -222,6 +230,12 @@ class Program:
         self.optimizer = self._random.choice(sorted(OPTIMIZERS))
         self.lines: list[str] = []
         self.statements = [self._made() for _ in range(self._random.randint(3, 9))]
+        # By numbers of their own, so that the programs of older seeds stay what they were.
+        apart = random.Random(f"{seed} new state")
+        if apart.random() < 0.25:
+            line, statement = _anew(apart)
+            self.lines.append(line)
+            self.statements.append(statement)
 
     def __str__(self) -> str:
         return f"seed {self.seed}, {self.optimizer}\n" + "\n".join(self.lines)
@@ -329,6 +343,8 @@ def _see_all(world: World) -> None:
     for name in "wb" + OF_NET:
         world.see(world.array(name))
         world.see_gradient(name)
+    if not all((other == 7).all() for other in world.others):
+        raise RuntimeError("memory of others was written")
 
 
 def _in_child(world: World, statements: Sequence[Statement]) -> list[Any]:
@@ -614,6 +630,21 @@ def _look(r: random.Random) -> tuple[str, Statement]:
             world.see(world.array(of))
 
     return f"look at {'the gradient of ' * of_gradient}{of}", statement
+
+
+def _anew(r: random.Random) -> tuple[str, Statement]:
+    when = r.randint(1, 4)
+
+    def statement(world: World) -> None:
+        if world.iteration == when:
+            world.begin_anew()
+            world.step_of_net(
+                *_batch(world, 0)
+            )  # with fresh gradients, since it does not know which were used
+            world.only_backward(*_batch(world, 0))
+            world.note_gradients("wb" + OF_NET, used_up=False)
+
+    return f"with a new optimizer from {when} on", statement
 
 
 _MAKERS: list[Callable[[random.Random], tuple[str, Statement]]] = [

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina.core.array import Array
-from lamina.core.ownership import is_alone
+from lamina.core.ownership import bind_buffer, is_alone, release_buffers
 from lamina.core.state import owed, settle_owed, state
 from lamina.core.turns import Change, make, setting
 from lamina.nd.elsewhere import ElsewhereArray, Type
@@ -43,17 +43,30 @@ class HeldArray(ElsewhereArray):
 HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # which it is, to users
 
 
+class _Buffers:
+    """The buffers of held arrays: writing back writes to all of them, also to those whose arrays are gone."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._buffers: list[object] = [None] * len(arrays)
+        for slot, array in enumerate(arrays):
+            bind_buffer(self._buffers, slot, array._data)
+
+    def __del__(self) -> None:
+        release_buffers(self._buffers)
+
+
 class Holder:
     """Keeps some arrays in a compiled step's own layout between calls.
 
     `write_back` gives what copies the step's contents into the buffers. ``is_ahead``: whether they are newer than the
-    buffers'. An array that is held keeps its holder alive; so neither the holder nor `write_back` refers to the arrays,
-    or they would stay in memory until the garbage collector comes.
+    buffers', which ``_buffers`` keeps for as long. An array that is held keeps its holder alive; so neither the holder
+    nor `write_back` refers to the arrays, or they would stay in memory until the garbage collector comes.
     """
 
     def __init__(self, arrays: Sequence[Array], write_back: Callable[[], Change]) -> None:
         self._references, self._write_back = [weakref.ref(array) for array in arrays], write_back
         self._refusals = 0
+        self._buffers: _Buffers | None = None
         self.is_ahead = False
 
     def beginning(self) -> list[Change]:
@@ -69,7 +82,11 @@ class Holder:
         for array in arrays:
             array._keeper = self
             array._view = Type(array.shape, array._dtype)  # pyright: ignore[reportAttributeAccessIssue]
-        return [*(setting(x, "__class__", HeldArray) for x in arrays), setting(self, "is_ahead", True)]
+        return [
+            *(setting(x, "__class__", HeldArray) for x in arrays),
+            setting(self, "_buffers", _Buffers(arrays)),
+            setting(self, "is_ahead", True),
+        ]
 
     def check(self) -> None:
         """Give the arrays back if another thread has come to know a buffer before they were held."""
@@ -90,4 +107,5 @@ class Holder:
                     changes.append(self._write_back())
                     changes += [setting(x, "__class__", NDArray) for x in self._arrays()]
                     changes.append(setting(self, "is_ahead", False))
+                    changes.append(setting(self, "_buffers", None))  # last, since it runs `_Buffers.__del__`
                     make(own)
