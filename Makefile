@@ -9,13 +9,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all wheel try-wheel docs fuzz modes devices processors check size format clean
+.PHONY: train test test-all coverage wheel try-wheel docs fuzz modes devices processors check size format clean
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
 
-# Two processes, as many as a small machine has cores
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# Two processes, as many as a small machine has cores; SLOWEST=100 lists as many tests by their time
+WORKERS := -n 2 --dist worksteal
+PYTEST := $(BIN)/python -m pytest $(WORKERS)
 
 test: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
@@ -23,6 +24,14 @@ test: $(VENV)/.dev
 # What takes long and rarely finds what the others don't
 test-all: test
 	$(PYTEST) -m slow
+
+# Lines and branches of src that the tests run, also in the processes that they start; COVERED="" measures the slow ones, too
+COVERED ?= not slow
+coverage: $(VENV)/.dev
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest $(WORKERS) -m "$(COVERED)"
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 wheel: | $(BIN)/python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
