@@ -72,7 +72,7 @@ def address_space_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-_ROOM_FOR_OTHERS = 3 << 28  # scikit-learn, LLVM and a small network
+_ROOM_FOR_OTHERS = 15 << 26  # scikit-learn, LLVM and a small network
 _PLENTY = 1 << 32
 _PLENTY_A_CORE = 1 << 28  # each of polars' threads has a stack, and memory of its own
 _POLARS_AT_WORK = """
