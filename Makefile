@@ -26,7 +26,7 @@ test-all: test
 
 # What may differ between versions of Python, on those beside .venv's; the lowest versions of what lamina imports
 pythons: $(VENV)/.dev
-	sh tools/pythons.sh $(BIN)/uv 3.12 3.13
+	sh tools/pythons.sh $(BIN) 3.11 3.12 3.13
 
 lowest: $(VENV)/.dev
 	sh tools/lowest.sh $(BIN)/uv $(BIN)/python

@@ -1,11 +1,12 @@
-# pythons.sh UV VERSION...: what may differ between versions of Python is tested on each that this machine has
+# pythons.sh BIN VERSION...: what may differ between versions of Python is tested on each that this machine has, beside BIN's
 set -eu
-uv=$1
+bin=$1
 shift
 
-# The interpreter of a version: on PATH (where pyenv's shims stand for versions that they refuse to run), or pyenv's own
+# The interpreter of a version: on PATH (where pyenv may have a shim that refuses to run), pyenv's, or uv's
 python_of() {
-  for python in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+  for python in "python$1" "${PYENV_ROOT:-${HOME:-}/.pyenv}/versions/$1".*/bin/python \
+    "$("$bin/uv" python find --system --no-python-downloads "$1" 2>/dev/null)"; do
     if "$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" 2>/dev/null; then
       "$python" -c 'import sys; print(sys.executable)'
       return
@@ -25,8 +26,11 @@ for version; do
     echo "NOT TESTED: Python $version, which this machine has not"
     continue
   fi
-  "$uv" venv --quiet --clear --python "$python" ".venv-$version"
-  "$uv" pip install --quiet --python ".venv-$version/bin/python" -e '.[test]'
+  if "$bin/python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')"; then
+    continue # the version that all tests run on
+  fi
+  "$bin/uv" venv --quiet --clear --python "$python" ".venv-$version"
+  "$bin/uv" pip install --quiet --python ".venv-$version/bin/python" -e '.[test]'
   echo "Python $version: $(".venv-$version/bin/python" -VV)"
   # shellcheck disable=SC2086  # words are paths
   ".venv-$version/bin/python" -m pytest -n 2 --dist worksteal -p no:cacheprovider -m "not slow" $TESTS

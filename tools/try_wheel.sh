@@ -5,7 +5,9 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "$1" -m venv "$folder/venv"
 "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check "$2[sklearn,table]"
-"$folder/venv/bin/python" -m pip uninstall --quiet --yes --disable-pip-version-check pip
+# lamina needs none of what installs it; and where the wheel lay here says nothing elsewhere
+"$folder/venv/bin/python" -m pip uninstall --quiet --yes --disable-pip-version-check setuptools pip
+rm "$folder"/venv/lib/python*/site-packages/lamina-*.dist-info/direct_url.json
 "$4" environment --output-reproducible --output-format JSON --output-file "$3" "$folder/venv"
 wheel_bin=$folder/venv/bin
 cd "$folder"
