@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all coverage wheel try-wheel docs fuzz modes devices processors check size format clean
+.PHONY: train test test-all coverage wheel docs fuzz modes devices processors check size format clean pythons lowest release-check release
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -33,12 +33,23 @@ coverage: $(VENV)/.dev
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
+# What may differ between versions of Python, on those beside .venv's; the lowest versions of what lamina imports
+pythons: $(VENV)/.dev
+	sh tools/pythons.sh $(BIN) 3.11 3.12 3.13
+
+lowest: $(VENV)/.dev
+	sh tools/lowest.sh $(BIN)/uv $(BIN)/python
+
 wheel: | $(BIN)/python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
-# The wheel in an empty environment: trains on a table, and predicts
-try-wheel: wheel
-	sh tools/try_wheel.sh $(PYTHON) dist/lamina-*.whl
+# Wheel, sdist and SBOM in dist/, checked; the wheel in an empty environment trains on a table, and predicts
+release-check: $(VENV)/.release
+	sh tools/release_check.sh $(BIN)
+
+# Version VERSION: set, dated in the changelog, committed and tagged
+release:
+	$(PYTHON) tools/release.py $(VERSION)
 
 # Strictly: a broken link or an undescribed name ends it
 docs: $(VENV)/.docs
@@ -102,5 +113,9 @@ $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
 	@touch $@ $(VENV)/.dev $(VENV)/.user
 
+$(VENV)/.release: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[release]'
+	@touch $@
+
 clean:
-	rm -rf site $(VENV) .pytest_cache .ruff_cache .hypothesis
+	rm -rf site dist $(VENV) $(VENV)-3.* $(VENV)-lowest .pytest_cache .ruff_cache .hypothesis
