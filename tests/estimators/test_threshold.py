@@ -52,7 +52,9 @@ def test_no_other_threshold_is_better(rows, criterion, weighted):
 
     assert 0 < threshold < 1
     assert score == pytest.approx(scored(threshold))
-    cuts = np.unique(probability[probability > 0])  # all that decide differently; above, no row would be positive
+    cuts = np.unique(
+        probability[probability > 0]
+    )  # all that decide differently; above, no row would be positive
     assert score >= max(map(scored, cuts)) - 1e-9
 
 
