@@ -76,7 +76,7 @@ def test_columns_transformed_by_kind():
 
 def test_cross_validation_in_processes():
     # Large enough for joblib to share it as a file that must not be written.
-    table, y = np.repeat(X, 500, axis=0), np.repeat(Y, 500)
+    table, y = np.repeat(X, 250, axis=0), np.repeat(Y, 250)
     model = MLPClassifier(**{**SMALL, "batch_size": 5000, "preset": "sklearn", "early_stopping": True})
     alone = cross_val_score(model, table, y, cv=2)
     np.testing.assert_array_equal(cross_val_score(model, table, y, cv=2, n_jobs=2), alone)

@@ -14,7 +14,14 @@ import lamina
 from lamina.estimators.threshold import best_threshold
 
 METRICS = {"f1": f1_score, "balanced": balanced_accuracy_score}
-QUICK = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+QUICK = {
+    "preset": "fast",
+    "members": 2,
+    "number_embedding": False,
+    "hidden_layer_sizes": (8,),
+    "max_iter": 3,
+    "random_state": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +111,9 @@ def test_kept_by_files_and_pickles(rare, tmp_path):
 
 def test_a_search_chooses_one_too(rare):
     (X, y), _ = rare
-    model = lamina.MLPClassifier(trials=2, members=2, hidden_layer_sizes=(8,), random_state=0, threshold="f1")
+    model = lamina.MLPClassifier(
+        trials=2, members=2, hidden_layer_sizes=8, batch_size=64, random_state=0, threshold="f1"
+    )
     model.fit(X, y)
     assert model.threshold_ is not None
     assert f1_score(y, model.predict(X)) > f1_score(y, model.predict_proba(X)[:, 1] > 0.5)

@@ -26,6 +26,7 @@ Y = X[:, 0] - X[:, 1] ** 2 + 0.1 * rng.normal(size=200)
 SMALL = {
     "hidden_layer_sizes": (8,),
     "activation": "mish",
+    "number_embedding": False,
     "number_pieces": 0,
     "beta_2": 0.95,
     "members": 2,
