@@ -1,6 +1,6 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
-#   make test    runs the tests: some minutes
+#   make test    runs the tests: some minutes; ORDER=random shuffles them, ORDER=12345 repeats an order
 #   make test-all  and the slow ones besides
 #   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
@@ -17,6 +17,13 @@ train: $(VENV)/.user
 # Two processes, as many as a small machine has cores; SLOWEST=100 lists as many tests by their time
 WORKERS := -n 2 --dist worksteal
 PYTEST := $(BIN)/python -m pytest $(WORKERS)
+
+# ORDER: the seed of a random order of modules, and of the tests in each; `random` chooses a seed, and says it
+ifneq ($(ORDER),)
+  SEED_OF_ORDER := $(patsubst random,$(strip $(shell od -An -N4 -tu4 /dev/urandom)),$(ORDER))
+  $(info tests in a random order, to be repeated by ORDER=$(SEED_OF_ORDER))
+  PYTEST += --random-order --random-order-seed=$(SEED_OF_ORDER)
+endif
 
 test: $(VENV)/.dev
 	$(PYTEST) -m "not slow"

@@ -10,8 +10,9 @@ import pytest
 import summary
 from hypothesis import settings
 
-# No deadline for one example: on a busy machine it would fail tests that are right.
-settings.register_profile("lamina", deadline=None)
+# No deadline for one example: on a busy machine it would fail tests that are right. `LAMINA_EXAMPLES`: how many each
+# property is tried with, which is more in CI.
+settings.register_profile("lamina", deadline=None, max_examples=int(os.environ.get("LAMINA_EXAMPLES", "30")))
 settings.load_profile("lamina")
 
 

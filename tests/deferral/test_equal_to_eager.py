@@ -24,7 +24,8 @@ FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
 COMPILED = int(os.environ.get("LAMINA_FUZZ_COMPILED", str(max(1, PROGRAMS // 20))))
 """So many are compiled in earnest, which takes a tenth of a second each; `make modes` does it with all."""
-PARTS = 20
+PARTS = [*range(4), *(pytest.param(part, marks=pytest.mark.slow) for part in range(4, 20))]
+"""The programs in 20 parts, most of them slow; `make modes` runs what is compiled of all."""
 
 
 class Interpreted:
@@ -72,7 +73,7 @@ def with_queue_of_its_own() -> None:
 
 def seeds(part: int, programs: int) -> range:
     """A part of the programs, so that parts can be run side by side."""
-    return range(FIRST_SEED + part * programs // PARTS, FIRST_SEED + (part + 1) * programs // PARTS)
+    return range(FIRST_SEED + part * programs // len(PARTS), FIRST_SEED + (part + 1) * programs // len(PARTS))
 
 
 def eagerly(program: Program) -> list[Any]:
@@ -90,7 +91,7 @@ def assert_same_bits(program: Program, got: list[Any], wanted: list[Any], way: s
 
 
 @pytest.mark.usefixtures("deferring")
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put off, and computed by NumPy at the end; and with ``LAMINA_COMPILE=0``, where nothing is put off."""
     monkeypatch.setattr(_path, "Plan", Interpreted)
@@ -106,7 +107,7 @@ def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("deferring")
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", PARTS)
 def test_the_same_numbers_compiled(part: int) -> None:
     for seed in seeds(part, COMPILED):
         assert_the_same_numbers(Program(seed))

@@ -18,7 +18,15 @@ from lamina.training.loop import Observer
 rng = np.random.default_rng(0)
 X = rng.normal(size=(240, 60)).astype(np.float32)  # enough for products that a BLAS shares among threads
 Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)
-SMALL = {"preset": "fast", "hidden_layer_sizes": (32, 16), "max_iter": 2, "random_state": 0, "dropout": 0.3}
+SMALL = {
+    "preset": "fast",
+    "hidden_layer_sizes": (32,),
+    "members": 2,
+    "number_embedding": False,
+    "max_iter": 2,
+    "random_state": 0,
+    "dropout": 0.3,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,7 +10,14 @@ from sklearn.linear_model import LogisticRegression
 from lamina import MLPClassifier
 from lamina.estimators._calibration import MeanLikelihood, OfClasses, OfLabels, best_factor
 
-SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 1, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "members": 2,
+    "number_embedding": False,
+    "hidden_layer_sizes": (8,),
+    "max_iter": 1,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 3))
 

@@ -8,7 +8,14 @@ from sklearn.pipeline import make_pipeline
 
 from lamina import MLPClassifier, MLPRegressor
 
-SMALL = {"preset": "fast", "hidden_layer_sizes": (12, 6), "max_iter": 3, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "members": 2,
+    "number_pieces": 0,
+    "hidden_layer_sizes": (12, 6),
+    "max_iter": 3,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 FRAME = pl.DataFrame(
     {"x": rng.normal(size=300), "gap": [None if i % 7 == 0 else float(i) for i in range(300)],
@@ -18,7 +25,13 @@ Y = FRAME["x"].to_numpy() + np.arange(300) % 12
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"members": 3, "normalization": "batch"}, {"preset": "default"}, {"hidden_layer_sizes": ()}]
+    "asked",
+    [
+        {"members": 3, "normalization": "batch"},
+        {"preset": "default", "number_pieces": None},
+        {"hidden_layer_sizes": ()},
+        pytest.param({}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_last_layer_makes_outputs_of_it(asked):
     model = MLPRegressor(**SMALL | asked).fit(FRAME, Y)
@@ -53,9 +66,9 @@ def test_rows_in_any_number_and_a_source_give_the_same_bits():
 
 def test_classes_weights_and_several_outputs():
     labels = np.stack([Y > 4, Y > 8], axis=1).astype(int)
-    model = MLPClassifier(**SMALL, members=2).fit(FRAME, labels, sample_weight=np.linspace(1, 2, 300))
+    model = MLPClassifier(**SMALL).fit(FRAME, labels, sample_weight=np.linspace(1, 2, 300))
     assert model.transform(FRAME).shape == (300, 12)
-    balanced = MLPClassifier(**SMALL, members=2, class_weight="balanced").fit(FRAME, Y > 10)
+    balanced = MLPClassifier(**SMALL, class_weight="balanced").fit(FRAME, Y > 10)
     assert balanced.transform(FRAME).shape == (300, 12)
     assert balanced.predict_set(FRAME).any(axis=1).all()
     assert balanced.predict_proba(FRAME, return_std=True)[1].shape == (300, 2)

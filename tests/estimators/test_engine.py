@@ -71,7 +71,7 @@ def _judge(outputs):
         ("muon", dataclasses.replace(PARTS, pieces=0)),
     ],
 )
-@pytest.mark.parametrize("done", [1, 6])
+@pytest.mark.parametrize("done", [1, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
     plan = {"solver": solver, "n_iter_no_change": 5, "drop_last": False, "validation": [HELD_OUT]}
     whole = _training(parts, **plan)

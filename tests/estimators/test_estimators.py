@@ -9,7 +9,14 @@ import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
 from lamina.errors import LaminaError
 
-SMALL = {"preset": "fast", "members": 1, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "members": 1,
+    "number_embedding": False,
+    "hidden_layer_sizes": (8,),
+    "max_iter": 3,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 X = rng.normal(size=(120, 3)).astype(np.float32)
 COUNTS = rng.poisson(np.exp(X[:, 0] / 2)).astype(float)

@@ -20,7 +20,14 @@ from lamina.estimators._inputs import folds
 from lamina.table.messages import DataWarning
 from lamina.table.sparse import SparseNumbers
 
-SMALL = {"preset": "fast", "hidden_layer_sizes": (8,), "max_iter": 2, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "members": 2,
+    "number_embedding": False,
+    "hidden_layer_sizes": (8,),
+    "max_iter": 2,
+    "random_state": 0,
+}
 N = 120
 rng = np.random.default_rng(0)
 X = rng.normal(size=(N, 2))
@@ -331,7 +338,10 @@ def _line(rows=200):
 def test_targets_of_any_size_are_learned_alike(preset, scale):
     X, y = _line()
     usual, extreme = (
-        MLPRegressor(preset=preset, max_iter=5, random_state=0).fit(X, y * unit).predict(X) / unit
+        MLPRegressor(preset=preset, max_iter=5, hidden_layer_sizes=16, random_state=0)
+        .fit(X, y * unit)
+        .predict(X)
+        / unit
         for unit in (1.0, scale)
     )
     np.testing.assert_allclose(extreme, usual, rtol=1e-3, atol=1e-3)
@@ -358,7 +368,7 @@ def test_a_target_by_name_in_a_frame_in_memory_says_how_to_give_it():
 
 
 def _small(task=MLPClassifier, **settings):
-    return task(preset="fast", max_iter=3, random_state=0, **settings)
+    return task(**{**SMALL, "max_iter": 3, "learning_rate_init": 0.1, **settings})
 
 
 def _separable():

@@ -46,7 +46,7 @@ def steps(model, frame, column, rng):
     return np.diff(predictions.reshape(8, count), axis=1)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     hidden=st.lists(st.integers(2, 12), min_size=0, max_size=3),

@@ -10,7 +10,14 @@ import pytest
 from lamina import MLPClassifier, MLPRegressor
 from lamina.training.loop import Observer
 
-SMALL = {"preset": "fast", "hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "members": 2,
+    "number_embedding": False,
+    "hidden_layer_sizes": (4,),
+    "max_iter": 2,
+    "random_state": 0,
+}
 X = np.random.default_rng(0).normal(size=(60, 2))
 
 

@@ -6,7 +6,14 @@ from sklearn import metrics
 
 from lamina import MLPClassifier, MLPRegressor
 
-SMALL = {"preset": "fast", "members": 1, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "members": 1,
+    "number_embedding": False,
+    "hidden_layer_sizes": (8,),
+    "max_iter": 3,
+    "random_state": 0,
+}
 rng = np.random.default_rng(0)
 X = rng.normal(size=(150, 3))
 BINARY = np.where(X[:, 0] > 0.3, "yes", "no")

@@ -24,14 +24,16 @@ EXPECTED = {
     "check_sample_weight_equivalence_on_sparse_data": REASON,
 }
 SMALL = {"preset": "fast", "members": 1, "hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+CHECKED = {**SMALL, "members": 2, "max_iter": 20, "number_embedding": False}
+"""Checks have tables of many shapes, and each takes a network that is compiled for it: small ones."""
 X, Y = load_iris(return_X_y=True)
 
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
     [
-        MLPClassifier(preset="fast", members=2, hidden_layer_sizes=(32,), random_state=0),
-        MLPRegressor(preset="fast", members=2, hidden_layer_sizes=(32,), random_state=0),
+        MLPClassifier(**CHECKED),
+        MLPRegressor(**CHECKED),
     ],
     expected_failed_checks=lambda _estimator: EXPECTED,
 )
@@ -74,7 +76,7 @@ def test_columns_transformed_by_kind():
 
 def test_cross_validation_in_processes():
     # Large enough for joblib to share it as a file that must not be written.
-    table, y = np.repeat(X, 500, axis=0), np.repeat(Y, 500)
+    table, y = np.repeat(X, 250, axis=0), np.repeat(Y, 250)
     model = MLPClassifier(**{**SMALL, "batch_size": 5000, "preset": "sklearn", "early_stopping": True})
     alone = cross_val_score(model, table, y, cv=2)
     np.testing.assert_array_equal(cross_val_score(model, table, y, cv=2, n_jobs=2), alone)

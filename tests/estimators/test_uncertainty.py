@@ -18,7 +18,13 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.targets import Classes, Numbers
 from lamina.files.tensors import load_tensors, save_tensors
 
-SMALL = {"preset": "fast", "hidden_layer_sizes": (16,), "max_iter": 20, "random_state": 0}
+SMALL = {
+    "preset": "fast",
+    "number_embedding": False,
+    "hidden_layer_sizes": (16,),
+    "max_iter": 20,
+    "random_state": 0,
+}
 FILES = Path(__file__).parent / "files"
 
 

@@ -129,6 +129,6 @@ ANY_NAME = (
 
 
 @given(names=st.lists(ANY_NAME, min_size=1, max_size=30, unique=True))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_names(names):
     assert_compiles(names)

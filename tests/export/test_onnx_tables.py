@@ -80,7 +80,11 @@ def assert_same(model, table=NEW):
     )
 
 
-@pytest.mark.parametrize("settings", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(one, marks=() if i % 2 else pytest.mark.slow) for i, one in enumerate(CLASSIFIERS)],
+    ids=str,
+)
 def test_classifiers(settings):
     assert_same(classifier(**settings))
 
@@ -90,7 +94,7 @@ def test_regressors(settings):
     assert_same(regressor(**settings))
 
 
-@pytest.mark.parametrize("train", [classifier, regressor])
+@pytest.mark.parametrize("train", [classifier, pytest.param(regressor, marks=pytest.mark.slow)])
 def test_networks_of_different_architectures_with_shares_of_their_own(train):
     assert_same(mixture(train))
 
@@ -260,14 +264,24 @@ def test_dates_and_times_are_their_numbers():
     ]
 
 
-@pytest.mark.parametrize("others", [(), ("<missing>",), ("<missing>", "<<missing>>")], ids=len)
+@pytest.mark.parametrize(
+    "others",
+    [
+        (),
+        pytest.param(("<missing>",), marks=pytest.mark.slow),
+        ("<missing>", "<<missing>>"),
+    ],
+    ids=len,
+)
 def test_missing_can_be_said_beside_the_empty_text(others, tmp_path):
     rng = np.random.default_rng(1)
     known = ["", "up", "down", *others]
     texts = [known[i] if i < len(known) else None for i in rng.integers(0, len(known) + 2, 400)]
     frame = pl.DataFrame({"text": texts, "plain": rng.choice(["a", "b"], 400), "x": rng.normal(size=400)})
     target = [{"": 0, None: 1}.get(text, 2) for text in texts]
-    model = MLPClassifier(preset="fast", max_iter=20, random_state=0).fit(frame, target)
+    model = MLPClassifier(**QUICK | {"members": 2, "max_iter": 30, "learning_rate_init": 0.1}).fit(
+        frame, target
+    )
     session = session_of(model)
     columns = {
         column["name"]: column

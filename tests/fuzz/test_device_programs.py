@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::lamina.errors.NonFiniteWarning"
 )  # random programs may diverge
 
-SECONDS = 4.0
+SECONDS = [1.5, pytest.param(4.0, marks=pytest.mark.slow)]
 
 
 def check(program: Program, gpu: Any) -> None:
@@ -62,8 +62,9 @@ def run(seed: int, gpu: Any) -> None:
                 raise AssertionError(f"{program!r}\n{type(error).__name__}: {error}") from error
 
 
-def test_random_programs_on_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_random_programs_on_the_emulator(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAMINA_DEVICE", "emulator")
     gpu = lamina.gpu()
     monkeypatch.setattr(device_of(gpu), "repeats", 2)
-    run_seeds(lambda seed: run(seed, gpu), SECONDS)
+    run_seeds(lambda seed: run(seed, gpu), seconds)

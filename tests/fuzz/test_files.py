@@ -141,7 +141,7 @@ def _said_of(content, path):
     return outcome(Target("large", lambda _: lamina.load(path), [], **LIMITS), content, "it")
 
 
-SIZE = 2 << 20
+SIZE = 1 << 20
 
 
 def _repeated(text, end=""):

@@ -1,7 +1,7 @@
 """Programs that mix steps of several kinds over the same parameters give eager's numbers: see `mixed_programs`.
 
-For some seconds, or as many as `LAMINA_FUZZ_PROGRAMS` says, from `LAMINA_FUZZ_SEED` on. A seed that fails goes into
-`FAILED`, with what was wrong, and is run first ever after.
+For some seconds (longer where slow tests are run), or as many as `LAMINA_FUZZ_PROGRAMS` says, from `LAMINA_FUZZ_SEED`
+on. A seed that fails goes into `FAILED`, with what was wrong, and is run first ever after.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::lamina.errors.NonFiniteWarning"
 )  # random programs may diverge
 
-SECONDS = 20.0
+SECONDS = [4.0, pytest.param(20.0, marks=pytest.mark.slow)]
 
 FAILED: dict[int, str] = {
     2: "a walk back over gradients that a compiled step had used up ended in an AttributeError, once it was deferred",
@@ -58,14 +58,16 @@ def test_programs_that_failed_once(seed: int) -> None:
 
 
 @pytest.mark.compiles
-def test_random_programs() -> None:
-    run_seeds(check, SECONDS)
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_random_programs(seconds: float) -> None:
+    run_seeds(check, seconds)
 
 
 @pytest.mark.compiles
-def test_random_programs_that_are_interrupted() -> None:
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_random_programs_that_are_interrupted(seconds: float) -> None:
     """By a handler that looks at what is trained, predicts, and calls a compiled function."""
-    run_seeds(lambda seed: check(seed, interrupted=True), SECONDS / 2)
+    run_seeds(lambda seed: check(seed, interrupted=True), seconds / 2)
 
 
 @pytest.mark.compiles

@@ -1,4 +1,4 @@
-"""Compiled equals eager, for random programs: a fixed number of seconds in the suite, any number of programs otherwise.
+"""Compiled equals eager, for random programs: some seconds in the suite, longer in slow tests.
 
 `LAMINA_FUZZ_PROGRAMS=20000` runs so many instead, from `LAMINA_FUZZ_SEED` on. A seed that fails goes into `FAILED`,
 with what was wrong, and is run first ever after.
@@ -32,7 +32,8 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::lamina.errors.NonFiniteWarning"
 )  # random programs may diverge
 
-SECONDS, SECONDS_OF_OTHERS = 10.0, 3.0
+SECONDS = [3.0, pytest.param(10.0, marks=pytest.mark.slow)]
+SHARE_OF_OTHERS = 0.3
 THREADS = (1, 2, 3, 8)
 
 FAILED: dict[int, str] = {
@@ -104,12 +105,16 @@ def test_programs_that_failed_once(seed: int, machine: pytest.MonkeyPatch) -> No
     run(seed, machine)
 
 
-def test_random_programs(machine: pytest.MonkeyPatch) -> None:
-    run_seeds(lambda seed: run(seed, machine), SECONDS)
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_random_programs(seconds: float, machine: pytest.MonkeyPatch) -> None:
+    run_seeds(lambda seed: run(seed, machine), seconds)
 
 
+@pytest.mark.parametrize("seconds", SECONDS)
 @pytest.mark.parametrize("processor", PROCESSORS)
-def test_random_programs_for_other_processors(processor: str, machine: pytest.MonkeyPatch) -> None:
+def test_random_programs_for_other_processors(
+    processor: str, seconds: float, machine: pytest.MonkeyPatch
+) -> None:
     needs(processor)
     with compiling_for(named_machine(processor)):
-        run_seeds(lambda seed: run(seed, machine), SECONDS_OF_OTHERS)
+        run_seeds(lambda seed: run(seed, machine), seconds * SHARE_OF_OTHERS)

@@ -147,6 +147,7 @@ def _columnar(content):
     return next(kind for magic, kind in COLUMNAR.items() if content.startswith(magic))
 
 
+@pytest.mark.slow
 def test_what_the_description_says_holds(tmp_path):
     """All checks of schemathesis, but that whatever fits the schema is accepted: it can't say that columns have one
     length, nor what a CSV file is."""

@@ -67,7 +67,7 @@ def layer(shape: tuple[int, int, int], transposes: tuple[bool, bool], epilogue: 
     return function, [left, right, numbers, nd.zeros((columns,)), nd.zeros((rows, columns))]
 
 
-@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+@pytest.mark.parametrize("precision", [pytest.param("tf32", marks=pytest.mark.slow), "bfloat16"])
 def test_no_form_spills(precision: Any) -> None:
     """... nor uses memory of a thread's own, nor memory of which it is not known which it is."""
     failures: list[str] = []

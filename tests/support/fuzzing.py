@@ -26,7 +26,7 @@ from lamina.errors import LaminaError
 FOUND = Path(__file__).parents[1] / "fuzz/found"
 """Inputs that once did harm, in a folder for each target; every one is tried each time."""
 
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "1.2"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "0.3"))
 RUNS = int(os.environ.get("FUZZ_RUNS", "0"))
 """How long each target runs; a number of inputs, if it is given, counts instead."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pairwise import pairwise
 
 import lamina
 from lamina import autograd, gluon, nd
@@ -25,11 +26,11 @@ from lamina.compiler.cpu.target import CPU
 ROWS, INPUTS, BATCH, STEPS = 40, 12, 8, 9
 INDICES = np.random.default_rng(1).integers(0, ROWS, (STEPS, BATCH))
 
-OPTIMIZERS = [
-    ("sgd", {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01}),
-    ("adam", {"learning_rate": 0.01}),
-    ("lamb", {"learning_rate": 0.01}),
-]
+OPTIMIZERS = {
+    "sgd": {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01},
+    "adam": {"learning_rate": 0.01},
+    "lamb": {"learning_rate": 0.01},
+}
 
 
 def network(dtype: Any = np.float32) -> Any:
@@ -95,12 +96,10 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], An
     return run
 
 
-@pytest.mark.parametrize(("optimizer", "settings"), OPTIMIZERS, ids=[name for name, _ in OPTIMIZERS])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("in_one_go", [False, True])
-def test_training_gives_the_same_bits(
-    optimizer: str, settings: Any, dtype: Any, in_one_go: bool, plainly: Any
-) -> None:
+@pairwise(optimizer=list(OPTIMIZERS), dtype=[np.float32, np.float64], in_one_go=[False, True])
+def test_training_gives_the_same_bits(optimizer: str, dtype: Any, in_one_go: bool, plainly: Any) -> None:
+    settings = OPTIMIZERS[optimizer]
+
     def trained() -> list[np.ndarray]:
         net = network(dtype)
         step = training_step(net, optimizer, **settings)

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from pairwise import pairwise
 
 import lamina
 from lamina import nd
@@ -54,9 +55,7 @@ def compile_product(shape: tuple[int, int, int], dtype: DType, transposed: bool,
     return compiled, product.scratch_bytes
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pairwise(shape=SHAPES, dtype=[FLOAT32, FLOAT64], transposed=[False, True])
 def test_product_is_right_and_the_same_for_any_split(shape, dtype, transposed, execute):
     check_product(shape, dtype, transposed, execute)
 
@@ -89,9 +88,7 @@ def check_product(shape, dtype, transposed, execute):
         np.testing.assert_array_equal(result, results[0])
 
 
-@pytest.mark.parametrize("is_long", [False, True], ids=["short", "long"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pairwise(shape=SHAPES, dtype=[FLOAT32, FLOAT64], is_long=[False, True])
 def test_a_result_wanted_transposed_comes_by_columns(shape, dtype, is_long, execute):
     m, k, n = shape
     row_first = MatrixProduct(m, k, n, dtype, (k, 1), n, long_epilogue=is_long)

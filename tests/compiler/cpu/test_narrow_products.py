@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pairwise import pairwise
 
 import lamina
 from lamina import autograd, nd
@@ -61,18 +62,13 @@ def compiled(product: MatrixProduct, split: str) -> Any:
     return run.load(f"test narrow {product} {split}", make, ("step",))
 
 
-@pytest.mark.parametrize("is_long", [False, True], ids=["short", "long"])
-@pytest.mark.parametrize("sums_lanes", [False, True], ids=["packed", "lanes"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pairwise(shape=SHAPES, dtype=[FLOAT32, FLOAT64], sums_lanes=[False, True], is_long=[False, True])
 def test_rows_times_rows_are_right_and_the_same_for_any_split(shape, dtype, sums_lanes, is_long, execute):
     check_rows_times_rows(shape, dtype, sums_lanes, is_long, execute)
 
 
 @pytest.mark.usefixtures("without_fused_multiply_add")
-@pytest.mark.parametrize("sums_lanes", [False, True], ids=["packed", "lanes"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pairwise(shape=SHAPES, dtype=[FLOAT32, FLOAT64], sums_lanes=[False, True])
 def test_rows_times_rows_without_fused_multiply_add(shape, dtype, sums_lanes, execute):
     check_rows_times_rows(shape, dtype, sums_lanes, False, execute)
 
@@ -184,12 +180,13 @@ def test_a_narrow_weight_is_updated_in_place(batch, threads):
 # --- compiled functions -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("transpose_a", "transpose_b"), FLAGS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "ends", [(256, 16, 3), (16, 256, 3), (40, 3, 2), (33, 70, 1), (3, 16, 256), (5, 4, 3)], ids=str
+@pairwise(
+    batch=[(), (5,)],
+    ends=[(256, 16, 3), (16, 256, 3), (40, 3, 2), (33, 70, 1), (3, 16, 256), (5, 4, 3)],
+    dtype=["float32", "float64"],
+    transpose_a=[False, True],
+    transpose_b=[False, True],
 )
-@pytest.mark.parametrize("batch", [(), (5,)], ids=["matrices", "batches"])
 def test_an_epilogue_of_a_narrow_product(batch, ends, dtype, transpose_a, transpose_b):
     m, k, n = ends
     a, b = along((*batch, m, k), transpose_a, dtype, 0), along((*batch, k, n), transpose_b, dtype, 1)

@@ -159,7 +159,15 @@ def processor(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("processor", "dtype"),
+    [
+        pytest.param(processor, dtype, marks=() if dtype == quick else pytest.mark.slow)
+        for processor, quick in zip(PROCESSORS, ("float32", "float64", "float32"), strict=True)
+        for dtype in ("float32", "float64")
+    ],
+    indirect=["processor"],
+)
 def test_products(dtype: str, processor: str):
     check_products(dtype)
 

@@ -99,8 +99,15 @@ def allowed(a, b):
     return (a.shape[1] + 2) * EPSILON * (np.abs(a) @ np.abs(b)) + 8 * a.shape[1] * 2.0**-126
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("shape", "transposed"),
+    [
+        pytest.param(shape, turned, marks=() if turned == number % 2 else pytest.mark.slow)
+        for number, shape in enumerate(SHAPES)
+        for turned in (False, True)
+    ],
+    ids=str,
+)
 def test_product_is_right_and_the_same_for_any_split(shape, transposed, multiply):
     m, k, n = shape
     a, b = numbers(m, k), numbers(k, n, seed=1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pairwise import pairwise
 
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._block_sizes import Blocking
@@ -70,22 +71,18 @@ def operands(features, columns, dtype, transposed, zeros):
     return x, other
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["terms", "rows"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize(("features", "columns"), SIZES)
-@pytest.mark.parametrize("zeros", [0, 0.4, 1])
-def test_skipping_zero_columns_changes_no_bit(features, columns, dtype, transposed, zeros, execute):
-    x, other = operands(features, columns, dtype, transposed, zeros)
+@pairwise(size=SIZES, dtype=[FLOAT32, FLOAT64], transposed=[False, True], zeros=[0, 0.4, 1])
+def test_skipping_zero_columns_changes_no_bit(size, dtype, transposed, zeros, execute):
+    x, other = operands(*size, dtype, transposed, zeros)
     expected = multiply(execute, x, other, transposed, skips=False)
     for split, threads in [("columns", 1), ("columns", 3), ("rows", 2), ("rows", 8)]:
         result = multiply(execute, x, other, transposed, True, split, threads)
         np.testing.assert_array_equal(result.view(f"u{dtype.itemsize}"), expected.view(f"u{dtype.itemsize}"))
 
 
-@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-@pytest.mark.parametrize("transposed", [False, True], ids=["terms", "rows"])
-@pytest.mark.parametrize(("features", "columns"), SIZES)
-def test_zero_times_infinity_is_still_nan(features, columns, transposed, value, execute):
+@pairwise(size=SIZES, transposed=[False, True], value=[np.inf, -np.inf, np.nan])
+def test_zero_times_infinity_is_still_nan(size, transposed, value, execute):
+    features, columns = size
     x, other = operands(features, columns, FLOAT32, transposed, 0.5)
     x[:, -1] = 0
     other[-1, columns // 2] = value
@@ -104,10 +101,7 @@ UNCUT = replace(target_machine(), l2_bytes=1 << 24, has_matrix_unit=False)
 """And one where they are not, nor go to a matrix unit."""
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["terms", "tall"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("value", [1.0, np.inf, np.nan])
-@pytest.mark.parametrize("zeros", [0.9, 0.3], ids=["pairs", "tiles"])
+@pairwise(dtype=[FLOAT32, FLOAT64], transposed=[False, True], value=[1.0, np.inf, np.nan], zeros=[0.9, 0.3])
 def test_tiles_of_a_blocked_product_skip_their_own_zeros(dtype, transposed, value, zeros, execute):
     x, other = blocked_operands(dtype, transposed, value, zeros)
     found = blocked_products(x, other, transposed, execute)
@@ -160,11 +154,13 @@ def blocked_operands(dtype, transposed, value, zeros):
     return x, other
 
 
-@pytest.mark.parametrize("split", ["rows", "columns"])
-@pytest.mark.parametrize("transposed", [False, True], ids=["terms", "rows"])
-@pytest.mark.parametrize("dtype", [FLOAT32, FLOAT64], ids=str)
-@pytest.mark.parametrize("value", [1.0, np.inf, np.nan])
-@pytest.mark.parametrize("zeros", [0.9, 0.3, 0], ids=["pairs", "columns", "dense"])
+@pairwise(
+    dtype=[FLOAT32, FLOAT64],
+    transposed=[False, True],
+    value=[1.0, np.inf, np.nan],
+    zeros=[0.9, 0.3, 0],
+    split=["rows", "columns"],
+)
 def test_pairs_of_rows_skip_their_own_zeros(dtype, transposed, value, zeros, split, execute):
     x, other = blocked_operands(dtype, transposed, value, zeros)
     x, other = x[:139, 3:280], other[:139] if transposed else other[3:280]  # odd, and no whole vectors

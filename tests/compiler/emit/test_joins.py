@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pairwise import pairwise
 
 import lamina
 from lamina import nd
@@ -32,12 +33,11 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize("threads", [1, 2, 5])
-@pytest.mark.parametrize(("axis", "shapes"), JOINED)
-@pytest.mark.parametrize("way", WAYS)
+@pairwise(way=list(WAYS), joined=JOINED, threads=[1, 2, 5])
 def test_parts_stand_where_they_belong(
-    way: str, axis: int, shapes: list[tuple[int, ...]], threads: int
+    way: str, joined: tuple[int, list[tuple[int, ...]]], threads: int
 ) -> None:
+    axis, shapes = joined
     lamina.set_num_threads(threads)
     random = np.random.default_rng(0)
     arrays = [nd.array(random.integers(-50, 50, shape)) for shape in shapes]

@@ -22,8 +22,8 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 3)).astype(np.float32)
 Y = X[:, 0] - X[:, 1] ** 2 + 0.1 * rng.normal(size=200)
 SMALL = {
-    "hidden_layer_sizes": (8,), "activation": "mish", "number_pieces": 0, "beta_2": 0.95, "members": 2,
-    "batch_size": 80, "random_state": 0,
+    "hidden_layer_sizes": (8,), "activation": "mish", "number_embedding": False, "number_pieces": 0, "beta_2": 0.95,
+    "members": 2, "batch_size": 20, "random_state": 0,
 }  # fmt: skip
 
 
