@@ -22,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if "LAMINA_CACHE_DIR" not in os.environ:
         folder = os.environ["LAMINA_CACHE_DIR"] = tempfile.mkdtemp(prefix="lamina-tests-")
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # Where nothing writes bytecode, each of the processes that tests start would compile lamina's modules anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 COMPILER = Path(__file__).parent / "compiler"

@@ -23,21 +23,27 @@ def run(script, *arguments, timeout=120):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
+FEW = ["epoch", "cold", "gluon"]
+ALL = [*FEW, "eager", "adam", "gluon_loop", "warm", "fit_cold", "small", "predict_one"]
+
+
+@pytest.fixture(
+    scope="module", params=[FEW, pytest.param(ALL, marks=pytest.mark.slow)], ids=["some workloads", "all"]
+)
+def report(request, tmp_path_factory):
     """The record of one comparison of lamina with NumPy, and what was printed and drawn."""
     folder = tmp_path_factory.mktemp("compare")
     few = ["--examples", "256", "--rounds", "1", "--calls", "2", "--patience", "0"]
-    workloads = "epoch,eager,adam,gluon,gluon_loop,cold,warm,fit_cold,small,predict_one"
+    workloads = ",".join(request.param)
     contestants = "lamina,lamina_eager,lamina_gluon,numpy"
     files = ["--json", folder / "record.json", "--plot", folder / "plot.png"]
     printed = run("compare.py", *few, "--only", workloads, "--contestants", contestants, *files)
     return json.loads((folder / "record.json").read_text()), printed, (folder / "plot.png").read_bytes()
 
 
-def test_everybody_finishes_every_workload(report):
+def test_everybody_finishes_every_workload(report, request):
     record, _, _ = report
-    assert len(record["workloads"]) == 10
+    assert len(record["workloads"]) == len(request.node.callspec.params["report"])
     for name, workload in record["workloads"].items():
         assert workload["contestants"], name
         for contestant, times in workload["contestants"].items():

@@ -29,28 +29,28 @@ def test_a_section_passes_on_its_lines_and_figures(sections):
 
 
 def test_a_section_that_hangs_is_stopped_with_what_it_started(sections, tmp_path):
-    beside = f"import time, pathlib; time.sleep(4); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
+    beside = f"import time, pathlib; time.sleep(2.5); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     program = (
         "import subprocess, sys, time; print('begun', flush=True); "
         f"subprocess.Popen([sys.executable, '-c', {beside!r}]); time.sleep(600)"
     )
     lines = []
-    outcome = sections.run_section([sys.executable, "-c", program], 3, lines.append)
+    outcome = sections.run_section([sys.executable, "-c", program], 2, lines.append)
     assert (outcome.code, lines) == (None, ["begun"])
-    time.sleep(2)
+    time.sleep(1.5)
     assert not (tmp_path / "late").exists()
 
 
 def test_ctrl_c_ends_the_section_with_what_it_started(sections, tmp_path):
     late = tmp_path / "late"
-    program = f"import time, pathlib; print('begun', flush=True); time.sleep(2); pathlib.Path({str(late)!r}).touch()"
+    program = f"import time, pathlib; print('begun', flush=True); time.sleep(1); pathlib.Path({str(late)!r}).touch()"
 
     def interrupt(_line):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         sections.run_section([sys.executable, "-c", program], 60, interrupt)
-    time.sleep(2.5)
+    time.sleep(1.2)
     assert not late.exists()
 
 

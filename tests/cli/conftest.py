@@ -1,5 +1,5 @@
 """What the tests of the command line share."""
 
-from command_line import cli
+from command_line import cli, no_pictures
 
-__all__ = ["cli"]
+__all__ = ["cli", "no_pictures"]

@@ -1,7 +1,6 @@
 """Bad tables: each has an error or a warning of one line that names column and row, and nothing is half-written."""
 
 import re
-import subprocess
 import sys
 
 import numpy as np
@@ -148,6 +147,7 @@ def test_a_run_folder_is_never_overwritten(run, cli):
     assert (run / "model.safetensors").read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_many_categories(tmp_path, cli):
     rows = 3000
     frame = pl.DataFrame(
@@ -224,6 +224,7 @@ def test_what_is_not_a_run(tmp_path, run, cli):
     assert code == 2 and "no rows to evaluate on" in err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_new_files_are_read_as_the_training_table_was(tmp_path, cli):
     """What the user said of decimal points holds for prediction, until another is said."""
     semicolons = table(y=[i / 7 for i in range(N)]).replace(b",", b";").replace(b".", b",")
@@ -264,12 +265,13 @@ def test_a_format_that_cannot_be_written(tmp_path, run, cli):
         (["inspect", "run"], 0),
     ],
 )
-def test_closed_standard_input_and_output(tmp_path, cli, command, expected):
-    (tmp_path / "table.csv").write_bytes(table())
-    cli("train", tmp_path / "table.csv", "-t", "y", *QUICK, "-o", tmp_path / "run")
-    program = "import os, sys; sys.stdin = sys.stdout = None; from lamina.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == expected, done.stderr
-    assert done.stderr.count("\n") == (1 if expected else 0)
+def test_closed_standard_input_and_output(run, capfd, monkeypatch, command, expected):
+    """As Python has them where a process is started without."""
+    monkeypatch.chdir(run.parent)
+    with monkeypatch.context() as patched, pytest.raises(SystemExit) as ended:
+        patched.setattr(sys, "stdin", None)
+        patched.setattr(sys, "stdout", None)
+        main(command)
+    error = capfd.readouterr().err
+    assert ended.value.code == expected, error
+    assert error.count("\n") == (1 if expected else 0)

@@ -131,7 +131,7 @@ def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
 
 def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     folder = tmp_path / "run"
-    command = ("train", "mnist", "--recipe", "best", "--time-limit", "4s", "--hidden", "8")
+    command = ("train", "mnist", "--recipe", "best", "--time-limit", "2s", "--hidden", "8")
     code, out, err = cli(*command, "--out", folder)
     assert code == 0, err
     assert out.splitlines()[-2] == f"saved in {folder}"
@@ -139,10 +139,10 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     assert sorted(load_tensors(folder / "model.safetensors")[0]) == ["W1", "W2", "b1", "b2"]
     expected = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"]
     assert json.loads(cli("evaluate", folder, "--json")[1])["accuracy"] == expected
-    assert re.search(r"epochs?, 100% of a time limit of 4s; accuracy 0\.", cli("inspect", folder)[1])
+    assert re.search(r"epochs?, 100% of a time limit of 2s; accuracy 0\.", cli("inspect", folder)[1])
     for more, message in (
-        ((), "it has used its time limit of 4s"),
-        (("--epochs", 9), "--time-limit 4s; it can't"),
+        ((), "it has used its time limit of 2s"),
+        (("--epochs", 9), "--time-limit 2s; it can't"),
     ):
         code, out, err = cli("train", "mnist", "--resume", folder, *more)
         assert (code, out) == (2, "") and message in err

@@ -34,6 +34,14 @@ def place(tmp_path_factory):
     return folder
 
 
+# What these do with texts is the same for each; ASCII has least, and cp1252 is that of most machines without UTF-8.
+IN_TWO = pytest.mark.parametrize(
+    "encoded",
+    ["ascii", "cp1252", *(pytest.param(name, marks=pytest.mark.slow) for name in ("latin-1", "utf-8"))],
+    indirect=True,
+)
+
+
 @pytest.fixture(params=ENCODINGS)
 def encoded(request, monkeypatch, place):
     """Runs a command whose output has an encoding; returns its code, standard output and standard error."""
@@ -64,6 +72,8 @@ def shown(encoded, *arguments):
     return text
 
 
+@IN_TWO
+@pytest.mark.usefixtures("no_pictures")
 def test_every_command_on_tables(encoded):
     for kind, target in (("classes", "ziel"), ("numbers", "ziel")):
         run = f"{kind}-{encoded.encoding}"
@@ -83,6 +93,8 @@ def test_every_command_on_tables(encoded):
     shown(encoded, "doctor")
 
 
+@IN_TWO
+@pytest.mark.usefixtures("no_pictures")
 def test_predictions_on_standard_output_are_data_in_utf_8(encoded):
     shown(encoded, "train", "classes.csv", "-t", "ziel", *QUICK, "-o", f"data-{encoded.encoding}")
     code, out, _ = encoded("predict", f"data-{encoded.encoding}", "classes.csv")
@@ -108,6 +120,7 @@ def test_mistakes_and_help(encoded):
         assert encoded(command, "--help")[0] == 0
 
 
+@IN_TWO
 def test_digits(encoded, place):
     size = ("--epochs", "1", "--hidden", "4")
     shown(encoded, "train", "mnist", *size, "--out", f"digits-{encoded.encoding}")

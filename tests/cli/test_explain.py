@@ -6,6 +6,7 @@ import os
 import numpy as np
 import polars as pl
 import pytest
+from command_line import without_pictures
 
 import lamina
 from lamina.cli import main
@@ -29,7 +30,7 @@ def folder(tmp_path_factory):
     frame.drop("y").head(7).write_csv(path / "new.csv")
     for name in ("numbers", "classes"):
         asked = ["-t", "y", "--preset", "fast", "--epochs", "3", "--hidden", "16", "--quiet"]
-        with pytest.raises(SystemExit) as ended:
+        with without_pictures(), pytest.raises(SystemExit) as ended:
             main(["train", str(path / f"{name}.csv"), *asked, "-o", str(path / name)])
         assert ended.value.code == 0
     return path
@@ -113,6 +114,7 @@ def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):
     assert code == 2 and "name others by --background" in error
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_of_several_quantiles_the_middle_one_is_explained_and_said(cli, folder, tmp_path):
     asked = ["-t", "y", "--preset", "fast", "--epochs", "3", "--hidden", "16", "--quiet"]
     code, _, error = cli(

@@ -1,16 +1,21 @@
 """Names and values from data act on nothing: not on the terminal, not on the report, not on a spreadsheet."""
 
+import base64
+import io
 import json
 import os
 import pty
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import polars as pl
 import pytest
+
+from lamina.cli import main
 
 QUICK = ("--preset", "fast", "--epochs", "1", "--hidden", "4")
 N = 60
@@ -23,8 +28,8 @@ NAMES = {
 }
 
 
-@pytest.fixture
-def hostile(tmp_path):
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
     """A file whose names, categories and classes are hostile."""
     classes = [f"no{ESC}{MARKUP}", f"yes{TURN}{MARKUP}$\\frac$"]
     frame = pl.DataFrame(
@@ -34,8 +39,20 @@ def hostile(tmp_path):
             NAMES["target"]: [classes[i % 2] for i in range(N)],
         }
     )
-    frame.write_csv(tmp_path / "data.csv")
-    return tmp_path / "data.csv"
+    file = tmp_path_factory.mktemp("hostile") / "data.csv"
+    frame.write_csv(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def trained(hostile):
+    """A run on that file, and what was shown of it."""
+    shown = {"out": io.StringIO(), "err": io.StringIO()}
+    run = hostile.with_name("run")
+    with redirect_stdout(shown["out"]), redirect_stderr(shown["err"]), pytest.raises(SystemExit) as ended:
+        main(["train", str(hostile), "-t", NAMES["target"], *QUICK, "-o", str(run)])
+    assert not ended.value.code
+    return run, shown["out"].getvalue(), shown["err"].getvalue()
 
 
 def is_harmless(text):
@@ -53,17 +70,16 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def test_nothing_acts_on_the_terminal_or_the_report(hostile, tmp_path, cli):
-    code, out, err = cli("train", hostile, "-t", NAMES["target"], *QUICK, "-o", tmp_path / "run")
-    assert code == 0
+def test_nothing_acts_on_the_terminal_or_the_report(trained, cli):
+    run, out, err = trained
     assert is_harmless(out) and is_harmless(err)
     unfolded = "".join(out.split())
     assert r"\x1b]0;owned" in unfolded and r"\u202e" in unfolded
     assert "\nlamina: saved in /etc" not in out
-    code, out, err = cli("inspect", tmp_path / "run")
+    code, out, err = cli("inspect", run)
     assert code == 0 and is_harmless(out) and is_harmless(err)
 
-    page = (tmp_path / "run/report.html").read_text("utf-8")
+    page = (run / "report.html").read_text("utf-8")
     assert TURN not in page and "\x1b" not in page
     tags = Tags()
     tags.feed(page)
@@ -72,11 +88,8 @@ def test_nothing_acts_on_the_terminal_or_the_report(hostile, tmp_path, cli):
     assert all(attrs["src"].startswith("data:") for tag, attrs in tags.found if tag == "img")
 
 
-def test_figures_with_hostile_names_are_well_formed(hostile, tmp_path, cli):
-    import base64
-
-    cli("train", hostile, "-t", NAMES["target"], *QUICK, "-o", tmp_path / "run")
-    page = (tmp_path / "run/report.html").read_text("utf-8")
+def test_figures_with_hostile_names_are_well_formed(trained):
+    page = (trained[0] / "report.html").read_text("utf-8")
     pictures = re.findall(r"data:image/svg\+xml;base64,([^']+)", page)
     assert len(pictures) >= 3
     for picture in pictures:
@@ -91,11 +104,10 @@ def test_errors_and_warnings_show_what_is_hostile(tmp_path, cli):
     assert code == 2 and is_harmless(err) and r"\x1b" in err
 
 
-def test_a_table_on_a_terminal_cannot_command_it(hostile, tmp_path, cli):
-    cli("train", hostile, "-t", NAMES["target"], *QUICK, "-o", tmp_path / "run")
+def test_a_table_on_a_terminal_cannot_command_it(hostile, trained):
     terminal, other = pty.openpty()
     program = "from lamina.cli import main; main()"
-    command = [sys.executable, "-c", program, "predict", str(tmp_path / "run"), str(hostile)]
+    command = [sys.executable, "-c", program, "predict", str(trained[0]), str(hostile)]
     with subprocess.Popen(command, stdout=other, stderr=subprocess.DEVNULL) as process:
         os.close(other)
         shown = b""
@@ -109,6 +121,7 @@ def test_a_table_on_a_terminal_cannot_command_it(hostile, tmp_path, cli):
     assert b"prediction" in shown and b"\x1b" not in shown and TURN.encode() not in shown
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_names_that_polars_takes_for_patterns_are_names(tmp_path, cli):
     """With such a target, its column stayed among the inputs."""
     frame = pl.DataFrame(
@@ -122,6 +135,7 @@ def test_names_that_polars_takes_for_patterns_are_names(tmp_path, cli):
     assert code == 0 and out.startswith("y,*,^y$,prediction")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_formulas_are_written_as_they_are_with_a_warning_or_made_safe(tmp_path, cli):
     cells = ["=1+2", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "=x", "plain", "-7", "+1.5e3"]
     frame = pl.DataFrame(

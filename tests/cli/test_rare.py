@@ -1,5 +1,7 @@
 """`lamina train` where one class is rare: weights of classes, the score that validates, a threshold."""
 
+import contextlib
+import io
 import json
 from types import SimpleNamespace
 
@@ -8,6 +10,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from lamina.cli import main
 from lamina.cli._train_table import _progress
 from lamina.runs.data import Request
 from lamina.runs.run_folder import open_run
@@ -74,21 +77,31 @@ def test_a_threshold_goes_everywhere(cli, files):
     assert said in shown
 
 
-def test_a_rare_class_that_is_missed_is_told_of(cli, files):
-    code, shown, error = cli("train", files / "claims.csv", "-t", "kind", *QUICK, "-o", files / "plain")
-    assert code == 0, error
+@pytest.fixture(scope="module")
+def plain(files):
+    """A run without weights and a threshold, and what was shown of it."""
+    command = ["train", f"{files}/claims.csv", "-t", "kind", *QUICK, "-o", f"{files}/plain"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit) as ended:
+        main(command)
+    assert not ended.value.code
+    return files / "plain", printed.getvalue()
+
+
+def test_a_rare_class_that_is_missed_is_told_of(plain):
+    run, shown = plain
     for name in ("balanced accuracy", "F1", "average precision"):
         assert f"{name} ↑" in shown
     told = "; to do so, train with --threshold f1, or weigh it more with --class-weight balanced"
     line = next(line for line in shown.splitlines() if line.startswith("fraud is rare ("))
     assert line.endswith(told)
-    page = (files / "plain" / "report.html").read_text()
+    page = (run / "report.html").read_text()
     assert told in page and "ROC and precision-recall curves" in page
-    assert open_run(files / "plain")[1]["results"]["advice"] == [line]
+    assert open_run(run)[1]["results"]["advice"] == [line]
 
 
 @pytest.mark.parametrize("weights", [["balanced"], ["fraud=30", "legitimate=1"]])
-def test_weights_of_classes(cli, files, tmp_path, weights):
+@pytest.mark.usefixtures("no_pictures")
+def test_weights_of_classes(cli, files, plain, tmp_path, weights):
     asked = [part for one in weights for part in ("--class-weight", one)]
     code, _, error = cli("train", files / "claims.csv", "-t", "kind", *QUICK, *asked, "-o", tmp_path / "run")
     assert code == 0, error
@@ -97,7 +110,7 @@ def test_weights_of_classes(cli, files, tmp_path, weights):
     assert known == ("balanced" if weights == ["balanced"] else {"fraud": 30.0, "legitimate": 1.0})
     assert weighted.estimator.class_weight == known
     frame = pl.read_csv(files / "new.csv")
-    plain = open_run(files / "plain")[0]
+    plain = open_run(plain[0])[0]
     assert weighted.outputs(frame)[:, 0].mean() > 3 * plain.outputs(frame)[:, 0].mean()
 
 
@@ -125,9 +138,11 @@ def test_progress_shows_the_score_with_its_sign():
     )
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
-    asked = ["--trials", "2", "--scoring", "f1", "--threshold", "balanced", "-o", tmp_path / "run"]
-    code, _, error = cli("tune", files / "claims.csv", "-t", "kind", *asked)
+    asked = ["--trials", "2", "--scoring", "f1", "--threshold", "balanced"]
+    asked += ["-o", tmp_path / "run"]
+    code, _, error = cli("tune", files / "new.csv", "-t", "kind", *asked)
     assert code == 0, error
     assert "trial 0: f1 0." in error
     assert 0 < open_run(tmp_path / "run")[0].estimator.threshold_ < 1
@@ -166,6 +181,7 @@ def test_what_cannot_be(cli, files, tmp_path, asked, said):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_three_classes_have_no_threshold(cli, tmp_path):
     pl.DataFrame({"x": range(90), "y": ["a", "b", "c"] * 30}).write_csv(tmp_path / "three.csv")
     asked = ["-t", "y", *QUICK, "-o", tmp_path / "run"]

@@ -1,15 +1,18 @@
 """`lamina train --replace`: the run that is there stays, whole, until the new one takes its place in one step."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from command_line import without_pictures
 
 from lamina.cli import main
 from lamina.files.atomic import exchange
@@ -28,20 +31,27 @@ main(sys.argv[1:])
 """
 
 
-@pytest.fixture
-def data(tmp_path):
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder with a table and a run, which tests copy."""
+    folder = tmp_path_factory.mktemp("begun")
     rng = np.random.default_rng(0)
     income = [">50K" if i % 2 else "<=50K" for i in range(120)]
-    pl.DataFrame({"age": rng.integers(18, 80, 120), "income": income}).write_csv(tmp_path / "people.csv")
-    return tmp_path / "people.csv"
+    pl.DataFrame({"age": rng.integers(18, 80, 120), "income": income}).write_csv(folder / "people.csv")
+    with without_pictures(), pytest.raises(SystemExit):
+        main(["train", str(folder / "people.csv"), *QUICK, "2", "--out", str(folder / "run"), "--quiet"])
+    (folder / "run/notes.txt").write_text("mine")
+    return folder
 
 
 @pytest.fixture
-def run(data, tmp_path):
-    with pytest.raises(SystemExit):
-        main(["train", str(data), *QUICK, "2", "--out", str(tmp_path / "run"), "--quiet"])
-    (tmp_path / "run/notes.txt").write_text("mine")
-    return tmp_path / "run"
+def data(begun, tmp_path):
+    return Path(shutil.copy(begun / "people.csv", tmp_path))
+
+
+@pytest.fixture
+def run(begun, tmp_path):
+    return Path(shutil.copytree(begun / "run", tmp_path / "run"))
 
 
 def _content(run):
@@ -65,6 +75,7 @@ def test_a_new_run_takes_the_place_of_the_one_that_is_there(data, run, cli):
     assert cli("evaluate", run, data)[0] == 0
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_without_a_run_it_is_a_new_one_and_other_folders_are_not_touched(data, tmp_path, cli):
     assert cli("train", data, *QUICK, "1", "--out", tmp_path / "new", "--replace", "--quiet")[0] == 0
     (tmp_path / "precious").mkdir()
@@ -76,9 +87,10 @@ def test_without_a_run_it_is_a_new_one_and_other_folders_are_not_touched(data, t
     assert code == 2 and "--replace is for the run that --out names" in err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli):
     old = _content(run)
-    arguments = ["train", data, *QUICK, "8", "--out", run, "--replace"]
+    arguments = ["train", data, *QUICK, "6", "--out", run, "--replace"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert _content(run) == old
@@ -87,7 +99,7 @@ def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli)
     code, _, err = cli("train", "--resume", run, "--replace")
     assert code == 0 and f"{run} goes on after 4 epochs" in err
     assert _beside(run) == []
-    assert cli("train", data, *QUICK, "8", "--out", tmp_path / "whole", "--quiet")[0] == 0
+    assert cli("train", data, *QUICK, "6", "--out", tmp_path / "whole", "--quiet")[0] == 0
     expected, found = (load_tensors(one / "model.safetensors")[0] for one in (tmp_path / "whole", run))
     for name, array in expected.items():
         np.testing.assert_array_equal(found[name], array)
@@ -95,6 +107,7 @@ def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli)
     assert code == 2 and f"no training that replaces {run} was interrupted" in err
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_leaves_the_old_run_and_says_how_to_go_on(data, run, cli, monkeypatch):
     from lamina.training.display import Display
 
@@ -105,7 +118,7 @@ def test_ctrl_c_leaves_the_old_run_and_says_how_to_go_on(data, run, cli, monkeyp
     old = _content(run)
     with monkeypatch.context() as patched:
         patched.setattr(Display, "on_epoch", interrupt)
-        code, _, err = cli("train", data, *QUICK, "9", "--out", run, "--replace")
+        code, _, err = cli("train", data, *QUICK, "5", "--out", run, "--replace")
     assert code == 130
     assert f"{run} stays as it was; continue with: lamina train --resume {run} --replace" in err
     assert _content(run) == old
@@ -129,6 +142,7 @@ def test_of_two_that_replace_one_run_the_second_is_refused(data, run, cli):
     assert _beside(run) == []
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_behind_a_link_is_replaced_where_it_is(data, run, tmp_path, cli):
     link = tmp_path / "current"
     link.symlink_to(run)
@@ -137,6 +151,7 @@ def test_a_run_behind_a_link_is_replaced_where_it_is(data, run, tmp_path, cli):
     assert _content(run)["metrics.jsonl"].count(b"\n") == 1
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_rows_that_were_read_from_the_disk_leave_nothing(data, run, cli):
     assert cli("train", data, *QUICK, "1", "--out", run, "--replace", "--stream", "--quiet")[0] == 0
     assert not [name for name in os.listdir(run) if name.startswith(".")]

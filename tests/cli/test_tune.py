@@ -1,5 +1,6 @@
 """`lamina tune`, and `lamina train` with a search: what is shown, kept, gone on with, and refused."""
 
+import contextlib
 import io
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lamina.cli import main
 from lamina.cli._search_display import SearchDisplay
 from lamina.files.tensors import load_tensors
 from lamina.runs.data import Request
@@ -30,9 +32,10 @@ def arrays_of(run):
 def whole(tmp_path_factory):
     """A search that nothing interrupted."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    command = [sys.executable, "-m", "lamina", "train", *map(str, SMALL), "--trials", "3", "-o", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "3 trials, of which " in done.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit) as ended:
+        main(["train", *map(str, SMALL), "--trials", "3", "-o", str(out)])
+    assert not ended.value.code
+    assert "3 trials, of which " in printed.getvalue()
     return out
 
 
@@ -70,6 +73,7 @@ def test_the_report_tells_of_the_search(whole):
     )
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "lamina", "train", *map(str, SMALL), "--trials", "3", "-o", str(out)]
@@ -87,7 +91,8 @@ def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
     assert not [name for name in os.listdir(out) if name.startswith(".") or name == "checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("signal_sent", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
+@pytest.mark.usefixtures("no_pictures")
 def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_path, cli):
     out = tmp_path / "run"
     command = [
@@ -118,6 +123,7 @@ def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_pa
     assert arrays_of(out) == arrays_of(whole)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     code, _, err = cli("train", "--resume", run)
@@ -131,6 +137,7 @@ def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_pa
     assert [json.loads(line)["score"] for line in after[:3]] == [json.loads(line)["score"] for line in before]
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_search_that_was_killed_after_its_last_trial_needs_no_other(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     (run / "trials/00002.safetensors").write_bytes(b"torn")
@@ -259,6 +266,7 @@ def test_the_table_shows_trials_that_run_and_one_that_waits():
     assert lines[-1].startswith("trial 3: compiling …, trial 4: compiling …; best 0.2500")
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_limit_that_is_exceeded_is_told_of(tmp_path, cli, monkeypatch):
     passed = iter(range(1000))
     monkeypatch.setattr("lamina.cli._search_run.since_start", lambda: float(next(passed)))

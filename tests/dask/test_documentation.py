@@ -12,6 +12,7 @@ SECTION = DOCUMENT.read_text().partition("\n## Clusters\n")[2].partition("\n## "
 PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 
 
+@pytest.mark.slow  # each starts workers of its own, which the tests beside share
 @pytest.mark.parametrize("number", range(len(PROGRAMS)))
 def test_a_program_runs(tmp_path, number):
     program = tmp_path / "program.py"

@@ -285,6 +285,7 @@ assert all(p.context is mx.gpu() and p.grad.context is mx.gpu() for p in found["
 """
 
 
+@pytest.mark.slow
 def test_the_chapters_program_trains_there(ctx: mx.Context) -> None:
     """The example as it stands, with few digits."""
     if ctx is mx.gpu(0):

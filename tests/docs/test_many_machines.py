@@ -44,6 +44,7 @@ def run(command, folder):
     return done.stdout
 
 
+@pytest.mark.slow  # tests/distributed has both kinds of training
 def test_the_programs_run(tmp_path):
     together = "\n".join(PROGRAMS)
     said = run(["-n", "2", sys.executable, "-W", "error", "-c", together], tmp_path).splitlines()

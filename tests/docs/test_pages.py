@@ -1,33 +1,31 @@
 """The how-tos' and tutorials' programs and notebooks run as they stand there."""
 
-import os
 import re
-import subprocess
-import sys
 import tomllib
 import warnings
 from pathlib import Path
 
 import nbformat
 import pytest
+from documents import programs, run_program
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])
-ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several wait for each other on a busy machine
+LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks for intervals
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in PAGES],
+    ids=lambda page: page.stem,
+)
 def test_the_programs_of_a_page_run(page, tmp_path):
-    for program in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        shaps = "ignore:The set_"  # what importing shap warns of, with a new Matplotlib
-        command = [sys.executable, "-W", "error", "-W", shaps, "-c", program]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=ONE_THREAD, cwd=tmp_path
-        )
-        assert done.returncode == 0, done.stderr
-        assert "False" not in done.stdout  # what they print is shapes, or whether something is so
+    for program in programs(page.read_text()):
+        # What they print is shapes, or whether something is so.
+        assert "False" not in run_program(program, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["chapter", "table"])

@@ -1,21 +1,17 @@
 """Every example runs as a user runs it, with little data, and learns what it claims to."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from documents import run_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(name, *arguments):
     """What the example prints."""
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_file(EXAMPLES / name, *arguments)
 
 
 def last_test_accuracy(output):

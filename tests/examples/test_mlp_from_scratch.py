@@ -1,19 +1,16 @@
 """The chapter's program runs, and every name that the chapter uses exists."""
 
 import ast
-import os
 import re
-import subprocess
-import sys
 from functools import reduce
 from pathlib import Path
 
 import pytest
+from documents import run_file
 
 import lamina as mx
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "mlp_from_scratch.py"
-ONE_THREAD = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # several wait for each other on a busy machine
 
 CHAPTER_NAMES = [
     "mx.cpu",
@@ -46,10 +43,7 @@ CHAPTER_NAMES = [
 
 
 def test_the_program_trains():
-    command = [sys.executable, "-W", "error", str(PROGRAM), "--epochs", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=ONE_THREAD)
-    assert done.returncode == 0, done.stderr
-    (line,) = done.stdout.splitlines()
+    (line,) = run_file(PROGRAM, "--epochs", "1").splitlines()
     numbers = re.fullmatch(r"Epoch 0\. Loss: (\S+), Train_acc (\S+), Test_acc (\S+)", line)
     assert numbers is not None, line
     loss, train_accuracy, test_accuracy = map(float, numbers.groups())

@@ -141,7 +141,7 @@ def test_gzip_in_several_members() -> None:
 
 def test_a_lying_header_or_a_bomb_allocates_little() -> None:
     liar = header(0xFFFFFFFF, 0xFFFF) + b"few"
-    bomb = zlib.compress(header(10) + bytes(1 << 28), level=9, wbits=31)
+    bomb = zlib.compress(header(10) + bytes(1 << 26), level=9, wbits=31)
     tracemalloc.start()
     try:
         for content in (liar, gzip.compress(liar), bomb):
@@ -166,8 +166,8 @@ def test_changed_bytes_load_or_raise_data_error(data: st.DataObject) -> None:
 
 
 def test_a_packed_file_that_unpacks_to_far_more():
-    header = bytes([0, 0, 8, 1]) + (200 << 20).to_bytes(4, "big")
-    packed = gzip.compress(header + bytes(200 << 20), 6)
+    header = bytes([0, 0, 8, 1]) + (64 << 20).to_bytes(4, "big")
+    packed = gzip.compress(header + bytes(64 << 20), 6)
     with pytest.raises(DataError, match="256 times its size"):
         read_idx(io.BytesIO(packed), name="a.gz")
 

@@ -20,6 +20,14 @@ def server():
     assert error == "lamina: ended; all requests under way were answered\n"
 
 
+@pytest.fixture(scope="session")
+def limited():
+    """One of small limits."""
+    one = Server(RUNS["prices"], "--max-queue", 2, "--timeout", 5, "--max-body", 1, "--max-rows", 3)
+    yield one
+    assert one.end()[0] == 0
+
+
 @pytest.fixture
 def serving():
     """Starts servers that end with the test."""

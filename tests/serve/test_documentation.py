@@ -1,10 +1,10 @@
 """The example in docs/deploy.md runs as it stands there, and its table of addresses is true."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
+
+from documents import programs, run_program
 
 SECTION = (
     (Path(__file__).parents[2] / "docs/deploy.md")
@@ -15,15 +15,11 @@ SECTION = (
 
 
 def test_the_example_runs(tmp_path):
-    [program] = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    [program] = programs(SECTION)
     program = program.replace('["lamina", ', f'[{sys.executable!r}, "-m", "lamina", ')
     program = program.replace('"fast", "--out"', '"fast", "--epochs", "1", "--hidden", "4", "--out"')
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"houses \[\d+, \d+\]", done.stdout.splitlines()[-1]), done.stdout
+    printed = run_program(program, tmp_path)
+    assert re.fullmatch(r"houses \[\d+, \d+\]", printed.splitlines()[-1]), printed
 
 
 def test_the_addresses_are_there(server):

@@ -76,7 +76,12 @@ def test_lines_of_json_have_everything_and_are_nothing_else(serving, run_copy):
 
 
 @pytest.mark.parametrize(
-    ("level", "statuses"), [("debug", [200, 422, 404, 200]), ("warning", [422, 404]), ("error", [])]
+    ("level", "statuses"),
+    [
+        ("debug", [200, 422, 404, 200]),
+        pytest.param("warning", [422, 404], marks=pytest.mark.slow),
+        pytest.param("error", [], marks=pytest.mark.slow),
+    ],
 )
 def test_levels_leave_out_what_is_below_them(serving, level, statuses):
     one = serving(RUNS["prices"], "--access-log", "json", "--log-level", level)

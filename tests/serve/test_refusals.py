@@ -165,8 +165,8 @@ def test_methods_and_addresses(server):
     assert server.ask("/readyz").json == {"status": "ready"}
 
 
-def test_limits_of_size_and_rows(serving):
-    one = serving(RUNS["prices"], "--max-body", 1, "--max-rows", 3)
+def test_limits_of_size_and_rows(limited):
+    one = limited
     assert one.predict("regression", rows({}, {}, {})).status == 200
     assert one.predict("regression", rows({}, {}, {}, {})).status == 413
     answer = one.predict("regression", b" " * ((1 << 20) + 1))
@@ -175,20 +175,21 @@ def test_limits_of_size_and_rows(serving):
     assert one.predict("regression", bytes(30 << 20)).status == 413
 
 
-def test_the_token(serving, tmp_path):
+@pytest.mark.parametrize("of", ["file", pytest.param("environment", marks=pytest.mark.slow)])
+def test_the_token(serving, tmp_path, of):
     file = tmp_path / "token"
     file.write_text("s3cret\n")
-    for one in (
-        serving(RUNS["prices"], "--token-file", file),
-        serving(RUNS["prices"], environment={"LAMINA_SERVE_TOKEN": "s3cret"}),
-    ):
-        assert not any("s3cret" in line for line in one.shown)
-        for path in ("/v1/models", "/metrics", "/openapi.json", "/nothing"):
-            refused = one.ask(path)
-            assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
-            assert one.ask(path, Authorization="Bearer s3cre").status == 401
-            assert one.ask(path, Authorization="Basic s3cret").status == 401
-        assert one.ask("/v1/models", Authorization="bearer s3cret").status == 200
-        assert one.ask("/healthz").status == one.ask("/readyz").status == 200
-        security = one.ask("/openapi.json", Authorization="Bearer s3cret").json["security"]
-        assert security == [{"token": []}]
+    if of == "file":
+        one = serving(RUNS["prices"], "--token-file", file)
+    else:
+        one = serving(RUNS["prices"], environment={"LAMINA_SERVE_TOKEN": "s3cret"})
+    assert not any("s3cret" in line for line in one.shown)
+    for path in ("/v1/models", "/metrics", "/openapi.json", "/nothing"):
+        refused = one.ask(path)
+        assert (refused.status, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert one.ask(path, Authorization="Bearer s3cre").status == 401
+        assert one.ask(path, Authorization="Basic s3cret").status == 401
+    assert one.ask("/v1/models", Authorization="bearer s3cret").status == 200
+    assert one.ask("/healthz").status == one.ask("/readyz").status == 200
+    security = one.ask("/openapi.json", Authorization="Bearer s3cret").json["security"]
+    assert security == [{"token": []}]

@@ -18,7 +18,7 @@ from lamina.cli import main
 
 ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
 BODY = json.dumps({"rows": [ROW]}).encode()
-CONNECTIONS, REQUESTS = 64, 40  # of each connection
+CONNECTIONS, REQUESTS = 64, 20  # of each connection
 
 
 def _counts(one):
@@ -33,12 +33,15 @@ def _workers(one):
 
 
 class Client(threading.Thread):
-    """Asks on one connection; notes statuses and answers, and what was lost of requests that were sent."""
+    """Asks on one connection after the other; notes statuses and answers, and what was lost of requests that were sent.
+
+    `closed` has the positions in `found` at which a connection ended.
+    """
 
     def __init__(self, server, until):
         super().__init__(daemon=True)
         self.server, self.until = server, until
-        self.found, self.lost, self.refused = [], [], 0
+        self.found, self.closed, self.lost, self.refused = [], [], [], 0
 
     def run(self):
         with closing(
@@ -49,15 +52,16 @@ class Client(threading.Thread):
 
     def _asked(self, connection):
         try:
-            if connection.sock is None:
+            if is_new := connection.sock is None:
                 connection.connect()
         except OSError:
             return False
-        is_new = not self.found or self.found[-1][0] == 503
         try:
             connection.request("POST", "/v1/models/m/predict", BODY, {"Content-Type": "application/json"})
             response = connection.getresponse()
             self.found.append((response.status, response.read()))
+            if connection.sock is None:
+                self.closed.append(len(self.found) - 1)
         except (OSError, http.client.HTTPException) as error:
             if is_new:  # it came just when the door was closed
                 self.refused += 1
@@ -99,8 +103,11 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
     assert sum(client.refused for client in busy) <= 2
     versions = {}
     for client in busy:
-        statuses = [status for status, _ in client.found]
-        assert statuses == sorted(statuses) and set(statuses) <= {200, 503}
+        assert {status for status, _ in client.found} <= {200, 503}
+        # Of a connection only the last request is refused. A new one may reach the other worker, which has not been
+        # told of the end yet, and answers.
+        refused = [i for i, (status, _) in enumerate(client.found) if status == 503]
+        assert set(refused) <= set(client.closed)
         for status, content in client.found:
             if status == 200:
                 answer = json.loads(content)
@@ -111,7 +118,7 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
     assert versions[first["version"]] == {json.dumps(first["predictions"])}
 
 
-def test_counts_are_of_all_workers(serving):
+def test_counts_are_of_all_workers_which_end_together(serving):
     one = serving(f"m={RUNS['prices']}", "--workers", 2)
     busy = _begun(one, lambda client: len(client.found) == 5, 16)
     for client in busy:
@@ -127,6 +134,10 @@ def test_counts_are_of_all_workers(serving):
     assert float(counts[f'lamina_model_info{{model="m",version="{version}"}}']) == 1
     workers = _workers(one)
     assert len(workers) == 2 and one.process.pid not in workers
+    # Ctrl-C in a terminal reaches all, and ends them once.
+    for process in (*workers, one.process.pid):
+        os.kill(process, signal.SIGINT)
+    assert one.process.wait(60) == 0
     assert one.end() == (0, "lamina: ended; all requests under way were answered\n")
     for worker in workers:
         assert not Path(f"/proc/{worker}").exists()
@@ -147,20 +158,13 @@ def test_a_worker_that_is_killed_is_replaced(serving):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_started_them(serving):
     one = serving(f"m={RUNS['prices']}", "--workers", 2)
     workers = _workers(one)
     one.process.kill()
     one.process.wait()
     one.wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60)
-
-
-def test_ctrl_c_in_a_terminal_reaches_all_and_ends_them_once(serving):
-    one = serving(f"m={RUNS['prices']}", "--workers", 2)
-    for process in (*_workers(one), one.process.pid):
-        os.kill(process, signal.SIGINT)
-    assert one.process.wait(60) == 0
-    assert one.end() == (0, "lamina: ended; all requests under way were answered\n")
 
 
 def test_a_second_signal_ends_at_once_what_is_under_way(serving):

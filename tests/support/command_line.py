@@ -1,8 +1,26 @@
 """The command line, for tests in any folder."""
 
+import sys
+from contextlib import contextmanager
+
 import pytest
 
 from lamina.cli import main
+
+
+@contextmanager
+def without_pictures():
+    """As without the extra 'plot': the figures of its report are most of a small training's time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(sys.modules, "matplotlib", None)
+        yield
+
+
+@pytest.fixture
+def no_pictures():
+    """`without_pictures`, for a test."""
+    with without_pictures():
+        yield
 
 
 @pytest.fixture

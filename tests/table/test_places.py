@@ -32,7 +32,7 @@ def _begins(text: str) -> list[int]:
     st.lists(st.one_of(st.none(), st.tuples(FIELDS, FIELDS)), min_size=1, max_size=12),
     st.sampled_from([16, 1 << 24]),
 )
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_rows_of_csv_files(tmp_path_factory, records, chunk):
     text = "name,other\n"
     for record in records:  # None: an empty line

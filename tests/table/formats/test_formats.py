@@ -166,7 +166,7 @@ WAYS = {
 }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.none() | st.sampled_from(TEXTS), min_size=4, max_size=30),
     numbers=st.lists(st.none() | st.integers(-5, 5), min_size=30, max_size=30),

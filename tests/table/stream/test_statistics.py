@@ -83,7 +83,7 @@ def alike(found, expected):
 def test_they_say_what_is_said_of_the_whole_table(target):
     expected = infer(FRAME, target, kinds=KINDS)
 
-    @settings(max_examples=15)
+    @settings(max_examples=6)
     @given(st.lists(st.integers(0, N), max_size=4), st.randoms())
     def check(cuts, random):
         order = [*range(len(cuts) + 1)]
