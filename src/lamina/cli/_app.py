@@ -28,7 +28,6 @@ from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
 from lamina.cli._train_table import train_table
 from lamina.cli._tune import tune
-from lamina.distributed.communicator import end_all, let_the_first_speak, rank_at_start
 from lamina.errors import LaminaError
 from lamina.messages import adapt
 from lamina.table.messages import on_command_line
@@ -103,6 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with on_command_line(), _terminated_as_interrupted():
         code = _run(arguments)
     if code:
+        from lamina.distributed.communicator import end_all
+
         end_all(code)
     if arguments is None:
         gc.freeze()  # the process ends: looking once more for what nobody uses takes half a second
@@ -153,6 +154,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:
+    from lamina.distributed.communicator import let_the_first_speak, rank_at_start
+
     let_the_first_speak(rank_at_start())
     say(f"lamina: {message}", error=True)
     return code
