@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.estimators._data import Data
 from lamina.estimators._outputs import outputs_of
@@ -59,7 +60,8 @@ class FittedModel(Generic[TargetT]):
 
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """What a function of the network and of rows makes of an encoded table."""
-        return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        with timed("computing"):
+            return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
