@@ -1,20 +1,16 @@
 """lamina: multilayer perceptrons from scratch, compiled to machine code."""
 
 from importlib import import_module
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from lamina import autograd, nd, random
-from lamina import nd as ndarray
-from lamina import random as rnd
-from lamina.autograd import detect_anomaly, set_detect_anomaly
-from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
-from lamina.deferral import eager, start
 from lamina.errors import MXNetError
 from lamina.outside import no_attribute
 from lamina.tracebacks import show_at_users_lines
 
 if TYPE_CHECKING:
     from lamina import (
+        autograd,
         distributed,
         gluon,
         init,
@@ -22,12 +18,19 @@ if TYPE_CHECKING:
         io,
         lr_scheduler,
         metric,
+        nd,
         np,
         npx,
         optimizer,
+        random,
         test_utils,
     )
+    from lamina import nd as ndarray
+    from lamina import random as rnd
+    from lamina.autograd import detect_anomaly, set_detect_anomaly
     from lamina.compiler import compile, get_num_threads, set_num_threads
+    from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
+    from lamina.deferral import eager
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
     from lamina.export.library import export_library
@@ -78,35 +81,51 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-start()
 show_at_users_lines()
-del start, show_at_users_lines
+del show_at_users_lines
+
+_imported_by = get_ident()
+
+
+def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
+    """Called once, by `lamina.nd`: from now on, operators of the thread that imported lamina are deferred."""
+    import_module("lamina.deferral")
+
 
 _MODULES = frozenset(
     {
-        "attribute", "base", "callback", "distributed", "engine", "gluon", "init", "initializer", "io", "kvstore",
-        "lr_scheduler", "metric", "model", "name", "np", "npx", "operator", "optimizer", "runtime", "symbol",
-        "test_utils", "util", "visualization",
+        "attribute", "autograd", "base", "callback", "context", "distributed", "engine", "gluon", "init",
+        "initializer", "io", "kvstore", "lr_scheduler", "metric", "model", "name", "nd", "np", "npx", "operator",
+        "optimizer", "random", "runtime", "symbol", "test_utils", "util", "visualization",
     }
 )  # fmt: skip
 _SHORT = {
     "kv": "lamina.kvstore",
+    "ndarray": "lamina.nd",
     "numpy": "lamina.np",
     "numpy_extension": "lamina.npx",
+    "rnd": "lamina.random",
     "sym": "lamina.symbol",
     "viz": "lamina.visualization",
 }
 """Other names of modules."""
 _NAMES = {
     "AttrScope": "lamina.attribute",
+    "Context": "lamina.context",
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
+    "cpu": "lamina.context",
+    "cpu_pinned": "lamina.context",
+    "current_context": "lamina.context",
+    "detect_anomaly": "lamina.autograd",
+    "eager": "lamina.deferral",
     "export_library": "lamina.export.library",
     "export_onnx": "lamina.export.onnx_file",
     "export_page": "lamina.export.page_file",
     "from_sklearn": "lamina.interchange",
     "get_num_threads": "lamina.compiler",
+    "gpu": "lamina.context",
     "is_np_array": "lamina.util",
     "is_np_shape": "lamina.util",
     "np_array": "lamina.util",
@@ -114,14 +133,16 @@ _NAMES = {
     "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
     "load_state_dict": "lamina.interchange",
+    "num_gpus": "lamina.context",
     "save": "lamina.estimators.persistence",
+    "set_detect_anomaly": "lamina.autograd",
     "set_np_shape": "lamina.util",
     "set_num_threads": "lamina.compiler",
     "use_np": "lamina.util",
     "use_np_array": "lamina.util",
     "use_np_shape": "lamina.util",
 }
-"""What is imported when it is first used, so that ``import lamina`` stays quick."""
+"""What is imported when it is first used, so that ``import lamina`` and ``lamina --help`` stay quick."""
 
 
 def __getattr__(name: str) -> Any:
@@ -137,4 +158,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__, "context", *_MODULES, *_SHORT, *_NAMES})
+    return sorted({*special, *__all__, *_MODULES, *_SHORT, *_NAMES})

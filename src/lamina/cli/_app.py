@@ -28,7 +28,7 @@ from lamina.cli._serve import serve
 from lamina.cli._train_mnist import mnist
 from lamina.cli._train_table import train_table
 from lamina.cli._tune import tune
-from lamina.distributed.communicator import end_all, let_the_first_speak, rank_at_start
+from lamina.core import timings
 from lamina.errors import LaminaError
 from lamina.messages import adapt
 from lamina.table.messages import on_command_line
@@ -91,8 +91,13 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
+    timed: Annotated[
+        bool, typer.Option("--timings", help="Say on standard error where the command's time went.")
+    ] = False,
 ) -> None:
     """Multilayer perceptrons from scratch: train them, measure them, use them."""
+    if timed:
+        timings.begin(_clock.started())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -102,7 +107,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     adapt(sys.stderr)
     with on_command_line(), _terminated_as_interrupted():
         code = _run(arguments)
+    if text := timings.report():
+        say(text, error=True)
     if code:
+        from lamina.distributed.communicator import end_all
+
         end_all(code)
     if arguments is None:
         gc.freeze()  # the process ends: looking once more for what nobody uses takes half a second
@@ -153,6 +162,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _complain(message: str, code: int = EXIT_ERROR) -> int:
+    from lamina.distributed.communicator import let_the_first_speak, rank_at_start
+
     let_the_first_speak(rank_at_start())
     say(f"lamina: {message}", error=True)
     return code

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["begin", "since_start"]
+__all__ = ["begin", "since_start", "started"]
 
 _begun = [time.perf_counter()]
 
@@ -15,6 +15,11 @@ _begun = [time.perf_counter()]
 def begin(*, of_process: bool) -> None:
     """The command begins now, or began with this process: starting Python and importing are part of a command."""
     _begun[0] = time.perf_counter() - (_age_of_process() if of_process else 0.0)
+
+
+def started() -> float:
+    """When the command began, by `time.perf_counter`."""
+    return _begun[0]
 
 
 def since_start() -> float:

@@ -8,11 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import typer
 
 from lamina.extras import EXTRAS
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["doctor"]
 
@@ -56,6 +59,8 @@ def _versions() -> dict[str, str]:
 
 
 def _processor() -> dict[str, str]:
+    import numpy as np
+
     from lamina import get_num_threads
     from lamina.compiler.cpu.machine import host_machine
     from lamina.core.denormals import flush_denormals, restore_denormals
@@ -134,6 +139,8 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 def _check_gradient() -> str:
     """A gradient against finite differences, in float64."""
+    import numpy as np
+
     from lamina import autograd, nd
 
     def loss(x: nd.NDArray) -> nd.NDArray:
@@ -155,6 +162,8 @@ def _check_gradient() -> str:
 
 def _check_compiler() -> str:
     """A compiled function against the same one run eagerly."""
+    import numpy as np
+
     import lamina
     from lamina import nd
 
@@ -195,6 +204,8 @@ def _device_checks() -> dict[str, Callable[[], str]]:
 
 def _check_device() -> str:
     """A compiled function on the first device against the CPU's."""
+    import numpy as np
+
     import lamina
     from lamina import nd
     from lamina.context import Context, gpu_memory_info

@@ -71,7 +71,7 @@ def explain(
         raise LaminaError(f"{run} is a run on MNIST; lamina explain is for runs on tables")
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
     given = files.said()
-    model, details = open_table_run(run, target=target)
+    model, details = open_table_run(run, "scikit-learn", "polars", target=target)
     _require_class(model, of_class)
     others = _background(run, model, details, background, given)
     with batches_of(model, details, data, given) as batches:
@@ -88,7 +88,7 @@ def _require_class(model: Any, of_class: str | None) -> None:
         return
     if model.target.task == "regression":
         raise LaminaError(f"--class {of_class}: {model.target.name!r} has numbers, not classes")
-    known = [str(name) for name in model.estimator.classes_.tolist()]
+    known = [str(name) for name in model.fitted.target.values.tolist()]
     one_of("--class", of_class, tuple(known))
 
 
@@ -136,7 +136,7 @@ def _explained(
             found = model.estimator.shap_values(model.inputs(batch), background)
         start += len(batch)
         is_class = model.target.task == "classification"
-        decided = model.estimator.classes_[model.decided(found.predictions)] if is_class else None
+        decided = model.fitted.target.values[model.decided(found.predictions)] if is_class else None
         yield batch, found.of_output(output) if found.output_names else found, decided
 
 
@@ -165,15 +165,15 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
 
 def _output_of(model: Any, of_class: str | None) -> str | int:
     """Which of several outputs is explained: a class, or the quantile that is nearest to the median."""
-    middle = getattr(model.estimator.fitted_.target, "middle", None)
+    middle = getattr(model.fitted.target, "middle", None)
     return of_class or (-1 if middle is None else middle)
 
 
 def _what_is_explained(model: Any, of_class: str | None) -> str:
     """What the numbers are that columns add up to."""
     if model.target.task == "classification":
-        return f"the probability of {of_class or model.estimator.classes_[-1]}"
-    target = model.estimator.fitted_.target
+        return f"the probability of {of_class or model.fitted.target.values[-1]}"
+    target = model.fitted.target
     if (middle := getattr(target, "middle", None)) is not None:
         return f"the {target.levels[middle]:g} quantile of {model.target.name}"
     return f"the predicted {model.target.name}"

@@ -14,7 +14,6 @@ from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._search_run import TUNED, require_search, run_search
 from lamina.cli._train_options import Computing, Judging, Shown, Table, Training
-from lamina.distributed.communicator import let_the_first_speak, world
 from lamina.errors import LaminaError
 from lamina.extras import require
 from lamina.files.aside import scratch
@@ -81,7 +80,7 @@ def train_table(
             f"lamina: warning: --preset {name} is retired: its networks are lamina.neural_network's",
             error=True,
         )
-    team = world()
+    team = _world()
     if not team.is_first:
         with warnings_as_lines(quiet=True):
             return _help(team)
@@ -106,7 +105,7 @@ def run_table(
     quiet, device = shown.quiet, computing.device or "cpu"
     holding = _held(chosen, read_as, table.out, table.resume, replace=table.replace)
     with warnings_as_lines(quiet=quiet), holding as (folder, request, saved):
-        _require_shards(request, world())
+        _require_shards(request, _world())
         if jobs is not None and not request.searches:  # of a new run this was said before it had a folder
             raise LaminaError(
                 f"--jobs {jobs} is for a search, and the run in {folder.path} is none; leave it out"
@@ -122,6 +121,12 @@ def run_table(
             return EXIT_INTERRUPTED
 
 
+def _world() -> Communicator:
+    from lamina.distributed.communicator import world  # with NumPy, which the command's help does without
+
+    return world()
+
+
 def _require_shards(request: Request, team: Communicator) -> None:
     if team.size > 1 and (request.shards or 0) < team.size:
         said = "no --shards" if request.shards is None else f"--shards {request.shards}"
@@ -134,6 +139,7 @@ def _require_shards(request: Request, team: Communicator) -> None:
 
 def _help(team: Communicator) -> int:
     """Train along with the first process, which alone speaks and writes files."""
+    from lamina.distributed.communicator import let_the_first_speak
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed
     from lamina.runs.training import train
@@ -234,13 +240,13 @@ def _prepared(
     bound = None if memory is None else bytes_in(memory)
     why = why_streamed(request, bound)
     if why is None:
-        world().broadcast((request, bound))
+        _world().broadcast((request, bound))
         yield request, prepare(request)
         return
     if not request.stream:
         say(f"lamina: {why}: rows are read from the disk", error=True)
         request = dataclasses.replace(request, stream=True)
-    world().broadcast((request, bound))
+    _world().broadcast((request, bound))
     with folder.scratch() as scratch, prepare_streamed(request, scratch, bound) as prepared:
         yield request, prepared
 
@@ -281,7 +287,7 @@ def _run(
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell)
-        world().wait_for_all()
+        _world().wait_for_all()
         tell("writing the page to try the network on")
         page = write_run_page(run.path)
         run, page = views.published(run, page, folder)

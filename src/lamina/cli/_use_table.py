@@ -36,7 +36,7 @@ def evaluate_table(
     from lamina.runs.metrics import metrics_of
     from lamina.table.messages import counted, rows_from
 
-    model, details = open_table_run(run, target=named)
+    model, details = open_table_run(run, "scikit-learn", "polars", target=named)
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")
@@ -68,9 +68,9 @@ def evaluate_table(
         console.print(text, markup=False)
 
 
-def open_table_run(run: Path, *, target: str | None = None, reads: bool = True) -> tuple[Any, dict[str, Any]]:
-    """A model and its details, see `open_model`; if files are read next, what that needs must be there too."""
-    require("using a network trained on a table", "scikit-learn", *(["polars"] if reads else []))
+def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[Any, dict[str, Any]]:
+    """A model and its details, see `open_model`, if the packages are there that what follows needs."""
+    require("using a network trained on a table", *needed)
     from lamina.runs.run_folder import open_model
 
     return open_model(run, target)
@@ -112,7 +112,7 @@ def predict_table(
         raise LaminaError(
             f"--out {out} is the table itself: predictions would take its place; name another file"
         )
-    model, details = open_table_run(run, target=target)
+    model, details = open_table_run(run, "polars", "narwhals", target=target)
     with batches_of(model, details, data, reading) as batches:
         brief = is_delimited(out, output_format)
         extended = model.extended(batches, prefix, brief=brief, interval=interval, std=std)
@@ -159,9 +159,9 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     from lamina.table.describe import describe_rows, describe_target
     from lamina.table.messages import listed
 
-    model, details = open_table_run(run, reads=False)
+    model, details = open_table_run(run)
     results = details["results"]
-    fitted = model.estimator.fitted_
+    fitted = model.fitted
     if as_json:
         print(json.dumps({**_network_summary(fitted), **details, "schema": model.schema.to_dict()}))
         return

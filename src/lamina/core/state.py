@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -141,8 +141,11 @@ class _State(threading.local):
     queue: Queue | None = None
     runs_as_written: bool = False
     """Whether compiled functions do not run compiled: inside another one, and while each operator is looked at."""
+    queues: ClassVar[dict[int, Queue]] = {}
+    """Those of threads that have no state yet, by the threads' identifiers."""
 
     def __init__(self) -> None:
+        self.queue = self.queues.pop(threading.get_ident(), None)
         self.turn = Turn()
         """Taken by who changes where arrays' contents are: a compiled step that is run by somebody who interrupts has
         another one that was about to run look anew where they are."""

@@ -14,6 +14,7 @@ from lamina.context import cpu
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.tape import TapeNode
+from lamina.core.timings import timed
 from lamina.core.turns import Change, Turn, setting
 from lamina.deferral import _debug as debug
 from lamina.deferral._entries import Applied, Backward, Entry, Number, Written, position, targets, varying
@@ -247,7 +248,7 @@ class Plan:
         from lamina.compiler.targets import target_of
 
         self.results = list(results)
-        with compiling():
+        with timed("compiling"), compiling():
             captured, positions = _captured(entries, results, values, numbers)
             self._graph, self._positions = captured.graph, positions
             self._order = captured.order

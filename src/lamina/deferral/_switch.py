@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ContextDecorator
+from threading import get_ident
 from typing import Any
 
 from lamina.core.anomaly import Watch
@@ -16,8 +17,8 @@ from lamina.deferral._queue import DeferralQueue
 __all__ = ["eager", "start"]
 
 
-def start() -> None:
-    """Defer what this thread does from now on, unless ``LAMINA_EAGER=1`` says not to.
+def start(thread: int) -> None:
+    """Defer what the thread of this identifier does from now on, unless ``LAMINA_EAGER=1`` says not to.
 
     Operators of arrays on devices are computed by what the compiler offers for them, also where nothing is deferred.
     Python must count references: they tell whether anybody can still ask for a result.
@@ -26,7 +27,10 @@ def start() -> None:
     if os.environ.get("LAMINA_EAGER", "0") != "0" or not COUNTS_REFERENCES:
         return
     queue = DeferralQueue()
-    state.queue = queue
+    if thread == get_ident():
+        state.queue = queue
+    else:  # it imported lamina, and another thread is the first to use arrays
+        state.queues[thread] = queue
     owed.settle = queue.end
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=settle_owed)

@@ -1,11 +1,31 @@
-"""Estimators with scikit-learn's interface and the defaults of RealMLP (Holzmüller, Grinsztajn, Steinwart, 2024)."""
+"""Estimators with scikit-learn's interface and the defaults of RealMLP (Holzmüller, Grinsztajn, Steinwart, 2024).
+
+What predicts (`lamina.estimators.fitted`) does without scikit-learn, whose import takes longer than predicting a table.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lamina.extras import require
+from lamina.outside import no_attribute
 
-require("an estimator", "scikit-learn")
-
-from lamina.estimators.classifier import MLPClassifier  # noqa: E402 (needs scikit-learn)
-from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay  # noqa: E402
-from lamina.estimators.regressor import MLPRegressor  # noqa: E402
+if TYPE_CHECKING:
+    from lamina.estimators.classifier import MLPClassifier
+    from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
+    from lamina.estimators.regressor import MLPRegressor
 
 __all__ = ["ImportanceDisplay", "LearningCurveDisplay", "MLPClassifier", "MLPRegressor", "ShapDisplay"]
+
+_MODULES = {"MLPClassifier": "classifier", "MLPRegressor": "regressor"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise no_attribute("lamina.estimators", name)
+    require("an estimator", "scikit-learn")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'displays')}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

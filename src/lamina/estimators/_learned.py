@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from lamina.errors import DataError
 from lamina.estimators._data import Data
 from lamina.estimators._engine import without_network
 from lamina.estimators._inputs import check_inputs
@@ -83,13 +82,7 @@ class Learned:
 
             return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
         checked, _ = check_inputs(self, X, None, reset=False)
-        outputs = self.fitted_.computed(self.fitted_.encode(checked), function)
-        if not np.isfinite(outputs).all():
-            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
-            raise DataError(
-                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
-            )
-        return outputs
+        return self.fitted_.of_table(checked, function)
 
     # --- pickles -------------------------------------------------------------------------------------------------
 

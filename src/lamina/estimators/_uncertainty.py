@@ -11,10 +11,10 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators._data import Data
 from lamina.estimators._outputs import own_outputs
-from lamina.estimators.conformal import HeldOut
+from lamina.estimators.conformal import HeldOut, checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
 
-__all__ = ["held_out_by", "members_spread", "require_held_out"]
+__all__ = ["held_out_by", "interval_of", "members_spread", "require_held_out"]
 
 _MOST_ROWS = 4000
 """Of those that were held out: `HeldOut` keeps no more."""
@@ -59,6 +59,14 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
             "older lamina; fit it with early_stopping=True or an eval_set"
         )
     return fitted.held_out
+
+
+def interval_of(
+    fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of intervals about what outputs predict; see `MLPRegressor.predict_interval`."""
+    share = checked_coverage(coverage)
+    return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)
 
 
 def members_spread(

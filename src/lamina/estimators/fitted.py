@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from lamina.core.timings import timed
+from lamina.errors import DataError
 from lamina.estimators._data import Data
 from lamina.estimators._outputs import outputs_of
 from lamina.estimators.conformal import HeldOut
@@ -58,7 +60,24 @@ class FittedModel(Generic[TargetT]):
 
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """What a function of the network and of rows makes of an encoded table."""
-        return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+        with timed("computing"):
+            return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
+
+    def of_table(
+        self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
+    ) -> np.ndarray:
+        """`computed` of a table that is not encoded yet: rows in the axis before the last.
+
+        Raises:
+            DataError: the table does not fit that of the training; an output is beyond float32.
+        """
+        outputs = self.computed(self.encode(table), function)
+        if not np.isfinite(outputs).all():
+            row = int(np.argwhere(~np.isfinite(outputs))[0][-2])
+            raise DataError(
+                f"row {row}: X is so large that the network's output is beyond float32; scale the columns"
+            )
+        return outputs
 
     @property
     def monotone(self) -> dict[str, int]:

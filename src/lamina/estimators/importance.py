@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, pinball
@@ -61,6 +60,8 @@ def permutation_importance(
         rng: chooses the shuffles.
         n_jobs: columns at a time by joblib's backend, as scikit-learn counts them; the result does not depend on it.
     """
+    from joblib import Parallel, delayed  # with asyncio; predictions do without
+
     columns = fitted.encoder.positions
     names = list(columns)
 

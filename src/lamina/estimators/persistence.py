@@ -6,7 +6,9 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -36,7 +38,16 @@ from lamina.messages import excerpt
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import name_of
 
-__all__ = ["FORMAT", "load", "load_with_metadata", "not_finite", "require_networks", "save"]
+__all__ = [
+    "FORMAT",
+    "Saved",
+    "load",
+    "load_fitted",
+    "load_with_metadata",
+    "not_finite",
+    "require_networks",
+    "save",
+]
 
 FORMAT = "lamina estimator 6"
 """What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
@@ -193,14 +204,57 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
     """As `load`, and the metadata that was kept beside the estimator."""
+    saved = load_fitted(path)
+    return saved.estimator(), saved.metadata
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An estimator's file: what predicts, read; the estimator, which needs scikit-learn, is made where it is needed.
+
+    Attributes:
+        fitted: what predicts.
+        metadata: all texts of the file.
+    """
+
+    fitted: FittedModel[Any]
+    metadata: dict[str, str]
+    _content: Content
+    _file: TensorFile
+
+    def estimator(self) -> Any:
+        """A new estimator that has learned this.
+
+        Raises:
+            DataError: the file says what estimators do not have.
+            MissingPackageError: scikit-learn is not installed.
+        """
+        with _as_damage(self._file):
+            return _estimator(self._content, self.fitted)
+
+
+def load_fitted(path: str | os.PathLike[str]) -> Saved:
+    """What an estimator in a file has learned.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: the file is damaged, of another kind, or its parts do not fit together.
+    """
     with open_tensors(path) as file:
         content = _content(file)
-        try:
-            return _restored(content, file), file.metadata
-        except (ValueError, TypeError, OverflowError) as error:
-            if isinstance(error, DataError) and file.name in str(error):
-                raise
-            raise file.damaged(error) from error
+        with _as_damage(file):
+            return Saved(_fitted(content, file), file.metadata, content, file)
+
+
+@contextmanager
+def _as_damage(file: TensorFile) -> Generator[None]:
+    """What is wrong with a file's content is an error that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError, OverflowError) as error:
+        if isinstance(error, DataError) and file.name in str(error):
+            raise
+        raise file.damaged(error) from error
 
 
 def _content(file: TensorFile) -> Content:
@@ -220,9 +274,7 @@ def _content(file: TensorFile) -> Content:
     return decoded(text, Content, what)
 
 
-def _restored(content: Content, file: TensorFile) -> Any:
-    from lamina.estimators import MLPClassifier, MLPRegressor
-
+def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:
     architectures = content.architectures()
     encoder_settings = msgspec.to_builtins(content.encoder)
     require_networks(architectures, file, ("encoder.", "target.", "held_out."))
@@ -239,6 +291,12 @@ def _restored(content: Content, file: TensorFile) -> Any:
     _require_fit(fitted)
     if held_out := part_of(arrays, "held_out."):
         fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
+    return fitted
+
+
+def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
+    from lamina.estimators import MLPClassifier, MLPRegressor
+
     estimator: Any = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}[content.kind]()
     unknown = content.parameters.keys() - estimator.get_params().keys()
     if unknown:

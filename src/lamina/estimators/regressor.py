@@ -17,9 +17,9 @@ from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
-from lamina.estimators._uncertainty import members_spread, require_held_out
+from lamina.estimators._uncertainty import interval_of, members_spread, require_held_out
 from lamina.estimators.base import BaseMLP
-from lamina.estimators.conformal import checked_coverage, interval
+from lamina.estimators.conformal import checked_coverage
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
@@ -128,9 +128,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         >>> bool(0.7 < np.mean((low <= y[400:]) & (y[400:] <= high)) < 0.9)
         True
         """
-        coverage, fitted = checked_coverage(coverage), self._fitted()
-        held_out = require_held_out(fitted, "predict_interval")
-        return interval(fitted.target, held_out, self._outputs(X), coverage)
+        checked_coverage(coverage)
+        require_held_out(self._fitted(), "predict_interval")
+        return interval_of(self.fitted_, self._outputs(X), coverage)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the predictions; of several quantiles the mean of their D² (Koenker and Machado, 1999).

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
     from lamina.symbol import Symbol
 
-__all__ = ["FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "save_network"]
+__all__ = [
+    "FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "network_fitted",
+    "save_network",
+]  # fmt: skip
 
 FORMAT = "lamina network 1"
 """What the metadata of such a file says under ``format``."""
@@ -261,23 +264,27 @@ class _Complete(TableEncoder):
         return super().transform(table)
 
 
-def network_estimator(path: str | os.PathLike[str]) -> Any:
-    """A network's file as a fitted `MLPClassifier`, if it has classes, or `MLPRegressor`, for tables of numbers.
+def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
+    """A network's file as what predicts for tables of numbers.
 
     A row is the network's input, flattened; its columns are called as the file says, or x0, x1, ….
 
     Raises:
         DataError: as `load_network`.
     """
-    from lamina.estimators import MLPClassifier, MLPRegressor
-
     with open_tensors(path) as file:
         net, content = _read(file)
         try:
-            fitted = _fitted(net, content)
+            return _fitted(net, content)
         except (LaminaError, ValueError, TypeError) as error:
             raise file.damaged(error) from error
-    estimator: Any = MLPRegressor() if content.classes is None else MLPClassifier()
+
+
+def network_estimator(fitted: FittedModel[Any]) -> Any:
+    """What `network_fitted` gave as a fitted `MLPClassifier`, if it has classes, or `MLPRegressor`."""
+    from lamina.estimators import MLPClassifier, MLPRegressor
+
+    estimator: Any = MLPClassifier() if isinstance(fitted.target, Classes) else MLPRegressor()
     estimator.n_features_in_ = len(fitted.encoder.schema.columns)
     estimator.fitted_ = fitted
     return estimator

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import column_or_1d
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
 from lamina.estimators.exponential import exp, logistic, softmax
@@ -48,6 +46,9 @@ class Classes:
         Raises:
             ValueError: there is only one.
         """
+        from sklearn.utils.multiclass import type_of_target
+        from sklearn.utils.validation import column_or_1d
+
         if type_of_target(y) == "multilabel-indicator":
             return cls(np.arange(y.shape[1]), True)
         values, counts = np.unique(column_or_1d(y, warn=True), return_counts=True)
@@ -81,6 +82,8 @@ class Classes:
         """
         if self.multilabel:
             return np.ascontiguousarray(y, dtype=np.float32)
+        from sklearn.utils.validation import column_or_1d
+
         y = column_or_1d(y)
         codes = np.searchsorted(self.values, y).astype(np.int32)
         known = self.values[np.minimum(codes, len(self.values) - 1, out=codes)] == y

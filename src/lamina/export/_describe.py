@@ -81,18 +81,15 @@ def _of_path(path: Path) -> Prediction:
 
 
 def _of_table(path: Path) -> Prediction:
-    from lamina.extras import require
-
-    require("using a network trained on a table", "scikit-learn")
     from lamina.runs.run_folder import open_model
 
     model, details = open_model(path)
     results = details["results"]
     if results is None:
-        return _of_fitted(model.estimator.fitted_)
+        return _of_fitted(model.fitted)
     known = {name: value for name, value in results["metrics"]["lamina"].items() if value is not None}
     importance = {one["column"]: one["mean"] for one in results["importance"]}
-    return _of_fitted(model.estimator.fitted_, model.target.name, known, importance)
+    return _of_fitted(model.fitted, model.target.name, known, importance)
 
 
 def _of_digits(path: Path) -> Prediction:

@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
+import lamina
 from lamina.nd import (
     _adam_updates as adam_updates,
 )
@@ -149,3 +150,6 @@ def __getattr__(name: str) -> Any:
     if name in _BESIDE:
         return import_module(_BESIDE[name])
     raise no_attribute("lamina.nd", name)
+
+
+lamina._defer()

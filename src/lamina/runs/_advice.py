@@ -73,7 +73,7 @@ def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
 def _on_linear(model: TableModel, measured: Measured) -> list[str]:
     """A linear model that is better on the test rows by more than chance makes of them."""
     linear = measured.baselines.get("linear")
-    is_linear = not model.estimator.fitted_.network.architecture.hidden
+    is_linear = not model.fitted.network.architecture.hidden
     if measured.part != "test" or linear is None or is_linear or model.levels:
         return []
     rows = measured.rows

@@ -21,6 +21,6 @@ def permutation_importance(
     rows = np.sort(rng.permutation(len(part))[:most_rows])
     if not len(rows):
         return []
-    fitted = model.estimator.fitted_
+    fitted = model.fitted
     encoded = fitted.encode(model.inputs(part.frame[rows]))
     return importance.permutation_importance(fitted, encoded, part.target[rows], rng, n_jobs)

@@ -54,7 +54,7 @@ def measure(
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
     if baselines is None:
-        encoder = model.estimator.fitted_.encoder
+        encoder = model.fitted.encoder
         baselines = baseline_outputs(model.estimator, encoder, model.schema, prepared, part)
     models = {"lamina": Baseline(outputs, model.threshold), **baselines}
     task = model.target.task

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.estimators._outputs import members_outputs
+from lamina.estimators._uncertainty import interval_of, members_spread
+from lamina.estimators.fitted import FittedModel
 from lamina.runs._intervals import Below, Covered, levels_held
 from lamina.runs.data import aligned
 from lamina.table.messages import rows_from
@@ -23,9 +27,9 @@ _MOST_COLUMNS = 20
 """With more classes, a prediction is written with its own probability only."""
 
 
-def central(estimator: Any, values: np.ndarray) -> np.ndarray:
+def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
     """One number a row: of several quantiles (rows, levels) that of the level nearest to the median."""
-    middle = getattr(estimator.fitted_.target, "middle", None)
+    middle = getattr(fitted.target, "middle", None)
     return values if middle is None else values[:, middle]
 
 
@@ -36,10 +40,28 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TableModel:
-    """A fitted estimator and the schema, with the target, that it was trained on."""
+    """What was learned of a table, and the schema, with the target, that it was trained on.
 
-    estimator: Any
+    Attributes:
+        fitted: what predicts.
+        schema: of the table.
+        make: makes the estimator that has learned this. That needs scikit-learn, which predictions do without.
+    """
+
+    fitted: FittedModel[Any]
     schema: Schema
+    make: Callable[[], Any]
+
+    @classmethod
+    def of(cls, estimator: Any, schema: Schema | None = None) -> TableModel:
+        """The model that a fitted estimator is, by the schema of its training unless another is given."""
+        fitted = estimator.fitted_
+        return cls(fitted, schema or fitted.encoder.schema, lambda: estimator)
+
+    @cached_property
+    def estimator(self) -> Any:
+        """The estimator."""
+        return self.make()
 
     @property
     def target(self) -> Target:
@@ -49,7 +71,7 @@ class TableModel:
 
     def require_one_target(self, purpose: str) -> None:
         """Raise `DataError` where a row has several targets or labels."""
-        target = self.estimator.fitted_.target
+        target = self.fitted.target
         several = (
             target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
         )
@@ -74,34 +96,36 @@ class TableModel:
     @property
     def positive(self) -> int:
         """Of two classes the position of the one that F1 and a threshold are of; of other targets 1."""
-        return getattr(self.estimator.fitted_.target, "positive", 1)
+        return getattr(self.fitted.target, "positive", 1)
 
     @property
     def threshold(self) -> float | None:
         """The probability of the positive class from which on it is predicted; None: the likelier class is."""
-        return getattr(self.estimator.fitted_.target, "threshold", None)
+        return getattr(self.fitted.target, "threshold", None)
 
     def decided(self, outputs: np.ndarray) -> np.ndarray:
         """The position of the class that is predicted for each row of a classification's `outputs`."""
-        return self.estimator.fitted_.target.decided(outputs)
+        return self.fitted.target.decided(outputs)
 
     @property
     def levels(self) -> tuple[float, ...]:
         """Those of which a quantile is predicted, ascending; none of another model."""
-        return getattr(self.estimator.fitted_.target, "levels", ())
+        return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
         """Of several quantiles (rows, levels) that of the level nearest to the median; other outputs as they are."""
-        return central(self.estimator, outputs) if self.levels else outputs
+        return central(self.fitted, outputs) if self.levels else outputs
 
     def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
         """How well each of the quantiles holds what it promises, and the outermost two."""
         return levels_held(self.levels, target, quantiles)
 
     def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
-        inputs = self.inputs(frame)
+        outputs = self.fitted.of_table(self.inputs(frame))
         is_class = self.target.task == "classification"
-        return self.estimator.predict_proba(inputs) if is_class else self.estimator.predict(inputs)
+        return (
+            self.fitted.target.probabilities(outputs) if is_class else self.fitted.target.predictions(outputs)
+        )
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns that the estimator was trained on, in their order; left-out ones may be all missing."""
@@ -136,8 +160,8 @@ class TableModel:
                 f"intervals and standard deviations are of numbers, and {self.target.name!r} has classes; "
                 "predict_set and predict_proba(return_std=True) in Python say how sure those are"
             )
-        outputs, classes = self.outputs(frame), self.estimator.classes_
-        if self.estimator.fitted_.target.multilabel:
+        outputs, classes = self.outputs(frame), self.fitted.target.values
+        if self.fitted.target.multilabel:
             return [
                 pl.Series(f"{prefix}{name}_{j}", values)
                 for name, found in (("prediction", (outputs > 0.5).astype(int)), ("probability", outputs))
@@ -154,19 +178,21 @@ class TableModel:
         self, frame: pl.DataFrame, interval: float | None, std: bool
     ) -> Generator[tuple[str, np.ndarray]]:
         """The new columns of a regression."""
-        inputs, name = self.inputs(frame), self.target.name
-        found = self.estimator.predict(inputs)
+        inputs, name, fitted = self.inputs(frame), self.target.name, self.fitted
+        outputs = fitted.of_table(inputs)
+        found = fitted.target.predictions(outputs)
         if not self.levels:
             yield from zip(self._names("prediction", found), _columns(found), strict=True)
         else:
             yield from zip([f"prediction_{level:g}" for level in self.levels], found.T, strict=True)
         if interval is not None:
-            for end, values in zip(
-                ("lower", "upper"), self.estimator.predict_interval(inputs, interval), strict=True
-            ):
+            for end, values in zip(("lower", "upper"), interval_of(fitted, outputs, interval), strict=True):
                 yield from zip(self._names(f"{name}_{end}", values), _columns(values), strict=True)
         if std:
-            spread = central(self.estimator, self.estimator.predict(inputs, return_std=True)[1])
+            members = fitted.of_table(inputs, members_outputs)
+            spread = central(
+                fitted, members_spread(members, fitted.network.shares, fitted.target.predictions)
+            )
             yield from zip(self._names(f"{name}_std", spread), _columns(spread), strict=True)
 
     @staticmethod

@@ -110,7 +110,7 @@ def page_of(findings: Findings) -> str:
 def _summary(findings: Findings) -> str:
     target, trained, measured = findings.target, findings.trained, findings.measured
     predicted = describe_target(target)
-    fitted = trained.model.estimator.fitted_
+    fitted = trained.model.fitted
     networks = networks_in_words([member.architecture.widths for member in fitted.network.members])
     ended = "Ctrl-C ended it" if trained.interrupted else "trained"
     ended += "" if np.isnan(trained.seconds) else f" in {trained.seconds:.1f} s"
@@ -208,7 +208,7 @@ def _loss_name(findings: Findings) -> str:
     """What the curves show."""
     if findings.is_classification:
         return "log-loss"
-    is_of_quantiles = loss_name(findings.trained.model.estimator.fitted_.target) == "pinball loss"
+    is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
     return "pinball loss, standardized" if is_of_quantiles else "½ · squared error, standardized"
 
 
@@ -301,13 +301,14 @@ def _uncertainty(findings: Findings, *, pictures: bool) -> str:
         return ""
     figure, tables, count = "", "", len(measured.rows)
     note = f"On {counted(count, f'{measured.part} row')}."
-    if measured.intervals:
+    known = findings.trained.model.fitted.held_out
+    if measured.intervals and known is not None:
         rows = [
             [f"{100 * one.coverage:g} %", f"{100 * one.held:.1f} %", format_quantity(one.width)]
             for one in measured.intervals
         ]
         tables = _table(["intervals of", "hold", "mean width"], rows, numeric=(0, 1, 2))
-        held_out = counted(len(findings.trained.model.estimator.fitted_.held_out), "row")
+        held_out = counted(len(known), "row")
         note += (
             f" Intervals are made by conformal prediction from the errors on {held_out} that the networks held out; "
             "they hold what they promise over all rows from the same source, not for each kind of them."
@@ -339,7 +340,7 @@ def _importance(findings: Findings, *, pictures: bool) -> str:
     return importance_section(
         findings.importance,
         findings.shap,
-        unit=loss_name(findings.trained.model.estimator.fitted_.target),
+        unit=loss_name(findings.trained.model.fitted.target),
         added="probability" if findings.is_classification else target.name,
         classes=list(map(str, target.classes)) if findings.is_classification else (),
         rows=counted(rows, f"{findings.measured.part} row"),
@@ -414,9 +415,7 @@ def _columns(findings: Findings) -> str:
     model = findings.trained.model
     schema = model.schema
     head = ["column", "kind", "missing", "values", "what becomes of it"]
-    rows = [
-        [escape(text) for text in row.cells] for row in column_rows(schema, model.estimator.fitted_.monotone)
-    ]
+    rows = [[escape(text) for text in row.cells] for row in column_rows(schema, model.fitted.monotone)]
     count = counted(schema.rows, "training row")
     return _section("The data", f"<p>{count}.</p>" + _table(head, rows, numeric=(2,)))
 

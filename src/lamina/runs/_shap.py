@@ -87,7 +87,7 @@ def mean_shap_of_part(
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
     if len(chosen) < FEWEST_LOOKED_AT or not names:
         return None
-    fitted = model.estimator.fitted_
+    fitted = model.fitted
     return mean_shap(fitted, fitted.encode(model.inputs(part.frame[chosen])), names, seed, most_rows)
 
 

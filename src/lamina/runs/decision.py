@@ -15,7 +15,7 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
     """Of a classification the number of classes and, of two, the positive one and its threshold, as JSON holds it."""
     if model.target.task == "regression":
         return None
-    classes = model.estimator.classes_.tolist()
+    classes = model.fitted.target.values.tolist()
     if len(classes) != 2:
         return {"classes": len(classes), "positive": None, "threshold": None}
     return {"classes": 2, "positive": value_name(classes[model.positive]), "threshold": model.threshold}

@@ -46,14 +46,14 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     places = Places()
     places.begin("the table", None)
     part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
-    outputs = estimator.predict_proba(X) if is_class else central(estimator, estimator.predict(X))
+    outputs = estimator.predict_proba(X) if is_class else central(fitted, estimator.predict(X))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
         importance = estimator._importances(X, y, 0, None)[0]
         shap = _mean_shap(estimator, X, [one.column for one in importance])
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
         quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
-    model = TableModel(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
+    model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
     deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
     metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
     history = _history(estimator)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
-from lamina.estimators.saved_network import is_network_format, network_estimator
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named
 from lamina.files.tensors import TensorFile, is_tensor_file, open_tensors
 from lamina.files.typed_json import decoded
@@ -137,16 +139,19 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
     if "table" in metadata:
         model, details = open_run(path)
     elif "estimator" in metadata:
-        from lamina.estimators.persistence import load
+        from lamina.estimators.persistence import load_fitted
 
-        model, details = _saved(load(file)), {"settings": None, "results": None}
+        saved = load_fitted(file)
+        model, details = _saved(saved.fitted, saved.estimator), {"settings": None, "results": None}
     elif is_network_format(metadata.get("format", "")):
-        model, details = _saved(network_estimator(file)), {"settings": None, "results": None}
+        fitted = network_fitted(file)
+        model = _saved(fitted, partial(network_estimator, fitted))
+        details = {"settings": None, "results": None}
     else:
         raise DataError(f"{file} {_other_kind(metadata)}")
     if target is not None:
         named = dataclasses.replace(model.target, name=target)
-        model = TableModel(model.estimator, dataclasses.replace(model.schema, target=named))
+        model = dataclasses.replace(model, schema=dataclasses.replace(model.schema, target=named))
     return model, details
 
 
@@ -160,18 +165,22 @@ _AS_TRAINED = ("delimiter", "decimal", "quote")
 """What holds for new files too; the encoding is found out anew."""
 
 
-def _saved(estimator: Any) -> TableModel:
-    """An estimator in a file of its own, which may say nothing of the target's name."""
-    fitted = estimator.fitted_
+def _saved(fitted: FittedModel[Any], make: Callable[[], Any]) -> TableModel:
+    """What is in a file of its own, which may say nothing of the target's name."""
     schema = fitted.encoder.schema
     names = [column.name for column in schema.columns]
-    if not hasattr(estimator, "feature_names_in_"):  # tables are brought to these names
-        estimator.feature_names_in_ = np.array(names, object)
+
+    def estimator() -> Any:
+        made = make()
+        if not hasattr(made, "feature_names_in_"):  # tables are brought to these names
+            made.feature_names_in_ = np.array(names, object)
+        return made
+
     if schema.target is None:
         free = next(name for name in ("target", "prediction_target", "_target") if name not in names)
         found = dataclasses.replace(target_named(free, fitted.target), reason=_NAMELESS)
         schema = dataclasses.replace(schema, target=found)
-    return TableModel(estimator, schema)
+    return TableModel(fitted, schema, estimator)
 
 
 _NAMELESS = "the file does not name it"
@@ -227,14 +236,14 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     Raises:
         DataError: there is no run on a table, or its model is damaged.
     """
-    from lamina.estimators.persistence import load_with_metadata
+    from lamina.estimators.persistence import load_fitted
 
     file = _existing(path)
-    estimator, metadata = load_with_metadata(file)
+    saved = load_fitted(file)
+    metadata, schema = saved.metadata, saved.fitted.encoder.schema
     if "table" not in metadata:
         raise DataError(f"{file} is not a run of lamina train on a table")
     table: Any = decoded(metadata["table"], Details, f"{file} is damaged")
-    schema = estimator.fitted_.encoder.schema
     details = msgspec.to_builtins(table)
     if "schema" in details:  # before estimator files of format 2, whose own schema has the target
         columns, schema = schema.columns, Schema.from_dict(details.pop("schema"))
@@ -242,4 +251,4 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
             raise DataError(f"{file} is damaged: its table and its network have other columns")
     if schema.target is None:
         raise DataError(f"{file} is damaged: it does not say what is predicted")
-    return TableModel(estimator, schema), details
+    return TableModel(saved.fitted, schema, saved.estimator), details

@@ -88,7 +88,7 @@ def search(
             raise
         raise LaminaError(str(error)) from error
     estimator.set_params(callbacks=None, n_jobs=None, time_limit=request.time_limit)
-    model = TableModel(estimator, estimator.fitted_.encoder.schema)
+    model = TableModel.of(estimator)
     found = {**log.summary(), "limit": request.time_limit, "most_trials": request.trials}
     return Trained(
         model, _history(estimator), estimator.best_epoch_, interrupted, since() - begun, estimator.n_iter_,

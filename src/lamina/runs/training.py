@@ -83,7 +83,7 @@ def train(
             raise
         raise LaminaError(str(error)) from error
     estimator.set_params(callbacks=None)
-    model = TableModel(estimator, estimator.fitted_.encoder.schema)
+    model = TableModel.of(estimator)
     history = [as_line(epoch) for epoch in watch.past]
     best = len(history) if prepared.validation is None else estimator.best_epoch_
     return Trained(model, history, best, interrupted, time.perf_counter() - watch.start, watch.epochs)

@@ -69,7 +69,7 @@ class TableModel(Model):
 
         self.version = version
         self.schema, self.target = run.schema, run.target
-        self._fitted = run.estimator.fitted_
+        self._fitted = run.fitted
         self._rows = TableRows(self.schema)
         self.bodies = TableBodies(self._rows, reading_of(details), limits)
         outputs = self._fitted.target.outputs

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.table._scale import (
     center_and_factor,
@@ -150,6 +151,7 @@ class TableEncoder:
             found[name][1].append(position)
         return found
 
+    @timed("encoding")
     def fit(self, data: Any, rows: np.ndarray | None = None) -> TableEncoder:
         """Learn medians and scales from a training table; returns the encoder itself.
 
@@ -228,6 +230,7 @@ class TableEncoder:
         statistics = np.array(pairs, np.float64).reshape(-1, 2)
         return statistics[:, 0].copy(), statistics[:, 1].copy()
 
+    @timed("encoding")
     def transform(self, data: Any) -> Encoded:
         """Encode a table; needs memory for the result and a few MiB. A large sparse one stays sparse.
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lamina.core.timings import timed_parts
 from lamina.errors import DataError
 from lamina.extras import require
 from lamina.table.formats import FORMATS, HasTypes, begin_reading
@@ -57,6 +58,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     return import_polars().concat(batches, rechunk=True)
 
 
+@timed_parts("reading")
 def iter_batches(
     source: Where, rows: int = 1 << 16, options: ReadOptions | None = None, places: Places | None = None
 ) -> Generator[pl.DataFrame]:

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.files.atomic import atomic_write
 from lamina.messages import printable
@@ -36,6 +37,7 @@ def write(frame: pl.DataFrame, path: str | os.PathLike[str], format: str | None 
     write_batches([frame], path, format)
 
 
+@timed("writing")
 def write_batches(
     batches: Iterable[pl.DataFrame],
     path: str | os.PathLike[str],

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.core.timings import timed
 from lamina.deferral import eager
 
 __all__ = ["Epoch", "Loop", "Observer"]
@@ -104,9 +105,8 @@ class Loop:
             start = time.perf_counter() - before
             while len(self.past) < last and not self._is_stopped:
                 number = len(self.past) + 1
-                with (
-                    eager()
-                ):  # what is yielded to may defer, but the training's bits don't depend on what was before
+                # What is yielded to may defer, but the training's bits don't depend on what was before.
+                with timed("computing"), eager():
                     loss = self._train(number)
                     score, scores = self._measure()
                 is_best = self._is_best(number, loss, score)

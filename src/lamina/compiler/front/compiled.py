@@ -43,6 +43,7 @@ from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.precision import Precision
 from lamina.core.state import state
+from lamina.core.timings import timed
 from lamina.errors import TraceError
 from lamina.tracebacks import at_users_lines
 
@@ -236,7 +237,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         known = self._known(call)
         if known is not None:
             return known
-        with compiling(), self._lock:  # another thread may have compiled it meanwhile
+        with timed("compiling"), compiling(), self._lock:  # another thread may have compiled it meanwhile
             return self._known(call) or self._compile(call)
 
     def _known(self, call: Call) -> tuple[Any, Arguments] | None:

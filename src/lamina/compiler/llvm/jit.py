@@ -20,6 +20,7 @@ from lamina.compiler.llvm._side_by_side import Team, joined, separated
 from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
 from lamina.compiler.llvm.module import Module
 from lamina.core.threads import get_num_threads
+from lamina.core.timings import noted
 
 __all__ = [
     "CompiledModule",
@@ -111,6 +112,7 @@ def kept(machine: Machine, key: str, make: Callable[[], bytes]) -> bytes:
     full_key = hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
     store = CodeCache(default_directory())
     code = store.get(full_key)
+    noted("kernels' code compiled" if code is None else "kernels' code from the cache")
     if code is None:
         code = make()
         store.put(full_key, code)

@@ -1,0 +1,81 @@
+"""What commands import: each module that is not needed costs every command its time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1]
+TABLE, RUN = FOLDER / "estimators/files/table.csv", FOLDER / "runs/files/regression"
+
+_NOT_FOR_HELP = {
+    "numpy",
+    "polars",
+    "narwhals",
+    "msgspec",
+    "llvmlite",
+    "sklearn",
+    "scipy",
+    "pandas",
+    "matplotlib",
+}
+_NOT_FOR_A_PREDICTION = {
+    "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "joblib", "rich", "onnx", "starlette", "asyncio",
+    "multiprocessing", "ssl", "unittest", "pydoc",
+}  # fmt: skip
+
+
+def _imported(program: str) -> set[str]:
+    """The modules there are in a new process that has run a program, which may exit with 0."""
+    told = "import atexit, sys; atexit.register(lambda: print(*sys.modules, sep='\\n', file=sys.stderr))\n"
+    command = [sys.executable, "-c", told + program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stderr.splitlines())
+
+
+def _command(*arguments: object) -> set[str]:
+    return _imported(
+        f"import sys; sys.argv = {['lamina', *map(str, arguments)]}\nfrom lamina.cli import main; main()"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["--version"]])
+def test_help_needs_no_arrays(arguments: list[str]) -> None:
+    found = _command(*arguments)
+    assert "typer" in found
+    assert not found & _NOT_FOR_HELP
+    assert not {
+        name for name in found if name.startswith(("lamina.nd", "lamina.compiler", "lamina.estimators"))
+    }
+
+
+@pytest.mark.parametrize("run", ["classification", "regression"])
+def test_a_prediction_needs_no_more_than_it_uses(run: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    found = _command("predict", RUN.parent / run, TABLE, "--out", out)
+    assert out.read_text().splitlines()[0].count("prediction") == 1
+    assert {"numpy", "polars", "lamina.compiler"} <= found
+    assert not found & _NOT_FOR_A_PREDICTION
+
+
+def test_importing_lamina_imports_nothing_else_and_its_modules_are_there_all_the_same() -> None:
+    assert not _imported("import lamina") & (_NOT_FOR_HELP | {"lamina.nd", "typer", "rich"})
+    program = "import lamina as mx; assert mx.nd.ones((2,)).sum() == 2 and mx.ndarray is mx.nd and mx.rnd is mx.random"
+    assert "lamina.deferral" in _imported(program)
+
+
+def test_the_thread_that_imported_lamina_defers_whichever_uses_arrays_first() -> None:
+    program = """
+import threading, lamina
+
+def use():
+    lamina.nd.ones((2,)).asnumpy()
+    assert lamina.core.state.state.queue is None
+
+thread = threading.Thread(target=use)
+thread.start()
+thread.join()
+assert lamina.core.state.state.queue is not None, "this thread does not defer"
+"""
+    assert "lamina.nd" in _imported(program)
