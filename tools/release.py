@@ -1,7 +1,7 @@
 """Cut a version: `make release VERSION=0.2.0` in a clean tree sets it, dates the changelog's section, commits and tags.
 
-    python tools/release.py 0.2.0    # nothing leaves this machine: `git push --follow-tags` publishes
-    python tools/release.py --check  # whether every file names the same version
+python tools/release.py 0.2.0    # nothing leaves this machine: `git push --follow-tags` publishes
+python tools/release.py --check  # whether every file names the same version
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What griffe, which reads the docstrings, is told of them: examples are code, and members stand in the source's order."""
+"""What griffe is told of docstrings and members: examples are code, and members stand in the order of the source."""
 
 from __future__ import annotations
 

@@ -32,16 +32,17 @@ NOT_SHOWN = {
 
 
 def public_modules() -> list[ModuleType]:
-    """Modules with an ``__all__`` that users import, by name."""
+    """Modules that users import: those of `lamina`, and within these what the ``__all__`` of the module above names."""
     found = [lamina]
-    for info in pkgutil.walk_packages(lamina.__path__, "lamina."):
-        parts = info.name.split(".")
-        hidden = any(part.startswith("_") for part in parts[1:])
-        if hidden or any(".".join(parts[: i + 1]) in NOT_SHOWN for i in range(len(parts))):
-            continue
-        module = importlib.import_module(info.name)
-        if getattr(module, "__all__", None):
-            found.append(module)
+    for above in found:  # which grows
+        for info in pkgutil.iter_modules(getattr(above, "__path__", ()), f"{above.__name__}."):
+            name = info.name.rpartition(".")[2]
+            offered = above is lamina or name in getattr(above, "__all__", ())
+            if name.startswith("_") or info.name in NOT_SHOWN or not offered:
+                continue
+            module = importlib.import_module(info.name)
+            if getattr(module, "__all__", None) and module not in found:  # `ndarray` is another name of `nd`
+                found.append(module)
     return found
 
 

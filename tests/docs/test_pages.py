@@ -10,6 +10,8 @@ import pytest
 from documents import programs, run_program
 from nbclient import NotebookClient
 
+from lamina import __version__
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])
@@ -41,7 +43,7 @@ def test_a_notebook_runs(name):
 def test_lamina_is_installed_from_a_checkout_or_a_wheel():
     """No index has it: `pip install '.[serve]'`, or the file that `make wheel` writes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wheel = f"dist/lamina-{project['version']}-py3-none-any.whl"
+    wheel = f"dist/lamina-{__version__}-py3-none-any.whl"
     readers = [
         ROOT / "README.md",
         *DOCS.rglob("*.md"),

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FILES = ["tools/release.py", "src/lamina/__init__.py", "CITATION.cff", "README.md", "CHANGELOG.md", "Makefile"]
+FILES = [
+    "tools/release.py",
+    "src/lamina/__init__.py",
+    "CITATION.cff",
+    "README.md",
+    "CHANGELOG.md",
+    "Makefile",
+]
 
 
 def git(folder: Path, *words: str) -> str:
@@ -57,7 +64,9 @@ def test_a_version_is_cut(repository):
     assert after.replace(f"## 9.8.7 ({date})\n\n", "", 1) == before
     assert "## Unreleased\n\n## 9.8.7" in after
     checked = [sys.executable, "tools/release.py", "--check"]
-    assert "9.8.7" in subprocess.run(checked, cwd=repository, check=True, capture_output=True, text=True).stdout
+    assert (
+        "9.8.7" in subprocess.run(checked, cwd=repository, check=True, capture_output=True, text=True).stdout
+    )
 
 
 def test_nothing_new_is_not_released(repository):
