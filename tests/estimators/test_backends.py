@@ -21,7 +21,6 @@ Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)
 SMALL = {
     "preset": "fast",
     "hidden_layer_sizes": (32,),
-    "members": 2,
     "number_embedding": False,
     "max_iter": 2,
     "random_state": 0,

@@ -12,7 +12,6 @@ from lamina.estimators._calibration import MeanLikelihood, OfClasses, OfLabels, 
 
 SMALL = {
     "preset": "fast",
-    "members": 2,
     "number_embedding": False,
     "hidden_layer_sizes": (8,),
     "max_iter": 1,

@@ -105,8 +105,9 @@ def test_gaps_of_numbers_may_be_none_or_nan(model):
     assert np.isfinite(whole.predict(np.full((1, 2), np.nan))).all()
 
 
-@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
-@pytest.mark.parametrize("preset", ["fast", "sklearn"])
+@pytest.mark.parametrize(
+    ("kind", "preset"), [(scipy.sparse.csr_matrix, "fast"), (scipy.sparse.csc_array, "sklearn")]
+)
 def test_sparse_matrices_are_tables_with_zeros(kind, preset):
     dense = np.where(rng.random((N, 6)) < 0.7, 0, rng.normal(size=(N, 6)))
     settings = {**SMALL, "preset": preset, "early_stopping": True}
@@ -116,8 +117,9 @@ def test_sparse_matrices_are_tables_with_zeros(kind, preset):
     )
 
 
-@pytest.mark.parametrize("preset", ["default", "sklearn"])
-@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_array])
+@pytest.mark.parametrize(
+    ("kind", "preset"), [(scipy.sparse.csr_matrix, "default"), (scipy.sparse.csc_array, "sklearn")]
+)
 def test_large_sparse_matrices_stay_sparse_to_the_same_bits(kind, preset, monkeypatch):
     from lamina.estimators import _engine as engine
     from lamina.table import encode
@@ -323,7 +325,7 @@ def test_members_hold_out_different_rows_of_every_class(rows, share, members, ki
 
 @pytest.mark.parametrize("members", [1, 5])
 def test_without_two_rows_of_a_class_nothing_is_held_out(members):
-    model = MLPClassifier(**SMALL, members=members).fit(np.arange(12.0).reshape(-1, 1), np.arange(12))
+    model = MLPClassifier(**SMALL | {"members": members}).fit(np.arange(12.0).reshape(-1, 1), np.arange(12))
     assert model.validation_scores_ is None
 
 

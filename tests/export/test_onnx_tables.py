@@ -89,7 +89,11 @@ def test_classifiers(settings):
     assert_same(classifier(**settings))
 
 
-@pytest.mark.parametrize("settings", REGRESSORS)
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(one, marks=pytest.mark.slow if i % 2 else ()) for i, one in enumerate(REGRESSORS)],
+    ids=str,
+)
 def test_regressors(settings):
     assert_same(regressor(**settings))
 
@@ -123,7 +127,7 @@ def test_several_targets_and_several_labels():
     assert_same(lamina.MLPClassifier(**QUICK).fit(X, labels), X)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow), "uint8"])
 def test_an_array_is_one_input_of_its_type(dtype):
     X = np.random.default_rng(0).normal(40, 12, size=(300, 5)).clip(0, 255).astype(dtype)
     X[:, 2] = 7

@@ -133,7 +133,9 @@ def test_drawings_come_to_the_form_that_python_gives_them(page):
     assert page.evaluate("lamina.normalizeDigit(new Uint8Array(900).fill(7), 30, 30)") is None
 
 
-@pytest.mark.parametrize("width, scheme", [(1200, "light"), (360, "dark")])
+@pytest.mark.parametrize(
+    "width, scheme", [pytest.param(1200, "light", marks=pytest.mark.slow), (360, "dark")]
+)
 def test_anybody_can_use_it(run, opened, accessible, width, scheme):
     page = opened(run / "page.html", width, color_scheme=scheme)
     accessible(page)

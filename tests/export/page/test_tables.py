@@ -122,7 +122,7 @@ def test_every_activation(opened, tmp_path):
             "number_embedding": True,
             "normalization": "layer",
         },
-        {"preset": "sklearn"},
+        pytest.param({"preset": "sklearn"}, marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
@@ -176,7 +176,7 @@ def test_a_threshold_decides(opened, tmp_path):
     assert said != plain.predict(INPUTS[: len(said)]).tolist()
 
 
-@pytest.mark.parametrize("unit", [1e-30, 1e200])
+@pytest.mark.parametrize("unit", [pytest.param(1e-30, marks=pytest.mark.slow), 1e200])
 def test_numbers_of_any_size_fit_into_the_page(opened, tmp_path, unit):
     """Examples' truths and the curves' numbers are written with powers of ten, not with hundreds of digits."""
     x = np.linspace(-1, 1, 60)
@@ -254,7 +254,12 @@ def test_the_nearest_example_is_marked_and_can_be_chosen(runs, opened):
 
 
 @pytest.mark.parametrize(
-    "target, width, scheme", [("size", 1200, "dark"), ("size", 360, "light"), ("price", 360, "dark")]
+    "target, width, scheme",
+    [
+        pytest.param("size", 1200, "dark", marks=pytest.mark.slow),
+        ("size", 360, "light"),
+        pytest.param("price", 360, "dark", marks=pytest.mark.slow),
+    ],
 )
 def test_anybody_can_use_it(runs, opened, accessible, target, width, scheme):
     page = opened(runs / target / "page.html", width, color_scheme=scheme)
@@ -378,7 +383,7 @@ def test_very_many_columns_and_categories(opened, accessible, tmp_path):
     accessible(page)
 
 
-@pytest.mark.parametrize("train", [tables.classifier, tables.regressor])
+@pytest.mark.parametrize("train", [pytest.param(tables.classifier, marks=pytest.mark.slow), tables.regressor])
 @pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
 def test_networks_of_different_architectures_with_shares_of_their_own(train, opened, tmp_path):
     agrees(opened, tmp_path / "page.html", tables.mixture(train), tables.training_table())
