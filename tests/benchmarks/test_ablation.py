@@ -27,7 +27,9 @@ def run(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("target, part", [("price", "scale"), ("sold", "smoothing")])
+@pytest.mark.parametrize(
+    "target, part", [("price", "scale"), pytest.param("sold", "smoothing", marks=pytest.mark.slow)]
+)
 def test_every_part_is_compared_with_all_parts(tmp_path, run, target, part):
     frame = pl.DataFrame({"x": rng.normal(size=60), "price": rng.normal(size=60), "sold": ["no", "yes"] * 30})
     frame.write_csv(tmp_path / "houses.csv")

@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "memory.py"
 
 
+@pytest.mark.slow
 def test_a_small_table_is_measured():
     small = ["--rows", "2000", "--columns", "10", "--tables", "pandas", "--presets", "sklearn"]
     done = subprocess.run([sys.executable, SCRIPT, *small], capture_output=True, text=True, check=False)

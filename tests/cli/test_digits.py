@@ -238,6 +238,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow  # runs of older versions that were killed go on, too
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL there")
 def test_a_killed_run_resumes_to_the_same_network(cli, finished, tmp_path):
     folder = tmp_path / "run"

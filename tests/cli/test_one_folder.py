@@ -13,10 +13,8 @@ ENDLESS = ("--epochs", "100000", "--hidden", "4")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
-@pytest.mark.parametrize(
-    "asked",
-    [pytest.param(("mnist",), marks=pytest.mark.slow), ("table.csv", "--target", "y", "--preset", "fast")],
-)
+@pytest.mark.slow  # that a folder is held is tested beside `--replace`, and of run folders
+@pytest.mark.parametrize("asked", [("mnist",), ("table.csv", "--target", "y", "--preset", "fast")])
 def test_two_processes_with_one_folder(tmp_path, asked):
     (tmp_path / "table.csv").write_text("x,y\n" + "".join(f"{i % 7},{i % 3 % 2}\n" for i in range(200)))
     command = [sys.executable, "-m", "lamina", "train", *asked, *ENDLESS, "--out", "same"]

@@ -84,14 +84,15 @@ def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
     process.wait()
     assert not (out / "model.safetensors").exists()
     kept = (out / "trials/00000.safetensors").read_bytes()
-    code, _, err = cli("tune", "--resume", out)
+    code, _, err = cli("tune", "--resume", out, "--jobs", "2")
     assert code == 0 and "going on after" in err
     assert (out / "trials/00000.safetensors").read_bytes() == kept
     assert arrays_of(out) == arrays_of(whole)
     assert not [name for name in os.listdir(out) if name.startswith(".") or name == "checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("signal_sent", [pytest.param(signal.SIGKILL, marks=pytest.mark.slow), signal.SIGINT])
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.usefixtures("no_pictures")
 def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_path, cli):
     out = tmp_path / "run"

@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     for name, asked in (("plain", ()), ("quantiles", ("--quantile", "0.05,0.5,0.95"))):
         with pytest.raises(SystemExit) as ended:
             main(
-                ["train", str(path / "houses.csv"), "-t", "price", "--preset", "fast", "--epochs", "30", "--hidden",
+                ["train", str(path / "houses.csv"), "-t", "price", "--preset", "fast", "--epochs", "12", "--hidden",
                  "16", "-o", str(path / name), "--quiet", "--validation", "0.3", *asked]
             )  # fmt: skip
         assert ended.value.code == 0

@@ -6,9 +6,10 @@ import pytest
 
 
 @contextmanager
-def _cluster(workers):
+def _cluster(workers, **more):
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
+    settings |= more
     with (
         distributed.LocalCluster(**settings) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
@@ -31,6 +32,6 @@ def client(_two_workers):
 
 @pytest.fixture
 def one_worker():
-    """The client of another cluster, of one process."""
-    with _cluster(1) as client:
+    """The client of another cluster: of one worker, in this process."""
+    with _cluster(1, processes=False) as client:
         yield client

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import without_pictures
+from several_processes import PROGRAMS
 
 from lamina.cli import main
 from lamina.files.tensors import load_tensors
@@ -49,13 +51,14 @@ def ended(job, seconds=100):
     return job.returncode, out, error
 
 
-def test_the_same_bits_on_any_number_of_processes():
-    """In one test, so that no other process of pytest's has to start them again."""
+@pytest.mark.parametrize("several", [3, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_same_bits_on_any_number_of_processes(several):
+    """Of this process alone, too."""
+    code, out, error = ended(started(several, PROGRAM, "everything"))
+    assert code == 0, error
     first = None
-    for processes in (1, 2, 3):
-        code, out, error = ended(started(processes, PROGRAM, "everything"))
-        assert code == 0, error
-        found = json.loads(out)
+    for processes, said in ((1, json.dumps(PROGRAMS["everything"]())), (several, out)):
+        found = json.loads(said)
         assert found.pop("sums") == {
             "wrong": [],
             "counted": [[processes * (processes + 1) / 2] * 2] * 2,
@@ -111,14 +114,19 @@ def process_of(rank, out):
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
-def test_a_killed_job_goes_on_with_another_number_of_processes(folder, monkeypatch):
+@pytest.mark.parametrize("others", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_killed_job_goes_on_with_another_number_of_processes(folder, monkeypatch, others):
     """The command of docs/scale.md, for some more epochs, so that it can be killed."""
     (line,) = re.findall(r"\$ mpirun (.*)", (ROOT / "docs/scale.md").read_text())
     _, processes, lamina, *rest = shlex.split(line)
-    options, out = [*rest[: rest.index("--out")], "--hidden", "4", "--epochs", "150"], folder / rest[-1]
+    options, out = (
+        [*rest[: rest.index("--out")], "--hidden", "4", "--epochs", "150"],
+        folder / f"runs/{others}",
+    )
     monkeypatch.chdir(folder)
-    with pytest.raises(SystemExit, match="0"):
-        main([*options, "--quiet", "--out", "runs/whole"])
+    whole = folder / f"runs/whole-{others}"
+    with without_pictures(), pytest.raises(SystemExit, match="0"):
+        main([*options, "--quiet", "--out", str(whole)])
     job = started(int(processes), "-m", lamina, *options, "--out", out)
     while not (out / CHECKPOINT).exists():
         assert job.poll() is None, job.communicate()
@@ -129,11 +137,15 @@ def test_a_killed_job_goes_on_with_another_number_of_processes(folder, monkeypat
     assert "signal 9 (Killed)" in error
     assert (out / CHECKPOINT).exists()
     assert not (out / MODEL).exists()
-    code, said, error = ended(started(3, "-m", lamina, "train", "--resume", out, "--json"))
-    assert code == 0, error
-    assert said.count("\n") == 1  # only the first process speaks
-    assert "of the steps' time went into exchanging and waiting" in error
-    whole, resumed = (load_tensors(run / MODEL)[0] for run in (folder / "runs/whole", out))
+    if others == 1:
+        with without_pictures(), pytest.raises(SystemExit, match="0"):
+            main(["train", "--resume", str(out), "--quiet"])
+    else:
+        code, said, error = ended(started(others, "-m", lamina, "train", "--resume", out, "--json"))
+        assert code == 0, error
+        assert said.count("\n") == 1  # only the first process speaks
+        assert "of the steps' time went into exchanging and waiting" in error
+    whole, resumed = (load_tensors(run / MODEL)[0] for run in (whole, out))
     assert whole.keys() == resumed.keys()
     for name, array in whole.items():
         np.testing.assert_array_equal(array, resumed[name])

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 from browsing import accessible, browser, opened, pytest_terminal_summary
-from command_line import cli
+from command_line import cli, no_pictures
 
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
 
-__all__ = ["accessible", "browser", "cli", "opened", "pytest_terminal_summary", "trained_on"]
+__all__ = ["accessible", "browser", "cli", "no_pictures", "opened", "pytest_terminal_summary", "trained_on"]
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,10 @@ class _EndsAfter(SearchObserver):
             search.end_at(search.seconds())
 
 
-@pytest.mark.parametrize(("trials", "said"), [(1, "only 1 trial,"), (2, "only 2 trials,"), (3, None)])
+@pytest.mark.parametrize(
+    ("trials", "said"),
+    [(1, "only 1 trial,"), pytest.param(2, "only 2 trials,", marks=pytest.mark.slow), (3, None)],
+)
 def test_a_limit_that_is_enough_for_hardly_any_trials_is_told_of(tmp_path, trials, said):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"x": rng.normal(size=300), "z": rng.normal(size=300)}).with_columns(

@@ -26,6 +26,12 @@ def findings(trained_on, request):
     return Findings(prepared.target, prepared.rows, trained, measured, importance, SETTINGS)
 
 
+@pytest.fixture(scope="module")
+def whole_page(findings):
+    """The page with its pictures."""
+    return report_page(findings)
+
+
 def test_worst_cases_are_rows_of_the_file(findings):
     measured = findings.measured
     tables = Tables(report_page(findings, pictures=False)).tables
@@ -43,8 +49,8 @@ def test_worst_cases_are_rows_of_the_file(findings):
     assert places == np.argsort(-losses, kind="stable")[:10].tolist()
 
 
-def test_a_page_with_pictures_needs_nothing_else(findings):
-    page = report_page(findings)
+def test_a_page_with_pictures_needs_nothing_else(findings, whole_page):
+    page = whole_page
     pictures = re.findall(r"src='data:image/svg\+xml;base64,([^']+)'", page)
     assert len(pictures) == (6 if findings.is_classification else 5)
     texts = [base64.b64decode(picture).decode() for picture in pictures]
@@ -67,10 +73,10 @@ def test_names_cannot_become_markup(findings):
 
 
 @pytest.fixture
-def page_of(findings, opened, tmp_path):
+def page_of(whole_page, opened, tmp_path):
     """The page in a browser."""
     path = tmp_path / "report.html"
-    path.write_text(report_page(findings), encoding="utf-8")
+    path.write_text(whole_page, encoding="utf-8")
     return lambda **options: opened(path, **options)
 
 
@@ -92,8 +98,8 @@ def test_nothing_is_cut_in_print(page_of):
     assert page.evaluate(f"{cut}.length") == 0
 
 
-def test_figures_say_their_numbers(findings):
-    page = report_page(findings)
+def test_figures_say_their_numbers(findings, whole_page):
+    page = whole_page
     texts = re.findall(r"<img alt='([^']+)'", page)
     assert len(texts) == page.count("<figcaption>") == (6 if findings.is_classification else 5)
     trained, measured = findings.trained, findings.measured

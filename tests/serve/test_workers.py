@@ -5,20 +5,18 @@ import json
 import os
 import shutil
 import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from serving import RUNS
+from serving import RUNS, clients
 
 from lamina.cli import main
 
 ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
 BODY = json.dumps({"rows": [ROW]}).encode()
-CONNECTIONS, REQUESTS = 64, 20  # of each connection
 
 
 def _counts(one):
@@ -32,59 +30,16 @@ def _workers(one):
     return sorted(int(name.partition('worker="')[2].partition('"')[0]) for name in names)
 
 
-class Client(threading.Thread):
-    """Asks on one connection after the other; notes statuses and answers, and what was lost of requests that were sent.
-
-    `closed` has the positions in `found` at which a connection ended.
-    """
-
-    def __init__(self, server, until):
-        super().__init__(daemon=True)
-        self.server, self.until = server, until
-        self.found, self.closed, self.lost, self.refused = [], [], [], 0
-
-    def run(self):
-        with closing(
-            http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
-        ) as connection:
-            while not self.until(self) and self._asked(connection):
-                pass
-
-    def _asked(self, connection):
-        try:
-            if is_new := connection.sock is None:
-                connection.connect()
-        except OSError:
-            return False
-        try:
-            connection.request("POST", "/v1/models/m/predict", BODY, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            self.found.append((response.status, response.read()))
-            if connection.sock is None:
-                self.closed.append(len(self.found) - 1)
-        except (OSError, http.client.HTTPException) as error:
-            if is_new:  # it came just when the door was closed
-                self.refused += 1
-            else:
-                self.lost.append(error)
-            return False
-        return True
-
-
-def _begun(server, until, number=CONNECTIONS):
-    begun = [Client(server, until) for _ in range(number)]
-    for one in begun:
-        one.start()
-    return begun
-
-
-def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
+@pytest.mark.parametrize(
+    ("connections", "requests", "pause"), [(12, 20, 0.02), pytest.param(64, 40, 0.0, marks=pytest.mark.slow)]
+)
+def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy, connections, requests, pause):
     run = run_copy("prices")
     one = serving(f"m={run}", "--workers", 2, "--look", 0.05)
     first = one.predict("m", BODY).json
-    busy = _begun(one, lambda client: False)
+    busy = clients(connections, one, "m", BODY, lambda _: False, pause)
     enough = lambda count: all(len(client.found) >= count for client in busy)  # noqa: E731
-    one.wait_for(lambda: enough(REQUESTS // 2), 120)
+    one.wait_for(lambda: enough(requests // 2), 120)
     shutil.copy(RUNS["kinds"] / "model.safetensors", run / "new")
     os.replace(run / "new", run / "model.safetensors")
 
@@ -92,7 +47,7 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
         return all(one.predict("m", BODY).json["version"] != first["version"] for _ in range(20))
 
     one.wait_for(is_swapped, 120)
-    one.wait_for(lambda: enough(REQUESTS), 120)
+    one.wait_for(lambda: enough(requests), 120)
     code, error = one.end()
     for client in busy:
         client.join(60)
@@ -100,7 +55,6 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
     assert error.endswith("lamina: ended; all requests under way were answered\n")
     assert error.count(": now version ") == 2
     assert [client.lost for client in busy if client.lost] == []
-    assert sum(client.refused for client in busy) <= 2
     versions = {}
     for client in busy:
         assert {status for status, _ in client.found} <= {200, 503}
@@ -112,7 +66,7 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
             if status == 200:
                 answer = json.loads(content)
                 versions.setdefault(answer["version"], set()).add(json.dumps(answer["predictions"]))
-    assert sum(len(client.found) for client in busy) >= CONNECTIONS * REQUESTS
+    assert sum(len(client.found) for client in busy) >= connections * requests
     assert len(versions) == 2
     assert all(len(found) == 1 for found in versions.values())
     assert versions[first["version"]] == {json.dumps(first["predictions"])}
@@ -120,7 +74,7 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
 
 def test_counts_are_of_all_workers_which_end_together(serving):
     one = serving(f"m={RUNS['prices']}", "--workers", 2)
-    busy = _begun(one, lambda client: len(client.found) == 5, 16)
+    busy = clients(16, one, "m", BODY, lambda client: len(client.found) == 5)
     for client in busy:
         client.join(60)
     assert {status for client in busy for status, _ in client.found} == {200}
@@ -143,7 +97,7 @@ def test_counts_are_of_all_workers_which_end_together(serving):
         assert not Path(f"/proc/{worker}").exists()
 
 
-def test_a_worker_that_is_killed_is_replaced(serving):
+def test_a_worker_that_is_killed_is_replaced_and_a_second_signal_ends_all_at_once(serving):
     one = serving(f"m={RUNS['prices']}", "--workers", 2)
     before = _workers(one)
     os.kill(before[0], signal.SIGKILL)
@@ -152,23 +106,7 @@ def test_a_worker_that_is_killed_is_replaced(serving):
         assert set(threads.map(lambda _: one.predict("m", BODY).status, range(40))) == {200}
     one.wait_for(lambda: len(_workers(one)) == 2, 120)
     assert float(_counts(one)['lamina_predicted_rows_total{model="m"}']) == 40
-    code, error = one.end()
-    assert (code, error.splitlines()[0]) == (
-        0, f"lamina: worker {before[0]} ended (by SIGKILL); a new one takes its place",
-    )  # fmt: skip
-
-
-@pytest.mark.slow
-def test_workers_end_with_the_process_that_started_them(serving):
-    one = serving(f"m={RUNS['prices']}", "--workers", 2)
-    workers = _workers(one)
-    one.process.kill()
-    one.process.wait()
-    one.wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60)
-
-
-def test_a_second_signal_ends_at_once_what_is_under_way(serving):
-    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    # A second signal ends at once what is under way.
     with closing(http.client.HTTPConnection(one.host, one.port, timeout=60)) as slow:
         slow.putrequest("POST", "/v1/models/m/predict")
         slow.putheader("Content-Type", "application/json")
@@ -180,6 +118,18 @@ def test_a_second_signal_ends_at_once_what_is_under_way(serving):
         assert one.process.poll() is None
         one.process.send_signal(signal.SIGTERM)
         one.process.wait(20)
+    _, error = one.end()
+    said = f"lamina: worker {before[0]} ended (by SIGKILL); a new one takes its place"
+    assert error.splitlines()[0] == said
+
+
+@pytest.mark.slow
+def test_workers_end_with_the_process_that_started_them(serving):
+    one = serving(f"m={RUNS['prices']}", "--workers", 2)
+    workers = _workers(one)
+    one.process.kill()
+    one.process.wait()
+    one.wait_for(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60)
 
 
 def test_what_cannot_be_served_is_one_line(capfd):

@@ -1,14 +1,18 @@
 """A real server in a process of its own, and what asks it."""
 
+import http.client
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,3 +99,53 @@ class Server:
             self.process.send_signal(how)
         _, error = self.process.communicate(timeout=60)
         return self.process.returncode, error
+
+
+class Client(threading.Thread):
+    """Asks for the same prediction on one connection after the other, until a request fails or `until` holds.
+
+    Attributes:
+        found: status and content of each answer.
+        closed: the places in `found` of answers after which the server closed the connection, as it had said.
+        lost: what failed on a connection that was to stay open. After an answer that closes a connection, a client may
+            come back too late: nothing that a new connection is left without is lost.
+    """
+
+    def __init__(
+        self, server: Server, model: str, body: bytes, until: Callable[["Client"], bool], pause: float = 0.0
+    ) -> None:
+        super().__init__(daemon=True)
+        self.server, self.until, self.pause = server, until, pause
+        self.asked = f"/v1/models/{model}/predict", body, {"Content-Type": "application/json"}
+        self.found: list[tuple[int, bytes]] = []
+        self.closed: list[int] = []
+        self.lost: list[Exception] = []
+
+    def run(self) -> None:
+        with closing(
+            http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
+        ) as connection:
+            while not self.until(self) and self._asked(connection):
+                time.sleep(self.pause)
+
+    def _asked(self, connection: http.client.HTTPConnection) -> bool:
+        is_new = connection.sock is None
+        try:
+            connection.request("POST", *self.asked)
+            response = connection.getresponse()
+            self.found.append((response.status, response.read()))
+            if connection.sock is None:
+                self.closed.append(len(self.found) - 1)
+        except (OSError, http.client.HTTPException) as error:
+            if not (is_new and self.closed):
+                self.lost.append(error)
+            return False
+        return True
+
+
+def clients(number: int, *how: Any) -> list[Client]:
+    """So many that have begun."""
+    begun = [Client(*how) for _ in range(number)]
+    for one in begun:
+        one.start()
+    return begun

@@ -37,9 +37,14 @@ def read_with(limit, path):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("format", WRITERS)
-@pytest.mark.parametrize("limit", [2 << 28, 3 << 28])
-def test_a_limit_that_is_too_low_is_said(tmp_path, format, limit):
+OTHERS = [(2 << 28, "parquet"), (2 << 28, "feather"), (3 << 28, "csv"), (3 << 28, "feather")]
+
+
+@pytest.mark.parametrize(
+    ("limit", "format"),
+    [(2 << 28, "csv"), (3 << 28, "parquet"), *(pytest.param(*one, marks=pytest.mark.slow) for one in OTHERS)],
+)
+def test_a_limit_that_is_too_low_is_said(tmp_path, limit, format):
     path = tmp_path / f"table.{format}"
     WRITERS[format](FRAME, path)
     assert read_with(limit, path) == (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from command_line import without_pictures
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -96,7 +97,7 @@ def test_a_format_added_in_one_place_works_on_the_command_line(tmp_path, monkeyp
         ["evaluate", run, tmp_path / "renamed.csv", *named],
         ["predict", run, tmp_path / "renamed.csv", "--out", out, *named],
     ):
-        with pytest.raises(SystemExit) as ended:
+        with without_pictures(), pytest.raises(SystemExit) as ended:
             main([*map(str, arguments)])
         assert ended.value.code == 0
     assert out.read_bytes().startswith(b"%keys\na=0.0 y=no prediction=")
