@@ -321,7 +321,10 @@ def differences(wanted: Sequence[Any], got: Sequence[Any]) -> list[str]:
     """Where what a program saw is not what it sees eagerly."""
     found = [f"{len(got)} things seen instead of {len(wanted)}"] if len(got) != len(wanted) else []
     for i, (x, y) in enumerate(zip(wanted, got, strict=False)):
-        same = x == y if isinstance(x, str) or isinstance(y, str) else x.shape == y.shape and _are_close(x, y)
+        if isinstance(x, str) or isinstance(y, str):
+            same = isinstance(x, str) and isinstance(y, str) and x == y
+        else:
+            same = x.shape == y.shape and _are_close(x, y)
         if not same:
             found.append(f"at {i}: eager\n{x}\nmixed\n{y}")
     return found
@@ -592,9 +595,10 @@ def _mark(r: random.Random) -> tuple[str, Statement]:
         if world.iteration != when:
             return
         if of == "net":
-            for parameter in world.net.collect_params().values():
-                parameter.grad_req = req
-            world.stale -= set(OF_NET)
+            for name, parameter in zip(OF_NET, world.net.collect_params().values(), strict=True):
+                if parameter.grad_req != req:  # else it keeps its gradient, be it stale
+                    parameter.grad_req = req
+                    world.stale.discard(name)
         else:
             world.array(of).attach_grad(req)
             world.stale.discard(of)
