@@ -30,7 +30,7 @@ for version; do
     continue # the version that all tests run on
   fi
   "$bin/uv" venv --quiet --clear --python "$python" ".venv-$version"
-  "$bin/uv" pip install --quiet --python ".venv-$version/bin/python" -e '.[test]'
+  "$bin/uv" pip install --quiet --python ".venv-$version/bin/python" -e '.[test,dask]'
   echo "Python $version: $(".venv-$version/bin/python" -VV)"
   # shellcheck disable=SC2086  # words are paths
   ".venv-$version/bin/python" -m pytest -n 2 --dist worksteal -p no:cacheprovider -m "not slow" $TESTS
