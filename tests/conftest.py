@@ -1,14 +1,19 @@
 """Settings for all tests."""
 
 import os
+import random
 import shutil
 import signal
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import summary
 from hypothesis import settings
+
+import lamina
 
 # No deadline for one example: on a busy machine it would fail tests that are right. `LAMINA_EXAMPLES`: how many each
 # property is tried with, which is more in CI.
@@ -35,6 +40,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("compiles") or COMPILER in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="LAMINA_COMPILE=0"))
+
+
+_OF_MODULES: dict[str, list[tuple[np.random.Generator, Any]]] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Each test and fixture begins with the same random numbers, whatever ran before: its module's generators and the
+    streams that all share begin anew."""
+    module = getattr(item, "module", None)  # a docstring's example has none
+    name = getattr(module, "__name__", "")
+    if name not in _OF_MODULES:
+        found = vars(module).values() if module else ()
+        generators = [one for one in found if isinstance(one, np.random.Generator)]
+        _OF_MODULES[name] = [(one, one.bit_generator.state) for one in generators]
+    for generator, state in _OF_MODULES[name]:
+        generator.bit_generator.state = state
+    random.seed(0)
+    np.random.seed(0)
+    lamina.random.seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)

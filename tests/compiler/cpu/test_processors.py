@@ -172,6 +172,11 @@ def test_products(dtype: str, processor: str):
     check_products(dtype)
 
 
+@pytest.mark.parametrize(
+    "processor",
+    [pytest.param(one, marks=() if "v3" in one else pytest.mark.slow) for one in PROCESSORS],
+    indirect=True,
+)
 def test_products_on_an_emulated_matrix_unit(processor: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(unit_product, "MatrixUnit", EmulatedUnit)
     monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")  # where the unit's own instructions could lie

@@ -146,8 +146,14 @@ def test_short_integers_are_multiplied_exactly(shape, multiply):
     assert (np.abs(result - exact) <= allowed(a, fractions)).all()
 
 
-@pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
-@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3.4e38, -(2.0**127)])
+@pytest.mark.parametrize(
+    ("value", "transposed"),
+    [
+        pytest.param(value, turned, marks=() if turned == number % 2 else pytest.mark.slow)
+        for number, value in enumerate((np.inf, -np.inf, np.nan, 3.4e38, -(2.0**127)))
+        for turned in (False, True)
+    ],
+)
 def test_numbers_without_parts(value, transposed, multiply):
     """What NumPy has there; and elements that don't meet such a number are what they would be without it."""
     a, b = numbers(140, 300), numbers(300, 130, seed=1)
@@ -187,7 +193,11 @@ def test_small_and_large_numbers(scale, multiply):
     assert (np.abs(multiply(a, b) - exact) <= allowed(a.astype(np.float64), b)).all()
 
 
-@pytest.mark.parametrize("shape", SHAPES[:5], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [*SHAPES[2:4], *(pytest.param(one, marks=pytest.mark.slow) for one in SHAPES[:2] + SHAPES[4:5])],
+    ids=str,
+)
 def test_a_result_wanted_transposed_comes_by_columns(shape, multiply):
     m, k, n = shape
     a, b = numbers(m, k), numbers(k, n, seed=1)

@@ -57,12 +57,15 @@ def training_step(batch: int, sizes: tuple[int, ...]) -> tuple[Any, list[Any]]:
     return step, [X, y, *params]
 
 
-@pytest.mark.parametrize(("dtype", "architecture"), [(np.float32, "sm_90"), (np.float64, "sm_80")])
+@pytest.mark.parametrize(
+    ("dtype", "architecture"),
+    [(np.float32, "sm_90"), pytest.param(np.float64, "sm_80", marks=pytest.mark.slow)],
+)
 def test_ptx_of_every_primitive(dtype: Any, architecture: str) -> None:
     assembled(*all_of(COMPILED, dtype), architecture)
 
 
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("architecture", [pytest.param("sm_80", marks=pytest.mark.slow), "sm_90"])
 def test_ptx_of_the_chapters_step(architecture: str) -> None:
     step = assembled(*training_step(64, (784, 256, 256, 10)), architecture)
     assert len(step.schedule.stages) == 6
@@ -99,7 +102,7 @@ def test_ptx_of_large_products(inner: int, transposes: tuple[bool, bool], archit
     ("precision", "instruction"),
     [
         ("float32", "fma.rn.f32"),
-        ("tf32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"),
+        pytest.param("tf32", "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32", marks=pytest.mark.slow),
         ("bfloat16", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"),
     ],
 )

@@ -301,6 +301,7 @@ def test_a_link_to_the_folder_must_be_the_users_own(load, directory, monkeypatch
     assert_told_once(load, f"belongs to user {of_another}")
 
 
+@pytest.mark.slow
 def test_processes_share_a_small_cache(tmp_path):
     """Each writes, reads and makes room, while the others do; what is read is whole."""
     program = (
