@@ -33,5 +33,5 @@ for version; do
   "$bin/uv" pip install --quiet --python ".venv-$version/bin/python" -e '.[test,dask]'
   echo "Python $version: $(".venv-$version/bin/python" -VV)"
   # shellcheck disable=SC2086  # words are paths
-  ".venv-$version/bin/python" -m pytest -n 2 --dist worksteal -p no:cacheprovider -m "not slow" $TESTS
+  ".venv-$version/bin/python" -m pytest -n 2 --dist worksteal -m "not slow" $TESTS
 done
