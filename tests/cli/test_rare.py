@@ -139,6 +139,7 @@ def test_progress_shows_the_score_with_its_sign():
 
 
 @pytest.mark.usefixtures("no_pictures")
+@pytest.mark.slow
 def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
     asked = ["--trials", "2", "--scoring", "f1", "--threshold", "balanced"]
     asked += ["-o", tmp_path / "run"]

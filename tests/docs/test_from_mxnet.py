@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "compare_mxnet"
 
 
-@pytest.mark.parametrize("part", ["arrays", "networks", "numpy_arrays", "settings"])
+@pytest.mark.parametrize(
+    "part", ["arrays", "networks", "numpy_arrays", pytest.param("settings", marks=pytest.mark.slow)]
+)
 def test_answers_are_mxnets_or_settled_and_the_page_says_so(part: str) -> None:
     command = [sys.executable, str(TOOL), "--recorded", "--only", part, "--docs", "check"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from documents import programs, run_program
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"
 SECTION = DOCUMENT.read_text().partition("## Larger than memory\n")[2].partition("\n## ")[0]
 
 
+@pytest.mark.slow
 def test_the_program_runs_and_the_command_trains_on_its_files(tmp_path):
     (program,) = programs(SECTION)
     assert "random_state=0).fit(rows" in program

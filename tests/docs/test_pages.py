@@ -33,7 +33,12 @@ def test_a_notebook_runs(name, tmp_path):
     """Its cells as one program; tests of displays have a kernel."""
     notebook = nbformat.read(DOCS / "tutorials" / f"{name}.ipynb", 4)
     program = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    run_program(program.replace("range(3)", "range(1)"), tmp_path)  # an epoch is enough
+    for whole, part in (
+        ("range(3)", "range(1)"),
+        ("transform=transform)", "transform=transform).take(2000)"),
+    ):
+        program = program.replace(whole, part)
+    run_program(program, tmp_path)
 
 
 def test_lamina_is_installed_from_a_checkout_or_a_wheel():

@@ -76,7 +76,11 @@ class _EndsAfter(SearchObserver):
 
 @pytest.mark.parametrize(
     ("trials", "said"),
-    [(1, "only 1 trial,"), pytest.param(2, "only 2 trials,", marks=pytest.mark.slow), (3, None)],
+    [
+        (1, "only 1 trial,"),
+        pytest.param(2, "only 2 trials,", marks=pytest.mark.slow),
+        pytest.param(3, None, marks=pytest.mark.slow),
+    ],
 )
 def test_a_limit_that_is_enough_for_hardly_any_trials_is_told_of(tmp_path, trials, said):
     rng = np.random.default_rng(0)

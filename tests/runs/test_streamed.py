@@ -215,6 +215,7 @@ def test_a_row_with_a_wrong_value_is_named_by_its_place(folder):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_bounded_and_does_not_depend_on_the_number_of_rows(tmp_path):
     command = [sys.executable, SUPPORT / "streaming.py", tmp_path]

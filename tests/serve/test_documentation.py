@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from documents import programs, run_program
 
 SECTION = (
@@ -14,6 +15,7 @@ SECTION = (
 )
 
 
+@pytest.mark.slow  # it trains and serves, in processes of its own
 def test_the_example_runs(tmp_path):
     [program] = programs(SECTION)
     program = program.replace('["lamina", ', f'[{sys.executable!r}, "-m", "lamina", ')
