@@ -5,11 +5,12 @@
 #   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
 #   make size    prints the size of the source beside the commit before; fails above a ceiling
+#   make instructions  counts the instructions of ten workloads, likewise
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all coverage wheel docs fuzz modes devices processors check size format clean pythons lowest release-check release
+.PHONY: train test test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest release-check release
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -98,6 +99,10 @@ check: $(VENV)/.dev
 AGAINST ?= HEAD~1
 size: $(VENV)/.dev
 	$(BIN)/python tools/size.py --check --against $(AGAINST)
+
+# Needs valgrind
+instructions: $(VENV)/.dev
+	$(BIN)/python tools/instructions.py --check --against $(AGAINST)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

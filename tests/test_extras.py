@@ -12,7 +12,7 @@ from lamina.errors import MissingPackageError
 from lamina.extras import EXTRAS, missing_packages, require
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-NOT_FOR_USERS = {"dev", "docs"}
+NOT_FOR_USERS = {"dev", "docs", "release", "test"}
 
 
 def names(requirements):
@@ -36,17 +36,45 @@ def test_all_that_is_missing_is_named_at_once(monkeypatch):
     require("cooking", "pillow")
 
 
-@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor", "load", "save"])
-def test_estimators_without_scikit_learn(name):
+RUN = Path(__file__).parent / "runs/files/regression"
+
+
+def _said_without_scikit_learn(program: str) -> str:
     import subprocess
 
     program = (
-        "import sys; sys.modules['sklearn'] = None; import lamina; from lamina.errors import *\n"
-        f"try: lamina.{name}\n"
-        "except MissingPackageError as error: print(error)"
+        "import sys; sys.modules['sklearn'] = None; import lamina; from lamina.errors import *\n" + program
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "needs scikit-learn" in done.stdout and "pip install 'lamina[sklearn]'" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MLPClassifier", "MLPRegressor", f"load({str(RUN / 'model.safetensors')!r})", "estimators.ShapDisplay"],
+)
+def test_estimators_without_scikit_learn(name):
+    said = _said_without_scikit_learn(
+        f"import lamina.estimators\ntry: lamina.{name}\nexcept MissingPackageError as error: print(error)"
+    )
+    assert "needs scikit-learn" in said and "pip install 'lamina[sklearn]'" in said
+
+
+def test_networks_are_saved_and_loaded_and_tables_predicted_without_scikit_learn(tmp_path):
+    said = _said_without_scikit_learn(
+        "from lamina.gluon import nn\n"
+        "net = nn.Dense(3)\n"
+        "net.initialize()\n"
+        f"file = {str(tmp_path / 'net.safetensors')!r}\n"
+        "lamina.save(net, file, inputs=lamina.nd.ones((1, 4)))\n"
+        "print(lamina.load(file)(lamina.nd.ones((2, 4))).shape)\n"
+        "from pathlib import Path\n"
+        "import polars as pl\n"
+        "from lamina.runs.run_folder import open_model\n"
+        f"model, _ = open_model(Path({str(RUN)!r}))\n"
+        f"print(model.outputs(pl.read_csv({str(RUN.parents[2] / 'estimators/files/table.csv')!r})[:5]).shape)"
+    )
+    assert said.splitlines() == ["(2, 3)", "(5,)"]
 
 
 @pytest.mark.parametrize("absent", ["sklearn", "polars"])

@@ -6,7 +6,9 @@
 
 A line of code holds at least one token that is no comment and no docstring. Public names are the functions, classes
 and constants of modules that do not begin with an underscore. `Any` counts annotations that name it. Circles are sets
-of modules that import each other, also inside functions. Exceptions are the imports that the contracts ignore.
+of modules that import each other, also inside functions. Exceptions are the imports that the contracts ignore. Alike
+lines are those of four and more that stand in two modules to the letter, by pylint's `symilar`; signatures, imports,
+comments and docstrings don't count.
 """
 
 from __future__ import annotations
@@ -25,11 +27,14 @@ import tokenize
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CEILINGS = "tools/ceilings.toml"
 REASONS = "docs/adr/ceilings.md"
+_COUNTED_WITH = "counted with"
 _UNCOUNTED = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
     tokenize.ENCODING,
@@ -55,7 +60,24 @@ def measure(root: Path) -> Sizes:
     sizes["modules in circles"] = _modules_in_circles()
     contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     sizes["exceptions of contracts"] = sum(len(one.get("ignore_imports", ())) for one in contracts)
+    sizes["alike lines"] = _alike_lines(root)
     return dict(sizes)
+
+
+def _alike_lines(root: Path) -> int:
+    kinds = ("comments", "docstrings", "imports", "signatures")
+    files = sorted(str(path) for path in (root / "src" / "lamina").rglob("*.py"))
+    command = [
+        Path(sys.executable).with_name("symilar"),
+        "-d",
+        "4",
+        *(f"--ignore-{kind}" for kind in kinds),
+        *files,
+    ]
+    report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"^TOTAL .*duplicates=(\d+)", report, re.MULTILINE)
+    assert found is not None, report
+    return int(found[1])
 
 
 def _lines_of_code(text: str, tree: ast.Module) -> int:
@@ -130,6 +152,15 @@ def unpack(commit: str, folder: Path) -> None:
 
 def ceilings(root: Path) -> Sizes:
     """The ceilings of a tree, by the figures' names; none where it has no such file."""
+    return {name: value for name, value in _ceilings_file(root).items() if name != _COUNTED_WITH}
+
+
+def counted_with(root: Path) -> str | None:
+    """The versions that the ceilings of instructions are of; see tools/instructions.py."""
+    return _ceilings_file(root).get(_COUNTED_WITH)
+
+
+def _ceilings_file(root: Path) -> dict[str, Any]:
     path = root / CEILINGS
     return tomllib.loads(path.read_text()) if path.exists() else {}
 
@@ -169,10 +200,11 @@ def main() -> int:
     if options.json:
         print(json.dumps(measure(options.json)))
         return 0
-    now, limits = measured_elsewhere(ROOT), ceilings(ROOT)
-    with tempfile.TemporaryDirectory() as folder:
+    limits = ceilings(ROOT)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as side_by_side:
         unpack(options.against, Path(folder))
-        before, earlier = measured_elsewhere(Path(folder)), ceilings(Path(folder))
+        now, before = side_by_side.map(measured_elsewhere, (ROOT, Path(folder)))
+        earlier = ceilings(Path(folder))
     show(now, before, limits)
     reasons = ROOT / REASONS
     wrong = complaints(now, limits, earlier, reasons.read_text() if reasons.exists() else "")

@@ -58,7 +58,9 @@ def repository(tmp_path):
         "pyproject.toml": '[[tool.importlinter.contracts]]\nignore_imports = ["a -> b"]\n',
         "tools/ceilings.toml": "".join(
             f'"{name}" = {value}\n'
-            for name, value in (FIGURES | {"modules in circles": 0, "exceptions of contracts": 1}).items()
+            for name, value in (
+                FIGURES | {"modules in circles": 0, "exceptions of contracts": 1, "alike lines": 0}
+            ).items()
         ),
     }
     for name, text in files.items():
@@ -84,6 +86,15 @@ def test_figures_and_what_exceeds_its_ceiling(repository):
     assert table["lines one"] == ["10", "+1", "9"]
     assert table["modules in circles"][:2] == ["2", "+2"]
     assert "lines one: 10 is above its ceiling of 9 (tools/ceilings.toml)" in said
+
+
+def test_lines_that_stand_in_two_modules_are_alike(repository):
+    body = "def f(x):\n" + "".join(f"    y{i} = x.method_{i}(x, {i})\n" for i in range(5))
+    for name in ("first", "second"):
+        (repository / f"src/lamina/one/{name}.py").write_text(body)
+    code, table, _ = size(repository, "--check", "--against", "HEAD")
+    assert code == 1
+    assert table["alike lines"] == ["5", "+5", "0"]
 
 
 def test_a_ceiling_is_raised_with_a_reason_only(repository):
