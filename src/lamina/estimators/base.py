@@ -38,7 +38,6 @@ from lamina.estimators._inputs import (
 from lamina.estimators._learned import Learned
 from lamina.estimators._progress import progress
 from lamina.estimators._sharded import training_of
-from lamina.estimators._uncertainty import held_out_by
 from lamina.estimators._views import Views
 from lamina.estimators._warm_start import require_same_network
 from lamina.estimators.apart import require_jobs
@@ -47,6 +46,7 @@ from lamina.estimators.monotone_columns import constrained_columns, constrained_
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import check_scoring, shown_score
 from lamina.estimators.targets import target_named
+from lamina.estimators.uncertainty import held_out_by
 from lamina.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer

@@ -21,13 +21,13 @@ from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._outputs import members_outputs, own_outputs
 from lamina.estimators._parameters import documented
-from lamina.estimators._uncertainty import members_spread, require_held_out
 from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
 from lamina.estimators.targets import Classes
 from lamina.estimators.threshold import best_threshold, check_threshold
+from lamina.estimators.uncertainty import members_spread, require_held_out
 from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPClassifier"]

@@ -11,13 +11,13 @@ import numpy as np
 from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.estimators._data import Data
-from lamina.estimators._outputs import outputs_of
+from lamina.estimators._outputs import members_outputs, outputs_of
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import Encoded, TableEncoder
 
-__all__ = ["FittedModel"]
+__all__ = ["FittedModel", "members_outputs"]
 
 TargetT = TypeVar("TargetT", bound=Classes | Numbers)
 

@@ -17,13 +17,13 @@ from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
 from lamina.estimators._outputs import members_outputs
 from lamina.estimators._parameters import documented
-from lamina.estimators._uncertainty import interval_of, members_spread, require_held_out
 from lamina.estimators.base import BaseMLP
 from lamina.estimators.conformal import checked_coverage
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.targets import Numbers
+from lamina.estimators.uncertainty import interval_of, members_spread, require_held_out
 from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPRegressor"]

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators._outputs import members_outputs
-from lamina.estimators._uncertainty import interval_of, members_spread
-from lamina.estimators.fitted import FittedModel
+from lamina.estimators.fitted import FittedModel, members_outputs
+from lamina.estimators.uncertainty import interval_of, members_spread
 from lamina.runs._intervals import Below, Covered, levels_held
 from lamina.runs.data import aligned
 from lamina.table.messages import rows_from
