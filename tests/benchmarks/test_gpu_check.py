@@ -28,6 +28,7 @@ def test_a_section_passes_on_its_lines_and_figures(sections):
     assert (lines, outcome.code, outcome.figures) == (["before", "after"], 3, {"launches": 6})
 
 
+@pytest.mark.slow
 def test_a_section_that_hangs_is_stopped_with_what_it_started(sections, tmp_path):
     beside = f"import time, pathlib; time.sleep(2.5); pathlib.Path({str(tmp_path / 'late')!r}).touch()"
     program = (

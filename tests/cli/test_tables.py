@@ -318,6 +318,7 @@ def _assert_same_networks(one, other):
         np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     data, run = folder / "people.csv", tmp_path / "killed"

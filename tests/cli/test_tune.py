@@ -73,6 +73,7 @@ def test_the_report_tells_of_the_search(whole):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
     out = tmp_path / "run"
@@ -192,6 +193,7 @@ def test_too_few_rows_leave_nothing_behind(tmp_path, cli):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_too_short_leaves_a_run_and_says_so(tmp_path, cli):
     code, out, err = cli(
         "train", PEOPLE, "-t", "income", "--time-limit", "0.01", "-o", tmp_path / "run", "--json"

@@ -1,6 +1,7 @@
 """Dask as a backend of joblib: the same bits as in one process."""
 
 import numpy as np
+import pytest
 from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import cross_val_predict
 
@@ -13,6 +14,7 @@ Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(int)
 SMALL = {"preset": "fast", "hidden_layer_sizes": (32, 16), "max_iter": 2, "random_state": 0, "dropout": 0.3}
 
 
+@pytest.mark.slow
 def test_members_and_folds_have_the_bits_of_one_process(client):
     model = lamina.MLPClassifier(**SMALL, members=2)
     together = lamina.MLPClassifier(**SMALL, members=2).fit(X, Y)
@@ -27,6 +29,7 @@ def test_members_and_folds_have_the_bits_of_one_process(client):
     assert model.loss_curve_ == together.loss_curve_
 
 
+@pytest.mark.slow
 def test_trials_of_a_search_have_the_bits_of_one_process(client):
     given = {
         "hidden_layer_sizes": (8,),

@@ -24,7 +24,7 @@ FIRST_SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 PROGRAMS = int(os.environ.get("LAMINA_FUZZ_PROGRAMS", "2000"))
 COMPILED = int(os.environ.get("LAMINA_FUZZ_COMPILED", str(max(1, PROGRAMS // 20))))
 """So many are compiled in earnest, which takes a tenth of a second each; `make modes` does it with all."""
-PARTS = [*range(4), *(pytest.param(part, marks=pytest.mark.slow) for part in range(4, 20))]
+PARTS = [*range(2), *(pytest.param(part, marks=pytest.mark.slow) for part in range(2, 20))]
 """The programs in 20 parts, most of them slow; `make modes` runs what is compiled of all."""
 
 

@@ -81,6 +81,7 @@ def test_an_error_in_one_process_ends_all():
     assert "process 0" not in error
 
 
+@pytest.mark.slow
 def test_an_error_that_all_have_is_told_once():
     code, _, error = ended(started(2, PROGRAM, "different_tables"))
     assert code != 0
@@ -113,6 +114,7 @@ def process_of(rank, out):
     raise AssertionError(f"there is no process of rank {rank}")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in /proc")
 @pytest.mark.parametrize("others", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_killed_job_goes_on_with_another_number_of_processes(folder, monkeypatch, others):

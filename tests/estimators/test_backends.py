@@ -72,7 +72,7 @@ def test_the_number_of_jobs_may_come_from_the_context():
     assert seen == [True, False, False, False]
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_folds_trials_and_importances_have_the_same_bits_everywhere(backend):
     model = lamina.MLPClassifier(**SMALL, members=1)
 

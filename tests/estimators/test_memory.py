@@ -39,7 +39,7 @@ def peak(fit, *data, **named):
 
 
 @pytest.mark.parametrize(
-    "table", [pytest.param(one, marks=() if one in ("gaps", "frame") else pytest.mark.slow) for one in TABLES]
+    "table", [pytest.param(one, marks=() if one == "gaps" else pytest.mark.slow) for one in TABLES]
 )
 def test_training_takes_half_of_the_table_beside_its_encoding(table):
     model = MLPClassifier(**SMALL, number_embedding=False)
@@ -47,6 +47,7 @@ def test_training_takes_half_of_the_table_beside_its_encoding(table):
     assert peak(model.fit, TABLES[table], Y, sample_weight=rng.random(ROWS)) < 1.5 * columns / COLUMNS
 
 
+@pytest.mark.slow
 def test_judging_many_classes_takes_no_second_table():
     many = {**SMALL, "batch_size": 1000, "number_embedding": False, "validation_fraction": 0.3}
     most = 2.0  # the outputs for the validation rows are 0.45

@@ -29,14 +29,15 @@ CHECKED = {**SMALL, "members": 2, "max_iter": 20, "number_embedding": False}
 X, Y = load_iris(return_X_y=True)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks(
-    [
-        MLPClassifier(**CHECKED),
-        MLPRegressor(**CHECKED),
-    ],
-    expected_failed_checks=lambda _estimator: EXPECTED,
-)
+@parametrize_with_checks([MLPRegressor(**CHECKED)], expected_failed_checks=lambda _estimator: EXPECTED)
+def test_the_checks_of_scikit_learn_for_regressors(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks([MLPClassifier(**CHECKED)], expected_failed_checks=lambda _estimator: EXPECTED)
 def test_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
@@ -74,6 +75,7 @@ def test_columns_transformed_by_kind():
     assert list(as_frames.fit(frame[list("abcd")], Y)[-1].feature_names_in_) == list("abcd")
 
 
+@pytest.mark.slow
 def test_cross_validation_in_processes():
     # Large enough for joblib to share it as a file that must not be written.
     table, y = np.repeat(X, 250, axis=0), np.repeat(Y, 250)

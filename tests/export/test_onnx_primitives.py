@@ -72,7 +72,10 @@ def test_each_is_known_or_not():
     assert set(KNOWN) == set(EMITTERS) | {"iota"}  # which is always a constant
 
 
-@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize(
+    "dtype",
+    [pytest.param(one, marks=() if one == "float32" else pytest.mark.slow) for one in TOLERANCES],
+)
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_primitive(name, dtype):
     for example in EXAMPLES[name]:

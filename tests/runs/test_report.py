@@ -80,7 +80,13 @@ def page_of(whole_page, opened, tmp_path):
     return lambda **options: opened(path, **options)
 
 
-@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"width": 360, "color_scheme": "dark"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": 360, "color_scheme": "dark"},
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ({}, {"color_scheme": "dark"})),
+    ],
+)
 def test_the_page_can_be_read_by_everyone_everywhere(page_of, accessible, options):
     page = page_of(**options)
     accessible(page)

@@ -77,6 +77,7 @@ def test_shares_and_files_of_validation_and_test(folder, cli):
     assert results["metrics"]["lamina"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     monkeypatch.setattr(cache, "_WINDOW_BYTES", 1 << 12)

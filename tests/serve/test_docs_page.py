@@ -40,7 +40,13 @@ def _card(page, name):
     return page.get_by_role("region", name=f"The model {name}")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (360, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1200, "light"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1200, "dark"), (360, "light"))),
+    ],
+)
 def test_everybody_can_read_and_use_it(server, opened, accessible, width, scheme):
     page = opened(server, "/", width, scheme)
     page.locator("#routes li").first.wait_for()

@@ -24,6 +24,7 @@ def outputs():
     return [cell.outputs for cell in notebook.cells]
 
 
+@pytest.mark.slow
 @pytest.mark.compiles  # `explain` is among it
 def test_a_notebook_shows_what_people_look_for(outputs):
     _, training, model, explained = ([output.get("data", {}) for output in cell] for cell in outputs)

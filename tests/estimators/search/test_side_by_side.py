@@ -280,6 +280,7 @@ MLPRegressor(trials=10**5, n_jobs=2).fit(X, X[:, 0])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
 def test_what_a_killed_search_left_the_next_one_removes(monkeypatch, tmp_path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}

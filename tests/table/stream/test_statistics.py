@@ -79,7 +79,10 @@ def alike(found, expected):
 
 
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
-@pytest.mark.parametrize("target", ["class", "few", "count", "price", "flag"])
+@pytest.mark.parametrize(
+    "target",
+    ["class", "count", "price", *(pytest.param(one, marks=pytest.mark.slow) for one in ("few", "flag"))],
+)
 def test_they_say_what_is_said_of_the_whole_table(target):
     expected = infer(FRAME, target, kinds=KINDS)
 
