@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 from typing import assert_type
 
@@ -37,6 +39,7 @@ scaled("a text", 1)
 
 
 def test_arguments_and_results_have_the_types_of_the_function(tmp_path):
+    pytest.importorskip("pyright")
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "pyrightconfig.json").write_text("{}")  # the project's own settings are not meant
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", "program.py"]

@@ -457,7 +457,7 @@ def numpy_in_place_of_another_shape_and_type() -> Case:
     a = np.array([1.0, 2.0, 3.0, 4.0], np.float32)
 
     def reshape() -> None:
-        a.shape = (2, 2)
+        a.resize((2, 2), refcheck=False)
 
     def reinterpret() -> None:
         a.dtype = np.int32
