@@ -1,5 +1,6 @@
 """What commands import: each module that is not needed costs every command its time."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,3 +80,32 @@ thread.join()
 assert lamina.core.state.state.queue is not None, "this thread does not defer"
 """
     assert "lamina.nd" in _imported(program)
+
+
+def test_timings_say_where_the_time_of_a_command_went(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lamina", "--timings", "predict", str(RUN), str(TABLE)]
+    environment = os.environ | {"LAMINA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out.csv")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    lines = done.stderr.splitlines()
+    seconds = {
+        name: float(time)
+        for time, name in (line.strip().split(" s  ", 1) for line in lines if " s  " in line)
+    }
+    whole = seconds.pop("in all")
+    assert {
+        "starting Python and lamina",
+        "importing",
+        "reading",
+        "encoding",
+        "compiling",
+        "computing",
+        "writing",
+    } <= set(seconds)
+    assert sum(seconds.values()) == pytest.approx(whole, abs=0.0005 * (len(seconds) + 1))
+    assert min(seconds.values()) >= 0 and lines[-1].startswith("kernels compiled: ")

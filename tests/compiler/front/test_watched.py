@@ -460,7 +460,9 @@ def numpy_in_place_of_another_shape_and_type() -> Case:
         a.resize((2, 2), refcheck=False)
 
     def reinterpret() -> None:
-        a.dtype = np.int32
+        with warnings.catch_warnings():  # deprecated since NumPy 2.5
+            warnings.simplefilter("ignore", DeprecationWarning)
+            a.dtype = np.int32
 
     return lambda x: x * a.shape[0] * float(a.ravel()[0]), [reshape, reinterpret]
 

@@ -112,7 +112,7 @@ def kept(machine: Machine, key: str, make: Callable[[], bytes]) -> bytes:
     full_key = hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
     store = CodeCache(default_directory())
     code = store.get(full_key)
-    noted("kernels' code compiled" if code is None else "kernels' code from the cache")
+    noted("kernels compiled" if code is None else "kernels from the cache")
     if code is None:
         code = make()
         store.put(full_key, code)
