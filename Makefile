@@ -15,8 +15,8 @@ BIN := $(VENV)/bin
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
 
-# Two processes, as many as a small machine has cores; SLOWEST=100 lists as many tests by their time
-WORKERS := -n 2 --dist worksteal
+# Three processes for two cores, since tests wait for processes that they start; SLOWEST=100 lists as many tests by time
+WORKERS := -n 3 --dist worksteal
 PYTEST := $(BIN)/python -m pytest $(WORKERS)
 
 # ORDER: the seed of a random order of modules, and of the tests in each; `random` chooses a seed, and says it
