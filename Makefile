@@ -33,8 +33,8 @@ test: $(VENV)/.dev
 test-all: test
 	$(PYTEST) -m slow
 
-# Lines and branches of src that the tests run, also in the processes that they start; COVERED="" measures the slow ones, too
-COVERED ?= not slow
+# Lines and branches of src that the tests run, also in the processes that they start; COVERED="not untraced" measures the slow ones, too
+COVERED ?= not slow and not untraced
 coverage: $(VENV)/.dev
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(WORKERS) -m "$(COVERED)"

@@ -51,6 +51,7 @@ def test_help_needs_no_arrays(arguments: list[str]) -> None:
     }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("run", ["classification", "regression"])
 def test_a_prediction_needs_no_more_than_it_uses(run: str, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"

@@ -274,6 +274,7 @@ def _interrupt_after(epoch, monkeypatch, press):
     monkeypatch.setattr(Display, "on_epoch", on_epoch)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("press", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):

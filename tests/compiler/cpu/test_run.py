@@ -123,6 +123,7 @@ def _in_child(threads, results):
     results.put(run_rounds(compiled, threads)[:threads].tolist())
 
 
+@pytest.mark.untraced
 def test_children_get_workers_of_their_own(code):
     run_rounds(code, 3)
     context = multiprocessing.get_context("fork")
