@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest release-check release
+.PHONY: train test test-slow test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest release-check release
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -29,9 +29,11 @@ endif
 test: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
 
-# What takes long and rarely finds what the others don't
-test-all: test
-	$(PYTEST) -m slow
+# What takes long and rarely finds what the others don't; in two processes, since these tests start more of their own
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+test-all: test test-slow
 
 # Lines and branches of src that the tests run, also in the processes that they start; COVERED="not untraced" measures the slow ones, too
 COVERED ?= not slow and not untraced
