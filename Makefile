@@ -2,6 +2,7 @@
 #   make train   trains the chapter's network on MNIST
 #   make test    runs the tests: some minutes; ORDER=random shuffles them, ORDER=12345 repeats an order
 #   make test-all  and the slow ones besides
+#   make coverage  measures the lines and branches of src that the tests run
 #   make docs    builds the documentation's site into site/
 #   make fuzz    tries many more random programs and damaged files than the tests do
 #   make size    prints the size of the source beside the commit before; fails above a ceiling

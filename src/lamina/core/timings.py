@@ -20,13 +20,13 @@ _STARTING, _OTHER = "starting Python and lamina", "everything else"
 _seconds: Counter[str] = Counter()
 _notes: Counter[str] = Counter()
 _inside = [_OTHER]
-"""What the main thread is at: each second is counted once, for the last of these. Empty by `begin` alone."""
+"""What the main thread does, outermost first: each second is counted once, for the innermost."""
 _since: list[float] = []
-"""When that was noted last; nothing, where nobody wants to know."""
+"""The last reading of the clock; empty until `begin`."""
 
 
 def begin(started: float) -> None:
-    """Count from now on; `started`: when the process was, by `time.perf_counter`."""
+    """Start counting; `started`: the process's start, by `time.perf_counter`, in seconds."""
     _since[:] = [started]
     _pass_to(_STARTING)
     imported = builtins.__import__
@@ -39,7 +39,7 @@ def begin(started: float) -> None:
 
 
 def _pass_to(name: str) -> None:
-    """The seconds since this was last called are this one's."""
+    """Add the seconds since the last call to those of `name`."""
     now = time.perf_counter()
     _seconds[name] += now - _since[0]  # pyright: ignore[reportArgumentType] - seconds
     _since[0] = now
@@ -47,7 +47,7 @@ def _pass_to(name: str) -> None:
 
 @contextmanager
 def timed(name: str) -> Generator[None]:
-    """The time inside is that of `name`, but for what is timed inside by another name. Of the main thread only."""
+    """Count the time inside, on the main thread, for `name`; less what is timed inside by another name."""
     if not _since or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -60,7 +60,7 @@ def timed(name: str) -> Generator[None]:
 
 
 def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, Generator[T]]]:
-    """For a generator function: the time that each part takes is that of `name`."""
+    """A decorator of generator functions: count the time that each item takes for `name`."""
 
     def decorate(make: Callable[P, Generator[T]]) -> Callable[P, Generator[T]]:
         @wraps(make)
@@ -86,7 +86,7 @@ def noted(what: str) -> None:
 
 
 def report() -> str:
-    """A line for each name, the longest first, whose seconds add up to the first line's; "" before `begin`."""
+    """The total and a line for each name, longest first, which add up to it; "" before `begin`."""
     if not _since:
         return ""
     _pass_to(_OTHER)
