@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import sys
@@ -102,3 +103,46 @@ def test_an_interrupted_loop_did_whole_steps(interrupted: _Interrupts) -> None:
         assert state.queue is not None
         assert hits > INTERRUPTS // 3
         assert compiled
+
+
+def test_an_interrupt_as_any_call_begins_leaves_deferral_on() -> None:
+    """Python looks for signals where a function begins; one that raises as ``__exit__`` begins undoes nothing."""
+    w, x = nd.zeros((5,)), nd.ones((5,))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def step(i: int) -> None:
+        w[:] = w + x
+        ((w * i + 1) - x).asnumpy()
+        if i % 5 == 4:
+            (w - x).asnumpy()
+
+    def interrupted_at(call: int) -> bool:
+        calls = itertools.count()
+
+        def began(_frame: Any, event: str, _argument: Any) -> None:
+            if event == "call" and next(calls) == call:
+                signal.raise_signal(signal.SIGINT)
+
+        sys.setprofile(began)
+        try:
+            for i in range(10):
+                step(i)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.setprofile(None)
+        return next(calls) > call
+
+    try:
+        with deferring() as compiled:
+            queue = state.queue
+            for _ in range(4):
+                interrupted_at(-1)
+            call = 0
+            while interrupted_at(call):
+                assert state.queue is queue, call
+                call += 1
+            assert call > 100
+            assert compiled
+    finally:
+        signal.signal(signal.SIGINT, before)

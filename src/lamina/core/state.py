@@ -216,6 +216,8 @@ def concrete() -> traced_by:
     """Suspend tracing, deferring and recording: what runs inside runs now, once, on real buffers.
 
     For state that is made on the way (a parameter initialized on the first forward, an optimizer's momenta).
+    A signal that raises as `__exit__` begins leaves everything suspended: where programs are interrupted often, this
+    belongs inside `interrupts_later`.
     """
     return traced_by(None)
 

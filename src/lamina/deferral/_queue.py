@@ -161,7 +161,7 @@ class DeferralQueue:
         """The sequence ends here: everything that is owed is computed."""
         with self._lock:
             if self._debt is not None:  # of somebody who was interrupted
-                with concrete():
+                with interrupts_later(), concrete():
                     self._pay(self._debt)
             now = self._current
             if not owed.is_open:
@@ -174,7 +174,7 @@ class DeferralQueue:
                 elif is_whole:
                     self._count_end(end)
                 return
-            with concrete():  # so that who interrupts from here on notes nothing, and finds what is owed
+            with interrupts_later(), concrete():
                 is_midway, now.is_halfway, now.next = now.is_midway, True, None
                 end, values, numbers = now.cursor, now.values, now.numbers
                 if is_midway or len(values) != end.taken:
@@ -183,8 +183,7 @@ class DeferralQueue:
                 if not self._replace(now, end, Sequence(self._root, self._period), debt):
                     self._end_again(now, why)
                     return
-                with interrupts_later():
-                    self._settle(debt, end.ends + 1 >= _OFTEN, why)
+                self._settle(debt, end.ends + 1 >= _OFTEN, why)
             self._count_end(end)
 
     def _end_again(self, now: Sequence, why: str) -> None:
@@ -291,7 +290,7 @@ class DeferralQueue:
         Returns what to go on with, None if somebody else has ended the sequence.
         """
         end = now.cursor
-        with concrete(), interrupts_later():
+        with interrupts_later(), concrete():
             now.is_halfway, now.next = True, None
             rest = Sequence(self._root, now.ahead)
             rest.is_observing, rest.next = True, None
