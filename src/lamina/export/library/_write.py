@@ -14,11 +14,11 @@ from lamina.errors import LaminaError
 from lamina.export import Pictures, Prediction, describe
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._encoding import encoded_width
-from lamina.export.library._forward import forward_of
 from lamina.export.library._header import C_TYPES, network_header, prediction_header
 from lamina.export.library._interface import Interface, checked_name, identifier
 from lamina.export.library._link import linked
 from lamina.export.library._network import RowInput, compile_network
+from lamina.export.traced import forward_of
 from lamina.export.warnings import NotLinkedWarning
 from lamina.files.atomic import atomic_write
 from lamina.gluon.block import Block

@@ -1,0 +1,240 @@
+"""A prediction as one function of arrays: encoding, networks, and what outputs stand for, in `lamina.nd`.
+
+Traced, it is the graph that every way out is made of. The networks are the operators of `lamina.estimators.network`, in
+the same order. What no graph can do small readers do: a text becomes a code, a date a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lamina import nd
+from lamina.estimators.network import mean_by_shares
+from lamina.export._prediction import (
+    Category,
+    Classes,
+    Layer,
+    Member,
+    Normalization,
+    NumberEmbedding,
+    Numbers,
+    Pictures,
+    Prediction,
+    Table,
+)
+from lamina.nd.activation import activation_by_name
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["encoded_by", "finished_by", "forward_of", "prediction_of"]
+
+_CLIP_LIMIT = 1e100  # see `smooth_clip` in lamina.table
+
+
+def prediction_of(prediction: Prediction) -> Callable[..., list[NDArray]]:
+    """The whole prediction, as a function of arrays of the same number of rows.
+
+    Its arguments are, of a table, ``numbers``, float64 (rows, `Table.numbers`), where NaN is a missing value, and
+    ``codes``, int32 (rows, categories), where 0 is a missing or unknown value and 1, 2, … are a category's names in
+    order; of pictures, the pixels, uint8 (rows, height · width). A table without numbers, or without categories, has
+    arguments of no columns.
+
+    It gives, of classes, their probabilities, float64 (rows, classes), and the position of the class that is decided
+    for, int64 (rows,); of several labels a row, the probability of each, and whether it holds, int64 (rows, labels);
+    of numbers, the target, float64 (rows, targets).
+
+    >>> import lamina
+    >>> from lamina import nd
+    >>> from lamina.export import describe
+    >>> X, y = np.linspace(0, 1, 50).reshape(-1, 1), np.repeat([0, 1], 25)
+    >>> model = lamina.MLPClassifier(preset="fast", max_iter=2, random_state=0).fit(X, y)
+    >>> predict = prediction_of(describe(model))
+    >>> probabilities, decided = predict(nd.array(X, dtype="float64"), nd.zeros((50, 0), dtype="int32"))
+    >>> np.allclose(probabilities.asnumpy(), model.predict_proba(X), rtol=1e-5)
+    True
+    """
+    inputs, forward, finished = prediction.inputs, forward_of(prediction), finished_by(prediction.output)
+    if isinstance(inputs, Pictures):
+        return lambda pixels: finished(forward(pixels))
+    encoded = encoded_by(inputs)
+    return lambda numbers, codes: finished(forward(*encoded(numbers, codes)))
+
+
+# --- encoding ----------------------------------------------------------------------------------------------------
+
+
+def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDArray | None]]:
+    """The encoding of `numbers` and `codes`, see `prediction_of`: (inputs, codes) as `forward_of` takes them.
+
+    The steps are those of `lamina.table.encode.TableEncoder`, each rounded once in float64.
+    """
+    numbers = table.numbers
+    categories = [column for column in table.columns if isinstance(column, Category)]
+    embedded = [categories.index(column) for column in table.embedded]
+
+    def encoded(x: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
+        parts: list[NDArray] = []
+        missing = x != x  # noqa: PLR0124 - NaN is not equal to itself
+        if numbers:
+            parts.append(_scaled(table, x, missing))
+        for column in table.flagged:
+            assert column.flag is not None
+            j = numbers.index(column)
+            absent = nd.slice_axis(missing, axis=1, begin=j, end=j + 1).astype(np.float32)
+            # 0 and 1 choose one of the two values exactly: the other product is 0
+            parts.append(absent * np.float32(column.flag[0]) + (1 - absent) * np.float32(column.flag[1]))
+        for column in table.encoded:
+            assert column.encoded is not None
+            parts.append(nd.take(nd.array(column.encoded), codes[:, categories.index(column)]))
+        inputs = parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
+        if not embedded:
+            return inputs, None
+        chosen = [nd.slice_axis(codes, axis=1, begin=j, end=j + 1) for j in embedded]
+        return inputs, chosen[0] if len(chosen) == 1 else nd.concat(*chosen, dim=1)
+
+    return encoded
+
+
+def _scaled(table: Table, x: NDArray, missing: NDArray) -> NDArray:
+    numbers = table.numbers
+    most = np.finfo(np.float64).max
+    factors = [min(column.factor, most) for column in numbers]
+    fills = [(np.float64(column.fill) - column.center) * column.factor for column in numbers]
+    scaled = (x - _row([column.center for column in numbers])) * _row(factors)
+    scaled = nd.where(missing, nd.broadcast_to(_row(fills), x.shape), scaled)
+    clips = [column.clips for column in numbers]
+    if all(clips):
+        scaled = _smoothly_clipped(scaled)
+    elif any(clips):
+        is_clipped = nd.broadcast_to(_row([float(clip) for clip in clips]), x.shape)
+        scaled = nd.where(is_clipped, _smoothly_clipped(scaled), scaled)
+    return scaled.astype(np.float32)
+
+
+def _smoothly_clipped(x: NDArray) -> NDArray:
+    """x / √(1 + (x/3)²), step by step as `smooth_clip` in lamina.table."""
+    x = nd.clip(x, -_CLIP_LIMIT, _CLIP_LIMIT)
+    scale = x * (1 / 3)
+    return x / nd.sqrt(scale * scale + 1)
+
+
+def _row(values: Sequence[float] | np.ndarray) -> NDArray:
+    return nd.array(np.asarray(values, np.float64)[None], dtype=np.float64)
+
+
+# --- outputs -----------------------------------------------------------------------------------------------------
+
+
+def finished_by(output: Classes | Numbers) -> Callable[[NDArray], list[NDArray]]:
+    """What outputs, float32 (rows, outputs), stand for: the results of `prediction_of`."""
+    if isinstance(output, Numbers):
+        return lambda outputs: [_target(output, outputs.astype(np.float64))]
+    if output.several:
+        return lambda outputs: [_logistic(outputs.astype(np.float64)), (outputs > 0).astype(np.int64)]
+    return lambda outputs: _probabilities_and_class(output, outputs.astype(np.float64))
+
+
+def _target(output: Numbers, x: NDArray) -> NDArray:
+    if output.levels:
+        x = _ascending(x, len(output.levels))
+    if output.logarithmic:
+        x = nd.exp(x)
+    x = x * _row(output.scale) + _row(output.center)
+    return nd.minimum(nd.maximum(x, _row(output.low)), _row(output.high))
+
+
+def _ascending(x: NDArray, count: int) -> NDArray:
+    """The numbers of each row in ascending order, by exchanges of neighbours, which compile."""
+    columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
+    for end in range(count - 1, 0, -1):
+        for i in range(end):
+            one, other = columns[i], columns[i + 1]
+            columns[i], columns[i + 1] = nd.minimum(one, other), nd.maximum(one, other)
+    return columns[0] if count == 1 else nd.concat(*columns, dim=1)
+
+
+def _logistic(x: NDArray) -> NDArray:
+    return 1 / (nd.exp(-x) + 1)
+
+
+def _probabilities_and_class(output: Classes, x: NDArray) -> list[NDArray]:
+    powers = nd.exp(x - nd.max(x, axis=1, keepdims=True))
+    probabilities = powers / nd.sum(powers, axis=1, keepdims=True)
+    if output.threshold is None:
+        return [probabilities, nd.argmax(x, axis=1).astype(np.int64)]
+    reaches = (probabilities[:, output.positive] >= output.threshold).astype(np.int64)
+    return [probabilities, reaches if output.positive else 1 - reaches]
+
+
+# --- networks ----------------------------------------------------------------------------------------------------
+
+
+def forward_of(prediction: Prediction) -> Callable[..., NDArray]:
+    """The mean output of all members, of (inputs, codes) of encoded rows, or of pixels."""
+    inputs, members = prediction.inputs, prediction.members
+
+    def forward(numeric: NDArray, codes: NDArray | None = None) -> NDArray:
+        if isinstance(inputs, Pictures):
+            numeric = numeric.astype(np.float32) / inputs.divisor
+        outputs = [_output(member, numeric, codes) for member in members]
+        return mean_by_shares(outputs, [member.share for member in members])
+
+    return forward
+
+
+def _output(member: Member, numeric: NDArray, codes: NDArray | None) -> NDArray:
+    x = _embedded(member, numeric, codes)
+    for layer in member.layers:
+        x = _layer(layer, x)
+    return x
+
+
+def _embedded(member: Member, numeric: NDArray, codes: NDArray | None) -> NDArray:
+    features = [numeric]
+    if member.embedding is not None:
+        features.append(_embedded_numbers(member.embedding, numeric))
+    for j, table in enumerate(member.tables):
+        assert codes is not None
+        features.append(nd.take(nd.array(table), codes[:, j]))
+    x = features[0] if len(features) == 1 else nd.concat(*features, dim=1)
+    return x if member.scale is None else x * nd.array(member.scale)
+
+
+def _embedded_numbers(embedding: NumberEmbedding, numeric: NDArray) -> NDArray:
+    (count, _), rows = embedding.frequency.shape, numeric.shape[0]
+
+    def each(values: np.ndarray) -> NDArray:
+        """(numbers, n) as (numbers, 1, n), for all rows alike."""
+        return nd.array(values[:, None])
+
+    x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, rows, 1))
+    waves = nd.cos(x * each(embedding.frequency) * (2 * math.pi) + each(embedding.phase))
+    mapped = nd.batch_dot(waves, nd.array(embedding.maps)) + each(embedding.bias)
+    if embedding.pieces is not None and embedding.knots is not None and embedding.slopes is not None:
+        passed = nd.clip((x - each(embedding.knots)) * each(embedding.slopes), 0.0, 1.0)
+        mapped = mapped + nd.batch_dot(passed, nd.array(embedding.pieces))
+    return nd.transpose(mapped, (1, 0, 2)).reshape((rows, -1))
+
+
+def _layer(layer: Layer, x: NDArray) -> NDArray:
+    z = nd.dot(x, nd.array(layer.weight))
+    if layer.factor != 1.0:
+        z = z * layer.factor
+    z = z + nd.array(layer.bias)
+    if layer.normalization is not None:
+        z = _normalized(layer.normalization, z)
+    if layer.activation == "identity":
+        return z
+    value = activation_by_name(layer.activation)(z)
+    return value if layer.blend is None else z + nd.array(layer.blend) * (value - z)
+
+
+def _normalized(by: Normalization, z: NDArray) -> NDArray:
+    if by.mean is not None and by.variance is not None:
+        mean, variance = nd.array(by.mean), nd.array(by.variance)
+    else:
+        mean = nd.mean(z, axis=1, keepdims=True)
+        variance = nd.mean((z - mean) * (z - mean), axis=1, keepdims=True)
+    return (z - mean) * nd.rsqrt(variance + by.epsilon) * nd.array(by.gamma) + nd.array(by.beta)
