@@ -26,6 +26,9 @@ from lamina.errors import LaminaError
 FOUND = Path(__file__).parents[1] / "fuzz/found"
 """Inputs that once did harm, in a folder for each target; every one is tried each time."""
 
+_PATIENCE = 60
+"""A machine that does much else may take longer by this factor."""
+
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0.3"))
 RUNS = int(os.environ.get("FUZZ_RUNS", "0"))
 """How long each target runs; a number of inputs, if it is given, counts instead."""
@@ -40,7 +43,7 @@ class Target:
         run: takes the bytes; may raise a `LaminaError` and nothing else.
         seeds: valid files, from which inputs are made.
         make: the input of a number, where it is not one of the seeds with some bytes changed.
-        seconds: the most that one input may take.
+        seconds: of processors, the most that one input may take; on the clock, `_PATIENCE` times as many.
         memory: bytes by which the process may grow over the whole run, besides `times` the longest input.
         times: see `memory`.
         traced: bytes, and times the input's length, that Python may allocate for an input; looked at now and then.
@@ -119,18 +122,23 @@ def _changed_seed(seeds: Sequence[bytes]) -> Callable[[int], bytes]:
     return make
 
 
+def _processor_seconds() -> float:
+    """Of this process and its children that have ended."""
+    return sum(os.times()[:4])
+
+
 def outcome(
     target: Target, content: bytes, what: str, *, measured: bool = True, again: bool = True
 ) -> str | None:
     """What the target says of an input, None if it takes it.
 
     `measured`: whether to look at what Python allocates. `again`: whether to try once more what took too long, since
-    the machine may have done something else.
+    threads of other tests may have run meanwhile.
 
     Raises:
         HarmError: the input did harm.
     """
-    start, said, harm = time.monotonic(), None, None
+    start, used, said, harm = time.monotonic(), _processor_seconds(), None, None
     measured = measured and target.traced is not None
     if measured:
         tracemalloc.start()
@@ -150,11 +158,11 @@ def outcome(
     finally:
         peak = tracemalloc.get_traced_memory()[1] if measured else 0
         tracemalloc.stop()
-    seconds = time.monotonic() - start
-    if seconds > target.seconds:
+    seconds, waited = _processor_seconds() - used, time.monotonic() - start
+    if seconds > target.seconds or waited > _PATIENCE * target.seconds:
         if again:
             return outcome(target, content, what, measured=measured, again=False)
-        harm = f"took {seconds:.1f} s"
+        harm = f"took {seconds:.1f} s of processors in {waited:.1f} s"
     if target.traced is not None and peak > target.traced[0] + target.traced[1] * len(content):
         harm = f"{peak:,} bytes for {len(content):,}"
     if harm:
