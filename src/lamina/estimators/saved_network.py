@@ -31,6 +31,7 @@ from lamina.table.check import check
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import row
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.types import Number
 
 if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
@@ -304,7 +305,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
         raise ValueError(f"{len(set(names))} names of columns for {math.prod(shape)} numbers a row")
-    columns = tuple(ColumnSchema(name, "numeric", dtype.name) for name in names)
+    columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,
         0,

@@ -21,10 +21,10 @@ from lamina.messages import excerpt
 from lamina.runs.data import by_position
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
-from lamina.table.check import are_beyond, check, table_of, what_is_read
+from lamina.table.check import check, table_of
 from lamina.table.columns import is_missing, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
-from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema, Schema
+from lamina.table.schema import ColumnSchema, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["TableRows"]
 
 _NUMBERS = {int, float, type(None)}
-_CATEGORIES = {str, int, float, bool, type(None)}
-_WRITTEN = {TEMPORAL["time"], TEMPORAL["date"]}
-"""What JSON has as texts, or as their numbers."""
-_BOOLEANS = {bool, type(None)}
 _MOST_NOTES = 10
 _MOST_COMPARED = 200
 """Names of a request, which may have very many, that are compared with one that is not there."""
@@ -50,8 +46,7 @@ class TableRows:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self._numeric = [column for column in schema.used if column.kind == "numeric"]
-        self._others = [column for column in schema.used if column.kind != "numeric"]
+        self._numeric, self._others = schema.quantities, schema.nominals
         self._numbers = _getter([column.name for column in self._numeric])
         self._names = {column.name for column in schema.used}
         known = {column.name for column in schema.columns}
@@ -60,7 +55,7 @@ class TableRows:
             column.name: {name: code for code, name in enumerate(column.categories, start=1)}
             for column in self._others
         }
-        self._values = {column.name: _values(column) for column in self._others}
+        self._values = {column.name: column.type.values(column.categories) for column in self._others}
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
@@ -146,16 +141,11 @@ class TableRows:
         problems: list[Problem] = []
         arrays: list[np.ndarray] = []
         for column, given in zip(self._numeric, columns, strict=True):
-            is_written = column.note in _WRITTEN
-            values = _in_numbers(given, column) if is_written else given
-            try:
-                if set(map(type, values)) <= _NUMBERS:
-                    arrays.append(np.array(values, np.float64))
-                    continue
-            except OverflowError:
-                pass
-            reason = _not_read(column) if is_written else _not_a_number
-            problems += _wrong(column.name, values, reason)
+            found = column.type.from_json(given)
+            if found is None:
+                problems += _wrong(column, given)
+            else:
+                arrays.append(found)
         if problems:
             raise RequestError.of_values(
                 [*problems, *(problem for _, found in self._checked(others) for problem in found)]
@@ -166,19 +156,16 @@ class TableRows:
     def _checked(self, others: Sequence[Sequence[Any]]) -> Iterable[tuple[Sequence[Any], list[Problem]]]:
         """Each column of categories with what is wrong in it."""
         for column, values in zip(self._others, others, strict=True):
-            allowed = _BOOLEANS if column.kind == "boolean" else _CATEGORIES
-            fits = set(map(type, values)) <= allowed
-            reason = _not_a_boolean if column.kind == "boolean" else _not_a_category
-            yield values, [] if fits else list(_wrong(column.name, values, reason))
+            fits = set(map(type, values)) <= column.type.json_types
+            yield values, [] if fits else _wrong(column, values)
 
     def _beyond(self, numbers: np.ndarray) -> Iterable[Problem]:
         """Numbers that are no times or dates where training had such."""
         for j, column in enumerate(self._numeric):
-            if column.note in _WRITTEN:
-                _, wanted = what_is_read(column)
-                what = f"is not {wanted}, nor the {UNITS[column.note]} of one"
-                for i in np.flatnonzero(are_beyond(column, numbers[:, j]))[:MOST_PROBLEMS].tolist():
-                    yield Problem(i, column.name, f"{value_name(numbers[i, j])} {what}")
+            if not column.type.takes_any_number:
+                for i in np.flatnonzero(column.type.are_beyond(numbers[:, j]))[:MOST_PROBLEMS].tolist():
+                    what = f"{value_name(numbers[i, j])} {column.type.refusal_of_numbers}"
+                    yield Problem(i, column.name, what)
 
     def _inputs(self, numbers: np.ndarray, others: Sequence[Sequence[Any]], extra: set[str]) -> Inputs:
         problems = list(self._beyond(numbers))
@@ -280,61 +267,10 @@ def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]
     return get if len(names) > 1 else lambda row: (get(row),)
 
 
-def _values(column: ColumnSchema) -> np.ndarray:
-    """What each code stands for."""
-    names: list[Any] = [None, *column.categories]
-    if column.kind == "boolean":
-        names = [None, *(name == "true" for name in column.categories)]
-    return np.array(names, object)
-
-
-def _wrong(name: str, values: Sequence[Any], reason: Callable[[Any], str]) -> list[Problem]:
-    found: list[Problem] = []
-    for i, value in enumerate(values):
-        why = reason(value)
-        if why:
-            found.append(Problem(i, name, why))
-            if len(found) == MOST_PROBLEMS:
-                break
-    return found
-
-
-def _in_numbers(values: Sequence[Any], column: ColumnSchema) -> list[Any]:
-    """Times of day and dates, which JSON has as texts, as the model takes them; all else as it is."""
-    parse, _ = what_is_read(column)
-    found = [(value, parse(value) if isinstance(value, str) else None) for value in values]
-    return [value if number is None else number for value, number in found]
-
-
-def _not_a_number(value: Any) -> str:
-    if type(value) not in _NUMBERS:
-        return f"{_shown(value)} is not a number"
-    try:
-        float(value or 0)
-    except OverflowError:
-        return f"{_shown(value)} is beyond the range of float64"
-    return ""
-
-
-def _not_read(column: ColumnSchema) -> Callable[[Any], str]:
-    _, wanted = what_is_read(column)
-
-    def reason(value: Any) -> str:
-        return (
-            f"{_shown(value)} is not {wanted}, nor the {UNITS[column.note]} of one"
-            if isinstance(value, str)
-            else _not_a_number(value)
-        )
-
-    return reason
-
-
-def _not_a_boolean(value: Any) -> str:
-    return "" if type(value) in _BOOLEANS else f"{_shown(value)} is not true or false"
-
-
-def _not_a_category(value: Any) -> str:
-    return "" if type(value) in _CATEGORIES else f"{_shown(value)} is not a text, a number, true or false"
+def _wrong(column: ColumnSchema, values: Sequence[Any]) -> list[Problem]:
+    refused = ((i, value, column.type.refusal(value)) for i, value in enumerate(values))
+    found = (Problem(i, column.name, f"{_shown(value)} {why}") for i, value, why in refused if why)
+    return list(islice(found, MOST_PROBLEMS))
 
 
 def _shown(value: Any) -> str:

@@ -113,8 +113,7 @@ class TableEncoder:
         self.robust_scale = robust_scale
         self.smooth_clip = smooth_clip
         self.unclipped = tuple(unclipped)
-        categories = [column for column in schema.used if column.kind != "numeric"]
-        self._numbers = [column for column in schema.used if column.kind == "numeric"]
+        categories, self._numbers = schema.nominals, [*schema.quantities]
         self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
         self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
         self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
