@@ -63,7 +63,7 @@ LATER = {
 """What nobody could ask for then, and what nothing was said of."""
 
 
-TAGS = {"numeric": "number", "categorical": "category", "boolean": "boolean"}
+TAGS = {"numeric": "number", "categorical": "category", "dropped": "dropped"}
 """The types that are today what kinds were."""
 
 
