@@ -13,8 +13,6 @@ from lamina.errors import LaminaError
 from lamina.estimators.architecture import Architecture
 from lamina.files.typed_json import strict
 from lamina.table.schema import Target
-from lamina.table.types.base import COLUMN_IN_FILES
-from lamina.table.types.early import EarlyColumn
 
 __all__ = [
     "Content",
@@ -40,24 +38,17 @@ _TARGET = strict(Target)
 _ARCHITECTURE = strict(Architecture)
 
 
-class _TableSchema(Struct, forbid_unknown_fields=True, tag_field="version"):
-    columns: list[Any]
+class _TableSchema(Struct, forbid_unknown_fields=True):
+    version: Literal[1, 2]
+    columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: int
     named: bool
     target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm] - made above
 
 
-class _FirstSchema(_TableSchema, tag=1):
-    columns: list[EarlyColumn]
-
-
-class _Schema(_TableSchema, tag=2):
-    columns: list[COLUMN_IN_FILES]  # pyright: ignore[reportInvalidTypeForm]
-
-
 class _Encoder(Struct, forbid_unknown_fields=True):
     version: Literal[1]
-    schema: _Schema | _FirstSchema
+    schema: _TableSchema
     max_one_hot: Annotated[int, Meta(ge=0, le=_MOST_ONE_HOT)]
     missing_indicator: bool
     robust_scale: bool

@@ -15,7 +15,6 @@ from lamina.runs.data import Request
 from lamina.table.options import ReadOptions
 from lamina.table.schema import Target, Task
 from lamina.table.types import Choice
-from lamina.table.types.early import EarlyColumn
 from lamina.training.checkpoint import Position
 
 __all__ = ["Asked", "Details", "TablePosition"]
@@ -107,7 +106,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
     """What lamina's first files said of the table twice."""
 
     version: Literal[1]
-    columns: list[EarlyColumn]
+    columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: Count
     named: bool
     target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]

@@ -24,7 +24,8 @@ from lamina.table.schema import Schema, Target, Task
 from lamina.table.shares import read_in_shares
 from lamina.table.split import split
 from lamina.table.target import target_values
-from lamina.table.types import Choice, may_count_rows
+from lamina.table.types import Choice
+from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl

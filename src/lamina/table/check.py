@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table
-from lamina.table.columns import ArrayColumn, Column
+from lamina.table.columns import Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Nominal, Quantity
 
-__all__ = ["check", "table_of"]
+__all__ = ["check"]
 
 
 def check(schema: Schema, data: Any) -> Table:
@@ -83,18 +81,3 @@ def _by_position(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> 
         )
     used_names = {column.name for column in used}
     return [i for i, column in enumerate(schema.columns) if column.name in used_names]
-
-
-def table_of(columns: Mapping[str, np.ndarray], matrix: np.ndarray | None = None) -> Table:
-    """A table of 1-D arrays by name, such as `check` and an encoder take, without a library of data frames.
-
-    Args:
-        columns: arrays of one length; numbers, or Python objects with None where a value is missing.
-        matrix: the same numbers, (rows, columns), where all columns are numbers: encoded at once, it is quicker.
-
-    >>> table_of({"age": np.array([39.0, np.nan]), "sex": np.array(["f", None], object)}).rows
-    2
-    """
-    names = list(columns)
-    rows = len(next(iter(columns.values())))
-    return Table(names, rows, lambda i: ArrayColumn(names[i], columns[names[i]]), named=True, matrix=matrix)

@@ -122,5 +122,5 @@ class Schema:
             columns = tuple(map(ColumnSchema.from_dict, content["columns"]))
             target = content["target"] and Target.from_dict(content["target"])
             return cls(columns, int(content["rows"]), bool(content["named"]), target)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

@@ -18,7 +18,8 @@ from lamina.table.columns import (
     is_missing,
     value_name,
 )
-from lamina.table.types import TYPES, Number, Quantity, may_count_rows
+from lamina.table.types import TYPES, Number, Quantity
+from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,7 +14,8 @@ from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
-from lamina.table.types import Choice, Quantity, Uncounted, infinite_error
+from lamina.table.types import Choice, Quantity, Uncounted
+from lamina.table.types.quantity import infinite_error
 
 if TYPE_CHECKING:
     import polars as pl

@@ -1,31 +1,30 @@
 """Types of columns, a module each: `infer` asks them what a column is, and everything else asks a column's type."""
 
-from lamina.table.types.base import (
-    CHOICES,
-    TYPES,
-    Candidate,
-    Choice,
-    ColumnSchema,
-    ColumnType,
-    register,
-    type_from_dict,
-)  # fmt: skip
+from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.category import Category
-from lamina.table.types.constant import Alike, Constant
 from lamina.table.types.date import Date
 from lamina.table.types.duration import Duration
-from lamina.table.types.identifier import Identifier, RowNumbers, Uncounted, may_count_rows
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Number
-from lamina.table.types.quantity import Quantity, infinite_error
+from lamina.table.types.quantity import Quantity
 from lamina.table.types.time import TimeOfDay
-from lamina.table.types.unused import Dropped, Missing, Sentences, Unused
+from lamina.table.types.unused import (
+    Alike,
+    Constant,
+    Dropped,
+    Identifier,
+    Missing,
+    RowNumbers,
+    Sentences,
+    Uncounted,
+    Unused,
+)  # fmt: skip
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType", "Constant",
     "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity", "RowNumbers", "Sentences",
-    "TimeOfDay", "Uncounted", "Unused", "infinite_error", "may_count_rows", "register", "type_from_dict",
+    "TimeOfDay", "Uncounted", "Unused", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.

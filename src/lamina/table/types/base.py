@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lamina.table.columns import Column
 
 __all__ = [
-    "CHOICES", "COLUMN_IN_FILES", "FEW_ROWS", "MOSTLY", "TYPES", "Candidate", "Choice", "ColumnSchema",
+    "CHOICES", "FEW_ROWS", "MOSTLY", "TYPES", "Candidate", "Choice", "ColumnSchema",
     "ColumnType", "register", "type_from_dict",
 ]  # fmt: skip
 
@@ -106,20 +106,16 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
     """The type that `ColumnType.to_dict` described.
 
     Raises:
-        DataError: its tag is not registered, or its fields are others.
+        ValueError: its tag is not registered, or its fields are others.
     """
     fields = dict(content)
-    tag = fields.pop("tag", None)
-    prototype = TYPES.get(tag) if isinstance(tag, str) else None
+    prototype = TYPES.get(str(tag := fields.pop("tag", None)))
     if prototype is None:
         raise DataError(
             f"a column of the type {str(tag)[:40]!r}, which is not registered; import its module first"
         )
-    try:
-        checked = msgspec.convert(fields, strict(type(prototype)))
-    except msgspec.ValidationError as error:
-        raise DataError(f"a column of the type {tag!r}: {error}") from error
-    return type(prototype)(**msgspec.structs.asdict(checked))
+    kind = type(prototype)
+    return kind(**msgspec.structs.asdict(msgspec.convert(fields, strict(kind))))
 
 
 OfType = TypeVar("OfType", bound=ColumnType)
@@ -172,23 +168,21 @@ class ColumnSchema(Generic[OfType]):
         """The column that `to_dict` described, or an earlier version.
 
         Raises:
-            DataError: its type is not known.
+            ValueError: it is none, or its type is not known.
         """
-        fields = modern_column(content)
-        fields |= {key: tuple(value) for key, value in fields.items() if isinstance(value, list)}
-        fields["type"] = type_from_dict(fields["type"])
+        found: Any = msgspec.convert(modern_column(content), _column_in_files())
+        fields = msgspec.structs.asdict(found)
+        fields["type"] = type_from_dict(found.type)
         return cls(**fields)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions had a kind and a note."""
-        if "kind" in state:
-            state = modern_column(state)
-            state["type"] = type_from_dict(state["type"])
-        vars(self).update(state)
+        vars(self).update(vars(ColumnSchema.from_dict(state)) if "kind" in state else state)
 
 
-COLUMN_IN_FILES = strict(ColumnSchema, type=dict[str, bool | int | str])
-"""A column as msgspec reads it."""
+@cache
+def _column_in_files() -> Any:
+    return strict(ColumnSchema, type=dict[str, bool | int | str])
 
 
 class Candidate:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-
-__all__ = ["EarlyColumn", "modern_column"]
+__all__ = ["modern_column"]
 
 _BY_NOTE = {
     "times of day in seconds": "time",
@@ -20,21 +18,6 @@ _BY_NOTE = {
 }
 _TAGS = {"numeric": "number", "categorical": "category", "id": "identifier", "text": "sentences"}
 _NUMBERS = re.compile("u?int|float|decimal")
-
-
-class EarlyColumn(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A column in files of those versions."""
-
-    name: str
-    kind: Literal["numeric", "boolean", "categorical", "constant", "missing", "id", "text", "dropped"]
-    type_name: str = ""
-    missing: int = 0
-    categories: tuple[str, ...] = ()
-    counts: tuple[int, ...] = ()
-    low: float | None = None
-    high: float | None = None
-    mean: float | None = None
-    note: str = ""
 
 
 def modern_column(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-
 from lamina.table.columns import Column, value_name
 from lamina.table.types.base import ColumnSchema, ColumnType
-from lamina.table.types.constant import Constant
 from lamina.table.types.quantity import missing_said
+from lamina.table.types.unused import Constant
 
 __all__ = ["Nominal"]
 
@@ -50,10 +48,6 @@ class Nominal(ColumnType):
         """The value of a category, as tables have it."""
         return name
 
-    def values(self, categories: Sequence[str]) -> np.ndarray:
-        """The value of each code: Python objects, (categories + 1,)."""
-        return np.array([None, *map(self.value_of, categories)], object)
-
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:
         """Every text that is a category, with its code."""
         return {name: code for code, name in enumerate(categories, start=1)}
@@ -69,6 +63,10 @@ class Nominal(ColumnType):
     def refusal(self, value: Any) -> str:
         """What is wrong with a value that JSON has; empty if nothing is."""
         return "" if type(value) in self.json_types else f"is not {self.wanted}"
+
+    def takes(self, values: Sequence[Any]) -> bool:
+        """Whether JSON may have these values."""
+        return set(map(type, values)) <= self.json_types
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type; sorted, so that rows' order does not count."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,8 +13,7 @@ from lamina.table._values import mean_of, number_in
 from lamina.table.columns import ArrayColumn, Column, Storage, value_name
 from lamina.table.messages import as_kind, format_number, row
 from lamina.table.types.base import MOSTLY, Candidate, Choice, ColumnSchema, ColumnType
-from lamina.table.types.constant import Alike, Constant
-from lamina.table.types.unused import Missing
+from lamina.table.types.unused import Alike, Constant, Missing
 
 __all__ = ["Quantity", "infinite_error"]
 
@@ -78,51 +78,43 @@ class Quantity(ColumnType):
         Raises:
             DataError: a value is not of this type; names the first such row.
         """
-        if column.storage in ("number", "boolean"):
-            self._require_within(name, column)
-            return column
         if column.storage == self.storage:
             return ArrayColumn(name, column.temporal())
-        return ArrayColumn(name, column.converted(name, self.parse, self.wanted))
-
-    def _require_within(self, name: str, column: Column) -> None:
-        if self.takes_any_number:
-            return
-        numbers = column.numbers()
-        beyond = self.are_beyond(numbers)
-        if beyond.any():
+        if column.storage not in ("number", "boolean"):
+            return ArrayColumn(name, column.converted(name, self.parse, self.wanted))
+        if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
             first = int(np.argmax(beyond))
             raise DataError(
-                f"column {name!r}: {value_name(numbers[first])} in {row(first)} {self.refusal_of_numbers}, which the "
-                "model was trained on there; correct it or make it missing"
+                f"column {name!r}: {value_name(column.numbers()[first])} in {row(first)} {self._no_such_number}, which "
+                "the model was trained on there; correct it or make it missing"
             )
+        return column
 
     @property
-    def refusal_of_numbers(self) -> str:
-        """What is said of a number, or a text, that is not of this type."""
+    def _no_such_number(self) -> str:
         return f"is not {self.wanted}, nor the {self.unit} of one"
 
     def refusal(self, value: Any) -> str:
         """What is wrong with a value that JSON has; empty if nothing is."""
         if isinstance(value, str) and self.example_texts:
-            return self.refusal_of_numbers if self.parse(value) is None else ""
+            return self._no_such_number if self.parse(value) is None else ""
         if type(value) not in _JSON_NUMBERS:
             return "is not a number"
         try:
-            float(value or 0)
+            return self._no_such_number if self.are_beyond(np.float64(value or 0)) else ""
         except OverflowError:
             return "is beyond the range of float64"
-        return ""
 
-    def from_json(self, values: Any) -> np.ndarray | None:
+    def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
         """Numbers of values that JSON has; None if one of them has a `refusal`."""
         if self.example_texts:
-            found = [(value, self.parse(value) if isinstance(value, str) else None) for value in values]
-            values = [value if number is None else number for value, number in found]
+            read = [self.parse(value) if isinstance(value, str) else None for value in values]
+            values = [given if number is None else number for given, number in zip(values, read, strict=True)]
         try:
-            return np.array(values, np.float64) if set(map(type, values)) <= _JSON_NUMBERS else None
+            numbers = np.array(values, np.float64) if set(map(type, values)) <= _JSON_NUMBERS else None
         except OverflowError:
             return None
+        return None if numbers is None or self.are_beyond(numbers).any() else numbers
 
     # --- a column of training ----------------------------------------------------------------------------------------
 
