@@ -13,11 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table._values import date_in
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
 from lamina.table.types import Date, Duration, Number, RowNumbers, TimeOfDay
+from lamina.table.values import date_in
 
 GOOD = list(range(100))
 

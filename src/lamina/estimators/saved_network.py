@@ -27,7 +27,6 @@ from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import Count, decoded
 from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
-from lamina.table._tables import Table
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import row
 from lamina.table.schema import ColumnSchema, Schema
@@ -253,7 +252,7 @@ _LEAST = float(np.finfo(np.float32).tiny)
 class _Complete(TableEncoder):
     """Numbers as they are, of which none may be missing: a network has no rule for that."""
 
-    def _encoded(self, table: Table, codes_of: Callable[[ColumnSchema], np.ndarray]) -> Encoded:
+    def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema], np.ndarray]) -> Encoded:
         for column in self.schema.used:
             missing = np.isnan(table.column(column.name).numbers())
             if missing.any():

@@ -20,8 +20,8 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table._values import DAY, EPOCH, MISSING_TOKENS
 from lamina.table.messages import listed, row
+from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 
 if TYPE_CHECKING:
     from polars.selectors import Selector

@@ -2,9 +2,7 @@
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 import onnxruntime
@@ -28,16 +26,15 @@ from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import TYPES, Quantity, register
 
 
-@dataclass(frozen=True)
 class Address(Quantity):
     """IPv4 addresses as their numbers."""
 
-    tag: ClassVar[str] = "ipv4"
-    plural: ClassVar[str] = "IPv4 addresses"
-    wanted: ClassVar[str] = "an IPv4 address"
-    example_texts: ClassVar[str] = "192.0.2.1"
-    unit: ClassVar[str] = "addresses from 0.0.0.0 on"
-    limits: ClassVar[tuple[float, float]] = (0.0, 2.0**32 - 1)
+    tag = "ipv4"
+    plural = "IPv4 addresses"
+    wanted = "an IPv4 address"
+    example_texts = "192.0.2.1"
+    unit = "addresses from 0.0.0.0 on"
+    limits = (0.0, 2.0**32 - 1)
 
     def read(self, text: str) -> float | None:
         try:

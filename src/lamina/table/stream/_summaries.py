@@ -19,15 +19,12 @@ from lamina.table.columns import (
     value_name,
 )
 from lamina.table.types import TYPES, Number, Quantity
-from lamina.table.types.unused import may_count_rows
+from lamina.table.types.unused import MOST_VALUES, may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
-
-MOST_VALUES = 1 << 16
-"""Different values of a column that are counted: each takes some 300 bytes."""
+__all__ = ["Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
 
 
 class Moments:

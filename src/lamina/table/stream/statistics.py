@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.table._values import number_in
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, closest, listed, row
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn, is_temporal
+from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
 from lamina.table.types import Choice, Quantity, Uncounted
 from lamina.table.types.quantity import infinite_error
+from lamina.table.types.unused import MOST_VALUES
+from lamina.table.values import number_in
 
 if TYPE_CHECKING:
     import polars as pl

@@ -13,9 +13,9 @@ import msgspec
 
 from lamina.errors import DataError
 from lamina.files.typed_json import strict
-from lamina.table._values import MISSING_TOKENS
 from lamina.table.columns import value_name
 from lamina.table.types.early import modern_column
+from lamina.table.values import MISSING_TOKENS
 
 if TYPE_CHECKING:
     from lamina.table.columns import Column

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from lamina.table.columns import ArrayColumn, Column, value_name
-from lamina.table.types.base import Candidate, Choice, ColumnSchema
+from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import missing_said
 
@@ -19,15 +18,14 @@ _TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "
 """Texts, in small letters, that say yes or no."""
 
 
-@dataclass(frozen=True)
 class Boolean(Nominal):
     """Truth values, and texts that are true and false: the categories are "false" and "true"."""
 
-    tag: ClassVar[str] = "boolean"
-    kind: ClassVar[str] = "boolean"
-    choice: ClassVar[Choice | None] = None
+    tag = "boolean"
+    kind = "boolean"
+    choice = None
     json_types: ClassVar[set[type]] = {bool, type(None)}
-    wanted: ClassVar[str] = "true or false"
+    wanted = "true or false"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         if candidate.column.storage == "boolean" and candidate.choice != "numeric":

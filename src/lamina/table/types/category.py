@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import ClassVar
 
-from lamina.table._values import MISSING_TOKENS
 from lamina.table.columns import value_name
 from lamina.table.messages import row, warn
-from lamina.table.types.base import TYPES, Candidate, Choice, ColumnSchema
+from lamina.table.types.base import TYPES, Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import Quantity
+from lamina.table.values import MISSING_TOKENS
 
 __all__ = ["Category"]
 
 
-@dataclass(frozen=True)
 class Category(Nominal):
     """Names of things; every column that is nothing else."""
 
-    tag: ClassVar[str] = "category"
-    kind: ClassVar[str] = "categorical"
-    choice: ClassVar[Choice | None] = "categorical"
+    tag = "category"
+    kind = "categorical"
+    choice = "categorical"
     json_types: ClassVar[set[type]] = {str, int, float, bool, type(None)}
-    wanted: ClassVar[str] = "a text, a number, true or false"
+    wanted = "a text, a number, true or false"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         if candidate.choice is None and candidate.is_text:

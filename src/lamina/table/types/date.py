@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._values import date_in, is_date
-from lamina.table.columns import Column, Storage, value_name
+from lamina.table.columns import Column, value_name
 from lamina.table.messages import as_kind, row
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.quantity import Quantity
+from lamina.table.values import date_in, is_date
 
 __all__ = ["Date"]
 
 
-@dataclass(frozen=True)
 class Date(Quantity):
     """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC.
 
@@ -26,16 +24,16 @@ class Date(Quantity):
     ('2011-10-02 12:00', 1.0, None)
     """
 
-    tag: ClassVar[str] = "date"
-    reader: ClassVar[str] = "date"
-    storage: ClassVar[Storage | None] = "date"
-    plural: ClassVar[str] = "dates"
-    wanted: ClassVar[str] = "a date such as 2011-10-02 or 2011-10-02 13:45"
-    example_texts: ClassVar[str] = "2011-10-02 or 2011-10-02 13:45"
-    unit: ClassVar[str] = "days since 1970-01-01"
-    remark: ClassVar[str] = "dates in days"
+    tag = "date"
+    reader = "date"
+    storage = "date"
+    plural = "dates"
+    wanted = "a date such as 2011-10-02 or 2011-10-02 13:45"
+    example_texts = "2011-10-02 or 2011-10-02 13:45"
+    unit = "days since 1970-01-01"
+    remark = "dates in days"
     # 20111002 and the milliseconds since 1970 are no days.
-    limits: ClassVar[tuple[float, float]] = (-719_162.0, 2_932_897.0)
+    limits = (-719_162.0, 2_932_897.0)
 
     def read(self, text: str) -> float | None:
         return date_in(text)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from lamina.table._values import number_in
 from lamina.table.columns import Column
 from lamina.table.messages import as_kind, warn
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
+from lamina.table.values import number_in
 
 __all__ = ["Number"]
 
@@ -29,9 +29,9 @@ class Number(Quantity):
     dtype: str = ""
     whole: bool = False
     written: bool = False
-    tag: ClassVar[str] = "number"
-    plural: ClassVar[str] = "numbers"
-    mixed_from: ClassVar[float] = 1 - MOSTLY
+    tag = "number"
+    plural = "numbers"
+    mixed_from = 1 - MOSTLY
 
     def range_said(self, low: float, high: float) -> str:
         return super().range_said(low, high) + (" (numbers as text)" if self.written else "")

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._values import mean_of, number_in
 from lamina.table.columns import ArrayColumn, Column, Storage, value_name
 from lamina.table.messages import as_kind, format_number, row
-from lamina.table.types.base import MOSTLY, Candidate, Choice, ColumnSchema, ColumnType
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.unused import Alike, Constant, Missing
+from lamina.table.values import mean_of, number_in
 
 __all__ = ["Quantity", "infinite_error"]
 
@@ -35,8 +35,8 @@ class Quantity(ColumnType):
         mixed_from: from this share of such texts on, one among words may be a slip of typing.
     """
 
-    kind: ClassVar[str] = "numeric"
-    choice: ClassVar[Choice | None] = "numeric"
+    kind = "numeric"
+    choice = "numeric"
     storage: ClassVar[Storage | None] = None
     plural: ClassVar[str] = ""
     wanted: ClassVar[str] = "a number"

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
 
-from lamina.table._values import time_in
-from lamina.table.columns import Storage
 from lamina.table.types.quantity import Quantity
+from lamina.table.values import time_in
 
 __all__ = ["TimeOfDay"]
 
 
-@dataclass(frozen=True)
 class TimeOfDay(Quantity):
     """Times of day as seconds since midnight.
 
@@ -21,15 +17,15 @@ class TimeOfDay(Quantity):
     ('13:45:10', 60.0, 60.0, None)
     """
 
-    tag: ClassVar[str] = "time"
-    reader: ClassVar[str] = "time"
-    storage: ClassVar[Storage | None] = "time"
-    plural: ClassVar[str] = "times of day"
-    wanted: ClassVar[str] = "a time of day"
-    example_texts: ClassVar[str] = "13:45"
-    unit: ClassVar[str] = "seconds since midnight"
-    remark: ClassVar[str] = "times of day in seconds"
-    limits: ClassVar[tuple[float, float]] = (0.0, 86_400.0)
+    tag = "time"
+    reader = "time"
+    storage = "time"
+    plural = "times of day"
+    wanted = "a time of day"
+    example_texts = "13:45"
+    unit = "seconds since midnight"
+    remark = "times of day in seconds"
+    limits = (0.0, 86_400.0)
 
     def read(self, text: str) -> float | None:
         return time_in(text)

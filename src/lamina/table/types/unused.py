@@ -12,14 +12,17 @@ from lamina.table.messages import as_kind, counted, listed
 from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSchema, ColumnType
 
 __all__ = [
-    "Alike", "Constant", "Dropped", "Identifier", "Missing", "RowNumbers", "Sentences", "Uncounted", "Unused",
-    "may_count_rows",
+    "MOST_VALUES", "Alike", "Constant", "Dropped", "Identifier", "Missing", "RowNumbers", "Sentences", "Uncounted",
+    "Unused", "may_count_rows",
 ]  # fmt: skip
 
 _NAMES_ROWS = re.compile(
     r"(?i:(.*[\W_])?id|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)|[A-Za-z]*[a-z]I[dD]|"
 )
 """Names of columns that may count rows: id, customer_id, PassengerId, index, rownames, Unnamed: 0, none."""
+
+MOST_VALUES = 1 << 16
+"""Different values of a column that are counted in a table that is streamed: each takes some 300 bytes."""
 
 _FEW_WORDS = 4
 """Text of fewer words a row, on average, is names, not sentences."""
@@ -58,35 +61,30 @@ class Unused(ColumnType):
         return self.left_out
 
 
-@dataclass(frozen=True)
 class Missing(Unused):
     """No row has a value."""
 
-    tag: ClassVar[str] = "missing"
-    kind: ClassVar[str] = "missing"
-    left_out: ClassVar[str] = "left out: no values"
-    adjective: ClassVar[str] = "without any value"
+    tag = "missing"
+    kind = "missing"
+    left_out = "left out: no values"
+    adjective = "without any value"
 
 
-@dataclass(frozen=True)
 class Sentences(Unused):
     """Text that differs in almost every row, of several words."""
 
-    tag: ClassVar[str] = "sentences"
-    kind: ClassVar[str] = "text"
-    left_out: ClassVar[str] = "left out: sentences"
-    adjective: ClassVar[str] = (
-        "of sentences, which a network on tables cannot read (turn them into numbers first)"
-    )
+    tag = "sentences"
+    kind = "text"
+    left_out = "left out: sentences"
+    adjective = "of sentences, which a network on tables cannot read (turn them into numbers first)"
 
 
-@dataclass(frozen=True)
 class Dropped(Unused):
     """The user said so."""
 
-    tag: ClassVar[str] = "dropped"
-    kind: ClassVar[str] = "dropped"
-    left_out: ClassVar[str] = "left out, as told"
+    tag = "dropped"
+    kind = "dropped"
+    left_out = "left out, as told"
 
 
 @dataclass(frozen=True)
@@ -98,36 +96,32 @@ class Constant(Unused):
     """
 
     of: str = "number"
-    tag: ClassVar[str] = "constant"
-    kind: ClassVar[str] = "constant"
-    left_out: ClassVar[str] = "left out: one value only"
-    adjective: ClassVar[str] = "with the same value in every row"
+    tag = "constant"
+    kind = "constant"
+    left_out = "left out: one value only"
+    adjective = "with the same value in every row"
 
     @property
     def of_values(self) -> ColumnType:
         return TYPES.get(self.of, self)
 
 
-@dataclass(frozen=True)
 class Alike(Constant):
     """Whole numbers that become one number in float64."""
 
-    tag: ClassVar[str] = "alike"
-    adjective: ClassVar[str] = (
-        "of whole numbers that differ by less than float64, in which a network computes, can tell"
-    )
-    kept_as: ClassVar[Choice | None] = "categorical"
+    tag = "alike"
+    adjective = "of whole numbers that differ by less than float64, in which a network computes, can tell"
+    kept_as = "categorical"
 
 
-@dataclass(frozen=True)
 class Identifier(Unused):
     """Text that differs in (almost) every row."""
 
-    tag: ClassVar[str] = "identifier"
-    kind: ClassVar[str] = "id"
-    left_out: ClassVar[str] = "left out: text that differs in every row"
-    adjective: ClassVar[str] = "of text that differs in (almost) every row, as ids and names do"
-    kept_as: ClassVar[Choice | None] = "categorical"
+    tag = "identifier"
+    kind = "id"
+    left_out = "left out: text that differs in every row"
+    adjective = "of text that differs in (almost) every row, as ids and names do"
+    kept_as = "categorical"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
@@ -138,15 +132,14 @@ class Identifier(Unused):
         return ColumnSchema(column.name, found, column.type_name, column.missing())
 
 
-@dataclass(frozen=True)
 class RowNumbers(Unused):
     """The rows' numbers from 0 or 1, under a name that says so."""
 
-    tag: ClassVar[str] = "row numbers"
-    kind: ClassVar[str] = "id"
-    left_out: ClassVar[str] = "left out: row numbers"
-    adjective: ClassVar[str] = "that only counts the rows"
-    kept_as: ClassVar[Choice | None] = "numeric"
+    tag = "row numbers"
+    kind = "id"
+    left_out = "left out: row numbers"
+    adjective = "that only counts the rows"
+    kept_as = "numeric"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
@@ -157,13 +150,13 @@ class RowNumbers(Unused):
         return ColumnSchema(column.name, self, column.type_name)
 
 
-@dataclass(frozen=True)
 class Uncounted(Unused):
     """Text of more different values than are counted in a table that is streamed."""
 
-    tag: ClassVar[str] = "uncounted"
-    kind: ClassVar[str] = "id"
-    left_out: ClassVar[str] = "left out: text that differs in every row"
-    adjective: ClassVar[str] = (
-        "of text with more than 65,536 different values, which are too many to be counted in a table that is streamed"
+    tag = "uncounted"
+    kind = "id"
+    left_out = "left out: text that differs in every row"
+    adjective = (
+        f"of text with more than {MOST_VALUES:,} different values, "
+        "which are too many to be counted in a table that is streamed"
     )
