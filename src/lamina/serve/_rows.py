@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -126,22 +126,16 @@ class TableRows:
             raise RequestError.of_values(
                 [problem for column in wrong for problem in _wrong(column, given[column.name])]
             )
-        notes, codes = (
-            _ignored(extra),
-            [self._codes_of(column, given[column.name]) for column in self._others],
-        )
+        notes = _ignored(extra)
+        codes = [self._codes_of(column, given[column.name]) for column in self._others]
         for column, found in zip(self._others, codes, strict=True):
             if -1 in found:
                 i = found.index(-1)
-                notes.append(
-                    _unknown(f"row {i}, column {column.name!r}", given[column.name][i], found.count(-1))
-                )
+                place = f"row {i}, column {column.name!r}"
+                notes.append(_unknown(place, given[column.name][i], found.count(-1)))
         rows = len(given[self.schema.used[0].name])
-        arrays = (
-            _stacked(cast("list[np.ndarray]", numbers), rows, np.float64),
-            _stacked(codes, rows, np.int32),
-        )
-        return Inputs((arrays[0], np.maximum(arrays[1], 0)), tuple(notes[:_MOST_NOTES]))
+        known = np.maximum(_stacked(codes, rows, np.int32), 0)
+        return Inputs((_stacked(numbers, rows, np.float64), known), tuple(notes[:_MOST_NOTES]))
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
         """1 + each value's category, 0 where missing, −1 for those that training did not have."""

@@ -27,7 +27,7 @@ from lamina.table.types import (
     Number,
     Quantity,
     Unused,
-)  # fmt: skip
+)
 
 __all__ = ["infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
 

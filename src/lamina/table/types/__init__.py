@@ -19,7 +19,7 @@ from lamina.table.types.unused import (
     Sentences,
     Uncounted,
     Unused,
-)  # fmt: skip
+)
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType", "Constant",
