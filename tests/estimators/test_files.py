@@ -10,11 +10,14 @@ import pytest
 
 import lamina
 from lamina.errors import DataError
+from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
 
 FILES = Path(__file__).parent / "files"
 """Written at commit 74be71e, in the format "lamina estimator 1": tiny networks of each kind on `table.csv`.
 
-Those whose names end with format_2 are of commit a4d02b2, with format_5 of 529cf03, the pickles of 52f6b3c. Those of
+Those whose names end with format_2 are of commit a4d02b2, with format_5 of 529cf03, the pickles of 52f6b3c; those that
+begin with types are of 6b782ce, trained on `typed(TABLE)`. Those of
 arrays were trained on `x` and the number of the `city`, the others on the data frame without the targets.
 """
 
@@ -40,6 +43,32 @@ def test_an_early_pickle_predicts_what_it_did(name, tmp_path):
     lamina.save(model, tmp_path / "again.safetensors")
     for one in (model, lamina.load(tmp_path / "again.safetensors"), pickle.loads(pickle.dumps(model))):
         assert_predicts(one, PICKLED[name], FRAME)
+
+
+def typed(table):
+    """Columns of every type, made of the table's."""
+    seconds = (table["x"] * 1000).round().cast(pl.Int64)
+    moments = (1_317_513_600_000_000 + 3_600_000_000 * seconds).cast(pl.Datetime("us"))
+    return table.select(
+        "x", "color", "member", id=pl.int_range(len(table)), number=table["x"].cast(pl.String), when=moments,
+        day=moments.dt.date().cast(pl.String), at=moments.dt.time(), lasts=pl.duration(seconds=seconds),
+        flag=seconds % 2 == 0, said=(seconds % 2 == 0).cast(pl.String), chosen=seconds % 3, one=pl.lit("a"),
+    )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:column 'number' holds numbers as text")
+@pytest.mark.parametrize("name", ["types_format_6.safetensors", "types_pickled.pickle"])
+def test_early_columns_are_of_todays_types(name, tmp_path):
+    """Of files in which a column was a kind, a note and a type's name."""
+    read = lamina.load if name.endswith("safetensors") else lambda file: pickle.loads(file.read_bytes())
+    model, table = read(FILES / name), typed(TABLE)
+    with pytest.warns(DataWarning, match="left out"):
+        expected = infer(table, kinds={"chosen": "categorical"})
+    assert model.fitted_.encoder.schema.columns == expected.columns
+    predictions = json.loads((FILES / "predictions_types.json").read_text())
+    lamina.save(model, tmp_path / "again.safetensors")
+    for one in (model, lamina.load(tmp_path / "again.safetensors"), pickle.loads(pickle.dumps(model))):
+        assert_predicts(one, predictions, table)
 
 
 def test_a_pickle_of_an_unknown_version_says_so():

@@ -11,6 +11,7 @@ from lamina.cli._use_table import evaluate_table, inspect_table, predict_table
 from lamina.errors import DataError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run
+from lamina.table.schema import Schema
 
 FILES = Path(__file__).parent / "files"
 """Runs of `lamina train table.csv`, and what predict, evaluate and inspect said of them, all at commit 74be71e."""
@@ -62,12 +63,20 @@ LATER = {
 """What nobody could ask for then, and what nothing was said of."""
 
 
+TAGS = {"numeric": "number", "categorical": "category", "dropped": "dropped"}
+"""The types that are today what kinds were."""
+
+
 def test_an_early_run_is_described_as_it_was(run, capsys):
     inspect_table(run, as_json=True)
     expected = json.loads((run / "inspection.json").read_text())
     for part, names in LATER.items():
         expected[part] |= names
     found = json.loads(capsys.readouterr().out)
+    kinds = [column["kind"] for column in expected["schema"]["columns"]]
+    assert [column.pop("kind") for column in found["schema"]["columns"]] == kinds
+    assert [column["type"]["tag"] for column in found["schema"]["columns"]] == [TAGS[kind] for kind in kinds]
+    expected["schema"] = json.loads(json.dumps(Schema.from_dict(expected["schema"]).to_dict()))
     members = found["members"]
     assert found.pop("networks") == [{"share": 1 / members, "architecture": found["architecture"]}] * members
     assert found == expected

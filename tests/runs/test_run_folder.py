@@ -25,8 +25,8 @@ def test_the_schema_of_a_run_is_that_of_its_network_with_the_target(trained_on, 
     assert model.schema == trained.model.schema == model.estimator.fitted_.encoder.schema
     assert model.target == prepared.target
     columns = prepared.schema.columns
-    assert [(c.name, c.kind, c.note) for c in model.schema.columns] == [
-        (c.name, c.kind, c.note) for c in columns
+    assert [(c.name, c.type, c.reason) for c in model.schema.columns] == [
+        (c.name, c.type, c.reason) for c in columns
     ]
     assert "schema" not in json.loads(load_tensors(tmp_path / "model.safetensors")[1]["table"])
 

@@ -14,8 +14,6 @@ from serving import RUNS
 
 from lamina.runs.run_folder import open_run
 from lamina.serve._errors import RequestError
-from lamina.serve._example import example_value
-from lamina.serve._openapi import value_schema
 from lamina.serve._rows import TableRows
 from lamina.table.kinds import infer
 
@@ -229,15 +227,15 @@ def test_numbers_that_are_no_dates_or_times_are_refused():
 
 def test_what_a_date_may_be_is_described():
     column = infer(pl.DataFrame({"day": ["2011-10-02", "2011-10-12"], "x": [1.0, 2.0]}))["day"]
-    described = value_schema(column)
+    described = column.type.json_schema(column)
     assert described["type"] == ["number", "string", "null"]
     said = "(days since 1970-01-01), or a text such as 2011-10-02 or 2011-10-02 13:45; in training from 2011-10-02 to"
     assert said in described["description"]
-    assert example_value(column) == "2011-10-07"
+    assert column.type.example(column) == "2011-10-07"
 
 
 def test_what_a_time_of_day_may_be_is_described():
     column = infer(pl.DataFrame({"at": ["0:07", "23:59"], "x": [1.0, 2.0]}))["at"]
     said = "(seconds since midnight), or a text such as 13:45; in training from 00:07 to 23:59. null"
-    assert said in value_schema(column)["description"]
-    assert example_value(column) == "12:03"
+    assert said in column.type.json_schema(column)["description"]
+    assert column.type.example(column) == "12:03"

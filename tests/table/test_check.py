@@ -16,6 +16,7 @@ from lamina.table.columns import value_name
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.types import Category
 
 TRAIN = pl.DataFrame(
     {
@@ -150,7 +151,7 @@ def test_what_is_no_time_is_named(columns, said):
 
 def test_models_that_took_times_for_categories_still_do():
     """A schema as it was written when times of day were texts like others, and one whose user has chosen that."""
-    texts = ColumnSchema("at", "categorical", "String", categories=("10:00", "9:30"), counts=(2, 2))
+    texts = ColumnSchema("at", Category(), "String", categories=("10:00", "9:30"), counts=(2, 2))
     earlier = Schema((texts,), rows=4, named=True)
     for frame in (pl.DataFrame({"at": ["9:30", "10:00"]}), pd.DataFrame({"at": ["9:30", "10:00"]})):
         assert category_codes(earlier["at"], check(earlier, frame).column("at")).tolist() == [2, 1]

@@ -4,6 +4,7 @@ import pytest
 
 from lamina.table.describe import column_rows, describe_target
 from lamina.table.schema import ColumnSchema, Schema, Target
+from lamina.table.types import Constant, Date, Number, TimeOfDay
 
 
 def test_of_many_classes_the_most_frequent_are_named():
@@ -16,7 +17,7 @@ def test_of_many_classes_the_most_frequent_are_named():
 
 @pytest.mark.parametrize("left_out", [False, True])
 def test_numbered_columns_are_one_line(left_out):
-    kinds = ["constant" if left_out and i < 3 else "numeric" for i in range(9)]
+    kinds = [Constant() if left_out and i < 3 else Number() for i in range(9)]
     columns = tuple(ColumnSchema(f"pixel_{i}", kind, low=0.0, high=255.0) for i, kind in enumerate(kinds))
     (row,) = column_rows(Schema(columns, 10, True))
     assert row.name == "pixel_0 … pixel_8 (9 columns)" and row.used
@@ -24,7 +25,7 @@ def test_numbered_columns_are_one_line(left_out):
 
 
 def test_constrained_columns_are_told_apart():
-    columns = tuple(ColumnSchema(f"x{i}", "numeric", low=0.0, high=1.0) for i in range(20))
+    columns = tuple(ColumnSchema(f"x{i}", Number(), low=0.0, high=1.0) for i in range(20))
     rows = column_rows(Schema(columns, 10, True), {f"x{i}": 1 for i in range(10)} | {"x19": -1})
     assert [row.name for row in rows] == ["x0 … x9 (10 columns)", "x10 … x18 (9 columns)", "x19"]
     assert [row.treatment for row in rows] == [
@@ -35,12 +36,11 @@ def test_constrained_columns_are_told_apart():
 
 
 def test_dates_and_times_are_shown_as_such_also_together():
-    dates, times = {"note": "dates in days"}, {"note": "times of day in seconds"}
     columns = [
-        ColumnSchema("day", "numeric", low=15249.0, high=15710.5, **dates),
-        ColumnSchema("one", "constant", low=15249.0, high=15249.0, **dates),
-        *(ColumnSchema(f"d{i}", "numeric", low=15249.0 + i, high=15710.0, **dates) for i in range(9)),
-        *(ColumnSchema(f"d{i}", "numeric", low=60.0 * i, high=3600.0, **times) for i in range(9, 18)),
+        ColumnSchema("day", Date(), low=15249.0, high=15710.5),
+        ColumnSchema("one", Constant("date"), low=15249.0, high=15249.0),
+        *(ColumnSchema(f"d{i}", Date(), low=15249.0 + i, high=15710.0) for i in range(9)),
+        *(ColumnSchema(f"d{i}", TimeOfDay(), low=60.0 * i, high=3600.0) for i in range(9, 18)),
     ]
     rows = column_rows(Schema(tuple(columns), rows=9, named=True))
     assert [row.values for row in rows] == [

@@ -13,10 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table._values import date_in
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
+from lamina.table.types import Date, Duration, Number, RowNumbers, TimeOfDay
+from lamina.table.values import date_in
 
 GOOD = list(range(100))
 
@@ -47,7 +48,7 @@ def test_the_kinds_of_a_usual_table():
     assert schema["age"].low == 28 and schema["age"].high == 50 and schema["age"].mean == 39
     assert (schema["color"].categories, schema["color"].counts) == (("blue", "red"), (1, 2))
     assert schema["member"].categories == ("false", "true")
-    assert schema["rank"].note == "" and schema.named and schema.rows == 4
+    assert schema["rank"].reason == "" and schema.named and schema.rows == 4
 
 
 def test_choices_override_and_are_checked():
@@ -249,10 +250,7 @@ def test_row_numbers_under_a_name_that_says_so_are_left_out(name, first, make):
         DataWarning, match="left out 1 column that only counts the rows: .*'numeric'.* would keep it"
     ):
         schema = infer(frame)
-    assert [(column.kind, column.note) for column in schema.columns] == [
-        ("id", "row numbers"),
-        ("numeric", ""),
-    ]
+    assert [column.type for column in schema.columns] == [RowNumbers(), Number("int64", whole=True)]
     assert kinds_of(frame, kinds={name: "numeric"}) == {name: "numeric", "good": "numeric"}
     assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
@@ -298,7 +296,7 @@ def test_times_of_day_and_durations_are_numbers_of_seconds(library):
     at, lasts = infer(TIMED[library]).columns
     assert (at.kind, at.low, at.high, at.missing) == ("numeric", 60.0, 49510.5, 1)
     assert (lasts.kind, lasts.low, lasts.high, lasts.missing) == ("numeric", 1.5, 86400.0, 1)
-    assert (at.note, lasts.note) == ("times of day in seconds", "durations in seconds")
+    assert (at.type, lasts.type) == (TimeOfDay(), Duration())
     kinds = {"at": "categorical", "lasts": "categorical"}
     assert kinds_of(TIMED[library], kinds=kinds) == kinds
 
@@ -384,7 +382,7 @@ def test_dates_are_numbers_of_days(library):
     seconds = 15249 * 86400 + 49510.5
     assert (at.kind, at.low, at.high, at.missing) == ("numeric", -0.5, seconds / 86400, 1)
     assert (zoned.low, zoned.high) == (-0.5 - 2 / 24, (seconds - 7200) / 86400)
-    assert {day.note, at.note, zoned.note} == {"dates in days"}
+    assert {day.type, at.type, zoned.type} == {Date()}
     if library != "array":
         assert kinds_of(DATED[library], kinds={"day": "categorical"})["day"] == "categorical"
 

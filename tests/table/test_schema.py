@@ -9,6 +9,7 @@ from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.read import ReadOptions, read
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.types import Number
 
 
 def test_text_stays_text_when_a_file_is_read_again(tmp_path):
@@ -24,8 +25,8 @@ def test_text_stays_text_when_a_file_is_read_again(tmp_path):
 
 
 def test_columns_by_name():
-    schema = Schema((ColumnSchema("age", "numeric"),), 3, True)
-    assert schema["age"].kind == "numeric"
+    schema = Schema((ColumnSchema("age", Number()),), 3, True)
+    assert schema["age"].type == Number()
     with pytest.raises(KeyError, match="Did you mean 'age'"):
         schema["agee"]
 

@@ -47,8 +47,8 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 
 def override_hint(schema: Schema) -> str:
     """How to say that a column is something else, with a column of this table."""
-    first = next((column for column in schema.columns if column.kind == "numeric"), schema.columns[0])
-    choice = "categorical" if first.kind == "numeric" else "numeric"
+    first = (*schema.quantities, *schema.columns)[0]
+    choice = "categorical" if first in schema.quantities else "numeric"
     options = f"{as_kind(first.name, choice)}, {as_kind(first.name, 'drop')}"
     return f"to override: {options}, --task classification|regression"
 

@@ -308,7 +308,7 @@ class Shown:
 
 
 def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
-    from lamina.table.kinds import CHOICES
+    from lamina.table.types import CHOICES
 
     chosen: dict[str, Any] = {}
     for text in kinds:

@@ -163,7 +163,9 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     results = details["results"]
     fitted = model.fitted
     if as_json:
-        print(json.dumps({**_network_summary(fitted), **details, "schema": model.schema.to_dict()}))
+        schema = model.schema.to_dict()
+        schema["columns"] = [{"kind": column.kind, **column.to_dict()} for column in model.schema.columns]
+        print(json.dumps({**_network_summary(fitted), **details, "schema": schema}))
         return
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")

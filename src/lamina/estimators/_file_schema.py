@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from lamina.errors import LaminaError
 from lamina.estimators.architecture import Architecture
 from lamina.files.typed_json import strict
-from lamina.table.schema import ColumnSchema, Target
+from lamina.table.schema import Target
 
 __all__ = [
     "Content",
@@ -34,16 +34,16 @@ _MOST_ONE_HOT = 64
 _MOST_MEMBERS = 1 << 16
 """Of files that tell their number: memory is taken for each before the arrays are counted."""
 
-_COLUMN, _TARGET = strict(ColumnSchema), strict(Target)
+_TARGET = strict(Target)
 _ARCHITECTURE = strict(Architecture)
 
 
 class _TableSchema(Struct, forbid_unknown_fields=True):
-    version: Literal[1]
-    columns: list[_COLUMN]  # pyright: ignore[reportInvalidTypeForm] - made above
+    version: Literal[1, 2]
+    columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: int
     named: bool
-    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]
+    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm] - made above
 
 
 class _Encoder(Struct, forbid_unknown_fields=True):
@@ -104,13 +104,13 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Of format 6, that of today; of 5, without thresholds; and of 4, in which no number was smooth."""
+    """Of format 7; of 6, with kinds of columns; of 5, without thresholds; of 4, without smooth numbers."""
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
 
     def modern(self) -> Content:
-        """The same: what formats 4 and 5 do not say has its default."""
+        """The same: what formats 4 to 6 do not say has its default."""
         return self
 
     def architectures(self) -> list[Architecture]:

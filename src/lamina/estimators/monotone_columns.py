@@ -13,6 +13,7 @@ from lamina.estimators.targets import Classes, Numbers
 from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.types import Quantity
 
 __all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints", "fixed_settings"]
 
@@ -77,7 +78,7 @@ def _column(key: Any, schema: Schema) -> ColumnSchema:
         raise DataError(f"monotone: the table has no column {key!r}.{closest(name, names)}")
     if not column.used:
         raise DataError(f"monotone: the column {column.name!r} is not used, so it can't be constrained")
-    if column.kind != "numeric":
+    if not isinstance(column.type, Quantity):
         raise DataError(
             f"monotone: the column {column.name!r} is {column.kind}, and only numbers have an order; if it holds "
             f"numbers, give it {as_kind(column.name, 'numeric')}"
@@ -108,9 +109,8 @@ def constraints(
         raise ValueError(
             "monotone: normalization='layer' joins all units of a layer; 'batch' or None can be constrained"
         )
-    numbers = [column.name for column in schema.used if column.kind == "numeric"]
     return {
-        "monotone": tuple(columns.get(name, 0) for name in numbers),
+        "monotone": tuple(columns.get(column.name, 0) for column in schema.quantities),
         "rising": _rising(target),
         "number_embedding": True,
     }

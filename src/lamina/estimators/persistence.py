@@ -49,11 +49,12 @@ __all__ = [
     "save",
 ]
 
-FORMAT = "lamina estimator 6"
+FORMAT = "lamina estimator 7"
 """What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
 
 From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out; from
-5 on, it says which numbers are smooth; from 6 on, from which probability on one of two classes is predicted.
+5 on, it says which numbers are smooth; from 6 on, from which probability on one of two classes is predicted; from 7 on,
+columns have types.
 """
 
 _EARLIER = {
@@ -62,6 +63,7 @@ _EARLIER = {
     "lamina estimator 3": ContentOfOneArchitecture,
     "lamina estimator 4": Content,
     "lamina estimator 5": Content,
+    "lamina estimator 6": Content,
 }
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (

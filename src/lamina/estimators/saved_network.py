@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,10 @@ from lamina.files.tensors import TensorFile, open_tensors, save_tensors
 from lamina.files.typed_json import Count, decoded
 from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
-from lamina.table.check import check
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import row
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.types import Number
 
 if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
@@ -252,8 +252,7 @@ _LEAST = float(np.finfo(np.float32).tiny)
 class _Complete(TableEncoder):
     """Numbers as they are, of which none may be missing: a network has no rule for that."""
 
-    def transform(self, data: Any) -> Encoded:
-        table = check(self.schema, data)
+    def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema], np.ndarray]) -> Encoded:
         for column in self.schema.used:
             missing = np.isnan(table.column(column.name).numbers())
             if missing.any():
@@ -261,7 +260,7 @@ class _Complete(TableEncoder):
                 raise DataError(
                     f"column {column.name!r} is missing in {where}, and a Gluon network has no rule for missing values"
                 )
-        return super().transform(table)
+        return super()._encoded(table, codes_of)
 
 
 def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
@@ -304,7 +303,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
         raise ValueError(f"{len(set(names))} names of columns for {math.prod(shape)} numbers a row")
-    columns = tuple(ColumnSchema(name, "numeric", dtype.name) for name in names)
+    columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,
         0,

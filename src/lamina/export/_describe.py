@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -26,8 +25,7 @@ from lamina.export._prediction import (
     Prediction,
     Table,
 )
-from lamina.table.check import TRUTH
-from lamina.table.schema import UNITS, ColumnSchema
+from lamina.table.types import Boolean, Nominal, Quantity
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
@@ -160,42 +158,21 @@ def _columns(encoder: TableEncoder, rough: set[int]) -> Iterable[Column]:
     flags, codebooks = encoder.flags(), encoder.codebooks()
     numbers = enumerate(zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False))
     for position, column in enumerate(encoder.schema.columns):
-        if not column.used:
-            continue
-        if column.kind == "numeric":
+        if isinstance(column.type, Quantity):
             number, scaling = next(numbers)
             center, factor, fill = map(float, scaling)
             clips = settings["smooth_clip"] and column.name not in encoder.unclipped
             yield Number(
                 column.name, position, column.type_name, center, factor, fill, clips,
                 flags.get(column.name), column.missing, column.low, column.high, column.mean,
-                UNITS.get(column.note, ""), number in rough,
+                column.type.unit, number in rough, column.type,
             )  # fmt: skip
-        else:
-            yield _category(column, position, codebooks.get(column.name))
-
-
-def _category(column: ColumnSchema, position: int, encoded: np.ndarray | None) -> Category:
-    names = column.categories
-    spellings = {name: code for code, name in enumerate(names, start=1)}
-    is_boolean = column.kind == "boolean"
-    if is_boolean:
-        for text, truth in TRUTH.items():
-            code = spellings["true" if truth else "false"]
-            spellings |= dict.fromkeys((text, text.capitalize(), text.upper()), code)
-    return Category(
-        column.name, position, column.type_name, names, spellings, _values(column), encoded,
-        column.missing, column.counts, is_boolean,
-    )  # fmt: skip
-
-
-def _values(column: ColumnSchema) -> tuple[float, ...] | None:
-    """What the categories' names stand for, if the column held numbers or truth values, which float64 tells apart."""
-    if not re.match("u?int|float|bool|decimal", column.type_name.lower()):
-        return None
-    truth = {"false": 0.0, "true": 1.0}
-    values = tuple(truth[name] if name in truth else float(name) for name in column.categories)
-    return values if len(set(values)) == len(values) else None
+        elif isinstance(column.type, Nominal):
+            kind, names = column.type, column.categories
+            yield Category(
+                column.name, position, column.type_name, names, kind.spellings(names), kind.numbers_of(names),
+                codebooks.get(column.name), column.missing, column.counts, isinstance(kind, Boolean),
+            )  # fmt: skip
 
 
 def _members(network: Ensemble) -> tuple[Member, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lamina.errors import DataError
 from lamina.export._prediction import (
     Category,
     Classes,
@@ -19,13 +20,9 @@ from lamina.export._prediction import (
     Table,
 )
 from lamina.messages import printable
-from lamina.table.columns import as_column, date_of, is_missing, time_of, value_name
-from lamina.table.schema import TEMPORAL, UNITS
+from lamina.table.columns import as_column, is_missing, value_name
 
 __all__ = ["page_model", "shown"]
-
-_READ = {UNITS[TEMPORAL["time"]]: time_of, UNITS[TEMPORAL["date"]]: date_of}
-"""What is read of a text, by the column's unit."""
 
 _LONGEST_NAME = 120
 """Letters of a name or a value; a label of more cannot be read."""
@@ -100,19 +97,13 @@ def _inputs(inputs: Table | Pictures, arrays: _Arrays) -> dict[str, Any]:
     return {"columns": [_column(column, arrays) for column in inputs.columns]}
 
 
-def _is_whole(column: Number) -> bool:
-    """Whether values between those of training are whole, too: integers, dates without a time."""
-    if column.unit == UNITS[TEMPORAL["date"]] and column.low is not None and column.high is not None:
-        return column.low.is_integer() and column.high.is_integer()
-    return column.type_name.lower().startswith(("int", "uint"))
-
-
 def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
     if isinstance(column, Number):
         return {
             "name": shown(column.name),
             "unit": column.unit,
-            "whole": _is_whole(column),
+            "reader": column.type.reader,
+            "whole": column.type.is_whole(column),
             **{
                 name: getattr(column, name)
                 for name in ("center", "factor", "fill", "clips", "flag", "low", "high", "rough")
@@ -171,20 +162,10 @@ def _value(column: Column, value: Any) -> float | None:
     if isinstance(column, Category):
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)
     try:
-        number = _moment(column, value) if column.unit else float(value)
-    except (TypeError, ValueError, OverflowError):
+        number = float(column.type.fitted(column.name, as_column([value])).numbers()[0])
+    except (TypeError, ValueError, OverflowError, DataError):
         return None
-    return number if number is not None and np.isfinite(number) else None
-
-
-def _moment(column: Number, value: Any) -> float | None:
-    """A time, a duration or a date as the number that it is to the network; None where it is none."""
-    alone = as_column([value])
-    if alone.storage in TEMPORAL:
-        return float(alone.temporal()[0])
-    read = _READ.get(column.unit)
-    number = read(value) if read else None
-    return float(value) if number is None else number
+    return number if np.isfinite(number) else None
 
 
 def _truth(prediction: Prediction, example: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lamina.table import types
+
 __all__ = [
     "Category", "Classes", "Column", "Label", "Layer", "Member", "Normalization", "Number", "NumberEmbedding",
     "Numbers", "Pictures", "Prediction", "Table",
@@ -47,6 +49,7 @@ class Number:
         low, high, mean: of the training table; None where they are not known.
         unit: what the numbers count where the table had times, durations or dates; else empty.
         rough: whether the network learned its values one by one, since neighbouring ones say different things.
+        type: what it is in tables: how its values are read and shown.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Number:
     mean: float | None = None
     unit: str = ""
     rough: bool = False
+    type: types.Quantity = field(default_factory=types.Number)
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,11 +187,12 @@ def _encoder(columns: int, names: list[str] | None, scales: list[Any]) -> Any:
     from lamina.table.encode import TableEncoder
     from lamina.table.kinds import infer
     from lamina.table.schema import ColumnSchema, Schema
+    from lamina.table.types import Number
 
     if names is None:
         schema = infer(np.zeros((2, columns)))
     else:
-        schema = Schema(tuple([ColumnSchema(name, "numeric") for name in names]), rows=0, named=True)
+        schema = Schema(tuple([ColumnSchema(name, Number()) for name in names]), rows=0, named=True)
     center, factor = np.zeros(columns), np.ones(columns)
     for shift, scale in scales:  # ((x − center) · factor − shift) · scale
         center, factor = center + shift / factor, factor * scale

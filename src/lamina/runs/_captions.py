@@ -11,7 +11,7 @@ from lamina.estimators.importance import Importance
 from lamina.runs._intervals import Covered
 from lamina.runs._ranking import Ranking
 from lamina.runs._shap import ColumnShap
-from lamina.table.describe import format_number
+from lamina.table.messages import format_number
 
 __all__ = [
     "calibration", "confusion", "coverage", "importances", "learning_curves", "precision_recall", "predicted_and_true",

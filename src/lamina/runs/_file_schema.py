@@ -12,9 +12,9 @@ from lamina.files.typed_json import Count, strict
 from lamina.runs._intervals import Below, Covered
 from lamina.runs._shap import ColumnShap, MeanShap
 from lamina.runs.data import Request
-from lamina.table.kinds import Choice
 from lamina.table.options import ReadOptions
-from lamina.table.schema import ColumnSchema, Target, Task
+from lamina.table.schema import Target, Task
+from lamina.table.types import Choice
 from lamina.training.checkpoint import Position
 
 __all__ = ["Asked", "Details", "TablePosition"]
@@ -40,7 +40,7 @@ _SETTINGS = msgspec.defstruct(
 )
 """What was asked, the version of lamina, and the estimator's settings that came of it."""
 
-_COLUMN, _TARGET, _IMPORTANCE = strict(ColumnSchema), strict(Target), strict(Importance)
+_TARGET, _IMPORTANCE = strict(Target), strict(Importance)
 _COVERED, _BELOW = strict(Covered), strict(Below)
 _SHAP = strict(MeanShap, columns=list[strict(ColumnShap, classes=list[float])])
 
@@ -106,7 +106,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
     """What lamina's first files said of the table twice."""
 
     version: Literal[1]
-    columns: list[_COLUMN]  # pyright: ignore[reportInvalidTypeForm]
+    columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: Count
     named: bool
     target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]

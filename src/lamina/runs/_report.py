@@ -31,8 +31,8 @@ from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_qu
 from lamina.runs.networks import networks_in_words
 from lamina.runs.search_words import search_summary
 from lamina.runs.training import Trained
-from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
-from lamina.table.messages import counted, warn
+from lamina.table.describe import column_rows, describe_rows, describe_target
+from lamina.table.messages import counted, format_number, warn
 from lamina.table.schema import Target
 
 __all__ = ["Findings", "page_of", "report_page"]

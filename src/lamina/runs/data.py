@@ -16,7 +16,7 @@ from lamina.table.categories import category_codes, one_warning_of_unknown_value
 from lamina.table.check import check
 from lamina.table.columns import as_column, named
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
-from lamina.table.kinds import Choice, infer, may_count_rows
+from lamina.table.kinds import infer
 from lamina.table.messages import counted, listed, rows_called, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions
@@ -24,6 +24,8 @@ from lamina.table.schema import Schema, Target, Task
 from lamina.table.shares import read_in_shares
 from lamina.table.split import split
 from lamina.table.target import target_values
+from lamina.table.types import Choice
+from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -336,9 +338,8 @@ def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Readin
 def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
     table = check(schema, frame)
     with one_warning_of_unknown_values():
-        for column in schema.used:
-            if column.kind != "numeric":
-                category_codes(column, table.column(column.name))
+        for column in schema.nominals:
+            category_codes(column, table.column(column.name))
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:

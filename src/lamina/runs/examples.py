@@ -13,7 +13,8 @@ from lamina.errors import DataError
 from lamina.runs.data import Part, known_rows
 from lamina.table.check import check
 from lamina.table.columns import named
-from lamina.table.schema import TEMPORAL, Schema
+from lamina.table.schema import Schema
+from lamina.table.types import Number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,10 +45,10 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
 
 
 def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """Times, durations and dates as the network takes them: JSON has no such types."""
+    """Quantities as the network takes them: JSON has no times, durations and dates."""
     import polars as pl
 
-    timed = [column.name for column in schema.used if column.note in TEMPORAL.values()]
+    timed = [column.name for column in schema.quantities if not isinstance(column.type, Number)]
     if not timed:
         return frame
     table = check(schema, frame)

@@ -16,14 +16,12 @@ from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, Request, known_rows
 from lamina.runs.run_folder import as_line
 from lamina.table.columns import named, value_name
-from lamina.table.kinds import Choice, infer
+from lamina.table.kinds import relearned
 from lamina.table.messages import DataWarning, closest, listed
-from lamina.table.schema import Schema, Target
+from lamina.table.schema import Target
 from lamina.training.loop import Epoch, Loop, Observer
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from lamina.table.encode import TableEncoder
 
 __all__ = ["Trained", "encoder_for", "estimator_for", "fit", "train"]
@@ -125,7 +123,9 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         shards=request.shards,
         precision=request.precision,
         early_stopping=request.searches or prepared.validation is not None,
-        column_kinds=_kinds(prepared.schema),
+        column_kinds={
+            column.name: column.type.choice for column in prepared.schema.columns if column.type.choice
+        },
         monotone=dict(request.monotone) or None,
         # Without hidden layers the model is to be linear; but constrained numbers must be embedded.
         number_embedding=False if request.hidden == () and not request.monotone else None,
@@ -185,15 +185,6 @@ def _by_class(class_weight: Any, target: Target) -> Any:
     return {classes[name]: float(weight) for name, weight in class_weight.items()}
 
 
-def _kinds(schema: Schema) -> dict[str, Choice]:
-    """What was inferred from the whole table holds for the training rows."""
-    return {
-        column.name: column.kind if column.kind in ("numeric", "categorical") else "drop"
-        for column in schema.columns
-        if column.kind != "boolean"
-    }
-
-
 def fit(estimator: Any, prepared: Prepared) -> None:
     """Fit an estimator to the rows that train, and have it validate on those that do."""
     from lamina.estimators.base import fit_table
@@ -211,7 +202,7 @@ def fit(estimator: Any, prepared: Prepared) -> None:
     with warnings.catch_warnings():
         # The whole table was warned about already.
         warnings.simplefilter("ignore", DataWarning)
-        schema = _schema(table, prepared.schema)
+        schema = relearned(prepared.schema, table)
         fit_table(estimator, table, _values(prepared.train, prepared), schema, validation)
 
 
@@ -222,7 +213,7 @@ def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
     table = prepared.train.frame.drop(named(prepared.target.name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        schema = _schema(table, prepared.schema)
+        schema = relearned(prepared.schema, table)
         return fitted_encoder(schema, table, np.arange(len(table)), settings_of(estimator))
 
 
@@ -231,16 +222,3 @@ def _values(part: Part, prepared: Prepared) -> np.ndarray:
     if prepared.target.task == "regression":
         return part.target
     return np.array(prepared.target.classes)[part.target]
-
-
-def _schema(table: pl.DataFrame, whole: Schema) -> Schema:
-    """The columns as the training rows have them, or, if left out, as the whole table has, and the target.
-
-    What the columns are was inferred from the whole table; the training rows say which categories can be learned.
-    """
-    schema = infer(table, kinds=_kinds(whole))
-    columns = tuple(
-        known if column.kind == "dropped" else dataclasses.replace(column, note=known.note)
-        for column, known in zip(schema.columns, whole.columns, strict=True)
-    )
-    return dataclasses.replace(schema, columns=columns, target=whole.target)

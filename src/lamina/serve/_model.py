@@ -107,7 +107,7 @@ class TableModel(Model):
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         try:
             with rows_called("row {}".format):
-                encoded = self._fitted.encode(self._rows.table(arrays))
+                encoded = self._fitted.encoder.transform_coded(*arrays)
         except DataError as error:
             raise RequestError(422, str(error)) from error
         outputs = self._blocks.outputs([encoded.numeric, encoded.codes])

@@ -9,16 +9,11 @@ from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, P
 from lamina.serve._example import example_request
 from lamina.serve._model import Model, TableModel
 from lamina.serve._slots import Slot
-from lamina.table.describe import format_of
-from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema
 
-__all__ = ["description", "value_schema"]
+__all__ = ["description"]
 
 _MOST_CHOICES = 1000
-"""So many categories of a column are listed."""
-
-_TEXTS = {TEMPORAL["time"]: "13:45", TEMPORAL["date"]: "2011-10-02 or 2011-10-02 13:45"}
-"""What numbers may be written as, by the column's note."""
+"""So many classes are listed."""
 
 _REFUSALS = {
     400: "The body can't be read.",
@@ -176,7 +171,7 @@ def _body_schema(model: Model) -> dict[str, Any]:
         picture["description"] = "28 rows of 28 pixels; 0 is paper, 255 is ink."
         return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
     names = [column.name for column in model.schema.used]
-    values = {column.name: value_schema(column) for column in model.schema.used}
+    values = {column.name: column.type.json_schema(column) for column in model.schema.used}
     row: dict[str, Any] = {"type": "object", "properties": values, "required": names}
     if not model.schema.named:
         ordered = {
@@ -201,37 +196,6 @@ def _body_schema(model: Model) -> dict[str, Any]:
 
 def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
-
-
-def value_schema(column: ColumnSchema) -> dict[str, Any]:
-    """What JSON may hold for a column, as JSON Schema says it."""
-    missing = "" if column.missing else " Training had it in every row."
-    if column.kind == "numeric":
-        return {
-            "type": ["number", "string", "null"] if column.note in _TEXTS else ["number", "null"],
-            "description": f"{_number_said(column)}. null: missing.{missing}",
-            "x-training-range": [column.low, column.high],
-        }
-    if column.kind == "boolean":
-        return {"type": ["boolean", "null"], "description": f"null: missing.{missing}"}
-    choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "What training had."}
-    other = {
-        "type": ["string", "number", "boolean"],
-        "description": "Others count as missing; the answer notes it.",
-    }
-    return {
-        "anyOf": [choices, other, {"type": "null"}],
-        "description": f"One of {len(column.categories):,} categories. null: missing.{missing}",
-    }
-
-
-def _number_said(column: ColumnSchema) -> str:
-    what = "A number" + (f" ({UNITS[column.note]})" if column.note in UNITS else "")
-    what += f", or a text such as {_TEXTS[column.note]}" if column.note in _TEXTS else ""
-    if column.low is None or column.high is None:
-        return what
-    shown = format_of(column.note, "{:g}".format)
-    return f"{what}; in training from {shown(column.low)} to {shown(column.high)}"
 
 
 def _answer_schema(model: Model) -> dict[str, Any]:

@@ -6,10 +6,9 @@ JSON has types, and they are meant: a number is a number, not a text that looks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,21 +20,17 @@ from lamina.messages import excerpt
 from lamina.runs.data import by_position
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
-from lamina.table.check import are_beyond, check, table_of, what_is_read
-from lamina.table.columns import is_missing, named, value_name
+from lamina.table.categories import category_codes, unknown_values
+from lamina.table.check import check
+from lamina.table.columns import named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
-from lamina.table.schema import TEMPORAL, UNITS, ColumnSchema, Schema
+from lamina.table.schema import ColumnSchema, Schema
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = ["TableRows"]
 
-_NUMBERS = {int, float, type(None)}
-_CATEGORIES = {str, int, float, bool, type(None)}
-_WRITTEN = {TEMPORAL["time"], TEMPORAL["date"]}
-"""What JSON has as texts, or as their numbers."""
-_BOOLEANS = {bool, type(None)}
 _MOST_NOTES = 10
 _MOST_COMPARED = 200
 """Names of a request, which may have very many, that are compared with one that is not there."""
@@ -50,17 +45,13 @@ class TableRows:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
-        self._numeric = [column for column in schema.used if column.kind == "numeric"]
-        self._others = [column for column in schema.used if column.kind != "numeric"]
-        self._numbers = _getter([column.name for column in self._numeric])
-        self._names = {column.name for column in schema.used}
+        self._numeric, self._others = schema.quantities, schema.nominals
         known = {column.name for column in schema.columns}
         self._known = known | ({schema.target.name} if schema.target else set())
         self._codes = {
             column.name: {name: code for code, name in enumerate(column.categories, start=1)}
             for column in self._others
         }
-        self._values = {column.name: _values(column) for column in self._others}
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
@@ -89,26 +80,11 @@ class TableRows:
             RequestError: 422, with the rows and columns where something is wrong.
         """
         try:
-            tuples = [self._numbers(row) for row in rows]
-            others = [[row[column.name] for row in rows] for column in self._others]
+            given = {column.name: [row[column.name] for row in rows] for column in self.schema.used}
         except KeyError:
             raise RequestError.of_values(list(self._lacking(rows))) from None
-        are_numbers = set(map(type, chain.from_iterable(tuples))) <= _NUMBERS
-        numbers = self._block(tuples) if are_numbers else None
-        if numbers is None:
-            columns = [[values[j] for values in tuples] for j in range(len(self._numeric))]
-            numbers = self._numbers_of(columns, others)
-        extra = {
-            name for row in rows if len(row) > len(self._names) for name in row if name not in self._known
-        }
-        return self._inputs(numbers, others, extra)
-
-    def _block(self, tuples: Sequence[tuple[Any, ...]]) -> np.ndarray | None:
-        """All numbers at once; None if one of them is beyond float64."""
-        try:
-            return np.array(tuples, np.float64).reshape(len(tuples), len(self._numeric))
-        except OverflowError:
-            return None
+        extra = {name for row in rows if len(row) > len(given) for name in row if name not in self._known}
+        return self._inputs(given, extra)
 
     def _lacking(self, rows: Sequence[dict[str, Any]]) -> Iterable[Problem]:
         lacking = (
@@ -137,64 +113,34 @@ class TableRows:
         if uneven:
             what = f"has {counted(lengths[uneven[0]], 'value')}, but {first!r} has {lengths[first]:,}"
             raise RequestError.of_values([Problem(None, uneven[0], what)])
-        others = [list(columns[column.name]) for column in self._others]
-        numbers = self._numbers_of([columns[column.name] for column in self._numeric], others)
-        return self._inputs(numbers, others, {name for name in columns if name not in self._known})
+        return self._inputs(columns, {name for name in columns if name not in self._known})
 
-    def _numbers_of(self, columns: Sequence[Sequence[Any]], others: Sequence[Sequence[Any]]) -> np.ndarray:
-        """(rows, numeric columns); if one value is wrong, all wrong ones are found, also those of `others`."""
-        problems: list[Problem] = []
-        arrays: list[np.ndarray] = []
-        for column, given in zip(self._numeric, columns, strict=True):
-            is_written = column.note in _WRITTEN
-            values = _in_numbers(given, column) if is_written else given
-            try:
-                if set(map(type, values)) <= _NUMBERS:
-                    arrays.append(np.array(values, np.float64))
-                    continue
-            except OverflowError:
-                pass
-            reason = _not_read(column) if is_written else _not_a_number
-            problems += _wrong(column.name, values, reason)
-        if problems:
+    def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
+        """Checked columns as arrays; if one value is wrong, all wrong ones are found."""
+        numbers = [column.type.from_json(given[column.name]) for column in self._numeric]
+        wrong: list[ColumnSchema] = [
+            column for column, found in zip(self._numeric, numbers, strict=True) if found is None
+        ]
+        wrong += [column for column in self._others if not column.type.takes(given[column.name])]
+        if wrong:
             raise RequestError.of_values(
-                [*problems, *(problem for _, found in self._checked(others) for problem in found)]
+                [problem for column in wrong for problem in _wrong(column, given[column.name])]
             )
-        rows = len(others[0]) if others else len(columns[0])
-        return np.column_stack(arrays) if arrays else np.empty((rows, 0))
-
-    def _checked(self, others: Sequence[Sequence[Any]]) -> Iterable[tuple[Sequence[Any], list[Problem]]]:
-        """Each column of categories with what is wrong in it."""
-        for column, values in zip(self._others, others, strict=True):
-            allowed = _BOOLEANS if column.kind == "boolean" else _CATEGORIES
-            fits = set(map(type, values)) <= allowed
-            reason = _not_a_boolean if column.kind == "boolean" else _not_a_category
-            yield values, [] if fits else list(_wrong(column.name, values, reason))
-
-    def _beyond(self, numbers: np.ndarray) -> Iterable[Problem]:
-        """Numbers that are no times or dates where training had such."""
-        for j, column in enumerate(self._numeric):
-            if column.note in _WRITTEN:
-                _, wanted = what_is_read(column)
-                what = f"is not {wanted}, nor the {UNITS[column.note]} of one"
-                for i in np.flatnonzero(are_beyond(column, numbers[:, j]))[:MOST_PROBLEMS].tolist():
-                    yield Problem(i, column.name, f"{value_name(numbers[i, j])} {what}")
-
-    def _inputs(self, numbers: np.ndarray, others: Sequence[Sequence[Any]], extra: set[str]) -> Inputs:
-        problems = list(self._beyond(numbers))
-        problems += [problem for _, found in self._checked(others) for problem in found]
-        if problems:
-            raise RequestError.of_values(problems)
         notes = _ignored(extra)
-        codes = np.zeros((len(numbers), len(self._others)), np.int32)
-        for j, (column, values) in enumerate(zip(self._others, others, strict=True)):
-            known = self._codes[column.name]
-            found = [0 if value is None else known.get(value_name(value), -1) for value in values]
-            codes[:, j] = found
+        codes = [self._codes_of(column, given[column.name]) for column in self._others]
+        for column, found in zip(self._others, codes, strict=True):
             if -1 in found:
                 i = found.index(-1)
-                notes.append(_unknown(i, column.name, values[i], found.count(-1)))
-        return Inputs((numbers, np.maximum(codes, 0)), tuple(notes[:_MOST_NOTES]))
+                place = f"row {i}, column {column.name!r}"
+                notes.append(_unknown(place, given[column.name][i], found.count(-1)))
+        rows = len(given[self.schema.used[0].name])
+        known = np.maximum(_stacked(codes, rows, np.int32), 0)
+        return Inputs((_stacked(numbers, rows, np.float64), known), tuple(notes[:_MOST_NOTES]))
+
+    def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
+        """1 + each value's category, 0 where missing, −1 for those that training did not have."""
+        known = self._codes[column.name]
+        return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
     # --- from formats of files -----------------------------------------------------------------------------------
 
@@ -211,13 +157,12 @@ class TableRows:
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
             table = check(self.schema, given)
             numbers = [table.column(column.name).numbers() for column in self._numeric]
-            found = [self._coded(column, table.column(column.name)) for column in self._others]
+            with unknown_values() as unknown:
+                codes = [category_codes(column, table.column(column.name)) for column in self._others]
         notes = _ignored({name for name in frame.columns if name not in self._known})
-        notes += [note for _, note in found if note]
-        rows = len(frame)
-        block = np.column_stack(numbers) if numbers else np.empty((rows, 0))
-        codes = np.column_stack([codes for codes, _ in found]) if found else np.empty((rows, 0), np.int32)
-        return Inputs((block.astype(np.float64, copy=False), codes), tuple(notes[:_MOST_NOTES]))
+        notes += [_unknown(f"{one.first_row}, column {one.column!r}", one.values[0]) for one in unknown]
+        arrays = _stacked(numbers, len(frame), np.float64), _stacked(codes, len(frame), np.int32)
+        return Inputs(arrays, tuple(notes[:_MOST_NOTES]))
 
     def _require_types(self, frame: pl.DataFrame) -> None:
         """Dates and what is nested are looked at only where training had the same: damaged ones make polars panic."""
@@ -229,34 +174,6 @@ class TableRows:
             if (kind.is_temporal() or kind.is_nested() or kind.is_object()) and found != column.type_name:
                 reason = f"has type {excerpt(found, 40)}; the model was trained on {column.type_name} there"
                 raise RequestError.of_values([Problem(None, column.name, reason)])
-
-    def _coded(self, column: ColumnSchema, found: Any) -> tuple[np.ndarray, str]:
-        known = self._codes[column.name]
-        unknown: list[object] = []
-
-        def code(value: object) -> float:
-            name = value_name(value)
-            if name in known:
-                return known[name]
-            if not is_missing(value):
-                unknown.append(value)
-            return 0
-
-        codes = found.mapped(code, np.int32)
-        if not unknown:
-            return codes, ""
-        return codes, _unknown(found.row_of(unknown[0]), column.name, unknown[0], 0)
-
-    # --- for the encoder -----------------------------------------------------------------------------------------
-
-    def table(self, arrays: Sequence[np.ndarray]) -> Any:
-        """What the arrays of `Inputs` stand for, as the model's encoder takes it."""
-        numbers, codes = arrays
-        columns = {column.name: numbers[:, j] for j, column in enumerate(self._numeric)}
-        for j, column in enumerate(self._others):
-            columns[column.name] = self._values[column.name][codes[:, j]]
-        in_order = {column.name: columns[column.name] for column in self.schema.used}
-        return table_of(in_order, None if self._others else numbers)
 
 
 def _meant(name: str, given: Iterable[str]) -> str:
@@ -273,68 +190,15 @@ def _refused() -> Generator[None]:
         raise RequestError(422, excerpt(error, 1000)) from error
 
 
-def _getter(names: Sequence[str]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    if not names:
-        return lambda row: ()
-    get = itemgetter(*names)
-    return get if len(names) > 1 else lambda row: (get(row),)
+def _stacked(columns: Sequence[Any], rows: int, dtype: Any) -> np.ndarray:
+    """Columns side by side, (rows, columns)."""
+    return np.array(columns, dtype).T.copy() if columns else np.empty((rows, 0), dtype)
 
 
-def _values(column: ColumnSchema) -> np.ndarray:
-    """What each code stands for."""
-    names: list[Any] = [None, *column.categories]
-    if column.kind == "boolean":
-        names = [None, *(name == "true" for name in column.categories)]
-    return np.array(names, object)
-
-
-def _wrong(name: str, values: Sequence[Any], reason: Callable[[Any], str]) -> list[Problem]:
-    found: list[Problem] = []
-    for i, value in enumerate(values):
-        why = reason(value)
-        if why:
-            found.append(Problem(i, name, why))
-            if len(found) == MOST_PROBLEMS:
-                break
-    return found
-
-
-def _in_numbers(values: Sequence[Any], column: ColumnSchema) -> list[Any]:
-    """Times of day and dates, which JSON has as texts, as the model takes them; all else as it is."""
-    parse, _ = what_is_read(column)
-    found = [(value, parse(value) if isinstance(value, str) else None) for value in values]
-    return [value if number is None else number for value, number in found]
-
-
-def _not_a_number(value: Any) -> str:
-    if type(value) not in _NUMBERS:
-        return f"{_shown(value)} is not a number"
-    try:
-        float(value or 0)
-    except OverflowError:
-        return f"{_shown(value)} is beyond the range of float64"
-    return ""
-
-
-def _not_read(column: ColumnSchema) -> Callable[[Any], str]:
-    _, wanted = what_is_read(column)
-
-    def reason(value: Any) -> str:
-        return (
-            f"{_shown(value)} is not {wanted}, nor the {UNITS[column.note]} of one"
-            if isinstance(value, str)
-            else _not_a_number(value)
-        )
-
-    return reason
-
-
-def _not_a_boolean(value: Any) -> str:
-    return "" if type(value) in _BOOLEANS else f"{_shown(value)} is not true or false"
-
-
-def _not_a_category(value: Any) -> str:
-    return "" if type(value) in _CATEGORIES else f"{_shown(value)} is not a text, a number, true or false"
+def _wrong(column: ColumnSchema, values: Sequence[Any]) -> list[Problem]:
+    refused = ((i, value, column.type.refusal(value)) for i, value in enumerate(values))
+    found = (Problem(i, column.name, f"{_shown(value)} {why}") for i, value, why in refused if why)
+    return list(islice(found, MOST_PROBLEMS))
 
 
 def _shown(value: Any) -> str:
@@ -355,6 +219,6 @@ def _ignored(names: set[str]) -> list[str]:
     return [f"ignored {counted(len(names), 'column')} that the model was not trained on: {shown}"]
 
 
-def _unknown(row: int, name: str, value: object, count: int) -> str:
+def _unknown(place: str, value: object, count: int = 1) -> str:
     more = f" (and {count - 1} more)" if count > 1 else ""
-    return f"{Problem(row, name, f'training did not have {_shown(value)}; it counts as missing')}{more}"
+    return f"{place}: training did not have {_shown(value)}; it counts as missing{more}"

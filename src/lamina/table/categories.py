@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lamina.messages import being
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, warn
 from lamina.table.schema import ColumnSchema
 
-__all__ = ["category_codes", "one_warning_of_unknown_values"]
+__all__ = ["Unknown", "category_codes", "one_warning_of_unknown_values", "unknown_values"]
 
 _MOST_NAMED = 5
 """Columns that a warning names."""
@@ -33,14 +34,14 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     codes = column.mapped(code, np.int32)
     if unknown:
         names = sorted(unknown)
-        found = _Unknown(expected.name, names, row(column.row_of(unknown[names[0]])))
+        found = Unknown(expected.name, names, row(column.row_of(unknown[names[0]])))
         together = _unknown_together.get()
         _warn_of_unknown([found]) if together is None else together.append(found)
     return codes
 
 
 @dataclass(frozen=True)
-class _Unknown:
+class Unknown:
     """The values of a column that training did not have; `first_row` has the first of them."""
 
     column: str
@@ -48,23 +49,27 @@ class _Unknown:
     first_row: str
 
 
-_unknown_together: ContextVar[list[_Unknown] | None] = ContextVar("unknown values together", default=None)
+_unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)
+
+
+@contextmanager
+def unknown_values() -> Generator[list[Unknown]]:
+    """Meanwhile, `category_codes` does not warn, but adds what it finds to the list."""
+    found: list[Unknown] = []
+    with being(_unknown_together, found):
+        yield found
 
 
 @contextmanager
 def one_warning_of_unknown_values() -> Generator[None]:
     """Meanwhile, `category_codes` does not warn; there is one warning of all columns at the end."""
-    found: list[_Unknown] = []
-    token = _unknown_together.set(found)
-    try:
+    with unknown_values() as found:
         yield
-    finally:
-        _unknown_together.reset(token)
     if found:
         _warn_of_unknown(found)
 
 
-def _warn_of_unknown(found: Sequence[_Unknown]) -> None:
+def _warn_of_unknown(found: Sequence[Unknown]) -> None:
     first = found[0]
     if len(found) == 1:
         message = (

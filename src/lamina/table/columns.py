@@ -20,16 +20,15 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table._values import DAY, EPOCH, MISSING_TOKENS, date_in, number_in, time_in
-from lamina.table.messages import listed
+from lamina.table.messages import listed, row
+from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 
 if TYPE_CHECKING:
     from polars.selectors import Selector
 
 __all__ = [
-    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "date_of", "is_missing", "named",
-    "number_of", "require_different", "require_names_differ", "series_column", "time_of",
-    "unmasked", "value_name",
+    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
+    "require_different", "require_names_differ", "series_column", "unmasked", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
@@ -80,33 +79,6 @@ def value_name(value: object) -> str:
     return str(value)
 
 
-def number_of(value: object) -> float | None:
-    """The number that a value's name is, or None.
-
-    >>> number_of("1.5"), number_of(True), number_of("12 km")
-    (1.5, None, None)
-    """
-    return number_in(value_name(value))
-
-
-def time_of(value: object) -> float | None:
-    """The seconds since midnight of the time of day that a value's name is, or None.
-
-    >>> time_of("9:30"), time_of(9.5)
-    (34200.0, None)
-    """
-    return time_in(value_name(value))
-
-
-def date_of(value: object) -> float | None:
-    """The days since 1970-01-01 of the date that a value's name is, or None.
-
-    >>> date_of("1970-01-02"), date_of(1.5)
-    (1.0, None)
-    """
-    return date_in(value_name(value))
-
-
 class Column(ABC):
     """One column of a table.
 
@@ -115,12 +87,18 @@ class Column(ABC):
         type_name: its type, for people.
         storage: what it holds.
         categorical: whether its type says that the values are categories (Categorical, Enum).
+        is_typed: whether its type, not its values, says what it holds.
+        dtype: NumPy's name of its numbers' type; empty where it has none, as of decimals and of other values.
+        whole: whether that is a type of whole numbers.
     """
 
     name: str
     type_name: str
     storage: Storage
     categorical: bool = False
+    is_typed: bool = True
+    dtype: str = ""
+    whole: bool = False
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -201,6 +179,31 @@ class Column(ABC):
         numbers = self.mapped(number, np.float64)
         return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
+    def converted(self, name: str, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
+        """What `parse` makes of each value's name, missing ones NaN, float64.
+
+        Args:
+            name: what errors call the column.
+            parse: makes a number of a text, or None.
+            wanted: what training had there, for errors.
+
+        Raises:
+            DataError: a value that it gives None for (names the first such row), or a type that holds no texts.
+        """
+        if self.storage == "empty":
+            return np.full(len(self), np.nan)
+        if self.storage in ("date", "time", "duration", "other"):
+            raise DataError(
+                f"column {name!r} has type {self.type_name}; the model was trained on {wanted} there"
+            )
+        values, wrong = self.parsed(parse)
+        if wrong is not None:
+            raise DataError(
+                f"column {name!r}: {value_name(wrong[1])!r} in {row(wrong[0])} is not {wanted}, which the model was "
+                "trained on there; correct it or make it missing"
+            )
+        return values
+
 
 def _temporal(value: object) -> float:
     if is_missing(value):
@@ -245,6 +248,8 @@ class SeriesColumn(Column):
         self.type_name = str(series.dtype).split("(")[0]  # an Enum would list its categories
         self.storage = _series_storage(series)
         self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
+        self.whole = series.dtype.is_integer()
+        self.dtype = self.type_name.lower() if self.whole or series.dtype.is_float() else ""
         self._series = series.alias("values")  # methods of polars take some names for patterns
 
     def __len__(self) -> int:
@@ -329,8 +334,9 @@ class ArrayColumn(Column):
         self.type_name = type_name or str(values.dtype)
         self._values = values
         kinds: dict[str, Storage] = {"b": "boolean", "M": "date", "m": "duration", "U": "text", "T": "text"}
+        self.is_typed = values.dtype != object
         if values.dtype.kind in "iuf":
-            self.storage = "number"
+            self.storage, self.dtype, self.whole = "number", str(values.dtype), values.dtype.kind != "f"
         elif values.dtype == object:
             self.storage = _storage_of_values(values.tolist())
         else:

@@ -26,6 +26,7 @@ from lamina.table._scale import (
 from lamina.table._tables import Table, dense
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
+from lamina.table.columns import ArrayColumn
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
@@ -113,8 +114,7 @@ class TableEncoder:
         self.robust_scale = robust_scale
         self.smooth_clip = smooth_clip
         self.unclipped = tuple(unclipped)
-        categories = [column for column in schema.used if column.kind != "numeric"]
-        self._numbers = [column for column in schema.used if column.kind == "numeric"]
+        categories, self._numbers = schema.nominals, [*schema.quantities]
         self._gaps = [column for column in self._numbers if column.missing and missing_indicator]
         self._one_hot = [column for column in categories if len(column.categories) <= max_one_hot]
         self._embedded = [column for column in categories if len(column.categories) > max_one_hot]
@@ -243,6 +243,31 @@ class TableEncoder:
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
         table = check(self.schema, data)
+        with one_warning_of_unknown_values():
+            return self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
+
+    @timed("encoding")
+    def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
+        """Encode rows whose values were read already.
+
+        Args:
+            numbers: (rows, quantities), float64; NaN where missing.
+            codes: (rows, nominals), int32: 0 for missing, else 1 + the category's position.
+
+        Raises:
+            DataError: an infinite number.
+        """
+        table = Table(
+            [column.name for column in self._numbers],
+            len(numbers),
+            lambda j: ArrayColumn(self._numbers[j].name, numbers[:, j]),
+            named=True,
+            matrix=numbers if numbers.size else None,
+        )
+        by_name = {column.name: codes[:, j] for j, column in enumerate(self.schema.nominals)}
+        return self._encoded(table, lambda column: by_name[column.name])
+
+    def _encoded(self, table: Table, codes_of: Callable[[ColumnSchema], np.ndarray]) -> Encoded:
         if self._is_encoded(table.matrix):
             return Encoded(table.matrix, np.empty((table.rows, 0), np.int32))
         if self._stays_sparse(table.matrix):
@@ -251,10 +276,9 @@ class TableEncoder:
         codes = np.empty((table.rows, len(self._embedded)), np.int32)
         self._write_numbers(table, numeric)
         self._write_gaps(table, numeric)
-        with one_warning_of_unknown_values():
-            self._write_one_hot(table, numeric)
-            for j, column in enumerate(self._embedded):
-                codes[:, j] = category_codes(column, table.column(column.name))
+        self._write_one_hot(codes_of, numeric)
+        for j, column in enumerate(self._embedded):
+            codes[:, j] = codes_of(column)
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
@@ -394,13 +418,12 @@ class TableEncoder:
         for j, (name, (absent, present)) in enumerate(self.flags().items(), start=self.n_numbers):
             numeric[:, j] = np.where(np.isnan(table.column(name).numbers()), absent, present)
 
-    def _write_one_hot(self, table: Table, numeric: np.ndarray) -> None:
+    def _write_one_hot(self, codes_of: Callable[[ColumnSchema], np.ndarray], numeric: np.ndarray) -> None:
         j = self.n_numbers + len(self._gaps)
         for column, encoded in zip(self._one_hot, self.codebooks().values(), strict=True):
             width = encoded.shape[1]
-            codes = category_codes(column, table.column(column.name))
-            rows = _BLOCK // width
-            for start in range(0, table.rows, rows):
+            codes, rows = codes_of(column), _BLOCK // width
+            for start in range(0, len(numeric), rows):
                 numeric[start : start + rows, j : j + width] = encoded[codes[start : start + rows]]
             j += width
 

@@ -11,8 +11,8 @@ from lamina import messages
 from lamina.messages import being, closest, counted, is_on_command_line, on_command_line
 
 __all__ = [
-    "DataWarning", "as_kind", "as_option", "closest", "counted", "is_on_command_line", "listed", "on_command_line",
-    "row", "rows_called", "rows_from", "warn",
+    "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
+    "on_command_line", "row", "rows_called", "rows_from", "warn",
 ]  # fmt: skip
 
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
@@ -44,6 +44,17 @@ def listed(names: Iterable[object], limit: int = 5) -> str:
     quoted = [repr(str(name)) for name in names]
     shown = ", ".join(quoted[:limit])
     return shown if len(quoted) <= limit else f"{shown} and {len(quoted) - limit} more"
+
+
+def format_number(value: float) -> str:
+    """A number as short as it can be read.
+
+    >>> [format_number(x) for x in (3.0, 0.12345, 1234567.0, -2.5e-7)]
+    ['3', '0.1235', '1,234,567', '-2.5e-07']
+    """
+    if float(value).is_integer() and abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def row(index: int) -> str:

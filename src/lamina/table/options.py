@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from lamina.table._values import MISSING_TOKENS
+from lamina.table.values import MISSING_TOKENS
 
 __all__ = ["ReadOptions"]
 

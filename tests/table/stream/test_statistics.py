@@ -17,6 +17,7 @@ from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 from lamina.table.stream import _summaries
 from lamina.table.stream.statistics import TableStatistics
+from lamina.table.types import Date, TimeOfDay
 
 rng = np.random.default_rng(0)
 N = 200
@@ -174,17 +175,17 @@ def test_few_rows_and_names_that_are_not_there_are_told():
 
 
 @pytest.mark.parametrize("cuts", [[], [50], [20, 120]])
-@pytest.mark.parametrize("note", ["dates in days", "times of day in seconds"])
-def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, note):
+@pytest.mark.parametrize("kind", [Date(), TimeOfDay()])
+def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, kind):
     monkeypatch.setattr(_summaries, "MOST_VALUES", 100)
     start = datetime.datetime(2011, 10, 2, 12)
     moments = [start + datetime.timedelta(minutes=59 * i) for i in range(N)]
-    written = map(str, moments) if note == "dates in days" else (str(moment.time()) for moment in moments)
+    written = map(str, moments) if kind == Date() else (str(moment.time()) for moment in moments)
     texts = [text if i % 9 else ["?", None][i % 2] for i, text in enumerate(written)]
     frame = FRAME.select("number", "class").with_columns(at=pl.Series(texts))
     expected = infer(frame, "class")["at"]
     found = of_parts(frame, cuts, "class").schema()["at"]
-    assert expected.note == note and expected.missing == 23 and alike(found, expected)
+    assert expected.type == kind and expected.missing == 23 and alike(found, expected)
     with pytest.raises(DataError, match=r"'at' has more than .* different values, too many"):
         of_parts(frame, cuts, "class", kinds={"at": "categorical"}).schema()
     odd = frame.with_columns(at=pl.Series([*texts[:-1], "soon"]))

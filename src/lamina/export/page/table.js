@@ -52,13 +52,13 @@ function readClock(text) {
   return hours * 3600 + minute * 60 + Number(second);
 }
 
-/** How the numbers of such columns are written, by their unit. */
+/** How the numbers of such columns are written, by their reader. */
 const WRITTEN = {
-  "days since 1970-01-01": { shown: shownDate, read: readDate, such: "a date such as 2011-10-02 13:45" },
-  "seconds since midnight": { shown: shownClock, read: readClock, such: "a time such as 13:45" },
+  date: { shown: shownDate, read: readDate, such: "a date such as 2011-10-02 13:45" },
+  time: { shown: shownClock, read: readClock, such: "a time such as 13:45" },
 };
 
-const shownIn = (column, x) => WRITTEN[column.unit] ? WRITTEN[column.unit].shown(x) : shownNumber(x);
+const shownIn = (column, x) => WRITTEN[column.reader] ? WRITTEN[column.reader].shown(x) : shownNumber(x);
 
 /** Where x lies between two numbers, 0 to 1; their difference may be beyond the largest number. */
 const shareBetween = (x, low, high) => (x / 2 - low / 2) / (high / 2 - low / 2);
@@ -91,7 +91,7 @@ function framed(column, id, range, ...controls) {
 }
 
 function numberField(column, id, change) {
-  const ranged = isRanged(column), written = WRITTEN[column.unit];
+  const ranged = isRanged(column), written = WRITTEN[column.reader];
   const isLong = written && [column.low, column.high].some(x => shownIn(column, x ?? 0).length > 10);
   const kind = written ? { type: "text", class: isLong ? "written long" : "written" } : { type: "number", step: "any", inputmode: "decimal" };
   const input = element("input", { id, ...kind, placeholder: "missing", "aria-describedby": `${id}-range ${id}-note` });
@@ -211,7 +211,7 @@ const WIDTH = 260, HEIGHT = 150, PLOT = { left: 44, right: 252, top: 10, bottom:
 /** An end of a chart's axis: of dates the day, or the time where the axis is a day or two, as both ends need room. */
 function endOf(column, x) {
   const text = shownIn(column, x), [day, time] = text.split(" ");
-  return !time || WRITTEN[column.unit]?.read !== readDate ? text : column.high - column.low > 2 ? day : time;
+  return !time || column.reader !== "date" ? text : column.high - column.low > 2 ? day : time;
 }
 
 /** A chart of a number's curve; the scale of the prediction is shared by all charts. */

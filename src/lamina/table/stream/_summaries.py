@@ -14,22 +14,17 @@ from lamina.table.columns import (
     Column,
     NumberType,
     OfCell,
-    Storage,
     as_column,
-    date_of,
     is_missing,
-    number_of,
-    time_of,
+    value_name,
 )
-from lamina.table.kinds import may_count_rows
+from lamina.table.types import TYPES, Number, Quantity
+from lamina.table.types.unused import MOST_VALUES, may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_VALUES", "Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
-
-MOST_VALUES = 1 << 16
-"""Different values of a column that are counted: each takes some 300 bytes."""
+__all__ = ["Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
 
 
 class Moments:
@@ -85,6 +80,11 @@ class Moments:
         rows = [at for at in (self.infinite, other.infinite) if at is not None]
         self.infinite = min(rows, default=None)
         self.count = count
+
+    def extremes(self, missing: bool) -> np.ndarray:
+        """The least and the greatest number, and NaN where some are missing."""
+        known = [self.low, self.high] if self.count else []
+        return np.array([*known, math.nan], np.float64) if missing else np.array(known)
 
     def worst(self) -> float:
         """An infinite one of the extremes."""
@@ -198,16 +198,14 @@ class SummaryColumn(Column):
     def __init__(self, name: str, kind: pl.DataType, counts: bool, any_type: bool = False) -> None:
         empty = as_column(_series(name, kind), name)
         self.name, self.type_name = name, empty.type_name
-        self.categorical = empty.categorical
+        self.categorical, self.dtype, self.whole = empty.categorical, empty.dtype, empty.whole
         self.storage = "empty"
         self.counts = Counted() if counts else None
         self.moments = Moments()
         self._is_temporal = is_temporal(kind)
         self.is_number = kind.is_numeric() or self._is_temporal
         self._is_float = kind.is_float() or kind.is_decimal() or self._is_temporal
-        self._written: dict[Storage, Moments] = (
-            {storage: Moments() for storage in _READ} if kind == _text() else {}
-        )
+        self._written = {kind: Moments() for kind in _written_types()} if kind == _text() else {}
         self._rows = self._missing = 0
         self._first_missing: int | None = None
         self._any_type = any_type
@@ -230,9 +228,7 @@ class SummaryColumn(Column):
         if self.is_number:
             self.moments.update(_in_numbers(series) if self._is_temporal else series, first)
         self._written = {
-            storage: seen
-            for storage, seen in self._written.items()
-            if _saw_all(seen, series, first, _READ[storage])
+            kind: seen for kind, seen in self._written.items() if _saw_all(seen, series, first, kind.read)
         }
         if self.counts is not None:
             if self.storage in ("other", "date", "time", "duration") and not self._any_type:
@@ -252,16 +248,14 @@ class SummaryColumn(Column):
         self._first_missing = min(firsts, default=None)
         self._starts &= other._starts
         self.moments.merge(other.moments)
-        self._written = {
-            storage: seen for storage, seen in self._written.items() if storage in other._written
-        }
-        for storage, seen in self._written.items():
-            seen.merge(other._written[storage])
+        self._written = {kind: seen for kind, seen in self._written.items() if kind in other._written}
+        for kind, seen in self._written.items():
+            seen.merge(other._written[kind])
         if self.counts is not None and other.counts is not None:
             self.counts.merge(other.counts)
 
-    def number_moments(self, number_in: Callable[[object], float | None] = number_of) -> Moments:
-        """Those of the numbers that the column holds, as texts too, which `number_in` reads."""
+    def number_moments(self, read: Callable[[str], float | None]) -> Moments:
+        """Those of the numbers that the column holds, as texts too, which `read` reads."""
         if self.is_number:
             return self.moments
         assert self.counts is not None
@@ -272,25 +266,16 @@ class SummaryColumn(Column):
             )
         found = Moments()
         for value, count in self.counts.counts.items():
-            number = float(value) if isinstance(value, bool) else number_in(value)
+            number = float(value) if isinstance(value, bool) else read(value_name(value))
             if number is not None:
                 part = Moments()
                 part.count, part.low, part.high, part.mean = count, number, number, number
                 found.merge(part)
         return found
 
-    def as_read(self) -> SummaryColumn | None:
-        """The column with its values as dates or times of day, where all its texts are; for texts too many to count."""
-        import polars as pl
-
-        for storage, seen in self._written.items():
-            if seen.count:
-                found = SummaryColumn(self.name, pl.Datetime(), counts=False)
-                found.type_name, found.storage = self.type_name, storage
-                found.moments, found._rows = seen, self._rows
-                found._missing = self._rows - seen.count
-                return found
-        return None
+    def written(self) -> tuple[Quantity, Moments] | None:
+        """The type that all texts are of, as dates are, and their numbers; for texts too many to count."""
+        return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
 
@@ -316,10 +301,8 @@ class SummaryColumn(Column):
             return self.mapped(
                 lambda value: math.nan if value is None else float(cast(Any, value)), np.float64
             )
-        extremes = [self.moments.low, self.moments.high] if self.moments.count else []
-        if self._missing:
-            return np.array([*extremes, math.nan], np.float64)
-        return np.array(extremes, np.float64 if self._is_float else None)
+        extremes = self.moments.extremes(bool(self._missing))
+        return extremes.astype(np.float64) if self._is_float else extremes
 
     def counts_rows(self) -> bool:
         return bool(self._starts)
@@ -349,10 +332,13 @@ def is_temporal(kind: pl.DataType) -> bool:
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
 
 
-_READ: dict[Storage, Callable[[object], float | None]] = {"date": date_of, "time": time_of}
+def _written_types() -> list[Quantity]:
+    """The types that texts may be of; very many numbers as texts are an error, see `number_moments`."""
+    kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
+    return [kind for kind in kinds if kind.plural]
 
 
-def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[object], float | None]) -> bool:
+def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
     """See the next texts, of which the first stands in row `first`, as what is read of them; False if one is not."""
     import polars as pl
 

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.table.columns import date_of, number_of, time_of
-from lamina.table.kinds import TOO_MANY, Choice, infinite_error, judged, kind_of_no_column, schema_of
-from lamina.table.messages import as_kind, closest, counted, listed, row, warn
-from lamina.table.schema import TEMPORAL, ColumnSchema, Schema, Target, Task
-from lamina.table.stream._summaries import MOST_VALUES, Moments, Order, SummaryColumn, is_temporal
+from lamina.table.kinds import judged, kind_of_no_column, schema_of
+from lamina.table.messages import as_kind, closest, listed, row
+from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
+from lamina.table.types import Choice, Quantity, Uncounted
+from lamina.table.types.quantity import infinite_error
+from lamina.table.types.unused import MOST_VALUES
+from lamina.table.values import number_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,7 +26,6 @@ __all__ = ["TableStatistics"]
 _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
 _FEWEST_SAMPLED = 4096
-_READ = {TEMPORAL["time"]: time_of, TEMPORAL["date"]: date_of}
 _IN_RUNS = 0.1
 """How much alike the targets of neighbouring rows are (0: as in random order, 1: the same) in a table in some order."""
 
@@ -140,18 +142,12 @@ class TableStatistics:
             raise DataError(f"the table has {rows}; training needs at least 2")
         target = None if self.target is None else self._target(self._columns[self.target])
         columns = [self._judged(name) for name in self.types if name != self.target]
-        many = [column.name for column in columns if column.note == TOO_MANY]
-        if many:
-            warn(
-                f"left out {counted(len(many), 'column')} of text with more than {MOST_VALUES:,} different values, "
-                f"which are too many to be counted in a table that is streamed: {listed(many)}"
-            )
         return schema_of(columns, self.rows, named=self.named, target=target)
 
     def moments(self) -> Moments:
         """Range, mean and spread of a target of numbers."""
         assert self.target is not None
-        return self._columns[self.target].number_moments()
+        return self._columns[self.target].number_moments(number_in)
 
     @property
     def is_in_runs(self) -> bool:
@@ -163,21 +159,28 @@ class TableStatistics:
 
     def _judged(self, name: str) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
-        if column.counts is not None and column.counts.overflowed and choice != "categorical":
-            column = column.as_read() or column
         if column.counts is not None and column.counts.overflowed and choice != "drop":
+            if choice != "categorical" and (written := column.written()) is not None:
+                kind, seen = written
+                return self._exact(
+                    kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named), seen
+                )
             if choice is not None:
                 raise DataError(
                     f"column {name!r} has more than {MOST_VALUES:,} different values, too many to be counted in a "
                     f"table that is streamed; leave it out with {as_kind(name, 'drop')}"
                 )
-            return ColumnSchema(name, "id", column.type_name, column.missing(), note=TOO_MANY)
+            return ColumnSchema(name, Uncounted(), column.type_name, column.missing())
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             raise infinite_error(name, column.moments.worst(), row(column.moments.infinite))
         found = judged(column, choice, self.named)
-        if found.kind not in ("numeric", "constant") or found.low is None:
+        kind = found.type.of_values
+        if not isinstance(kind, Quantity) or found.low is None:
             return found
-        numbers = column.number_moments(_READ.get(found.note, number_of))
+        return self._exact(found, column.number_moments(kind.read))
+
+    def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
+        """The column with the missing rows and the mean of its numbers."""
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 
@@ -190,7 +193,7 @@ class TableStatistics:
         target = infer_target(column, self.task)
         if target.task == "classification":
             return target
-        numbers = column.number_moments()
+        numbers = column.number_moments(number_in)
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
         return dataclasses.replace(

@@ -15,7 +15,6 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
-from lamina.table.kinds import Choice
 from lamina.table.messages import counted, rows_from, warn
 from lamina.table.schema import Schema, Task
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
@@ -23,6 +22,7 @@ from lamina.table.stream.keys import row_keys
 from lamina.table.stream.memory import in_words
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
+from lamina.table.types import Choice
 
 if TYPE_CHECKING:
     import polars as pl

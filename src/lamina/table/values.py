@@ -8,8 +8,7 @@ import re
 import numpy as np
 
 __all__ = [
-    "DAY", "EPOCH", "MISSING_TOKENS", "NUMBER_PATTERN", "date_in", "is_date", "is_time", "mean_of", "number_in",
-    "time_in",
+    "DAY", "EPOCH", "MISSING_TOKENS", "NUMBER_PATTERN", "date_in", "is_date", "mean_of", "number_in", "time_in",
 ]  # fmt: skip
 
 DAY = 86_400_000_000
@@ -79,15 +78,6 @@ def time_in(text: str) -> float | None:
             return None
         hour = hour % 12 + (12 if half == "p" else 0)
     return hour * 3600.0 + int(found[2]) * 60.0 + float(found[3] or 0)
-
-
-def is_time(text: str) -> bool:
-    """Whether a text is a time of day.
-
-    >>> is_time("9:30"), is_time("9.30")
-    (True, False)
-    """
-    return time_in(text) is not None
 
 
 def date_in(text: str) -> float | None:

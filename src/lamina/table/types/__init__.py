@@ -1,0 +1,35 @@
+"""Types of columns, a module each: `infer` asks them what a column is, and everything else asks a column's type."""
+
+from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
+from lamina.table.types.boolean import Boolean
+from lamina.table.types.category import Category
+from lamina.table.types.date import Date
+from lamina.table.types.duration import Duration
+from lamina.table.types.nominal import Nominal
+from lamina.table.types.number import Number
+from lamina.table.types.quantity import Quantity
+from lamina.table.types.time import TimeOfDay
+from lamina.table.types.unused import (
+    Alike,
+    Constant,
+    Dropped,
+    Identifier,
+    Missing,
+    RowNumbers,
+    Sentences,
+    Uncounted,
+    Unused,
+)
+
+__all__ = [
+    "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType", "Constant",
+    "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity", "RowNumbers", "Sentences",
+    "TimeOfDay", "Uncounted", "Unused", "register",
+]  # fmt: skip
+
+# The last is the first to recognize a column: what is nothing else is a category.
+for _type in (
+    Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
+    RowNumbers(), Alike(), Uncounted(), Dropped(),
+):  # fmt: skip
+    register(_type)

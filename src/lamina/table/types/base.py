@@ -1,0 +1,247 @@
+"""What a column of a table is: `ColumnType`, and the `ColumnSchema` that holds one with the column's statistics."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import msgspec
+
+from lamina.errors import DataError
+from lamina.files.typed_json import strict
+from lamina.table.columns import value_name
+from lamina.table.types.early import modern_column
+from lamina.table.values import MISSING_TOKENS
+
+if TYPE_CHECKING:
+    from lamina.table.columns import Column
+
+__all__ = [
+    "CHOICES", "FEW_ROWS", "MOSTLY", "TYPES", "Candidate", "Choice", "ColumnSchema",
+    "ColumnType", "register", "type_from_dict",
+]  # fmt: skip
+
+Choice = Literal["numeric", "categorical", "drop"]
+CHOICES: tuple[Choice, ...] = ("numeric", "categorical", "drop")
+"""What a user may say of a column."""
+
+FEW_ROWS = 20
+"""In a table of fewer rows, text that never repeats may do so by chance, and stays."""
+
+MOSTLY = 0.9
+"""Text of which at least this share is numbers was probably meant as numbers, or as codes."""
+
+
+@dataclass(frozen=True)
+class ColumnType(ABC):
+    """What a column is: how it is recognized, read, learned, encoded, shown and described.
+
+    A type is a small dataclass whose fields (truth values, whole numbers, texts; all with defaults) files hold beside
+    its tag. A subclass of `Quantity` makes one number of a value, one of `Nominal` a code; `Unused` columns are left
+    out. `register` adds a type: docs/architecture.md says how.
+
+    Attributes:
+        tag: its name in files.
+        kind: the word for people: numeric, boolean, categorical, constant, missing, id, text, dropped.
+        used: whether a network sees such columns.
+        reader: what reads and shows its values in pages: "number", "date" or "time".
+        choice: what a user would say to have it; None: nothing, as of truth values.
+    """
+
+    tag: ClassVar[str]
+    kind: ClassVar[str]
+    used: ClassVar[bool] = True
+    reader: ClassVar[str] = "number"
+    choice: ClassVar[Choice | None] = "drop"
+
+    @property
+    def of_values(self) -> ColumnType:
+        """The type of the values: this one; of a constant, the one that its value has."""
+        return self
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        """The schema of a column that is of this type; None for others.
+
+        Raises:
+            DataError: the column is almost of this type; the message names the row that is not.
+        """
+        return None
+
+    def looks_like(self, text: str) -> bool:
+        """Whether a text is such a value in any form, also one that is not read."""
+        return False
+
+    def show(self, value: float, number: Callable[[float], str]) -> str:
+        """The text of a number of this type for people; `number` shows plain ones."""
+        return number(value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tag and the fields, as JSON holds them."""
+        return {"tag": self.tag, **dataclasses.asdict(self)}
+
+    @abstractmethod
+    def treatment(self, column: ColumnSchema) -> str:
+        """What becomes of a column, in a few words."""
+
+
+TYPES: dict[str, ColumnType] = {}
+"""A prototype of each type by its tag; the last one is the first to recognize a column."""
+
+
+def register(prototype: ColumnType) -> ColumnType:
+    """Add a type of columns: `infer`, files, the server and the ways out know it from now on.
+
+    Args:
+        prototype: the type with its defaults.
+    """
+    TYPES[prototype.tag] = prototype
+    return prototype
+
+
+def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
+    """The type that `ColumnType.to_dict` described.
+
+    Raises:
+        ValueError: its tag is not registered, or its fields are others.
+    """
+    fields = dict(content)
+    prototype = TYPES.get(str(tag := fields.pop("tag", None)))
+    if prototype is None:
+        raise DataError(
+            f"a column of the type {str(tag)[:40]!r}, which is not registered; import its module first"
+        )
+    kind = type(prototype)
+    return kind(**msgspec.structs.asdict(msgspec.convert(fields, strict(kind))))
+
+
+OfType = TypeVar("OfType", bound=ColumnType)
+
+
+@dataclass(frozen=True)
+class ColumnSchema(Generic[OfType]):
+    """One column of the training table.
+
+    Attributes:
+        name: the column's name.
+        type: what it is.
+        type_name: the type it had in the training table, for people ("Int64", "String", …).
+        missing: the number of rows without a value.
+        categories: of nominal columns, the names of its values (see `value_name`), sorted.
+        counts: the number of rows of each category.
+        low, high: of quantities, the extremes.
+        mean: of quantities in a table with names, the mean.
+        reason: why it has this type, for people, where that is not plain; else empty.
+    """
+
+    name: str
+    type: OfType
+    type_name: str = ""
+    missing: int = 0
+    categories: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    reason: str = ""
+
+    @property
+    def used(self) -> bool:
+        """Whether the network sees this column."""
+        return self.type.used
+
+    @property
+    def kind(self) -> str:
+        """The type's word for people."""
+        return self.type.kind
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return fields | {"type": self.type.to_dict()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """The column that `to_dict` described, or an earlier version.
+
+        Raises:
+            ValueError: it is none, or its type is not known.
+        """
+        found: Any = msgspec.convert(modern_column(content), _column_in_files())
+        fields = msgspec.structs.asdict(found)
+        fields["type"] = type_from_dict(found.type)
+        return cls(**fields)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a pickle; earlier versions had a kind and a note."""
+        vars(self).update(vars(ColumnSchema.from_dict(state)) if "kind" in state else state)
+
+
+@cache
+def _column_in_files() -> Any:
+    return strict(ColumnSchema, type=dict[str, bool | int | str])
+
+
+class Candidate:
+    """A column whose type is sought, and what types ask of it.
+
+    Attributes:
+        column: the column.
+        choice: what the user says of it.
+        named: whether its table has names.
+    """
+
+    def __init__(self, column: Column, choice: Choice | None, named: bool) -> None:
+        self.column, self.choice, self.named = column, choice, named
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it has texts, or values of several types, that may stand for others."""
+        column = self.column
+        return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether it has text that differs in almost every row, and that no type was meant to hold."""
+        present = len(self.column) - self.column.missing()
+        if present < FEW_ROWS or self.column.distinct() <= _UNIQUE * present:
+            return False
+        return not any(share(kind.looks_like, self.head) >= MOSTLY for kind in TYPES.values())
+
+    @cached_property
+    def head(self) -> list[tuple[object, int]]:
+        """The different values of the first rows, each with its number of rows."""
+        return self.column.head(_HEAD).value_counts()
+
+    @cached_property
+    def counts(self) -> list[tuple[object, int]]:
+        """The different values, each with its number of rows."""
+        return self.column.value_counts()
+
+    def share(self, holds: Callable[[str], bool]) -> float:
+        """The share of rows with such a text among those that have one; 0 where none has."""
+        return share(holds, self.counts)
+
+    def looks_measured(self, holds: Callable[[str], bool]) -> bool:
+        """Whether texts were measured, not a few codes: almost all are such, and very many differ."""
+        rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)
+        different = sum(holds(value_name(value)) for value, _ in self.counts)
+        return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
+
+
+_HEAD = 1000
+
+_UNIQUE = 0.95
+"""Text of which more than this share of rows is distinct tells rows apart instead of describing them."""
+
+
+def share(holds: Callable[[str], bool], counts: list[tuple[object, int]]) -> float:
+    """The share of rows with such a text among those that have one, from counts of values."""
+    present = [
+        (text, count) for value, count in counts if (text := value_name(value)).strip() not in MISSING_TOKENS
+    ]
+    rows = sum(count for _, count in present)
+    return sum(count for text, count in present if holds(text)) / rows if rows else 0.0

@@ -1,0 +1,62 @@
+"""Yes and no."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.nominal import Nominal
+from lamina.table.types.quantity import missing_said
+
+__all__ = ["Boolean"]
+
+_TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
+"""Texts, in small letters, that say yes or no."""
+
+
+class Boolean(Nominal):
+    """Truth values, and texts that are true and false: the categories are "false" and "true"."""
+
+    tag = "boolean"
+    kind = "boolean"
+    choice = None
+    json_types: ClassVar[set[type]] = {bool, type(None)}
+    wanted = "true or false"
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        if candidate.column.storage == "boolean" and candidate.choice != "numeric":
+            return self.learn(candidate.column, candidate.named)
+        if candidate.choice is not None or not candidate.is_text:
+            return None
+        names = {
+            self.name_of(value) for value, _ in candidate.counts
+        }  # as programs write truth values into files
+        return self.learn(candidate.column, candidate.named) if names == {"false", "true"} else None
+
+    def name_of(self, value: object) -> str:
+        return value_name(value).strip().lower()
+
+    def value_of(self, name: str) -> Any:
+        return name == "true"
+
+    def fitted(self, name: str, column: Column) -> Column:
+        if column.storage in ("boolean", "empty"):
+            return column
+        values = column.converted(name, lambda text: _TRUTH.get(text.strip().lower()), self.wanted)
+        names = np.array(["false", "true"], object)[np.nan_to_num(values).astype(np.intp)]
+        names[np.isnan(values)] = None
+        return ArrayColumn(name, names)
+
+    def spellings(self, categories: Sequence[str]) -> dict[str, int]:
+        found = super().spellings(categories)
+        for text, truth in _TRUTH.items():
+            code = found.get("true" if truth else "false", 0)
+            found |= dict.fromkeys((text, text.capitalize(), text.upper()), code)
+        return found
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {"type": ["boolean", "null"], "description": f"null: missing.{missing_said(column)}"}

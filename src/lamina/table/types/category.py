@@ -1,0 +1,59 @@
+"""Categories: texts, and anything else that the user calls categorical."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import ClassVar
+
+from lamina.table.columns import value_name
+from lamina.table.messages import row, warn
+from lamina.table.types.base import TYPES, Candidate, ColumnSchema
+from lamina.table.types.nominal import Nominal
+from lamina.table.types.quantity import Quantity
+from lamina.table.values import MISSING_TOKENS
+
+__all__ = ["Category"]
+
+
+class Category(Nominal):
+    """Names of things; every column that is nothing else."""
+
+    tag = "category"
+    kind = "categorical"
+    choice = "categorical"
+    json_types: ClassVar[set[type]] = {str, int, float, bool, type(None)}
+    wanted = "a text, a number, true or false"
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        if candidate.choice is None and candidate.is_text:
+            _warn_of_mixture(candidate)
+        return self.learn(candidate.column, candidate.named)
+
+
+def _warn_of_mixture(candidate: Candidate) -> None:
+    """Warn where categories are of several types, or numbers, dates or times and words: a typing slip, perhaps."""
+    column = candidate.column
+    types: Counter[str] = Counter()
+    for value, count in candidate.counts:
+        types[type(value).__name__] += count
+    written = [kind for kind in TYPES.values() if isinstance(kind, Quantity) and kind.plural]
+    meant, share = max(
+        ((kind, candidate.share(kind.looks_like)) for kind in written), key=lambda pair: pair[1]
+    )
+    if len(types) > 1:
+        common = types.most_common(1)[0][0]
+        odd = column.first_where(lambda value: type(value).__name__ != common)
+        what = f"mixes types: mostly {common}, but"
+    elif meant.mixed_from <= share < 1:
+        odd = column.first_where(
+            lambda value: (
+                value_name(value).strip() not in MISSING_TOKENS and not meant.looks_like(value_name(value))
+            )
+        )
+        what = f"holds {meant.plural} in {100 * share:.0f} % of its rows, but"
+    else:
+        return
+    assert odd is not None
+    index, value = odd
+    shown = f"{value!r} ({type(value).__name__})" if len(types) > 1 else repr(value)
+    warn(f"column {column.name!r} {what} {shown} in {row(index)}; all its values are used as categories")

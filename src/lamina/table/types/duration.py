@@ -1,0 +1,16 @@
+"""Durations."""
+
+from __future__ import annotations
+
+from lamina.table.types.quantity import Quantity
+
+__all__ = ["Duration"]
+
+
+class Duration(Quantity):
+    """Durations in seconds; as texts, and in JSON, they are numbers."""
+
+    tag = "duration"
+    storage = "duration"
+    unit = "seconds"
+    remark = "durations in seconds"

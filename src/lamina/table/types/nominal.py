@@ -1,0 +1,103 @@
+"""Columns whose values are names of things: each becomes a code to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from lamina.table.columns import Column, value_name
+from lamina.table.types.base import ColumnSchema, ColumnType
+from lamina.table.types.quantity import missing_said
+from lamina.table.types.unused import Constant
+
+__all__ = ["Nominal"]
+
+MOST_ONE_HOT = 8
+"""Columns with more categories are embedded."""
+
+_MOST_CHOICES = 1000
+"""So many categories of a column are listed."""
+
+
+@dataclass(frozen=True)
+class Nominal(ColumnType):
+    """A type whose values are names: a network sees which one a row has.
+
+    Attributes:
+        holds: the storage of the training table's column, where its type told it; else mixed.
+    """
+
+    holds: str = "text"
+    json_types: ClassVar[set[type]]
+    wanted: ClassVar[str]
+
+    def fitted(self, name: str, column: Column) -> Column:
+        """A column of any table with values as training had them.
+
+        Raises:
+            DataError: a value is not of this type; names the first such row.
+        """
+        return column
+
+    def name_of(self, value: object) -> str:
+        """The category of a value of training."""
+        return value_name(value)
+
+    def value_of(self, name: str) -> Any:
+        """The value of a category, as tables have it."""
+        return name
+
+    def spellings(self, categories: Sequence[str]) -> dict[str, int]:
+        """Every text that is a category, with its code."""
+        return {name: code for code, name in enumerate(categories, start=1)}
+
+    def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
+        """The numbers that the categories are names of, if training had numbers, which float64 tells apart."""
+        if self.holds not in ("number", "boolean"):
+            return None
+        truth = {"false": 0.0, "true": 1.0}
+        values = tuple(truth[name] if name in truth else float(name) for name in categories)
+        return values if len(set(values)) == len(values) else None
+
+    def refusal(self, value: Any) -> str:
+        """What is wrong with a value that JSON has; empty if nothing is."""
+        return "" if type(value) in self.json_types else f"is not {self.wanted}"
+
+    def takes(self, values: Sequence[Any]) -> bool:
+        """Whether JSON may have these values."""
+        return set(map(type, values)) <= self.json_types
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        """The schema of a training table's column of this type; sorted, so that rows' order does not count."""
+        counts: dict[str, int] = {}
+        for value, count in column.value_counts():
+            name = self.name_of(value)
+            counts[name] = counts.get(name, 0) + count
+        names, missing = tuple(sorted(counts)), column.missing()
+        found: ColumnType = replace(self, holds=column.storage if column.is_typed else "mixed")
+        if len(names) == 1 and not missing and named:
+            found = Constant(self.tag)
+        rows = tuple(counts[name] for name in names)
+        return ColumnSchema(column.name, found, column.type_name, missing, names, rows)
+
+    def treatment(self, column: ColumnSchema) -> str:
+        count = len(column.categories)
+        if count <= 2:
+            return "−1 or 1; missing: 0"
+        return f"one-hot, {count} columns" if count <= MOST_ONE_HOT else f"embedding of {count:,} categories"
+
+    def example(self, column: ColumnSchema) -> Any:
+        """The most frequent value."""
+        pairs = zip(column.counts, column.categories, strict=True)
+        return self.value_of(max(pairs)[1] if column.counts else column.categories[0])
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        """What JSON may hold for a column, as JSON Schema says it."""
+        choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "What training had."}
+        other = {
+            "type": ["string", "number", "boolean"],
+            "description": "Others count as missing; the answer notes it.",
+        }
+        said = f"One of {len(column.categories):,} categories. null: missing.{missing_said(column)}"
+        return {"anyOf": [choices, other, {"type": "null"}], "description": said}

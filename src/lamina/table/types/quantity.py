@@ -1,0 +1,223 @@
+"""Columns whose values are numbers to the network, whatever they are to people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import ArrayColumn, Column, Storage, value_name
+from lamina.table.messages import as_kind, format_number, row
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
+from lamina.table.types.unused import Alike, Constant, Missing
+from lamina.table.values import mean_of, number_in
+
+__all__ = ["Quantity", "infinite_error"]
+
+_JSON_NUMBERS = {int, float, type(None)}
+
+
+@dataclass(frozen=True)
+class Quantity(ColumnType):
+    """A type whose values are numbers to the network; `read` and `show` say how people write them.
+
+    Attributes:
+        storage: the storage of columns that hold such values as objects of their own; empty: none does.
+        plural: such values as messages call them; empty: they are not recognized in texts.
+        wanted: one such value, as messages call it.
+        example_texts: texts that JSON may have for them; empty: JSON has numbers only.
+        unit: what the numbers count, for people; empty for plain numbers.
+        remark: what is said of a range of them, such as "dates in days"; empty: nothing.
+        limits: the numbers that such values can be.
+        mixed_from: from this share of such texts on, one among words may be a slip of typing.
+    """
+
+    kind = "numeric"
+    choice = "numeric"
+    storage: ClassVar[Storage | None] = None
+    plural: ClassVar[str] = ""
+    wanted: ClassVar[str] = "a number"
+    example_texts: ClassVar[str] = ""
+    unit: ClassVar[str] = ""
+    remark: ClassVar[str] = ""
+    limits: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    mixed_from: ClassVar[float] = MOSTLY
+
+    # --- values ------------------------------------------------------------------------------------------------------
+
+    def read(self, text: str) -> float | None:
+        """The number that a text of this type is; None of others."""
+        return number_in(text)
+
+    def looks_like(self, text: str) -> bool:
+        return bool(self.plural) and self.read(text) is not None
+
+    def parse(self, text: str) -> float | None:
+        """The number that a text is, in this type's form or as a number; None if it is neither."""
+        found = self.read(text)
+        if found is None and (found := number_in(text)) is not None and self.are_beyond(np.float64(found)):
+            return None
+        return found
+
+    def are_beyond(self, numbers: np.ndarray | np.float64) -> np.ndarray:
+        """Where numbers cannot be of this type."""
+        low, high = self.limits
+        return np.less(numbers, low) | np.greater(numbers, high)
+
+    @property
+    def takes_any_number(self) -> bool:
+        """Whether all numbers can be of this type."""
+        return self.limits == (-np.inf, np.inf)
+
+    def fitted(self, name: str, column: Column) -> Column:
+        """A column of any table as numbers, under its name in training.
+
+        Raises:
+            DataError: a value is not of this type; names the first such row.
+        """
+        if column.storage == self.storage:
+            return ArrayColumn(name, column.temporal())
+        if column.storage not in ("number", "boolean"):
+            return ArrayColumn(name, column.converted(name, self.parse, self.wanted))
+        if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
+            first = int(np.argmax(beyond))
+            raise DataError(
+                f"column {name!r}: {value_name(column.numbers()[first])} in {row(first)} {self._no_such_number}, which "
+                "the model was trained on there; correct it or make it missing"
+            )
+        return column
+
+    @property
+    def _no_such_number(self) -> str:
+        return f"is not {self.wanted}, nor the {self.unit} of one"
+
+    def refusal(self, value: Any) -> str:
+        """What is wrong with a value that JSON has; empty if nothing is."""
+        if isinstance(value, str) and self.example_texts:
+            return self._no_such_number if self.parse(value) is None else ""
+        if type(value) not in _JSON_NUMBERS:
+            return "is not a number"
+        try:
+            return self._no_such_number if self.are_beyond(np.float64(value or 0)) else ""
+        except OverflowError:
+            return "is beyond the range of float64"
+
+    def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
+        """Numbers of values that JSON has; None if one of them has a `refusal`."""
+        if self.example_texts:
+            read = [self.parse(value) if isinstance(value, str) else None for value in values]
+            values = [given if number is None else number for given, number in zip(values, read, strict=True)]
+        try:
+            numbers = np.array(values, np.float64) if set(map(type, values)) <= _JSON_NUMBERS else None
+        except OverflowError:
+            return None
+        return None if numbers is None or self.are_beyond(numbers).any() else numbers
+
+    # --- a column of training ----------------------------------------------------------------------------------------
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        column = candidate.column
+        if column.storage == self.storage:
+            return self.learn(column, candidate.named)
+        if not self.plural or not candidate.is_text or candidate.share(self.looks_like) < MOSTLY:
+            return None
+        values, unread = column.parsed(self.read)
+        if unread is None:
+            return self.learned(column, values, candidate.named)
+        is_such = self.looks_like(value_name(unread[1]))
+        if candidate.share(self.looks_like) == 1 or (candidate.choice == "numeric" and is_such):
+            raise self.unread_error(column, unread)
+        if candidate.choice == "numeric" or candidate.looks_measured(self.looks_like):
+            raise self.odd_error(column, unread)
+        return None
+
+    def unread_error(self, column: Column, where: tuple[int, object]) -> DataError:
+        """The error of a text that looks like a value of this type, but is not read."""
+        return self.odd_error(column, where)
+
+    def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
+        """The error of a value of another type."""
+        index, value = where
+        return DataError(
+            f"column {column.name!r} holds {self.plural}, but {value_name(value)!r} in {row(index)}; correct it or "
+            f"make it missing, or use {as_kind(column.name, 'categorical')}"
+        )
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        """The schema of a training table's column of this type."""
+        return self.learned(column, self.fitted(column.name, column).numbers(), named)
+
+    def learned(self, column: Column, values: np.ndarray, named: bool) -> ColumnSchema:
+        """The schema of a column with these numbers, missing ones NaN.
+
+        Raises:
+            DataError: a number is infinite.
+        """
+        present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        if not len(present):
+            return ColumnSchema(column.name, Missing() if named else self, column.type_name, len(values))
+        low, high = float(present.min()), float(present.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            bad = int(np.argmax(np.isinf(values)))
+            raise infinite_error(column.name, values[bad], row(bad))
+        missing = len(values) - len(present)
+        found: ColumnType = self
+        if low == high and not missing and named:
+            found = Constant(self.tag) if present.min() == present.max() else Alike()
+        mean = mean_of(present) if named else None
+        return ColumnSchema(column.name, found, column.type_name, missing, low=low, high=high, mean=mean)
+
+    # --- what is said ------------------------------------------------------------------------------------------------
+
+    def range_said(self, low: float, high: float) -> str:
+        """A range of values for people."""
+        said = f"{self.show(low, format_number)} … {self.show(high, format_number)}"
+        return f"{said} ({self.remark})" if self.remark else said
+
+    def is_whole(self, column: Any) -> bool:
+        """Whether values between those of training are whole numbers, too."""
+        return False
+
+    def treatment(self, column: ColumnSchema) -> str:
+        return "number, scaled" + ("; missing: median and a flag" if column.missing else "")
+
+    def example(self, column: ColumnSchema) -> Any:
+        """A value near the middle, as JSON has it."""
+        middle = self.middle(column)
+        if self.example_texts:
+            return self.show(middle, format_number)
+        low, high, short = column.low or 0.0, column.high or 0.0, float(f"{middle:.4g}")
+        return short if low <= short <= high else middle
+
+    def middle(self, column: ColumnSchema) -> float:
+        """A number near the middle of a column."""
+        low, high = column.low or 0.0, column.high or 0.0
+        return column.mean if column.mean is not None else low / 2 + high / 2
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        """What JSON may hold for a column, as JSON Schema says it."""
+        what = "A number" + (f" ({self.unit})" if self.unit else "")
+        what += f", or a text such as {self.example_texts}" if self.example_texts else ""
+        if column.low is not None and column.high is not None:
+            low, high = (self.show(limit, "{:g}".format) for limit in (column.low, column.high))
+            what += f"; in training from {low} to {high}"
+        return {
+            "type": ["number", "string", "null"] if self.example_texts else ["number", "null"],
+            "description": f"{what}. null: missing.{missing_said(column)}",
+            "x-training-range": [column.low, column.high],
+        }
+
+
+def missing_said(column: ColumnSchema) -> str:
+    """A sentence on a column that was never missing in training."""
+    return "" if column.missing else " Training had it in every row."
+
+
+def infinite_error(name: str, value: object, place: str) -> DataError:
+    """The error of a column with an infinite number."""
+    return DataError(
+        f"column {name!r} has an infinite value, {value}, in {place}; correct it or make it missing (NaN)"
+    )

@@ -1,0 +1,162 @@
+"""Columns that a network cannot learn from, or that the user leaves out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lamina.table.columns import value_name
+from lamina.table.messages import as_kind, counted, listed
+from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSchema, ColumnType
+
+__all__ = [
+    "MOST_VALUES", "Alike", "Constant", "Dropped", "Identifier", "Missing", "RowNumbers", "Sentences", "Uncounted",
+    "Unused", "may_count_rows",
+]  # fmt: skip
+
+_NAMES_ROWS = re.compile(
+    r"(?i:(.*[\W_])?id|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)|[A-Za-z]*[a-z]I[dD]|"
+)
+"""Names of columns that may count rows: id, customer_id, PassengerId, index, rownames, Unnamed: 0, none."""
+
+MOST_VALUES = 1 << 16
+"""Different values of a column that are counted in a table that is streamed: each takes some 300 bytes."""
+
+_FEW_WORDS = 4
+"""Text of fewer words a row, on average, is names, not sentences."""
+
+
+def may_count_rows(name: str) -> bool:
+    """Whether a name is one that columns of row numbers have.
+
+    >>> [may_count_rows(name) for name in ("id", "customer_ID", "PassengerId", "Unnamed: 0", "paid", "Covid", "rows")]
+    [True, True, True, True, False, False, False]
+    """
+    return _NAMES_ROWS.fullmatch(name.strip()) is not None
+
+
+@dataclass(frozen=True)
+class Unused(ColumnType):
+    """A type whose columns are left out.
+
+    Attributes:
+        left_out: the reason, in a table of columns.
+        adjective: what such columns are, in a warning; empty: there is none.
+        kept_as: what a user would say to keep one; None: that would be no use.
+    """
+
+    used: ClassVar[bool] = False
+    left_out: ClassVar[str]
+    adjective: ClassVar[str] = ""
+    kept_as: ClassVar[Choice | None] = None
+
+    def warning(self, names: Sequence[str]) -> str:
+        """What users are told of columns of this type."""
+        keep = f" ({as_kind(names[0], self.kept_as)} would keep it)" if self.kept_as else ""
+        return f"left out {counted(len(names), 'column')} {self.adjective}: {listed(names)}{keep}"
+
+    def treatment(self, column: ColumnSchema) -> str:
+        return self.left_out
+
+
+class Missing(Unused):
+    """No row has a value."""
+
+    tag = "missing"
+    kind = "missing"
+    left_out = "left out: no values"
+    adjective = "without any value"
+
+
+class Sentences(Unused):
+    """Text that differs in almost every row, of several words."""
+
+    tag = "sentences"
+    kind = "text"
+    left_out = "left out: sentences"
+    adjective = "of sentences, which a network on tables cannot read (turn them into numbers first)"
+
+
+class Dropped(Unused):
+    """The user said so."""
+
+    tag = "dropped"
+    kind = "dropped"
+    left_out = "left out, as told"
+
+
+@dataclass(frozen=True)
+class Constant(Unused):
+    """The same value in every row.
+
+    Attributes:
+        of: the tag of the type that the value has.
+    """
+
+    of: str = "number"
+    tag = "constant"
+    kind = "constant"
+    left_out = "left out: one value only"
+    adjective = "with the same value in every row"
+
+    @property
+    def of_values(self) -> ColumnType:
+        return TYPES.get(self.of, self)
+
+
+class Alike(Constant):
+    """Whole numbers that become one number in float64."""
+
+    tag = "alike"
+    adjective = "of whole numbers that differ by less than float64, in which a network computes, can tell"
+    kept_as = "categorical"
+
+
+class Identifier(Unused):
+    """Text that differs in (almost) every row."""
+
+    tag = "identifier"
+    kind = "id"
+    left_out = "left out: text that differs in every row"
+    adjective = "of text that differs in (almost) every row, as ids and names do"
+    kept_as = "categorical"
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        column = candidate.column
+        if candidate.choice is not None or not candidate.is_text or not candidate.is_unique:
+            return None
+        words = sum(len(value_name(value).split()) for value, _ in candidate.head) / len(candidate.head)
+        found = Sentences() if words >= _FEW_WORDS else self
+        return ColumnSchema(column.name, found, column.type_name, column.missing())
+
+
+class RowNumbers(Unused):
+    """The rows' numbers from 0 or 1, under a name that says so."""
+
+    tag = "row numbers"
+    kind = "id"
+    left_out = "left out: row numbers"
+    adjective = "that only counts the rows"
+    kept_as = "numeric"
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        column = candidate.column
+        if candidate.choice is not None or column.storage != "number" or len(column) < FEW_ROWS:
+            return None
+        if not may_count_rows(column.name) or not column.counts_rows():
+            return None
+        return ColumnSchema(column.name, self, column.type_name)
+
+
+class Uncounted(Unused):
+    """Text of more different values than are counted in a table that is streamed."""
+
+    tag = "uncounted"
+    kind = "id"
+    left_out = "left out: text that differs in every row"
+    adjective = (
+        f"of text with more than {MOST_VALUES:,} different values, "
+        "which are too many to be counted in a table that is streamed"
+    )
