@@ -32,10 +32,10 @@ def _training(batch: int, shards: int, team: object):
     from lamina.estimators._data import Data
     from lamina.estimators._initialize import build_network
     from lamina.estimators._losses import cross_entropy
-    from lamina.estimators._optimization import Optimization
     from lamina.estimators._sharded import ShardedTraining
     from lamina.estimators.architecture import Architecture
     from lamina.estimators.network import Ensemble
+    from lamina.estimators.settings import Settings
 
     rng = np.random.default_rng(0)
     numeric = rng.random((ROWS, SIZES[0]), np.float32)
@@ -45,7 +45,7 @@ def _training(batch: int, shards: int, team: object):
         dropout=0.0, number_embedding=False, input_scale=False, learned_activation=False, ntk=False,
     )  # fmt: skip
     network = Ensemble([build_network(parts, data, rng)])
-    plan = Optimization(max_iter=1, batch_size=batch, learning_rate_init=1e-3, shards=shards)
+    plan = Settings(max_iter=1, batch_size=batch, learning_rate_init=1e-3, shards=shards)
     training = ShardedTraining(network, cross_entropy(), plan, rng, [data], team=team)
     training._prepare(1000)
     return training

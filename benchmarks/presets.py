@@ -31,7 +31,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 
 import lamina
-from lamina.estimators._presets import PRESETS
+from lamina.estimators.presets import PRESETS
 
 _MOST_ROWS = 10_000
 """Of larger tables as many rows are drawn, except of adult and california."""
@@ -153,7 +153,7 @@ def _chimeraboost(one: Table, seed: int) -> tuple[Any, Callable[[Any], Any], Any
 
 
 CONTESTANTS: dict[str, Callable[[Table, int], tuple[Any, Callable[[Any], Any], Any]]] = {
-    **{preset: partial(_lamina, preset) for preset in PRESETS if preset not in ("sklearn", "best")},
+    **{preset: partial(_lamina, preset) for preset in PRESETS if preset != "best"},
     "chimeraboost": _chimeraboost,
 }
 """By name: of a table and a seed the model, what makes its columns ready, and its `fit`."""

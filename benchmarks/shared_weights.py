@@ -36,7 +36,7 @@ import lamina
 from lamina import nd
 from lamina.core.state import state
 from lamina.deferral import eager
-from lamina.estimators import _chosen_architecture, _initialize, _presets, base
+from lamina.estimators import _chosen_architecture, _initialize, base, presets
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
 from lamina.nd.ndarray import NDArray
@@ -186,10 +186,10 @@ def measured(one: Table, seed: int, variant: str) -> tuple[float, float]:
     )
     kind: Any = lamina.MLPClassifier if one.is_classification else lamina.MLPRegressor
     model = kind(preset="medium", random_state=seed, **{name: int(value) for name, value in given.items()})
-    enough = _presets.enough_epochs
+    enough = presets.enough_epochs
     fewer = lambda *settings: max(1, round(enough(*settings) * float(epochs or 1)))  # noqa: E731
     sharing = packs(kind, int(k or 8), shared) if shared else patch.object(base, "Ensemble", base.Ensemble)
-    with sharing, patch.object(_presets, "enough_epochs", fewer):
+    with sharing, patch.object(presets, "enough_epochs", fewer):
         start = time.process_time()
         model.fit(one.X.iloc[rows], one.y[rows])
         seconds = time.process_time() - start

@@ -9,12 +9,13 @@ import pytest
 import lamina
 from lamina import MLPRegressor, nd
 from lamina.estimators._data import Data
-from lamina.estimators._engine import EnsembleTraining, Optimization
+from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import Ensemble
+from lamina.estimators.settings import Settings
 
 
 def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():
@@ -24,7 +25,7 @@ def test_weight_decay_counts_the_factor_on_the_learning_rate_twice():
     parts = Architecture(numbers=2, inputs=2, cardinalities=(), outputs=1, hidden=(3,), dropout=0.0)
     network = build_network(parts, data, np.random.default_rng(0))
     before = network.state()
-    plan = Optimization(
+    plan = Settings(
         max_iter=1, batch_size=8, learning_rate_init=0.1, learning_rate="constant", weight_decay=0.02
     )
     nothing = lambda outputs, target: nd.sum(outputs * 0.0, axis=1)  # noqa: E731
@@ -55,8 +56,8 @@ def _training(parts=PARTS, validation=(), **plan):
     def loss(outputs, target):
         return nd.sum((outputs - target) ** 2, axis=1)
 
-    optimization = Optimization(max_iter=6, batch_size=16, learning_rate_init=0.05, **plan)
-    return EnsembleTraining(network, loss, optimization, source, [ROWS] * 2, validation, _judge)
+    settings = Settings(max_iter=6, batch_size=16, learning_rate_init=0.05, **plan)
+    return EnsembleTraining(network, loss, settings, source, [ROWS] * 2, validation, _judge)
 
 
 def _judge(outputs):
@@ -172,7 +173,7 @@ def test_a_member_learns_from_its_own_rows_only(drop_last):
     for table in (data, dataclasses.replace(data, target=target)):
         network = _ensemble(data)
         parts = [dataclasses.replace(table, rows=rows) for rows in (mine, others)]
-        plan = Optimization(max_iter=2, batch_size=8, drop_last=drop_last)
+        plan = Settings(max_iter=2, batch_size=8, drop_last=drop_last)
         training = EnsembleTraining(network, squared_error, plan, np.random.default_rng(0), parts)
         losses = [epoch.loss for epoch in training.run()]
         trained.append((network.state(), losses))

@@ -14,11 +14,12 @@ import lamina
 from lamina import nd
 from lamina.errors import DataError
 from lamina.estimators._data import Data
-from lamina.estimators._engine import EnsembleTraining, Optimization
+from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._losses import squared_error
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators.network import Ensemble, mean_by_shares
+from lamina.estimators.settings import Settings
 from lamina.files.tensors import load_tensors, save_tensors
 
 FRAME, NEW = training_table(), new_table()
@@ -126,7 +127,7 @@ def test_members_of_different_architectures_train_side_by_side_and_apart(shards)
 
     def trained(n_jobs):
         parts = [build_network(one, data, np.random.default_rng(0)) for one in architectures]
-        network, plan = Ensemble(parts, (0.75, 0.25)), Optimization(max_iter=2, batch_size=16, shards=shards)
+        network, plan = Ensemble(parts, (0.75, 0.25)), Settings(max_iter=2, batch_size=16, shards=shards)
         training = training_of(
             network, squared_error, plan, np.random.default_rng(0), [data] * 2, n_jobs=n_jobs
         )

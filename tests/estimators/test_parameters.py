@@ -2,12 +2,14 @@
 
 import inspect
 import re
+from dataclasses import FrozenInstanceError
 
 import pytest
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators._parameters import PARAMETERS
-from lamina.estimators._presets import enough_epochs, for_small_table
+from lamina.estimators.declaring import declared
+from lamina.estimators.presets import enough_epochs, for_small_table
+from lamina.estimators.settings import Settings
 
 ESTIMATORS = [MLPClassifier, MLPRegressor]
 
@@ -22,8 +24,29 @@ def test_help_explains_every_parameter_and_attribute(estimator):
     assert text.index("Args:") < text.index("Attributes:") < text.index(">>> ")
 
 
-def test_no_parameter_is_explained_that_nobody_has():
-    assert set(PARAMETERS) == {name for one in ESTIMATORS for name in inspect.signature(one).parameters}
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_parameter_is_a_declared_setting(estimator):
+    assert set(declared(estimator)) == set(inspect.signature(estimator).parameters)
+
+
+def test_settings_have_the_presets_values_where_none_are_given_and_are_frozen():
+    settings = Settings("fast", "regression", hidden_layer_sizes=7, dropout=None, batch_size="auto")
+    assert (settings.hidden_layer_sizes, settings.dropout, settings.batch_size) == ((7,), 0.05, 256)
+    assert (settings.learning_rate_init, settings.activation, settings.momentum) == (0.1, "mish", 0.9)
+    changed = settings.replace(max_iter=3, normalization="batch")
+    assert (changed.epochs, changed.normalization, changed.preset) == (3, "batch", "fast")
+    assert (settings.max_iter, settings.normalization) == (None, None)
+    with pytest.raises(FrozenInstanceError, match=r"dropout.*settings\.replace"):
+        settings.dropout = 0.5
+    for make in (Settings, settings.replace):
+        with pytest.raises(TypeError, match="no setting 'drop_out'"):
+            make(drop_out=0.5)
+
+
+def test_signatures_say_what_users_give():
+    parameters = inspect.signature(MLPClassifier).parameters
+    assert str(parameters["batch_size"]) == "batch_size: int | str | None = None"
+    assert str(parameters["momentum"]) == "momentum: float = 0.9"
 
 
 def test_help_shows_the_defaults_of_the_task():
@@ -34,7 +57,7 @@ def test_help_shows_the_defaults_of_the_task():
 
 
 def test_help_says_how_long_presets_train():
-    usual, small = PARAMETERS["max_iter"].split(" 'fast' of ")
+    usual, small = declared(Settings)["max_iter"].meaning.split(" 'fast' of ")
     said = re.findall(r"\d+", usual)
     steps, fast_steps, most, *fewest, rows = map(int, said)
     known = "default", "medium", "fast"

@@ -6,10 +6,11 @@ import pytest
 import lamina
 from lamina import nd
 from lamina.estimators._data import Data
-from lamina.estimators._engine import EnsembleTraining, Optimization
+from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import Ensemble
+from lamina.estimators.settings import Settings
 
 RNG = np.random.default_rng(3)
 ROWS = Data(
@@ -24,7 +25,7 @@ def moved(solver, decay=0.0):
     """By how much one step moves each parameter, and where it was."""
     network = Ensemble([build_network(PARTS, ROWS, np.random.default_rng(0))])
     before = network.members[0].state()
-    plan = Optimization(
+    plan = Settings(
         max_iter=1,
         batch_size=64,
         learning_rate_init=0.1,

@@ -10,7 +10,8 @@ from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOpti
 
 import lamina as mx
 from lamina import nd
-from lamina.estimators._optimization import SOLVERS, Optimization
+from lamina.estimators._solvers import SOLVERS
+from lamina.estimators.settings import Settings
 from lamina.optimizer import adam, adaptive, momentum, muon
 from lamina.optimizer.adam import adam_step, adamw_step, bias_correction
 from lamina.optimizer.momentum import momentum_step, nesterov_step
@@ -121,6 +122,6 @@ def test_adam_with_its_corrections_is_algorithm_1_of_the_paper(decay: float) -> 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_a_solver_of_the_estimators_has_as_many_arrays_as_it_says(name: str) -> None:
     count = SOLVERS[name].arrays
-    step = SOLVERS[name].step(Optimization(solver=name), lambda: 1)
+    step = SOLVERS[name].step(Settings(solver=name), lambda: 1)
     _, state = step(nd.ones(2), nd.ones(2), tuple(nd.zeros(2) for _ in range(count)), rate=0.1)
     assert len(state) == count

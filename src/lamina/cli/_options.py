@@ -12,13 +12,11 @@ from lamina.errors import LaminaError
 from lamina.table.formats import FORMATS
 
 __all__ = [
-    "PRESETS", "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "ModelArgument", "QuoteOption",
-    "TargetOption", "choosing", "directions", "layers", "levels", "one_of", "option", "positive", "reading", "said",
+    "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "ModelArgument", "QuoteOption",
+    "TargetOption", "choosing", "one_of", "option", "positive", "reading", "said",
 ]  # fmt: skip
 
 Number = TypeVar("Number", int, float)
-
-PRESETS = ("default", "medium", "fast", "best")
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
@@ -104,64 +102,3 @@ def positive(option: str, value: Number | None) -> Number | None:
     if value is not None and not 0 < value < float("inf"):
         raise LaminaError(f"{option} {value:g}: it is greater than 0")
     return value
-
-
-def levels(text: str) -> tuple[float, ...]:
-    """The levels of quantiles.
-
-    Raises:
-        LaminaError: not ascending numbers between 0 and 1.
-
-    >>> levels("0.05,0.5,0.95")
-    (0.05, 0.5, 0.95)
-    """
-    try:
-        found = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        found = ()
-    if not found or not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
-        raise LaminaError(
-            f"--quantile takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
-        )
-    return found
-
-
-def directions(texts: Sequence[str]) -> dict[str, int]:
-    """Columns and which way predictions go with them.
-
-    Raises:
-        LaminaError: not a column, =, and 1 or -1; both of one column.
-
-    >>> directions(["rooms=1", "age=-1"])
-    {'rooms': 1, 'age': -1}
-    """
-    found: dict[str, int] = {}
-    for text in texts:
-        name, _, direction = text.rpartition("=")
-        if not name or direction not in ("1", "+1", "-1"):
-            raise LaminaError(f"--monotone {text}: write COLUMN=1 or COLUMN=-1")
-        if found.setdefault(name, int(direction)) != int(direction):
-            raise LaminaError(
-                f"--monotone {text}: the same column has {found[name]} too; leave one of them out"
-            )
-    return found
-
-
-def layers(text: str) -> tuple[int, ...]:
-    """The units of hidden layers, none for a linear model.
-
-    Raises:
-        LaminaError: not whole numbers of at least 1.
-
-    >>> layers("256,128"), layers("none")
-    ((256, 128), ())
-    """
-    try:
-        units = tuple(int(part) for part in text.split(",")) if text.strip() not in ("", "none") else ()
-    except ValueError:
-        units = (0,)
-    if units and min(units) < 1:
-        raise LaminaError(
-            f"--hidden takes whole numbers with commas, like 256,256, or none for a linear model; not {text!r}"
-        )
-    return units

@@ -11,40 +11,22 @@ from lamina.cli import _run_views as views
 from lamina.cli._clock import since_start
 from lamina.cli._console import output, say
 from lamina.errors import LaminaError
+from lamina.estimators.settings import DECLARED, OPTIONS
 
 if TYPE_CHECKING:
     from lamina.runs.closing import Closing
     from lamina.runs.data import Prepared, Request
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["TUNED", "require_search", "run_search", "seconds_said"]
+__all__ = ["TUNED", "require_search", "run_search"]
 
 TUNED = ("time_limit", "trials")
 """What may be more when a search goes on."""
 
 _NOT_WITH = {
-    "epochs": "trials are trained for as many epochs as the table needs",
-    "shards": "trials are trained in one process",
     "stream": "it compares networks on a table in memory",
+    **{OPTIONS[name].name: about.not_in_search for name, about in DECLARED.items() if name in OPTIONS},
 }
-
-
-def seconds_said(text: str | None) -> float | None:
-    """The seconds of ``--time-limit``.
-
-    Raises:
-        LaminaError: it is no time.
-    """
-    if text is None:
-        return None
-    from lamina.training.time_limit import seconds_of
-
-    try:
-        return seconds_of(text)
-    except ValueError as error:
-        raise LaminaError(
-            f"--time-limit {text}: give a time above 0, in seconds or with units, such as 90, 90s, 5m or 1h30m"
-        ) from error
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
@@ -61,7 +43,7 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
         return
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
-        if name in chosen:
+        if why and name in chosen:
             raise LaminaError(f"--{name} does not go with {said}, which tries many networks: {why}")
     if chosen.get("preset", "best") not in ("best", "default"):
         raise LaminaError(

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from lamina.cli._clock import since_start
 from lamina.cli._console import EXIT_INTERRUPTED, say, warnings_as_lines
-from lamina.cli._options import choosing, layers, one_of, option, said
-from lamina.cli._search_run import seconds_said
-from lamina.cli._train_options import Quiet, Replace
+from lamina.cli._options import one_of, option, said
+from lamina.cli._train_options import Quiet, Replace, typed
 from lamina.core.precision import PRECISIONS
 from lamina.errors import LaminaError, NonFiniteLossError
+from lamina.estimators.option_values import layers, seconds
+from lamina.estimators.settings import OPTIONS
 from lamina.table.messages import counted
 from lamina.training.time_limit import TimeLimit, duration_said
 
@@ -49,13 +50,9 @@ def mnist(
     ] = None,
     batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64, best 500")] = None,
     lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001, best 0.003")] = None,
-    seed: Annotated[int | None, option("The seed of all randomness.", "0")] = None,
-    device: Annotated[
-        str | None, option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu")
-    ] = None,
-    precision: Annotated[
-        str | None, choosing("On a GPU, products of {}.", PRECISIONS, " or ", shown="float32")
-    ] = None,
+    seed: Annotated[int | None, typed(OPTIONS["random_state"], None)] = None,
+    device: Annotated[str | None, typed(OPTIONS["device"], None)] = None,
+    precision: Annotated[str | None, typed(OPTIONS["precision"], None)] = None,
     out: Annotated[Path | None, option("The run's folder, new.", "runs/mnist-<n>")] = None,
     resume: Annotated[
         Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
@@ -68,12 +65,12 @@ def mnist(
     The folder then holds the model, its settings, metrics by epoch, two pictures, and a page to draw digits on.
     Ctrl-C keeps what is trained so far.
     """
-    units = None if hidden is None else layers(hidden)
+    units = None if hidden is None else layers("--hidden", hidden)
     chosen = said(
         recipe=recipe,
         hidden=units,
         epochs=epochs,
-        time_limit=seconds_said(time_limit),
+        time_limit=None if time_limit is None else seconds("--time-limit", time_limit),
         batch_size=batch_size,
         lr=lr,
         seed=seed,

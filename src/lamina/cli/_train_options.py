@@ -1,26 +1,28 @@
-"""The options of `lamina train` on a table, which `lamina tune` has some of, and what is made of them."""
+"""The options of `lamina train` on a table, of which `lamina tune` has some, and what is made of them.
+
+Those that are settings are declared with them, in `lamina.estimators.settings`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 import typer
 
-from lamina.cli._options import PRESETS, choosing, directions, layers, levels, one_of, option, positive, said
-from lamina.cli._search_run import seconds_said
-from lamina.core.precision import PRECISIONS
+from lamina.cli._options import choosing, one_of, option, positive, said
 from lamina.errors import LaminaError
-from lamina.extras import require
+from lamina.estimators.declaring import TRAINING, Option
+from lamina.estimators.settings import OPTIONS
 from lamina.table.formats import described
 from lamina.table.schema import TASKS
 
-__all__ = ["PART", "Computing", "Judging", "Quiet", "Replace", "Shown", "Table", "Training", "searching"]
+__all__ = ["Quiet", "Replace", "Shown", "Table", "Training", "Tuning", "typed"]
 
-_training: dict[str, Any] = {"rich_help_panel": "How to train"}
-_by_preset: dict[str, Any] = {"shown": "by preset", **_training}
+_Group = TypeVar("_Group", bound="type[_Settings]")
+
 PART = "A file, or a share of the rows; 0 for none."
 """What may validate, and test."""
 
@@ -38,7 +40,7 @@ Kind = Annotated[
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
-Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08")]
+Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
@@ -48,103 +50,19 @@ Replace = Annotated[
         "--replace", help="Train beside the run in --out, which stays until the new one takes its place."
     ),
 ]
-Preset = Annotated[
-    str | None,
-    choosing(
-        "medium: a tenth of the time; fast: seconds; best: of many networks.",
-        PRESETS,
-        shown="default",
-        **_training,
-    ),
+Stream = Annotated[
+    bool, option("Read rows from the disk, whatever the size.", False, rich_help_panel=TRAINING)
 ]
-TimeLimit = Annotated[
-    str | None,
-    option(
-        "Try networks for so long, as 5m, from start to end, and average the best.",
-        "none",
-        named="--time-limit",
-        **_training,
-    ),
-]
-Trials = Annotated[int | None, option("Try so many networks, and average the best.", "none", **_training)]
-Jobs = Annotated[
-    int | None,
-    option(
-        "Of a search, train so many networks at a time; -1: one for each core. It gives the same network.",
-        "1",
-        named="--jobs -j",
-        **_training,
-    ),
-]
-Epochs = Annotated[int | None, option("At most so many epochs.", **_by_preset)]
-Hidden = Annotated[
-    str | None, option("Units of the hidden layers, with commas; none: a linear model.", **_by_preset)
-]
-Rate = Annotated[float | None, option("The learning rate.", named="--lr", **_by_preset)]
-Quantile = Annotated[
-    str | None,
-    option(
-        "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.", "the mean", **_training
-    ),
-]
-Monotone = Annotated[
-    list[str] | None,
-    option("COLUMN=1: predictions never fall with it; COLUMN=-1: they never rise; repeatable.", **_training),
-]
-_judging: dict[str, Any] = {"rich_help_panel": "What counts"}
-ClassWeight = Annotated[
-    list[str] | None,
-    option(
-        "balanced: rare classes weigh as much in the loss as frequent ones; or CLASS=WEIGHT, repeatable.",
-        "all rows alike",
-        named="--class-weight",
-        **_judging,
-    ),
-]
-Scoring = Annotated[
-    str | None,
-    option(
-        "What validation chooses by: a name of scikit-learn's, as f1, average_precision or r2.",
-        "the loss",
-        **_judging,
-    ),
-]
-Threshold = Annotated[
-    str | None,
-    option(
-        "Of two classes: from which probability on the rare one is predicted, as 0.3; f1, balanced: what is best "
-        "on validation rows.",
-        "the likelier class",
-        **_judging,
-    ),
-]
-Seed = Annotated[int | None, option("The seed of all randomness.", "0", **_training)]
-Stream = Annotated[bool, option("Read rows from the disk, whatever the size.", False, **_training)]
 Memory = Annotated[
     str | None,
     option(
-        "What training may take, as 4G; larger tables are read from the disk.",
+        "Memory that training may take, as 4G; larger tables are read from the disk.",
         "half of what is free",
-        **_training,
+        rich_help_panel=TRAINING,
     ),
-]
-Shards = Annotated[
-    int | None,
-    option("Cut each batch into so many parts, which the processes of mpirun share.", "not cut", **_training),
-]
-Device = Annotated[
-    str | None,
-    option("Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).", "cpu", **_training),
-]
-Precision = Annotated[
-    str | None,
-    choosing("On a GPU, products of {}.", PRECISIONS, " or ", shown="float32", **_training),
 ]
 Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
 Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
-
-_RETIRED = "sklearn"
-"""A preset that is obeyed still, and not offered."""
 
 
 @dataclass(frozen=True)
@@ -174,129 +92,67 @@ class Table:
         )
 
 
-@dataclass(frozen=True)
-class Training:
-    """How networks are trained."""
+class _Settings:
+    """Options that are declared with the estimators' settings: fields by the options' names."""
 
-    preset: Preset = None
-    time_limit: TimeLimit = None
-    trials: Trials = None
-    jobs: Jobs = None
-    epochs: Epochs = None
-    hidden: Hidden = None
-    lr: Rate = None
-    quantile: Quantile = None
-    monotone: Monotone = None
-    shards: Shards = None
+    _options: ClassVar[Mapping[str, Option]]
+
+    if TYPE_CHECKING:  # fields are added by `_having`
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def said(self) -> dict[str, Any]:
+        """The values of those that a run is known by, as a `Request` has them.
+
+        Raises:
+            LaminaError: there is no such value.
+        """
+        kept = (one for one in self._options.values() if one.kept)
+        return said(**{one.name: _value(one, getattr(self, one.name)) for one in kept})
+
+
+def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
+    """A group that has these options before its own."""
+
+    def decorate(cls: _Group) -> _Group:
+        found = {one.name: Annotated[one.kind | None, typed(one, one.panel)] for one in options.values()}
+        cls.__annotations__ = found | cls.__annotations__
+        for name in found:
+            setattr(cls, name, None)
+        cls._options = options
+        return dataclass(frozen=True)(cls)
+
+    return decorate
+
+
+def typed(one: Option, panel: str | None) -> Any:
+    """For typer, in a panel of the help."""
+    more: dict[str, Any] = {"shown": one.shown or True, "named": one.flags, "rich_help_panel": panel}
+    return choosing(one.help, one.choices, **more) if one.choices else option(one.help, **more)
+
+
+def _value(one: Option, said: Any) -> Any:
+    """A setting's value, of what the command line read; None where it said nothing."""
+    if said is None or said in one.retired:
+        return said
+    if one.read is not None:
+        return one.read(one.flag, said)
+    if one.choices:
+        return one_of(one.flag, said, one.choices)
+    return said if isinstance(said, str) else positive(one.flag, said)
+
+
+@_having(OPTIONS)
+class Training(_Settings):
+    """How networks are trained, and what counts as good."""
+
     stream: Stream = False
     memory: Memory = None
 
-    @property
-    def is_retired(self) -> bool:
-        """Whether the preset is obeyed, but not offered."""
-        return self.preset == _RETIRED
 
-    def said(self) -> dict[str, Any]:
-        """What is said of it, as a `Request` has it."""
-        return said(
-            preset=one_of("--preset", self.preset, (_RETIRED,) if self.is_retired else PRESETS),
-            epochs=positive("--epochs", self.epochs),
-            hidden=None if self.hidden is None else layers(self.hidden),
-            learning_rate=positive("--lr", self.lr),
-            quantiles=None if self.quantile is None else levels(self.quantile),
-            monotone=directions(self.monotone or []) or None,
-            shards=positive("--shards", self.shards),
-            stream=self.stream or None,
-            **searching(self.time_limit, self.trials),
-        )
-
-
-@dataclass(frozen=True)
-class Judging:
-    """What counts as good: weights of classes, the validation score, and how it is decided between two classes."""
-
-    class_weight: ClassWeight = None
-    scoring: Scoring = None
-    threshold: Threshold = None
-
-    def said(self) -> dict[str, Any]:
-        """What is said of it, as a `Request` has it."""
-        if self.scoring is not None or self.threshold is not None:
-            require("training on a table", "scikit-learn")
-        return said(
-            class_weight=class_weights(self.class_weight or []) or None,
-            scoring=None if self.scoring is None else _scoring(self.scoring),
-            threshold=None if self.threshold is None else _threshold(self.threshold),
-        )
-
-
-def class_weights(texts: Sequence[str]) -> str | dict[str, float]:
-    """What ``--class-weight`` says: "balanced", or weights by class.
-
-    Raises:
-        LaminaError: neither; both; two weights of a class; a weight that is negative or no number.
-
-    >>> class_weights(["balanced"]), class_weights(["yes=10", "a=b=0.5"])
-    ('balanced', {'yes': 10.0, 'a=b': 0.5})
-    """
-    if list(texts) == ["balanced"]:
-        return "balanced"
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, weight = text.rpartition("=")
-        number = _number(weight)
-        if not name or number is None or not 0 <= number < float("inf"):
-            alone = " alone" if text == "balanced" else ""
-            raise LaminaError(f"--class-weight {text}: write balanced{alone}, or CLASS=WEIGHT, as yes=10")
-        if found.setdefault(name, number) != number:
-            raise LaminaError(f"--class-weight {text}: the same class has {found[name]:g} too; leave one out")
-    return found
-
-
-def _scoring(name: str) -> str:
-    from lamina.estimators.scoring import check_scoring
-
-    try:
-        check_scoring(name, ("log_loss", "loss"))
-    except ValueError as error:
-        raise LaminaError(f"--scoring: {error}") from error
-    return name
-
-
-def _threshold(text: str) -> str | float:
-    from lamina.estimators.threshold import CRITERIA
-
-    number = _number(text)
-    if text not in CRITERIA and (number is None or not 0 < number < 1):
-        raise LaminaError(f"--threshold {text}: it is f1, balanced, or a number between 0 and 1, as 0.3")
-    return text if number is None else number
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def searching(time_limit: str | None, trials: int | None) -> dict[str, Any]:
-    """How long a search is, as a `Request` has it."""
-    return said(time_limit=seconds_said(time_limit), trials=positive("--trials", trials))
-
-
-@dataclass(frozen=True)
-class Computing:
-    """What computes, and from which seed."""
-
-    seed: Seed = None
-    device: Device = None
-    precision: Precision = None
-
-    def said(self) -> dict[str, Any]:
-        """What is said of it, as a `Request` has it: the device is none of a run's settings."""
-        if self.seed is not None and not 0 <= self.seed < 2**32:
-            raise LaminaError(f"--seed {self.seed}: it is a whole number from 0 to {2**32 - 1}")
-        return said(seed=self.seed, precision=one_of("--precision", self.precision, PRECISIONS))
+@_having({name: one for name, one in OPTIONS.items() if one.tunes})
+class Tuning(_Settings):
+    """How a search is trained, and what counts as good."""
 
 
 @dataclass(frozen=True)

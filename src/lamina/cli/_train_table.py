@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from lamina.cli import _run_views as views
 from lamina.cli._console import EXIT_INTERRUPTED, output, say, warnings_as_lines
 from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import said
 from lamina.cli._search_run import TUNED, require_search, run_search
-from lamina.cli._train_options import Computing, Judging, Shown, Table, Training
+from lamina.cli._train_options import Shown, Table, Training, Tuning
 from lamina.errors import LaminaError
+from lamina.estimators.presets import RETIRED
+from lamina.estimators.settings import OPTIONS
 from lamina.extras import require
 from lamina.files.aside import scratch
 from lamina.table.formats import begin_reading
@@ -30,9 +33,7 @@ __all__ = ["run_table", "train_table"]
 
 
 @grouped
-def train_table(
-    table: Table, training: Training, judging: Judging, computing: Computing, files: Reading, shown: Shown
-) -> int:
+def train_table(table: Table, training: Training, files: Reading, shown: Shown) -> int:
     """Train a multilayer perceptron on a table, and measure it.
 
     Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
@@ -69,12 +70,12 @@ def train_table(
 
     MNIST has a command of its own: lamina train mnist --help
     """
-    chosen = table.said() | training.said() | judging.said() | computing.said()
+    chosen = table.said() | training.said() | said(stream=training.stream or None)
     require_search(chosen, training.jobs, resumes=table.resume is not None)
     read_as = files.said()
     require("training on a table", "scikit-learn", "polars")
     begin_reading(table.data or ())
-    if training.is_retired and not shown.quiet:
+    if training.preset in RETIRED and not shown.quiet:
         name = training.preset
         say(
             f"lamina: warning: --preset {name} is retired: its networks are lamina.neural_network's",
@@ -84,25 +85,24 @@ def train_table(
     if not team.is_first:
         with warnings_as_lines(quiet=True):
             return _help(team)
-    return run_table(chosen, read_as, table, computing, shown, memory=training.memory, jobs=training.jobs)
+    return run_table(chosen, read_as, table, training, shown, memory=training.memory)
 
 
 def run_table(
     chosen: dict[str, Any],
     read_as: dict[str, Any],
     table: Table,
-    computing: Computing,
+    settings: Training | Tuning,
     shown: Shown,
     *,
     memory: str | None = None,
-    jobs: int | None = None,
     live: bool = False,
 ) -> int:
     """Train as was chosen, in a new run's folder or in that of a run that goes on; the exit code.
 
-    `jobs`: how many trials of a search at a time; `live`: whether to show each.
+    `live`: whether to show each trial of a search.
     """
-    quiet, device = shown.quiet, computing.device or "cpu"
+    quiet, device, jobs = shown.quiet, settings.device or "cpu", settings.jobs
     holding = _held(chosen, read_as, table.out, table.resume, replace=table.replace)
     with warnings_as_lines(quiet=quiet), holding as (folder, request, saved):
         _require_shards(request, _world())
@@ -129,9 +129,9 @@ def _world() -> Communicator:
 
 def _require_shards(request: Request, team: Communicator) -> None:
     if team.size > 1 and (request.shards or 0) < team.size:
-        said = "no --shards" if request.shards is None else f"--shards {request.shards}"
+        shards = "no --shards" if request.shards is None else f"--shards {request.shards}"
         raise LaminaError(
-            f"{team.size} processes were started, and {said}: say into how many parts each batch is cut, of which "
+            f"{team.size} processes were started, and {shards}: say into how many parts each batch is cut, of which "
             f"each process gets some, as with --shards {max(8, team.size)}; it decides what network comes out, the "
             "number of processes does not"
         )
@@ -213,14 +213,8 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 def _said(name: str, value: Any) -> str:
     """How the command line says, or does not say, what a run was begun with."""
-    others = {
-        "learning_rate": "lr",
-        "kinds": "kind or --drop",
-        "time_limit": "time-limit",
-        "quantiles": "quantile",
-        "class_weight": "class-weight",
-    }
-    option = f"--{others.get(name, name)}"
+    flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
+    option = flags.get(name, f"--{name}")
     if value is None or value == {}:
         return f"no {option}"
     if isinstance(value, dict):

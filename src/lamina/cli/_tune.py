@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
-
 from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
 from lamina.cli._groups import Reading, grouped
-from lamina.cli._options import option
 from lamina.cli._search_run import require_search
 from lamina.extras import require
 from lamina.table.formats import begin_reading
 
 __all__ = ["tune"]
 
-_searching: dict[str, Any] = {"rich_help_panel": "How to search"}
-TimeLimit = Annotated[
-    str | None,
-    option(
-        "Search for so long, as 90s, 5m or 1h, from the command's start to its end.",
-        "none",
-        named="--time-limit",
-        **_searching,
-    ),
-]
-Validation = Annotated[str | None, option(asked.PART, "each network holds back rows of its own")]
-Trials = Annotated[int | None, option("Train so many networks.", "16 without a time limit", **_searching)]
-Jobs = Annotated[
-    int | None,
-    option(
-        "Train so many networks at a time; -1: one for each core. It gives the same network.",
-        "1",
-        named="--jobs -j",
-        **_searching,
-    ),
-]
-
-
-@dataclass(frozen=True)
-class SearchedTable(asked.Table):
-    """A table of which each network holds back rows of its own."""
-
-    validation: Validation = None
-
-
-@dataclass(frozen=True)
-class Searching:
-    """How long is searched."""
-
-    time_limit: TimeLimit = None
-    trials: Trials = None
-    jobs: Jobs = None
-
 
 @grouped
-def tune(
-    table: SearchedTable,
-    search: Searching,
-    judging: asked.Judging,
-    computing: asked.Computing,
-    files: Reading,
-    shown: asked.Shown,
-) -> int:
+def tune(table: asked.Table, tuning: asked.Tuning, files: Reading, shown: asked.Shown) -> int:
     """Search for the best network on a table, and see it.
 
     Trains networks of many settings, the presets' first, and averages the best, each as often as that lowers the loss
@@ -82,12 +33,11 @@ def tune(
       lamina tune houses.parquet --target price --time-limit 10m --jobs 4
       lamina tune --resume runs/houses --trials 40
     """
-    chosen = table.said() | judging.said() | computing.said()
-    chosen |= asked.searching(search.time_limit, search.trials)
+    chosen = table.said() | tuning.said()
     if table.resume is None:
         chosen["preset"] = "best"
-    require_search(chosen, search.jobs, resumes=table.resume is not None)
+    require_search(chosen, tuning.jobs, resumes=table.resume is not None)
     read_as = files.said()
     require("searching on a table", "scikit-learn", "polars")
     begin_reading(table.data or ())
-    return train.run_table(chosen, read_as, table, computing, shown, jobs=search.jobs, live=True)
+    return train.run_table(chosen, read_as, table, tuning, shown, live=True)

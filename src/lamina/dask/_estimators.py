@@ -67,8 +67,8 @@ class _OnWorkers(BaseMLP):
         seed = int(check_random_state(self.random_state).randint(2**31))
         statistics = partitions.statistics(self._task, kinds, seed)
         survey = Survey(statistics, statistics.schema(), seed)
-        holds_out = settings["early_stopping"] and eval_set is None
-        division = survey.divided(settings["validation_fraction"] if holds_out else 0.0)
+        holds_out = settings.early_stopping and eval_set is None
+        division = survey.divided(settings.validation_fraction if holds_out else 0.0)
         return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
-from lamina.estimators import _presets as presets
+from lamina.estimators import presets
 from lamina.estimators._data import Data
 from lamina.estimators._pieces import Pieces, chosen_pieces
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.monotone_columns import constrained_columns, constraints
+from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
 
 __all__ = ["architecture_for"]
 
 
 def architecture_for(
-    encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Mapping[str, Any]
+    encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings
 ) -> tuple[Architecture, Pieces]:
     """That of each member, of which `train` are the rows, and the pieces of the numbers' functions."""
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
-    given = {name: _hashable(value) for name, value in settings.items() if name in parts}
+    given = {name: _hashable(value) for name, value in vars(settings).items() if name in parts}
     given["number_embedding"] = presets.embeds_numbers(given["number_embedding"], numbers)
     constrained = constrained_columns(given.pop("monotone"), encoder.schema)
     given |= constraints(constrained, encoder.schema, target, settings)
     signs = given.get("monotone", ())
-    most = settings["number_pieces"] if given["number_embedding"] else 0
+    most = settings.number_pieces if given["number_embedding"] else 0
     pieces = chosen_pieces(train, most, signs, numbers)
     architecture = Architecture(
         **given,
@@ -37,7 +38,7 @@ def architecture_for(
         inputs=train[0].numeric.shape[1],
         cardinalities=encoder.cardinalities,
         outputs=target.outputs,
-        hidden=settings["hidden_layer_sizes"],
+        hidden=settings.hidden_layer_sizes,
         pieces=pieces.most,
         rough=_marked(pieces.rough, numbers),
         smooth=_marked(pieces.smooth, numbers),

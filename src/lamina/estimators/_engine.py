@@ -15,10 +15,11 @@ from lamina.errors import NonFiniteLossError
 from lamina.estimators._data import Data, share_of
 from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
-from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators._outputs import Blocks, own_outputs
+from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.apart import Apart, at_a_time
 from lamina.estimators.network import Ensemble, part_of
+from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
@@ -26,15 +27,7 @@ from lamina.schedules import SCHEDULES
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 
-__all__ = [
-    "STREAMS_BITS",
-    "Batches",
-    "Data",
-    "EnsembleTraining",
-    "HeldBatches",
-    "Optimization",
-    "without_network",
-]
+__all__ = ["STREAMS_BITS", "Batches", "Data", "EnsembleTraining", "HeldBatches", "without_network"]
 
 STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
@@ -70,12 +63,12 @@ class EnsembleTraining(Loop):
     Args:
         network: what is trained.
         loss: of each row, from outputs and targets.
-        optimization: how.
+        settings: how; one stops early after `n_iter_no_change` epochs without improvement by `tol`.
         rng: shuffles the rows.
         data: rows of the same arrays for each member, or what gives the members' batches.
         validation: each member's part, or a single one for the mean of the members.
         score: judges the outputs for `validation`, part after part; higher is better.
-        observers: what watches, besides the early stopping that `optimization` asks for.
+        observers: what watches; another rule for stopping early is among them.
         seed: of dropout, for which each member has streams of its own, so that it can be trained apart.
         n_jobs: how many members are trained at a time, by joblib's backend (see `Apart`).
     """
@@ -84,7 +77,7 @@ class EnsembleTraining(Loop):
         self,
         network: Ensemble,
         loss: Loss,
-        optimization: Optimization,
+        settings: Settings,
         rng: np.random.Generator,
         data: Sequence[Data] | Batches,
         validation: Sequence[Data] = (),
@@ -94,26 +87,28 @@ class EnsembleTraining(Loop):
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
-        patience, tolerance = optimization.n_iter_no_change, optimization.tol
-        stopping = [] if patience is None else [EarlyStopping(patience, tolerance)]
+        patience, tolerance = settings.n_iter_no_change, settings.tol
+        stopping = (
+            [] if patience is None or isinstance(patience, str) else [EarlyStopping(patience, tolerance)]
+        )
         members = len(network.members)
         may_part = members > 1 and isinstance(data, Sequence) and network.context.is_host
         self._apart = Apart(self, n_jobs) if may_part and at_a_time(n_jobs) > 1 else None
         apart = [] if self._apart is None else [self._apart]
-        super().__init__(optimization.max_iter, [*apart, *observers, *stopping], tolerance)
-        self.network, self.loss, self.optimization = network, loss, optimization
+        super().__init__(settings.epochs, [*apart, *observers, *stopping], tolerance)
+        self.network, self.loss, self.settings = network, loss, settings
         self.data, self.validation, self.score = data, validation, score
         self._judged = Blocks(network, validation) if validation else None
         self._rng = rng
         self._sources = [Source(seed, i << STREAMS_BITS) for i in range(members)]
         self._steps_done = 0
         self.steps_total = 1
-        count = SOLVERS[optimization.solver].arrays
+        count = SOLVERS[settings.solver].arrays
         self._moments = {
             name: tuple(nd.zeros(w.array.shape, ctx=network.context) for _ in range(count))
             for name, w in network.weights.items()
         }
-        self._step = compile(self._make_step(), precision=optimization.precision)
+        self._step = compile(self._make_step(), precision=settings.precision)
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -123,7 +118,7 @@ class EnsembleTraining(Loop):
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
         """As every loop's; older states have a second moment for every solver, which SGD does not read."""
-        count = SOLVERS[self.optimization.solver].arrays
+        count = SOLVERS[self.settings.solver].arrays
         unread = tuple(f"moment{i}." for i in range(count, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
 
@@ -134,20 +129,20 @@ class EnsembleTraining(Loop):
 
     def _prepare(self, epochs: int) -> None:
         self._batches = self._own_batches()
-        plan, count = self.optimization, self._batches.rows
-        self._batch = min(plan.batch_size, count)
-        self._per_epoch = max(count // self._batch, 1) if plan.drop_last else -(-count // self._batch)
+        settings, count = self.settings, self._batches.rows
+        self._batch = min(settings.batch_size, count)
+        self._per_epoch = max(count // self._batch, 1) if settings.drop_last else -(-count // self._batch)
         self.steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
 
     def _train(self, number: int) -> float:
         """An epoch; the mean loss, with the penalty."""
-        plan, members = self.optimization, len(self.network.members)
+        settings, members = self.settings, len(self.network.members)
         if self._apart is None:
-            groups = self._batches.epoch(self._rng, self._batch, plan.drop_last)
+            groups = self._batches.epoch(self._rng, self._batch, settings.drop_last)
             trained = self.take_steps(groups)
         else:
             assert isinstance(self._batches, HeldBatches)
-            trained = self._apart.take_steps(self._batches.steps(self._rng, self._batch, plan.drop_last))
+            trained = self._apart.take_steps(self._batches.steps(self._rng, self._batch, settings.drop_last))
         sizes = np.concatenate(
             [np.full(len(losses), rows // members) for losses, rows in trained] or [np.zeros(0)]
         )
@@ -156,7 +151,7 @@ class EnsembleTraining(Loop):
         if not np.isfinite(loss):
             raise NonFiniteLossError(
                 f"the training loss became {loss} in epoch {number}; lower learning_rate_init "
-                f"(now {self.optimization.learning_rate_init:g}) or check the data for extreme values"
+                f"(now {self.settings.learning_rate_init:g}) or check the data for extreme values"
             )
         return loss
 
@@ -203,10 +198,10 @@ class EnsembleTraining(Loop):
 
     def _penalty(self, batch: int) -> float:
         """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
-        if not self.optimization.alpha:
+        if not self.settings.alpha:
             return 0.0
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
-        return 0.5 * self.optimization.alpha * squares / batch / len(self.network.members)
+        return 0.5 * self.settings.alpha * squares / batch / len(self.network.members)
 
     def take_steps(
         self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
@@ -268,32 +263,32 @@ class EnsembleTraining(Loop):
         """Count a step on so many rows of each member, and say what share of the training is done."""
         self._rows = rows
         t = self._steps_done / self.steps_total
-        plan = self.optimization
+        settings = self.settings
         self._steps_done += 1
-        self._rate = plan.learning_rate_init * SCHEDULES[plan.learning_rate](t)
-        self._regularization = SCHEDULES[plan.regularization_schedule](t)
+        self._rate = settings.learning_rate_init * SCHEDULES[settings.learning_rate](t)
+        self._regularization = SCHEDULES[settings.regularization_schedule](t)
         return t
 
     def _update(self, pieces: Sequence[Piece]) -> None:
         """One step of the solver on parameters, or parts of them."""
-        plan = self.optimization
+        settings = self.settings
         rate = call_each_step(lambda: self._rate)
-        decay = call_each_step(lambda: plan.weight_decay * self._rate * self._regularization)
-        solver = SOLVERS[plan.solver]
-        step = of_matrices = solver.step(plan, lambda: self._steps_done)
+        decay = call_each_step(lambda: settings.weight_decay * self._rate * self._regularization)
+        solver = SOLVERS[settings.solver]
+        step = of_matrices = solver.step(settings, lambda: self._steps_done)
         if solver.matrix_step is not None:
-            of_matrices = solver.matrix_step(plan)
+            of_matrices = solver.matrix_step(settings)
         # Python computes these before each step: once for each factor, not for each parameter.
         factors = dict.fromkeys(piece.rate for piece in pieces)
         rates = {factor: rate * factor for factor in factors}
         decays = {factor: decay * factor**2 for factor in factors}
         for piece in pieces:
             array, gradient = piece.array, piece.gradient
-            if plan.alpha and piece.decay:
-                gradient = gradient + call_each_step(lambda: plan.alpha / self._rows) * array
+            if settings.alpha and piece.decay:
+                gradient = gradient + call_each_step(lambda: settings.alpha / self._rows) * array
             own = of_matrices if piece.is_matrix else step
             new, values = own(array, gradient, piece.moments, rate=rates[piece.rate])
-            if plan.weight_decay and piece.decay:
+            if settings.weight_decay and piece.decay:
                 # The factor on the learning rate counts twice, as in the reference implementation (pytabkit 1.7):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 share = decays[piece.rate]

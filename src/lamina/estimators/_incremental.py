@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +12,10 @@ from lamina.deferral import eager
 from lamina.estimators._data import Data
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._inputs import check_inputs
-from lamina.estimators._presets import FEWEST_MEMBERS
 from lamina.estimators._sharded import training_of
 from lamina.estimators.base import fitted_encoder
+from lamina.estimators.presets import FEWEST_MEMBERS
+from lamina.estimators.settings import Settings
 from lamina.table.kinds import infer
 
 __all__ = ["partial_fit"]
@@ -27,15 +27,11 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     estimator._require_target_given(y)
     if (search := estimator._search(None)) is not None:
         search.refuse("partial_fit")
-    settings = {
-        **estimator._resolved(),
-        "max_iter": 1,
-        "n_iter_no_change": None,
-        "learning_rate": "constant",
-        "regularization_schedule": "constant",
-    }
+    settings = estimator._resolved().replace(
+        max_iter=1, n_iter_no_change=None, learning_rate="constant", regularization_schedule="constant"
+    )
     estimator._require_held_out(())
-    members = int(settings["members"] or FEWEST_MEMBERS[estimator.preset])
+    members = int(settings.members or FEWEST_MEMBERS[estimator.preset])
     first = not hasattr(estimator, "fitted_")
     X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     random = check_random_state(estimator.random_state)
@@ -66,7 +62,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
 def _training_on(
     estimator: Any,
     data: Data,
-    settings: Mapping[str, Any],
+    settings: Settings,
     rng: np.random.Generator,
     random: np.random.RandomState,
 ) -> EnsembleTraining:
@@ -75,9 +71,9 @@ def _training_on(
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)
     if training is None or training.network is not network:  # a fit since then has made another network
-        plan, loss = estimator._optimization(settings), estimator._loss_function(settings, target)
+        loss = estimator._loss_function(settings, target)
         seed = int(random.randint(2**31))
-        training = estimator._training = training_of(network, loss, plan, rng, parts, seed=seed, n_jobs=1)
+        training = estimator._training = training_of(network, loss, settings, rng, parts, seed=seed, n_jobs=1)
         if "_position" in vars(estimator):  # of the pickle that the estimator comes from
             arrays, position = vars(estimator).pop("_position")
             training.restore({**training.own_state()[0], **arrays}, position)

@@ -16,9 +16,10 @@ from lamina.errors import DataError
 from lamina.estimators._engine import STREAMS_BITS, Batches, EnsembleTraining
 from lamina.estimators._flat import FlatState
 from lamina.estimators._losses import Loss
-from lamina.estimators._optimization import SOLVERS, Optimization
 from lamina.estimators._outputs import own_outputs
+from lamina.estimators._solvers import SOLVERS
 from lamina.estimators.network import Ensemble
+from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ShardedTraining", "training_of"]
@@ -27,11 +28,11 @@ _STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more th
 
 
 def training_of(
-    network: Ensemble, loss: Loss, optimization: Optimization, *others: Any, **named: Any
+    network: Ensemble, loss: Loss, settings: Settings, *others: Any, **named: Any
 ) -> EnsembleTraining:
     """The training of these settings, with the arguments of `EnsembleTraining`; cut into shards if they say so."""
-    kind = EnsembleTraining if optimization.shards is None else ShardedTraining
-    return kind(network, loss, optimization, *others, **named)
+    kind = EnsembleTraining if settings.shards is None else ShardedTraining
+    return kind(network, loss, settings, *others, **named)
 
 
 class ShardedTraining(EnsembleTraining):
@@ -46,11 +47,13 @@ class ShardedTraining(EnsembleTraining):
         self, *args: Any, seed: int = 0, n_jobs: int | None = None, team: Communicator | None = None
     ) -> None:
         super().__init__(*args, seed=seed, n_jobs=1)  # members stay together: processes share their batches
-        plan = self.optimization
-        assert plan.shards is not None
-        self._flat = FlatState(self.network, SOLVERS[plan.solver].arrays, plan.shards, team or world())
+        settings = self.settings
+        assert settings.shards is not None
+        self._flat = FlatState(
+            self.network, SOLVERS[settings.solver].arrays, settings.shards, team or world()
+        )
         self._team, self._moments = self._flat.communicator, self._flat.moments
-        self._step = compile(self._make_gradients(), keep_gradients=True, precision=plan.precision)
+        self._step = compile(self._make_gradients(), keep_gradients=True, precision=settings.precision)
         self._step_on_own = compile(self._make_update())
 
     @property

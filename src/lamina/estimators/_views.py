@@ -17,6 +17,7 @@ from lamina.estimators.scoring import shown_score
 from lamina.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded
+from lamina.table.schema import Task
 from lamina.training import pictures
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = ["Views"]
 class Views:
     """The part of an estimator that shows what it has learned."""
 
-    _task: ClassVar[str]
+    _task: ClassVar[Task]
     _held_out: tuple[Encoded, np.ndarray] | None = None
     """Rows that validated, and their encoded targets: at most `importance.MOST_ROWS`."""
 

@@ -19,24 +19,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 
-from lamina.estimators._optimization import Optimization
 from lamina.estimators.architecture import Architecture
+from lamina.estimators.settings import DECLARED, Settings
 from lamina.training.loop import Loop, Observer
 
 if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
-__all__ = ["Apart", "at_a_time", "require_jobs"]
+__all__ = ["Apart", "at_a_time"]
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
 _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
-
-
-def require_jobs(n_jobs: Any) -> None:
-    """Raise `ValueError` unless `n_jobs` is a number of jobs, as joblib counts them."""
-    is_whole = isinstance(n_jobs, int | np.integer) and not isinstance(n_jobs, bool)
-    if n_jobs is not None and not (is_whole and n_jobs):
-        raise ValueError(f"n_jobs must be a whole number >= 1, or -1 for one on each core, got {n_jobs!r}")
 
 
 def at_a_time(n_jobs: int | None) -> int:
@@ -45,7 +38,7 @@ def at_a_time(n_jobs: int | None) -> int:
     Raises:
         ValueError: `n_jobs` is no number of jobs.
     """
-    require_jobs(n_jobs)
+    DECLARED["n_jobs"].check("n_jobs", n_jobs)
     found: Any = effective_n_jobs(n_jobs)  # pyright: ignore[reportArgumentType] - None, too
     return int(found)
 
@@ -78,7 +71,7 @@ class Apart(Observer):
         # The arrays by themselves, not in an object: joblib's backends share large ones among the tasks.
         tasks = [
             delayed(_epoch)(
-                _What(self._key, member.architecture, training.loss, training.optimization),
+                _What(self._key, member.architecture, training.loss, training.settings),
                 _member(arrays, i),
                 {**position, "random": [position["random"][i]]},
                 training.steps_total,
@@ -112,7 +105,7 @@ class _What:
     key: str
     architecture: Architecture
     loss: Any
-    optimization: Optimization
+    settings: Settings
 
 
 def _epoch(
@@ -162,7 +155,7 @@ class _Kept:
 
         member = Network.blank(what.architecture)
         return EnsembleTraining(
-            Ensemble([member]), what.loss, what.optimization, np.random.default_rng(0), [], n_jobs=1
+            Ensemble([member]), what.loss, what.settings, np.random.default_rng(0), [], n_jobs=1
         )
 
     def put(self, what: _What, training: EnsembleTraining) -> None:

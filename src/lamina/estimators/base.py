@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,13 +18,12 @@ from sklearn.utils.validation import _check_sample_weight
 
 from lamina import messages
 from lamina.context import cpu
-from lamina.core.precision import Precision, require_precision
 from lamina.deferral import eager
 from lamina.distributed.communicator import world
-from lamina.estimators import _presets as presets
+from lamina.estimators import presets
 from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
-from lamina.estimators._engine import Batches, Data, EnsembleTraining, Optimization
+from lamina.estimators._engine import Batches, Data, EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._inputs import (
     check_inputs,
@@ -38,119 +37,54 @@ from lamina.estimators._inputs import (
 from lamina.estimators._learned import Learned
 from lamina.estimators._progress import progress
 from lamina.estimators._sharded import training_of
+from lamina.estimators._solvers import SOLVERS
 from lamina.estimators._views import Views
 from lamina.estimators._warm_start import require_same_network
-from lamina.estimators.apart import require_jobs
+from lamina.estimators.declaring import declared
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
-from lamina.estimators.scoring import check_scoring, shown_score
+from lamina.estimators.scoring import shown_score
+from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import target_named
 from lamina.estimators.uncertainty import held_out_by
 from lamina.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
-from lamina.table.schema import Schema
+from lamina.table.schema import Schema, Task
 from lamina.table.stream.sources import is_source
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
 from lamina.training.early_stopping import CycleStopping
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = [
-    "BaseMLP",
-    "Data",
-    "as_list",
-    "fit_table",
-    "fitted_encoder",
-    "plain_settings",
-    "settings_of",
-    "targets_of",
-]
+__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
 
 
 @dataclass(eq=False, repr=False)
-class BaseMLP(Learned, Views, Embedding, BaseEstimator):
-    """The common part of `MLPClassifier` and `MLPRegressor`; its fields are their constructors' parameters."""
+class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEstimator):
+    """The common part of `MLPClassifier` and `MLPRegressor`."""
 
-    _task: ClassVar[str]
+    _task: ClassVar[Task]
     _own_scores: ClassVar[tuple[str, ...]]
     _plain_score: ClassVar[str]
 
-    hidden_layer_sizes: Any = None
-    activation: Any = None
-    _: KW_ONLY
-    preset: str = "default"
-    members: int | None = None
-    loss: Any = None
-    solver: str | None = None
-    alpha: float | None = None
-    batch_size: int | str | None = None
-    learning_rate: str | None = None
-    learning_rate_init: float | None = None
-    max_iter: int | None = None
-    random_state: Any = None
-    tol: float | None = None
-    verbose: Any = False
-    warm_start: bool = False
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
-    early_stopping: bool | None = None
-    validation_fraction: float | None = None
-    beta_1: float | None = None
-    beta_2: float | None = None
-    epsilon: float | None = None
-    n_iter_no_change: int | None = None
-    dropout: Any = None
-    normalization: str | None = None
-    weight_decay: float | None = None
-    regularization_schedule: str | None = None
-    number_embedding: bool | None = None
-    number_pieces: int | None = None
-    embedding_width: int | None = None
-    input_scale: bool | None = None
-    learned_activation: bool | None = None
-    ntk: bool | None = None
-    preprocess: bool | None = None
-    drop_last: bool | None = None
-    shards: int | None = None
-    column_kinds: Mapping[Any, Any] | None = None
-    monotone: Mapping[Any, int] | None = None
-    scoring: Any = None
-    callbacks: Any = None
-    n_jobs: int | None = None
-    device: str = "cpu"
-    precision: Precision = "float32"
-    time_limit: float | str | None = None
-    trials: int | None = None
-
     # --- settings ------------------------------------------------------------------------------------------------
 
-    def _resolved(self) -> dict[str, Any]:
-        """All settings, the preset's where the user gave none; checked."""
-        settings = presets.resolve(self.preset, self._task, self._given())
-        hidden = settings["hidden_layer_sizes"]
-        if isinstance(hidden, str) or not isinstance(hidden, Iterable | int | np.integer):
-            raise ValueError(f"hidden_layer_sizes must be whole numbers, as (256, 256), got {hidden!r}")
-        settings["hidden_layer_sizes"] = (hidden,) if isinstance(hidden, int | np.integer) else tuple(hidden)
-        presets.check_settings(settings)
-        require_jobs(self.n_jobs)
-        _require_plain_settings(self)
-        require_precision(self.precision, type(self).__name__)
-        check_scoring(self.scoring, self._own_scores)
-        return settings | {"monotone": self.monotone} | constrained_settings(self, settings)
+    def _resolved(self) -> Settings:
+        """The settings of a training, with the preset's where none are given; checked, like the estimator's own."""
+        settings = Settings(self.preset, self._task, **self._given())
+        for name, about in declared(type(self)).items():
+            about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
+        if settings.shards is not None and SOLVERS[settings.solver].matrix_step is not None:
+            raise ValueError(
+                f"solver={settings.solver!r} needs whole matrices, which shards cut: solver='adam', or no shards"
+            )
+        return settings.replace(**constrained_settings(self, settings))
 
     def _given(self) -> dict[str, Any]:
-        """The settings that the user gave, None where the preset's count."""
-        given = {name: getattr(self, name, None) for name in presets.SETTINGS}
-        return given | {"batch_size": None} if given["batch_size"] == "auto" else given
-
-    def _optimization(self, settings: Mapping[str, Any]) -> Optimization:
-        names = [part.name for part in dataclasses.fields(Optimization)]
-        values = {name: settings.get(name, getattr(self, name)) for name in names}
-        if values["n_iter_no_change"] == "cycle":  # `_train` observes it
-            values["n_iter_no_change"] = None
-        return Optimization(**values)
+        """The settings of a training that the user gave, None where the preset's count."""
+        return {name: getattr(self, name, None) for name in declared(Settings) if name != "preset"}
 
     # --- what the subclasses say ---------------------------------------------------------------------------------
 
@@ -162,7 +96,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         """The classes or the scale of the training rows' target."""
         raise TypeError(f"{type(self).__name__} must say how its target is encoded")
 
-    def _loss_function(self, settings: Mapping[str, Any], target: Any) -> Any:
+    def _loss_function(self, settings: Settings, target: Any) -> Any:
         raise TypeError(f"{type(self).__name__} must say which loss it has")
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
@@ -198,7 +132,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         weights = self._weights(sample_weight, y, X)
         rows = counted_rows(X, weights)
         members = self._members_of(earlier, settings, len(rows), X.shape[1])
-        share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else None
+        share = settings.validation_fraction if settings.early_stopping and eval_set is None else None
         splits = members_rows(rows, target.strata(wanted), share, rng, members)
         encoder = earlier.encoder if earlier else None
         if encoder is None:
@@ -215,8 +149,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         if search:
             search.run(encoder, target, train, held_out, int(rng.integers(2**31)))
             return self
-        self._settle_for_table(settings, len(rows), encoder.n_numbers)
-        self._settle_epochs(settings, len(train[0]))
+        settings = self._settled(settings, len(rows), encoder.n_numbers, len(train[0]))
         with eager(), cpu():  # so that the bits don't depend on what was computed before
             if earlier:
                 self.fitted_ = dataclasses.replace(earlier, target=target)
@@ -250,12 +183,12 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         return target
 
     def _members_of(
-        self, earlier: FittedModel[Any] | None, settings: Mapping[str, Any], rows: int, columns: int
+        self, earlier: FittedModel[Any] | None, settings: Settings, rows: int, columns: int
     ) -> int:
         """How many networks: those of a warm start, as many as were asked for, or as a table of this size needs."""
         if earlier:
             return len(earlier.network.members)
-        return settings["members"] or presets.enough_members(self.preset, rows, columns)
+        return settings.members or presets.enough_members(self.preset, rows, columns)
 
     def _search(self, eval_set: Any) -> Any:
         """A `Search` for the best network, whose time runs from now, if there is to be one."""
@@ -266,28 +199,26 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
 
         return Search(self, eval_set)
 
-    def _drawn_seed(self, settings: Mapping[str, Any]) -> int:
+    def _drawn_seed(self, settings: Settings) -> int:
         """A number of `random_state`'s; of processes that share a training, the first one's."""
         seed = int(check_random_state(self.random_state).randint(2**31))
-        return world().broadcast(seed) if settings["shards"] else seed
+        return world().broadcast(seed) if settings.shards else seed
 
-    def _settle_for_table(self, settings: dict[str, Any], rows: int, numbers: int) -> None:
-        """Where it is left open, have what the preset does on a table of so many rows and numbers."""
+    def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
+        """With the preset's values for a table of this size, of which `trained` rows train, where none are given."""
         # Constrained numbers must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
-        settings |= presets.for_small_table(self.preset, rows, numbers, given)
+        settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
+        return self._settled_epochs(settings, trained)
 
-    def _settle_epochs(self, settings: dict[str, Any], rows: int) -> None:
-        """Where it is left open, have the epochs that so many rows need, and the patience that goes with them."""
-        if settings["max_iter"] is None:
-            settings["max_iter"] = presets.enough_epochs(self.preset, rows, settings["batch_size"])
-        self._settle_patience(settings)
-
-    @staticmethod
-    def _settle_patience(settings: dict[str, Any]) -> None:
-        """Without a number of epochs to wait for a better one, that is a part of all."""
-        if settings["n_iter_no_change"] == "auto":
-            settings["n_iter_no_change"] = max(_LEAST_PATIENCE, settings["max_iter"] // 4)
+    def _settled_epochs(self, settings: Settings, rows: int) -> Settings:
+        """With default `max_iter` and patience from the row count."""
+        if settings.max_iter is None:
+            epochs = presets.enough_epochs(self.preset, rows, settings.batch_size)
+            settings = settings.replace(max_iter=epochs)
+        if settings.n_iter_no_change == "auto":
+            settings = settings.replace(n_iter_no_change=max(_LEAST_PATIENCE, settings.epochs // 4))
+        return settings
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         """Weights of the rows with mean 1, or None."""
@@ -318,7 +249,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         encoder: TableEncoder,
         target: Any,
         train: Sequence[Data],
-        settings: Mapping[str, Any],
+        settings: Settings,
         rng: np.random.Generator,
     ) -> None:
         """Have networks that have learned nothing, one for each of the members' training rows."""
@@ -336,25 +267,24 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         self,
         train: Sequence[Data] | Batches,
         held_out: Sequence[Data],
-        settings: Mapping[str, Any],
+        settings: Settings,
         rng: Any,
         *,
         unseen: bool = True,
     ) -> None:
         """Train on rows; `unseen`: whether no training before has seen those that are held out."""
-        plan = self._optimization(settings)
         judge = self._judge(held_out) if held_out else None
-        speaks = not settings["shards"] or world().is_first  # of processes that share it, one
+        speaks = not settings.shards or world().is_first  # of processes that share it, one
         watching = as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
         observers = [one for one in watching if isinstance(one, Observer)]
-        observers += [*(self._displays(plan) if speaks else []), learner]
-        if settings["n_iter_no_change"] == "cycle":
+        observers += [*(self._displays(settings) if speaks else []), learner]
+        if settings.n_iter_no_change == "cycle":
             is_loss = shown_score(self._chosen_scoring())[0] == "loss"
-            ends = CYCLES_END.get(settings["learning_rate"], ())
+            ends = CYCLES_END.get(settings.learning_rate, ())
             observers.append(CycleStopping(ends, _LEAST_CYCLE_GAIN if is_loss else 0.0))
-        with self._on_device(rows * plan.max_iter) as network:
+        with self._on_device(rows * settings.epochs) as network:
             training = self._training_of(network, train, held_out, judge, settings, rng, observers)
             try:
                 for _ in training.run():
@@ -370,10 +300,11 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
                     known = held_out_by(self.fitted_, held_out if unseen else ())
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
                 self._keep_held_out(held_out)
-        to_the_end = not learner.stopped and self.n_iter_ >= plan.max_iter
-        if to_the_end and not held_out and plan.n_iter_no_change is not None and self.preset == "sklearn":
+        to_the_end = not learner.stopped and self.n_iter_ >= settings.epochs
+        waits = settings.n_iter_no_change not in (None, "cycle")
+        if waits and to_the_end and not held_out and self.preset == "sklearn":
             warnings.warn(
-                f"the optimizer reached max_iter={plan.max_iter} and has not converged yet",
+                f"the optimizer reached max_iter={settings.epochs} and has not converged yet",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -384,15 +315,15 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         train: Sequence[Data] | Batches,
         held_out: Sequence[Data],
         judge: Callable[[np.ndarray], float] | None,
-        settings: Mapping[str, Any],
+        settings: Settings,
         rng: Any,
         observers: Sequence[Observer],
     ) -> EnsembleTraining:
         """The training of a network with these settings; all of its random numbers are of `rng`."""
-        plan, loss = self._optimization(settings), self._loss_function(settings, self.fitted_.target)
+        loss = self._loss_function(settings, self.fitted_.target)
         seed = int(rng.integers(2**31))
         return training_of(
-            network, loss, plan, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
+            network, loss, settings, rng, train, held_out, judge, observers, seed=seed, n_jobs=self.n_jobs
         )
 
     @contextmanager
@@ -450,11 +381,11 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         if epoch.score is not None:
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
 
-    def _displays(self, plan: Optimization) -> list[Observer]:
+    def _displays(self, settings: Settings) -> list[Observer]:
         """What `verbose` asks for."""
         if not self.verbose:
             return []
-        return [progress(plan.max_iter, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
+        return [progress(settings.epochs, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -469,13 +400,8 @@ def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = No
     return estimator._fit(X, y, None, eval_set, schema)
 
 
-def plain_settings() -> dict[str, Any]:
-    """The settings with which an estimator trains as scikit-learn's do: one network, without all that lamina adds."""
-    return presets.PRESETS["sklearn"]
-
-
-def settings_of(estimator: Any) -> dict[str, Any]:
-    """All settings with which an estimator trains: its own, and the preset's where it has none."""
+def settings_of(estimator: BaseMLP) -> Settings:
+    """The settings with which an estimator trains: its own, and the preset's where it has none."""
     return estimator._resolved()
 
 
@@ -483,27 +409,6 @@ def _with_target(schema: Schema, name: Any, target: Any) -> Schema:
     """The schema with the name that the target has as a column of pandas or polars, where it has one of its own."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
-
-
-_WATCH = ("on_begin", "on_search_begin", "load")
-"""What observers of a training, of a search, and stores of its trials have."""
-
-
-def _require_plain_settings(estimator: BaseMLP) -> None:
-    """Raise `ValueError` for settings without a preset that cannot work."""
-    kinds, momentum = estimator.column_kinds, estimator.momentum
-    if kinds is not None and not isinstance(kinds, Mapping):
-        raise ValueError(
-            f"column_kinds is a dict of 'numeric', 'categorical' or 'drop' by column, not {type(kinds).__name__}"
-        )
-    if not isinstance(momentum, int | float | np.number) or not 0 <= momentum <= 1:
-        raise ValueError(f"momentum must be between 0 and 1, got {momentum!r}")
-    for one in as_list(estimator.callbacks):
-        if not callable(one) and not any(hasattr(one, name) for name in _WATCH):
-            raise ValueError(
-                "callbacks are functions of (estimator, epoch), or observers of lamina.training.loop, "
-                f"not {one!r}"
-            )
 
 
 class _Learner(Observer):
@@ -528,10 +433,10 @@ _LEAST_PATIENCE = 6
 _LEAST_CYCLE_GAIN = 0.01  # of the loss; docs/estimators.md has what was measured
 
 
-def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Mapping[str, Any]) -> TableEncoder:
+def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Settings) -> TableEncoder:
     """An encoder that has learned its scales from these rows."""
-    preprocess = settings["preprocess"]
-    unclipped = [*constrained_columns(settings["monotone"], schema)]
+    preprocess = settings.preprocess
+    unclipped = [*constrained_columns(settings.monotone, schema)]
     encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
     return encoder.fit(X, selection(X, rows))
 
@@ -542,8 +447,3 @@ def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
     if parts[0].weights is None:
         return target, None
     return target, np.concatenate([part.weights[part.chosen()] for part in parts if part.weights is not None])
-
-
-def as_list(value: Any) -> list[Any]:
-    """Callbacks as a list, of which there may be none, one or several."""
-    return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 
@@ -14,7 +14,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from lamina import messages
 from lamina.arguments import answering, lacking
 from lamina.estimators import _losses as losses
-from lamina.estimators import _presets as presets
 from lamina.estimators._calibration import MeanLikelihood, best_factor
 from lamina.estimators._data import Data
 from lamina.estimators._incremental import partial_fit
@@ -25,8 +24,9 @@ from lamina.estimators.base import BaseMLP, targets_of
 from lamina.estimators.conformal import checked_coverage, likely
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.scoring import PredictedClasses, is_scorer, scorer_score
+from lamina.estimators.settings import ClassifierSettings, Settings
 from lamina.estimators.targets import Classes
-from lamina.estimators.threshold import best_threshold, check_threshold
+from lamina.estimators.threshold import best_threshold
 from lamina.estimators.uncertainty import members_spread, require_held_out
 from lamina.habits import ESTIMATORS_ARGUMENTS, telling
 
@@ -37,7 +37,7 @@ __all__ = ["MLPClassifier"]
 @documented
 @answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
 
     Every parameter that is None has the value of the `preset`. `X` may be an array of numbers (float32 is used
@@ -58,10 +58,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _task = "classification"
     _own_scores = ("accuracy", "log_loss")
     _plain_score = "accuracy"
-    label_smoothing: float | None = None
-    calibrate: bool | None = None
-    class_weight: Any = None
-    threshold: float | str | None = None
     fitted_: FittedModel[Classes] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
@@ -158,10 +154,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # --- what the base asks --------------------------------------------------------------------------------------
 
-    def _resolved(self) -> dict[str, Any]:
-        check_threshold(self.threshold)
-        return super()._resolved()
-
     def _checked_target(self, y: Any) -> np.ndarray:
         y = np.asarray(y)
         require_target(y)
@@ -181,28 +173,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         chosen = None if self.threshold is None or isinstance(self.threshold, str) else float(self.threshold)
         weights = None
         if self.class_weight is not None and not target.multilabel:
-            self._require_class_weight()
             present, weights = np.unique(y), np.zeros(target.outputs)
             by_class = compute_class_weight(self.class_weight, classes=present, y=y)
             weights[target.encode(present).astype(int)] = by_class
         return replace(target, threshold=chosen, weights=weights)
 
-    def _require_class_weight(self) -> None:
-        if self.class_weight != "balanced" and not isinstance(self.class_weight, Mapping | list):
-            raise ValueError(
-                f"class_weight is 'balanced', a dict of weights by class, or None, not {self.class_weight!r}"
-            )
-
-    def _loss_function(self, settings: Mapping[str, Any], target: Classes) -> Any:
+    def _loss_function(self, settings: Settings, target: Classes) -> Any:
         if callable(self.loss):
             return self.loss
         if self.loss not in (None, "log_loss"):
             raise ValueError(f"loss {self.loss!r} is unknown; known: 'log_loss', or a function of nd arrays")
-        return losses.multilabel if target.multilabel else losses.cross_entropy(settings["label_smoothing"])
+        return losses.multilabel if target.multilabel else losses.cross_entropy(settings.label_smoothing)
 
     def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
         if self.class_weight is not None:
-            self._require_class_weight()
             by_class = compute_sample_weight(self.class_weight, np.asarray(y))
             sample_weight = by_class if sample_weight is None else by_class * np.asarray(sample_weight)
         return super()._weights(sample_weight, y, X)
@@ -270,8 +254,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _calibrates(self) -> bool:
         """Whether outputs are scaled: logits are, what a loss of the user's makes of them is not known."""
-        calibrates = presets.PRESETS[self.preset]["calibrate"] if self.calibrate is None else self.calibrate
-        return calibrates and not callable(self.loss)
+        return Settings(self.preset, calibrate=self.calibrate).calibrate and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         if not self._calibrates():

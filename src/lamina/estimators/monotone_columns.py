@@ -9,13 +9,14 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators._monotone import ACTIVATION
+from lamina.estimators.settings import Settings
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Quantity
 
-__all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints", "fixed_settings"]
+__all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints"]
 
 FEWEST_PIECES = 16
 """Of the functions of constrained numbers, which enter by nothing else, in small tables."""
@@ -27,18 +28,13 @@ function of four numbers, two of them constrained, was learned to an RMSE of 1.1
 to 0.34."""
 
 
-def fixed_settings(estimator: Any) -> frozenset[str]:
-    """The settings that a search does not try where columns are constrained."""
-    return frozenset({"activation", "learning_rate_init"} if estimator.monotone else ())
-
-
-def constrained_settings(estimator: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
     """What other values settings have that are the preset's, where columns are constrained."""
     if not estimator.monotone:
         return {}
     others = {
         "activation": ACTIVATION,
-        "learning_rate_init": min(settings["learning_rate_init"], _RATE),
+        "learning_rate_init": min(settings.learning_rate_init, _RATE),
         "number_embedding": True,
     }
     return {name: value for name, value in others.items() if getattr(estimator, name) is None}
@@ -87,7 +83,7 @@ def _column(key: Any, schema: Schema) -> ColumnSchema:
 
 
 def constraints(
-    columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Mapping[str, Any]
+    columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
 ) -> dict[str, Any]:
     """What an `Architecture` with these constrained columns is made of, beside what it is without.
 
@@ -96,16 +92,16 @@ def constraints(
     """
     if not columns:
         return {}
-    names = settings["activation"]
+    names = settings.activation
     if set([names] if isinstance(names, str) else names) != {ACTIVATION}:
         raise ValueError(
             f"monotone: constraints hold with activation={ACTIVATION!r}, not {names!r}; leave it away"
         )
-    if settings["number_embedding"] is False:
+    if settings.number_embedding is False:
         raise ValueError(
             "monotone: constrained numbers enter by their embedding; leave number_embedding=False away"
         )
-    if settings["normalization"] == "layer":
+    if settings.normalization == "layer":
         raise ValueError(
             "monotone: normalization='layer' joins all units of a layer; 'batch' or None can be constrained"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
@@ -22,6 +21,7 @@ from lamina.estimators.conformal import checked_coverage
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles, checked_levels
 from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
+from lamina.estimators.settings import RegressorSettings, Settings
 from lamina.estimators.targets import Numbers
 from lamina.estimators.uncertainty import interval_of, members_spread, require_held_out
 from lamina.habits import ESTIMATORS_ARGUMENTS, telling
@@ -39,7 +39,7 @@ _NUMBERS_OF = {
 @documented
 @answering(ESTIMATORS_ARGUMENTS)
 @dataclass(eq=False, repr=False, kw_only=True)
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
     Every parameter that is None has the value of the `preset`. `X` is as for `MLPClassifier`; `y` has one number a row,
@@ -61,7 +61,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _task = "regression"
     _own_scores = ("loss",)
     _plain_score = "r2"
-    quantile: float | Sequence[float] = 0.5
     fitted_: FittedModel[Numbers] = field(init=False)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
@@ -150,7 +149,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # --- what the base asks --------------------------------------------------------------------------------------
 
-    def _resolved(self) -> dict[str, Any]:
+    def _resolved(self) -> Settings:
         levels = checked_levels(self.quantile, self.loss)
         if isinstance(levels, tuple) and is_scorer(self.scoring) and self.scoring != "loss":
             raise ValueError(
@@ -188,7 +187,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
-    def _loss_function(self, settings: Mapping[str, Any], target: Numbers) -> Any:
+    def _loss_function(self, settings: Settings | None, target: Numbers) -> Any:
         if callable(self.loss):
             return self.loss
         level = checked_levels(self.quantile, self.loss)
@@ -212,7 +211,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             if not is_scorer(scoring):
                 return float(scoring(y_true, predictions))
             return scorer_score(scoring, PredictedNumbers(predictions), y_true, weights)
-        loss = self._loss_function({}, numbers)
+        loss = self._loss_function(None, numbers)
         values = loss(nd.array(numbers.clamped(outputs)), nd.array(target)).asnumpy()
         return -float(np.average(values, weights=weights))
 

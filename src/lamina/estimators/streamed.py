@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from lamina.deferral import eager
 from lamina.errors import DataError
-from lamina.estimators import _presets as presets
+from lamina.estimators import presets
 from lamina.estimators._data import Data
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.monotone_columns import constrained_columns
@@ -85,7 +85,7 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
     task: Any = estimator._task
     kinds = named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
     survey = look_over(blocks, target, task=task, kinds=kinds, seed=seed)
-    share = settings["validation_fraction"] if settings["early_stopping"] and eval_set is None else 0.0
+    share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
     with scratch("lamina-rows-") as folder:
         table = Streamed(blocks, survey, survey.divided(share), folder, not isinstance(y, str))
         return fit_streamed(estimator, table, eval_set)
@@ -119,16 +119,16 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     settings = estimator._resolved()
     rng = np.random.default_rng(estimator._drawn_seed(settings))
     division, schema = table.division, table.survey.schema
-    preprocess = settings["preprocess"]
+    preprocess = settings.preprocess
     known = replace(schema, target=None) if table.is_apart else schema
     inputs = division.sample.frame.drop(named(str(table.survey.statistics.target)))
-    unclipped = [*constrained_columns(settings["monotone"], known)]
+    unclipped = [*constrained_columns(settings.monotone, known)]
     encoder = fitted_encoder(
         known, inputs, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped
     )
     target = _target_of(estimator, table.survey)
     rows = division.training + len(division.validation)  # as of a table in memory, whichever are held out
-    members = settings["members"] or presets.enough_members(estimator.preset, rows, len(schema.columns))
+    members = settings.members or presets.enough_members(estimator.preset, rows, len(schema.columns))
 
     def encoded(column: Any) -> np.ndarray:
         values = target_values(_known(schema.target), column)
@@ -149,8 +149,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
             [_data(division.validation, table.survey, encoder, encoded)] if len(division.validation) else []
         )
     estimator._require_held_out(held_out)
-    estimator._settle_for_table(settings, rows, encoder.n_numbers)
-    estimator._settle_epochs(settings, cache.rows)
+    settings = estimator._settled(settings, rows, encoder.n_numbers, cache.rows)
     with eager():  # so that the bits don't depend on what was computed before
         estimator._begin(encoder, target, [sample] * members, settings, rng)
         estimator._train(StreamedBatches(cache, members), held_out, settings, rng)

@@ -84,9 +84,9 @@ def _require_fitted(network: Any) -> None:
 
 def _settings(network: Any, kind: Any) -> dict[str, Any]:
     """lamina's settings that do what those of the estimator do."""
-    from lamina.estimators.base import plain_settings
+    from lamina.estimators.settings import Settings
 
-    plain = {name: value for name, value in plain_settings().items() if hasattr(kind, name)}
+    plain = {name: value for name, value in vars(Settings("sklearn")).items() if hasattr(kind, name)}
     settings = {name: getattr(network, name) for name in _SAME_SETTINGS}
     settings["solver"] = "sgd" if network.solver == "sgd" else "adam"
     if getattr(network, "loss", None) == "poisson":

@@ -24,9 +24,6 @@ Asked: Any = strict(
     Request,
     data=list[str],
     kinds=dict[str, Choice],
-    hidden=list[Count] | None,
-    quantiles=list[float] | None,
-    class_weight=str | dict[str, float] | None,
     options=_OPTIONS,
 )
 """What a user asked of a training, see `Request`."""

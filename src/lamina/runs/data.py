@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from dataclasses import asdict, dataclass, field, make_dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lamina.core.precision import Precision
 from lamina.distributed.communicator import world
 from lamina.errors import DataError
+from lamina.estimators.settings import OPTIONS
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
 from lamina.table.columns import as_column, named
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 __all__ = [
-    "Part", "Prepared", "Request", "aligned", "by_position", "kinds_of", "known_rows", "part_files", "part_from_file",
-    "prepare", "require_predictors", "shares_of", "target_of", "usual_target", "validating",
+    "SETTINGS", "Part", "Prepared", "Request", "aligned", "by_position", "kinds_of", "known_rows", "part_files",
+    "part_from_file", "prepare", "require_predictors", "shares_of", "target_of", "usual_target", "validating",
 ]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10
@@ -43,31 +45,30 @@ _TEST_SHARE = 0.2
 _VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
 
 
+SETTINGS = {name: option for name, option in OPTIONS.items() if option.kept}
+"""By the names of the estimators' parameters, the options that a run is known by."""
+
+
+_Settings: Any = make_dataclass(
+    "_Settings",
+    [(one.name, one.type, field(default_factory=partial(copy, one.default))) for one in SETTINGS.values()],
+    frozen=True,
+    kw_only=True,
+)
+
+
 @dataclass(frozen=True)
-class Request:
-    """What a user asks of a training.
+class Request(_Settings):
+    """What a user asks of a training: a table, and the settings that are options (`SETTINGS`), by the options' names.
 
     Attributes:
         data: paths, globs, or "-" for standard input.
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        preset: "default", "medium", "fast" or "best" (or "sklearn", which is retired): `lamina.estimators._presets`.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
-        epochs, hidden, learning_rate: of the training, where the preset's are not wanted.
-        quantiles: the levels to predict, ascending, instead of the mean; None: the mean.
-        monotone: by column, 1 where predictions never fall with it, -1 where they never rise.
-        seed: of all randomness.
-        shards: into how many parts each batch is cut, which processes may share; None: not at all.
         options: how to read the files.
         stream: whether rows come from the disk, as they do where the table is larger than memory.
-        time_limit: seconds from the command's start to its end, in which the best network is searched for; None: no
-            limit.
-        trials: of so many networks the best are averaged; None: as many as there is time for.
-        precision: of products, as the estimators' parameter says.
-        class_weight: "balanced", or weights by the classes' names.
-        scoring: what validation chooses by, as the estimators' parameter says; None: the loss.
-        threshold: "f1", "balanced" or a number, as the classifier's parameter says.
         keeps_row_numbers: whether columns that only count the rows are learned from, as in runs of earlier versions,
             whose files do not say it; the command line has them left out.
     """
@@ -76,24 +77,10 @@ class Request:
     target: str | None = None
     task: Task | None = None
     kinds: Mapping[str, Choice] = field(default_factory=dict)
-    preset: str = "default"
     validation: str | None = None
     test: str | None = None
-    epochs: int | None = None
-    hidden: tuple[int, ...] | None = None
-    learning_rate: float | None = None
-    quantiles: tuple[float, ...] | None = None
-    monotone: Mapping[str, int] = field(default_factory=dict)
-    seed: int = 0
-    shards: int | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
     stream: bool = False
-    time_limit: float | None = None
-    trials: int | None = None
-    precision: Precision = "float32"
-    class_weight: str | Mapping[str, float] | None = None
-    scoring: str | None = None
-    threshold: str | float | None = None
     keeps_row_numbers: bool = True
 
     @property
@@ -110,16 +97,15 @@ class Request:
         """As JSON holds it."""
         asked = asdict(self)
         asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
-        return asked | {"kinds": dict(self.kinds), "monotone": dict(self.monotone)}
+        return asked | {"kinds": dict(self.kinds)}
 
     @classmethod
     def from_dict(cls, asked: Mapping[str, Any]) -> Request:
         """What `to_dict` made; raises `KeyError` or `TypeError` where it did not."""
-        fields: dict[str, Any] = dict(asked)
-        fields["data"] = tuple(fields["data"])
-        for name in ("hidden", "quantiles"):
-            said = fields.get(name)  # of an early run not there
-            fields[name] = None if said is None else tuple(said)
+        fields: dict[str, Any] = {
+            name: tuple(cast("list[Any]", said)) if isinstance(said, list) else said
+            for name, said in asked.items()
+        }
         options: dict[str, Any] = dict(fields["options"])
         options |= {name: tuple(options[name]) for name in _COLLECTIONS}
         fields["options"] = ReadOptions(**options)

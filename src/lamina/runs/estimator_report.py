@@ -118,4 +118,4 @@ def _settings(estimator: Any) -> dict[str, Any]:
     from lamina import __version__
     from lamina.estimators.base import settings_of
 
-    return {"lamina": __version__, **settings_of(estimator), "column_kinds": None}
+    return {"lamina": __version__, **vars(settings_of(estimator))}

@@ -140,10 +140,5 @@ def _settings(request: Request, trained: Trained) -> dict[str, Any]:
     from lamina import __version__
     from lamina.estimators.base import settings_of
 
-    resolved = settings_of(trained.model.estimator)
-    resolved |= {
-        "max_iter": trained.most_epochs,
-        "column_kinds": None,
-        "monotone": None,
-    }  # the request says them
+    resolved = vars(settings_of(trained.model.estimator).replace(max_iter=trained.most_epochs, monotone=None))
     return {"lamina": __version__, **request.to_dict(), "resolved": resolved}

@@ -73,7 +73,7 @@ def search(
     watching = [*([] if closing is None else [closing]), log, *observers, TrialFolder(folder.path)]
     estimator = estimator_for(prepared, request, watching)
     limit = None if closing is None else closing.search_seconds()
-    estimator.set_params(device=device, n_jobs=n_jobs, time_limit=limit, trials=request.trials)
+    estimator.set_params(device=device, n_jobs=n_jobs, time_limit=limit)
     interrupted = False
     try:
         fit(estimator, prepared)

@@ -13,7 +13,7 @@ import numpy as np
 from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
 from lamina.runs._model import TableModel
-from lamina.runs.data import Part, Prepared, Request, known_rows
+from lamina.runs.data import SETTINGS, Part, Prepared, Request, known_rows
 from lamina.runs.run_folder import as_line
 from lamina.table.columns import named, value_name
 from lamina.table.kinds import relearned
@@ -104,36 +104,33 @@ class _Watch(Observer):
 def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
     """An estimator that trains as was asked for."""
     from lamina.estimators import MLPClassifier, MLPRegressor
+    from lamina.estimators.declaring import declared
 
     is_class = prepared.target.task == "classification"
     _require_of_task(prepared, request)
     kind: Any = MLPClassifier if is_class else MLPRegressor
-    own: dict[str, Any] = {}
-    if request.quantiles is not None:
-        own = {"loss": "quantile", "quantile": [*request.quantiles]}
+    settings = {
+        name: getattr(request, option.name) for name, option in SETTINGS.items() if name in declared(kind)
+    }
     if is_class:
-        weights = _by_class(request.class_weight, prepared.target)
-        own = {"class_weight": weights, "threshold": request.threshold}
-    return kind(
-        request.hidden,
-        preset=request.preset,
-        max_iter=request.epochs,
-        learning_rate_init=request.learning_rate,
-        random_state=request.seed,
-        shards=request.shards,
-        precision=request.precision,
-        early_stopping=request.searches or prepared.validation is not None,
-        column_kinds={
+        settings["class_weight"] = _by_class(request.class_weight, prepared.target)
+    elif request.quantiles is None:
+        del settings["quantile"]
+    else:
+        settings |= {"loss": "quantile", "quantile": [*request.quantiles]}
+    settings |= {
+        "early_stopping": request.searches or prepared.validation is not None,
+        "column_kinds": {
             column.name: column.type.choice for column in prepared.schema.columns if column.type.choice
         },
-        monotone=dict(request.monotone) or None,
+        "monotone": request.monotone or None,
         # Without hidden layers the model is to be linear; but constrained numbers must be embedded.
-        number_embedding=False if request.hidden == () and not request.monotone else None,
-        preprocess=True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
-        scoring=request.scoring or ("log_loss" if is_class else "loss"),
-        callbacks=observers,
-        **own,
-    )
+        "number_embedding": False if request.hidden == () and not request.monotone else None,
+        "preprocess": True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
+        "scoring": request.scoring or ("log_loss" if is_class else "loss"),
+        "callbacks": observers,
+    }
+    return kind(**settings)
 
 
 def _require_of_task(prepared: Prepared, request: Request) -> None:

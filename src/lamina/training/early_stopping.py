@@ -16,7 +16,7 @@ class EarlyStopping(Observer):
     Better is a higher validation score, or, without validation rows, a lower training loss.
     """
 
-    def __init__(self, patience: int, tolerance: float = 0.0) -> None:
+    def __init__(self, patience: float, tolerance: float = 0.0) -> None:
         self._patience, self._tolerance = patience, tolerance
 
     def on_begin(self, loop: Loop) -> None:

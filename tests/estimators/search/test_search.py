@@ -89,7 +89,7 @@ def test_the_first_trial_of_a_small_table_has_the_steps_of_a_large_one():
         cast("training.Shared", SimpleNamespace(train=[range(rows)] * 5)),
     )
     expected = {"batch_size": 256, "max_iter": 80, "learning_rate_init": 0.04, "number_embedding": None}
-    assert {name: settings[name] for name in expected} == expected
+    assert {name: getattr(settings, name) for name in expected} == expected
 
 
 def test_without_a_search_there_are_no_trials():
@@ -378,18 +378,22 @@ def test_partial_fit_and_streams_do_not_search():
 # --- the space -------------------------------------------------------------------------------------------------------
 
 
-def rate_of(preset):
-    return {"medium": 0.1, "default": 0.2}[preset]
-
-
 def test_suggestions_depend_on_the_seed_and_the_number_alone():
-    first = [suggested(7, number, rate_of) for number in range(8)]
-    assert first == [suggested(7, number, rate_of) for number in range(8)]
+    first = [suggested(7, number, "regression") for number in range(8)]
+    assert first == [suggested(7, number, "regression") for number in range(8)]
     assert len({str(sorted(one.items())) for one in first}) == 8
-    assert suggested(8, 0, rate_of) != first[0]
+    assert suggested(8, 0, "regression") != first[0]
     for number in range(30):
-        MLPClassifier(**suggested(1, number, rate_of))._resolved()
-        MLPRegressor(**suggested(1, number, rate_of))._resolved()
+        MLPClassifier(**suggested(1, number, "classification"))._resolved()
+        MLPRegressor(**suggested(1, number, "regression"))._resolved()
+
+
+def test_suggestions_are_those_of_searches_that_go_on():
+    usual = {"learned_activation": False, "beta_2": 0.99, "number_pieces": 0}
+    assert suggested(7, 0, "classification") == {
+        "preset": "medium", "hidden_layer_sizes": (256, 256, 256), "activation": "mish", **usual, "dropout": 0.009,
+        "learning_rate_init": 0.0693, "weight_decay": 0.0457,
+    }  # fmt: skip
 
 
 def test_of_very_many_rows_some_validate(monkeypatch):

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from lamina.estimators.declaring import declared
+from lamina.estimators.settings import DECLARED
 from lamina.training.time_limit import seconds_of
 
 __all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out", "require_no_steps"]
 
 TRIALS = 16
 """Of `preset="best"` without a limit."""
-
-_NOT_WITH = {
-    "max_iter": "trials are trained for as many epochs as the table needs",
-    "warm_start": "a search begins anew",
-    "shards": "trials are trained in one process",
-}
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
@@ -29,20 +23,19 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
     """
     limit = None if estimator.time_limit is None else seconds_of(estimator.time_limit)
     trials = estimator.trials
-    if trials is not None and (
-        not isinstance(trials, int | np.integer) or isinstance(trials, bool) or trials < 1
-    ):
-        raise ValueError(f"trials must be a whole number >= 1, got {trials!r}")
+    DECLARED["trials"].check("trials", trials)
     said = asked_for(estimator)
     if estimator.preset not in ("default", "best"):
         raise ValueError(
             f"{said} tries the settings of the presets 'fast' and 'default' and others; leave out "
             f"preset={estimator.preset!r}, or say preset='best'"
         )
-    for name, why in _NOT_WITH.items():
+    for name, about in declared(type(estimator)).items():
         value = getattr(estimator, name)
-        if value is not None and value is not False:
-            raise ValueError(f"{name}={value!r} does not go with {said}: {why}; leave one of them out")
+        if about.not_in_search and value is not None and value is not False:
+            raise ValueError(
+                f"{name}={value!r} does not go with {said}: {about.not_in_search}; leave one of them out"
+            )
     if estimator.early_stopping is False and eval_set is None:
         raise ValueError(
             f"{said} compares networks on rows that they were not trained on, and early_stopping=False holds none out; "

@@ -29,7 +29,7 @@ from lamina.context import cpu
 from lamina.deferral import eager
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.apart import at_a_time
-from lamina.estimators.base import Data, as_list
+from lamina.estimators.base import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
@@ -41,6 +41,7 @@ from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared, TrialTraining, settled
 from lamina.estimators.search.trial import SearchObserver, Trial
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
+from lamina.estimators.settings import DECLARED, as_list
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
 from lamina.training.time_limit import seconds_over
@@ -114,22 +115,15 @@ class Search:
         """What the search is known by when it goes on."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
-        varies = (
-            "callbacks",
-            "device",
-            "n_jobs",
-            "precision",
-            "random_state",
-            "time_limit",
-            "trials",
-            "verbose",
-        )
         given = self._estimator.get_params(deep=False)
-        settings = {k: repr(v) for k, v in given.items() if k not in varies}
-        if given.get("threshold") is None:  # a search that was begun before there were thresholds goes on
-            settings.pop("threshold", None)
+        settings = {name: repr(value) for name, value in given.items() if self._is_fixed(name, value)}
         digest.update(json.dumps([self._seed, settings], sort_keys=True).encode())
         return digest.hexdigest()
+
+    def _is_fixed(self, name: str, value: Any) -> bool:
+        """Whether a search that goes on must have this value."""
+        fixed = DECLARED[name].fixed if name in DECLARED else "always"
+        return fixed == "always" or (fixed == "given" and value != getattr(type(self._estimator), name))
 
     def seconds(self) -> float:
         """Since the beginning."""
@@ -248,7 +242,7 @@ class Search:
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
             self._curves(self._plan.compared(tried)), lambda epoch: self._on_epoch(number, epoch), self._of_trials,
         )  # fmt: skip
-        self._tell("on_trial_begin", number, tried.settings, training.settings["max_iter"])
+        self._tell("on_trial_begin", number, tried.settings, training.settings.epochs)
         try:
             training.run()
         except NonFiniteLossError as error:
@@ -313,7 +307,7 @@ class Search:
     def _hear(self, event: Event) -> None:
         """Something has happened to a trial that a worker trains."""
         if isinstance(event, Job):
-            epochs = settled(event.tried, self._shared)["max_iter"]
+            epochs = settled(event.tried, self._shared).epochs
             self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
         elif isinstance(event, Outcome):
             self._receive(event)

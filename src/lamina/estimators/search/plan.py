@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina.estimators.monotone_columns import fixed_settings
+from lamina.estimators.monotone_columns import constrained_settings
 from lamina.estimators.search import space
 from lamina.estimators.search.comparison import round_begins
 from lamina.estimators.search.training import CYCLES_END, Configuration
+from lamina.estimators.settings import Settings
 
 __all__ = ["Plan"]
 
@@ -28,15 +29,8 @@ class Plan:
     def bare(self, **settings: Any) -> Any:
         """An estimator like the user's, with these settings, that does not search."""
         given = self._estimator.get_params(deep=False)
-        given |= {
-            "preset": "default",
-            "time_limit": None,
-            "trials": None,
-            "callbacks": None,
-            "n_jobs": 1,
-            "verbose": False,
-        }
-        return type(self._estimator)(**{**given, **settings})
+        given |= {"preset": "default", "time_limit": None, "trials": None, "callbacks": None}
+        return type(self._estimator)(**{**given, "n_jobs": 1, "verbose": False, **settings})
 
     def configuration(self, number: int) -> Configuration:
         """What trial `number` is."""
@@ -45,15 +39,16 @@ class Plan:
             preset, rows = self._openings[number]
             chosen: dict[str, Any] = {}
         else:
-            free = dict(space.suggested(self._seed, drawn, self._rate_of))
-            preset, fixed = free.pop("preset"), fixed_settings(self._estimator)
+            free = dict(space.suggested(self._seed, drawn, self._estimator._task))
+            preset = free.pop("preset")
+            fixed = constrained_settings(self._estimator, Settings(preset, self._estimator._task))
             chosen = {k: v for k, v in free.items() if getattr(self._estimator, k) is None and k not in fixed}
         settings = {"preset": preset, "rows": rows, **chosen}
         return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
 
     def compared(self, tried: Configuration) -> list[int]:
         """The trials that this one is compared with, by their numbers; none, if it is trained to its end anyway."""
-        if tried.estimator._resolved()["learning_rate"] not in CYCLES_END:
+        if tried.estimator._resolved().learning_rate not in CYCLES_END:
             return []
         before = round_begins(tried.number, len(self._openings), space.CYCLE)
         preset = tried.settings["preset"]
@@ -62,6 +57,3 @@ class Plan:
     def _preset_of(self, number: int) -> str:
         drawn = number - len(self._openings)
         return self._openings[number][0] if drawn < 0 else space.preset_of(drawn)
-
-    def _rate_of(self, preset: str) -> float:
-        return self.bare(preset=preset)._resolved()["learning_rate_init"]

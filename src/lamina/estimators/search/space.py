@@ -1,4 +1,4 @@
-"""The settings that a search tries: first the presets', then others at random.
+"""The settings that a search tries: first the presets', then others at random, as each setting's `Draw` says.
 
 The ranges are those with which RealMLP was tuned for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller,
 Grinsztajn, Steinwart, 2024, arXiv 2407.04491), where the estimators have a parameter for it. There is no label
@@ -7,11 +7,14 @@ smoothing: outputs are calibrated, and it costs log-loss.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+from lamina.estimators.declaring import declared
+from lamina.estimators.settings import Settings
+from lamina.table.schema import Task
 
 __all__ = ["CYCLE", "openings", "preset_of", "suggested"]
 
@@ -23,8 +26,6 @@ _KINDS = 4
 """Of so many kinds of networks one is around `default`, and takes ten times as long as the others, around `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
 """After so many the kinds come again."""
-_WIDTHS = (128, 192, 256)
-"""TabArena's go up to 512, which on a processor take as long as several networks of these."""
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
@@ -50,28 +51,18 @@ def preset_of(number: int) -> str:
     return "default" if number % CYCLE >= CYCLE - _OF_ONE_KIND else "medium"
 
 
-def suggested(seed: int, number: int, rate_of: Callable[[str], float]) -> Mapping[str, Any]:
-    """A preset, and settings drawn at random around it, for a trial; `rate_of` gives a preset's learning rate.
+def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:
+    """A preset, and settings drawn at random around it, for a trial.
 
     Those that make other machine code are the same for `_OF_ONE_KIND` trials: compiling takes as long as some epochs.
     """
     kind = np.random.default_rng([seed, number // _OF_ONE_KIND, 1])
     rng = np.random.default_rng([seed, number, 2])
     preset = preset_of(number)
-    is_large = preset == "default"
-    return {
-        "preset": preset,
-        "hidden_layer_sizes": (int(kind.choice(_WIDTHS)),) * int(kind.integers(2, 5 if is_large else 4)),
-        "activation": str(kind.choice(["selu", "mish"])),
-        "learned_activation": bool(kind.integers(2)),
-        "beta_2": float(kind.choice([0.95, 0.97, 0.99])),
-        "number_pieces": (16, None, 0)[int(kind.integers(3))],
-        "dropout": round(float(rng.uniform(0, 0.3)), 3),
-        "learning_rate_init": float(f"{rate_of(preset) * _log_uniform(rng, 0.5, 2.0):.3g}"),
-        "weight_decay": _log_uniform(rng, 0.005, 0.05),
+    usual = Settings(preset, task)
+    draws = [(about.draw, name) for name, about in declared(Settings).items() if about.draw is not None]
+    drawn = {
+        name: draw.draw(kind if draw.compiles else rng, usual)
+        for draw, name in sorted(draws, key=lambda pair: pair[0].place)
     }
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number whose logarithm is uniform, to three digits."""
-    return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
+    return {"preset": preset, **drawn}

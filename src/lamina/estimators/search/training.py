@@ -14,6 +14,7 @@ from lamina.estimators.base import Data, targets_of
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
+from lamina.estimators.settings import Settings
 from lamina.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Loop, Observer
@@ -85,12 +86,10 @@ class Configuration:
     rows: int
 
 
-def settled(tried: Configuration, shared: Shared) -> dict[str, Any]:
+def settled(tried: Configuration, shared: Shared) -> Settings:
     """All settings of a configuration, the number of epochs among them."""
-    settings = tried.estimator._resolved()
     rows = tried.rows if tried.rows < min(map(len, shared.train)) else len(shared.train[0])
-    tried.estimator._settle_epochs(settings, rows)
-    return settings
+    return tried.estimator._settled_epochs(tried.estimator._resolved(), rows)
 
 
 class TrialTraining(Observer):
@@ -132,8 +131,8 @@ class TrialTraining(Observer):
         train = shared.first_rows(tried.rows, rng)
         estimator._begin(shared.encoder, shared.target, train, settings, rng)
         self._train, self._rng = train, rng
-        shares = (*CYCLES_END.get(settings["learning_rate"], ()), 1.0)
-        self._cycle_ends = {-int(-share * settings["max_iter"] // 1) for share in shares}
+        shares = (*CYCLES_END.get(settings.learning_rate, ()), 1.0)
+        self._cycle_ends = {-int(-share * settings.epochs // 1) for share in shares}
 
     def run(self) -> None:
         """Train to the end.
@@ -145,7 +144,7 @@ class TrialTraining(Observer):
         estimator, settings = self._tried.estimator, self.settings
         if not self._budget.has(0):
             raise TimeIsOver
-        with estimator._on_device(len(self._train[0]) * settings["max_iter"]) as network:
+        with estimator._on_device(len(self._train[0]) * settings.epochs) as network:
             training: Loop = estimator._training_of(
                 network,
                 self._train,
@@ -255,7 +254,7 @@ class TrialTraining(Observer):
             score=float(score),
             seconds=self._budget.seconds() - self._begun,
             ended=self._budget.seconds(),
-            epochs=self.settings["max_iter"],
+            epochs=self.settings.epochs,
             best_epoch=epoch,
             complete=False,
             losses=(),

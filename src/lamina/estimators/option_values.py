@@ -1,0 +1,168 @@
+"""Values of options from the command line's texts: each function takes the flag, for its error, and the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lamina.errors import LaminaError
+from lamina.extras import require
+
+__all__ = [
+    "class_weights", "directions", "layers", "levels", "scoring", "seconds", "seed", "threshold",
+]  # fmt: skip
+
+
+def seed(flag: str, value: int) -> int:
+    """A seed.
+
+    Raises:
+        LaminaError: it is below 0, or has more than 32 bits.
+    """
+    if not 0 <= value < 2**32:
+        raise LaminaError(f"{flag} {value}: it is a whole number from 0 to {2**32 - 1}")
+    return value
+
+
+def seconds(flag: str, text: str) -> float:
+    """The seconds of a time.
+
+    Raises:
+        LaminaError: it is no time.
+    """
+    from lamina.training.time_limit import seconds_of
+
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise LaminaError(
+            f"{flag} {text}: give a time above 0, in seconds or with units, such as 90, 90s, 5m or 1h30m"
+        ) from error
+
+
+def layers(flag: str, text: str) -> tuple[int, ...]:
+    """The units of hidden layers, none for a linear model.
+
+    Raises:
+        LaminaError: not whole numbers of at least 1.
+
+    >>> layers("--hidden", "256,128"), layers("--hidden", "none")
+    ((256, 128), ())
+    """
+    try:
+        units = tuple(int(part) for part in text.split(",")) if text.strip() not in ("", "none") else ()
+    except ValueError:
+        units = (0,)
+    if units and min(units) < 1:
+        raise LaminaError(
+            f"{flag} takes whole numbers with commas, like 256,256, or none for a linear model; not {text!r}"
+        )
+    return units
+
+
+def levels(flag: str, text: str) -> tuple[float, ...]:
+    """The levels of quantiles.
+
+    Raises:
+        LaminaError: not ascending numbers between 0 and 1.
+
+    >>> levels("--quantile", "0.05,0.5,0.95")
+    (0.05, 0.5, 0.95)
+    """
+    found = tuple(_number(part) or 0.0 for part in text.split(","))
+    if not all(0 < one < 1 for one in found) or sorted(set(found)) != list(found):
+        raise LaminaError(
+            f"{flag} takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
+        )
+    return found
+
+
+def directions(flag: str, texts: Sequence[str]) -> dict[str, int] | None:
+    """Columns, and the direction in which predictions go with each.
+
+    Raises:
+        LaminaError: not a column, =, and 1 or -1; both of one column.
+
+    >>> directions("--monotone", ["rooms=1", "age=-1"])
+    {'rooms': 1, 'age': -1}
+    """
+    known = {"1": 1.0, "+1": 1.0, "-1": -1.0}
+    found = _by_name(
+        flag, texts, known.get, "write COLUMN=1 or COLUMN=-1", "column {} too; leave one of them out"
+    )
+    return {name: int(direction) for name, direction in found.items()} or None
+
+
+def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | None:
+    """ "balanced", or weights by class.
+
+    Raises:
+        LaminaError: neither; both; two weights of a class; a weight that is negative or no number.
+
+    >>> class_weights("--class-weight", ["balanced"])
+    'balanced'
+    >>> class_weights("--class-weight", ["yes=10", "a=b=0.5"])
+    {'yes': 10.0, 'a=b': 0.5}
+    """
+    if list(texts) == ["balanced"]:
+        return "balanced"
+    alone = " alone" if "balanced" in texts else ""
+    advice = f"write balanced{alone}, or CLASS=WEIGHT, as yes=10"
+    return _by_name(flag, texts, _weight, advice, "class {} too; leave one out") or None
+
+
+def scoring(flag: str, name: str) -> str:
+    """A validation score's name.
+
+    Raises:
+        LaminaError: there is no such score.
+    """
+    require("training on a table", "scikit-learn")
+    from lamina.estimators.scoring import check_scoring
+
+    try:
+        check_scoring(name, ("log_loss", "loss"))
+    except ValueError as error:
+        raise LaminaError(f"{flag}: {error}") from error
+    return name
+
+
+def threshold(flag: str, text: str) -> str | float:
+    """A threshold between two classes, or what it is chosen by.
+
+    Raises:
+        LaminaError: neither.
+    """
+    from lamina.estimators.threshold import CRITERIA
+
+    number = _number(text)
+    if text not in CRITERIA and (number is None or not 0 < number < 1):
+        raise LaminaError(f"{flag} {text}: it is f1, balanced, or a number between 0 and 1, as 0.3")
+    return text if number is None else number
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _weight(text: str) -> float | None:
+    number = _number(text)
+    return number if number is not None and 0 <= number < float("inf") else None
+
+
+def _by_name(
+    flag: str, texts: Sequence[str], value_of: Callable[[str], float | None], advice: str, twice: str
+) -> dict[str, float]:
+    """Values of texts NAME=VALUE; raises `LaminaError` for another text, and for two values of a name."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, said = text.rpartition("=")
+        value = value_of(said)
+        if not name or value is None:
+            raise LaminaError(f"{flag} {text}: {advice}")
+        if found.setdefault(name, value) != value:
+            raise LaminaError(f"{flag} {text}: the same {twice.format(f'has {found[name]:g}')}")
+    return found
