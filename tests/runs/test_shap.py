@@ -12,8 +12,8 @@ from lamina.estimators.shapley import Game
 from lamina.runs import _shap
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import measure
-from lamina.runs._report import Findings, report_page
 from lamina.runs._shap import OTHERS, mean_shap, mean_shap_of_part, predictions_made
+from lamina.runs.report import Findings, report_page
 
 SETTINGS = {"data": ["known.csv"], "preset": "fast", "resolved": {}}
 NAMES = ["strong", "word", "noise", "weak"]

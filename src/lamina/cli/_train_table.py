@@ -72,7 +72,7 @@ def train_table(
     chosen = table.said() | training.said() | judging.said() | computing.said()
     require_search(chosen, training.jobs, resumes=table.resume is not None)
     read_as = files.said()
-    require("training on a table", "scikit-learn", "polars")
+    require("training on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
     if training.is_retired and not shown.quiet:
         name = training.preset

@@ -88,6 +88,6 @@ def tune(
         chosen["preset"] = "best"
     require_search(chosen, search.jobs, resumes=table.resume is not None)
     read_as = files.said()
-    require("searching on a table", "scikit-learn", "polars")
+    require("searching on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
     return train.run_table(chosen, read_as, table, computing, shown, jobs=search.jobs, live=True)

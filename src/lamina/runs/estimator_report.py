@@ -15,10 +15,10 @@ from lamina.errors import DataError
 from lamina.runs._intervals import measured_intervals, measured_quantiles
 from lamina.runs._measure import Measured
 from lamina.runs._model import TableModel, central
-from lamina.runs._report import Findings, page_of
 from lamina.runs._shap import FEWEST_LOOKED_AT, MOST_LOOKED_AT, MeanShap, mean_shap
 from lamina.runs.data import Part
 from lamina.runs.metrics import metrics_of
+from lamina.runs.report import Findings, page_of
 from lamina.runs.training import Trained
 from lamina.table.columns import import_narwhals
 from lamina.table.encode import Encoded

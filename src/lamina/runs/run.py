@@ -13,11 +13,11 @@ from lamina.runs._advice import advice, advice_on_search
 from lamina.runs._baselines import Baseline
 from lamina.runs._importance import permutation_importance
 from lamina.runs._measure import Measured, measure, seconds_of_a_row
-from lamina.runs._report import Findings, page_of
 from lamina.runs._shap import MeanShap, mean_shap_of_part
 from lamina.runs.data import Prepared, Request
 from lamina.runs.decision import decision_of
 from lamina.runs.examples import EXAMPLES, example_rows
+from lamina.runs.report import Findings, page_of
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
 from lamina.table.messages import DataWarning

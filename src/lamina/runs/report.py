@@ -1,0 +1,433 @@
+"""``report.html``: one page that needs nothing else, about a run on a table.
+
+Its words and its layout are in ``report.html.jinja``, its style in ``report.css``; here are the facts that it tells.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import MissingPackageError
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.scoring import shown_score
+from lamina.extras import require
+from lamina.messages import printable
+from lamina.runs import _figures as figures
+from lamina.runs._measure import Measured, losses_of
+from lamina.runs._ranking import rankings
+from lamina.runs._shap import MeanShap
+from lamina.runs.decision import decision_of, decision_said
+from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
+from lamina.runs.networks import networks_in_words, share_in_words
+from lamina.runs.search_words import search_summary, settings_that_differ, short_name, value_in_words
+from lamina.runs.training import Trained
+from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
+from lamina.table.messages import counted, warn
+from lamina.table.schema import Target
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+__all__ = ["Findings", "page_of", "report_page"]
+
+_WORST = 10
+_WORST_COLUMNS = 6
+_MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
+_MOST_TRIALS = 10  # in the table, besides those that are averaged
+_MOST_COLUMNS = 30  # in the figure of importances
+_MOST_CLASSES = 8  # of which SHAP values are shown
+_MOST_LETTERS = 40  # of a value
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything the page tells."""
+
+    target: Target
+    rows: Mapping[str, int]  # by part
+    trained: Trained
+    measured: Measured
+    importance: Sequence[Importance]
+    settings: Mapping[str, Any]
+    importance_rows: int = MOST_ROWS  # at most
+    shap: MeanShap | None = None
+    advice: Sequence[str] = ()
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether classes are predicted."""
+        return self.target.task == "classification"
+
+
+def report_page(findings: Findings, *, pictures: bool = True) -> str:
+    """The page as HTML.
+
+    Args:
+        findings: what it tells.
+        pictures: whether to draw the figures.
+
+    Raises:
+        MissingPackageError: Jinja2 is not installed; figures are wanted and Matplotlib is not installed.
+    """
+    return _template().render(_facts(findings, _Figures(pictures)))
+
+
+def page_of(findings: Findings) -> str:
+    """The page, without figures where Matplotlib is not installed, with a warning.
+
+    Raises:
+        MissingPackageError: Jinja2 is not installed.
+    """
+    _template()
+    try:
+        return report_page(findings)
+    except MissingPackageError as error:
+        warn(f"the report has no pictures: {error}")
+        return report_page(findings, pictures=False)
+
+
+@cache
+def _template() -> Template:
+    require("writing a report", "jinja2")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        loader=PackageLoader("lamina.runs", ""),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        "counted": counted,
+        "number": format_number,
+        "quantity": format_quantity,
+        "metric": format_metric,
+        "probability": _probability,
+        "share": share_in_words,
+    }
+    environment.filters.update(filters)
+    return environment.get_template("report.html.jinja")
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page shows it, before it is escaped: markup as it is, and in others nothing that acts."""
+    return value if hasattr(value, "__html__") else printable(str(value))
+
+
+def _probability(share: float) -> str:
+    """A probability, of small ones two digits that count (of 99.7 these would be a power of ten).
+
+    >>> _probability(0.0019), _probability(0.345), _probability(0.9969)
+    ('0.19 %', '34.5 %', '99.7 %')
+    """
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
+
+
+@dataclass
+class _Figures:
+    """Draws figures, or leaves them all out; `drawn` holds them in base64, by the names of their functions."""
+
+    wanted: bool
+    drawn: dict[str, str] = field(default_factory=dict[str, str])
+
+    def draw(self, figure: Callable[..., str], *args: Any, **kwargs: Any) -> None:
+        if self.wanted:
+            self.drawn[figure.__name__] = base64.b64encode(figure(*args, **kwargs).encode()).decode()
+
+
+def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    """What the template tells, section by section; None for those that there is nothing to tell in."""
+    target, trained, measured = findings.target, findings.trained, findings.measured
+    model, fitted = trained.model, trained.model.fitted
+    files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
+    is_class = findings.is_classification
+    return {
+        "target": target,
+        "is_class": is_class,
+        "predicted": describe_target(target),
+        "files": files,
+        "parts": describe_rows(findings.rows),
+        "networks": networks_in_words([member.architecture.widths for member in fitted.network.members]),
+        "parameters": fitted.parameter_count,
+        "trained": trained,
+        "seconds": None if np.isnan(trained.seconds) else trained.seconds,
+        "measured": measured,
+        "on": counted(len(measured.rows), f"{measured.part} row"),
+        "metric_names": METRIC_NAMES,
+        "decision": decision_said(decision_of(model)),
+        "advice": findings.advice,
+        "baselines": _baselines(findings),
+        "search": _search(findings, drawing) if trained.search else None,
+        "learning": _learning(findings, drawing) if drawing.wanted and trained.history else None,
+        "confusion": _confusion(findings, drawing) if drawing.wanted and is_class else None,
+        "residuals": _residuals(findings, drawing) if drawing.wanted and not is_class else None,
+        "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
+        "uncertainty": _uncertainty(findings, drawing),
+        "importance": _importance(findings, drawing),
+        "worst": _worst(findings),
+        "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
+        "training_rows": model.schema.rows,
+        "settings": {
+            name: value
+            for name, value in {**findings.settings, **findings.settings["resolved"]}.items()
+            if name not in ("resolved", "options", "column_kinds") and value not in (None, {}, ())
+        },
+        "figures": drawing.drawn,
+    }
+
+
+def _baselines(findings: Findings) -> dict[str, Any] | None:
+    if len(findings.measured.metrics) == 1:
+        return None
+    titles, models = compared(findings.measured.metrics)
+    rows = [
+        {
+            "name": name,
+            "metrics": [text for text, _ in cells],
+            "best": [i for i, (_, is_best) in enumerate(cells, start=1) if is_best],
+        }
+        for name, cells in models.items()
+    ]
+    linear = findings.measured.baselines.get("linear")
+    threshold = None if linear is None else linear.threshold
+    own = None if threshold == findings.trained.model.threshold else threshold
+    return {"titles": titles, "models": rows, "threshold": own}
+
+
+def _score(findings: Findings) -> tuple[str, int]:
+    """What the validation score is called, "loss" where it is the loss, and the sign with which it is shown."""
+    return shown_score(findings.trained.model.estimator._chosen_scoring())
+
+
+def _loss_name(findings: Findings) -> str:
+    """What the curves show."""
+    if findings.is_classification:
+        return "log-loss"
+    is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
+    return "pinball loss, standardized" if is_of_quantiles else "½ · squared error, standardized"
+
+
+def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    search: Any = findings.trained.search
+    lines, best = search["lines"], search["best"]
+    score, sign = _score(findings)
+    name = _loss_name(findings) if score == "loss" else score
+    ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
+    averaged = sum(bool(line["share"]) for line in lines)
+    shown = ranked[: averaged + _MOST_TRIALS]
+    names = settings_that_differ(shown)
+    found: dict[str, Any] = {
+        **search,
+        "summary": search_summary(search),
+        "score": name,
+        "sign": sign,
+        "settings": list(map(short_name, names)),
+        "shown": [
+            {**line, "values": [value_in_words(line["settings"].get(name)) for name in names]}
+            for line in shown
+        ],
+    }
+    if best:
+        drawing.draw(figures.search, lines, best, name, sign)
+        half = (best[0][0] + best[-1][0]) / 2
+        found["half"] = half, [value for seconds, value in best if seconds <= half][-1]
+        found["alone"] = max(lines, key=lambda line: _known(line["score"]))
+    return found
+
+
+def _known(score: float | None) -> float:
+    """A score to rank by: a trial that has none is the last."""
+    return -np.inf if score is None else score
+
+
+def _learning(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    trained, name = findings.trained, _loss_name(findings)
+    score, sign = _score(findings)
+    drawing.draw(figures.learning_curves, trained.history, trained.best_epoch, name, score, sign)
+    is_validated = all(epoch["validation_score"] is not None for epoch in trained.history)
+    return {"loss": name, "score": score, "sign": sign, "is_validated": is_validated}
+
+
+def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    true, outputs, name = findings.measured.rows.target, findings.measured.outputs, findings.target.name
+    drawing.draw(figures.predicted_and_true, true, outputs, name)
+    drawing.draw(figures.residuals, true, outputs, name)
+    errors = true - outputs
+    varies = true.std() > 0 and outputs.std() > 0
+    return {
+        "points": min(len(true), figures.MOST_POINTS),
+        "true": (true.min(), true.max()),
+        "predicted": (outputs.min(), outputs.max()),
+        "correlation": np.corrcoef(true, outputs)[0, 1] if varies else None,
+        "mean": errors.mean(),
+        "deviation": errors.std(),
+        "quartiles": np.quantile(errors, [0.25, 0.5, 0.75]),
+    }
+
+
+def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    """The confusion matrix of few classes, and the calibration."""
+    model, names = findings.trained.model, list(map(str, findings.target.classes))
+    known = findings.measured.rows.target >= 0
+    true, outputs = findings.measured.rows.target[known], findings.measured.outputs[known]
+    matrix: list[dict[str, Any]] = []
+    if len(names) <= _MOST_IN_MATRIX:
+        counts = np.zeros((len(names),) * 2, np.int64)
+        np.add.at(counts, (true, model.decided(outputs)), 1)
+        drawing.draw(figures.confusion, counts, names)
+        matrix = [_of_class(counts[i], i, names) for i in np.argsort(-counts.sum(axis=1), kind="stable")]
+    bins: list[tuple[float, float]] = []
+    if len(true):
+        if len(names) == 2:
+            confidence, correct, what = outputs[:, 1], true == 1, f"probability of {names[1]}, as predicted"
+        else:
+            confidence, correct = outputs.max(axis=1), outputs.argmax(axis=1) == true
+            what = "probability of the predicted class"
+        said, so, _ = figures.calibration_bins(confidence, correct)
+        drawing.draw(figures.calibration, confidence, correct, what)
+        bins = list(zip(said, so, strict=True))
+    return {
+        "matrix": matrix,
+        "bins": bins,
+        "most_bins": figures.BINS,
+        "unknown": int(np.count_nonzero(~known)),
+        "is_narrow": len(names) <= figures.FEW_CLASSES,
+    }
+
+
+def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
+    """What the rows of a class are taken for, most often but for the class itself."""
+    wrong = np.where(np.arange(len(names)) == i, 0, counts)
+    most = int(wrong.argmax())
+    return {
+        "name": names[i], "rows": int(counts.sum()), "right": int(counts[i]),
+        "wrong": int(wrong[most]), "taken_for": names[most],
+    }  # fmt: skip
+
+
+def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
+    """ROC and precision-recall curves."""
+    model, names = findings.trained.model, list(map(str, findings.target.classes))
+    found = rankings(findings.measured, names, model.positive, model.threshold)
+    if not found:
+        return None
+    drawing.draw(figures.roc, found)
+    drawing.draw(figures.precision_recall, found)
+    return {
+        "curves": found,
+        "decided": next((one for one in found if one.roc.decision), None),
+        "positive": names[model.positive] if len(names) == 2 else None,
+        "is_every_class": len(found) == len(names),
+    }
+
+
+def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
+    """How well intervals and quantiles hold what they promise."""
+    measured, held_out = findings.measured, findings.trained.model.fitted.held_out
+    if not measured.intervals and not measured.quantiles:
+        return None
+    intervals = () if held_out is None else measured.intervals
+    if intervals:
+        drawing.draw(figures.coverage, intervals, len(measured.rows))
+    return {"intervals": intervals, "held_out": 0 if held_out is None else len(held_out)}
+
+
+def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
+    """Which columns matter: to how good predictions are, and to what they are."""
+    if not findings.importance:
+        return None
+    shap, measured = findings.shap, findings.measured
+    unit = loss_name(findings.trained.model.fitted.target)
+    added = "probability" if findings.is_classification else findings.target.name
+    most = findings.importance[:_MOST_COLUMNS]
+    drawing.draw(figures.importances, most, unit, wide=shap is None)
+    found: dict[str, Any] = {
+        "unit": unit,
+        "added": added,
+        "columns": findings.importance,
+        "drawn": most,
+        "repeats": REPEATS,
+        "on": counted(min(len(measured.rows), findings.importance_rows), f"{measured.part} row"),
+        "shap": shap,
+        "classes": None,
+    }
+    if shap is not None:
+        drawing.draw(figures.mean_shap, shap.columns, added)
+        if shap.columns[0].classes:
+            found |= _shap_by_class(shap, list(map(str, findings.target.classes)))
+    return found
+
+
+def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
+    """The mean |SHAP| of those classes that columns move the most."""
+    values = np.array([one.classes for one in shap.columns])
+    shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
+    return {
+        "classes": [names[i] for i in shown],
+        "is_every_class": len(shown) == len(names),
+        "by_class": [(one.column, [f"{one.classes[i]:.4f}" for i in shown]) for one in shap.columns],
+    }
+
+
+def _worst(findings: Findings) -> dict[str, Any]:
+    """The rows whose predictions are the most wrong."""
+    measured, target = findings.measured, findings.target
+    losses = losses_of(target.task, measured.rows.target, measured.outputs)
+    rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
+    ranked = [one.column for one in findings.importance]
+    names = (ranked or [c.name for c in findings.trained.model.schema.used])[:_WORST_COLUMNS]
+    frame = measured.rows.frame
+    return {
+        "names": names,
+        "numeric": [i for i, name in enumerate(names, start=4) if frame[name].dtype.is_numeric()],
+        "rows": [
+            {
+                **_place(findings, row),
+                **_answer(findings, row),
+                "true": _value(frame[target.name][row]),
+                "values": [_value(frame[name][row]) for name in names],
+            }
+            for row in rows
+        ],
+    }
+
+
+def _place(findings: Findings, row: int) -> dict[str, Any]:
+    """Where a row stands: in a file of several, too."""
+    part = findings.measured.rows
+    name, unit, number = part.places.within(int(part.numbers[row]))
+    return {"unit": unit, "number": number, "file": None if part.places.single else os.path.basename(name)}
+
+
+def _answer(findings: Findings, row: int) -> dict[str, Any]:
+    """What the network says of a row, and how wrong that is: None for a class that training lacks."""
+    target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
+    if not findings.is_classification:
+        return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
+    best = int(findings.trained.model.decided(outputs[row : row + 1])[0])
+    return {
+        "predicted": str(target.classes[best]),
+        "confidence": outputs[row, best],
+        "probability": outputs[row, true] if true >= 0 else None,
+    }
+
+
+def _value(value: Any) -> str | None:
+    """A cell of the table, short; None where it is missing."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not np.isfinite(value):
+            return None
+        return f"{value:.6g}" if abs(value) < 1000 else format_number(value)
+    text = str(value)
+    return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
