@@ -288,7 +288,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
     bins: list[tuple[float, float]] = []
     if len(true):
         if len(names) == 2:
-            confidence, correct, what = outputs[:, 1], true == 1, f"probability of {names[1]}, as predicted"
+            confidence, correct, what = outputs[:, 1], true == 1, f"predicted probability of {names[1]}"
         else:
             confidence, correct = outputs.max(axis=1), outputs.argmax(axis=1) == true
             what = "probability of the predicted class"
@@ -331,7 +331,7 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """How well intervals and quantiles hold what they promise."""
+    """The coverage of intervals and quantiles."""
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
