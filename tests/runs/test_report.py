@@ -9,9 +9,8 @@ import polars as pl
 import pytest
 from html_tables import Tables
 
-from lamina.runs._importance import permutation_importance
-from lamina.runs._measure import measure
 from lamina.runs.data import Request, prepare
+from lamina.runs.evaluation import measure, permutation_importance
 from lamina.runs.metrics import format_metric
 from lamina.runs.report import Findings, report_page
 from lamina.runs.training import train
@@ -110,7 +109,9 @@ def test_figures_say_their_numbers(findings, whole_page):
     texts = re.findall(r"<img alt='([^']+)'", page)
     assert len(texts) == page.count("<figcaption>") == (6 if findings.is_classification else 5)
     images = re.findall("<img [^>]+>", page)
-    assert all(re.fullmatch(r"<img alt='[^']+\.' src='data:image/svg\+xml;base64,[\w+/=]+'>", one) for one in images)
+    assert all(
+        re.fullmatch(r"<img alt='[^']+\.' src='data:image/svg\+xml;base64,[\w+/=]+'>", one) for one in images
+    )
     trained, measured = findings.trained, findings.measured
     assert f"epoch {trained.best_epoch} was kept" in texts[0]
     assert f"{findings.importance[0].column} {findings.importance[0].mean:.3g}" in texts[-1]

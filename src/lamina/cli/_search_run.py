@@ -13,8 +13,8 @@ from lamina.cli._console import output, say
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
-    from lamina.runs.closing import Closing
     from lamina.runs.data import Prepared, Request
+    from lamina.runs.search import Closing
     from lamina.training.run_folder import RunFolder
 
 __all__ = ["TUNED", "require_search", "run_search", "seconds_said"]
@@ -88,8 +88,8 @@ def run_search(
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.run_page import write_run_page
     from lamina.runs import search
-    from lamina.runs.closing import Closing
     from lamina.runs.run import complete
+    from lamina.runs.search import Closing
     from lamina.training.display import telling
 
     console = None if as_json or quiet else output()

@@ -138,7 +138,7 @@ class Views:
         """
         require("writing a report", "polars", "narwhals", "jinja2")
         from lamina.files.atomic import atomic_write
-        from lamina.runs.estimator_report import report_on
+        from lamina.runs.report import report_on
 
         estimator: Any = self
         estimator._fitted()

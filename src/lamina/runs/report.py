@@ -1,4 +1,4 @@
-"""``report.html``: one page that needs nothing else, about a run on a table.
+"""``report.html``: one page that needs nothing else, about a run on a table or an estimator that was fitted in Python.
 
 Its words and its layout are in ``report.html.jinja``, its style in ``report.css``; here are the facts that it tells.
 """
@@ -6,7 +6,10 @@ Its words and its layout are in ``report.html.jinja``, its style in ``report.css
 from __future__ import annotations
 
 import base64
+import dataclasses
+import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,28 +17,55 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.errors import MissingPackageError
+from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
 from lamina.estimators.scoring import shown_score
 from lamina.extras import require
 from lamina.messages import printable
-from lamina.runs import _figures as figures
-from lamina.runs._measure import Measured, losses_of
-from lamina.runs._ranking import rankings
-from lamina.runs._shap import MeanShap
-from lamina.runs.decision import decision_of, decision_said
-from lamina.runs.metrics import METRIC_NAMES, compared, format_metric, format_quantity
-from lamina.runs.networks import networks_in_words, share_in_words
-from lamina.runs.search_words import search_summary, settings_that_differ, short_name, value_in_words
+from lamina.runs import figures
+from lamina.runs._model import TableModel, central
+from lamina.runs.data import Part
+from lamina.runs.evaluation import (
+    FEWEST_LOOKED_AT,
+    MOST_LOOKED_AT,
+    MeanShap,
+    Measured,
+    losses_of,
+    mean_shap,
+    rankings,
+)
+from lamina.runs.metrics import (
+    METRIC_NAMES,
+    compared,
+    format_metric,
+    format_quantity,
+    measured_intervals,
+    measured_quantiles,
+    metrics_of,
+)
 from lamina.runs.training import Trained
+from lamina.runs.wording import (
+    decision_of,
+    decision_said,
+    networks_in_words,
+    search_summary,
+    settings_that_differ,
+    share_in_words,
+    short_name,
+    value_in_words,
+)
+from lamina.table.columns import import_narwhals
 from lamina.table.describe import column_rows, describe_rows, describe_target, format_number
-from lamina.table.messages import counted, warn
+from lamina.table.encode import Encoded
+from lamina.table.messages import DataWarning, counted, warn
+from lamina.table.places import Places
 from lamina.table.schema import Target
 
 if TYPE_CHECKING:
+    import polars as pl
     from jinja2 import Template
 
-__all__ = ["Findings", "page_of", "report_page"]
+__all__ = ["Findings", "page_of", "page_template", "report_on", "report_page"]
 
 _WORST = 10
 _WORST_COLUMNS = 6
@@ -76,7 +106,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     Raises:
         MissingPackageError: Jinja2 is not installed; figures are wanted and Matplotlib is not installed.
     """
-    return _template().render(_facts(findings, _Figures(pictures)))
+    return page_template().render(_facts(findings, _Figures(pictures)))
 
 
 def page_of(findings: Findings) -> str:
@@ -85,7 +115,7 @@ def page_of(findings: Findings) -> str:
     Raises:
         MissingPackageError: Jinja2 is not installed.
     """
-    _template()
+    page_template()
     try:
         return report_page(findings)
     except MissingPackageError as error:
@@ -94,7 +124,12 @@ def page_of(findings: Findings) -> str:
 
 
 @cache
-def _template() -> Template:
+def page_template() -> Template:
+    """The template of all pages: importing Jinja2 and compiling it take a tenth of a second, once.
+
+    Raises:
+        MissingPackageError: Jinja2 is not installed.
+    """
     require("writing a report", "jinja2")
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -431,3 +466,102 @@ def _value(value: Any) -> str | None:
         return f"{value:.6g}" if abs(value) < 1000 else format_number(value)
     text = str(value)
     return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
+
+
+# --- of an estimator
+
+
+def report_on(estimator: Any, X: Any, y: Any) -> str:
+    """The page as HTML. `X`, `y`: rows that the estimator was not trained on, as its `predict` takes them.
+
+    Raises:
+        DataError: the estimator has several targets or labels; a table that doesn't fit its training.
+    """
+    import polars as pl
+
+    is_class, fitted = estimator._task == "classification", estimator.fitted_
+    values = np.asarray(y)
+    if values.ndim != 1:
+        raise DataError(f"report: it is about one target, and y has the shape {values.shape}")
+    name = str(getattr(y, "name", None) or "target")
+    frame = _as_frame(X, [column.name for column in fitted.encoder.schema.columns])
+    target = _target(name, estimator, values)
+    codes = _codes(estimator.classes_, values) if is_class else values.astype(np.float64)
+    places = Places()
+    places.begin("the table", None)
+    part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
+    outputs = estimator.predict_proba(X) if is_class else central(fitted, estimator.predict(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
+        importance = estimator._importances(X, y, 0, None)[0]
+        shap = _mean_shap(estimator, X, [one.column for one in importance])
+        intervals = [] if is_class else measured_intervals(estimator, X, codes)
+        quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
+    model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
+    metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
+    history = _history(estimator)
+    best = getattr(estimator, "best_epoch_", len(history))
+    return page_of(
+        Findings(
+            target,
+            {"test": len(part)},
+            Trained(model, history, best, False, math.nan, len(history)),
+            Measured("test", part, outputs, metrics, {}, intervals, *quantiles),
+            importance,
+            {"data": ["a table in memory"], "resolved": _settings_of(estimator)},
+            shap=shap,
+        )
+    )
+
+
+def _mean_shap(estimator: Any, X: Any, names: Sequence[str]) -> MeanShap | None:
+    encoded = estimator._encoded(X)
+    drawn = np.random.default_rng(0).permutation(len(encoded.codes))[:MOST_LOOKED_AT]
+    if len(drawn) < FEWEST_LOOKED_AT or not names:
+        return None
+    return mean_shap(estimator.fitted_, Encoded(encoded.numeric[drawn], encoded.codes[drawn]), names)
+
+
+def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
+    import polars as pl
+
+    if hasattr(X, "tocsr"):
+        dense = X.toarray()
+    elif isinstance(X, np.ndarray | list | tuple):
+        dense = np.asarray(X)
+    else:
+        return import_narwhals().from_native(X, eager_only=True).to_polars()
+    return pl.DataFrame({name: dense[:, i] for i, name in enumerate(names)})
+
+
+def _target(name: str, estimator: Any, values: np.ndarray) -> Target:
+    if estimator._task == "classification":
+        classes = tuple(estimator.classes_.tolist())
+        counts = tuple(int(np.count_nonzero(values == one)) for one in estimator.classes_)
+        return Target(name, "classification", classes=classes, counts=counts)
+    low, high, mean = (float(f(values)) for f in (np.min, np.max, np.mean))
+    return Target(name, "regression", low=low, high=high, mean=mean)
+
+
+def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The classes' positions; −1 for those that training lacks."""
+    places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
+    return np.where(classes[places] == values, places, -1).astype(np.int32)
+
+
+def _history(estimator: Any) -> list[dict[str, Any]]:
+    """The epochs as a run has them."""
+    losses = list(estimator.loss_curve_)
+    scores = estimator.validation_scores_ or [None] * len(losses)
+    return [
+        {"epoch": i, "loss": loss, "validation_score": score}
+        for i, (loss, score) in enumerate(zip(losses, scores, strict=True), start=1)
+    ]
+
+
+def _settings_of(estimator: Any) -> dict[str, Any]:
+    from lamina import __version__
+    from lamina.estimators.base import settings_of
+
+    return {"lamina": __version__, **settings_of(estimator), "column_kinds": None}

@@ -10,9 +10,8 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
-from lamina.runs._intervals import Covered
-from lamina.runs._ranking import Curve, Ranking
-from lamina.runs._shap import ColumnShap
+from lamina.runs.evaluation import ColumnShap, Curve, Ranking
+from lamina.runs.metrics import Covered
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
