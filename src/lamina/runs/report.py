@@ -1,6 +1,6 @@
 """``report.html``: one page that needs nothing else, about a run on a table or an estimator that was fitted in Python.
 
-Its words and its layout are in ``report.html.jinja``, its style in ``report.css``; here are the facts that it tells.
+Its words and layout are in ``report.html.jinja``, its style in ``report.css``; this module gathers its facts.
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ def page_template() -> Template:
 
 
 def _shown(value: Any) -> Any:
-    """A value as the page shows it, before it is escaped: markup as it is, and in others nothing that acts."""
+    """A value before HTML escaping: markup unchanged, other text with control characters as escapes."""
     return value if hasattr(value, "__html__") else printable(str(value))
 
 
 def _probability(share: float) -> str:
-    """A probability, of small ones two digits that count (of 99.7 these would be a power of ten).
+    """A probability in percent, below 1 % with two significant digits.
 
     >>> _probability(0.0019), _probability(0.345), _probability(0.9969)
     ('0.19 %', '34.5 %', '99.7 %')
@@ -169,7 +169,7 @@ def _probability(share: float) -> str:
 
 @dataclass
 class _Figures:
-    """Draws figures, or leaves them all out; `drawn` holds them in base64, by the names of their functions."""
+    """Figures as base64 by the names of their functions; none are drawn unless wanted."""
 
     wanted: bool
     drawn: dict[str, str] = field(default_factory=dict[str, str])
@@ -180,7 +180,7 @@ class _Figures:
 
 
 def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """What the template tells, section by section; None for those that there is nothing to tell in."""
+    """The template's variables; None for a section without content."""
     target, trained, measured = findings.target, findings.trained, findings.measured
     model, fitted = trained.model, trained.model.fitted
     files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
@@ -239,12 +239,12 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
 
 
 def _score(findings: Findings) -> tuple[str, int]:
-    """What the validation score is called, "loss" where it is the loss, and the sign with which it is shown."""
+    """The validation score's name ("loss" for the loss), and the sign that it is shown with."""
     return shown_score(findings.trained.model.estimator._chosen_scoring())
 
 
 def _loss_name(findings: Findings) -> str:
-    """What the curves show."""
+    """The loss that the curves show."""
     if findings.is_classification:
         return "log-loss"
     is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
@@ -280,7 +280,7 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _known(score: float | None) -> float:
-    """A score to rank by: a trial that has none is the last."""
+    """A score to rank by; trials without one come last."""
     return -np.inf if score is None else score
 
 
@@ -340,7 +340,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
-    """What the rows of a class are taken for, most often but for the class itself."""
+    """A class's rows: how many are right, and the most frequent wrong prediction."""
     wrong = np.where(np.arange(len(names)) == i, 0, counts)
     most = int(wrong.argmax())
     return {
@@ -403,7 +403,7 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
-    """The mean |SHAP| of those classes that columns move the most."""
+    """Mean |SHAP| for the classes that columns affect most."""
     values = np.array([one.classes for one in shap.columns])
     shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
     return {
@@ -437,14 +437,14 @@ def _worst(findings: Findings) -> dict[str, Any]:
 
 
 def _place(findings: Findings, row: int) -> dict[str, Any]:
-    """Where a row stands: in a file of several, too."""
+    """A row's place, with its file if there are several."""
     part = findings.measured.rows
     name, unit, number = part.places.within(int(part.numbers[row]))
     return {"unit": unit, "number": number, "file": None if part.places.single else os.path.basename(name)}
 
 
 def _answer(findings: Findings, row: int) -> dict[str, Any]:
-    """What the network says of a row, and how wrong that is: None for a class that training lacks."""
+    """The prediction for a row, and its error or the probability of the truth: None for a class unseen in training."""
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
         return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
@@ -457,7 +457,7 @@ def _answer(findings: Findings, row: int) -> dict[str, Any]:
 
 
 def _value(value: Any) -> str | None:
-    """A cell of the table, short; None where it is missing."""
+    """A short text of a cell; None if it is missing."""
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
