@@ -77,11 +77,11 @@ def test_networks_are_saved_and_loaded_and_tables_predicted_without_scikit_learn
     assert said.splitlines() == ["(2, 3)", "(5,)"]
 
 
-@pytest.mark.parametrize("absent", ["sklearn", "polars"])
+@pytest.mark.parametrize("absent", ["sklearn", "polars", "jinja2"])
 def test_commands_on_tables_say_in_one_line_what_to_install(monkeypatch, tmp_path, capsys, absent):
     from lamina.cli import main
 
-    extra = {"sklearn": "sklearn", "polars": "table"}[absent]
+    extra = "sklearn" if absent == "sklearn" else "table"
     monkeypatch.setitem(sys.modules, absent, None)
     (tmp_path / "t.csv").write_text("a,y\n1,2\n")
     with pytest.raises(SystemExit) as ended:

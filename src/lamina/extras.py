@@ -17,6 +17,7 @@ EXTRAS = {
     "scikit-learn": "sklearn",
     "polars": "table",
     "narwhals": "table",
+    "jinja2": "table",
     "backports.zstd": "table",
     "matplotlib": "plot",
     "pillow": "plot",

@@ -69,7 +69,7 @@ def test_the_report_tells_of_the_search(whole):
     assert "The search" in page and "3 trials, of which" in page
     shown = re.search("alt='(Validation log-loss of the best average: [^']*)'", page)[1]
     assert re.search(
-        r"[0-9.]+ after [0-9.]+ s\. Of 3 trials, trial \d is the best by itself, with [0-9.]+\.", shown
+        r"[0-9.]+ after [0-9.]+ s\. The best of 3 single trials is trial \d, with [0-9.]+\.", shown
     )
 
 

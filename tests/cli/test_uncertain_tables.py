@@ -81,7 +81,7 @@ def test_quantiles_are_judged_as_quantiles(cli, folder):
     )
     results = json.loads(cli("inspect", folder / "quantiles", "--json")[1])["results"]
     page = (folder / "quantiles/report.html").read_text()
-    assert "Between the quantiles 0.05 and 0.95, which promise 90 %" in page
+    assert "between the quantiles 0.05 and 0.95 (nominal: 90 %)" in page
     assert all(f"{one['pinball']:.4f}" in page for one in results["quantiles"])
 
 

@@ -145,7 +145,7 @@ def test_members_of_different_architectures_train_side_by_side_and_apart(shards)
 
 
 def test_importance_and_the_report_know_of_all_members():
-    from lamina.runs.estimator_report import report_on
+    from lamina.runs.report import report_on
 
     mixed = mixture(classifier)
     assert np.isfinite([one.mean for one in mixed._importances(NEW, targets_of(NEW)[0], 0, 1)[0]]).all()

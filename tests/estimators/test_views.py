@@ -1,6 +1,7 @@
 """Pictures of fitted estimators, from Python: what they show is what was learned."""
 
 import pickle
+import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -11,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor
-from lamina.errors import DataError
+from lamina.errors import DataError, MissingPackageError
 from lamina.estimators import ImportanceDisplay, LearningCurveDisplay
 
 mpl.use("Agg")
@@ -123,3 +124,10 @@ def test_a_report_says_what_it_is_not_for(fitted, tmp_path):
     with pytest.raises(NotFittedError):
         clone(model).report(tmp_path / "report.html", X, y)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_report_says_first_of_all_what_is_missing(fitted, tmp_path, monkeypatch):
+    model, y, _ = fitted
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingPackageError, match=r"a report needs jinja2, .* 'lamina\[table\]'"):
+        model.report(tmp_path / "report.html", X, y)

@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 from lamina.estimators.search.trial import SearchObserver
-from lamina.runs._advice import advice
-from lamina.runs._measure import measure
 from lamina.runs.data import Request, prepare
+from lamina.runs.evaluation import advice, measure
 from lamina.runs.run import complete
 from lamina.runs.search import begin, search
 from lamina.runs.training import train

@@ -6,7 +6,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
-from lamina.runs import _baselines as baselines
+from lamina.runs import evaluation
 from lamina.runs.data import Request, prepare
 from lamina.runs.metrics import metrics_of
 from lamina.runs.training import train
@@ -22,7 +22,7 @@ def test_numbers_of_any_size(tmp_path):
         request = Request((str(file),), "y", task="regression", preset="fast", epochs=1, hidden=(4,))
         prepared = prepare(request)
         model = train(prepared, request).model
-        outputs = baselines.baseline_outputs(
+        outputs = evaluation.baseline_outputs(
             model.estimator, model.estimator.fitted_.encoder, model.schema, prepared, prepared.test
         )
         scores.append(metrics_of("regression", prepared.test.target, outputs["linear"].outputs)["r2"])
@@ -44,8 +44,8 @@ def sorted_by_class(tmp_path_factory):
 
 def test_few_of_the_rows_are_drawn_from_all(sorted_by_class, monkeypatch):
     prepared, model = sorted_by_class
-    monkeypatch.setattr(baselines, "_MOST_ROWS", 40)
-    outputs = baselines.baseline_outputs(
+    monkeypatch.setattr(evaluation, "_MOST_LINEAR_ROWS", 40)
+    outputs = evaluation.baseline_outputs(
         model.estimator, model.estimator.fitted_.encoder, model.schema, prepared, prepared.test
     )
     assert np.mean(outputs["linear"].outputs.argmax(axis=1) == prepared.test.target) > 0.85
@@ -72,7 +72,7 @@ def test_the_linear_model_has_the_weights_and_the_threshold(rare, weights):
     prepared = prepare(request)
     model = train(prepared, request).model
     encoder = model.estimator.fitted_.encoder
-    found = baselines.baseline_outputs(model.estimator, encoder, model.schema, prepared, prepared.train)[
+    found = evaluation.baseline_outputs(model.estimator, encoder, model.schema, prepared, prepared.train)[
         "linear"
     ]
     inputs, names = encoder.transform(prepared.train.frame.drop("y")).numeric, np.array(["a", "b"])

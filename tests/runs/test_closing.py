@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from trials import trial
 
-from lamina.runs import closing as closing_module
-from lamina.runs.closing import Closing
+from lamina.runs import search as search_module
 from lamina.runs.data import Request, prepare
+from lamina.runs.search import Closing
 from lamina.training.time_limit import Pace
 
 pytestmark = pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
@@ -52,7 +52,7 @@ def closing(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"a": rng.normal(size=100), "b": rng.normal(size=100), "y": rng.normal(size=100)})
     frame.write_csv(tmp_path / "t.csv")
-    monkeypatch.setattr(closing_module, "_computed_for_a_figure", lambda _pace: 0.2)
+    monkeypatch.setattr(search_module, "_computed_for_a_figure", lambda _pace: 0.2)
     request = Request((str(tmp_path / "t.csv"),), "y", time_limit=100.0)
     return Closing(prepare(request), 100.0, Clock(), Steady())
 
@@ -76,14 +76,14 @@ def test_beside_busy_processes_the_report_has_more_time(closing):
 
 def test_the_pace_is_that_of_what_is_drawn(monkeypatch):
     wall, computed = Clock(), Clock()
-    monkeypatch.setattr(closing_module.time, "thread_time", computed)
+    monkeypatch.setattr(search_module.time, "thread_time", computed)
 
     def draw():
         wall.now, computed.now = wall.now + 0.6, computed.now + 0.2
 
-    monkeypatch.setattr(closing_module, "_draw", draw)
+    monkeypatch.setattr(search_module, "_draw", draw)
     pace = Pace(wall, computed)
-    assert closing_module._computed_for_a_figure(pace) == pytest.approx(0.2)
+    assert search_module._computed_for_a_figure(pace) == pytest.approx(0.2)
     assert pace.slowness == pytest.approx(3)
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from sklearn.inspection import permutation_importance as oracle
 
-from lamina.runs._importance import permutation_importance
-from lamina.runs._measure import measure
+from lamina.runs.evaluation import measure, permutation_importance
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,8 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
-from lamina.runs._baselines import Baseline
-from lamina.runs._measure import Measured
-from lamina.runs._ranking import rankings
 from lamina.runs.data import Part
+from lamina.runs.evaluation import Baseline, Measured, rankings
 from lamina.table.places import Places
 
 

@@ -9,11 +9,16 @@ from html_tables import Tables
 
 from lamina import MLPClassifier, MLPRegressor
 from lamina.estimators.shapley import Game
-from lamina.runs import _shap
-from lamina.runs._importance import permutation_importance
-from lamina.runs._measure import measure
-from lamina.runs._report import Findings, report_page
-from lamina.runs._shap import OTHERS, mean_shap, mean_shap_of_part, predictions_made
+from lamina.runs import evaluation
+from lamina.runs.evaluation import (
+    OTHERS,
+    mean_shap,
+    mean_shap_of_part,
+    measure,
+    permutation_importance,
+    predictions_made,
+)
+from lamina.runs.report import Findings, report_page
 
 SETTINGS = {"data": ["known.csv"], "preset": "fast", "resolved": {}}
 NAMES = ["strong", "word", "noise", "weak"]
@@ -21,9 +26,9 @@ NAMES = ["strong", "word", "noise", "weak"]
 
 def explained(trained, part, rows):
     """|SHAP values| of the rows that are drawn, by the estimator's own method."""
-    chosen = np.random.default_rng(0).permutation(len(part))[: _shap.MOST_LOOKED_AT]
+    chosen = np.random.default_rng(0).permutation(len(part))[: evaluation.MOST_LOOKED_AT]
     table = trained.model.inputs(part.frame[chosen])
-    found = trained.model.estimator.shap_values(table[-rows:], table[: _shap._BACKGROUND])
+    found = trained.model.estimator.shap_values(table[-rows:], table[: evaluation._BACKGROUND])
     places = [found.feature_names.index(name) for name in NAMES]
     return np.abs(found.values[:, places])
 
@@ -34,7 +39,7 @@ def test_they_are_those_of_the_estimators_explanation(trained_on, target):
     found = mean_shap_of_part(trained.model, prepared.test, NAMES)
     values = explained(trained, prepared.test, found.rows)
     values = values if target == "number" else values[..., 1]  # the other class's are their negatives
-    assert [one.column for one in found.columns] == NAMES and found.background == _shap._BACKGROUND
+    assert [one.column for one in found.columns] == NAMES and found.background == evaluation._BACKGROUND
     np.testing.assert_allclose([one.mean for one in found.columns], values.mean(axis=0), rtol=1e-5)
     half = 1.96 * values.std(axis=0, ddof=1) / np.sqrt(len(values))
     np.testing.assert_allclose([one.high - one.mean for one in found.columns], half, rtol=1e-4)
@@ -64,7 +69,7 @@ def test_there_are_no_more_predictions_than_were_said(trained_on, most_rows, mon
         Game, "predict", lambda self, rows: (made.append(len(rows.numeric)), predict(self, rows))[1]
     )
     found = mean_shap_of_part(trained.model, prepared.test, NAMES, most_rows=most_rows)
-    fewest = _shap._LEAST_BACKGROUND << len(NAMES)  # one row
+    fewest = evaluation._LEAST_BACKGROUND << len(NAMES)  # one row
     assert fewest <= sum(made) <= max(predictions_made(most_rows, len(NAMES)), fewest)
     assert found.rows >= min(20, sum(made) // fewest)
 

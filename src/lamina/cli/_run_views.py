@@ -64,8 +64,7 @@ def tell_end(
 def _show_results(console: Any, run: Any) -> None:
     """The metrics of a complete run, and how it was trained."""
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
-    from lamina.runs.decision import decision_said
-    from lamina.runs.networks import how_trained
+    from lamina.runs.wording import decision_said, how_trained
 
     results = run.results
     console.print(metrics_table(measured_title(results), results["metrics"]))

@@ -14,8 +14,8 @@ from lamina.errors import LaminaError
 from lamina.estimators.settings import DECLARED, OPTIONS
 
 if TYPE_CHECKING:
-    from lamina.runs.closing import Closing
     from lamina.runs.data import Prepared, Request
+    from lamina.runs.search import Closing
     from lamina.training.run_folder import RunFolder
 
 __all__ = ["TUNED", "require_search", "run_search"]
@@ -70,8 +70,8 @@ def run_search(
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.run_page import write_run_page
     from lamina.runs import search
-    from lamina.runs.closing import Closing
     from lamina.runs.run import complete
+    from lamina.runs.search import Closing
     from lamina.training.display import telling
 
     console = None if as_json or quiet else output()

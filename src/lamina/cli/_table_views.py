@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lamina.runs.metrics import compared, format_quantity
-from lamina.runs.networks import share_in_words
+from lamina.runs.wording import share_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
 

@@ -73,7 +73,7 @@ def train_table(table: Table, training: Training, files: Reading, shown: Shown) 
     chosen = table.said() | training.said() | said(stream=training.stream or None)
     require_search(chosen, training.jobs, resumes=table.resume is not None)
     read_as = files.said()
-    require("training on a table", "scikit-learn", "polars")
+    require("training on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
     if training.preset in RETIRED and not shown.quiet:
         name = training.preset

@@ -38,6 +38,6 @@ def tune(table: asked.Table, tuning: asked.Tuning, files: Reading, shown: asked.
         chosen["preset"] = "best"
     require_search(chosen, tuning.jobs, resumes=table.resume is not None)
     read_as = files.said()
-    require("searching on a table", "scikit-learn", "polars")
+    require("searching on a table", "scikit-learn", "polars", "jinja2")
     begin_reading(table.data or ())
     return train.run_table(chosen, read_as, table, tuning, shown, live=True)

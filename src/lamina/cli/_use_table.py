@@ -32,8 +32,8 @@ def evaluate_table(
     """Metrics of a model on a table that has the target, of the name that is given where the file has none."""
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
-    from lamina.runs.decision import decision_of, decision_said
     from lamina.runs.metrics import metrics_of
+    from lamina.runs.wording import decision_of, decision_said
     from lamina.table.messages import counted, rows_from
 
     model, details = open_table_run(run, "scikit-learn", "polars", target=named)
@@ -154,8 +154,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     """What a run's network is, what it was trained on, and how good it was."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
     from lamina.estimators.saved_network import BlockNetwork
-    from lamina.runs.decision import decision_said
-    from lamina.runs.networks import how_trained
+    from lamina.runs.wording import decision_said, how_trained
     from lamina.table.describe import describe_rows, describe_target
     from lamina.table.messages import listed
 

@@ -14,6 +14,7 @@ from lamina.estimators._data import Data
 from lamina.estimators._inputs import check_inputs, values_of
 from lamina.estimators.importance import Importance
 from lamina.estimators.scoring import shown_score
+from lamina.extras import require
 from lamina.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded
@@ -133,10 +134,12 @@ class Views:
 
         Raises:
             NotFittedError: it is not fitted.
+            MissingPackageError: Jinja2, Polars or Narwhals are not installed.
             DataError: several targets or labels; a table that doesn't fit that of the training.
         """
+        require("writing a report", "polars", "narwhals", "jinja2")
         from lamina.files.atomic import atomic_write
-        from lamina.runs.estimator_report import report_on
+        from lamina.runs.report import report_on
 
         estimator: Any = self
         estimator._fitted()

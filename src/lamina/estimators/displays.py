@@ -128,7 +128,7 @@ class ImportanceDisplay(_Display):
         ax = self._begin(ax, 1.2 + 0.28 * len(shown))
         names, means = [one.column for one in shown], [one.mean for one in shown]
         intervals = [(one.low, one.high) for one in shown]
-        self.bars_ = pictures.bars(ax, names, means, intervals, f"growth of {self.unit} when shuffled")
+        self.bars_ = pictures.bars(ax, names, means, intervals, f"increase in {self.unit} when shuffled")
         return self
 
 

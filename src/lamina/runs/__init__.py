@@ -1,6 +1,7 @@
 """A network on a table from files to a run's folder: what the command line does, as functions.
 
-`data.prepare` → `training.train`, or `search.search` of many networks → `run.complete`; later `run_folder.open_run`.
+`data.prepare` → `training.train`, or `search.search` of many networks → `run.complete`, which uses `evaluation` and
+`report`; later `run_folder.open_run`.
 """
 
 __all__: list[str] = []

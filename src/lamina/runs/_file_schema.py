@@ -9,9 +9,9 @@ from msgspec import UNSET, UnsetType
 
 from lamina.estimators.importance import Importance
 from lamina.files.typed_json import Count, strict
-from lamina.runs._intervals import Below, Covered
-from lamina.runs._shap import ColumnShap, MeanShap
 from lamina.runs.data import Request
+from lamina.runs.evaluation import ColumnShap, MeanShap
+from lamina.runs.metrics import Below, Covered
 from lamina.table.options import ReadOptions
 from lamina.table.schema import Target, Task
 from lamina.table.types import Choice

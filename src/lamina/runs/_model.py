@@ -12,8 +12,8 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators.fitted import FittedModel, members_outputs
 from lamina.estimators.uncertainty import interval_of, members_spread
-from lamina.runs._intervals import Below, Covered, levels_held
 from lamina.runs.data import aligned
+from lamina.runs.metrics import Below, Covered, levels_held
 from lamina.table.messages import rows_from
 from lamina.table.schema import Schema, Target
 

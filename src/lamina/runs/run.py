@@ -9,24 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.estimators.importance import MOST_ROWS, Importance
-from lamina.runs._advice import advice, advice_on_search
-from lamina.runs._baselines import Baseline
-from lamina.runs._importance import permutation_importance
-from lamina.runs._measure import Measured, measure, seconds_of_a_row
-from lamina.runs._report import Findings, page_of
-from lamina.runs._shap import MeanShap, mean_shap_of_part
 from lamina.runs.data import Prepared, Request
-from lamina.runs.decision import decision_of
+from lamina.runs.evaluation import (
+    Baseline,
+    MeanShap,
+    Measured,
+    advice,
+    advice_on_search,
+    mean_shap_of_part,
+    measure,
+    permutation_importance,
+    seconds_of_a_row,
+)
 from lamina.runs.examples import EXAMPLES, example_rows
+from lamina.runs.report import Findings, page_of
 from lamina.runs.run_folder import save_run
 from lamina.runs.training import Trained
+from lamina.runs.wording import decision_of
 from lamina.table.messages import DataWarning
 from lamina.table.write import write
 from lamina.training.checkpoint import write_json_lines
 from lamina.training.run_folder import CHECKPOINT, RunFolder
 
 if TYPE_CHECKING:
-    from lamina.runs.closing import Closing
+    from lamina.runs.search import Closing
 
 __all__ = ["TRIALS_LOG", "Run", "complete"]
 

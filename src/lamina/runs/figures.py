@@ -10,9 +10,8 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.messages import printable
-from lamina.runs._intervals import Covered
-from lamina.runs._ranking import Curve, Ranking
-from lamina.runs._shap import ColumnShap
+from lamina.runs.evaluation import ColumnShap, Curve, Ranking
+from lamina.runs.metrics import Covered
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 
@@ -57,7 +56,7 @@ def learning_curves(
     score: str = "loss",
     sign: int = -1,
 ) -> None:
-    """Training loss and validation loss by epoch, with the epoch that was kept; another score beside the loss."""
+    """Training and validation loss by epoch, with the epoch that was kept; another score beside the loss."""
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
     is_validated = all(value is not None for value in scores)
@@ -106,8 +105,8 @@ def search(
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]
     for trial_is_averaged, color, label in (
-        (False, GRAY, "trials"),
-        (True, BLUE, "trials that are averaged"),
+        (False, GRAY, "other trials"),
+        (True, BLUE, "averaged trials"),
     ):
         part = [
             (one["ended"], sign * one["score"]) for one in known if bool(one["share"]) == trial_is_averaged
@@ -147,14 +146,14 @@ def calibration_bins(
 
 @_drawn
 def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
-    """How often it is so when the network says so, in bins of equally many rows, with 95 % (Wilson) intervals."""
+    """Observed frequencies over predicted probabilities, in bins of equal row counts, with 95 % (Wilson) intervals."""
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     said, so, rows = calibration_bins(confidence, correct)
     low, high = _wilson(so, rows)
     top.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="perfect")
     errors = np.abs(np.array([so - low, high - so]))
     top.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="network")
-    top.set(ylabel="how often it is so", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    top.set(ylabel="observed frequency", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     top.legend()
     bottom.hist(confidence, bins=40, range=(0, 1), color=BLUE, alpha=0.6)
     bottom.set(xlabel=_label(what, 80), ylabel="rows")
@@ -212,7 +211,7 @@ def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @_drawn
 def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
-    """Each row's prediction and true value, and the mean true value for each tenth of the predictions."""
+    """Each row's prediction and true value, and the mean true value for each decile of the predictions."""
     axes = figure.subplots()
     rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
     axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=BLUE, lw=0, label="rows")
@@ -220,7 +219,7 @@ def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray
     axes.plot(ends, ends, color=GRAY, lw=1, ls="--", label="perfect")
     order = np.array_split(np.argsort(predicted, kind="stable"), min(BINS, len(target)))
     means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
-    axes.plot(*zip(*means, strict=True), color=ORANGE, marker="o", ms=4, lw=1, label="mean of each tenth")
+    axes.plot(*zip(*means, strict=True), color=ORANGE, marker="o", ms=4, lw=1, label="mean of each decile")
     axes.set(xlabel=f"predicted {_label(name)}", ylabel=f"true {_label(name)}")
     axes.legend()
     _plain_numbers(axes)
@@ -243,7 +242,7 @@ def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: s
 
 @_drawn
 def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
-    """The share of rows that intervals hold, and the share that they should, with 95 % (Wilson) intervals."""
+    """The observed coverage of intervals over the nominal one, with 95 % (Wilson) intervals."""
     axes = figure.subplots()
     said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
     low, high = _wilson(so, np.full(len(so), rows))
@@ -252,8 +251,8 @@ def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
     errors = np.abs(np.array([so - low, high - so]))
     axes.errorbar(said, so, errors, color=BLUE, marker="o", ms=4, capsize=2, label="intervals")
     axes.set(
-        xlabel="share of rows that intervals should hold",
-        ylabel="share that they hold",
+        xlabel="nominal coverage",
+        ylabel="observed coverage",
         xlim=(first, 1.02),
         ylim=(first, 1.02),
     )
@@ -263,7 +262,7 @@ def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
 @_drawn
 def importances(figure: Figure, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
     """The importance of each column, the greatest on top, with intervals."""
-    _columns(figure, found, f"growth of {unit} when shuffled", wide=wide)
+    _columns(figure, found, f"increase in {unit}", wide=wide)
 
 
 @_drawn

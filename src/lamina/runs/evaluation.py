@@ -1,0 +1,508 @@
+"""Evaluation of a trained network: metrics and baselines, rankings, the columns that matter, advice."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.estimators import importance
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
+from lamina.estimators.shapley import Game
+from lamina.estimators.targets import Classes, decided, positive_class
+from lamina.estimators.threshold import best_threshold
+from lamina.runs._model import TableModel
+from lamina.runs.data import Part, Prepared, aligned, known_rows
+from lamina.runs.metrics import (
+    Below,
+    Covered,
+    format_metric,
+    measured_intervals,
+    measured_quantiles,
+    metrics_of,
+)
+from lamina.table.columns import value_name
+from lamina.table.encode import Encoded, TableEncoder
+from lamina.table.messages import counted
+from lamina.table.schema import Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "FEWEST_LOOKED_AT", "MOST_LOOKED_AT", "OTHERS", "Baseline", "ColumnShap", "Curve", "MeanShap", "Measured",
+    "Ranking", "advice", "advice_on_search", "baseline_outputs", "losses_of", "mean_shap", "mean_shap_of_part",
+    "measure", "permutation_importance", "predictions_made", "rankings", "seconds_of_a_row",
+]  # fmt: skip
+
+# --- baselines: a guess that ignores the columns, and a linear model on the same encoding
+
+_MOST_LINEAR_ROWS = 50_000
+_MOST_LINEAR_OUTPUTS = 500_000
+"""Rows times classes: a logistic regression takes so much longer with more classes."""
+_STEPS = 300
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a baseline says of rows: its outputs, as the network's, and its threshold, if it has one."""
+
+    outputs: np.ndarray
+    threshold: float | None = None
+
+
+def baseline_outputs(
+    estimator: Any, encoder: TableEncoder, schema: Schema, prepared: Prepared, judged: Part
+) -> dict[str, Baseline]:
+    """What scikit-learn's baselines, trained on the training rows, say of the rows of `judged`.
+
+    "linear" is a logistic regression or a ridge regression on the network's own encoding of the columns, of at
+    most 50,000 training rows drawn at random, fewer if there are more than ten classes; "trivial" gives every
+    row the classes' shares, or the mean. The logistic regression has the class weights and the threshold of
+    `estimator`; a threshold that is to be chosen is chosen on its training rows.
+    """
+    train = prepared.train
+    task, classes = prepared.target.task, len(prepared.target.classes)
+    most = min(_MOST_LINEAR_ROWS, _MOST_LINEAR_OUTPUTS // max(classes, 1))
+    some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
+    inputs, wanted = _design(encoder, schema, train.frame[some]), train.target[some]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a baseline that has not quite converged is still one
+        if task == "classification":
+            linear = _logistic(inputs, wanted, _design(encoder, schema, judged.frame), prepared, estimator)
+            shares = np.bincount(train.target, minlength=classes) / len(train)
+            return {"linear": linear, "trivial": Baseline(np.tile(shares, (len(judged), 1)))}
+        linear = _ridge(inputs, wanted, _design(encoder, schema, judged.frame), prepared)
+    return {"linear": Baseline(linear), "trivial": Baseline(np.full(len(judged), train.target.mean()))}
+
+
+def _logistic(inputs: Any, labels: np.ndarray, new: Any, prepared: Prepared, estimator: Any) -> Baseline:
+    from sklearn.linear_model import LogisticRegression
+
+    target = prepared.target
+    p = np.zeros((new.shape[0], len(target.classes)))
+    if len(np.unique(labels)) < 2:
+        p[:, labels[0]] = 1
+        return Baseline(p)
+    weights = _by_code(estimator.class_weight, target.classes)
+    model = LogisticRegression(max_iter=_STEPS, class_weight=weights).fit(inputs, labels)
+    p[:, model.classes_] = model.predict_proba(new)
+    threshold = estimator.threshold
+    if isinstance(threshold, str):
+        positive = positive_class(np.array(target.classes), target.counts)
+        found = best_threshold(threshold, labels == positive, model.predict_proba(inputs)[:, positive])
+        threshold = None if found is None else found[0]
+    return Baseline(p, threshold)
+
+
+def _by_code(class_weight: Any, classes: tuple[Any, ...]) -> Any:
+    """Weights by class as weights by the classes' positions."""
+    if not isinstance(class_weight, Mapping):
+        return class_weight
+    return {code: class_weight.get(value, 1.0) for code, value in enumerate(classes)}
+
+
+def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.ndarray:
+    from sklearn.linear_model import Ridge
+
+    unit = np.abs(wanted).max() or 1.0  # of numbers like 1e200 the products would be infinite
+    values = Ridge(alpha=1.0).fit(inputs, wanted / unit).predict(new) * unit
+    return np.clip(values, prepared.train.target.min(), prepared.train.target.max())
+
+
+def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
+    """The encoded columns, those with an embedding one-hot: a sparse matrix."""
+    from scipy.sparse import csr_array, hstack
+
+    encoded = encoder.transform(aligned(schema, frame))
+    blocks = [csr_array(encoded.numeric.astype(np.float64))]
+    rows = np.arange(len(frame))
+    for codes, width in zip(encoded.codes.T, encoder.cardinalities, strict=True):
+        blocks.append(csr_array((np.ones(len(rows)), (rows, codes)), shape=(len(rows), width)))
+    return hstack(blocks).tocsr()
+
+
+# --- metrics of the network and of what it has to beat
+
+_TIMED_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        part: "test", "validation" or "training": on which rows.
+        rows: those rows.
+        outputs: the network's outputs for them, see `TableModel.outputs`.
+        metrics: by model ("lamina", "linear", "trivial") and metric.
+        baselines: what the baselines say of these rows, where they were measured.
+        intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
+        outermost: what lies between the lowest and the highest of the quantiles, of two or more.
+    """
+
+    part: str
+    rows: Part
+    outputs: np.ndarray
+    metrics: dict[str, dict[str, float | None]]
+    baselines: Mapping[str, Baseline] = field(default_factory=dict[str, Baseline])
+    intervals: Sequence[Covered] = ()
+    quantiles: Sequence[Below] = ()
+    outermost: Covered | None = None
+
+
+def measure(
+    model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
+) -> Measured:
+    """Metrics of the network and of the baselines on the test rows (without any: validation, training).
+
+    `baselines`: what they say of these rows, if it is known.
+    """
+    name, part = prepared.judged
+    outputs = model.outputs(part.frame)
+    if baselines is None:
+        encoder = model.fitted.encoder
+        baselines = baseline_outputs(model.estimator, encoder, model.schema, prepared, part)
+    models = {"lamina": Baseline(outputs, model.threshold), **baselines}
+    task = model.target.task
+    metrics = {
+        key: metrics_of(task, part.target, one.outputs, positive=model.positive, threshold=one.threshold)
+        for key, one in models.items()
+    }
+    if task == "classification" or name != "test":
+        return Measured(name, part, outputs, metrics, baselines)
+    judged = model.estimator, model.inputs(part.frame), part.target
+    intervals = measured_intervals(*judged)
+    return Measured(name, part, outputs, metrics, baselines, intervals, *measured_quantiles(*judged))
+
+
+def seconds_of_a_row(model: TableModel, part: Part) -> float:
+    """How long a row takes through the network, which has been compiled."""
+    begun = time.perf_counter()
+    model.outputs(part.frame[:_TIMED_ROWS])
+    return (time.perf_counter() - begun) / max(min(len(part), _TIMED_ROWS), 1)
+
+
+def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """How wrong each row's prediction is: −log of the true class's probability, or the absolute error.
+
+    A class that training lacks has the probability 0, so its loss is infinite.
+    """
+    if task == "regression":
+        return np.abs(outputs - target)
+    rows: Any = np.arange(len(target))
+    p = np.where(target >= 0, outputs[rows, target], 0.0)
+    with np.errstate(divide="ignore"):
+        return -np.log(p)
+
+
+# --- rankings: ROC and precision-recall curves, and where on them the network decides
+
+_MOST_CURVES = 5
+_MOST_POINTS = 400
+_CALLED = {"lamina": "network", "linear": "linear model"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points (x, y) in order, and the area under them that names the curve's quality."""
+
+    x: np.ndarray
+    y: np.ndarray
+    area: float
+    decision: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The curves of one class by one model.
+
+    Attributes:
+        name: of the model, or of several classes that of the class.
+        share: how many of the rows are of the class.
+        roc: the true positive rate over the false positive rate; its area is the AUC.
+        precision_recall: precision over recall; its area is the average precision.
+    """
+
+    name: str
+    share: float
+    roc: Curve
+    precision_recall: Curve
+
+
+def rankings(
+    measured: Measured, names: Sequence[str], positive: int, threshold: float | None
+) -> list[Ranking]:
+    """The curves on rows of known classes; of two classes the network's and the linear model's, for the positive one.
+
+    Of more classes they are the network's for each class against the rest, where there are more than five for those
+    with the lowest average precision. None where rows are all of one class.
+    """
+    known = measured.rows.target >= 0
+    target, outputs = measured.rows.target[known], measured.outputs[known]
+    if len(names) == 2:
+        models = {"lamina": outputs}
+        models |= {key: one.outputs[known] for key, one in measured.baselines.items() if key in _CALLED}
+        predicted = decided(outputs, positive, threshold) == positive
+        found = [
+            _ranking(_CALLED[key], target == positive, p[:, positive], predicted if key == "lamina" else None)
+            for key, p in models.items()
+        ]
+        return [one for one in found if one is not None]
+    each = (_ranking(name, target == j, outputs[:, j]) for j, name in enumerate(names))
+    worst = sorted((one for one in each if one), key=lambda one: one.precision_recall.area)[:_MOST_CURVES]
+    return sorted(worst, key=lambda one: names.index(one.name))
+
+
+def _ranking(
+    name: str, is_so: np.ndarray, probability: np.ndarray, predicted: np.ndarray | None = None
+) -> Ranking | None:
+    from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
+
+    if is_so.all() or not is_so.any():
+        return None
+    false_rate, true_rate, _ = roc_curve(is_so, probability)
+    precision, recall, _ = precision_recall_curve(is_so, probability, drop_intermediate=True)
+    at_roc = at_recall = None
+    if predicted is not None and predicted.any():
+        reached = float(predicted[is_so].mean())
+        at_roc = float(predicted[~is_so].mean()), reached
+        at_recall = reached, float(is_so[predicted].mean())
+    return Ranking(
+        name,
+        float(is_so.mean()),
+        Curve(*_few(false_rate, true_rate), float(auc(false_rate, true_rate)), at_roc),
+        Curve(*_few(recall, precision), float(average_precision_score(is_so, probability)), at_recall),
+    )
+
+
+def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As many points as a drawing shows, evenly along the curve."""
+    if len(x) <= _MOST_POINTS:
+        return x, y
+    along = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
+    kept = np.unique(np.searchsorted(along, np.linspace(0, along[-1], _MOST_POINTS)))
+    return x[kept], y[kept]
+
+
+# --- columns that matter: permutation importance
+
+
+def permutation_importance(
+    model: TableModel, part: Part, seed: int = 0, n_jobs: int | None = None, most_rows: int = MOST_ROWS
+) -> list[Importance]:
+    """The importance of each column, the greatest first, on at most `most_rows`; see `estimators.importance`."""
+    rng = np.random.default_rng(seed)
+    part = known_rows(part)
+    rows = np.sort(rng.permutation(len(part))[:most_rows])
+    if not len(rows):
+        return []
+    fitted = model.fitted
+    encoded = fitted.encode(model.inputs(part.frame[rows]))
+    return importance.permutation_importance(fitted, encoded, part.target[rows], rng, n_jobs)
+
+
+# --- columns that matter: mean |SHAP|, for a number of predictions that is known before
+
+OTHERS = "all others"
+"""The name of the columns that are not looked at one by one."""
+
+_SHARE_OF_COST = 0.5
+"""Of the predictions that permutation importance makes, how many are made here."""
+
+_BACKGROUND = 50
+_LEAST_BACKGROUND = 5
+_FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 200
+MOST_LOOKED_AT = _BACKGROUND + _MOST_EXPLAINED
+"""Rows that are of use; more are not looked at."""
+FEWEST_LOOKED_AT = 2
+"""A row alone would be compared with itself, and no column would seem to add anything."""
+
+_Z = 1.96  # standard errors in half a 95 % interval
+
+
+@dataclass(frozen=True)
+class ColumnShap:
+    """What a column adds to predictions, up or down, in the mean over rows.
+
+    Attributes:
+        column: its name; `OTHERS` for all that are not named, together.
+        mean: of numbers, the mean |SHAP value| in the target's unit; of several quantiles, their mean. Of classes, how
+            much probability the column moves from some to others: half the sum of |SHAP value| over classes, which
+            with two classes is that of either.
+        low, high: a 95 % interval, over the rows.
+        classes: the mean |SHAP value| of each class, of three or more.
+    """
+
+    column: str
+    mean: float
+    low: float
+    high: float
+    classes: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class MeanShap:
+    """What columns add, those that were asked for in their order.
+
+    Attributes:
+        rows: how many rows were explained.
+        background: how many rows they were compared with.
+        columns: what each adds.
+    """
+
+    rows: int
+    background: int
+    columns: Sequence[ColumnShap]
+
+
+def mean_shap_of_part(
+    model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
+) -> MeanShap | None:
+    """Of a part of a run's table, see `mean_shap`; None without columns, or rows to compare with each other."""
+    part = known_rows(part)
+    chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
+    if len(chosen) < FEWEST_LOOKED_AT or not names:
+        return None
+    fitted = model.fitted
+    return mean_shap(fitted, fitted.encode(model.inputs(part.frame[chosen])), names, seed, most_rows)
+
+
+def mean_shap(
+    fitted: FittedModel[Any],
+    encoded: Encoded,
+    names: Sequence[str],
+    seed: int = 0,
+    most_rows: int = MOST_ROWS,
+) -> MeanShap:
+    """What columns add to the predictions for rows in random order, compared with the first of them.
+
+    Args:
+        fitted: what an estimator has learned.
+        encoded: rows that it was not trained on, at least two; the last of them are explained.
+        names: the columns that are looked at one by one; the others are one more player of the game.
+        seed: of what is drawn.
+        most_rows: of which permutation importance is measured: half of its predictions are made.
+    """
+    numeric, codes = encoded.numeric[:], encoded.codes
+    cost = predictions_made(most_rows, len(names))
+    of_one = Game.of(fitted, encoded, Encoded(numeric[:1], codes[:1]), names).cost
+    compared = slice(None, min(_BACKGROUND, max(cost // (of_one * _FEWEST_EXPLAINED), _LEAST_BACKGROUND)))
+    background = Encoded(numeric[compared], codes[compared])
+    game = Game.of(fitted, background, background, names)
+    count = min(_MOST_EXPLAINED, cost // game.cost, len(numeric))
+    explained = slice(len(numeric) - max(count, 1), None)
+    game = replace(game, rows=Encoded(numeric[explained], codes[explained]))
+    values = np.abs(game.values(np.random.default_rng(seed)))
+    players = [*names, OTHERS][: game.players]
+    is_class = isinstance(fitted.target, Classes)
+    return MeanShap(len(values), len(background.numeric), _column_shap(players, values, is_class=is_class))
+
+
+def predictions_made(most_rows: int, columns: int) -> int:
+    """How many are made at most: a share of those of permutation importance on so many rows."""
+    return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
+
+
+def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) -> list[ColumnShap]:
+    """What |SHAP values| (rows, columns, outputs) come to."""
+    sizes = values.sum(axis=2) / 2 if is_class else values.mean(axis=2)
+    means = sizes.mean(axis=0)
+    half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
+    classes = values.mean(axis=0).tolist() if is_class and values.shape[2] > 2 else [[]] * len(means)
+    ends = np.maximum(means - half, 0), means + half
+    return [
+        ColumnShap(*one)
+        for one in zip(names, means.tolist(), *(x.tolist() for x in ends), classes, strict=True)
+    ]
+
+
+# --- advice: what to try next where a run's numbers speak for it
+
+_FEW_TRIALS = 3
+_RARE = 0.05
+_FAR = 0.05
+"""By how much F1 must be better with another threshold."""
+_DEVIATIONS = 2.0
+"""How many standard errors of its mean a difference must be above 0."""
+
+
+def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
+    """Lines on a rare class that another threshold finds better, and on a linear model that is better."""
+    return [*_on_rare(prepared, model), *_on_linear(model, measured)]
+
+
+def advice_on_search(search: Mapping[str, Any]) -> list[str]:
+    """A line on a search that its time limit ended after one or two trials.
+
+    >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
+    'the time limit of 20 s was enough for only 1 trial'
+    >>> advice_on_search({"trials": 1, "limit": None, "most_trials": 1})
+    []
+    """
+    tried, limit, most = search["trials"], search["limit"], search["most_trials"]
+    if limit is None or not 0 < tried < min(most or _FEW_TRIALS, _FEW_TRIALS):
+        return []
+    return [
+        f"the time limit of {limit:g} s was enough for only {counted(tried, 'trial')}, so hardly any settings were "
+        "compared; a longer --time-limit (with --resume the search goes on), fewer rows, or --trials 10 without a "
+        "limit help"
+    ]
+
+
+def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
+    target, positive = model.target, model.positive
+    if target.task == "regression" or len(target.classes) != 2 or model.threshold is not None:
+        return []
+    share = target.counts[positive] / sum(target.counts)
+    if prepared.validation is None or share >= _RARE:
+        return []
+    part = known_rows(prepared.validation)
+    outputs = model.outputs(part.frame)
+    found = best_threshold("f1", part.target == positive, outputs[:, positive])
+    now = metrics_of("classification", part.target, outputs, positive=positive)["f1"] or 0.0
+    if found is None or found[1] - now < _FAR:
+        return []
+    threshold, best = found
+    other = "" if model.estimator.class_weight else ", or weigh it more with --class-weight balanced"
+    return [
+        f"{value_name(target.classes[positive])} is rare ({100 * share:.2g} % of the rows): on the validation rows its "
+        f"F1 is {now:.3f}, but {best:.3f} if it is predicted from a probability of {threshold:.2g} on; to do so, train "
+        f"with --threshold f1{other}"
+    ]
+
+
+def _on_linear(model: TableModel, measured: Measured) -> list[str]:
+    """A linear model that is better on the test rows by more than chance makes of them."""
+    linear = measured.baselines.get("linear")
+    is_linear = not model.fitted.network.architecture.hidden
+    if measured.part != "test" or linear is None or is_linear or model.levels:
+        return []
+    rows = measured.rows
+    difference = _row_losses(rows.target, measured.outputs) - _row_losses(rows.target, linear.outputs)
+    if len(difference) < 2 or not difference.any():
+        return []
+    error = float(difference.std(ddof=1)) / np.sqrt(len(difference))
+    if not difference.mean() > _DEVIATIONS * error:
+        return []
+    metric, name = ("log_loss", "log-loss") if model.target.task == "classification" else ("rmse", "RMSE")
+    lamina, other = (format_metric(measured.metrics[key][metric], metric) for key in ("lamina", "linear"))
+    return [
+        f"the linear model is better on the {counted(len(difference), 'test row')}: {name} {other}, the network's "
+        f"{lamina}, by more than chance explains; train one with --hidden none, or search for a better network with "
+        "--time-limit 5m"
+    ]
+
+
+def _row_losses(target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """How wrong each prediction is: −log of the true class's probability, of known classes; or the squared error."""
+    if target.dtype.kind == "f":
+        unit = np.abs(target).max() or 1.0  # of numbers like 1e200 the squares would be infinite
+        return ((outputs - target) / unit) ** 2
+    known = np.flatnonzero(target >= 0)
+    return -np.log(np.maximum(outputs[known, target[known]], np.finfo(np.float64).tiny))

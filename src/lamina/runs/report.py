@@ -1,0 +1,567 @@
+"""``report.html``: one page that needs nothing else, about a run on a table or an estimator that was fitted in Python.
+
+Its words and layout are in ``report.html.jinja``, its style in ``report.css``; this module gathers its facts.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.errors import DataError, MissingPackageError
+from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.scoring import shown_score
+from lamina.extras import require
+from lamina.messages import printable
+from lamina.runs import figures
+from lamina.runs._model import TableModel, central
+from lamina.runs.data import Part
+from lamina.runs.evaluation import (
+    FEWEST_LOOKED_AT,
+    MOST_LOOKED_AT,
+    MeanShap,
+    Measured,
+    losses_of,
+    mean_shap,
+    rankings,
+)
+from lamina.runs.metrics import (
+    METRIC_NAMES,
+    compared,
+    format_metric,
+    format_quantity,
+    measured_intervals,
+    measured_quantiles,
+    metrics_of,
+)
+from lamina.runs.training import Trained
+from lamina.runs.wording import (
+    decision_of,
+    decision_said,
+    networks_in_words,
+    search_summary,
+    settings_that_differ,
+    share_in_words,
+    short_name,
+    value_in_words,
+)
+from lamina.table.columns import import_narwhals
+from lamina.table.describe import column_rows, describe_rows, describe_target
+from lamina.table.encode import Encoded
+from lamina.table.messages import DataWarning, counted, format_number, warn
+from lamina.table.places import Places
+from lamina.table.schema import Target
+
+if TYPE_CHECKING:
+    import polars as pl
+    from jinja2 import Template
+
+__all__ = ["Findings", "page_of", "page_template", "report_on", "report_page"]
+
+_WORST = 10
+_WORST_COLUMNS = 6
+_MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
+_MOST_TRIALS = 10  # in the table, besides those that are averaged
+_MOST_COLUMNS = 30  # in the figure of importances
+_MOST_CLASSES = 8  # of which SHAP values are shown
+_MOST_LETTERS = 40  # of a value
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything the page tells."""
+
+    target: Target
+    rows: Mapping[str, int]  # by part
+    trained: Trained
+    measured: Measured
+    importance: Sequence[Importance]
+    settings: Mapping[str, Any]
+    importance_rows: int = MOST_ROWS  # at most
+    shap: MeanShap | None = None
+    advice: Sequence[str] = ()
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether classes are predicted."""
+        return self.target.task == "classification"
+
+
+def report_page(findings: Findings, *, pictures: bool = True) -> str:
+    """The page as HTML.
+
+    Args:
+        findings: what it tells.
+        pictures: whether to draw the figures.
+
+    Raises:
+        MissingPackageError: Jinja2 is not installed; figures are wanted and Matplotlib is not installed.
+    """
+    return page_template().render(_facts(findings, _Figures(pictures)))
+
+
+def page_of(findings: Findings) -> str:
+    """The page, without figures where Matplotlib is not installed, with a warning.
+
+    Raises:
+        MissingPackageError: Jinja2 is not installed.
+    """
+    page_template()
+    try:
+        return report_page(findings)
+    except MissingPackageError as error:
+        warn(f"the report has no pictures: {error}")
+        return report_page(findings, pictures=False)
+
+
+@cache
+def page_template() -> Template:
+    """The template of all pages: importing Jinja2 and compiling it take a tenth of a second, once.
+
+    Raises:
+        MissingPackageError: Jinja2 is not installed.
+    """
+    require("writing a report", "jinja2")
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        loader=PackageLoader("lamina.runs", ""),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        "counted": counted,
+        "number": format_number,
+        "quantity": format_quantity,
+        "metric": format_metric,
+        "probability": _probability,
+        "share": share_in_words,
+    }
+    environment.filters.update(filters)
+    return environment.get_template("report.html.jinja")
+
+
+def _shown(value: Any) -> Any:
+    """A value before HTML escaping: markup unchanged, other text with control characters as escapes."""
+    return value if hasattr(value, "__html__") else printable(str(value))
+
+
+def _probability(share: float) -> str:
+    """A probability in percent, below 1 % with two significant digits.
+
+    >>> _probability(0.0019), _probability(0.345), _probability(0.9969)
+    ('0.19 %', '34.5 %', '99.7 %')
+    """
+    return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.1f} %"
+
+
+@dataclass
+class _Figures:
+    """Figures as base64 by the names of their functions; none are drawn unless wanted."""
+
+    wanted: bool
+    drawn: dict[str, str] = field(default_factory=dict[str, str])
+
+    def draw(self, figure: Callable[..., str], *args: Any, **kwargs: Any) -> None:
+        if self.wanted:
+            self.drawn[figure.__name__] = base64.b64encode(figure(*args, **kwargs).encode()).decode()
+
+
+def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    """The template's variables; None for a section without content."""
+    target, trained, measured = findings.target, findings.trained, findings.measured
+    model, fitted = trained.model, trained.model.fitted
+    files = [os.path.basename(os.path.normpath(file)) for file in findings.settings["data"]]
+    is_class = findings.is_classification
+    return {
+        "target": target,
+        "is_class": is_class,
+        "predicted": describe_target(target),
+        "files": files,
+        "parts": describe_rows(findings.rows),
+        "networks": networks_in_words([member.architecture.widths for member in fitted.network.members]),
+        "parameters": fitted.parameter_count,
+        "trained": trained,
+        "seconds": None if np.isnan(trained.seconds) else trained.seconds,
+        "measured": measured,
+        "on": counted(len(measured.rows), f"{measured.part} row"),
+        "metric_names": METRIC_NAMES,
+        "decision": decision_said(decision_of(model)),
+        "advice": findings.advice,
+        "baselines": _baselines(findings),
+        "search": _search(findings, drawing) if trained.search else None,
+        "learning": _learning(findings, drawing) if drawing.wanted and trained.history else None,
+        "confusion": _confusion(findings, drawing) if drawing.wanted and is_class else None,
+        "residuals": _residuals(findings, drawing) if drawing.wanted and not is_class else None,
+        "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
+        "uncertainty": _uncertainty(findings, drawing),
+        "importance": _importance(findings, drawing),
+        "worst": _worst(findings),
+        "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
+        "training_rows": model.schema.rows,
+        "settings": {
+            name: value
+            for name, value in {**findings.settings, **findings.settings["resolved"]}.items()
+            if name not in ("resolved", "options", "column_kinds") and value not in (None, {}, ())
+        },
+        "figures": drawing.drawn,
+    }
+
+
+def _baselines(findings: Findings) -> dict[str, Any] | None:
+    if len(findings.measured.metrics) == 1:
+        return None
+    titles, models = compared(findings.measured.metrics)
+    rows = [
+        {
+            "name": name,
+            "metrics": [text for text, _ in cells],
+            "best": [i for i, (_, is_best) in enumerate(cells, start=1) if is_best],
+        }
+        for name, cells in models.items()
+    ]
+    linear = findings.measured.baselines.get("linear")
+    threshold = None if linear is None else linear.threshold
+    own = None if threshold == findings.trained.model.threshold else threshold
+    return {"titles": titles, "models": rows, "threshold": own}
+
+
+def _score(findings: Findings) -> tuple[str, int]:
+    """The validation score's name ("loss" for the loss), and the sign that it is shown with."""
+    return shown_score(findings.trained.model.estimator._chosen_scoring())
+
+
+def _loss_name(findings: Findings) -> str:
+    """The loss that the curves show."""
+    if findings.is_classification:
+        return "log-loss"
+    is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
+    return "pinball loss, standardized" if is_of_quantiles else "½ · squared error, standardized"
+
+
+def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    search: Any = findings.trained.search
+    lines, best = search["lines"], search["best"]
+    score, sign = _score(findings)
+    name = _loss_name(findings) if score == "loss" else score
+    ranked = sorted(lines, key=lambda line: (-line["share"], -_known(line["score"])))
+    averaged = sum(bool(line["share"]) for line in lines)
+    shown = ranked[: averaged + _MOST_TRIALS]
+    names = settings_that_differ(shown)
+    found: dict[str, Any] = {
+        **search,
+        "summary": search_summary(search),
+        "score": name,
+        "sign": sign,
+        "settings": list(map(short_name, names)),
+        "shown": [
+            {**line, "values": [value_in_words(line["settings"].get(name)) for name in names]}
+            for line in shown
+        ],
+    }
+    if best:
+        drawing.draw(figures.search, lines, best, name, sign)
+        half = (best[0][0] + best[-1][0]) / 2
+        found["half"] = half, [value for seconds, value in best if seconds <= half][-1]
+        found["alone"] = max(lines, key=lambda line: _known(line["score"]))
+    return found
+
+
+def _known(score: float | None) -> float:
+    """A score to rank by; trials without one come last."""
+    return -np.inf if score is None else score
+
+
+def _learning(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    trained, name = findings.trained, _loss_name(findings)
+    score, sign = _score(findings)
+    drawing.draw(figures.learning_curves, trained.history, trained.best_epoch, name, score, sign)
+    is_validated = all(epoch["validation_score"] is not None for epoch in trained.history)
+    return {"loss": name, "score": score, "sign": sign, "is_validated": is_validated}
+
+
+def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    true, outputs, name = findings.measured.rows.target, findings.measured.outputs, findings.target.name
+    drawing.draw(figures.predicted_and_true, true, outputs, name)
+    drawing.draw(figures.residuals, true, outputs, name)
+    errors = true - outputs
+    varies = true.std() > 0 and outputs.std() > 0
+    return {
+        "points": min(len(true), figures.MOST_POINTS),
+        "true": (true.min(), true.max()),
+        "predicted": (outputs.min(), outputs.max()),
+        "correlation": np.corrcoef(true, outputs)[0, 1] if varies else None,
+        "mean": errors.mean(),
+        "deviation": errors.std(),
+        "quartiles": np.quantile(errors, [0.25, 0.5, 0.75]),
+    }
+
+
+def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
+    """The confusion matrix of few classes, and the calibration."""
+    model, names = findings.trained.model, list(map(str, findings.target.classes))
+    known = findings.measured.rows.target >= 0
+    true, outputs = findings.measured.rows.target[known], findings.measured.outputs[known]
+    matrix: list[dict[str, Any]] = []
+    if len(names) <= _MOST_IN_MATRIX:
+        counts = np.zeros((len(names),) * 2, np.int64)
+        np.add.at(counts, (true, model.decided(outputs)), 1)
+        drawing.draw(figures.confusion, counts, names)
+        matrix = [_of_class(counts[i], i, names) for i in np.argsort(-counts.sum(axis=1), kind="stable")]
+    bins: list[tuple[float, float]] = []
+    if len(true):
+        if len(names) == 2:
+            confidence, correct, what = outputs[:, 1], true == 1, f"predicted probability of {names[1]}"
+        else:
+            confidence, correct = outputs.max(axis=1), outputs.argmax(axis=1) == true
+            what = "probability of the predicted class"
+        said, so, _ = figures.calibration_bins(confidence, correct)
+        drawing.draw(figures.calibration, confidence, correct, what)
+        bins = list(zip(said, so, strict=True))
+    return {
+        "matrix": matrix,
+        "bins": bins,
+        "most_bins": figures.BINS,
+        "unknown": int(np.count_nonzero(~known)),
+        "is_narrow": len(names) <= figures.FEW_CLASSES,
+    }
+
+
+def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
+    """A class's rows: how many are right, and the most frequent wrong prediction."""
+    wrong = np.where(np.arange(len(names)) == i, 0, counts)
+    most = int(wrong.argmax())
+    return {
+        "name": names[i], "rows": int(counts.sum()), "right": int(counts[i]),
+        "wrong": int(wrong[most]), "taken_for": names[most],
+    }  # fmt: skip
+
+
+def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
+    """ROC and precision-recall curves."""
+    model, names = findings.trained.model, list(map(str, findings.target.classes))
+    found = rankings(findings.measured, names, model.positive, model.threshold)
+    if not found:
+        return None
+    drawing.draw(figures.roc, found)
+    drawing.draw(figures.precision_recall, found)
+    return {
+        "curves": found,
+        "decided": next((one for one in found if one.roc.decision), None),
+        "positive": names[model.positive] if len(names) == 2 else None,
+        "is_every_class": len(found) == len(names),
+    }
+
+
+def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
+    """The coverage of intervals and quantiles."""
+    measured, held_out = findings.measured, findings.trained.model.fitted.held_out
+    if not measured.intervals and not measured.quantiles:
+        return None
+    intervals = () if held_out is None else measured.intervals
+    if intervals:
+        drawing.draw(figures.coverage, intervals, len(measured.rows))
+    return {"intervals": intervals, "held_out": 0 if held_out is None else len(held_out)}
+
+
+def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
+    """Which columns matter: to how good predictions are, and to what they are."""
+    if not findings.importance:
+        return None
+    shap, measured = findings.shap, findings.measured
+    unit = loss_name(findings.trained.model.fitted.target)
+    added = "probability" if findings.is_classification else findings.target.name
+    most = findings.importance[:_MOST_COLUMNS]
+    drawing.draw(figures.importances, most, unit, wide=shap is None)
+    found: dict[str, Any] = {
+        "unit": unit,
+        "added": added,
+        "columns": findings.importance,
+        "drawn": most,
+        "repeats": REPEATS,
+        "on": counted(min(len(measured.rows), findings.importance_rows), f"{measured.part} row"),
+        "shap": shap,
+        "classes": None,
+    }
+    if shap is not None:
+        drawing.draw(figures.mean_shap, shap.columns, added)
+        if shap.columns[0].classes:
+            found |= _shap_by_class(shap, list(map(str, findings.target.classes)))
+    return found
+
+
+def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
+    """Mean |SHAP| for the classes that columns affect most."""
+    values = np.array([one.classes for one in shap.columns])
+    shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
+    return {
+        "classes": [names[i] for i in shown],
+        "is_every_class": len(shown) == len(names),
+        "by_class": [(one.column, [f"{one.classes[i]:.4f}" for i in shown]) for one in shap.columns],
+    }
+
+
+def _worst(findings: Findings) -> dict[str, Any]:
+    """The rows whose predictions are the most wrong."""
+    measured, target = findings.measured, findings.target
+    losses = losses_of(target.task, measured.rows.target, measured.outputs)
+    rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
+    ranked = [one.column for one in findings.importance]
+    names = (ranked or [c.name for c in findings.trained.model.schema.used])[:_WORST_COLUMNS]
+    frame = measured.rows.frame
+    return {
+        "names": names,
+        "numeric": [i for i, name in enumerate(names, start=4) if frame[name].dtype.is_numeric()],
+        "rows": [
+            {
+                **_place(findings, row),
+                **_answer(findings, row),
+                "true": _value(frame[target.name][row]),
+                "values": [_value(frame[name][row]) for name in names],
+            }
+            for row in rows
+        ],
+    }
+
+
+def _place(findings: Findings, row: int) -> dict[str, Any]:
+    """A row's place, with its file if there are several."""
+    part = findings.measured.rows
+    name, unit, number = part.places.within(int(part.numbers[row]))
+    return {"unit": unit, "number": number, "file": None if part.places.single else os.path.basename(name)}
+
+
+def _answer(findings: Findings, row: int) -> dict[str, Any]:
+    """The prediction for a row, and its error or the probability of the truth: None for a class unseen in training."""
+    target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
+    if not findings.is_classification:
+        return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
+    best = int(findings.trained.model.decided(outputs[row : row + 1])[0])
+    return {
+        "predicted": str(target.classes[best]),
+        "confidence": outputs[row, best],
+        "probability": outputs[row, true] if true >= 0 else None,
+    }
+
+
+def _value(value: Any) -> str | None:
+    """A short text of a cell; None if it is missing."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not np.isfinite(value):
+            return None
+        return f"{value:.6g}" if abs(value) < 1000 else format_number(value)
+    text = str(value)
+    return text if len(text) <= _MOST_LETTERS else text[: _MOST_LETTERS - 1] + "…"
+
+
+# --- of an estimator
+
+
+def report_on(estimator: Any, X: Any, y: Any) -> str:
+    """The page as HTML. `X`, `y`: rows that the estimator was not trained on, as its `predict` takes them.
+
+    Raises:
+        DataError: the estimator has several targets or labels; a table that doesn't fit its training.
+    """
+    import polars as pl
+
+    is_class, fitted = estimator._task == "classification", estimator.fitted_
+    values = np.asarray(y)
+    if values.ndim != 1:
+        raise DataError(f"report: it is about one target, and y has the shape {values.shape}")
+    name = str(getattr(y, "name", None) or "target")
+    frame = _as_frame(X, [column.name for column in fitted.encoder.schema.columns])
+    target = _target(name, estimator, values)
+    codes = _codes(estimator.classes_, values) if is_class else values.astype(np.float64)
+    places = Places()
+    places.begin("the table", None)
+    part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
+    outputs = estimator.predict_proba(X) if is_class else central(fitted, estimator.predict(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
+        importance = estimator._importances(X, y, 0, None)[0]
+        shap = _mean_shap(estimator, X, [one.column for one in importance])
+        intervals = [] if is_class else measured_intervals(estimator, X, codes)
+        quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
+    model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
+    deciding: dict[str, Any] = {"positive": model.positive, "threshold": model.threshold}
+    metrics = {"lamina": metrics_of(target.task, codes, outputs, **deciding)}
+    history = _history(estimator)
+    best = getattr(estimator, "best_epoch_", len(history))
+    return page_of(
+        Findings(
+            target,
+            {"test": len(part)},
+            Trained(model, history, best, False, math.nan, len(history)),
+            Measured("test", part, outputs, metrics, {}, intervals, *quantiles),
+            importance,
+            {"data": ["a table in memory"], "resolved": _settings_of(estimator)},
+            shap=shap,
+        )
+    )
+
+
+def _mean_shap(estimator: Any, X: Any, names: Sequence[str]) -> MeanShap | None:
+    encoded = estimator._encoded(X)
+    drawn = np.random.default_rng(0).permutation(len(encoded.codes))[:MOST_LOOKED_AT]
+    if len(drawn) < FEWEST_LOOKED_AT or not names:
+        return None
+    return mean_shap(estimator.fitted_, Encoded(encoded.numeric[drawn], encoded.codes[drawn]), names)
+
+
+def _as_frame(X: Any, names: Sequence[str]) -> pl.DataFrame:
+    import polars as pl
+
+    if hasattr(X, "tocsr"):
+        dense = X.toarray()
+    elif isinstance(X, np.ndarray | list | tuple):
+        dense = np.asarray(X)
+    else:
+        return import_narwhals().from_native(X, eager_only=True).to_polars()
+    return pl.DataFrame({name: dense[:, i] for i, name in enumerate(names)})
+
+
+def _target(name: str, estimator: Any, values: np.ndarray) -> Target:
+    if estimator._task == "classification":
+        classes = tuple(estimator.classes_.tolist())
+        counts = tuple(int(np.count_nonzero(values == one)) for one in estimator.classes_)
+        return Target(name, "classification", classes=classes, counts=counts)
+    low, high, mean = (float(f(values)) for f in (np.min, np.max, np.mean))
+    return Target(name, "regression", low=low, high=high, mean=mean)
+
+
+def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The classes' positions; −1 for those that training lacks."""
+    places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
+    return np.where(classes[places] == values, places, -1).astype(np.int32)
+
+
+def _history(estimator: Any) -> list[dict[str, Any]]:
+    """The epochs as a run has them."""
+    losses = list(estimator.loss_curve_)
+    scores = estimator.validation_scores_ or [None] * len(losses)
+    return [
+        {"epoch": i, "loss": loss, "validation_score": score}
+        for i, (loss, score) in enumerate(zip(losses, scores, strict=True), start=1)
+    ]
+
+
+def _settings_of(estimator: Any) -> dict[str, Any]:
+    from lamina import __version__
+    from lamina.estimators.base import settings_of
+
+    return {"lamina": __version__, **vars(settings_of(estimator))}

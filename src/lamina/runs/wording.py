@@ -1,0 +1,135 @@
+"""Runs in words, for pages and the command line: networks, trainings, searches, and how classes are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lamina.table.columns import value_name
+from lamina.table.messages import counted
+
+if TYPE_CHECKING:
+    from lamina.runs._model import TableModel
+
+__all__ = [
+    "decision_of", "decision_said", "how_trained", "networks_in_words", "search_summary", "settings_that_differ",
+    "share_in_words", "short_name", "value_in_words",
+]  # fmt: skip
+
+_MOST_SIZES = 3
+
+
+def networks_in_words(layers: Sequence[Sequence[int]]) -> str:
+    """How many networks there are, and the units of their layers.
+
+    Args:
+        layers: of each network, the widths from the input to the output.
+
+    >>> networks_in_words([(4, 8, 1)]), networks_in_words([(4, 8, 1), (4, 8, 1)])
+    ('A network of 4 – 8 – 1 units', 'The mean of 2 networks of 4 – 8 – 1 units')
+    >>> networks_in_words([(4, 8, 1), (4, 16, 8, 1), (4, 8, 1)])
+    'The mean of 3 networks of 4 – 8 – 1 and of 4 – 16 – 8 – 1 units'
+    """
+    forms = list(dict.fromkeys(" – ".join(map(str, widths)) for widths in layers))
+    units = " and of ".join(forms)
+    if len(forms) > _MOST_SIZES:
+        units = f"{len(forms)} different sizes, the first of {forms[0]}"
+    return (
+        f"A network of {units} units"
+        if len(layers) == 1
+        else f"The mean of {len(layers)} networks of {units} units"
+    )
+
+
+def share_in_words(share: float) -> str:
+    """A member's share of the mean.
+
+    >>> share_in_words(0.25), share_in_words(1 / 3)
+    ('25 %', '33.3 %')
+    """
+    return f"{100 * share:.3g} %"
+
+
+def how_trained(results: Mapping[str, Any]) -> str:
+    """How a run was trained: its epochs, or its trials."""
+    search = results.get("search")
+    if search:
+        return f"{search_summary(search)}; {results['seconds']:.1f} s"
+    return f"{counted(results['epochs'], 'epoch')} in {results['seconds']:.1f} s; kept epoch {results['best_epoch']}"
+
+
+_SHORT = {
+    "hidden_layer_sizes": "layers", "learning_rate_init": "rate", "weight_decay": "decay",
+    "label_smoothing": "smoothing", "number_pieces": "pieces",
+}  # fmt: skip
+
+
+def search_summary(search: Mapping[str, Any]) -> str:
+    """How much was tried, and how many are averaged.
+
+    >>> search_summary({"trials": 12, "chosen": [{}, {}, {}]})
+    '12 trials, of which 3 are averaged'
+    """
+    count = len(search["chosen"])
+    return f"{counted(search['trials'], 'trial')}, of which {'one is used' if count == 1 else f'{count} are averaged'}"
+
+
+def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the settings that not all trials have alike, in their order.
+
+    >>> settings_that_differ([{"settings": {"a": 1, "b": 2}}, {"settings": {"a": 1, "b": 3, "c": 4}}])
+    ['b', 'c']
+    """
+    names = dict.fromkeys(name for trial in trials for name in trial["settings"])
+    return [
+        name for name in names if len({value_in_words(trial["settings"].get(name)) for trial in trials}) > 1
+    ]
+
+
+def short_name(setting: str) -> str:
+    """What a setting is called where there is little room.
+
+    >>> short_name("learning_rate_init"), short_name("batch_size")
+    ('rate', 'batch size')
+    """
+    return _SHORT.get(setting, setting.replace("_", " "))
+
+
+def value_in_words(value: Any) -> str:
+    """A setting's value, short.
+
+    >>> value_in_words((256, 256)), value_in_words(0.123456), value_in_words(None)
+    ('256, 256', '0.123', '–')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(value_in_words, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def decision_of(model: TableModel) -> dict[str, Any] | None:
+    """Of a classification the number of classes and, of two, the positive one and its threshold, as JSON holds it."""
+    if model.target.task == "regression":
+        return None
+    classes = model.fitted.target.values.tolist()
+    if len(classes) != 2:
+        return {"classes": len(classes), "positive": None, "threshold": None}
+    return {"classes": 2, "positive": value_name(classes[model.positive]), "threshold": model.threshold}
+
+
+def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
+    """A line on what F1 and average precision are of, and from which probability on the positive class is predicted.
+
+    >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
+    ['F1 and average precision are of fraud, which is predicted from a probability of 0.25 on']
+    >>> decision_said({"classes": 3, "positive": None, "threshold": None}), decision_said(None)
+    (['F1, average precision and AUC are means over the 3 classes'], [])
+    """
+    if decision is None:
+        return []
+    if decision["positive"] is None:
+        return [f"F1, average precision and AUC are means over the {decision['classes']} classes"]
+    threshold = decision["threshold"]
+    how = "" if threshold is None else f", which is predicted from a probability of {threshold:.3g} on"
+    return [f"F1 and average precision are of {decision['positive']}{how}"]
