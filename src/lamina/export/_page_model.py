@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,11 +49,10 @@ def page_model(
     Raises:
         LaminaError: JavaScript has no form of what the model computes.
     """
-    function, arguments = _computed(prediction)
-    script = script_of(lambda *arrays: list(function(*arrays).values()), arguments)
+    script, names = _computed(prediction)
     content = {
         "arrays": script.arrays,
-        "results": dict(zip(function(*arguments), script.results, strict=True)),
+        "results": dict(zip(names, script.results, strict=True)),
         "inputs": _inputs(prediction.inputs),
         "output": _output(prediction.output),
         **_names(prediction),
@@ -63,26 +62,24 @@ def page_model(
     return content, script
 
 
-def _computed(prediction: Prediction) -> tuple[Callable[..., dict[str, NDArray]], list[NDArray]]:
-    """What the page computes of one row, by name, and the row: arrays of the right types."""
+def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
+    """What the page computes of one row, and the names of the results."""
     inputs, forward, finished = prediction.inputs, forward_of(prediction), finished_by(prediction.output)
-
-    def named(results: Sequence[NDArray]) -> dict[str, NDArray]:
-        return dict(zip(("values", "decided"), results, strict=False))
-
+    names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
     if isinstance(inputs, Pictures):
         pixels = nd.zeros((1, inputs.height * inputs.width), dtype="uint8")
-        return lambda pixels: named(finished(forward(pixels))), [pixels]
+        return script_of(lambda pixels: finished(forward(pixels)), [pixels]), names
     encoded = encoded_by(inputs)
 
-    def computed(numbers: NDArray, codes: NDArray) -> dict[str, NDArray]:
+    def computed(numbers: NDArray, codes: NDArray) -> list[NDArray]:
         numeric, chosen = encoded(numbers, codes)
-        found = named(finished(forward(numeric, chosen))) | {"inputs": numeric}
-        return found if chosen is None else found | {"codes": chosen}
+        return [*finished(forward(numeric, chosen)), numeric, *([] if chosen is None else [chosen])]
 
     count = len(inputs.numbers)
     numbers = nd.zeros((1, count), dtype="float64")
-    return computed, [numbers, nd.zeros((1, len(inputs.columns) - count), dtype="int32")]
+    codes = nd.zeros((1, len(inputs.columns) - count), dtype="int32")
+    embedded = ["codes"] if inputs.embedded else []
+    return script_of(computed, [numbers, codes]), [*names, "inputs", *embedded]
 
 
 def shown(value: object) -> str:
