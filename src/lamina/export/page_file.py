@@ -50,7 +50,8 @@ def export_page(
             the truth. They can be read in the page. None: of a run, its ``examples.jsonl``.
 
     Raises:
-        LaminaError: what cannot be described, or pictures that are not of 28×28 pixels.
+        LaminaError: what cannot be described, pictures that are not of 28×28 pixels, or an operator that has no form in
+            JavaScript.
         OSError: the file cannot be written.
 
     >>> import pathlib, tempfile, numpy as np

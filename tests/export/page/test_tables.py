@@ -167,6 +167,13 @@ def test_every_part_of_the_network(opened, tmp_path, asked):
     )
 
 
+def test_a_table_of_nothing_but_embedded_categories(opened, tmp_path):
+    frame = INPUTS.select("city")
+    model = lamina.MLPRegressor(**TINY).fit(frame, TABLE["price"])
+    assert describe(model).inputs.embedded and not describe(model).inputs.encoded
+    agrees(opened, tmp_path / "page.html", model, frame[:50])
+
+
 def test_quantiles_are_in_order(opened, tmp_path):
     levels = [0.1, 0.3, 0.5, 0.7, 0.9]
     model = lamina.MLPRegressor(**TINY, loss="quantile", quantile=levels).fit(INPUTS, TABLE["price"])
