@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -326,7 +326,6 @@ class _Kernel:
         self._memory = memory
         self._arrays: dict[str, str] = {}
         self._numbers: list[str] = []
-        self._strides: dict[int, Value] = {}
         self._values = self.depth = 0
 
     def text(self) -> str:
@@ -381,7 +380,7 @@ class _Kernel:
     def _operation(self, name: str, *operands: Operand) -> Value:
         typed = operands[1:] if name == "where" else operands
         dtype = next(x.dtype for x in (*typed, *operands) if isinstance(x, Value))
-        texts = [_atom(x if isinstance(x, Value) else self.const(x, dtype)) for x in operands]
+        texts = [(x if isinstance(x, Value) else self.const(x, dtype)).name for x in operands]
         if name in _TRUTHS:
             return self._named(_TRUTHS[name].format(*texts), BOOL)
         if name in _EXACT:
@@ -402,31 +401,9 @@ class _Kernel:
             self.lines.append(f"const {name}={text};")
         return Value(self, name, dtype)
 
-    def add(self, x: Operand, y: Operand) -> Value:
-        """A sum; of positions within the text that uses it."""
-        if not _is_position(x):
-            return self._operation("add", x, y)
-        y = y if isinstance(y, Value) else self.const(y, INDEX)
-        if 0 in (x.constant, y.constant):
-            return y if x.constant == 0 else x
-        return Value(self, f"{x.name}+{y.name}", INDEX)
-
-    def mul(self, x: Operand, y: Operand) -> Value:
-        """A product; of positions within the text that uses it."""
-        if not _is_position(x):
-            return self._operation("mul", x, y)
-        if not isinstance(y, Value):
-            y = self._stride(int(y))
-        return x if x.constant == 0 else Value(self, f"{_atom(x)}*{_atom(y)}", INDEX)
-
-    def _stride(self, size: int) -> Value:
-        if size not in self._strides:
-            self._strides[size] = self.const(size, INDEX)
-        return self._strides[size]
-
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
         """x · y + z, rounded twice."""
-        return self.add(self.mul(x, y), z)
+        return self._operation("add", self._operation("mul", x, y), z)
 
     def cast(self, x: Value, dtype: Any) -> Value:
         """Floats truncate toward zero when they become whole numbers."""
@@ -434,14 +411,14 @@ class _Kernel:
         if wanted == x.dtype:
             return x
         if wanted == BOOL:
-            return self._named(f"{_atom(x)}!=0", BOOL)
+            return self._named(f"{x.name}!=0", BOOL)
         if wanted not in (FLOAT32, FLOAT64, INDEX, INT32):
             raise _LackingError(f"a conversion to {wanted}")
         if x.dtype == BOOL:
             return self._named(f"+{x.name}", wanted)
         if wanted.kind == "i" and x.dtype.kind == "f":
             return self._named(f"trunc({x.name})", wanted)
-        return self._rounded(_atom(x), wanted) if wanted == FLOAT32 else Value(self, x.name, wanted)
+        return self._rounded(x.name, wanted) if wanted == FLOAT32 else Value(self, x.name, wanted)
 
     def const(self, value: float, dtype: DType, lanes: int = 1) -> Value:
         """A number: a parameter, or 0 or 1."""
@@ -473,15 +450,6 @@ class _Evaluator(Evaluator):
             return super().at(node, index)
         except _LackingError as cause:
             raise _error(node, str(cause)) from None
-
-
-def _is_position(x: Operand) -> TypeGuard[Value]:
-    return isinstance(x, Value) and x.dtype == INDEX
-
-
-def _atom(x: Value) -> str:
-    """A value as an operand."""
-    return f"({x.name})" if set("+*") & set(x.name) else x.name
 
 
 def _literal(number: float) -> str:
