@@ -1,11 +1,10 @@
-"""A function of arrays as JavaScript: emitted from its graph, by the declarations that compiled code is made of.
+"""JavaScript of a function of arrays, emitted from its graph through the lowerings that compiled code is made of.
 
-Every operator of one element is written by its own lowering, which finds here a builder of JavaScript in the place of
-the compiler's. What an operator is, is therefore said nowhere in this file; a builder's method that JavaScript has no
-form of is an error that names the operator.
+Each operator's own lowering writes its code, with a builder of JavaScript in place of the compiler's. So this file
+defines no operators, only element operations; one without a JavaScript form is an error that names the operator.
 
-Numbers are rounded to their dtype after each operation, float32 by ``Math.fround``; products and sums add up in double
-precision and are rounded once. Whole numbers are exact up to 2⁵³.
+Every operation rounds to its dtype, float32 by ``Math.fround``; products and sums accumulate in double precision and
+round once. Whole numbers are exact up to 2⁵³.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ class Script:
 
 
 def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Script:
-    """What `function` makes of arrays of these types, which matter alone.
+    """The script of a function, traced for arguments of these types.
 
     Raises:
         TraceError: it draws random numbers, changes arrays, or has no compiled form.
@@ -117,7 +116,7 @@ def _folded(found: FunctionGraph) -> FunctionGraph:
 
 
 class _Emission:
-    """One graph's translation: a call for each node that must lie in memory, with all that is inlined into it."""
+    """Translation of one graph: a call for each node that must lie in memory; other nodes are inlined."""
 
     def __init__(self, found: FunctionGraph, arguments: int) -> None:
         self._graph, self._contents = found.graph, found.contents
@@ -174,7 +173,7 @@ class _Emission:
         return pointer.name
 
     def _is_stored(self, node: Node) -> bool:
-        """Whether a node must lie in memory: it is no matter of one element, or is read as an array, or repeatedly."""
+        """Whether a node needs memory: it isn't elementwise, or is read as an array or repeatedly."""
         if not isinstance(node.op, Primitive) or isinstance(node.lowering, Reshape):
             return False
         if not isinstance(node.lowering, Elementwise | Movement | Pull) or node.is_op("concat"):
@@ -200,7 +199,7 @@ class _Emission:
         )
 
     def _readers(self, node: Node) -> list[Node]:
-        """What computes with a node's elements, wherever they are moved first."""
+        """The nodes that compute with a node's elements, perhaps after movements."""
         return [
             reader
             for user in self._users[node]
@@ -240,7 +239,7 @@ class _Emission:
         self._calls.append(f"product({','.join([self._place(node).name, *operands, *sizes])});\n")
 
     def _concat(self, node: Node) -> None:
-        """The parts one after the other, each computed where it comes to lie."""
+        """Each part is computed at its place in the whole."""
         out, axis, start = self._place(node), node.params["axis"], 0
         for part in node.inputs:
             kernel = _Kernel(self._memory)
@@ -317,8 +316,7 @@ _TRUTHS = {
 class _Kernel:
     """A function of arrays and numbers, ``(o, p0, …, n0, …) => { … }``, that writes an array o in a nest of loops.
 
-    It is a builder to the lowerings of operators. Arrays and numbers are parameters, so that layers which compute the
-    same are one function.
+    Lowerings use it as their builder. Arrays and numbers are parameters, so that layers of one kind share a function.
     """
 
     def __init__(self, memory: Memory) -> None:
@@ -335,7 +333,7 @@ class _Kernel:
         return f"({parameters})=>{{{''.join(self.lines)}{'}' * self.depth}}}"
 
     def arguments(self) -> list[str]:
-        """What it is called with, after the array that it writes."""
+        """The arguments of a call, after the output array."""
         return [*self._arrays, *self._numbers]
 
     # --- loops -------------------------------------------------------------------------------------------------------
@@ -359,7 +357,7 @@ class _Kernel:
         self.depth = depth
 
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """The value of a node's element, with everything that lies in no memory computed here."""
+        """An element of a node; nodes without memory are computed in place."""
         return _Evaluator(self._builder, self._memory, 1, {}).at(node, index)
 
     def store(self, value: Value, index: Sequence[Axis], shape: Sequence[int]) -> None:

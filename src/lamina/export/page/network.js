@@ -1,7 +1,7 @@
-// What a row comes to: arrays, and the function of them that lamina.export has emitted from the model's graph.
+// The prediction of a row: arrays, and the function that lamina.export emitted from the model's graph.
 "use strict";
 
-// What the emitted function calls.
+// Functions that emitted code calls.
 const {
   abs, acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, cos, cosh, exp, expm1, floor, hypot, log, log10, log1p,
   log2, max, min, sign, sin, sinh, sqrt, tan, tanh, trunc, fround: f,
@@ -15,8 +15,8 @@ function erf(x) {
   return sign(x) * (1 - t * exp(-x * x + terms.reduceRight((sum, term) => sum * t + term, 0)));
 }
 
-/** Products of matrices, one a batch, in double precision: four rows of the right one at a time, as sums are read and
- * written as often; none for the zeros of the left one, which pictures and ReLU have many of. */
+/** Matrix products, one per batch, summed in double precision. Four rows of the right matrix are added at a time, so
+ * that sums are read and written a quarter as often; zeros on the left, frequent in pictures and after ReLU, are skipped. */
 function product(out, left, right, batches, rows, inner, columns) {
   const sums = new Float64Array(columns), factors = new Float64Array(inner + 3), begins = new Int32Array(inner + 3);
   for (let row = 0; row < batches * rows; row++) {
@@ -53,8 +53,8 @@ class Network {
     this.compute = prediction(arrays);
   }
 
-  /** Of a row, a picture's pixels or a table's values, arrays that are valid until the next one: the `values` that are
-   * predicted, what is `decided`, and the `inputs` and `codes` that the networks get. */
+  /** Predict a row: a picture's pixels, or a table's values (null: missing; a category's code). Gives arrays that the
+   * next call overwrites: predicted `values`, the `decided` classes, and the networks' `inputs` and `codes`. */
   run(row) {
     const [first, codes] = this.given;
     if (!this.columns) first.set(row);
