@@ -16,7 +16,8 @@ function erf(x) {
 }
 
 /** Matrix products, one per batch, summed in double precision. Four rows of the right matrix are added at a time, so
- * that sums are read and written a quarter as often; zeros on the left, frequent in pictures and after ReLU, are skipped. */
+ * that sums are read and written a quarter as often. Zeros on the left, frequent in pictures and after ReLU, are
+ * skipped. */
 function product(out, left, right, batches, rows, inner, columns) {
   const sums = new Float64Array(columns), factors = new Float64Array(inner + 3), begins = new Int32Array(inner + 3);
   for (let row = 0; row < batches * rows; row++) {
