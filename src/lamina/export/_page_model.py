@@ -1,14 +1,15 @@
-"""A `Prediction` as a page holds it: JSON that says what there is, and all float32 arrays in one piece."""
+"""A `Prediction` as a page holds it: what is shown as JSON, and what it computes as JavaScript and its arrays."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from lamina import nd
 from lamina.errors import DataError
+from lamina.export._javascript import Script, script_of
 from lamina.export._prediction import (
     Category,
     Classes,
@@ -19,7 +20,9 @@ from lamina.export._prediction import (
     Prediction,
     Table,
 )
+from lamina.export.traced import encoded_by, finished_by, forward_of
 from lamina.messages import printable
+from lamina.nd.ndarray import NDArray
 from lamina.table.columns import as_column, is_missing, value_name
 
 __all__ = ["page_model", "shown"]
@@ -28,26 +31,52 @@ _LONGEST_NAME = 120
 """Letters of a name or a value; a label of more cannot be read."""
 
 
-def page_model(prediction: Prediction, examples: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], bytes]:
-    """What the page's scripts compute with.
+def page_model(
+    prediction: Prediction, examples: Iterable[Mapping[str, Any]]
+) -> tuple[dict[str, Any], Script]:
+    """What the page shows and computes.
 
     Args:
         prediction: what is predicted, from a table or from pictures.
         examples: of a table, rows by the columns' names; the target's, if it is there, is shown as the truth.
 
     Returns:
-        What JSON holds, with ``{"$": [start, *shape]}`` in place of each array; and the arrays, little-endian.
+        What JSON holds, with the arrays of the script as `Script` has them; and the script.
+
+    Raises:
+        LaminaError: JavaScript has no form of what the model computes.
     """
-    arrays = _Arrays()
+    script, names = _computed(prediction)
     content = {
-        "inputs": _inputs(prediction.inputs, arrays),
-        "members": [arrays.replaced(dataclasses.asdict(member)) for member in prediction.members],
+        "arrays": script.arrays,
+        "results": dict(zip(names, script.results, strict=True)),
+        "inputs": _inputs(prediction.inputs),
         "output": _output(prediction.output),
         **_names(prediction),
     }
     if isinstance(prediction.inputs, Table):
         content |= _table(prediction, prediction.inputs, examples)
-    return content, arrays.content()
+    return content, script
+
+
+def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
+    """What the page computes of one row, and the names of the results."""
+    inputs, forward, finished = prediction.inputs, forward_of(prediction), finished_by(prediction.output)
+    names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
+    if isinstance(inputs, Pictures):
+        pixels = nd.zeros((1, inputs.height * inputs.width), dtype="uint8")
+        return script_of(lambda pixels: finished(forward(pixels)), [pixels]), names
+    encoded = encoded_by(inputs)
+
+    def computed(numbers: NDArray, codes: NDArray) -> list[NDArray]:
+        numeric, chosen = encoded(numbers, codes)
+        return [*finished(forward(numeric, chosen)), numeric, *([] if chosen is None else [chosen])]
+
+    count = len(inputs.numbers)
+    numbers = nd.zeros((1, count), dtype="float64")
+    codes = nd.zeros((1, len(inputs.columns) - count), dtype="int32")
+    embedded = ["codes"] if inputs.embedded else []
+    return script_of(computed, [numbers, codes]), [*names, "inputs", *embedded]
 
 
 def shown(value: object) -> str:
@@ -62,67 +91,29 @@ def shown(value: object) -> str:
     return text if text.strip() else "(empty)"
 
 
-class _Arrays:
-    """Arrays one after the other, and where each begins."""
-
-    def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
-        self._size = 0
-
-    def place(self, array: np.ndarray) -> dict[str, list[int]]:
-        """Append an array; says where it is."""
-        place = {"$": [self._size, *array.shape]}
-        self._parts.append(array.astype("<f4").ravel())
-        self._size += array.size
-        return place
-
-    def replaced(self, content: Any) -> Any:
-        """Nested dictionaries and lists with a place for each array in them."""
-        if isinstance(content, np.ndarray):
-            return self.place(content)
-        if isinstance(content, Mapping):
-            return {key: self.replaced(value) for key, value in content.items()}
-        if isinstance(content, list | tuple):
-            return [self.replaced(value) for value in content]
-        return content
-
-    def content(self) -> bytes:
-        """All of them."""
-        return b"".join(part.tobytes() for part in self._parts)
+def _inputs(inputs: Table | Pictures) -> dict[str, Any]:
+    return {} if isinstance(inputs, Pictures) else {"columns": [_column(column) for column in inputs.columns]}
 
 
-def _inputs(inputs: Table | Pictures, arrays: _Arrays) -> dict[str, Any]:
-    if isinstance(inputs, Pictures):
-        return {"height": inputs.height, "width": inputs.width, "divisor": inputs.divisor}
-    return {"columns": [_column(column, arrays) for column in inputs.columns]}
-
-
-def _column(column: Column, arrays: _Arrays) -> dict[str, Any]:
+def _column(column: Column) -> dict[str, Any]:
     if isinstance(column, Number):
         return {
             "name": shown(column.name),
             "unit": column.unit,
             "reader": column.type.reader,
             "whole": column.type.is_whole(column),
-            **{
-                name: getattr(column, name)
-                for name in ("center", "factor", "fill", "clips", "flag", "low", "high", "rough")
-            },
+            **{name: getattr(column, name) for name in ("center", "factor", "fill", "low", "high", "rough")},
         }
     return {
         "name": shown(column.name),
         "names": [shown(name) for name in column.names],
         "counts": column.counts,
-        "encoded": None if column.encoded is None else arrays.place(column.encoded),
     }
 
 
 def _output(output: Classes | Numbers) -> dict[str, Any]:
-    if isinstance(output, Classes):
-        deciding = {"threshold": output.threshold, "positive": output.positive}
-        return {"labels": len(output.labels), "several": output.several, **deciding}
-    limits = {name: getattr(output, name).tolist() for name in ("center", "scale", "low", "high")}
-    return {**limits, "logarithmic": output.logarithmic, "ordered": bool(output.levels)}
+    is_decided = isinstance(output, Classes)
+    return {"threshold": output.threshold, "positive": output.positive} if is_decided else {}
 
 
 def _names(prediction: Prediction) -> dict[str, Any]:

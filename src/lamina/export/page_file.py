@@ -16,6 +16,7 @@ import numpy as np
 
 from lamina.errors import LaminaError
 from lamina.export._describe import describe
+from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, shown
 from lamina.export._prediction import Classes, Pictures, Prediction
 from lamina.files.atomic import atomic_write
@@ -29,7 +30,7 @@ _SCRIPTS = {
 }
 _START = """
 const model = JSON.parse(textOf("model"));
-const network = new Network(model, new Float32Array(bytesOf(textOf("weights")).buffer));
+const network = new Network(model, bytesOf(textOf("weights")).buffer);
 """
 
 
@@ -49,7 +50,8 @@ def export_page(
             the truth. They can be read in the page. None: of a run, its ``examples.jsonl``.
 
     Raises:
-        LaminaError: what cannot be described, or pictures that are not of 28×28 pixels.
+        LaminaError: what cannot be described, pictures that are not of 28×28 pixels, or an operator that has no form in
+            JavaScript.
         OSError: the file cannot be written.
 
     >>> import pathlib, tempfile, numpy as np
@@ -82,10 +84,10 @@ def examples_of(model: Any) -> list[dict[str, Any]]:
 
 def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) -> str:
     """The page as HTML; see `export_page`."""
-    content, weights = page_model(prediction, examples)
+    content, script = page_model(prediction, examples)
     if isinstance(prediction.inputs, Pictures):
-        return _page("digits", prediction, content | {"examples": _digits(prediction.inputs)}, weights)
-    return _page("table", prediction, content, weights)
+        return _page("digits", prediction, content | {"examples": _digits(prediction.inputs)}, script)
+    return _page("table", prediction, content, script)
 
 
 def _digits(pictures: Pictures) -> list[dict[str, str]]:
@@ -108,8 +110,8 @@ def _digits(pictures: Pictures) -> list[dict[str, str]]:
 # --- putting it together -----------------------------------------------------------------------------------------
 
 
-def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], weights: bytes) -> str:
-    sources = "\n".join(_source(name) for name in _SCRIPTS[kind])
+def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], computed: Script) -> str:
+    sources = "\n".join(_source(name) for name in _SCRIPTS[kind]) + f"\nconst prediction = {computed.text};\n"
     start = (
         f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};"
     )
@@ -124,7 +126,7 @@ def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], weights
         "style": style,
         "body": body,
         "model": _json(content),
-        "weights": _base64(weights),
+        "weights": _base64(computed.content),
         "script": script,
     }
     return _filled(_source("page.html"), parts)

@@ -88,6 +88,8 @@ def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDAr
         for column in table.encoded:
             assert column.encoded is not None
             parts.append(nd.take(nd.array(column.encoded), codes[:, categories.index(column)]))
+        if not parts:  # all columns are embedded: the network has no other inputs
+            parts.append(x.astype(np.float32))
         inputs = parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
         if not embedded:
             return inputs, None

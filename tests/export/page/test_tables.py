@@ -1,6 +1,7 @@
 """The page for a table, in a real browser."""
 
 import datetime
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,9 @@ import tables
 import lamina
 from lamina import export_page, nd
 from lamina.cli import main
+from lamina.errors import LaminaError
+from lamina.export import Layer, Member, describe
+from lamina.export.page_file import write_page
 from lamina.nd.activation import ACTIVATIONS
 
 N = 600
@@ -87,28 +91,58 @@ def test_values_that_training_did_not_have(runs, opened, tmp_path):
         )
 
 
-def test_every_activation(opened, tmp_path):
-    x = np.linspace(-8, 8, 101)
+def activations_in_a_page(opened, path, names):
+    """Numbers, and what a page says of them whose network has an output for each of these activations."""
+    x, count = np.linspace(-8, 8, 101), len(names)
     model = lamina.MLPRegressor(**TINY | {"hidden_layer_sizes": 1}, preprocess=False).fit(x.reshape(-1, 1), x)
-    export_page(model, tmp_path / "page.html")
-    page = opened(tmp_path / "page.html")
-    for name in ACTIVATIONS:
-        found = page.evaluate(
-            """([name, x]) => {
-                const { inputs, members, output } = lamina.network;
-                members.length = 1;
-                members[0].share = 1;
-                const weight = Object.assign([1], { shape: [1, 1] });
-                members[0].layers = [{ weight, bias: [0], factor: 1, activation: name }];
-                Object.assign(members[0], { embedding: null, scale: null });
-                Object.assign(output, { scale: [1], center: [0], low: [-99], high: [99] });
-                Object.assign(inputs.columns[0], { center: 0, factor: 1, clips: false });
-                return lamina.network.predict(x.map(value => [value])).map(([y]) => y);
-            }""",
-            [name, x.tolist()],
+    described = describe(model)
+    column = replace(described.inputs.columns[0], center=0.0, factor=1.0, clips=False)
+    members = [
+        Member(
+            (
+                Layer(np.ones((1, 1), np.float32), np.zeros(1, np.float32), activation=name),
+                Layer(np.eye(1, count, i, np.float32) * count, np.zeros(count, np.float32)),
+            ),
+            share=1 / count,
         )
+        for i, name in enumerate(names)
+    ]
+    one, wide = np.ones(count), np.full(count, 99.0)
+    together = replace(
+        described,
+        inputs=replace(described.inputs, columns=(column,)),
+        members=tuple(members),
+        output=replace(described.output, center=0 * one, scale=one, low=-wide, high=wide, flat=False),
+    )
+    write_page(together, path)
+    found = opened(path).evaluate("x => lamina.network.predict(x.map(value => [value]))", x.tolist())
+    return x, np.array(found).T
+
+
+def test_every_activation(opened, tmp_path):
+    x, found = activations_in_a_page(opened, tmp_path / "page.html", list(ACTIVATIONS))
+    for name, own in zip(ACTIVATIONS, found, strict=True):
         expected = nd.Activation(nd.array(x, dtype="float64"), name).asnumpy()
-        assert np.abs(expected - found).max() < 2e-6, name
+        assert np.abs(expected - own).max() < 2e-6, name
+
+
+def test_an_activation_of_ones_own(opened, tmp_path, monkeypatch):
+    """A function entered into the table is all that a page needs: it is emitted from the function's graph."""
+    monkeypatch.setitem(ACTIVATIONS, "hard_swish", lambda x: x * nd.clip(x + 3, 0, 6) / 6)
+    x, [found] = activations_in_a_page(opened, tmp_path / "one.html", ["hard_swish"])
+    expected = np.where(x <= -3, 0, np.where(x >= 3, x, x * (x + 3) / 6))  # Howard et al., 2019
+    assert np.abs(expected - found).max() < 2e-6
+    model = lamina.MLPClassifier(**TINY, activation="hard_swish").fit(INPUTS, TABLE["size"])
+    assert {layer.activation for layer in describe(model).members[0].layers} == {"hard_swish", "identity"}
+    agrees(opened, tmp_path / "trained.html", model, INPUTS[:200])
+
+
+def test_an_activation_that_javascript_has_not_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "special", lambda x: nd.erfinv(x / (1 + nd.abs(x))))
+    model = lamina.MLPRegressor(**TINY, activation="special").fit(INPUTS, TABLE["price"])
+    with pytest.raises(LaminaError, match="the operator 'erfinv' cannot be exported to a page"):
+        export_page(model, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize(
@@ -131,6 +165,13 @@ def test_every_part_of_the_network(opened, tmp_path, asked):
     agrees(
         opened, tmp_path / "a.html", lamina.MLPClassifier(**settings).fit(INPUTS, TABLE["size"]), INPUTS[:200]
     )
+
+
+def test_a_table_of_nothing_but_embedded_categories(opened, tmp_path):
+    frame = INPUTS.select("city")
+    model = lamina.MLPRegressor(**TINY).fit(frame, TABLE["price"])
+    assert describe(model).inputs.embedded and not describe(model).inputs.encoded
+    agrees(opened, tmp_path / "page.html", model, frame[:50])
 
 
 def test_quantiles_are_in_order(opened, tmp_path):
@@ -209,8 +250,7 @@ def test_a_field_changed_with_the_keyboard_changes_the_prediction(runs, opened):
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")
     assert (
-        page.evaluate("lamina.form.row[lamina.network.inputs.columns.findIndex(c => c.name === 'age')]")
-        is None
+        page.evaluate("lamina.form.row[lamina.model.inputs.columns.findIndex(c => c.name === 'age')]") is None
     )
     assert page.locator(".field.missing .note").first.text_content() == "missing"
     page.get_by_label("age, slider").focus()

@@ -273,8 +273,7 @@ function digitsPage(model, network) {
   function answer() {
     const pixels = drawing.pixels();
     showPixels(byId("pixels"), pixels);
-    const probabilities = pixels && network.predict([pixels])[0];
-    const best = pixels ? indexOfHighest(probabilities) : -1;
+    const { values: probabilities, decided: [best] } = pixels ? network.run(pixels) : { values: null, decided: [-1] };
     bars.show(probabilities, best);
     byId("digit").textContent = pixels ? model.classes[best] : "?";
     const sure = pixels ? `${percent(probabilities[best])} sure` : "Nothing drawn yet";

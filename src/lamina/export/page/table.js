@@ -264,7 +264,7 @@ function told(column, values, outputs, scale) {
 // --- the page -------------------------------------------------------------------------------------------------
 
 function tablePage(model, network) {
-  const columns = network.inputs.columns, classes = model.classes, fields = [];
+  const columns = model.inputs.columns, classes = model.classes, fields = [];
   const first = model.examples[model.examples.length >> 1]?.row ?? columns.map(typicalValue);
   let row = [...first], isDue = false, isDrawing = false;
   const bars = classes && likeliestBars(byId("bars"), classes);
@@ -284,9 +284,9 @@ function tablePage(model, network) {
   }
 
   function update() {
-    const outputs = network.predict([row])[0];
-    showPrediction(model, outputs, bars);
-    examples.markNearest(row);
+    const found = network.run(row);
+    showPrediction(model, Array.from(found.values), found.decided, bars);
+    examples.markNearest(found);
     drawCurves();
   }
 
@@ -444,13 +444,7 @@ function outputChoice(model, change) {
   return { index: now => Number(select.value) < 0 ? indexOfHighest(now) : Number(select.value) };
 }
 
-/** The position of the class that is predicted: the likeliest, or of two what the threshold says. */
-function decided({ threshold, positive }, probabilities) {
-  if (threshold === null) return indexOfHighest(probabilities);
-  return probabilities[positive] >= threshold ? positive : 1 - positive;
-}
-
-function showPrediction(model, outputs, bars) {
+function showPrediction(model, outputs, decided, bars) {
   if (!model.classes) {
     const texts = outputs.map((x, j) => outputs.length > 1 ? `${model.outputs[j]}: ${shownNumber(x)}` : shownNumber(x, 5));
     byId("predicted").textContent = texts.join("\n");
@@ -459,8 +453,8 @@ function showPrediction(model, outputs, bars) {
     announce(`Prediction ${texts.join(", ")}`);
     return;
   }
-  const best = decided(model.output, outputs);
-  const labels = model.several ? model.classes.filter((_, j) => outputs[j] > 0.5) : [model.classes[best]];
+  const [best] = decided;
+  const labels = model.several ? model.classes.filter((_, j) => decided[j]) : [model.classes[best]];
   byId("predicted").textContent = labels.join(", ") || "none";
   byId("sure").textContent = model.several ? "" : percent(outputs[best]);
   bars.show(outputs, model.several ? -1 : best);
@@ -505,11 +499,12 @@ function exampleCards(model, columns, network, choose) {
       badge, ...facts);
     button.addEventListener("click", () => choose({ row }));
     byId("examples").append(button);
-    return { button, badge, encoded: network.encoded(row) };
+    const { inputs, codes = [] } = network.run(row);
+    return { button, badge, encoded: { inputs: inputs.slice(), codes: codes.slice() } };
   });
   return {
-    markNearest(row) {
-      const here = network.encoded(row), distances = cards.map(card => distance(card.encoded, here));
+    markNearest(found) {
+      const distances = cards.map(card => distance(card.encoded, found));
       const nearest = distances.indexOf(Math.min(...distances));
       cards.forEach(({ button, badge }, i) => {
         badge.textContent = i !== nearest ? "" : distances[i] === 0 ? "this row" : "nearest";
