@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.estimators.targets import decided
+from lamina.estimators.meaning import decided
 from lamina.runs._measure import Measured
 
 __all__ = ["Curve", "Ranking", "rankings"]
