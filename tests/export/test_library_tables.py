@@ -15,8 +15,10 @@ from sklearn.datasets import make_multilabel_classification
 from tables import QUANTILES, WORDS, deciding, mixture, new_table, rough_table, targets_of, training_table
 
 import lamina
+from lamina import nd
 from lamina.errors import LaminaError
 from lamina.export.library import export_library
+from lamina.nd.activation import ACTIVATIONS
 
 FRAME, NEW = training_table(), pl.concat([new_table(1000, seed) for seed in range(1, 11)])
 CLASSES, VALUES = targets_of(FRAME)
@@ -120,6 +122,17 @@ def test_constrained_quantiles_of_different_networks(tmp_path):
     model = tables.everything_at_once()
     values, _ = TableLibrary(model, tmp_path / "model.so").predict(NEW)
     np.testing.assert_array_equal(values, model.predict(NEW))
+
+
+def test_an_activation_that_lamina_does_not_have(tmp_path, monkeypatch):
+    def hard_swish(x):
+        return x * nd.clip(x + 3, 0, 6) / 6
+
+    monkeypatch.setitem(ACTIVATIONS, "hard_swish", hard_swish)
+    model = classifier(activation="hard_swish")
+    probabilities, classes = TableLibrary(model, tmp_path / "model.so").predict(NEW)
+    np.testing.assert_array_equal(probabilities, model.predict_proba(NEW))
+    np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
 def test_several_targets_and_several_labels(tmp_path):

@@ -19,7 +19,7 @@ from lamina.export._trace import Traced
 NOT_IN_ONNX = {
     "cholesky", "cumsum", "determinant", "digamma", "eigenvalues", "eigenvectors", "erfinv", "gammaln", "inverse",
     "log_determinant", "orthonormal_rows", "polygamma", "sign_of_determinant", "random_bits", "random_gamma",
-    "random_poisson", "random_uniform", "same_cosine_of_turns", "same_exp", "same_expm1", "same_log",
+    "random_poisson", "random_uniform", "same_cosine_of_turns", "same_expm1", "same_log",
     "triangular_solve",
     "scatter_nd_add", "scatter_nd_set", "take_add", "take_along_add",
 }  # fmt: skip

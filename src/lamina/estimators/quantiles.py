@@ -77,9 +77,10 @@ class Quantiles(Numbers):
         """What was encoded, (rows,)."""
         return self.single.decode(target)
 
-    def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """The quantiles in the target's own units, (rows, levels), float64, ascending in each row."""
-        return super().predictions(np.sort(outputs, axis=1))
+    @property
+    def ordered(self) -> int:
+        """The number of levels: predictions ascend in each row."""
+        return len(self.levels)
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs in order, and within those of the training targets' range, as predictions are."""

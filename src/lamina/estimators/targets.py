@@ -9,11 +9,11 @@ from typing import Any, Self
 import numpy as np
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
-from lamina.estimators.exponential import exp, logistic, softmax
+from lamina.estimators.meaning import computed_probabilities, decided, holds, numbers
 from lamina.table.columns import value_name
 from lamina.table.schema import Target
 
-__all__ = ["Classes", "Numbers", "decided", "positive_class", "target_named"]
+__all__ = ["Classes", "Numbers", "positive_class", "target_named"]
 
 
 _SQUARE_IS_EXACT = 1e-140
@@ -111,7 +111,7 @@ class Classes:
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The class that is decided for in each row, or 0 or 1 for each label."""
         if self.multilabel:
-            return (outputs > 0).astype(int)
+            return holds(outputs)
         said = outputs if self.threshold is None else self.probabilities(outputs)
         return self.values[self.decided(said)]
 
@@ -127,8 +127,7 @@ class Classes:
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class or label, (rows, outputs), float64."""
-        outputs = outputs.astype(np.float64, copy=False)
-        return logistic(outputs) if self.multilabel else softmax(outputs)
+        return computed_probabilities(outputs, several=self.multilabel)
 
     def log_probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The logarithm of `probabilities`, computed stably."""
@@ -143,13 +142,6 @@ class Classes:
         """`log_likelihood` as a function of a factor > 0 on the outputs."""
         outputs = outputs.astype(np.float64, copy=False)
         return OfLabels(outputs, target) if self.multilabel else OfClasses(outputs, target)
-
-
-def decided(probabilities: np.ndarray, positive: int = 1, threshold: float | None = None) -> np.ndarray:
-    """The position of the class of each row: the likeliest, the first of equals; or by a threshold of two classes."""
-    if threshold is None:
-        return probabilities.argmax(axis=1)
-    return np.where(probabilities[:, positive] >= threshold, positive, 1 - positive)
 
 
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
@@ -226,6 +218,11 @@ class Numbers:
         return len(self.center)
 
     @property
+    def ordered(self) -> int:
+        """The number of outputs that are quantiles of one target, or 0."""
+        return 0
+
+    @property
     def activation(self) -> str:
         """What turns outputs into predictions, before these are scaled."""
         return "exp" if self.logarithmic else "identity"
@@ -243,10 +240,8 @@ class Numbers:
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The target, in its own units, that outputs stand for: (rows,) or (rows, targets), float64."""
-        values = outputs.astype(np.float64)
-        if self.logarithmic:
-            values = exp(values)
-        return self._shaped(np.clip(values * self.scale + self.center, self.low, self.high))
+        limits = self.center, self.scale, self.low, self.high
+        return self._shaped(numbers(outputs, *limits, logarithmic=self.logarithmic, levels=self.ordered))
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs within those of the training targets' range, as predictions are."""

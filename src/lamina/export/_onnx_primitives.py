@@ -110,6 +110,7 @@ _UNARY: dict[str, OfTensor] = {
     "rint": _op("Round"),
     "round": _round,
     "exp": _op("Exp"),
+    "same_exp": _op("Exp"),
     "expm1": _expm1,
     "log": _op("Log"),
     "log2": _times("Log", 1 / np.log(2)),

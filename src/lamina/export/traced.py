@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lamina import nd
+from lamina.estimators.meaning import decided, holds, numbers, probabilities
 from lamina.estimators.network import mean_by_shares
 from lamina.export._prediction import (
     Category,
@@ -132,42 +133,23 @@ def _row(values: Sequence[float] | np.ndarray) -> NDArray:
 def finished_by(output: Classes | Numbers) -> Callable[[NDArray], list[NDArray]]:
     """What outputs, float32 (rows, outputs), stand for: the results of `prediction_of`."""
     if isinstance(output, Numbers):
-        return lambda outputs: [_target(output, outputs.astype(np.float64))]
-    if output.several:
-        return lambda outputs: [_logistic(outputs.astype(np.float64)), (outputs > 0).astype(np.int64)]
-    return lambda outputs: _probabilities_and_class(output, outputs.astype(np.float64))
+        limits = (output.center, output.scale, output.low, output.high)
+        count = len(output.levels)
 
+        def target(outputs: NDArray) -> list[NDArray]:
+            units = map(_row, limits)
+            return [numbers(outputs, *units, logarithmic=output.logarithmic, levels=count)]
 
-def _target(output: Numbers, x: NDArray) -> NDArray:
-    if output.levels:
-        x = _ascending(x, len(output.levels))
-    if output.logarithmic:
-        x = nd.exp(x)
-    x = x * _row(output.scale) + _row(output.center)
-    return nd.minimum(nd.maximum(x, _row(output.low)), _row(output.high))
+        return target
 
+    def classes(outputs: NDArray) -> list[NDArray]:
+        found = probabilities(outputs, several=output.several)
+        if output.several:
+            return [found, holds(outputs)]
+        said = outputs if output.threshold is None else found
+        return [found, decided(said, output.positive, output.threshold)]
 
-def _ascending(x: NDArray, count: int) -> NDArray:
-    """The numbers of each row in ascending order, by exchanges of neighbours, which compile."""
-    columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
-    for end in range(count - 1, 0, -1):
-        for i in range(end):
-            one, other = columns[i], columns[i + 1]
-            columns[i], columns[i + 1] = nd.minimum(one, other), nd.maximum(one, other)
-    return columns[0] if count == 1 else nd.concat(*columns, dim=1)
-
-
-def _logistic(x: NDArray) -> NDArray:
-    return 1 / (nd.exp(-x) + 1)
-
-
-def _probabilities_and_class(output: Classes, x: NDArray) -> list[NDArray]:
-    powers = nd.exp(x - nd.max(x, axis=1, keepdims=True))
-    probabilities = powers / nd.sum(powers, axis=1, keepdims=True)
-    if output.threshold is None:
-        return [probabilities, nd.argmax(x, axis=1).astype(np.int64)]
-    reaches = (probabilities[:, output.positive] >= output.threshold).astype(np.int64)
-    return [probabilities, reaches if output.positive else 1 - reaches]
+    return classes
 
 
 # --- networks ----------------------------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def metrics_of(
 def _of_classes(
     target: np.ndarray, outputs: np.ndarray, positive: int, threshold: float | None
 ) -> dict[str, float | None]:
-    from lamina.estimators.targets import decided
+    from lamina.estimators.meaning import decided
 
     known, predicted = target >= 0, decided(outputs, positive, threshold)
     labels, p = target[known], outputs[known]

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import struct
+import sys
 import threading
 import time
 import weakref
@@ -173,8 +174,9 @@ class Binding:
             self.lock = threading.RLock()
             self.release()
 
-    def __del__(self) -> None:
-        self.release()
+    def __del__(self, is_ending: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_ending():  # modules are emptied then, and memory goes with the process
+            self.release()
 
     # --- pointers ------------------------------------------------------------------------------------------------
 

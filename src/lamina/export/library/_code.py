@@ -1,4 +1,4 @@
-"""A whole prediction as an object file: rows in, block by block through encoding, network and output, numbers out."""
+"""A whole prediction as an object file: rows in, block by block through the compiled graph, numbers out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import numpy as np
 
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.standalone import OneThread, OneThreadModule
-from lamina.compiler.llvm import FLOAT32, INDEX, INT32, DType, Pointer, Value
+from lamina.compiler.llvm import BOOL, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.jit import compile_linkable
 from lamina.compiler.llvm.module import Argument
 from lamina.export import Classes, Table
-from lamina.export.library._encoding import FIELD_BYTES, Encoding
+from lamina.export.library._encoding import FIELD_BYTES, Reader
 from lamina.export.library._interface import Interface, class_names
-from lamina.export.library._network import CompiledNetwork
-from lamina.export.library._outputs import emit_finish
+from lamina.export.library._network import CompiledNetwork, RowArray
 from lamina.export.library._texts import FIND_TEXT, bytes_of, declare_texts
 
 __all__ = ["LibraryCode", "network_code", "prediction_code"]
@@ -81,12 +80,11 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
     """The code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
     name, prediction = interface.name, interface.prediction
     module = OneThreadModule(machine)
-    emit_finish(module, prediction.output)
-    encoding = None
+    reader = None
     exported = [f"{name}_predict"]
     if isinstance(prediction.inputs, Table):
-        encoding = Encoding(module, prediction.inputs, interface.fields)
-        encoding.emit()
+        reader = Reader(module, interface.fields)
+        reader.emit()
         columns = [bytes_of(field.column.name) for field in interface.fields]
         declare_texts(module, f"{name}_column_names", columns, is_seen=True)
         exported.append(f"{name}_column_names")
@@ -95,8 +93,8 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
         declare_texts(module, f"{name}_class_names", classes, is_seen=True)
         exported.append(f"{name}_class_names")
     for rows in network.programs:
-        _emit_block(module, network, rows, encoding)
-    row_bytes = FIELD_BYTES * len(interface.fields) if encoding else network.inputs[0].nbytes
+        _emit_block(module, network, rows, reader)
+    row_bytes = FIELD_BYTES * len(interface.fields) if reader else network.inputs[0].nbytes
     return _finished(module, name, network, row_bytes, exported, with_classes=interface.has_classes)
 
 
@@ -104,44 +102,44 @@ def network_code(name: str, network: CompiledNetwork, machine: Machine) -> Libra
     """The code of a bare network: NAME_predict, from its inputs to its outputs."""
     module = OneThreadModule(machine)
     for rows in network.programs:
-        with module.function(f"block{rows}", _BLOCK, internal=True) as b:
-            start = b.argument("start") * network.outputs
-            results = b.offset(b.pointer_argument("values"), start, FLOAT32)
-            _call_network(b, network, rows, [b.pointer_argument("rows")], results)
+        _emit_block(module, network, rows, None)
     return _finished(module, name, network, network.inputs[0].nbytes, [f"{name}_predict"], with_classes=False)
 
 
-def _emit_block(
-    module: OneThreadModule, network: CompiledNetwork, rows: int, encoding: Encoding | None
-) -> None:
-    """Predict so many rows, the first of which has the number `start` among the results."""
+def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, reader: Reader | None) -> None:
+    """Predict `rows` rows, of which the first has the number `start` among the results."""
     with module.function(f"block{rows}", _BLOCK, internal=True) as b:
-        status = b.pointer_argument("status")
-        inputs = [b.pointer_argument("rows")]
-        if encoding is not None:
+        inputs, status = [b.pointer_argument("rows")], b.pointer_argument("status")
+        if reader is not None:
             inputs = [b.alloca(one.dtype, max(rows * one.size, 1)) for one in network.inputs]
             with b.loop(0, rows) as i:
-                row = b.offset(b.pointer_argument("rows"), i * (FIELD_BYTES * len(encoding.fields)), _BYTE)
+                row = b.offset(b.pointer_argument("rows"), i * (FIELD_BYTES * len(reader.fields)), _BYTE)
                 places = [
                     b.offset(place, i * one.size, one.dtype)
                     for place, one in zip(inputs, network.inputs, strict=True)
                 ]
-                b.call("encode", row, places[0], places[-1], status)
-        outputs = b.alloca(FLOAT32, rows * network.outputs)
+                b.call("read", row, *places, status)
         with b.if_(b.equal(b.load(status, INT32), 0)):
-            _call_network(b, network, rows, inputs, outputs)
-            with b.loop(0, rows) as i:
-                output = b.offset(outputs, i * network.outputs, FLOAT32)
-                values, classes = b.pointer_argument("values"), b.pointer_argument("classes")
-                b.call("finish", output, values, classes, b.argument("start") + i)
+            pairs = zip(("values", "classes"), network.results, strict=False)
+            results = [_result(b, name, result, rows) for name, result in pairs]
+            _call_network(b, network, rows, inputs, results)
+
+
+def _result(b: OneThread, name: str, result: RowArray, rows: int) -> Pointer:
+    """Where a block's result goes: the caller's array, or where that is NULL memory that nobody reads."""
+    given = b.pointer_argument(name)
+    place = b.offset(given, b.argument("start") * result.size, result.dtype)
+    unread = b.alloca(result.dtype, rows * result.size)
+    is_null = b.result(f"icmp eq {given.typed}, null", BOOL)
+    return b.pointer_result(f"select {is_null.typed}, {unread.typed}, {place.typed}")
 
 
 def _call_network(
-    b: OneThread, network: CompiledNetwork, rows: int, inputs: list[Pointer], outputs: Pointer
+    b: OneThread, network: CompiledNetwork, rows: int, inputs: list[Pointer], results: list[Pointer]
 ) -> None:
     program = network.programs[rows]
     memory = b.alloca(_BYTE, max(program.memory_bytes, 1))
-    arguments = [*inputs, outputs, memory]
+    arguments = [*inputs, *results, memory]
     b.module.declare(f"declare void @{program.name}({', '.join(['ptr'] * len(arguments))})")
     b.call(program.name, *arguments)
 

@@ -1,137 +1,82 @@
-"""The encoding of a row in machine code: what `lamina.table.encode.TableEncoder` does, with the same bits."""
+"""The reader of a row in machine code: doubles as they are, texts and numbers that name categories as codes.
+
+All arithmetic is the graph's; a value that the graph cannot take is refused here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
-from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, Pointer, Value
-from lamina.export import Category, Number, Table
+from lamina.compiler.llvm import FLOAT64, INDEX, INT32, Pointer, Value
+from lamina.export import Category, Number
 from lamina.export.library._interface import Field, is_text
 from lamina.export.library._texts import declare_words
 from lamina.table.columns import MISSING_TOKENS
 
-__all__ = ["FIELD_BYTES", "Encoding", "encoded_width"]
+__all__ = ["FIELD_BYTES", "Reader"]
 
 FIELD_BYTES = 8
 _LARGEST = float(np.finfo(np.float32).max)
-_CLIP_LIMIT = 1e100  # see `smooth_clip` in lamina.table
-_ENCODE = {"row": None, "numeric": None, "codes": None, "status": None}
+_MOST = float(np.finfo(np.float64).max)
+_READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
-def encoded_width(table: Table) -> int:
-    """How many numbers the network gets of a row."""
-    widths = [category.encoded.shape[1] for category in table.encoded if category.encoded is not None]
-    return len(table.numbers) + len(table.flagged) + sum(widths)
-
-
-class Encoding:
-    """Writes ``void encode(ptr row, ptr numeric, ptr codes, ptr status)``.
+class Reader:
+    """Writes ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
 
     A value that cannot be encoded puts the number of its column, from 1, into the status, if that is 0.
     """
 
-    def __init__(self, module: OneThreadModule, table: Table, fields: Sequence[Field]) -> None:
-        self.module, self.table, self.fields = module, table, fields
-        self.position = {field.column.name: i for i, field in enumerate(fields)}
+    def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
+        self.module, self.fields = module, fields
+        columns = [(place, field.column) for place, field in enumerate(fields)]
+        self.numbers = [(place, column) for place, column in columns if isinstance(column, Number)]
+        self.categories = [(place, column) for place, column in columns if isinstance(column, Category)]
 
     def emit(self) -> None:
-        with self.module.function("encode", _ENCODE, internal=True) as b:
+        with self.module.function("read", _READ, internal=True) as b:
             self._emit_numbers(b)
-            self._emit_flags(b)
-            self._emit_categories(b)
+            for i, (place, column) in enumerate(self.categories):
+                b.store(b.pointer_argument("codes"), b.cast(self._code(b, column, place), INT32), i)
 
     # --- numbers -------------------------------------------------------------------------------------------------
 
     def _emit_numbers(self, b: OneThread) -> None:
-        numbers = self.table.numbers
-        if not numbers:
+        if not self.numbers:
             return
-        clips = [float(column.clips) for column in numbers]
-        if len(set(clips)) > 1:
-            self._global("clips", np.array(clips))
-        self._global("centers", np.array([column.center for column in numbers]))
-        most = np.finfo(np.float64).max
-        self._global("factors", np.array([min(column.factor, most) for column in numbers]))
-        fills = [(np.float64(column.fill) - column.center) * column.factor for column in numbers]
-        self._global("fills", np.array(fills))
+        ranges = [encodable(column) for _, column in self.numbers]
+        self._global("lowest", np.array([low for low, _ in ranges]))
+        self._global("highest", np.array([high for _, high in ranges]))
         start = 0
-        while start < len(numbers):
+        while start < len(self.numbers):
             stop = start + 1
-            while stop < len(numbers) and self._place(stop) == self._place(stop - 1) + 1:
+            while stop < len(self.numbers) and self.numbers[stop][0] == self.numbers[stop - 1][0] + 1:
                 stop += 1
             self._emit_run(b, start, stop)
             start = stop
 
-    def _place(self, number: int) -> int:
-        """The field of a number."""
-        return self.position[self.table.numbers[number].name]
-
     def _emit_run(self, b: OneThread, start: int, stop: int) -> None:
         """Numbers that are neighbours in the row."""
-        shift = self._place(start) - start
+        shift = self.numbers[start][0] - start
 
         def body(i: Value, lanes: int) -> None:
             x = b.load(b.pointer_argument("row"), FLOAT64, i + shift, lanes)
-            scaled, is_bad = self._scaled(b, x, i, lanes)
-            b.store(b.pointer_argument("numeric"), b.cast(scaled, FLOAT32), i)
+            b.store(b.pointer_argument("numbers"), x, i)
+            low, high = (b.load(Pointer(f"@{name}"), FLOAT64, i, lanes) for name in ("lowest", "highest"))
+            is_bad = b.logical_or(b.less(x, low), b.greater(x, high))  # NaN is neither
             with b.if_(b.logical_not(b.reduce_all(b.logical_not(is_bad)))):
                 for lane in range(lanes):
                     self._report(b, b.extract(is_bad, lane), i + (shift + lane + 1))
 
         b.vector_loop(start, stop, b.lanes(FLOAT64), body)
 
-    def _scaled(self, b: OneThread, x: Value, i: Value, lanes: int) -> tuple[Value, Value]:
-        """Numbers scaled and clipped, and which of them are infinite or leave the range of float32."""
-        center, factor, fill = (
-            b.load(Pointer(f"@{name}"), FLOAT64, i, lanes) for name in ("centers", "factors", "fills")
-        )
-        is_bad = b.equal(b.abs(x), float("inf"))
-        scaled = b.where(b.isnan(x), fill, b.mul(b.sub(x, center), factor))
-        clips = [column.clips for column in self.table.numbers]
-        if all(clips):
-            return _smoothly_clipped(b, scaled), is_bad
-        if any(clips):
-            is_clipped = b.equal(b.load(Pointer("@clips"), FLOAT64, i, lanes), 1.0)
-            scaled = b.where(is_clipped, _smoothly_clipped(b, scaled), scaled)
-        fits = b.less_equal(b.abs(scaled), _LARGEST)
-        return scaled, b.logical_or(is_bad, b.logical_not(fits))
-
-    def _emit_flags(self, b: OneThread) -> None:
-        for k, column in enumerate(self.table.flagged, start=len(self.table.numbers)):
-            assert column.flag is not None
-            absent, present = (b.const(value, FLOAT32) for value in column.flag)
-            value = b.where(b.isnan(self._number(b, column)), absent, present)
-            b.store(b.pointer_argument("numeric"), value, k)
-
     # --- categories ----------------------------------------------------------------------------------------------
 
-    def _emit_categories(self, b: OneThread) -> None:
-        first = len(self.table.numbers) + len(self.table.flagged)
-        for column in self.table.encoded:
-            assert column.encoded is not None
-            self._emit_one_hot(b, column, column.encoded, first)
-            first += column.encoded.shape[1]
-        for k, column in enumerate(self.table.embedded):
-            b.store(b.pointer_argument("codes"), b.cast(self._code(b, column), INT32), k)
-
-    def _emit_one_hot(self, b: OneThread, column: Category, encoded: np.ndarray, first: int) -> None:
-        name = f"encoded{self.position[column.name]}"
-        width = encoded.shape[1]
-        self._global(name, encoded)
-        source = b.offset(Pointer(f"@{name}"), self._code(b, column) * width, FLOAT32)
-        target = b.offset(b.pointer_argument("numeric"), first, FLOAT32)
-
-        def copy(i: Value, lanes: int) -> None:
-            b.store(target, b.load(source, FLOAT32, i, lanes), i)
-
-        b.vector_loop(0, width, b.lanes(FLOAT32), copy)
-
-    def _code(self, b: OneThread, column: Category) -> Value:
+    def _code(self, b: OneThread, column: Category, place: int) -> Value:
         """0 for a missing or unknown value, else 1, 2, …"""
-        place = self.position[column.name]
         code = self._text_code(b, column, place) if is_text(column) else self._number_code(b, column, place)
         if column.is_boolean:  # what says neither yes nor no is an error, as it is in lamina
             self._report(b, b.less(code, 0), b.const(place + 1))
@@ -149,7 +94,7 @@ class Encoding:
     def _number_code(self, b: OneThread, column: Category, place: int) -> Value:
         assert column.values is not None
         self._global(f"values{place}", np.array(column.values, np.float64))
-        x = self._number(b, column)
+        x = b.load(b.pointer_argument("row"), FLOAT64, place)
         code = b.variable(b.where(b.isnan(x), b.const(0), -1))
         with b.loop(0, len(column.values)) as i:
             matches = b.equal(x, b.load(Pointer(f"@values{place}"), FLOAT64, i))
@@ -157,9 +102,6 @@ class Encoding:
         return code.get()
 
     # --- both ----------------------------------------------------------------------------------------------------
-
-    def _number(self, b: OneThread, column: Number | Category) -> Value:
-        return b.load(b.pointer_argument("row"), FLOAT64, self.position[column.name])
 
     def _report(self, b: OneThread, is_bad: Value, column: Value) -> None:
         status = b.pointer_argument("status")
@@ -171,9 +113,44 @@ class Encoding:
         self.module.declare(global_array(name, array))
 
 
-def _smoothly_clipped(b: OneThread, x: Value) -> Value:
-    """x / √(1 + (x/3)²), step by step as `smooth_clip` in lamina.table."""
-    x = b.minimum(b.maximum(x, -_CLIP_LIMIT), _CLIP_LIMIT)
-    scale = b.mul(x, 1 / 3)
-    scale = b.add(b.mul(scale, scale), 1.0)
-    return b.div(x, b.sqrt(scale))
+# --- which numbers can be encoded --------------------------------------------------------------------------------
+
+
+def encodable(column: Number) -> tuple[float, float]:
+    """The lowest and the highest number that a column may have: finite, and within float32 when it is scaled.
+
+    >>> column = Number("x", 0, "Float64", 0.0, 1.0, 0.0, clips=False, flag=None)
+    >>> [float(np.float32(x)) == x for x in encodable(column)]
+    [True, True]
+    """
+    if column.clips:
+        return -_MOST, _MOST
+    factor = min(column.factor, _MOST)
+
+    def fits(x: np.float64) -> bool:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(abs((x - column.center) * factor) <= _LARGEST)
+
+    return _last(column.center, -_MOST, fits), _last(column.center, _MOST, fits)
+
+
+def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float:
+    """The last float on the way to `end` for which it holds, as it does for `good` and for all between."""
+    if holds(np.float64(end)):
+        return end
+    first, last = _order(good), _order(end)
+    while abs(last - first) > 1:
+        middle = (first + last) // 2
+        first, last = (middle, last) if holds(_of_order(middle)) else (first, middle)
+    return float(_of_order(first))
+
+
+def _order(x: float) -> int:
+    """A whole number for each float, in the same order, one by one."""
+    bits = int(np.float64(abs(x)).view(np.int64))
+    return -bits if x < 0 else bits
+
+
+def _of_order(n: int) -> np.float64:
+    x = np.int64(abs(n)).view(np.float64)
+    return -x if n < 0 else x

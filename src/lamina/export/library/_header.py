@@ -67,12 +67,14 @@ def prediction_header(interface: Interface, code: LibraryCode, processor: str) -
 
 def network_header(name: str, network: CompiledNetwork, code: LibraryCode, processor: str) -> str:
     """The header of a bare network's library."""
-    (inputs,), macro = network.inputs, name.upper()
+    (inputs,), (outputs,), macro = network.inputs, network.results, name.upper()
     shape = " x ".join(map(str, inputs.shape))
-    says = f"A network of {shape} inputs and {network.outputs} outputs. Rows and results lie one after the other."
+    says = (
+        f"A network of {shape} inputs and {outputs.size} outputs. Rows and results lie one after the other."
+    )
     body = [
         f"#define {macro}_INPUTS {inputs.size}",
-        f"#define {macro}_OUTPUTS {network.outputs}",
+        f"#define {macro}_OUTPUTS {outputs.size}",
         f"#define {macro}_STACK_BYTES {code.stack_bytes}",
         f"#define {macro}_BAD_ARGUMENT (-1)",
         "",

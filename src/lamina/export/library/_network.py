@@ -1,4 +1,4 @@
-"""A network's forward function as machine code: for one row, and for a block of rows."""
+"""A function of rows as machine code: for one row, and for a block of rows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lamina import autograd, nd
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.standalone import Standalone, global_array, with_transposed_constants
 from lamina.compiler.front.graphs import compilable_graph
+from lamina.compiler.passes.graph import Node
 from lamina.errors import LaminaError
-from lamina.nd.ndarray import NDArray
 
-__all__ = ["CompiledNetwork", "RowInput", "compile_network"]
+__all__ = ["CompiledNetwork", "RowArray", "compile_network"]
 
 _BLOCKS = (8, 4, 2)
 _MOST_STACK = 48 << 10
@@ -25,8 +25,8 @@ _MOST_STACK = 48 << 10
 
 
 @dataclass(frozen=True)
-class RowInput:
-    """What a network takes of a row: so many elements of a dtype, in this shape."""
+class RowArray:
+    """A row of an input or of a result: its shape and dtype."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -42,13 +42,10 @@ class RowInput:
 
 @dataclass
 class CompiledNetwork:
-    """Programs by the number of their rows, and the arrays that they read.
+    """Programs by the number of their rows, and the arrays that they read."""
 
-    `outputs`: how many numbers (float32) the network gives for a row.
-    """
-
-    inputs: Sequence[RowInput]
-    outputs: int = 0
+    inputs: Sequence[RowArray]
+    results: Sequence[RowArray] = ()
     programs: dict[int, Standalone] = field(default_factory=dict[int, Standalone])
     _names: dict[str, str] = field(default_factory=dict[str, str])
     _arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
@@ -76,13 +73,13 @@ class CompiledNetwork:
         return sorted({name for program in self.programs.values() for name in _called(program.ir)})
 
     def bytes_for(self, rows: int) -> int:
-        """What a program's memory, inputs and outputs take."""
-        row = sum(one.nbytes for one in self.inputs) + self.outputs * 4
+        """The memory, inputs and results of a program."""
+        row = sum(one.nbytes for one in (*self.inputs, *self.results))
         return self.programs[rows].memory_bytes + rows * row
 
 
 def compile_network(
-    function: Callable[..., NDArray], inputs: Sequence[RowInput], machine: Machine
+    function: Callable[..., Any], inputs: Sequence[RowArray], machine: Machine
 ) -> CompiledNetwork:
     """Lower a function of batches for a machine, for one row and for the largest block whose memory is small.
 
@@ -99,29 +96,26 @@ def compile_network(
     return network
 
 
-def _add(network: CompiledNetwork, function: Callable[..., NDArray], rows: int, machine: Machine) -> None:
+def _add(network: CompiledNetwork, function: Callable[..., Any], rows: int, machine: Machine) -> None:
     examples = [nd.zeros((rows, *one.shape), dtype=one.dtype) for one in network.inputs]
     with autograd.pause(train_mode=False):
         captured = compilable_graph(function, examples)
     for array in captured.contents.values():
         _require_finite(array)
     graph, constants = with_transposed_constants(captured.graph, captured.contents)
-    (result,) = _checked_results(graph.results, rows)
-    network.outputs = result.size // rows
+    network.results = _rows_of(graph.results, rows)
     names = {slot: network.name_of(array) for slot, array in constants.items()}
-    name = f"forward{rows}"
+    name = f"predict{rows}"
     network.programs[rows] = Standalone.of(name, graph, len(examples), names, machine)
 
 
-def _checked_results(results: Sequence[Any], rows: int) -> Sequence[Any]:
-    if len(results) != 1 or not results[0].shape or results[0].shape[0] != rows:
-        shapes = ", ".join(str(result.shape) for result in results)
+def _rows_of(results: Sequence[Node], rows: int) -> list[RowArray]:
+    if not results or any(node.shape[:1] != (rows,) for node in results):
+        shapes = ", ".join(str(node.shape) for node in results)
         raise LaminaError(
             f"the network gives {shapes or 'nothing'} for {rows} rows; a library predicts one array, a row for a row"
         )
-    if results[0].dtype != np.float32:
-        raise LaminaError(f"the network gives {results[0].dtype}; a library predicts float32")
-    return results
+    return [RowArray(node.shape[1:], node.dtype) for node in results]
 
 
 def _require_finite(array: np.ndarray) -> None:

@@ -10,15 +10,15 @@ import numpy as np
 
 from lamina import autograd, nd
 from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
+from lamina.compiler.llvm import FLOAT64, INT32, DType
 from lamina.errors import LaminaError
-from lamina.export import Pictures, Prediction, describe
+from lamina.export import Pictures, Prediction, Table, describe
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
-from lamina.export.library._encoding import encoded_width
 from lamina.export.library._header import C_TYPES, network_header, prediction_header
 from lamina.export.library._interface import Interface, checked_name, identifier
 from lamina.export.library._link import linked
-from lamina.export.library._network import RowInput, compile_network
-from lamina.export.traced import forward_of
+from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
+from lamina.export.traced import prediction_of
 from lamina.export.warnings import NotLinkedWarning
 from lamina.files.atomic import atomic_write
 from lamina.gluon.block import Block
@@ -31,7 +31,7 @@ TARGETS = ("host", *NAMED_MACHINES)
 """The processors that a library can be made for."""
 
 _LIBRARIES = (".so", ".dylib")
-_FLOAT, _BYTE, _CODE = (np.dtype(kind) for kind in (np.float32, np.uint8, np.int32))
+_BYTE: DType = np.dtype(np.uint8)
 
 
 def export_library(
@@ -80,6 +80,7 @@ def export_library(
         return write_library(describe(model), path, target=target, name=name)
     machine, name = _machine(target), _symbol(path, name)
     network = compile_network(model, [_row_of(model, inputs)], machine)
+    _require_float32(network)
     code = network_code(name, network, machine)
     return _write(path, code, network_header(name, network, code, target), machine)
 
@@ -89,15 +90,17 @@ def write_library(
 ) -> list[Path]:
     """Write what a model predicts; see `export_library`."""
     machine, interface = _machine(target), Interface(_symbol(path, name), prediction)
-    inputs = prediction.inputs
-    if isinstance(inputs, Pictures):
-        rows = [RowInput((inputs.height * inputs.width,), _BYTE)]
-    else:
-        rows = [RowInput((encoded_width(inputs),), _FLOAT)]
-        rows += [RowInput((len(inputs.embedded),), _CODE)] if inputs.embedded else []
-    network = compile_network(forward_of(prediction), rows, machine)
+    network = compile_network(prediction_of(prediction), _row_arrays(prediction.inputs), machine)
     code = prediction_code(interface, network, machine)
     return _write(path, code, prediction_header(interface, code, target), machine)
+
+
+def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
+    """The arrays that `prediction_of` takes."""
+    if isinstance(inputs, Pictures):
+        return [RowArray((inputs.height * inputs.width,), _BYTE)]
+    numbers = len(inputs.numbers)
+    return [RowArray((numbers,), FLOAT64), RowArray((len(inputs.columns) - numbers,), INT32)]
 
 
 def _machine(target: str) -> Machine:
@@ -111,7 +114,16 @@ def _symbol(path: Path, name: str | None) -> str:
     return checked_name(identifier(path.stem) if name is None else name)
 
 
-def _row_of(net: Block, inputs: Any) -> RowInput:
+def _require_float32(network: CompiledNetwork) -> None:
+    if len(network.results) != 1:
+        raise LaminaError(
+            f"the network gives {len(network.results)} arrays; a library predicts one, a row for a row"
+        )
+    if network.results[0].dtype != np.float32:
+        raise LaminaError(f"the network gives {network.results[0].dtype}; a library predicts float32")
+
+
+def _row_of(net: Block, inputs: Any) -> RowArray:
     """What a network takes of a row. It has seen an input then, so that all its sizes are known."""
     example = _first_input(net) if inputs is None else inputs
     if not isinstance(example, NDArray):
@@ -123,7 +135,7 @@ def _row_of(net: Block, inputs: Any) -> RowInput:
         )
     with autograd.pause(train_mode=False):
         net(example)
-    return RowInput(example.shape[1:], dtype)
+    return RowArray(example.shape[1:], dtype)
 
 
 def _first_input(net: Block) -> NDArray:

@@ -1,0 +1,151 @@
+"""The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
+
+Every formula is here once, in `lamina.nd`: the graphs that ways out are made of have them, and predictions run them
+compiled, so that a model says the same bits here and in a compiled library. Each step is rounded as IEEE 754 says, in
+an order that no processor changes: for the same outputs probabilities are the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lamina import nd
+from lamina.compiler import compile
+from lamina.context import cpu
+from lamina.core.primitive import bind
+from lamina.deferral import eager
+from lamina.nd.ndarray import NDArray
+from lamina.primitives.random import same_exp
+
+__all__ = ["SIZES", "computed_probabilities", "decided", "holds", "numbers", "probabilities"]
+
+SIZES = (1, 16, 256, 4096)
+"""Rows are computed in blocks of these sizes, each of which is compiled by itself."""
+
+_MOST_KEPT = 64
+_ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
+
+
+# --- formulas ----------------------------------------------------------------------------------------------------
+
+
+def exp(x: NDArray) -> NDArray:
+    """e to the power of x, the same bits on every processor."""
+    return bind(same_exp, x)
+
+
+def probabilities(outputs: NDArray, *, several: bool) -> NDArray:
+    """The softmax of each row, or the logistic function where rows have `several` labels: float64 (rows, classes).
+
+    >>> probabilities(nd.array([[0.0, 0.0], [1000.0, 0.0]]), several=False).asnumpy().tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+    x = outputs.astype(np.float64)
+    if several:
+        return 1 / (exp(-x) + 1)
+    columns = nd.transpose(x)  # over its first axis a sum is taken in order, whatever the processor
+    powers = exp(columns - nd.max(columns, axis=0, keepdims=True))
+    return nd.transpose(powers / nd.sum(powers, axis=0, keepdims=True))
+
+
+def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
+    """The position of each row's class, int64: that of the greatest number, the first of equals.
+
+    With a threshold it is `positive` where that class has at least this probability, else the other one of two.
+
+    >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
+    [0, 0]
+    >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]]), threshold=0.3).tolist()
+    [0, 1]
+    """
+    x: Any = said
+    found = x.argmax(axis=1) if threshold is None else (x[:, positive] >= threshold) == positive
+    return found.astype(np.int64)
+
+
+def holds(outputs: _ArrayT) -> _ArrayT:
+    """Whether each of several labels holds, int64: where its probability is above a half."""
+    return (outputs > 0).astype(np.int64)
+
+
+def numbers(
+    outputs: _ArrayT,
+    center: _ArrayT,
+    scale: _ArrayT,
+    low: _ArrayT,
+    high: _ArrayT,
+    *,
+    logarithmic: bool,
+    levels: int = 0,
+) -> _ArrayT:
+    """The target in its own units, float64 (rows, outputs): clip(output · scale + center, low, high).
+
+    Args:
+        outputs: NumPy's, or in a graph `lamina.nd`'s.
+        center, scale, low, high: (outputs,), or (1, outputs), float64.
+        logarithmic: the output is replaced by its exponential first.
+        levels: how many quantiles of one target outputs are; they are put in order. 0: each is a number of its own.
+
+    >>> limits = np.array([[0.0], [10.0], [-5.0], [5.0]])
+    >>> numbers(np.array([[0.1], [3.0]]), *limits, logarithmic=False).tolist()
+    [[1.0], [5.0]]
+    """
+    F: Any = _GRAPH if isinstance(outputs, NDArray) else _ARRAYS
+    x = outputs.astype(np.float64)
+    if levels > 1:
+        x = F.sort(x)
+    if logarithmic:
+        x = F.exp(x)
+    return F.minimum(F.maximum(x * scale + center, low), high)
+
+
+def _ascending(x: NDArray) -> NDArray:
+    """The numbers of each row in ascending order, by exchanges of neighbours, which compile."""
+    count = x.shape[1]
+    columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
+    for end in range(count - 1, 0, -1):
+        for i in range(end):
+            one, other = columns[i], columns[i + 1]
+            columns[i], columns[i + 1] = nd.minimum(one, other), nd.maximum(one, other)
+    return nd.concat(*columns, dim=1)
+
+
+# --- of NumPy's arrays ----------------------------------------------------------------------------------------------
+
+
+@eager()
+def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
+    """`probabilities` of NumPy's outputs, (rows, classes): compiled, in blocks of few sizes.
+
+    >>> computed_probabilities(np.array([[0.0, -1000.0, 1000.0]], np.float32), several=True).tolist()
+    [[0.5, 0.0, 1.0]]
+    """
+    x, function = outputs.astype(np.float64, copy=False), _compiled(several, outputs.shape[1])
+    size = next((size for size in SIZES if len(x) <= size), SIZES[-1])
+    blocks: list[np.ndarray] = []
+    for begin in range(0, max(len(x), 1), size):
+        block = x[begin : begin + size]
+        if len(block) < size:
+            block = np.concatenate([block, np.zeros((size - len(block), x.shape[1]))])
+        blocks.append(function(nd.array(block, ctx=cpu(), dtype=np.float64)).asnumpy())
+    whole = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    return whole[: len(x)]
+
+
+@lru_cache(_MOST_KEPT)
+def _compiled(several: bool, _width: int) -> Any:
+    return compile(lambda outputs: probabilities(outputs, several=several), independent_rows=True)
+
+
+def _exp(x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return same_exp.eval(x)
+
+
+_GRAPH = SimpleNamespace(minimum=nd.minimum, maximum=nd.maximum, exp=exp, sort=_ascending)
+_ARRAYS = SimpleNamespace(minimum=np.minimum, maximum=np.maximum, exp=_exp, sort=lambda x: np.sort(x, axis=1))
+"""The functions of `numbers`, in a graph and of NumPy's arrays: both give the same bits."""
