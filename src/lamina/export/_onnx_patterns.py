@@ -170,6 +170,21 @@ def _clip(e: Emission, arrays: list[Node], settings: list[float]) -> str:
     return e.add("Clip", e.tensor(x), *(e.constant(setting, x.dtype) for setting in settings))
 
 
+_NEUTRAL = {"subtract": 0, "multiply": 1, "divide": 1}
+
+
+def _without_effect(e: Emission, node: Node) -> str | None:
+    """x − 0, x · 1 and x / 1 as x."""
+    if node.op.name not in _NEUTRAL or (node.inputs[0].shape, node.inputs[0].dtype) != (
+        node.shape,
+        node.dtype,
+    ):
+        return None
+    known = e.known(node.inputs[1])
+    is_neutral = known is not None and np.all(known == _NEUTRAL[node.op.name])
+    return e.tensor(node.inputs[0]) if is_neutral else None
+
+
 def _product_of_constants(e: Emission, node: Node) -> str | None:
     """x · a · b as x · (a · b)."""
     if not node.is_op("multiply") or not node.inputs[0].is_op("multiply") or node.dtype.kind != "f":
@@ -184,6 +199,7 @@ def _product_of_constants(e: Emission, node: Node) -> str | None:
 PATTERNS: list[Pattern] = [
     linear_map,
     _part,
+    _without_effect,
     _product_of_constants,
     _Example(nd.selu, _one("Selu")),
     _Example(nd.softsign, _one("Softsign")),

@@ -247,16 +247,19 @@ _LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 
 def _truth(e: Emission, node: Node) -> str:
     """A node as a tensor of truth values: whether it is not 0."""
-    name = node.op.name
-    if e.known(node) is None and name in _COMPARISONS:
-        if name == "not_equal" and node.inputs[0] is node.inputs[1] and node.inputs[0].dtype.kind == "f":
-            return e.add("IsNaN", e.tensor(node.inputs[0]))
-        dtype = np.result_type(*(x.dtype for x in node.inputs))
+    name, known = node.op.name, e.known(node)
+    if known is not None:
+        return e.graph.constant(known != 0)
+    if name in _COMPARISONS:
+        first, second = node.inputs
+        if name == "not_equal" and first is second and first.dtype.kind == "f":
+            return e.add("IsNaN", e.tensor(first))
+        dtype = np.result_type(first.dtype, second.dtype)
         found = e.add(_COMPARISONS[name], *_operands(e, node, _computed(dtype)))
         return e.add("Not", found) if name == "not_equal" else found
-    if e.known(node) is None and name in _LOGIC:
+    if name in _LOGIC:
         return e.add(_LOGIC[name], *(_truth(e, x) for x in node.inputs))
-    if node.is_op("take") and e.known(node) is None:
+    if name == "take":
         return _taken(e, node, _truth(e, node.inputs[0]))
     return e.cast(e.tensor(node), node.dtype, TRUTH)
 
