@@ -1,4 +1,4 @@
-"""Linear maps of rows as single products: a pass over the graph, since each node costs ONNX Runtime about 1 µs.
+"""Linear maps of rows as single products: a pass over the graph, since each node takes ONNX Runtime about 1 µs.
 
 A linear map is a sum of products x · matrix and a bias. Rows of known numbers that are added to it, or multiplied with
 it or with its inputs, go into the matrices and the bias: scales of inputs, the factor of a layer, batch normalization,
@@ -115,7 +115,7 @@ def _beside_each_other(e: Emission, parts: list[_Part]) -> tuple[str, np.ndarray
     pairs: list[tuple[str, np.ndarray]] = []
     for part in parts:
         lookup = _as_lookup(e, part)
-        if lookup is None:
+        if lookup is None or lookup.column in [other.column for other in lookups]:
             pairs.append((e.tensor(part.x), part.matrix))
         else:
             lookups.append(lookup)
