@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from collections import Counter
 
 import numpy as np
 import onnx
@@ -31,6 +32,7 @@ from lamina.datasets import mnist
 from lamina.errors import LaminaError
 from lamina.export import describe
 from lamina.export._onnx_model import onnx_model
+from lamina.nd.activation import ACTIVATIONS
 from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_run
 
@@ -118,6 +120,41 @@ def test_a_rough_column():
     model = lamina.MLPRegressor(**QUICK).fit(X, y)
     assert model.fitted_.network.members[0].architecture.rough == (1, 0)
     assert_same(model, X)
+
+
+def test_categories_alone_that_are_all_embedded():
+    frame = FRAME.select("town", pl.col("town").alias("other")).fill_null("nowhere")
+    model = lamina.MLPRegressor(**QUICK).fit(frame, VALUES)
+    assert len(describe(model).inputs.embedded) == 2
+    assert_same(model, frame)
+
+
+def test_an_activation_that_nothing_of_the_export_knows(monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "hard_swish", lambda x: x * nd.clip(x + 3, 0, 6) / 6)
+    options = QUICK | {"activation": "hard_swish", "learned_activation": True}
+    assert_same(lamina.MLPRegressor(**options).fit(FRAME, VALUES))
+    assert_same(lamina.MLPClassifier(**options).fit(FRAME, CLASSES))
+
+
+def test_an_activation_that_onnx_cannot_compute_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(ACTIVATIONS, "quantile", lambda x: nd.erfinv(nd.tanh(x) * 0.5))
+    model = lamina.MLPRegressor(**QUICK | {"activation": "quantile"}).fit(FRAME, VALUES)
+    with pytest.raises(
+        LaminaError, match="the operator 'erfinv' cannot be exported: ONNX has nothing like it"
+    ):
+        lamina.export_onnx(model, tmp_path / "model.onnx")
+
+
+def test_several_networks_share_what_they_can():
+    """Numbers are scaled and embedded once, what is linear is one product, all lookups of a network are one."""
+    model = classifier()
+    members = len(model.fitted_.network.members)
+    counts = Counter(node.op_type for node in onnx_model(describe(model)).graph.node)
+    assert members > 1
+    assert [counts[op] for op in ("IsNaN", "Cos", "MatMul", "Softmax")] == [1, 1, 3, 1]
+    assert counts["Gemm"] == 3 * members
+    assert counts["Gather"] == 2 * members + 2  # a network's codes and embedded numbers; the flag, the label
+    assert not {"Slice", "Split", "Shape", "Expand"} & counts.keys()
 
 
 def test_several_targets_and_several_labels():

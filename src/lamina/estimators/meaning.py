@@ -21,7 +21,10 @@ from lamina.deferral import eager
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import same_exp
 
-__all__ = ["SIZES", "computed_probabilities", "decided", "holds", "numbers", "probabilities"]
+__all__ = [
+    "SIZES", "ascending", "computed_probabilities", "decided", "holds", "logistic", "numbers", "probabilities",
+    "softmax",
+]  # fmt: skip
 
 SIZES = (1, 16, 256, 4096)
 """Rows are computed in blocks of these sizes, each of which is compiled by itself."""
@@ -38,15 +41,23 @@ def exp(x: NDArray) -> NDArray:
     return bind(same_exp, x)
 
 
-def probabilities(outputs: NDArray, *, several: bool) -> NDArray:
-    """The softmax of each row, or the logistic function where rows have `several` labels: float64 (rows, classes).
+def probabilities(outputs: NDArray, *, several: bool, dtype: Any = np.float64) -> NDArray:
+    """The softmax of each row, or the logistic function where rows have `several` labels: (rows, classes) of `dtype`.
 
     >>> probabilities(nd.array([[0.0, 0.0], [1000.0, 0.0]]), several=False).asnumpy().tolist()
     [[0.5, 0.5], [1.0, 0.0]]
     """
-    x = outputs.astype(np.float64)
-    if several:
-        return 1 / (exp(-x) + 1)
+    x = outputs.astype(dtype)
+    return logistic(x) if several else softmax(x)
+
+
+def logistic(x: NDArray) -> NDArray:
+    """1 / (1 + exp(−x))."""
+    return 1 / (exp(-x) + 1)
+
+
+def softmax(x: NDArray) -> NDArray:
+    """The softmax of each row."""
     columns = nd.transpose(x)  # over its first axis a sum is taken in order, whatever the processor
     powers = exp(columns - nd.max(columns, axis=0, keepdims=True))
     return nd.transpose(powers / nd.sum(powers, axis=0, keepdims=True))
@@ -103,7 +114,7 @@ def numbers(
     return F.minimum(F.maximum(x * scale + center, low), high)
 
 
-def _ascending(x: NDArray) -> NDArray:
+def ascending(x: NDArray) -> NDArray:
     """The numbers of each row in ascending order, by exchanges of neighbours, which compile."""
     count = x.shape[1]
     columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
@@ -146,6 +157,6 @@ def _exp(x: np.ndarray) -> np.ndarray:
         return same_exp.eval(x)
 
 
-_GRAPH = SimpleNamespace(minimum=nd.minimum, maximum=nd.maximum, exp=exp, sort=_ascending)
+_GRAPH = SimpleNamespace(minimum=nd.minimum, maximum=nd.maximum, exp=exp, sort=ascending)
 _ARRAYS = SimpleNamespace(minimum=np.minimum, maximum=np.maximum, exp=_exp, sort=lambda x: np.sort(x, axis=1))
 """The functions of `numbers`, in a graph and of NumPy's arrays: both give the same bits."""

@@ -37,6 +37,7 @@ from lamina.core.primitive import Primitive
 from lamina.core.state import state
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
+from lamina.primitives.elementwise import UNARY
 
 if TYPE_CHECKING:
     from lamina.compiler.llvm import Builder
@@ -96,6 +97,8 @@ def _folded(found: FunctionGraph) -> FunctionGraph:
 
     def folded(node: Node, inputs: list[Node]) -> Node:
         node = node.with_inputs(inputs)
+        if node.is_op("same_exp"):  # by operations on bits, which JavaScript has for whole numbers only
+            node = Node(UNARY["exp"], node.inputs, {}, node.shape, node.dtype)
         if isinstance(node.op, Input) and node.op.slot in contents:
             values[node] = contents[node.op.slot]
         operands = [

@@ -37,7 +37,7 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
     """
     examples = _examples(block, inputs)
     types = [(array.shape[1:], array.dtype) for array in examples]
-    found = traced(block, types)
+    found = traced(block, types, block.name)
     names = _names(block, len(types))
     graph = OnnxGraph(names)
     tensors = [

@@ -1,22 +1,21 @@
-"""From the graph of a block to an ONNX graph: each node once, what is known as a constant, patterns first."""
+"""From the graph of a function to an ONNX graph: each node once, what is known as a constant, patterns first."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from lamina.compiler.passes.graph import Constant, Input, Node, topological
-from lamina.core.primitive import Primitive
-from lamina.core.state import state
+from lamina.compiler.passes.graph import Input, Node, topological
 from lamina.errors import LaminaError
 from lamina.export._onnx_graph import OnnxGraph, element_type
 from lamina.export._trace import Rows, Traced
 
-__all__ = ["Emission", "Emitter", "Pattern"]
+__all__ = ["Codes", "Emission", "Emitter", "Pattern"]
 
 Emitter = Callable[["Emission", Node], str]
 """Emits a node of one primitive, and gives the name of the tensor."""
@@ -25,15 +24,31 @@ Pattern = Callable[["Emission", Node], str | None]
 """Emits a node and some before it as one, or None where they are not of its form."""
 
 
+@dataclass(frozen=True)
+class Codes:
+    """An input (rows, columns) of whole numbers.
+
+    Attributes:
+        counts: of each column, how many there are: 0, 1, …
+        order: of the columns, in which `shifted` takes the fewest nodes.
+        shifted: the tensor, int64, of some columns to each of which a number is added.
+    """
+
+    counts: Sequence[int]
+    order: Sequence[int]
+    shifted: Callable[[Sequence[int], Sequence[int]], str]
+
+
 class Emission:
     """One translation.
 
     Args:
         graph: takes the nodes.
         traced: what to translate.
-        inputs: the tensors of the first input slots.
+        inputs: the tensors of the first input slots; empty where nothing reads one.
         emitters: by the name of a primitive.
         patterns: tried in this order before a node's own primitive.
+        codes: of input slots that are codes, what is known of them.
     """
 
     def __init__(
@@ -43,11 +58,11 @@ class Emission:
         inputs: Sequence[str],
         emitters: Mapping[str, Emitter],
         patterns: Sequence[Pattern],
+        codes: Mapping[int, Codes] | None = None,
     ) -> None:
-        self.graph, self.traced = graph, traced
+        self.graph, self.traced, self.codes = graph, traced, codes or {}
         self._inputs, self._emitters, self._patterns = list(inputs), emitters, patterns
         self._tensors: dict[Node, str] = {}
-        self._known: dict[Node, np.ndarray | None] = {}
         self._rows: str | None = None
         self._readers = Counter(x for node in topological(traced.results) for x in set(node.inputs))
 
@@ -62,7 +77,7 @@ class Emission:
         if known is not None:
             return self.graph.constant(known)
         if isinstance(node.op, Input):
-            return self._inputs[node.op.slot]
+            return self._input(node.op.slot)
         with self.graph.named(self.traced.layers.get(node, "")):
             for pattern in self._patterns:
                 found = pattern(self, node)
@@ -76,26 +91,15 @@ class Emission:
                 )
             return emitter(self, node)
 
+    def _input(self, slot: int) -> str:
+        codes = self.codes.get(slot)
+        if codes is None:
+            return self._inputs[slot]
+        return codes.shifted(range(len(codes.counts)), [0] * len(codes.counts))
+
     def known(self, node: Node) -> np.ndarray | None:
         """The value of a node that depends on no argument and no number of rows."""
-        if node not in self._known:
-            self._known[node] = self._evaluated(node)
-        return self._known[node]
-
-    def _evaluated(self, node: Node) -> np.ndarray | None:
-        if isinstance(node.op, Constant):
-            return np.asarray(node.op.value, node.dtype)
-        if isinstance(node.op, Input):
-            return self.traced.contents.get(node.op.slot)
-        if not isinstance(node.op, Primitive) or node.op.name.startswith("random"):
-            return None
-        params = self.params(node)
-        if any(isinstance(x, Rows) for value in params.values() for x in _flat(value)):
-            return None
-        values = [self.known(x) for x in node.inputs]
-        if any(value is None for value in values):
-            return None
-        return np.asarray(state.silently(node.op.eval, *values, **params), node.dtype).reshape(node.shape)
+        return self.traced.known(node)
 
     # --- what emitters ask for -----------------------------------------------------------------------------------
 
@@ -139,7 +143,10 @@ class Emission:
     def _many_rows(self, times: Fraction) -> str:
         if self._rows is None:
             self._rows = self.add(
-                "Slice", self.add("Shape", self._inputs[0]), self.integers(0), self.integers(1)
+                "Slice",
+                self.add("Shape", next(filter(None, self._inputs))),
+                self.integers(0),
+                self.integers(1),
             )
         many = self._rows
         if times.numerator != 1:
@@ -154,7 +161,3 @@ class Emission:
         return self.add(
             "Reshape", x, self.integers(*(-1 if isinstance(size, Rows) else size for size in shape))
         )
-
-
-def _flat(value: Any) -> list[Any]:
-    return [x for part in value for x in _flat(part)] if isinstance(value, tuple) else [value]

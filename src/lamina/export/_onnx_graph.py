@@ -1,4 +1,4 @@
-"""ONNX graphs as they are built: nodes with names of their own, each constant once, and the file at the end."""
+"""ONNX graphs as they are built: nodes with names of their own, each node and each constant once, and the file."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class OnnxGraph:
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
         self._nodes: list[onnx.NodeProto] = []
+        self._found: dict[tuple[Any, ...], list[str]] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -75,10 +76,14 @@ class OnnxGraph:
     def add_several(
         self, op: str, *inputs: str, results: int, domain: str = "", **attributes: Any
     ) -> list[str]:
-        """The results of a node."""
+        """The results of a node; of the same inputs and attributes there is one."""
+        key = (op, inputs, results, domain, repr(attributes))
+        if key in self._found:
+            return self._found[key]
         name = self.name(f"{self._layer}/{op}" if self._layer else op)
         outputs = [name] if results == 1 else [self.name(f"{name}:{i}") for i in range(results)]
         self._nodes.append(helper.make_node(op, inputs, outputs, name=name, domain=domain, **attributes))
+        self._found[key] = outputs
         return outputs
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Nodes of a graph that are one node in ONNX: activations, layer normalization, and all that is linear.
+"""Nodes of a graph that are one node in ONNX: activations, layer normalization, softmax, and all that is linear.
 
 What a form looks like in a graph is not written down here: a pattern is the graph of lamina's own function for the
 shape at hand, with certain numbers in the place of its settings (`_Example`).
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,10 @@ from lamina import nd
 from lamina.compiler.front.graphs import graph_of
 from lamina.compiler.passes.graph import Constant, Input, Node
 from lamina.core.primitive import Primitive
+from lamina.estimators.meaning import ascending, logistic, softmax
 from lamina.export._onnx_emission import Emission, Pattern
+from lamina.export._onnx_linear import linear_map, part_of_concatenation
+from lamina.export.traced import normalized
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["PATTERNS"]
@@ -38,6 +40,7 @@ class _Example:
         settings: how many there are.
         others: the shapes of the further arrays for a shape of the result.
         of_doubles: whether ONNX Runtime knows it for float64.
+        axes: of how many axes the result is; None: any.
     """
 
     def __init__(
@@ -47,13 +50,19 @@ class _Example:
         settings: int = 0,
         others: Callable[[tuple[int, ...]], list[tuple[int, ...]]] = lambda shape: [],
         of_doubles: bool = False,
+        axes: int | None = None,
     ) -> None:
-        self._function, self._emit, self._others = function, emit, others
+        self._function, self._emit, self._others, self._axes = function, emit, others, axes
         self._settings, self._of_doubles = _SETTINGS[:settings], of_doubles
         self._graph = cache(self._traced)
 
     def __call__(self, e: Emission, node: Node) -> str | None:
         if node.dtype.kind != "f" or not node.shape or (node.dtype == np.float64 and not self._of_doubles):
+            return None
+        if self._axes not in (None, len(node.shape)):
+            return None
+        small = self._graph((2,) * len(node.shape), node.dtype)
+        if small.op is not node.op:
             return None
         root = self._graph(node.shape, node.dtype)
         match = _Match(e, self._settings)
@@ -72,6 +81,7 @@ class _Match:
 
     def __init__(self, e: Emission, settings: Sequence[float]) -> None:
         self._e, self._wanted = e, settings
+        self._fitting: set[tuple[Node, Node]] = set()
         self.arrays: dict[int, Node] = {}
         self.settings: dict[float, float] = {}
 
@@ -82,13 +92,18 @@ class _Match:
             return same_type and self.arrays.setdefault(pattern.op.slot, node) is node
         if isinstance(pattern.op, Constant):
             return isinstance(node.op, Constant) and self._same_number(pattern, float(node.op.value))
+        if (pattern, node) in self._fitting:  # which several nodes take
+            return True
         if (
             not isinstance(pattern.op, Primitive)
             or pattern.op is not node.op
             or pattern.params != node.params
+            or len(pattern.inputs) != len(node.inputs)
+            or not all(map(self.fits, pattern.inputs, node.inputs))
         ):
             return False
-        return len(pattern.inputs) == len(node.inputs) and all(map(self.fits, pattern.inputs, node.inputs))
+        self._fitting.add((pattern, node))
+        return True
 
     def _same_number(self, pattern: Node, value: float) -> bool:
         assert isinstance(pattern.op, Constant)
@@ -127,80 +142,66 @@ def _layer_norm(e: Emission, arrays: list[Node], settings: list[float]) -> str:
     return e.add("LayerNormalization", *map(e.tensor, arrays), axis=-1, epsilon=settings[0])
 
 
-# --- linear maps -------------------------------------------------------------------------------------------------
+# --- rows --------------------------------------------------------------------------------------------------------
+
+_ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0]), of_doubles=True, axes=2)
 
 
-class _Linear:
-    """x · matrix + bias, in float64; a bias of None is 0."""
-
-    def __init__(self, x: Node, matrix: np.ndarray, bias: np.ndarray | None = None) -> None:
-        self.x, self.matrix, self.bias = x, matrix, bias
-
-    def plus(self, vector: np.ndarray) -> _Linear:
-        """With a vector added."""
-        vector = np.broadcast_to(vector, self.matrix.shape[1:])
-        return _Linear(self.x, self.matrix, vector if self.bias is None else self.bias + vector)
-
-    def times(self, vector: np.ndarray) -> _Linear:
-        """With every output multiplied."""
-        return _Linear(self.x, self.matrix * vector, None if self.bias is None else self.bias * vector)
+def _ascending_rows(e: Emission, node: Node) -> str | None:
+    """Only where it may be that: the pattern has as many exchanges as pairs of columns."""
+    exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
+    return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None
 
 
-def _linear(e: Emission, node: Node) -> str | None:
-    """A product of matrices, with all that is added to its columns, and that they or its inputs are multiplied with."""
-    found = _as_linear(e, node) if node.dtype.kind == "f" and len(node.shape) == 2 else None
-    if found is None:
+def _sorted(e: Emission, x: Node) -> str:
+    count = e.integers(x.shape[1])
+    return e.graph.add_several("TopK", e.tensor(x), count, results=2, axis=1, largest=0, sorted=1)[0]
+
+
+# --- numbers -----------------------------------------------------------------------------------------------------
+
+
+def _part(e: Emission, node: Node) -> str | None:
+    part = part_of_concatenation(node)
+    return None if part is None else e.tensor(part)
+
+
+def _clip(e: Emission, arrays: list[Node], settings: list[float]) -> str:
+    x = arrays[0]
+    return e.add("Clip", e.tensor(x), *(e.constant(setting, x.dtype) for setting in settings))
+
+
+_NEUTRAL = {"subtract": 0, "multiply": 1, "divide": 1}
+
+
+def _without_effect(e: Emission, node: Node) -> str | None:
+    """x − 0, x · 1 and x / 1 as x."""
+    if node.op.name not in _NEUTRAL or (node.inputs[0].shape, node.inputs[0].dtype) != (
+        node.shape,
+        node.dtype,
+    ):
         return None
-    matrix = e.graph.constant(found.matrix, node.dtype)
-    if found.bias is None:
-        return e.add("MatMul", e.tensor(found.x), matrix)
-    return e.add("Gemm", e.tensor(found.x), matrix, e.graph.constant(found.bias, node.dtype))
+    known = e.known(node.inputs[1])
+    is_neutral = known is not None and np.all(known == _NEUTRAL[node.op.name])
+    return e.tensor(node.inputs[0]) if is_neutral else None
 
 
-def _as_linear(e: Emission, node: Node) -> _Linear | None:
-    """A node as a linear map, if it is one of fixed numbers."""
-    if node.is_op("matmul") and not node.params["transpose_a"]:
-        x, weight = node.inputs[0], e.known(node.inputs[1])
-        if weight is None:
-            return None
-        matrix = (weight.T if node.params["transpose_b"] else weight).astype(np.float64)
-        x, factor = _unscaled(e, x)
-        return _Linear(x, matrix * np.reshape(factor, (-1, 1)))
-    if not node.is_op("add", "subtract", "multiply", "divide"):
+def _product_of_constants(e: Emission, node: Node) -> str | None:
+    """x · a · b as x · (a · b)."""
+    if not node.is_op("multiply") or not node.inputs[0].is_op("multiply") or node.dtype.kind != "f":
         return None
-    first, second = node.inputs
-    vector, first_vector = _row(e, second, node), _row(e, first, node)
-    if first_vector is not None and node.is_op("add", "multiply"):
-        first, vector = second, first_vector
-    if vector is None or e.is_shared(first):
+    (x, a), b = node.inputs[0].inputs, node.inputs[1]
+    factors = e.known(a), e.known(b)
+    if factors[0] is None or factors[1] is None or e.known(x) is not None or e.is_shared(node.inputs[0]):
         return None
-    found = _as_linear(e, first)
-    if found is None:
-        return None
-    if node.is_op("add", "subtract"):
-        return found.plus(vector if node.is_op("add") else -vector)
-    return found.times(vector if node.is_op("multiply") else 1 / vector)
-
-
-def _unscaled(e: Emission, x: Node) -> tuple[Node, Any]:
-    """What is multiplied by a row of numbers, and the row."""
-    if x.is_op("multiply", "divide") and not e.is_shared(x):
-        vector = _row(e, x.inputs[1], x)
-        if vector is not None and (vector.size == 1 or vector.size == x.shape[1]):
-            return x.inputs[0], vector if x.is_op("multiply") else 1 / vector
-    return x, 1.0
-
-
-def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
-    """The same numbers, known, for each row of a matrix: (columns,) or (1,); float64."""
-    value = e.known(node)
-    if value is None or len(result.shape) != 2 or value.ndim > 2 or (value.ndim == 2 and len(value) != 1):
-        return None
-    return value.astype(np.float64).reshape(-1)
+    return e.add("Mul", e.tensor(x), e.constant(factors[0] * factors[1], node.dtype))
 
 
 PATTERNS: list[Pattern] = [
-    _linear,
+    linear_map,
+    _part,
+    _without_effect,
+    _product_of_constants,
     _Example(nd.selu, _one("Selu")),
     _Example(nd.softsign, _one("Softsign")),
     _Example(nd.mish, _mish),
@@ -212,5 +213,10 @@ PATTERNS: list[Pattern] = [
         nd.prelu, _prelu, others=lambda shape: [shape[1:2]] if len(shape) > 1 else [(1,)], of_doubles=True
     ),
     _Example(_layer_norm_of, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True),
+    _Example(normalized, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True, axes=2),
+    _Example(softmax, _one("Softmax"), of_doubles=True, axes=2),  # ONNX's axis is the last one
+    _ascending_rows,
+    _Example(logistic, _one("Sigmoid"), of_doubles=True),
+    _Example(nd.clip, _clip, 2, of_doubles=True),
 ]
 """Tried in this order: what is larger comes first."""

@@ -161,7 +161,17 @@ def _computed(dtype: np.dtype) -> np.dtype:
 
 
 def _operands(e: Emission, node: Node, dtype: np.dtype) -> list[str]:
-    return [e.cast(e.tensor(x), x.dtype, dtype) for x in node.inputs]
+    return [e.cast(e.tensor(x), x.dtype, dtype) for x in _unexpanded(node)]
+
+
+def _unexpanded(node: Node) -> list[Node]:
+    """The inputs of a node that broadcasts them, which nobody has to broadcast before."""
+    found = list(node.inputs)
+    for i, x in enumerate(found):
+        if x.is_op("broadcast_to"):
+            others = [other.shape for other in (*found[:i], x.inputs[0], *found[i + 1 :])]
+            found[i] = x.inputs[0] if np.broadcast_shapes(*others) == node.shape else x
+    return found
 
 
 _ARITHMETIC = {"add": "Add", "subtract": "Sub", "multiply": "Mul", "maximum": "Max", "minimum": "Min"}
@@ -238,13 +248,20 @@ _LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 
 def _truth(e: Emission, node: Node) -> str:
     """A node as a tensor of truth values: whether it is not 0."""
-    name = node.op.name
-    if e.known(node) is None and name in _COMPARISONS:
-        dtype = np.result_type(*(x.dtype for x in node.inputs))
+    name, known = node.op.name, e.known(node)
+    if known is not None:
+        return e.graph.constant(known != 0)
+    if name in _COMPARISONS:
+        first, second = node.inputs
+        if name == "not_equal" and first is second and first.dtype.kind == "f":
+            return e.add("IsNaN", e.tensor(first))
+        dtype = np.result_type(first.dtype, second.dtype)
         found = e.add(_COMPARISONS[name], *_operands(e, node, _computed(dtype)))
         return e.add("Not", found) if name == "not_equal" else found
-    if e.known(node) is None and name in _LOGIC:
+    if name in _LOGIC:
         return e.add(_LOGIC[name], *(_truth(e, x) for x in node.inputs))
+    if name == "take":
+        return _taken(e, node, _truth(e, node.inputs[0]))
     return e.cast(e.tensor(node), node.dtype, TRUTH)
 
 
@@ -255,7 +272,7 @@ def _comparison(e: Emission, node: Node) -> str:
 
 @_emits("where")
 def _where(e: Emission, node: Node) -> str:
-    condition, *values = node.inputs
+    condition, *values = _unexpanded(node)
     dtype = _computed(node.dtype)
     chosen = [e.cast(e.tensor(x), x.dtype, dtype) for x in values]
     return e.cast(e.add("Where", _truth(e, condition), *chosen), dtype, node.dtype)
@@ -265,6 +282,10 @@ def _where(e: Emission, node: Node) -> str:
 def _cast(e: Emission, node: Node) -> str:
     """Floats that no small or unsigned integer holds wrap around, as in lamina."""
     (x,) = node.inputs
+    if x.is_op(*_COMPARISONS, *_LOGIC):
+        return e.cast(_truth(e, x), TRUTH, node.dtype)
+    if x.is_op(*_PLACES):
+        return e.cast(_place(e, x), INTEGER, node.dtype)
     tensor = e.tensor(x)
     if x.dtype.kind == "f" and node.dtype.kind in "iu":
         wide = np.dtype(np.int32) if node.dtype.itemsize < 4 else INTEGER
@@ -319,13 +340,21 @@ def _reduction(e: Emission, node: Node) -> str:
     return out if keepdims or len(axes) < len(x.shape) else e.reshaped(out, (1,))
 
 
-@_emits("argmax", "argmin")
+_PLACES = {"argmax": "ArgMax", "argmin": "ArgMin"}
+
+
+@_emits(*_PLACES)
 def _arg_reduction(e: Emission, node: Node) -> str:
+    return e.cast(_place(e, node), INTEGER, node.dtype)
+
+
+def _place(e: Emission, node: Node) -> str:
+    """Where the largest or smallest elements stand, as int64."""
     (x,) = node.inputs
-    dtype = x.dtype if x.dtype.kind == "f" else DOUBLE
-    op = {"argmax": "ArgMax", "argmin": "ArgMin"}[node.op.name]
-    place = e.add(op, e.cast(e.tensor(x), x.dtype, dtype), axis=node.params["axis"], keepdims=1)
-    return e.reshaped(e.cast(place, INTEGER, node.dtype), e.shape(node))
+    dtype, keepdims = x.dtype if x.dtype.kind == "f" else DOUBLE, node.params["keepdims"]
+    tensor = e.cast(e.tensor(x), x.dtype, dtype)
+    place = e.add(_PLACES[node.op.name], tensor, axis=node.params["axis"], keepdims=int(keepdims))
+    return place if keepdims or len(x.shape) > 1 else e.reshaped(place, e.shape(node))
 
 
 @_emits("softmax", "log_softmax")
@@ -422,6 +451,10 @@ def _positions(e: Emission, indices: Node, size: Any, mode: str, node: Node) -> 
     """Positions in [0, size): clipped or wrapped, int64."""
     if isinstance(size, Rows):
         raise _of_part(e, node)
+    known = e.known(indices)
+    if known is not None:
+        known = known.astype(np.int64)
+        return e.graph.constant(known % size if mode == "wrap" else known.clip(0, max(size - 1, 0)))
     whole = e.cast(e.tensor(indices), indices.dtype, INTEGER)
     if mode == "wrap":
         return e.add("Mod", whole, e.constant(size, INTEGER))
@@ -430,10 +463,14 @@ def _positions(e: Emission, indices: Node, size: Any, mode: str, node: Node) -> 
 
 @_emits("take")
 def _take(e: Emission, node: Node) -> str:
+    return _taken(e, node, e.tensor(node.inputs[0]))
+
+
+def _taken(e: Emission, node: Node, values: str) -> str:
     x, indices = node.inputs
     axis = node.params["axis"]
     positions = _positions(e, indices, e.shape(x)[axis], node.params["mode"], node)
-    return e.add("Gather", e.tensor(x), positions, axis=axis)
+    return e.add("Gather", values, positions, axis=axis)
 
 
 @_emits("take_along")

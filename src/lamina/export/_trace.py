@@ -1,12 +1,12 @@
-"""The graph of a block for any number of rows, with the layer that each node belongs to.
+"""The graph of a function or a block for any number of rows, with the layer that each node belongs to.
 
-A block is captured with two numbers of rows. What is the same in both graphs is a constant; what differs must be a
+It is captured with two numbers of rows. What is the same in both graphs is a constant; what differs must be a
 multiple of the number of rows, or a part of it, and is one (`Rows`) in the merged graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,12 +16,13 @@ import numpy as np
 
 from lamina import autograd, nd
 from lamina.compiler.front.graphs import FunctionGraph, graph_of
-from lamina.compiler.passes.graph import Constant, Node, topological
+from lamina.compiler.passes.graph import Constant, Input, Node, topological
 from lamina.core.primitive import Primitive
+from lamina.core.state import state
 from lamina.errors import LaminaError
 from lamina.gluon.block import Block
 
-__all__ = ["Rows", "Traced", "traced"]
+__all__ = ["Rows", "Size", "Traced", "traced"]
 
 _ROWS = (6, 10)
 """Two numbers of rows with a common divisor, so that a block that takes rows in pairs can be captured."""
@@ -39,11 +40,11 @@ Size = int | Rows
 
 @dataclass
 class Traced:
-    """What a block computes.
+    """What a function computes.
 
     Attributes:
         results: the nodes that it returns.
-        contents: by input slot the arrays that are known: parameters, and whatever the block found.
+        contents: by input slot the arrays that are known: parameters, and whatever the function found.
         shapes, params: of each node, with `Rows` where a size depends on the number of rows.
         layers: the names of the layer that made a node.
     """
@@ -53,29 +54,58 @@ class Traced:
     shapes: dict[Node, tuple[Size, ...]] = field(default_factory=dict[Node, tuple[Size, ...]])
     params: dict[Node, dict[str, Any]] = field(default_factory=dict[Node, dict[str, Any]])
     layers: dict[Node, str] = field(default_factory=dict[Node, str])
+    _known: dict[Node, np.ndarray | None] = field(default_factory=dict[Node, "np.ndarray | None"])
+
+    def known(self, node: Node) -> np.ndarray | None:
+        """The value of a node that depends on no argument and no number of rows."""
+        if node not in self._known:
+            self._known[node] = self._evaluated(node)
+        return self._known[node]
+
+    def _evaluated(self, node: Node) -> np.ndarray | None:
+        if isinstance(node.op, Constant):
+            return np.asarray(node.op.value, node.dtype)
+        if isinstance(node.op, Input):
+            return self.contents.get(node.op.slot)
+        if not isinstance(node.op, Primitive) or node.op.name.startswith("random"):
+            return None
+        params = self.params.get(node, node.params)
+        if any(isinstance(x, Rows) for value in params.values() for x in _flat(value)):
+            return None
+        values = [self.known(x) for x in node.inputs]
+        if any(value is None for value in values):
+            return None
+        return np.asarray(state.silently(node.op.eval, *values, **params), node.dtype).reshape(node.shape)
 
     def place(self, node: Node) -> str:
         """Where a node comes from, for messages."""
         return _in(self.layers.get(node))
 
 
-def traced(block: Block, inputs: Sequence[tuple[tuple[int, ...], Any]]) -> Traced:
-    """The graph of a block's prediction.
+def _flat(value: Any) -> list[Any]:
+    return [x for part in value for x in _flat(part)] if isinstance(value, tuple) else [value]
+
+
+def traced(
+    function: Callable[..., Any], inputs: Sequence[tuple[tuple[int, ...], Any]], name: str = "the function"
+) -> Traced:
+    """The graph of a function, or of a block's prediction.
 
     Args:
-        block: its parameters are initialized.
+        function: of arrays with rows along their first axis. A block's parameters are initialized.
         inputs: shape without rows, and dtype, of each input.
+        name: for messages.
 
     Raises:
         TraceError: it needs the values of arrays.
         LaminaError: what it computes depends on the number of rows, or it changes arrays that it keeps.
     """
     layers: dict[Node, str] = {}
-    first, second = (_captured(block, inputs, rows, layers) for rows in _ROWS)
+    first, second = (_captured(function, inputs, rows, layers) for rows in _ROWS)
     for found in (first, second):
         if found.graph.writes:
             raise LaminaError(
-                f"{block.name} changes an array that it keeps, which an ONNX graph cannot; return the new value instead"
+                f"{name} changes an array that it keeps, which an ONNX graph cannot; return the new value instead"
             )
     for node in topological(first.graph.results):
         if isinstance(node.op, Primitive) and node.op.name.startswith("random"):
@@ -87,7 +117,7 @@ def traced(block: Block, inputs: Sequence[tuple[tuple[int, ...], Any]]) -> Trace
     nodes = [topological(found.graph.results) for found in (first, second)]
     if [_structure(found) for found in nodes[:1]] != [_structure(found) for found in nodes[1:]]:
         raise LaminaError(
-            f"{block.name} computes something else for {_ROWS[0]} rows than for {_ROWS[1]}; an ONNX graph is the same "
+            f"{name} computes something else for {_ROWS[0]} rows than for {_ROWS[1]}; an ONNX graph is the same "
             "for any number of rows"
         )
     for one, other in zip(*nodes, strict=True):
@@ -109,7 +139,10 @@ def _in(layer: str | None) -> str:
 
 
 def _captured(
-    block: Block, inputs: Sequence[tuple[tuple[int, ...], Any]], rows: int, layers: dict[Node, str]
+    function: Callable[..., Any],
+    inputs: Sequence[tuple[tuple[int, ...], Any]],
+    rows: int,
+    layers: dict[Node, str],
 ) -> FunctionGraph:
     """The graph for so many rows; `layers` learns which layer makes each node."""
     stack: list[str] = []
@@ -120,10 +153,10 @@ def _captured(
 
     arguments = [nd.zeros((rows, *shape), dtype=dtype) for shape, dtype in inputs]
     with ExitStack() as hooks, autograd.pause(train_mode=False):
-        for one in _all_blocks(block):
+        for one in _all_blocks(function) if isinstance(function, Block) else ():
             hooks.enter_context(one.register_forward_pre_hook(lambda one, _inputs: stack.append(one.name)))
             hooks.enter_context(one.register_forward_hook(lambda _one, _inputs, _output: _leave(stack)))
-        return graph_of(block, arguments, note)
+        return graph_of(function, arguments, note)
 
 
 def _all_blocks(block: Block) -> list[Block]:

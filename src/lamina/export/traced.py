@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,22 +30,23 @@ from lamina.export._prediction import (
 from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["encoded_by", "finished_by", "forward_of", "prediction_of"]
+__all__ = ["encoded_by", "finished_by", "forward_of", "normalized", "prediction_of"]
 
-_CLIP_LIMIT = 1e100  # see `smooth_clip` in lamina.table
+_CLIP_LIMIT = {"float32": 1e9, "float64": 1e100}  # see `smooth_clip` in lamina.table
 
 
-def prediction_of(prediction: Prediction) -> Callable[..., list[NDArray]]:
+def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
     """The whole prediction, as a function of arrays of the same number of rows.
 
-    Its arguments are, of a table, ``numbers``, float64 (rows, `Table.numbers`), where NaN is a missing value, and
+    Its arguments are, of a table, ``numbers``, (rows, `Table.numbers`), where NaN is a missing value: float64, or
+    float32, in which they are then encoded, where every column of the training table was float32; and
     ``codes``, int32 (rows, categories), where 0 is a missing or unknown value and 1, 2, … are a category's names in
     order; of pictures, the pixels, uint8 (rows, height · width). A table without numbers, or without categories, has
     arguments of no columns.
 
-    It gives, of classes, their probabilities, float64 (rows, classes), and the position of the class that is decided
-    for, int64 (rows,); of several labels a row, the probability of each, and whether it holds, int64 (rows, labels);
-    of numbers, the target, float64 (rows, targets).
+    It gives, of classes, their probabilities, (rows, classes), of the dtype `precision`, and the position of the class
+    that is decided for, int64 (rows,); of several labels a row, the probability of each, and whether it holds, int64
+    (rows, labels); of numbers, the target, float64 (rows, targets).
 
     >>> import lamina
     >>> from lamina import nd
@@ -56,7 +58,8 @@ def prediction_of(prediction: Prediction) -> Callable[..., list[NDArray]]:
     >>> np.allclose(probabilities.asnumpy(), model.predict_proba(X), rtol=1e-5)
     True
     """
-    inputs, forward, finished = prediction.inputs, forward_of(prediction), finished_by(prediction.output)
+    inputs, forward = prediction.inputs, forward_of(prediction)
+    finished = finished_by(prediction.output, precision)
     if isinstance(inputs, Pictures):
         return lambda pixels: finished(forward(pixels))
     encoded = encoded_by(inputs)
@@ -80,12 +83,8 @@ def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDAr
         missing = x != x  # noqa: PLR0124 - NaN is not equal to itself
         if numbers:
             parts.append(_scaled(table, x, missing))
-        for column in table.flagged:
-            assert column.flag is not None
-            j = numbers.index(column)
-            absent = nd.slice_axis(missing, axis=1, begin=j, end=j + 1).astype(np.float32)
-            # 0 and 1 choose one of the two values exactly: the other product is 0
-            parts.append(absent * np.float32(column.flag[0]) + (1 - absent) * np.float32(column.flag[1]))
+        if table.flagged:
+            parts.append(_flags(table, missing))
         for column in table.encoded:
             assert column.encoded is not None
             parts.append(nd.take(nd.array(column.encoded), codes[:, categories.index(column)]))
@@ -100,37 +99,52 @@ def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDAr
     return encoded
 
 
+def _flags(table: Table, missing: NDArray) -> NDArray:
+    """Which of two values says whether a number is missing, (rows, `Table.flagged`)."""
+    flags = np.array([column.flag for column in table.flagged])
+    if len(flags) < len(table.numbers):
+        flagged = nd.array([table.numbers.index(column) for column in table.flagged])
+        missing = nd.take(missing, flagged, axis=1)
+    gone, there = (nd.broadcast_to(_row(values, np.float32), missing.shape) for values in flags.T)
+    return nd.where(missing, gone, there)
+
+
 def _scaled(table: Table, x: NDArray, missing: NDArray) -> NDArray:
     numbers = table.numbers
-    most = np.finfo(np.float64).max
+    most = float(np.finfo(np.dtype(x.dtype).name).max)
+
+    def row(values: Sequence[Any]) -> NDArray:
+        return _row(values, x.dtype)
+
     factors = [min(column.factor, most) for column in numbers]
     fills = [(np.float64(column.fill) - column.center) * column.factor for column in numbers]
-    scaled = (x - _row([column.center for column in numbers])) * _row(factors)
-    scaled = nd.where(missing, nd.broadcast_to(_row(fills), x.shape), scaled)
+    scaled = (x - row([column.center for column in numbers])) * row(factors)
+    scaled = nd.where(missing, nd.broadcast_to(row(fills), x.shape), scaled)
     clips = [column.clips for column in numbers]
     if all(clips):
         scaled = _smoothly_clipped(scaled)
     elif any(clips):
-        is_clipped = nd.broadcast_to(_row([float(clip) for clip in clips]), x.shape)
+        is_clipped = nd.broadcast_to(row([float(clip) for clip in clips]), x.shape)
         scaled = nd.where(is_clipped, _smoothly_clipped(scaled), scaled)
     return scaled.astype(np.float32)
 
 
 def _smoothly_clipped(x: NDArray) -> NDArray:
     """x / √(1 + (x/3)²), step by step as `smooth_clip` in lamina.table."""
-    x = nd.clip(x, -_CLIP_LIMIT, _CLIP_LIMIT)
+    limit = _CLIP_LIMIT[np.dtype(x.dtype).name]
+    x = nd.clip(x, -limit, limit)
     scale = x * (1 / 3)
     return x / nd.sqrt(scale * scale + 1)
 
 
-def _row(values: Sequence[float] | np.ndarray) -> NDArray:
-    return nd.array(np.asarray(values, np.float64)[None], dtype=np.float64)
+def _row(values: Sequence[float] | np.ndarray, dtype: Any = np.float64) -> NDArray:
+    return nd.array(np.asarray(values, dtype)[None], dtype=dtype)
 
 
 # --- outputs -----------------------------------------------------------------------------------------------------
 
 
-def finished_by(output: Classes | Numbers) -> Callable[[NDArray], list[NDArray]]:
+def finished_by(output: Classes | Numbers, precision: Any = np.float64) -> Callable[[NDArray], list[NDArray]]:
     """What outputs, float32 (rows, outputs), stand for: the results of `prediction_of`."""
     if isinstance(output, Numbers):
         limits = (output.center, output.scale, output.low, output.high)
@@ -143,7 +157,7 @@ def finished_by(output: Classes | Numbers) -> Callable[[NDArray], list[NDArray]]
         return target
 
     def classes(outputs: NDArray) -> list[NDArray]:
-        found = probabilities(outputs, several=output.several)
+        found = probabilities(outputs, several=output.several, dtype=precision)
         if output.several:
             return [found, holds(outputs)]
         said = outputs if output.threshold is None else found
@@ -216,9 +230,20 @@ def _layer(layer: Layer, x: NDArray) -> NDArray:
 
 
 def _normalized(by: Normalization, z: NDArray) -> NDArray:
-    if by.mean is not None and by.variance is not None:
-        mean, variance = nd.array(by.mean), nd.array(by.variance)
-    else:
+    moments = () if by.mean is None or by.variance is None else (nd.array(by.mean), nd.array(by.variance))
+    return normalized(z, nd.array(by.gamma), nd.array(by.beta), by.epsilon, *moments)
+
+
+def normalized(
+    z: NDArray,
+    gamma: NDArray,
+    beta: NDArray,
+    epsilon: float,
+    mean: NDArray | None = None,
+    variance: NDArray | None = None,
+) -> NDArray:
+    """(z − mean) / √(variance + epsilon) · gamma + beta; without a mean and a variance, by those of each row."""
+    if mean is None or variance is None:
         mean = nd.mean(z, axis=1, keepdims=True)
         variance = nd.mean((z - mean) * (z - mean), axis=1, keepdims=True)
-    return (z - mean) * nd.rsqrt(variance + by.epsilon) * nd.array(by.gamma) + nd.array(by.beta)
+    return (z - mean) * nd.rsqrt(variance + epsilon) * gamma + beta

@@ -13,8 +13,9 @@ import numpy as np
 from lamina.estimators import importance
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance
+from lamina.estimators.meaning import decided
 from lamina.estimators.shapley import Game
-from lamina.estimators.targets import Classes, decided, positive_class
+from lamina.estimators.targets import Classes, positive_class
 from lamina.estimators.threshold import best_threshold
 from lamina.runs._model import TableModel
 from lamina.runs.data import Part, Prepared, aligned, known_rows
