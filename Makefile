@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest release-check release
+.PHONY: train test test-slow test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest neighbours release-check release
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -50,6 +50,10 @@ pythons: $(VENV)/.dev
 
 lowest: $(VENV)/.dev
 	sh tools/lowest.sh $(BIN)/uv $(BIN)/python
+
+# What others make with estimators, in an environment with their packages (skops, MLflow, TensorBoard, Weights & Biases, DiCE)
+neighbours: $(VENV)/.dev
+	sh tools/neighbours.sh $(BIN)
 
 wheel: | $(BIN)/python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .

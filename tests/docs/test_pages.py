@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])
 LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks for intervals
+NEIGHBOURS = {"skops": "skops"}
+"""Packages that pages are about, which `make neighbours` installs in an environment of its own."""
 
 
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
@@ -23,6 +26,8 @@ LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks fo
     ids=lambda page: page.stem,
 )
 def test_the_programs_of_a_page_run(page, tmp_path):
+    if (package := NEIGHBOURS.get(page.stem)) and find_spec(package) is None:
+        pytest.skip(f"needs {package}: make neighbours")
     for program in programs(page.read_text()):
         # What they print is shapes, or whether something is so.
         assert "False" not in run_program(program, tmp_path)

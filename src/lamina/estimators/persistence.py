@@ -288,7 +288,7 @@ def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:
         ),
         _target(content, part_of(arrays, "target.")),
     )
-    _require_fit(fitted)
+    fitted.require_fit()
     if held_out := part_of(arrays, "held_out."):
         fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     return fitted
@@ -348,19 +348,6 @@ def _described(file: TensorFile, name: str) -> str:
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
     """The name of an array that has values that are not finite."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-
-
-def _require_fit(fitted: FittedModel[Any]) -> None:
-    """The parts of a loaded model belong together."""
-    parts, encoder = fitted.network.architecture, fitted.encoder
-    for each in {member.architecture for member in fitted.network.members}:
-        each.activations()
-        each.dropouts()
-    wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
-    if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
-        raise ValueError("the network has other inputs than the encoder's columns")
-    if fitted.target.outputs != parts.outputs:
-        raise ValueError(f"the network has {parts.outputs} outputs, but the target {fitted.target.outputs}")
 
 
 def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.ndarray]]:
