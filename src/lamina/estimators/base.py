@@ -460,6 +460,7 @@ class BaseMLP(Learned, Views, Embedding, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = tags.input_tags.string = True  # columns of frames
         tags.non_deterministic = False
         return tags
 
