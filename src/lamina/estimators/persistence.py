@@ -127,7 +127,7 @@ def save(
     if hasattr(model, "collect_params"):
         save_network(model, path, inputs, metadata, **of_network)
         return
-    if not hasattr(model, "get_params"):
+    if not _is_estimator(model):
         raise TypeError(
             "save(model, path) writes an MLPClassifier, an MLPRegressor or a Gluon network, not a "
             f"{type(model).__name__}"
@@ -146,6 +146,15 @@ def save(
     if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
+
+
+def _is_estimator(model: Any) -> bool:
+    """Whether it is one of lamina's, which only what has settings is worth scikit-learn's import to find out."""
+    if not hasattr(model, "get_params"):
+        return False
+    from lamina.estimators.base import BaseMLP
+
+    return isinstance(model, BaseMLP)
 
 
 def _content_and_arrays(
