@@ -4,6 +4,7 @@
 #   make test-all  and the slow ones besides
 #   make coverage  measures the lines and branches of src that the tests run
 #   make docs    builds the documentation's site into site/
+#   make neighbours  tries estimators in skops, MLflow, TensorBoard, Weights & Biases and DiCE
 #   make fuzz    tries many more random programs and damaged files than the tests do
 #   make size    prints the size of the source beside the commit before; fails above a ceiling
 #   make instructions  counts the instructions of ten workloads, likewise
@@ -11,7 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-slow test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest release-check release
+.PHONY: train test test-slow test-all coverage wheel docs fuzz modes devices processors check size instructions format clean pythons lowest neighbours sklearn-versions release-check release
 
 train: $(VENV)/.user
 	$(BIN)/lamina train mnist
@@ -50,6 +51,14 @@ pythons: $(VENV)/.dev
 
 lowest: $(VENV)/.dev
 	sh tools/lowest.sh $(BIN)/uv $(BIN)/python
+
+# What others make with estimators, in an environment with their packages (skops, MLflow, TensorBoard, Weights & Biases, DiCE)
+neighbours: $(VENV)/.dev
+	sh tools/neighbours.sh $(BIN)
+
+# Estimators with scikit-learn 1.6, 1.7, 1.8 and the newest, in an environment each
+sklearn-versions: $(VENV)/.dev
+	$(BIN)/python tools/sklearn_versions.py
 
 wheel: | $(BIN)/python
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .

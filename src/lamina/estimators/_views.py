@@ -224,12 +224,20 @@ class Views:
 
     # --- notebooks -----------------------------------------------------------------------------------------------
 
-    def _html_repr(self) -> str:
+    def _repr_html_inner(self) -> str:
         """What scikit-learn shows of an estimator, and, once it is fitted, its columns and its curves."""
-        shown = super()._html_repr()  # pyright: ignore[reportAttributeAccessIssue]
-        return shown + self._fitted_html() if "fitted_" in vars(self) else shown
+        return super()._repr_html_inner() + self._fitted_html()  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """The same for kernels of notebooks."""
+        bundle = super()._repr_mimebundle_(**kwargs)  # pyright: ignore[reportAttributeAccessIssue]
+        if "text/html" in bundle:
+            bundle["text/html"] += self._fitted_html()
+        return bundle
 
     def _fitted_html(self) -> str:
+        if "fitted_" not in vars(self):
+            return ""
         estimator: Any = self
         rows = "".join(
             f"<tr>{''.join(f'<td>{escape(printable(text))}</td>' for text in row.cells)}</tr>"

@@ -391,6 +391,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = tags.input_tags.string = True  # columns of frames
         tags.non_deterministic = False
         return tags
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -12,14 +12,18 @@ from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.estimators._data import Data
 from lamina.estimators._outputs import members_outputs, outputs_of
+from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble
+from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import Encoded, TableEncoder
 
 __all__ = ["FittedModel", "members_outputs"]
 
 TargetT = TypeVar("TargetT", bound=Classes | Numbers)
+
+_TARGETS = {kind.__name__: kind for kind in (Classes, Numbers, Quantiles)}
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,52 @@ class FittedModel(Generic[TargetT]):
     def parameter_count(self) -> int:
         """How many numbers all members of the network have learned."""
         return self.network.parameter_count
+
+    def require_fit(self) -> None:
+        """Check that encoder, network and target belong together, as parts of one file or pickle should.
+
+        Raises:
+            ValueError: they do not.
+        """
+        parts, encoder = self.network.architecture, self.encoder
+        for each in {member.architecture for member in self.network.members}:
+            each.activations()
+            each.dropouts()
+        wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
+        if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
+            raise ValueError("the network has other inputs than the encoder's columns")
+        if self.target.outputs != parts.outputs:
+            raise ValueError(f"the network has {parts.outputs} outputs, but the target {self.target.outputs}")
+
+    # --- pickles -------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """The model as dicts, lists and tuples of scalars and NumPy arrays, which name no class of lamina's."""
+        settings, scales = self.encoder.state()
+        return {
+            "encoder": {"settings": settings, "arrays": scales},
+            "architectures": [asdict(member.architecture) for member in self.network.members],
+            "network": self.network.state(),
+            "shares": self.network.shares,
+            "target": {"kind": type(self.target).__name__, **vars(self.target)},
+            "held_out": None if self.held_out is None else self.held_out.arrays(),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        """The model whose `state` this is.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not the state of a model.
+        """
+        of_target = dict(state["target"])
+        target: Any = _TARGETS[of_target.pop("kind")](**of_target)
+        architectures = [Architecture(**parts) for parts in state["architectures"]]
+        fitted = cls(
+            TableEncoder.from_state(state["encoder"]["settings"], state["encoder"]["arrays"]),
+            Ensemble.from_state(architectures, state["network"], state["shares"]),
+            target,
+        )
+        fitted.require_fit()
+        held_out = state["held_out"]
+        return fitted if held_out is None else replace(fitted, held_out=HeldOut.from_arrays(target, held_out))

@@ -129,7 +129,7 @@ def save(
     if hasattr(model, "collect_params"):
         save_network(model, path, inputs, metadata, **of_network)
         return
-    if not hasattr(model, "get_params"):
+    if not _is_estimator(model):
         raise TypeError(
             "save(model, path) writes an MLPClassifier, an MLPRegressor or a Gluon network, not a "
             f"{type(model).__name__}"
@@ -148,6 +148,15 @@ def save(
     if infinite := not_finite(arrays):
         raise LaminaError(f"{cannot}: {infinite} has values that are not finite")
     save_tensors(path, arrays, {**(metadata or {}), "format": FORMAT, "estimator": text})
+
+
+def _is_estimator(model: Any) -> bool:
+    """Whether it is one of lamina's, which only what has settings is worth scikit-learn's import to find out."""
+    if not hasattr(model, "get_params"):
+        return False
+    from lamina.estimators.base import BaseMLP
+
+    return isinstance(model, BaseMLP)
 
 
 def _content_and_arrays(
@@ -290,7 +299,7 @@ def _fitted(content: Content, file: TensorFile) -> FittedModel[Any]:
         ),
         _target(content, part_of(arrays, "target.")),
     )
-    _require_fit(fitted)
+    fitted.require_fit()
     if held_out := part_of(arrays, "held_out."):
         fitted = dataclasses.replace(fitted, held_out=HeldOut.from_arrays(fitted.target, held_out))
     return fitted
@@ -350,19 +359,6 @@ def _described(file: TensorFile, name: str) -> str:
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
     """The name of an array that has values that are not finite."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
-
-
-def _require_fit(fitted: FittedModel[Any]) -> None:
-    """The parts of a loaded model belong together."""
-    parts, encoder = fitted.network.architecture, fitted.encoder
-    for each in {member.architecture for member in fitted.network.members}:
-        each.activations()
-        each.dropouts()
-    wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
-    if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
-        raise ValueError("the network has other inputs than the encoder's columns")
-    if fitted.target.outputs != parts.outputs:
-        raise ValueError(f"the network has {parts.outputs} outputs, but the target {fitted.target.outputs}")
 
 
 def _target_state(target: Classes | Numbers) -> tuple[TargetState, dict[str, np.ndarray]]:

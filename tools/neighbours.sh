@@ -1,0 +1,6 @@
+# neighbours.sh BIN: estimators in the packages of others, which need an environment of their own, and the pages about them
+set -eu
+bin=$1
+"$bin/uv" venv --quiet --clear --python "$bin/python" .venv-neighbours
+"$bin/uv" pip install --quiet --python .venv-neighbours/bin/python -e '.[neighbours]'
+.venv-neighbours/bin/python -m pytest tests/neighbours tests/docs/test_pages.py -k "neighbours or page_run"
