@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Elementwise
-from lamina.core.primitive import Primitive, bind, primitive
+from lamina.core.primitive import Primitive, bind, kernel, primitive
 from lamina.errors import DTypeError
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
@@ -34,7 +34,10 @@ def _unary(
         lower = _through_float(lower)
     infer = _of_numbers(name, like_first) if name in _NOT_OF_BOOLEANS else like_first
     lowering = Elementwise(lower, expensive=name not in _OF_INTEGERS)
-    return primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
+    declared = primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
+    if name not in _OF_INTEGERS | _ROUNDED_BY_IEEE | _OF_THE_C_LIBRARY:
+        declared.compute = _compiled(declared)
+    return declared
 
 
 def _by_name(name: str) -> Function:
@@ -44,6 +47,13 @@ def _by_name(name: str) -> Function:
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
 """What integers know without a detour over floats: a few instructions, for floats, too."""
+
+
+_ROUNDED_BY_IEEE = {"sqrt", "rsqrt"}
+_OF_THE_C_LIBRARY = {
+    "log2", "log10", "cbrt", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
+}  # fmt: skip
+"""Computed element by element in compiled code; eagerly by NumPy, which has vector code on some processors."""
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
@@ -82,6 +92,29 @@ def _keeping_dtype(function: Function) -> Function:
         return out if out.dtype == x.dtype else converted(function(x.astype(np.float64)), x.dtype)
 
     return eval
+
+
+def _compiled(unary: Primitive) -> Function:
+    """Eager evaluation by the code that is part of compiled functions, so that bits are the same."""
+    kernels: dict[str, Function] = {}
+
+    def compute(x: np.ndarray) -> np.ndarray:
+        return (kernels.get(x.dtype.char) or find(x.dtype))(x)
+
+    def find(dtype: np.dtype) -> Function:
+        if dtype.kind == "f" and dtype.char not in "fd":  # no compiled function has them
+            return unary.eval
+        found = kernel(unary, dtype if dtype.kind == "f" else np.dtype(np.float64))
+        if found is None:
+            return unary.eval
+        kernels[dtype.char] = found if dtype.kind == "f" else _of_integers(found)
+        return kernels[dtype.char]
+
+    return compute
+
+
+def _of_integers(function: Function) -> Function:
+    return lambda x: converted(function(x.astype(np.float64)), x.dtype)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
