@@ -62,9 +62,10 @@ def set_kernels(kernel: Callable[[Primitive, np.dtype], Callable[..., Any] | Non
 
 
 def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    """An elementwise primitive's compiled code, as a function of NumPy arrays of a float dtype.
+    """The compiled code of a primitive of one array, of a float dtype; None where nothing is compiled.
 
-    None while nothing is compiled (``LAMINA_COMPILE=0``); `eval` where there is no compiler for the processor.
+    Of an elementwise primitive a function of any NumPy array; of a reduction ``fold(x, axes)``, which gives the results
+    in a row, for arrays that are not empty.
     """
     return _kernel(primitive, dtype)
 

@@ -51,9 +51,9 @@ def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
 
     if not compilation_enabled():
         return None
-    from lamina.compiler.cpu.ufuncs import ufunc
+    from lamina.compiler.cpu.eager import kernel
 
-    return ufunc(primitive, dtype) or primitive.eval
+    return kernel(primitive, dtype)
 
 
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`

@@ -11,6 +11,7 @@ import numpy as np
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive, bind, kernel, primitive
 from lamina.errors import DTypeError
+from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
@@ -96,25 +97,14 @@ def _keeping_dtype(function: Function) -> Function:
 
 def _compiled(unary: Primitive) -> Function:
     """Eager evaluation by the code that is part of compiled functions, so that bits are the same."""
-    kernels: dict[str, Function] = {}
 
-    def compute(x: np.ndarray) -> np.ndarray:
-        return (kernels.get(x.dtype.char) or find(x.dtype))(x)
+    def find(dtype: np.dtype) -> Function | None:
+        if dtype.kind != "f":
+            found = kernel(unary, np.dtype(np.float64))
+            return found and (lambda x: converted(found(x.astype(np.float64)), x.dtype))
+        return kernel(unary, dtype) if dtype.char in "fd" else unary.eval  # which no compiled function has
 
-    def find(dtype: np.dtype) -> Function:
-        if dtype.kind == "f" and dtype.char not in "fd":  # no compiled function has them
-            return unary.eval
-        found = kernel(unary, dtype if dtype.kind == "f" else np.dtype(np.float64))
-        if found is None:
-            return unary.eval
-        kernels[dtype.char] = found if dtype.kind == "f" else _of_integers(found)
-        return kernels[dtype.char]
-
-    return compute
-
-
-def _of_integers(function: Function) -> Function:
-    return lambda x: converted(function(x.astype(np.float64)), x.dtype)
+    return by_dtype(unary, find)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""Elementwise primitives as NumPy ufuncs: their compiled definition, one operator at a time.
+"""Machine code as NumPy ufuncs, for eager evaluation.
 
-NumPy's own functions round differently from generated code, so eager evaluation calls these where the two differ. A
-ufunc brings all that NumPy does around an inner loop (strides, broadcasting, `out=`, empty and 0-d arrays) at the cost
-of NumPy's own functions. Each is compiled at its first use, for one dtype, and kept on disk.
+A ufunc brings all that NumPy does around an inner loop (strides, broadcasting, empty and 0-d arrays) at the cost of
+NumPy's own functions. Each is compiled at its first use, for one dtype, and kept on disk.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from lamina.core.primitive import Primitive
 if TYPE_CHECKING:
     from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 
-__all__ = ["ufunc"]
+__all__ = ["elementwise", "made"]
 
 Emit = Callable[..., Value]
 
 _ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides": None, "data": None}
 """The signature of a ufunc's inner loop (NumPy's C API, ``PyUFuncGenericFunction``)."""
 _BYTE = np.dtype(np.int8)
-_ADD_UFUNC = 1
-"""The place of ``PyUFunc_FromFuncAndData`` in NumPy's table of functions, which its ABI keeps."""
+_ADD_UFUNC = 31
+"""The place of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which its ABI keeps."""
 _NO_IDENTITY = -1
 
 _making = free_in_children(threading.RLock())
@@ -43,42 +42,46 @@ _alive: list[Any] = []
 """Machine code and arrays that ufuncs point to."""
 
 
-def ufunc(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """A primitive of one input as a ufunc of a float dtype.
+def made(
+    name: str, dtype: DType, write: Callable[[ThreadBuilder], None], signature: str | None = None
+) -> np.ufunc | None:
+    """A function of one array of a float dtype, whose inner loop `write` writes.
 
-    None where there is no compiler for the processor, or no C API of NumPy's.
+    `signature`: as of `numpy.vectorize`, of a function that is not elementwise. The loop's arguments are ``pointers``,
+    ``sizes`` and ``strides`` (in bytes). Denormals are flushed inside, as in all compiled code. None where there is no
+    compiler for the processor, or no C API of NumPy's.
     """
-    lowering = primitive.lowering
-    assert isinstance(lowering, Elementwise), primitive
     with _making, compiling():
         machine = host_machine()
         table = _numpys_functions()
         if machine.architecture not in DENORMAL_STATE or table is None:
             return None
-        key = f"ufunc {primitive.name} {dtype.str} {digest_of_primitives()}"
-        module = jit.load(machine, key, lambda: _module(lowering.emit, dtype), ("loop",))
+        key = f"ufunc {name} {dtype.str} {digest_of_primitives()}"
+        module = jit.load(machine, key, lambda: _module(write), ("loop",))
         module.keep_forever()
-        return _new(table, primitive.name, module.address("loop"), dtype)
+        return _new(table, name, module.address("loop"), dtype, signature)
 
 
-# --- the inner loop ------------------------------------------------------------------------------------------------
-
-
-def _module(emit: Emit, dtype: DType) -> ThreadModule:
-    """The code of an inner loop over elements that lie any number of bytes apart."""
+def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
     from lamina.compiler.cpu._builder import ThreadModule
 
     module = ThreadModule(host_machine())
     module.declare(DENORMAL_STATE[module.machine.architecture])
     with module.function("loop", _ARGUMENTS) as b:
         before = b.result("call i64 @flush_denormals()", INDEX)
-        pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
-        source, target = (
-            _Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in (0, 1)
-        )
-        _write(b, emit, dtype, source, target, b.load(b.pointer_argument("sizes"), INDEX))
+        write(b)
         b.emit(f"call void @restore_state({before.typed})")
     return module
+
+
+# --- elements ------------------------------------------------------------------------------------------------------
+
+
+def elementwise(primitive: Primitive, dtype: DType) -> np.ufunc | None:
+    """A primitive of one input: its ``emit`` over elements that lie any number of bytes apart."""
+    lowering = primitive.lowering
+    assert isinstance(lowering, Elementwise), primitive
+    return made(primitive.name, dtype, lambda b: _write_elements(b, lowering.emit, dtype))
 
 
 @dataclass(frozen=True)
@@ -96,10 +99,11 @@ class _Elements:
         return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
 
 
-def _write(
-    b: ThreadBuilder, emit: Emit, dtype: DType, source: _Elements, target: _Elements, size: Value
-) -> None:
+def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType) -> None:
     """Neighbours are computed by two vectors at a time; other elements, and what is left over, in a buffer."""
+    pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
+    source, target = (_Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in (0, 1))
+    size = b.load(b.pointer_argument("sizes"), INDEX)
     lanes = b.lanes(dtype)
 
     def result(x: Value) -> Value:
@@ -135,15 +139,14 @@ def _numpys_functions() -> Any:
     return ctypes.cast(get(_UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
 
 
-def _new(table: Any, name: str, loop: int, dtype: DType) -> np.ufunc:
+def _new(table: Any, name: str, loop: int, dtype: DType, signature: str | None) -> np.ufunc:
     number, text, pointer = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
     create = ctypes.PYFUNCTYPE(
         ctypes.py_object, pointer, pointer, pointer, *[number] * 4, text, text, number
     )(table[_ADD_UFUNC])
     loops, data = (pointer * 1)(loop), (pointer * 1)(None)
-    types = ctypes.create_string_buffer(bytes([dtype.num] * 2))
-    label = text(name.encode())
-    _alive.append((loops, data, types, label))
-    made = create(loops, data, types, 1, 1, 1, _NO_IDENTITY, label, None, 0)
-    _alive.append(made)
-    return made
+    numbers = ctypes.create_string_buffer(bytes([dtype.num] * 2))
+    label, core = text(name.encode()), text(None if signature is None else signature.encode())
+    function = create(loops, data, numbers, 1, 1, 1, _NO_IDENTITY, label, None, 0, core)
+    _alive.append((function, loops, data, numbers, label, core))
+    return function
