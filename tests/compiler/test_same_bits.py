@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +16,16 @@ from examples_of_primitives import EXAMPLES, special_values
 from same_values import arguments
 
 import lamina
-from lamina import nd
+from lamina import autograd, gluon, nd
+from lamina.compiler.cpu.machine import compiling_for, host_machine
+from lamina.compiler.llvm.processor import runnable_levels
+from lamina.core import blas
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import REGISTRY, bind
 from lamina.core.state import state
+from lamina.errors import ParameterError
+from lamina.gluon import nn
 
 _BY_THE_C_LIBRARY = "compiled code asks the C library element by element, NumPy has vector code of its own"
 NOT_YET = {
@@ -25,7 +34,6 @@ NOT_YET = {
          "arctanh", "power", "arctan2"),
         _BY_THE_C_LIBRARY,
     ),
-    "matmul": "eager products are BLAS's",
 }  # fmt: skip
 """Operators whose eager bits still differ from those of compiled code, each with its reason."""
 
@@ -163,6 +171,144 @@ def test_a_sum_among_others(dtype: Any) -> None:
         return results
 
     assert_same_bits(in_three_ways(every, inputs), [str(i) for i in range(21)])
+
+
+@pytest.fixture
+def without_matrix_unit() -> Iterator[None]:
+    """Whose products have no chain of multiply-adds: see docs/adr/matrix-unit.md."""
+    with compiling_for(replace(host_machine(), has_matrix_unit=False)):
+        yield
+
+
+PRODUCTS = [
+    (64, 784, 256), (64, 256, 10), (256, 64, 10), (1, 784, 256), (64, 256, 1), (1, 256, 1), (7, 13, 5), (13, 700, 33),
+    (8, 1100, 17), (6, 1, 9), (3, 5, 40),
+]  # fmt: skip
+"""Rows, terms, columns: tiles that are whole and not, one row, one column, several panels of terms."""
+
+
+@pytest.mark.usefixtures("without_matrix_unit")
+@pytest.mark.parametrize("transpose_b", [False, True])
+@pytest.mark.parametrize("transpose_a", [False, True])
+@DTYPES
+def test_products(dtype: Any, transpose_a: bool, transpose_b: bool) -> None:
+    def matrix(rows: int, columns: int, transposed: bool) -> Any:
+        shape = (columns, rows) if transposed else (rows, columns)
+        return nd.array(_random.normal(size=shape), dtype=dtype)
+
+    inputs = [(matrix(m, k, transpose_a), matrix(k, n, transpose_b)) for m, k, n in PRODUCTS]
+
+    def every(inputs: Any) -> list[Any]:
+        return [nd.dot(x, y, transpose_a, transpose_b) for x, y in inputs]
+
+    assert_same_bits(in_three_ways(every, inputs), [str(shape) for shape in PRODUCTS])
+
+
+@pytest.mark.usefixtures("without_matrix_unit")
+def test_batches_of_products() -> None:
+    """But for narrow ones, which compiled code may sum up by lanes."""
+    x, y = nd.array(_random.normal(size=(5, 30, 64))), nd.array(_random.normal(size=(5, 64, 48)))
+    assert_same_bits(in_three_ways(lambda x, y: [nd.batch_dot(x, y)], x, y), ["batch_dot"])
+
+
+def test_products_of_infinities_and_nan() -> None:
+    x = np.array([[np.inf, 0, 1], [np.nan, 1, 2], [-np.inf, np.inf, 0], [-0.0, 0.0, -0.0]], np.float32)
+    inputs = nd.array(x), nd.array(x[:3])
+    assert_same_bits(in_three_ways(lambda x, y: [nd.dot(x, y)], *inputs), ["dot"])
+
+
+def test_products_of_views() -> None:
+    """Strides that no transposition has."""
+    product = REGISTRY["matmul"].compute
+    x, y = (_random.normal(size=(40, 90)).astype(np.float32) for _ in range(2))
+    for a, b in ((x[::2, ::3], y[:30, 1::2]), (x[::-1, :40], y[:, ::-1]), (x[:, 5:45], np.asfortranarray(y))):
+        found = product(a, b, transpose_a=False, transpose_b=False)
+        assert same_bits(found, product(a.copy(), b.copy("C"), transpose_a=False, transpose_b=False)).all()
+        np.testing.assert_allclose(found, a.astype(np.float64) @ b, rtol=1e-4, atol=1e-4)
+
+
+def test_blas_is_asked_where_that_is_wanted() -> None:
+    x, y = (_random.normal(size=(64, 64)).astype(np.float32) for _ in range(2))
+    with pytest.raises(ParameterError, match="Known: lamina, blas"):
+        lamina.set_eager_products("mkl")
+    lamina.set_eager_products("blas")
+    try:
+        with lamina.eager():
+            found = nd.dot(nd.array(x), nd.array(y)).asnumpy()
+    finally:
+        lamina.set_eager_products("lamina")
+    assert same_bits(found, blas.matmul(x, y)).all()
+
+
+_SHOW_BITS = """
+import hashlib, numpy as np, lamina
+from lamina import nd
+random, digest = np.random.default_rng(0), hashlib.sha256()
+def results(x):
+    return [nd.sum(x, axis=1), nd.sum(x, axis=0), nd.sum(x), nd.softmax(x), nd.tanh(x), nd.dot(x, x, transpose_b=True)]
+for dtype in ("float32", "float64"):
+    for shape in [(64, 256), (63, 131), (64, 10)]:
+        for x in results(nd.array(random.normal(size=shape), dtype=dtype)):
+            digest.update(x.asnumpy().tobytes())
+        for x in lamina.compile(results)(nd.array(random.normal(size=shape), dtype=dtype)):
+            digest.update(x.asnumpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_the_same_bits_on_shorter_vectors() -> None:
+    """Eagerly and compiled, on all levels of processors that have multiply-adds, whatever this one is."""
+    levels = [level for level in runnable_levels() if level != "x86-64-v2"]
+    assert levels
+    shown = {
+        subprocess.check_output(
+            [sys.executable, "-c", _SHOW_BITS], env={**os.environ, "LAMINA_CPU": level, "LAMINA_EAGER": "1"}
+        )
+        for level in levels
+    }
+    assert len(shown) == 1
+
+
+@pytest.mark.usefixtures("without_matrix_unit")
+def test_a_line_shows_the_same_numbers_however_often_it_runs() -> None:
+    net = nn.Sequential()
+    net.add(nn.Dense(64, activation="tanh"), nn.Dense(32, activation="sigmoid"), nn.Dense(10))
+    net.initialize()
+    x = nd.array(_random.normal(size=(5, 20)))
+    with deferring() as compiled:
+        shown = {str(nd.softmax(net(x))) for _ in range(6)}
+    assert compiled, "nothing was deferred"
+    assert len(shown) == 1
+
+
+@pytest.mark.usefixtures("without_matrix_unit")
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "nag"])
+def test_a_training_ends_with_the_same_bits(optimizer: str) -> None:
+    def train() -> list[np.ndarray]:
+        lamina.random.seed(0)
+        random = np.random.default_rng(0)
+        rows, labels = nd.array(random.uniform(size=(320, 40))), nd.array(random.integers(0, 10, 320))
+        net = nn.Sequential()
+        net.add(nn.Dense(64, activation="tanh"), nn.Dropout(0.2), nn.Dense(10))
+        net.initialize()
+        trainer = gluon.Trainer(net.collect_params(), optimizer, {"learning_rate": 0.01})
+        loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
+        losses: list[float] = []
+        for start in range(0, 320, 32):
+            with autograd.record():
+                loss = loss_of(net(rows[start : start + 32]), labels[start : start + 32])
+            loss.backward()
+            trainer.step(32)
+            losses.append(loss.mean().asscalar())
+        return [np.array(losses), *(p.data().asnumpy() for p in net.collect_params().values())]
+
+    with lamina.eager():
+        expected = train()
+    with deferring() as compiled:
+        found = train()
+    assert compiled, "nothing was deferred"
+    for x, y in zip(found, expected, strict=True):
+        assert same_bits(x, y).all()
 
 
 @DTYPES

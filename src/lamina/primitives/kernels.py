@@ -18,13 +18,13 @@ def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) 
     """A `compute` that asks ``find(dtype)`` once for what computes a dtype, and is `eval` while that is None."""
     known: dict[str, Function] = {}
 
-    def compute(x: np.ndarray, **params: Any) -> Any:
+    def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:
         function = known.get(x.dtype.char)
         if function is None:
             function = find(x.dtype)
             if function is None:
-                return primitive.eval(x, **params)
+                return primitive.eval(x, *others, **params)
             known[x.dtype.char] = function
-        return function(x, **params)
+        return function(x, *others, **params)
 
     return compute

@@ -35,16 +35,16 @@ _EXP, _LOG = UNARY["exp"], UNARY["log"]
 
 def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     """`_softmax_composed`, eagerly."""
-    if not x.size:
-        return x.copy()
+    if not x.size or x.dtype.kind != "f":  # where no order matters, and NumPy may refuse
+        return _softmax(x, axis)
     e = _EXP.compute(x - reduce_max.compute(x, axis=(axis,), keepdims=True))
     return np.divide(e, reduce_sum.compute(e, axis=(axis,), keepdims=True), out=e)
 
 
 def _compute_log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     """`_log_softmax_composed`, eagerly."""
-    if not x.size:
-        return x.copy()
+    if not x.size or x.dtype.kind != "f":
+        return _log_softmax(x, axis)
     z = x - reduce_max.compute(x, axis=(axis,), keepdims=True)
     return np.subtract(
         z, _LOG.compute(reduce_sum.compute(_EXP.compute(z), axis=(axis,), keepdims=True)), out=z

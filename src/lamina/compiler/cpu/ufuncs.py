@@ -43,9 +43,13 @@ _alive: list[Any] = []
 
 
 def made(
-    name: str, dtype: DType, write: Callable[[ThreadBuilder], None], signature: str | None = None
+    name: str,
+    dtype: DType,
+    write: Callable[[ThreadBuilder], None],
+    signature: str | None = None,
+    inputs: int = 1,
 ) -> np.ufunc | None:
-    """A function of one array of a float dtype, whose inner loop `write` writes.
+    """A function of arrays of a float dtype, whose inner loop `write` writes.
 
     `signature`: as of `numpy.vectorize`, of a function that is not elementwise. The loop's arguments are ``pointers``,
     ``sizes`` and ``strides`` (in bytes). Denormals are flushed inside, as in all compiled code. None where there is no
@@ -59,7 +63,7 @@ def made(
         key = f"ufunc {name} {dtype.str} {digest_of_primitives()}"
         module = jit.load(machine, key, lambda: _module(write), ("loop",))
         module.keep_forever()
-        return _new(table, name, module.address("loop"), dtype, signature)
+        return _new(table, name, module.address("loop"), bytes([dtype.num] * (inputs + 1)), signature)
 
 
 def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
@@ -139,14 +143,13 @@ def _numpys_functions() -> Any:
     return ctypes.cast(get(_UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
 
 
-def _new(table: Any, name: str, loop: int, dtype: DType, signature: str | None) -> np.ufunc:
+def _new(table: Any, name: str, loop: int, types: bytes, signature: str | None) -> np.ufunc:
     number, text, pointer = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
-    create = ctypes.PYFUNCTYPE(
-        ctypes.py_object, pointer, pointer, pointer, *[number] * 4, text, text, number
-    )(table[_ADD_UFUNC])
+    arguments = [pointer, pointer, pointer, *[number] * 4, text, text, number, text]
+    create = ctypes.PYFUNCTYPE(ctypes.py_object, *arguments)(table[_ADD_UFUNC])
     loops, data = (pointer * 1)(loop), (pointer * 1)(None)
-    numbers = ctypes.create_string_buffer(bytes([dtype.num] * 2))
+    numbers = ctypes.create_string_buffer(types)
     label, core = text(name.encode()), text(None if signature is None else signature.encode())
-    function = create(loops, data, numbers, 1, 1, 1, _NO_IDENTITY, label, None, 0, core)
+    function = create(loops, data, numbers, 1, len(types) - 1, 1, _NO_IDENTITY, label, None, 0, core)
     _alive.append((function, loops, data, numbers, label, core))
     return function

@@ -229,6 +229,10 @@ class Builder(Reductions):
     def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
         return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
 
+    def where_address(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
+        """The address x where a scalar condition holds, else y."""
+        return self.pointer_result(f"select {condition.typed}, {x.typed}, {y.typed}")
+
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
         """Load a pointer from an array of pointers."""
         return self.pointer_result(f"load ptr, {self.offset(pointer, index, None).typed}")
