@@ -269,6 +269,22 @@ def test_the_same_bits_on_shorter_vectors() -> None:
     assert len(shown) == 1
 
 
+def test_what_ieee_defines_needs_no_llvm() -> None:
+    """... and without a compiler nothing does: eager evaluation is NumPy's."""
+    program = (
+        "import sys, numpy as np\nfrom lamina import nd\nx = nd.ones((3, 4)) + 1\n"
+        "nd.sqrt(nd.relu(x) / 3 - x).asnumpy()\n"
+        "assert 'llvmlite' not in sys.modules\n"
+    )
+    without = (
+        "assert nd.exp(x).asnumpy().tobytes() == np.exp(x.asnumpy()).tobytes()\nnd.dot(x, x.T), x.sum()\n"
+    )
+    unloaded = "assert 'llvmlite' not in sys.modules\n"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    environment = {**os.environ, "LAMINA_COMPILE": "0"}
+    subprocess.run([sys.executable, "-c", program + without + unloaded], check=True, env=environment)
+
+
 @pytest.mark.usefixtures("without_matrix_unit")
 def test_a_line_shows_the_same_numbers_however_often_it_runs() -> None:
     net = nn.Sequential()

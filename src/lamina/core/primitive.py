@@ -67,7 +67,7 @@ def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
     Of an elementwise primitive a function of any NumPy array; of a reduction ``fold(x, axes)``, which gives the results
     in a row, for arrays that are not empty.
     """
-    return _kernel(primitive, dtype)
+    return None if _kernel is None else _kernel(primitive, dtype)
 
 
 class ForEachInput:
