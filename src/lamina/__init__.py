@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lamina.export.onnx_file import export_onnx
     from lamina.export.page_file import export_page
     from lamina.interchange import from_sklearn, import_onnx, load_state_dict
+    from lamina.primitives.contract import set_eager_products
 
 __all__ = [
     "Context",
@@ -76,6 +77,7 @@ __all__ = [
     "rnd",
     "save",
     "set_detect_anomaly",
+    "set_eager_products",
     "set_num_threads",
     "test_utils",
 ]
@@ -137,6 +139,7 @@ _NAMES = {
     "save": "lamina.estimators.persistence",
     "set_detect_anomaly": "lamina.autograd",
     "set_np_shape": "lamina.util",
+    "set_eager_products": "lamina.primitives.contract",
     "set_num_threads": "lamina.compiler",
     "use_np": "lamina.util",
     "use_np_array": "lamina.util",

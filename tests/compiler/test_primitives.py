@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from examples_of_primitives import EXAMPLES, special_values
-from same_values import arguments, assert_same
+from same_values import arguments, assert_same, by_numpy
 
 import lamina
 from lamina import nd
@@ -24,8 +24,10 @@ EAGER_ONLY = sorted(name for name, p in REGISTRY.items() if p.lowering is None)
 DECISIONS = Path(__file__).parents[2] / "docs" / "adr" / "operators-that-stay-eager.md"
 
 
-def compiled_and_eager(function: Any, *args: Any) -> tuple[Any, Any]:
-    return lamina.compile(function)(*args), function(*args)
+def compiled_and_by_numpy(function: Any, *args: Any) -> tuple[Any, Any]:
+    compiled = lamina.compile(function)(*args)
+    with by_numpy():
+        return compiled, function(*args)
 
 
 def test_what_never_compiles_is_decided_in_writing() -> None:
@@ -44,7 +46,7 @@ def test_machine_code_agrees_with_eval(name: str) -> None:
             return [bind(primitive, *xs, **e.params) for xs, e in zip(all_arguments, examples, strict=True)]
 
         inputs = [arguments(e, dtype) for e in examples]
-        for actual, expected, example in zip(*compiled_and_eager(every, inputs), examples, strict=True):
+        for actual, expected, example in zip(*compiled_and_by_numpy(every, inputs), examples, strict=True):
             assert_same(actual, expected, f"{name} {example.label} {np.dtype(dtype)}")
 
 
@@ -62,7 +64,7 @@ def test_functions_of_one_number_on_special_values(dtype: Any) -> None:
     def every(x: Any) -> dict[str, Any]:
         return {n: bind(REGISTRY[n], x) for n in names}
 
-    actual, expected = compiled_and_eager(every, x)
+    actual, expected = compiled_and_by_numpy(every, x)
     for n in names:
         assert_same(actual[n], expected[n], n)
         if n != "relu":  # which of two zeros is larger, NumPy leaves open
@@ -81,7 +83,7 @@ def test_functions_of_two_numbers_on_special_values(dtype: Any) -> None:
     def every(x: Any, y: Any) -> dict[str, Any]:
         return {n: bind(REGISTRY[n], x, y) for n in names}
 
-    actual, expected = compiled_and_eager(every, x, y)
+    actual, expected = compiled_and_by_numpy(every, x, y)
     for n in names:
         assert_same(actual[n], expected[n], n)
         if n not in ("maximum", "minimum"):
@@ -109,7 +111,7 @@ def test_reductions_keep_nan_and_infinities(name: str) -> None:
         axes: Any = ((0,), (1,)) if isinstance(primitive.lowering, Reduction) else (0, 1)
         return [bind(primitive, x, axis=axis, **params) for axis in axes]
 
-    for actual, expected in zip(*compiled_and_eager(both, nd.array(rows)), strict=True):
+    for actual, expected in zip(*compiled_and_by_numpy(both, nd.array(rows)), strict=True):
         assert_same(actual, expected, name)
 
 
@@ -144,7 +146,7 @@ def test_integers(dtype: Any) -> None:
             "prod": nd.prod(small),
         }
 
-    actual, expected = compiled_and_eager(every, x, y)
+    actual, expected = compiled_and_by_numpy(every, x, y)
     for n, value in expected.items():
         assert_same(actual[n], value, n, exact=True)
 
@@ -157,7 +159,9 @@ def test_casts_from_and_to_every_dtype(dtype: Any) -> None:
     def every(x: Any) -> list[Any]:
         return [x.astype(t) for t in targets]
 
-    for actual, expected in zip(*compiled_and_eager(every, nd.array(values * 7, dtype=dtype)), strict=True):
+    for actual, expected in zip(
+        *compiled_and_by_numpy(every, nd.array(values * 7, dtype=dtype)), strict=True
+    ):
         assert_same(actual, expected, f"{np.dtype(dtype)}", exact=True)
 
 
@@ -188,7 +192,7 @@ def test_odd_sizes_of_everything_that_networks_do(dtype: Any) -> None:
         (nd.array(random.normal(size=(m, k)), dtype=dtype), nd.array(random.normal(size=(k, n)), dtype=dtype))
         for m, k, n in zip(SIZES, (7, 1, 17, 3, 10), (3, 10, 1, 17, 7), strict=True)
     ]
-    for i, (actual, expected) in enumerate(zip(*compiled_and_eager(every, pairs), strict=True)):
+    for i, (actual, expected) in enumerate(zip(*compiled_and_by_numpy(every, pairs), strict=True)):
         assert_same(actual, expected, f"result {i}")
 
 
@@ -202,7 +206,7 @@ def test_axes_of_size_one_wherever_they_are() -> None:
             f(x) for x in arrays for f in (lambda x: x * 2 + x, nd.relu, lambda x: nd.sum(x, axis=-1), nd.sum)
         ]
 
-    for i, (actual, expected) in enumerate(zip(*compiled_and_eager(every, arrays), strict=True)):
+    for i, (actual, expected) in enumerate(zip(*compiled_and_by_numpy(every, arrays), strict=True)):
         assert_same(actual, expected, f"{shapes[i // 4]} {i % 4}")
 
 

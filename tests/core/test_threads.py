@@ -75,7 +75,14 @@ def blas_threads():
     return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
 
 
-def test_products_have_one_thread_whose_bits_do_not_depend_on_what_others_have():
+@pytest.fixture
+def products_of_blas():
+    lamina.set_eager_products("blas")
+    yield
+    lamina.set_eager_products("lamina")
+
+
+def test_a_blas_has_one_thread_and_bits_do_not_depend_on_what_others_have(products_of_blas):
     random = np.random.default_rng(0)
     pairs = [
         ((300, 784), (784, 256)),

@@ -8,8 +8,29 @@ is), `emit` (loops of kernels), then `llvm` (text builder and jit) and `passes` 
 know each other either.
 """
 
-from lamina.compiler.front.compiled import CompiledFunction, compilation_enabled
-from lamina.compiler.front.decorator import compile
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lamina.core.threads import get_num_threads, set_num_threads
 
+if TYPE_CHECKING:
+    from lamina.compiler.front.compiled import CompiledFunction
+    from lamina.compiler.front.decorator import compile
+
 __all__ = ["CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "set_num_threads"]
+
+_FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lamina.compiler.front.decorator"}
+"""Imported where they are used: eager evaluation needs the compiler without its front."""
+
+
+def compilation_enabled() -> bool:
+    """False with ``LAMINA_COMPILE=0``: then every function runs as it was written, and operators are NumPy's."""
+    return os.environ.get("LAMINA_COMPILE", "1") != "0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FRONT:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_FRONT[name]), name)
+    return found

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from lamina.compiler import compilation_enabled
 from lamina.compiler.front.sequences import (
     Uncompilable,
     built,
     captured_sequence,
-    compilation_enabled,
     level,
     show,
 )

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lamina.core.lowering import Lowering
 
 __all__ = [
-    "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "evaluate", "new_array",
-    "primitive", "set_array_type", "set_device_evaluation",
+    "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "evaluate", "kernel",
+    "new_array", "primitive", "set_array_type", "set_device_evaluation", "set_kernels",
 ]  # fmt: skip
 
 Operand = Any
@@ -52,6 +52,24 @@ def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
     _evaluate_on_device = evaluate
 
 
+_kernel: Any = None
+
+
+def set_kernels(kernel: Callable[[Primitive, np.dtype], Callable[..., Any] | None]) -> None:
+    """Say where `kernel` has compiled code from: called once, by `lamina.deferral`."""
+    global _kernel  # noqa: PLW0603 - what knows the compiler stands far above
+    _kernel = kernel
+
+
+def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+    """The compiled code of a primitive of one array, of a float dtype; None where nothing is compiled.
+
+    Of an elementwise primitive a function of any NumPy array; of a reduction ``fold(x, axes)``, which gives the results
+    in a row, for arrays that are not empty.
+    """
+    return None if _kernel is None else _kernel(primitive, dtype)
+
+
 class ForEachInput:
     """The vjps of a primitive with any number of inputs: ``function(i, g, out, *inputs, **params)``."""
 
@@ -66,8 +84,10 @@ class Primitive:
     """One operator: how to evaluate, type, differentiate and compile it.
 
     ``eval(*buffers, **params)``
-        the result as a NumPy array (a tuple of them if there are several): the eager path, and the oracle for
-        compiled code. `bind` calls it with NumPy's floating-point warnings off.
+        the result as a NumPy array (a tuple of them if there are several): the oracle for compiled code.
+    ``compute(*buffers, **params)``
+        the same, eagerly: `eval`, unless NumPy's functions round differently from compiled code, which is called then.
+        `bind` calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
         ``(shape, dtype)`` of the result from inputs that have `shape` and `dtype` (a list of pairs for several
         results), or an error that shows the shapes.
@@ -79,7 +99,7 @@ class Primitive:
         how the compiler emits it (see `lamina.core.lowering`); None: it always runs eagerly.
     """
 
-    __slots__ = ("eval", "infer", "lowering", "name", "same_dtype", "vjp")
+    __slots__ = ("compute", "eval", "infer", "lowering", "name", "same_dtype", "vjp")
 
     def __init__(
         self,
@@ -91,6 +111,7 @@ class Primitive:
         same_dtype: bool,
     ) -> None:
         self.name, self.eval, self.infer = name, eval, infer
+        self.compute = eval
         self.vjp, self.lowering, self.same_dtype = vjp, lowering, same_dtype
 
     def __repr__(self) -> str:
@@ -194,13 +215,15 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
-    """The result as `eval` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
+    """The result as `compute` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
     try:
-        out = state.silently(primitive.eval, *buffers, **params)
+        out = state.silently(primitive.compute, *buffers, **params)
     except RuntimeError:
         if not is_silent.get():
             raise
-        out = primitive.eval(*buffers, **params)  # called from inside another eval (by a signal handler, say)
+        out = primitive.compute(
+            *buffers, **params
+        )  # called from inside another one (by a signal handler, say)
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
         # The checks that explain are made only once something went wrong: they cost more than a small operator.
         for x in buffers:

@@ -550,6 +550,6 @@ def _uncompilable() -> type[Uncompilable]:
 
 
 def _compiles() -> bool:
-    from lamina.compiler.front.sequences import compilation_enabled
+    from lamina.compiler import compilation_enabled
 
     return compilation_enabled()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from threading import get_ident
 from typing import Any
 
+import numpy as np
+
 from lamina.core.anomaly import Watch
 from lamina.core.array import Value
 from lamina.core.ownership import COUNTS_REFERENCES
-from lamina.core.primitive import set_device_evaluation
+from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
 from lamina.core.state import Queue, owed, settle_owed, state
 from lamina.deferral._queue import DeferralQueue
 
@@ -24,6 +27,7 @@ def start(thread: int) -> None:
     Python must count references: they tell whether anybody can still ask for a result.
     """
     set_device_evaluation(_evaluate_on_device)
+    set_kernels(_kernel)
     if os.environ.get("LAMINA_EAGER", "0") != "0" or not COUNTS_REFERENCES:
         return
     queue = DeferralQueue()
@@ -42,11 +46,21 @@ def _evaluate_on_device(*application: Any) -> Value:
     return evaluate_on_device(*application)
 
 
+def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+    from lamina.compiler import compilation_enabled
+
+    if not compilation_enabled():
+        return None
+    from lamina.compiler.cpu.eager import kernel
+
+    return kernel(primitive, dtype)
+
+
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     """``with lamina.eager():`` each operator inside is computed at once, which helps to find errors in numbers.
 
     As a decorator, ``@lamina.eager()``, it does so for a function. What must give the same bits whatever was computed
-    before, as lamina's own trainings do, runs so: compiled operators round in their own way.
+    before, as lamina's own trainings do, runs so: compiled sums and products round in their own way.
 
     >>> import lamina
     >>> from lamina import nd

@@ -153,7 +153,7 @@ def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
 
 def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
     """Of two numbers a number, as in MXNet: an integer of two integers, where it is whole."""
-    result = primitive.eval(np.float64(lhs), np.float64(rhs)).item()
+    result = primitive.compute(np.float64(lhs), np.float64(rhs)).item()
     return int(result) if isinstance(lhs, int) and isinstance(rhs, int) and result == result // 1 else result
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lamina.core import blas
 from lamina.core.lowering import Contraction
-from lamina.core.primitive import bind, primitive
-from lamina.errors import ShapeError
+from lamina.core.primitive import bind, kernel, primitive
+from lamina.errors import ParameterError, ShapeError
+from lamina.messages import unknown
+from lamina.primitives.kernels import by_dtype
 from lamina.primitives.typing import Type, dtype_of
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "set_eager_products"]
 
 
 def _matmul(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
@@ -71,3 +74,49 @@ matmul = primitive(
     same_dtype=True,
 )
 """``matmul(a, b, transpose_a=, transpose_b=)`` of two matrices (m,k)·(k,n), or of batches of them along axis 0."""
+
+
+_eager: str = "lamina"
+
+
+def set_eager_products(by: str) -> None:
+    """Say what computes eager matrix products: "lamina", or "blas", NumPy's library.
+
+    lamina's own products have the bits of compiled ones. A BLAS adds in an order of its own, which may be faster.
+    Raises `ParameterError` for another name.
+
+    >>> import lamina
+    >>> lamina.set_eager_products("blas")
+    >>> lamina.set_eager_products("lamina")
+    """
+    global _eager  # noqa: PLW0603 - a setting of the process
+    if by not in ("lamina", "blas"):
+        raise ParameterError(unknown("eager products", by, ["lamina", "blas"]))
+    _eager = by
+
+
+def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
+    """Eager evaluation as the compiled product computes it."""
+    if dtype.char not in "fd":
+        return matmul.eval
+    product = kernel(matmul, dtype)
+    if product is None:
+        return None
+
+    def compute(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
+        if _eager == "blas" or not a.size or not b.size:
+            return matmul.eval(a, b, transpose_a, transpose_b)
+        left = a.swapaxes(-1, -2) if transpose_a else a
+        right = b.swapaxes(-1, -2) if transpose_b else b
+        out = np.empty((*left.shape[:-1], right.shape[-1]), dtype)
+        if right.shape[-1] != 1:
+            return product(left, right, out)
+        product(
+            right.swapaxes(-1, -2), left.swapaxes(-1, -2), out.swapaxes(-1, -2)
+        )  # vectors lie along columns
+        return out
+
+    return compute
+
+
+matmul.compute = by_dtype(matmul, _compiled)

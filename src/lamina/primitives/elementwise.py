@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from lamina.core.lowering import Elementwise
-from lamina.core.primitive import Primitive, bind, primitive
+from lamina.core.primitive import Primitive, bind, kernel, primitive
 from lamina.errors import DTypeError
+from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
@@ -34,7 +35,10 @@ def _unary(
         lower = _through_float(lower)
     infer = _of_numbers(name, like_first) if name in _NOT_OF_BOOLEANS else like_first
     lowering = Elementwise(lower, expensive=name not in _OF_INTEGERS)
-    return primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
+    declared = primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
+    if name not in _OF_INTEGERS | _ROUNDED_BY_IEEE | _OF_THE_C_LIBRARY:
+        declared.compute = _compiled(declared)
+    return declared
 
 
 def _by_name(name: str) -> Function:
@@ -44,6 +48,13 @@ def _by_name(name: str) -> Function:
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
 """What integers know without a detour over floats: a few instructions, for floats, too."""
+
+
+_ROUNDED_BY_IEEE = {"sqrt", "rsqrt"}
+_OF_THE_C_LIBRARY = {
+    "log2", "log10", "cbrt", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
+}  # fmt: skip
+"""Computed element by element in compiled code; eagerly by NumPy, which has vector code on some processors."""
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
@@ -82,6 +93,18 @@ def _keeping_dtype(function: Function) -> Function:
         return out if out.dtype == x.dtype else converted(function(x.astype(np.float64)), x.dtype)
 
     return eval
+
+
+def _compiled(unary: Primitive) -> Function:
+    """Eager evaluation by the code that is part of compiled functions, so that bits are the same."""
+
+    def find(dtype: np.dtype) -> Function | None:
+        if dtype.kind != "f":
+            found = kernel(unary, np.dtype(np.float64))
+            return found and (lambda x: converted(found(x.astype(np.float64)), x.dtype))
+        return kernel(unary, dtype) if dtype.char in "fd" else unary.eval  # which no compiled function has
+
+    return by_dtype(unary, find)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lamina.core.lowering import ArgReduction, Movement, Reduction
-from lamina.core.primitive import Primitive, bind, primitive
+from lamina.core.primitive import Primitive, bind, kernel, primitive
 from lamina.errors import ShapeError
+from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
@@ -60,7 +62,23 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
             raise ShapeError(f"{name}: axis {axis} of shape {tuple(x.shape)} is empty, so there is no {name}")
         return _reduction_type(x, axis, keepdims)
 
-    return primitive(name, eval=eval, infer=infer, vjp=(vjp,), lowering=lowering)
+    declared = primitive(name, eval=eval, infer=infer, vjp=(vjp,), lowering=lowering)
+    declared.compute = by_dtype(declared, lambda dtype: _compiled(declared, dtype))
+    return declared
+
+
+def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
+    """Eager evaluation in the order of compiled code; of integers no order matters."""
+    fold = kernel(reduction, dtype) if dtype.char in "fd" else None
+    if fold is None:
+        return None if dtype.char in "fd" else reduction.eval
+
+    def compute(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
+        if not axis or not x.size:
+            return reduction.eval(x, axis, keepdims)
+        return fold(x, axis).reshape(reduced_shape(x.shape, axis, keepdims))
+
+    return compute
 
 
 def _lowest(dtype: Any) -> float:

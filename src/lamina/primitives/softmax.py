@@ -30,6 +30,27 @@ def _log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     return np.subtract(z, np.log(np.add.reduce(np.exp(z), axis=axis, keepdims=True)), out=z)
 
 
+_EXP, _LOG = UNARY["exp"], UNARY["log"]
+
+
+def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """`_softmax_composed`, eagerly."""
+    if not x.size or x.dtype.kind != "f":  # where no order matters, and NumPy may refuse
+        return _softmax(x, axis)
+    e = _EXP.compute(x - reduce_max.compute(x, axis=(axis,), keepdims=True))
+    return np.divide(e, reduce_sum.compute(e, axis=(axis,), keepdims=True), out=e)
+
+
+def _compute_log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """`_log_softmax_composed`, eagerly."""
+    if not x.size or x.dtype.kind != "f":
+        return _log_softmax(x, axis)
+    z = x - reduce_max.compute(x, axis=(axis,), keepdims=True)
+    return np.subtract(
+        z, _LOG.compute(reduce_sum.compute(_EXP.compute(z), axis=(axis,), keepdims=True)), out=z
+    )
+
+
 def _max_kept(x: Any, axis: int) -> Any:
     return bind(reduce_max, x, axis=(axis,), keepdims=True)
 
@@ -77,3 +98,5 @@ log_softmax = primitive(
     lowering=Decompose(_log_softmax_composed),
 )
 """``log_softmax(x, axis=)``: x − max − log Σ exp(x − max)."""
+
+softmax.compute, log_softmax.compute = _compute_softmax, _compute_log_softmax

@@ -551,6 +551,7 @@ SETTLED: dict[str, str] = {
         (
             "layer(nn.LayerNorm(axis=1, center=False), (2, 3, 4))", "layer(nn.GroupNorm(), (2, 4, 3))",
             "layer(nn.InstanceNorm(in_channels=4, axis=2, scale=True, epsilon=1e-3), (2, 3, 4))",
+            "layer(nn.InstanceNorm(), (2, 3, 4))", "layer(nn.InstanceNorm(in_channels=3), (2, 3, 4, 2))",
         ),
         "rounding: the true gradient is 0",
     ),

@@ -678,7 +678,8 @@ SETTLED: dict[str, str] = {
     ),
     **dict.fromkeys(("dropped(nn.Dropout(1))", "dropped(nn.Dropout(1.0))"), "nothing is left; in MXNet 0/0"),
     **dict.fromkeys(
-        ("normed(nn.LayerNorm(axis=*1)), (3, 2, 5))", "normed(nn.LayerNorm(axis=1), *", "normed(nn.InstanceNorm(axis=*", "*SDMLLoss(smoothing_parameter=*"),
+        ("normed(nn.LayerNorm(axis=*1)), (3, 2, 5))", "normed(nn.LayerNorm(axis=1), *", "normed(nn.InstanceNorm(axis=*",
+         "normed(nn.GroupNorm(1), (3, 4, 5))", "*SDMLLoss(smoothing_parameter=*"),
         "rounding",
     ),
     **dict.fromkeys(

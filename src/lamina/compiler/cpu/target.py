@@ -20,7 +20,7 @@ from lamina.compiler.cpu._layout_products import lay_out_products
 from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu.machine import compiling_for, target_machine
 from lamina.compiler.cpu.run import fetched, linked
-from lamina.compiler.emit import digest_of_primitives
+from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 
 from lamina.compiler.emit.positions import Axis, moved_ones
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import INDEX, Value, Variable
+from lamina.compiler.llvm.reductions import row_lanes
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
@@ -77,30 +78,46 @@ def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
 
 
 def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, Value]) -> Value:
-    """Fold a row: one accumulator for each width of vector that occurs, folded together in a fixed order at the end."""
+    """Fold a row into lanes, and what is left over of it into others; then neighbours, in a fixed order.
+
+    How many lanes there are depends on the row alone (`row_lanes`), so that the sum has the same bits on processors
+    whose vectors are shorter, where several of them make the lanes.
+    """
     b = scope.b
     lowering = member.lowering
     assert isinstance(lowering, Reduction)
     (x,) = member.inputs
     initial = lowering.initial(member.dtype)
-    accumulators: dict[int, Variable] = {}
     kernel = scope.kernel
-    last = kernel.domain[-1]
-    lanes = scope.vector_lanes(kernel.members, last)
-    for width in {w for w in (lanes if last >= lanes else 0, last % lanes) if w}:
-        accumulators[width] = b.variable(b.const(initial, member.dtype, width))
+    sizes = kernel.domain[len(kernel.domain) - len(kernel.reduced) :]
+    lanes = row_lanes(member.dtype, sizes[-1])
+    width = min(lanes, scope.vector_lanes(kernel.members, sizes[-1]))
+    rest = sizes[-1] % lanes
+    whole = sizes[-1] - rest
+    combine = partial(lowering.combine, b)
+    vectors = [
+        b.variable(b.const(initial, member.dtype, width)) for _ in range(lanes // width if whole else 0)
+    ]
+    tail = [b.variable(b.const(initial, member.dtype, rest))] if rest else []
 
-    def body(column: list[Axis], width: int) -> None:
-        value = scope.evaluator(width, known).vector_at(x, [*row, *column])
-        accumulator = accumulators[width]
-        accumulator.set(lowering.combine(b, accumulator.get(), value))
+    def add(total: Variable, outer: list[Axis], i: Value, width: int) -> None:
+        value = scope.evaluator(width, known).vector_at(x, [*row, *outer, scope.axis(i, 1)])
+        total.set(combine(total.get(), value))
 
-    _along_row(scope, body)
-    total: Value | None = None
-    for width in sorted(accumulators, reverse=True):
-        part = b.reduce(accumulators[width].get(), partial(lowering.combine, b))
-        total = part if total is None else lowering.combine(b, total, part)
-    return b.const(initial, member.dtype) if total is None else total
+    def last(outer: list[Axis]) -> None:
+        if whole:
+            with b.loop(0, whole, lanes) as i:
+                for n, total in enumerate(vectors):
+                    add(total, outer, i + n * width, width)
+        if rest:
+            add(tail[0], outer, b.const(whole), rest)
+
+    scope.nest(sizes[:-1], last)
+    parts = [b.reduce(total.get(), combine) for total in vectors]
+    while len(parts) > 1:
+        parts = [combine(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+    parts += [b.reduce(total.get(), combine) for total in tail]
+    return reduce(combine, parts) if parts else b.const(initial, member.dtype)
 
 
 def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:

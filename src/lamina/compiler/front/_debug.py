@@ -6,7 +6,6 @@ first run; 3: the graph after each pass; 4: LLVM's assembly; 5: the machine's as
 
 from __future__ import annotations
 
-import os
 import sys
 
 from lamina.compiler.front._explain import describe
@@ -14,12 +13,7 @@ from lamina.compiler.passes.graph import Graph
 from lamina.compiler.target import Program
 from lamina.messages import debug_level as level
 
-__all__ = ["compilation_enabled", "level", "show", "show_graph", "show_program"]
-
-
-def compilation_enabled() -> bool:
-    """False with ``LAMINA_COMPILE=0``: then every function runs as it was written."""
-    return os.environ.get("LAMINA_COMPILE", "1") != "0"
+__all__ = ["level", "show", "show_graph", "show_program"]
 
 
 def show(text: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 import numpy as np
 
 from lamina import messages
+from lamina.compiler import compilation_enabled
 from lamina.compiler.front._arguments import (
     Arguments,
     Call,
@@ -34,7 +35,6 @@ from lamina.compiler.front._capture import (
     on_device,
     tracing,
 )
-from lamina.compiler.front._debug import compilation_enabled
 from lamina.compiler.front._guards import Guards
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.front._walk import StandsFor
@@ -47,7 +47,7 @@ from lamina.core.timings import timed
 from lamina.errors import TraceError
 from lamina.tracebacks import at_users_lines
 
-__all__ = ["CompiledFunction", "compilation_enabled"]
+__all__ = ["CompiledFunction"]
 
 _MAX_SPECIALIZATIONS = 64
 _WARN_AT = 8

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front._capture import Capture, Uncompilable, tracing
-from lamina.compiler.front._debug import compilation_enabled, level, show
+from lamina.compiler.front._debug import level, show
 from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.program import Watch, build
@@ -18,7 +18,7 @@ from lamina.core.array import Array
 from lamina.errors import DeviceError, DeviceMemoryError, TraceError
 
 __all__ = [
-    "CapturedSequence", "Uncompilable", "built", "captured_sequence", "compilation_enabled", "level", "show",
+    "CapturedSequence", "Uncompilable", "built", "captured_sequence", "level", "show",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.emit import Layout, digest_of_primitives
+from lamina.compiler.emit import Layout
 from lamina.compiler.gpu._binding import Binding
 from lamina.compiler.gpu._builder import DeviceModule
 from lamina.compiler.gpu._dialect import Dialect
@@ -21,6 +21,7 @@ from lamina.compiler.gpu._schedule import Schedule
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import cut_for
 from lamina.compiler.gpu._types import FLOAT16, narrow_numbers, widen_halves
+from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.jit import kept
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from lamina.compiler.llvm._positions import Shifted
-from lamina.compiler.llvm._reductions import Reductions
 from lamina.compiler.llvm.module import Argument, Module
-from lamina.compiler.llvm.values import BOOL, INDEX, DType, Operand, Pointer, Value, type_name
+from lamina.compiler.llvm.reductions import Reductions
+from lamina.compiler.llvm.values import BOOL, INDEX, INT32, DType, Operand, Pointer, Value, type_name
 
 __all__ = ["Builder", "Variable"]
 
@@ -229,6 +229,10 @@ class Builder(Reductions):
     def _address(self, kind: str, pointer: Pointer, index: Value) -> Pointer:
         return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
 
+    def where_address(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
+        """The address x where a scalar condition holds, else y."""
+        return self.pointer_result(f"select {condition.typed}, {x.typed}, {y.typed}")
+
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
         """Load a pointer from an array of pointers."""
         return self.pointer_result(f"load ptr, {self.offset(pointer, index, None).typed}")
@@ -261,12 +265,32 @@ class Builder(Reductions):
     def load_masked(self, pointer: Pointer, dtype: DType, index: Operand, count: int, lanes: int) -> Value:
         """Load `count` neighbouring elements into the first of `lanes`; the others are unspecified."""
         mask = self.const_vector([lane < count for lane in range(lanes)], BOOL)
+        return self._masked_load(pointer, dtype, index, mask, f"{type_name(dtype, lanes)} poison")
+
+    def first_lanes(self, count: Value, lanes: int) -> Value:
+        """The mask of the first `count` lanes, a number that is known where the code runs."""
+        return self.less(self.const_vector([*range(lanes)], INT32), self.cast(count, INT32))
+
+    def load_where(self, mask: Value, pointer: Pointer, index: Operand, fill: Value) -> Value:
+        """Load neighbouring elements into the lanes of a mask; the others are those of `fill`."""
+        return self._masked_load(pointer, fill.dtype, index, mask, fill.typed)
+
+    def store_where(self, mask: Value, pointer: Pointer, value: Value, index: Operand = 0) -> None:
+        """Store the lanes of a mask to neighbouring elements."""
+        function = f"llvm.masked.store.{_vector_suffix(value.dtype, value.lanes)}.p0"
+        self.module.declare(f"declare void @{function}({value.type}, ptr, i32, {mask.type})")
+        address = self.offset(pointer, index, value.dtype)
+        self.emit(
+            f"call void @{function}({value.typed}, {address.typed}, i32 {value.dtype.itemsize}, {mask.typed})"
+        )
+
+    def _masked_load(self, pointer: Pointer, dtype: DType, index: Operand, mask: Value, others: str) -> Value:
+        lanes = mask.lanes
         type_ = type_name(dtype, lanes)
-        letter = "f" if dtype.kind == "f" else "i"
-        function = f"llvm.masked.load.v{lanes}{letter}{8 * dtype.itemsize}.p0"
+        function = f"llvm.masked.load.{_vector_suffix(dtype, lanes)}.p0"
         self.module.declare(f"declare {type_} @{function}(ptr, i32, {mask.type}, {type_})")
         address = self.offset(pointer, index, dtype)
-        arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {type_} poison"
+        arguments = f"{address.typed}, i32 {dtype.itemsize}, {mask.typed}, {others}"
         return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
 
     def prefetch(self, pointer: Pointer) -> None:
@@ -323,6 +347,11 @@ class Builder(Reductions):
 def _surely_runs(start: Value, stop: Value) -> bool:
     """Whether it is known of a loop that it runs at least once."""
     return start.constant is not None and stop.constant is not None and start.constant < stop.constant
+
+
+def _vector_suffix(dtype: DType, lanes: int) -> str:
+    """What intrinsics of a vector's memory have in their names."""
+    return f"v{lanes}{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
 
 
 def _memory_type(dtype: DType | None) -> str:

@@ -15,9 +15,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-__all__ = ["CodeCache", "default_directory", "digest_of_sources", "size_limit"]
+__all__ = ["CodeCache", "default_directory", "digest_of_primitives", "digest_of_sources", "size_limit"]
 
 _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
@@ -69,6 +70,13 @@ def digest_of_sources(*folders: Path) -> str:
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+@cache
+def digest_of_primitives() -> str:
+    """Changes when a primitive's code does."""
+    package = Path(__file__).parents[2]
+    return digest_of_sources(package / "primitives", package / "core")
 
 
 class CodeCache:

@@ -73,7 +73,7 @@ def _fold_constants(node: Node) -> Node | None:
         return None
     assert isinstance(node.op, Primitive)
     with np.errstate(all="ignore"):
-        result = node.op.eval(*(np.asarray(v).reshape(1) for v in values), **node.params)
+        result = node.op.compute(*(np.asarray(v).reshape(1) for v in values), **node.params)
     return filled(result.reshape(())[()], node.shape, node.dtype)
 
 

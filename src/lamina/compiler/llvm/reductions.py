@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lamina.compiler.llvm._arithmetic import Arithmetic
-from lamina.compiler.llvm.values import BOOL, UINT64, Operand, Value, type_name
+from lamina.compiler.llvm.values import BOOL, UINT64, DType, Operand, Value, type_name
 
-__all__ = ["Reductions"]
+__all__ = ["LONG_ROW", "Reductions", "row_lanes"]
+
+_LANE_BYTES = 64
+LONG_ROW = 8
+"""Vectors of `row_lanes` that make a row so long that it has twice as many lanes."""
+
+
+def row_lanes(dtype: DType, length: int) -> int:
+    """The lanes that a row is folded into: element i goes to lane i mod lanes, whatever processor it is.
+
+    Those of one vector of AVX-512, of two where rows are long enough to keep two busy.
+    """
+    lanes = _LANE_BYTES // dtype.itemsize
+    return 2 * lanes if length >= LONG_ROW * lanes else lanes
 
 
 class Reductions(Arithmetic):

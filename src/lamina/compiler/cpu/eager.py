@@ -1,0 +1,27 @@
+"""Compiled code of single operators, for eager evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.cpu.eager_products import product
+from lamina.compiler.cpu.folds import fold
+from lamina.compiler.cpu.ufuncs import elementwise
+from lamina.core.lowering import Contraction, Reduction
+from lamina.core.primitive import Primitive
+
+__all__ = ["kernel"]
+
+
+def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+    """See `lamina.core.primitive.kernel`; None where there is no compiler for the processor, too."""
+    match primitive.lowering:
+        case Reduction():
+            return fold(primitive, dtype)
+        case Contraction():
+            return product(primitive, dtype)
+        case _:
+            return elementwise(primitive, dtype)

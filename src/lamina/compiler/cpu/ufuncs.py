@@ -1,0 +1,155 @@
+"""Machine code as NumPy ufuncs, for eager evaluation.
+
+A ufunc brings all that NumPy does around an inner loop (strides, broadcasting, empty and 0-d arrays) at the cost of
+NumPy's own functions. Each is compiled at its first use, for one dtype, and kept on disk.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
+from lamina.compiler.cpu.machine import host_machine
+from lamina.compiler.llvm import INDEX, DType, Pointer, Value, jit
+from lamina.compiler.llvm.cache import digest_of_primitives
+from lamina.compiler.llvm.module import Argument
+from lamina.core.forking import compiling, free_in_children
+from lamina.core.lowering import Elementwise
+from lamina.core.primitive import Primitive
+
+if TYPE_CHECKING:
+    from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
+
+__all__ = ["elementwise", "made"]
+
+Emit = Callable[..., Value]
+
+_ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides": None, "data": None}
+"""The signature of a ufunc's inner loop (NumPy's C API, ``PyUFuncGenericFunction``)."""
+_BYTE = np.dtype(np.int8)
+_ADD_UFUNC = 31
+"""The place of ``PyUFunc_FromFuncAndDataAndSignature`` in NumPy's table of functions, which its ABI keeps."""
+_NO_IDENTITY = -1
+
+_making = free_in_children(threading.RLock())
+_alive: list[Any] = []
+"""Machine code and arrays that ufuncs point to."""
+
+
+def made(
+    name: str,
+    dtype: DType,
+    write: Callable[[ThreadBuilder], None],
+    signature: str | None = None,
+    inputs: int = 1,
+) -> np.ufunc | None:
+    """A function of arrays of a float dtype, whose inner loop `write` writes.
+
+    `signature`: as of `numpy.vectorize`, of a function that is not elementwise. The loop's arguments are ``pointers``,
+    ``sizes`` and ``strides`` (in bytes). Denormals are flushed inside, as in all compiled code. None where there is no
+    compiler for the processor, or no C API of NumPy's.
+    """
+    with _making, compiling():
+        machine = host_machine()
+        table = _numpys_functions()
+        if machine.architecture not in DENORMAL_STATE or table is None:
+            return None
+        key = f"ufunc {name} {dtype.str} {digest_of_primitives()}"
+        module = jit.load(machine, key, lambda: _module(write), ("loop",))
+        module.keep_forever()
+        return _new(table, name, module.address("loop"), bytes([dtype.num] * (inputs + 1)), signature)
+
+
+def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
+    from lamina.compiler.cpu._builder import ThreadModule
+
+    module = ThreadModule(host_machine())
+    module.declare(DENORMAL_STATE[module.machine.architecture])
+    with module.function("loop", _ARGUMENTS) as b:
+        before = b.result("call i64 @flush_denormals()", INDEX)
+        write(b)
+        b.emit(f"call void @restore_state({before.typed})")
+    return module
+
+
+# --- elements ------------------------------------------------------------------------------------------------------
+
+
+def elementwise(primitive: Primitive, dtype: DType) -> np.ufunc | None:
+    """A primitive of one input: its ``emit`` over elements that lie any number of bytes apart."""
+    lowering = primitive.lowering
+    assert isinstance(lowering, Elementwise), primitive
+    return made(primitive.name, dtype, lambda b: _write_elements(b, lowering.emit, dtype))
+
+
+@dataclass(frozen=True)
+class _Elements:
+    """Where an operand's elements lie: the first one, and how many bytes each is behind the one before."""
+
+    b: ThreadBuilder
+    pointer: Pointer
+    stride: Value
+
+    def are_neighbours(self, dtype: DType) -> Value:
+        return self.b.equal(self.stride, dtype.itemsize)
+
+    def place(self, i: Value) -> Pointer:
+        return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
+
+
+def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType) -> None:
+    """Neighbours are computed by two vectors at a time; other elements, and what is left over, in a buffer."""
+    pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
+    source, target = (_Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in (0, 1))
+    size = b.load(b.pointer_argument("sizes"), INDEX)
+    lanes = b.lanes(dtype)
+
+    def result(x: Value) -> Value:
+        return b.splat(emit(b, x), x.lanes)
+
+    contiguous = b.logical_and(source.are_neighbours(dtype), target.are_neighbours(dtype))
+    whole = b.where(contiguous, b.bit_and(size, -2 * lanes), 0)
+    with b.loop(0, whole, 2 * lanes) as i:
+        b.store(target.pointer, result(b.load(source.pointer, dtype, i, 2 * lanes)), i)
+    buffer = b.alloca(dtype, lanes)
+    b.store(buffer, b.const(0.5, dtype, lanes))  # no function takes long for the lanes that are left over
+    with b.loop(whole, size, lanes) as first:
+        count = b.minimum(b.sub(size, first), lanes)
+        with b.loop(0, count) as i:
+            b.store(buffer, b.load(source.place(first + i), dtype), i)
+        b.store(buffer, result(b.load(buffer, dtype, 0, lanes)))
+        with b.loop(0, count) as i:
+            b.store(target.place(first + i), b.load(buffer, dtype, i))
+
+
+# --- NumPy's side --------------------------------------------------------------------------------------------------
+
+
+def _numpys_functions() -> Any:
+    """The table of functions that NumPy offers to C, as an array of addresses; None where Python has no capsules."""
+    try:
+        from numpy._core._multiarray_umath import _UFUNC_API
+
+        get = ctypes.pythonapi.PyCapsule_GetPointer
+    except (ImportError, AttributeError):
+        return None
+    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return ctypes.cast(get(_UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
+
+
+def _new(table: Any, name: str, loop: int, types: bytes, signature: str | None) -> np.ufunc:
+    number, text, pointer = ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p
+    arguments = [pointer, pointer, pointer, *[number] * 4, text, text, number, text]
+    create = ctypes.PYFUNCTYPE(ctypes.py_object, *arguments)(table[_ADD_UFUNC])
+    loops, data = (pointer * 1)(loop), (pointer * 1)(None)
+    numbers = ctypes.create_string_buffer(types)
+    label, core = text(name.encode()), text(None if signature is None else signature.encode())
+    function = create(loops, data, numbers, 1, len(types) - 1, 1, _NO_IDENTITY, label, None, 0, core)
+    _alive.append((function, loops, data, numbers, label, core))
+    return function

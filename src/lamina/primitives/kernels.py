@@ -1,0 +1,30 @@
+"""Eager evaluation by compiled code, where NumPy rounds differently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lamina.core.primitive import Primitive
+
+__all__ = ["by_dtype"]
+
+Function = Callable[..., Any]
+
+
+def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) -> Function:
+    """A `compute` that asks ``find(dtype)`` once for what computes a dtype, and is `eval` while that is None."""
+    known: dict[str, Function] = {}
+
+    def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:
+        function = known.get(x.dtype.char)
+        if function is None:
+            function = find(x.dtype)
+            if function is None:
+                return primitive.eval(x, *others, **params)
+            known[x.dtype.char] = function
+        return function(x, *others, **params)
+
+    return compute
