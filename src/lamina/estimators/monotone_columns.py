@@ -66,7 +66,7 @@ def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> d
     return {name: direction for name, direction in found.items() if direction}
 
 
-def _column(key: Any, schema: Schema) -> ColumnSchema:
+def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
     names = [one.name for one in schema.columns]
     name = name_of(key, names)
     column = next((one for one in schema.columns if one.name == name), None)
