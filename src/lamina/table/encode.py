@@ -257,13 +257,9 @@ class TableEncoder:
         Raises:
             DataError: an infinite number.
         """
-        table = Table(
-            [column.name for column in self._numbers],
-            len(numbers),
-            lambda j: ArrayColumn(self._numbers[j].name, numbers[:, j]),
-            named=True,
-            matrix=numbers if numbers.size else None,
-        )
+        names, matrix = [column.name for column in self._numbers], numbers if numbers.size else None
+        columns = [ArrayColumn(name, numbers[:, j]) for j, name in enumerate(names)]
+        table = Table(names, len(numbers), columns.__getitem__, named=True, matrix=matrix)
         by_name = {column.name: codes[:, j] for j, column in enumerate(self.schema.nominals)}
         return self._encoded(table, lambda column: by_name[column.name])
 

@@ -14,20 +14,8 @@ from lamina.table.columns import Column, as_column
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
-from lamina.table.types import (
-    CHOICES,
-    TYPES,
-    Boolean,
-    Candidate,
-    Category,
-    Choice,
-    Dropped,
-    Missing,
-    Nominal,
-    Number,
-    Quantity,
-    Unused,
-)
+from lamina.table.types import CHOICES, TYPES, Boolean, Candidate, Category, Choice, Nominal, Number, Quantity
+from lamina.table.types.unused import Dropped, Missing, Unused
 
 __all__ = ["infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
 

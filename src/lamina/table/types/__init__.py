@@ -18,13 +18,12 @@ from lamina.table.types.unused import (
     RowNumbers,
     Sentences,
     Uncounted,
-    Unused,
 )
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType", "Constant",
     "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity", "RowNumbers", "Sentences",
-    "TimeOfDay", "Uncounted", "Unused", "register",
+    "TimeOfDay", "Uncounted", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
