@@ -18,7 +18,6 @@ from lamina.core.primitive import Primitive
 from lamina.estimators.meaning import ascending, logistic, softmax
 from lamina.export._onnx_emission import Emission, Pattern
 from lamina.export._onnx_linear import linear_map, part_of_concatenation
-from lamina.export.traced import normalized
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["PATTERNS"]
@@ -213,7 +212,6 @@ PATTERNS: list[Pattern] = [
         nd.prelu, _prelu, others=lambda shape: [shape[1:2]] if len(shape) > 1 else [(1,)], of_doubles=True
     ),
     _Example(_layer_norm_of, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True),
-    _Example(normalized, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True, axes=2),
     _Example(softmax, _one("Softmax"), of_doubles=True, axes=2),  # ONNX's axis is the last one
     _ascending_rows,
     _Example(logistic, _one("Sigmoid"), of_doubles=True),

@@ -30,7 +30,7 @@ from lamina.export._prediction import (
 from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["encoded_by", "finished_by", "forward_of", "normalized", "prediction_of"]
+__all__ = ["encoded_by", "finished_by", "forward_of", "prediction_of"]
 
 _CLIP_LIMIT = {"float32": 1e9, "float64": 1e100}  # see `smooth_clip` in lamina.table
 
@@ -230,20 +230,7 @@ def _layer(layer: Layer, x: NDArray) -> NDArray:
 
 
 def _normalized(by: Normalization, z: NDArray) -> NDArray:
-    moments = () if by.mean is None or by.variance is None else (nd.array(by.mean), nd.array(by.variance))
-    return normalized(z, nd.array(by.gamma), nd.array(by.beta), by.epsilon, *moments)
-
-
-def normalized(
-    z: NDArray,
-    gamma: NDArray,
-    beta: NDArray,
-    epsilon: float,
-    mean: NDArray | None = None,
-    variance: NDArray | None = None,
-) -> NDArray:
-    """(z − mean) / √(variance + epsilon) · gamma + beta; without a mean and a variance, by those of each row."""
-    if mean is None or variance is None:
-        mean = nd.mean(z, axis=1, keepdims=True)
-        variance = nd.mean((z - mean) * (z - mean), axis=1, keepdims=True)
-    return (z - mean) * nd.rsqrt(variance + epsilon) * gamma + beta
+    gamma, beta = nd.array(by.gamma), nd.array(by.beta)
+    if by.mean is None or by.variance is None:
+        return nd.LayerNorm(z, gamma, beta, eps=by.epsilon)
+    return (z - nd.array(by.mean)) * nd.rsqrt(nd.array(by.variance) + by.epsilon) * gamma + beta
