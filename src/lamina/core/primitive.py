@@ -62,10 +62,10 @@ def set_kernels(kernel: Callable[[Primitive, np.dtype], Callable[..., Any] | Non
 
 
 def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    """The compiled code of a primitive of one array, of a float dtype; None where nothing is compiled.
+    """The compiled code of a primitive for arrays of a float dtype; None where nothing is compiled.
 
     Of an elementwise primitive a function of any NumPy array; of a reduction ``fold(x, axes)``, which gives the results
-    in a row, for arrays that are not empty.
+    in a row, for arrays that are not empty; of a matrix product ``product(a, b, out)``.
     """
     return None if _kernel is None else _kernel(primitive, dtype)
 
@@ -221,9 +221,7 @@ def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -
     except RuntimeError:
         if not is_silent.get():
             raise
-        out = primitive.compute(
-            *buffers, **params
-        )  # called from inside another one (by a signal handler, say)
+        out = primitive.compute(*buffers, **params)  # called from inside another (by a signal handler, say)
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
         # The checks that explain are made only once something went wrong: they cost more than a small operator.
         for x in buffers:

@@ -60,7 +60,7 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     """``with lamina.eager():`` each operator inside is computed at once, which helps to find errors in numbers.
 
     As a decorator, ``@lamina.eager()``, it does so for a function. What must give the same bits whatever was computed
-    before, as lamina's own trainings do, runs so: compiled sums and products round in their own way.
+    before, as lamina's own trainings do, runs so: some operators round differently where they are compiled.
 
     >>> import lamina
     >>> from lamina import nd

@@ -111,9 +111,8 @@ def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
         out = np.empty((*left.shape[:-1], right.shape[-1]), dtype)
         if right.shape[-1] != 1:
             return product(left, right, out)
-        product(
-            right.swapaxes(-1, -2), left.swapaxes(-1, -2), out.swapaxes(-1, -2)
-        )  # vectors lie along columns
+        # A column is computed as a row: vectors lie along rows.
+        product(right.swapaxes(-1, -2), left.swapaxes(-1, -2), out.swapaxes(-1, -2))
         return out
 
     return compute
