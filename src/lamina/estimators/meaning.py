@@ -22,12 +22,14 @@ from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import same_exp
 
 __all__ = [
-    "SIZES", "ascending", "computed_probabilities", "decided", "holds", "logistic", "numbers", "probabilities",
-    "softmax",
+    "SIZES", "ascending", "compile_probabilities", "computed_probabilities", "decided", "holds", "logistic", "numbers",
+    "probabilities", "softmax",
 ]  # fmt: skip
 
-SIZES = (1, 16, 256, 4096)
+SIZES = (1, 4, 16, 64, 256, 1024, 4096)
 """Rows are computed in blocks of these sizes, each of which is compiled by itself."""
+_MOST_VALUES = 1 << 16
+"""A block of more than one row has no more probabilities than this."""
 
 _MOST_KEPT = 64
 _ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
@@ -58,9 +60,9 @@ def logistic(x: NDArray) -> NDArray:
 
 def softmax(x: NDArray) -> NDArray:
     """The softmax of each row."""
-    columns = nd.transpose(x)  # over its first axis a sum is taken in order, whatever the processor
-    powers = exp(columns - nd.max(columns, axis=0, keepdims=True))
-    return nd.transpose(powers / nd.sum(powers, axis=0, keepdims=True))
+    powers = exp(x - nd.max(x, axis=1, keepdims=True))
+    # Over an axis that is not the last a sum is taken in order, whatever the processor.
+    return powers / nd.sum(powers.reshape((*x.shape, 1)), axis=1)
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
@@ -136,7 +138,8 @@ def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
     [[0.5, 0.0, 1.0]]
     """
     x, function = outputs.astype(np.float64, copy=False), _compiled(several, outputs.shape[1])
-    size = next((size for size in SIZES if len(x) <= size), SIZES[-1])
+    sizes = _sizes(x.shape[1])
+    size = next((size for size in sizes if len(x) <= size), sizes[-1])
     blocks: list[np.ndarray] = []
     for begin in range(0, max(len(x), 1), size):
         block = x[begin : begin + size]
@@ -145,6 +148,18 @@ def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
         blocks.append(function(nd.array(block, ctx=cpu(), dtype=np.float64)).asnumpy())
     whole = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     return whole[: len(x)]
+
+
+def compile_probabilities(classes: int, *, several: bool, rows: int) -> None:
+    """Compile beforehand what `computed_probabilities` of up to `rows` rows needs."""
+    sizes = _sizes(classes)
+    for smaller, size in zip((0, *sizes), sizes, strict=False):
+        if smaller < rows:
+            computed_probabilities(np.zeros((size, classes), np.float32), several=several)
+
+
+def _sizes(classes: int) -> list[int]:
+    return [size for size in SIZES if size == 1 or size * classes <= _MOST_VALUES]
 
 
 @lru_cache(_MOST_KEPT)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.estimators.meaning import compile_probabilities, computed_probabilities, decided
 from lamina.extras import require
 from lamina.serve._blocks import Blocks
 from lamina.serve._bodies import PIXELS, DigitBodies, TableBodies
@@ -78,6 +79,8 @@ class TableModel(Model):
         self.quantiles = [f"{level:g}" for level in getattr(self._fitted.target, "levels", ())]
         self._names = [value_name(label) for label in self._classes]
         self._blocks = Blocks(self._forward, self._sample())
+        if self.is_classification:
+            compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
 
     @property
     def is_classification(self) -> bool:
@@ -153,6 +156,7 @@ class DigitModel(Model):
         self._compiled = compile(network.__call__, independent_rows=True)
         sample = np.random.default_rng(0).integers(0, 256, (_SAMPLE, PIXELS)).astype(np.uint8)
         self._blocks = Blocks(self._forward, [sample])
+        compile_probabilities(network.sizes[-1], several=False, rows=self.most_rows)
 
     def _forward(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
         from lamina import nd
@@ -160,13 +164,11 @@ class DigitModel(Model):
         return self._compiled(nd.array(arrays[0], dtype=np.uint8)).asnumpy()
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        scores = self._blocks.outputs(arrays).astype(np.float64)
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return computed_probabilities(self._blocks.outputs(arrays), several=False)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         digits = list(range(10))
-        return _labelled(outputs.argmax(axis=1), digits, list(map(str, digits)), outputs)
+        return _labelled(decided(outputs), digits, list(map(str, digits)), outputs)
 
 
 def _labelled(
