@@ -23,6 +23,7 @@ from lamina.errors import DataError
 from lamina.estimators.persistence import load, save
 from lamina.extras import require
 from lamina.table.schema import ColumnSchema
+from lamina.table.types import Nominal, Quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +158,7 @@ def _inputs_of(model: Any) -> Schema:
     return Schema([ColSpec(_type_of(column) or AnyType(), column.name) for column in table.columns])
 
 
-def _type_of(column: ColumnSchema) -> str | None:
+def _type_of(column: ColumnSchema[Any]) -> str | None:
     """The name of MLflow's type; None: it has none."""
     found = next((name for start, name in _TYPES.items() if column.type_name.startswith(start)), None)
     # pandas has floats where whole numbers have gaps.
@@ -175,19 +176,8 @@ def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
     return pd.DataFrame([values], columns=[column.name for column in table.columns])
 
 
-def _value_of(column: ColumnSchema) -> Any:
+def _value_of(column: ColumnSchema[Any]) -> Any:
     """A number or date near the middle, or the most frequent category; of a column that is left out None."""
-    kind = _type_of(column)
-    if column.kind == "numeric":
-        middle = column.mean if column.mean is not None else ((column.low or 0.0) + (column.high or 0.0)) / 2
-        if kind == "datetime":
-            return np.datetime64(round(middle), "D")
-        return round(middle) if kind == "long" else middle
-    if not column.categories:
-        return None
-    often = (
-        max(zip(column.counts, column.categories, strict=True))
-        if column.counts
-        else ("", column.categories[0])
-    )
-    return often[1] == "true" if kind == "boolean" else often[1]
+    if _type_of(column) == "datetime" and isinstance(column.type, Quantity):
+        return np.datetime64(round(column.type.middle(column)), "D")
+    return column.type.example(column) if isinstance(column.type, Quantity | Nominal) else None
