@@ -16,8 +16,8 @@ from lamina.cli._options import choosing, one_of, option, positive, said
 from lamina.errors import LaminaError
 from lamina.estimators.declaring import TRAINING, Option
 from lamina.estimators.settings import OPTIONS
+from lamina.table import TASKS
 from lamina.table.formats import described
-from lamina.table.schema import TASKS
 
 __all__ = ["Quiet", "Replace", "Shown", "Table", "Training", "Tuning", "typed"]
 

@@ -10,4 +10,10 @@ Import the submodule you need; the route of a table through the package is
 * Numbers: `encode` with `scale` and `sparse`; `split` divides rows. `messages` is how all of these speak.
 """
 
-__all__: list[str] = []
+from typing import Literal, get_args
+
+__all__ = ["TASKS", "Task"]
+
+Task = Literal["classification", "regression"]
+TASKS: tuple[Task, ...] = get_args(Task)
+"""What a table's target asks for; here, since the command line's help needs nothing else of the package."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from lamina.errors import DataError
+from lamina.table import Task
 from lamina.table.messages import closest
 from lamina.table.types import Category, ColumnSchema, Nominal, Quantity
 
-__all__ = ["TASKS", "ColumnSchema", "Schema", "Target", "Task"]
-
-Task = Literal["classification", "regression"]
-TASKS: tuple[Task, ...] = get_args(Task)
+__all__ = ["ColumnSchema", "Schema", "Target", "Task"]
 
 FORMAT_VERSION = 2
 """Version 1 had a kind and a note for each column, no type."""
