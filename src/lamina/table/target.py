@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._tables import Table
 from lamina.table import TASKS, Task
+from lamina.table._tables import Table
 from lamina.table.columns import Column, value_name
 from lamina.table.messages import as_option, closest, counted, listed, row, warn
 from lamina.table.schema import Target
