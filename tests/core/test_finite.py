@@ -21,10 +21,14 @@ CLASSES = (ROWS.sum(axis=1) > 0).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights are looked at whenever a program looks at a number, whatever other tests did before."""
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The weights of this test alone are looked at, and whenever a program looks at a number."""
+    others = dict(finite.weights)
+    finite.weights.clear()
     monkeypatch.setattr(finite._Turns, "due", 0.0)
     monkeypatch.setattr(finite, "_REST", 0)
+    yield
+    finite.weights.update({key: weight for key, weight in others.items() if weight.reference() is not None})
 
 
 class Plain:

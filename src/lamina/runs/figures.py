@@ -221,7 +221,7 @@ def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray
     means = [(predicted[part].mean(), target[part].mean()) for part in order if len(part)]
     axes.plot(*zip(*means, strict=True), color=ORANGE, marker="o", ms=4, lw=1, label="mean of each decile")
     axes.set(xlabel=f"predicted {_label(name)}", ylabel=f"true {_label(name)}")
-    axes.legend()
+    _legend_above(axes)
     _plain_numbers(axes)
 
 
