@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import ContextDecorator
 from threading import get_ident
@@ -12,6 +13,7 @@ import numpy as np
 
 from lamina.core.anomaly import Watch
 from lamina.core.array import Value
+from lamina.core.forking import compiling
 from lamina.core.ownership import COUNTS_REFERENCES
 from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
 from lamina.core.state import Queue, owed, settle_owed, state
@@ -46,14 +48,23 @@ def _evaluate_on_device(*application: Any) -> Value:
     return evaluate_on_device(*application)
 
 
+_finding: set[int] = set()
+"""Threads that are finding a kernel."""
+
+
 def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    from lamina.compiler import compilation_enabled
-
-    if not compilation_enabled():
+    """None, so that NumPy computes, also for who interrupts this very function, and at the end of the interpreter."""
+    own = get_ident()
+    if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":
         return None
-    from lamina.compiler.cpu.eager import kernel
+    with compiling():  # imports, too: a child that is forked meanwhile would wait for their locks for ever
+        _finding.add(own)
+        try:
+            from lamina.compiler.cpu.eager import kernel
 
-    return kernel(primitive, dtype)
+            return kernel(primitive, dtype)
+        finally:
+            _finding.discard(own)
 
 
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`

@@ -13,6 +13,7 @@ from lamina.core.primitive import bind, kernel, primitive
 from lamina.errors import ParameterError, ShapeError
 from lamina.messages import unknown
 from lamina.primitives.kernels import by_dtype
+from lamina.primitives.reduce import LONGEST_CHAIN
 from lamina.primitives.typing import Type, dtype_of
 
 __all__ = ["matmul", "set_eager_products"]
@@ -77,6 +78,8 @@ matmul = primitive(
 
 
 _eager: str = "lamina"
+_LARGEST, _LARGEST_OF_VECTORS = 1 << 25, 1 << 19
+"""Multiply-adds of products that eager evaluation computes by lamina's own code: of matrices, and with a vector."""
 
 
 def set_eager_products(by: str) -> None:
@@ -95,6 +98,13 @@ def set_eager_products(by: str) -> None:
     _eager = by
 
 
+def _is_large(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether a BLAS is faster, with its threads, or loses fewer digits of a long sum."""
+    (rows, terms), columns = left.shape[-2:], right.shape[-1]
+    most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
+    return terms > LONGEST_CHAIN or rows * terms * columns > most
+
+
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
     """Eager evaluation as the compiled product computes it."""
     if dtype.char not in "fd":
@@ -108,6 +118,8 @@ def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
             return matmul.eval(a, b, transpose_a, transpose_b)
         left = a.swapaxes(-1, -2) if transpose_a else a
         right = b.swapaxes(-1, -2) if transpose_b else b
+        if left.shape[:-2] != right.shape[:-2] or _is_large(left, right):
+            return matmul.eval(a, b, transpose_a, transpose_b)
         out = np.empty((*left.shape[:-1], right.shape[-1]), dtype)
         if right.shape[-1] != 1:
             return product(left, right, out)

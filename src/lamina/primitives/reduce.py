@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,18 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
     return declared
 
 
+LONGEST_CHAIN = 1 << 12
+"""Compiled folds add one element after the other. Eagerly longer chains are NumPy's, whose sums are pairwise: they lose
+fewer digits, and take less time."""
+
+
+def _longest_chain(x: np.ndarray, axis: Axes) -> int:
+    """How many elements a lane of a compiled fold goes through, see docs/adr/one-arithmetic.md."""
+    folded = math.prod(x.shape[a] for a in axis)
+    length = x.shape[-1]
+    return folded // length * -(-length * x.itemsize // 64) if x.ndim - 1 in axis else folded
+
+
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
     """Eager evaluation in the order of compiled code; of integers no order matters."""
     fold = kernel(reduction, dtype) if dtype.char in "fd" else None
@@ -74,7 +87,7 @@ def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray
         return None if dtype.char in "fd" else reduction.eval
 
     def compute(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
-        if not axis or not x.size:
+        if not axis or not x.size or _longest_chain(x, axis) > LONGEST_CHAIN:
             return reduction.eval(x, axis, keepdims)
         return fold(x, axis).reshape(reduced_shape(x.shape, axis, keepdims))
 

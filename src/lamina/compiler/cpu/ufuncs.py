@@ -55,7 +55,7 @@ def made(
     ``sizes`` and ``strides`` (in bytes). Denormals are flushed inside, as in all compiled code. None where there is no
     compiler for the processor, or no C API of NumPy's.
     """
-    with _making, compiling():
+    with compiling(), _making:
         machine = host_machine()
         table = _numpys_functions()
         if machine.architecture not in DENORMAL_STATE or table is None:
@@ -136,10 +136,10 @@ def _numpys_functions() -> Any:
     try:
         from numpy._core._multiarray_umath import _UFUNC_API
 
-        get = ctypes.pythonapi.PyCapsule_GetPointer
+        prototype = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+        get = prototype(("PyCapsule_GetPointer", ctypes.pythonapi))
     except (ImportError, AttributeError):
         return None
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     return ctypes.cast(get(_UFUNC_API, None), ctypes.POINTER(ctypes.c_void_p))
 
 
