@@ -10,6 +10,7 @@ import pytest
 
 import lamina
 from lamina.errors import DataError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 
@@ -89,3 +90,13 @@ def assert_predicts(model, predictions, table):
             np.testing.assert_allclose(found, expected, rtol=1e-5)
         else:
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("field", ["kind", "note", "type_name"])
+def test_a_damaged_early_column_is_refused_in_a_sentence(field, tmp_path):
+    tensors, metadata = load_tensors(FILES / "types_format_6.safetensors")
+    estimator = json.loads(metadata["estimator"])
+    estimator["encoder"]["schema"]["columns"][0][field] = 5
+    save_tensors(tmp_path / "a.safetensors", tensors, {**metadata, "estimator": json.dumps(estimator)})
+    with pytest.raises(DataError, match=f"a column's {field} is 5, which is no text"):
+        lamina.load(tmp_path / "a.safetensors")

@@ -265,3 +265,18 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         lamina.load(path)
     with pytest.raises(FileNotFoundError):
         lamina.load(tmp_path / "absent")
+
+
+def test_settings_may_be_numpys_numbers_as_searches_draw_them(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    model = lamina.MLPRegressor(
+        np.array([np.int64(3), 4]), preset="fast", max_iter=np.int64(2), dropout=np.float32(0.1), ntk=np.bool_(True),
+        random_state=0,
+    ).fit(X, X[:, 0])  # fmt: skip
+    lamina.save(model, tmp_path / "a.safetensors")
+    np.testing.assert_array_equal(lamina.load(tmp_path / "a.safetensors").predict(X), model.predict(X))
+
+
+def test_an_array_for_a_number_is_refused_by_name():
+    with pytest.raises(ValueError, match="momentum"):
+        lamina.MLPRegressor(momentum=np.array([0.1, 0.2])).fit(np.ones((9, 1)), np.ones(9))

@@ -58,7 +58,7 @@ def must_be_one_of(*values: Any) -> Rule:
 def _holds(be: Callable[[Any], bool], value: Any) -> bool:
     try:
         return bool(be(value))
-    except TypeError:  # a text for a number
+    except (TypeError, ValueError):  # a text for a number, an array
         return False
 
 

@@ -142,7 +142,7 @@ def save(
     if fitted is None:
         raise LaminaError(f"this {type(estimator).__name__} is not fitted yet, so there is nothing to save")
     content, arrays = _content_and_arrays(estimator, fitted)
-    text = json.dumps(content)
+    text = json.dumps(_plain(content))
     cannot = f"this {type(estimator).__name__} can't be saved"
     decoded(text, Content, cannot)
     if infinite := not_finite(arrays):
@@ -169,12 +169,12 @@ def _content_and_arrays(
     names = [column.name for column in fitted.encoder.schema.columns]
     given = estimator.get_params()
     given |= {name: _by_name(given[name], names) for name in ("column_kinds", "monotone") if given[name]}
-    parameters = {name: _plain(value) for name, value in given.items() if is_setting(value)}
+    parameters = {name: value for name, value in given.items() if is_setting(value)}
     content = {
         "class": type(estimator).__name__,
         "parameters": parameters,
-        "learned": {name: _plain(getattr(estimator, name)) for name in _LEARNED if hasattr(estimator, name)},
-        "feature_names": _plain(getattr(estimator, "feature_names_in_", None)),
+        "learned": {name: getattr(estimator, name) for name in _LEARNED if hasattr(estimator, name)},
+        "feature_names": getattr(estimator, "feature_names_in_", None),
         "target": msgspec.to_builtins(target),
         "members": [
             {"architecture": dataclasses.asdict(member.architecture), "share": share}

@@ -21,10 +21,17 @@ _NUMBERS = re.compile("u?int|float|decimal")
 
 
 def modern_column(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a column as files have them now, from those of any version."""
+    """The fields of a column as files have them now, from those of any version.
+
+    Raises:
+        ValueError: they are of no version.
+    """
     if "kind" not in content:
         return dict(content)
     fields = dict(content)
+    for name in ("kind", "note", "type_name"):
+        if not isinstance(fields.get(name, ""), str):
+            raise ValueError(f"a column's {name} is {fields[name]!r}, which is no text")
     kind, note = fields.pop("kind"), fields.pop("note", "")
     stored: str = fields.get("type_name", "").lower()
     found = _BY_NOTE.get(note, _TAGS.get(kind, kind))
