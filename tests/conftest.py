@@ -62,9 +62,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     lamina.random.seed(0)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def ctrl_c_interrupts():
-    """Shells have their background jobs ignore SIGINT; tests of Ctrl-C pass there, too."""
+    """Shells have their background jobs ignore SIGINT; tests of Ctrl-C pass there, too, and whatever ran before."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -31,7 +31,8 @@ class _Interrupts:
     def __init__(self, number: int) -> None:
         self._number, self._random, self._is_armed = number, random.Random(number), False
         signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
-        signal.signal(number, self._handle)
+        self.handler = self._handle
+        signal.signal(number, self.handler)
 
     def __call__(self, program: Callable[[], None]) -> bool:
         """Run a program until it is interrupted; whether it was."""
@@ -101,6 +102,7 @@ def test_an_interrupted_loop_did_whole_steps(interrupted: _Interrupts) -> None:
                 loss.asscalar()
             steps[:] = w
         assert state.queue is not None
+        assert signal.getsignal(signal.SIGINT) in (signal.default_int_handler, interrupted.handler)
         assert hits > INTERRUPTS // 3
         assert compiled
 

@@ -50,10 +50,12 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
 
     def _restore(self) -> None:
         raised = None
-        while self._handlers:
+        while True:
             try:
-                _set_handler(*self._handlers[-1])
-                self._handlers.pop()
+                while self._handlers:  # inside `try`: Python looks for signals as a loop begins anew, too
+                    _set_handler(*self._handlers[-1])
+                    self._handlers.pop()
+                break
             except BaseException as error:  # of a handler that is back in its place already
                 raised = error
         if raised is not None:
