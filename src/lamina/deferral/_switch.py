@@ -49,11 +49,14 @@ def _evaluate_on_device(*application: Any) -> Value:
 
 
 _finding: set[int] = set()
-"""Threads that are finding a kernel."""
+"""Threads inside `_kernel`."""
 
 
 def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    """None, so that NumPy computes, also for who interrupts this very function, and at the end of the interpreter."""
+    """See `lamina.core.primitive.kernel`.
+
+    Also None, so that NumPy computes, in a handler that interrupts this function, and while the interpreter ends.
+    """
     own = get_ident()
     if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":
         return None

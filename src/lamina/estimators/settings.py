@@ -128,11 +128,7 @@ def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
-    watching = (
-        "on_begin",
-        "on_search_begin",
-        "load",
-    )  # observers of trainings, of searches, and stores of trials
+    watching = ("on_begin", "on_search_begin", "load")  # of trainings, of searches, of stores of trials
     for one in as_list(value):
         if not callable(one) and not any(hasattr(one, name) for name in watching):
             raise ValueError(

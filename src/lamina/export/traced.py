@@ -1,7 +1,8 @@
 """A prediction as one function of arrays: encoding, networks, and what outputs stand for, in `lamina.nd`.
 
 Traced, it is the graph that every way out is made of. The networks are the operators of `lamina.estimators.network`, in
-the same order. What no graph can do small readers do: a text becomes a code, a date a number.
+the same order. Readers do what a graph can't: they make codes of texts, and numbers
+of dates.
 """
 
 from __future__ import annotations
@@ -29,10 +30,9 @@ from lamina.export._prediction import (
 )
 from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
+from lamina.table.encode import clip_limit
 
 __all__ = ["encoded_by", "finished_by", "forward_of", "prediction_of"]
-
-_CLIP_LIMIT = {"float32": 1e9, "float64": 1e100}  # see `smooth_clip` in lamina.table
 
 
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
@@ -131,7 +131,7 @@ def _scaled(table: Table, x: NDArray, missing: NDArray) -> NDArray:
 
 def _smoothly_clipped(x: NDArray) -> NDArray:
     """x / √(1 + (x/3)²), step by step as `smooth_clip` in lamina.table."""
-    limit = _CLIP_LIMIT[np.dtype(x.dtype).name]
+    limit = clip_limit(x.dtype)
     x = nd.clip(x, -limit, limit)
     scale = x * (1 / 3)
     return x / nd.sqrt(scale * scale + 1)

@@ -85,8 +85,11 @@ _LARGEST, _LARGEST_OF_VECTORS = 1 << 25, 1 << 19
 def set_eager_products(by: str) -> None:
     """Say what computes eager matrix products: "lamina", or "blas", NumPy's library.
 
-    lamina's own products have the bits of compiled ones. A BLAS adds in an order of its own, which may be faster.
-    Raises `ParameterError` for another name.
+    lamina's own products have the bits of compiled ones. A BLAS adds in an order of its own, which may be faster; sums
+    of more than 4,096 terms and large products are always left to it (docs/adr/one-arithmetic.md).
+
+    Raises:
+        ParameterError: another name.
 
     >>> import lamina
     >>> lamina.set_eager_products("blas")

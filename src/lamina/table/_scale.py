@@ -15,6 +15,7 @@ from lamina.table._tables import by_column, dense
 
 __all__ = [
     "center_and_factor",
+    "clip_limit",
     "count_statistics",
     "matrix_statistics",
     "quartiles",
@@ -127,6 +128,11 @@ def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return median, np.where(np.isfinite(factor), factor, 0.0)
 
 
+def clip_limit(dtype: Any) -> float:
+    """The number to which inputs of `smooth_clip` are cut: its square is finite, and it already gives ±3."""
+    return 1e9 if np.dtype(dtype) == np.float32 else 1e100
+
+
 def smooth_clip(values: np.ndarray) -> None:
     """Replace each x of a floating array by x / √(1 + (x/3)²), in place.
 
@@ -135,7 +141,7 @@ def smooth_clip(values: np.ndarray) -> None:
     >>> x
     array([ 0. ,  2.4, -3. ])
     """
-    limit = 1e9 if values.dtype == np.float32 else 1e100  # their squares are finite, and they already give ±3
+    limit = clip_limit(values.dtype)
     np.clip(values, -limit, limit, out=values)
     scale = values * (1 / 3)
     scale *= scale

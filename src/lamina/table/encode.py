@@ -17,6 +17,7 @@ from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.table._scale import (
     center_and_factor,
+    clip_limit,
     count_statistics,
     matrix_statistics,
     quartiles,
@@ -31,7 +32,7 @@ from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Encoded", "TableEncoder"]
+__all__ = ["Encoded", "TableEncoder", "clip_limit"]
 
 FORMAT_VERSION = 1
 
