@@ -74,7 +74,8 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
         raise DataError(f"monotone: the table has no column {key!r}.{closest(name, names)}")
     if not column.used:
         raise DataError(f"monotone: the column {column.name!r} is not used, so it can't be constrained")
-    if not isinstance(column.type, Quantity):
+    seen = next((one for one in schema.inputs if one.name == name), column)
+    if not isinstance(seen.type, Quantity):
         raise DataError(
             f"monotone: the column {column.name!r} is {column.kind}, and only numbers have an order; if it holds "
             f"numbers, give it {as_kind(column.name, 'numeric')}"

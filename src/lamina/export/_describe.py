@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from lamina.export._prediction import (
     Category,
     Classes,
     Column,
+    Composite,
     Layer,
     Member,
     Normalization,
@@ -25,6 +27,7 @@ from lamina.export._prediction import (
     Prediction,
     Table,
 )
+from lamina.table import types
 from lamina.table.types import Boolean, Nominal, Quantity
 
 if TYPE_CHECKING:
@@ -138,7 +141,7 @@ def _of_fitted(
         )
     schema = fitted.encoder.schema
     return Prediction(
-        Table(tuple(_columns(fitted.encoder, _rough(fitted.network))), len(schema.columns), schema.named),
+        _table(fitted.encoder, _rough(fitted.network)),
         _members(fitted.network),
         _output(fitted.target),
         __version__,
@@ -153,26 +156,51 @@ def _rough(network: Ensemble) -> set[int]:
     return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
 
 
-def _columns(encoder: TableEncoder, rough: set[int]) -> Iterable[Column]:
+def _table(encoder: TableEncoder, rough: set[int]) -> Table:
+    """The columns, each read or derived of another one."""
+    schema, inputs = encoder.schema, _inputs(encoder, rough)
+    columns: list[Column] = []
+    composites: list[Composite] = []
+    for position, column in enumerate(schema.columns):
+        if not isinstance(column.type, types.Composite):
+            columns += [replace(inputs[column.name], position=position)] if column.used else []
+            continue
+        own = [(i, inputs[part.name]) for i, part in enumerate(column.parts) if part.used]
+        read = own[:1] if column.type.derives else own
+        places = tuple(range(len(columns), len(columns) + len(read)))
+        columns += [replace(part, position=position) for _, part in read]
+        derived = [(i - 1, part) for i, part in own[len(read) :] if isinstance(part, Number)]
+        composites.append(
+            Composite(
+                column, position, places, tuple(part for _, part in derived), tuple(i for i, _ in derived)
+            )
+        )
+    return Table(tuple(columns), len(schema.columns), schema.named, tuple(composites))
+
+
+def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
+    """What becomes of each of the encoder's inputs, by name."""
     settings, arrays = encoder.state()
     flags, codebooks = encoder.flags(), encoder.codebooks()
     numbers = enumerate(zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False))
-    for position, column in enumerate(encoder.schema.columns):
-        if isinstance(column.type, Quantity):
+    found: dict[str, Column] = {}
+    for column in encoder.schema.inputs:
+        name, kind = column.name, column.type
+        if isinstance(kind, Quantity):
             number, scaling = next(numbers)
             center, factor, fill = map(float, scaling)
-            clips = settings["smooth_clip"] and column.name not in encoder.unclipped
-            yield Number(
-                column.name, position, column.type_name, center, factor, fill, clips,
-                flags.get(column.name), column.missing, column.low, column.high, column.mean,
-                column.type.unit, number in rough, column.type,
+            clips = settings["smooth_clip"] and name not in encoder.unclipped
+            found[name] = Number(
+                name, 0, column.type_name, center, factor, fill, clips, flags.get(name), column.missing,
+                column.low, column.high, column.mean, kind.unit, number in rough, kind,
             )  # fmt: skip
-        elif isinstance(column.type, Nominal):
-            kind, names = column.type, column.categories
-            yield Category(
-                column.name, position, column.type_name, names, kind.spellings(names), kind.numbers_of(names),
-                codebooks.get(column.name), column.missing, column.counts, isinstance(kind, Boolean),
+        elif isinstance(kind, Nominal):
+            names = column.categories
+            found[name] = Category(
+                name, 0, column.type_name, names, kind.spellings(names), kind.numbers_of(names),
+                codebooks.get(name), column.missing, column.counts, isinstance(kind, Boolean),
             )  # fmt: skip
+    return found
 
 
 def _members(network: Ensemble) -> tuple[Member, ...]:

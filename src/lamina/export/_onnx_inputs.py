@@ -38,7 +38,7 @@ class TableInputs:
         self.categories = [column for column in table.columns if isinstance(column, Category)]
         of_numbers = all(column.values is not None for column in self.categories)
         names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
-        self._is_matrix = of_numbers and (names_are_ours or not table.named)
+        self._is_matrix = of_numbers and (names_are_ours or not table.named) and not table.composites
         if self._is_matrix:
             bytes_only = all(column.type_name.lower() == "uint8" for column in table.columns)
             self._dtypes = dict.fromkeys(table.columns, np.uint8 if bytes_only else _dtype(table.columns[0]))

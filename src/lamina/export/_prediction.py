@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lamina.table import types
+from lamina.table.schema import ColumnSchema
 
 __all__ = [
-    "Category", "Classes", "Column", "Label", "Layer", "Member", "Normalization", "Number", "NumberEmbedding",
-    "Numbers", "Pictures", "Prediction", "Table",
+    "Category", "Classes", "Column", "Composite", "Label", "Layer", "Member", "Normalization", "Number",
+    "NumberEmbedding", "Numbers", "Pictures", "Prediction", "Table",
 ]  # fmt: skip
 
 Label = str | int | float | bool
@@ -100,30 +101,57 @@ Column = Number | Category
 
 
 @dataclass(frozen=True)
+class Composite:
+    """A column of the table whose values become several of `Table.columns`.
+
+    Attributes:
+        schema: what it is, and what it learned.
+        position: its place in the table, as of a `Number`.
+        columns: the places of its parts among `Table.columns`; of one whose parts are derived, that of the first.
+        derived: the parts that are computed of the first one, in the network's order; empty: all parts are read.
+        places: for each of them, its place among what `lamina.table.types.Composite.derived` gives.
+    """
+
+    schema: ColumnSchema[types.Composite]
+    position: int
+    columns: tuple[int, ...]
+    derived: tuple[Number, ...] = ()
+    places: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Table:
     """Columns. The network's inputs are, in this order: all numbers, all flags, what all categories are encoded as.
 
     Behind them are appended the embeddings: of all numbers, then of each category that has a code in `tables`.
 
     Attributes:
-        columns: those that the network sees, in the table's order.
+        columns: those that the network sees, in the table's order, composite ones by their parts that are read.
         width: the number of the table's columns, with those that the network does not see.
         named: whether the table had names of its own; if not, columns are known by position.
+        composites: what some of the columns are parts of.
     """
 
     columns: tuple[Column, ...]
     width: int
     named: bool
+    composites: tuple[Composite, ...] = ()
 
     @property
     def numbers(self) -> tuple[Number, ...]:
-        """The columns of numbers: the network's first inputs, and those that have a `NumberEmbedding`."""
+        """The columns of numbers."""
         return tuple(column for column in self.columns if isinstance(column, Number))
+
+    @property
+    def scaled(self) -> tuple[Number, ...]:
+        """The numbers, each with those derived of it: the network's first inputs, which have a `NumberEmbedding`."""
+        derived = {self.columns[one.columns[0]].name: one.derived for one in self.composites}
+        return tuple(part for number in self.numbers for part in (number, *derived.get(number.name, ())))
 
     @property
     def flagged(self) -> tuple[Number, ...]:
         """The numbers of which a further input says where they are missing."""
-        return tuple(column for column in self.numbers if column.flag is not None)
+        return tuple(column for column in self.scaled if column.flag is not None)
 
     @property
     def encoded(self) -> tuple[Category, ...]:

@@ -74,14 +74,14 @@ def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDAr
 
     The steps are those of `lamina.table.encode.TableEncoder`, each rounded once in float64.
     """
-    numbers = table.numbers
     categories = [column for column in table.columns if isinstance(column, Category)]
     embedded = [categories.index(column) for column in table.embedded]
 
     def encoded(x: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
         parts: list[NDArray] = []
+        x = _with_derived(table, x)
         missing = x != x  # noqa: PLR0124 - NaN is not equal to itself
-        if numbers:
+        if table.numbers:
             parts.append(_scaled(table, x, missing))
         if table.flagged:
             parts.append(_flags(table, missing))
@@ -99,18 +99,34 @@ def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDAr
     return encoded
 
 
+def _with_derived(table: Table, x: NDArray) -> NDArray:
+    """The numbers, each with those derived of it: (rows, `Table.scaled`)."""
+    if not any(one.derived for one in table.composites):
+        return x
+    numbers, parts, start = table.numbers, list[NDArray](), 0
+    for one in table.composites:
+        if one.derived:
+            end = [number.name for number in numbers].index(table.columns[one.columns[0]].name) + 1
+            found = one.schema.type.derived(one.schema, nd.slice_axis(x, axis=1, begin=end - 1, end=end))
+            parts += [nd.slice_axis(x, axis=1, begin=start, end=end), *(found[i] for i in one.places)]
+            start = end
+    if start < len(numbers):
+        parts.append(nd.slice_axis(x, axis=1, begin=start, end=len(numbers)))
+    return nd.concat(*parts, dim=1)
+
+
 def _flags(table: Table, missing: NDArray) -> NDArray:
     """Which of two values says whether a number is missing, (rows, `Table.flagged`)."""
     flags = np.array([column.flag for column in table.flagged])
-    if len(flags) < len(table.numbers):
-        flagged = nd.array([table.numbers.index(column) for column in table.flagged])
+    if len(flags) < len(table.scaled):
+        flagged = nd.array([table.scaled.index(column) for column in table.flagged])
         missing = nd.take(missing, flagged, axis=1)
     gone, there = (nd.broadcast_to(_row(values, np.float32), missing.shape) for values in flags.T)
     return nd.where(missing, gone, there)
 
 
 def _scaled(table: Table, x: NDArray, missing: NDArray) -> NDArray:
-    numbers = table.numbers
+    numbers = table.scaled
     most = float(np.finfo(np.dtype(x.dtype).name).max)
 
     def row(values: Sequence[Any]) -> NDArray:

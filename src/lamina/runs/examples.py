@@ -48,7 +48,9 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     """Quantities as the network takes them: JSON has no times, durations and dates."""
     import polars as pl
 
-    timed = [column.name for column in schema.quantities if not isinstance(column.type, Number)]
+    names = {column.name for column in schema.used}
+    quantities = [column for column in schema.quantities if column.name in names]
+    timed = [column.name for column in quantities if not isinstance(column.type, Number)]
     if not timed:
         return frame
     table = check(schema, frame)

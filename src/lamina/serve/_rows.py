@@ -22,9 +22,10 @@ from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
 from lamina.table.categories import category_codes, unknown_values
 from lamina.table.check import check
-from lamina.table.columns import named, value_name
+from lamina.table.columns import as_column, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.types import Composite, Nominal, Quantity
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,13 +40,15 @@ _MOST_COMPARED = 200
 class TableRows:
     """What rows of a table hold, for a model with this schema.
 
-    `Inputs` of a table are numbers, float64 (rows, numeric columns), NaN where missing; and codes, int32 (rows, other
-    columns): 0 for missing and for values that training did not have, else 1 + the category's position.
+    `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
+    `Schema.nominals`): 0 for missing and for values that training did not have, else 1 + the category's position.
     """
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._numeric, self._others = schema.quantities, schema.nominals
+        self._composites = [column for column in schema.used if isinstance(column.type, Composite)]
+        self._own = [column for column in schema.used if not isinstance(column.type, Composite)]
         known = {column.name for column in schema.columns}
         self._known = known | ({schema.target.name} if schema.target else set())
         self._codes = {
@@ -117,25 +120,45 @@ class TableRows:
 
     def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
         """Checked columns as arrays; if one value is wrong, all wrong ones are found."""
-        numbers = [column.type.from_json(given[column.name]) for column in self._numeric]
-        wrong: list[ColumnSchema] = [
-            column for column, found in zip(self._numeric, numbers, strict=True) if found is None
+        numbers = {c.name: c.type.from_json(given[c.name]) for c in self._own if isinstance(c.type, Quantity)}
+        nominal = [column for column in self._own if isinstance(column.type, Nominal)]
+        wrong = [column for column in self._own if column.name in numbers and numbers[column.name] is None]
+        wrong += [
+            column for column in (*nominal, *self._composites) if not column.type.takes(given[column.name])
         ]
-        wrong += [column for column in self._others if not column.type.takes(given[column.name])]
         if wrong:
             raise RequestError.of_values(
                 [problem for column in wrong for problem in _wrong(column, given[column.name])]
             )
         notes = _ignored(extra)
-        codes = [self._codes_of(column, given[column.name]) for column in self._others]
-        for column, found in zip(self._others, codes, strict=True):
+        codes = {column.name: self._codes_of(column, given[column.name]) for column in nominal}
+        for name, found in codes.items():
             if -1 in found:
                 i = found.index(-1)
-                place = f"row {i}, column {column.name!r}"
-                notes.append(_unknown(place, given[column.name][i], found.count(-1)))
+                notes.append(_unknown(f"row {i}, column {name!r}", given[name][i], found.count(-1)))
+        with rows_called("row {}".format), _refused(), unknown_values() as unknown:
+            for column in self._composites:
+                self._split(column, given[column.name], numbers, codes)
+        notes += [_unknown(f"{one.first_row}, column {one.column!r}", one.values[0]) for one in unknown]
         rows = len(given[self.schema.used[0].name])
-        known = np.maximum(_stacked(codes, rows, np.int32), 0)
-        return Inputs((_stacked(numbers, rows, np.float64), known), tuple(notes[:_MOST_NOTES]))
+        known = np.maximum(_stacked([codes[column.name] for column in self._others], rows, np.int32), 0)
+        found = _stacked([numbers[column.name] for column in self._numeric], rows, np.float64)
+        return Inputs((found, known), tuple(notes[:_MOST_NOTES]))
+
+    def _split(
+        self,
+        column: ColumnSchema[Composite],
+        values: Sequence[Any],
+        numbers: dict[str, Any],
+        codes: dict[str, Any],
+    ) -> None:
+        """Add the parts of a composite column, under their names."""
+        found = column.type.split(column, as_column(list(values), column.name))
+        for part, one in zip(column.parts, found, strict=True):
+            if isinstance(part.type, Quantity):
+                numbers[part.name] = part.type.fitted(part.name, one).numbers()
+            elif isinstance(part.type, Nominal):
+                codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
         """1 + each value's category, 0 where missing, −1 for those that training did not have."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from lamina.errors import DataError
@@ -11,13 +12,13 @@ from lamina.table.columns import Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.types import Nominal, Quantity
+from lamina.table.types import Composite, Nominal, Quantity
 
 __all__ = ["check"]
 
 
 def check(schema: Schema, data: Any) -> Table:
-    """A view of `data` with the columns that the network was trained on, in their order and with their types.
+    """A view of `data` with the inputs of the encoder, in their order and with their types: see `Schema.inputs`.
 
     Columns in another order are found by name. Extra ones are ignored with a warning (not the target's, nor
     one that training left out). A column of numbers that comes as text or booleans is converted if every
@@ -47,13 +48,37 @@ def check(schema: Schema, data: Any) -> Table:
         isinstance(column.type, Quantity) and column.type.takes_any_number for column in used
     )
 
-    def column(i: int) -> Column:
-        kind = used[i].type
-        assert isinstance(kind, Quantity | Nominal)
-        return kind.fitted(used[i].name, table.column(table.names[positions[i]]))
+    place = {column.name: i for i, column in enumerate(used)}
+    inputs, owners = schema.inputs, schema.owners
+    split: dict[str, Mapping[str, Column]] = {}
 
-    names = [column.name for column in used]
+    def given(owner: str) -> Column:
+        return table.column(table.names[positions[place[owner]]])
+
+    def parts(column: ColumnSchema[Composite]) -> Mapping[str, Column]:
+        if column.name not in split:
+            found = column.type.split(column, _called(given(column.name), column.name))
+            split[column.name] = {part.name: one for part, one in zip(column.parts, found, strict=True)}
+        return split[column.name]
+
+    def column(i: int) -> Column:
+        name = inputs[i].name
+        owner = used[place[owners[name]]]
+        found = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
+        kind = inputs[i].type
+        assert isinstance(kind, Quantity | Nominal)
+        return kind.fitted(name, found)
+
+    names = [column.name for column in inputs]
     return Table(names, table.rows, column, named=True, matrix=table.matrix if plain else None)
+
+
+def _called(column: Column, name: str) -> Column:
+    """A column under its name in training, for errors."""
+    if column.name != name:
+        column = copy(column)
+        column.name = name
+    return column
 
 
 def _by_name(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list[int]:

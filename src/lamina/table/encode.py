@@ -143,13 +143,14 @@ class TableEncoder:
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
         """For each column of the table, its columns in `Encoded.numeric` and in `Encoded.codes`."""
-        owners = [column.name for column in (*self._numbers, *self._gaps)]
-        owners += [column.name for column in self._one_hot for _ in _shown_values(column)]
+        names = [column.name for column in (*self._numbers, *self._gaps)]
+        names += [column.name for column in self._one_hot for _ in _shown_values(column)]
+        owners = self.schema.owners
         found: dict[str, tuple[list[int], list[int]]] = {column.name: ([], []) for column in self.schema.used}
-        for position, name in enumerate(owners):
-            found[name][0].append(position)
+        for position, name in enumerate(names):
+            found[owners[name]][0].append(position)
         for position, name in enumerate(self.code_names):
-            found[name][1].append(position)
+            found[owners[name]][1].append(position)
         return found
 
     @timed("encoding")
@@ -433,7 +434,7 @@ class TableEncoder:
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """All that the encoder is: a dictionary for JSON, and named float64 arrays."""
+        """All that the encoder is: a dictionary for JSON, and named arrays; float64, but for composite columns' own."""
         settings = {
             "version": FORMAT_VERSION,
             "schema": self.schema.to_dict(),
@@ -443,7 +444,8 @@ class TableEncoder:
             "smooth_clip": self.smooth_clip,
             **({"unclipped": list(self.unclipped)} if self.unclipped else {}),
         }
-        return settings, {"center": self._center, "factor": self._factor, "fill": self._fill}
+        scales = {"center": self._center, "factor": self._factor, "fill": self._fill}
+        return settings, scales | self.schema.arrays()
 
     @classmethod
     def from_state(cls, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> TableEncoder:
@@ -457,7 +459,7 @@ class TableEncoder:
             raise DataError(f"a table encoder of version {version!r}; this lamina reads {FORMAT_VERSION}")
         try:
             options = {key: value for key, value in settings.items() if key not in ("version", "schema")}
-            encoder = cls(Schema.from_dict(settings["schema"]), **options)
+            encoder = cls(Schema.from_dict(settings["schema"]).with_arrays(arrays), **options)
             for name in ("center", "factor", "fill"):
                 own = getattr(encoder, f"_{name}")
                 if arrays[name].shape != own.shape:

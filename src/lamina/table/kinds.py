@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,18 @@ from lamina.table.columns import Column, as_column
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
-from lamina.table.types import CHOICES, TYPES, Boolean, Candidate, Category, Choice, Nominal, Number, Quantity
+from lamina.table.types import (
+    CHOICES,
+    TYPES,
+    Boolean,
+    Candidate,
+    Category,
+    Choice,
+    Composite,
+    Nominal,
+    Number,
+    Quantity,
+)
 from lamina.table.types.unused import Dropped, Missing, Unused
 
 __all__ = ["infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
@@ -82,7 +94,25 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
             f"none of the {len(columns)} columns can be learned from: "
             + "; ".join(f"{column.name!r} is {column.kind}" for column in columns[:10])
         )
-    return Schema(tuple(columns), rows, named, target)
+    return Schema(tuple(_parts_of_their_own(columns)), rows, named, target)
+
+
+def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
+    """The columns, of which no part is called as another column."""
+    taken = {column.name for column in columns}
+    for column in columns:
+        if not any(part.name != column.name and part.name in taken for part in column.parts):
+            yield column
+            continue
+        parts = [
+            dataclasses.replace(part, name=part.name if part.name == column.name else _free(part.name, taken))
+            for part in column.parts
+        ]
+        yield dataclasses.replace(column, parts=tuple(parts))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    return next(found for found in (name + "'" * i for i in count()) if found not in taken)
 
 
 def _require_size(table: Table) -> None:
@@ -184,7 +214,7 @@ def relearned(schema: Schema, data: Any) -> Schema:
 
 
 def _relearned(known: ColumnSchema, column: Column, named: bool) -> ColumnSchema:
-    if not isinstance(known.type, Quantity | Nominal):
+    if not isinstance(known.type, Quantity | Nominal | Composite):
         return known
     found = _without_value(column, named) if _has_no_value(column) else known.type.learn(column, named)
     return dataclasses.replace(found, reason=known.reason)

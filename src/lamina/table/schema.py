@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lamina.errors import DataError
 from lamina.table import Task
 from lamina.table.messages import closest
@@ -78,14 +80,48 @@ class Schema:
         return tuple(column for column in self.columns if column.used)
 
     @property
+    def inputs(self) -> tuple[ColumnSchema, ...]:
+        """The columns that the encoder takes: those that the network sees, composite ones by their parts."""
+        parts = (part for column in self.used for part in column.parts or (column,))
+        return tuple(part for part in parts if part.used)
+
+    @property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The columns that are numbers to the network."""
-        return tuple(column for column in self.columns if isinstance(column.type, Quantity))
+        """The inputs that are numbers to the network."""
+        return tuple(column for column in self.inputs if isinstance(column.type, Quantity))
 
     @property
     def nominals(self) -> tuple[ColumnSchema[Nominal], ...]:
-        """The columns that are codes to the network."""
-        return tuple(column for column in self.columns if isinstance(column.type, Nominal))
+        """The inputs that are codes to the network."""
+        return tuple(column for column in self.inputs if isinstance(column.type, Nominal))
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """The column behind each of the `inputs`, by name."""
+        pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
+        return dict(pairs)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What composite columns learned that JSON can't hold, under names such as ``"column3.idf"``."""
+        return {
+            f"column{i}.{name}": array
+            for i, column in enumerate(self.columns)
+            for name, array in column.arrays.items()
+        }
+
+    def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Schema:
+        """The schema with the `arrays` that another one had; others are ignored."""
+        own: dict[int, dict[str, np.ndarray]] = {}
+        for name, array in arrays.items():
+            owner, _, rest = name.partition(".")
+            if rest and owner.startswith("column"):
+                own.setdefault(int(owner.removeprefix("column")), {})[rest] = array
+        if not own:
+            return self
+        columns = [
+            dataclasses.replace(column, arrays=own.get(i, {})) for i, column in enumerate(self.columns)
+        ]
+        return dataclasses.replace(self, columns=tuple(columns))
 
     @property
     def text_columns(self) -> tuple[str, ...]:
@@ -101,9 +137,12 @@ class Schema:
         raise KeyError(f"the table has no column {name!r}.{closest(name, names)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes as it is."""
+        """A dictionary that `json.dumps` takes as it is; without the `arrays`."""
         columns = [column.to_dict() for column in self.columns]
-        return {"version": FORMAT_VERSION, **dataclasses.asdict(self), "columns": columns}
+        target = self.target and dataclasses.asdict(self.target)
+        return {
+            "version": FORMAT_VERSION, "columns": columns, "rows": self.rows, "named": self.named, "target": target
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lamina.errors import DataError
+from lamina.table.columns import Column, as_column
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
 from lamina.table.messages import as_kind, closest, listed, row
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
-from lamina.table.types import Choice, Quantity, Uncounted
+from lamina.table.types import Choice, Composite, Quantity, Uncounted
 from lamina.table.types.quantity import infinite_error
 from lamina.table.types.unused import MOST_VALUES
 from lamina.table.values import number_in
@@ -165,6 +166,8 @@ class TableStatistics:
                 return self._exact(
                     kind.learned(column, seen.extremes(bool(seen.count < self.rows)), self.named), seen
                 )
+            if (composite := self._composite(name)) is not None:
+                return composite
             if choice is not None:
                 raise DataError(
                     f"column {name!r} has more than {MOST_VALUES:,} different values, too many to be counted in a "
@@ -174,10 +177,37 @@ class TableStatistics:
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             raise infinite_error(name, column.moments.worst(), row(column.moments.infinite))
         found = judged(column, choice, self.named)
+        if isinstance(found.type, Composite):
+            return self._of_sample(found.type.learn(self._sampled(name), self.named))
         kind = found.type.of_values
         if not isinstance(kind, Quantity) or found.low is None:
             return found
         return self._exact(found, column.number_moments(kind.read))
+
+    def _composite(self, name: str) -> ColumnSchema | None:
+        """A column of which the sample is composite; None for others."""
+        try:
+            found = judged(self._sampled(name), self.kinds.get(name), self.named)
+        except DataError:
+            return None
+        return self._of_sample(found) if isinstance(found.type, Composite) else None
+
+    def _sampled(self, name: str) -> Column:
+        return as_column(self.sample.rows()[0][name], name)
+
+    def _of_sample(self, found: ColumnSchema) -> ColumnSchema:
+        """A column that was learned from the sample, as all rows would have it: how often each value is there."""
+        factor = self.rows / len(self.sample.rows()[0])
+        parts = [
+            dataclasses.replace(
+                part,
+                missing=round(part.missing * factor),
+                counts=tuple(max(round(count * factor), 1) for count in part.counts),
+            )
+            for part in found.parts
+        ]
+        missing = self._columns[found.name].missing()
+        return dataclasses.replace(found, missing=missing, parts=tuple(parts))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
         """The column with the missing rows and the mean of its numbers."""

@@ -3,6 +3,7 @@
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.category import Category
+from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.duration import Duration
 from lamina.table.types.nominal import Nominal
@@ -21,9 +22,9 @@ from lamina.table.types.unused import (
 )
 
 __all__ = [
-    "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType", "Constant",
-    "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity", "RowNumbers", "Sentences",
-    "TimeOfDay", "Uncounted", "register",
+    "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
+    "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity",
+    "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
+import numpy as np
 
 from lamina.errors import DataError
 from lamina.files.typed_json import strict
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHOICES", "FEW_ROWS", "MOSTLY", "TYPES", "Candidate", "Choice", "ColumnSchema",
-    "ColumnType", "register", "type_from_dict",
+    "ColumnType", "OfJson", "register", "type_from_dict",
 ]  # fmt: skip
 
 Choice = Literal["numeric", "categorical", "drop"]
@@ -41,8 +42,8 @@ class ColumnType(ABC):
     """What a column is: how it is recognized, read, learned, encoded, shown and described.
 
     A type is a small dataclass whose fields (truth values, whole numbers, texts; all with defaults) files hold beside
-    its tag. A subclass of `Quantity` makes one number of a value, one of `Nominal` a code; `Unused` columns are left
-    out. `register` adds a type: docs/architecture.md says how.
+    its tag. A subclass of `Quantity` makes one number of a value, one of `Nominal` a code, one of `Composite` several
+    of both; `Unused` columns are left out. `register` adds a type: docs/architecture.md says how.
 
     Attributes:
         tag: its name in files.
@@ -86,6 +87,27 @@ class ColumnType(ABC):
     @abstractmethod
     def treatment(self, column: ColumnSchema) -> str:
         """What becomes of a column, in a few words."""
+
+
+@dataclass(frozen=True)
+class OfJson(ColumnType):
+    """A type of which JSON may have values of some of its own types.
+
+    Attributes:
+        json_types: those.
+        wanted: such a value, as messages call it.
+    """
+
+    json_types: ClassVar[set[type]] = {str, int, float, bool, type(None)}
+    wanted: ClassVar[str] = "a text, a number, true or false"
+
+    def refusal(self, value: Any) -> str:
+        """What is wrong with a value that JSON has; empty if nothing is."""
+        return "" if type(value) in self.json_types else f"is not {self.wanted}"
+
+    def takes(self, values: Sequence[Any]) -> bool:
+        """Whether JSON may have these values."""
+        return set(map(type, values)) <= self.json_types
 
 
 TYPES: dict[str, ColumnType] = {}
@@ -135,6 +157,8 @@ class ColumnSchema(Generic[OfType]):
         low, high: of quantities, the extremes.
         mean: of quantities in a table with names, the mean.
         reason: why it has this type, for people, where that is not plain; else empty.
+        parts: of composite columns, the columns that the network sees in its place.
+        arrays: of composite columns, what they learned besides; beside the JSON in files.
     """
 
     name: str
@@ -147,6 +171,8 @@ class ColumnSchema(Generic[OfType]):
     high: float | None = None
     mean: float | None = None
     reason: str = ""
+    parts: tuple[ColumnSchema[Any], ...] = ()
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray], compare=False)
 
     @property
     def used(self) -> bool:
@@ -159,9 +185,11 @@ class ColumnSchema(Generic[OfType]):
         return self.type.kind
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return fields | {"type": self.type.to_dict()}
+        """As JSON holds it, without the arrays."""
+        names = (one.name for one in dataclasses.fields(self) if one.name != "arrays")
+        fields: dict[str, Any] = {name: getattr(self, name) for name in names}
+        fields |= {"type": self.type.to_dict(), "parts": [part.to_dict() for part in self.parts]}
+        return fields if self.parts else {name: fields[name] for name in fields if name != "parts"}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
@@ -171,18 +199,25 @@ class ColumnSchema(Generic[OfType]):
             ValueError: it is none, or its type is not known.
         """
         found: Any = msgspec.convert(modern_column(content), _column_in_files())
-        fields = msgspec.structs.asdict(found)
+        fields: dict[str, Any] = msgspec.structs.asdict(found) | {"arrays": {}}
         fields["type"] = type_from_dict(found.type)
+        if any("parts" in part for part in found.parts):
+            raise ValueError(f"column {found.name!r} has a part that has parts")
+        fields["parts"] = tuple(map(ColumnSchema.from_dict, found.parts))
         return cls(**fields)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions had a kind and a note."""
-        vars(self).update(vars(ColumnSchema.from_dict(state)) if "kind" in state else state)
+        fields = (
+            vars(ColumnSchema.from_dict(state)) if "kind" in state else {"parts": (), "arrays": {}, **state}
+        )
+        vars(self).update(fields)
 
 
 @cache
 def _column_in_files() -> Any:
-    return strict(ColumnSchema, type=dict[str, bool | int | str])
+    fields = {"type": dict[str, bool | int | str], "parts": tuple[dict[str, Any], ...]}
+    return strict(ColumnSchema, **fields, arrays=Literal[None])
 
 
 class Candidate:

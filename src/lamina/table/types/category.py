@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import ClassVar
 
 from lamina.table.columns import value_name
 from lamina.table.messages import row, warn
@@ -21,8 +20,6 @@ class Category(Nominal):
     tag = "category"
     kind = "categorical"
     choice = "categorical"
-    json_types: ClassVar[set[type]] = {str, int, float, bool, type(None)}
-    wanted = "a text, a number, true or false"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         if candidate.choice is None and candidate.is_text:

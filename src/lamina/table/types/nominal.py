@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from lamina.table.columns import Column, value_name
-from lamina.table.types.base import ColumnSchema, ColumnType
+from lamina.table.types.base import ColumnSchema, ColumnType, OfJson
 from lamina.table.types.quantity import missing_said
 from lamina.table.types.unused import Constant
 
@@ -21,7 +21,7 @@ _MOST_CHOICES = 1000
 
 
 @dataclass(frozen=True)
-class Nominal(ColumnType):
+class Nominal(OfJson):
     """A type whose values are names: a network sees which one a row has.
 
     Attributes:
@@ -29,8 +29,6 @@ class Nominal(ColumnType):
     """
 
     holds: str = "text"
-    json_types: ClassVar[set[type]]
-    wanted: ClassVar[str]
 
     def fitted(self, name: str, column: Column) -> Column:
         """A column of any table with values as training had them.
@@ -59,14 +57,6 @@ class Nominal(ColumnType):
         truth = {"false": 0.0, "true": 1.0}
         values = tuple(truth[name] if name in truth else float(name) for name in categories)
         return values if len(set(values)) == len(values) else None
-
-    def refusal(self, value: Any) -> str:
-        """What is wrong with a value that JSON has; empty if nothing is."""
-        return "" if type(value) in self.json_types else f"is not {self.wanted}"
-
-    def takes(self, values: Sequence[Any]) -> bool:
-        """Whether JSON may have these values."""
-        return set(map(type, values)) <= self.json_types
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type; sorted, so that rows' order does not count."""

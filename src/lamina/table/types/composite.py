@@ -1,0 +1,79 @@
+"""Columns whose values become several numbers and codes to the network: texts, lists, numbers with words among them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from lamina.table.columns import ArrayColumn, Column
+from lamina.table.types.base import ColumnSchema, OfJson
+from lamina.table.types.quantity import missing_said
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Composite"]
+
+
+@dataclass(frozen=True)
+class Composite(OfJson):
+    """A type whose values become several columns, the parts, which are of types with one number or one code a value.
+
+    The encoder, the network and its ways out see the parts; people see the column. A schema of such a column has
+    `ColumnSchema.parts`, ordinary columns called ``"column: part"``, of which the first may have the column's own name;
+    and what it learned that JSON can't hold, in `ColumnSchema.arrays`. Each part with a missing value in training gets
+    an input that flags it, so one of them is enough.
+
+    Attributes:
+        derives: whether all parts but the first are computed of the first part's number, by `derived`, which a graph
+            can hold; else values are read into parts by `split` alone.
+    """
+
+    kind: ClassVar[str] = "several"
+    derives: ClassVar[bool] = False
+
+    @abstractmethod
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        """The schema of a training table's column of this type, with its parts."""
+
+    @abstractmethod
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        """The columns of the parts, of a column of any table, in the order of `schema.parts`; missing: NaN or None.
+
+        Raises:
+            DataError: a value is not of this type; names the first such row.
+        """
+
+    def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
+        """The parts but the first, each float64 (rows, 1), of the first part's number, float64 (rows, 1)."""
+        raise NotImplementedError(f"{type(self).__name__} reads its parts")
+
+    def split_by_number(self, schema: ColumnSchema, numbers: np.ndarray) -> list[Column]:
+        """What `split` gives where all parts but the first are `derived`, of the first part's numbers, (rows,)."""
+        from lamina import nd
+
+        derived = self.derived(schema, nd.array(numbers.reshape(-1, 1), dtype="float64"))
+        values = [numbers, *(part.asnumpy().ravel() for part in derived)]
+        return [ArrayColumn(part.name, one) for part, one in zip(schema.parts, values, strict=True)]
+
+    def fitted(self, name: str, column: Column) -> Column:
+        """A column of any table; `split` checks its values."""
+        return column
+
+    def treatment(self, column: ColumnSchema) -> str:
+        return ", ".join(
+            name.removeprefix(f"{column.name}: ")
+            for name in (part.name for part in column.parts if part.used)
+        )
+
+    def example(self, column: ColumnSchema) -> Any:
+        """A value, as JSON has it."""
+        return None
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        """What JSON may hold for a column, as JSON Schema says it."""
+        return {"type": ["string", "null"], "description": f"null: missing.{missing_said(column)}"}
