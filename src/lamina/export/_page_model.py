@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from lamina.export._prediction import (
     Category,
     Classes,
     Column,
+    Composite,
     Number,
     Numbers,
     Pictures,
@@ -24,8 +26,9 @@ from lamina.export.traced import encoded_by, finished_by, forward_of
 from lamina.messages import printable
 from lamina.nd.ndarray import NDArray
 from lamina.table.columns import as_column, is_missing, value_name
+from lamina.table.schema import ColumnSchema
 
-__all__ = ["page_model", "shown"]
+__all__ = ["page_model", "readers_of", "shown"]
 
 _LONGEST_NAME = 120
 """Letters of a name or a value; a label of more cannot be read."""
@@ -91,11 +94,50 @@ def shown(value: object) -> str:
     return text if text.strip() else "(empty)"
 
 
+def readers_of(inputs: Table | Pictures) -> dict[str, str]:
+    """The JavaScript that reads columns of several parts, by the tag of their type."""
+    fields = [] if isinstance(inputs, Pictures) else _fields(inputs)
+    kinds = [one.schema.type for one in fields if isinstance(one, Composite)]
+    return {kind.tag: kind.page_script for kind in kinds}
+
+
+def _fields(table: Table) -> list[Column | Composite]:
+    """What the form has a field for: the columns, but for the parts of those that a page can read as a whole."""
+    whole = {
+        place: one
+        for one in table.composites
+        for place in one.columns
+        if one.schema.type.page_script and not one.derived
+    }
+    found = [whole.get(place, column) for place, column in enumerate(table.columns)]
+    return [one for place, one in enumerate(found) if one not in found[:place]]
+
+
+def _owner(table: Table, column: Column | Composite) -> str:
+    """The column of the table that a field is of."""
+    if isinstance(column, Composite):
+        return column.schema.name
+    place = table.columns.index(column)
+    return next((one.schema.name for one in table.composites if place in one.columns), column.name)
+
+
 def _inputs(inputs: Table | Pictures) -> dict[str, Any]:
-    return {} if isinstance(inputs, Pictures) else {"columns": [_column(column) for column in inputs.columns]}
+    if isinstance(inputs, Pictures):
+        return {}
+    return {"columns": [_column(column, inputs) for column in _fields(inputs)]}
 
 
-def _column(column: Column) -> dict[str, Any]:
+def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
+    if isinstance(column, Composite):
+        kind, schema = column.schema.type, column.schema
+        example = kind.example(schema)
+        return {
+            "name": shown(schema.name),
+            "reader": kind.tag,
+            "data": {name: _encoded(value) for name, value in kind.page_data(schema).items()},
+            "parts": [int(isinstance(table.columns[place], Category)) for place in column.columns],
+            "typical": None if is_missing(example) else value_name(example),
+        }
     if isinstance(column, Number):
         return {
             "name": shown(column.name),
@@ -109,6 +151,14 @@ def _column(column: Column) -> dict[str, Any]:
         "names": [shown(name) for name in column.names],
         "counts": column.counts,
     }
+
+
+def _encoded(value: Any) -> Any:
+    """A value as JSON holds it; of an array, its type and its bytes."""
+    if not isinstance(value, np.ndarray):
+        return value
+    code = f"{value.dtype.kind}{value.dtype.itemsize}"
+    return {"array": code, "bytes": base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")}
 
 
 def _output(output: Classes | Numbers) -> dict[str, Any]:
@@ -133,23 +183,50 @@ def _names(prediction: Prediction) -> dict[str, Any]:
 
 def _table(prediction: Prediction, table: Table, examples: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     ranks = {name: rank for rank, name in enumerate(prediction.importance)}
-    places = range(len(table.columns))
+    fields = _fields(table)
+    places = range(len(fields))
     return {
-        "order": sorted(places, key=lambda i: ranks.get(table.columns[i].name, len(ranks))),
+        "order": sorted(places, key=lambda i: ranks.get(_owner(table, fields[i]), len(ranks))),
         "ranked": bool(ranks),
         "examples": [
-            {"row": _row(table.columns, example), "truth": _truth(prediction, example)}
+            {"row": _row(table, fields, example), "truth": _truth(prediction, example)}
             for example in examples
         ],
     }
 
 
-def _row(columns: Sequence[Column], example: Mapping[str, Any]) -> list[float | None]:
-    return [_value(column, example.get(column.name)) for column in columns]
+def _row(
+    table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]
+) -> list[float | str | None]:
+    """The values of an example in the form's fields."""
+    known = {**_parts(table, fields, example), **example}
+    return [_value(column, known.get(column.name)) for column in map(_named, fields)]
 
 
-def _value(column: Column, value: Any) -> float | None:
-    """A number, or None; or a category's code. What is neither counts as missing."""
+def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the parts of columns that the page can't read as a whole, by the parts' names."""
+    found: dict[str, Any] = {}
+    for one in table.composites:
+        if one in fields or one.derived:
+            continue
+        name, schema = one.schema.name, one.schema
+        try:
+            columns = schema.type.split(schema, as_column([example.get(name)], name))
+        except (TypeError, ValueError, OverflowError, DataError):
+            continue
+        for part, column in zip(schema.parts, columns, strict=True):
+            found[part.name] = next((value for value, _ in column.value_counts()), None)
+    return found
+
+
+def _named(column: Column | Composite) -> Any:
+    return column.schema if isinstance(column, Composite) else column
+
+
+def _value(column: Any, value: Any) -> float | str | None:
+    """A number, or None; a category's code; of several parts, the text. What is none of them counts as missing."""
+    if isinstance(column, ColumnSchema):
+        return None if is_missing(value) else value_name(value)
     if isinstance(column, Category):
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)
     try:

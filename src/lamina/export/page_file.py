@@ -17,7 +17,7 @@ import numpy as np
 from lamina.errors import LaminaError
 from lamina.export._describe import describe
 from lamina.export._javascript import Script
-from lamina.export._page_model import page_model, shown
+from lamina.export._page_model import page_model, readers_of, shown
 from lamina.export._prediction import Classes, Pictures, Prediction
 from lamina.files.atomic import atomic_write
 
@@ -111,7 +111,10 @@ def _digits(pictures: Pictures) -> list[dict[str, str]]:
 
 
 def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], computed: Script) -> str:
-    sources = "\n".join(_source(name) for name in _SCRIPTS[kind]) + f"\nconst prediction = {computed.text};\n"
+    readers = (f"READERS[{_json(tag)}] = {script};" for tag, script in readers_of(prediction.inputs).items())
+    sources = (
+        "\n".join((*map(_source, _SCRIPTS[kind]), *readers)) + f"\nconst prediction = {computed.text};\n"
+    )
     start = (
         f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};"
     )
@@ -152,7 +155,7 @@ def _policy(script: str, style: str) -> str:
     )
 
 
-def _json(content: Mapping[str, Any]) -> str:
+def _json(content: Any) -> str:
     """JSON in ASCII that no browser takes for markup."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -41,7 +41,22 @@ function product(out, left, right, batches, rows, inner, columns) {
   }
 }
 
+/** By name, what makes of a column's data a function of a text: the values of the column's parts. */
+const READERS = {};
+
 const ARRAYS = { u1: Uint8Array, i4: Int32Array, f4: Float32Array, f8: Float64Array };
+
+/** A function of a column's text, or null: its parts' values. It remembers the last one, as most others vary then. */
+function partsReader({ reader, data, parts }) {
+  const arrays = Object.entries(data).map(([name, value]) =>
+    [name, value?.array ? new ARRAYS[value.array](bytesOf(value.bytes).buffer) : value]);
+  const read = READERS[reader](Object.fromEntries(arrays)), missing = parts.map(isCode => isCode ? 0 : NaN);
+  let last = null, values = missing;
+  return text => {
+    if (text !== last) [last, values] = [text, text === null ? missing : read(text)];
+    return values;
+  };
+}
 
 /** A model as the page uses it. */
 class Network {
@@ -52,9 +67,11 @@ class Network {
     this.given = arrays.slice(0, 2);
     this.found = Object.fromEntries(Object.entries(model.results).map(([name, i]) => [name, arrays[i]]));
     this.compute = prediction(arrays);
+    this.readers = (this.columns ?? []).map(column => column.parts && partsReader(column));
   }
 
-  /** Predict a row: a picture's pixels, or a table's values (null: missing; a category's code). Gives arrays that the
+  /** Predict a row: a picture's pixels, or a table's values (null: missing; a category's code; where a column has
+   * several parts, its text). Gives arrays that the
    * next call overwrites: predicted `values`, the `decided` classes, and the networks' `inputs` and `codes`. */
   run(row) {
     const [first, codes] = this.given;
@@ -62,7 +79,10 @@ class Network {
     else {
       let number = 0, category = 0;
       this.columns.forEach((column, i) => {
-        if (column.names) codes[category++] = row[i];
+        if (column.parts) {
+          const values = this.readers[i](row[i]);
+          column.parts.forEach((isCode, j) => { isCode ? codes[category++] = values[j] : first[number++] = values[j]; });
+        } else if (column.names) codes[category++] = row[i];
         else first[number++] = row[i] ?? NaN;
       });
     }

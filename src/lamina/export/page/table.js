@@ -71,13 +71,13 @@ function stepOf({ low, high, whole }) {
   return whole ? Math.max(1, step) : step;
 }
 
-const isRanged = column => !column.names && column.low !== null && column.low < column.high;
+const isRanged = column => !column.names && !column.parts && column.low !== null && column.low < column.high;
 
 // --- fields of the form ---------------------------------------------------------------------------------------
 
 /** A field of a column: its elements, and `show` to show a value. */
 function fieldOf(column, number, change) {
-  const made = !column.names ? numberField : column.names.length <= MOST_CHOICES ? choiceField : searchField;
+  const made = column.parts ? textField : !column.names ? numberField : column.names.length <= MOST_CHOICES ? choiceField : searchField;
   return made(column, `field-${number}`, change);
 }
 
@@ -180,10 +180,30 @@ function searchField(column, id, change) {
   } };
 }
 
+/** A text that is read as a whole. */
+function textField(column, id, change) {
+  const input = element("textarea", { id, rows: 2, placeholder: "missing", "aria-describedby": `${id}-note` });
+  const { root, say } = framed(column, id, "", input);
+  const hint = text => {
+    root.classList.toggle("missing", text === null);
+    say(text === null ? "missing" : "");
+  };
+  input.addEventListener("input", () => {
+    const text = input.value.trim() === "" ? null : input.value;
+    hint(text);
+    change(text);
+  });
+  return { root, show(text) {
+    input.value = text ?? "";
+    hint(text);
+  } };
+}
+
 const counted = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
 
 const valueText = (column, value) =>
-  column.names ? value ? column.names[value - 1] : "missing" : value === null ? "missing" : shownIn(column, value);
+  column.names ? value ? column.names[value - 1] : "missing" : value === null ? "missing"
+    : column.parts ? value : shownIn(column, value);
 
 // --- curves ---------------------------------------------------------------------------------------------------
 
@@ -339,7 +359,7 @@ async function unhurried(values, compute) {
 const varied = (network, row, i, values) => network.predict(values.map(value => row.map((x, j) => j === i ? value : x)));
 
 /** What stands in a column where nothing else is known: the median, or the most frequent category. */
-const typicalValue = column => column.names ? 1 + indexOfHighest(column.counts) : column.fill;
+const typicalValue = column => column.parts ? column.typical : column.names ? 1 + indexOfHighest(column.counts) : column.fill;
 
 function buildForm(columns, order, fields, currentRow, change) {
   const form = byId("form");

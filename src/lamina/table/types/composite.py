@@ -31,10 +31,14 @@ class Composite(OfJson):
     Attributes:
         derives: whether all parts but the first are computed of the first part's number, by `derived`, which a graph
             can hold; else values are read into parts by `split` alone.
+        page_script: what reads such values in a page: the JavaScript of a function of the `page_data`, which gives a
+            function of a text (not null), which gives an array of the parts' values: numbers (NaN if missing) and codes
+            (0 if missing). Empty: a page has a field for each part.
     """
 
     kind: ClassVar[str] = "several"
     derives: ClassVar[bool] = False
+    page_script: ClassVar[str] = ""
 
     @abstractmethod
     def learn(self, column: Column, named: bool) -> ColumnSchema:
@@ -63,6 +67,10 @@ class Composite(OfJson):
     def fitted(self, name: str, column: Column) -> Column:
         """A column of any table; `split` checks its values."""
         return column
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        """What the `page_script` needs, as JSON holds it; arrays become typed arrays."""
+        return {}
 
     def treatment(self, column: ColumnSchema) -> str:
         return ", ".join(

@@ -5,7 +5,7 @@ import json
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime
@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import lamina
-from lamina import export_onnx, nd
+from lamina import export_onnx, export_page, nd
 from lamina.export import describe
 from lamina.export.traced import prediction_of
 from lamina.serve._rows import TableRows
@@ -58,6 +58,12 @@ class Word(Composite):
 
     def example(self, column: ColumnSchema) -> str:
         return "[word]"
+
+    page_script: ClassVar[str] = """({ weights, letters }) => text =>
+      [weights[text.length] ?? NaN, letters.indexOf(text[1]) + 1]"""
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        return {"weights": schema.arrays["weights"], "letters": list(schema.parts[1].categories)}
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,21 @@ def test_the_server_reads_them(model):
         found = model.fitted_.encoder.transform_coded(*one)
         np.testing.assert_array_equal(found.numeric, encoded.numeric)
         np.testing.assert_array_equal(found.codes, encoded.codes)
+
+
+def test_a_page_reads_the_text_of_a_column(model, opened, tmp_path):
+    export_page(model, tmp_path / "page.html", examples=FRAME[[0, 5]].rows(named=True))
+    page = opened(tmp_path / "page.html")
+    word = page.get_by_label("word", exact=True)
+    page.get_by_role("button", name="Row 1").click()
+    for text in (WORDS[0], WORDS[1], "[k]", ""):
+        word.fill(text)
+        row = FRAME[:1].with_columns(word=pl.lit(text or None, pl.String))
+        assert float(page.text_content("#predicted")) == pytest.approx(model.predict(row)[0], rel=2e-3)
+    page.get_by_role("button", name="Row 2").click()
+    assert word.input_value() == ""
+    assert page.get_by_label("day", exact=True).input_value() == str(FRAME["day"][5])
+    assert float(page.text_content("#predicted")) == pytest.approx(model.predict(FRAME[5])[0], rel=2e-3)
 
 
 def test_streams_learn_them_of_a_sample():
