@@ -13,6 +13,7 @@ from lamina.runs.metrics import compared, format_quantity
 from lamina.runs.wording import share_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
+from lamina.table.types import Quantity
 
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
@@ -47,8 +48,9 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 
 def override_hint(schema: Schema) -> str:
     """How to say that a column is something else, with a column of this table."""
-    first = (*schema.quantities, *schema.columns)[0]
-    choice = "categorical" if first in schema.quantities else "numeric"
+    quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
+    first = (*quantities, *schema.columns)[0]
+    choice = "categorical" if quantities else "numeric"
     options = f"{as_kind(first.name, choice)}, {as_kind(first.name, 'drop')}"
     return f"to override: {options}, --task classification|regression"
 

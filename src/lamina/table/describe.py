@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lamina.messages import printable
 from lamina.table.messages import format_number
 from lamina.table.schema import ColumnSchema, Schema, Target
-from lamina.table.types import TYPES, Constant, Number, Quantity
+from lamina.table.types import TYPES, Composite, Constant, Number, Quantity
 
 __all__ = [
     "ColumnRow",
@@ -107,6 +107,8 @@ def _row(column: ColumnSchema, rows: int) -> ColumnRow:
 
 
 def _values(column: ColumnSchema) -> str:
+    if isinstance(column.type, Composite):
+        return _shown(column.type.values_said(column)) or _values(column.parts[0])
     if column.low is not None and column.high is not None:
         if isinstance(column.type, Quantity):
             return column.type.range_said(column.low, column.high)

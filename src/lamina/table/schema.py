@@ -12,7 +12,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table import Task
 from lamina.table.messages import closest
-from lamina.table.types import Category, ColumnSchema, Nominal, Quantity
+from lamina.table.types import ColumnSchema, Nominal, Quantity
 
 __all__ = ["ColumnSchema", "Schema", "Target", "Task"]
 
@@ -126,8 +126,7 @@ class Schema:
     @property
     def text_columns(self) -> tuple[str, ...]:
         """The columns that must stay text when a file is read for prediction, even if they look like numbers there."""
-        types = ((column.name, column.type) for column in self.columns)
-        return tuple(name for name, type_ in types if isinstance(type_, Category) and type_.holds == "text")
+        return tuple(column.name for column in self.columns if column.type.reads_text)
 
     def __getitem__(self, name: str) -> ColumnSchema:
         for column in self.columns:

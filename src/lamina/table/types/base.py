@@ -60,6 +60,11 @@ class ColumnType(ABC):
     choice: ClassVar[Choice | None] = "drop"
 
     @property
+    def reads_text(self) -> bool:
+        """Whether a file for prediction keeps such a column as text, even where all its values look like numbers."""
+        return False
+
+    @property
     def of_values(self) -> ColumnType:
         """The type of the values: this one; of a constant, the one that its value has."""
         return self

@@ -21,6 +21,10 @@ class Category(Nominal):
     kind = "categorical"
     choice = "categorical"
 
+    @property
+    def reads_text(self) -> bool:
+        return self.holds == "text"
+
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         if candidate.choice is None and candidate.is_text:
             _warn_of_mixture(candidate)

@@ -40,6 +40,10 @@ class Composite(OfJson):
     derives: ClassVar[bool] = False
     page_script: ClassVar[str] = ""
 
+    @property
+    def reads_text(self) -> bool:
+        return not self.derives
+
     @abstractmethod
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         """The schema of a training table's column of this type, with its parts."""
@@ -77,6 +81,10 @@ class Composite(OfJson):
             name.removeprefix(f"{column.name}: ")
             for name in (part.name for part in column.parts if part.used)
         )
+
+    def values_said(self, column: ColumnSchema) -> str:
+        """What a column holds, for people; empty: what its first part does."""
+        return ""
 
     def example(self, column: ColumnSchema) -> Any:
         """A value, as JSON has it."""
