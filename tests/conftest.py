@@ -34,12 +34,29 @@ def pytest_configure(config: pytest.Config) -> None:
 COMPILER = Path(__file__).parent / "compiler"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``LAMINA_COMPILE=0`` nothing can be said of compiled functions, which all of `tests/compiler` is about."""
+    _take_a_few(items)
     if os.environ.get("LAMINA_COMPILE", "1") == "0":
         for item in items:
             if item.get_closest_marker("compiles") or COMPILER in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason="LAMINA_COMPILE=0"))
+
+
+def _take_a_few(items: list[pytest.Item]) -> None:
+    """Of the cases of a test with ``few(n)``, n that are evenly spread stay quick; the others are slow."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for own in cases.values():
+        marker = own[0].get_closest_marker("few")
+        assert marker is not None
+        quick = {i * len(own) // marker.args[0] for i in range(marker.args[0])}
+        for i, item in enumerate(sorted(own, key=lambda item: item.nodeid)):
+            if i not in quick:
+                item.add_marker(pytest.mark.slow)
 
 
 _OF_MODULES: dict[str, list[tuple[np.random.Generator, Any]]] = {}

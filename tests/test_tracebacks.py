@@ -75,6 +75,7 @@ def are_of_lamina(text: str) -> bool:
     return f"{Path(lamina.__file__).parent}" in text
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("line", WRONG)
 def test_a_program_ends_at_the_users_line(line: str, tmp_path: Path) -> None:
     said = shown(line, tmp_path)
@@ -134,6 +135,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("line", [line for line in WRONG if "Thread" not in line])
 def test_a_notebook_ends_at_the_users_line(line: str, notebook: dict[str, str]) -> None:
     said = notebook[line]

@@ -41,6 +41,7 @@ def report(request, tmp_path_factory):
     return json.loads((folder / "record.json").read_text()), printed, (folder / "plot.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_everybody_finishes_every_workload(report, request):
     record, _, _ = report
     assert len(record["workloads"]) == len(request.node.callspec.params["report"])
@@ -61,6 +62,7 @@ def test_the_plot_is_a_picture(report):
     assert report[2].startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workload", ["loop", "small_loop"])
 def test_lamina_and_numpy_do_the_same_work(workload):
     """The same losses in each of two epochs: what is compared is the same computation."""

@@ -54,6 +54,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("case", ERRORS)
 def test_errors_are_one_line_and_leave_nothing(tmp_path, cli, case):
     content, parts = ERRORS[case]
@@ -93,6 +94,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("case", OPTIONS)
 def test_options_that_cannot_work(tmp_path, cli, case):
     options, parts = OPTIONS[case]
@@ -129,6 +131,7 @@ WARNINGS = {
 }
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("case", WARNINGS)
 def test_warnings_are_lines_and_training_goes_on(tmp_path, cli, case):
     content, parts = WARNINGS[case]
@@ -188,6 +191,7 @@ TABLES = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 @pytest.mark.parametrize("case", TABLES)
 def test_tables_to_predict(tmp_path, run, cli, case):
@@ -255,6 +259,7 @@ def test_a_format_that_cannot_be_written(tmp_path, run, cli):
     assert code == 2 and "absent" in err
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

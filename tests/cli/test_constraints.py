@@ -23,6 +23,7 @@ def table(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_predictions_obey(cli, table, tmp_path):
     run = tmp_path / "run"

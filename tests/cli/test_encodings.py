@@ -72,6 +72,7 @@ def shown(encoded, *arguments):
     return text
 
 
+@pytest.mark.slow
 @IN_ONE
 @pytest.mark.usefixtures("no_pictures")
 def test_every_command_on_tables(encoded):
@@ -120,6 +121,7 @@ def test_mistakes_and_help(encoded):
         assert encoded(command, "--help")[0] == 0
 
 
+@pytest.mark.slow
 @IN_ONE
 def test_digits(encoded, place):
     size = ("--epochs", "1", "--hidden", "4")
@@ -129,6 +131,7 @@ def test_digits(encoded, place):
     assert "accuracy" in shown(encoded, "evaluate", f"digits-{encoded.encoding}")
 
 
+@pytest.mark.slow
 def test_a_process_in_the_c_locale(place):
     """Where Python takes neither UTF-8 nor any other encoding from somewhere, also for files that it opens."""
     environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -70,6 +70,7 @@ class Tags(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
+@pytest.mark.slow
 def test_nothing_acts_on_the_terminal_or_the_report(trained, cli):
     run, out, err = trained
     assert is_harmless(out) and is_harmless(err)

@@ -39,6 +39,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_threshold_goes_everywhere(cli, files):
     run, new = files / "run", files / "new.csv"
     code, shown, error = cli(

@@ -87,6 +87,7 @@ def test_without_a_run_it_is_a_new_one_and_other_folders_are_not_touched(data, t
     assert code == 2 and "--replace is for the run that --out names" in err
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli):
     old = _content(run)

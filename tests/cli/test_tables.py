@@ -70,6 +70,7 @@ def test_training_shows_what_it_inferred_and_fills_a_folder(tmp_path, cli):
     assert sorted(os.listdir(tmp_path)) == ["people.csv", "run"]
 
 
+@pytest.mark.slow
 def test_a_report_is_one_page_that_needs_nothing_else(folder):
     page = (folder / "classes/report.html").read_text()
     for part in (
@@ -104,6 +105,7 @@ def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, f
     np.testing.assert_array_equal(first.predict(frame), again.predict(frame))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("stream", [(), ("--stream",)])
 @pytest.mark.usefixtures("no_pictures")
 def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, cli, stream):
@@ -139,6 +141,7 @@ def test_inspect_tells_of_networks_of_different_architectures(tmp_path, folder, 
     assert networks[1]["architecture"]["hidden"] == [5, 3]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("suffix", ["csv", "tsv.gz", "parquet", "feather", "jsonl.zst", "csv.zst"])
 def test_predictions_go_from_any_format_to_any(tmp_path, folder, cli, suffix):
     from lamina.table.read import ReadOptions, read

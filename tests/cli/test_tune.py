@@ -125,6 +125,7 @@ def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_pa
     assert arrays_of(out) == arrays_of(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
@@ -269,6 +270,7 @@ def test_the_table_shows_trials_that_run_and_one_that_waits():
     assert lines[-1].startswith("trial 3: compiling …, trial 4: compiling …; best 0.2500")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_pictures")
 def test_a_limit_that_is_exceeded_is_told_of(tmp_path, cli, monkeypatch):
     passed = iter(range(1000))

@@ -41,6 +41,7 @@ def test_a_row_has_the_same_bits_alone_and_among_others() -> None:
         np.testing.assert_array_equal(np.concatenate(apart), together)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("method", ["predict_proba", "transform"])
 def test_of_estimators_too(method: str) -> None:
     y = (ROWS[:, 0] > ROWS[:, 1]).astype(int)
@@ -68,6 +69,7 @@ def together_and_apart(function: Any, rows: np.ndarray) -> None:
         np.testing.assert_array_equal(independent(nd.array(rows[:size])).asnumpy(), together[:size])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("sums", [16, 70, 256])
 def test_of_batched_products_too(sums: int) -> None:
     random = np.random.default_rng(2)

@@ -121,6 +121,7 @@ def test_special_values(count: int, dtype: Any) -> None:
     assert_same_bits(in_three_ways(lambda *xs: [bind(REGISTRY[n], *xs) for n in names], *inputs), names)
 
 
+@pytest.mark.few(2)
 @DTYPES
 @pytest.mark.parametrize("count", [1, 2])
 def test_many_elements(count: int, dtype: Any) -> None:
@@ -257,6 +258,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_same_bits_on_shorter_vectors() -> None:
     """Eagerly and compiled, on all levels of processors that have multiply-adds, whatever this one is."""
     levels = [level for level in runnable_levels() if level != "x86-64-v2"]

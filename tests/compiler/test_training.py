@@ -55,6 +55,7 @@ def run(chapter: Chapter, step: Any, data: Any, lr: float = 0.05) -> list[float]
     return [float(step(x, y, lr).asscalar()) for x, y in data]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("size", [1, 7, 16, 33])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_training_agrees_with_eager(dtype: Any, size: int) -> None:
@@ -409,6 +410,7 @@ def written_twice_from_one_value(a: Any, b: Any) -> Any:
     return value
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("body", "shapes"),
     [

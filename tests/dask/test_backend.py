@@ -48,6 +48,7 @@ def test_trials_of_a_search_have_the_bits_of_one_process(client):
     assert len(heard) == sum(trial["epochs"] for trial in together.trials_)
 
 
+@pytest.mark.slow
 def test_workers_have_the_threads_that_dask_gives_them(client):
     assert set(client.run(lamina.get_num_threads).values()) == {1}
 

@@ -42,6 +42,7 @@ def collections(parts):
     return whole[list(INPUTS)], whole["answer"]
 
 
+@pytest.mark.slow
 def test_one_partition_gives_what_a_streamed_table_gives(client):
     X, y = collections(1)
     found = on_dask.MLPClassifier(**SMALL).fit(X, y).to_local()
@@ -77,6 +78,7 @@ def test_the_workers_change_no_bit_and_predictions_stay_with_them(client, one_wo
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_arrays_and_a_target_among_the_columns(client):
     numbers = INPUTS[["number", "gaps"]].fillna(0).to_numpy()
     X, y = da.from_array(numbers, chunks=(300, 2)), da.from_array(3 * numbers[:, 0], chunks=300)

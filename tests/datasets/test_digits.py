@@ -68,6 +68,7 @@ def nearest_labels(digits: list[np.ndarray]) -> np.ndarray:
     return LABELS[100 + np.argmin((references**2).sum(1) - 2 * queries @ references.T, axis=1)]
 
 
+@pytest.mark.slow
 def test_disguised_digits_are_recognised_as_the_original_is() -> None:
     random = np.random.default_rng(1)
     originals: list[np.ndarray] = []
@@ -83,6 +84,7 @@ def test_disguised_digits_are_recognised_as_the_original_is() -> None:
     assert agree.mean() > 0.95
 
 
+@pytest.mark.slow
 @given(
     hnp.arrays(st.sampled_from([np.uint8, np.bool_]), hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))
 )

@@ -33,6 +33,7 @@ def eagerly(program: Program) -> np.ndarray:
         return numbers(program)
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_same_numbers_compiled(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

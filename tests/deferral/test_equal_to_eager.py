@@ -90,6 +90,7 @@ def assert_same_bits(program: Program, got: list[Any], wanted: list[Any], way: s
     assert not differs, f"{program}\nat {differs[0]}: eager\n{wanted[differs[0]]}\n{way}\n{got[differs[0]]}"
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("deferring")
 @pytest.mark.parametrize("part", PARTS)
 def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.MonkeyPatch) -> None:

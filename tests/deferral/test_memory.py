@@ -31,6 +31,7 @@ def test_sequences_that_never_repeat_are_forgotten(monkeypatch: pytest.MonkeyPat
         assert len(compiled) > 200, "what repeats must stay compiled"
 
 
+@pytest.mark.slow
 def test_arrays_of_a_model_that_is_dropped_are_freed() -> None:
     with deferring() as compiled:
         net = gluon.nn.Sequential()
@@ -52,6 +53,7 @@ def test_arrays_of_a_model_that_is_dropped_are_freed() -> None:
         assert not [r for r in alive if r() is not None]
 
 
+@pytest.mark.slow
 def test_weak_references_keep_nothing_and_hide_nothing() -> None:
     def program(see: Any) -> None:
         a = nd.ones((2, 2))

@@ -78,6 +78,7 @@ def test_launches_run_in_order_with_their_arguments(device: CudaDevice, driver: 
     assert numbers_of(x) == [2, 2, 2, 2, 4, 4, 2, 2]
 
 
+@pytest.mark.slow
 def test_a_recording_is_a_graph_that_holds_its_buffers(device: CudaDevice, driver: FakeCuda) -> None:
     x = DeviceArray.of(device, np.ones(4, np.float32))
     kernel = device.load(PTX).kernel("double_all")
@@ -106,6 +107,7 @@ def test_a_program_that_the_driver_does_not_take_says_what_its_assembler_said(de
         device.load(PTX).kernel("missing")
 
 
+@pytest.mark.slow
 def test_after_a_failed_kernel_nothing_gives_old_numbers(device: CudaDevice) -> None:
     x = DeviceArray.of(device, np.ones(4, np.float32))
     device.launch([Launch(device.load(PTX).kernel("crash"), (1, 1, 1), (1, 1, 1), (x.region, 4))])

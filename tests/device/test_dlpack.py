@@ -56,6 +56,7 @@ def test_what_a_capsule_says(cuda: FakeCuda) -> None:
     assert (ctypes.c_int64 * 2).from_address(strides)[:] == [4, 1]
 
 
+@pytest.mark.slow
 def test_an_array_that_was_given_shares_memory_and_lives_as_long(cuda: FakeCuda) -> None:
     x = nd.zeros((2, 3), ctx=mx.gpu())
     y = nd.from_dlpack(x)

@@ -135,6 +135,7 @@ def test_the_cpu_says_that_it_does_not_round() -> None:
         Training(Settings(hidden=(2,), precision="tf32"), digits, digits)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
     from lamina.cli import _app as app
     from lamina.runs.data import Request

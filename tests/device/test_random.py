@@ -77,6 +77,7 @@ def test_compiled_numbers_are_the_eager_ones(dtype: Any) -> None:
     assert_same_bits(drawn(mx.cpu(), dtype, True), drawn(mx.cpu(), dtype, False))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.filterwarnings("ignore:.*runs eagerly, since the dtype float16")  # which not every device has
 def test_a_devices_numbers_are_the_cpus(dtype: Any, ctx: mx.Context) -> None:

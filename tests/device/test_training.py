@@ -85,6 +85,7 @@ def test_the_chapters_loop_is_put_off_and_compiled_there(
     assert {p.context for p in there.params} == {ctx}
 
 
+@pytest.mark.few(1)
 @pytest.mark.compiles
 def test_a_compiled_step_and_many_batches(ctx: mx.Context) -> None:
     host, there = Chapter(mx.cpu()), Chapter(ctx)

@@ -153,6 +153,7 @@ def test_a_killed_job_goes_on_with_another_number_of_processes(folder, monkeypat
         np.testing.assert_array_equal(array, resumed[name])
 
 
+@pytest.mark.slow
 def test_several_processes_need_shards(folder):
     out = folder / "none"
     job = started(2, "-m", "lamina", "train", folder / "parts/0.csv", "-t", "y", "-o", out)

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "architecture.md").read_text()
 PATH = re.compile(r"`(src/[\w./]+|pyproject\.toml)`")
@@ -50,6 +52,7 @@ def test_additions_touch_at_most_three_files() -> None:
     assert many == []
 
 
+@pytest.mark.slow
 def test_modules_with_an_underscore_are_imported_by_their_own_package_only() -> None:
     source = ROOT / "src"
     foreign: list[str] = []

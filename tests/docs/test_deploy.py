@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from documents import programs, run_program
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "deploy.md"
@@ -10,6 +11,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "deploy.md"
 PROGRAMS = programs(DOCUMENT.read_text().partition("\n## Serving\n")[0])
 
 
+@pytest.mark.slow
 def test_the_programs_run(tmp_path):
     for program in PROGRAMS:
         run_program(program, tmp_path)

@@ -34,6 +34,7 @@ def marks_of(page):
     return marks
 
 
+@pytest.mark.few(5)
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
 @pytest.mark.parametrize(
     "page",
@@ -45,6 +46,7 @@ def test_the_programs_of_a_page_run(page, tmp_path):
         assert "False" not in run_program(program, tmp_path)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["chapter", "table"])
 def test_a_notebook_runs(name, tmp_path):
     """Its cells as one program; tests of displays have a kernel."""

@@ -44,6 +44,7 @@ def learned(model):
     return [model.predict_proba(X).tobytes(), model.loss_curve_, model.validation_scores_]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("backend", "more"),
     [("threading", {"normalization": "batch", "solver": "sgd", "drop_last": False}), ("loky", {})],
@@ -115,6 +116,7 @@ def test_fits_at_once_in_threads_do_not_disturb_each_other_nor_the_users_stream(
     np.testing.assert_array_equal(nd.random.uniform(shape=4).asnumpy(), expected)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_partial_fit_goes_on_after_pickling_as_if_nothing_had_been(solver):
     def trained(between):

@@ -64,6 +64,7 @@ def test_rows_in_any_number_and_a_source_give_the_same_bits():
     assert model.transform(FRAME[:0]).shape == (0, whole.shape[1])
 
 
+@pytest.mark.slow
 def test_classes_weights_and_several_outputs():
     labels = np.stack([Y > 4, Y > 8], axis=1).astype(int)
     model = MLPClassifier(**SMALL).fit(FRAME, labels, sample_weight=np.linspace(1, 2, 300))

@@ -97,6 +97,7 @@ def test_a_restored_training_goes_on_to_the_same_bits(solver, parts, done):
         np.testing.assert_array_equal(resumed.network.state()[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_state_of_sgd_with_the_second_moment_that_it_once_had_is_restored():
     broken, resumed = _training(solver="sgd"), _training(solver="sgd")
     next(broken.run())

@@ -128,6 +128,7 @@ def test_settings_that_cannot_be_are_named(setting, value):
         MLPRegressor(**{**SMALL, setting: value}).fit(X, X[:, 0])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("normalization", ["batch", "layer"])
 def test_normalized_networks_learn_what_plain_ones_do(estimator, normalization):

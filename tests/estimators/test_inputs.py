@@ -53,6 +53,7 @@ def model():
     return MLPClassifier(**SMALL).fit(FRAME, Y)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_library_gives_the_same_model(model, library):
     convert = LIBRARIES[library]
@@ -334,6 +335,7 @@ def _line(rows=200):
     return X, 3 * X[:, 0] + 1
 
 
+@pytest.mark.few(4)
 @pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
 @pytest.mark.parametrize("preset", ["fast", "sklearn"])
 @pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e160, 1e200, 1e307])

@@ -54,6 +54,7 @@ def test_judging_many_classes_takes_no_second_table():
     assert peak(MLPClassifier(**many).fit, X, rng.integers(60, size=ROWS)) < most
 
 
+@pytest.mark.few(1)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_float32_is_its_own_encoding_where_nothing_is_to_be_done(early_stopping):
@@ -63,6 +64,7 @@ def test_float32_is_its_own_encoding_where_nothing_is_to_be_done(early_stopping)
     assert peak(model.predict, X) < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_table_that_must_not_be_written_is_not_copied_either(tmp_path):
     np.save(tmp_path / "table.npy", X)

@@ -40,6 +40,7 @@ def with_members(model, members, shares=()):
     return other
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("train", [classifier, regressor])
 def test_outputs_are_the_mean_of_the_members_by_their_shares(train):
     mixed = mixture(train)
@@ -117,6 +118,7 @@ def test_each_member_gives_outputs_for_its_own_rows():
         np.testing.assert_allclose(found[75 * i : 75 * (i + 1)], alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shards", [None, 2])
 def test_members_of_different_architectures_train_side_by_side_and_apart(shards):
     from lamina.estimators._sharded import training_of
@@ -180,6 +182,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("how", HOSTILE)
 def test_files_whose_members_do_not_fit_are_refused(how, tmp_path):
     lamina.save(mixture(classifier), tmp_path / "m")

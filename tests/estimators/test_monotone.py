@@ -85,6 +85,7 @@ def fitted(**options):
     return MLPRegressor(**options).fit(frame, target), frame, target
 
 
+@pytest.mark.slow
 def test_a_true_constraint_costs_little_and_is_learned():
     model, frame, target = fitted(members=1)
     free, _, _ = fitted(members=1, monotone=None)
@@ -101,6 +102,7 @@ def test_what_a_constraint_forbids_is_not_learned():
     assert np.ptp(model.predict(X)) < 0.2
 
 
+@pytest.mark.slow
 def test_rows_and_blocks_and_files_give_the_same(tmp_path):
     model, frame, target = fitted(max_iter=3)
     predictions = model.predict(frame)
@@ -127,6 +129,7 @@ def test_shards_keep_the_bounds():
     assert steps(model, frame, "down", np.random.default_rng(0)).max() <= 0
 
 
+@pytest.mark.slow
 def test_partial_fit_and_streams_keep_the_bounds():
     rng = np.random.default_rng(0)
     frame = table(rng, 300)

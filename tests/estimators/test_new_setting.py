@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 DECLARATIONS, USE = "lamina/estimators/settings.py", "lamina/estimators/_engine.py"
 
@@ -103,6 +105,7 @@ def _run(program: str, source: Path, folder: Path, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_setting_is_added_in_one_file(tmp_path):
     source = tmp_path / "src"
     shutil.copytree(ROOT / "src", source, copy_function=os.symlink)

@@ -26,6 +26,7 @@ FRAME = pl.DataFrame(
 SMALL = {"hidden_layer_sizes": (8, 4), "max_iter": 2, "random_state": 0}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "classes",
     [np.array(["no", "yes"]), np.array(["a", "b"], object), np.array([3, 7]), np.array([False, True])],
@@ -43,6 +44,7 @@ def test_a_loaded_classifier_predicts_the_same(tmp_path, classes):
     assert list(loaded.feature_names_in_) == FRAME.columns
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("preset", "normalization"), [("default", None), ("fast", "batch"), ("sklearn", "layer")]
 )
@@ -66,6 +68,7 @@ def test_functions_are_left_out_and_predictions_stay(tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_no_estimator_that_is_saved(tmp_path):
     model = make_pipeline(MLPRegressor(preset="fast", max_iter=2)).fit(np.eye(20), np.arange(20.0))
     with pytest.raises(TypeError, match=r"writes an MLPClassifier, .* not a Pipeline"):

@@ -98,6 +98,7 @@ def test_a_column_of_many_values_is_rough_if_groups_of_them_differ() -> None:
     assert chosen_pieces([table], None, (1, 0), 2).rough == {}, "a constrained column has the usual ones"
 
 
+@pytest.mark.slow
 def test_blocks_of_rows_are_learned() -> None:
     """The number of a row says which block it is in, and this all there is to know."""
     X, y = NUMBERS[:, None].astype(float), IN_BLOCKS
@@ -138,6 +139,7 @@ def test_few_pieces_do_not_tell_what_is_smooth() -> None:
     assert chosen_pieces([few], None, (), 1) == Pieces(5, {})
 
 
+@pytest.mark.slow
 def test_pieces_of_smooth_columns_decay_fast() -> None:
     """Beside those of a column with steps they are smaller than where all decay alike; of shards too."""
     X, y = np.stack([CONTINUOUS, FEW], axis=1)[:2000], stepped(1)[:2000, 0]
@@ -208,6 +210,7 @@ def test_each_member_has_a_piece_between_any_two_of_its_own_values() -> None:
     assert chosen_pieces(lacks, None, (), 1).rough == {0: 199}
 
 
+@pytest.mark.slow
 def test_many_classes_take_no_more_memory_than_values_have_classes() -> None:
     values, classes = np.arange(50_000) % 100, np.arange(50_000) % 1999
     tracemalloc.start()
@@ -259,6 +262,7 @@ def test_what_cannot_be_told_is_not_rough() -> None:
     assert roughness(np.repeat(np.arange(5), 20), np.zeros((100, 1))) == 0, "a constant target"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", ["classes", "numbers"])
 def test_a_network_learns_what_each_value_says(task: str) -> None:
     """Neighbouring values of one column say the opposite; a smooth function of it explains nothing."""
@@ -286,6 +290,7 @@ def test_a_file_keeps_what_is_smooth(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_a_file_keeps_what_is_rough(tmp_path: Path) -> None:
     X, y = rough_table()
     model = MLPRegressor(preset="fast", max_iter=2, random_state=0).fit(X, y)
@@ -320,6 +325,7 @@ def test_rows_of_no_weight_do_not_count() -> None:
     assert chosen_pieces([few], None, (), 1) == Pieces(5, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 5])
 def test_equal_weights_are_none(outputs: int) -> None:
     table = data(stepped(outputs), CONTINUOUS, VALUES[AT])

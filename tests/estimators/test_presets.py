@@ -58,6 +58,7 @@ def test_only_fast_and_only_small_tables_are_seen_less():
     assert not any(for_small_table(preset, 100, 3, {}) for preset in PRESETS if preset != "fast")
 
 
+@pytest.mark.slow
 def test_what_is_given_counts_on_small_tables_too():
     chosen = for_small_table("fast", 1000, 3, {})
     for name in chosen:
@@ -74,6 +75,7 @@ def test_what_is_given_counts_on_small_tables_too():
     assert len(model.fitted_.network.members) == 2 and model.n_iter_ == 3
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("preset", "most"), [("medium", 128), ("fast", 32)])
 def test_smaller_presets_embed_few_numbers(preset, most):
     few, many = (
@@ -91,6 +93,7 @@ def test_constrained_numbers_are_embedded_however_many_they_are():
     assert model.coefs_[0].shape[0] == 4 * 33
 
 
+@pytest.mark.slow
 def test_fast_trains_on_a_small_table_as_it_says():
     X = RNG.normal(size=(300, 2))
     model = MLPClassifier(preset="fast", n_iter_no_change=np.inf, random_state=0).fit(X, X[:, 0] > 0)

@@ -127,6 +127,7 @@ def test_weights_and_an_eval_set():
     assert model.predict(X).max() < 50
 
 
+@pytest.mark.slow
 def test_a_table_that_is_streamed():
     frame = pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "y": Y})
     model = MLPRegressor(**SMALL, **ASKED).fit(frame.lazy(), "y")

@@ -107,6 +107,7 @@ def test_every_output_has_values():
         found.of_output("d")
 
 
+@pytest.mark.slow
 def test_sparse_tables_and_a_single_column():
     X = np.random.default_rng(0).normal(size=(100, 3))
     model = MLPRegressor(**QUICK).fit(X, X[:, 0])
@@ -160,6 +161,7 @@ def test_the_picture_says_which_class_is_explained(output, name):
     plt.close(display.figure_)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The set_")  # shap's, with a new Matplotlib
 def test_shaps_pictures_take_it(model):
     shap = pytest.importorskip("shap")

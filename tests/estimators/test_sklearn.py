@@ -107,6 +107,7 @@ def test_calibration():
     np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("estimator", [MLPClassifier, MLPRegressor])
 @pytest.mark.parametrize("store", [pickle, joblib])
 def test_a_stored_model_is_the_same(tmp_path, estimator, store):
@@ -134,6 +135,7 @@ def test_the_same_seed_gives_the_same_model():
     np.testing.assert_array_equal(clone(model).fit(X, Y).predict_proba(X), model.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_a_fit_gives_the_same_bits_however_often_it_came_before() -> None:
     X, y = load_iris(return_X_y=True)
     fits = [MLPClassifier(preset="fast", max_iter=4, random_state=0).fit(X, y) for _ in range(4)]

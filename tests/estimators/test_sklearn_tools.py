@@ -161,6 +161,7 @@ def test_html_shows_settings_and_what_was_learned(classifier):
 # --- searches --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_halving_by_rows_and_by_epochs():
     search = HalvingGridSearchCV(
         MLPClassifier(**SMALL), {"dropout": [0.0, 0.1, 0.2]}, cv=2, min_resources=40, random_state=0
@@ -210,6 +211,7 @@ def test_stacking_and_voting():
 # --- several outputs -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_chains_and_one_model_an_output():
     numbers, labels = np.c_[NUMBER, -NUMBER], np.c_[NUMBER > 0, NUMBER > 1].astype(int)
     table = FRAME[["size", "age"]].fillna(0).to_numpy()  # chains themselves take no gaps

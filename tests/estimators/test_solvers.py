@@ -64,6 +64,7 @@ def test_muons_matrices_decay_as_all_do():
     np.testing.assert_allclose(difference, -0.1 * 0.5 * before["weight1"], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_muon_learns_a_product_of_columns_and_gives_the_same_bits_again():
     X = np.random.default_rng(0).normal(size=(400, 4))
     y = X[:, 0] * X[:, 1] + X[:, 2]

@@ -219,6 +219,7 @@ def test_members_and_arrays_of_a_streamed_model_are_saved(tmp_path):
     np.testing.assert_array_equal(again.predict(CLASSES.lazy()), model.predict(CLASSES.lazy()))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("rows", [2_100, 5_400])
 def test_presets_take_a_table_for_as_large_as_in_memory(rows):
     """What is held out counts: of 2,100 rows, and of 5,400, as many train as of tables with other rules."""

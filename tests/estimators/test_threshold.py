@@ -65,6 +65,7 @@ def test_no_other_threshold_is_better(rows, criterion, weighted):
     assert score >= max(map(scored, cuts)) - 1e-9
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("criterion", METRICS)
 def test_chosen_as_scikit_learn_chooses(rare, criterion):
     train, (X, y) = rare
@@ -109,6 +110,7 @@ def test_kept_by_files_and_pickles(rare, tmp_path):
         np.testing.assert_array_equal(again.predict(new), model.predict(new))
 
 
+@pytest.mark.slow
 def test_a_search_chooses_one_too(rare):
     (X, y), _ = rare
     model = lamina.MLPClassifier(

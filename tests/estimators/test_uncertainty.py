@@ -48,6 +48,7 @@ def bound(coverage, known, tested):
     return 3.5 * np.sqrt(coverage * (1 - coverage) * (1 / known + 1 / tested))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "asked",
     [
@@ -216,6 +217,7 @@ def test_what_cannot_be_said_is_an_error(model):
         MLPRegressor().predict_interval(X)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("how", ["early_stopping", "partial_fit", "warm_start"])
 def test_rows_that_training_may_have_seen_say_nothing(how):
     if how == "early_stopping":
@@ -240,6 +242,7 @@ def alone(model):
         yield copy
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "asked", [{}, {"loss": "poisson"}, {"loss": "quantile", "quantile": [0.1, 0.9]}, {"members": 2}]
 )

@@ -46,6 +46,7 @@ def closed():
     plt.close("all")
 
 
+@pytest.mark.few(1)
 def test_learning_curves(fitted):
     model, _, _ = fitted
     display = model.plot_learning_curve()
@@ -101,6 +102,7 @@ def test_a_notebook_shows_columns_and_curves(fitted):
     assert "Learning curves" not in type(model)()._repr_mimebundle_()["text/html"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["frame", "array"])
 def test_a_report_is_that_of_the_command_line(fitted, kind, tmp_path):
     model, y, _ = fitted

@@ -18,6 +18,7 @@ def last_test_accuracy(output):
     return float(re.findall(r"Test_acc ([\d.]+)", output)[-1])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("name", "epochs", "limit", "accuracy"),
     [

@@ -37,11 +37,13 @@ def assert_says_all(model, frame=NEW, rows=None):
     np.testing.assert_allclose(evaluated(describe(model), rows), wanted, rtol=0, atol=2e-6 * max(spread, 1))
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("settings", CLASSIFIERS)
 def test_classifiers(settings):
     assert_says_all(classifier(**settings))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("settings", REGRESSORS)
 def test_regressors(settings):
     assert_says_all(regressor(**settings))

@@ -43,6 +43,7 @@ def expected(model):
     return model.predict_proba(NEW)
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("linked", ["people.o", "people.so"])
 def test_a_c_program_predicts_ten_thousand_rows_in_a_small_stack(model, expected, tmp_path, linked):
@@ -51,6 +52,7 @@ def test_a_c_program_predicts_ten_thousand_rows_in_a_small_stack(model, expected
     np.testing.assert_array_equal(run_people([program], tmp_path, NEW, 3), expected)
 
 
+@pytest.mark.few(1)
 @needs_compiler
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4"])
 def test_levels_of_x86_64(model, expected, tmp_path, target):
@@ -84,6 +86,7 @@ def test_objects_are_for_their_processor(tmp_path, target, machine):
     assert head[18] == machine  # e_machine of the ELF specification
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("nm"), reason="no nm: an object's symbols are not looked at")
 def test_what_an_object_needs_and_shows(model, tmp_path):
     net = nn.HybridSequential()
@@ -105,6 +108,7 @@ def _nm(path):
     return subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout.splitlines()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_programs_of_the_page_print_the_same(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
@@ -119,6 +123,7 @@ def test_the_programs_of_the_page_print_the_same(tmp_path):
     assert printed(compiled("cc", tmp_path, "plants.o", program=program)) == wanted
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_headers_are_c_and_cplusplus_whatever_the_columns_are_called(tmp_path):
     rng = np.random.default_rng(0)

@@ -90,16 +90,19 @@ def macros():
     return sorted(found)
 
 
+@pytest.mark.slow
 def test_keywords():
     assert_compiles(KEYWORDS)
 
 
+@pytest.mark.slow
 def test_macros():
     names = macros()
     assert len(names) > 1000 and {"EOF", "NULL", "NAN", "errno", "linux"} <= set(names)
     assert_compiles(names)
 
 
+@pytest.mark.slow
 def test_names_that_the_header_defines_itself():
     own = ["COLUMNS", "OUTPUTS", "STACK_BYTES", "BAD_ARGUMENT", "H"]
     names = [f"MY_MODEL_{what}" for what in own]
@@ -128,6 +131,7 @@ ANY_NAME = (
 )
 
 
+@pytest.mark.slow
 @given(names=st.lists(ANY_NAME, min_size=1, max_size=30, unique=True))
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_names(names):

@@ -109,6 +109,7 @@ def test_infinite_inputs_stay_what_they_are(tmp_path):
     np.testing.assert_array_equal(*predicted(net, tmp_path / "net.so", rows))
 
 
+@pytest.mark.slow
 def test_a_run_on_digits(run_on_digits, tmp_path):
     from lamina.recipes.run import network_of_run
 

@@ -59,6 +59,7 @@ def test_any_number_of_rows_is_the_same(people):
         np.testing.assert_array_equal(library.call(rows[:count])[1], expected[:count])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -74,6 +75,7 @@ def test_classifiers(settings, tmp_path):
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("position", [0, 1])
 def test_a_threshold_decides_with_the_same_bits(position, tmp_path):
     model = deciding(position, NEW)
@@ -96,6 +98,7 @@ def test_a_rough_column(tmp_path):
 CONSTRAINED = {"monotone": {"height": 1, "income": -1}}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("settings", [{}, {"loss": "poisson"}, QUANTILES, CONSTRAINED])
 def test_regressors(settings, tmp_path):
     model = lamina.MLPRegressor(**QUICK | settings).fit(FRAME, VALUES)
@@ -124,6 +127,7 @@ def test_constrained_quantiles_of_different_networks(tmp_path):
     np.testing.assert_array_equal(values, model.predict(NEW))
 
 
+@pytest.mark.slow
 def test_an_activation_that_lamina_does_not_have(tmp_path, monkeypatch):
     def hard_swish(x):
         return x * nd.clip(x + 3, 0, 6) / 6
@@ -135,6 +139,7 @@ def test_an_activation_that_lamina_does_not_have(tmp_path, monkeypatch):
     np.testing.assert_array_equal(model.classes_[classes], model.predict(NEW))
 
 
+@pytest.mark.slow
 def test_several_targets_and_several_labels(tmp_path):
     model = lamina.MLPRegressor(**QUICK).fit(FRAME, np.stack([VALUES, -VALUES], axis=1))
     values, _ = TableLibrary(model, tmp_path / "targets.so").predict(NEW)

@@ -105,6 +105,7 @@ def test_networks_of_different_architectures_with_shares_of_their_own(train):
     assert_same(mixture(train))
 
 
+@pytest.mark.slow
 def test_constrained_quantiles_of_different_networks():
     assert_same(everything_at_once())
 
@@ -122,6 +123,7 @@ def test_a_rough_column():
     assert_same(model, X)
 
 
+@pytest.mark.slow
 def test_categories_alone_that_are_all_embedded():
     frame = FRAME.select("town", pl.col("town").alias("other")).fill_null("nowhere")
     model = lamina.MLPRegressor(**QUICK).fit(frame, VALUES)
@@ -129,6 +131,7 @@ def test_categories_alone_that_are_all_embedded():
     assert_same(model, frame)
 
 
+@pytest.mark.slow
 def test_an_activation_that_nothing_of_the_export_knows(monkeypatch):
     monkeypatch.setitem(ACTIVATIONS, "hard_swish", lambda x: x * nd.clip(x + 3, 0, 6) / 6)
     options = QUICK | {"activation": "hard_swish", "learned_activation": True}
@@ -157,6 +160,7 @@ def test_several_networks_share_what_they_can():
     assert not {"Slice", "Split", "Shape", "Expand"} & counts.keys()
 
 
+@pytest.mark.slow
 def test_several_targets_and_several_labels():
     several = np.stack([VALUES, -VALUES], axis=1)
     assert_same(lamina.MLPRegressor(**QUICK).fit(FRAME, several))
@@ -175,6 +179,7 @@ def test_an_array_is_one_input_of_its_type(dtype):
     assert_same(model, X)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("labels", "wanted"),
     [
@@ -238,6 +243,7 @@ def test_one_row_and_no_row():
     assert (label.shape, probabilities.shape) == ((0,), (0, 3))
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_run_is_in_the_file(run_on_a_table, tmp_path):
     lamina.export_onnx(run_on_a_table, tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
@@ -258,6 +264,7 @@ def test_what_is_known_of_a_run_is_in_the_file(run_on_a_table, tmp_path):
     np.testing.assert_allclose(got, model.outputs(NEW), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_on_digits_takes_bytes(run_on_digits, tmp_path):
     lamina.export_onnx(run_on_digits, tmp_path / "digits.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "digits.onnx")
@@ -350,6 +357,7 @@ def test_files_of_tables_without_an_empty_text_say_nothing_of_it():
     assert all("missing" not in column for column in json.loads(metadata["columns"]))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("position", [0, 1])
 def test_a_threshold_decides(position):
     model = deciding(position, NEW)

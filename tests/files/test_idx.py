@@ -165,6 +165,7 @@ def test_changed_bytes_load_or_raise_data_error(data: st.DataObject) -> None:
         read_idx(io.BytesIO(content))
 
 
+@pytest.mark.slow
 def test_a_packed_file_that_unpacks_to_far_more():
     header = bytes([0, 0, 8, 1]) + (100 << 20).to_bytes(4, "big")
     packed = gzip.compress(header + bytes(100 << 20), 6)

@@ -96,6 +96,7 @@ def today(tmp_path_factory):
     return folder
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_loads_or_says_what_is_wrong(kind, today, tmp_path):
     read, name, new, old = KINDS[kind]
@@ -163,12 +164,14 @@ LARGE = {
 }  # fmt: skip
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("what", LARGE)
 def test_large_hostile_metadata_takes_a_small_multiple_of_its_length(what, tmp_path):
     save_tensors(tmp_path / "m", {"w": np.zeros(1)}, {"format": FORMAT, "estimator": LARGE[what]})
     assert "m is damaged: " in _said_of((tmp_path / "m").read_bytes(), tmp_path / "m")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "entry", ['"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}', '"%d":0', '"%d":[]']
 )

@@ -51,18 +51,21 @@ def check(seed: int, *, interrupted: bool = False) -> None:
     assert not found, f"{program}\n{found[0]}"
 
 
+@pytest.mark.few(2)
 @pytest.mark.compiles
 @pytest.mark.parametrize("seed", FAILED)
 def test_programs_that_failed_once(seed: int) -> None:
     check(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 @pytest.mark.parametrize("seconds", SECONDS)
 def test_random_programs(seconds: float) -> None:
     run_seeds(check, seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 @pytest.mark.parametrize("seconds", SECONDS)
 def test_random_programs_that_are_interrupted(seconds: float) -> None:
@@ -70,6 +73,7 @@ def test_random_programs_that_are_interrupted(seconds: float) -> None:
     run_seeds(lambda seed: check(seed, interrupted=True), seconds / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.compiles
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 def test_other_processes(method: str) -> None:

@@ -110,6 +110,7 @@ def test_random_programs(seconds: float, machine: pytest.MonkeyPatch) -> None:
     run_seeds(lambda seed: run(seed, machine), seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", SECONDS)
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_random_programs_for_other_processors(

@@ -118,6 +118,7 @@ def asked(post, name, kind_of):
     return run
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", ["rows", "columns", "labels", "pixels", "csv", "columnar", "png"])
 def test_damaged_bodies_are_answered_or_refused(post, name):
     kinds = {"csv": lambda _: "text/csv", "png": lambda _: "image/png", "columnar": _columnar}

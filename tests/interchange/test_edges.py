@@ -96,6 +96,7 @@ UNUSED = {
 """Settings of training, of types that lamina does not compute with, or of texts."""
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator[1])
 def test_an_operator_at_the_edges(operator: tuple[str, str], tmp_path) -> None:
     path = tmp_path / "model.onnx"

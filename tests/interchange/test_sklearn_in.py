@@ -42,6 +42,7 @@ def regressor(**settings):
     return MLPRegressor(hidden_layer_sizes=(6,), max_iter=20, random_state=0, **settings)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
 @pytest.mark.parametrize("target", [WORDS, WORDS == "a", LABELS], ids=["many", "two", "labels"])
 def test_a_classifier_predicts_the_same_and_trains_on(activation, target, tmp_path):

@@ -125,6 +125,7 @@ def values(result: Any) -> list[np.ndarray]:
     return [r.asnumpy() for r in result] if isinstance(result, list | tuple) else [result.asnumpy()]
 
 
+@pytest.mark.few(70)
 @pytest.mark.compiles
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_as_eager(name: str) -> None:

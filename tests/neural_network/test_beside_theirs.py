@@ -118,6 +118,7 @@ def tolerance(settings, dtype):
 EACH = [(*case, np.float64) for case in CASES] + [(*case, np.float32) for case in CASES[::3]]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("data", "changed", "dtype"),
     EACH,

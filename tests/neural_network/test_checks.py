@@ -29,6 +29,7 @@ COMPILED = (
 """Checks that train as users do; all of them pass so, too, but would compile hundreds of tiny networks."""
 
 
+@pytest.mark.few(30)
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)])
 def test_the_checks_of_scikit_learn(estimator, check, request):

@@ -294,6 +294,7 @@ def gradients(steps: int = 8) -> Iterator[Array]:
     return (random.normal(size=SHAPE) for _ in range(steps))
 
 
+@pytest.mark.few(70)
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 @pytest.mark.parametrize(("case", "settings"), PAIRS)
 def test_formula(case: str, settings: str, compiled: bool) -> None:

@@ -58,6 +58,7 @@ def test_float32_agrees_with_float64(name: str, example: Example) -> None:
     np.testing.assert_allclose(single, double, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.few(200)
 @pytest.mark.parametrize(("name", "example"), DIFFERENTIABLE)
 def test_vjp_is_the_derivative_of_eval(name: str, example: Example) -> None:
     def function(*arrays: Any) -> Any:
@@ -66,6 +67,7 @@ def test_vjp_is_the_derivative_of_eval(name: str, example: Example) -> None:
     check_gradients(function, example)
 
 
+@pytest.mark.few(150)
 @pytest.mark.parametrize(("name", "example"), TWICE)
 def test_vjp_can_be_differentiated_again(name: str, example: Example) -> None:
     places = example.float_places

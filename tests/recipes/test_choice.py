@@ -65,6 +65,7 @@ def test_short_trainings_have_a_number_of_epochs(asked, epochs):
     assert short.epochs == epochs and short.time_limit is None
 
 
+@pytest.mark.slow
 def test_what_cannot_be_mirrored_is_not_and_what_is_chosen_goes_on(sides):
     said = []
     whole = Training(ASKED, sides, sides, tell=said.append)

@@ -64,6 +64,7 @@ def rare(tmp_path_factory):
     return file
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("weights", ["balanced", {"a": 10.0}])
 def test_the_linear_model_has_the_weights_and_the_threshold(rare, weights):
     """Else a network that has them would be compared with a model that was asked for something else."""

@@ -167,6 +167,7 @@ def wide_page(tmp_path_factory):
     return page
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("width", [1100, 800, 390])
 def test_no_column_of_a_wide_table_is_out_of_sight(wide_page, opened, tmp_path, width):
     path = tmp_path / "page.html"

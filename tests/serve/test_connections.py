@@ -46,6 +46,7 @@ def statuses(content):
     return [int(found) for found in re.findall(rb"HTTP/1.1 (\d+)", content)]
 
 
+@pytest.mark.slow
 def test_a_head_that_comes_a_byte_at_a_time(impatient):
     begin = time.monotonic()
     with connected(impatient) as slow:
@@ -129,6 +130,7 @@ def test_requests_one_after_the_other_without_waiting(impatient):
         assert statuses(everything(one)) == [200] * 51
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "request_",
     [

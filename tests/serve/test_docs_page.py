@@ -134,6 +134,7 @@ def test_several_rows_and_pictures(server, opened, tmp_path):
     assert digits.locator(".value").inner_text() == str(wanted["label"])
 
 
+@pytest.mark.slow
 def test_with_a_token_it_asks_for_it(serving, opened, accessible):
     one = serving(RUNS["prices"], environment={"LAMINA_SERVE_TOKEN": "secret"})
     page = opened(one)
@@ -151,6 +152,7 @@ def test_with_a_token_it_asks_for_it(serving, opened, accessible):
     opened.troubles[:] = [said for said in opened.troubles if "401 (Unauthorized)" not in said]
 
 
+@pytest.mark.slow
 def test_names_and_categories_are_texts_never_markup(serving, opened, tmp_path):
     import polars as pl
 

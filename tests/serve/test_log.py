@@ -55,6 +55,7 @@ def test_ids_are_those_that_are_brought_or_new_and_refusals_have_them(server):
     assert [answer.json["error"]["request_id"] for answer in answers[1:3]] == ids[1:3]
 
 
+@pytest.mark.slow
 def test_lines_of_json_have_everything_and_are_nothing_else(serving, run_copy):
     run = run_copy("prices")
     one = serving(f"m={run}", "--access-log", "json", "--look", "0.05")

@@ -72,6 +72,7 @@ def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy, connectio
     assert versions[first["version"]] == {json.dumps(first["predictions"])}
 
 
+@pytest.mark.slow
 def test_counts_are_of_all_workers_which_end_together(serving):
     one = serving(f"m={RUNS['prices']}", "--workers", 2)
     busy = clients(16, one, "m", BODY, lambda client: len(client.found) == 5)
@@ -97,6 +98,7 @@ def test_counts_are_of_all_workers_which_end_together(serving):
         assert not Path(f"/proc/{worker}").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced_and_a_second_signal_ends_all_at_once(serving):
     one = serving(f"m={RUNS['prices']}", "--workers", 2)
     before = _workers(one)

@@ -53,6 +53,7 @@ def test_a_limit_that_is_too_low_is_said(tmp_path, limit, format):
     )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("format", WRITERS)
 def test_a_limit_that_is_high_enough_harms_no_file(tmp_path, format):
     path = tmp_path / f"table.{format}"

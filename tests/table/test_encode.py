@@ -208,6 +208,7 @@ def test_it_is_fitted_first_and_to_rows():
     assert empty.numeric.shape == (0, len(encoder.numeric_names)) and empty.codes.shape[0] == 0
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_categories():
     frame = pl.DataFrame({"c": [f"c{i % 100_000}" for i in range(200_000)]})
     encoder, encoded = encode(frame)
@@ -215,6 +216,7 @@ def test_a_hundred_thousand_categories():
     assert len(np.unique(encoded.codes)) == 100_000 and encoded.codes.min() == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
 def test_memory_beside_the_result_is_small(dtype):
     array = np.random.default_rng(0).integers(0, 200, (200_000, 40)).astype(dtype)
@@ -227,6 +229,7 @@ def test_memory_beside_the_result_is_small(dtype):
         assert peak < encoded.numeric.nbytes + 25e6
 
 
+@pytest.mark.slow
 def test_thousands_of_columns():
     frame = pl.DataFrame(np.random.default_rng(0).normal(size=(50, 3000)))
     with warnings.catch_warnings():

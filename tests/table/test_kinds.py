@@ -203,6 +203,7 @@ def test_the_target_is_not_a_column():
         infer(frame, [1, 2])
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_categories():
     names = [f"c{i % 100_000}" for i in range(200_000)]
     schema = infer(pl.DataFrame({"c": names}))

@@ -73,6 +73,7 @@ def repository(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_figures_and_what_exceeds_its_ceiling(repository):
     code, table, _ = size(repository, "--check", "--against", "HEAD")
     assert code == 0
@@ -88,6 +89,7 @@ def test_figures_and_what_exceeds_its_ceiling(repository):
     assert "lines one: 10 is above its ceiling of 9 (tools/ceilings.toml)" in said
 
 
+@pytest.mark.slow
 def test_lines_that_stand_in_two_modules_are_alike(repository):
     body = "def f(x):\n" + "".join(f"    y{i} = x.method_{i}(x, {i})\n" for i in range(5))
     for name in ("first", "second"):
@@ -97,6 +99,7 @@ def test_lines_that_stand_in_two_modules_are_alike(repository):
     assert table["alike lines"] == ["5", "+5", "0"]
 
 
+@pytest.mark.slow
 def test_a_ceiling_is_raised_with_a_reason_only(repository):
     ceilings = repository / "tools" / "ceilings.toml"
     ceilings.write_text(ceilings.read_text().replace('"lines one" = 9', '"lines one" = 12'))

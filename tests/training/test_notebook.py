@@ -33,6 +33,7 @@ def test_a_notebook_shows_what_people_look_for(outputs):
     assert explained[0]["text/html"].startswith("<pre>1 kernel")
 
 
+@pytest.mark.slow
 def test_a_line_with_the_final_loss_is_left(outputs):
     printed = "".join(output["text"] for output in outputs[1] if output.output_type == "stream")
     assert re.fullmatch(

@@ -103,6 +103,7 @@ def test_the_default_recipe_goes_on_with_its_moments(here):
     assert not np.array_equal(after["adam.second.W1"], before["adam.second.W1"])
 
 
+@pytest.mark.slow
 def test_a_killed_run_on_a_table_goes_on(here, capsys):
     """Its members shared their random numbers, and now each has its own: its last epochs have other dropout masks."""
     shutil.copytree("table-killed", "again")

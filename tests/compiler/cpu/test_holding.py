@@ -96,6 +96,7 @@ def plainly(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], An
     return run
 
 
+@pytest.mark.few(2)
 @pairwise(optimizer=list(OPTIMIZERS), dtype=[np.float32, np.float64], in_one_go=[False, True])
 def test_training_gives_the_same_bits(optimizer: str, dtype: Any, in_one_go: bool, plainly: Any) -> None:
     settings = OPTIMIZERS[optimizer]
@@ -294,6 +295,7 @@ def test_weights_outlive_the_step() -> None:
     assert_equal(weights(net), weights(other))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("is_compiled", [True, False])
 def test_memory_of_an_optimizer_that_is_gone_is_not_written(is_compiled: bool) -> None:
     """Its state was held with the weights, and both are written back once the program looks at the weights."""

@@ -55,6 +55,7 @@ def compile_product(shape: tuple[int, int, int], dtype: DType, transposed: bool,
     return compiled, product.scratch_bytes
 
 
+@pytest.mark.few(8)
 @pairwise(shape=SHAPES, dtype=[FLOAT32, FLOAT64], transposed=[False, True])
 def test_product_is_right_and_the_same_for_any_split(shape, dtype, transposed, execute):
     check_product(shape, dtype, transposed, execute)

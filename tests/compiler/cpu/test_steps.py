@@ -68,6 +68,7 @@ def _anew(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     lamina.set_num_threads(threads)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("width", [16, 200])
 @pytest.mark.parametrize("shared", [False, True])
 def test_no_bit_depends_on_who_works_on_a_strand(shared: bool, width: int, monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,7 @@ from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._transpose import emit_transpose
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int64])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (8, 16), (64, 10), (256, 33), (17, 255), (100, 64)])
 @pytest.mark.parametrize("threads", [1, 3])

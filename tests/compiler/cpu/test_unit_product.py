@@ -130,6 +130,7 @@ def test_products_are_more_exact_than_a_chain_of_multiply_adds(depth, multiply):
     assert error <= 0.5 * error_of_chain
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("shape", [(64, 784, 256), (784, 64, 256), (70, 300, 90), (97, 201, 110)], ids=str)
 def test_short_integers_are_multiplied_exactly(shape, multiply):
     """Sums of integers below 2²⁴ have no rounding at all."""

@@ -33,6 +33,7 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.few(15)
 @pairwise(way=list(WAYS), joined=JOINED, threads=[1, 2, 5])
 def test_parts_stand_where_they_belong(
     way: str, joined: tuple[int, list[tuple[int, ...]]], threads: int

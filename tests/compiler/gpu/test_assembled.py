@@ -75,6 +75,7 @@ def test_ptx_of_the_chapters_step(architecture: str) -> None:
     )  # between the parts of a sum and who adds them
 
 
+@pytest.mark.few(3)
 @pairs_of(
     inner=[300, 301],
     transposes=[(False, False), (True, False), (False, True), (True, True)],

@@ -21,6 +21,7 @@ SIZES = st.sampled_from([1, 3, 4, 8, 20, 31, 64, 130, 132])
 TILES = {"float32": PIPELINED, **TENSOR}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("precision", TILES)
 @settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
@@ -109,6 +110,7 @@ def test_numbers_at_the_edge(precision: Any, value: float, gpu: Any, forced: Any
 BARRIERS = [("barrier", number, precision) for number in range(4) for precision in TILES]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(("name", "missing", "precision"), [("wait_for_copies", 0, "float32"), *BARRIERS])
 def test_no_wait_can_be_left_out(
     name: str, missing: int, precision: Any, emulator: Any, forced: Any, monkeypatch: pytest.MonkeyPatch

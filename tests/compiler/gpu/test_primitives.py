@@ -29,6 +29,7 @@ def on_both(function: Any, gpu: Any, inputs: Any) -> tuple[Any, Any]:
     return lamina.compile(function)(inputs(gpu)), expected
 
 
+@pytest.mark.few(32)
 @pytest.mark.parametrize("name", COMPILED)
 def test_kernels_agree_with_eval(name: str, gpu: Any) -> None:
     primitive = REGISTRY[name]

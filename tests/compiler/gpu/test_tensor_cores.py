@@ -185,6 +185,7 @@ def test_gradients_of_a_compiled_function_have_its_precision(emulator: Any) -> N
     assert_near(x.grad, ones.asnumpy(), rows.T, BOUNDS["bfloat16"])
 
 
+@pytest.mark.slow
 def test_a_step_in_tf32(emulator: Any) -> None:
     """Layers that follow each other and a softmax; gradients, of which one operand is transposed."""
     x, labels = numbers(256, 20), np.arange(256) % 128

@@ -33,6 +33,7 @@ def halves(gpu: Any) -> Any:
     return gpu
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("part", range(4))
 def test_every_primitive_on_float16(part: int, halves: Any) -> None:
     names = HALVES[part::4]

@@ -73,6 +73,7 @@ def call(name):
     return lambda b, x: getattr(b, name)(x)
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_accuracy_special_values_and_lanes(name, dtype, elementwise):

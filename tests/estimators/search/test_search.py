@@ -124,6 +124,7 @@ def test_class_weights():
     assert balanced.predict_proba(X)[:, 1].mean() > 1.5 * plain.predict_proba(X)[:, 1].mean()
 
 
+@pytest.mark.slow
 def test_several_labels_and_several_targets():
     A, labels = make_multilabel_classification(200, 5, n_classes=3, random_state=0)
     model = classifier().fit(A, labels)
@@ -147,6 +148,7 @@ def test_quantile_loss():
     assert mean_pinball_loss(Y, high.predict(X), alpha=0.9) < at_once
 
 
+@pytest.mark.slow
 def test_constraints_hold_for_the_average():
     model = regressor(3, activation=None, monotone={0: 1}, number_embedding=None).fit(X, Y)
     grid = np.repeat(X[:20], 10, axis=0)
@@ -165,6 +167,7 @@ def test_counts():
     assert (predicted >= 0).all() and np.corrcoef(predicted, np.exp(X[:, 0]))[0, 1] > 0.8
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "scoring", ["roc_auc", lambda y, p: roc_auc_score(y, p[:, 1])], ids=["name", "function"]
 )

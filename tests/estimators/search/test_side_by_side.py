@@ -93,6 +93,7 @@ def one_after_another():
     return found(searched(5, 1))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("jobs", [2, 3])
 def test_any_number_at_a_time_gives_the_same_bits(jobs, one_after_another):
     heard = Heard()
@@ -102,6 +103,7 @@ def test_any_number_at_a_time_gives_the_same_bits(jobs, one_after_another):
     assert sorted(said for said in heard.seen if "begins" in said) == [f"begins {n}" for n in range(5)]
 
 
+@pytest.mark.slow
 def test_trials_are_ended_early_alike(monkeypatch):
     """With a schedule that has cycles all trials may be; rounds are short here, so that few trials are enough."""
     monkeypatch.setattr(space, "CYCLE", 4)
@@ -110,6 +112,7 @@ def test_trials_are_ended_early_alike(monkeypatch):
     assert len({trial["epochs"] for trial in alone[-1] if trial["settings"]["preset"] == "medium"}) > 1
 
 
+@pytest.mark.slow
 def test_processes_too_and_one_that_is_killed(one_after_another):
     """Settings of joblib's are obeyed; and memory that is short has the system kill a process."""
     here = os.getpid()
@@ -152,6 +155,7 @@ class EndsWhen(SearchObserver):
             raise KeyboardInterrupt
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("event", ["waits", "ends 1", "ends 3"])
 def test_what_is_interrupted_goes_on_to_the_same_bits(event, held, one_after_another):
     kept = Store()
@@ -165,6 +169,7 @@ def test_what_is_interrupted_goes_on_to_the_same_bits(event, held, one_after_ano
     assert sorted(again.kept) == list(range(5)) and not any(one.earlier for one in again.kept.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", [(1,), (1, 3)], ids=str)
 def test_trials_that_wait_are_gone_on_with(missing, held, one_after_another):
     """What a search leaves that is killed while a trial runs, and later ones are complete."""

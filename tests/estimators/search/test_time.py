@@ -71,6 +71,7 @@ def searched(clock, limit, costs=(), **settings):
     return model, clock.now - before
 
 
+@pytest.mark.slow
 def test_more_time_is_never_worse_and_no_limit_is_exceeded(clock):
     scores, trials = [], []
     for limit in (0.8, 1.5, 3, 6, 8, 11, 20):
@@ -82,6 +83,7 @@ def test_more_time_is_never_worse_and_no_limit_is_exceeded(clock):
     assert trials == sorted(trials) and trials[-1] >= 4
 
 
+@pytest.mark.slow
 def test_choosing_takes_time_too(clock):
     def slow_score(y_true, predictions):
         clock.now += 0.02
@@ -142,6 +144,7 @@ def test_ctrl_c_leaves_the_best_so_far(clock, method, at):
     assert sum(trial["share"] for trial in model.trials_) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_as_many_trials_give_the_same_bits():
     first, second = (MLPRegressor(trials=4, random_state=3, **SMALL).fit(X, Y) for _ in range(2))
     assert np.array_equal(first.predict(X), second.predict(X))

@@ -116,6 +116,7 @@ def test_a_thousand_test_digits_have_the_probabilities_that_python_gives(page, r
     assert milliseconds < 5
 
 
+@pytest.mark.slow
 def test_drawings_come_to_the_form_that_python_gives_them(page):
     rng = np.random.default_rng(0)
     pictures = [np.kron(image, np.ones((5, 5), np.uint8)) for image in mnist().test_images[:20]]
@@ -150,6 +151,7 @@ def test_the_page_is_not_much_larger_than_the_weights(run):
     assert (run / "page.html").stat().st_size < 4 / 3 * weights + code
 
 
+@pytest.mark.slow
 def test_nothing_else_runs_in_the_page(page, opened):
     page.evaluate(
         "document.head.append(Object.assign(document.createElement('style'), { textContent: 'p {}' }))"

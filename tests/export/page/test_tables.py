@@ -74,6 +74,7 @@ def agrees(opened, path, model, frame):
     page.context.close()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", ["size", "price"])
 def test_a_run_predicts_many_rows_as_python_does(runs, opened, target, tmp_path):
     model = lamina.load(runs / target / "model.safetensors")
@@ -174,6 +175,7 @@ def test_a_table_of_nothing_but_embedded_categories(opened, tmp_path):
     agrees(opened, tmp_path / "page.html", model, frame[:50])
 
 
+@pytest.mark.slow
 def test_quantiles_are_in_order(opened, tmp_path):
     levels = [0.1, 0.3, 0.5, 0.7, 0.9]
     model = lamina.MLPRegressor(**TINY, loss="quantile", quantile=levels).fit(INPUTS, TABLE["price"])
@@ -182,6 +184,7 @@ def test_quantiles_are_in_order(opened, tmp_path):
     agrees(opened, tmp_path / "quantiles.html", model, INPUTS[:200])
 
 
+@pytest.mark.slow
 def test_several_labels_several_targets_and_counts(opened, tmp_path):
     X = np.random.default_rng(0).normal(size=(80, 3))
     frame = pl.DataFrame(X, schema=["a", "b", "c"])
@@ -200,6 +203,7 @@ def test_several_labels_several_targets_and_counts(opened, tmp_path):
     assert page.locator("#examples .truth").nth(1).text_content() == "Row 2"
 
 
+@pytest.mark.slow
 def test_a_threshold_decides(opened, tmp_path):
     y = np.where(TABLE["size"] == "large", "large", "other")
     plain = lamina.MLPClassifier(**TINY).fit(INPUTS, y)
@@ -376,6 +380,7 @@ def test_dates_and_times_are_shown_and_read_as_such(opened, accessible, tmp_path
         assert page.evaluate("lamina.form.row[1]") == seconds, text
 
 
+@pytest.mark.slow
 def test_days_are_slid_through_without_times(opened, tmp_path):
     frame = pl.DataFrame({"when": [datetime.date(2011, 10, 2) + datetime.timedelta(i) for i in range(31)]})
     model = lamina.MLPRegressor(**TINY).fit(frame, np.arange(31) / 30)
@@ -386,6 +391,7 @@ def test_days_are_slid_through_without_times(opened, tmp_path):
     assert page.get_by_label("when, slider").get_attribute("step") == "1"
 
 
+@pytest.mark.slow
 def test_a_curve_of_a_rough_column_says_why_it_zigzags(opened, accessible, tmp_path):
     X, y = tables.rough_table()
     frame = pl.DataFrame({"code": X[:, 0], "size": X[:, 1]})
@@ -401,6 +407,7 @@ def test_a_curve_of_a_rough_column_says_why_it_zigzags(opened, accessible, tmp_p
     accessible(page)
 
 
+@pytest.mark.slow
 def test_very_many_columns_and_categories(opened, accessible, tmp_path):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({f"column {i}": rng.normal(size=600) for i in range(100)})
@@ -429,6 +436,7 @@ def test_networks_of_different_architectures_with_shares_of_their_own(train, ope
     agrees(opened, tmp_path / "page.html", tables.mixture(train), tables.training_table())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:left out 1 column with the same value")
 @pytest.mark.filterwarnings("ignore:the optimizer reached max_iter")
 def test_constrained_quantiles_of_different_networks(opened, tmp_path):

@@ -36,6 +36,7 @@ LARGE = pl.DataFrame(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [True, False], ids=["by memory that both see", "by a pipe"])
 @pytest.mark.parametrize("name", ["a.parquet", "a.feather"])
 def test_a_large_table_arrives_whole(tmp_path, name, shares, monkeypatch, fresh):

@@ -77,6 +77,7 @@ def test_what_pythons_json_writes_comes_back(tmp_path_factory, rows):
     assert read(path).rows(named=True) == [dict(row) for row in rows]
 
 
+@pytest.mark.slow
 def test_lines_that_each_have_keys_of_their_own_are_refused_quickly(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"".join(b'{"k%d": 1}\n' % i for i in range(20_000)))
     with pytest.raises(DataError, match="20,000 different keys"):
