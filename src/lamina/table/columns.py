@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
-    "require_different", "require_names_differ", "series_column", "unmasked", "value_name",
+    "require_different", "require_names_differ", "series_column", "storage_of_values", "unmasked", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
@@ -338,7 +338,7 @@ class ArrayColumn(Column):
         if values.dtype.kind in "iuf":
             self.storage, self.dtype, self.whole = "number", str(values.dtype), values.dtype.kind != "f"
         elif values.dtype == object:
-            self.storage = _storage_of_values(values.tolist())
+            self.storage = storage_of_values(values.tolist())
         else:
             self.storage = kinds.get(values.dtype.kind, "other")
 
@@ -398,7 +398,7 @@ class ArrayColumn(Column):
         return mapped
 
 
-def _storage_of_values(values: list[Any]) -> Storage:
+def storage_of_values(values: list[Any]) -> Storage:
     """What a list of Python objects holds."""
     kinds: set[Storage] = {_storage_of_value(value) for value in values if not is_missing(value)}
     if not kinds:
