@@ -24,6 +24,7 @@ from lamina.table.types.unused import (
     RowNumbers,
     Sentences,
     Uncounted,
+    Unreadable,
 )
 from lamina.table.types.url import Url
 from lamina.table.types.vector import Vector
@@ -37,8 +38,8 @@ __all__ = [
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
-    RowNumbers(), Alike(), Uncounted(), Dropped(), Lists(), Vector(), Version(), Phone(), IpAddress(), Email(), Url(),
+    Category(), Version(), Vector(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
+    RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(),
     Record(),
 ):  # fmt: skip
     register(_type)
