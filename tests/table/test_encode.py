@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from lamina.errors import DataError
-from lamina.table.messages import DataWarning
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
 
 FRAME = pl.DataFrame(
     {

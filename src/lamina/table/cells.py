@@ -1,4 +1,4 @@
-"""Cells that are no numbers, texts, truth values or times, as texts: lists, objects with fields, bytes, Python objects."""
+"""Cells that are no numbers, texts or times, as texts: lists, objects with fields, bytes, Python objects."""
 
 from __future__ import annotations
 

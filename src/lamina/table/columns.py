@@ -59,7 +59,7 @@ def is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, numbers.Real):
-        return value != value
+        return not isinstance(value, numbers.Rational) and math.isnan(value)  # of which some have no float
     return isinstance(value, decimal.Decimal) and value.is_nan()
 
 
@@ -477,6 +477,9 @@ def _of_known_type(series: Any) -> Any:
     return import_narwhals().from_native(native, series_only=True)
 
 
+_NUMBERS = {bool, int, float}
+
+
 def as_column(data: Any, name: str = "y") -> Column:
     """A 1-D array, list or Series as a `Column`; a Series keeps its own name, if it has one."""
     if not isinstance(data, (np.ndarray, list, tuple)) and hasattr(data, "dtype"):
@@ -484,10 +487,11 @@ def as_column(data: Any, name: str = "y") -> Column:
         series = narwhals.from_native(data, series_only=True, pass_through=True)
         if isinstance(series, narwhals.Series):
             return series_column(name if series.name in (None, "") else str(series.name), series)
-    values = np.asarray(data)
-    if isinstance(data, (list, tuple)) and values.dtype.kind not in "biuf":
-        values = np.fromiter(data, object, len(data))  # NumPy would turn [1, "a"] into two texts
-    return ArrayColumn(name, values)
+    if not isinstance(data, (list, tuple)):
+        return ArrayColumn(name, np.asarray(data))
+    # NumPy would turn [1, "a"] into two texts, and lists into rows.
+    of_numbers = {*map(type, data)} <= _NUMBERS
+    return ArrayColumn(name, np.asarray(data) if of_numbers else np.fromiter(data, object, len(data)))
 
 
 def require_names_differ(frame: Any) -> None:

@@ -143,7 +143,9 @@ def test_what_is_wrong_is_told_as_of_the_whole_table(what):
 
 
 def test_infinite_numbers_count_as_missing():
-    frame = FRAME.select("price", "class").with_columns(price=pl.Series([math.inf, -math.inf, *FRAME["price"][2:]]))
+    frame = FRAME.select("price", "class").with_columns(
+        price=pl.Series([math.inf, -math.inf, *FRAME["price"][2:]])
+    )
     said = "column 'price' has infinite values, such as inf in row 0 .*; they count as missing"
     with pytest.warns(DataWarning, match=said):
         expected = infer(frame, "class")["price"]

@@ -216,7 +216,7 @@ class SummaryColumn(Column):
         """See the column's next values, of which the first stands in row `first`."""
         import polars as pl
 
-        if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+        if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
             series = self._in_texts(series)
         absent = series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
         missing = int(absent.sum())
@@ -243,7 +243,7 @@ class SummaryColumn(Column):
             self.counts.update(series, first)
 
     def _in_texts(self, series: pl.Series) -> pl.Series:
-        """What the cells hold as texts; where some are none, the column is of another storage, and they are nameless."""
+        """What the cells hold as texts; empty ones where there is none, as of objects."""
         import polars as pl
 
         column = as_column(series, self.name)

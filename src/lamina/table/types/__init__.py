@@ -38,8 +38,8 @@ __all__ = [
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Version(), Vector(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
-    RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(),
-    Record(),
+    Category(), Version(), Vector(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(),
+    Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(),
+    Email(), Url(), Record(),
 ):  # fmt: skip
     register(_type)

@@ -17,10 +17,11 @@ from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.nominal import MOST_ONE_HOT
-from lamina.table.types.unused import Identifier, Missing
+from lamina.table.types.quantity import Quantity
+from lamina.table.types.unused import Constant, Identifier, Missing
 from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["Field", "Fields", "note_unread", "plain_schema", "warn_of_others"]
+__all__ = ["Field", "Fields", "flagged_once", "note_unread", "plain_schema", "warn_of_others"]
 
 Field = float | str | bool | None
 """A field of a value: a number, a name, a truth value; None: the value has no such field."""
@@ -40,6 +41,8 @@ class Fields(Composite):
         keeps_whole: whether repeated texts are categories besides.
     """
 
+    json_types: ClassVar[set[type]] = {str, type(None)}
+    wanted = "a text"
     plural: ClassVar[str]
     sample: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ()
@@ -73,11 +76,15 @@ class Fields(Composite):
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         values, positions = distinct_values(column)
         found = values_read(values, self.read)
-        names = self.frequent(found, np.bincount(positions, minlength=len(values)).tolist())
+        counts = np.bincount(positions, minlength=len(values)).tolist()
+        names = self.frequent(found, counts)
         schema = ColumnSchema(
             column.name, self, column.type_name, column.missing(), tuple(names), tuple(names.values())
         )
         parts = [self.part(column) for column in self._field_columns(schema, found, positions)]
+        parts = flagged_once(
+            parts, sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
+        )
         if self.keeps_whole and _REPEATED * len(values) <= len(column):
             parts.append(Category().learn(column, named=True))
         return replace(schema, parts=tuple(parts))
@@ -135,6 +142,29 @@ def plain_schema(column: Column) -> ColumnSchema:
     candidate = Candidate(column, None, named=True)
     kinds = (kind for kind in reversed(TYPES.values()) if not isinstance(kind, Composite))
     return next(filter(None, (kind.recognize(candidate) for kind in kinds)))
+
+
+def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
+    """The parts of a column, of which one says in which rows, `absent` in number, all of them are missing.
+
+    A part with a single value says nothing else, and is left out if there are others.
+    """
+    single = [_has_one_value(part) and part.missing == absent for part in parts]
+    if any(part.used and not one for part, one in zip(parts, single, strict=True)):
+        parts = [
+            replace(part, type=Constant(part.type.tag), missing=0) if one and part.used else part
+            for part, one in zip(parts, single, strict=True)
+        ]
+    found: list[ColumnSchema] = []
+    for part in parts:
+        is_told = any(isinstance(one.type, Quantity) and one.missing == absent for one in found)
+        repeats = isinstance(part.type, Quantity) and part.missing == absent and is_told
+        found.append(replace(part, missing=0) if repeats else part)
+    return found
+
+
+def _has_one_value(part: ColumnSchema) -> bool:
+    return len(part.categories) == 1 or (part.low is not None and part.low == part.high)
 
 
 def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:

@@ -16,6 +16,9 @@ _V6 = re.compile(
 )
 
 
+_LONGEST = 64
+
+
 class IpAddress(Fields):
     """IP addresses: the address as a number (of version 4), its networks, whether it is private, its port if any.
 
@@ -33,7 +36,7 @@ class IpAddress(Fields):
 
     def read(self, text: str) -> Mapping[str, Field] | None:
         text = text.strip()
-        found = _V4.fullmatch(text) or _V6.fullmatch(text)
+        found = _V4.fullmatch(text) or _V6.fullmatch(text[:_LONGEST])
         if found is None:
             return None
         try:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
+from lamina.table.messages import counted
 from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
-from lamina.table.types.fields import note_unread, plain_schema, warn_of_others
+from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.record import decoded
+from lamina.table.values import number_in
 
 __all__ = ["Lists"]
 
@@ -55,8 +57,8 @@ _NUMBER = re.compile(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCI
 class Lists(Composite):
     """Lists in cells: as in "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
 
-    A part for each of the most frequent elements says whether a row has it. Others say how many elements it has, and how
-    many that are none of these; of numbers, their mean, least and greatest.
+    A part for each of the most frequent elements says whether a row has it. Others say how many elements it has, how
+    many that are none of these, and of numbers their mean, least and greatest.
 
     Attributes:
         separator: what stands between elements; empty: they are written as in JSON or Python.
@@ -66,6 +68,8 @@ class Lists(Composite):
     """
 
     separator: str = ""
+    json_types: ClassVar[set[type]] = {list, str, type(None)}
+    wanted: ClassVar[str] = "a list"
     tag = "list"
     kind = "list"
 
@@ -96,8 +100,11 @@ class Lists(Composite):
         found = self._found(candidate)
         if found is None:
             return None
+        schema = found.learn(column, candidate.named)
+        if not any(part.used for part in schema.parts):
+            return None
         warn_of_others(column, found.is_list, "lists")
-        return found.learn(column, candidate.named)
+        return schema
 
     def _found(self, candidate: Candidate) -> Lists | None:
         if candidate.share_of_head(self.is_list) >= MOSTLY and candidate.share(self.is_list) >= MOSTLY:
@@ -153,7 +160,7 @@ class Lists(Composite):
         )
         numbers, truths = self._parts(schema, cells, positions)
         parts = [*map(plain_schema, numbers), *(Boolean().learn(truth, named=True) for truth in truths)]
-        return replace(schema, parts=tuple(parts))
+        return replace(schema, parts=tuple(flagged_once(parts, len(column) - present)))
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
@@ -170,18 +177,16 @@ class Lists(Composite):
     ) -> tuple[list[Column], list[Column]]:
         """How many elements there are, and how many that are not frequent; which of the frequent ones there are."""
         place = {name: j for j, name in enumerate(schema.categories)}
-        has = np.zeros((len(place), len(cells)), np.intp)
-        lengths: list[float | None] = []
-        others: list[float | None] = []
+        has = np.zeros((len(place), len(cells)), np.int8)
+        measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
         for i, cell in enumerate(cells):
-            known = {place[element] for element in cell or () if element in place}
             has[:, i] = _ABSENT if cell is None else 0
-            has[list(known), i] = 1
-            lengths.append(None if cell is None else float(len(cell)))
-            others.append(None if cell is None else float(len({*cell} - place.keys())))
+            has[[place[element] for element in cell or () if element in place], i] = 1
+            found = {} if cell is None else self._measured(cell, place)
+            for name, values in measures.items():
+                values.append(found.get(name))
         numbers: list[Column] = [
-            DistinctColumn(f"{schema.name}: {name}", found, positions)
-            for name, found in (("number of elements", lengths), ("number of others", others))
+            DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in measures.items()
         ]
         truths: list[Column] = [
             DistinctColumn(f"{schema.name}: {name}", _TRUTHS, codes[positions])
@@ -189,16 +194,40 @@ class Lists(Composite):
         ]
         return numbers, truths
 
+    @property
+    def _measures(self) -> tuple[str, ...]:
+        return _COUNTS if self.separator else _COUNTS + _OF_NUMBERS
+
+    def _measured(self, cell: list[str], known: Mapping[str, int]) -> dict[str, float]:
+        """The numbers that describe a list."""
+        found = [float(len(cell)), float(len({*cell} - known.keys()))]
+        if not self.separator:
+            numbers = [number for element in cell if (number := number_in(element)) is not None]
+            if numbers and len(numbers) == len(cell):
+                found += [sum(numbers) / len(numbers), min(numbers), max(numbers)]
+        return dict(zip(self._measures, found, strict=False))
+
     # --- what is said ------------------------------------------------------------------------------------------------
 
     def treatment(self, column: ColumnSchema) -> str:
-        return f"number of elements, and −1 or 1 for each of {len(column.categories)} elements"
+        numbers = [name for name, part in zip(self._measures, column.parts, strict=False) if part.used]
+        each = f"−1 or 1 for each of {counted(len(column.categories), 'element')}"
+        return ", ".join([*numbers, each] if column.categories else numbers)
+
+    def values_said(self, column: ColumnSchema) -> str:
+        more = len(column.categories) - 3
+        return ", ".join(column.categories[:3]) + (f" + {more} more" if more > 0 else "")
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {**super().json_schema(column), "type": ["array", "string", "null"]}
 
     def example(self, column: ColumnSchema) -> Any:
         some = column.categories[:2]
         return self.separator.join(some) if self.separator else msgspec.json.encode(some).decode()
 
 
+_COUNTS = ("number of elements", "number of others")
+_OF_NUMBERS = ("mean", "least", "greatest")
 _TRUTHS = (False, True, None)
 _ABSENT = 2
 

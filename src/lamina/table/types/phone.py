@@ -15,6 +15,7 @@ _INTERNATIONAL = re.compile(
 _AMERICAN = re.compile(
     r"(?:1[ .-])?\(?(\d{3})(?:\)[ .-]?|[ .-])\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII
 )
+_LONGEST = 40
 _COUNTRY = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}")
 """Calling codes of countries (ITU-T E.164): those of one and of two digits; all others have three."""
 
@@ -33,7 +34,7 @@ class Phone(Fields):
     fields = ("country", "area")
 
     def read(self, text: str) -> Mapping[str, Field] | None:
-        text = text.strip()
+        text = text.strip()[:_LONGEST]
         if (american := _AMERICAN.fullmatch(text)) is not None:
             return {"country": "1", "area": american[1]}
         found = _INTERNATIONAL.fullmatch(text)

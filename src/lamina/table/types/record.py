@@ -6,7 +6,7 @@ import ast
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -31,6 +31,8 @@ class Record(Fields):
 
     tag = "record"
     kind = "fields"
+    json_types: ClassVar[set[type]] = {dict, str, type(None)}
+    wanted = "an object"
     plural = "objects with fields"
     keeps_whole = False
 
@@ -50,6 +52,12 @@ class Record(Fields):
 
     def names(self, schema: ColumnSchema) -> Sequence[str]:
         return schema.categories
+
+    def values_said(self, column: ColumnSchema) -> str:
+        return f"{{{', '.join(column.categories)}}}"
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {**super().json_schema(column), "type": ["object", "string", "null"]}
 
     def example(self, column: ColumnSchema) -> Any:
         parts = zip(column.categories, column.parts, strict=True)

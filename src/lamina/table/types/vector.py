@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from lamina.table.columns import value_name
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
@@ -14,7 +14,7 @@ from lamina.table.types.fields import Field, Fields
 
 __all__ = ["Vector"]
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _FORM = re.compile(
     rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+)\s*[\])}}]?",
     re.ASCII,
@@ -41,6 +41,8 @@ class Vector(Fields):
     count: int = 0
     tag = "vector"
     kind = "numbers"
+    json_types: ClassVar[set[type]] = {list, str, type(None)}
+    wanted: ClassVar[str] = "a list of numbers"
     plural = "several numbers each"
     keeps_whole = False
 
@@ -74,6 +76,9 @@ class Vector(Fields):
 
     def names(self, schema: ColumnSchema) -> Sequence[str]:
         return [str(i) for i in range(1, self.count + 1)]
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {**super().json_schema(column), "type": ["array", "string", "null"]}
 
     def example(self, column: ColumnSchema) -> Any:
         return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)
