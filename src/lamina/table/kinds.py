@@ -55,9 +55,8 @@ def infer(
         kinds: by column name (or position), what the column is: "numeric", "categorical" or "drop".
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number, dates in other forms than ISO 8601's,
-            numbers with text among them,
-            a type that no network can use; a target that is absent, missing somewhere, constant or of one
+        DataError: no rows, 1 row, no usable column, an infinite number in an array, dates in other forms than ISO
+            8601's, numbers with text among them; a target that is absent, missing somewhere, constant or of one
             class. The message names the column, the first such row, and what to do.
 
     Example:

@@ -72,6 +72,31 @@ class Lists(Composite):
     wanted: ClassVar[str] = "a list"
     tag = "list"
     kind = "list"
+    page_script: ClassVar[str] = r"""({ separator, elements, used }) => {
+  const known = new Set(elements), plain = /^[^"\\]*$/;
+  const named = x => typeof x === "object" ? x?.name ?? JSON.stringify(x) : String(x);
+  const trimmed = (parts, edge) => parts.map(part => part.replace(edge, "")).filter(Boolean);
+  function listed(text) {
+    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text = text.trim())) return null;
+    const inner = text.slice(1, -1).replace(/,\s*$/, "");
+    try { return JSON.parse(`[${plain.test(inner) ? inner.replaceAll("'", '"') : inner}]`).map(named); }
+    catch { return trimmed(inner.split(","), /^[\s'"]+|[\s'"]+$/g); }
+  }
+  return text => {
+    const cell = separator ? trimmed(text.split(separator), /^\s+|\s+$/g) : listed(text), has = new Set(cell);
+    const numbers = cell?.map(Number) ?? [], all = numbers.length && !numbers.some(Number.isNaN);
+    const measures = cell && [
+      cell.length, [...has].filter(name => !known.has(name)).length,
+      ...all ? [numbers.reduce((x, y) => x + y) / numbers.length, Math.min(...numbers), Math.max(...numbers)] : [],
+    ];
+    return used.map(one => typeof one === "number" ? measures?.[one] ?? NaN : cell ? 1 + has.has(one[0]) : 0);
+  };
+}"""
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        what = [*range(len(self._measures)), *([name] for name in schema.categories)]
+        used = [one for one, part in zip(what, schema.parts, strict=True) if part.used]
+        return {"separator": self.separator, "elements": schema.categories, "used": used}
 
     def elements(self, text: str) -> list[str] | None:
         """The elements of a text; None if it is no list."""

@@ -45,6 +45,13 @@ class Vector(Fields):
     wanted: ClassVar[str] = "a list of numbers"
     plural = "several numbers each"
     keeps_whole = False
+    page_script: ClassVar[str] = r"""({ count, used }) => text => {
+  const found = text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
+  return used.map(i => found.length === count ? Number(found[i] === "null" ? NaN : found[i]) : NaN);
+}"""
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        return {"count": self.count, "used": [i for i, part in enumerate(schema.parts) if part.used]}
 
     def looks_like(self, text: str) -> bool:
         return self._numbers(text) is not None
