@@ -72,8 +72,10 @@ def test_categorical_types_are_marked(dtype):
         ([datetime.timedelta(days=1), None], "duration"),
         ([Decimal("1.5"), 2], "number"),
         ([1, "a"], "mixed"),
-        ([{"a": 1}, None], "other"),
-        ([{"a": 1}, "a"], "other"),
+        ([{"a": 1}, None], "text"),
+        ([{"a": 1}, "a"], "text"),
+        ([b"\xff", None], "other"),
+        ([object(), None], "other"),
     ],
 )
 def test_storage_of_python_objects(values, storage):
@@ -83,7 +85,7 @@ def test_storage_of_python_objects(values, storage):
 
 def test_typed_dates_and_nested_values():
     frame = pl.DataFrame({"d": [datetime.date(2024, 1, 2)], "t": [datetime.timedelta(1)], "l": [[1, 2]]})
-    assert [as_table(frame).column(name).storage for name in "dtl"] == ["date", "duration", "other"]
+    assert [as_table(frame).column(name).storage for name in "dtl"] == ["date", "duration", "text"]
 
 
 def test_sparse_and_dense_arrays_agree():

@@ -15,6 +15,7 @@ from scipy import sparse
 from lamina.errors import DataError
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
 
 FRAME = pl.DataFrame(
     {
@@ -170,11 +171,13 @@ def test_a_number_beyond_float32_is_named_where_nothing_clips():
     assert encoder.transform(array).numeric[3, 1] == np.float32(-3e38)
 
 
-def test_an_infinite_number_at_prediction_is_named():
+def test_an_infinite_number_at_prediction_is_missing_in_a_frame_and_refused_in_an_array():
     encoder = TableEncoder(infer(FRAME)).fit(FRAME)
     bad = FRAME.with_columns(wage=pl.Series([1.0, 2.0, 3.0, float("-inf"), 5.0, 6.0]))
-    with pytest.raises(DataError, match="'wage' has an infinite value, -inf, in row 3"):
-        encoder.transform(bad)
+    with pytest.warns(DataWarning, match="'wage' has infinite values, such as -inf in row 3 .* missing"):
+        found = encoder.transform(bad)
+    missing = encoder.transform(bad.with_columns(wage=pl.Series([1.0, 2.0, 3.0, None, 5.0, 6.0])))
+    np.testing.assert_array_equal(found.numeric, missing.numeric)
     array = np.ones((5, 3)) * np.arange(5)[:, None]
     encoder = TableEncoder(infer(array)).fit(array)
     array[4, 2] = np.inf

@@ -118,13 +118,12 @@ def test_dates_in_other_forms_are_an_error_that_says_what_to_do(values, what, ma
         infer(make({"when": values, "good": range(len(values))}))
 
 
-def test_an_infinite_number_is_named():
-    for frame in (
-        pl.DataFrame({"a": [1.0, 2.0], "b": [0.0, float("inf")]}),
-        pd.DataFrame({"a": [1.0, 2.0], "b": [None, -np.inf]}),
-    ):
-        with pytest.raises(DataError, match=r"'b' has an infinite value.*row 1"):
-            infer(frame)
+def test_an_infinite_number_is_missing_in_a_frame_and_refused_in_an_array():
+    for make in (pl.DataFrame, pd.DataFrame):
+        frame = make({"a": [1.0, 2.0, 3.0], "b": [0.5, -np.inf, 1.5]})
+        with pytest.warns(DataWarning, match=r"'b' has infinite values, such as -inf in row 1 .* missing"):
+            found = infer(frame)["b"]
+        assert (found.missing, found.low, found.high) == (1, 0.5, 1.5)
     with pytest.raises(DataError, match=r"'x1' has an infinite value.*row 0"):
         infer(np.array([[np.nan, np.inf], [1, 2]]))
 
@@ -162,11 +161,12 @@ def test_mixed_types_are_named_with_the_first_odd_row():
         assert infer(frame)["m"].categories == ("3", "a", "b")
 
 
-def test_types_that_no_network_can_use():
-    frame = pl.DataFrame({"l": [[1], [2]], "good": [1, 2]})
-    with pytest.raises(DataError, match="'l' has type List"):
-        infer(frame)
-    assert kinds_of(frame, kinds={"l": "drop"}) == {"l": "dropped", "good": "numeric"}
+def test_objects_that_are_nothing_to_learn_from_are_left_out():
+    objects = pd.Series([object(), object()], dtype=object)
+    frame = pd.DataFrame({"o": objects, "b": [b"\xff", b"\xfe"], "good": [1, 2]})
+    with pytest.warns(DataWarning, match=r"left out 2 columns of objects or bytes .*: 'o', 'b'"):
+        assert kinds_of(frame) == {"o": "objects", "b": "objects", "good": "numeric"}
+    assert kinds_of(frame, kinds={"o": "drop", "b": "drop"})["o"] == "dropped"
 
 
 def test_sizes():

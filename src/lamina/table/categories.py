@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lamina.messages import being
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, warn
-from lamina.table.schema import ColumnSchema
 
-__all__ = ["Unknown", "category_codes", "one_warning_of_unknown_values", "unknown_values"]
+if TYPE_CHECKING:
+    from lamina.table.types.base import ColumnSchema
+
+__all__ = ["Unknown", "category_codes", "note_unknown", "one_warning_of_unknown_values", "unknown_values"]
 
 _MOST_NAMED = 5
 """Columns that a warning names."""
@@ -32,12 +35,18 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
         return lookup.get(name, 0)
 
     codes = column.mapped(code, np.int32)
-    if unknown:
-        names = sorted(unknown)
-        found = Unknown(expected.name, names, row(column.row_of(unknown[names[0]])))
-        together = _unknown_together.get()
-        _warn_of_unknown([found]) if together is None else together.append(found)
+    note_unknown(expected.name, column, unknown)
     return codes
+
+
+def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
+    """Warn of values of a column that training did not have, by their names, unless they are told of together."""
+    if not unknown:
+        return
+    names = sorted(unknown)
+    found = Unknown(name, names, row(column.row_of(unknown[names[0]])))
+    together = _unknown_together.get()
+    _warn_of_unknown([found]) if together is None else together.append(found)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import cache
 from typing import Any
+
+import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table
-from lamina.table.columns import Column
+from lamina.table.columns import ArrayColumn, Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Composite, Nominal, Quantity
+from lamina.table.types.quantity import finite
 
 __all__ = ["check"]
 
@@ -61,16 +65,30 @@ def check(schema: Schema, data: Any) -> Table:
             split[column.name] = {part.name: one for part, one in zip(column.parts, found, strict=True)}
         return split[column.name]
 
+    @cache
     def column(i: int) -> Column:
         name = inputs[i].name
         owner = used[place[owners[name]]]
         found = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
         kind = inputs[i].type
         assert isinstance(kind, Quantity | Nominal)
-        return kind.fitted(name, found)
+        fitted = kind.fitted(name, found)
+        return _finite(fitted) if schema.named and table.named and isinstance(kind, Quantity) else fitted
 
     names = [column.name for column in inputs]
     return Table(names, table.rows, column, named=True, matrix=table.matrix if plain else None)
+
+
+def _finite(column: Column) -> Column:
+    """A column of numbers whose infinite ones count as missing, as those of training do."""
+    if column.whole:
+        return column
+    values = column.numbers()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return column
+    known = finite(column.name, values)
+    return column if known is values else ArrayColumn(column.name, known)
 
 
 def _called(column: Column, name: str) -> Column:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
-    "require_different", "require_names_differ", "series_column", "unmasked", "value_name",
+    "require_different", "require_names_differ", "series_column", "storage_of_values", "unmasked", "value_name",
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
@@ -58,7 +58,9 @@ def is_missing(value: object) -> bool:
     """
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return isinstance(value, numbers.Real) and math.isnan(value)
+    if isinstance(value, numbers.Real):
+        return not isinstance(value, numbers.Rational) and math.isnan(value)  # of which some have no float
+    return isinstance(value, decimal.Decimal) and value.is_nan()
 
 
 def value_name(value: object) -> str:
@@ -205,6 +207,13 @@ class Column(ABC):
         return values
 
 
+def _number(value: Any) -> float:
+    try:
+        return math.nan if is_missing(value) else float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _temporal(value: object) -> float:
     if is_missing(value):
         return math.nan
@@ -269,7 +278,8 @@ class SeriesColumn(Column):
     def numbers(self) -> np.ndarray:
         import narwhals as nw
 
-        plain = self._series.dtype.is_numeric() and not self._series.dtype.is_decimal()
+        dtype = self._series.dtype
+        plain = dtype.is_numeric() and not dtype.is_decimal() and dtype not in (nw.Int128, nw.UInt128)
         series = self._series if plain else self._series.cast(nw.Float64)
         return cast(np.ndarray, series.to_numpy())
 
@@ -337,10 +347,10 @@ class ArrayColumn(Column):
         self.is_typed = values.dtype != object
         if values.dtype.kind in "iuf":
             self.storage, self.dtype, self.whole = "number", str(values.dtype), values.dtype.kind != "f"
-        elif values.dtype == object:
-            self.storage = _storage_of_values(values.tolist())
+        elif values.dtype.kind in kinds:
+            self.storage = kinds[values.dtype.kind]
         else:
-            self.storage = kinds.get(values.dtype.kind, "other")
+            self._values, self.storage = _learnable(values)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -361,9 +371,7 @@ class ArrayColumn(Column):
     def numbers(self) -> np.ndarray:
         if self._values.dtype != object:
             return self._values
-        return self.mapped(
-            lambda value: math.nan if is_missing(value) else float(cast(Any, value)), np.float64
-        )
+        return self.mapped(_number, np.float64)
 
     def temporal(self) -> np.ndarray:
         if self._values.dtype.kind == "m":
@@ -398,7 +406,21 @@ class ArrayColumn(Column):
         return mapped
 
 
-def _storage_of_values(values: list[Any]) -> Storage:
+def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
+    """Python objects, those that are no numbers, texts or times as texts; and what they are."""
+    objects: list[Any] = values.tolist()
+    storage = storage_of_values(objects)
+    if storage == "other":
+        from lamina.table.cells import in_texts
+
+        objects = in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
+        storage = storage_of_values(objects)
+    elif values.dtype == object:
+        return values, storage
+    return np.fromiter(objects, object, len(values)), storage
+
+
+def storage_of_values(values: list[Any]) -> Storage:
     """What a list of Python objects holds."""
     kinds: set[Storage] = {_storage_of_value(value) for value in values if not is_missing(value)}
     if not kinds:
@@ -426,23 +448,36 @@ def series_column(name: str, series: Any) -> Column:
     """A column of a DataFrame, through narwhals; Python objects are taken out of it."""
     import narwhals as nw
 
-    if series.dtype == nw.Unknown:
+    if series.dtype == nw.Unknown or series.implementation.is_pyarrow():
         series = _of_known_type(series)
-    if series.dtype != nw.Object:
-        return SeriesColumn(name, series)
-    return ArrayColumn(name, np.fromiter(series.to_list(), object, len(series)), str(series.dtype))
+    if series.dtype.is_nested() or series.dtype in (nw.Object, nw.Unknown, nw.Binary):
+        type_name = str(series.dtype).split("(")[0]
+        cells = series.to_list()
+        if type_name == "Map":  # pairs, in pyarrow
+            cells = [cell if cell is None else dict(cell) for cell in cells]
+        return ArrayColumn(name, np.fromiter(cells, object, len(series)), type_name)
+    return SeriesColumn(name, series)
 
 
 def _of_known_type(series: Any) -> Any:
-    """Dates that pyarrow counts in milliseconds, which narwhals does not know, in days; others as they are."""
+    """Dates that pyarrow counts in milliseconds, which narwhals does not know, in days; others as they are.
+
+    So are texts in views, of which pyarrow does little.
+    """
     native = series.to_native()
-    if str(getattr(native, "type", "")) == "date64[ms]":
+    held = str(getattr(native, "type", ""))
+    if held == "date64[ms]":
         native = native.cast("date32")
+    elif held == "string_view":
+        native = native.cast("string")
     elif str(getattr(native, "dtype", "")) == "date64[ms][pyarrow]":
         native = native.astype("date32[day][pyarrow]")
     else:
         return series
     return import_narwhals().from_native(native, series_only=True)
+
+
+_NUMBERS = {bool, int, float}
 
 
 def as_column(data: Any, name: str = "y") -> Column:
@@ -452,10 +487,11 @@ def as_column(data: Any, name: str = "y") -> Column:
         series = narwhals.from_native(data, series_only=True, pass_through=True)
         if isinstance(series, narwhals.Series):
             return series_column(name if series.name in (None, "") else str(series.name), series)
-    values = np.asarray(data)
-    if isinstance(data, (list, tuple)) and values.dtype.kind not in "biuf":
-        values = np.fromiter(data, object, len(data))  # NumPy would turn [1, "a"] into two texts
-    return ArrayColumn(name, values)
+    if not isinstance(data, (list, tuple)):
+        return ArrayColumn(name, np.asarray(data))
+    # NumPy would turn [1, "a"] into two texts, and lists into rows.
+    of_numbers = {*map(type, data)} <= _NUMBERS
+    return ArrayColumn(name, np.asarray(data) if of_numbers else np.fromiter(data, object, len(data)))
 
 
 def require_names_differ(frame: Any) -> None:

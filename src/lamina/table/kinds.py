@@ -27,7 +27,7 @@ from lamina.table.types import (
     Number,
     Quantity,
 )
-from lamina.table.types.unused import Dropped, Missing, Unused
+from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 
 __all__ = ["infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
 
@@ -55,9 +55,8 @@ def infer(
         kinds: by column name (or position), what the column is: "numeric", "categorical" or "drop".
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number, dates in other forms than ISO 8601's,
-            numbers with text among them,
-            a type that no network can use; a target that is absent, missing somewhere, constant or of one
+        DataError: no rows, 1 row, no usable column, an infinite number in an array, dates in other forms than ISO
+            8601's, numbers with text among them; a target that is absent, missing somewhere, constant or of one
             class. The message names the column, the first such row, and what to do.
 
     Example:
@@ -182,10 +181,7 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     if _has_no_value(column):
         return _without_value(column, named)
     if column.storage == "other":
-        raise DataError(
-            f"column {column.name!r} has type {column.type_name}, which no network can use; turn it into "
-            f"numbers or categories, or leave it out with {as_kind(column.name, 'drop')}"
-        )
+        return ColumnSchema(column.name, Unreadable(), column.type_name, column.missing())
     if choice == "categorical":
         told = Boolean() if column.storage == "boolean" else Category()
         return dataclasses.replace(told.learn(column, named), reason="as told")

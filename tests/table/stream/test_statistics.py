@@ -117,7 +117,6 @@ def test_the_warnings_are_those_of_the_whole_table():
 
 
 BROKEN = {
-    "infinite": ("x", [1.0, 2.0, math.inf, 4.0] * 10),
     "date": ("x", [f"{1 + i % 5}.1.2024" for i in range(40)]),
     "target of dates": ("y", [datetime.date(2024, 1, 1 + i % 5) for i in range(40)]),
     "missing target": ("y", ["a", "b", None, "b"] * 10),
@@ -141,6 +140,19 @@ def test_what_is_wrong_is_told_as_of_the_whole_table(what):
         of_parts(frame, [3, 20], "y", kinds=kinds).schema()
     example = re.compile(r"such as '[^']*'")  # which one, is not said
     assert example.sub("", str(found.value)) == example.sub("", str(expected.value))
+
+
+def test_infinite_numbers_count_as_missing():
+    frame = FRAME.select("price", "class").with_columns(
+        price=pl.Series([math.inf, -math.inf, *FRAME["price"][2:]])
+    )
+    said = "column 'price' has infinite values, such as inf in row 0 .*; they count as missing"
+    with pytest.warns(DataWarning, match=said):
+        expected = infer(frame, "class")["price"]
+    with pytest.warns(DataWarning, match=said):
+        found = of_parts(frame, [50], "class").schema()["price"]
+    assert (found.missing, found.low, found.high) == (expected.missing, expected.low, expected.high)
+    assert found.mean == pytest.approx(expected.mean)
 
 
 def test_a_column_of_too_many_texts_is_left_out(monkeypatch):

@@ -18,6 +18,7 @@ from lamina.table.columns import (
     is_missing,
     value_name,
 )
+from lamina.table.distinct import distinct_values
 from lamina.table.types import TYPES, Number, Quantity
 from lamina.table.types.unused import MOST_VALUES, may_count_rows
 
@@ -34,7 +35,8 @@ class Moments:
         count: of numbers that are not missing.
         low, high: the least and the greatest.
         mean, squares: the mean, and the sum of the squared distances from it.
-        infinite: the first row with an infinite number, None without any.
+        infinite: the first row with an infinite number, None without any; such numbers are in none of the others.
+        worst: that number.
     """
 
     def __init__(self) -> None:
@@ -43,6 +45,7 @@ class Moments:
         self.high: Any = -math.inf
         self.mean = self.squares = 0.0
         self.infinite: int | None = None
+        self.worst = math.nan
 
     @property
     def deviation(self) -> float:
@@ -58,18 +61,22 @@ class Moments:
         if series.dtype.is_float():
             series = series.fill_nan(None)
         part = Moments()
+        if series.dtype.is_float() and series.is_infinite().any():
+            at = int(cast(int, series.is_infinite().arg_max()))
+            part.infinite, part.worst = first + at, float(series[at])
+            series = series.set(series.is_infinite(), None)
         part.count = len(series) - series.null_count()
         if not part.count:
             return
         part.low, part.high = series.min(), series.max()
         part.mean = float(cast(float, series.mean()))
         part.squares = float(cast(float, series.var(ddof=0))) * part.count
-        if series.dtype.is_float() and not (math.isfinite(part.low) and math.isfinite(part.high)):
-            part.infinite = first + int(cast(int, series.is_infinite().arg_max()))
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
         """See all that others have seen."""
+        if other.infinite is not None and (self.infinite is None or other.infinite < self.infinite):
+            self.infinite, self.worst = other.infinite, other.worst
         if not other.count:
             return
         count = self.count + other.count
@@ -77,18 +84,12 @@ class Moments:
         self.mean += distance * share
         self.squares += other.squares + distance * distance * share * self.count
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
-        rows = [at for at in (self.infinite, other.infinite) if at is not None]
-        self.infinite = min(rows, default=None)
         self.count = count
 
     def extremes(self, missing: bool) -> np.ndarray:
         """The least and the greatest number, and NaN where some are missing."""
         known = [self.low, self.high] if self.count else []
         return np.array([*known, math.nan], np.float64) if missing else np.array(known)
-
-    def worst(self) -> float:
-        """An infinite one of the extremes."""
-        return float(self.low) if math.isinf(self.low) else float(self.high)
 
 
 class Counted:
@@ -215,6 +216,8 @@ class SummaryColumn(Column):
         """See the column's next values, of which the first stands in row `first`."""
         import polars as pl
 
+        if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
+            series = self._in_texts(series)
         absent = series.is_null() | series.is_nan() if series.dtype.is_float() else series.is_null()
         missing = int(absent.sum())
         if missing and self._first_missing is None:
@@ -238,6 +241,17 @@ class SummaryColumn(Column):
             elif self.categorical:
                 series = series.cast(pl.String)
             self.counts.update(series, first)
+
+    def _in_texts(self, series: pl.Series) -> pl.Series:
+        """What the cells hold as texts; empty ones where there is none, as of objects."""
+        import polars as pl
+
+        column = as_column(series, self.name)
+        if column.storage not in ("text", "empty"):
+            self.storage = "other"
+        values, positions = distinct_values(column)
+        texts = [value if value is None or isinstance(value, str) else "" for value in values]
+        return pl.Series(self.name, texts, dtype=pl.String).gather(positions)
 
     def merge(self, other: SummaryColumn) -> None:
         """See all that the column of another part has seen."""

@@ -15,7 +15,7 @@ from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_tem
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
 from lamina.table.types import Choice, Composite, Quantity, Uncounted
-from lamina.table.types.quantity import infinite_error
+from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
 from lamina.table.values import number_in
 
@@ -175,7 +175,7 @@ class TableStatistics:
                 )
             return ColumnSchema(name, Uncounted(), column.type_name, column.missing())
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
-            raise infinite_error(name, column.moments.worst(), row(column.moments.infinite))
+            warn_of_infinite(name, column.moments.worst, column.moments.infinite)
         found = judged(column, choice, self.named)
         if isinstance(found.type, Composite):
             return self._of_sample(found.type.learn(self._sampled(name), self.named))

@@ -6,9 +6,14 @@ from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.duration import Duration
+from lamina.table.types.email import Email
+from lamina.table.types.ip import IpAddress
+from lamina.table.types.lists import Lists
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Number
+from lamina.table.types.phone import Phone
 from lamina.table.types.quantity import Quantity
+from lamina.table.types.record import Record
 from lamina.table.types.time import TimeOfDay
 from lamina.table.types.unused import (
     Alike,
@@ -19,7 +24,11 @@ from lamina.table.types.unused import (
     RowNumbers,
     Sentences,
     Uncounted,
+    Unreadable,
 )
+from lamina.table.types.url import Url
+from lamina.table.types.vector import Vector
+from lamina.table.types.version import Version
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
@@ -29,7 +38,8 @@ __all__ = [
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
-    RowNumbers(), Alike(), Uncounted(), Dropped(),
+    Category(), Version(), Vector(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(),
+    Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(),
+    Email(), Url(), Record(),
 ):  # fmt: skip
     register(_type)

@@ -265,6 +265,10 @@ class Candidate:
         """The share of rows with such a text among those that have one; 0 where none has."""
         return share(holds, self.counts)
 
+    def share_of_head(self, holds: Callable[[str], bool]) -> float:
+        """That share among the first rows: where it is small, the others need not be looked at."""
+        return share(holds, self.head)
+
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
         """Whether texts were measured, not a few codes: almost all are such, and very many differ."""
         rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)

@@ -10,12 +10,12 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, Storage, value_name
-from lamina.table.messages import as_kind, format_number, row
+from lamina.table.messages import as_kind, format_number, row, warn
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.unused import Alike, Constant, Missing
 from lamina.table.values import mean_of, number_in
 
-__all__ = ["Quantity", "infinite_error"]
+__all__ = ["Quantity", "finite", "infinite_error", "warn_of_infinite"]
 
 _JSON_NUMBERS = {int, float, type(None)}
 
@@ -154,13 +154,15 @@ class Quantity(ColumnType):
         """The schema of a column with these numbers, missing ones NaN.
 
         Raises:
-            DataError: a number is infinite.
+            DataError: a number is infinite, in a table without names.
         """
         present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
         if not len(present):
             return ColumnSchema(column.name, Missing() if named else self, column.type_name, len(values))
         low, high = float(present.min()), float(present.max())
         if not (np.isfinite(low) and np.isfinite(high)):
+            if named:
+                return self.learned(column, finite(column.name, values), named)
             bad = int(np.argmax(np.isinf(values)))
             raise infinite_error(column.name, values[bad], row(bad))
         missing = len(values) - len(present)
@@ -214,6 +216,24 @@ class Quantity(ColumnType):
 def missing_said(column: ColumnSchema) -> str:
     """A sentence on a column that was never missing in training."""
     return "" if column.missing else " Training had it in every row."
+
+
+def finite(name: str, values: np.ndarray) -> np.ndarray:
+    """A column's numbers, with NaN for infinite ones; warns of these."""
+    infinite = np.isinf(values)
+    if not infinite.any():
+        return values
+    first = int(np.argmax(infinite))
+    warn_of_infinite(name, float(values[first]), first)
+    return np.where(infinite, np.nan, values)
+
+
+def warn_of_infinite(name: str, value: float, index: int) -> None:
+    """Warn that a column has infinite numbers, of which the first stands in a row."""
+    warn(
+        f"column {name!r} has infinite values, such as {value} in {row(index)}; they count as missing",
+        subjects=[f"infinite values in {name!r}"],
+    )
 
 
 def infinite_error(name: str, value: object, place: str) -> DataError:

@@ -13,7 +13,7 @@ from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSc
 
 __all__ = [
     "MOST_VALUES", "Alike", "Constant", "Dropped", "Identifier", "Missing", "RowNumbers", "Sentences", "Uncounted",
-    "Unused", "may_count_rows",
+    "Unreadable", "Unused", "may_count_rows",
 ]  # fmt: skip
 
 _NAMES_ROWS = re.compile(
@@ -77,6 +77,15 @@ class Sentences(Unused):
     kind = "text"
     left_out = "left out: sentences"
     adjective = "of sentences, which a network on tables cannot read (turn them into numbers first)"
+
+
+class Unreadable(Unused):
+    """Objects and bytes that are neither numbers, texts nor times, nor made of them."""
+
+    tag = "unreadable"
+    kind = "objects"
+    left_out = "left out: neither numbers nor texts"
+    adjective = "of objects or bytes that are neither numbers, texts nor times, nor made of them"
 
 
 class Dropped(Unused):

@@ -1,0 +1,82 @@
+"""Columns by their distinct values: what is read of each is computed once, and rows say which one they have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.table.columns import Column, NumberType, OfCell, is_missing, storage_of_values
+
+__all__ = ["DistinctColumn", "distinct_values"]
+
+
+def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
+    """The distinct values of a column, missing ones as None, and the position of each row's among them (int32).
+
+    >>> from lamina.table.columns import as_column
+    >>> distinct_values(as_column(["b", "a", None, "b"]))
+    (['b', 'a', None], array([0, 1, 2, 0], dtype=int32))
+    """
+    values: list[Any] = []
+
+    def position(value: object) -> float:
+        values.append(None if is_missing(value) else value)
+        return len(values) - 1
+
+    return values, column.mapped(position, np.int32)
+
+
+class DistinctColumn(Column):
+    """A column of Python objects, by its distinct values and the position of each row's among them.
+
+    Args:
+        name: its name.
+        values: the values, None for missing; some may be equal, and some without a row.
+        positions: of each row.
+    """
+
+    is_typed = False
+
+    def __init__(self, name: str, values: Sequence[Any], positions: np.ndarray) -> None:
+        self.name, self.type_name = name, "object"
+        self._values, self._positions = values, positions
+        self._counts: list[int] = np.bincount(positions, minlength=len(values)).tolist()
+        self.storage = storage_of_values([value for value, count in self._pairs() if count])
+
+    def _pairs(self) -> zip[tuple[Any, int]]:
+        return zip(self._values, self._counts, strict=True)
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def head(self, rows: int) -> Column:
+        return DistinctColumn(self.name, self._values, self._positions[:rows])
+
+    def missing(self) -> int:
+        return sum(count for value, count in self._pairs() if is_missing(value))
+
+    def distinct(self) -> int:
+        return len(self.value_counts())
+
+    def value_counts(self) -> list[tuple[object, int]]:
+        found: dict[tuple[type, object], int] = {}
+        for value, count in self._pairs():
+            if count and not is_missing(value):
+                key = type(value), value
+                found[key] = found.get(key, 0) + count
+        return [(value, count) for (_, value), count in found.items()]
+
+    def numbers(self) -> np.ndarray:
+        return self.mapped(lambda value: np.nan if is_missing(value) else float(value), np.float64)  # pyright: ignore[reportArgumentType]
+
+    def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
+        known: dict[tuple[type, object], float] = {}
+        results = np.zeros(len(self._values), dtype)
+        for position, (value, count) in enumerate(self._pairs()):
+            key = type(value), value
+            if count and key not in known:
+                known[key] = function(value)
+            results[position] = known.get(key, 0)
+        return results[self._positions]

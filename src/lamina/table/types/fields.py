@@ -1,0 +1,188 @@
+"""Texts of one form, such as URLs, whose fields are columns of their own: what the types of such texts share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lamina.table.categories import note_unknown
+from lamina.table.columns import Column, value_name
+from lamina.table.distinct import DistinctColumn, distinct_values
+from lamina.table.messages import row, warn
+from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
+from lamina.table.types.category import Category
+from lamina.table.types.composite import Composite
+from lamina.table.types.nominal import MOST_ONE_HOT
+from lamina.table.types.quantity import Quantity
+from lamina.table.types.unused import Constant, Identifier, Missing
+from lamina.table.values import MISSING_TOKENS
+
+__all__ = ["Field", "Fields", "flagged_once", "note_unread", "plain_schema", "warn_of_others"]
+
+Field = float | str | bool | None
+"""A field of a value: a number, a name, a truth value; None: the value has no such field."""
+
+_REPEATED = 2
+"""Rows a text, on average, from which on texts are categories, too."""
+
+
+@dataclass(frozen=True)
+class Fields(Composite):
+    """A type whose texts have fields. Where texts repeat, the text as a category is a part, too.
+
+    Attributes:
+        plural: such texts, as messages call them.
+        sample: one, for examples.
+        fields: the names of the fields.
+        keeps_whole: whether repeated texts are categories besides.
+    """
+
+    json_types: ClassVar[set[type]] = {str, type(None)}
+    wanted = "a text"
+    plural: ClassVar[str]
+    sample: ClassVar[str] = ""
+    fields: ClassVar[tuple[str, ...]] = ()
+    keeps_whole: ClassVar[bool] = True
+
+    @abstractmethod
+    def read(self, text: str) -> Mapping[str, Field] | None:
+        """The fields of a text; None if it is not of this type."""
+
+    def looks_like(self, text: str) -> bool:
+        return self.read(text) is not None
+
+    # --- a column ----------------------------------------------------------------------------------------------------
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        if candidate.choice is not None or not candidate.is_text:
+            return None
+        if candidate.column.distinct() <= MOST_ONE_HOT or not self._holds(candidate):
+            return None
+        found = self.learn(candidate.column, candidate.named)
+        if not any(part.used for part in found.parts):
+            return None
+        warn_of_others(candidate.column, self.looks_like, self.plural)
+        return found
+
+    def _holds(self, candidate: Candidate) -> bool:
+        return (
+            candidate.share_of_head(self.looks_like) >= MOSTLY and candidate.share(self.looks_like) >= MOSTLY
+        )
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        values, positions = distinct_values(column)
+        found = values_read(values, self.read)
+        counts = np.bincount(positions, minlength=len(values)).tolist()
+        names = self.frequent(found, counts)
+        schema = ColumnSchema(
+            column.name, self, column.type_name, column.missing(), tuple(names), tuple(names.values())
+        )
+        parts = [self.part(column) for column in self._field_columns(schema, found, positions)]
+        parts = flagged_once(
+            parts, sum(rows for fields, rows in zip(found, counts, strict=True) if fields is None)
+        )
+        if self.keeps_whole and _REPEATED * len(values) <= len(column):
+            parts.append(Category().learn(column, named=True))
+        return replace(schema, parts=tuple(parts))
+
+    def part(self, column: Column) -> ColumnSchema:
+        """What a field is: texts are names, also if they are digits."""
+        if column.storage != "text":
+            return plain_schema(column)
+        told_apart = Identifier().recognize(Candidate(column, None, named=True))
+        return told_apart or Category().learn(column, named=True)
+
+    def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
+        """The fields that a column's own values decide, with their rows; `found`: those of values in as many `rows`."""
+        return {}
+
+    def names(self, schema: ColumnSchema) -> Sequence[str]:
+        """The names of a column's fields, in the order of its parts."""
+        return self.fields
+
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        values, positions = distinct_values(column)
+        found = values_read(values, self.read)
+        note_unread(column, values, found)
+        return [*self._field_columns(schema, found, positions), column][: len(schema.parts)]
+
+    def _field_columns(
+        self, schema: ColumnSchema, found: Sequence[Mapping[str, Field] | None], positions: np.ndarray
+    ) -> list[Column]:
+        columns = [(name, [fields and fields.get(name) for fields in found]) for name in self.names(schema)]
+        return [DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in columns]
+
+    def example(self, column: ColumnSchema) -> Any:
+        return self.sample
+
+    def treatment(self, column: ColumnSchema) -> str:
+        said = super().treatment(column)
+        return (
+            said.replace(column.name, "the whole as a category")
+            if column.parts[-1].name == column.name
+            else said
+        )
+
+
+def values_read(
+    values: Sequence[Any], read: Callable[[str], Mapping[str, Field] | None]
+) -> list[Mapping[str, Field] | None]:
+    """What is read of each value, None where that is not of the type, or missing."""
+    return [None if value is None else read(value_name(value)) for value in values]
+
+
+def plain_schema(column: Column) -> ColumnSchema:
+    """What a part is: a number, a category, a date …, but nothing that has parts itself."""
+    if column.missing() == len(column):
+        return ColumnSchema(column.name, Missing(), column.type_name, len(column))
+    candidate = Candidate(column, None, named=True)
+    kinds = (kind for kind in reversed(TYPES.values()) if not isinstance(kind, Composite))
+    return next(filter(None, (kind.recognize(candidate) for kind in kinds)))
+
+
+def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
+    """The parts of a column, of which one says in which rows, `absent` in number, all of them are missing.
+
+    A part with a single value says nothing else, and is left out if there are others.
+    """
+    single = [_has_one_value(part) and part.missing == absent for part in parts]
+    if any(part.used and not one for part, one in zip(parts, single, strict=True)):
+        parts = [
+            replace(part, type=Constant(part.type.tag), missing=0) if one and part.used else part
+            for part, one in zip(parts, single, strict=True)
+        ]
+    found: list[ColumnSchema] = []
+    for part in parts:
+        is_told = any(isinstance(one.type, Quantity) and one.missing == absent for one in found)
+        repeats = isinstance(part.type, Quantity) and part.missing == absent and is_told
+        found.append(replace(part, missing=0) if repeats else part)
+    return found
+
+
+def _has_one_value(part: ColumnSchema) -> bool:
+    return len(part.categories) == 1 or (part.low is not None and part.low == part.high)
+
+
+def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
+    """Note the values of a column that are not of its type, and count as missing."""
+    pairs = zip(values, found, strict=True)
+    unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
+    note_unknown(column.name, column, {value_name(value): value for value in unread})
+
+
+def warn_of_others(column: Column, looks_like: Callable[[str], bool], plural: str) -> None:
+    """Warn where a training table's column holds other values than those of its type."""
+    odd = column.first_where(lambda value: not _is_absent(value) and not looks_like(value_name(value)))
+    if odd is not None:
+        warn(
+            f"column {column.name!r} holds {plural}, but {value_name(odd[1])!r} in {row(odd[0])}; such values count as "
+            "missing"
+        )
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or value_name(value).strip() in MISSING_TOKENS

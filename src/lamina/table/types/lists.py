@@ -1,0 +1,288 @@
+"""Lists in cells: which of the frequent elements each has, and how many."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import msgspec
+import numpy as np
+
+from lamina.table.columns import Column, value_name
+from lamina.table.distinct import DistinctColumn, distinct_values
+from lamina.table.messages import counted
+from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
+from lamina.table.types.boolean import Boolean
+from lamina.table.types.composite import Composite
+from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
+from lamina.table.types.nominal import MOST_ONE_HOT
+from lamina.table.types.record import decoded
+from lamina.table.values import number_in
+
+__all__ = ["Lists"]
+
+_SEPARATORS = ("|", ";", "\n", ",", "/")
+
+_MOST = 30
+"""Elements that become columns, the most frequent ones."""
+
+_FEWEST_ROWS = 0.002
+"""The share of rows that such an element has at least."""
+
+_LOOKED_AT = 10_000
+"""The rows by which a column is found to be of lists."""
+
+_SEVERAL = 0.1
+"""The share of them that have several elements."""
+
+_USES = 3
+"""How often an element stands in different texts, to be one that is used again; and how much oftener than texts do."""
+
+_USED_AGAIN = 0.7
+"""The share of elements that are."""
+
+_MOVED = 0.1
+"""How many of them stand at another place than usual: of "Smith, John" or "Austin, Texas", hardly any do."""
+
+_MOST_WORDS = 4
+"""The words of an element, on average: more are sentences."""
+
+_NUMBER = re.compile(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Lists(Composite):
+    """Lists in cells: as in "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
+
+    A part for each of the most frequent elements says whether a row has it. Others say how many elements it has, how
+    many that are none of these, and of numbers their mean, least and greatest.
+
+    Attributes:
+        separator: what stands between elements; empty: they are written as in JSON or Python.
+
+    >>> Lists(separator="|").elements("Comedy | Romance"), Lists().elements("['a', 'b']"), Lists().elements("[]")
+    (['Comedy', 'Romance'], ['a', 'b'], [])
+    """
+
+    separator: str = ""
+    json_types: ClassVar[set[type]] = {list, str, type(None)}
+    wanted: ClassVar[str] = "a list"
+    tag = "list"
+    kind = "list"
+    page_script: ClassVar[str] = r"""({ separator, elements, used }) => {
+  const known = new Set(elements), plain = /^[^"\\]*$/;
+  const named = x => typeof x === "object" ? x?.name ?? JSON.stringify(x) : String(x);
+  const trimmed = (parts, edge) => parts.map(part => part.replace(edge, "")).filter(Boolean);
+  function listed(text) {
+    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text = text.trim())) return null;
+    const inner = text.slice(1, -1).replace(/,\s*$/, "");
+    try { return JSON.parse(`[${plain.test(inner) ? inner.replaceAll("'", '"') : inner}]`).map(named); }
+    catch { return trimmed(inner.split(","), /^[\s'"]+|[\s'"]+$/g); }
+  }
+  return text => {
+    const cell = separator ? trimmed(text.split(separator), /^\s+|\s+$/g) : listed(text), has = new Set(cell);
+    const numbers = cell?.map(Number) ?? [], all = numbers.length && !numbers.some(Number.isNaN);
+    const measures = cell && [
+      cell.length, [...has].filter(name => !known.has(name)).length,
+      ...all ? [numbers.reduce((x, y) => x + y) / numbers.length, Math.min(...numbers), Math.max(...numbers)] : [],
+    ];
+    return used.map(one => typeof one === "number" ? measures?.[one] ?? NaN : cell ? 1 + has.has(one[0]) : 0);
+  };
+}"""
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        what = [*range(len(self._measures)), *([name] for name in schema.categories)]
+        used = [one for one, part in zip(what, schema.parts, strict=True) if part.used]
+        return {"separator": self.separator, "elements": schema.categories, "used": used}
+
+    def elements(self, text: str) -> list[str] | None:
+        """The elements of a text; None if it is no list."""
+        if self.separator:
+            return [name for part in text.split(self.separator) if (name := part.strip())]
+        text = text.strip()
+        if text[:1] + text[-1:] not in ("[]", "()", "{}"):
+            return None
+        found = decoded(text)
+        if found is None:
+            return [name for part in text[1:-1].split(",") if (name := part.strip(" \t'\""))]
+        return [_name(element) for element in found] if isinstance(found, list | tuple | set) else None
+
+    def is_list(self, text: str) -> bool:
+        """Whether a text is a list."""
+        return self.elements(text) is not None
+
+    # --- recognition -------------------------------------------------------------------------------------------------
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        column = candidate.column
+        if candidate.choice is not None or not candidate.is_text or column.distinct() <= MOST_ONE_HOT:
+            return None
+        if any(candidate.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values()):
+            return None
+        found = self._found(candidate)
+        if found is None:
+            return None
+        schema = found.learn(column, candidate.named)
+        if not any(part.used for part in schema.parts):
+            return None
+        warn_of_others(column, found.is_list, "lists")
+        return schema
+
+    def _found(self, candidate: Candidate) -> Lists | None:
+        if candidate.share_of_head(self.is_list) >= MOSTLY and candidate.share(self.is_list) >= MOSTLY:
+            return self
+        some = [
+            sep for sep in _SEPARATORS if candidate.share_of_head(lambda text, s=sep: s in text) >= _SEVERAL
+        ]
+        if not some:
+            return None
+        pairs = candidate.column.head(_LOOKED_AT).value_counts()
+        counts = [(value_name(value), rows) for value, rows in pairs]
+        kinds = (replace(self, separator=separator) for separator in some)
+        return next((kind for kind in kinds if kind._divides(counts)), None)
+
+    def _divides(self, counts: Sequence[tuple[str, int]]) -> bool:
+        """Whether the separator divides texts into elements, from how many rows have each."""
+        cells = [(self.elements(text) or [], rows) for text, rows in counts]
+        several = [cell for cell, _ in cells if len(cell) > 1]
+        rows = sum(rows for _, rows in cells)
+        if sum(rows for cell, rows in cells if len(cell) > 1) < _SEVERAL * rows:
+            return False
+        uses = Counter(element for cell, _ in cells for element in set(cell))
+        elements = [element for cell in several for element in cell]
+        if sum(uses[element] >= _USES for element in elements) < _USED_AGAIN * len(elements):
+            return False
+        rows_of_elements = sum(len(cell) * rows for cell, rows in cells) / len(uses)
+        if rows_of_elements < _USES * rows / len(cells):
+            return False
+        if sum(len(element.split()) for element in uses) > _MOST_WORDS * len(uses):
+            return False
+        numbers = sum(_NUMBER.fullmatch(text) is not None for text, _ in counts if self.separator in text)
+        return 2 * numbers < len(several) and _share_moved(several) >= _MOVED
+
+    # --- a column ----------------------------------------------------------------------------------------------------
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        values, positions = distinct_values(column)
+        cells = self._cells(values)
+        rows = np.bincount(positions, minlength=len(values)).tolist()
+        present, uses = 0, Counter[str]()
+        for cell, count in zip(cells, rows, strict=True):
+            if cell is not None:
+                present += count
+                uses.update(dict.fromkeys(cell, count))
+        enough = max(2, _FEWEST_ROWS * present)
+        frequent = sorted(
+            (pair for pair in uses.items() if enough <= pair[1] < present),
+            key=lambda pair: (-pair[1], pair[0]),
+        )
+        names = dict(frequent[:_MOST])
+        schema = ColumnSchema(
+            column.name, self, column.type_name, column.missing(), tuple(names), tuple(names.values())
+        )
+        numbers, truths = self._parts(schema, cells, positions)
+        parts = [*map(plain_schema, numbers), *(Boolean().learn(truth, named=True) for truth in truths)]
+        return replace(schema, parts=tuple(flagged_once(parts, len(column) - present)))
+
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        values, positions = distinct_values(column)
+        cells = self._cells(values)
+        note_unread(column, values, cells)
+        numbers, truths = self._parts(schema, cells, positions)
+        return [*numbers, *truths]
+
+    def _cells(self, values: Sequence[Any]) -> list[list[str] | None]:
+        return [None if value is None else self.elements(value_name(value)) for value in values]
+
+    def _parts(
+        self, schema: ColumnSchema, cells: Sequence[list[str] | None], positions: np.ndarray
+    ) -> tuple[list[Column], list[Column]]:
+        """How many elements there are, and how many that are not frequent; which of the frequent ones there are."""
+        place = {name: j for j, name in enumerate(schema.categories)}
+        has = np.zeros((len(place), len(cells)), np.int8)
+        measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
+        for i, cell in enumerate(cells):
+            has[:, i] = _ABSENT if cell is None else 0
+            has[[place[element] for element in cell or () if element in place], i] = 1
+            found = {} if cell is None else self._measured(cell, place)
+            for name, values in measures.items():
+                values.append(found.get(name))
+        numbers: list[Column] = [
+            DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in measures.items()
+        ]
+        truths: list[Column] = [
+            DistinctColumn(f"{schema.name}: {name}", _TRUTHS, codes[positions])
+            for name, codes in zip(schema.categories, has, strict=True)
+        ]
+        return numbers, truths
+
+    @property
+    def _measures(self) -> tuple[str, ...]:
+        return _COUNTS if self.separator else _COUNTS + _OF_NUMBERS
+
+    def _measured(self, cell: list[str], known: Mapping[str, int]) -> dict[str, float]:
+        """The numbers that describe a list."""
+        found = [float(len(cell)), float(len({*cell} - known.keys()))]
+        if not self.separator:
+            numbers = [number for element in cell if (number := number_in(element)) is not None]
+            if numbers and len(numbers) == len(cell):
+                found += [sum(numbers) / len(numbers), min(numbers), max(numbers)]
+        return dict(zip(self._measures, found, strict=False))
+
+    # --- what is said ------------------------------------------------------------------------------------------------
+
+    def treatment(self, column: ColumnSchema) -> str:
+        numbers = [name for name, part in zip(self._measures, column.parts, strict=False) if part.used]
+        each = f"−1 or 1 for each of {counted(len(column.categories), 'element')}"
+        return ", ".join([*numbers, each] if column.categories else numbers)
+
+    def values_said(self, column: ColumnSchema) -> str:
+        more = len(column.categories) - 3
+        return ", ".join(column.categories[:3]) + (f" + {more} more" if more > 0 else "")
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {**super().json_schema(column), "type": ["array", "string", "null"]}
+
+    def example(self, column: ColumnSchema) -> Any:
+        some = column.categories[:2]
+        return self.separator.join(some) if self.separator else msgspec.json.encode(some).decode()
+
+
+_COUNTS = ("number of elements", "number of others")
+_OF_NUMBERS = ("mean", "least", "greatest")
+_TRUTHS = (False, True, None)
+_ABSENT = 2
+
+
+def _name(element: Any) -> str:
+    """The text of a list's element; of an object, what it calls its name."""
+    if isinstance(element, dict) and isinstance(element.get("name"), str):
+        return element["name"]
+    return (
+        element
+        if isinstance(element, str)
+        else value_name(element)
+        if _is_scalar(element)
+        else msgspec.json.encode(element).decode()
+    )
+
+
+def _is_scalar(element: Any) -> bool:
+    return not isinstance(element, list | tuple | set | dict)
+
+
+def _share_moved(cells: Sequence[list[str]]) -> float:
+    """How many of the elements that are used again stand elsewhere than usual, counted from the begin or the end."""
+    shares: list[float] = []
+    for order in (1, -1):
+        places: dict[str, Counter[int]] = {}
+        for cell in cells:
+            for place, element in enumerate(cell[::order]):
+                places.setdefault(element, Counter()).update((place,))
+        again = [found for found in places.values() if found.total() >= _USES]
+        total = sum(found.total() for found in again)
+        shares.append(1 - sum(max(found.values()) for found in again) / total if total else 0.0)
+    return min(shares)

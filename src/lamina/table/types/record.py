@@ -1,0 +1,96 @@
+"""JSON objects in cells, and cells of several fields."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from lamina.table.columns import Column
+from lamina.table.types.base import ColumnSchema
+from lamina.table.types.fields import Field, Fields, plain_schema
+
+__all__ = ["Record", "decoded"]
+
+_MOST = 30
+"""Keys that become columns, the most frequent ones."""
+
+
+class Record(Fields):
+    """JSON objects, Python's dicts, fields of a frame's Struct: a part for each frequent key.
+
+    Values that are objects or lists themselves are categories by their text.
+
+    >>> Record().read('{"a": 1, "b": [2, 3]}'), Record().read("{'a': None}"), Record().read("[1]")
+    ({'a': 1.0, 'b': '[2,3]'}, {'a': None}, None)
+    """
+
+    tag = "record"
+    kind = "fields"
+    json_types: ClassVar[set[type]] = {dict, str, type(None)}
+    wanted = "an object"
+    plural = "objects with fields"
+    keeps_whole = False
+
+    def read(self, text: str) -> Mapping[str, Field] | None:
+        text = text.strip()
+        found = decoded(text) if text[:1] == "{" and text[-1:] == "}" else None
+        return {str(key): _field(value) for key, value in found.items()} if isinstance(found, dict) else None
+
+    def part(self, column: Column) -> ColumnSchema:
+        return plain_schema(column)
+
+    def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
+        counts = Counter[str]()
+        for fields, count in zip(found, rows, strict=True):
+            counts.update(dict.fromkeys(fields or (), count))
+        return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST])
+
+    def names(self, schema: ColumnSchema) -> Sequence[str]:
+        return schema.categories
+
+    def values_said(self, column: ColumnSchema) -> str:
+        return f"{{{', '.join(column.categories)}}}"
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {**super().json_schema(column), "type": ["object", "string", "null"]}
+
+    def example(self, column: ColumnSchema) -> Any:
+        parts = zip(column.categories, column.parts, strict=True)
+        return msgspec.json.encode(
+            {name: part.type.example(part) for name, part in parts if part.used}
+        ).decode()
+
+
+def _field(value: Any) -> Field:
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int | float):
+        try:
+            return float(value)
+        except OverflowError:
+            return str(value)
+    return msgspec.json.encode(value).decode()
+
+
+def decoded(text: str) -> Any:
+    """What a text is in JSON, or as a literal of Python's; None where it is neither.
+
+    >>> decoded('["a"]'), decoded("['a', 'b']"), decoded("('a', None)"), decoded("{a}")
+    (['a'], ['a', 'b'], ('a', None), None)
+    """
+    is_plain = '"' not in text and "\\" not in text  # of Python's texts, most become JSON by this
+    try:
+        return msgspec.json.decode(text.replace("'", '"') if is_plain else text)
+    except msgspec.DecodeError:
+        pass
+    try:
+        with warnings.catch_warnings():  # of escapes that Python does not know
+            warnings.simplefilter("ignore")
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None

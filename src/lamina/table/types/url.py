@@ -1,0 +1,53 @@
+"""Addresses of pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from lamina.table.types.fields import Field, Fields
+
+__all__ = ["Url"]
+
+_URL = re.compile(r"(?:(?i:https?|ftps?|s3|gs|file|wss?)://|(?i:www)\.)[^\s/?#]\S*")
+_EXTENSION = re.compile(r"\.([A-Za-z]\w{0,7})$")
+
+
+class Url(Fields):
+    """URLs: scheme, host, the host's last label, the path's first name, its depth and extension, names of the query.
+
+    >>> Url().read("https://www.lamina.org/docs/a.html?q=1&lang=en")["query"], Url().read("lamina")
+    ('lang&q', None)
+    """
+
+    tag = "url"
+    kind = "URL"
+    plural = "URLs"
+    sample = "https://example.com/path/page.html?id=1"
+    fields = ("scheme", "host", "top-level domain", "path depth", "first name", "extension", "query")
+
+    def looks_like(self, text: str) -> bool:
+        return _URL.fullmatch(text.strip()) is not None
+
+    def read(self, text: str) -> Mapping[str, Field] | None:
+        text = text.strip()
+        if _URL.fullmatch(text) is None:
+            return None
+        try:
+            found = urlsplit(text if "://" in text else f"//{text}")
+            host = (found.hostname or "").removeprefix("www.")
+        except ValueError:  # a bracket that is not of an IPv6 address
+            return None
+        names = [name for name in found.path.split("/") if name]
+        extension = _EXTENSION.search(names[-1]) if names else None
+        query = sorted({name for name, _ in parse_qsl(found.query, keep_blank_values=True)})
+        return {
+            "scheme": found.scheme,
+            "host": host,
+            "top-level domain": host.rpartition(".")[2],
+            "path depth": float(len(names)),
+            "first name": names[0] if names else "",
+            "extension": extension[1].lower() if extension else "",
+            "query": "&".join(query),
+        }

@@ -1,0 +1,91 @@
+"""Several numbers in a cell, always as many: coordinates, sizes, embeddings."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from lamina.table.columns import value_name
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.types.fields import Field, Fields
+
+__all__ = ["Vector"]
+
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_FORM = re.compile(
+    rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+)\s*[\])}}]?",
+    re.ASCII,
+)
+_CELLS = re.compile(rf"{_NUMBER}|null|NaN", re.ASCII)
+_PLAIN = re.compile(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
+"""One number with a comma in it, or digits in groups, as of telephones."""
+
+_MOST = 1024
+"""Numbers in a cell."""
+
+
+@dataclass(frozen=True)
+class Vector(Fields):
+    """Numbers, as many in each cell, as in "48.85, 2.35", "POINT(2.35 48.85)", "10 x 20 cm" without its unit.
+
+    Attributes:
+        count: how many.
+
+    >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3")
+    ({'1': 2.35, '2': 48.85}, None)
+    """
+
+    count: int = 0
+    tag = "vector"
+    kind = "numbers"
+    json_types: ClassVar[set[type]] = {list, str, type(None)}
+    wanted: ClassVar[str] = "a list of numbers"
+    plural = "several numbers each"
+    keeps_whole = False
+    page_script: ClassVar[str] = r"""({ count, used }) => text => {
+  const found = text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
+  return used.map(i => found.length === count ? Number(found[i] === "null" ? NaN : found[i]) : NaN);
+}"""
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        return {"count": self.count, "used": [i for i, part in enumerate(schema.parts) if part.used]}
+
+    def looks_like(self, text: str) -> bool:
+        return self._numbers(text) is not None
+
+    def _numbers(self, text: str) -> list[str] | None:
+        """The numbers of a text, as texts; None if there are no several of them, or it may be a single one."""
+        text = text.strip()
+        found = _FORM.fullmatch(text)
+        if found is None or _PLAIN.fullmatch(text):
+            return None
+        numbers = _CELLS.findall(found[1])
+        return numbers if self.count in (0, len(numbers)) and len(numbers) <= _MOST else None
+
+    def read(self, text: str) -> Mapping[str, Field] | None:
+        numbers = self._numbers(text)
+        if numbers is None:
+            return None
+        values = [None if number in ("null", "NaN") else float(number) for number in numbers]
+        return {str(i): value for i, value in enumerate(values, start=1)}
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        if not candidate.is_text or candidate.share_of_head(self.looks_like) < MOSTLY:
+            return None
+        counts = Counter[int]()
+        for value, rows in candidate.head:
+            counts[len(self._numbers(value_name(value)) or ())] += rows
+        count, _ = counts.most_common(1)[0]
+        return super(Vector, replace(self, count=count)).recognize(candidate)
+
+    def names(self, schema: ColumnSchema) -> Sequence[str]:
+        return [str(i) for i in range(1, self.count + 1)]
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {**super().json_schema(column), "type": ["array", "string", "null"]}
+
+    def example(self, column: ColumnSchema) -> Any:
+        return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)

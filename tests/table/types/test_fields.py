@@ -1,0 +1,228 @@
+"""URLs, e-mail and IP addresses, versions, telephone numbers, several numbers, objects: their parts."""
+
+import ipaddress
+import json
+import random
+import warnings
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lamina
+from lamina.serve._rows import TableRows
+from lamina.table.columns import as_column
+from lamina.table.describe import column_rows
+from lamina.table.encode import TableEncoder
+from lamina.table.kinds import infer, judged
+from lamina.table.messages import DataWarning
+from lamina.table.stream.statistics import TableStatistics
+from lamina.table.types import TYPES, Category
+from lamina.table.types.fields import Fields
+from lamina.table.types.ip import IpAddress
+from lamina.table.types.vector import Vector
+
+N = 300
+R = random.Random(1)
+
+
+def many(make):
+    return [make() for _ in range(N)]
+
+
+URLS = [
+    f"https://{R.choice(['a.com', 'www.b.org', 'c.co.uk:8080'])}/{R.choice('xyz')}/p{i}.html?id={i}"
+    for i in range(N)
+]
+COLUMNS = {
+    "url": ("url", URLS),
+    "e-mail": ("email", [f"user{i}@{R.choice(['a.com', 'b.org'])}" for i in range(N)]),
+    "IPv4": ("ip", many(lambda: str(ipaddress.IPv4Address(R.getrandbits(32))))),
+    "IPv6": ("ip", many(lambda: str(ipaddress.IPv6Address(R.getrandbits(128))))),
+    "version": ("version", many(lambda: f"{R.randrange(4)}.{R.randrange(30)}.{R.randrange(9)}")),
+    "phone": (
+        "phone",
+        many(lambda: f"({R.choice([415, 212])}) {R.randrange(200, 999)}-{R.randrange(9999):04}"),
+    ),
+    "international": (
+        "phone",
+        many(lambda: f"+{R.choice(['49 30', '44 20'])} {R.randrange(200000, 999999)}"),
+    ),
+    "pair": ("vector", many(lambda: f"{R.uniform(-90, 90):.4f}, {R.uniform(-180, 180):.4f}")),
+    "point": ("vector", many(lambda: f"POINT ({R.uniform(-90, 90):.4f} {R.uniform(-180, 180):.4f})")),
+    "sizes": ("vector", many(lambda: f"{R.randrange(1, 99)}x{R.randrange(1, 99)}x{R.randrange(1, 9)}")),
+    "object": ("record", many(lambda: json.dumps({"a": R.randrange(99), "b": R.choice("xy"), "c": [1]}))),
+    "dict": ("record", many(lambda: repr({"a": R.randrange(99), "ok": R.random() < 0.5, "n": None}))),
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("make", [pl.Series, lambda values: pd.Series(values, dtype=object), list])
+def test_columns_are_recognized(name, make):
+    tag, values = COLUMNS[name]
+    found = judged(as_column(make(values)), None, True)
+    assert found.type.tag == tag
+    assert any(part.used for part in found.parts)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_they_are_encoded_alike_everywhere(name):
+    _, values = COLUMNS[name]
+    frame = pl.DataFrame(
+        {"x": [None if i % 20 == 7 else value for i, value in enumerate(values)], "y": range(N)}
+    )
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    expected = encoder.transform(frame)
+    assert np.isfinite(expected.numeric).all()
+    restored = TableEncoder.from_state(json.loads(json.dumps((state := encoder.state())[0])), state[1])
+    read = restored.transform_coded(*TableRows(encoder.schema).of_objects(frame.rows(named=True)).arrays)
+    np.testing.assert_array_equal(read.numeric, expected.numeric)
+    np.testing.assert_array_equal(read.codes, expected.codes)
+    statistics = TableStatistics(frame.schema)
+    statistics.update(frame[:170])
+    statistics.update(frame[170:])
+    streamed, schema = statistics.schema()["x"], encoder.schema["x"]
+    assert streamed.missing == schema.missing
+    assert [(part.name, part.kind) for part in streamed.parts] == [
+        (part.name, part.kind) for part in schema.parts
+    ]
+    (row, _) = column_rows(encoder.schema)
+    assert row.used and row.treatment
+    TableRows(encoder.schema).of_objects(
+        [{"x": encoder.schema["x"].type.example(encoder.schema["x"]), "y": 1}]
+    )
+
+
+def parts_of(values):
+    schema = judged(as_column(pl.Series(values)), None, True)
+    columns = schema.type.split(schema, as_column(pl.Series(values)))
+    return {part.name.split(": ")[-1]: column for part, column in zip(schema.parts, columns, strict=True)}
+
+
+def texts(column):
+    values = []
+    column.mapped(lambda value: values.append(value) or 0, np.float64)
+    positions = column.mapped(values.index, np.int32)
+    return [values[i] for i in positions]
+
+
+def test_the_parts_of_urls():
+    parts = parts_of(URLS)
+    assert texts(parts["host"]) == [urlsplit(url).hostname.removeprefix("www.") for url in URLS]
+    assert texts(parts["first name"]) == [urlsplit(url).path.split("/")[1] for url in URLS]
+    assert set(texts(parts["extension"])) == {"html"} and set(texts(parts["query"])) == {"id"}
+    assert set(parts["path depth"].numbers()) == {2.0}
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**128 - 1))
+def test_the_parts_of_ip_addresses(small, large):
+    small, large = ipaddress.IPv4Address(small), ipaddress.IPv6Address(large)
+    found = IpAddress().read(str(small))
+    assert found["address"] == int(small) and found["private"] == small.is_private
+    assert small in ipaddress.ip_network(f"{found['network']}.0.0.0/8")
+    assert small in ipaddress.ip_network(f"{found['subnetwork']}.0.0/16")
+    found = IpAddress().read(str(large))
+    assert found["address"] is None and found["version"] == "6"
+    assert large in ipaddress.ip_network(f"{found['subnetwork']}::/32")
+
+
+@given(
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=6),
+    st.sampled_from([", ", "; ", " "]),
+)
+def test_numbers_come_back(numbers, separator):
+    for text in (f"[{separator.join(map(repr, numbers))}]", separator.join(map(repr, numbers))):
+        assert [*Vector(count=len(numbers)).read(text).values()] == numbers
+
+
+def test_numbers_of_frames_need_no_text():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(N, 3))
+    for frame in (
+        pl.DataFrame({"v": values.tolist()}),
+        pl.DataFrame({"v": pl.Series(values)}),
+        pd.DataFrame({"v": [*values]}),
+        pa.table({"v": values.tolist()}),
+    ):
+        encoder = TableEncoder(infer(frame), robust_scale=False, smooth_clip=False).fit(frame)
+        assert encoder.numeric_names == ("v: 1", "v: 2", "v: 3")
+        np.testing.assert_array_equal(encoder.transform(frame).numeric, values.astype(np.float32))
+
+
+def test_fields_of_structs_are_columns_of_their_own():
+    frame = pl.DataFrame({"s": [{"a": i * 0.5, "b": R.choice("xyz"), "c": None} for i in range(N)]})
+    as_texts = pl.DataFrame({"s": [json.dumps(row) for row in frame["s"]]})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    assert encoder.numeric_names == ("s: a", "s: b=x", "s: b=y", "s: b=z")
+    for other in (frame.to_arrow(), as_texts, pd.DataFrame({"s": frame["s"].to_list()})):
+        np.testing.assert_array_equal(encoder.transform(other).numeric, encoder.transform(frame).numeric)
+
+
+NONE_OF_THEM = {
+    "thousands": many(lambda: f"{R.randrange(1000, 9999999):,}"),
+    "decimal commas": many(lambda: f"{R.randrange(50)},{R.randrange(100)}"),
+    "words": many(lambda: f"{R.choice('abc')} {R.choice('def')} {R.randrange(99)}"),
+    "files": [f"photo{i}.jpg" for i in range(N)],
+    "times": many(lambda: f"{R.randrange(24):02}:{R.randrange(60):02}:{R.randrange(60):02}"),
+    "dates": many(lambda: f"{R.randrange(1990, 2020)}-{R.randrange(1, 13):02}-{R.randrange(1, 29):02}"),
+    "digits": many(lambda: f"{R.randrange(999):03} {R.randrange(9999):04}"),
+    "UUIDs": many(lambda: f"{R.getrandbits(32):08x}-{R.getrandbits(16):04x}"),
+}
+
+
+@pytest.mark.parametrize("name", NONE_OF_THEM)
+def test_columns_that_are_none_of_them(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        assert not isinstance(judged(as_column(pl.Series(NONE_OF_THEM[name])), None, True).type, Fields)
+
+
+def test_few_values_stay_categories_and_repeated_ones_are_categories_too():
+    urls = [f"https://example.com/{i % 30}/a" for i in range(N)]
+    assert isinstance(infer(pl.DataFrame({"u": urls[:8] * 30}))["u"].type, Category)
+    parts = infer(pl.DataFrame({"u": urls}))["u"].parts
+    assert parts[-1].name == "u" and len(parts[-1].categories) == 30
+
+
+def test_values_of_another_form_count_as_missing():
+    values = [*URLS, "unknown"]
+    with pytest.warns(
+        DataWarning, match=rf"'x' holds URLs, but 'unknown' in row {N} .*; such values count as missing"
+    ):
+        schema = infer(pl.DataFrame({"x": values}))
+    encoder = TableEncoder(schema).fit(pl.DataFrame({"x": URLS}))
+    with pytest.warns(DataWarning, match="'x' has 1 value that training did not have"):
+        found = encoder.transform(pl.DataFrame({"x": ["no URL"]}))
+    expected = encoder.transform(pl.DataFrame({"x": pl.Series([None], dtype=pl.String)}))
+    np.testing.assert_array_equal(found.numeric, expected.numeric)
+    np.testing.assert_array_equal(found.codes, expected.codes)
+
+
+def test_hostile_texts_are_read_in_little_time():
+    for text in (
+        "1234567890 " * 2000 + "x",
+        ":" * 10_000,
+        "+1" + " 1" * 10_000 + "x",
+        "[" * 10_000,
+        "a@" + "b." * 9000,
+    ):
+        for kind in TYPES.values():
+            assert not kind.looks_like(text)
+
+
+def test_a_model_of_them_learns(tmp_path):
+    frame = pl.DataFrame({name: values for name, (_, values) in COLUMNS.items()})
+    target = np.array([float(text.split(",")[0]) for text in frame["pair"]]) / 90
+    model = lamina.MLPRegressor(preset="fast", random_state=0).fit(frame, target)
+    assert model.score(frame, target) > 0.9
+    lamina.save(model, tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(
+        lamina.load(tmp_path / "model.safetensors").predict(frame), model.predict(frame)
+    )
+    explained = model.shap_values(frame[:2], frame[50:60])
+    assert list(explained.feature_names) == frame.columns
