@@ -6,15 +6,18 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lamina.messages import being
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, warn
-from lamina.table.schema import ColumnSchema
 
-__all__ = ["Unknown", "category_codes", "one_warning_of_unknown_values", "unknown_values"]
+if TYPE_CHECKING:
+    from lamina.table.schema import ColumnSchema
+
+__all__ = ["Unknown", "category_codes", "one_warning_of_unknown_values", "report_unknown", "unknown_values"]
 
 _MOST_NAMED = 5
 """Columns that a warning names."""
@@ -34,10 +37,14 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     codes = column.mapped(code, np.int32)
     if unknown:
         names = sorted(unknown)
-        found = Unknown(expected.name, names, row(column.row_of(unknown[names[0]])))
-        together = _unknown_together.get()
-        _warn_of_unknown([found]) if together is None else together.append(found)
+        report_unknown(Unknown(expected.name, names, row(column.row_of(unknown[names[0]]))))
     return codes
+
+
+def report_unknown(found: Unknown) -> None:
+    """Warn of values that count as missing, or add them to the list of `unknown_values`."""
+    together = _unknown_together.get()
+    _warn_of_unknown([found]) if together is None else together.append(found)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean
+from lamina.table.types.calendar import Calendar
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
@@ -22,14 +23,14 @@ from lamina.table.types.unused import (
 )
 
 __all__ = [
-    "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
+    "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
     "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity",
     "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
-    RowNumbers(), Alike(), Uncounted(), Dropped(),
+    Category(), Number(), Date(), Calendar(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(),
+    Constant(), RowNumbers(), Alike(), Uncounted(), Dropped(),
 ):  # fmt: skip
     register(_type)
