@@ -418,7 +418,7 @@ def test_a_word_among_many_times_is_an_error_and_not_a_column_of_ids(at, times):
     texts = MINUTES * times
     texts[at] = "unknown"
     frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
-    said = f"'when' holds times of day, but 'unknown' in row {at} .*; correct it or make it missing, or use .*'categorical'"
+    said = f"'when' holds times of day, but 'unknown' in row {at} .*; correct it or make it missing, or use .*'cat"
     for choice in ({}, {"when": "numeric"}):
         with pytest.raises(DataError, match=said):
             infer(frame, kinds=choice)
