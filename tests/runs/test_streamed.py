@@ -17,12 +17,11 @@ import pytest
 from named_pipes import pipe_with
 
 import lamina
-from lamina.errors import DataError
-from lamina.table.messages import DataWarning
 from lamina.files.tensors import load_tensors
 from lamina.runs import streamed
 from lamina.runs.data import Request
 from lamina.runs.streamed import prepare_streamed, why_streamed
+from lamina.table.messages import DataWarning
 from lamina.table.stream import cache, memory
 
 QUICK = ("--preset", "fast", "--hidden", "8", "--epochs", "4", "--stream")

@@ -49,4 +49,4 @@ def test_dates_and_times_are_shown_as_such_also_together():
         "2011-10-02 … 2013-01-05 (dates in days)",
         "00:09 … 01:00 (times of day in seconds)",
     ]
-    assert rows[0].treatment == "number, scaled; no month or weekday"
+    assert rows[0].treatment == "number, scaled"

@@ -14,7 +14,7 @@ import typer
 
 from lamina.cli._options import choosing, one_of, option, positive, said
 from lamina.errors import LaminaError
-from lamina.estimators.declaring import TRAINING, Option
+from lamina.estimators.declaring import READING, TRAINING, Option
 from lamina.estimators.settings import OPTIONS
 from lamina.table import TASKS
 from lamina.table.formats import described
@@ -37,8 +37,15 @@ Target = Annotated[str | None, option("The column to predict; images have theirs
 Task = Annotated[str | None, choosing("{}, where the inferred one is wrong.", TASKS, " or ")]
 Kind = Annotated[
     list[str] | None,
-    option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
+    option("COLUMN=numeric, categorical or date, where the inferred kind is wrong; repeatable."),
 ]
+DayFirst = Annotated[
+    bool,
+    option(
+        "In dates whose numbers could be read both ways, the day comes first.", False, rich_help_panel=READING
+    ),
+]
+MonthFirst = Annotated[bool, option("In such dates the month comes first.", False, rich_help_panel=READING)]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
 Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
@@ -74,6 +81,8 @@ class Table:
     task: Task = None
     kind: Kind = None
     drop: Drop = None
+    day_first: DayFirst = False
+    month_first: MonthFirst = False
     validation: Validation = None
     test: Test = None
     out: Out = None
@@ -87,9 +96,16 @@ class Table:
             target=self.target,
             task=one_of("--task", self.task, TASKS),
             kinds=_kinds(self.kind or [], self.drop or []) or None,
+            date_format=self._order(),
             validation=self.validation,
             test=self.test,
         )
+
+    def _order(self) -> str | None:
+        """The order of a date's numbers, as `date_format` has it."""
+        if self.day_first and self.month_first:
+            raise LaminaError("--day-first and --month-first exclude each other; leave one out")
+        return "day-first" if self.day_first else "month-first" if self.month_first else None
 
 
 class _Settings:
@@ -170,6 +186,6 @@ def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
     for text in kinds:
         name, equals, kind = text.rpartition("=")
         if not equals or not name or kind not in CHOICES:
-            raise LaminaError(f"--kind {text}: write COLUMN=numeric or COLUMN=categorical")
+            raise LaminaError(f"--kind {text}: write COLUMN=numeric, COLUMN=categorical or COLUMN=date")
         chosen[name] = kind
     return {**chosen, **dict.fromkeys(drop, "drop")}

@@ -65,7 +65,7 @@ class _OnWorkers(BaseMLP):
         partitions = Partitions(client, X, y)
         kinds = named_kinds([*partitions.types], self.column_kinds or {})
         seed = int(check_random_state(self.random_state).randint(2**31))
-        statistics = partitions.statistics(self._task, kinds, seed)
+        statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
         survey = Survey(statistics, statistics.schema(), seed)
         holds_out = settings.early_stopping and eval_set is None
         division = survey.divided(settings.validation_fraction if holds_out else 0.0)

@@ -81,9 +81,11 @@ class Partitions:
         """The number of each partition's first row in the table."""
         return np.cumsum([0, *self.lengths])[:-1].tolist()
 
-    def statistics(self, task: Any, kinds: Mapping[str, Any], seed: int) -> TableStatistics:
+    def statistics(
+        self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
+    ) -> TableStatistics:
         """What one pass finds out. Workers look over their partitions, and merge what they found, in a fixed order."""
-        settings = {"task": task, "kinds": dict(kinds), "named": self.named, "seed": seed}
+        settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
         )  # fmt: skip

@@ -40,7 +40,8 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     if first:
         known = y if classes is None else estimator._checked_target(np.unique(classes))
         target = estimator._target_of(known)
-        encoder = fitted_encoder(infer(X, kinds=estimator.column_kinds), X, np.arange(len(y)), settings)
+        schema = infer(X, kinds=estimator.column_kinds, dates=estimator.date_format)
+        encoder = fitted_encoder(schema, X, np.arange(len(y)), settings)
     else:
         encoder, target = estimator.fitted_.encoder, estimator.fitted_.target
         if classes is not None and not np.array_equal(np.unique(classes), target.values):

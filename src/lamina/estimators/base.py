@@ -137,7 +137,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         encoder = earlier.encoder if earlier else None
         if encoder is None:
             seen = union([rows for rows, _ in splits])
-            known = schema or _with_target(infer(X, kinds=self.column_kinds), name, target)
+            known = schema or _with_target(
+                infer(X, kinds=self.column_kinds, dates=self.date_format), name, target
+            )
             encoder = fitted_encoder(known, X, seen, settings)
         encoded = encoder.transform(X)
         whole = Data(encoded.numeric, encoded.codes, wanted, weights)

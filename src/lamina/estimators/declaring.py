@@ -74,7 +74,7 @@ def is_number(value: Any) -> bool:
 
 # --- the command line, and searches -----------------------------------------------------------------------------------
 
-TRAINING, SEARCH, JUDGING = "How to train", "How to search", "What counts"
+TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
 """The panels of `lamina train --help` that settings are in."""
 
 

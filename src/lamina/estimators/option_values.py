@@ -9,7 +9,7 @@ from lamina.errors import LaminaError
 from lamina.extras import require
 
 __all__ = [
-    "class_weights", "directions", "layers", "levels", "scoring", "seconds", "seed", "threshold",
+    "class_weights", "date_format", "directions", "layers", "levels", "scoring", "seconds", "seed", "threshold",
 ]  # fmt: skip
 
 
@@ -38,6 +38,25 @@ def seconds(flag: str, text: str) -> float:
         raise LaminaError(
             f"{flag} {text}: give a time above 0, in seconds or with units, such as 90, 90s, 5m or 1h30m"
         ) from error
+
+
+def date_format(flag: str, text: str) -> str:
+    """A form of dates.
+
+    Raises:
+        LaminaError: it is none.
+
+    >>> date_format("--date-format", "%d.%m.%Y")
+    '%d.%m.%Y'
+    """
+    require("training on a table", "polars")
+    from lamina.table.dates import requested_form
+
+    try:
+        requested_form(text)
+    except LaminaError as error:
+        raise LaminaError(f"{flag}: {error}") from error
+    return text
 
 
 def layers(flag: str, text: str) -> tuple[int, ...]:

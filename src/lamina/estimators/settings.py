@@ -24,6 +24,7 @@ from lamina.estimators import option_values as read
 from lamina.estimators import presets
 from lamina.estimators.declaring import (
     JUDGING,
+    READING,
     SEARCH,
     About,
     ByTask,
@@ -118,8 +119,16 @@ def _are_activations(_name: str, value: Any, _owner: Any) -> None:
 def _are_kinds(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(
-            f"column_kinds is a dict of 'numeric', 'categorical' or 'drop' by column, not {type(value).__name__}"
+            "column_kinds is a dict of 'numeric', 'categorical', 'date' or 'drop' by column, not "
+            f"{type(value).__name__}"
         )
+
+
+def _is_date_format(_name: str, value: Any, _owner: Any) -> None:
+    if value is not None:
+        from lamina.table.dates import requested_form
+
+        requested_form(value)
 
 
 def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
@@ -457,8 +466,17 @@ class EstimatorSettings:
         "whether `fit` goes on with the network of the last `fit`, whose columns the table must have.",
         not_in_search="a search begins anew")] = False
     column_kinds: Annotated[Mapping[Any, Any] | None, About(
-        "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', 'categorical' or "
-        "'drop'.", rule=_are_kinds)] = None
+        "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', 'categorical', "
+        "'date' or 'drop'.", rule=_are_kinds)] = None
+    date_format: Annotated[str | None, About(
+        "how dates are written, where the form that is found is wrong: 'day-first', 'month-first', 'year-first'; a "
+        "form as for datetime.strptime, such as '%d.%m.%Y'; or the unit of numbers since 1970, 's', 'ms', 'us' or "
+        "'ns', in columns of the kind 'date'. Columns that are not so written are read as without it.",
+        rule=_is_date_format, fixed="given",
+        option=Option(
+            "--date-format",
+            "How dates are written, as for strptime ('%d.%m.%Y'); of numbers since 1970 their unit: s, ms, us, ns.",
+            shown="found from each column", read=read.date_format, tunes=True, panel=READING))] = None
     scoring: Annotated[Any, About(
         "the validation score, higher is better: one of the names above, one of sklearn.metrics.get_scorer_names(), "
         "what make_scorer made, or a function of (y_true, predictions), of a classifier (y_true, probabilities). "

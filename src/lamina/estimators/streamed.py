@@ -84,7 +84,7 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
         blocks, target = with_target(blocks, y)
     task: Any = estimator._task
     kinds = named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
-    survey = look_over(blocks, target, task=task, kinds=kinds, seed=seed)
+    survey = look_over(blocks, target, task=task, kinds=kinds, dates=estimator.date_format, seed=seed)
     share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
     with scratch("lamina-rows-") as folder:
         table = Streamed(blocks, survey, survey.divided(share), folder, not isinstance(y, str))

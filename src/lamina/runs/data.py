@@ -178,7 +178,8 @@ def prepare(request: Request) -> Prepared:
     target = usual_target(request, frame.columns)
     require_predictors(request, target, frame.columns)
     with places.named():
-        schema = infer(frame, target, task=request.task, kinds=kinds_of(request, frame.schema))
+        kinds = kinds_of(request, frame.schema)
+        schema = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
         assert schema.target is not None
         whole = _part(frame, schema.target, places)
     shares = shares_of(request, len(whole))

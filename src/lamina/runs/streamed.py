@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -84,7 +84,8 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         target = usual_target(request, [*blocks.types])
         require_predictors(request, target, [*blocks.types])
         kinds = kinds_of(request, blocks.types)
-        survey = look_over(blocks, target, task=request.task, kinds=kinds, seed=request.seed)
+        how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
+        survey = look_over(blocks, target, **how, seed=request.seed)
         schema = survey.schema
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)

@@ -17,7 +17,9 @@ from lamina.table.messages import counted, listed, row, warn
 if TYPE_CHECKING:
     from lamina.table.types.base import ColumnSchema
 
-__all__ = ["Unknown", "category_codes", "note_unknown", "one_warning_of_unknown_values", "unknown_values"]
+__all__ = [
+    "Unknown", "category_codes", "note_unknown", "one_warning_of_unknown_values", "report_unknown", "unknown_values",
+]  # fmt: skip
 
 _MOST_NAMED = 5
 """Columns that a warning names."""
@@ -40,11 +42,14 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
 
 
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
-    """Warn of values of a column that training did not have, by their names, unless they are told of together."""
-    if not unknown:
-        return
-    names = sorted(unknown)
-    found = Unknown(name, names, row(column.row_of(unknown[names[0]])))
+    """Report values of a column that training did not have, by their names; none where there are none."""
+    if unknown:
+        names = sorted(unknown)
+        report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]]))))
+
+
+def report_unknown(found: Unknown) -> None:
+    """Warn of values that count as missing, or add them to the list of `unknown_values`."""
     together = _unknown_together.get()
     _warn_of_unknown([found]) if together is None else together.append(found)
 

@@ -38,6 +38,7 @@ def infer(
     *,
     task: Task | None = None,
     kinds: Mapping[Any, Choice] | None = None,
+    dates: str | None = None,
 ) -> Schema:
     """Find out what the columns of a training table are.
 
@@ -52,11 +53,14 @@ def infer(
         data: the training table, see `as_table`.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         task: "classification" or "regression", where the inferred one is wrong.
-        kinds: by column name (or position), what the column is: "numeric", "categorical" or "drop".
+        kinds: by column name (or position), what the column is: "numeric", "categorical", "date" or "drop".
+        dates: how dates are written, where the form that is found is wrong: "day-first", "month-first", "year-first",
+            a form as for `datetime.strptime`, or for numbers since 1970 in columns of the kind "date" their unit, "s",
+            "ms", "us" or "ns". Columns whose values are not so written are read as without it.
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number in an array, dates in other forms than ISO
-            8601's, numbers with text among them; a target that is absent, missing somewhere, constant or of one
+        DataError: no rows, 1 row, no usable column, an infinite number in an array, numbers with text among them;
+            a target that is absent, missing somewhere, constant or of one
             class. The message names the column, the first such row, and what to do.
 
     Example:
@@ -74,10 +78,10 @@ def infer(
     found = _infer_target(table, target, task)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
-        columns = _matrix_columns(table.matrix, table.names, choices)
+        columns = _matrix_columns(table.matrix, table.names, choices, dates)
     else:
         names = [name for name in table.names if name != own]
-        columns = [judged(table.column(name), choices.get(name), table.named) for name in names]
+        columns = [judged(table.column(name), choices.get(name), table.named, dates) for name in names]
     return schema_of(columns, table.rows, named=table.named, target=found)
 
 
@@ -153,7 +157,7 @@ def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choic
         if name not in table:
             raise kind_of_no_column(name, choice, table.names)
         if choice not in CHOICES:
-            raise DataError(f"kinds[{name!r}] is 'numeric', 'categorical' or 'drop', not {choice!r}")
+            raise DataError(f"kinds[{name!r}] is one of {', '.join(map(repr, CHOICES))}, not {choice!r}")
         choices[name] = choice
     return choices
 
@@ -174,8 +178,8 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
             warn(alike[0].type.warning([column.name for column in alike]))
 
 
-def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
-    """What one column is; `choice`: as the user says."""
+def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
+    """What one column is; `choice`, `dates`: as the user says."""
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
     if _has_no_value(column):
@@ -185,7 +189,7 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     if choice == "categorical":
         told = Boolean() if column.storage == "boolean" else Category()
         return dataclasses.replace(told.learn(column, named), reason="as told")
-    candidate = Candidate(column, choice, named)
+    candidate = Candidate(column, choice, named, dates)
     return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
 
 
@@ -216,7 +220,9 @@ def _relearned(known: ColumnSchema, column: Column, named: bool) -> ColumnSchema
     return dataclasses.replace(found, reason=known.reason)
 
 
-def _matrix_columns(matrix: Any, names: tuple[str, ...], choices: dict[str, Choice]) -> list[ColumnSchema]:
+def _matrix_columns(
+    matrix: Any, names: tuple[str, ...], choices: dict[str, Choice], dates: str | None
+) -> list[ColumnSchema]:
     """The columns of an array of numbers, whose ranges are found for all columns at once."""
     # NaN or infinite where the column has such a value.
     matrix = by_column(matrix)
@@ -231,7 +237,7 @@ def _matrix_columns(matrix: Any, names: tuple[str, ...], choices: dict[str, Choi
         values = dense(matrix[:, [i]]).ravel()
         column = as_column(values, name)
         if name in choices:
-            columns.append(judged(column, choices[name], named=False))
+            columns.append(judged(column, choices[name], named=False, dates=dates))
         else:
             columns.append(Number().learned(column, values, named=False))
     return columns

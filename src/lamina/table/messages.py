@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
@@ -12,7 +12,8 @@ from lamina.messages import being, closest, counted, is_on_command_line, on_comm
 
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
-    "on_command_line", "row", "rows_called", "rows_from", "warn",
+    "on_command_line", "row", "rows_called", "rows_from", "rows_numbered",
+    "warn",
 ]  # fmt: skip
 
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
@@ -74,6 +75,17 @@ def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
     'line 19 of people.csv'
     """
     return being(_PLACE, place)
+
+
+def rows_numbered(numbers: Sequence[int]) -> AbstractContextManager[None]:
+    """While some rows of a table are at work: `row` counts as in the whole, where they have these numbers.
+
+    >>> with rows_numbered([3, 17]):
+    ...     row(1)
+    'row 17 (counting from 0)'
+    """
+    place = _PLACE.get()
+    return being(_PLACE, lambda index: place(int(numbers[index])))
 
 
 def rows_from(start: int) -> AbstractContextManager[None]:

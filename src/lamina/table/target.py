@@ -11,9 +11,10 @@ from lamina.errors import DataError
 from lamina.table import TASKS, Task
 from lamina.table._tables import Table
 from lamina.table.columns import Column, value_name
+from lamina.table.dates import is_date
 from lamina.table.messages import as_option, closest, counted, listed, row, warn
 from lamina.table.schema import Target
-from lamina.table.values import is_date, mean_of, number_in
+from lamina.table.values import mean_of, number_in
 
 __all__ = ["infer_target", "target_column", "target_values"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column
 from lamina.table.kinds import judged, kind_of_no_column, schema_of
-from lamina.table.messages import as_kind, closest, listed, row
+from lamina.table.messages import as_kind, closest, listed, row, rows_numbered
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
@@ -43,6 +43,7 @@ class TableStatistics:
         target: the column to predict, if it is among them.
         task: of the target, where the inferred one is wrong.
         kinds: by column name, what it is, where the inferred kind is wrong.
+        dates: the form of dates, as in `infer`.
         named: whether columns are matched by name, see `Schema`.
         seed: of the sample.
         first: the number of the part's first row in the table; parts must not overlap, but may leave gaps.
@@ -65,6 +66,7 @@ class TableStatistics:
         *,
         task: Task | None = None,
         kinds: Mapping[str, Choice] | None = None,
+        dates: str | None = None,
         named: bool = True,
         seed: int = 0,
         first: int = 0,
@@ -72,6 +74,7 @@ class TableStatistics:
         self.types, self.target, self.named = dict(types), target, named
         self.task: Task | None = task
         self.kinds: dict[str, Choice] = dict(kinds or {})
+        self.dates = dates
         self._require_columns()
         self.rows = 0
         self._next = first
@@ -176,9 +179,13 @@ class TableStatistics:
             return ColumnSchema(name, Uncounted(), column.type_name, column.missing())
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             warn_of_infinite(name, column.moments.worst, column.moments.infinite)
-        found = judged(column, choice, self.named)
+        found = judged(column, choice, self.named, self.dates)
+        if isinstance(found.type, Composite) and column.storage == "number":
+            # Of numbers only the extremes are known, which may look like dates by chance.
+            return self._composite(name) or judged(column, "numeric", self.named)
         if isinstance(found.type, Composite):
-            return self._of_sample(found.type.learn(self._sampled(name), self.named))
+            learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
+            return dataclasses.replace(learned, reason=found.reason)
         kind = found.type.of_values
         if not isinstance(kind, Quantity) or found.low is None:
             return found
@@ -187,7 +194,8 @@ class TableStatistics:
     def _composite(self, name: str) -> ColumnSchema | None:
         """A column of which the sample is composite; None for others."""
         try:
-            found = judged(self._sampled(name), self.kinds.get(name), self.named)
+            with rows_numbered(self.sample.rows()[1]):
+                found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
         except DataError:
             return None
         return self._of_sample(found) if isinstance(found.type, Composite) else None
@@ -206,7 +214,7 @@ class TableStatistics:
             )
             for part in found.parts
         ]
-        missing = self._columns[found.name].missing()
+        missing = max(self._columns[found.name].missing(), round(found.missing * factor))
         return dataclasses.replace(found, missing=missing, parts=tuple(parts))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:

@@ -123,6 +123,7 @@ def look_over(
     *,
     task: Task | None = None,
     kinds: Mapping[str, Choice] | None = None,
+    dates: str | None = None,
     seed: int = 0,
 ) -> Survey:
     """The first pass.
@@ -130,7 +131,9 @@ def look_over(
     Raises:
         DataError: as `lamina.table.kinds.infer`, of the whole table.
     """
-    statistics = TableStatistics(blocks.types, target, task=task, kinds=kinds, named=blocks.named, seed=seed)
+    statistics = TableStatistics(
+        blocks.types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
+    )
     for block in blocks.blocks():
         statistics.update(block)
     with _named(blocks):

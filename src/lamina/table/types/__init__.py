@@ -2,6 +2,7 @@
 
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean
+from lamina.table.types.calendar import Calendar
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
@@ -31,15 +32,15 @@ from lamina.table.types.vector import Vector
 from lamina.table.types.version import Version
 
 __all__ = [
-    "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
+    "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
     "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity",
     "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Version(), Vector(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(),
-    Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(),
-    Email(), Url(), Record(),
+    Category(), Version(), Vector(), Number(), Date(), Calendar(), TimeOfDay(), Duration(), Boolean(), Sentences(),
+    Identifier(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(),
+    IpAddress(), Email(), Url(), Record(),
 ):  # fmt: skip
     register(_type)

@@ -26,8 +26,8 @@ __all__ = [
     "ColumnType", "OfJson", "register", "type_from_dict",
 ]  # fmt: skip
 
-Choice = Literal["numeric", "categorical", "drop"]
-CHOICES: tuple[Choice, ...] = ("numeric", "categorical", "drop")
+Choice = Literal["numeric", "categorical", "date", "drop"]
+CHOICES: tuple[Choice, ...] = ("numeric", "categorical", "date", "drop")
 """What a user may say of a column."""
 
 FEW_ROWS = 20
@@ -232,10 +232,11 @@ class Candidate:
         column: the column.
         choice: what the user says of it.
         named: whether its table has names.
+        dates: what the user says of the form of dates, see `lamina.table.dates.requested_form`.
     """
 
-    def __init__(self, column: Column, choice: Choice | None, named: bool) -> None:
-        self.column, self.choice, self.named = column, choice, named
+    def __init__(self, column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> None:
+        self.column, self.choice, self.named, self.dates = column, choice, named, dates
 
     @property
     def is_text(self) -> bool:

@@ -1,4 +1,4 @@
-"""Dates, with or without a time."""
+"""Days: dates as numbers, without the cycles in which they vary."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from lamina.errors import DataError
-from lamina.table.columns import Column, value_name
-from lamina.table.messages import as_kind, row
+from lamina.table.dates import day_in
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.quantity import Quantity
-from lamina.table.values import date_in, is_date
 
 __all__ = ["Date"]
 
 
 class Date(Quantity):
-    """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC.
+    """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC: the first part of `Calendar`.
+
+    Models of earlier versions have whole columns of it; they read dates as in ISO 8601, and names of months.
 
     >>> Date().show(15249.5, str), Date().parse("1970-01-02"), Date().parse("20111002")
     ('2011-10-02 12:00', 1.0, None)
@@ -27,7 +26,6 @@ class Date(Quantity):
     tag = "date"
     reader = "date"
     storage = "date"
-    plural = "dates"
     wanted = "a date such as 2011-10-02 or 2011-10-02 13:45"
     example_texts = "2011-10-02 or 2011-10-02 13:45"
     unit = "days since 1970-01-01"
@@ -36,10 +34,7 @@ class Date(Quantity):
     limits = (-719_162.0, 2_932_897.0)
 
     def read(self, text: str) -> float | None:
-        return date_in(text)
-
-    def looks_like(self, text: str) -> bool:
-        return is_date(text)
+        return day_in(text)
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
         seconds = round(value * 86400)
@@ -52,16 +47,3 @@ class Date(Quantity):
 
     def middle(self, column: ColumnSchema) -> float:
         return round(super().middle(column))
-
-    def treatment(self, column: ColumnSchema) -> str:
-        return f"{super().treatment(column)}; no month or weekday"
-
-    def unread_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        index, value = where
-        return DataError(
-            f"column {column.name!r} holds dates that are not read, such as {value_name(value)!r} in {row(index)}; "
-            "write them as in ISO 8601 (2011-10-02 or 2011-10-02 13:45), or put what matters in them into columns of "
-            "numbers, such as the year, the month, the weekday or the days since a date (pandas: "
-            f"frame[{column.name!r}].dt, polars: pl.col({column.name!r}).dt), or leave it out with "
-            f"{as_kind(column.name, 'drop')}; if they are no dates, use {as_kind(column.name, 'categorical')}"
-        )

@@ -1,0 +1,529 @@
+"""Dates in texts: the form of a whole column, and the days since 1970-01-01 of its values.
+
+Texts of one *shape* (small letters, every digit a 0: "00/00/0000", "0 may 0000") have their fields in the same places.
+So each shape is parsed once, and the fields of all its texts are read together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import value_name
+from lamina.table.values import DAY, MISSING_TOKENS
+
+__all__ = [
+    "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "requested_form",
+]  # fmt: skip
+
+EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
+"""A day in the units in which times since 1970-01-01 are counted."""
+
+ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
+"""The orders of a date's numbers, by what users say."""
+
+_PIVOT = 1969
+"""Two digits are a year from this one on, as in POSIX: 69 is 1969, 68 is 2068."""
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january januar jänner janvier janv enero ene",
+            "feb february februar feber février févr fevrier febrero",
+            "mar march märz mär mrz mars marzo",
+            "apr april avril avr abril abr",
+            "may mai mayo",
+            "jun june juni juin junio",
+            "jul july juli juillet juil julio",
+            "aug august août aout agosto ago",
+            "sep sept september septembre septiembre setiembre",
+            "oct october okt oktober octobre octubre",
+            "nov november novembre noviembre",
+            "dec december dez dezember décembre decembre déc diciembre dic",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+"""English, German, French and Spanish names, in small letters."""
+
+_WEEKDAYS = (
+    "mon|monday|tue|tues|tuesday|wed|wednesday|thu|thur|thurs|thursday|fri|friday|sat|saturday|sun|sunday"
+    "|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag|mo|di|mi|do|fr|sa|so"
+    "|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
+    "|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
+)
+
+_ZONES = {
+    "z": 0, "utc": 0, "gmt": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
+    "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
+}  # fmt: skip
+"""Minutes ahead of UTC of the time zones that RFC 822 names."""
+
+_DIGITS = str.maketrans("123456789", "0" * 9)
+_ZEROS = re.compile(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text among dates stands for a missing one.
+
+    >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
+    [True, True, True, False]
+    """
+    text = text.strip()
+    return text in MISSING_TOKENS or _ZEROS.fullmatch(text) is not None
+
+
+def is_date(text: str) -> bool:
+    """Whether a text has the shape of a date, with or without a time.
+
+    >>> [is_date(text) for text in ("2024-02-29", "1/31/24 10:30", "3 May 2024", "2024", "1.5", "20240503")]
+    [True, True, True, False, False, False]
+    """
+    return _layout(_shape(_plain(text))) is not None
+
+
+def day_in(text: str) -> float | None:
+    """The days since 1970-01-01 of a text that is a date, in UTC if it names a zone; or None.
+
+    Where the order of its numbers is open, it is none: of 3/4/2011 it is not known which one is the month.
+
+    >>> [day_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
+    [1.0, 1.5, 1.0, None]
+    """
+    (day,) = DateForm().days([text])
+    return None if np.isnan(day) else float(day)
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def _plain(text: str) -> str:
+    return text.strip().lower()
+
+
+def _shape(plain: str) -> str:
+    return plain.translate(_DIGITS)
+
+
+@cache
+def _patterns() -> list[re.Pattern[str]]:
+    """The shapes of dates. Groups: Y, y years of four and two digits; m, d; b a month's name; i, j, k numbers whose
+    order is open; V, u week and its day; Q a quarter; the time's H, M, S, f and half; zones."""
+    year = "(?:(?P<Y>0000)|'?(?P<y>00))"
+    days = (
+        r"(?P<Y>0000)(?P<s>[-/. ])(?P<m>00?)(?P=s)(?P<d>00?)",
+        r"(?P<Y>0000) ?年 ?(?P<m>00?) ?月 ?(?P<d>00?) ?日",
+        r"(?P<i>00?)(?P<s>[-/. ]|\. )(?P<j>00?)(?P=s)(?P<Y>0000)",
+        r"(?P<i>00?)(?P<s>[-/.])(?P<j>00?)(?P=s)(?P<k>00)",
+        rf"(?P<d>00?)(?:st|nd|rd|th|er|º|\.)?(?:[-/. ]+| de | of )?{_MONTH}(?:[-/., ]+| del? )?{year}",
+        rf"{_MONTH}[-/. ]*(?P<d>00?)(?:st|nd|rd|th)?(?:,|[-/. ]) ?(?P<Y>0000)",
+        rf"(?P<Y>0000)[-/., ]*{_MONTH}[-/., ]*(?P<d>00?)",
+        r"(?P<Y>0000)-?w(?P<V>00)-?(?P<u>0)",
+    )
+    weekday = rf"(?:(?:{_any_of(_WEEKDAYS.split('|'))})\.?,? )?"
+    texts = [rf"{weekday}(?:{day})(?:(?:t|,? (?:at )?) ?{_TIME}{_ZONE})?" for day in days]
+    texts += [
+        rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
+        rf"(?P<Y>0000)(?P<m>00)(?P<d>00)[t ](?P<H>00)(?P<M>00)(?:(?P<S>00)(?:\.(?P<f>0{{1,9}}))?)?{_ZONE}",
+        # Months, weeks and quarters stand for their first days.
+        r"(?P<Y>0000)[-/](?P<m>00)",
+        r"(?P<m>00)[/.](?P<Y>0000)",
+        rf"{_MONTH}(?:[-/., ]*(?P<Y>0000)|(?:[-/]'?|')(?P<y>00))",
+        rf"(?P<Y>0000)[-/., ]*{_MONTH}",
+        r"(?P<Y>0000)[-/ ]?w(?P<V>00)",
+        r"(?P<Y>0000)[-/ ]?q(?P<Q>0)",
+        r"q(?P<Q>0)[-/ ]?(?P<Y>0000)",
+    ]
+    return [re.compile(text) for text in texts]
+
+
+def _any_of(names: Iterable[str]) -> str:
+    return "|".join(sorted(names, key=len, reverse=True))
+
+
+_WEEKDAY = rf"(?:{_any_of(_WEEKDAYS.split('|'))})\.?"
+_MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
+_HALF = r" ?(?P<p>[ap])\.?m\.?"
+_TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
+_OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
+_ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}))?(?: ?{_OFFSET})?(?: \([a-z ]+\))?"
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the fields of texts of one shape are.
+
+    Attributes:
+        places: of fields in digits.
+        month: the number of a month with a name; 0: it has none.
+        half: the half of the day, "a" or "p"; empty: the hours are those of the whole day.
+        ahead: the minutes ahead of UTC of a zone with a name.
+        sign: of the offset from UTC.
+        separator: between numbers whose order is open.
+    """
+
+    places: dict[str, slice]
+    month: int
+    half: str
+    ahead: int
+    sign: int
+    separator: str
+
+
+@lru_cache(4096)
+def _layout(shape: str) -> _Layout | None:
+    """The layout of a shape; None: it is not that of a date."""
+    return next(filter(None, (_matched(pattern, shape) for pattern in _patterns())), None)
+
+
+def _matched(pattern: re.Pattern[str], shape: str) -> _Layout | None:
+    match = pattern.fullmatch(shape) if len(shape) <= _LONGEST else None
+    if match is None:
+        return None
+    found = {name: text for name, text in match.groupdict().items() if text is not None}
+    places = {name: slice(*match.span(name)) for name in found if found[name].isdigit()}
+    half = found.get("p") or found.get("q") or ""
+    month, ahead = _MONTHS.get(found.get("b", ""), 0), _ZONES.get(found.get("Z", ""), 0)
+    return _Layout(places, month, half, ahead, -1 if found.get("sign") == "-" else 1, found.get("s", ""))
+
+
+_LONGEST = 80
+"""Characters of a date."""
+
+
+class _Group:
+    """The texts of one shape.
+
+    Attributes:
+        rows: their positions among all texts.
+        layout: where their fields are.
+        is_open: whether the order of their numbers is open.
+    """
+
+    def __init__(self, layout: _Layout, rows: list[int], texts: Sequence[str]) -> None:
+        self.layout, self.rows = layout, np.array(rows, np.intp)
+        characters = np.frombuffer("".join(texts[row] for row in rows).encode("utf-32-le"), np.uint32)
+        characters = characters.reshape(len(rows), -1)
+        self._fields = {
+            name: _number(characters[:, place]) for name, place in layout.places.items() if name != "f"
+        }
+        fraction = layout.places.get("f", slice(0, 0))
+        self._digits = fraction.stop - fraction.start
+        self._fields["f"] = _number(characters[:, fraction])
+        self.is_open = "i" in layout.places
+
+    def field(self, name: str, default: int = 0) -> np.ndarray:
+        """The numbers of a field; the default where there is none."""
+        found = self._fields.get(name)
+        return np.full(len(self.rows), default, np.int64) if found is None else found
+
+    def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Year, month and day in an order of the open numbers."""
+        names = (
+            dict(zip(order, "ijk" if "k" in self.layout.places else "ijY", strict=True))
+            if self.is_open
+            else {}
+        )
+        year = self.field(names.get("y", "Y" if "Y" in self.layout.places else "y"))
+        if "Y" not in self.layout.places:
+            year = pivot + (year - pivot) % 100
+        month = self.field(names.get("m", "m"), self.layout.month or 1)
+        if "Q" in self.layout.places:
+            month = 3 * self.field("Q") - 2
+        return year, month, self.field(names.get("d", "d"), 1)
+
+    def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
+        """Since 1970-01-01, int64; and where they are real dates and times."""
+        year, month, day = self.day_fields(order, pivot)
+        if "V" in self.layout.places:
+            days, is_real = _days_of_week(year, self.field("V"), self.field("u", 1))
+        elif "D" in self.layout.places:
+            days, is_real = _days_of(year, np.ones_like(year), np.ones_like(year))
+            days += self.field("D") - 1
+            is_real &= (self.field("D") > 0) & (days < _days_of(year + 1, month, day)[0])
+        else:
+            days, is_real = _days_of(year, month, day)
+        hour, minute, second = (self.field(name) for name in "HMS")
+        if self.layout.half:
+            is_real &= (hour >= 1) & (hour <= 12)
+            hour = hour % 12 + (12 if self.layout.half == "p" else 0)
+        ahead = self.layout.ahead + self.layout.sign * (60 * self.field("zh") + self.field("zm"))
+        is_real &= (
+            (hour < 24) & (minute < 60) & (second < 60) & (self.field("zh") < 24) & (self.field("zm") < 60)
+        )
+        seconds = 3600 * hour + 60 * (minute - ahead) + second
+        fraction = np.rint(self.field("f") * 10.0 ** (6 - self._digits)).astype(np.int64)
+        return days * DAY + seconds * 1_000_000 + fraction, is_real
+
+
+def _number(characters: np.ndarray) -> np.ndarray:
+    """The numbers that rows of digits are, int64."""
+    number = np.zeros(len(characters), np.int64)
+    for place in characters.T:
+        number = number * 10 + (place.astype(np.int64) - ord("0"))
+    return number
+
+
+def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Days since 1970-01-01, int64; and where there are such dates of the years 1 to 9999."""
+    is_real = (year >= 1) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1)
+    months = np.where(is_real, (year - 1970) * 12 + month - 1, 0)
+    first, following = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
+    return first + day - 1, is_real & (day <= following - first)
+
+
+def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `_days_of`, of the weeks of ISO 8601: the first is that of the 4th of January."""
+    ones = np.ones_like(year)
+    fourth, is_real = _days_of(year, ones, 4 * ones)
+    monday = fourth - (fourth + 3) % 7 + 7 * (week - 1)  # 1970-01-01 was a Thursday
+    in_year = monday + 3 < _days_of(year + 1, ones, ones)[0]
+    return monday + day - 1, is_real & (week >= 1) & (in_year | (year == 9999)) & (day >= 1) & (day <= 7)
+
+
+def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) -> list[_Group]:
+    """Texts by their shapes, without those that are not dates."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(plain):
+        rows[_shape(text)].append(row)
+    layouts = {shape: layout for shape in rows if (layout := layout_of(shape)) is not None}
+    return [_Group(layout, rows[shape], plain) for shape, layout in layouts.items()]
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DateForm:
+    """How a column writes dates.
+
+    Attributes:
+        order: of numbers that could be read in several ways: "dmy", "mdy" or "ymd"; empty: such texts are not dates.
+        form: a form that a text is in before all others, as for `datetime.strptime`; or the unit of numbers since
+            1970-01-01: "s", "ms", "us" or "ns".
+        pivot: the first of the hundred years that two digits stand for.
+
+    >>> DateForm("dmy").days(["03/04/1970", "1970-01-02 12:00", "April 3rd, 1970", "soon"])
+    array([92. ,  1.5, 92. ,  nan])
+    """
+
+    order: str = ""
+    form: str = ""
+    pivot: int = _PIVOT
+
+    def days(self, texts: Sequence[str]) -> np.ndarray:
+        """The days since 1970-01-01 of each text, in UTC if it names a zone; float64, NaN where it is not a date."""
+        plain = [*map(_plain, texts)]
+        found = np.full(len(plain), np.nan)
+        if self.form in EPOCHS:
+            _fill_epochs(found, plain, EPOCHS[self.form])
+        for group in _groups(plain, self._layout):
+            if self.order or not group.is_open:
+                moments, is_real = group.microseconds(self.order or "dmy", self.pivot)
+                found[group.rows[is_real]] = moments[is_real] / DAY
+        return found
+
+    def _layout(self, shape: str) -> _Layout | None:
+        own = None if self.form in ("", *EPOCHS) else _matched(_pattern_of(self.form), shape)
+        return own or _layout(shape)
+
+    def fits(self, text: str) -> bool:
+        """Whether a text has the shape of such a date."""
+        return self._layout(_shape(_plain(text))) is not None
+
+    def text_of(self, value: object) -> str:
+        """The text of a value; of a number, its digits with the zeros in front that numbers lack.
+
+        >>> DateForm(form="%d%m%Y").text_of(3052024.0), DateForm().text_of(" 3.5.2024")
+        ('03052024', ' 3.5.2024')
+        """
+        name = value_name(value)
+        directives = re.findall("%(.)", self.form)
+        if isinstance(value, str) or self.form != "".join(f"%{one}" for one in directives):
+            return name
+        return name.zfill(sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives))
+
+
+def _fill_epochs(found: np.ndarray, plain: Sequence[str], day: float) -> None:
+    for row, text in enumerate(plain):
+        if re.fullmatch(r"-?\d{1,19}(?:\.\d+)?", text, re.ASCII):
+            found[row] = float(text) / day
+
+
+_DIRECTIVES = {
+    "Y": "(?P<Y>0000)", "G": "(?P<Y>0000)", "y": "(?P<y>00)", "m": "(?P<m>00?)", "d": "(?P<d>00?)",
+    "e": " ?(?P<d>00?)", "j": "(?P<D>000?|0)", "V": "(?P<V>00)", "u": "(?P<u>0)", "q": "(?P<Q>0)",
+    "b": _MONTH, "B": _MONTH, "h": _MONTH, "a": _WEEKDAY, "A": _WEEKDAY,
+    "H": "(?P<H>00?)", "I": "(?P<H>00?)", "M": "(?P<M>00?)", "S": "(?P<S>00?)", "f": "(?P<f>0{1,9})", "p": _HALF[2:],
+    "z": rf"(?:(?P<Z>z)|{_OFFSET})", "Z": f"(?P<Z>{_any_of(_ZONES)})", "%": "%",
+}  # fmt: skip
+"""What the directives of `strptime` are in a shape."""
+
+_SHORT = {"F": "%Y-%m-%d", "D": "%m/%d/%y", "T": "%H:%M:%S", "R": "%H:%M", "r": "%I:%M:%S %p"}
+
+
+def _spelled_out(form: str) -> str:
+    return re.sub("%([FDTRr])", lambda match: _SHORT[match[1]], form)
+
+
+@cache
+def _pattern_of(form: str) -> re.Pattern[str]:
+    """The shapes of a form as `strptime` has them.
+
+    Raises:
+        DataError: it has a directive that is not known, or one field twice, or no year.
+    """
+    parts = re.split("(%.?)", _spelled_out(form))
+    try:
+        texts = [
+            _DIRECTIVES[part[1:]] if part[:1] == "%" else re.escape(_shape(part.lower())) for part in parts
+        ]
+        pattern = re.compile("".join(texts))
+    except (KeyError, re.error):
+        pattern = None
+    if pattern is None or not {"Y", "y"} & set(pattern.groupindex):
+        known = ", ".join(f"%{name}" for name in (*_DIRECTIVES, *_SHORT) if name != "%")
+        raise DataError(
+            f"the form of dates {form!r} is not one: write it as for strptime, such as %d.%m.%Y, with a year, each "
+            f"part once, of {known}"
+        )
+    return pattern
+
+
+def requested_form(said: str) -> DateForm:
+    """The form that a user says: day-first, month-first, year-first, a unit of numbers, or as for `strptime`.
+
+    Raises:
+        DataError: it is none of these.
+
+    >>> requested_form("day-first").order, requested_form("%m/%d/%Y").order, requested_form("ms").form
+    ('dmy', 'mdy', 'ms')
+    """
+    if said in ORDERS:
+        return DateForm(ORDERS[said])
+    if said in EPOCHS:
+        return DateForm(form=said)
+    _pattern_of(said)
+    order = "".join(
+        {"Y": "y", "B": "m", "b": "m", "e": "d"}.get(one, one)
+        for one in re.findall("%([YymBbde])", _spelled_out(said))
+    )
+    return DateForm(order if order in ORDERS.values() else "", said)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The form of a column's texts.
+
+    Attributes:
+        form: the form.
+        days: of each text, as `DateForm.days` gives them.
+        orders: the orders of open numbers in which as many rows are dates; empty: no text has such numbers.
+        deciding: the texts that are dates in the order of the form, but not in any other.
+        monthly: whether the order was taken by the first number, which is always 1.
+        short_years: whether years have two digits.
+    """
+
+    form: DateForm
+    days: np.ndarray
+    orders: tuple[str, ...] = ()
+    deciding: frozenset[str] = frozenset()
+    monthly: bool = False
+    short_years: bool = False
+
+
+def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | None = None) -> Found:
+    """The form of a column, from its different texts and the number of rows of each.
+
+    Where numbers could be read in several orders, the one counts in which the most rows are dates; of equals, month
+    first where they are divided by slashes, else day first.
+
+    Args:
+        texts: the different texts.
+        counts: how many rows have each.
+        form: what the user said of it.
+
+    >>> found = found_form(["03/04/2011", "31/12/2011"], [5, 1])
+    >>> found.form.order, found.days, sorted(found.deciding)
+    ('dmy', array([15067., 15339.]), ['31/12/2011'])
+    """
+    form = form or DateForm()
+    plain, rows = [*map(_plain, texts)], np.asarray(counts, np.int64)
+    if not form.form and _are_seasons(plain):
+        return Found(form, np.full(len(plain), np.nan))
+    groups = _groups(plain, form._layout)
+    open_groups = [group for group in groups if group.is_open]
+    if not open_groups or form.order:
+        form = replace(form, pivot=_pivot(groups, form))
+        return Found(form, form.days(texts), short_years=_has_short_years(groups))
+    has_short = any("k" in group.layout.places for group in open_groups)
+    real = {
+        order: _real(open_groups, order, len(plain))
+        for order in ("mdy", "dmy", *(["ymd"] if has_short else []))
+    }
+    right = {order: int(rows[is_real].sum()) for order, is_real in real.items()}
+    orders = tuple(order for order, count in right.items() if count == max(right.values()))
+    monthly = "dmy" in orders and _is_monthly(open_groups)
+    order = "dmy" if monthly else _usual(orders, open_groups, rows)
+    others = np.any([is_real for other, is_real in real.items() if other != order], axis=0)
+    form = replace(form, order=order)
+    form = replace(form, pivot=_pivot(groups, form))
+    deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others))
+    return Found(form, form.days(texts), orders, deciding, monthly, _has_short_years(groups))
+
+
+_SEASON = re.compile(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
+
+
+def _are_seasons(plain: Sequence[str]) -> bool:
+    """Whether all texts are two years, such as 2009-10 and 2010-11, and not months."""
+    pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
+    return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
+
+
+def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
+    """Which texts are dates in an order; those whose third number has four digits don't start with a year."""
+    found = np.zeros(count, bool)
+    for group in groups:
+        if order != "ymd" or "k" in group.layout.places:
+            found[group.rows] = group.microseconds(order, _PIVOT)[1]
+    return found
+
+
+def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) -> str:
+    """Of orders in which as many rows are dates, the usual one of the most frequent separator."""
+    slashes = sum(
+        int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups
+    )
+    preferred = ("mdy", "dmy", "ymd") if slashes > 0 else ("dmy", "mdy", "ymd")
+    return next(order for order in preferred if order in orders)
+
+
+def _is_monthly(groups: Sequence[_Group]) -> bool:
+    """Whether the first number is 1 throughout, and the second moves, in several years: the firsts of months."""
+    first, second, years = (
+        np.unique(np.concatenate([group.day_fields("dmy", _PIVOT)[i] for group in groups])) for i in (2, 1, 0)
+    )
+    return first.tolist() == [1] and len(second) >= 3 and len(years) >= 2
+
+
+def _has_short_years(groups: Sequence[_Group]) -> bool:
+    return any("Y" not in group.layout.places for group in groups)
+
+
+def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
+    """The first year that two digits stand for: POSIX's, unless all full years of the column say otherwise."""
+    full = [group.field("Y") for group in groups if "Y" in group.layout.places]
+    if not full or not _has_short_years(groups):
+        return form.pivot
+    years = np.concatenate(full)
+    low, high = int(years.min()), int(years.max())
+    return form.pivot if form.pivot <= low and high < form.pivot + 100 else high - 99

@@ -1,0 +1,352 @@
+"""Dates, with or without a time: days since 1970-01-01, and their places in the year, the week and the day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.categories import Unknown, report_unknown
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.dates import (
+    EPOCHS,
+    ORDERS,
+    DateForm,
+    found_form,
+    is_blank,
+    is_date,
+    requested_form,
+)
+from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, warn
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
+from lamina.table.types.composite import Composite
+from lamina.table.types.date import Date
+from lamina.table.types.number import Number
+from lamina.table.types.quantity import missing_said
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Calendar"]
+
+_SAMPLE = 1000
+"""Different values that tell whether a column may hold dates."""
+
+_FEWEST_COMPACT = 5
+"""Different whole numbers such as 20240503 that are all dates by more than chance."""
+
+_NAMES_EPOCH = re.compile(
+    r"(?i:(?:.*[\W_])?(?:timestamp|epoch|unix(?:[\W_]?time)?|ts)(?:[\W_]?(?:utc|s|ms|us|ns|seconds|millis))?)"
+)
+"""Names of columns that may count from 1970-01-01 on: timestamp, event_ts, epoch_ms."""
+
+_EARLIEST, _LATEST = 3653, 47_482
+"""Days, 1980 to 2099, in which such a column is."""
+
+_COMPACT = "%Y%m%d"
+_YEAR = 365.2425
+_FROM_MONDAY = 3.0
+"""1970-01-01 was a Thursday."""
+
+_SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+
+@dataclass(frozen=True)
+class Calendar(Composite):
+    """Dates of any form, with or without a time: the days since 1970-01-01, and the cycles in which they vary.
+
+    The place in a cycle is a point of a circle, the sine and the cosine of an angle: in the year, if dates of several
+    months span more than one; in the week, if weekdays vary, and the dates are not the firsts of months; in the day,
+    if times vary.
+
+    Attributes:
+        order, form, pivot: how texts and numbers are read, see `DateForm`.
+        year, week, day: whether the place in this cycle is a part.
+        gaps: whether training had texts that are not dates, and that counted as missing.
+        such: a text of training; empty: it had none.
+    """
+
+    order: str = ""
+    form: str = ""
+    pivot: int = 1969
+    year: bool = False
+    week: bool = False
+    day: bool = False
+    gaps: bool = False
+    such: str = ""
+    tag = "calendar"
+    kind = "date"
+    choice = "date"
+    derives = True
+    json_types: ClassVar[set[type]] = {str, int, float, type(None)}
+    wanted = "a date"
+
+    @property
+    def _read(self) -> DateForm:
+        return DateForm(self.order, self.form, self.pivot)
+
+    def looks_like(self, text: str) -> bool:
+        return is_date(text)
+
+    # --- a column of training ----------------------------------------------------------------------------------------
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        column, has_cycles = candidate.column, candidate.choice != "numeric"
+        if column.storage == "date":
+            return self._learned(column, column.temporal(), candidate.named, has_cycles=has_cycles)
+        told = requested_form(candidate.dates) if candidate.dates else None
+        if column.storage == "number":
+            forms = _forms_of_numbers(candidate, told) if has_cycles else []
+        elif candidate.is_text and (candidate.choice == "date" or _may_be_dates(candidate, told)):
+            forms = [None] if told is None else [told, None]
+        else:
+            forms = []
+        for form in forms:
+            found = _Reading(candidate, form)
+            if found.share >= (MOSTLY if candidate.choice != "date" else 0.5):
+                found.warn_of_others()
+                kind = replace(self, **found.fields)
+                known = kind._learned(column, found.days, candidate.named, has_cycles=has_cycles)
+                return replace(known, reason=found.reason) if known.used else known
+        if candidate.choice == "date":
+            raise _unread_error(candidate)
+        return None
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        return self._learned(column, self._days(column.name, column), named)
+
+    def _learned(
+        self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool = True
+    ) -> ColumnSchema:
+        """The schema of a column with these days, missing ones NaN."""
+        first = Date().learned(column, days, named)
+        if not isinstance(first.type, Date):
+            return first
+        cycles = _cycles(days[~np.isnan(days)]) if has_cycles else {}
+        kind = replace(self, **cycles)
+        names = [f"{column.name}: {cycle} {what}" for cycle in cycles for what in ("sine", "cosine")]
+        parts = [ColumnSchema(name, Number(), low=-1.0, high=1.0, mean=0.0) for name in names]
+        return ColumnSchema(column.name, kind, column.type_name, first.missing, parts=(first, *parts))
+
+    # --- any column --------------------------------------------------------------------------------------------------
+
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        return self.split_by_number(schema, self._days(schema.name, column))
+
+    def _days(self, name: str, column: Column) -> np.ndarray:
+        """The days since 1970-01-01, float64, NaN where missing or, unless training had such, with a warning, no date.
+
+        Raises:
+            DataError: numbers beyond the years 1 to 9999, or of a type that holds no dates.
+        """
+        is_number = column.storage in ("number", "boolean")
+        if is_number and self.form in EPOCHS:
+            return Date().fitted(name, ArrayColumn(name, column.numbers() / EPOCHS[self.form])).numbers()
+        if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
+            return Date().fitted(name, column).numbers().astype(np.float64)
+        values = [value for value, _ in column.value_counts()]
+        texts = [self._read.text_of(value) for value in values]
+        days = dict(zip(map(value_name, values), self._read.days(texts).tolist(), strict=True))
+        others = sorted(text for text, day in days.items() if np.isnan(day) and not is_blank(text))
+        if not self.form:
+            days |= {text: day for text in others if (day := Date().parse(text)) is not None}
+            others = [text for text in others if np.isnan(days[text])]
+        if others and not self.gaps:
+            report_unknown(Unknown(name, others, row(column.row_of(others[0]))))
+        return column.mapped(lambda value: days.get(value_name(value), np.nan), np.float64)
+
+    def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
+        from lamina import nd
+
+        turns = {
+            "year": lambda: first * (1 / _YEAR),
+            "week": lambda: (nd.floor(first) + _FROM_MONDAY) * (1 / 7),
+            "day": lambda: first - nd.floor(first),
+        }
+        angles = [turn() * (2 * np.pi) for cycle, turn in turns.items() if getattr(self, cycle)]
+        return [function(angle) for angle in angles for function in (nd.sin, nd.cos)]
+
+    # --- what is said ------------------------------------------------------------------------------------------------
+
+    def treatment(self, column: ColumnSchema) -> str:
+        first, cycles = column.parts[0], [name for name in ("year", "week", "day") if getattr(self, name)]
+        said = first.type.treatment(first)
+        return f"{said}; the place in the {' and in the '.join(cycles)}" if cycles else said
+
+    def example(self, column: ColumnSchema) -> Any:
+        """A date near the middle, as training wrote it."""
+        first = column.parts[0]
+        return self.such or first.type.example(first)
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        first = column.parts[0]
+        low, high = (Date().show(limit, format_number) for limit in (first.low or 0.0, first.high or 0.0))
+        such = f"{self.such} or {Date.example_texts}" if self.such else Date.example_texts
+        what = f"A date as text, such as {such}; in training from {low} to {high}"
+        number = "" if self.form else f" A number: {Date.unit}."
+        others = " Other texts count as missing."
+        return {
+            "type": ["string", "number", "null"],
+            "description": f"{what}.{number}{others} null: missing.{missing_said(column)}",
+            "x-training-range": [first.low, first.high],
+        }
+
+
+def _cycles(days: np.ndarray) -> dict[str, bool]:
+    """The cycles in which days vary, of year, week and day."""
+    whole = np.unique(np.floor(days))
+    dates = whole.astype("M8[D]")
+    months = dates.astype("M8[M]")
+    span = float(days.max() - days.min())
+    found = {
+        "year": span > _YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
+        "week": span > 7 and len(np.unique(whole % 7)) > 1 and not (dates == months.astype("M8[D]")).all(),
+        "day": span > 1 and len(np.unique(days - np.floor(days))) > 1,
+    }
+    return {cycle: True for cycle, varies in found.items() if varies}
+
+
+# --- texts and numbers ------------------------------------------------------------------------------------------------
+
+
+def _may_be_dates(candidate: Candidate, told: DateForm | None) -> bool:
+    """Whether most of a sample of texts look like dates."""
+    texts = [value_name(value) for value, _ in candidate.counts[:_SAMPLE]]
+    texts = [text for text in texts if not is_blank(text)]
+    form = told or DateForm()
+    such = sum(form.fits(text) for text in texts)
+    return bool(texts) and (such >= MOSTLY * len(texts) or _are_compact(texts))
+
+
+def _are_compact(texts: Sequence[str]) -> bool:
+    """Whether texts are digits such as 20240503, all of them dates of the years 1800 to 2199, and several."""
+    if len(set(texts)) < _FEWEST_COMPACT or not all(
+        re.fullmatch("(?:18|19|20|21)[0-9]{6}", text) for text in texts
+    ):
+        return False
+    return not np.isnan(DateForm(form=_COMPACT).days(texts)).any()
+
+
+def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
+    """The form of a column of numbers that are dates; none: they are numbers."""
+    column = candidate.column
+    if candidate.choice == "date" and told is not None and told.form:
+        return [told]
+    head = column.numbers()[:_SAMPLE]
+    sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
+    is_meant = candidate.choice == "date" or _NAMES_EPOCH.fullmatch(column.name.strip()) is not None
+    if not len(sample) or (sample != np.floor(sample)).any():
+        return []
+    units = [unit for unit, day in EPOCHS.items() if _are_between(sample, _EARLIEST * day, _LATEST * day)]
+    if (
+        is_meant
+        and units
+        and _are_between(column.numbers(), _EARLIEST * EPOCHS[units[0]], _LATEST * EPOCHS[units[0]])
+    ):
+        return [DateForm(form=units[0])]
+    if _are_between(sample, 18_000_101, 21_991_231):
+        texts = [value_name(value) for value, _ in candidate.counts]
+        return [DateForm(form=_COMPACT)] if candidate.choice == "date" or _are_compact(texts) else []
+    is_year = candidate.choice == "date" and _are_between(sample, 1000, 9999)
+    return [DateForm(form="%Y")] if is_year else []
+
+
+def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
+    return bool(np.nanmin(numbers) >= low and np.nanmax(numbers) <= high)
+
+
+class _Reading:
+    """The values of a training table's column as dates, in a form that is told or found."""
+
+    def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
+        self._column, self._is_told = candidate.column, form is not None
+        values, counts = zip(*candidate.counts, strict=True)
+        self._rows = np.array(counts)
+        self._texts = [(form or DateForm()).text_of(value) for value in values]
+        if form is None and _are_compact([text for text in self._texts if not is_blank(text)]):
+            form = DateForm(form=_COMPACT)
+        self._found = found_form(self._texts, counts, form)
+        self._names = [*map(value_name, values)]
+        self._is_date = ~np.isnan(self._found.days)
+        self._is_other = ~self._is_date & ~np.array([*map(is_blank, self._texts)])
+
+    @property
+    def share(self) -> float:
+        """The share of dates among the rows with a value."""
+        dates, others = self._rows[self._is_date].sum(), self._rows[self._is_other].sum()
+        return float(dates / (dates + others)) if dates else 0.0
+
+    @cached_property
+    def days(self) -> np.ndarray:
+        """Of each row, float64, NaN where missing."""
+        by_name = dict(zip(self._names, self._found.days.tolist(), strict=True))
+        return self._column.mapped(lambda value: by_name.get(value_name(value), np.nan), np.float64)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What a `Calendar` keeps of it."""
+        form, days = self._found.form, self._found.days
+        middle = int(np.nanargmin(np.abs(days - np.nanmean(days))))
+        return {
+            "order": form.order, "form": form.form, "pivot": form.pivot,
+            "gaps": bool(self._is_other.any()), "such": self._texts[middle].strip(),
+        }  # fmt: skip
+
+    @property
+    def reason(self) -> str:
+        """How dates were read, where that is not plain."""
+        form, found = self._found.form, self._found
+        said: list[str] = []
+        if form.form:
+            said.append(f"{_UNITS[form.form]} since 1970" if form.form in EPOCHS else f"as {form.form}")
+        elif found.orders:
+            said.append(self._order_said())
+        elif form.order and self._is_told:
+            said.append(f"{_SAID[form.order]}, as told")
+        if found.short_years:
+            said.append(f"years of two digits are {form.pivot} to {form.pivot + 99}")
+        return "; ".join(said)
+
+    def _order_said(self) -> str:
+        found = self._found
+        said = _SAID[found.form.order]
+        first = self._column.first_where(lambda value: value_name(value) in found.deciding)
+        if found.monthly:
+            return f"{said}: the first number is always 1"
+        if len(found.orders) > 1:
+            other = next(
+                name for name, order in ORDERS.items() if order in found.orders and order != found.form.order
+            )
+            how = f"--{other}" if is_on_command_line() else f"date_format={other!r}"
+            return f"{said}, which no value tells; else {how}"
+        return said if first is None else f"{said}: {value_name(first[1])} in {row(first[0])}"
+
+    def warn_of_others(self) -> None:
+        """Warn of texts that are not dates."""
+        others = {name for name, is_other in zip(self._names, self._is_other, strict=True) if is_other}
+        first = self._column.first_where(lambda value: value_name(value) in others) if others else None
+        if first is not None:
+            rows = int(self._rows[self._is_other].sum())
+            where = row(first[0]) + (f" and {counted(rows - 1, 'more row')}" if rows > 1 else "")
+            warn(
+                f"column {self._column.name!r} holds dates, but {value_name(first[1])!r} in {where}, which counts "
+                f"as missing ({as_kind(self._column.name, 'categorical')} would make categories of all)"
+            )
+
+
+def _unread_error(candidate: Candidate) -> DataError:
+    """That a column holds no dates, though the user says so."""
+    column = candidate.column
+    first = column.first_where(lambda value: not is_blank(value_name(value)))
+    what = f"such as {value_name(first[1])!r} in {row(first[0])}" if first else "of which it has none"
+    how = "--date-format" if is_on_command_line() else "date_format"
+    return DataError(
+        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; say how "
+        f"they are written with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
+    )
