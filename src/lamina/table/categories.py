@@ -14,7 +14,7 @@ from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, warn
 from lamina.table.schema import ColumnSchema
 
-__all__ = ["Unknown", "category_codes", "one_warning_of_unknown_values", "unknown_values"]
+__all__ = ["Unknown", "category_codes", "one_warning_of_unknown_values", "tell_of_unknown", "unknown_values"]
 
 _MOST_NAMED = 5
 """Columns that a warning names."""
@@ -34,9 +34,7 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     codes = column.mapped(code, np.int32)
     if unknown:
         names = sorted(unknown)
-        found = Unknown(expected.name, names, row(column.row_of(unknown[names[0]])))
-        together = _unknown_together.get()
-        _warn_of_unknown([found]) if together is None else together.append(found)
+        tell_of_unknown(Unknown(expected.name, names, row(column.row_of(unknown[names[0]]))))
     return codes
 
 
@@ -47,6 +45,12 @@ class Unknown:
     column: str
     values: Sequence[str]
     first_row: str
+
+
+def tell_of_unknown(found: Unknown) -> None:
+    """Warn of values that training did not have, now or together with those of other columns."""
+    together = _unknown_together.get()
+    _warn_of_unknown([found]) if together is None else together.append(found)
 
 
 _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)

@@ -6,6 +6,7 @@ from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.duration import Duration
+from lamina.table.types.mixed import Mixed
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Number
 from lamina.table.types.quantity import Quantity
@@ -20,16 +21,17 @@ from lamina.table.types.unused import (
     Sentences,
     Uncounted,
 )
+from lamina.table.types.written_number import WrittenNumber
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
-    "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity",
-    "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "register",
+    "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal", "Number",
+    "Quantity", "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "WrittenNumber", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(), Missing(), Constant(),
-    RowNumbers(), Alike(), Uncounted(), Dropped(),
+    Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(),
+    WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Dropped(),
 ):  # fmt: skip
     register(_type)
