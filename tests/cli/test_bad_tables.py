@@ -36,10 +36,6 @@ ERRORS = {
         table(x=but(9, np.inf, float)),
         ["column 'x' has an infinite value", "in line 11 of"],
     ),
-    "numbers and one text": (
-        table(x=but(33, "oops", lambda i: str(i * 1.5))),
-        ["column 'x'", "'oops' in line 35 of", "--kind x=categorical"],
-    ),
     "dates": (
         table(x=[f"1/{1 + i % 28}/2024" for i in range(N)]),
         ["column 'x' holds dates", "--drop x"],
@@ -124,6 +120,10 @@ WARNINGS = {
     "another encoding": (
         table(c=["städte", "dörfer"] * 20).decode().encode("latin-1"),
         ["not UTF-8 (line 2 has the byte 0xe4); it is read as windows-1252"],
+    ),
+    "numbers and one text": (
+        table(x=but(33, "oops", lambda i: str(i * 1.5))),
+        ["column 'x' holds numbers, but 'oops' in line 35 of"],
     ),
     "five rows": (b"a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n", ["5 rows are too few"]),
 }

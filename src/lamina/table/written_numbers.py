@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import pairwise
 from math import isinf
 from typing import NamedTuple
 
@@ -26,10 +27,10 @@ _PLAIN_SIGNS = str.maketrans(
         **dict.fromkeys("−﹣－", "-"),
         **dict.fromkeys("‐‑‒–—―", "–"),
         **dict.fromkeys("’‘´`", "'"),
-        **{"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8"},
-        **{"⅞": " 7/8", "⁄": "/", "≤": "<", "≥": ">", "μ": "µ", "％": "%"},
+        "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8",
+        "⅞": " 7/8", "⁄": "/", "≤": "<", "≥": ">", "μ": "µ", "％": "%",
     }
-)
+)  # fmt: skip
 
 _CURRENCIES = {
     "$": "$ us$ usd dollar dollars", "€": "€ eur euro euros", "£": "£ gbp pound sterling", "¥": "¥ jpy yen",
@@ -42,20 +43,26 @@ _CURRENCY = {text: sign for sign, texts in _CURRENCIES.items() for text in texts
 
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _SCALE_WORDS = {
-    "thousand": 3, "thousands": 3, "tsd": 3, "mn": 6, "mln": 6, "mio": 6, "mil": 6, "mill": 6, "million": 6, "millions": 6,
-    "millionen": 6, "bn": 9, "bln": 9, "mrd": 9, "billion": 9, "billions": 9, "milliarde": 9, "milliarden": 9, "tn": 12,
-    "trillion": 12, "trillions": 12, "lakh": 5, "lakhs": 5, "lac": 5, "crore": 7, "crores": 7, "cr": 7,
+    "thousand": 3, "thousands": 3, "tsd": 3, "lakh": 5, "lakhs": 5, "lac": 5, "mn": 6, "mln": 6, "mio": 6, "mil": 6,
+    "mill": 6, "million": 6, "millions": 6, "millionen": 6, "crore": 7, "crores": 7, "cr": 7, "bn": 9, "bln": 9,
+    "mrd": 9, "billion": 9, "billions": 9, "milliarde": 9, "milliarden": 9, "tn": 12, "trillion": 12, "trillions": 12,
 }  # fmt: skip
 
 _PREFIXES = {
-    "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15,
+    "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
+    "P": 15,
 }  # fmt: skip
-_WITH_PREFIXES = frozenset("g m s Hz W Wh V A B b bit bps B/s b/s l L Pa bar J N eV Ω Ohm F H cal mol t pc Bq Gy Sv".split())
-_UNITS = {prefix + unit: (unit, power) for unit in sorted(_WITH_PREFIXES) for prefix, power in _PREFIXES.items()}
-_UNITS |= {unit: (unit, 0) for unit in _WITH_PREFIXES} | {"kWh": ("Wh", 3), "min": ("min", 0), "cd": ("cd", 0)}
+_WITH_PREFIXES = (
+    "g", "m", "s", "Hz", "W", "Wh", "V", "A", "B", "b", "bit", "bps", "B/s", "b/s", "l", "L", "Pa", "bar", "J", "N",
+    "eV", "Ω", "Ohm", "F", "H", "cal", "mol", "t", "pc", "Bq", "Gy", "Sv",
+)  # fmt: skip
+_UNITS = {
+    **{prefix + unit: (unit, power) for unit in _WITH_PREFIXES for prefix, power in _PREFIXES.items()},
+    **{unit: (unit, 0) for unit in (*_WITH_PREFIXES, "min", "cd")},
+}
 """Units whose prefixes convert: the unit, and the power of ten."""
 
-_KNOWN = frozenset("% ‰ ° °C °F C F K h d y yr yrs ft in mi yd lb lbs oz mph rpm hp PS dB px pt x h'' ' \"".split())
+_KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other units that may be one sign right behind a number."""
 
 _BELOW = r"<=?|under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als"
@@ -76,8 +83,12 @@ _ATOM = re.compile(
 _NOTE = re.compile(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
 _NO_CENTS = re.compile(r"(?<=\d)[.,](?:–|--?)$")
 """As in Swiss prices, 12.–."""
-_ABOUT = re.compile(r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE)
-_OPEN_BEFORE = re.compile(rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))(?<![a-zü])? *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
+)
+_OPEN_BEFORE = re.compile(
+    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))(?<![a-zü])? *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
+)
 _OPEN_AFTER = re.compile(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
 _DASH = re.compile(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
 _INTERVAL = re.compile(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
@@ -146,7 +157,9 @@ def _atom(text: str) -> Atom | None:
     if len(signs) > 1 or (sign and currency and sign != currency):
         return None
     tight = bool(after) and not found["gap"]
-    return Atom(fraction or number, bool(signs), found["exponent"] or "", sign or currency, power, unit, tight)
+    return Atom(
+        fraction or number, bool(signs), found["exponent"] or "", sign or currency, power, unit, tight
+    )
 
 
 @lru_cache(4096)
@@ -199,7 +212,9 @@ def _closed_range(text: str) -> Written | None:
         low, high = _atom(text[: found.start()].strip()), _atom(text[found.end() :].strip())
         if low is None or high is None or low.negative or high.negative:
             continue
-        said = found[0].strip().isalpha() or bool(low.unit or high.unit or low.currency or high.currency or high.power)
+        said = found[0].strip().isalpha() or bool(
+            low.unit or high.unit or low.currency or high.currency or high.power
+        )
         if not low.power and not low.unit:  # $50–99k, 2–3 years
             low = low._replace(power=high.power, unit=high.unit, tight=high.tight)
         if not high.currency:
@@ -242,7 +257,9 @@ class Form:
 
 
 _GROUPED = {
-    ".": re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:\.(\d*))?"),
+    ".": re.compile(
+        r"(\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:\.(\d*))?"
+    ),
     ",": re.compile(r"(\d{1,3}(?:\.\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:,(\d*))?"),
 }
 _NO_SEPARATORS = str.maketrans("", "", ".,' ")
@@ -283,7 +300,9 @@ def _power(unit: str, form: Form) -> int | None:
 def _singular(unit: str) -> str:
     """A word for a unit without its plural and capitals; signs and short units as they are."""
     word = unit.lower().strip(". ")
-    return word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
+    return (
+        word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
+    )
 
 
 def _value(atom: Atom, form: Form) -> float | None:
@@ -312,7 +331,10 @@ def number_of(text: str, form: Form) -> float | None:
 def _usual(form: Form) -> re.Pattern[str]:
     """Most numbers of a form; others take longer to read."""
     group, point = (",", r"\.") if form.decimal == "." else (r"\.", ",")
-    before, after = re.escape(form.currency), "|".join(map(re.escape, filter(None, (form.measure, form.currency))))
+    before, after = (
+        re.escape(form.currency),
+        "|".join(map(re.escape, filter(None, (form.measure, form.currency)))),
+    )
     digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
     return re.compile(rf"(-?)(?:{before} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
 
@@ -345,8 +367,8 @@ def form_of(counts: Counts) -> Form | None:
     Args:
         counts: the different texts, each with its number of rows.
 
-    >>> form_of([("$1,234.50", 3), ("$12", 1)])
-    Form(decimal='.', currency='$', measure='', millions=False, ranges=False, fractions=False, below='', above='', like='$1,234.50')
+    >>> described(form_of([("$1,234.50", 3), ("$12", 1)]))
+    'money in $, $1,234.50 → 1234.5'
     >>> form_of([("1,5", 3), ("1.000,25", 1)]).decimal
     ','
     >>> form_of([("007", 1), ("010", 1)]), form_of([("12-B", 1), ("13-C", 1)]), form_of([("1.2.3", 1), ("1.2.4", 1)])
@@ -421,7 +443,9 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
     pairs = [(int(above), int(under)) for above, under in parts]
     if not pairs:
         return False
-    if len({under for _, under in pairs}) == 1 and all(0 < under and above <= under for above, under in pairs):
+    if len({under for _, under in pairs}) == 1 and all(
+        under > 0 and above <= under for above, under in pairs
+    ):
         return True
     return all(under in _DENOMINATORS and above < under for above, under in pairs)
 
@@ -444,7 +468,7 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     if units["m"] and (powers & {3, 9} or form.currency):
         form = replace(form, millions=True)
         del units["m"]
-    if not units:
+    if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))
     form = replace(form, measure=unit)
@@ -454,6 +478,9 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     fitting = sum(rows for other, rows in units.items() if _power(other, form) is not None)
     return form if fitting >= _ONE_UNIT * units.total() else None
 
+
+_HAVE_THE_UNIT = 0.1
+"""The share of the numbers that must have a unit, if any does: others are slips of typing, or codes."""
 
 _ONE_UNIT = 0.99
 """The share of the texts with a unit that must have the column's."""
@@ -473,7 +500,7 @@ def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
         ends.add((low, high))
         bare = bare or one.bare
     bins = sorted(ends)
-    overlap = any(after[0] < before[1] for before, after in zip(bins, bins[1:], strict=False))
+    overlap = any(after[0] < before[1] for before, after in pairwise(bins))
     if not bins or (bare and overlap):
         return form
     opens = [(one.open, _value(one.low, trial)) for one, _ in written if one.open]
@@ -481,7 +508,8 @@ def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
     highs = [limit for side, limit in opens if side > 0 and limit is not None]
     below = next((high - low for low, high in bins if lows and low >= max(lows)), bins[0][1] - bins[0][0])
     above = next(
-        (high - low for low, high in reversed(bins) if highs and high <= min(highs)), bins[-1][1] - bins[-1][0]
+        (high - low for low, high in reversed(bins) if highs and high <= min(highs)),
+        bins[-1][1] - bins[-1][0],
     )
     return replace(trial, below=repr(below) if lows else "", above=repr(above) if highs else "")
 

@@ -82,20 +82,21 @@ class Mixed(Composite, Form):
         return kind.learn(column, candidate.named)
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
-        number, words = self.split(ColumnSchema(column.name, self), column)
-        parts = [self.number.learned(number, number.numbers(), named)]
-        if self.words:
+        number, *rest = self.split(ColumnSchema(column.name, self), column)
+        parts = [replace(self.number.learned(number, number.numbers(), named), reason="")]
+        for words in rest:
             has_any = words.missing() < len(words)
             parts.append(
-                Category().learn(words, named) if has_any else ColumnSchema(words.name, Missing(), missing=len(words))
+                Category().learn(words, named)
+                if has_any
+                else ColumnSchema(words.name, Missing(), missing=len(words))
             )
         said = described(self) if self.like else "numbers"
         if self.words:
             said += f"; words: {listed(parts[1].categories, 3)}"
         return ColumnSchema(
-            column.name, self, column.type_name, column.missing(), low=parts[0].low, high=parts[0].high,
-            mean=parts[0].mean, reason=said, parts=tuple(replace(part, reason="") for part in parts),
-        )  # fmt: skip
+            column.name, self, column.type_name, column.missing(), reason=said, parts=tuple(parts)
+        )
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         names = [part.name for part in schema.parts] or [column.name, f"{column.name}: words"]
@@ -141,13 +142,16 @@ class Mixed(Composite, Form):
         return " and ".join(part.type.treatment(part) for part in column.parts if part.used)
 
     def example(self, column: ColumnSchema) -> Any:
-        return self.number.example(column)
+        return self.number.example(column.parts[0])
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         words = [*column.parts[1].categories[:20]] if self.words else []
         like = f", a text such as {self.like}" if self.like else ""
         said = f"A number{like}" + (f", or one of these words: {listed(words)}" if words else "")
-        return {"type": ["number", "string", "null"], "description": f"{said}. null: missing.{missing_said(column)}"}
+        return {
+            "type": ["number", "string", "null"],
+            "description": f"{said}. null: missing.{missing_said(column)}",
+        }
 
 
 def _may_have_words(candidate: Candidate) -> bool:
@@ -161,7 +165,7 @@ def _may_have_words(candidate: Candidate) -> bool:
 
 
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
-    """Whether a few words stand among numbers; not categories of which some are numbers, or codes, which have digits."""
+    """Whether a few words stand among numbers; not categories, some of them numbers, nor codes, which have digits."""
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
     is_code = len(with_digits) > 1 + _RARE * len(numbers) or sum(with_digits) > max(1, _RARE * rows)

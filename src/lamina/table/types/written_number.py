@@ -30,19 +30,23 @@ class WrittenNumber(Quantity, Form):
     tag = "written number"
 
     @property
-    def wanted(self) -> str:
+    def reads_text(self) -> bool:
+        return True  # 1.234 may be a thousand
+
+    @property
+    def wanted(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"a number such as {self.like}"
 
     @property
-    def example_texts(self) -> str:
+    def example_texts(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.like
 
     @property
-    def unit(self) -> str:
+    def unit(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"{self.currency} {self.measure}".strip()
 
     @property
-    def remark(self) -> str:
+    def remark(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return f"in {self.unit}" if self.unit else ""
 
     def read(self, text: str) -> float | None:
