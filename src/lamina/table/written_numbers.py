@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from lamina.table.values import number_in
 
-__all__ = ["Form", "described", "form_of", "may_be_number", "number_of"]
+__all__ = ["Form", "described", "form_of", "may_be_number", "number_in_form", "number_of"]
 
 # --- the words ---------------------------------------------------------------------------------------------------
 
@@ -52,14 +52,16 @@ _PREFIXES = {
     "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
     "P": 15,
 }  # fmt: skip
-_WITH_PREFIXES = (
-    "g", "m", "s", "Hz", "W", "Wh", "V", "A", "B", "b", "bit", "bps", "B/s", "b/s", "l", "L", "Pa", "bar", "J", "N",
-    "eV", "Ω", "Ohm", "F", "H", "cal", "mol", "t", "pc", "Bq", "Gy", "Sv",
-)  # fmt: skip
+_WITH_PREFIXES = {
+    **{unit: (unit, 0) for unit in ("g", "m", "s", "Hz", "W", "Wh", "V", "A", "B", "b", "B/s", "b/s", "l", "Pa", "J")},
+    **{unit: (unit, 0) for unit in ("bar", "N", "eV", "Ω", "F", "H", "cal", "mol", "pc", "Bq", "Gy", "Sv")},
+    "t": ("g", 6), "L": ("l", 0), "Ohm": ("Ω", 0), "bit": ("b", 0), "bps": ("b/s", 0),
+}  # fmt: skip
 _UNITS = {
-    **{prefix + unit: (unit, power) for unit in _WITH_PREFIXES for prefix, power in _PREFIXES.items()},
-    **{unit: (unit, 0) for unit in (*_WITH_PREFIXES, "min", "cd")},
-}
+    prefix + written: (unit, power + own)
+    for prefix, power in _PREFIXES.items()
+    for written, (unit, own) in _WITH_PREFIXES.items()
+} | {**_WITH_PREFIXES, "min": ("min", 0), "cd": ("cd", 0)}
 """Units whose prefixes convert: the unit, and the power of ten."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
@@ -327,6 +329,12 @@ def number_of(text: str, form: Form) -> float | None:
     return None if written is None else _read(written, form)
 
 
+def number_in_form(text: str, form: Form | None) -> float | None:
+    """The number that a text is in a column's form, if it has one, or without one."""
+    found = None if form is None else number_of(text.strip(), form)
+    return number_in(text) if found is None else found
+
+
 @cache
 def _usual(form: Form) -> re.Pattern[str]:
     """Most numbers of a form; others take longer to read."""
@@ -362,7 +370,7 @@ Counts = Sequence[tuple[str, int]]
 
 
 def form_of(counts: Counts) -> Form | None:
-    """The form in which most texts of a column write numbers; None if there is none, or if they are codes.
+    """The form in which most texts of a column write numbers; None of plain numbers and of codes.
 
     Args:
         counts: the different texts, each with its number of rows.
@@ -385,7 +393,8 @@ def form_of(counts: Counts) -> Form | None:
     form = _with_ranges(form, written)
     if len({_read(one, form) for one, _ in written} - {None}) < 2:
         return None
-    return replace(form, like=_example(form, _some(counts)))
+    like = _example(form, _some(counts))
+    return None if number_in(like) is not None else replace(form, like=like)
 
 
 def _example(form: Form, counts: Counts) -> str:

@@ -139,7 +139,7 @@ class Mixed(Composite, Form):
             tell_of_unknown(Unknown(column.name, words, row(first[0])))
 
     def treatment(self, column: ColumnSchema) -> str:
-        return " and ".join(part.type.treatment(part) for part in column.parts if part.used)
+        return "number, scaled" + ("; words: categories" if self.words else "; missing: median and a flag")
 
     def example(self, column: ColumnSchema) -> Any:
         return self.number.example(column.parts[0])

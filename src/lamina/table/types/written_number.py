@@ -10,7 +10,7 @@ from lamina.table.columns import value_name
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import MISSING_TOKENS, number_in
-from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_of
+from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
 
 __all__ = ["WrittenNumber", "form_of_column", "named_counts"]
 
@@ -50,8 +50,7 @@ class WrittenNumber(Quantity, Form):
         return f"in {self.unit}" if self.unit else ""
 
     def read(self, text: str) -> float | None:
-        found = number_of(text.strip(), self)
-        return number_in(text) if found is None else found
+        return number_in_form(text, self)
 
     def looks_like(self, text: str) -> bool:
         return False
