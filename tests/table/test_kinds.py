@@ -60,8 +60,10 @@ def test_choices_override_and_are_checked():
         infer(frame, kinds={"sizes": "drop"})
     with pytest.raises(DataError, match="not 'nominal'"):
         infer(frame, kinds={"size": "nominal"})
-    with pytest.raises(DataError, match=r"'x' .*'three'.*row 2"):
-        infer(pl.DataFrame({"x": ["1", "2", "three"]}), kinds={"x": "numeric"})
+    with pytest.warns(DataWarning, match=r"'x' .*'three'.*row 2"):
+        assert kinds_of(pl.DataFrame({"x": ["1", "2", "three"]}), kinds={"x": "numeric"}) == {"x": "numeric"}
+    with pytest.raises(DataError, match=r"'x' .*'one'.*row 0"):
+        infer(pl.DataFrame({"x": ["one", "two", "three"]}), kinds={"x": "numeric"})
 
 
 @pytest.mark.parametrize(
@@ -115,17 +117,22 @@ def test_numbers_in_text():
     with pytest.warns(DataWarning, match="'x' holds numbers as text"):
         schema = infer(pd.DataFrame({"x": [*measured, " "]}))
     assert (schema["x"].kind, schema["x"].missing, schema["x"].low) == ("numeric", 1, 0.0)
-    with pytest.raises(DataError, match=r"'x' holds numbers, but 'n.d.' in row 100"):
-        infer(pd.DataFrame({"x": [*measured, "n.d."]}))
+    with pytest.warns(DataWarning, match=r"'x' holds numbers, but 'n.d.' in row 100 .*it counts as missing"):
+        schema = infer(pd.DataFrame({"x": [*measured, "n.d."]}))
+    assert [part.name for part in schema["x"].parts] == ["x"] and schema["x"].parts[0].missing == 1
     assert kinds_of(pd.DataFrame({"x": ["1", "2", "1"]})) == {"x": "categorical"}
     with pytest.warns(DataWarning, match="'x' holds numbers in 98 % of its rows, but 'V57' in row 40"):
         assert kinds_of(pd.DataFrame({"x": ["250", "251"] * 20 + ["V57"]})) == {"x": "categorical"}
 
 
-def test_numbers_and_words_are_a_warning_unless_the_numbers_are_few():
+def test_numbers_and_words_are_numbers_and_categories_unless_the_numbers_are_few():
     half = [str(i) if i % 2 else "abc" for i in range(100)]
-    with pytest.warns(DataWarning, match="'x' holds numbers in 50 % of its rows, but 'abc' in row 0"):
-        assert kinds_of(pd.DataFrame({"x": half})) == {"x": "categorical"}
+    number, words = infer(pd.DataFrame({"x": half}))["x"].parts
+    assert (number.name, number.low, number.high, number.missing) == ("x", 1, 99, 50)
+    assert (words.name, words.categories, words.counts, words.missing) == ("x: words", ("abc",), (50,), 50)
+    few = [str(i % 7) if i % 3 else "abc" for i in range(99)]
+    with pytest.warns(DataWarning, match="'x' holds numbers in 67 % of its rows, but 'abc' in row 0"):
+        assert kinds_of(pd.DataFrame({"x": few})) == {"x": "categorical"}
     assert kinds_of(pd.DataFrame({"x": ["a", "b", "c"] * 20 + ["1"]})) == {"x": "categorical"}
 
 

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.files.typed_json import strict
 from lamina.table import Task
 from lamina.table.messages import closest
 from lamina.table.types import ColumnSchema, Nominal, Quantity
+from lamina.table.written_numbers import Form
 
 __all__ = ["ColumnSchema", "Schema", "Target", "Task"]
 
@@ -31,6 +34,7 @@ class Target:
         classes: of a classification, the classes in order: numbers by size, texts by alphabet.
         counts: the number of rows of each class.
         low, high, mean: of a regression, the target's extremes and mean.
+        form: of a regression, how texts write its numbers, where they are more than digits.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Target:
     low: float | None = None
     high: float | None = None
     mean: float | None = None
+    form: Form | None = None
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Target:
@@ -48,7 +53,8 @@ class Target:
         lists: dict[str, Any] = {
             name: tuple(content[name]) for name in ("classes", "counts") if name in content
         }
-        return cls(**{**content, **lists})
+        form = msgspec.convert(content.get("form"), strict(Form) | None)
+        return cls(**{**content, **lists, "form": form and Form(**msgspec.structs.asdict(form))})
 
 
 @dataclass(frozen=True)
@@ -125,8 +131,12 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The columns that must stay text when a file is read for prediction, even if they look like numbers there."""
-        return tuple(column.name for column in self.columns if column.type.reads_text)
+        """The columns that must stay text when a file is read for prediction, even where they look like numbers there.
+
+        The target is one, where its numbers are in words.
+        """
+        own = (self.target.name,) if self.target and self.target.form else ()
+        return (*(column.name for column in self.columns if column.type.reads_text), *own)
 
     def __getitem__(self, name: str) -> ColumnSchema:
         for column in self.columns:

@@ -14,7 +14,10 @@ from lamina.table.columns import Column, value_name
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, closest, counted, listed, row, warn
 from lamina.table.schema import Target
-from lamina.table.values import mean_of, number_in
+from lamina.table.types import Candidate
+from lamina.table.types.written_number import form_of_column
+from lamina.table.values import mean_of
+from lamina.table.written_numbers import Form, described, number_in_form
 
 __all__ = ["infer_target", "target_column", "target_values"]
 
@@ -59,13 +62,28 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
     if task is not None and task not in TASKS:
         raise DataError(f"task is 'classification' or 'regression', not {task!r}")
     _require_values(column)
+    form = None if task == "classification" else _form(column, task)
     if column.storage == "number":
         inferred, reason = _task_of_numbers(column)
+    elif form is not None:
+        inferred, reason = "regression", described(form)
     else:
         inferred, reason = "classification", f"{column.storage} values"
     if task is not None:
         inferred, reason = task, "chosen"
-    return _classes(column, reason) if inferred == "classification" else _range(column, reason)
+    return _classes(column, reason) if inferred == "classification" else _range(column, reason, form)
+
+
+def _form(column: Column, task: Task | None) -> Form | None:
+    """How texts write the numbers of a target, if all are numbers, and more than classes are; None of others."""
+    form = form_of_column(Candidate(column, None, named=True))
+    if form is None or (task is None and column.distinct() <= FEW_CLASSES):
+        return None
+    return (
+        form
+        if column.first_where(lambda value: number_in_form(value_name(value), form) is None) is None
+        else None
+    )
 
 
 def _require_values(column: Column) -> None:
@@ -153,27 +171,27 @@ def _plain(value: object) -> str | int | float | bool:
     return int(number) if number.is_integer() else number
 
 
-def _range(column: Column, reason: str) -> Target:
-    values = _numbers(column)
+def _range(column: Column, reason: str, form: Form | None) -> Target:
+    values = _numbers(column, form)
     low, high = float(values.min()), float(values.max())
     if low == high:
         raise DataError(
             f"the target {column.name!r} is constant: {low:g} in all {len(column)} rows; "
             "there is nothing to learn"
         )
-    return Target(column.name, "regression", reason, low=low, high=high, mean=mean_of(values))
+    return Target(column.name, "regression", reason, low=low, high=high, mean=mean_of(values), form=form)
 
 
-def _numbers(column: Column) -> np.ndarray:
+def _numbers(column: Column, form: Form | None) -> np.ndarray:
     if column.storage in ("number", "boolean"):
         return column.numbers().astype(np.float64)
-    wrong = column.first_where(lambda value: number_in(value_name(value)) is None)
+    wrong = column.first_where(lambda value: number_in_form(value_name(value), form) is None)
     if wrong is not None:
         raise DataError(
             f"the target {column.name!r} cannot be a regression: it is {value_name(wrong[1])!r}, "
             f"not a number, in {row(wrong[0])}"
         )
-    return column.mapped(lambda value: cast(float, number_in(value_name(value))), np.float64)
+    return column.mapped(lambda value: cast(float, number_in_form(value_name(value), form)), np.float64)
 
 
 def target_values(target: Target, column: Column) -> np.ndarray:
@@ -197,7 +215,7 @@ def target_values(target: Target, column: Column) -> np.ndarray:
     """
     _require_values(column)
     if target.task == "regression":
-        return _numbers(column)
+        return _numbers(column, target.form)
     lookup = {value_name(value): i for i, value in enumerate(target.classes)}
     unknown = [(value, count) for value, count in column.value_counts() if value_name(value) not in lookup]
     if unknown:

@@ -17,7 +17,6 @@ from lamina.table.formats.textual import (
     common_type,
     stripped,
     typed,
-    warn_of_written_numbers,
 )
 from lamina.table.messages import as_option
 from lamina.table.options import ReadOptions
@@ -69,9 +68,6 @@ class DelimitedFile:
         quoted = set[str]()
         for frame in self.frames():
             frame, found = cleaned(frame, self._missing, self.options.decimal, self.options.as_text)
-            if self.options.decimal == ".":
-                unasked = {name: kind for name, kind in found.items() if name not in self.options.as_text}
-                warn_of_written_numbers(frame, unasked, self.name)
             for name, kind in found.items():
                 types[name] = common_type(types[name], kind, text=True) or pl.String()
             empty = [name for name, kind in found.items() if kind == pl.Null and name not in quoted]

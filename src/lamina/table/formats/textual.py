@@ -14,24 +14,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lamina.table.columns import named
-from lamina.table.messages import as_option, listed, warn
 
 if TYPE_CHECKING:
     import polars as pl
 
     Types = dict[str, pl.DataType]
 
-__all__ = ["QUOTED", "cleaned", "common_type", "in_types", "stripped", "typed", "warn_of_written_numbers"]
+__all__ = ["QUOTED", "cleaned", "common_type", "in_types", "stripped", "typed"]
 
 QUOTED = "\ufdd0"
 """Stands before a text whose quotes matter until its column's type is known; Unicode keeps it for such uses."""
 
 _SAMPLE = 200
 _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
-_DECIMAL_COMMA = r"^[+-]?\d*,\d+$"
-_THOUSANDS = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"
-_PLAIN = r"^[+-]?\d+(?:\.\d+)?$"
-_WITH_A_SIGN = r"^[+-]?(?:[$€£¥]\s*[+-]?\d[\d.,]*|\d[\d.,]*\s*[%$€£¥])$"
 
 
 def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
@@ -190,34 +185,3 @@ def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """What selects the columns of `types`, in that order and with those types."""
     return [named(name).cast(kind) for name, kind in types.items()]
-
-
-def warn_of_written_numbers(frame: pl.DataFrame, types: Mapping[str, pl.DataType], file: str) -> None:
-    """Warn of text that would be numbers but for decimal commas, commas between thousands, a % or a currency."""
-    import polars as pl
-
-    texts = [name for name, kind in types.items() if kind == pl.String]
-    if not texts:
-        return
-    shares = [
-        frame.select(named(texts).str.contains(pattern).mean()).row(0, named=True)
-        for pattern in (_DECIMAL_COMMA, _THOUSANDS, _PLAIN, _WITH_A_SIGN)
-    ]
-    found: dict[str, list[str]] = {}
-    for name in texts:
-        if manner := _manner(*(share[name] or 0.0 for share in shares)):
-            found.setdefault(manner, []).append(name)
-    for manner, names in found.items():
-        warn(f"{file}: {listed(names)} {'looks' if len(names) == 1 else 'look'} like numbers with {manner}")
-
-
-def _manner(decimal: float, thousands: float, plain: float, signed: float) -> str | None:
-    """What stands in a column's numbers, and what to do, by the shares of its texts that fit each pattern."""
-    how = as_option("decimal", ",")
-    if decimal > 0.5 and decimal > thousands:
-        return f"decimal commas; read the file with {how}"
-    if thousands and thousands + plain > 0.5:
-        return f"commas between thousands; write them without (if these are decimal commas: {how})"
-    if signed > 0.5:
-        return "a % or a currency; write them without, or they are categories"
-    return None

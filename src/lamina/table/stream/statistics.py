@@ -14,10 +14,10 @@ from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
-from lamina.table.types import Choice, Composite, Quantity, Uncounted
+from lamina.table.types import Choice, Composite, Quantity, Uncounted, WrittenNumber
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
-from lamina.table.values import number_in
+from lamina.table.written_numbers import number_in_form
 
 if TYPE_CHECKING:
     import polars as pl
@@ -151,7 +151,9 @@ class TableStatistics:
     def moments(self) -> Moments:
         """Range, mean and spread of a target of numbers."""
         assert self.target is not None
-        return self._columns[self.target].number_moments(number_in)
+        column = self._columns[self.target]
+        form = infer_target(column, self.task).form
+        return column.number_moments(lambda text: number_in_form(text, form))
 
     @property
     def is_in_runs(self) -> bool:
@@ -192,13 +194,13 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """A column of which the sample is composite; None for others."""
+        """A column of which the sample is composite, or numbers in words; None for others."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
         except DataError:
             return None
-        return self._of_sample(found) if isinstance(found.type, Composite) else None
+        return self._of_sample(found) if isinstance(found.type, Composite | WrittenNumber) else None
 
     def _sampled(self, name: str) -> Column:
         return as_column(self.sample.rows()[0][name], name)
@@ -231,7 +233,7 @@ class TableStatistics:
         target = infer_target(column, self.task)
         if target.task == "classification":
             return target
-        numbers = column.number_moments(number_in)
+        numbers = column.number_moments(lambda text: number_in_form(text, target.form))
         exact = column.counts is not None and not column.counts.overflowed
         reason = target.reason if exact or self.task else f"numbers of type {column.type_name}"
         return dataclasses.replace(

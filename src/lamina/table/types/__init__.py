@@ -10,6 +10,7 @@ from lamina.table.types.duration import Duration
 from lamina.table.types.email import Email
 from lamina.table.types.ip import IpAddress
 from lamina.table.types.lists import Lists
+from lamina.table.types.mixed import Mixed
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Number
 from lamina.table.types.phone import Phone
@@ -30,17 +31,18 @@ from lamina.table.types.unused import (
 from lamina.table.types.url import Url
 from lamina.table.types.vector import Vector
 from lamina.table.types.version import Version
+from lamina.table.types.written_number import WrittenNumber
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
-    "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Nominal", "Number", "Quantity",
-    "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "register",
+    "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal", "Number",
+    "Quantity", "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "WrittenNumber", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
     Category(), Version(), Vector(), Number(), Date(), Calendar(), TimeOfDay(), Duration(), Boolean(), Sentences(),
-    Identifier(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(),
-    IpAddress(), Email(), Url(), Record(),
+    Identifier(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(),
+    Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(), Record(),
 ):  # fmt: skip
     register(_type)

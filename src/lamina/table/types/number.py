@@ -45,7 +45,9 @@ class Number(Quantity):
             return None
         numbers, wrong = column.parsed(number_in)
         if wrong is not None:
-            raise self.odd_error(column, wrong)
+            if choice == "numeric":
+                raise self.odd_error(column, wrong)
+            return None
         if choice is None:
             warn(
                 f"column {column.name!r} holds numbers as text; it is used as numbers "

@@ -1,0 +1,194 @@
+"""Numbers with words among them, such as "unknown" in a column of incomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
+from lamina.table.messages import as_kind, counted, listed, row, warn
+from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.category import Category
+from lamina.table.types.composite import Composite
+from lamina.table.types.number import Number
+from lamina.table.types.quantity import Quantity, missing_said
+from lamina.table.types.unused import Missing
+from lamina.table.types.written_number import WrittenNumber, form_of_column, named_counts
+from lamina.table.values import MISSING_TOKENS, number_in
+from lamina.table.written_numbers import Form, described
+
+__all__ = ["Mixed"]
+
+_MOSTLY_NUMBERS = 0.5
+_FEWEST_NUMBERS = 20
+"""Plain numbers of fewer different values among words are codes."""
+
+_WORDS_A_NUMBER = 0.2
+"""Different words for each different number, at most, and `_MOST_WORDS` of them; else they are categories."""
+
+_MOST_WORDS = 200
+_RARE = 0.001
+"""A word in a smaller share of rows, or in one row, is no category of its own."""
+
+_OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Mixed(Composite, Form):
+    """Numbers, plain or in the form of their column, with words among them: the number, and a category of the words.
+
+    Attributes:
+        words: whether there is a category of words; if not, they are missing numbers.
+        other: whether the rare words together are a category; if not, they are missing.
+        rare: the rare words, a line each.
+    """
+
+    words: bool = True
+    other: bool = False
+    rare: str = ""
+    tag = "mixed"
+    kind = "numeric"
+    choice = "numeric"
+    json_types: ClassVar[set[type]] = {str, int, float, type(None)}
+    wanted = "a number or a text"
+
+    @property
+    def number(self) -> Quantity:
+        """The type of the numbers."""
+        if not self.like:
+            return Number(written=True)
+        return WrittenNumber(**{field.name: getattr(self, field.name) for field in fields(Form)})
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        form = form_of_column(candidate)
+        if form is None and not _may_have_words(candidate):
+            return None
+        number: Quantity = Number(written=True) if form is None else WrittenNumber(**asdict(form))
+        column, counts = candidate.column, named_counts(candidate.counts)
+        numbers = {text: rows for text, rows in counts if number.read(text) is not None}
+        words = {text: rows for text, rows in counts if text not in numbers}
+        if not words or not numbers:
+            return form and number.learn(column, candidate.named)
+        if candidate.choice is None and not _are_words(words, numbers, form):
+            return None
+        kind = _with_words(Mixed() if form is None else Mixed(**asdict(form)), words, sum(numbers.values()))
+        if kind.rare and not kind.other:
+            _warn_of_slips(column, kind.rare.split("\n"))
+        return kind.learn(column, candidate.named)
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        number, *rest = self.split(ColumnSchema(column.name, self), column)
+        parts = [replace(self.number.learned(number, number.numbers(), named), reason="")]
+        for words in rest:
+            has_any = words.missing() < len(words)
+            parts.append(
+                Category().learn(words, named)
+                if has_any
+                else ColumnSchema(words.name, Missing(), missing=len(words))
+            )
+        said = described(self) if self.like else "numbers"
+        if self.words:
+            said += f"; words: {listed(parts[1].categories, 3)}"
+        return ColumnSchema(
+            column.name, self, column.type_name, column.missing(), reason=said, parts=tuple(parts)
+        )
+
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        names = [part.name for part in schema.parts] or [column.name, f"{column.name}: words"]
+        if column.storage in ("number", "boolean"):
+            return [column, ArrayColumn(names[-1], np.full(len(column), None, object))][: 1 + self.words]
+        if column.storage in ("date", "time", "duration", "other"):
+            raise DataError(
+                f"column {column.name!r} has type {column.type_name}; the model was trained on {self.wanted} there"
+            )
+        number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
+
+        def code(value: object) -> int:
+            """The position of the word among those found, from 1; 0 of numbers and of what is missing."""
+            text = value_name(value).strip()
+            if is_missing(value) or text in MISSING_TOKENS or number.read(text) is not None:
+                return 0
+            if text in rare:
+                text = _OTHER if self.other else ""
+            found.append(text)
+            return len(found)
+
+        def read(value: object) -> float:
+            known = None if is_missing(value) else number.read(value_name(value))
+            return math.nan if known is None else known
+
+        codes = column.mapped(code, np.int32)
+        numbers = ArrayColumn(column.name, column.mapped(read, np.float64), column.type_name)
+        if not self.words:
+            self._warn_of_words(column, sorted({word for word in found if word}))
+            return [numbers]
+        texts = np.array([None, *(word or None for word in found)], object)
+        return [numbers, ArrayColumn(names[-1], texts[codes])]
+
+    def _warn_of_words(self, column: Column, words: Sequence[str]) -> None:
+        from lamina.table.categories import Unknown, report_unknown
+
+        if words:
+            first = column.first_where(lambda value: value_name(value).strip() == words[0])
+            assert first is not None
+            report_unknown(Unknown(column.name, words, row(first[0])))
+
+    def treatment(self, column: ColumnSchema) -> str:
+        return "number, scaled" + ("; words: categories" if self.words else "; missing: median and a flag")
+
+    def example(self, column: ColumnSchema) -> Any:
+        return self.number.example(column.parts[0])
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        words = [*column.parts[1].categories[:20]] if self.words else []
+        like = f", a text such as {self.like}" if self.like else ""
+        said = f"A number{like}" + (f", or one of these words: {listed(words)}" if words else "")
+        return {
+            "type": ["number", "string", "null"],
+            "description": f"{said}. null: missing.{missing_said(column)}",
+        }
+
+
+def _may_have_words(candidate: Candidate) -> bool:
+    """Whether a column of text may be plain numbers with words among them."""
+    if not candidate.is_text:
+        return False
+    counts = named_counts(candidate.head)
+    rows = sum(rows for _, rows in counts)
+    numbers = sum(rows for text, rows in counts if number_in(text) is not None)
+    return candidate.choice == "numeric" or numbers >= _MOSTLY_NUMBERS / 2 * rows
+
+
+def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
+    """Whether a few words stand among numbers; not categories, some of them numbers, nor codes, which have digits."""
+    rows = sum(words.values()) + sum(numbers.values())
+    with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
+    is_code = len(with_digits) > 1 + _RARE * len(numbers) or sum(with_digits) > max(1, _RARE * rows)
+    if is_code or sum(numbers.values()) < _MOSTLY_NUMBERS * rows:
+        return False
+    enough = form is not None or len(numbers) > _FEWEST_NUMBERS
+    return enough and len(words) <= min(max(3, _WORDS_A_NUMBER * len(numbers)), _MOST_WORDS)
+
+
+def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
+    """The type with what becomes of the words."""
+    least = max(2, _RARE * (numbers + sum(words.values())))
+    rare = {text: rows for text, rows in words.items() if rows < least}
+    other = sum(rare.values()) >= least
+    listed = sorted(rare, key=lambda text: (-rare[text], text))[:_MOST_WORDS]
+    return replace(kind, words=other or len(rare) < len(words), other=other, rare="\n".join(listed))
+
+
+def _warn_of_slips(column: Column, slips: Sequence[str]) -> None:
+    first = column.first_where(lambda value: value_name(value).strip() in slips)
+    assert first is not None
+    more = f", and {counted(len(slips) - 1, 'text')} like it" if len(slips) > 1 else ""
+    warn(
+        f"column {column.name!r} holds numbers, but {value_name(first[1])!r} in {row(first[0])}{more}; it counts as "
+        f"missing ({as_kind(column.name, 'categorical')} would make categories of all values)"
+    )

@@ -1,0 +1,89 @@
+"""Numbers in words: money, percent, thousands, units, ranges, fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lamina.table.columns import value_name
+from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.quantity import Quantity
+from lamina.table.values import MISSING_TOKENS, number_in
+from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
+
+__all__ = ["WrittenNumber", "form_of_column", "named_counts"]
+
+_HALF = 0.5
+"""Text of which a smaller share is numbers is no column of numbers, also where the rest is words."""
+
+
+@dataclass(frozen=True)
+class WrittenNumber(Quantity, Form):
+    """Texts that are numbers in the form of their column, such as money.
+
+    >>> kind = WrittenNumber(currency="$", like="$1,234.50")
+    >>> kind.read("$2,000"), kind.read("5k"), kind.read("12.5"), kind.read("12 km")
+    (2000.0, 5000.0, 12.5, None)
+    """
+
+    tag = "written number"
+
+    @property
+    def reads_text(self) -> bool:
+        return True  # 1.234 may be a thousand
+
+    @property
+    def wanted(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return f"a number such as {self.like}"
+
+    @property
+    def example_texts(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.like
+
+    @property
+    def unit(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return f"{self.currency} {self.measure}".strip()
+
+    @property
+    def remark(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return f"in {self.unit}" if self.unit else ""
+
+    def read(self, text: str) -> float | None:
+        return number_in_form(text, self)
+
+    def looks_like(self, text: str) -> bool:
+        return False
+
+    def learned(self, column: Any, values: Any, named: bool) -> ColumnSchema:
+        return replace(super().learned(column, values, named), reason=described(self))
+
+    def example(self, column: ColumnSchema) -> Any:
+        low, high, middle = column.low or 0.0, column.high or 0.0, self.middle(column)
+        short = float(f"{middle:.4g}")
+        return short if low <= short <= high else middle
+
+
+def form_of_column(candidate: Candidate) -> Form | None:
+    """The form of a column of text of which half at least are numbers in words; None of plain numbers and of codes."""
+    if not candidate.is_text or not _is_half(may_be_number, named_counts(candidate.head), _HALF):
+        return None
+    counts = named_counts(candidate.counts)
+    if all(number_in(text) is not None or not may_be_number(text) for text, _ in counts):
+        return None
+    form = form_of(counts)
+    if form is None or not _is_half(lambda text: number_of(text, form) is not None, counts, 1):
+        return None
+    return form
+
+
+def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
+    """Whether `holds` is true of the half of the rows, times `share`."""
+    rows = sum(rows for _, rows in counts)
+    return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
+
+
+def named_counts(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
+    """The texts of values that are not missing, each with its number of rows."""
+    named = ((value_name(value).strip(), rows) for value, rows in counts)
+    return [(text, rows) for text, rows in named if text not in MISSING_TOKENS]

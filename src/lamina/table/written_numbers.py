@@ -1,0 +1,551 @@
+"""Numbers as people write them: money, percent, thousands, units, ranges, fractions.
+
+A text alone may mean several numbers: 1.234 is a thousand in Berlin, and 5 ft is no 5 kg. So `form_of` looks at all
+texts of a column, and `number_of` reads one text in the column's form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from itertools import pairwise
+from math import isinf
+from typing import NamedTuple
+
+from lamina.table.values import number_in
+
+__all__ = ["Form", "described", "form_of", "may_be_number", "number_in_form", "number_of"]
+
+# --- the words ---------------------------------------------------------------------------------------------------
+
+_PLAIN_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u3000\t", " "),
+        **dict.fromkeys("−﹣－", "-"),
+        **dict.fromkeys("‐‑‒–—―", "–"),
+        **dict.fromkeys("’‘´`", "'"),
+        "½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3", "⅛": " 1/8", "⅜": " 3/8", "⅝": " 5/8",
+        "⅞": " 7/8", "⁄": "/", "≤": "<", "≥": ">", "μ": "µ", "％": "%",
+    }
+)  # fmt: skip
+
+_CURRENCIES = {
+    "$": "$ us$ usd dollar dollars", "€": "€ eur euro euros", "£": "£ gbp pound sterling", "¥": "¥ jpy yen",
+    "CN¥": "cn¥ rmb cny yuan", "₹": "₹ inr rs rs. rupees", "₽": "₽ rub", "₩": "₩ krw", "₺": "₺ try", "₪": "₪ ils nis",
+    "฿": "฿ thb baht", "₫": "₫ vnd", "₱": "₱ php", "₦": "₦ ngn", "₴": "₴ uah", "CHF": "chf sfr fr.", "zł": "zł pln",
+    "Kč": "kč czk", "Ft": "huf", "kr": "kr kr. sek nok dkk", "A$": "a$ au$ aud", "C$": "c$ ca$ cad", "NZ$": "nz$ nzd",
+    "HK$": "hk$ hkd", "S$": "s$ sgd", "R$": "r$ brl", "MX$": "mx$ mxn", "R": "zar", "₿": "₿ btc", "NT$": "nt$ twd",
+}  # fmt: skip
+_CURRENCY = {text: sign for sign, texts in _CURRENCIES.items() for text in texts.split()}
+
+_SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
+_SCALE_WORDS = {
+    "thousand": 3, "thousands": 3, "tsd": 3, "lakh": 5, "lakhs": 5, "lac": 5, "mn": 6, "mln": 6, "mio": 6, "mil": 6,
+    "mill": 6, "million": 6, "millions": 6, "millionen": 6, "crore": 7, "crores": 7, "cr": 7, "bn": 9, "bln": 9,
+    "mrd": 9, "billion": 9, "billions": 9, "milliarde": 9, "milliarden": 9, "tn": 12, "trillion": 12, "trillions": 12,
+}  # fmt: skip
+
+_PREFIXES = {
+    "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
+    "P": 15,
+}  # fmt: skip
+_WITH_PREFIXES = {
+    **{unit: (unit, 0) for unit in ("g", "m", "s", "Hz", "W", "Wh", "V", "A", "B", "b", "B/s", "b/s", "l", "Pa", "J")},
+    **{unit: (unit, 0) for unit in ("bar", "N", "eV", "Ω", "F", "H", "cal", "mol", "pc", "Bq", "Gy", "Sv")},
+    "t": ("g", 6), "L": ("l", 0), "Ohm": ("Ω", 0), "bit": ("b", 0), "bps": ("b/s", 0),
+}  # fmt: skip
+_UNITS = {
+    prefix + written: (unit, power + own)
+    for prefix, power in _PREFIXES.items()
+    for written, (unit, own) in _WITH_PREFIXES.items()
+} | {**_WITH_PREFIXES, "min": ("min", 0), "cd": ("cd", 0)}
+"""Units whose prefixes convert: the unit, and the power of ten."""
+
+_KNOWN = frozenset("%‰°CFKhdyx'\"")
+"""Other units that may be one sign right behind a number."""
+
+_BELOW = r"<=?|under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als"
+_ABOVE = r">=?|over|more than|above|at least|from|über|mehr als|ab"
+_AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|und (?:mehr|älter)|plus"
+_AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
+_SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and not sign.isalpha())
+_BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
+_NUMBER = r"\d+(?:[.,']\d+|(?: \d{3})+(?!\d))*[.,]?|[.,]\d+"
+_FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
+_SUFFIX = rf"/?[A-Za-zµΩ°%‰'\"{_SIGNS}À-ÿŁłčČ][^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}[23]?"
+_ATOM = re.compile(
+    rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
+    rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
+    rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?",
+    re.IGNORECASE,
+)
+_NOTE = re.compile(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
+_NO_CENTS = re.compile(r"(?<=\d)[.,](?:–|--?)$")
+"""As in Swiss prices, 12.–."""
+_ABOUT = re.compile(
+    r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
+)
+_OPEN_BEFORE = re.compile(
+    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))(?<![a-zü])? *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
+)
+_OPEN_AFTER = re.compile(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
+_DASH = re.compile(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
+_INTERVAL = re.compile(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
+_HAS_DIGIT = re.compile(r"\d")
+
+
+# --- one text ----------------------------------------------------------------------------------------------------
+
+
+class Atom(NamedTuple):
+    """One number of a text, with its digits as they stand.
+
+    Attributes:
+        digits: with the signs between them; of a fraction the whole, the numerator and the denominator with a slash.
+        negative: whether it is below zero.
+        exponent: after an e, empty if there is none.
+        currency: its canonical sign, or empty.
+        power: the power of ten that a word such as million names.
+        unit: what follows.
+        tight: whether the unit follows without a space.
+    """
+
+    digits: str
+    negative: bool
+    exponent: str
+    currency: str
+    power: int
+    unit: str
+    tight: bool
+
+
+class Written(NamedTuple):
+    """What a text says: a number, or a range with two ends, or with one (`open`: −1 below, 1 above)."""
+
+    low: Atom
+    high: Atom | None = None
+    open: int = 0
+    bare: bool = True
+
+
+def _written(text: str) -> Written | None:
+    """The structure of a text that is a number or a range in some form; None of others."""
+    text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
+    if len(text) > 60 or not _HAS_DIGIT.search(text):
+        return None
+    if about := _ABOUT.match(text):
+        text = text[about.end() :]
+    if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
+        return Written(atom._replace(negative=True)) if not atom.negative else None
+    if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text)):
+        return Written(atom)
+    return _open_range(text) or _closed_range(text)
+
+
+def _atom(text: str) -> Atom | None:
+    found = _ATOM.fullmatch(text)
+    if found is None:
+        return None
+    number, fraction = found["number"], found["fraction"]
+    minus, before, after = found["minus"], found["before"] or "", found["after"] or ""
+    if fraction is None and minus == "+" and " " in number:
+        return None  # a telephone number
+    signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
+    power, currency, unit = _suffix(after.strip(), bool(before))
+    sign = _CURRENCY[before.lower()] if before else ""
+    if len(signs) > 1 or (sign and currency and sign != currency):
+        return None
+    tight = bool(after) and not found["gap"]
+    return Atom(
+        fraction or number, bool(signs), found["exponent"] or "", sign or currency, power, unit, tight
+    )
+
+
+@lru_cache(4096)
+def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
+    """The power of ten, the currency and the unit of what follows a number."""
+    if not text:
+        return 0, "", ""
+    if text.lower() in _CURRENCY:
+        return 0, _CURRENCY[text.lower()], ""
+    head, _, tail = text.partition(" ")
+    word = _SCALE_WORDS.get(head.lower().rstrip("."))
+    if word is None and (not tail or tail.strip().lower() in _CURRENCY):
+        letters = _SCALES | ({"m": 6, "b": 9, "T": 12, "t": 12} if is_money or tail else {})
+        word = letters.get(head)
+    if word is not None:
+        tail = tail.strip()
+        currency = _CURRENCY.get(tail.lower(), "")
+        return word, currency, "" if currency else tail
+    if text[0] in _SCALES and text[1:].lower() in _CURRENCY and text not in _UNITS:  # k€
+        return _SCALES[text[0]], _CURRENCY[text[1:].lower()], ""
+    for sign in (head.lower(), text[:1]):  # $/month; € per night
+        if sign in _CURRENCY and len(text) > len(sign):
+            return 0, _CURRENCY[sign], text[len(sign) :].strip()
+    return 0, "", text
+
+
+def _open_range(text: str) -> Written | None:
+    """<18, under 5, 65+, 10+ years, 65 and over."""
+    if found := _OPEN_BEFORE.match(text):
+        atom = _atom(text[found.end() :])
+        return atom and Written(atom, None, -1 if found["below"] else 1)
+    for found in _OPEN_AFTER.finditer(text):
+        rest = (text[: found.start()] + text[found.end() :]).strip()
+        if found.start() and (atom := _atom(rest)) is not None:
+            return Written(atom, None, -1 if found["below"] else 1)
+    return None
+
+
+def _closed_range(text: str) -> Written | None:
+    """25–34, $50,000 - $99,999, 2 to 3 years, [0, 10)."""
+    interval = _INTERVAL.match(text) if text[-1:] in "])" else None
+    if interval and (text[0] == "[" or text[-1] == "]"):
+        ends, said = [_atom(interval[1]), _atom(interval[2])], True
+        return Written(ends[0], ends[1], 0, False) if ends[0] and ends[1] else None
+    if text[:8].lower() == "between ":
+        text = text[8:]
+    for found in _DASH.finditer(text):
+        if not found.start():
+            continue
+        low, high = _atom(text[: found.start()].strip()), _atom(text[found.end() :].strip())
+        if low is None or high is None or low.negative or high.negative:
+            continue
+        said = found[0].strip().isalpha() or bool(
+            low.unit or high.unit or low.currency or high.currency or high.power
+        )
+        if not low.power and not low.unit:  # $50–99k, 2–3 years
+            low = low._replace(power=high.power, unit=high.unit, tight=high.tight)
+        if not high.currency:
+            high = high._replace(currency=low.currency)
+        elif not low.currency:
+            low = low._replace(currency=high.currency)
+        if not high.unit:
+            high = high._replace(unit=low.unit, tight=low.tight)
+        return Written(low, high, 0, not said)
+    return None
+
+
+# --- a column ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a column writes its numbers.
+
+    Attributes:
+        decimal: the decimal sign, a point or a comma.
+        currency: the currency's sign, or empty.
+        measure: the unit, as it is written most often, or empty.
+        millions: whether a small m means a million.
+        ranges: whether ranges are read.
+        fractions: whether fractions are read.
+        below, above: the widths of the ranges next to open ones ("under 18", "65+"); empty where there are none.
+        like: an example of a text.
+    """
+
+    decimal: str = "."
+    currency: str = ""
+    measure: str = ""
+    millions: bool = False
+    ranges: bool = False
+    fractions: bool = False
+    below: str = ""
+    above: str = ""
+    like: str = ""
+
+
+_GROUPED = {
+    ".": re.compile(
+        r"(\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:\.(\d*))?"
+    ),
+    ",": re.compile(r"(\d{1,3}(?:\.\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:,(\d*))?"),
+}
+_NO_SEPARATORS = str.maketrans("", "", ".,' ")
+
+
+def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
+    """The number of an atom's digits times a power of ten, rounded once."""
+    if "/" in atom.digits:
+        if not form.fractions:
+            return None
+        *whole, part = atom.digits.split()
+        above, under = map(int, part.split("/"))
+        value = ((int(whole[0]) if whole else 0) + above / under) * 10.0**power if under else None
+    else:
+        found = _GROUPED[form.decimal].fullmatch(atom.digits)
+        if found is None:
+            return None
+        digits = found[1].translate(_NO_SEPARATORS)
+        if len(digits) > 1 and digits[0] == "0":
+            return None  # a code
+        value = float(f"{digits or '0'}.{found[2] or '0'}e{int(atom.exponent[1:] or 0) + power}")
+    return None if value is None or isinf(value) else -value if atom.negative else value
+
+
+def _power(unit: str, form: Form) -> int | None:
+    """The power of ten that a unit is of the column's one; None if it is another."""
+    if unit == form.measure or not unit:
+        return 0
+    if form.millions and unit == "m":
+        return 6
+    mine, theirs = _UNITS.get(form.measure), _UNITS.get(unit)
+    if mine and theirs and mine[0] == theirs[0]:
+        return theirs[1] - mine[1]
+    return 0 if _singular(unit) == _singular(form.measure) else None
+
+
+@lru_cache(4096)
+def _singular(unit: str) -> str:
+    """A word for a unit without its plural and capitals; signs and short units as they are."""
+    word = unit.lower().strip(". ")
+    return (
+        word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
+    )
+
+
+def _value(atom: Atom, form: Form) -> float | None:
+    power = _power(atom.unit, form)
+    if power is None or (atom.currency and atom.currency != form.currency):
+        return None
+    return _magnitude(atom, form, power + atom.power)
+
+
+def number_of(text: str, form: Form) -> float | None:
+    """The number that a text is in a column's form; the middle of a range. None of others.
+
+    >>> euros = Form(decimal=",", currency="€")
+    >>> [number_of(text, euros) for text in ("1.234,50 €", "€ -3", "1,2 Mio", "12 $", "none")]
+    [1234.5, -3.0, 1200000.0, None, None]
+    """
+    if found := _usual(form).fullmatch(text):
+        whole = found[3] if found[3].isdecimal() else found[3].translate(_NO_SEPARATORS)
+        value = float(f"{whole}.{found[4] or '0'}")
+        return -value if found[1] or found[2] else value
+    written = _written(text)
+    return None if written is None else _read(written, form)
+
+
+def number_in_form(text: str, form: Form | None) -> float | None:
+    """The number that a text is in a column's form, if it has one, or without one."""
+    found = None if form is None else number_of(text.strip(), form)
+    return number_in(text) if found is None else found
+
+
+@cache
+def _usual(form: Form) -> re.Pattern[str]:
+    """Most numbers of a form; others take longer to read."""
+    group, point = (",", r"\.") if form.decimal == "." else (r"\.", ",")
+    before, after = (
+        re.escape(form.currency),
+        "|".join(map(re.escape, filter(None, (form.measure, form.currency)))),
+    )
+    digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
+    return re.compile(rf"(-?)(?:{before} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
+
+
+def _read(written: Written, form: Form) -> float | None:
+    low = _value(written.low, form)
+    if low is None:
+        return None
+    if written.high is not None:
+        high = _value(written.high, form) if form.ranges else None
+        return None if high is None or high < low else low + (high - low) / 2
+    if written.open:
+        return low + float(form.above or 0) / 2 if written.open > 0 else low - float(form.below or 0) / 2
+    return low
+
+
+# --- finding the form --------------------------------------------------------------------------------------------
+
+_ENOUGH = 4000
+"""Different texts that show how a column writes numbers."""
+
+_DENOMINATORS = frozenset((2, 3, 4, 5, 6, 8, 10, 16, 32, 64, 100))
+
+Counts = Sequence[tuple[str, int]]
+
+
+def form_of(counts: Counts) -> Form | None:
+    """The form in which most texts of a column write numbers; None of plain numbers and of codes.
+
+    Args:
+        counts: the different texts, each with its number of rows.
+
+    >>> described(form_of([("$1,234.50", 3), ("$12", 1)]))
+    'money in $, $1,234.50 → 1234.5'
+    >>> form_of([("1,5", 3), ("1.000,25", 1)]).decimal
+    ','
+    >>> form_of([("007", 1), ("010", 1)]), form_of([("12-B", 1), ("13-C", 1)]), form_of([("1.2.3", 1), ("1.2.4", 1)])
+    (None, None, None)
+    """
+    found = [(_written(text), rows) for text, rows in _some(counts)]
+    written = [(one, rows) for one, rows in found if one is not None]
+    if not written or _are_codes(written):
+        return None
+    atoms = [(atom, rows) for one, rows in written for atom in (one.low, one.high) if atom is not None]
+    form = _with_unit(Form(decimal=_decimal(atoms), fractions=_has_fractions(atoms)), atoms)
+    if form is None:
+        return None
+    form = _with_ranges(form, written)
+    if len({_read(one, form) for one, _ in written} - {None}) < 2:
+        return None
+    like = _example(form, _some(counts))
+    return None if number_in(like) is not None else replace(form, like=like)
+
+
+def _example(form: Form, counts: Counts) -> str:
+    """The most frequent text that is more than digits."""
+    texts = sorted(counts, key=lambda pair: (number_in(pair[0]) is not None, -pair[1], pair[0]))
+    return next(text for text, _ in texts if number_of(text, form) is not None)
+
+
+def _some(counts: Counts) -> Counts:
+    """At most `_ENOUGH` of the texts, evenly from all in order."""
+    return counts if len(counts) <= _ENOUGH else sorted(counts)[:: -(-len(counts) // _ENOUGH)]
+
+
+def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
+    """Whether digits are names: with leading zeros, or in groups of one length, as telephone numbers are."""
+    lengths: set[int] = set()
+    grouped = 0
+    for one, _ in written:
+        digits = one.low.digits
+        if len(digits) > 1 and digits[0] == "0" and digits[1].isdigit():
+            return True
+        grouped += " " in digits and "/" not in digits and not one.low.unit and not one.low.currency
+        lengths.add(len(digits))
+    return grouped > 1 and len(lengths) == 1 and lengths.pop() > 8
+
+
+def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
+    """The decimal sign that the digits of a column tell."""
+    votes: Counter[str] = Counter()
+    groups: Counter[str] = Counter()  # three digits behind the only sign, which may be of either kind
+    whole = money = 0
+    for atom, rows in atoms:
+        money += rows * bool(atom.currency)
+        digits = atom.digits
+        points, commas = digits.count("."), digits.count(",")
+        if points and commas:
+            votes["." if digits.rfind(".") > digits.rfind(",") else ","] += rows
+        elif points > 1 or commas > 1:
+            votes["," if points else "."] += rows
+        elif points or commas:
+            sign = "." if points else ","
+            before, after = digits.split(sign)
+            may_group = len(after) == 3 and 1 <= len(before) <= 3 and before != "0"
+            (groups if may_group else votes)[sign] += rows
+        else:
+            whole += rows
+    if votes:
+        return "." if votes["."] >= votes[","] else ","
+    return "," if groups["."] and not groups[","] and (whole or money) else "."
+
+
+def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
+    """Whether texts with a slash are fractions: of inches, or of one scale (8/10), and no dates."""
+    parts = [atom.digits.split()[-1].split("/") for atom, _ in atoms if "/" in atom.digits]
+    pairs = [(int(above), int(under)) for above, under in parts]
+    if not pairs:
+        return False
+    if len({under for _, under in pairs}) == 1 and all(
+        under > 0 and above <= under for above, under in pairs
+    ):
+        return True
+    return all(under in _DENOMINATORS and above < under for above, under in pairs)
+
+
+def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
+    """The form with the column's currency and unit; None where there are several."""
+    currencies, units = Counter[str](), Counter[str]()
+    powers: set[int] = set()
+    scaled = False
+    for atom, rows in atoms:
+        if atom.currency:
+            currencies[atom.currency] += rows
+        if atom.unit:
+            units[atom.unit] += rows
+        powers.add(atom.power)
+        scaled = scaled or (atom.power > 0 and not atom.unit)
+    if len(currencies) > 1 or (scaled and not currencies and units.keys() - {"m"}):
+        return None  # 34B, 34C
+    form = replace(form, currency=next(iter(currencies), ""))
+    if units["m"] and (powers & {3, 9} or form.currency):
+        form = replace(form, millions=True)
+        del units["m"]
+    if units.total() < _HAVE_THE_UNIT * sum(rows for _, rows in atoms):
+        return form
+    unit = min(units, key=lambda unit: (-units[unit], unit))
+    form = replace(form, measure=unit)
+    alone = len(unit) == 1 and unit.isalpha() and unit not in _KNOWN and unit not in _UNITS
+    if alone and any(atom.tight for atom, _ in atoms if atom.unit == unit):
+        return None  # 12A is a name
+    fitting = sum(rows for other, rows in units.items() if _power(other, form) is not None)
+    return form if fitting >= _ONE_UNIT * units.total() else None
+
+
+_HAVE_THE_UNIT = 0.1
+"""The share of the numbers that must have a unit, if any does: others are slips of typing, or codes."""
+
+_ONE_UNIT = 0.99
+"""The share of the texts with a unit that must have the column's."""
+
+
+def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
+    """The form with ranges, if there are any that may be meant, and the widths next to the open ones."""
+    trial = replace(form, ranges=True)
+    ends: set[tuple[float, float]] = set()
+    bare = False
+    for one, _ in written:
+        if one.high is None:
+            continue
+        low, high = _value(one.low, trial), _value(one.high, trial)
+        if low is None or high is None or high < low:
+            return form
+        ends.add((low, high))
+        bare = bare or one.bare
+    bins = sorted(ends)
+    overlap = any(after[0] < before[1] for before, after in pairwise(bins))
+    if not bins or (bare and overlap):
+        return form
+    opens = [(one.open, _value(one.low, trial)) for one, _ in written if one.open]
+    lows = [limit for side, limit in opens if side < 0 and limit is not None]
+    highs = [limit for side, limit in opens if side > 0 and limit is not None]
+    below = next((high - low for low, high in bins if lows and low >= max(lows)), bins[0][1] - bins[0][0])
+    above = next(
+        (high - low for low, high in reversed(bins) if highs and high <= min(highs)),
+        bins[-1][1] - bins[-1][0],
+    )
+    return replace(trial, below=repr(below) if lows else "", above=repr(above) if highs else "")
+
+
+def described(form: Form) -> str:
+    """A form for people, with an example.
+
+    >>> described(Form(currency="$", like="$1,234.50"))
+    'money in $, $1,234.50 → 1234.5'
+    """
+    what = "ranges" if form.ranges else "fractions" if form.fractions else "numbers"
+    of = "ranges of " if form.ranges else ""
+    if form.currency:
+        what = f"{of}money in {form.currency} {form.measure}".rstrip()
+    elif form.measure == "%":
+        what = f"{of}percentages"
+    elif form.measure:
+        what += f" in {form.measure}"
+    elif form.decimal == "," and not form.ranges:
+        what += " with decimal commas"
+    return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
+
+
+def may_be_number(text: str) -> bool:
+    """Whether a text is a number or a range in some form, whatever else its column holds.
+
+    >>> [may_be_number(text) for text in ("$5", "12 kg", "1.5", "A12", "2024-01-02", "none")]
+    [True, True, True, False, False, False]
+    """
+    return _written(text) is not None
