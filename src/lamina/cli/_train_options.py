@@ -40,6 +40,17 @@ Kind = Annotated[
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
+Group = Annotated[
+    str | None,
+    option(
+        "A column of groups, such as customers: none is in two parts. Not learned from, unless --kind says so.",
+        False,
+    ),
+]
+Time = Annotated[
+    str | None,
+    option("A column of dates or numbers: later rows validate and test, earlier ones train.", False),
+]
 Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
@@ -74,6 +85,8 @@ class Table:
     task: Task = None
     kind: Kind = None
     drop: Drop = None
+    group: Group = None
+    time: Time = None
     validation: Validation = None
     test: Test = None
     out: Out = None
@@ -87,6 +100,8 @@ class Table:
             target=self.target,
             task=one_of("--task", self.task, TASKS),
             kinds=_kinds(self.kind or [], self.drop or []) or None,
+            group=self.group,
+            time=self.time,
             validation=self.validation,
             test=self.test,
         )
