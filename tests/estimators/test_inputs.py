@@ -16,9 +16,9 @@ from sklearn.metrics import r2_score
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
-from lamina.estimators._inputs import folds
 from lamina.table.messages import DataWarning
 from lamina.table.sparse import SparseNumbers
+from lamina.table.split import RandomSplitter
 
 SMALL = {
     "preset": "fast",
@@ -311,7 +311,7 @@ def test_evaluation_sets_that_do_not_fit(eval_set, message):
 def test_members_hold_out_different_rows_of_every_class(rows, share, members, kinds, seed):
     rng = np.random.default_rng(seed)
     classes, chosen = rng.integers(0, kinds, rows + 5), np.sort(rng.permutation(rows + 5)[:rows])
-    splits = folds(chosen, share, classes, rng, members)
+    splits = RandomSplitter(len(classes), classes)._folds(chosen, share, rng, members)
     assert len(splits) == members
     held = [validation for _, validation in splits]
     for training, validation in splits:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.errors import DataError
-from lamina.table.split import split
+from lamina.table.split import RandomSplitter
+
+
+def split(rows, stratify=None, **shares):
+    return RandomSplitter(rows, stratify).split(**shares)
+
 
 shares = st.sampled_from([0.0, 0.1, 0.2, 0.25, 0.4])
 

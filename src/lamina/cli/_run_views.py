@@ -29,7 +29,8 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
     console.print(override_hint(prepared.schema), style="dim", markup=False)
     task = f"{describe_target(prepared.target)} ({prepared.target.reason})"
     console.print(f"\n[bold]Task[/bold]: {escape(task)}")
-    console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}\n")
+    divided = f" – divided {prepared.divided}" if prepared.group or prepared.time else ""
+    console.print(f"[bold]Rows[/bold]: {describe_rows(prepared.rows)}{escape(divided)}\n")
 
 
 def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:

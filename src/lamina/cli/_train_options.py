@@ -47,6 +47,17 @@ DayFirst = Annotated[
 ]
 MonthFirst = Annotated[bool, option("In such dates the month comes first.", False, rich_help_panel=READING)]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
+Group = Annotated[
+    str | None,
+    option(
+        "A column of groups, such as customers: none is in two parts. Not learned from, unless --kind says so.",
+        False,
+    ),
+]
+Time = Annotated[
+    str | None,
+    option("A column of dates or numbers: later rows validate and test, earlier ones train.", False),
+]
 Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
 Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
@@ -83,6 +94,8 @@ class Table:
     drop: Drop = None
     day_first: DayFirst = False
     month_first: MonthFirst = False
+    group: Group = None
+    time: Time = None
     validation: Validation = None
     test: Test = None
     out: Out = None
@@ -97,6 +110,8 @@ class Table:
             task=one_of("--task", self.task, TASKS),
             kinds=_kinds(self.kind or [], self.drop or []) or None,
             date_format=self._order(),
+            group=self.group,
+            time=self.time,
             validation=self.validation,
             test=self.test,
         )

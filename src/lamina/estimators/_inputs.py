@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from lamina.table.columns import ArrayColumn, import_narwhals, require_names_differ, unmasked
+from lamina.table.columns import (
+    ArrayColumn,
+    Column,
+    as_column,
+    import_narwhals,
+    require_names_differ,
+    unmasked,
+)
 
 __all__ = [
-    "check_inputs", "counted_rows", "folds", "hold_out", "is_frame", "length", "members_rows", "one_pair",
-    "require_target", "selection", "union", "values_of",
+    "check_inputs", "counted_rows", "is_frame", "length", "mark_of_rows", "one_pair", "require_target", "selection",
+    "union", "values_of",
 ]  # fmt: skip
-
-_FEWEST_FOR_VALIDATION = 10
 
 _AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
 """The types of numbers that arrays keep, so that a table of bytes need not be copied; others become float64."""
@@ -162,6 +167,26 @@ def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
     return everything if weights is None else everything[weights > 0]
 
 
+def mark_of_rows(what: str, values: Any) -> Column | None:
+    """`groups` or `time` of `fit` as a column; None where it is None.
+
+    Raises:
+        TypeError: a text, or no value a row.
+    """
+    if values is None:
+        return None
+    if isinstance(values, str):
+        raise TypeError(
+            f"{what}={values!r} is a text, and of a table in memory it is an array or a column, with a value for each "
+            f"row: {what}=X[{values!r}]"
+        )
+    values = unmasked(values)
+    shape = getattr(values, "shape", None) or np.shape(values)
+    if len(shape) != 1:
+        raise TypeError(f"{what} has one value for each row, (rows,), not the shape {shape}")
+    return as_column(values, what)
+
+
 def union(parts: Sequence[np.ndarray]) -> np.ndarray:
     """The rows that are in any part, ascending."""
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
@@ -170,53 +195,3 @@ def union(parts: Sequence[np.ndarray]) -> np.ndarray:
 def selection(table: Any, rows: np.ndarray) -> np.ndarray | None:
     """`rows`, or None if they are all the rows of the table."""
     return None if len(rows) == length(table) else rows
-
-
-def members_rows(
-    rows: np.ndarray, strata: Any, share: float | None, rng: np.random.Generator, members: int
-) -> list[tuple[np.ndarray, np.ndarray | None]]:
-    """Each member's training rows and validation rows: None without a `share`, or where there are too few of them."""
-    if share is None or len(rows) < _FEWEST_FOR_VALIDATION:
-        return [(rows, None)] * members
-    several = members > 1
-    splits = folds(rows, share, strata, rng, members) if several else [hold_out(rows, share, strata, rng)]
-    can_validate = all(len(validation) for _, validation in splits)  # not where each class has one row
-    return list(splits) if can_validate else [(rows, None)] * members
-
-
-def hold_out(
-    rows: np.ndarray, share: float, classes: Any, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation rows; with `classes`, each class gives its share (none, where it has a single row)."""
-    if classes is None:
-        shuffled = rng.permutation(rows)
-        count = min(max(round(len(rows) * share), 1), len(rows) - 1)
-        return np.sort(shuffled[count:]), np.sort(shuffled[:count])
-    held: list[np.ndarray] = []
-    for value in np.unique(classes[rows]):
-        members = rng.permutation(rows[classes[rows] == value])
-        held.append(members[: round(len(members) * share)])
-    validation = np.sort(np.concatenate(held))
-    if not len(validation):
-        return rows, rows[:0]
-    stays = np.ones(len(classes), bool)
-    stays[validation] = False
-    return rows[stays[rows]], validation
-
-
-def folds(
-    rows: np.ndarray, share: float, classes: Any, rng: np.random.Generator, members: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Training and validation rows of each member; no two validate on the same rows.
-
-    They hold out about the `share`, or 1 / `members` if that is less; with `classes`, of each class alike (none, where
-    it has a single row).
-    """
-    count = max(members, round(1 / share))
-    order = rng.permutation(rows)
-    fold = np.arange(len(rows)) % count
-    if classes is not None:
-        order = order[np.argsort(classes[order], kind="stable")]
-        _, where, sizes = np.unique(classes[order], return_inverse=True, return_counts=True)
-        fold[sizes[where] == 1] = -1
-    return [(np.sort(order[fold != i]), np.sort(order[fold == i])) for i in range(members)]

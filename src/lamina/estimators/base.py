@@ -29,7 +29,7 @@ from lamina.estimators._inputs import (
     check_inputs,
     counted_rows,
     length,
-    members_rows,
+    mark_of_rows,
     one_pair,
     selection,
     union,
@@ -52,6 +52,7 @@ from lamina.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema, Task
+from lamina.table.split import splitter_for
 from lamina.table.stream.sources import is_source
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
@@ -116,10 +117,21 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                 )
             )
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, schema: Schema | None = None) -> Any:
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        eval_set: Any,
+        groups: Any = None,
+        time: Any = None,
+        schema: Schema | None = None,
+    ) -> Any:
         self._require_target_given(y)
         search = self._search(eval_set)
         if is_source(X):
+            if groups is not None or time is not None:
+                raise ValueError("groups and time are for tables in memory, not for one that is streamed")
             return self._fit_source(X, y, sample_weight, eval_set, search)
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
@@ -131,9 +143,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         wanted = target.encode(y)
         weights = self._weights(sample_weight, y, X)
         rows = counted_rows(X, weights)
-        members = self._members_of(earlier, settings, len(rows), X.shape[1])
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else None
-        splits = members_rows(rows, target.strata(wanted), share, rng, members)
+        groups, time = mark_of_rows("groups", groups), mark_of_rows("time", time)
+        splitter = splitter_for(length(X), target.strata(wanted), groups, time, self.time_gap)
+        most = None if share is None else splitter.most_members(rows)
+        members = self._members_of(earlier, settings, len(rows), X.shape[1], most)
+        splits = splitter.members(rows, share, rng, members)
         encoder = earlier.encoder if earlier else None
         if encoder is None:
             seen = union([rows for rows, _ in splits])
@@ -185,12 +200,19 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return target
 
     def _members_of(
-        self, earlier: FittedModel[Any] | None, settings: Settings, rows: int, columns: int
+        self,
+        earlier: FittedModel[Any] | None,
+        settings: Settings,
+        rows: int,
+        columns: int,
+        most: int | None = None,
     ) -> int:
-        """How many networks: those of a warm start, as many as were asked for, or as a table of this size needs."""
+        """The number of networks: a warm start's, the given one, or the default for a table of this size, which is at
+        most `most`, so that each can hold other rows out."""
         if earlier:
             return len(earlier.network.members)
-        return settings.members or presets.enough_members(self.preset, rows, columns)
+        enough = presets.enough_members(self.preset, rows, columns)
+        return settings.members or (enough if most is None else max(min(enough, most), 1))
 
     def _search(self, eval_set: Any) -> Any:
         """A `Search` for the best network, whose time runs from now, if there is to be one."""
@@ -398,9 +420,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return tags
 
 
-def fit_table(estimator: Any, X: Any, y: Any, schema: Schema, eval_set: Any = None) -> Any:
+def fit_table(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    schema: Schema,
+    eval_set: Any = None,
+    groups: Any = None,
+    time: Any = None,
+) -> Any:
     """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
-    return estimator._fit(X, y, None, eval_set, schema)
+    return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
 def settings_of(estimator: BaseMLP) -> Settings:

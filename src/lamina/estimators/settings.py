@@ -484,6 +484,13 @@ class EstimatorSettings:
         option=Option(
             "--scoring", "What validation chooses by: a name of scikit-learn's, as f1, average_precision or r2.",
             shown="the loss", read=read.scoring, tunes=True, panel=JUDGING))] = None
+    time_gap: Annotated[float, About(
+        "with `time` of `fit`: how much later than rows that train those are, at least, that are held out; in the unit "
+        "of `time`, for dates in days.",
+        rule=_FROM_0, fixed="given",
+        option=Option(
+            "--time-gap", "With --time: how much later held-out rows are, at least; for dates in days.",
+            float, "0", default=0.0, tunes=True))] = 0.0
     callbacks: Annotated[Any, About(
         "a function, or a list of them, called after each epoch with the estimator and what is known of the epoch "
         "(`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training. An `Observer` of "

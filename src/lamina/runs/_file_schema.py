@@ -82,6 +82,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     task: Task
     target: str
     rows: dict[str, Count]
+    divided: str = ""
     measured_on: str
     measured_rows: Count
     metrics: dict[str, dict[str, float | None]]

@@ -16,16 +16,17 @@ from lamina.errors import DataError
 from lamina.estimators.settings import OPTIONS
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
-from lamina.table.columns import as_column, named
+from lamina.table.columns import Column, as_column, named
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import infer
-from lamina.table.messages import counted, listed, rows_called, warn
+from lamina.table.marks import warn_if_sequential
+from lamina.table.messages import as_kind, closest, counted, listed, rows_called, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions
 from lamina.table.schema import Schema, Target, Task
 from lamina.table.shares import read_in_shares
-from lamina.table.split import split
-from lamina.table.target import target_values
+from lamina.table.split import splitter_for
+from lamina.table.target import infer_target, target_values
 from lamina.table.types import Choice
 from lamina.table.types.unused import may_count_rows
 
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 __all__ = [
-    "SETTINGS", "Part", "Prepared", "Request", "aligned", "by_position", "kinds_of", "known_rows", "part_files",
-    "part_from_file", "prepare", "require_predictors", "shares_of", "target_of", "usual_target", "validating",
+    "SETTINGS", "Part", "Prepared", "Request", "aligned", "by_position", "division_said", "kinds_of", "known_rows",
+    "part_files", "part_from_file", "prepare", "require_marks", "require_predictors", "shares_of", "target_of",
+    "usual_target", "validating",
 ]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10
@@ -66,6 +68,9 @@ class Request(_Settings):
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
+        group: the column whose values are rows' groups, none of which is in two parts; it is learned from only where
+            `kinds` says what it is.
+        time: the column of rows' times: what validates and tests comes after what trains. It is learned from.
         validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
         options: how to read the files.
         stream: whether rows come from the disk, as they do where the table is larger than memory.
@@ -77,6 +82,8 @@ class Request(_Settings):
     target: str | None = None
     task: Task | None = None
     kinds: Mapping[str, Choice] = field(default_factory=dict)
+    group: str | None = None
+    time: str | None = None
     validation: str | None = None
     test: str | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -137,7 +144,8 @@ class Part:
 class Prepared:
     """A table ready for training; `validation` and `test` are None where there are none.
 
-    Of a table that is `streamed`, `train` is a sample of the rows that train.
+    Of a table that is `streamed`, `train` is a sample of the rows that train. `divided` says how rows were divided, and
+    `group` and `time` are the columns by which, or None.
     """
 
     schema: Schema
@@ -145,6 +153,9 @@ class Prepared:
     validation: Part | None
     test: Part | None
     streamed: Streamed | None = None
+    divided: str = ""
+    group: str | None = None
+    time: str | None = None
 
     @property
     def target(self) -> Target:
@@ -177,19 +188,83 @@ def prepare(request: Request) -> Prepared:
     frame = read_in_shares(list(request.data), world(), request.options, places)
     target = usual_target(request, frame.columns)
     require_predictors(request, target, frame.columns)
+    require_marks(request, target, frame.columns)
     with places.named():
         kinds = kinds_of(request, frame.schema)
         schema = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
         assert schema.target is not None
         whole = _part(frame, schema.target, places)
-    shares = shares_of(request, len(whole))
-    classes = whole.target if schema.target.task == "classification" else None
-    rows = split(len(whole), **shares, stratify=classes, seed=request.seed)
+        shares = shares_of(request, len(whole))
+        classes = whole.target if schema.target.task == "classification" else None
+        groups, time = (_mark(frame, name) for name in (request.group, request.time))
+        splitter = splitter_for(len(whole), classes, groups, time, request.time_gap)
+        rows = splitter.split(**shares, seed=request.seed)
+    if groups is None and time is None and (any(shares.values()) or request.searches):
+        warn_if_sequential(schema, frame)
+    schema, whole = _of_training(schema, whole, rows.train)
     parts = {name: _rows(whole, getattr(rows, name)) for name, share in shares.items() if share}
     for name, file in part_files(request).items():
         parts[name] = part_from_file(file, request.options, schema)
     parts = {name: part for name, part in parts.items() if len(part)}
-    return Prepared(schema, _rows(whole, rows.train), validating(request, parts), parts.get("test"))
+    divided = division_said(request, schema, splitter.said, len(whole) - sum(map(len, rows)))
+    return Prepared(
+        schema, _rows(whole, rows.train), validating(request, parts), parts.get("test"),
+        divided=divided, group=request.group, time=request.time,
+    )  # fmt: skip
+
+
+def _mark(frame: pl.DataFrame, name: str | None) -> Column | None:
+    return None if name is None else as_column(frame[name], name)
+
+
+def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema, Part]:
+    """The schema and the table with the classes that the training rows have: the last rows may have others."""
+    target = schema.target
+    assert target is not None
+    if target.task == "regression" or len(np.unique(whole.target[train])) == len(target.classes):
+        return schema, whole
+    with rows_called(lambda row: whole.places.of(int(train[row]))):
+        known = infer_target(as_column(whole.frame[target.name][train], target.name), "classification")
+    lacking = [name for name in target.classes if name not in known.classes]
+    warn(
+        f"no training row has {counted(len(lacking), 'class', 'classes')} that later rows have: {listed(lacking)}"
+    )
+    known = replace(known, reason=target.reason)
+    return replace(schema, target=known), replace(whole, target=target_of(whole.frame, known))
+
+
+def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
+    """How rows were divided, and whether the columns by which are learned from."""
+    parts = [said]
+    used = {column.name: column.used for column in schema.columns}
+    for name, others in ((request.group, "categorical"), (request.time, "drop")):
+        if name is not None:
+            learned = "is learned from, too" if used[name] else "is not learned from"
+            undo = f" ({as_kind(name, others)} would change that)" if used[name] == (others == "drop") else ""
+            parts.append(f"{name!r} {learned}{undo}")
+    if left_out:
+        parts.append(f"{counted(left_out, 'row')} between the parts left out")
+    return "; ".join(parts)
+
+
+def require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
+    """Raise `DataError` where the columns of groups and times are none of the table's, or the target."""
+    for option, name in (("--group", request.group), ("--time", request.time)):
+        if name is None:
+            continue
+        if name == target:
+            raise DataError(
+                f"{option} {name}: that is the column to predict; name another one, or leave {option} out"
+            )
+        if name not in columns:
+            raise DataError(
+                f"{option} {name}: there is no such column.{closest(name, columns)} The table has "
+                f"{listed(columns, limit=20)}"
+            )
+    if request.time_gap and request.time is None:
+        raise DataError(
+            f"--time-gap {request.time_gap:g} is for rows that --time COLUMN divides; name the column"
+        )
 
 
 def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
@@ -199,7 +274,8 @@ def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Ch
         target = usual_target(request, list(types))
         kept = {name: "numeric" for name, kind in types.items() if kind.is_integer() and may_count_rows(name)}
         kept.pop(target, None)
-    return {**kept, **request.kinds}
+    groups: dict[str, Choice] = {} if request.group is None else {request.group: "drop"}
+    return {**kept, **groups, **request.kinds}
 
 
 def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:

@@ -89,6 +89,7 @@ class Findings:
     importance_rows: int = MOST_ROWS  # at most
     shap: MeanShap | None = None
     advice: Sequence[str] = ()
+    divided: str = ""  # how, in words
 
     @property
     def is_classification(self) -> bool:
@@ -191,6 +192,7 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "predicted": describe_target(target),
         "files": files,
         "parts": describe_rows(findings.rows),
+        "divided": findings.divided,
         "networks": networks_in_words([member.architecture.widths for member in fitted.network.members]),
         "parameters": fitted.parameter_count,
         "trained": trained,

@@ -93,6 +93,7 @@ def complete(
         importance_rows=most,
         shap=shap,
         advice=tried,
+        divided=prepared.divided,
     )
 
     tell("writing the report")
@@ -121,6 +122,7 @@ def _results(
         "task": prepared.target.task,
         "target": prepared.target.name,
         "rows": prepared.rows,
+        "divided": prepared.divided,
         "measured_on": measured.part,
         "measured_rows": len(measured.rows),
         "metrics": measured.metrics,

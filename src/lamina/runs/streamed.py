@@ -79,6 +79,11 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
     Raises:
         DataError: as `lamina.runs.data.prepare`; the training would take more memory than it may.
     """
+    if request.group is not None or request.time is not None:
+        raise DataError(
+            "--group and --time divide tables in memory, and this one is read from the disk; give it more memory with "
+            "--memory, or name files that are divided already, with --validation and --test, and leave the option out"
+        )
     with ExitStack() as stack:
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
         target = usual_target(request, [*blocks.types])

@@ -200,7 +200,8 @@ def fit(estimator: Any, prepared: Prepared) -> None:
         # The whole table was warned about already.
         warnings.simplefilter("ignore", DataWarning)
         schema = relearned(prepared.schema, table)
-        fit_table(estimator, table, _values(prepared.train, prepared), schema, validation)
+        groups, time = (name and table[name] for name in (prepared.group, prepared.time))
+        fit_table(estimator, table, _values(prepared.train, prepared), schema, validation, groups, time)
 
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:

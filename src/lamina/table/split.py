@@ -1,68 +1,211 @@
-"""Divides the rows of a table into training, validation and test, at random from a seed."""
+"""How the rows of a table are divided into training, validation and test: at random, by groups, or in time.
+
+Whoever divides rows asks a `Splitter`; `splitter_for` makes the one that fits what is known of the rows.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.table.columns import Column
+from lamina.table.marks import as_gap, as_mark, group_codes, times_of
+from lamina.table.messages import counted, is_on_command_line
 
-__all__ = ["Split", "split"]
+__all__ = ["GroupSplitter", "RandomSplitter", "Split", "Splitter", "TimeSplitter", "splitter_for"]
+
+FEWEST_FOR_VALIDATION = 10
+"""Members of an ensemble hold none of fewer rows out."""
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""Training rows and validation rows."""
 
 
 class Split(NamedTuple):
-    """Row numbers of each part: ascending int64 arrays that have no row in common and hold every row."""
+    """Row numbers of each part: ascending int64 arrays that have no row in common.
+
+    Together they hold every row, but for those that a `TimeSplitter` leaves out.
+    """
 
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
 
 
-def split(
-    rows: int, *, validation: float = 0.2, test: float = 0.0, stratify: Any = None, seed: int = 0
-) -> Split:
-    """Divide `rows` rows.
+class Splitter(ABC):
+    """Divides the rows of one table.
 
-    With `stratify` each class keeps its share in each part, to within one row, and every class has at least
-    one row in training: a class of one row is only there.
+    Attributes:
+        said: how, in a few words.
+    """
+
+    said: str
+
+    def split(self, *, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Split:
+        """The whole table in three parts.
+
+        Args:
+            validation: the share of all rows that validates, 0 … 1.
+            test: the share of all rows that tests, 0 … 1.
+            seed: the same seed gives the same parts.
+
+        Raises:
+            DataError: shares that leave no row to train on, or a part that would be empty.
+        """
+        if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
+            raise DataError(
+                f"validation ({validation}) and test ({test}) are shares of the rows; they and their sum must be "
+                "at least 0 and less than 1"
+            )
+        return self._split(validation, test, seed)
+
+    def members(
+        self, rows: np.ndarray, share: float | None, rng: np.random.Generator, members: int
+    ) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        """Each member's training rows and validation rows: None without a `share`, or where there are too few of them.
+
+        Args:
+            rows: the numbers of those to divide, ascending.
+            share: about how many of them validate; of several members each holds out other rows.
+            rng: what chance decides by.
+            members: how many there are.
+
+        Raises:
+            DataError: there is nothing that could be held out, or less than members need.
+        """
+        if share is None or len(rows) < FEWEST_FOR_VALIDATION:
+            return [(rows, None)] * members
+        splits = self._folds(rows, share, rng, members) if members > 1 else [self._hold_out(rows, share, rng)]
+        can_validate = all(len(validation) for _, validation in splits)  # not where each class has one row
+        return list(splits) if can_validate else [(rows, None)] * members
+
+    def most_members(self, rows: np.ndarray) -> int | None:
+        """How many members can hold out other rows each; None: any number."""
+        return None
+
+    @abstractmethod
+    def _split(self, validation: float, test: float, seed: int) -> Split: ...
+
+    @abstractmethod
+    def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair: ...
+
+    @abstractmethod
+    def _folds(
+        self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int
+    ) -> list[Pair]: ...
+
+
+def splitter_for(
+    rows: int,
+    strata: np.ndarray | None = None,
+    groups: Column | None = None,
+    time: Column | None = None,
+    gap: float = 0.0,
+) -> Splitter:
+    """What divides a table of `rows` rows.
 
     Args:
-        rows: how many rows there are.
-        validation: the share of all rows that validates, 0 … 1.
-        test: the share of all rows that tests, 0 … 1.
-        stratify: the class of each row (1-D, any type that sorts), or None.
-        seed: the same seed gives the same parts.
+        rows: how many.
+        strata: the class of each row (1-D, any type that sorts), whose shares parts keep; or None.
+        groups: the group of each row, of which none is in two parts; or None.
+        time: of each row, a number or a date; what validates and tests comes after what trains; or None.
+        gap: how much later, at least, in the unit of `time` (dates: days).
 
     Raises:
-        DataError: shares that leave no row to train on, or not one class for each row.
+        DataError: another number of values than rows, missing ones, or times that do not sort.
+    """
+    for what, column in (("groups", groups), ("time", time)):
+        if column is not None and len(column) != rows:
+            raise DataError(
+                f"{as_mark(what, column.name)} has {counted(len(column), 'value')}, and the table "
+                f"{counted(rows, 'row')}: give a value for each row"
+            )
+    if time is not None:
+        return TimeSplitter(time, gap, groups)
+    return RandomSplitter(rows, strata) if groups is None else GroupSplitter(groups, strata)
 
-    >>> parts = split(10, validation=0.2, test=0.1, seed=1)
+
+def _remedy(mark: str, members: int = 0) -> str:
+    """What to do where there are too few groups or times; `members`: so many could each hold some out."""
+    if is_on_command_line():
+        option = {"groups": "--group", "time": "--time"}[mark]
+        return (
+            f"name files with --validation and --test, hold none back (0 for either), or leave {option} out"
+        )
+    fewer = f"set members={members}, " if members > 1 else ""
+    return f"{fewer}give fit an eval_set, set early_stopping=False, or leave {mark} out"
+
+
+# --- at random
+
+
+class RandomSplitter(Splitter):
+    """Divides at random; with `strata` each class keeps its share in each part, to within one row.
+
+    In `split` every class has at least one row in training: a class of one row is only there.
+
+    >>> parts = RandomSplitter(10).split(validation=0.2, test=0.1, seed=1)
     >>> [len(part) for part in parts]
     [7, 2, 1]
     """
-    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-        raise DataError(
-            f"validation ({validation}) and test ({test}) are shares of the rows; they and their sum must be "
-            "at least 0 and less than 1"
-        )
-    classes = np.zeros(rows, np.int64) if stratify is None else _classes(stratify, rows)
-    order = np.random.default_rng(seed).permutation(rows)
-    order = order[np.argsort(classes[order], kind="stable")]  # class by class, shuffled within each
-    ordered = classes[order]
-    first = np.diff(ordered, prepend=ordered[0] - 1) != 0 if rows else np.zeros(0, bool)
-    free = order[~first]  # the first row of each class is kept for training
 
-    parts = np.zeros(rows, np.int8)
-    taken = _every(len(free), _count(test, rows, len(free)))
-    parts[free[taken]] = 2
-    rest = free[~taken]
-    parts[rest[_every(len(rest), _count(validation, rows, len(rest)))]] = 1
-    return Split(*(np.flatnonzero(parts == part) for part in range(3)))
+    def __init__(self, rows: int, strata: Any = None) -> None:
+        self._rows, self._classes = rows, strata
+        self.said = "at random" if strata is None else "at random, classes keeping their shares"
+
+    def _split(self, validation: float, test: float, seed: int) -> Split:
+        rows = self._rows
+        classes = np.zeros(rows, np.int64) if self._classes is None else _codes(self._classes, rows)
+        order = np.random.default_rng(seed).permutation(rows)
+        order = order[np.argsort(classes[order], kind="stable")]  # class by class, shuffled within each
+        ordered = classes[order]
+        first = np.diff(ordered, prepend=ordered[0] - 1) != 0 if rows else np.zeros(0, bool)
+        free = order[~first]  # the first row of each class is kept for training
+
+        parts = np.zeros(rows, np.int8)
+        taken = _every(len(free), _count(test, rows, len(free)))
+        parts[free[taken]] = 2
+        rest = free[~taken]
+        parts[rest[_every(len(rest), _count(validation, rows, len(rest)))]] = 1
+        return _parts(parts)
+
+    def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
+        """With classes, each gives its share (none, where it has a single row)."""
+        classes = self._classes
+        if classes is None:
+            shuffled = rng.permutation(rows)
+            count = min(max(round(len(rows) * share), 1), len(rows) - 1)
+            return np.sort(shuffled[count:]), np.sort(shuffled[:count])
+        held: list[np.ndarray] = []
+        for value in np.unique(classes[rows]):
+            members = rng.permutation(rows[classes[rows] == value])
+            held.append(members[: round(len(members) * share)])
+        validation = np.sort(np.concatenate(held))
+        if not len(validation):
+            return rows, rows[:0]
+        stays = np.ones(len(classes), bool)
+        stays[validation] = False
+        return rows[stays[rows]], validation
+
+    def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
+        """They hold out about the `share`, or 1 / `members` if that is less; with classes, of each class alike (none,
+        where it has a single row)."""
+        count, classes = max(members, round(1 / share)), self._classes
+        order = rng.permutation(rows)
+        fold = np.arange(len(rows)) % count
+        if classes is not None:
+            order = order[np.argsort(classes[order], kind="stable")]
+            _, where, sizes = np.unique(classes[order], return_inverse=True, return_counts=True)
+            fold[sizes[where] == 1] = -1
+        return [(np.sort(order[fold != i]), np.sort(order[fold == i])) for i in range(members)]
 
 
-def _classes(stratify: Any, rows: int) -> np.ndarray:
-    values = np.asarray(stratify)
+def _codes(strata: Any, rows: int) -> np.ndarray:
+    values = np.asarray(strata)
     if values.shape != (rows,):
         raise DataError(f"stratify needs one class for each of the {rows} rows, not shape {values.shape}")
     return np.unique(values, return_inverse=True)[1]
@@ -76,3 +219,227 @@ def _every(length: int, count: int) -> np.ndarray:
     """A mask with `count` of `length` places set, evenly spaced: each run of places gets its share."""
     steps = (np.arange(1, length + 1) * count) // max(length, 1)
     return np.diff(steps, prepend=0) > 0
+
+
+def _parts(part: np.ndarray) -> Split:
+    return Split(*(np.flatnonzero(part == one) for one in range(3)))
+
+
+# --- by groups
+
+
+class GroupSplitter(Splitter):
+    """Divides by groups: all rows of a group are in one part.
+
+    The largest group is placed first, and each in the part where it adds least to the χ² statistic of the parts' sizes,
+    or with `strata` of their class counts. A class that only one group has is only in training.
+
+    >>> from lamina.table.columns import as_column
+    >>> parts = GroupSplitter(as_column(["a", "a", "b", "b", "b", "c", "c", "d"])).split(validation=0.25)
+    >>> [len(part) for part in parts]
+    [6, 2, 0]
+    """
+
+    def __init__(self, groups: Column, strata: np.ndarray | None = None) -> None:
+        self._codes, self._name = group_codes(groups), groups.name
+        self._classes = None if strata is None else np.unique(strata, return_inverse=True)[1]
+        self.said = "by groups"
+
+    def most_members(self, rows: np.ndarray) -> int:
+        return int((~self._tables(rows).stays).sum())
+
+    def _split(self, validation: float, test: float, seed: int) -> Split:
+        shares = [1 - validation - test, validation, test]
+        used = [i for i in range(3) if i == 0 or shares[i]]
+        part = np.zeros(len(self._codes), np.int64)
+        if len(used) > 1:
+            rows = np.arange(len(part))
+            found = self._divided(rows, [shares[i] for i in used], np.random.default_rng(seed))
+            part = np.array(used)[found]
+        return _parts(part)
+
+    def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
+        part = self._divided(rows, [1 - share, share], rng)
+        return rows[part == 0], rows[part == 1]
+
+    def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
+        tables = self._tables(rows)
+        free = int((~tables.stays).sum())
+        if free < members:
+            raise self._too_few(tables, members, f"members={members}", members=max(free, 1))
+        count = min(max(members, round(1 / share)), free)
+        of_group = np.full(len(tables.stays), -1)
+        of_group[~tables.stays] = tables.shared_out([1 / count] * count, rng)
+        fold = of_group[tables.of_rows]
+        return [(rows[fold != i], rows[fold == i]) for i in range(members)]
+
+    def _divided(self, rows: np.ndarray, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        """The part of each row; the first trains, and holds the only group of a class."""
+        tables = self._tables(rows)
+        free = int((~tables.stays).sum())
+        needed = len(shares) - bool(tables.stays.any())
+        if free < needed:
+            raise self._too_few(tables, needed, f"{len(shares)} parts")
+        part = np.zeros(len(tables.stays), np.int64)
+        part[~tables.stays] = tables.shared_out(shares, rng)
+        return part[tables.of_rows]
+
+    def _too_few(self, tables: _GroupTables, needed: int, for_what: str, members: int = 0) -> DataError:
+        kept, free = int(tables.stays.sum()), int((~tables.stays).sum())
+        alone = f" besides {counted(kept, 'group')} with the only rows of a class" if kept else ""
+        there = f"there {'is' if free == 1 else 'are'} {counted(free, 'group')}{alone}"
+        return DataError(
+            f"{as_mark('groups', self._name)}: {there}, and {for_what} need {needed} at least, to hold out whole "
+            f"groups; {_remedy('groups', members)}"
+        )
+
+    def _tables(self, rows: np.ndarray) -> _GroupTables:
+        return _GroupTables(self._codes[rows], None if self._classes is None else self._classes[rows])
+
+
+class _GroupTables:
+    """How many rows of each class groups have.
+
+    Attributes:
+        of_rows: the number of each row's group.
+        stays: of each group, whether it alone has a class.
+    """
+
+    def __init__(self, groups: np.ndarray, classes: np.ndarray | None) -> None:
+        names, self.of_rows = np.unique(groups, return_inverse=True)
+        classes = np.zeros(len(groups), np.int64) if classes is None else classes
+        self._classes = int(classes.max(initial=0)) + 1
+        pairs, sizes = np.unique(self.of_rows * self._classes + classes, return_counts=True)
+        group, class_ = np.divmod(pairs, self._classes)
+        spread = np.bincount(class_, minlength=self._classes)  # groups that have the class
+        alone = (spread == 1)[class_] & (len(names) > 1 and self._classes > 1)
+        self.stays = np.zeros(len(names), bool)
+        self.stays[group[alone]] = True
+        self._group, self._class, self._sizes = group, class_, sizes
+        self._totals = np.bincount(class_, sizes, self._classes)
+
+    def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
+        """The part of each group that does not stay, by the wanted shares of the parts; groups that stay are in 0."""
+        wanted = np.outer(shares, self._totals)
+        present = np.zeros_like(wanted)
+        staying = self.stays[self._group]
+        np.add.at(present[0], self._class[staying], self._sizes[staying])
+        begins = np.searchsorted(self._group, np.arange(len(self.stays) + 1))
+        free = np.flatnonzero(~self.stays)
+        weight = np.bincount(self._group, self._sizes**2 / self._totals[self._class])[free]
+        shuffled = rng.permutation(len(free))
+        order = shuffled[np.argsort(-weight[shuffled], kind="stable")]
+        parts = np.zeros(len(free), np.int64)
+        empty = {i for i in range(len(shares)) if not present[i].any()}
+        for done, i in enumerate(order.tolist()):
+            own = slice(begins[free[i]], begins[free[i] + 1])
+            classes, sizes = self._class[own], self._sizes[own]
+            cost = (sizes * (sizes + 2 * present[:, classes]) / wanted[:, classes]).sum(axis=1)
+            if len(free) - done <= len(empty):  # each of the others is needed in a part that has none
+                cost[[part for part in range(len(shares)) if part not in empty]] = np.inf
+            part = int(cost.argmin())
+            present[part, classes] += sizes
+            empty.discard(part)
+            parts[i] = part
+        return parts
+
+
+# --- in time
+
+
+class TimeSplitter(Splitter):
+    """Divides in time: the last rows test, those before validate, and those before these train.
+
+    Rows of one time stay together. Several members hold out the last rows window after window, and each trains on what
+    comes before its own window (forward chaining), as scikit-learn's `TimeSeriesSplit`. With groups, rows of a group
+    that is in a later part are left out, as are those that are nearer to it than the gap.
+
+    >>> from lamina.table.columns import as_column
+    >>> parts = TimeSplitter(as_column([2001, 2002, 2003, 2004, 2005]), gap=1).split(validation=0.2, test=0.2)
+    >>> [part.tolist() for part in parts]
+    [[0], [2], [4]]
+    """
+
+    def __init__(self, time: Column, gap: float = 0.0, groups: Column | None = None) -> None:
+        self._times, self._name, self._gap = times_of(time), time.name, gap
+        self._groups = None if groups is None else group_codes(groups)
+        self._group_name = "" if groups is None else groups.name
+        apart = f", {gap:g} after those that train" if gap else ""
+        others = "" if groups is None else ", and by groups"
+        self.said = f"in time (the last rows are held back{apart}){others}"
+
+    def most_members(self, rows: np.ndarray) -> int:
+        return max(len(np.unique(self._times[rows])) - 1, 0)
+
+    def _split(self, validation: float, test: float, seed: int) -> Split:
+        rows = np.arange(len(self._times))
+        held = {name: share for name, share in (("validation", validation), ("test", test)) if share}
+        starts = [1 - sum([*held.values()][i:]) for i in range(len(held))]
+        train, *windows = self._windows(rows, starts, f"{len(held) + 1} parts")
+        parts = dict(zip(held, windows, strict=True))
+        tests = parts.get("test", rows[:0])
+        validates = self._before(parts.get("validation", rows[:0]), tests)
+        train = self._before(train, np.concatenate([validates, tests]))
+        if (len(rows) and not len(train)) or (validation and not len(validates)):
+            raise self._nothing_left()
+        return Split(train, validates, tests)
+
+    def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
+        return self._folds(rows, share, rng, 1)[0]
+
+    def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
+        starts = [1 - share + share * i / members for i in range(members)]
+        windows = self._windows(rows, starts, f"members={members}" if members > 1 else "2 parts")
+        pairs: list[Pair] = []
+        for i in range(1, len(windows)):
+            earlier = np.sort(np.concatenate(windows[:i]))
+            train = self._before(earlier, windows[i])
+            if not len(train):
+                raise self._nothing_left()
+            pairs.append((train, windows[i]))
+        return pairs
+
+    def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
+        """The rows before the first start, then those from each start on, which is a share of the rows in order."""
+        times = self._times[rows]
+        different, before = np.unique(np.sort(times), return_index=True)
+        if len(different) <= len(starts):
+            there = (
+                f"there {'is' if len(different) == 1 else 'are'} {counted(len(different), 'different time')}"
+            )
+            fewer = max(len(different) - 1, 1) if len(starts) > 1 and for_what.startswith("members") else 0
+            raise DataError(
+                f"{as_mark('time', self._name)}: {there}, and {for_what} need {len(starts) + 1} at least, to hold out "
+                f"later ones; {_remedy('time', fewer)}"
+            )
+        cuts: list[int] = []
+        for i, start in enumerate(starts):
+            nearest = int(np.abs(before - start * len(rows)).argmin())
+            least, most = (cuts[-1] if cuts else 0) + 1, len(different) - len(starts) + i
+            cuts.append(min(max(nearest, least), most))
+        window = np.searchsorted(different[np.array(cuts, np.intp)], times, side="right")
+        return [rows[window == i] for i in range(len(starts) + 1)]
+
+    def _before(self, rows: np.ndarray, later: np.ndarray) -> np.ndarray:
+        """Those of `rows` that are by the gap before `later`, and of other groups."""
+        keeps = (
+            self._times[rows] < self._times[later].min() - self._gap
+            if len(later)
+            else np.ones(len(rows), bool)
+        )
+        if self._groups is not None:
+            keeps &= ~np.isin(self._groups[rows], self._groups[later])
+        return rows[keeps]
+
+    def _nothing_left(self) -> DataError:
+        mark = as_mark("time", self._name)
+        if self._groups is None:
+            return DataError(
+                f"{mark}: no row that could train comes {as_gap(self._gap)} before those that are held back; make the "
+                "gap smaller"
+            )
+        groups = as_mark("groups", self._group_name)
+        return DataError(
+            f"{mark} and {groups}: no row comes before those that are held back and is of another group; leave one of "
+            "the two out" + (", or make the gap smaller" if self._gap else "")
+        )

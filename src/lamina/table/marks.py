@@ -1,0 +1,201 @@
+"""What marks rows that belong together: their groups and their times; and whether a table looks as if it had such."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import Column, as_column, value_name
+from lamina.table.messages import format_number, is_on_command_line, row, warn
+from lamina.table.types import TYPES, Quantity
+from lamina.table.types.unused import may_count_rows
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lamina.table.schema import Schema
+
+__all__ = ["as_gap", "as_mark", "group_codes", "in_blocks_of", "sorted_by", "times_of", "warn_if_sequential"]
+
+
+def as_mark(what: str, column: str) -> str:
+    """How a user says that a column has the groups, or the times, of rows.
+
+    >>> from lamina.table.messages import on_command_line
+    >>> as_mark("groups", "customer")
+    'groups'
+    >>> with on_command_line():
+    ...     as_mark("groups", "customer"), as_mark("time", "sold at")
+    ('--group customer', "--time 'sold at'")
+    """
+    option = {"groups": "--group", "time": "--time"}[what]
+    return f"{option} {shlex.quote(column)}" if is_on_command_line() else what
+
+
+def as_gap(gap: float) -> str:
+    """How a user says how far parts are from each other in time.
+
+    >>> as_gap(7.0)
+    'time_gap=7'
+    """
+    return f"--time-gap {gap:g}" if is_on_command_line() else f"time_gap={gap:g}"
+
+
+def group_codes(column: Column) -> np.ndarray:
+    """The number of each row's group in the order of their names, int32: values of one name are of one group.
+
+    Raises:
+        DataError: a row has no group.
+
+    >>> from lamina.table.columns import as_column
+    >>> group_codes(as_column(["b", "a", "b"])).tolist()
+    [1, 0, 1]
+    """
+    _require_all(column, "groups", "give such rows a group of their own, or leave them out")
+    names: dict[str, int] = {}
+    found = column.mapped(lambda value: names.setdefault(value_name(value), len(names)), np.int32)
+    # Libraries give different values in any order; the groups' numbers are to depend on the table alone.
+    order = np.empty(len(names), np.int32)
+    order[[names[name] for name in sorted(names)]] = np.arange(len(names))
+    return order[found]
+
+
+def times_of(column: Column) -> np.ndarray:
+    """The time of each row as a number, float64: dates as days, times of day and durations as seconds.
+
+    Raises:
+        DataError: a row has no time, an infinite one, or one that is neither a number nor a date.
+
+    >>> from lamina.table.columns import as_column
+    >>> times_of(as_column(["1970-01-03", "1970-01-01"])).tolist()
+    [2.0, 0.0]
+    """
+    _require_all(column, "time", "fill them in, or leave such rows out")
+    if column.storage in ("date", "time", "duration"):
+        return column.temporal()
+    is_number = column.storage in ("number", "boolean")
+    times = column.numbers().astype(np.float64) if is_number else _times_of_texts(column)
+    if not np.isfinite(times).all():
+        bad = int(np.argmin(np.isfinite(times)))
+        raise DataError(f"{as_mark('time', column.name)}: {times[bad]} in {row(bad)} is no time; correct it")
+    return times
+
+
+def _times_of_texts(column: Column) -> np.ndarray:
+    """Times of texts that are all numbers, all dates or all times of day."""
+    odd = None
+    for kind in TYPES.values():
+        if isinstance(kind, Quantity):
+            times, unread = column.parsed(kind.read)
+            if unread is None and not np.isnan(times).any():
+                return times
+            odd = unread if odd is None or (unread is not None and unread[0] > odd[0]) else odd
+    index, value = odd or (0, None)
+    raise DataError(
+        f"{as_mark('time', column.name)}: {value_name(value)!r} in {row(index)} is neither a number nor a date, so "
+        "rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
+    )
+
+
+def _require_all(column: Column, what: str, remedy: str) -> None:
+    missing = column.missing()
+    if missing:
+        raise DataError(
+            f"{as_mark(what, column.name)} is missing in {format_number(missing)} of {format_number(len(column))} "
+            f"rows, first in {row(column.first_missing())}; {remedy}"
+        )
+
+
+# --- tables that look as if rows belong together
+
+_FEWEST_ROWS = 100
+_FEWEST_TIMES, _FEWEST_BLOCKS, _MANY_BLOCKS = 5, 10, 20
+_YEARS = (1800, 2100)
+_MORE_RUNS = 1.5
+"""An attribute of groups goes to and fro between them: it has so many more runs than values."""
+
+
+def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
+    """Warn in one line where rows look as if they were a sequence, or of groups, which a random division ignores.
+
+    Args:
+        schema: of the table.
+        frame: its rows in their order.
+    """
+    if len(frame) < _FEWEST_ROWS:
+        return
+    if (name := sorted_by(schema, frame)) is not None:
+        warn(
+            f"rows are sorted by {name!r} and divided at random, so that those held back are no later than those that "
+            f"train; {as_mark('time', name)} holds the last ones back"
+        )
+    elif (name := in_blocks_of(schema, frame)) is not None:
+        warn(
+            f"rows of one {name!r} stand together, and are divided at random, so that training has some of those that "
+            f"are held back; {as_mark('groups', name)} holds all or none of each back"
+        )
+
+
+def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
+    """The column of dates, or of years as whole numbers, by which a table is sorted; None if there is none."""
+    for column in schema.columns:
+        if isinstance(column.type, Quantity) and not column.missing:
+            if column.type.storage == "date":
+                values = column.type.fitted(column.name, as_column(frame[column.name], column.name)).numbers()
+            elif column.low is not None and _YEARS[0] <= column.low and (column.high or 0) <= _YEARS[1]:
+                values = as_column(frame[column.name], column.name).numbers()
+                if not (values == np.round(values)).all():
+                    continue
+            else:
+                continue
+            steps = np.diff(values)
+            if np.count_nonzero(steps) + 1 >= _FEWEST_TIMES and ((steps >= 0).all() or (steps <= 0).all()):
+                return column.name
+    return None
+
+
+def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
+    """The column whose values look like ids of groups, as each has all of its rows together; None if there is none.
+
+    Blocks alone do not say that of numbers in ascending or descending order: a table may be sorted by what it measures.
+    Another column must be an attribute of the groups, one value a block and to and fro from block to block, or number
+    the rows of each block; or the name must be one that ids have.
+    """
+    for column in schema.columns:
+        if column.missing or not _may_be_ids(frame[column.name]):
+            continue
+        ids = frame[column.name]
+        blocks = ids.rle_id().to_numpy()
+        count = int(blocks[-1]) + 1
+        if count < _FEWEST_BLOCKS or count > len(ids) // 2 or ids.n_unique() != count:
+            continue
+        steps = np.diff(ids.to_numpy()) if ids.dtype.is_integer() else np.zeros(0)
+        is_sorted = bool(len(steps)) and ((steps >= 0).all() or (steps <= 0).all())
+        is_plain = count >= _MANY_BLOCKS and (not is_sorted or may_count_rows(column.name))
+        if is_plain or any(
+            _belongs(frame[other.name], blocks) for other in schema.columns if other.name != column.name
+        ):
+            return column.name
+    return None
+
+
+def _may_be_ids(values: pl.Series) -> bool:
+    return values.dtype.is_integer() or values.dtype.base_type().__name__ in ("String", "Categorical", "Enum")
+
+
+def _belongs(values: pl.Series, blocks: np.ndarray) -> bool:
+    """Whether a column is an attribute of the blocks, or numbers the rows of each."""
+    runs, changes = values.rle_id().to_numpy(), int(blocks[-1])
+    within = (np.diff(runs) > 0) & (np.diff(blocks) == 0)
+    different = values.n_unique()
+    if different < 2:
+        return False
+    if not within.any():
+        return different <= changes and runs[-1] + 1 >= max(3, _MORE_RUNS * different)
+    if not _may_be_ids(values) or different > 1.5 * np.bincount(blocks).max():
+        return False
+    codes = values.rank("dense").to_numpy().astype(np.int64)
+    return len(np.unique(blocks.astype(np.int64) * (different + 1) + codes)) == len(codes)
