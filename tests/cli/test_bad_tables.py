@@ -40,10 +40,6 @@ ERRORS = {
         table(x=but(33, "oops", lambda i: str(i * 1.5))),
         ["column 'x'", "'oops' in line 35 of", "--kind x=categorical"],
     ),
-    "dates": (
-        table(x=[f"1/{1 + i % 28}/2024" for i in range(N)]),
-        ["column 'x' holds dates", "--drop x"],
-    ),
     "repeated names": (b"a,a,y\n" + b"1,2,0\n2,3,1\n" * 9, ["column names are repeated: 'a'"]),
     "a ragged row": (b"a,b,y\n1,2,0\n1,2,1\n1,2\n", ["line 4: 2 fields instead of 3"]),
     "no rows": (b"a,b,y\n", ["no rows"]),

@@ -336,8 +336,11 @@ class DateForm:
         return own or _layout(shape)
 
     def fits(self, text: str) -> bool:
-        """Whether a text has the shape of such a date."""
-        return self._layout(_shape(_plain(text))) is not None
+        """Whether a text has the shape of this form; where that is none, of any date."""
+        shape = _shape(_plain(text))
+        if self.form in EPOCHS:
+            return _EPOCH.fullmatch(text.strip()) is not None
+        return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
     def text_of(self, value: object) -> str:
         """The text of a value; of a number, its digits with the zeros in front that numbers lack.
@@ -352,9 +355,12 @@ class DateForm:
         return name.zfill(sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives))
 
 
+_EPOCH = re.compile(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
+
+
 def _fill_epochs(found: np.ndarray, plain: Sequence[str], day: float) -> None:
     for row, text in enumerate(plain):
-        if re.fullmatch(r"-?\d{1,19}(?:\.\d+)?", text, re.ASCII):
+        if _EPOCH.fullmatch(text):
             found[row] = float(text) / day
 
 
