@@ -377,7 +377,7 @@ _SHORT = {"F": "%Y-%m-%d", "D": "%m/%d/%y", "T": "%H:%M:%S", "R": "%H:%M", "r": 
 
 
 def _spelled_out(form: str) -> str:
-    return re.sub("%([FDTRr])", lambda match: _SHORT[match[1]], form)
+    return re.sub("%[FDTRr]", lambda match: _SHORT[match[0][1:]], form)
 
 
 @cache
@@ -418,10 +418,8 @@ def requested_form(said: str) -> DateForm:
     if said in EPOCHS:
         return DateForm(form=said)
     _pattern_of(said)
-    order = "".join(
-        {"Y": "y", "B": "m", "b": "m", "e": "d"}.get(one, one)
-        for one in re.findall("%([YymBbde])", _spelled_out(said))
-    )
+    fields = {"%Y": "y", "%y": "y", "%m": "m", "%B": "m", "%b": "m", "%d": "d", "%e": "d"}
+    order = "".join(fields.get(part, "") for part in re.split("(%.)", _spelled_out(said)))
     return DateForm(order if order in ORDERS.values() else "", said)
 
 
@@ -482,7 +480,7 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     others = np.any([is_real for other, is_real in real.items() if other != order], axis=0)
     form = replace(form, order=order)
     form = replace(form, pivot=_pivot(groups, form))
-    deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others))
+    deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others).tolist())
     return Found(form, form.days(texts), orders, deciding, monthly, _has_short_years(groups))
 
 
