@@ -23,7 +23,7 @@ from lamina.errors import DataError
 from lamina.estimators.persistence import load, save
 from lamina.extras import require
 from lamina.table.schema import ColumnSchema
-from lamina.table.types import Nominal, Quantity
+from lamina.table.types import Composite, Nominal, Quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,6 +178,7 @@ def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
 
 def _value_of(column: ColumnSchema[Any]) -> Any:
     """A number or date near the middle, or the most frequent category; of a column that is left out None."""
-    if _type_of(column) == "datetime" and isinstance(column.type, Quantity):
-        return np.datetime64(round(column.type.middle(column)), "D")
-    return column.type.example(column) if isinstance(column.type, Quantity | Nominal) else None
+    first = column.parts[0] if column.parts else column
+    if _type_of(column) == "datetime" and isinstance(first.type, Quantity):
+        return np.datetime64(round(first.type.middle(first)), "D")
+    return column.type.example(column) if isinstance(column.type, Quantity | Nominal | Composite) else None

@@ -179,14 +179,6 @@ def test_times_in_seconds_keep_their_precision():
     np.testing.assert_allclose(model.predict(seconds[[3, 100]]), expected, rtol=1e-5)
 
 
-def test_dates_whose_form_is_not_known_are_an_error_that_says_what_to_do():
-    day = pl.Series(["1/5/2020"] * N)
-    with pytest.raises(
-        DataError, match=r"column 'day' holds dates .*the year, the month.*pl.col\('day'\)\.dt"
-    ):
-        MLPClassifier(**SMALL).fit(FRAME.with_columns(day=day), Y)
-
-
 @pytest.mark.parametrize("as_text", [False, True])
 def test_seconds_of_dates_keep_their_precision(as_text):
     times = pl.Series(

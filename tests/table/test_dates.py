@@ -24,7 +24,9 @@ def days_of(moment):
 
 def written(moment, form):
     """`strftime`, whose years before 1000 lack zeros on some systems."""
-    return moment.strftime(form.replace("%Y", f"{moment.year:04}"))
+    return moment.strftime(
+        form.replace("%Y", f"{moment.year:04}").replace("%G", f"{moment.isocalendar().year:04}")
+    )
 
 
 # --- forms -------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from lamina.estimators.targets import Classes, Numbers
 from lamina.table.kinds import name_of
 from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.types import Quantity
+from lamina.table.types import Calendar, Quantity
 
 __all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints"]
 
@@ -79,6 +79,12 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
         raise DataError(
             f"monotone: the column {column.name!r} is {column.kind}, and only numbers have an order; if it holds "
             f"numbers, give it {as_kind(column.name, 'numeric')}"
+        )
+    if isinstance(column.type, Calendar) and column.type.cycles:
+        raise DataError(
+            f"monotone: the column {column.name!r} is {column.kind}, whose places in the "
+            f"{' and in the '.join(column.type.cycles)} rise and fall; to have the days alone, give it "
+            f"{as_kind(column.name, 'numeric')}"
         )
     return column
 

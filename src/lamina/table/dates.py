@@ -336,8 +336,11 @@ class DateForm:
         return own or _layout(shape)
 
     def fits(self, text: str) -> bool:
-        """Whether a text has the shape of such a date."""
-        return self._layout(_shape(_plain(text))) is not None
+        """Whether a text has the shape of this form; where that is none, of any date."""
+        shape = _shape(_plain(text))
+        if self.form in EPOCHS:
+            return _EPOCH.fullmatch(text.strip()) is not None
+        return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
     def text_of(self, value: object) -> str:
         """The text of a value; of a number, its digits with the zeros in front that numbers lack.
@@ -352,9 +355,12 @@ class DateForm:
         return name.zfill(sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives))
 
 
+_EPOCH = re.compile(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
+
+
 def _fill_epochs(found: np.ndarray, plain: Sequence[str], day: float) -> None:
     for row, text in enumerate(plain):
-        if re.fullmatch(r"-?\d{1,19}(?:\.\d+)?", text, re.ASCII):
+        if _EPOCH.fullmatch(text):
             found[row] = float(text) / day
 
 
@@ -371,7 +377,7 @@ _SHORT = {"F": "%Y-%m-%d", "D": "%m/%d/%y", "T": "%H:%M:%S", "R": "%H:%M", "r": 
 
 
 def _spelled_out(form: str) -> str:
-    return re.sub("%([FDTRr])", lambda match: _SHORT[match[1]], form)
+    return re.sub("%[FDTRr]", lambda match: _SHORT[match[0][1:]], form)
 
 
 @cache
@@ -412,10 +418,8 @@ def requested_form(said: str) -> DateForm:
     if said in EPOCHS:
         return DateForm(form=said)
     _pattern_of(said)
-    order = "".join(
-        {"Y": "y", "B": "m", "b": "m", "e": "d"}.get(one, one)
-        for one in re.findall("%([YymBbde])", _spelled_out(said))
-    )
+    fields = {"%Y": "y", "%y": "y", "%m": "m", "%B": "m", "%b": "m", "%d": "d", "%e": "d"}
+    order = "".join(fields.get(part, "") for part in re.split("(%.)", _spelled_out(said)))
     return DateForm(order if order in ORDERS.values() else "", said)
 
 
@@ -476,7 +480,7 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     others = np.any([is_real for other, is_real in real.items() if other != order], axis=0)
     form = replace(form, order=order)
     form = replace(form, pivot=_pivot(groups, form))
-    deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others))
+    deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others).tolist())
     return Found(form, form.days(texts), orders, deciding, monthly, _has_short_years(groups))
 
 

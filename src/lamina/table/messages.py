@@ -6,9 +6,13 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from lamina import messages
 from lamina.messages import being, closest, counted, is_on_command_line, on_command_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
@@ -77,7 +81,7 @@ def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
     return being(_PLACE, place)
 
 
-def rows_numbered(numbers: Sequence[int]) -> AbstractContextManager[None]:
+def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager[None]:
     """While some rows of a table are at work: `row` counts as in the whole, where they have these numbers.
 
     >>> with rows_numbered([3, 17]):

@@ -181,10 +181,13 @@ class TableStatistics:
             return ColumnSchema(name, Uncounted(), column.type_name, column.missing())
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             warn_of_infinite(name, column.moments.worst, column.moments.infinite)
+        if (
+            column.storage == "number"
+            and choice != "drop"
+            and (composite := self._composite(name)) is not None
+        ):
+            return composite  # of all rows only the extremes are known
         found = judged(column, choice, self.named, self.dates)
-        if isinstance(found.type, Composite) and column.storage == "number":
-            # Of numbers only the extremes are known, which may look like dates by chance.
-            return self._composite(name) or judged(column, "numeric", self.named)
         if isinstance(found.type, Composite):
             learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
             return dataclasses.replace(learned, reason=found.reason)

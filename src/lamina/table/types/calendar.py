@@ -49,6 +49,7 @@ _EARLIEST, _LATEST = 3653, 47_482
 """Days, 1980 to 2099, in which such a column is."""
 
 _COMPACT = "%Y%m%d"
+_ISO = re.compile(r"\d{4}-\d\d-\d\d\b")
 _YEAR = 365.2425
 _FROM_MONDAY = 3.0
 """1970-01-01 was a Thursday."""
@@ -69,7 +70,7 @@ class Calendar(Composite):
         order, form, pivot: how texts and numbers are read, see `DateForm`.
         year, week, day: whether the place in this cycle is a part.
         gaps: whether training had texts that are not dates, and that counted as missing.
-        such: a text of training; empty: it had none.
+        such: a text of training; empty: all were as in ISO 8601, or it had none.
     """
 
     order: str = ""
@@ -91,6 +92,11 @@ class Calendar(Composite):
     def _read(self) -> DateForm:
         return DateForm(self.order, self.form, self.pivot)
 
+    @property
+    def cycles(self) -> tuple[str, ...]:
+        """The cycles whose places are parts."""
+        return tuple(name for name in ("year", "week", "day") if getattr(self, name))
+
     def looks_like(self, text: str) -> bool:
         return is_date(text)
 
@@ -103,8 +109,8 @@ class Calendar(Composite):
         told = requested_form(candidate.dates) if candidate.dates else None
         if column.storage == "number":
             forms = _forms_of_numbers(candidate, told) if has_cycles else []
-        elif candidate.is_text and (candidate.choice == "date" or _may_be_dates(candidate, told)):
-            forms = [None] if told is None else [told, None]
+        elif candidate.is_text:
+            forms = _forms_of_texts(candidate, told)
         else:
             forms = []
         for form in forms:
@@ -169,31 +175,49 @@ class Calendar(Composite):
             "week": lambda: (nd.floor(first) + _FROM_MONDAY) * (1 / 7),
             "day": lambda: first - nd.floor(first),
         }
-        angles = [turn() * (2 * np.pi) for cycle, turn in turns.items() if getattr(self, cycle)]
+        angles = [turns[cycle]() * (2 * np.pi) for cycle in self.cycles]
         return [function(angle) for angle in angles for function in (nd.sin, nd.cos)]
 
     # --- what is said ------------------------------------------------------------------------------------------------
 
     def treatment(self, column: ColumnSchema) -> str:
-        first, cycles = column.parts[0], [name for name in ("year", "week", "day") if getattr(self, name)]
+        first = column.parts[0]
         said = first.type.treatment(first)
-        return f"{said}; the place in the {' and in the '.join(cycles)}" if cycles else said
+        return f"{said}; the place in the {' and in the '.join(self.cycles)}" if self.cycles else said
 
     def example(self, column: ColumnSchema) -> Any:
         """A date near the middle, as training wrote it."""
         first = column.parts[0]
         return self.such or first.type.example(first)
 
+    def refusal(self, value: Any) -> str:
+        if value is None or type(value) not in self.json_types:
+            return super().refusal(value)
+        is_text = isinstance(value, str)
+        if (is_text and self.gaps) or (
+            (is_text or self.form) and not np.isnan(self._read.days([self._read.text_of(value)])[0])
+        ):
+            return ""
+        return f"is not a date such as {self.such}" if self.form else Date().refusal(value)
+
+    def takes(self, values: Sequence[Any]) -> bool:
+        if not super().takes(values):
+            return False
+        read = [value for value in values if isinstance(value, str) or (self.form and value is not None)]
+        if np.isnan(self._read.days([*map(self._read.text_of, read)])).any():
+            return not any(map(self.refusal, values))
+        return bool(self.form) or Date().from_json([x for x in values if not isinstance(x, str)]) is not None
+
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         first = column.parts[0]
         low, high = (Date().show(limit, format_number) for limit in (first.low or 0.0, first.high or 0.0))
-        such = f"{self.such} or {Date.example_texts}" if self.such else Date.example_texts
-        what = f"A date as text, such as {such}; in training from {low} to {high}"
-        number = "" if self.form else f" A number: {Date.unit}."
-        others = " Other texts count as missing."
+        number = "the same digits" if self.form and self.form not in EPOCHS else Date.unit
+        number = f"{_UNITS[self.form]} since 1970-01-01" if self.form in EPOCHS else number
+        texts = f"{self.such}, {Date.example_texts}" if self.such else Date.example_texts
+        what = f"A number ({number}), or a text such as {texts}; in training from {low} to {high}"
         return {
-            "type": ["string", "number", "null"],
-            "description": f"{what}.{number}{others} null: missing.{missing_said(column)}",
+            "type": ["number", "string", "null"],
+            "description": f"{what}. null: missing.{missing_said(column)}",
             "x-training-range": [first.low, first.high],
         }
 
@@ -215,13 +239,17 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 # --- texts and numbers ------------------------------------------------------------------------------------------------
 
 
-def _may_be_dates(candidate: Candidate, told: DateForm | None) -> bool:
-    """Whether most of a sample of texts look like dates."""
+def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
+    """The forms of a column of texts to try, None for what is found; empty: it holds no dates."""
     texts = [value_name(value) for value, _ in candidate.counts[:_SAMPLE]]
     texts = [text for text in texts if not is_blank(text)]
-    form = told or DateForm()
-    such = sum(form.fits(text) for text in texts)
-    return bool(texts) and (such >= MOSTLY * len(texts) or _are_compact(texts))
+
+    def are_mostly(form: DateForm) -> bool:
+        return bool(texts) and sum(map(form.fits, texts)) >= MOSTLY * len(texts)
+
+    may_be = candidate.choice == "date" or are_mostly(DateForm()) or _are_compact(texts)
+    found: list[DateForm | None] = [None] if may_be else []
+    return [told, *found] if told is not None and (are_mostly(told) if told.form else may_be) else found
 
 
 def _are_compact(texts: Sequence[str]) -> bool:
@@ -241,7 +269,7 @@ def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateF
     head = column.numbers()[:_SAMPLE]
     sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
     is_meant = candidate.choice == "date" or _NAMES_EPOCH.fullmatch(column.name.strip()) is not None
-    if not len(sample) or (sample != np.floor(sample)).any():
+    if not len(sample) or (sample != np.floor(sample)).any() or len(column.numbers()) < len(column):
         return []
     units = [unit for unit, day in EPOCHS.items() if _are_between(sample, _EARLIEST * day, _LATEST * day)]
     if (
@@ -292,10 +320,12 @@ class _Reading:
     def fields(self) -> dict[str, Any]:
         """What a `Calendar` keeps of it."""
         form, days = self._found.form, self._found.days
-        middle = int(np.nanargmin(np.abs(days - np.nanmean(days))))
+        ordered = np.sort(days[self._is_date])
+        middle = np.flatnonzero(days == ordered[(len(ordered) - 1) // 2])
+        such = min(self._texts[i].strip() for i in middle)
         return {
             "order": form.order, "form": form.form, "pivot": form.pivot,
-            "gaps": bool(self._is_other.any()), "such": self._texts[middle].strip(),
+            "gaps": bool(self._is_other.any()), "such": "" if _ISO.match(such) else such,
         }  # fmt: skip
 
     @property
