@@ -43,8 +43,19 @@ def test_an_early_run_is_evaluated_as_it_was(run, capsys):
 LATER = {
     "settings": {
         **dict.fromkeys(
-            ["shards", "quantiles", "time_limit", "trials", "class_weight", "scoring", "threshold"]
+            [
+                "shards",
+                "quantiles",
+                "time_limit",
+                "trials",
+                "class_weight",
+                "scoring",
+                "threshold",
+                "group",
+                "time",
+            ]
         ),
+        "time_gap": 0.0,
         "stream": False,
         "precision": "float32",
         "monotone": {},
@@ -52,6 +63,7 @@ LATER = {
     },
     "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": []},
     "results": {
+        "divided": "",
         "quantiles": [],
         "outermost": None,
         "intervals": [],

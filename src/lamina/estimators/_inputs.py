@@ -173,8 +173,8 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
     Raises:
         TypeError: a text, or no value a row.
     """
-    if values is None:
-        return None
+    if values is None or isinstance(values, Column):
+        return values
     if isinstance(values, str):
         raise TypeError(
             f"{what}={values!r} is a text, and of a table in memory it is an array or a column, with a value for each "

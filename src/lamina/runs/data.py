@@ -16,10 +16,10 @@ from lamina.errors import DataError
 from lamina.estimators.settings import OPTIONS
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
-from lamina.table.columns import Column, as_column, named
+from lamina.table.columns import ArrayColumn, Column, as_column, named
 from lamina.table.formats.arrays import FIRST_PIXEL, LABEL
 from lamina.table.kinds import infer
-from lamina.table.marks import warn_if_sequential
+from lamina.table.marks import times_of, warn_if_sequential
 from lamina.table.messages import as_kind, closest, counted, listed, rows_called, warn
 from lamina.table.places import Places
 from lamina.table.read import ReadOptions
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SETTINGS", "Part", "Prepared", "Request", "aligned", "by_position", "division_said", "kinds_of", "known_rows",
-    "part_files", "part_from_file", "prepare", "require_marks", "require_predictors", "shares_of", "target_of",
-    "usual_target", "validating",
+    "marks_of", "part_files", "part_from_file", "prepare", "require_marks", "require_predictors", "shares_of",
+    "target_of", "usual_target", "validating",
 ]  # fmt: skip
 
 _FEWEST_TO_DIVIDE = 10
@@ -196,7 +196,7 @@ def prepare(request: Request) -> Prepared:
         whole = _part(frame, schema.target, places)
         shares = shares_of(request, len(whole))
         classes = whole.target if schema.target.task == "classification" else None
-        groups, time = (_mark(frame, name) for name in (request.group, request.time))
+        groups, time = marks_of(frame, schema, request.group, request.time)
         splitter = splitter_for(len(whole), classes, groups, time, request.time_gap)
         rows = splitter.split(**shares, seed=request.seed)
     if groups is None and time is None and (any(shares.values()) or request.searches):
@@ -213,8 +213,15 @@ def prepare(request: Request) -> Prepared:
     )  # fmt: skip
 
 
-def _mark(frame: pl.DataFrame, name: str | None) -> Column | None:
-    return None if name is None else as_column(frame[name], name)
+def marks_of(
+    frame: pl.DataFrame, schema: Schema, group: str | None, time: str | None
+) -> tuple[Column | None, Column | None]:
+    """The groups and the times of a table's rows, the latter as numbers, from the columns of these names."""
+    groups = None if group is None else as_column(frame[group], group)
+    if time is None:
+        return groups, None
+    known = next(column for column in schema.columns if column.name == time)
+    return groups, ArrayColumn(time, times_of(as_column(frame[time], time), known))
 
 
 def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema, Part]:

@@ -13,7 +13,7 @@ import numpy as np
 from lamina.distributed.communicator import world
 from lamina.errors import LaminaError
 from lamina.runs._model import TableModel
-from lamina.runs.data import SETTINGS, Part, Prepared, Request, known_rows
+from lamina.runs.data import SETTINGS, Part, Prepared, Request, known_rows, marks_of
 from lamina.runs.run_folder import as_line
 from lamina.table.columns import named, value_name
 from lamina.table.kinds import relearned
@@ -200,7 +200,7 @@ def fit(estimator: Any, prepared: Prepared) -> None:
         # The whole table was warned about already.
         warnings.simplefilter("ignore", DataWarning)
         schema = relearned(prepared.schema, table)
-        groups, time = (name and table[name] for name in (prepared.group, prepared.time))
+        groups, time = marks_of(table, prepared.schema, prepared.group, prepared.time)
         fit_table(estimator, table, _values(prepared.train, prepared), schema, validation, groups, time)
 
 

@@ -9,16 +9,26 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
+from lamina.table.kinds import judged
 from lamina.table.messages import format_number, is_on_command_line, row, warn
-from lamina.table.types import TYPES, Quantity
+from lamina.table.types import Composite, Quantity
 from lamina.table.types.unused import may_count_rows
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from lamina.table.schema import Schema
+    from lamina.table.schema import ColumnSchema, Schema
 
-__all__ = ["as_gap", "as_mark", "group_codes", "in_blocks_of", "sorted_by", "times_of", "warn_if_sequential"]
+__all__ = [
+    "as_gap",
+    "as_mark",
+    "group_codes",
+    "in_blocks_of",
+    "numbers_of",
+    "sorted_by",
+    "times_of",
+    "warn_if_sequential",
+]
 
 
 def as_mark(what: str, column: str) -> str:
@@ -63,8 +73,12 @@ def group_codes(column: Column) -> np.ndarray:
     return order[found]
 
 
-def times_of(column: Column) -> np.ndarray:
+def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
     """The time of each row as a number, float64: dates as days, times of day and durations as seconds.
+
+    Args:
+        column: the times.
+        known: what the column is, where that is known; else it is found out.
 
     Raises:
         DataError: a row has no time, an infinite one, or one that is neither a number nor a date.
@@ -74,29 +88,33 @@ def times_of(column: Column) -> np.ndarray:
     [2.0, 0.0]
     """
     _require_all(column, "time", "fill them in, or leave such rows out")
-    if column.storage in ("date", "time", "duration"):
-        return column.temporal()
-    is_number = column.storage in ("number", "boolean")
-    times = column.numbers().astype(np.float64) if is_number else _times_of_texts(column)
+    if column.storage in ("number", "boolean"):
+        times = column.numbers().astype(np.float64)
+    elif column.storage in ("date", "time", "duration"):
+        times = column.temporal()
+    else:
+        known = known if known is not None and known.used else judged(column, None, named=True)
+        times = numbers_of(known, column)
+        if times is None:
+            found = column.first_where(lambda _: True)
+            index, value = found or (0, None)
+            raise DataError(
+                f"{as_mark('time', column.name)}: {value_name(value)!r} in {row(index)} is neither a number nor a date, "
+                "so rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
+            )
     if not np.isfinite(times).all():
         bad = int(np.argmin(np.isfinite(times)))
         raise DataError(f"{as_mark('time', column.name)}: {times[bad]} in {row(bad)} is no time; correct it")
     return times
 
 
-def _times_of_texts(column: Column) -> np.ndarray:
-    """Times of texts that are all numbers, all dates or all times of day."""
-    odd = None
-    for kind in TYPES.values():
-        if isinstance(kind, Quantity):
-            times, unread = column.parsed(kind.read)
-            if unread is None and not np.isnan(times).any():
-                return times
-            odd = unread if odd is None or (unread is not None and unread[0] > odd[0]) else odd
-    index, value = odd or (0, None)
-    raise DataError(
-        f"{as_mark('time', column.name)}: {value_name(value)!r} in {row(index)} is neither a number nor a date, so "
-        "rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
+def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
+    """The number that stands for each value, float64: dates in days; None where a column has categories or texts."""
+    kind = known.type.of_values
+    if isinstance(kind, Composite) and known.parts and isinstance(known.parts[0].type, Quantity):
+        return kind.split(known, column)[0].numbers().astype(np.float64)
+    return (
+        kind.fitted(known.name, column).numbers().astype(np.float64) if isinstance(kind, Quantity) else None
     )
 
 
@@ -142,19 +160,23 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
     """The column of dates, or of years as whole numbers, by which a table is sorted; None if there is none."""
     for column in schema.columns:
-        if isinstance(column.type, Quantity) and not column.missing:
-            if column.type.storage == "date":
-                values = column.type.fitted(column.name, as_column(frame[column.name], column.name)).numbers()
-            elif column.low is not None and _YEARS[0] <= column.low and (column.high or 0) <= _YEARS[1]:
-                values = as_column(frame[column.name], column.name).numbers()
-                if not (values == np.round(values)).all():
-                    continue
-            else:
-                continue
-            steps = np.diff(values)
-            if np.count_nonzero(steps) + 1 >= _FEWEST_TIMES and ((steps >= 0).all() or (steps <= 0).all()):
-                return column.name
+        values = None if column.missing else _dates_or_years(column, frame)
+        if values is None:
+            continue
+        steps = np.diff(values)
+        if np.count_nonzero(steps) + 1 >= _FEWEST_TIMES and ((steps >= 0).all() or (steps <= 0).all()):
+            return column.name
     return None
+
+
+def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | None:
+    first = column.parts[0] if column.parts else column
+    kind, values = first.type, as_column(frame[column.name], column.name)
+    if isinstance(kind, Quantity) and kind.storage == "date":
+        return numbers_of(column, values)
+    if not values.whole or first.low is None or first.high is None:
+        return None
+    return values.numbers() if _YEARS[0] <= first.low and first.high <= _YEARS[1] else None
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
