@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 
 import polars as pl
 import pytest
