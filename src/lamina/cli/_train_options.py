@@ -39,6 +39,10 @@ Kind = Annotated[
     list[str] | None,
     option("COLUMN=numeric or COLUMN=categorical, where the inferred kind is wrong; repeatable."),
 ]
+Ordered = Annotated[
+    list[str] | None,
+    option("COLUMN=low,…,high: a column's values in their order, or COLUMN, of a known scale; repeatable."),
+]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
 Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
@@ -73,6 +77,7 @@ class Table:
     target: Target = None
     task: Task = None
     kind: Kind = None
+    ordered: Ordered = None
     drop: Drop = None
     validation: Validation = None
     test: Test = None
@@ -86,7 +91,7 @@ class Table:
             data=tuple(self.data or ()) or None,
             target=self.target,
             task=one_of("--task", self.task, TASKS),
-            kinds=_kinds(self.kind or [], self.drop or []) or None,
+            kinds=_kinds(self.kind or [], self.ordered or [], self.drop or []) or None,
             validation=self.validation,
             test=self.test,
         )
@@ -163,7 +168,7 @@ class Shown:
     quiet: Quiet = False
 
 
-def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
+def _kinds(kinds: list[str], ordered: list[str], drop: list[str]) -> dict[str, Any]:
     from lamina.table.types import CHOICES
 
     chosen: dict[str, Any] = {}
@@ -172,4 +177,7 @@ def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
         if not equals or not name or kind not in CHOICES:
             raise LaminaError(f"--kind {text}: write COLUMN=numeric or COLUMN=categorical")
         chosen[name] = kind
+    for text in ordered:
+        name, equals, values = text.partition("=")
+        chosen[name] = tuple(value.strip() for value in values.split(",")) if equals else "ordered"
     return {**chosen, **dict.fromkeys(drop, "drop")}

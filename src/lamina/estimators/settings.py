@@ -118,7 +118,8 @@ def _are_activations(_name: str, value: Any, _owner: Any) -> None:
 def _are_kinds(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(
-            f"column_kinds is a dict of 'numeric', 'categorical' or 'drop' by column, not {type(value).__name__}"
+            "column_kinds is a dict by column of 'numeric', 'categorical', 'ordered', 'drop' or a list of values in "
+            f"order, not {type(value).__name__}"
         )
 
 
@@ -457,8 +458,9 @@ class EstimatorSettings:
         "whether `fit` goes on with the network of the last `fit`, whose columns the table must have.",
         not_in_search="a search begins anew")] = False
     column_kinds: Annotated[Mapping[Any, Any] | None, About(
-        "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', 'categorical' or "
-        "'drop'.", rule=_are_kinds)] = None
+        "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', 'categorical', "
+        "'drop', a list of its values from the lowest to the highest, or 'ordered' if they are of a known scale.",
+        rule=_are_kinds)] = None
     scoring: Annotated[Any, About(
         "the validation score, higher is better: one of the names above, one of sklearn.metrics.get_scorer_names(), "
         "what make_scorer made, or a function of (y_true, predictions), of a classifier (y_true, probabilities). "

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table, by_column, dense
-from lamina.table.columns import Column, as_column
+from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
@@ -26,6 +26,7 @@ from lamina.table.types import (
     Nominal,
     Number,
     Quantity,
+    ordered_by,
 )
 from lamina.table.types.unused import Dropped, Missing, Unused
 
@@ -43,22 +44,23 @@ def infer(
 
     Numbers stay numbers, integers with few distinct values too (say `kinds={"rank": "categorical"}` where
     they are names of things). Text and categorical types are categories; text that is mostly numbers with
-    very many distinct values counts as numbers. Left out with a warning: constant columns, columns without a
-    value, text that differs in (almost) every row, row numbers under names such as id or index. Columns of an array
-    without names are all kept and constant ones become zeros, so that positions in the array are positions in the
-    network.
+    very many distinct values counts as numbers, and so do numbers as people write them (money, percent, units,
+    ranges); a few words among numbers become categories beside them. Left out with a warning: constant columns,
+    columns without a value, text that differs in (almost) every row, row numbers under names such as id or index.
+    Columns of an array without names are all kept and constant ones become zeros, so that positions in the array are
+    positions in the network.
 
     Args:
         data: the training table, see `as_table`.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         task: "classification" or "regression", where the inferred one is wrong.
-        kinds: by column name (or position), what the column is: "numeric", "categorical" or "drop".
+        kinds: by column name (or position), what the column is: "numeric", "categorical", "drop", the list of its
+            values from the lowest to the highest, or "ordered" if they are of a known scale (small, medium, large).
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number, dates in other forms than ISO 8601's,
-            numbers with text among them,
-            a type that no network can use; a target that is absent, missing somewhere, constant or of one
-            class. The message names the column, the first such row, and what to do.
+        DataError: no rows, 1 row, no usable column, an infinite number, dates in other forms than ISO 8601's, a type
+            that no network can use; a target that is absent, missing somewhere, constant or of one class. The message
+            names the column, the first such row, and what to do.
 
     Example:
         >>> import polars as pl
@@ -136,7 +138,7 @@ def name_of(key: Any, names: Sequence[str]) -> str:
     return names[int(key)] if is_position else str(key)
 
 
-def kind_of_no_column(name: str, choice: str, names: Sequence[str]) -> DataError:
+def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataError:
     """That a kind is chosen for a column that a table of these columns does not have.
 
     >>> raise kind_of_no_column("zipp", "drop", ["zip"])
@@ -153,10 +155,19 @@ def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choic
         name = name_of(key, table.names)
         if name not in table:
             raise kind_of_no_column(name, choice, table.names)
-        if choice not in CHOICES:
-            raise DataError(f"kinds[{name!r}] is 'numeric', 'categorical' or 'drop', not {choice!r}")
-        choices[name] = choice
+        choices[name] = _choice(name, choice)
     return choices
+
+
+def _choice(name: str, choice: Any) -> Choice:
+    if isinstance(choice, list | tuple) and len(set(map(value_name, choice))) == len(choice) > 1:
+        return tuple(map(value_name, choice))
+    if isinstance(choice, str) and choice in CHOICES:
+        return cast(Choice, choice)
+    raise DataError(
+        f"kinds[{name!r}] is 'numeric', 'categorical', 'ordered', 'drop', or a list of different values in their "
+        f"order, not {choice!r}"
+    )
 
 
 def _infer_target(table: Table, target: Any, task: Task | None) -> Target | None:
@@ -189,6 +200,9 @@ def judged(column: Column, choice: Choice | None, named: bool) -> ColumnSchema:
     if choice == "categorical":
         told = Boolean() if column.storage == "boolean" else Category()
         return dataclasses.replace(told.learn(column, named), reason="as told")
+    order = column.order if choice is None else choice
+    if order == "ordered" or (order and not isinstance(order, str)):
+        return ordered_by(column, None if order == "ordered" else order, named)
     candidate = Candidate(column, choice, named)
     return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
 

@@ -9,6 +9,7 @@ from lamina.table.types.duration import Duration
 from lamina.table.types.mixed import Mixed
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Number
+from lamina.table.types.ordered import Ordered, ordered_by
 from lamina.table.types.quantity import Quantity
 from lamina.table.types.time import TimeOfDay
 from lamina.table.types.unused import (
@@ -26,12 +27,13 @@ from lamina.table.types.written_number import WrittenNumber
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
     "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal", "Number",
-    "Quantity", "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "WrittenNumber", "register",
+    "Ordered", "Quantity", "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "WrittenNumber", "ordered_by",
+    "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
     Category(), Number(), Date(), TimeOfDay(), Duration(), Boolean(), Sentences(), Identifier(),
-    WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Dropped(),
+    Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(), Dropped(),
 ):  # fmt: skip
     register(_type)
