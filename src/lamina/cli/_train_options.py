@@ -39,6 +39,10 @@ Kind = Annotated[
     list[str] | None,
     option("COLUMN=numeric, categorical or date, where the inferred kind is wrong; repeatable."),
 ]
+Ordered = Annotated[
+    list[str] | None,
+    option("COLUMN=low,…,high: a column's values in their order, or COLUMN, of a known scale; repeatable."),
+]
 DayFirst = Annotated[
     bool,
     option(
@@ -91,6 +95,7 @@ class Table:
     target: Target = None
     task: Task = None
     kind: Kind = None
+    ordered: Ordered = None
     drop: Drop = None
     day_first: DayFirst = False
     month_first: MonthFirst = False
@@ -108,7 +113,7 @@ class Table:
             data=tuple(self.data or ()) or None,
             target=self.target,
             task=one_of("--task", self.task, TASKS),
-            kinds=_kinds(self.kind or [], self.drop or []) or None,
+            kinds=_kinds(self.kind or [], self.ordered or [], self.drop or []) or None,
             date_format=self._order(),
             group=self.group,
             time=self.time,
@@ -194,7 +199,7 @@ class Shown:
     quiet: Quiet = False
 
 
-def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
+def _kinds(kinds: list[str], ordered: list[str], drop: list[str]) -> dict[str, Any]:
     from lamina.table.types import CHOICES
 
     chosen: dict[str, Any] = {}
@@ -203,4 +208,7 @@ def _kinds(kinds: list[str], drop: list[str]) -> dict[str, Any]:
         if not equals or not name or kind not in CHOICES:
             raise LaminaError(f"--kind {text}: write COLUMN=numeric, COLUMN=categorical or COLUMN=date")
         chosen[name] = kind
+    for text in ordered:
+        name, equals, values = text.partition("=")
+        chosen[name] = tuple(value.strip() for value in values.split(",")) if equals else "ordered"
     return {**chosen, **dict.fromkeys(drop, "drop")}

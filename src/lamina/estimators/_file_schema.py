@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Scalar = None | bool | int | float | str
-Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar]
+Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar | list[Scalar]]
 
 _MOST_ONE_HOT = 64
 """More categories in a table of ones and zeros would take memory with their square."""
@@ -159,14 +159,16 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
 
 
 def is_setting(value: Any) -> bool:
-    """Whether a file can hold an estimator's setting: a value, a list of values, or values by name."""
+    """Whether a file can hold an estimator's setting: a value, a list of values, or values and lists by name."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and all(map(_is_scalar, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_scalar, value))
-    return _is_scalar(value) or (
+        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
+    return _is_plain(value) or (
         isinstance(value, np.ndarray) and value.ndim == 1 and is_setting(value.tolist())
     )
+
+
+def _is_plain(value: Any) -> bool:
+    return all(map(_is_scalar, value)) if isinstance(value, list | tuple) else _is_scalar(value)
 
 
 def _is_scalar(value: Any) -> bool:

@@ -15,6 +15,7 @@ from lamina.runs.metrics import Below, Covered
 from lamina.table.options import ReadOptions
 from lamina.table.schema import Target, Task
 from lamina.table.types import Choice
+from lamina.table.written_numbers import Form
 from lamina.training.checkpoint import Position
 
 __all__ = ["Asked", "Details", "TablePosition"]
@@ -37,7 +38,7 @@ _SETTINGS = msgspec.defstruct(
 )
 """What was asked, the version of lamina, and the estimator's settings that came of it."""
 
-_TARGET, _IMPORTANCE = strict(Target), strict(Importance)
+_TARGET, _IMPORTANCE = strict(Target, form=strict(Form) | None), strict(Importance)
 _COVERED, _BELOW = strict(Covered), strict(Below)
 _SHAP = strict(MeanShap, columns=list[strict(ColumnShap, classes=list[float])])
 

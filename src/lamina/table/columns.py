@@ -92,6 +92,7 @@ class Column(ABC):
         is_typed: whether its type, not its values, says what it holds.
         dtype: NumPy's name of its numbers' type; empty where it has none, as of decimals and of other values.
         whole: whether that is a type of whole numbers.
+        order: the values from the lowest to the highest, where its type says that they have an order; else empty.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Column(ABC):
     is_typed: bool = True
     dtype: str = ""
     whole: bool = False
+    order: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -259,6 +261,7 @@ class SeriesColumn(Column):
         self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
         self.whole = series.dtype.is_integer()
         self.dtype = self.type_name.lower() if self.whole or series.dtype.is_float() else ""
+        self.order = _order_of(series) if self.categorical else ()
         self._series = series.alias("values")  # methods of polars take some names for patterns
 
     def __len__(self) -> int:
@@ -313,6 +316,18 @@ class SeriesColumn(Column):
         return cast(
             np.ndarray, self._series.replace_strict(values, results, return_dtype=return_dtype).to_numpy()
         )
+
+
+def _order_of(series: Any) -> tuple[str, ...]:
+    """The categories of an ordered type of pandas, if there are more than two; other libraries do not say."""
+    kind = getattr(series.to_native(), "dtype", None)
+    if not getattr(kind, "ordered", False) or len(getattr(kind, "categories", ())) <= _TWO:
+        return ()
+    return tuple(map(value_name, cast(Any, kind).categories))
+
+
+_TWO = 2
+"""Categories have an order only if there are more."""
 
 
 def _series_storage(series: Any) -> Storage:

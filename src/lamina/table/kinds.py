@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.table._tables import Table, as_table, by_column, dense
-from lamina.table.columns import Column, as_column
+from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.target import infer_target, target_column
@@ -26,6 +26,7 @@ from lamina.table.types import (
     Nominal,
     Number,
     Quantity,
+    ordered_by,
 )
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 
@@ -44,24 +45,25 @@ def infer(
 
     Numbers stay numbers, integers with few distinct values too (say `kinds={"rank": "categorical"}` where
     they are names of things). Text and categorical types are categories; text that is mostly numbers with
-    very many distinct values counts as numbers. Left out with a warning: constant columns, columns without a
-    value, text that differs in (almost) every row, row numbers under names such as id or index. Columns of an array
-    without names are all kept and constant ones become zeros, so that positions in the array are positions in the
-    network.
+    very many distinct values counts as numbers, and so do numbers as people write them (money, percent, units,
+    ranges); a few words among numbers become categories beside them. Left out with a warning: constant columns,
+    columns without a value, text that differs in (almost) every row, row numbers under names such as id or index.
+    Columns of an array without names are all kept and constant ones become zeros, so that positions in the array are
+    positions in the network.
 
     Args:
         data: the training table, see `as_table`.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         task: "classification" or "regression", where the inferred one is wrong.
-        kinds: by column name (or position), what the column is: "numeric", "categorical", "date" or "drop".
+        kinds: by column name (or position), what the column is: "numeric", "categorical", "date", "drop", the list of
+            its values from the lowest to the highest, or "ordered" if they are of a known scale (small, medium, large).
         dates: how dates are written, where the form that is found is wrong: "day-first", "month-first", "year-first",
             a form as for `datetime.strptime`, or for numbers since 1970 in columns of the kind "date" their unit, "s",
             "ms", "us" or "ns". Columns whose values are not so written are read as without it.
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number in an array, numbers with text among them;
-            a target that is absent, missing somewhere, constant or of one
-            class. The message names the column, the first such row, and what to do.
+        DataError: no rows, 1 row, no usable column, an infinite number in an array; a target that is absent, missing
+            somewhere, constant or of one class. The message names the column, the first such row, and what to do.
 
     Example:
         >>> import polars as pl
@@ -139,7 +141,7 @@ def name_of(key: Any, names: Sequence[str]) -> str:
     return names[int(key)] if is_position else str(key)
 
 
-def kind_of_no_column(name: str, choice: str, names: Sequence[str]) -> DataError:
+def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataError:
     """That a kind is chosen for a column that a table of these columns does not have.
 
     >>> raise kind_of_no_column("zipp", "drop", ["zip"])
@@ -156,10 +158,19 @@ def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choic
         name = name_of(key, table.names)
         if name not in table:
             raise kind_of_no_column(name, choice, table.names)
-        if choice not in CHOICES:
-            raise DataError(f"kinds[{name!r}] is one of {', '.join(map(repr, CHOICES))}, not {choice!r}")
-        choices[name] = choice
+        choices[name] = _choice(name, choice)
     return choices
+
+
+def _choice(name: str, choice: Any) -> Choice:
+    if isinstance(choice, list | tuple) and len(set(map(value_name, choice))) == len(choice) > 1:
+        return tuple(map(value_name, choice))
+    if isinstance(choice, str) and choice in CHOICES:
+        return cast(Choice, choice)
+    raise DataError(
+        f"kinds[{name!r}] is 'numeric', 'categorical', 'ordered', 'drop', or a list of different values in their "
+        f"order, not {choice!r}"
+    )
 
 
 def _infer_target(table: Table, target: Any, task: Task | None) -> Target | None:
@@ -189,6 +200,9 @@ def judged(column: Column, choice: Choice | None, named: bool, dates: str | None
     if choice == "categorical":
         told = Boolean() if column.storage == "boolean" else Category()
         return dataclasses.replace(told.learn(column, named), reason="as told")
+    order = column.order if choice is None else choice
+    if order == "ordered" or (order and not isinstance(order, str)):
+        return ordered_by(column, None if order == "ordered" else order, named)
     candidate = Candidate(column, choice, named, dates)
     return next(filter(None, (kind.recognize(candidate) for kind in reversed(TYPES.values()))))
 

@@ -116,7 +116,7 @@ def as_option(name: str, value: str | None) -> str:
     return f"{name}={value!r}"
 
 
-def as_kind(column: str, kind: str) -> str:
+def as_kind(column: str, kind: str | Iterable[str]) -> str:
     """How a user says what a column is.
 
     >>> as_kind("zip code", "categorical")
@@ -127,4 +127,7 @@ def as_kind(column: str, kind: str) -> str:
     """
     if not is_on_command_line():
         return f"the kind {kind!r}"
+    if not isinstance(kind, str) or kind == "ordered":
+        values = "" if isinstance(kind, str) else f"={','.join(kind)}"
+        return f"--ordered {shlex.quote(f'{column}{values}')}"
     return f"--drop {shlex.quote(column)}" if kind == "drop" else f"--kind {shlex.quote(f'{column}={kind}')}"

@@ -50,11 +50,12 @@ class Target:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Target:
         """The target that JSON holds."""
-        lists: dict[str, Any] = {
+        fields: dict[str, Any] = {
             name: tuple(content[name]) for name in ("classes", "counts") if name in content
         }
-        form = msgspec.convert(content.get("form"), strict(Form) | None)
-        return cls(**{**content, **lists, "form": form and Form(**msgspec.structs.asdict(form))})
+        form: Any = msgspec.convert(content.get("form"), strict(Form) | None)
+        fields["form"] = form and Form(**msgspec.structs.asdict(form))
+        return cls(**{**content, **fields})
 
 
 @dataclass(frozen=True)

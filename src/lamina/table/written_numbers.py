@@ -43,10 +43,19 @@ _CURRENCY = {text: sign for sign, texts in _CURRENCIES.items() for text in texts
 
 _SCALES = {"k": 3, "K": 3, "M": 6, "B": 9}
 _SCALE_WORDS = {
-    "thousand": 3, "thousands": 3, "tsd": 3, "lakh": 5, "lakhs": 5, "lac": 5, "mn": 6, "mln": 6, "mio": 6, "mil": 6,
-    "mill": 6, "million": 6, "millions": 6, "millionen": 6, "crore": 7, "crores": 7, "cr": 7, "bn": 9, "bln": 9,
-    "mrd": 9, "billion": 9, "billions": 9, "milliarde": 9, "milliarden": 9, "tn": 12, "trillion": 12, "trillions": 12,
-}  # fmt: skip
+    word: power
+    for power, words in {
+        3: "thousand thousands tsd tausend millier milliers tys tusen duizend тыс",
+        4: "万 萬",
+        5: "lakh lakhs lac",
+        6: "mn mln mio mill million millions millionen miljoen miljoner millioner milioni milione millones milhões млн",
+        7: "crore crores cr",
+        8: "億 亿",
+        9: "bn bln mrd md mld mia billion billions milliard milliards milliarde milliarden miljard miliardi млрд",
+        12: "tn trillion trillions",
+    }.items()
+    for word in words.split()
+}
 
 _PREFIXES = {
     "n": -9, "µ": -6, "u": -6, "m": -3, "c": -2, "d": -1, "": 0, "h": 2, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12,
@@ -75,7 +84,7 @@ _SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and n
 _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
 _NUMBER = r"\d+(?:[.,']\d+|(?: \d{3})+(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
-_SUFFIX = rf"/?[A-Za-zµΩ°%‰'\"{_SIGNS}À-ÿŁłčČ][^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}[23]?"
+_SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}[23]?"
 _ATOM = re.compile(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
@@ -438,6 +447,7 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
             sign = "." if points else ","
             before, after = digits.split(sign)
             may_group = len(after) == 3 and 1 <= len(before) <= 3 and before != "0"
+            may_group = may_group and not (points and atom.power)  # 1.234M
             (groups if may_group else votes)[sign] += rows
         else:
             whole += rows

@@ -81,7 +81,7 @@ class TableStatistics:
         most = min(_SAMPLE_ROWS, max(_SAMPLE_BYTES // max(row_bytes(self.types), 1), _FEWEST_SAMPLED))
         self.sample = RowSample(most, seed)
         self._columns = {
-            name: SummaryColumn(name, kind, self._counts(name, kind), self.kinds.get(name) == "categorical")
+            name: SummaryColumn(name, kind, self._counts(name, kind), self._is_named(name))
             for name, kind in types.items()
         }
         self._order = Order()
@@ -101,7 +101,11 @@ class TableStatistics:
         """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
-        return not (kind.is_numeric() or is_temporal(kind)) or self.kinds.get(name) == "categorical"
+        return not (kind.is_numeric() or is_temporal(kind)) or self._is_named(name)
+
+    def _is_named(self, name: str) -> bool:
+        """Whether a column's values are told to be names of things."""
+        return self.kinds.get(name) not in (None, "numeric", "drop")
 
     def update(self, block: pl.DataFrame) -> None:
         """See the next rows."""

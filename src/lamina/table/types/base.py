@@ -26,9 +26,10 @@ __all__ = [
     "ColumnType", "OfJson", "register", "type_from_dict",
 ]  # fmt: skip
 
-Choice = Literal["numeric", "categorical", "date", "drop"]
-CHOICES: tuple[Choice, ...] = ("numeric", "categorical", "date", "drop")
-"""What a user may say of a column."""
+Choice = Literal["numeric", "categorical", "date", "ordered", "drop"] | tuple[str, ...]
+"""What a user may say of a column; a tuple has its values from the lowest to the highest."""
+
+CHOICES: tuple[str, ...] = ("numeric", "categorical", "date", "ordered", "drop")
 
 FEW_ROWS = 20
 """In a table of fewer rows, text that never repeats may do so by chance, and stays."""

@@ -1,0 +1,187 @@
+"""Categories that have an order, such as sizes, grades and answers on a scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.messages import listed, row
+from lamina.table.types.base import Candidate, ColumnSchema
+from lamina.table.types.category import Category
+from lamina.table.types.composite import Composite
+from lamina.table.types.number import Number
+from lamina.table.values import MISSING_TOKENS
+
+__all__ = ["Ordered", "ordered_by"]
+
+_SCALES = [
+    scale.split("|")
+    for scale in (
+        "xxs|xs|s|m|l|xl|xxl|xxxl",
+        "extra small|small|medium|large|extra large",
+        "tiny|small|medium|large|huge",
+        "very low|low|medium|high|very high",
+        "very low|low|moderate|high|very high",
+        "lowest|low|normal|high|highest",
+        "none|mild|moderate|severe",
+        "never|rarely|sometimes|often|always",
+        "never|rarely|sometimes|usually|always",
+        "very poor|poor|fair|good|very good|excellent",
+        "poor|below average|average|above average|good|excellent",
+        "terrible|bad|ok|good|great",
+        "bad|medium|good",
+        "beginner|intermediate|advanced|expert",
+        "junior|mid|senior",
+        "bronze|silver|gold|platinum",
+        "strongly disagree|disagree|neutral|agree|strongly agree",
+        "strongly disagree|disagree|neither agree nor disagree|agree|strongly agree",
+        "very dissatisfied|dissatisfied|neutral|satisfied|very satisfied",
+        "very unlikely|unlikely|neutral|likely|very likely",
+        "not important|slightly important|moderately important|important|very important",
+        "primary school|secondary school|high school|bachelor|master|doctorate",
+        "high school|college|bachelor|master|phd",
+        "f|e|d-|d|d+|c-|c|c+|b-|b|b+|a-|a|a+",
+        "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve",
+        "i|ii|iii|iv|v|vi|vii|viii|ix|x|xi|xii",
+        "1st|2nd|3rd|4th|5th|6th|7th|8th|9th|10th|11th|12th",
+        "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth",
+    )
+]
+"""Known scales, from the lowest value to the highest."""
+
+_CIRCLES = [
+    circle.split("|")
+    for circle in (
+        "january|february|march|april|may|june|july|august|september|october|november|december",
+        "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec",
+        "monday|tuesday|wednesday|thursday|friday|saturday|sunday",
+        "mon|tue|wed|thu|fri|sat|sun",
+        "q1|q2|q3|q4",
+        "spring|summer|autumn|winter",
+        "spring|summer|fall|winter",
+    )
+]
+"""Known scales of which the first value follows the last."""
+
+
+@dataclass(frozen=True)
+class Ordered(Composite):
+    """Categories in an order: the category under the column's own name, and the place in the order as a number.
+
+    Attributes:
+        order: the values from the lowest to the highest, a line each.
+        cyclic: whether the first value follows the last: then the place is one on a circle, two numbers.
+
+    >>> Ordered.told(["S", "M", "L"]).places["m"]
+    1
+    """
+
+    order: str = ""
+    cyclic: bool = False
+    tag = "ordered"
+    kind = "categorical"
+    choice = "categorical"
+
+    @classmethod
+    def told(cls, values: Sequence[object]) -> Ordered:
+        """The type of a column whose values a user gave in order."""
+        return cls("\n".join(map(value_name, values)))
+
+    @property
+    def places(self) -> dict[str, int]:
+        """The place of each value in the order, from 0."""
+        return {_key(text): place for place, text in enumerate(self.order.split("\n"))}
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        return None  # only where told: see docs/adr/ordered-categories.md
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        whole = Category().learn(column, named)
+        numbers = self.split(ColumnSchema(column.name, self), column)[1:]
+        parts = [whole, *(Number().learned(one, one.numbers(), named) for one in numbers)]
+        said = " < ".join(self.order.split("\n")) + (" < …" if self.cyclic else "")
+        return ColumnSchema(
+            column.name,
+            self,
+            column.type_name,
+            column.missing(),
+            reason=f"in the order {said}",
+            parts=tuple(parts),
+        )
+
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        places, count = self.places, len(self.places)
+
+        def place(value: object) -> float:
+            return float(places.get(_key(value_name(value)), math.nan))
+
+        found = column.mapped(place, np.float64)
+        if not self.cyclic:
+            return [column, ArrayColumn(f"{column.name}: place", found)]
+        turn = 2 * np.pi / count * found
+        return [column, *(ArrayColumn(f"{column.name}: {f.__name__}", f(turn)) for f in (np.sin, np.cos))]
+
+    def example(self, column: ColumnSchema) -> Any:
+        return column.parts[0].type.example(column.parts[0])
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return column.parts[0].type.json_schema(column.parts[0])
+
+    def treatment(self, column: ColumnSchema) -> str:
+        where = "place on a circle" if self.cyclic else "place in the order"
+        return f"{column.parts[0].type.treatment(column.parts[0])}, and the {where} as a number"
+
+
+def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> ColumnSchema:
+    """The schema of a column whose order a user tells, or that has values of a known scale.
+
+    Raises:
+        DataError: a value is not in that order, or no scale has all values.
+    """
+    kind = _known(column) if told is None else Ordered.told(told)
+    if kind is None:
+        names = sorted({value_name(value) for value, _ in column.value_counts()})
+        raise DataError(
+            f"column {column.name!r}: the order of {listed(names, 10)} is not known; say it, from the lowest to the "
+            "highest"
+        )
+    places = kind.places
+    odd = column.first_where(
+        lambda value: (
+            _key(value_name(value)) not in places and value_name(value).strip() not in MISSING_TOKENS
+        )
+    )
+    if odd is not None:
+        raise DataError(
+            f"column {column.name!r}: {value_name(odd[1])!r} in {row(odd[0])} is not in the order "
+            f"{listed(kind.order.split(chr(10)), 20)}; add it, or make it missing"
+        )
+    return replace(kind.learn(column, named))
+
+
+def _known(column: Column) -> Ordered | None:
+    """The known scale that has all values of a column."""
+    values = [value_name(value) for value, _ in column.value_counts()]
+    keys = {_key(text) for text in values}
+    for scales, cyclic in ((_SCALES, False), (_CIRCLES, True)):
+        for scale in scales:
+            if keys and keys <= set(scale):
+                written = {_key(text): text for text in sorted(values)}
+                return Ordered("\n".join(written.get(text, text) for text in scale), cyclic)
+    return None
+
+
+def _key(text: str) -> str:
+    """A value's text, whatever its capitals, spaces and hyphens.
+
+    >>> _key(" Very-Low"), _key("A+")
+    ('very low', 'a+')
+    """
+    plain = text.strip().casefold()
+    return plain if len(plain) <= 2 else plain.replace("-", " ").replace("_", " ")

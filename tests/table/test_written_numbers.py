@@ -1,0 +1,253 @@
+"""Numbers as people write them: read back from what Babel writes, and told from codes, dates and names."""
+
+import math
+import pickle
+
+import pandas as pd
+import polars as pl
+import pytest
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from lamina.errors import DataError
+from lamina.table.check import check
+from lamina.table.kinds import infer
+from lamina.table.messages import DataWarning
+from lamina.table.schema import Schema
+from lamina.table.stream import _summaries
+from lamina.table.stream.statistics import TableStatistics
+from lamina.table.types import Category, WrittenNumber
+from lamina.table.types.base import type_from_dict
+from lamina.table.written_numbers import described, form_of, number_of
+
+LOCALES = [
+    "en_US",
+    "de_DE",
+    "fr_FR",
+    "en_IN",
+    "sv_SE",
+    "ja_JP",
+    "pl_PL",
+    "nl_NL",
+    "pt_BR",
+    "it_IT",
+    "da_DK",
+]
+LOCALES += ["es_MX", "ru_RU", "nb_NO", "cs_CZ", "en_ZA"]
+
+
+def read(texts):
+    """What a column's texts are, in its form."""
+    form = form_of([(text, 1) for text in texts])
+    return None if form is None else [number_of(text, form) for text in texts]
+
+
+cents = st.integers(-(10**11), 10**11).map(lambda number: number / 100)
+
+
+@pytest.mark.parametrize("format_type", ["standard", "accounting"])
+@given(
+    numbers=st.lists(cents, min_size=2, max_size=8, unique=True),
+    locale=st.sampled_from(LOCALES),
+    currency=st.sampled_from(["USD", "EUR", "GBP", "CHF"]),
+)
+def test_money_is_read_as_it_was_written(numbers, locale, currency, format_type):
+    texts = [format_currency(number, currency, locale=locale, format_type=format_type) for number in numbers]
+    assert read([*texts, format_currency(1234.5, currency, locale=locale)]) == [*numbers, 1234.5]
+
+
+@given(numbers=st.lists(cents, min_size=2, max_size=8, unique=True), locale=st.sampled_from(LOCALES))
+def test_separators_are_decided_by_the_whole_column(numbers, locale):
+    texts = [f"{format_decimal(number, '#,##0.00', locale=locale)} m" for number in [*numbers, -1234567.25]]
+    assert read(texts) == [*numbers, -1234567.25]
+
+
+@given(
+    numbers=st.lists(st.integers(-5000, 5000), min_size=2, max_size=8, unique=True),
+    locale=st.sampled_from(LOCALES),
+)
+def test_percentages_are_read_as_they_were_written(numbers, locale):
+    texts = [format_percent(number / 1000, "#,##0.0%", locale=locale) for number in numbers]
+    assert read(texts) == pytest.approx([number / 10 for number in numbers], abs=0.11)
+
+
+@pytest.mark.parametrize("locale", ["en_US", "de_DE", "fr_FR", "pl_PL", "ru_RU"])
+@given(numbers=st.lists(st.integers(10_000_000, 999_999_999), min_size=2, max_size=8, unique=True))
+def test_millions_are_read_as_they_were_written(numbers, locale):
+    texts = [format_compact_decimal(number, locale=locale, fraction_digits=2) for number in numbers]
+    assume(len(set(texts)) > 1)
+    assert read(texts) == pytest.approx(numbers, abs=5001)
+
+
+@given(
+    st.lists(st.floats(-1e15, 1e15), min_size=2, max_size=8, unique=True),
+    st.sampled_from(["{} kg", "~{}", "{}*"]),
+)
+def test_numbers_with_something_around_them_are_the_same_bits(numbers, around):
+    assert read([around.format(number) for number in numbers]) == numbers
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["$1,234.50", "$12", "$-3", "-$4", "($5)", "(1,200)"], [1234.5, 12, -3, -4, -5, -1200]),
+        (["€ 12", "12 EUR", "1.234,50 €"], [12, 12, 1234.5]),
+        (["USD 5k", "USD 12", "USD 1.2m"], [5000, 12, 1.2e6]),
+        (["1,2 Mio", "3 Tsd.", "500"], [1.2e6, 3000, 500]),
+        (["3.4B", "1.2M", "500k"], [3.4e9, 1.2e6, 5e5]),
+        (["CHF 1'234.50", "CHF 12.–"], [1234.5, 12]),
+        (["12,34,567", "1,23,456"], [1234567, 123456]),
+        (["1\u2009234,5", "12"], [1234.5, 12]),
+        (["1.234 €", "999 €"], [1234, 999]),
+        (["5 k€", "3 M€"], [5000, 3e6]),
+        (["$5/hour", "$7/hour"], [5, 7]),
+        (["12 kg", "1.5 kg", "800 g"], [12, 1.5, 0.8]),
+        (["3.5GHz", "800MHz"], [3.5, 0.8]),
+        (["1.5 t", "800 kg", "900 kg"], [1500, 800, 900]),
+        (["1 year", "2 years"], [1, 2]),
+        (["85 m²", "90 m²"], [85, 90]),
+        (["5'", "6'"], [5, 6]),
+        (["1 1/2", "3/4", "2"], [1.5, 0.75, 2]),
+        (["½", "1¼"], [0.5, 1.25]),
+        (["8/10", "7/10"], [0.8, 0.7]),
+        (["<0.01", "0.5", ">100"], [0.01, 0.5, 100]),
+        (["~5", "1e3", "7"], [5, 1000, 7]),
+        (["12 ± 3", "+5", "−3", "12*", "3[1]"], [12, 5, -3, 12, 3]),
+        (["18–24", "25-34", "<18", "65+"], [21, 29.5, 15, 69.5]),
+        (["$50,000 - $99,999", "$100,000+", "under $50,000"], [74999.5, 124999.5, 25000.5]),
+        (["under 5", "5 to 9", "10 and over"], [3, 7, 12]),
+        (["10+ years", "< 1 year", "2 years"], [10, 1, 2]),
+        (["(0, 10]", "(10, 20]"], [5, 15]),
+        (["1,000+", "5,000,000+"], [1000, 5e6]),
+        (["$137K-$171K", "$50K-$60K"], [154000, 55000]),
+    ],
+)
+def test_forms(texts, numbers):
+    assert read(texts) == numbers
+
+
+CODES = [
+    ["007", "010"], ["02134", "10001"], ["A12", "B13"], ["555-1234", "555-2345"], ["(555) 123-4567", "(555) 123-4568"],
+    ["V57", "E880"], ["1.2.3", "1.10.2"], ["12345-6789", "10001-1234"], ["3:2", "1:1"], ["3-2", "1-3", "0-0"],
+    ["2024-01-02", "2024-01-03"], ["1/2/2024", "3/4/2024"], ["13:45", "14:00"], ["iPhone 12", "iPhone 13"],
+    ["12A", "12B"], ["12 Main St", "45 Oak Ave"], ["3/14", "12/25"], ["120/80", "130/85"], ["10.0.0.1", "10.1.2.3"],
+    ["34B", "34C"], ["555 123 456", "555 124 457"], ["+49 123 456", "+49 123 457"], ["2024-01", "2024-02"],
+    ["20 May", "3 June"], ["50 Cent", "3 Doors Down"], ["1.6 TDI", "2.0 TSI"], ["$12", "€13"], ["24/7", "9/5"],
+    ["12-B", "13-B"], ["10x12", "3x4"], ["978-3-16-148410-0", "978-3-16-148410-1"], ["F32.1", "G40"],
+    ["No. 5", "No. 6"], ["1", "2.5"], ["small", "large"], ["", "-"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("texts", CODES, ids=lambda texts: texts[0])
+def test_codes_dates_and_names_are_no_numbers(texts):
+    assert read(texts) is None
+
+
+@given(st.lists(st.text(max_size=12), min_size=1, max_size=8))
+def test_any_texts_are_read_or_not(texts):
+    found = read(texts)
+    assert found is None or all(number is None or math.isfinite(number) for number in found)
+
+
+def test_a_form_is_said():
+    assert described(form_of([("1.234,50 €", 2), ("12 €", 1)])) == "money in €, 1.234,50 € → 1234.5"
+    assert described(form_of([("12,5", 2), ("3", 1)])) == "numbers with decimal commas, 12,5 → 12.5"
+    assert described(form_of([("12 %", 2), ("3 %", 1)])) == "percentages, 12 % → 12"
+    assert described(form_of([("18-24", 2), ("65+", 1)])) == "ranges, 18-24 → 21"
+
+
+# --- columns -------------------------------------------------------------------------------------------------------
+
+N = 300
+PRICES = [f"{1.37 * i:,.2f} €".translate(str.maketrans(",.", ".,")) for i in range(N)]
+FRAME = {
+    "price": [None if i % 50 == 7 else text for i, text in enumerate(PRICES)],
+    "weight": [f"{i} g" if i % 3 else f"{i / 1000} kg" for i in range(N)],
+    "age": [["<18", "18-24", "25-34", "65+"][i % 4] for i in range(N)],
+    "zip": [f"{i % 17:05}" for i in range(N)],
+}
+
+
+@pytest.mark.filterwarnings("ignore:column 'zip'")
+@pytest.mark.parametrize("make", [pl.DataFrame, pd.DataFrame])
+def test_each_column_has_its_form(make):
+    schema = infer(make(FRAME))
+    assert [type(column.type) for column in schema.columns] == [WrittenNumber] * 3 + [Category]
+    price = schema["price"]
+    assert (price.low, price.high, price.missing) == (0, 409.63, 6)
+    assert price.reason.startswith("money in €, ")
+    assert schema.text_columns == ("price", "weight", "age", "zip")
+    assert Schema.from_dict(schema.to_dict()) == pickle.loads(pickle.dumps(schema)) == schema
+    assert type_from_dict(price.type.to_dict()) == price.type
+
+
+@pytest.mark.filterwarnings("ignore:column 'zip'")
+def test_other_tables_are_read_in_the_form_of_training():
+    schema = infer(pl.DataFrame(FRAME))
+    row = {
+        "price": ["1.234 €", "1.234,5", None],
+        "weight": ["2 kg", "5", None],
+        "age": ["65+", "18-24", None],
+    }
+    table = check(schema, pl.DataFrame(row | {"zip": ["00000"] * 3}))
+    assert table.column("price").numbers()[:2].tolist() == [1234, 1234.5]
+    assert table.column("weight").numbers()[:2].tolist() == [2000, 5]
+    numbers = {"price": [12.5, 13], "weight": [1.0, 2.0], "age": [20, 30], "zip": ["00000"] * 2}
+    assert check(schema, pl.DataFrame(numbers)).column("price").numbers().tolist() == [12.5, 13]
+    wrong = pl.DataFrame(row | {"zip": ["00000"] * 3, "price": ["12 €", "12 $", None]})
+    with pytest.raises(
+        DataError, match=r"column 'price': '12 \$' in row 1 .* is not a number such as .* €, which"
+    ):
+        check(schema, wrong).column("price")
+
+
+def test_json_has_numbers_and_texts():
+    kind = infer(pl.DataFrame({"price": PRICES}))["price"].type
+    assert kind.from_json(["1.234,50 €", 12, None])[:2].tolist() == [1234.5, 12]
+    assert kind.refusal("12 km").startswith("is not a number such as ")
+    column = infer(pl.DataFrame({"price": PRICES}))["price"]
+    assert kind.json_schema(column)["type"] == ["number", "string", "null"]
+    assert kind.refusal(kind.example(column)) == ""
+
+
+def test_few_among_many_plain_numbers_have_no_unit():
+    texts = [str(i) for i in range(99)] + ["12 km"]
+    with pytest.warns(DataWarning, match="holds numbers, but '12 km' in row 99"):
+        infer(pl.DataFrame({"x": texts}))
+
+
+@pytest.mark.filterwarnings("ignore:column 'zip'")
+@pytest.mark.parametrize("most", [10, 1 << 16])
+def test_streams_find_the_same_forms(monkeypatch, most):
+    monkeypatch.setattr(_summaries, "MOST_VALUES", most)
+    frame = pl.DataFrame(FRAME).select("price", "weight", "age")
+    begin, end = TableStatistics(frame.schema), TableStatistics(frame.schema, first=90)
+    begin.update(frame[:90])
+    end.update(frame[90:])
+    begin.merge(end)
+    found, expected = begin.schema(), infer(frame)
+    assert [column.type for column in found.columns] == [column.type for column in expected.columns]
+    assert [(c.low, c.high, c.missing) for c in found.columns] == [
+        (c.low, c.high, c.missing) for c in expected.columns
+    ]
+
+
+# --- the target ------------------------------------------------------------------------------------------------------
+
+
+def test_a_target_of_money_is_a_regression():
+    frame = pl.DataFrame({"x": range(N), "y": PRICES})
+    target = infer(frame, "y").target
+    assert (target.task, target.low, target.high) == ("regression", 0, 409.63)
+    assert target.reason.startswith("money in €")
+    assert infer(frame, "y").text_columns == ("y",)
+    few = pl.DataFrame({"x": range(N), "y": FRAME["age"]})
+    assert infer(few, "y").target.task == "classification"
+    assert infer(few, "y", task="regression").target.low == 15
+    schema = infer(frame, "y")
+    assert Schema.from_dict(schema.to_dict()) == schema
+    statistics = TableStatistics(frame.schema, "y")
+    statistics.update(frame)
+    assert statistics.schema().target.form == target.form
+    assert statistics.moments().high == target.high
