@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators import presets
+from lamina.estimators._categories import rare_columns
 from lamina.estimators._data import Data
 from lamina.estimators._pieces import Pieces, chosen_pieces
 from lamina.estimators.architecture import Architecture
@@ -20,9 +21,12 @@ __all__ = ["architecture_for"]
 
 
 def architecture_for(
-    encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings
+    encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
-    """That of each member, of which `train` are the rows, and the pieces of the numbers' functions."""
+    """That of each member, of which `train` are the rows, and the pieces of the numbers' functions.
+
+    `complete`: whether those are all rows that will be trained on, so that what is rare in them is rare.
+    """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
     given = {name: _hashable(value) for name, value in vars(settings).items() if name in parts}
@@ -32,16 +36,20 @@ def architecture_for(
     signs = given.get("monotone", ())
     most = settings.number_pieces if given["number_embedding"] else 0
     pieces = chosen_pieces(train, most, signs, numbers)
+    cardinalities = encoder.cardinalities
+    counts = complete and settings.weight_decay > 0
+    rare = rare_columns(train[0], cardinalities) if counts else ()
     architecture = Architecture(
         **given,
         numbers=numbers,
         inputs=train[0].numeric.shape[1],
-        cardinalities=encoder.cardinalities,
+        cardinalities=cardinalities,
         outputs=target.outputs,
         hidden=settings.hidden_layer_sizes,
         pieces=pieces.most,
         rough=_marked(pieces.rough, numbers),
         smooth=_marked(pieces.smooth, numbers),
+        rare=_marked(rare, len(cardinalities)),
     )
     return architecture, pieces
 

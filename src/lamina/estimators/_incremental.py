@@ -52,7 +52,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     encoded = encoder.transform(X)
     data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(sample_weight, y, X))
     if first:
-        estimator._begin(encoder, target, [data] * members, settings, rng)
+        estimator._begin(encoder, target, [data] * members, settings, rng, complete=False)
     # Rows that were held out by a fit before this may be among these.
     estimator.fitted_ = replace(estimator.fitted_, target=target, held_out=None)
     for epoch in _training_on(estimator, data, settings, rng, random).run(epochs=1):

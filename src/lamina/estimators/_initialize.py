@@ -7,6 +7,7 @@ import numpy as np
 from lamina import nd
 from lamina.core import blas
 from lamina.deferral import eager
+from lamina.estimators._categories import decays_of_categories
 from lamina.estimators._data import Data
 from lamina.estimators._monotone import reflected
 from lamina.estimators._pieces import Pieces, knots, rows_for_knots
@@ -33,6 +34,7 @@ def build_network(
     """
     network = Network(architecture)
     fitted = _pieces(architecture, data, pieces) if architecture.has_pieces else {}
+    fitted |= _rarities(architecture, data)
     _add(network, architecture.input_parameters(), fitted, rng)
     if architecture.ntk:
         _add_fitted_layers(network, data, rng)
@@ -86,6 +88,15 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
         count = len(places) - 1
         knot[j, 0, :count], slope[j, 0, :count] = places[:-1], 1 / np.diff(places)
     return {"running.knot": knot, "running.slope": slope}
+
+
+def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
+    """How many times as fast each category's embedding decays, in columns that have rare ones."""
+    return {
+        f"running.rarity{j}": decays_of_categories(data, j, cardinality).reshape(-1, 1)
+        for j, cardinality in enumerate(parts.cardinalities)
+        if parts.rare and parts.rare[j]
+    }
 
 
 def _fitted_layer(

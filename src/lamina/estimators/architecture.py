@@ -93,6 +93,9 @@ class Architecture:
     smooth
         for each number, 1 if that function decays fast, since cosines say what the number says by itself, else 0; () if
         there is no such number.
+    rare
+        for each code column, 1 if it has rare categories, whose embeddings decay faster, else 0; () if there is no such
+        column.
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
     monotone
@@ -120,6 +123,7 @@ class Architecture:
     rising: tuple[int, ...] = ()
     rough: tuple[int, ...] = ()
     smooth: tuple[int, ...] = ()
+    rare: tuple[int, ...] = ()
 
     number_width: ClassVar[int] = NUMBER_WIDTH
 
@@ -187,6 +191,8 @@ class Architecture:
             found["number"] = Parameter(maps, _uniform(bound), rate)
             found["number_bias"] = Parameter((*each, NUMBER_WIDTH), _uniform(bound), rate)
         for j, cardinality in enumerate(self.cardinalities):
+            if self.rare and self.rare[j]:
+                found[f"running.rarity{j}"] = Parameter((cardinality, 1), None, trained=False)
             shape = (cardinality, self.embedding_width)
             found[f"embedding{j}"] = Parameter(shape, _normal(_EMBEDDING_SPREAD), _RATES["embedding"])
         if self.input_scale:

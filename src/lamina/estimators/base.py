@@ -275,9 +275,14 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         train: Sequence[Data],
         settings: Settings,
         rng: np.random.Generator,
+        *,
+        complete: bool = True,
     ) -> None:
-        """Have networks that have learned nothing, one for each of the members' training rows."""
-        architecture, pieces = architecture_for(encoder, target, train, settings)
+        """Have networks that have learned nothing, one for each of the members' training rows.
+
+        `complete`: whether these are all rows that they will be trained on.
+        """
+        architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
         vars(self).pop("_position", None)  # of another network's partial_fit

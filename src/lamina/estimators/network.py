@@ -51,8 +51,9 @@ class Weight:
 class Network:
     """The parameters by name, and the forward pass.
 
-    `running` holds what the optimizer does not train: batch normalization's statistics, and where the pieces of
-    numbers begin (``knot``) and one over their lengths (``slope``).
+    `running` holds what the optimizer does not train: batch normalization's statistics, where the pieces of
+    numbers begin (``knot``) and one over their lengths (``slope``), and how many times as fast as others the embedding
+    of a rare category decays (``rarity``).
     """
 
     architecture: Architecture
@@ -104,6 +105,8 @@ class Network:
         if parameter.bounds is not None:
             bounds = nd.array(parameter.bounds.low, ctx=cpu()), nd.array(parameter.bounds.high, ctx=cpu())
         decays = None if parameter.decays is None else nd.array(parameter.decays, ctx=cpu())
+        if name.startswith("embedding"):
+            decays = self.running.get(f"rarity{name.removeprefix('embedding')}")
         self.weights[name] = Weight(
             array, parameter.rate, parameter.decay, bounds, parameter.is_matrix, decays
         )

@@ -151,7 +151,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
     estimator._require_held_out(held_out)
     settings = estimator._settled(settings, rows, encoder.n_numbers, cache.rows)
     with eager():  # so that the bits don't depend on what was computed before
-        estimator._begin(encoder, target, [sample] * members, settings, rng)
+        estimator._begin(encoder, target, [sample] * members, settings, rng, complete=False)
         estimator._train(StreamedBatches(cache, members), held_out, settings, rng)
     return estimator
 
