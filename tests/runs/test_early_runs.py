@@ -53,6 +53,7 @@ LATER = {
                 "threshold",
                 "group",
                 "time",
+                "date_format",
             ]
         ),
         "time_gap": 0.0,

@@ -26,6 +26,7 @@ from lamina.table.columns import as_column, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Composite, Nominal, Quantity
+from lamina.table.types.quantity import infinite_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -177,6 +178,7 @@ class TableRows:
             frame = by_position(self.schema, frame)
         self._require_types(frame)
         given = frame.select(named([name for name in frame.columns if name in self._known]))
+        _require_finite(given)
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
             table = check(self.schema, given)
             numbers = [table.column(column.name).numbers() for column in self._numeric]
@@ -211,6 +213,14 @@ def _refused() -> Generator[None]:
         yield
     except DataError as error:
         raise RequestError(422, excerpt(error, 1000)) from error
+
+
+def _require_finite(frame: pl.DataFrame) -> None:
+    """An infinite number is a mistake of the client, though files may have them."""
+    for series in frame.iter_columns():
+        if series.dtype.is_float() and series.is_infinite().any():
+            i = int(series.is_infinite().fill_null(False).arg_max() or 0)
+            raise RequestError(422, str(infinite_error(series.name, series[i], f"row {i}")))
 
 
 def _stacked(columns: Sequence[Any], rows: int, dtype: Any) -> np.ndarray:

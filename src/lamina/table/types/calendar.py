@@ -286,7 +286,7 @@ def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateF
 
 
 def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
-    return bool(np.nanmin(numbers) >= low and np.nanmax(numbers) <= high)
+    return bool(float(np.nanmin(numbers)) >= low and float(np.nanmax(numbers)) <= high)
 
 
 class _Reading:
