@@ -62,7 +62,7 @@ LATER = {
         "monotone": {},
         "keeps_row_numbers": True,
     },
-    "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": []},
+    "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": [], "rare": []},
     "results": {
         "divided": "",
         "quantiles": [],
