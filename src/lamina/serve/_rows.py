@@ -180,7 +180,7 @@ class TableRows:
         given = frame.select(named([name for name in frame.columns if name in self._known]))
         _require_finite(given)
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
-            table = check(self.schema, given)
+            table = check(self.schema, given, infinite=True)  # which the encoder refuses
             numbers = [table.column(column.name).numbers() for column in self._numeric]
             with unknown_values() as unknown:
                 codes = [category_codes(column, table.column(column.name)) for column in self._others]

@@ -21,7 +21,7 @@ from lamina.table.types.quantity import finite
 __all__ = ["check"]
 
 
-def check(schema: Schema, data: Any) -> Table:
+def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """A view of `data` with the inputs of the encoder, in their order and with their types: see `Schema.inputs`.
 
     Columns in another order are found by name. Extra ones are ignored with a warning (not the target's, nor
@@ -32,6 +32,7 @@ def check(schema: Schema, data: Any) -> Table:
     Args:
         schema: of the training table.
         data: the new table, see `as_table`; an array is matched by position. Any number of rows, 0 too.
+        infinite: whether infinite numbers stay; else those of a table with names count as missing, with a warning.
 
     Raises:
         DataError: columns are missing (all are named), an array of another width, or a value that is not of
@@ -65,6 +66,8 @@ def check(schema: Schema, data: Any) -> Table:
             split[column.name] = {part.name: one for part, one in zip(column.parts, found, strict=True)}
         return split[column.name]
 
+    missing = schema.named and table.named and not infinite
+
     @cache
     def column(i: int) -> Column:
         name = inputs[i].name
@@ -73,7 +76,7 @@ def check(schema: Schema, data: Any) -> Table:
         kind = inputs[i].type
         assert isinstance(kind, Quantity | Nominal)
         fitted = kind.fitted(name, found)
-        return _finite(fitted) if schema.named and table.named and isinstance(kind, Quantity) else fitted
+        return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted
 
     names = [column.name for column in inputs]
     return Table(names, table.rows, column, named=True, matrix=table.matrix if plain else None)
