@@ -99,8 +99,8 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
             found = column.first_where(lambda _: True)
             index, value = found or (0, None)
             raise DataError(
-                f"{as_mark('time', column.name)}: {value_name(value)!r} in {row(index)} is neither a number nor a date, "
-                "so rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
+                f"{as_mark('time', column.name)}: {value_name(value)!r} in {row(index)} is neither a number nor a "
+                "date, so rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
             )
     if not np.isfinite(times).all():
         bad = int(np.argmin(np.isfinite(times)))
