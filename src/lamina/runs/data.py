@@ -232,12 +232,9 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
         return schema, whole
     with rows_called(lambda row: whole.places.of(int(train[row]))):
         known = infer_target(as_column(whole.frame[target.name][train], target.name), "classification")
-    lacking = [name for name in target.classes if name not in known.classes]
-    warn(
-        f"no training row has {counted(len(lacking), 'class', 'classes')} that later rows have: {listed(lacking)}"
-    )
     known = replace(known, reason=target.reason)
-    return replace(schema, target=known), replace(whole, target=target_of(whole.frame, known))
+    with whole.places.named():
+        return replace(schema, target=known), replace(whole, target=target_of(whole.frame, known))
 
 
 def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:

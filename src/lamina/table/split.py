@@ -232,7 +232,7 @@ class GroupSplitter(Splitter):
     """Divides by groups: all rows of a group are in one part.
 
     The largest group is placed first, and each in the part where it adds least to the χ² statistic of the parts' sizes,
-    or with `strata` of their class counts. A class that only one group has is only in training.
+    and with `strata` of their class counts. A class that only one group has is only in training.
 
     >>> from lamina.table.columns import as_column
     >>> parts = GroupSplitter(as_column(["a", "a", "b", "b", "b", "c", "c", "d"])).split(validation=0.25)
@@ -324,6 +324,7 @@ class _GroupTables:
         present = np.zeros_like(wanted)
         staying = self.stays[self._group]
         np.add.at(present[0], self._class[staying], self._sizes[staying])
+        filled, wanted_rows = present.sum(axis=1), wanted.sum(axis=1)
         begins = np.searchsorted(self._group, np.arange(len(self.stays) + 1))
         free = np.flatnonzero(~self.stays)
         weight = np.bincount(self._group, self._sizes**2 / self._totals[self._class])[free]
@@ -335,10 +336,13 @@ class _GroupTables:
             own = slice(begins[free[i]], begins[free[i] + 1])
             classes, sizes = self._class[own], self._sizes[own]
             cost = (sizes * (sizes + 2 * present[:, classes]) / wanted[:, classes]).sum(axis=1)
+            size = sizes.sum()
+            cost += size * (size + 2 * filled) / wanted_rows
             if len(free) - done <= len(empty):  # each of the others is needed in a part that has none
                 cost[[part for part in range(len(shares)) if part not in empty]] = np.inf
             part = int(cost.argmin())
             present[part, classes] += sizes
+            filled[part] += size
             empty.discard(part)
             parts[i] = part
         return parts
@@ -435,8 +439,7 @@ class TimeSplitter(Splitter):
         mark = as_mark("time", self._name)
         if self._groups is None:
             return DataError(
-                f"{mark}: no row that could train comes {as_gap(self._gap)} before those that are held back; make the "
-                "gap smaller"
+                f"{mark}: a part has no row that comes {as_gap(self._gap)} before the next part; make the gap smaller"
             )
         groups = as_mark("groups", self._group_name)
         return DataError(

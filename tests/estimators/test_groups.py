@@ -1,0 +1,157 @@
+"""`fit(X, y, groups=, time=)`: members, searches and intervals see no group from both sides, and no future."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lamina import MLPClassifier, MLPRegressor
+from lamina.errors import DataError
+from lamina.estimators.search.engine import Search
+
+SMALL = {"hidden_layer_sizes": 4, "max_iter": 2, "number_embedding": False, "random_state": 0}
+RNG = np.random.default_rng(0)
+ROWS = 200
+GROUPS = np.repeat(np.arange(20), 10)
+EFFECT = RNG.normal(size=20)[GROUPS]
+X = np.column_stack([RNG.normal(size=ROWS), np.arange(ROWS)])
+Y = X[:, 0] + 2 * EFFECT
+TIME = np.arange(ROWS) // 4
+
+
+def divided(estimator, monkeypatch, **marks):
+    """The pairs of training and validation rows with which an estimator is trained."""
+    seen = []
+    train = type(estimator)._train
+
+    def watched(self, parts, held_out, *rest, **more):
+        seen[:] = [(a.rows, b.rows) for a, b in zip(parts, held_out, strict=True)]
+        return train(self, parts, held_out, *rest, **more)
+
+    monkeypatch.setattr(type(estimator), "_train", watched)
+    y = Y if isinstance(estimator, MLPRegressor) else (EFFECT > 0).astype(int)
+    estimator.fit(X, y, **marks)
+    return seen
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+@pytest.mark.parametrize("members", [1, 3, None])
+def test_members_hold_out_whole_groups(kind, members, monkeypatch):
+    pairs = divided(kind(**SMALL, members=members), monkeypatch, groups=GROUPS)
+    assert len(pairs) == (members or 5)
+    for train, held in pairs:
+        assert len(train) + len(held) == ROWS and len(held) == 40
+        assert not set(GROUPS[train]) & set(GROUPS[held])
+    assert len(set(np.concatenate([held for _, held in pairs]))) == 40 * len(pairs)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_members_validate_on_what_comes_after_they_train_on(members, monkeypatch):
+    pairs = divided(MLPRegressor(**SMALL, members=members, time_gap=2), monkeypatch, time=TIME)
+    assert len(pairs) == members
+    for train, held in pairs:
+        assert TIME[train].max() + 2 < TIME[held].min()
+    held = np.concatenate([held for _, held in pairs])
+    np.testing.assert_array_equal(np.sort(held), np.arange(ROWS - 40, ROWS))
+
+
+def test_a_search_compares_trials_on_groups_that_they_did_not_see(monkeypatch):
+    seen = []
+    run = Search.run
+
+    def watched(self, encoder, target, train, held_out, seed):
+        seen[:] = [(a.rows, b.rows) for a, b in zip(train, held_out, strict=True)]
+        return run(self, encoder, target, train, held_out, seed)
+
+    monkeypatch.setattr(Search, "run", watched)
+    settings = {"hidden_layer_sizes": 4, "number_embedding": False, "random_state": 0, "trials": 1}
+    MLPRegressor(**settings).fit(X, Y, groups=GROUPS)
+    assert len(seen) == 5 and not any(set(GROUPS[a]) & set(GROUPS[b]) for a, b in seen)
+
+
+def test_intervals_know_how_far_other_groups_are():
+    """Those of rows divided at random promise more than they hold for groups that training did not have."""
+    rng = np.random.default_rng(1)
+    of = np.repeat(np.arange(60), 20)
+    effect = rng.normal(size=60)
+    features = np.column_stack([rng.normal(size=1200), rng.normal(size=60)[of]])
+    y = features[:, 0] * 0.1 + effect[of]
+    new = of >= 40
+    held = {}
+    for name, marks in {"random": {}, "groups": {"groups": of[~new]}}.items():
+        model = MLPRegressor(preset="fast", random_state=0, members=4).fit(features[~new], y[~new], **marks)
+        low, high = model.predict_interval(features[new], coverage=0.8)
+        held[name] = np.mean((low <= y[new]) & (y[new] <= high))
+    assert held["random"] < 0.6
+    assert held["groups"] > 0.7
+
+
+def test_fewer_groups_than_a_small_table_has_members_make_fewer_members():
+    model = MLPRegressor(**SMALL).fit(X, Y, groups=GROUPS // 7)
+    assert len(model.fitted_.network.members) == 3
+    with pytest.raises(DataError, match="there are 3 groups, and members=5 need 5 at least"):
+        MLPRegressor(**SMALL, members=5).fit(X, Y, groups=GROUPS // 7)
+
+
+@pytest.mark.parametrize(
+    "groups", [GROUPS.tolist(), GROUPS.astype(str), pd.Series(GROUPS.astype(str), index=range(7, 207))]
+)
+def test_groups_are_arrays_lists_or_series(groups, monkeypatch):
+    for train, held in divided(MLPRegressor(**SMALL, members=2), monkeypatch, groups=groups):
+        assert not set(GROUPS[train]) & set(GROUPS[held])
+
+
+@pytest.mark.parametrize(
+    ("marks", "error", "message"),
+    [
+        ({"groups": "customer"}, TypeError, r"groups=X\['customer'\]"),
+        ({"time": X}, TypeError, r"time has one value for each row, \(rows,\), not the shape \(200, 2\)"),
+        ({"groups": GROUPS[:9]}, DataError, "groups has 9 values, and the table 200 rows"),
+        ({"time": ["soon"] * ROWS}, DataError, "time: 'soon' in row 0"),
+    ],
+)
+def test_what_is_no_mark_of_rows(marks, error, message):
+    with pytest.raises(error, match=message):
+        MLPRegressor(**SMALL).fit(X, Y, **marks)
+
+
+def test_scikit_learns_tools_hand_groups_on(monkeypatch):
+    given = []
+    fit = MLPRegressor.fit
+    monkeypatch.setattr(
+        MLPRegressor, "fit", lambda self, X, y, **more: given.append(more) or fit(self, X, y, **more)
+    )
+    plain = MLPRegressor(**SMALL, members=2)
+    cross_validate(
+        plain, X, Y, groups=GROUPS, cv=GroupKFold(2), params={"groups": GROUPS}, error_score="raise"
+    )
+    assert [len(set(more["groups"])) for more in given] == [10, 10]
+    given.clear()
+    with config_context(enable_metadata_routing=True):
+        asking = MLPRegressor(**SMALL, members=2).set_fit_request(groups=True, time=True)
+        routed = make_pipeline(StandardScaler(), asking)
+        cross_validate(routed, X, Y, cv=GroupKFold(2), params={"groups": GROUPS}, error_score="raise")
+        routed.fit(X, Y, time=TIME)
+    assert [sorted(name for name, value in more.items() if value is not None) for more in given] == [
+        ["groups"], ["groups"], ["time"],
+    ]  # fmt: skip
+
+
+def test_a_trend_goes_on_beyond_the_days_of_training():
+    """Slower than it was, as numbers are clipped smoothly, but neither as a constant nor without bounds."""
+    rng = np.random.default_rng(0)
+    days = np.datetime64("2018-01-01") + np.sort(rng.integers(0, 1000, 1500))
+    frame = pd.DataFrame({"day": days, "x": rng.normal(size=1500)})
+    number = (days - days[0]).astype(float) / 1000
+    y = 3 * number + 0.3 * frame["x"].to_numpy() + 0.2 * rng.normal(size=1500)
+    past = number < 0.7
+    model = MLPRegressor(preset="fast", random_state=0).fit(frame[past], y[past], time=days[past])
+    found, true = model.predict(frame[~past]), y[~past]
+    assert 1 < np.polyfit(number[~past], found, 1)[0] < 4  # 3 is true
+    constant = y[past & (number > 0.6)].mean()
+    assert np.mean(np.square(found - true)) < 0.5 * np.mean(np.square(constant - true))
+    far = pd.DataFrame({"day": days[~past] + 36_500, "x": frame["x"].to_numpy()[~past]})
+    assert np.abs(model.predict(far)).max() < 10 * np.abs(y).max()
