@@ -4,6 +4,7 @@ import json
 import warnings
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import polars as pl
 import pytest
@@ -11,6 +12,8 @@ import pytest
 import lamina
 from lamina.export import describe
 from lamina.serve._rows import TableRows
+from lamina.table.categories import category_codes
+from lamina.table.check import check
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer, relearned
 from lamina.table.messages import DataWarning
@@ -185,3 +188,22 @@ def test_clean_numbers_are_what_they_were():
         warnings.simplefilter("error")
         frame = pl.DataFrame({"a": [1, 2, 3], "b": [1.5, 2.5, None]})
         assert [type(column.type) for column in infer(frame).columns] == [Number, Number]
+
+
+def test_an_onnx_file_takes_the_parts(model, tmp_path):
+    lamina.export_onnx(model, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    table = check(model.fitted_.encoder.schema, FRAME[:50])
+    kinds = {column.name: column for column in model.fitted_.encoder.schema.inputs}
+    inputs = {}
+    for one in session.get_inputs():
+        column = table.column(one.name)
+        if isinstance(kinds[one.name].type, Category):
+            codes = category_codes(kinds[one.name], column)
+            values = np.array(["", *kinds[one.name].categories], object)[codes]
+        else:
+            values = column.numbers()
+        inputs[one.name] = values.reshape(-1, 1)
+    np.testing.assert_allclose(
+        session.run(None, inputs)[0].ravel(), model.predict(FRAME[:50]), rtol=1e-4, atol=1e-4
+    )

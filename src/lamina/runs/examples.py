@@ -14,7 +14,7 @@ from lamina.runs.data import Part, known_rows
 from lamina.table.check import check
 from lamina.table.columns import named
 from lamina.table.schema import Schema
-from lamina.table.types import Number
+from lamina.table.types import Composite, Number
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +48,8 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     """Quantities as the network takes them: JSON has no times, durations and dates."""
     import polars as pl
 
-    names = {column.name for column in schema.used}
+    texts = {column.name for column in schema.used if isinstance(column.type, Composite) and not column.type.derives}
+    names = {column.name for column in schema.used} - texts
     quantities = [column for column in schema.quantities if column.name in names]
     timed = [column.name for column in quantities if not isinstance(column.type, Number)]
     if not timed:
