@@ -145,7 +145,7 @@ def test_what_the_user_says_of_dates():
             DataError, match="'when' has the kind 'date', but most of its values are not read as dates"
         ):
             column_of(values, kinds={"when": "date"})
-    with pytest.raises(DataError, match="one of 'numeric', 'categorical', 'date', .*, not 'dates'"):
+    with pytest.raises(DataError, match=r"one of 'numeric', 'categorical', 'date', .*, not 'dates'"):
         column_of(written("%Y"), kinds={"when": "dates"})
 
 
