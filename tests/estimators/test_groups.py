@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn import config_context
 from sklearn.model_selection import GroupKFold, cross_validate
@@ -116,6 +117,12 @@ def test_groups_are_arrays_lists_or_series(groups, monkeypatch):
 def test_what_is_no_mark_of_rows(marks, error, message):
     with pytest.raises(error, match=message):
         MLPRegressor(**SMALL).fit(X, Y, **marks)
+
+
+def test_rows_that_are_not_in_memory_are_divided_beforehand():
+    source = pl.DataFrame({"x": X[:, 0], "y": Y}).lazy()
+    with pytest.raises(ValueError, match="not for one that is streamed; divide its rows beforehand"):
+        MLPRegressor(**SMALL).fit(source, "y", groups=GROUPS)
 
 
 def test_scikit_learns_tools_hand_groups_on(monkeypatch):

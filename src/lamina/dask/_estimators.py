@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 import lamina.estimators as plain
 from lamina.dask._partitions import Partitions, is_array, is_frame
 from lamina.dask._table import PartitionedTable
-from lamina.estimators.base import BaseMLP
+from lamina.estimators.base import BaseMLP, require_no_marks
 from lamina.estimators.streamed import fit_streamed, named_kinds
 from lamina.table.stream.survey import Survey
 
@@ -58,7 +58,10 @@ class _OnWorkers(BaseMLP):
             )
         return super()._computed(X, function)
 
-    def _fit_collections(self, X: Any, y: Any, sample_weight: Any, eval_set: Any) -> Any:
+    def _fit_collections(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any
+    ) -> Any:
+        require_no_marks(groups, time, "a collection of Dask")
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for a collection of Dask")
         settings, client = self._resolved(), self.client_
@@ -141,7 +144,16 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     client: Any = None
     _local: ClassVar[type[BaseMLP]] = plain.MLPClassifier
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPClassifier:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        eval_set: Any = None,
+        *,
+        groups: Any = None,
+        time: Any = None,
+    ) -> MLPClassifier:
         """Train.
 
         Args:
@@ -149,12 +161,13 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
             eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
+            groups, time: must be None; divide the rows beforehand, and give an `eval_set`.
 
         Raises:
             TypeError: X or y is no collection of Dask.
             DataError: partitions don't fit each other, or as `lamina.MLPClassifier.fit`.
         """
-        return self._fit_collections(X, y, sample_weight, eval_set)
+        return self._fit_collections(X, y, sample_weight, eval_set, groups, time)
 
     def predict(self, X: Any) -> Any:
         """The most likely class of each row: a Dask array (rows,), computed where the partitions are."""
@@ -188,9 +201,18 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
     client: Any = None
     _local: ClassVar[type[BaseMLP]] = plain.MLPRegressor
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> MLPRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        eval_set: Any = None,
+        *,
+        groups: Any = None,
+        time: Any = None,
+    ) -> MLPRegressor:
         """Train; see `lamina.dask.MLPClassifier.fit`."""
-        return self._fit_collections(X, y, sample_weight, eval_set)
+        return self._fit_collections(X, y, sample_weight, eval_set, groups, time)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predicted target: a Dask array (rows,), or of several quantiles (rows, quantiles).

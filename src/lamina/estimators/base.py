@@ -59,7 +59,7 @@ from lamina.training.display import Waiting
 from lamina.training.early_stopping import CycleStopping
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "settings_of", "targets_of"]
+__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "require_no_marks", "settings_of", "targets_of"]
 
 
 @dataclass(eq=False, repr=False)
@@ -130,8 +130,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         self._require_target_given(y)
         search = self._search(eval_set)
         if is_source(X):
-            if groups is not None or time is not None:
-                raise ValueError("groups and time are for tables in memory, not for one that is streamed")
+            require_no_marks(groups, time, "one that is streamed")
             return self._fit_source(X, y, sample_weight, eval_set, search)
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
@@ -436,6 +435,15 @@ def fit_table(
 ) -> Any:
     """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
+
+
+def require_no_marks(groups: Any, time: Any, what: str) -> None:
+    """Raise `ValueError` where rows cannot be divided by what is given: those of `what` are not in memory."""
+    if groups is not None or time is not None:
+        raise ValueError(
+            f"groups and time are for tables in memory, not for {what}; divide its rows beforehand, and give fit those "
+            "that validate as eval_set"
+        )
 
 
 def settings_of(estimator: BaseMLP) -> Settings:
