@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from lamina.cli import _options as options
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._train_options import Columns
 from lamina.errors import LaminaError

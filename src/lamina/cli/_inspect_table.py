@@ -76,10 +76,11 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
         "target": model.target.name,
         "task": model.target.task,
         "kinds": settings["kinds"],
+        "date_format": settings.get("date_format"),
     }
     from lamina.table.read import ReadOptions
 
-    options = ReadOptions(**{**reading_of(details), **reading}, format=settings["options"]["format"])
+    options = ReadOptions(**{**reading_of(details), "format": settings["options"]["format"], **reading})
     with warnings_as_lines():
         try:
             found, sizes = _inspected(data, new, options, **asked)
@@ -98,9 +99,10 @@ def _inspected(
     new: Sequence[str],
     options: ReadOptions,
     *,
-    target: str | None,
-    task: Any,
-    kinds: Mapping[str, Any],
+    target: str | None = None,
+    task: Any = None,
+    kinds: Mapping[str, Any] | None = None,
+    date_format: str | None = None,
 ) -> tuple[Inspection, _Sizes]:
     """The tables, read and inspected."""
     from lamina.table.inspection.look import Look
@@ -110,7 +112,7 @@ def _inspected(
     places, new_places = Places(), Places()
     frame, numbers, rows = read_sample(data, options, places)
     with rows_called(lambda row: places.of(int(numbers[row]))):
-        look = Look(frame, target, task=task, kinds=kinds)
+        look = Look(frame, target, task=task, kinds=kinds, dates=date_format)
     if not new:
         return look.inspection(), _Sizes(rows, len(frame))
     as_text = (*options.as_text, *look.schema.text_columns)

@@ -71,9 +71,7 @@ def test_the_training_table_itself():
     assert not found.drift.found
 
 
-@given(
-    st.integers(0, 2**32), st.integers(1, 3), st.integers(2, 6), st.integers(20, 95), st.integers(20, 95)
-)
+@given(st.integers(0, 2**32), st.integers(1, 3), st.integers(2, 6), st.integers(20, 95), st.integers(20, 95))
 def test_tables_of_few_values_repeat_by_chance(seed, columns, values, rows, more):
     rng = np.random.default_rng(seed)
     whole = pl.DataFrame({f"c{i}": rng.integers(0, values, rows + more) for i in range(columns)})

@@ -117,6 +117,7 @@ def inspect(
     *,
     task: Task | None = None,
     kinds: Mapping[Any, Choice] | None = None,
+    dates: str | None = None,
     seed: int = 0,
 ) -> Inspection:
     """Look at a table before anything is trained on it.
@@ -129,7 +130,7 @@ def inspect(
         data: the training table: a data frame, an array, a sparse matrix.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         new: a table to compare with it: test rows, or next month's. It may lack the target.
-        task, kinds: as in `lamina.table.kinds.infer`.
+        task, kinds, dates: as in `lamina.table.kinds.infer`.
         seed: chooses the rows of samples.
 
     Raises:
@@ -145,7 +146,7 @@ def inspect(
         >>> [one.message for one in found.warnings]
         ["'casual' + 'registered' = 'count'"]
     """
-    return Look(data, target, task=task, kinds=kinds, seed=seed).inspection(new)
+    return Look(data, target, task=task, kinds=kinds, dates=dates, seed=seed).inspection(new)
 
 
 class Look:
@@ -162,6 +163,7 @@ class Look:
         *,
         task: Task | None = None,
         kinds: Mapping[Any, Choice] | None = None,
+        dates: str | None = None,
         seed: int = 0,
     ) -> None:
         require("inspecting a table", "scikit-learn")
@@ -169,6 +171,7 @@ class Look:
         if not table.rows or not table.names:
             raise DataError("the table has no rows" if table.names else "the table has no columns")
         self.table, self.choices, self.seed = table, choices_of(table, kinds or {}), seed
+        self.dates = dates
         self.findings: list[Finding] = []
         self.target_name = target if isinstance(target, str) else None
         self.target_column = _target_column(table, target)
@@ -195,7 +198,7 @@ class Look:
     def _judged(self, name: str) -> ColumnSchema | str:
         """What a column is, or why training would refuse it."""
         try:
-            return judged(self.table.column(name), self.choices.get(name), self.table.named)
+            return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
         except DataError as error:
             self._find("columns", "warning", [name], f"training would refuse the table: {error}")
             return str(error)

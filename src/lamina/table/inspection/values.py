@@ -97,6 +97,7 @@ def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None
     fitted = type_.fitted(schema.name, column)
     if isinstance(type_, Quantity):
         numbers = fitted.numbers().astype(np.float64)
+        numbers[np.isinf(numbers)] = np.nan  # training takes them for missing, too
         return Series(owner, schema.name, numbers, None, lambda value: type_.show(value, format_number))
     names = Names() if known is None or known.names is None else known.names
     return Series(owner, schema.name, names.read(fitted), names)
