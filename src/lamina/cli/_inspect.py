@@ -1,29 +1,102 @@
-"""``lamina inspect``: what a run's network is."""
+"""``lamina inspect``: what a run's network is; what a table is, before anything is trained on it."""
 
 from __future__ import annotations
 
+import glob
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lamina.cli._options import ModelArgument
+from lamina.cli._groups import Reading, grouped
+from lamina.cli._train_options import Columns
+from lamina.errors import LaminaError
+from lamina.table.formats import NOT_READ, begin_reading, format_of_name
 
 __all__ = ["inspect"]
 
 
+@grouped
 def inspect(
-    run: ModelArgument,
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|DATA",
+            help="A run's folder, a model's file, or a table to train on.",
+            show_default=False,
+        ),
+    ],
+    files: Reading,
+    table: Columns,
+    new: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NEW", help="Files to compare with the training table.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Architecture, columns and metrics of a run on a table; of a run on MNIST: settings and accuracy.
+    """Look at a table before training, or at a run.
 
-    Example:
+    Of a table: what each column is recognized as, missing values, examples; with --target, columns that give the target
+    away (leakage) and rows that contradict each other; repeated rows. With NEW, rows of it that are in the training
+    table, and columns whose values have drifted. Nothing is trained.
+
+    Of a run on a table: architecture, columns and metrics; with NEW, the table that it was trained on is compared with
+    that. Of a run on MNIST: settings and accuracy.
+
+    Examples:
 
     \b
+      lamina inspect people.csv --target income
+      lamina inspect people.csv --target income next_year.csv
+      lamina inspect people.csv --kind zip=categorical --drop id
       lamina inspect runs/income-1
+      lamina inspect runs/income-1 next_year.csv
     """
-    from lamina.cli._use_digits import inspect_digits
-    from lamina.cli._use_table import inspect_table
+    asked = table.said()
+    if is_table(what):
+        begin_reading([what, *(new or ())])
+        from lamina.cli._inspect_table import inspect_data
+
+        inspect_data([what], new or [], files.said(), asked, as_json=as_json)
+        return
+    run = Path(what)
     from lamina.recipes.run import is_digits_run
 
-    (inspect_digits if is_digits_run(run) else inspect_table)(run, as_json=as_json)
+    if options_said := [name for name, said in asked.items() if said]:
+        raise LaminaError(
+            f"--{options_said[0].removesuffix('s')} is for a table, and {what} is a run; leave it out"
+        )
+    if is_digits_run(run):
+        from lamina.cli._use_digits import inspect_digits
+
+        if new:
+            raise LaminaError(f"{what} is a run on MNIST, which has no table to compare {new[0]} with")
+        inspect_digits(run, as_json=as_json)
+    elif new:
+        from lamina.cli._inspect_table import inspect_new
+
+        inspect_new(run, new, files.said(), as_json=as_json)
+    else:
+        from lamina.cli._use_table import inspect_table
+
+        inspect_table(run, as_json=as_json)
+
+
+def is_table(what: str) -> bool:
+    """Whether what is to be inspected is a table, by its name or content; else a run or a model.
+
+    >>> is_table("people.csv"), is_table("part-*.csv.gz"), is_table("-"), is_table("runs/income-1")
+    (True, True, True, False)
+    """
+    path = Path(what)
+    if path.is_dir():
+        return False
+    if path.suffix in (".safetensors", ".params") or what.endswith("-symbol.json"):
+        return False
+    if format_of_name(path.name)[0] is not None or path.suffix.lower() in NOT_READ:
+        return True
+    if path.is_file():
+        from lamina.files.tensors import is_tensor_file
+
+        return not is_tensor_file(path)
+    return what == "-" or glob.has_magic(what) or path.exists()

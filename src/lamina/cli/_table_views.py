@@ -13,7 +13,7 @@ from lamina.runs.metrics import compared, format_quantity
 from lamina.runs.wording import share_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
-from lamina.table.types import Quantity
+from lamina.table.types import CHOICES, Quantity
 
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
@@ -51,7 +51,9 @@ def override_hint(schema: Schema) -> str:
     quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
     first = (*quantities, *schema.columns)[0]
     choice = "categorical" if quantities else "numeric"
-    options = f"{as_kind(first.name, choice)}, {as_kind(first.name, 'drop')}"
+    others = [one for one in CHOICES if one not in ("drop", choice, first.type.choice)]
+    told = as_kind(first.name, choice) + (f" (or {', '.join(others)})" if others else "")
+    options = f"{told}, {as_kind(first.name, 'drop')}"
     return f"to override: {options}, --task classification|regression"
 
 

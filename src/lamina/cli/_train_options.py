@@ -19,7 +19,7 @@ from lamina.estimators.settings import OPTIONS
 from lamina.table import TASKS
 from lamina.table.formats import described
 
-__all__ = ["Quiet", "Replace", "Shown", "Table", "Training", "Tuning", "typed"]
+__all__ = ["Columns", "Quiet", "Replace", "Shown", "Table", "Training", "Tuning", "typed"]
 
 _Group = TypeVar("_Group", bound="type[_Settings]")
 
@@ -88,10 +88,9 @@ Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--q
 
 
 @dataclass(frozen=True)
-class Table:
-    """What is trained on, and where the run is."""
+class Columns:
+    """What a table's columns are."""
 
-    data: Data = None
     target: Target = None
     task: Task = None
     kind: Kind = None
@@ -99,6 +98,28 @@ class Table:
     drop: Drop = None
     day_first: DayFirst = False
     month_first: MonthFirst = False
+
+    def said(self) -> dict[str, Any]:
+        """What is said of the columns, as a `Request` has it."""
+        return said(
+            target=self.target,
+            task=one_of("--task", self.task, TASKS),
+            kinds=_kinds(self.kind or [], self.ordered or [], self.drop or []) or None,
+            date_format=self._order(),
+        )
+
+    def _order(self) -> str | None:
+        """The order of a date's numbers, as `date_format` has it."""
+        if self.day_first and self.month_first:
+            raise LaminaError("--day-first and --month-first exclude each other; leave one out")
+        return "day-first" if self.day_first else "month-first" if self.month_first else None
+
+
+@dataclass(frozen=True)
+class Table(Columns):
+    """What is trained on, and where the run is."""
+
+    data: Data = None
     group: Group = None
     time: Time = None
     validation: Validation = None
@@ -109,23 +130,14 @@ class Table:
 
     def said(self) -> dict[str, Any]:
         """What is said of the table and of its parts, as a `Request` has it."""
-        return said(
+        parts = said(
             data=tuple(self.data or ()) or None,
-            target=self.target,
-            task=one_of("--task", self.task, TASKS),
-            kinds=_kinds(self.kind or [], self.ordered or [], self.drop or []) or None,
-            date_format=self._order(),
             group=self.group,
             time=self.time,
             validation=self.validation,
             test=self.test,
         )
-
-    def _order(self) -> str | None:
-        """The order of a date's numbers, as `date_format` has it."""
-        if self.day_first and self.month_first:
-            raise LaminaError("--day-first and --month-first exclude each other; leave one out")
-        return "day-first" if self.day_first else "month-first" if self.month_first else None
+        return super().said() | parts
 
 
 class _Settings:

@@ -14,6 +14,7 @@ from lamina.table.types import TYPES, Composite, Constant, Number, Quantity
 
 __all__ = [
     "ColumnRow",
+    "column_groups",
     "column_rows",
     "describe_rows",
     "describe_target",
@@ -53,7 +54,7 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
     """
     rows: list[ColumnRow] = []
     constrained = monotone or {}
-    for group in _groups(schema.columns, constrained):
+    for group in column_groups(schema.columns, constrained):
         first, last = group[0], group[-1]
         row = _row(next((column for column in group if column.used), first), schema.rows)
         row = replace(row, treatment=row.treatment + _CONSTRAINTS.get(constrained.get(first.name, 0), ""))
@@ -69,10 +70,14 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
     return rows
 
 
-def _groups(columns: Sequence[ColumnSchema], monotone: Mapping[str, int]) -> list[list[ColumnSchema]]:
+def column_groups(
+    columns: Sequence[ColumnSchema], monotone: Mapping[str, int] | None = None
+) -> list[list[ColumnSchema]]:
+    """The columns, those together that are told of in one line."""
+    constrained = monotone or {}
     groups: list[list[ColumnSchema]] = []
     for (stem, _), alike in itertools.groupby(
-        columns, lambda column: (_stem(column), monotone.get(column.name, 0))
+        columns, lambda column: (_stem(column), constrained.get(column.name, 0))
     ):
         run = list(alike)
         groups += [run] if stem and len(run) >= _MANY else [[column] for column in run]

@@ -30,7 +30,7 @@ from lamina.table.types import (
 )
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 
-__all__ = ["infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
+__all__ = ["choices_of", "infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
 
 
 def infer(
@@ -76,7 +76,7 @@ def infer(
     """
     table = as_table(data)
     _require_size(table)
-    choices = _named_choices(table, kinds or {})
+    choices = choices_of(table, kinds or {})
     found = _infer_target(table, target, task)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
@@ -152,7 +152,8 @@ def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataEr
     return DataError(f"{said} names a column {name!r} that the table does not have.{closest(name, names)}")
 
 
-def _named_choices(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
+def choices_of(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
+    """By column, what the user says it is; raises `DataError` where there is no such column, or no such kind."""
     choices: dict[str, Choice] = {}
     for key, choice in kinds.items():
         name = name_of(key, table.names)

@@ -1,0 +1,315 @@
+"""What ``lamina inspect`` does with a table, alone or beside a new one, and how it is shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from lamina.cli._console import output, warnings_as_lines
+from lamina.errors import DataError, LaminaError
+from lamina.extras import require
+from lamina.messages import printable
+from lamina.table.describe import column_groups, column_rows, describe_target
+from lamina.table.inspection.results import LEVEL, share_said
+from lamina.table.messages import counted, format_number, rows_called
+from lamina.table.values import number_in
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lamina.table.inspection import ColumnFacts, Drift, Inspection
+    from lamina.table.read import ReadOptions
+
+__all__ = ["inspect_data", "inspect_new"]
+
+_SHOWN = ("column", "recognized as", "missing", "distinct", "example", "values")
+_NARROW = 72
+_MOST_ROWS = 60
+_MOST_DRIFTS = 20
+_LONGEST_EXAMPLE, _LONGEST_NUMBER = 24, 12
+_PURPOSE = "inspecting a table"
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """How many rows the tables have, of which a sample may have been read."""
+
+    training: int
+    read: int
+    new: int = 0
+    read_new: int = 0
+
+
+def inspect_data(
+    data: Sequence[str],
+    new: Sequence[str],
+    reading: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Show what a table is, and how a new one differs."""
+    require(_PURPOSE, "scikit-learn", "polars")
+    from lamina.table.read import ReadOptions
+
+    with warnings_as_lines():
+        found, sizes = _inspected(data, new, ReadOptions(**reading), **asked)
+    _show(found, sizes, new, as_json=as_json)
+
+
+def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
+    """Show how a new table differs from that on which a run was trained, which is read again."""
+    require(_PURPOSE, "scikit-learn", "polars")
+    from lamina.runs.run_folder import open_run, reading_of
+
+    model, details = open_run(run)
+    settings = details["settings"]
+    data = settings["data"]
+    asked: dict[str, Any] = {
+        "target": model.target.name,
+        "task": model.target.task,
+        "kinds": settings["kinds"],
+        "date_format": settings.get("date_format"),
+    }
+    from lamina.table.read import ReadOptions
+
+    options = ReadOptions(**{**reading_of(details), "format": settings["options"]["format"], **reading})
+    with warnings_as_lines():
+        try:
+            found, sizes = _inspected(data, new, options, **asked)
+        except DataError as error:
+            if "there is no file" not in str(error):
+                raise
+            raise LaminaError(
+                f"{error} The run in {run} was trained on it; name the training table where it is now: "
+                f"lamina inspect DATA --target {model.target.name} {' '.join(new)}"
+            ) from error
+    _show(replace(found, columns=()), sizes, new, as_json=as_json)
+
+
+def _inspected(
+    data: Sequence[str],
+    new: Sequence[str],
+    options: ReadOptions,
+    *,
+    target: str | None = None,
+    task: Any = None,
+    kinds: Mapping[str, Any] | None = None,
+    date_format: str | None = None,
+) -> tuple[Inspection, _Sizes]:
+    """The tables, read and inspected."""
+    from lamina.table.inspection.look import Look
+    from lamina.table.inspection.reading import read_sample
+    from lamina.table.places import Places
+
+    places, new_places = Places(), Places()
+    frame, numbers, rows = read_sample(data, options, places)
+    with rows_called(lambda row: places.of(int(numbers[row]))):
+        look = Look(frame, target, task=task, kinds=kinds, dates=date_format)
+    if not new:
+        return look.inspection(), _Sizes(rows, len(frame))
+    as_text = (*options.as_text, *look.schema.text_columns)
+    more, new_numbers, new_rows = read_sample(new, replace(options, as_text=as_text), new_places)
+    with rows_called(lambda row: new_places.of(int(new_numbers[row]))):
+        return look.inspection(more), _Sizes(rows, len(frame), new_rows, len(more))
+
+
+def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool) -> None:
+    if as_json:
+        rows = {"rows": sizes.training, "rows_read": sizes.read}
+        rows |= {"new_rows": sizes.new, "new_rows_read": sizes.read_new} if new else {}
+        print(json.dumps(found.to_dict() | rows))
+        return
+    console = output()
+    if found.columns:
+        console.print(_columns_table(found, console.width))
+        console.print(_override(found), style="dim", markup=False)
+        if found.schema.target is not None:
+            target = found.schema.target
+            console.print(f"[bold]Task[/bold]: {escape(f'{describe_target(target)} ({target.reason})')}")
+    console.print(f"[bold]Rows[/bold]: {_rows_said(found, sizes, new)}\n")
+    _show_findings(console, found, compared=bool(new))
+    if found.drift is not None:
+        console.print()
+        _show_drift(console, found.drift, " ".join(new))
+
+
+def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
+    """How many rows there are, and on how many of them figures rest."""
+    said = f"{sizes.training:,}"
+    if sizes.read < sizes.training:
+        said += f", of which a random sample of {sizes.read:,} was read"
+    if found.sampled < sizes.read:
+        said += f"; leakage and drift by a random sample of {found.sampled:,}"
+    if new:
+        said += f"; {sizes.new:,} in {_in_a_line(' '.join(new))}"
+        said += (
+            f", of which a random sample of {sizes.read_new:,} was read" if sizes.read_new < sizes.new else ""
+        )
+    return escape(said)
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+def _in_a_line(text: str) -> str:
+    """A text from data, such that it neither acts on a terminal nor looks like more than one line."""
+    return printable(text, keep="")
+
+
+def _columns_table(found: Inspection, width: int) -> Table:
+    """A row for each column, or for a run of numbered ones: what it is recognized as, an example, what it holds.
+
+    A narrow terminal shows less.
+    """
+    left_out = {"distinct", "example"} if width < _NARROW else set[str]()
+    table = Table(
+        title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
+    )
+    table.add_column("column", style="bold", overflow="fold")
+    for name in _SHOWN[1:]:
+        if name not in left_out:
+            table.add_column(
+                name, overflow="fold", justify="right" if name in ("missing", "distinct") else "left"
+            )
+    groups = {group[0].name: group for group in column_groups(found.schema.columns)}
+    members = {column.name for group in groups.values() for column in group}
+    lines = [facts for facts in found.columns if facts.name in groups or facts.name not in members]
+    for facts in lines[:_MOST_ROWS]:
+        group = groups.get(facts.name, [])
+        cells, used = _of_group(found, group) if len(group) > 1 else _of_column(found, facts)
+        kept = [cell for name, cell in zip(_SHOWN, cells, strict=True) if name not in left_out]
+        table.add_row(*map(escape, kept), style=None if used else "dim")
+    if len(lines) > _MOST_ROWS:
+        table.add_row(f"… and {len(lines) - _MOST_ROWS} more", *[""] * (len(_SHOWN) - 1 - len(left_out)))
+    return table
+
+
+def _of_column(found: Inspection, facts: ColumnFacts) -> tuple[Sequence[str], bool]:
+    missing = f"{facts.missing:,} ({share_said(facts.missing, found.rows)})" if facts.missing else "–"
+    example = _example(facts)
+    kind, values, used = "target", "", True
+    if facts.schema is not None:
+        (row,) = column_rows(replace(found.schema, columns=(facts.schema,)))
+        kind, values, used = row.kind, row.values if row.used else row.treatment, row.used
+    elif facts.refused:
+        kind, values, used = "nothing", "refused, see below", False
+    return (_in_a_line(facts.name), kind, missing, f"{facts.distinct:,}", example, values), used
+
+
+def _example(facts: ColumnFacts) -> str:
+    """The first value: a number in few digits, the beginning of a long text."""
+    text = "" if facts.example is None else _in_a_line(facts.example)
+    if len(text) > _LONGEST_NUMBER and facts.schema is not None and (number := number_in(text)) is not None:
+        return format_number(number)
+    return text if len(text) <= _LONGEST_EXAMPLE else text[: _LONGEST_EXAMPLE - 1] + "…"
+
+
+def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], bool]:
+    (row,) = column_rows(replace(found.schema, columns=tuple(group)))
+    return (row.name, row.kind, row.missing, "", "", row.values), row.used
+
+
+def _override(found: Inspection) -> str:
+    """How to say that a column is something else, with a column of this table."""
+    from lamina.cli._table_views import override_hint
+
+    return override_hint(found.schema)
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
+    """A line for each finding, and what was looked for in vain."""
+    if found.findings:
+        table = Table(
+            title="Findings",
+            box=None,
+            title_justify="left",
+            title_style="bold",
+            show_header=False,
+            pad_edge=False,
+        )
+        table.add_column()
+        table.add_column()
+        table.add_column(overflow="fold")
+        for one in found.findings:
+            style = "bold yellow" if one.level == "warning" else "dim"
+            table.add_row(f"[{style}]{one.level}[/]", one.kind, escape(_in_a_line(one.message)))
+        console.print(table)
+    kinds = {one.kind for one in found.findings}
+    absent = [what for kind, what in _SOUGHT.items() if kind not in kinds]
+    if found.schema.target is None:
+        absent = [what for what in absent if what != _SOUGHT["leakage"]]
+    if absent:
+        console.print(f"no {' and no '.join(absent)} found")
+    if found.schema.target is None and "target" not in kinds and not compared:
+        console.print("--target COLUMN would show leakage, and rows that contradict each other", style="dim")
+
+
+_SOUGHT = {"leakage": "leakage", "duplicates": "repeated rows"}
+
+
+# --- drift -----------------------------------------------------------------------------------------------------------
+
+
+def _show_drift(console: Console, drift: Drift, name: str) -> None:
+    """What has drifted, the largest first; how sure that is; and categories that training lacks."""
+    found = drift.found
+    if found:
+        console.print(_drift_table(drift, name))
+    alike = len(drift.columns) - len(found)
+    of_all = f"{alike} of {counted(len(drift.columns), 'comparison')}"
+    console.print(
+        f"{of_all} show no drift. By chance alone, fewer than one table in {1 / LEVEL:.0f} shows any (Holm's method); "
+        f"a size below {drift.detectable:.2g} would mostly go unnoticed.",
+    )
+    if drift.auc is not None and drift.auc_adjusted is not None:
+        sure = drift.auc_adjusted < LEVEL
+        result = "tells the tables apart" if sure else "cannot tell the tables apart"
+        console.print(
+            f"All columns together: a classifier {result} (AUC {drift.auc:.3f}, p {p_said(drift.auc_adjusted)})."
+        )
+    for column, (names, rows) in list(drift.new_categories.items())[:_MOST_DRIFTS]:
+        said = f"{_in_a_line(column)!r}: {counted(names, 'category', 'categories')} that training lacks, in "
+        console.print(f"{said}{counted(rows, 'row')} ({share_said(rows, drift.rows)})", markup=False)
+
+
+def _drift_table(drift: Drift, name: str) -> Table:
+    title = escape(f"Drift of {_in_a_line(name)} against training, by size")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table.add_column("column", style="bold", overflow="fold")
+    table.add_column("size", justify="right")
+    table.add_column("change", overflow="fold")
+    table.add_column("test")
+    table.add_column("p", justify="right")
+    found = drift.found
+    for one in found[:_MOST_DRIFTS]:
+        texts = (
+            _in_a_line(one.column),
+            f"{one.size:.2f}",
+            _in_a_line(one.change),
+            one.test,
+            p_said(one.adjusted),
+        )
+        table.add_row(*map(escape, texts))
+    if len(found) > _MOST_DRIFTS:
+        table.add_row(f"… and {len(found) - _MOST_DRIFTS} more", *[""] * 4)
+    return table
+
+
+def p_said(p_value: float) -> str:
+    """A p-value for people.
+
+    >>> p_said(0.04321), p_said(1e-30), p_said(1.0)
+    ('0.043', '< 0.001', '1')
+    """
+    return "< 0.001" if p_value < 0.001 else f"{p_value:.2g}"

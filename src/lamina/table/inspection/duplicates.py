@@ -1,0 +1,123 @@
+"""Rows that are there more than once: in a table, with other targets, or in the training table and a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from lamina.table.inspection.results import Finding, share_said
+from lamina.table.inspection.values import Series
+from lamina.table.messages import counted
+
+__all__ = ["conflicting_rows", "repeated_rows", "rows_of_training"]
+
+_BY_CHANCE = 1e-3
+_DEVIATIONS = 4
+_FAR_MORE = 10
+"""How many times as many pairs as independent columns give are more than columns that depend on each other give."""
+
+
+def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None:
+    """Rows that equal an earlier one in every column.
+
+    Args:
+        keys: a number for each row, equal where rows are (see `row_keys`).
+        columns: the columns, to say whether chance explains it.
+    """
+    _, counts = np.unique(keys, return_counts=True)
+    repeated = len(keys) - len(counts)
+    if not repeated:
+        return None
+    said = f"{_share(repeated, len(keys))} {'repeats' if repeated == 1 else 'repeat'} an earlier row"
+    level = _level(counts, columns)
+    said += (
+        _USUAL
+        if level == "note"
+        else ": a random split puts copies on both sides; remove them, or split by group"
+    )
+    return Finding("duplicates", level, (), said, repeated)
+
+
+_USUAL = ", no more than chance gives"
+
+
+def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]) -> Finding | None:
+    """Rows that are the same in every column but for the target, and have different targets.
+
+    Args:
+        keys: of the rows without the target.
+        target: codes of classes, or numbers.
+        columns: those without the target.
+    """
+    _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    order = np.lexsort((target.values, group))
+    ordered, values = group[order], target.values[order]
+    differs = np.zeros(len(counts), bool)
+    differs[ordered[1:][(np.diff(ordered) == 0) & (np.diff(values) != 0)]] = True
+    rows = int(counts[differs].sum())
+    if not rows:
+        return None
+    other = "class" if target.names is not None else "value"
+    level = _level(counts, columns)
+    said = f"{_share(rows, len(keys))} equal others in every column, yet with another {other} of {target.column!r}"
+    said += _bound(group, counts, target)
+    return Finding("duplicates", level, (target.column,), said + (_USUAL if level == "note" else ""), rows)
+
+
+def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
+    """How good a model can be at most that sees rows only by their group; empty where that is next to perfect."""
+    if target.names is None:
+        within = float(((target.values - (np.bincount(group, target.values) / counts)[group]) ** 2).sum())
+        most = 1 - within / float(((target.values - target.values.mean()) ** 2).sum())
+        return f": no model reaches an R² above {most:.3f} on the table" if most < 0.9995 else ""
+    pairs, sizes = np.unique(group * np.int64(len(target.names)) + target.values, return_counts=True)
+    right = np.zeros(len(counts), np.int64)
+    np.maximum.at(right, pairs // len(target.names), sizes)
+    share = int(right.sum()) / len(group)
+    return f": no model gets more than {100 * share:.1f} % of the rows right" if share < 0.9995 else ""
+
+
+def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
+    """Rows of a new table that are in the training table, by their keys.
+
+    Chance puts some there, too: as many as if equal rows of both tables were dealt anew to the two.
+    """
+    from scipy.stats import poisson
+
+    common = int(np.isin(new, training).sum())
+    if not common:
+        return None
+    _, counts = np.unique(np.concatenate([training, new]), return_counts=True)
+    counts = counts[counts > 1].astype(np.float64)
+    share = len(new) / (len(new) + len(training))
+    all_new = share**counts
+    expected = counts * share - counts * all_new
+    spread = counts * share * (1 - share) + (counts * share) ** 2 - counts**2 * all_new - expected**2
+    usual, deviation = float(expected.sum()), float(np.sqrt(max(spread.sum(), 0)))
+    more = common - 0.5 - usual
+    is_more = more > _DEVIATIONS * deviation and float(poisson.sf(common - 1, usual)) < _BY_CHANCE
+    said = (
+        f"{_share(common, len(new))} of the new table {'is' if common == 1 else 'are'} in the training table"
+    )
+    said += ": a model is not tested by rows that it has seen" if is_more else _USUAL
+    return Finding("duplicates", "warning" if is_more else "note", (), said, common)
+
+
+def _level(counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
+    """Whether there are far more equal pairs of rows than if columns were independent."""
+    from scipy.stats import poisson
+
+    rows = int(counts.sum())
+    pairs = float((counts.astype(np.float64) * (counts - 1) / 2).sum())
+    expected = rows * (rows - 1) / 2
+    for column in columns:
+        _, times = np.unique(column.values, return_counts=True)
+        expected *= float((times.astype(np.float64) * (times - 1)).sum()) / (rows * (rows - 1))
+    unlikely = float(poisson.sf(pairs - 1, expected)) < _BY_CHANCE
+    return "warning" if unlikely and pairs > _FAR_MORE * expected else "note"
+
+
+def _share(part: int, whole: int, noun: str = "row") -> str:
+    return f"{counted(part, noun)} ({share_said(part, whole)})"

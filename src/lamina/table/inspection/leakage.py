@@ -1,0 +1,310 @@
+"""Columns that give the target away: equal to it, a function of it, or terms of a sum that is it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lamina.table.inspection.results import Finding, share_said
+from lamina.table.inspection.values import Series
+
+__all__ = ["FEWEST_ROWS", "Score", "leaks", "score", "sums"]
+
+FEWEST_ROWS = 20
+"""In fewer rows chance makes columns look alike."""
+
+_NEARLY = 0.98
+"""The score from which on one column alone predicts suspiciously well."""
+
+_NEARLY_NAMESAKE = 0.9
+"""The same for a column that is named like the target."""
+
+_BY_CHANCE = 1e-3
+"""The probability, over all columns of a table, that one of them predicts so well by chance."""
+
+_FIT_ROWS = 4000
+_MOST_TERMS = 6
+_MOST_FREE_TERMS = 3
+_MOST_COLUMNS = 300
+_ROUNDING = 1e-4
+"""The share of the target's variance that rounded terms may leave."""
+
+_LEAST_TERM = 0.003
+"""What a term adds at least, in standard deviations of the target."""
+
+_EXACT = 1e-9
+"""The same for terms with factors, of which some fit by chance what is only nearly a sum."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well one column alone predicts the target, on rows whose targets were not looked at.
+
+    Attributes:
+        value: 0 for no better than without the column, 1 for without error. Of classes, the share of the errors of
+            "always the most frequent" that it avoids (Goodman and Kruskal's lambda); of numbers, R² of their ranks.
+        rows: how many rows it could judge.
+        right: of classes, the share of these that it has right; of numbers None.
+        p_value: the probability of as many right ones by chance; 0 for numbers.
+    """
+
+    value: float
+    rows: int
+    right: float | None
+    p_value: float
+
+
+def score(series: Series, target: Series) -> Score:
+    """How well a column alone predicts the target: of each half of the rows by what the other half shows.
+
+    A number is predicted by the rows with the nearest number there, a category by those with the same one; rows whose
+    category is not there are not judged.
+
+    >>> x = Series("x", "x", np.arange(100.0))
+    >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
+    True
+    """
+    classes = target.names is not None
+    wanted = target.values if classes else _ranks(target.values)
+    half = np.random.default_rng(len(series)).permutation(len(series)) % 2 == 0
+    predicted = np.full(len(series), np.nan)
+    for seen in (half, ~half):
+        predicted[~seen] = _predicted(series.of(seen), wanted[seen], series.of(~seen), classes=classes)
+    judged = ~np.isnan(predicted)
+    rows = int(judged.sum())
+    if rows < FEWEST_ROWS // 2:
+        return Score(0.0, rows, None, 1.0)
+    truth, guess = wanted[judged], predicted[judged]
+    if not classes:
+        spread = float(((truth - truth.mean()) ** 2).sum())
+        error = float(((truth - guess) ** 2).sum())
+        return Score(1 - error / spread if spread else 0.0, rows, None, 0.0 if spread else 1.0)
+    from scipy.stats import binom
+
+    right, usual = int((truth == guess).sum()), int(np.bincount(truth.astype(np.int64)).max())
+    gain = (right - usual) / (rows - usual) if rows > usual else 0.0
+    return Score(gain, rows, right / rows, float(binom.sf(right - 1, rows, usual / rows)))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 0 to 1, which outliers do not dominate; equal values have the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return ((np.cumsum(counts) - (counts + 1) / 2) / max(len(values) - 1, 1))[inverse]
+
+
+def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
+    """The usual target of the seen rows that are like each new row, NaN where none is; missing is like missing."""
+    values, group = np.unique(seen.values, return_inverse=True)  # NaN, if any, are one group, the last
+    usual = _usual_class(group, wanted) if classes else np.bincount(group, wanted) / np.bincount(group)
+    known = ~np.isnan(values) if seen.names is None else values >= 0
+    result = np.full(len(new), np.nan)
+    if not known.all():
+        result[~new.present] = usual[~known][0]
+    values, usual = values[known], usual[known]
+    if not len(values):
+        return result
+    present = new.present
+    sought = new.values[present]
+    after = np.minimum(np.searchsorted(values, sought), len(values) - 1)
+    if seen.names is not None:
+        result[present] = np.where(values[after] == sought, usual[after], np.nan)
+        return result
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(values[before] - sought) < np.abs(values[after] - sought)
+    result[present] = usual[np.where(nearer, before, after)]
+    return result
+
+
+def _usual_class(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The most frequent class of each group."""
+    most = int(classes.max()) + 1
+    pairs, counts = np.unique(group.astype(np.int64) * most + classes, return_counts=True)
+    order = np.lexsort((-counts, pairs // most))
+    first = np.diff(pairs[order] // most, prepend=-1) != 0
+    return (pairs[order][first] % most).astype(np.float64)
+
+
+def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
+    """Columns that determine the target, or predict it almost perfectly alone.
+
+    Args:
+        features: what a network sees of the columns.
+        target: float64 of a regression, codes of classes; without missing values. Rows are to differ, since of a
+            repeated row the target is known from its twin.
+    """
+    if len(target) < FEWEST_ROWS:
+        return []
+    found: dict[str, Finding] = {}
+    for series in features:
+        finding = _leak(series, target, len(features))
+        before = found.get(series.column)
+        if finding and (before is None or (finding.figure or 0) > (before.figure or 0)):
+            found[series.column] = finding
+    return sorted(found.values(), key=lambda one: -(one.figure or 0))
+
+
+def _leak(series: Series, target: Series, tests: int) -> Finding | None:
+    result = score(series, target)
+    if result.p_value * tests > _BY_CHANCE:
+        return None
+    namesake = _named_alike(series.column, target.column)
+    if result.value < (_NEARLY_NAMESAKE if namesake else _NEARLY):
+        return None
+    said = f"{series.name!r} {_relation(series, target, result)}"
+    if namesake:
+        said += "; it is named like the target"
+    return Finding("leakage", "warning", (series.column,), said, round(result.value, 4))
+
+
+def _relation(series: Series, target: Series, result: Score) -> str:
+    """How a column that predicts the target does so."""
+    name = repr(target.column)
+    if series.names is None and target.names is None and np.array_equal(series.values, target.values):
+        return f"equals {name} in every row"
+    if (direction := _monotone(series, target)) is not None:
+        return f"determines {name}, which {direction} with it without exception"
+    if series.present.all() and all(_agrees(series, target)):
+        what = "class" if target.names is not None else "value"
+        return f"determines {name}: each of its {series.distinct():,} values has one {what}"
+    if result.right is not None:
+        rows = "held-out rows" if result.rows > len(series) / 2 else "rows whose value repeats"
+        return f"alone predicts {name} almost perfectly: right in {share_said(result.right, 1)} of the {rows}"
+    return f"alone predicts {name} almost perfectly: R² of ranks {result.value:.3f} on held-out rows"
+
+
+def _monotone(series: Series, target: Series) -> str | None:
+    """Whether numbers rise or fall with a column's numbers, in every row and with more than a few steps."""
+    if series.names is not None or target.names is not None or not series.present.all():
+        return None
+    if series.distinct() < FEWEST_ROWS or not _agrees(series, target)[0]:
+        return None
+    steps = np.diff(target.values[np.argsort(series.values, kind="stable")])
+    if (steps >= 0).all():
+        return "rises"
+    return "falls" if (steps <= 0).all() else None
+
+
+def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
+    """Whether rows with the same value always have the same target, and whether most values repeat."""
+    _, group = np.unique(series.values, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    same = np.diff(group[order]) == 0
+    return bool((np.diff(target.values[order])[same] == 0).all()), bool(same.mean() > 0.5)
+
+
+def _named_alike(name: str, target: str) -> bool:
+    """Whether one name holds the other, but for case, marks and numbers.
+
+    >>> _named_alike("Income.1", "income"), _named_alike("log_price", "price"), _named_alike("x", "max")
+    (True, True, False)
+    """
+    bare = [re.sub(r"[\W\d_]+", "", one.lower()) for one in (name, target)]
+    short, long = sorted(bare, key=len)
+    return len(short) > 2 and short in long
+
+
+def sums(features: Sequence[Series], target: Series) -> list[Finding]:
+    """The sum, difference, product or quotient of columns that is the target.
+
+    A sum may have up to 6 terms as they are, or up to 3 with factors.
+
+    >>> rng = np.random.default_rng(0)
+    >>> a, b, c = (Series(name, name, rng.uniform(1, 9, 200)) for name in "abc")
+    >>> [one.message for one in sums([a, b, c], Series("y", "y", a.values - c.values))]
+    ["'a' − 'c' = 'y'"]
+    >>> [one.message for one in sums([a, b, c], Series("y", "y", a.values * b.values))]
+    ["'a' × 'b' = 'y'"]
+    """
+    numbers = [one for one in features if one.names is None and not _is_copy(one, target)]
+    found = _combined(numbers, target, _SUM)
+    if found is None and (target.values > 0).all():
+        positive = [one for one in numbers if (one.values[one.present] > 0).all()]
+        logs = [replace(one, values=np.log(one.values)) for one in positive]
+        found = _combined(logs, replace(target, values=np.log(target.values)), _PRODUCT)
+    return [] if found is None else [found]
+
+
+_SUM, _PRODUCT = (" + ", " − "), (" × ", " / ")
+
+
+def _is_copy(series: Series, target: Series) -> bool:
+    """Whether a column alone is the target, but for unit and origin, which is found otherwise."""
+    present = series.present
+    if present.sum() < FEWEST_ROWS:
+        return False
+    x, y = series.values[present], target.values[present]
+    x, y = x - x.mean(), y - y.mean()
+    return float((x @ y) ** 2) > (1 - 1e-8) * float(x @ x) * float(y @ y)
+
+
+def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str]) -> Finding | None:
+    """Columns whose sum is the target, each with a factor of 1 or −1; of real sums also others."""
+    rows, numbers = _complete(numbers, len(target))
+    matrix = np.column_stack([one.values[rows] for one in numbers]) if numbers else np.empty((0, 0))
+    wanted = target.values[rows]
+    if matrix.shape[1] < 2 or len(wanted) < max(3 * matrix.shape[1], FEWEST_ROWS) or not wanted.std():
+        return None
+    chosen, factors = _terms(matrix[:_FIT_ROWS], wanted[:_FIT_ROWS])
+    if not 2 <= len(chosen) <= _MOST_TERMS:
+        return None
+    signs = np.sign(factors)
+    rest = _left(matrix[:, chosen] @ signs, wanted)
+    if rest <= _ROUNDING and np.abs(np.abs(factors) - 1).max() < 0.02:
+        factors = signs
+    else:
+        rest = _left(matrix[:, chosen] @ factors, wanted)
+        if marks != _SUM or len(chosen) > _MOST_FREE_TERMS or rest > _EXACT:
+            return None
+    terms = [numbers[i] for i in chosen]
+    said = f"{_formula([one.name for one in terms], factors, marks)} {'=' if rest < _EXACT else '≈'} {target.column!r}"
+    return Finding("leakage", "warning", tuple(one.column for one in terms), said, round(1 - rest, 6))
+
+
+def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Series]]:
+    """Rows without a gap in the columns with few gaps, and these columns."""
+    kept = [one for one in numbers if one.present.mean() > 0.5 and one.distinct() > 1][:_MOST_COLUMNS]
+    kept.sort(key=lambda one: -float(one.present.mean()))
+    while kept:
+        complete = np.logical_and.reduce([one.present for one in kept])
+        if complete.mean() > 0.3:
+            return complete, kept
+        kept.pop()
+    return np.zeros(rows, bool), []
+
+
+def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and factors of the least squares without an intercept, but for columns that add next to nothing."""
+    from scipy.linalg import qr
+
+    scale = np.sqrt((matrix**2).mean(axis=0))
+    scaled = matrix / np.where(scale, scale, 1)
+    found: Any = qr(scaled, mode="economic", pivoting=True)
+    _, r, order = found
+    chosen = np.sort(order[np.abs(np.diag(r)) > 1e-7 * abs(r[0, 0])])
+    factors = np.empty(0)
+    for _ in range(2):  # the second time without those that add nothing, which leaves clean factors
+        factors = np.linalg.lstsq(scaled[:, chosen], wanted, rcond=None)[0]
+        adds = np.abs(factors) * scaled[:, chosen].std(axis=0) > _LEAST_TERM * wanted.std()
+        if _left(scaled[:, chosen] @ factors, wanted) > _ROUNDING or not adds.any():
+            return chosen[:0], factors[:0]
+        chosen, factors = chosen[adds], factors[adds]
+    return chosen, factors / scale[chosen]
+
+
+def _left(predicted: np.ndarray, wanted: np.ndarray) -> float:
+    """The share of the target's variance that a prediction leaves."""
+    return float(((predicted - wanted) ** 2).mean() / wanted.var())
+
+
+def _formula(names: Sequence[str], factors: np.ndarray, marks: tuple[str, str]) -> str:
+    plus, minus = marks
+    text = ""
+    for i in np.argsort(factors < 0, kind="stable"):  # begins with a plus, if there is one
+        size = "" if abs(abs(factors[i]) - 1) < 1e-6 else f"{abs(factors[i]):.4g}·"
+        sign = (minus if factors[i] < 0 else plus) if text else ("−" if factors[i] < 0 else "")
+        text += f"{sign}{size}{names[i]!r}"
+    return text

@@ -1,0 +1,432 @@
+"""`inspect`: what a table is, and what is wrong with it, before anything is trained on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.extras import require
+from lamina.table._tables import Table, as_table
+from lamina.table.columns import Column, value_name
+from lamina.table.inspection.drift import drift, new_categories
+from lamina.table.inspection.duplicates import conflicting_rows, repeated_rows, rows_of_training
+from lamina.table.inspection.leakage import leaks, sums
+from lamina.table.inspection.results import Drift, Finding
+from lamina.table.inspection.values import Series, cells_of, features_of, row_keys
+from lamina.table.kinds import choices_of, judged
+from lamina.table.messages import closest, counted, listed
+from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.target import infer_target, target_column
+from lamina.table.types import Choice, Quantity
+from lamina.table.types.unused import Unused
+
+__all__ = ["ColumnFacts", "Inspection", "Look", "inspect"]
+
+_CELLS = 4_000_000
+"""Cells of a table on which statistics are computed; of more rows than that allows, a sample is."""
+
+_FEWEST_SAMPLED = 2000
+_HEAD = 1000
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """What is known of a column.
+
+    Attributes:
+        name: its name.
+        schema: what it was recognized as; None of the target, and where it was refused.
+        refused: why training would refuse it; empty where it would not.
+        missing: the number of rows without a value.
+        share_missing: of all rows, 0 … 1.
+        distinct: the number of different values.
+        example: the first value, as it is written; None where there is none.
+        low, high: of numbers and what is read as numbers, the extremes, in words.
+    """
+
+    name: str
+    schema: ColumnSchema | None
+    refused: str
+    missing: int
+    share_missing: float
+    distinct: int
+    example: str | None
+    low: str | None = None
+    high: str | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect` found.
+
+    Attributes:
+        rows: the number of rows.
+        schema: the columns that are understood, and the target; what `infer` would find.
+        columns: a line for each column, in the table's order.
+        findings: warnings first.
+        drift: of the new table; None without one.
+        sampled: the rows on which leakage and drift were computed; all of them, or a sample.
+    """
+
+    rows: int
+    schema: Schema
+    columns: tuple[ColumnFacts, ...]
+    findings: tuple[Finding, ...]
+    drift: Drift | None
+    sampled: int
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that chance does not explain."""
+        return tuple(one for one in self.findings if one.level == "warning")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        columns: list[dict[str, Any]] = []
+        for one in self.columns:
+            known = (
+                {} if one.schema is None else {"kind": one.schema.kind, "treatment": _treatment(one.schema)}
+            )
+            facts = {name: value for name, value in vars(one).items() if name != "schema"}
+            columns.append({**facts, **known, "schema": one.schema and one.schema.to_dict()})
+        content: dict[str, Any] = {
+            "rows": self.rows,
+            "sampled": self.sampled,
+            "target": self.schema.target and asdict(self.schema.target),
+            "columns": columns,
+            "findings": [asdict(one) for one in self.findings],
+        }
+        if self.drift is not None:
+            tests = [asdict(one) | {"found": one.found} for one in self.drift.columns]
+            content["drift"] = asdict(self.drift) | {"columns": tests}
+        return content
+
+
+def _treatment(schema: ColumnSchema) -> str:
+    return schema.type.treatment(schema)
+
+
+def inspect(
+    data: Any,
+    target: Any = None,
+    new: Any = None,
+    *,
+    task: Task | None = None,
+    kinds: Mapping[Any, Choice] | None = None,
+    dates: str | None = None,
+    seed: int = 0,
+) -> Inspection:
+    """Look at a table before anything is trained on it.
+
+    Says what each column is; warns of columns that give the target away, of rows that repeat or contradict each other,
+    and, with a new table, of rows that both have and of columns whose values have drifted. Of noise, at most one table
+    in a hundred gives a finding of drift, and next to none one of leakage.
+
+    Args:
+        data: the training table: a data frame, an array, a sparse matrix.
+        target: the name of the column to predict; or its values, if they are not in the table; or None.
+        new: a table to compare with it: test rows, or next month's. It may lack the target.
+        task, kinds, dates: as in `lamina.table.kinds.infer`.
+        seed: chooses the rows of samples.
+
+    Raises:
+        DataError: no rows, no column of the target's name.
+        MissingPackageError: scikit-learn, whose extra has SciPy, is not installed.
+
+    Example:
+        >>> import numpy as np, polars as pl
+        >>> rng = np.random.default_rng(0)
+        >>> casual, registered = rng.poisson(20, 300), rng.poisson(80, 300)
+        >>> frame = pl.DataFrame({"casual": casual, "registered": registered, "count": casual + registered})
+        >>> found = inspect(frame, "count")
+        >>> [one.message for one in found.warnings]
+        ["'casual' + 'registered' = 'count'"]
+    """
+    return Look(data, target, task=task, kinds=kinds, dates=dates, seed=seed).inspection(new)
+
+
+class Look:
+    """`inspect` in two steps, between which a new table may be read as the schema says; arguments as there.
+
+    Attributes:
+        schemas: by column, what it is, or why training would refuse it.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        target: Any = None,
+        *,
+        task: Task | None = None,
+        kinds: Mapping[Any, Choice] | None = None,
+        dates: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        require("inspecting a table", "scikit-learn")
+        table = as_table(data)
+        if not table.rows or not table.names:
+            raise DataError("the table has no rows" if table.names else "the table has no columns")
+        self.table, self.choices, self.seed = table, choices_of(table, kinds or {}), seed
+        self.dates = dates
+        self.findings: list[Finding] = []
+        self.target_name = target if isinstance(target, str) else None
+        self.target_column = _target_column(table, target)
+        self.target = self._understood_target(task)
+        names = [name for name in table.names if name != self.target_name]
+        self.schemas = {name: self._judged(name) for name in names}
+        self.cells: dict[str, Series] = {}
+        self._seen: dict[str, list[Series]] = {}
+        self.facts = {name: self._facts(name) for name in names}
+
+    # --- columns -----------------------------------------------------------------------------------------------------
+
+    def _understood_target(self, task: Task | None) -> Target | None:
+        if self.target_column is None:
+            return None
+        try:
+            return infer_target(self.target_column, task)
+        except DataError as error:
+            self._find(
+                "target", "warning", [self.target_column.name], f"training would refuse the table: {error}"
+            )
+            return None
+
+    def _judged(self, name: str) -> ColumnSchema | str:
+        """What a column is, or why training would refuse it."""
+        try:
+            return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
+        except DataError as error:
+            self._find("columns", "warning", [name], f"training would refuse the table: {error}")
+            return str(error)
+
+    def _facts(self, name: str) -> ColumnFacts:
+        column, schema = self.table.column(name), self.schemas[name]
+        refused, schema = (schema, None) if isinstance(schema, str) else ("", schema)
+        if column.storage == "other":
+            return ColumnFacts(
+                name, schema, refused, column.missing(), column.missing() / self.table.rows, 0, None
+            )
+        cells = self.cells[name] = cells_of(schema, column)
+        return _facts(column, schema, refused, cells)
+
+    def _target_facts(self) -> list[ColumnFacts]:
+        if self.target_column is None or self.target_column.storage == "other":
+            return []
+        return [_facts(self.target_column, None, "", cells_of(None, self.target_column))]
+
+    def _find(self, kind: Any, level: Any, columns: Sequence[str], message: str) -> None:
+        self.findings.append(Finding(kind, level, tuple(columns), message))
+
+    # --- findings ----------------------------------------------------------------------------------------------------
+
+    @property
+    def schema(self) -> Schema:
+        """The columns that are understood, and the target."""
+        columns = tuple(one for one in self.schemas.values() if not isinstance(one, str))
+        return Schema(columns, self.table.rows, self.table.named, self.target)
+
+    def inspection(self, new: Any = None) -> Inspection:
+        """All that is found, of a new table too; once."""
+        compared = [cells for name, cells in self.cells.items() if self._tells_rows_apart(name)]
+        keys = _keys(compared, self.table.rows)
+        features = [one for name in self.cells for one in self._features(name)]
+        sample = self._sample(self.table.rows, len(features) or 1)
+        wanted = self._target_values()
+        if wanted is not None:
+            self._leakage(features, wanted, keys, sample)
+            whole = keys + row_keys(wanted, len(compared))
+            self._add(repeated_rows(whole, [*compared, wanted]), conflicting_rows(keys, wanted, compared))
+        elif compared:
+            self._add(repeated_rows(keys, compared))
+        found = None if new is None else self._compared(as_table(new), compared, sample)
+        self.findings.sort(key=lambda one: one.level != "warning")
+        lines = (
+            *(self.facts[name] for name in self.table.names if name != self.target_name),
+            *self._target_facts(),
+        )
+        lines = sorted(lines, key=lambda one: (*self.table.names, one.name).index(one.name))
+        return Inspection(
+            self.table.rows, self.schema, tuple(lines), tuple(self.findings), found, len(sample)
+        )
+
+    def _add(self, *findings: Finding | None) -> None:
+        self.findings += [one for one in findings if one is not None]
+
+    def _known(self, name: str) -> ColumnSchema | None:
+        schema = self.schemas[name]
+        return None if isinstance(schema, str) else schema
+
+    def _features(self, name: str) -> list[Series]:
+        """What a network sees of a column of training."""
+        if name not in self._seen:
+            self._seen[name] = features_of(self._known(name), self.table.column(name), self.cells[name])
+        return self._seen[name]
+
+    def _tells_rows_apart(self, name: str) -> bool:
+        """Whether rows that differ there alone differ: not where each row has a number or a name of its own."""
+        schema = self._known(name)
+        return schema is None or not isinstance(schema.type, Unused)
+
+    def _sample(self, rows: int, columns: int) -> np.ndarray:
+        most = max(_FEWEST_SAMPLED, _CELLS // columns)
+        if rows <= most:
+            return np.arange(rows)
+        return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
+
+    def _target_values(self) -> Series | None:
+        """The target as numbers of a regression or codes of classes; None where it is not understood."""
+        if self.target_column is None or self.target is None:
+            return None
+        name = self.target_column.name
+        if self.target.task == "classification":
+            return cells_of(None, self.target_column)
+        return _number_series(name, self.target_column)
+
+    def _leakage(
+        self, features: Sequence[Series], target: Series, keys: np.ndarray, sample: np.ndarray
+    ) -> None:
+        _, first = np.unique(keys[sample], return_index=True)
+        rows = sample[np.sort(first)]
+        held, wanted = [one.of(rows) for one in features], target.of(rows)
+        self.findings += leaks(held, wanted)
+        if self.target_column is not None and self.target_column.storage in ("number", "boolean"):
+            numbers = _number_series(target.column, self.target_column).of(rows)
+            self.findings += sums(held, numbers)
+
+    # --- a new table -------------------------------------------------------------------------------------------------
+
+    def _compared(self, new: Table, compared: Sequence[Series], sample: np.ndarray) -> Drift:
+        if not new.rows:
+            raise DataError("the new table has no rows")
+        if not (self.table.named and new.named):
+            new = _renamed(new, [*self.schemas])
+        self._columns_of(new)
+        read = {
+            name: found for name in self.cells if name in new and (found := self._read(name, new)) is not None
+        }
+        shared = [one for one in compared if one.column in read]
+        common = self._in_both(shared, [read[one.column][0] for one in shared], new.rows)
+        if common is not None and not common[sample].all():
+            sample = sample[~common[sample]]  # a row in both would tie the tables together
+        before = [one for name in read for one in self._features(name)]
+        after = [one for _, features in read.values() for one in features]
+        unknown = new_categories(before, after)
+        pair = self._new_target(new)
+        if pair is not None:
+            before.append(pair[0])
+            after.append(pair[1])
+        chosen = self._sample(new.rows, len(after) or 1)
+        found = drift([one.of(sample) for one in before], [one.of(chosen) for one in after], self.seed)
+        return replace(found, rows=new.rows, new_categories=unknown)
+
+    def _in_both(self, shared: Sequence[Series], cells: Sequence[Series], rows: int) -> np.ndarray | None:
+        """Which rows of training are in the new table, too, if these are more than chance puts there."""
+        if not shared:
+            return None
+        keys, more = _keys(shared, self.table.rows), _keys(cells, rows)
+        found = rows_of_training(keys, more)
+        self._add(found)
+        return np.isin(keys, more) if found is not None and found.level == "warning" else None
+
+    def _columns_of(self, new: Table) -> None:
+        """Findings of columns that are absent or more."""
+        used = [name for name in self.schemas if self._tells_rows_apart(name)]
+        absent = [name for name in used if name not in new]
+        if absent:
+            hint = closest(absent[0], [name for name in new.names if name not in self.schemas])
+            said = f"the new table lacks {counted(len(absent), 'column')} of training: {listed(absent, 10)}.{hint}"
+            self._find("columns", "warning", absent, said.removesuffix("."))
+        known = {*self.schemas, self.target_name}
+        extra = [name for name in new.names if name not in known]
+        if extra:
+            said = f"the new table has {counted(len(extra), 'column')} that training has not: {listed(extra, 10)}"
+            self._find("columns", "note", extra, said)
+
+    def _read(self, name: str, new: Table) -> tuple[Series, list[Series]] | None:
+        """The cells and the features of a column of the new table, as training's were read; None where that fails."""
+        column, known = new.column(name), self._known(name)
+        before = self.table.column(name)
+        if column.storage == "other":
+            return None
+        try:
+            cells = cells_of(known, column, self.cells[name])
+            features = features_of(known, column, cells, self._features(name))
+        except DataError as error:
+            self._find("columns", "warning", [name], f"of the new table, {error}")
+            return None
+        plain = {column.storage, before.storage} - {"empty", "mixed"}
+        if len(plain) > 1 and known is not None and known.used:
+            said = f"column {name!r} is {column.type_name} in the new table, {before.type_name} in training"
+            self._find("columns", "warning", [name], said)
+        return cells, features
+
+    def _new_target(self, new: Table) -> tuple[Series, Series] | None:
+        """The targets of both tables, if the new one has it."""
+        name = self.target_name
+        if name is None or name not in new or self.target is None or self.target_column is None:
+            return None
+        column = new.column(name)
+        try:
+            if self.target.task == "regression":
+                return _number_series(name, self.target_column), _number_series(name, column)
+        except (DataError, ValueError, TypeError):
+            self._find(
+                "columns",
+                "warning",
+                [name],
+                f"the target {name!r} is no number in some rows of the new table",
+            )
+            return None
+        before = cells_of(None, self.target_column)
+        return before, cells_of(None, column, before)
+
+
+def _target_column(table: Table, target: Any) -> Column | None:
+    from lamina.table.columns import as_column
+
+    if target is None:
+        return None
+    column = target_column(table, target) if isinstance(target, str) else as_column(target)
+    if len(column) != table.rows:
+        raise DataError(f"the target has {len(column)} values, the table {table.rows} rows")
+    return column
+
+
+def _number_series(name: str, column: Column) -> Series:
+    """Of a target that is a regression: numbers, or texts that are numbers."""
+    if column.storage in ("number", "boolean"):
+        return Series(name, name, column.numbers().astype(np.float64))
+    return Series(name, name, column.mapped(lambda value: float(value_name(value)), np.float64))
+
+
+def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Series) -> ColumnFacts:
+    present = cells.present
+    missing = len(cells) - int(present.sum())
+    first = column.head(_HEAD).first_where(lambda value: True) or column.first_where(lambda value: True)
+    low = high = None
+    if schema is not None and isinstance(schema.type, Quantity) and present.any():
+        low, high = (cells.show(float(one)) for one in (np.nanmin(cells.values), np.nanmax(cells.values)))
+    example = None if first is None else value_name(first[1])
+    distinct = cells.distinct() if cells.names is None else len(cells.names)
+    return ColumnFacts(
+        column.name, schema, refused, missing, missing / len(cells), distinct, example, low, high
+    )
+
+
+def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
+    """A number for each row, equal where rows are."""
+    keys = np.zeros(rows, np.uint64)
+    for place, series in enumerate(columns):
+        keys += row_keys(series, place)
+    return keys
+
+
+def _renamed(new: Table, names: Sequence[str]) -> Table:
+    """A table without names of its own, or compared with one without, by position."""
+    if len(new.names) < len(names):
+        raise DataError(f"the new table has {len(new.names)} columns, training has {len(names)}")
+    return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)

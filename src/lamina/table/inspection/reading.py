@@ -1,0 +1,59 @@
+"""Reads a table to be inspected, in bounded memory."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lamina.table.options import ReadOptions
+from lamina.table.places import Places
+from lamina.table.read import Where, iter_batches
+from lamina.table.stream.sample import RowSample, row_bytes
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["MOST_BYTES", "read_sample"]
+
+MOST_BYTES = 512 << 20
+"""What the rows that are kept may take in memory."""
+
+_FEWEST_ROWS = 10_000
+
+
+def read_sample(
+    source: Where, options: ReadOptions | None = None, places: Places | None = None, *, most: int = MOST_BYTES
+) -> tuple[pl.DataFrame, np.ndarray, int]:
+    """The rows of a table, or a random sample of them where they would take more than `most` bytes.
+
+    Args:
+        source, options, places: as in `lamina.table.read.read`.
+        most: bytes.
+
+    Returns:
+        The rows in the table's order, their numbers (int64), and how many rows the table has.
+
+    Raises:
+        DataError: as `lamina.table.read.read`.
+
+    >>> import pathlib, tempfile
+    >>> file = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")
+    >>> _ = file.write_text("x\\n1\\n2\\n3\\n")
+    >>> frame, numbers, rows = read_sample(file)
+    >>> frame["x"].to_list(), numbers.tolist(), rows
+    ([1, 2, 3], [0, 1, 2], 3)
+    """
+    sample: RowSample | None = None
+    rows = 0
+    with closing(iter_batches(source, options=options, places=places)) as batches:
+        for batch in batches:
+            if sample is None:
+                sample = RowSample(max(_FEWEST_ROWS, most // max(row_bytes(batch.schema), 1)), seed=0)
+            sample.update(batch, rows)
+            rows += len(batch)
+    assert sample is not None
+    frame, numbers, _ = sample.rows()
+    order = np.argsort(numbers)
+    return frame[order], numbers[order], rows

@@ -1,0 +1,148 @@
+"""The values of a table's columns as arrays that statistics take, alike in the training table and in a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lamina.table.columns import Column, is_missing, value_name
+from lamina.table.messages import format_number
+from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
+
+__all__ = ["Names", "Series", "cells_of", "features_of", "row_keys"]
+
+
+class Names:
+    """The codes of values by their names: the same in every column that is read with it."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+
+    def read(self, column: Column) -> np.ndarray:
+        """A code for each row, −1 where it has no value; int32."""
+        codes = self._codes
+
+        def code(value: object) -> int:
+            return -1 if is_missing(value) else codes.setdefault(value_name(value), len(codes))
+
+        return column.mapped(code, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def listed(self) -> list[str]:
+        """The names, in the order of their codes."""
+        return list(self._codes)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Values as numbers, or as codes of names.
+
+    Attributes:
+        column: the table's column that has them, or of which they are a part.
+        name: the part's name; else the column's.
+        values: float64, NaN where missing; or int32 codes, −1 where missing.
+        names: of codes, what they stand for; None for numbers.
+        show: a number in words.
+    """
+
+    column: str
+    name: str
+    values: np.ndarray
+    names: Names | None = None
+    show: Callable[[float], str] = format_number
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def present(self) -> np.ndarray:
+        """Where there is a value."""
+        return ~np.isnan(self.values) if self.names is None else self.values >= 0
+
+    def of(self, rows: np.ndarray) -> Series:
+        """The series of some rows: their numbers, or a mask."""
+        return replace(self, values=self.values[rows])
+
+    def distinct(self) -> int:
+        """The number of different values."""
+        return len(np.unique(self.values[self.present]))
+
+
+def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None = None) -> Series:
+    """The values of a column as rows are compared by: numbers of a quantity, names of all else.
+
+    Args:
+        schema: of the training table's column; None where it has no type.
+        column: of any table.
+        known: the training table's values, whose codes a new table's have.
+
+    Raises:
+        DataError: a value is not of the column's type.
+    """
+    name = column.name if schema is None else schema.name
+    if schema is not None and isinstance(schema.type, Quantity | Nominal):
+        return _read(schema, column, name, known)
+    names = Names() if known is None or known.names is None else known.names
+    return Series(name, name, names.read(column), names)
+
+
+def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None) -> Series:
+    """A column that is a quantity or nominal, or such a part of the column `owner`."""
+    type_ = schema.type
+    assert isinstance(type_, Quantity | Nominal)
+    fitted = type_.fitted(schema.name, column)
+    if isinstance(type_, Quantity):
+        numbers = fitted.numbers().astype(np.float64)
+        numbers[np.isinf(numbers)] = np.nan  # training takes them for missing, too
+        return Series(owner, schema.name, numbers, None, lambda value: type_.show(value, format_number))
+    names = Names() if known is None or known.names is None else known.names
+    return Series(owner, schema.name, names.read(fitted), names)
+
+
+def features_of(
+    schema: ColumnSchema | None, column: Column, cells: Series, known: Sequence[Series] | None = None
+) -> list[Series]:
+    """What a network sees of a column: its `cells`, or its parts; nothing of one that is left out.
+
+    `known` are the training table's, whose codes a new table's have.
+
+    Raises:
+        DataError: a value is not of the column's type.
+    """
+    if schema is None or not schema.used:
+        return []
+    if not isinstance(schema.type, Composite):
+        return [cells]
+    parts = zip(schema.parts, schema.type.split(schema, column), strict=True)
+    used = [(part, found) for part, found in parts if part.used]
+    before = known or [None] * len(used)
+    return [_read(part, found, schema.name, one) for (part, found), one in zip(used, before, strict=True)]
+
+
+_ODD = 0x9E3779B97F4A7C15
+
+
+def row_keys(series: Series, place: int) -> np.ndarray:
+    """Numbers of 64 bits for a column's values, equal where these are; the sum over columns is a row's key.
+
+    `place` is the column's, so that values that change places give another sum. Two rows of 10 million that differ have
+    the same key with a probability of 3 in a million.
+    """
+    if series.names is None:
+        bits = np.where(series.present, series.values + 0.0, np.nan).view(
+            np.uint64
+        )  # −0 is 0, and NaN one NaN
+    else:
+        bits = series.values.astype(np.int64).view(np.uint64)
+    return _mixed(bits + np.uint64(_ODD * (2 * place + 1) % 2**64))
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    """Splitmix64's finalizer (Steele, Lea and Flood 2014)."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))

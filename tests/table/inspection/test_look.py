@@ -1,0 +1,82 @@
+"""What is said of columns, and columns that become several."""
+
+import datetime
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lamina.errors import DataError
+from lamina.table.inspection import inspect
+
+rng = np.random.default_rng(0)
+ROWS = 300
+START = datetime.date(2020, 1, 1)
+FRAME = pl.DataFrame(
+    {
+        "age": pl.Series(rng.integers(18, 80, ROWS)).scatter([3, 5], None),
+        "city": rng.choice(["Ulm", "Bonn", "Kiel"], ROWS),
+        "hired": [f"{START + datetime.timedelta(int(n)):%m/%d/%Y}" for n in rng.integers(0, 900, ROWS)],
+        "price": rng.normal(100, 20, ROWS),
+    }
+)
+
+
+def test_columns_are_counted_as_polars_counts_them():
+    found = inspect(FRAME, "price")
+    assert [one.name for one in found.columns] == FRAME.columns
+    for one in found.columns:
+        column = FRAME[one.name]
+        assert (one.missing, one.distinct) == (column.null_count(), column.drop_nulls().n_unique())
+        assert one.example == str(column.drop_nulls()[0])
+    age = found.columns[0]
+    assert (age.low, age.high) == (str(FRAME["age"].min()), str(FRAME["age"].max()))
+    assert found.columns[2].schema.kind != "categorical"
+    assert not found.findings
+
+
+def test_json_can_hold_it():
+    content = json.loads(json.dumps(inspect(FRAME, "price", FRAME[:50]).to_dict()))
+    assert [one["name"] for one in content["columns"]] == FRAME.columns
+    assert content["target"]["task"] == "regression"
+    assert content["drift"]["rows"] == 50
+
+
+def test_dates_are_compared_by_their_parts():
+    later = [f"{START + datetime.timedelta(int(n)):%m/%d/%Y}" for n in rng.integers(600, 900, ROWS)]
+    found = inspect(FRAME, "price", FRAME.with_columns(hired=pl.Series(later), age=FRAME["age"].shuffle(1)))
+    assert [one.column for one in found.drift.found] == ["hired"]
+
+
+def test_a_date_that_gives_the_target_away():
+    days = [(datetime.datetime.strptime(text, "%m/%d/%Y").date() - START).days for text in FRAME["hired"]]
+    (found,) = inspect(FRAME.with_columns(price=pl.Series(days, dtype=pl.Float64)), "price").warnings
+    assert found.columns == ("hired",)
+
+
+def test_what_training_would_refuse_is_a_finding():
+    table = rng.normal(size=(50, 2))
+    table[3, 0] = np.inf
+    (found,) = inspect(table, rng.normal(size=50)).findings
+    assert found.message.startswith("training would refuse the table: column 'x0' has an infinite value")
+
+
+def test_values_as_a_target():
+    values = FRAME["age"].fill_null(0).to_numpy() * 2.0
+    found = inspect(FRAME.drop("price"), values)
+    assert [one.columns for one in found.warnings] == [("age",)]
+    assert found.columns[-1].name == "y"
+
+
+@pytest.mark.parametrize(
+    ("target", "new", "said"),
+    [
+        ("prise", None, "there is no column 'prise' to predict. Did you mean 'price'?"),
+        (np.zeros(3), None, "the target has 3 values, the table 300 rows"),
+        (None, FRAME[:0], "the new table has no rows"),
+    ],
+)
+def test_errors(target, new, said):
+    with pytest.raises(DataError, match=said.replace("?", r"\?")):
+        inspect(FRAME, target, new)
