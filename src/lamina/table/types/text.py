@@ -92,10 +92,6 @@ class Text(Composite):
         )
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        if column.storage == "other":
-            raise DataError(
-                f"column {schema.name!r} has type {column.type_name}; the model was trained on texts there"
-            )
         texts: dict[str, int] = {}
 
         def place(value: object) -> int:
