@@ -37,7 +37,7 @@ Target = Annotated[str | None, option("The column to predict; images have theirs
 Task = Annotated[str | None, choosing("{}, where the inferred one is wrong.", TASKS, " or ")]
 Kind = Annotated[
     list[str] | None,
-    option("COLUMN=numeric, categorical or date, where the inferred kind is wrong; repeatable."),
+    option("COLUMN=numeric, categorical, date or text, where the inferred kind is wrong; repeatable."),
 ]
 Ordered = Annotated[
     list[str] | None,
@@ -218,7 +218,9 @@ def _kinds(kinds: list[str], ordered: list[str], drop: list[str]) -> dict[str, A
     for text in kinds:
         name, equals, kind = text.rpartition("=")
         if not equals or not name or kind not in CHOICES:
-            raise LaminaError(f"--kind {text}: write COLUMN=numeric, COLUMN=categorical or COLUMN=date")
+            raise LaminaError(
+                f"--kind {text}: write COLUMN=numeric, COLUMN=categorical, COLUMN=date or COLUMN=text"
+            )
         chosen[name] = kind
     for text in ordered:
         name, equals, values = text.partition("=")

@@ -119,8 +119,8 @@ def _are_activations(_name: str, value: Any, _owner: Any) -> None:
 def _are_kinds(_name: str, value: Any, _owner: Any) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise ValueError(
-            "column_kinds is a dict by column of 'numeric', 'categorical', 'date', 'ordered', 'drop' or a list of "
-            f"values in order, not {type(value).__name__}"
+            "column_kinds is a dict by column of 'numeric', 'categorical', 'date', 'text', 'ordered', 'drop' or a "
+            f"list of values in order, not {type(value).__name__}"
         )
 
 
@@ -467,8 +467,8 @@ class EstimatorSettings:
         not_in_search="a search begins anew")] = False
     column_kinds: Annotated[Mapping[Any, Any] | None, About(
         "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', 'categorical', "
-        "'date', 'drop', a list of its values from the lowest to the highest, or 'ordered' if they are of a known "
-        "scale.",
+        "'date', 'text', 'drop', a list of its values from the lowest to the highest, or 'ordered' if they are of a "
+        "known scale.",
         rule=_are_kinds)] = None
     date_format: Annotated[str | None, About(
         "how dates are written, where the form that is found is wrong: 'day-first', 'month-first', 'year-first'; a "

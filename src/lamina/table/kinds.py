@@ -26,6 +26,7 @@ from lamina.table.types import (
     Nominal,
     Number,
     Quantity,
+    Text,
     ordered_by,
 )
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
@@ -55,8 +56,9 @@ def infer(
         data: the training table, see `as_table`.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         task: "classification" or "regression", where the inferred one is wrong.
-        kinds: by column name (or position), what the column is: "numeric", "categorical", "date", "drop", the list of
-            its values from the lowest to the highest, or "ordered" if they are of a known scale (small, medium, large).
+        kinds: by column name (or position), what the column is: "numeric", "categorical", "date", "text", "drop", the
+            list of its values from the lowest to the highest, or "ordered" if they are of a known scale (small,
+            medium, large).
         dates: how dates are written, where the form that is found is wrong: "day-first", "month-first", "year-first",
             a form as for `datetime.strptime`, or for numbers since 1970 in columns of the kind "date" their unit, "s",
             "ms", "us" or "ns". Columns whose values are not so written are read as without it.
@@ -198,8 +200,9 @@ def judged(column: Column, choice: Choice | None, named: bool, dates: str | None
         return _without_value(column, named)
     if column.storage == "other":
         return ColumnSchema(column.name, Unreadable(), column.type_name, column.missing())
-    if choice == "categorical":
-        told = Boolean() if column.storage == "boolean" else Category()
+    if choice in ("categorical", "text"):
+        nominal = Boolean() if column.storage == "boolean" else Category()
+        told = nominal if choice == "categorical" else Text()
         return dataclasses.replace(told.learn(column, named), reason="as told")
     order = column.order if choice is None else choice
     if order == "ordered" or (order and not isinstance(order, str)):

@@ -84,7 +84,7 @@ def model(run):
 def test_without_it_addresses_are_ids():
     prototype = TYPES.pop(Address.tag)
     try:
-        with pytest.warns(DataWarning, match="of text that differs in .* row, as ids and names do: 'host'"):
+        with pytest.warns(DataWarning, match="of text that differs in .* row, as ids do: 'host'"):
             infer(FRAME)
         with pytest.raises(DataError, match="'ipv4', which is not registered; import its module first"):
             Schema.from_dict({"version": 2, "columns": [{"name": "a", "type": {"tag": "ipv4"}}]})

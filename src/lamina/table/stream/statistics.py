@@ -169,6 +169,8 @@ class TableStatistics:
 
     def _judged(self, name: str) -> ColumnSchema:
         column, choice = self._columns[name], self.kinds.get(name)
+        if choice == "text":
+            return self._of_sample(judged(self._sampled(name), choice, self.named))
         if column.counts is not None and column.counts.overflowed and choice != "drop":
             if choice != "categorical" and (written := column.written()) is not None:
                 kind, seen = written

@@ -17,6 +17,7 @@ from lamina.table.types.ordered import Ordered, ordered_by
 from lamina.table.types.phone import Phone
 from lamina.table.types.quantity import Quantity
 from lamina.table.types.record import Record
+from lamina.table.types.text import Text
 from lamina.table.types.time import TimeOfDay
 from lamina.table.types.unused import (
     Alike,
@@ -37,14 +38,14 @@ from lamina.table.types.written_number import WrittenNumber
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
     "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal", "Number",
-    "Ordered", "Quantity", "RowNumbers", "Sentences", "TimeOfDay", "Uncounted", "WrittenNumber", "ordered_by",
+    "Ordered", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted", "WrittenNumber", "ordered_by",
     "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
     Category(), Version(), Vector(), Number(), Date(), Calendar(), TimeOfDay(), Duration(), Boolean(), Sentences(),
-    Identifier(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(), Uncounted(),
-    Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(), Record(),
+    Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(),
+    Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(), Record(),
 ):  # fmt: skip
     register(_type)

@@ -26,10 +26,10 @@ __all__ = [
     "ColumnType", "OfJson", "register", "type_from_dict",
 ]  # fmt: skip
 
-Choice = Literal["numeric", "categorical", "date", "ordered", "drop"] | tuple[str, ...]
+Choice = Literal["numeric", "categorical", "date", "text", "ordered", "drop"] | tuple[str, ...]
 """What a user may say of a column; a tuple has its values from the lowest to the highest."""
 
-CHOICES: tuple[str, ...] = ("numeric", "categorical", "date", "ordered", "drop")
+CHOICES: tuple[str, ...] = ("numeric", "categorical", "date", "text", "ordered", "drop")
 
 FEW_ROWS = 20
 """In a table of fewer rows, text that never repeats may do so by chance, and stays."""

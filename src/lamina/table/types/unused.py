@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lamina.table.columns import value_name
 from lamina.table.messages import as_kind, counted, listed
 from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSchema, ColumnType
 
@@ -23,9 +22,6 @@ _NAMES_ROWS = re.compile(
 
 MOST_VALUES = 1 << 16
 """Different values of a column that are counted in a table that is streamed: each takes some 300 bytes."""
-
-_FEW_WORDS = 4
-"""Text of fewer words a row, on average, is names, not sentences."""
 
 
 def may_count_rows(name: str) -> bool:
@@ -71,12 +67,11 @@ class Missing(Unused):
 
 
 class Sentences(Unused):
-    """Text that differs in almost every row, of several words."""
+    """Text that differs in almost every row, of several words; of models of earlier versions."""
 
     tag = "sentences"
     kind = "text"
     left_out = "left out: sentences"
-    adjective = "of sentences, which a network on tables cannot read (turn them into numbers first)"
 
 
 class Unreadable(Unused):
@@ -124,21 +119,19 @@ class Alike(Constant):
 
 
 class Identifier(Unused):
-    """Text that differs in (almost) every row."""
+    """Text without words that differs in (almost) every row."""
 
     tag = "identifier"
     kind = "id"
     left_out = "left out: text that differs in every row"
-    adjective = "of text that differs in (almost) every row, as ids and names do"
+    adjective = "of text that differs in (almost) every row, as ids do"
     kept_as = "categorical"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
         if candidate.choice is not None or not candidate.is_text or not candidate.is_unique:
             return None
-        words = sum(len(value_name(value).split()) for value, _ in candidate.head) / len(candidate.head)
-        found = Sentences() if words >= _FEW_WORDS else self
-        return ColumnSchema(column.name, found, column.type_name, column.missing())
+        return ColumnSchema(column.name, self, column.type_name, column.missing())
 
 
 class RowNumbers(Unused):

@@ -1,0 +1,377 @@
+"""Texts as a few numbers: n-grams are hashed, weighted by tf-idf, and projected by a truncated SVD.
+
+A text is folded: NFKC, no difference of case. Its tokens are the n-grams of 3 and 4 characters between spaces, as
+scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))`` has them; its words without punctuation; and,
+for scripts without spaces, ideographs, kana and emoji, single and in pairs. A token is known by a 32-bit hash.
+All of it is arithmetic on code points that JavaScript repeats (``types/text.js``).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+__all__ = ["TextEncoder", "folded", "tokens"]
+
+_SEED, _PRIME = np.uint32(2166136261), np.uint32(16777619)
+"""Of FNV-1a, here over code points instead of bytes."""
+
+_WORD_SEED, _PAIR_SEED = np.uint32(0x2545F491), np.uint32(0x7FEB352D)
+"""Seeds of the other tokens, so that a word is not the n-gram of the same letters."""
+
+_MIXING = np.uint32(0x85EBCA6B)
+"""Of MurmurHash3's last step."""
+
+_LONGEST_WORD = 32
+"""Code points of a word that count."""
+
+_LONGEST_TEXT = 1 << 14
+"""Code points of a text that count."""
+
+_NARROW = 0x3040
+"""Spaces and punctuation are below this code point."""
+
+_MOST_TOKENS = 1 << 14
+"""With 30 float16 numbers each, 1 MB."""
+
+_TABLE_BITS = 18
+_SHIFT = np.uint32(32 - _TABLE_BITS)
+"""The first bits of a token's hash are its place in a table of 1 MB, which a processor's cache holds."""
+
+_FEWEST_ROWS = 2
+"""Tokens of fewer rows tell that row apart, and are left out."""
+
+_MOST_TEXTS = 50_000
+_MOST_LEARNED = 1 << 21
+"""Texts, and code points in them, that an encoder learns from."""
+
+_BLOCK = 1 << 15
+"""Code points that are encoded at once."""
+
+_ENTRIES = 1 << 12
+"""Entries of a sparse matrix that are multiplied at once: the products fit into a processor's cache."""
+
+_STEPS = 4
+"""Steps of the subspace iteration; the components differ by a thousandth from the exact ones."""
+
+_LEAST_SIZE = 1e-12
+"""The square of a direction's length, as a share of the longest one's, from which on it counts."""
+
+_SPARE = 10
+"""Components that are computed beside those that are kept (Halko, Martinsson, Tropp 2011)."""
+
+
+def folded(text: str) -> str:
+    """A text without what is no difference: NFKC, small letters.
+
+    >>> folded("Ｓtraße Ⅳ ΣΟΦΟΣ"), folded("STRASSE")
+    ('strasse iv σοφοσ', 'strasse')
+    """
+    # Not casefold, which JavaScript lacks. The σ at the end of a word is the one letter that depends on its place.
+    return unicodedata.normalize("NFKC", text).upper().lower().replace("ς", "σ")
+
+
+def _separators() -> tuple[np.ndarray, np.ndarray]:
+    """Which code points are spaces, and which are not in words."""
+    spaces = np.zeros(_NARROW, bool)
+    spaces[:33] = True
+    spaces[[0x85, 0xA0, 0x1680, 0x2028, 0x2029]] = True
+    others = spaces.copy()
+    others[:128] = [not chr(point).isalnum() for point in range(128)]
+    for first, last in (
+        (0x80, 0xA9),
+        (0xAB, 0xB4),
+        (0xB6, 0xB9),
+        (0xBB, 0xBF),
+        (0x2000, 0x206F),
+        (0x3000, 0x303F),
+    ):
+        others[first : last + 1] = True
+    others[[0xD7, 0xF7]] = True
+    return spaces, others
+
+
+_SPACES, _NOT_IN_WORDS = _separators()
+
+
+def _points(texts: Sequence[str]) -> np.ndarray:
+    """The code points of folded texts, with a zero before, between and after them, uint32."""
+    joined = "\0".join(texts)
+    if joined.count("\0") != len(texts) - 1:
+        joined = "\0".join(text.replace("\0", " ") for text in texts)
+    # Each code point is folded alone, or with its neighbours up to a zero, which composes with nothing.
+    return np.frombuffer(f"\0{folded(joined)}\0".encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """`flags` of each code point, False beyond their end."""
+    return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
+
+
+def _hashed(points: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seed: np.uint32) -> np.ndarray:
+    """The hash of `points[start : start + length]` for each start."""
+    hashes = np.full(len(starts), seed)
+    live = np.arange(len(starts))
+    for k in range(int(lengths.max(initial=0))):
+        live = live[lengths[live] > k]
+        hashes[live] = (hashes[live] ^ points[starts[live] + k]) * _PRIME
+    return hashes
+
+
+def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The hash of each token of some texts, uint32, and the position of its text, int64; in any order.
+
+    >>> hashes, owners = tokens(["ab", "a"])  # " ab", "ab ", " ab ", ab; " a ", a
+    >>> np.bincount(owners)
+    array([4, 2])
+    """
+    points = _points(texts)
+    owners = np.cumsum(points == 0) - 1
+    spaces = _any_of(_SPACES, points)
+    kept = ~spaces
+    kept[1:] |= ~spaces[:-1]  # one space of several
+    kept[0] = True
+    points, owners, spaces = np.where(spaces, np.uint32(32), points)[kept], owners[kept], spaces[kept]
+    found = [*_grams(points, spaces), _words(points), *_wide(points)]
+    hashes = np.concatenate([hashes for hashes, _ in found])
+    # A token's second code point is in its text; its first may be the space before.
+    return _mixed(hashes), owners[np.concatenate([at for _, at in found])]
+
+
+def _mixed(hashes: np.ndarray) -> np.ndarray:
+    hashes = (hashes ^ (hashes >> np.uint32(16))) * _MIXING
+    return hashes ^ (hashes >> np.uint32(13))
+
+
+def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The hashes of n-grams of 3 and 4 without a space inside, and a position in each."""
+    count = len(points)
+    for size in (3, 4):
+        if count < size:
+            return
+        starts = count - size + 1
+        hashes, inside = np.full(starts, _SEED), np.ones(starts, bool)
+        for k in range(size):
+            hashes = (hashes ^ points[k : k + starts]) * _PRIME
+            if 0 < k < size - 1:
+                inside &= ~spaces[k : k + starts]
+        at = np.flatnonzero(inside)
+        yield hashes[at], at + 1
+
+
+def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of words, and where they start."""
+    inside = ~_any_of(_NOT_IN_WORDS, points)  # never the first and the last, which are spaces
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    starts, stops = edges[::2], edges[1::2]
+    return _hashed(points, starts, np.minimum(stops - starts, _LONGEST_WORD), _WORD_SEED), starts
+
+
+def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The hashes of ideographs, kana and emoji, single and in pairs, and where they start."""
+    wide = (
+        ((points >= 0x2E80) & (points < 0xAC00))
+        | ((points >= 0xF900) & (points < 0xFB00))
+        | (points >= 0x1F000)
+    )
+    single = np.flatnonzero(wide)
+    pairs = np.flatnonzero(wide[1:] & wide[:-1])
+    for starts, size in ((single, 1), (pairs, 2)):
+        yield _hashed(points, starts, np.full(len(starts), size), _PAIR_SEED), starts
+
+
+@dataclass(frozen=True)
+class _Sparse:
+    """A matrix by rows, of which only entries that are not 0 are held, and only rows with an entry.
+
+    Attributes:
+        rows: the positions of the rows with an entry.
+        starts: where the entries of each begin.
+        columns, values: of each entry; values float64.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def of_entries(cls, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> _Sparse:
+        """From entries that are sorted by rows."""
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        return cls(rows[starts], starts, columns, values)
+
+    @classmethod
+    def counting(cls, rows: np.ndarray, columns: np.ndarray, width: int) -> _Sparse:
+        """How often each pair of a row and one of `width` columns occurs."""
+        bits = width.bit_length()
+        keys = np.sort((rows << bits) | columns)
+        first = np.flatnonzero(np.diff(keys, prepend=-1))
+        values = np.diff(first, append=len(keys)).astype(np.float64)
+        keys = keys[first]
+        return cls.of_entries(keys >> bits, keys & ((1 << bits) - 1), values)
+
+    def scaled(self, by_entry: np.ndarray) -> _Sparse:
+        """With each entry multiplied by a number."""
+        return replace(self, values=self.values * by_entry)
+
+    def of_columns(self, kept: np.ndarray, width: int) -> _Sparse:
+        """With some of `width` columns only, in their order there."""
+        places = np.full(width, -1)
+        places[kept] = np.arange(len(kept))
+        columns = places[self.columns]
+        entries = columns >= 0
+        return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
+
+    def of_rows(self, by_row: np.ndarray) -> np.ndarray:
+        """A number of each row that is held, for each of its entries."""
+        return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
+
+    def lengths(self) -> np.ndarray:
+        """The Euclidean length of each row that is held."""
+        return np.sqrt(np.add.reduceat(self.values**2, self.starts)) if len(self.starts) else np.zeros(0)
+
+    def transposed(self) -> _Sparse:
+        order = np.argsort(self.columns, kind="stable")
+        return _Sparse.of_entries(self.columns[order], self.of_rows(self.rows)[order], self.values[order])
+
+    def times(self, dense: np.ndarray, count: int) -> np.ndarray:
+        """The product with a dense matrix, (count, its columns), float64. Each row is summed in the order of its
+        entries, whatever other rows there are."""
+        product = np.zeros((count, dense.shape[1]))
+        stops = np.append(self.starts, len(self.values))
+        firsts = np.flatnonzero(np.diff(stops[:-1] // _ENTRIES, prepend=-1))
+        for first, last in pairwise([*firsts.tolist(), len(self.starts)]):
+            part = slice(stops[first], stops[last])
+            terms = dense[self.columns[part]] * self.values[part, None]
+            product[self.rows[first:last]] = np.add.reduceat(
+                terms, self.starts[first:last] - stops[first], axis=0
+            )
+        return product
+
+
+@dataclass(frozen=True, eq=False)
+class TextEncoder:
+    """Makes numbers of texts; `learned` makes one.
+
+    Attributes:
+        hashes: the tokens that count, uint32; no two of them have the same place in the table that finds them.
+        idf: of each token, the inverse document frequency, float32.
+        weights: of each token, its part in each number, float16, (tokens, numbers).
+
+    >>> encoder = TextEncoder.learned({"red wine": 3, "white wine": 2, "red beet": 2}, 2)
+    >>> encoder.encode(["Red  Wine", "", "!"]).round(1) + 0.0
+    array([[0.9, 0. ],
+           [0. , 0. ],
+           [0. , 0. ]])
+    """
+
+    hashes: np.ndarray
+    idf: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def learned(cls, counts: Mapping[str, int], numbers: int) -> TextEncoder:
+        """Learn from texts and their numbers of rows; the same in whatever order they are.
+
+        The weighted texts are the rows of a matrix, each as often as the table has it; its right singular vectors
+        are the weights. Of many texts, evenly chosen ones count.
+
+        Args:
+            counts: by text, the number of rows.
+            numbers: how many numbers a text becomes, at most.
+        """
+        texts = _chosen(sorted(counts))
+        rows_of = np.array([counts[text] for text in texts], np.float64)
+        hashes, owners = tokens([text[:_LONGEST_TEXT] for text in texts])
+        different, places = np.unique(hashes, return_inverse=True)
+        found = _Sparse.counting(owners, places, len(different))
+        rows_with = np.bincount(found.columns, found.of_rows(rows_of[found.rows]), minlength=len(different))
+        kept = _kept(different, rows_with)
+        found = found.of_columns(kept, len(different))
+        texts_with = np.bincount(found.columns, minlength=len(kept))
+        idf = (np.log((1 + len(texts)) / (1 + texts_with)) + 1).astype(np.float32)
+        weighted = found.scaled(idf[found.columns])
+        weighted = weighted.scaled(weighted.of_rows(np.sqrt(rows_of[weighted.rows]) / weighted.lengths()))
+        components = _right_singular_vectors(weighted, len(texts), len(kept), numbers)
+        return cls(different[kept], idf, (idf[:, None] * components).astype(np.float16))
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """The numbers of each text, float64, (texts, numbers); zeros where no token is known."""
+        weights = self.weights.astype(np.float64)
+        table = np.full(1 << _TABLE_BITS, -1, np.int32)
+        table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
+        encoded = np.empty((len(texts), weights.shape[1]))
+        for first, last in _blocks(texts):
+            hashes, owners = tokens([text[:_LONGEST_TEXT] for text in texts[first:last]])
+            places = table[hashes >> _SHIFT]
+            known = np.flatnonzero(places >= 0)
+            known = known[self.hashes[places[known]] == hashes[known]]
+            found = _Sparse.counting(owners[known], places[known], len(self.hashes))
+            sums = found.times(weights, last - first)
+            sums[found.rows] /= found.scaled(self.idf[found.columns]).lengths()[:, None]
+            encoded[first:last] = sums
+        return encoded
+
+
+def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The tokens that count: those of most rows, of those with the same place in the table the first."""
+    order = np.lexsort((hashes, -rows))
+    order = order[: np.count_nonzero(rows >= _FEWEST_ROWS)]
+    _, first = np.unique(hashes[order] >> _SHIFT, return_index=True)
+    return order[np.sort(first)[:_MOST_TOKENS]]
+
+
+def _chosen(texts: list[str]) -> list[str]:
+    """Those that an encoder learns from: all, or evenly chosen ones."""
+    points = sum(min(len(text), _LONGEST_TEXT) for text in texts)
+    step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
+    return texts[::step]
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Ranges of texts with about `_BLOCK` code points each."""
+    first = points = 0
+    for i, text in enumerate(texts):
+        points += len(text) + 1
+        if points >= _BLOCK:
+            yield first, i + 1
+            first, points = i + 1, 0
+    if first < len(texts):
+        yield first, len(texts)
+
+
+def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int) -> np.ndarray:
+    """The first right singular vectors, as columns, by subspace iteration; of each, the largest entry is positive.
+
+    There are fewer where the rank is lower.
+    """
+    if not len(matrix.values):
+        return np.zeros((columns, 0))
+    width = min(count + _SPARE, columns, rows)
+    across = matrix.transposed()
+    places = np.arange(columns * width, dtype=np.uint32)
+    basis = _mixed(places * _PRIME ^ _SEED).reshape(columns, width) / 2.0**31 - 1
+    for _ in range(_STEPS):
+        basis = _orthonormal(across.times(matrix.times(basis, rows), columns))
+    image = matrix.times(basis, rows)
+    _, axes = np.linalg.eigh(_products(image))
+    vectors = np.einsum("ij,jk->ik", basis, axes[:, ::-1][:, :count])
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=0)[None], axis=0)
+    return vectors * np.where(largest < 0, -1, 1)
+
+
+def _products(vectors: np.ndarray) -> np.ndarray:
+    """The inner products of columns, without BLAS, whose threads would change bits."""
+    return np.einsum("ij,ik->jk", vectors, vectors)
+
+
+def _orthonormal(vectors: np.ndarray) -> np.ndarray:
+    """An orthonormal basis of what columns span, but for what is within rounding errors."""
+    sizes, axes = np.linalg.eigh(_products(vectors))
+    kept = sizes > _LEAST_SIZE * sizes.max(initial=0)
+    return np.einsum("ij,jk->ik", vectors, axes[:, kept] / np.sqrt(sizes[kept]))

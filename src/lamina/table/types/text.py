@@ -1,0 +1,209 @@
+"""Texts: sentences, names, and whatever else has words and very many different values."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
+from lamina.table.ngrams import TextEncoder
+from lamina.table.types.base import FEW_ROWS, MOSTLY, TYPES, Candidate, ColumnSchema, share
+from lamina.table.types.category import Category
+from lamina.table.types.composite import Composite
+from lamina.table.types.number import Number
+from lamina.table.types.quantity import missing_said
+from lamina.table.types.unused import Identifier
+from lamina.table.values import MISSING_TOKENS
+
+__all__ = ["Text"]
+
+_NUMBERS = 30
+"""Numbers that a text becomes; more are slower, and hardly better."""
+
+_FEWEST, _TEXTS_A_NUMBER = 2, 10
+"""Of few different texts there is a number for each ten, as a small table can't learn from more."""
+
+_MANY = 100
+"""Texts that repeat and have fewer different values are categories only."""
+
+_FEW = 5
+"""Fewer different words are a prefix of codes, or a suffix."""
+
+_FREQUENT = 5
+"""Values in as many rows are categories, too."""
+
+_LONGEST_EXAMPLE, _LONGEST_SHOWN = 200, 40
+
+_WORD = re.compile(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
+"""Three letters or more, or any of other scripts than Latin, between what is neither a letter nor a digit."""
+
+
+@dataclass(frozen=True)
+class Text(Composite):
+    """Texts become numbers of their n-grams (see `TextEncoder`), and categories where values repeat.
+
+    Attributes:
+        typical: a text that is shown as an example.
+    """
+
+    tag = "text"
+    kind = "text"
+    choice = "text"
+    page_script: ClassVar[str] = Path(__file__).with_name("text.js").read_text("utf-8").strip()
+
+    typical: str = ""
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        if candidate.choice is not None or not candidate.is_text or not _is_of_words(candidate):
+            return None
+        found = self.learn(candidate.column, candidate.named)
+        return found if any(isinstance(part.type, Number) for part in found.parts) else None
+
+    def learn(self, column: Column, named: bool) -> ColumnSchema:
+        counts: dict[str, int] = {}
+        for value, count in column.value_counts():
+            counts[value_name(value)] = counts.get(value_name(value), 0) + count
+        missing = column.missing()
+        if len(counts) < 2:
+            return Category().learn(column, named)
+        encoder = TextEncoder.learned(counts, min(_NUMBERS, max(_FEWEST, len(counts) // _TEXTS_A_NUMBER)))
+        parts = [
+            *_numbers(column.name, encoder, counts, missing, named),
+            *_frequent(column.name, counts, missing),
+        ]
+        if not parts:
+            return ColumnSchema(column.name, Identifier(), column.type_name, missing)
+        learned, reason = replace(self, typical=_typical(counts)), f"{len(counts):,} different texts"
+        return ColumnSchema(
+            column.name,
+            learned,
+            column.type_name,
+            missing,
+            reason=reason,
+            parts=tuple(parts),
+            arrays=vars(encoder),
+        )
+
+    def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
+        texts: dict[str, int] = {}
+
+        def place(value: object) -> int:
+            return -1 if is_missing(value) else texts.setdefault(value_name(value), len(texts))
+
+        places = column.mapped(place, np.int32)
+        encoder = _encoder(schema)
+        numbers = np.full((len(texts) + 1, encoder.weights.shape[1]), np.nan, order="F")
+        numbers[:-1] = encoder.encode(list(texts))  # the last one is of missing texts, whose place is −1
+        found: list[Column] = []
+        for part in schema.parts:
+            if isinstance(part.type, Category):
+                known = set(part.categories)
+                values = np.array([*(text if text in known else None for text in texts), None], object)
+            else:
+                values = numbers[:, len(found)]
+            found.append(ArrayColumn(part.name, values[places]))
+        return found
+
+    def treatment(self, column: ColumnSchema) -> str:
+        numbers = sum(isinstance(part.type, Number) for part in column.parts)
+        said = [f"{numbers} numbers of its n-grams"] if numbers else []
+        said += [f"{len(part.categories):,} frequent values" for part in column.parts if part.categories]
+        return " and ".join(said)
+
+    def values_said(self, column: ColumnSchema) -> str:
+        return textwrap.shorten(self.typical, _LONGEST_SHOWN, placeholder=" …")
+
+    def example(self, column: ColumnSchema) -> str:
+        return self.typical
+
+    def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
+        return {
+            "type": ["string", "number", "boolean", "null"],
+            "description": f"A text. null: missing.{missing_said(column)}",
+        }
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        categories = [list(part.categories) for part in schema.parts if part.categories]
+        encoder = _encoder(schema)
+        return {
+            "hashes": encoder.hashes.view(np.int32),
+            "idf": encoder.idf,
+            "weights": encoder.weights.view(np.uint8),
+            "categories": categories[0] if categories else None,
+        }
+
+
+def _encoder(schema: ColumnSchema) -> TextEncoder:
+    """The encoder that a column learned.
+
+    Raises:
+        DataError: its arrays are not those of one, as in a damaged file.
+    """
+    numbers = sum(isinstance(part.type, Number) for part in schema.parts)
+    tokens = len(schema.arrays.get("hashes", ()))
+    wanted = {
+        "hashes": ("uint32", (tokens,)),
+        "idf": ("float32", (tokens,)),
+        "weights": ("float16", (tokens, numbers)),
+    }
+    if {name: (str(array.dtype), array.shape) for name, array in schema.arrays.items()} != wanted:
+        raise DataError(
+            f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
+        )
+    return TextEncoder(**schema.arrays)
+
+
+def _is_of_words(candidate: Candidate) -> bool:
+    """Whether a column has very many different values, of words that differ."""
+    column = candidate.column
+    present, different = len(column) - column.missing(), column.distinct()
+    if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
+        return False
+    texts = [text for value, _ in candidate.head if (text := value_name(value)).strip() not in MISSING_TOKENS]
+    words = [frozenset(_WORD.findall(text)) for text in texts]
+    if sum(map(bool, words)) < len(texts) / 2 or len(set(words)) < _FEW:
+        return False  # codes, perhaps behind words that are the same in all rows
+    if len(set(map(len, texts))) == 1 and not any(" " in text for text in texts):
+        return False  # keys
+    return not any(share(kind.looks_like, candidate.head) >= MOSTLY for kind in TYPES.values())
+
+
+def _numbers(
+    name: str, encoder: TextEncoder, counts: Mapping[str, int], missing: int, named: bool
+) -> Iterator[ColumnSchema]:
+    """The parts that are numbers; the first says where texts are missing."""
+    encoded = encoder.encode(list(counts))
+    rows = np.array(list(counts.values()))
+    for j, values in enumerate(encoded.T):
+        part = f"{name}: text {j + 1}"
+        mean = float(np.average(values, weights=rows)) if named else None
+        yield ColumnSchema(
+            part, Number("float64"), "Float64", 0 if j else missing, low=float(values.min()), high=float(values.max()),
+            mean=mean
+        )  # fmt: skip
+
+
+def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:
+    """The part of values that repeat, as categories; others count as missing there."""
+    frequent = sorted(text for text, count in counts.items() if count >= _FREQUENT)
+    if len(frequent) < 2:
+        return
+    rows = tuple(counts[text] for text in frequent)
+    others = sum(counts.values()) - sum(rows) + missing
+    yield ColumnSchema(f"{name}: value", Category(), "String", others, tuple(frequent), rows)
+
+
+def _typical(counts: Mapping[str, int]) -> str:
+    """One of the most frequent texts, neither short nor long."""
+    most = max(counts.values())
+    common = sorted(
+        (text for text, count in counts.items() if count == most), key=lambda text: (len(text), text)
+    )
+    return common[len(common) // 2][:_LONGEST_EXAMPLE]
