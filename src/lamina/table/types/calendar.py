@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -156,16 +156,18 @@ class Calendar(Composite):
             return Date().fitted(name, ArrayColumn(name, column.numbers() / EPOCHS[self.form])).numbers()
         if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
             return Date().fitted(name, column).numbers().astype(np.float64)
+        names = _names_of(column)
         values = [value for value, _ in column.value_counts()]
-        texts = [self._read.text_of(value) for value in values]
-        days = dict(zip(map(value_name, values), self._read.days(texts).tolist(), strict=True))
-        others = sorted(text for text, day in days.items() if np.isnan(day) and not is_blank(text))
+        found = self._read.days(self._read.texts_of(values))
+        days = dict(zip(map(names, values), found.tolist(), strict=True))
+        odd = sorted({value_name(values[i]) for i in np.flatnonzero(np.isnan(found)).tolist()})
+        others = [text for text in odd if not is_blank(text)]
         if not self.form:
             days |= {text: day for text in others if (day := Date().parse(text)) is not None}
-            others = [text for text in others if np.isnan(days[text])]
+            others = [text for text in others if np.isnan(days.get(text, np.nan))]
         if others and not self.gaps:
             report_unknown(Unknown(name, others, row(column.row_of(others[0]))))
-        return column.mapped(lambda value: days.get(value_name(value), np.nan), np.float64)
+        return column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
         from lamina import nd
@@ -195,7 +197,7 @@ class Calendar(Composite):
             return super().refusal(value)
         is_text = isinstance(value, str)
         if (is_text and self.gaps) or (
-            (is_text or self.form) and not np.isnan(self._read.days([self._read.text_of(value)])[0])
+            (is_text or self.form) and not np.isnan(self._read.days(self._read.texts_of([value]))[0])
         ):
             return ""
         return f"is not a date such as {self.such}" if self.form else Date().refusal(value)
@@ -204,7 +206,7 @@ class Calendar(Composite):
         if not super().takes(values):
             return False
         read = [value for value in values if isinstance(value, str) or (self.form and value is not None)]
-        if np.isnan(self._read.days([*map(self._read.text_of, read)])).any():
+        if np.isnan(self._read.days(self._read.texts_of(read))).any():
             return not any(map(self.refusal, values))
         return bool(self.form) or Date().from_json([x for x in values if not isinstance(x, str)]) is not None
 
@@ -234,6 +236,15 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
         "day": span > 1 and len(np.unique(days - np.floor(days))) > 1,
     }
     return {cycle: True for cycle, varies in found.items() if varies}
+
+
+def _names_of(column: Column) -> Callable[[Any], Any]:
+    """What tells the values of a column apart: of texts, they themselves."""
+    return _itself if column.storage == "text" else value_name
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 # --- texts and numbers ------------------------------------------------------------------------------------------------
@@ -294,15 +305,16 @@ class _Reading:
 
     def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
         self._column, self._is_told = candidate.column, form is not None
-        values, counts = zip(*candidate.counts, strict=True)
+        self._values, counts = zip(*candidate.counts, strict=True)
         self._rows = np.array(counts)
-        self._texts = [(form or DateForm()).text_of(value) for value in values]
-        if form is None and _are_compact([text for text in self._texts if not is_blank(text)]):
+        self._texts = (form or DateForm()).texts_of(self._values)
+        if form is None and _are_compact([text for text in self._texts[:_SAMPLE] if not is_blank(text)]):
             form = DateForm(form=_COMPACT)
         self._found = found_form(self._texts, counts, form)
-        self._names = [*map(value_name, values)]
         self._is_date = ~np.isnan(self._found.days)
-        self._is_other = ~self._is_date & ~np.array([*map(is_blank, self._texts)])
+        self._is_other = ~self._is_date
+        for i in np.flatnonzero(self._is_other).tolist():
+            self._is_other[i] = not is_blank(self._texts[i])
 
     @property
     def share(self) -> float:
@@ -313,8 +325,9 @@ class _Reading:
     @cached_property
     def days(self) -> np.ndarray:
         """Of each row, float64, NaN where missing."""
-        by_name = dict(zip(self._names, self._found.days.tolist(), strict=True))
-        return self._column.mapped(lambda value: by_name.get(value_name(value), np.nan), np.float64)
+        names = _names_of(self._column)
+        days = dict(zip(map(names, self._values), self._found.days.tolist(), strict=True))
+        return self._column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -359,7 +372,7 @@ class _Reading:
 
     def warn_of_others(self) -> None:
         """Warn of texts that are not dates."""
-        others = {name for name, is_other in zip(self._names, self._is_other, strict=True) if is_other}
+        others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
         first = self._column.first_where(lambda value: value_name(value) in others) if others else None
         if first is not None:
             rows = int(self._rows[self._is_other].sum())
