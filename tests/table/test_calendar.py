@@ -93,6 +93,15 @@ def test_words_among_dates_count_as_missing(library, place):
     assert encoded.numeric[0, -1] > encoded.numeric[1, -1]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [["13/02/2020", "14/02/2020", "15/03/2020"] * 20, written("%B %d, %Y"), ["Q1 2020", "Q2 2021"] * 30],
+)
+def test_other_types_leave_dates_alone(texts):
+    with pytest.warns(DataWarning, match="'when' holds dates, but 'unknown' in row 1 "):
+        assert isinstance(column_of([texts[0], "unknown", *texts[1:]]).type, Calendar)
+
+
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
 @pytest.mark.parametrize(
     "values",

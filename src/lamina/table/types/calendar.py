@@ -252,13 +252,14 @@ def _itself(value: Any) -> Any:
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
     """The forms of a column of texts to try, None for what is found; empty: it holds no dates."""
-    texts = [value_name(value) for value, _ in candidate.counts[:_SAMPLE]]
-    texts = [text for text in texts if not is_blank(text)]
+    named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
+    counts = {text: rows for text, rows in named if not is_blank(text)}
 
     def are_mostly(form: DateForm) -> bool:
-        return bool(texts) and sum(map(form.fits, texts)) >= MOSTLY * len(texts)
+        such = sum(rows for text, rows in counts.items() if form.fits(text))
+        return bool(counts) and such >= MOSTLY * sum(counts.values())
 
-    may_be = candidate.choice == "date" or are_mostly(DateForm()) or _are_compact(texts)
+    may_be = candidate.choice == "date" or are_mostly(DateForm()) or _are_compact([*counts])
     found: list[DateForm | None] = [None] if may_be else []
     return [told, *found] if told is not None and (are_mostly(told) if told.form else may_be) else found
 
