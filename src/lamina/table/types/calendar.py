@@ -52,7 +52,7 @@ _COMPACT = "%Y%m%d"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d\b")
 _YEAR = 365.2425
 _FROM_MONDAY = 3.0
-"""1970-01-01 was a Thursday."""
+"""Days from a Monday to the weekday of 1970-01-01, a Thursday."""
 
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -105,7 +105,7 @@ class Calendar(Composite):
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column, has_cycles = candidate.column, candidate.choice != "numeric"
         if column.storage == "date":
-            return self._learned(column, column.temporal(), candidate.named, has_cycles=has_cycles)
+            return self._found(column, column.temporal(), candidate.named, has_cycles=has_cycles)
         told = requested_form(candidate.dates) if candidate.dates else None
         if column.storage == "number":
             forms = _forms_of_numbers(candidate, told) if has_cycles else []
@@ -118,7 +118,7 @@ class Calendar(Composite):
             if found.share >= (MOSTLY if candidate.choice != "date" else 0.5):
                 found.warn_of_others()
                 kind = replace(self, **found.fields)
-                known = kind._learned(column, found.days, candidate.named, has_cycles=has_cycles)
+                known = kind._found(column, found.days, candidate.named, has_cycles=has_cycles)
                 return replace(known, reason=found.reason) if known.used else known
         if candidate.choice == "date":
             raise _unread_error(candidate)
@@ -127,18 +127,19 @@ class Calendar(Composite):
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         return self._learned(column, self._days(column.name, column), named)
 
-    def _learned(
-        self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool = True
-    ) -> ColumnSchema:
+    def _found(self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool) -> ColumnSchema:
+        """As `_learned`, with the cycles in which the days vary."""
+        kind = replace(self, **_cycles(days[~np.isnan(days)])) if has_cycles else self
+        return kind._learned(column, days, named)
+
+    def _learned(self, column: Column, days: np.ndarray, named: bool) -> ColumnSchema:
         """The schema of a column with these days, missing ones NaN."""
         first = Date().learned(column, days, named)
         if not isinstance(first.type, Date):
             return first
-        cycles = _cycles(days[~np.isnan(days)]) if has_cycles else {}
-        kind = replace(self, **cycles)
-        names = [f"{column.name}: {cycle} {what}" for cycle in cycles for what in ("sine", "cosine")]
+        names = [f"{column.name}: {cycle} {what}" for cycle in self.cycles for what in ("sine", "cosine")]
         parts = [ColumnSchema(name, Number(), low=-1.0, high=1.0, mean=0.0) for name in names]
-        return ColumnSchema(column.name, kind, column.type_name, first.missing, parts=(first, *parts))
+        return ColumnSchema(column.name, self, column.type_name, first.missing, parts=(first, *parts))
 
     # --- any column --------------------------------------------------------------------------------------------------
 
@@ -230,12 +231,11 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
     dates = whole.astype("M8[D]")
     months = dates.astype("M8[M]")
     span = float(days.max() - days.min())
-    found = {
+    return {
         "year": span > _YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
-        "week": span > 7 and len(np.unique(whole % 7)) > 1 and not (dates == months.astype("M8[D]")).all(),
+        "week": span > 7 and len(np.unique(whole % 7)) > 1 and bool((dates != months.astype("M8[D]")).any()),
         "day": span > 1 and len(np.unique(days - np.floor(days))) > 1,
     }
-    return {cycle: True for cycle, varies in found.items() if varies}
 
 
 def _names_of(column: Column) -> Callable[[Any], Any]:
@@ -276,20 +276,19 @@ def _are_compact(texts: Sequence[str]) -> bool:
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
     """The form of a column of numbers that are dates; none: they are numbers."""
     column = candidate.column
+    if len(numbers := column.numbers()) < len(column):
+        return []  # a summary, which knows no more than extremes
     if candidate.choice == "date" and told is not None and told.form:
         return [told]
-    head = column.numbers()[:_SAMPLE]
+    head = numbers[:_SAMPLE]
     sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
     is_meant = candidate.choice == "date" or _NAMES_EPOCH.fullmatch(column.name.strip()) is not None
-    if not len(sample) or (sample != np.floor(sample)).any() or len(column.numbers()) < len(column):
+    if not len(sample) or (sample != np.floor(sample)).any():
         return []
     units = [unit for unit, day in EPOCHS.items() if _are_between(sample, _EARLIEST * day, _LATEST * day)]
-    if (
-        is_meant
-        and units
-        and _are_between(column.numbers(), _EARLIEST * EPOCHS[units[0]], _LATEST * EPOCHS[units[0]])
-    ):
-        return [DateForm(form=units[0])]
+    if is_meant and units:
+        day = EPOCHS[units[0]]
+        return [DateForm(form=units[0])] if _are_between(numbers, _EARLIEST * day, _LATEST * day) else []
     if _are_between(sample, 18_000_101, 21_991_231):
         texts = [value_name(value) for value, _ in candidate.counts]
         return [DateForm(form=_COMPACT)] if candidate.choice == "date" or _are_compact(texts) else []
