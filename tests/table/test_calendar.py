@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import lamina
 from lamina.errors import DataError
 from lamina.serve._rows import TableRows
+from lamina.table._tables import as_table
 from lamina.table.check import check
 from lamina.table.describe import column_rows
 from lamina.table.encode import TableEncoder
@@ -91,6 +92,15 @@ def test_words_among_dates_count_as_missing(library, place):
     encoded = encoder.transform(library({"when": ["never", texts[1]], "x": [1, 2]}))
     assert encoder.numeric_names[-1] == "when missing"
     assert encoded.numeric[0, -1] > encoded.numeric[1, -1]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["13/02/2020", "14/02/2020", "15/03/2020"] * 20, written("%B %d, %Y"), ["Q1 2020", "Q2 2021"] * 30],
+)
+def test_other_types_leave_dates_alone(texts):
+    with pytest.warns(DataWarning, match="'when' holds dates, but 'unknown' in row 1 "):
+        assert isinstance(column_of([texts[0], "unknown", *texts[1:]]).type, Calendar)
 
 
 @pytest.mark.filterwarnings("ignore::lamina.table.messages.DataWarning")
@@ -230,6 +240,19 @@ def test_streams_find_the_same():
         assert (found[name].type, found[name].reason) == (expected[name].type, expected[name].reason), name
         limits = [[(part.name, part.low, part.high) for part in one[name].parts] for one in (found, expected)]
         assert limits[0] == limits[1]
+
+
+def test_rows_that_turn_in_fewer_cycles_keep_the_parts():
+    schema = infer(pl.DataFrame({"typed": MOMENTS, "texts": written("%d.%m.%Y %H:%M", MOMENTS), "x": X}))
+    some = pl.DataFrame({"typed": MOMENTS[:2], "texts": ["1.1.2019", "2.1.2019"], "x": X[:2]})
+    for name in ("typed", "texts"):
+        again = relearned(schema, some)[name]
+        assert again.type == schema[name].type and len(again.parts) == len(schema[name].parts) == 7
+        assert again.type.split(again, pl_column(some, name))[0].numbers()[0] == again.parts[0].low
+
+
+def pl_column(frame, name):
+    return as_table(frame).column(name)
 
 
 @pytest.fixture(scope="module")

@@ -322,10 +322,13 @@ class DateForm:
     def days(self, texts: Sequence[str]) -> np.ndarray:
         """The days since 1970-01-01 of each text, in UTC if it names a zone; float64, NaN where it is not a date."""
         plain = [*map(_plain, texts)]
+        return self._days(plain, _groups(plain, self._layout))
+
+    def _days(self, plain: Sequence[str], groups: Sequence[_Group]) -> np.ndarray:
         found = np.full(len(plain), np.nan)
         if self.form in EPOCHS:
             _fill_epochs(found, plain, EPOCHS[self.form])
-        for group in _groups(plain, self._layout):
+        for group in groups:
             if self.order or not group.is_open:
                 moments, is_real = group.microseconds(self.order or "dmy", self.pivot)
                 found[group.rows[is_real]] = moments[is_real] / DAY
@@ -342,17 +345,17 @@ class DateForm:
             return _EPOCH.fullmatch(text.strip()) is not None
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
-    def text_of(self, value: object) -> str:
-        """The text of a value; of a number, its digits with the zeros in front that numbers lack.
+    def texts_of(self, values: Iterable[object]) -> list[str]:
+        """The texts of values; of numbers, their digits with the zeros in front that numbers lack.
 
-        >>> DateForm(form="%d%m%Y").text_of(3052024.0), DateForm().text_of(" 3.5.2024")
-        ('03052024', ' 3.5.2024')
+        >>> DateForm(form="%d%m%Y").texts_of([3052024.0]), DateForm().texts_of([" 3.5.2024"])
+        (['03052024'], [' 3.5.2024'])
         """
-        name = value_name(value)
         directives = re.findall("%(.)", self.form)
-        if isinstance(value, str) or self.form != "".join(f"%{one}" for one in directives):
-            return name
-        return name.zfill(sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives))
+        if not self.form or self.form != "".join(f"%{one}" for one in directives):
+            return [value if isinstance(value, str) else value_name(value) for value in values]
+        width = sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives)
+        return [value if isinstance(value, str) else value_name(value).zfill(width) for value in values]
 
 
 _EPOCH = re.compile(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
@@ -467,7 +470,7 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     open_groups = [group for group in groups if group.is_open]
     if not open_groups or form.order:
         form = replace(form, pivot=_pivot(groups, form))
-        return Found(form, form.days(texts), short_years=_has_short_years(groups))
+        return Found(form, form._days(plain, groups), short_years=_has_short_years(groups))
     has_short = any("k" in group.layout.places for group in open_groups)
     real = {
         order: _real(open_groups, order, len(plain))
@@ -481,7 +484,7 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     form = replace(form, order=order)
     form = replace(form, pivot=_pivot(groups, form))
     deciding = frozenset(texts[i] for i in np.flatnonzero(real[order] & ~others).tolist())
-    return Found(form, form.days(texts), orders, deciding, monthly, _has_short_years(groups))
+    return Found(form, form._days(plain, groups), orders, deciding, monthly, _has_short_years(groups))
 
 
 _SEASON = re.compile(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)

@@ -187,12 +187,10 @@ class TableStatistics:
             return ColumnSchema(name, Uncounted(), column.type_name, column.missing())
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             warn_of_infinite(name, column.moments.worst, column.moments.infinite)
-        if (
-            column.storage == "number"
-            and choice != "drop"
-            and (composite := self._composite(name)) is not None
-        ):
-            return composite  # of all rows only the extremes are known
+        if column.storage in ("number", "date") and choice not in ("categorical", "drop"):
+            composite = self._composite(name)  # of all rows only the extremes are known
+            if composite is not None:
+                return self._with_range(composite) if column.storage == "date" else composite
         found = judged(column, choice, self.named, self.dates)
         if isinstance(found.type, Composite):
             learned = self._of_sample(found.type.learn(self._sampled(name), self.named))
@@ -210,6 +208,13 @@ class TableStatistics:
         except DataError:
             return None
         return self._of_sample(found) if isinstance(found.type, Composite | WrittenNumber) else None
+
+    def _with_range(self, found: ColumnSchema) -> ColumnSchema:
+        """A column of dates whose days have the range and the mean of all rows."""
+        days, (first, *others) = self._columns[found.name].moments, found.parts
+        mean = days.mean if self.named else None
+        first = dataclasses.replace(first, low=days.low, high=days.high, mean=mean)
+        return dataclasses.replace(found, parts=(first, *others))
 
     def _sampled(self, name: str) -> Column:
         return as_column(self.sample.rows()[0][name], name)

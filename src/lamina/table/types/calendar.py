@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,7 +52,7 @@ _COMPACT = "%Y%m%d"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d\b")
 _YEAR = 365.2425
 _FROM_MONDAY = 3.0
-"""1970-01-01 was a Thursday."""
+"""Days from a Monday to the weekday of 1970-01-01, a Thursday."""
 
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -105,7 +105,7 @@ class Calendar(Composite):
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column, has_cycles = candidate.column, candidate.choice != "numeric"
         if column.storage == "date":
-            return self._learned(column, column.temporal(), candidate.named, has_cycles=has_cycles)
+            return self._found(column, column.temporal(), candidate.named, has_cycles=has_cycles)
         told = requested_form(candidate.dates) if candidate.dates else None
         if column.storage == "number":
             forms = _forms_of_numbers(candidate, told) if has_cycles else []
@@ -118,7 +118,7 @@ class Calendar(Composite):
             if found.share >= (MOSTLY if candidate.choice != "date" else 0.5):
                 found.warn_of_others()
                 kind = replace(self, **found.fields)
-                known = kind._learned(column, found.days, candidate.named, has_cycles=has_cycles)
+                known = kind._found(column, found.days, candidate.named, has_cycles=has_cycles)
                 return replace(known, reason=found.reason) if known.used else known
         if candidate.choice == "date":
             raise _unread_error(candidate)
@@ -127,18 +127,19 @@ class Calendar(Composite):
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         return self._learned(column, self._days(column.name, column), named)
 
-    def _learned(
-        self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool = True
-    ) -> ColumnSchema:
+    def _found(self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool) -> ColumnSchema:
+        """As `_learned`, with the cycles in which the days vary."""
+        kind = replace(self, **_cycles(days[~np.isnan(days)])) if has_cycles else self
+        return kind._learned(column, days, named)
+
+    def _learned(self, column: Column, days: np.ndarray, named: bool) -> ColumnSchema:
         """The schema of a column with these days, missing ones NaN."""
         first = Date().learned(column, days, named)
         if not isinstance(first.type, Date):
             return first
-        cycles = _cycles(days[~np.isnan(days)]) if has_cycles else {}
-        kind = replace(self, **cycles)
-        names = [f"{column.name}: {cycle} {what}" for cycle in cycles for what in ("sine", "cosine")]
+        names = [f"{column.name}: {cycle} {what}" for cycle in self.cycles for what in ("sine", "cosine")]
         parts = [ColumnSchema(name, Number(), low=-1.0, high=1.0, mean=0.0) for name in names]
-        return ColumnSchema(column.name, kind, column.type_name, first.missing, parts=(first, *parts))
+        return ColumnSchema(column.name, self, column.type_name, first.missing, parts=(first, *parts))
 
     # --- any column --------------------------------------------------------------------------------------------------
 
@@ -156,16 +157,18 @@ class Calendar(Composite):
             return Date().fitted(name, ArrayColumn(name, column.numbers() / EPOCHS[self.form])).numbers()
         if (is_number and not self.form) or column.storage not in ("number", "boolean", "text", "mixed"):
             return Date().fitted(name, column).numbers().astype(np.float64)
+        names = _names_of(column)
         values = [value for value, _ in column.value_counts()]
-        texts = [self._read.text_of(value) for value in values]
-        days = dict(zip(map(value_name, values), self._read.days(texts).tolist(), strict=True))
-        others = sorted(text for text, day in days.items() if np.isnan(day) and not is_blank(text))
+        found = self._read.days(self._read.texts_of(values))
+        days = dict(zip(map(names, values), found.tolist(), strict=True))
+        odd = sorted({value_name(values[i]) for i in np.flatnonzero(np.isnan(found)).tolist()})
+        others = [text for text in odd if not is_blank(text)]
         if not self.form:
             days |= {text: day for text in others if (day := Date().parse(text)) is not None}
-            others = [text for text in others if np.isnan(days[text])]
+            others = [text for text in others if np.isnan(days.get(text, np.nan))]
         if others and not self.gaps:
             report_unknown(Unknown(name, others, row(column.row_of(others[0]))))
-        return column.mapped(lambda value: days.get(value_name(value), np.nan), np.float64)
+        return column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
         from lamina import nd
@@ -195,7 +198,7 @@ class Calendar(Composite):
             return super().refusal(value)
         is_text = isinstance(value, str)
         if (is_text and self.gaps) or (
-            (is_text or self.form) and not np.isnan(self._read.days([self._read.text_of(value)])[0])
+            (is_text or self.form) and not np.isnan(self._read.days(self._read.texts_of([value]))[0])
         ):
             return ""
         return f"is not a date such as {self.such}" if self.form else Date().refusal(value)
@@ -204,7 +207,7 @@ class Calendar(Composite):
         if not super().takes(values):
             return False
         read = [value for value in values if isinstance(value, str) or (self.form and value is not None)]
-        if np.isnan(self._read.days([*map(self._read.text_of, read)])).any():
+        if np.isnan(self._read.days(self._read.texts_of(read))).any():
             return not any(map(self.refusal, values))
         return bool(self.form) or Date().from_json([x for x in values if not isinstance(x, str)]) is not None
 
@@ -228,12 +231,20 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
     dates = whole.astype("M8[D]")
     months = dates.astype("M8[M]")
     span = float(days.max() - days.min())
-    found = {
+    return {
         "year": span > _YEAR and len(np.unique(months.astype(np.int64) % 12)) > 1,
-        "week": span > 7 and len(np.unique(whole % 7)) > 1 and not (dates == months.astype("M8[D]")).all(),
+        "week": span > 7 and len(np.unique(whole % 7)) > 1 and bool((dates != months.astype("M8[D]")).any()),
         "day": span > 1 and len(np.unique(days - np.floor(days))) > 1,
     }
-    return {cycle: True for cycle, varies in found.items() if varies}
+
+
+def _names_of(column: Column) -> Callable[[Any], Any]:
+    """What tells the values of a column apart: of texts, they themselves."""
+    return _itself if column.storage == "text" else value_name
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 # --- texts and numbers ------------------------------------------------------------------------------------------------
@@ -241,13 +252,14 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
     """The forms of a column of texts to try, None for what is found; empty: it holds no dates."""
-    texts = [value_name(value) for value, _ in candidate.counts[:_SAMPLE]]
-    texts = [text for text in texts if not is_blank(text)]
+    named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
+    counts = {text: rows for text, rows in named if not is_blank(text)}
 
     def are_mostly(form: DateForm) -> bool:
-        return bool(texts) and sum(map(form.fits, texts)) >= MOSTLY * len(texts)
+        such = sum(rows for text, rows in counts.items() if form.fits(text))
+        return bool(counts) and such >= MOSTLY * sum(counts.values())
 
-    may_be = candidate.choice == "date" or are_mostly(DateForm()) or _are_compact(texts)
+    may_be = candidate.choice == "date" or are_mostly(DateForm()) or _are_compact([*counts])
     found: list[DateForm | None] = [None] if may_be else []
     return [told, *found] if told is not None and (are_mostly(told) if told.form else may_be) else found
 
@@ -264,20 +276,19 @@ def _are_compact(texts: Sequence[str]) -> bool:
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
     """The form of a column of numbers that are dates; none: they are numbers."""
     column = candidate.column
+    if len(numbers := column.numbers()) < len(column):
+        return []  # a summary, which knows no more than extremes
     if candidate.choice == "date" and told is not None and told.form:
         return [told]
-    head = column.numbers()[:_SAMPLE]
+    head = numbers[:_SAMPLE]
     sample = head[~np.isnan(head)] if head.dtype.kind == "f" else head
     is_meant = candidate.choice == "date" or _NAMES_EPOCH.fullmatch(column.name.strip()) is not None
-    if not len(sample) or (sample != np.floor(sample)).any() or len(column.numbers()) < len(column):
+    if not len(sample) or (sample != np.floor(sample)).any():
         return []
     units = [unit for unit, day in EPOCHS.items() if _are_between(sample, _EARLIEST * day, _LATEST * day)]
-    if (
-        is_meant
-        and units
-        and _are_between(column.numbers(), _EARLIEST * EPOCHS[units[0]], _LATEST * EPOCHS[units[0]])
-    ):
-        return [DateForm(form=units[0])]
+    if is_meant and units:
+        day = EPOCHS[units[0]]
+        return [DateForm(form=units[0])] if _are_between(numbers, _EARLIEST * day, _LATEST * day) else []
     if _are_between(sample, 18_000_101, 21_991_231):
         texts = [value_name(value) for value, _ in candidate.counts]
         return [DateForm(form=_COMPACT)] if candidate.choice == "date" or _are_compact(texts) else []
@@ -294,15 +305,16 @@ class _Reading:
 
     def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
         self._column, self._is_told = candidate.column, form is not None
-        values, counts = zip(*candidate.counts, strict=True)
+        self._values, counts = zip(*candidate.counts, strict=True)
         self._rows = np.array(counts)
-        self._texts = [(form or DateForm()).text_of(value) for value in values]
-        if form is None and _are_compact([text for text in self._texts if not is_blank(text)]):
+        self._texts = (form or DateForm()).texts_of(self._values)
+        if form is None and _are_compact([text for text in self._texts[:_SAMPLE] if not is_blank(text)]):
             form = DateForm(form=_COMPACT)
         self._found = found_form(self._texts, counts, form)
-        self._names = [*map(value_name, values)]
         self._is_date = ~np.isnan(self._found.days)
-        self._is_other = ~self._is_date & ~np.array([*map(is_blank, self._texts)])
+        self._is_other = ~self._is_date
+        for i in np.flatnonzero(self._is_other).tolist():
+            self._is_other[i] = not is_blank(self._texts[i])
 
     @property
     def share(self) -> float:
@@ -313,8 +325,9 @@ class _Reading:
     @cached_property
     def days(self) -> np.ndarray:
         """Of each row, float64, NaN where missing."""
-        by_name = dict(zip(self._names, self._found.days.tolist(), strict=True))
-        return self._column.mapped(lambda value: by_name.get(value_name(value), np.nan), np.float64)
+        names = _names_of(self._column)
+        days = dict(zip(map(names, self._values), self._found.days.tolist(), strict=True))
+        return self._column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -359,7 +372,7 @@ class _Reading:
 
     def warn_of_others(self) -> None:
         """Warn of texts that are not dates."""
-        others = {name for name, is_other in zip(self._names, self._is_other, strict=True) if is_other}
+        others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
         first = self._column.first_where(lambda value: value_name(value) in others) if others else None
         if first is not None:
             rows = int(self._rows[self._is_other].sum())
