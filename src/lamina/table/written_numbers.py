@@ -84,7 +84,7 @@ _SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and n
 _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
 _NUMBER = r"\d+(?:[.,']\d+|(?: \d{3})+(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
-_SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}[23]?"
+_SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}(?:(?<=[^\W\d_])[23])?"
 _ATOM = re.compile(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
@@ -149,6 +149,8 @@ def _written(text: str) -> Written | None:
         text = text[about.end() :]
     if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
         return Written(atom._replace(negative=True)) if not atom.negative else None
+    if text[-1:] == "-" and text[:-1].isdecimal():
+        text = text[:-1] + "+"  # 40-, as above 25-39
     if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text)):
         return Written(atom)
     return _open_range(text) or _closed_range(text)

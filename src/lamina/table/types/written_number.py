@@ -59,9 +59,7 @@ class WrittenNumber(Quantity, Form):
         return replace(super().learned(column, values, named), reason=described(self))
 
     def example(self, column: ColumnSchema) -> Any:
-        low, high, middle = column.low or 0.0, column.high or 0.0, self.middle(column)
-        short = float(f"{middle:.4g}")
-        return short if low <= short <= high else middle
+        return self.like
 
 
 def form_of_column(candidate: Candidate) -> Form | None:
