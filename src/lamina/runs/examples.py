@@ -48,7 +48,11 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     """Quantities as the network takes them: JSON has no times, durations and dates."""
     import polars as pl
 
-    texts = {column.name for column in schema.used if isinstance(column.type, Composite) and not column.type.derives}
+    texts = {
+        column.name
+        for column in schema.used
+        if isinstance(column.type, Composite) and not column.type.derives
+    }
     names = {column.name for column in schema.used} - texts
     quantities = [column for column in schema.quantities if column.name in names]
     timed = [column.name for column in quantities if not isinstance(column.type, Number)]
