@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import isinf
 from typing import NamedTuple
@@ -82,7 +82,7 @@ _AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|u
 _AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
 _SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and not sign.isalpha())
 _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
-_NUMBER = r"\d+(?:[.,']\d+|(?: \d{3})+(?!\d))*[.,]?|[.,]\d+"
+_NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
 _SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}(?:(?<=[^\W\d_])[23])?"
 _ATOM = re.compile(
@@ -103,7 +103,9 @@ _OPEN_BEFORE = re.compile(
 _OPEN_AFTER = re.compile(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
 _DASH = re.compile(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
 _INTERVAL = re.compile(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
-_HAS_DIGIT = re.compile(r"\d")
+_HAS_DIGIT = re.compile(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
+_LONGEST = 60
+"""Longer texts are no numbers, so that those of strangers take no time."""
 
 
 # --- one text ----------------------------------------------------------------------------------------------------
@@ -142,9 +144,9 @@ class Written(NamedTuple):
 
 def _written(text: str) -> Written | None:
     """The structure of a text that is a number or a range in some form; None of others."""
-    text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
-    if len(text) > 60 or not _HAS_DIGIT.search(text):
+    if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
         return None
+    text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
     if about := _ABOUT.match(text):
         text = text[about.end() :]
     if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
@@ -268,6 +270,14 @@ class Form:
     above: str = ""
     like: str = ""
 
+    @cached_property
+    def usual(self) -> re.Pattern[str]:
+        """Most numbers of the form; others take longer to read."""
+        group, point = (",", r"\.") if self.decimal == "." else (r"\.", ",")
+        after = "|".join(map(re.escape, filter(None, (self.measure, self.currency))))
+        digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
+        return re.compile(rf"(-?)(?:{re.escape(self.currency)} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
+
 
 _GROUPED = {
     ".": re.compile(
@@ -332,7 +342,7 @@ def number_of(text: str, form: Form) -> float | None:
     >>> [number_of(text, euros) for text in ("1.234,50 €", "€ -3", "1,2 Mio", "12 $", "none")]
     [1234.5, -3.0, 1200000.0, None, None]
     """
-    if found := _usual(form).fullmatch(text):
+    if found := form.usual.fullmatch(text):
         whole = found[3] if found[3].isdecimal() else found[3].translate(_NO_SEPARATORS)
         value = float(f"{whole}.{found[4] or '0'}")
         return -value if found[1] or found[2] else value
@@ -344,18 +354,6 @@ def number_in_form(text: str, form: Form | None) -> float | None:
     """The number that a text is in a column's form, if it has one, or without one."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
-
-
-@cache
-def _usual(form: Form) -> re.Pattern[str]:
-    """Most numbers of a form; others take longer to read."""
-    group, point = (",", r"\.") if form.decimal == "." else (r"\.", ",")
-    before, after = (
-        re.escape(form.currency),
-        "|".join(map(re.escape, filter(None, (form.measure, form.currency)))),
-    )
-    digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
-    return re.compile(rf"(-?)(?:{before} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
 
 
 def _read(written: Written, form: Form) -> float | None:

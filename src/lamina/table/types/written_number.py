@@ -70,9 +70,10 @@ def form_of_column(candidate: Candidate) -> Form | None:
     if all(number_in(text) is not None or not may_be_number(text) for text, _ in counts):
         return None
     form = form_of(counts)
-    if form is None or not _is_half(lambda text: number_of(text, form) is not None, counts, 1):
-        return None
-    return form
+    is_such = form and _is_half(
+        lambda text: number_of(text, form) is not None, named_counts(candidate.head), 1
+    )
+    return form if is_such else None
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
