@@ -76,8 +76,8 @@ _UNITS = {
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other units that may be one sign right behind a number."""
 
-_BELOW = r"<=?|under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als"
-_ABOVE = r">=?|over|more than|above|at least|from|über|mehr als|ab"
+_BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als)(?= )"
+_ABOVE = r">=?|(?:over|more than|above|at least|from|über|mehr als|ab)(?= )"
 _AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|und (?:mehr|älter)|plus"
 _AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
 _SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and not sign.isalpha())
@@ -98,11 +98,12 @@ _ABOUT = re.compile(
     r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
 )
 _OPEN_BEFORE = re.compile(
-    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))(?<![a-zü])? *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
+    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
 )
 _OPEN_AFTER = re.compile(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
 _DASH = re.compile(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
 _INTERVAL = re.compile(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
+_BETWEEN = re.compile(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
 _HAS_DIGIT = re.compile(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
 """Longer texts are no numbers, so that those of strangers take no time."""
@@ -134,7 +135,13 @@ class Atom(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a text says: a number, or a range with two ends, or with one (`open`: −1 below, 1 above)."""
+    """What a text says: a number, or a range with two ends, or with one.
+
+    Attributes:
+        low, high: the number, or the ends.
+        open: of a range with one end, whether it goes on below (−1) or above (1).
+        bare: whether a range is digits and a dash alone, as some codes are.
+    """
 
     low: Atom
     high: Atom | None = None
@@ -166,6 +173,8 @@ def _atom(text: str) -> Atom | None:
     minus, before, after = found["minus"], found["before"] or "", found["after"] or ""
     if fraction is None and minus == "+" and " " in number:
         return None  # a telephone number
+    if len(before) == 2 and before.isupper() and text[found.end("before")].isdigit():
+        return None  # RS12 is a name
     signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
     power, currency, unit = _suffix(after.strip(), bool(before))
     sign = _CURRENCY[before.lower()] if before else ""
@@ -217,10 +226,9 @@ def _closed_range(text: str) -> Written | None:
     """25–34, $50,000 - $99,999, 2 to 3 years, [0, 10)."""
     interval = _INTERVAL.match(text) if text[-1:] in "])" else None
     if interval and (text[0] == "[" or text[-1] == "]"):
-        ends, said = [_atom(interval[1]), _atom(interval[2])], True
-        return Written(ends[0], ends[1], 0, False) if ends[0] and ends[1] else None
-    if text[:8].lower() == "between ":
-        text = text[8:]
+        low, high = _atom(interval[1]), _atom(interval[2])
+        return Written(low, high, 0, False) if low and high else None
+    text = _BETWEEN.sub("", text, count=1)
     for found in _DASH.finditer(text):
         if not found.start():
             continue
