@@ -22,6 +22,7 @@ from lamina import __version__
 from lamina.errors import DataError
 from lamina.estimators.persistence import load, save
 from lamina.extras import require
+from lamina.table.columns import value_name
 from lamina.table.schema import ColumnSchema
 from lamina.table.types import Composite, Nominal, Quantity
 
@@ -181,4 +182,7 @@ def _value_of(column: ColumnSchema[Any]) -> Any:
     first = column.parts[0] if column.parts else column
     if _type_of(column) == "datetime" and isinstance(first.type, Quantity):
         return np.datetime64(round(first.type.middle(first)), "D")
-    return column.type.example(column) if isinstance(column.type, Quantity | Nominal | Composite) else None
+    if not isinstance(column.type, Quantity | Nominal | Composite):
+        return None
+    found = column.type.example(column)
+    return value_name(found) if _type_of(column) == "string" and found is not None else found

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import isinf
 from typing import NamedTuple
@@ -76,15 +76,15 @@ _UNITS = {
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other units that may be one sign right behind a number."""
 
-_BELOW = r"<=?|under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als"
-_ABOVE = r">=?|over|more than|above|at least|from|über|mehr als|ab"
+_BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als)(?= )"
+_ABOVE = r">=?|(?:over|more than|above|at least|from|über|mehr als|ab)(?= )"
 _AND_ABOVE = r"\+|(?:and|or) (?:over|more|older|above|up|greater|higher|later)|und (?:mehr|älter)|plus"
 _AND_BELOW = r"(?:and|or) (?:under|less|fewer|younger|below|lower|earlier)|und weniger"
 _SIGNS = "".join(re.escape(sign) for sign in _CURRENCIES if len(sign) == 1 and not sign.isalpha())
 _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, reverse=True))
-_NUMBER = r"\d+(?:[.,']\d+|(?: \d{3})+(?!\d))*[.,]?|[.,]\d+"
+_NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
-_SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}[23]?"
+_SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}(?:(?<=[^\W\d_])[23])?"
 _ATOM = re.compile(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
@@ -98,12 +98,15 @@ _ABOUT = re.compile(
     r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
 )
 _OPEN_BEFORE = re.compile(
-    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))(?<![a-zü])? *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
+    rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
 )
 _OPEN_AFTER = re.compile(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
 _DASH = re.compile(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
 _INTERVAL = re.compile(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
-_HAS_DIGIT = re.compile(r"\d")
+_BETWEEN = re.compile(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
+_HAS_DIGIT = re.compile(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
+_LONGEST = 60
+"""Longer texts are no numbers, so that those of strangers take no time."""
 
 
 # --- one text ----------------------------------------------------------------------------------------------------
@@ -132,7 +135,13 @@ class Atom(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a text says: a number, or a range with two ends, or with one (`open`: −1 below, 1 above)."""
+    """What a text says: a number, or a range with two ends, or with one.
+
+    Attributes:
+        low, high: the number, or the ends.
+        open: of a range with one end, whether it goes on below (−1) or above (1).
+        bare: whether a range is digits and a dash alone, as some codes are.
+    """
 
     low: Atom
     high: Atom | None = None
@@ -142,13 +151,15 @@ class Written(NamedTuple):
 
 def _written(text: str) -> Written | None:
     """The structure of a text that is a number or a range in some form; None of others."""
-    text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
-    if len(text) > 60 or not _HAS_DIGIT.search(text):
+    if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
         return None
+    text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
     if about := _ABOUT.match(text):
         text = text[about.end() :]
     if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
         return Written(atom._replace(negative=True)) if not atom.negative else None
+    if text[-1:] == "-" and text[:-1].isdecimal():
+        text = text[:-1] + "+"  # 40-, as above 25-39
     if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text)):
         return Written(atom)
     return _open_range(text) or _closed_range(text)
@@ -162,6 +173,8 @@ def _atom(text: str) -> Atom | None:
     minus, before, after = found["minus"], found["before"] or "", found["after"] or ""
     if fraction is None and minus == "+" and " " in number:
         return None  # a telephone number
+    if len(before) == 2 and before.isupper() and text[found.end("before")].isdigit():
+        return None  # RS12 is a name
     signs = [sign for sign in (minus, found["minus2"], found["minus3"]) if sign == "-"]
     power, currency, unit = _suffix(after.strip(), bool(before))
     sign = _CURRENCY[before.lower()] if before else ""
@@ -213,10 +226,9 @@ def _closed_range(text: str) -> Written | None:
     """25–34, $50,000 - $99,999, 2 to 3 years, [0, 10)."""
     interval = _INTERVAL.match(text) if text[-1:] in "])" else None
     if interval and (text[0] == "[" or text[-1] == "]"):
-        ends, said = [_atom(interval[1]), _atom(interval[2])], True
-        return Written(ends[0], ends[1], 0, False) if ends[0] and ends[1] else None
-    if text[:8].lower() == "between ":
-        text = text[8:]
+        low, high = _atom(interval[1]), _atom(interval[2])
+        return Written(low, high, 0, False) if low and high else None
+    text = _BETWEEN.sub("", text, count=1)
     for found in _DASH.finditer(text):
         if not found.start():
             continue
@@ -265,6 +277,14 @@ class Form:
     below: str = ""
     above: str = ""
     like: str = ""
+
+    @cached_property
+    def usual(self) -> re.Pattern[str]:
+        """Most numbers of the form; others take longer to read."""
+        group, point = (",", r"\.") if self.decimal == "." else (r"\.", ",")
+        after = "|".join(map(re.escape, filter(None, (self.measure, self.currency))))
+        digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
+        return re.compile(rf"(-?)(?:{re.escape(self.currency)} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
 
 
 _GROUPED = {
@@ -330,7 +350,7 @@ def number_of(text: str, form: Form) -> float | None:
     >>> [number_of(text, euros) for text in ("1.234,50 €", "€ -3", "1,2 Mio", "12 $", "none")]
     [1234.5, -3.0, 1200000.0, None, None]
     """
-    if found := _usual(form).fullmatch(text):
+    if found := form.usual.fullmatch(text):
         whole = found[3] if found[3].isdecimal() else found[3].translate(_NO_SEPARATORS)
         value = float(f"{whole}.{found[4] or '0'}")
         return -value if found[1] or found[2] else value
@@ -342,18 +362,6 @@ def number_in_form(text: str, form: Form | None) -> float | None:
     """The number that a text is in a column's form, if it has one, or without one."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
-
-
-@cache
-def _usual(form: Form) -> re.Pattern[str]:
-    """Most numbers of a form; others take longer to read."""
-    group, point = (",", r"\.") if form.decimal == "." else (r"\.", ",")
-    before, after = (
-        re.escape(form.currency),
-        "|".join(map(re.escape, filter(None, (form.measure, form.currency)))),
-    )
-    digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
-    return re.compile(rf"(-?)(?:{before} ?)?(-?){digits}(?: ?(?:{after}))?", re.ASCII)
 
 
 def _read(written: Written, form: Form) -> float | None:

@@ -59,9 +59,7 @@ class WrittenNumber(Quantity, Form):
         return replace(super().learned(column, values, named), reason=described(self))
 
     def example(self, column: ColumnSchema) -> Any:
-        low, high, middle = column.low or 0.0, column.high or 0.0, self.middle(column)
-        short = float(f"{middle:.4g}")
-        return short if low <= short <= high else middle
+        return self.like
 
 
 def form_of_column(candidate: Candidate) -> Form | None:
@@ -72,9 +70,10 @@ def form_of_column(candidate: Candidate) -> Form | None:
     if all(number_in(text) is not None or not may_be_number(text) for text, _ in counts):
         return None
     form = form_of(counts)
-    if form is None or not _is_half(lambda text: number_of(text, form) is not None, counts, 1):
-        return None
-    return form
+    is_such = form and _is_half(
+        lambda text: number_of(text, form) is not None, named_counts(candidate.head), 1
+    )
+    return form if is_such else None
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
