@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 
 import lamina
+from lamina.estimators import _chosen_architecture
 from lamina.estimators._categories import decays_of_categories, rare_columns
 from lamina.estimators._data import Data
 
 N = 600
 RNG = np.random.default_rng(0)
 COUNTS = [300, 120, 60, 40, 30, 20, 12, 8, 4, 2, 2, 1, 1]
-NAMES = np.repeat([f"name {i}" for i in range(len(COUNTS))], COUNTS)
+NAMES = np.repeat([f"name {i:02}" for i in range(len(COUNTS))], COUNTS)
 FRAME = pd.DataFrame({"x": RNG.normal(size=N), "name": NAMES})
 Y = FRAME["x"] + RNG.normal(size=N)
 QUICK = {"preset": "fast", "number_embedding": False, "random_state": 0}
@@ -34,11 +35,18 @@ def test_decays_are_one_and_the_squared_share_of_ten_rows():
     assert rare_columns(data, (14,)) == {0} and rare_columns(some, (2,)) == set()
 
 
-def test_rare_and_unknown_categories_stay_near_zero(model):
-    for member in model.fitted_.network.members:
-        norms = np.linalg.norm(member["embedding0"].asnumpy(), axis=1)
-        assert norms[0] < 0.14  # it begins at 0.1 · √8 ≈ 0.28
-        assert norms[np.array(COUNTS) <= 1].mean() < norms[1:][np.array(COUNTS) >= 100].mean()
+def test_rare_and_unknown_categories_stay_smaller(model, monkeypatch):
+    monkeypatch.setattr(_chosen_architecture, "rare_columns", lambda data, cardinalities: set())
+    plain = lamina.MLPRegressor(**QUICK, early_stopping=False).fit(FRAME, Y)
+    ours, theirs = (
+        np.mean(
+            [np.linalg.norm(m["embedding0"].asnumpy(), axis=1) for m in one.fitted_.network.members], axis=0
+        )
+        for one in (model, plain)
+    )
+    counts = np.array([0, *COUNTS])
+    assert ours[0] < 0.5 * theirs[0]
+    assert ours[(counts > 0) & (counts <= 2)].mean() < 0.9 * theirs[(counts > 0) & (counts <= 2)].mean()
 
 
 def test_a_table_without_rare_categories_has_none_of_it():
