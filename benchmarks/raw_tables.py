@@ -218,17 +218,22 @@ def summary(lines: Sequence[dict[str, Any]], names: Sequence[str], contestants: 
             ratio = _mean(by[one], "processor") / min(_mean(by[peer], "processor") for peer in ranked)
             wins[one] += bool(np.mean(differences) >= 0)
             cells.append(f"{_with_error(differences, '+')}, {ratio:.2f}×")
-        rows.append(f"| {name} | {' | '.join(cells)} |")
+        rows.append(f"| {_short(name)} | {' | '.join(cells)} |")
     counts = (f"{wins[one]} of {len(names)}" if one in presets else "" for one in contestants)
     rows.append(f"| at least the better peer | {' | '.join(counts)} |{' |' * len(presets)}")
-    refusals = {
-        f"{name}, {one}: {line['refused']}": None
-        for name, by in found.items()
-        for one in contestants
-        for line in by[one].values()
-        if "refused" in line
-    }
-    return "\n".join([*rows, "", *refusals])
+    refusals: dict[str, list[str]] = {}
+    for name, by in found.items():
+        for one in contestants:
+            for line in by[one].values():
+                if "refused" in line:
+                    refusals.setdefault(f"{_short(name)}: {line['refused']}", []).append(one)
+    said = (f"{'/'.join(dict.fromkeys(who))}, {message}" for message, who in refusals.items())
+    return "\n".join([*rows, "", *said])
+
+
+def _short(name: str) -> str:
+    """Of a file its own name, without its folder and the target."""
+    return Path(name.rpartition(":")[0]).stem or name
 
 
 def _of(lines: Sequence[dict[str, Any]], name: str, contestant: str) -> dict[int, dict[str, Any]]:
