@@ -173,7 +173,8 @@ def table(
     frame = pd.read_csv(path, low_memory=False)
     is_classification = not pd.api.types.is_numeric_dtype(frame[target]) or frame[target].nunique() == 2
     frame = frame[frame[target].notna()].drop(columns=list(drop), errors="ignore")
-    return *of_csv(frame, target, is_classification), Raw(lambda: frame, target, is_classification, kinds)
+    there = {kind: [column for column in columns if column in frame] for kind, columns in kinds.items()}
+    return *of_csv(frame, target, is_classification), Raw(lambda: frame, target, is_classification, there)
 
 
 def listing(names: Sequence[str]) -> str:
