@@ -103,7 +103,10 @@ def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
         (["--time-gap", "3"], "--time-gap 3 is for rows that --time COLUMN divides; name the column"),
         (["--time", "customer"], "--time customer: 'c00' in line 2 of"),
         (["--group", "kind", "--time", "sold"], "leave one of the two out"),
-        (["--stream", "--group", "customer"], "--group and --time divide tables in memory"),
+        (
+            ["--stream", "--group", "customer", "--time", "sold"],
+            "--group and --time together divide tables in memory",
+        ),
     ],
 )
 def test_what_cannot_divide_the_table(cli, table, tmp_path, asked, message):

@@ -119,10 +119,19 @@ def test_what_is_no_mark_of_rows(marks, error, message):
         MLPRegressor(**SMALL).fit(X, Y, **marks)
 
 
-def test_rows_that_are_not_in_memory_are_divided_beforehand():
-    source = pl.DataFrame({"x": X[:, 0], "y": Y}).lazy()
-    with pytest.raises(ValueError, match="not for one that is streamed; divide its rows beforehand"):
-        MLPRegressor(**SMALL).fit(source, "y", groups=GROUPS)
+def test_groups_of_a_streamed_table_are_one_of_its_columns():
+    source = pl.DataFrame({"who": GROUPS, "when": TIME, "x": X[:, 0], "y": Y}).lazy()
+    model = MLPRegressor(**SMALL, members=1).fit(source, "y", groups="who")
+    kinds = {column.name: column.used for column in model.fitted_.encoder.schema.columns}
+    assert kinds == {"who": False, "when": True, "x": True}
+    MLPRegressor(**SMALL, members=1).fit(source, "y", time="when")
+    for marks in ({"groups": GROUPS}, {"time": "whenn"}):
+        with pytest.raises(
+            ValueError, match="of a streamed table is the name of one of its columns, 'who', 'when'"
+        ):
+            MLPRegressor(**SMALL).fit(source, "y", **marks)
+    with pytest.raises(ValueError, match="together are for tables in memory"):
+        MLPRegressor(**SMALL).fit(source, "y", groups="who", time="when")
 
 
 def test_scikit_learns_tools_hand_groups_on(monkeypatch):

@@ -130,8 +130,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         self._require_target_given(y)
         search = self._search(eval_set)
         if is_source(X):
-            require_no_marks(groups, time, "one that is streamed")
-            return self._fit_source(X, y, sample_weight, eval_set, search)
+            return self._fit_source(X, y, sample_weight, eval_set, groups, time, search)
         settings = self._resolved()
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
@@ -179,7 +178,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
 
-    def _fit_source(self, source: Any, y: Any, sample_weight: Any, eval_set: Any, search: Any) -> Any:
+    def _fit_source(
+        self, source: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any, search: Any
+    ) -> Any:
         """`fit` on a table that is streamed, where there is one network and rows have no weights."""
         from lamina.estimators.streamed import fit_source
 
@@ -187,7 +188,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             search.refuse("a table that is streamed")
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
-        return fit_source(self, source, y, eval_set)
+        return fit_source(self, source, y, eval_set, groups, time)
 
     def _target_after(self, earlier: FittedModel[Any] | None, y: np.ndarray) -> Any:
         """The target that is learned, on top of what a warm start goes on with."""

@@ -20,9 +20,11 @@ from lamina.estimators.targets import Classes, Numbers, positive_class
 from lamina.files.aside import scratch
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
-from lamina.table.messages import rows_from
+from lamina.table.marks import as_mark
+from lamina.table.messages import listed, rows_from
 from lamina.table.read import import_polars
 from lamina.table.stream.cache import EncodedRows, RowCache
+from lamina.table.stream.keys import MarkKeys
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
 from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
 from lamina.table.target import target_values
@@ -72,9 +74,12 @@ class Streamed:
         return encode_rows(self.blocks, self.survey, self.division, encoder, encode_target, self.folder)
 
 
-def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
+def fit_source(
+    estimator: BaseMLP, source: Any, y: Any, eval_set: Any, groups: str | None = None, time: str | None = None
+) -> Any:
     """Train on a source (see `is_source`): `y` is the name of its target, or has a value for each row.
 
+    `groups` and `time` are names of columns, or None; groups are learned from only where `column_kinds` names them.
     The cache is in the folder for temporary files (`TMPDIR`) until the training ends.
     """
     settings = estimator._resolved()
@@ -83,12 +88,45 @@ def fit_source(estimator: BaseMLP, source: Any, y: Any, eval_set: Any) -> Any:
     if not isinstance(y, str):
         blocks, target = with_target(blocks, y)
     task: Any = estimator._task
-    kinds = named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
+    marks: dict[Any, str | None] = {"groups": groups, "time": time}
+    _require_columns(marks, [*blocks.types])
+    kinds: dict[str, Any] = {} if groups is None else {groups: "drop"}
+    kinds |= named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
     survey = look_over(blocks, target, task=task, kinds=kinds, dates=estimator.date_format, seed=seed)
     share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
+    keys = mark_keys(survey, marks)
+    division = (
+        survey.divided(share)
+        if keys is None
+        else survey.divided_by(keys, blocks, share, gap=estimator.time_gap)
+    )
     with scratch("lamina-rows-") as folder:
-        table = Streamed(blocks, survey, survey.divided(share), folder, not isinstance(y, str))
+        table = Streamed(blocks, survey, division, folder, not isinstance(y, str))
         return fit_streamed(estimator, table, eval_set)
+
+
+def _require_columns(marks: Mapping[Any, str | None], columns: list[str]) -> None:
+    for mark, name in marks.items():
+        if name is not None and (not isinstance(name, str) or name not in columns):
+            raise ValueError(
+                f"{mark} of a streamed table is the name of one of its columns, {listed(columns)}"
+            )
+    if all(marks.values()):
+        raise ValueError("groups and time together are for tables in memory; leave one of them out")
+
+
+def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
+    """The keys by which a streamed table is divided: of the column of the "groups" or of the "time"; None: random."""
+    for mark, name in marks.items():
+        if name is not None:
+            known = next(column for column in survey.schema.columns if column.name == name)
+            if mark == "time" and not known.used and known.type_name == "String":
+                raise DataError(
+                    f"{as_mark('time', name)}: how its texts are read is found only where the column is learned from; "
+                    f"do not leave {name!r} out, or give its times another type"
+                )
+            return MarkKeys(mark, known, survey.seed)
+    return None
 
 
 def named_kinds(names: list[str], kinds: Mapping[Any, Any]) -> dict[str, Any]:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators.streamed import Streamed
+from lamina.estimators.streamed import Streamed, mark_keys
 from lamina.runs.data import (
     Part,
     Prepared,
     Request,
+    division_said,
     kinds_of,
     part_files,
     part_from_file,
+    require_marks,
     require_predictors,
     shares_of,
     target_of,
@@ -79,29 +81,41 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
     Raises:
         DataError: as `lamina.runs.data.prepare`; the training would take more memory than it may.
     """
-    if request.group is not None or request.time is not None:
+    if request.group is not None and request.time is not None:
         raise DataError(
-            "--group and --time divide tables in memory, and this one is read from the disk; give it more memory with "
-            "--memory, or name files that are divided already, with --validation and --test, and leave the option out"
+            "--group and --time together divide tables in memory, and this one is read from the disk; leave one of "
+            "them out, or give it more memory with --memory"
         )
     with ExitStack() as stack:
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
         target = usual_target(request, [*blocks.types])
         require_predictors(request, target, [*blocks.types])
+        require_marks(request, target, [*blocks.types])
         kinds = kinds_of(request, blocks.types)
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
         survey = look_over(blocks, target, **how, seed=request.seed)
         schema = survey.schema
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)
-        division = survey.divided(**shares)
+        marks: dict[Any, str | None] = {"groups": request.group, "time": request.time}
+        keys = mark_keys(survey, marks)
+        said = "at random"
+        if keys is None:
+            division = survey.divided(**shares)
+        else:
+            division = survey.divided_by(keys, blocks, **shares, gap=request.time_gap)
+            said = "by groups" if keys.mark == "groups" else "in time (the last rows are held back)"
         parts = {"validation": division.validation, "test": division.test}
         found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}
         for name, file in part_files(request).items():
             found[name] = part_from_file(file, request.options, schema, _some_rows)
         train = _part(division.sample, schema, blocks)
         streamed = Streamed(blocks, survey, division, folder)
-        yield Prepared(schema, train, validating(request, found), found.get("test"), streamed)
+        left_out = schema.rows - division.training - len(division.validation) - len(division.test)
+        yield Prepared(
+            schema, train, validating(request, found), found.get("test"), streamed,
+            division_said(request, schema, said, left_out), request.group, request.time,
+        )  # fmt: skip
 
 
 def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:

@@ -64,13 +64,19 @@ def group_codes(column: Column) -> np.ndarray:
     >>> group_codes(as_column(["b", "a", "b"])).tolist()
     [1, 0, 1]
     """
+    return groups_named(column)[0]
+
+
+def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
+    """The `group_codes`, and the groups' names in order."""
     _require_all(column, "groups", "give such rows a group of their own, or leave them out")
     names: dict[str, int] = {}
     found = column.mapped(lambda value: names.setdefault(value_name(value), len(names)), np.int32)
     # Libraries give different values in any order; the groups' numbers are to depend on the table alone.
+    ordered = sorted(names)
     order = np.empty(len(names), np.int32)
-    order[[names[name] for name in sorted(names)]] = np.arange(len(names))
-    return order[found]
+    order[[names[name] for name in ordered]] = np.arange(len(names))
+    return order[found], ordered
 
 
 def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:

@@ -56,11 +56,7 @@ class Splitter(ABC):
         Raises:
             DataError: shares that leave no row to train on, or a part that would be empty.
         """
-        if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-            raise DataError(
-                f"validation ({validation}) and test ({test}) are shares of the rows; they and their sum must be "
-                "at least 0 and less than 1"
-            )
+        require_shares(validation, test)
         return self._split(validation, test, seed)
 
     def members(
@@ -127,6 +123,32 @@ def splitter_for(
     if time is not None:
         return TimeSplitter(time, gap, groups)
     return RandomSplitter(rows, strata) if groups is None else GroupSplitter(groups, strata)
+
+
+def require_shares(validation: float, test: float) -> None:
+    """Raise `DataError` where shares leave no row to train on."""
+    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise DataError(
+            f"validation ({validation}) and test ({test}) are shares of the rows; they and their sum must be "
+            "at least 0 and less than 1"
+        )
+
+
+def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
+    """That a streamed table has too few groups or times, or single ones of too many rows."""
+    what = "groups" if mark == "groups" else "different times"
+    return DataError(
+        f"{as_mark(mark, name)}: there are too few {what} for {parts} parts, or a part would have more rows than fit "
+        f"in memory; {_remedy(mark)}"
+    )
+
+
+def nothing_before(name: str, gap: float) -> DataError:
+    """That a gap leaves nothing of a part."""
+    return DataError(
+        f"{as_mark('time', name)}: a part has no row that comes {as_gap(gap)} before the next part; make the gap "
+        "smaller"
+    )
 
 
 def _remedy(mark: str, members: int = 0) -> str:
@@ -436,13 +458,10 @@ class TimeSplitter(Splitter):
         return rows[keeps]
 
     def _nothing_left(self) -> DataError:
-        mark = as_mark("time", self._name)
         if self._groups is None:
-            return DataError(
-                f"{mark}: a part has no row that comes {as_gap(self._gap)} before the next part; make the gap smaller"
-            )
-        groups = as_mark("groups", self._group_name)
+            return nothing_before(self._name, self._gap)
+        marks = f"{as_mark('time', self._name)} and {as_mark('groups', self._group_name)}"
         return DataError(
-            f"{mark} and {groups}: no row comes before those that are held back and is of another group; leave one of "
-            "the two out" + (", or make the gap smaller" if self._gap else "")
+            f"{marks}: no row comes before those that are held back and is of another group; leave one of the two out"
+            + (", or make the gap smaller" if self._gap else "")
         )

@@ -1,10 +1,24 @@
-"""A random number for each row, of its number alone: who reads the row, and in which block, does not matter."""
+"""A number for each row, by which a table is divided: who reads the row, and in which block, does not matter.
+
+It is random, of the row's number alone; or of the row's group; or the lower, the later the row's time is.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
 import numpy as np
 
-__all__ = ["row_keys"]
+from lamina.table.columns import as_column
+from lamina.table.marks import groups_named, times_of
+from lamina.table.schema import ColumnSchema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["MarkKeys", "row_keys"]
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _BITS = (1 << 64) - 1
@@ -31,3 +45,46 @@ def _mixed(z: np.ndarray) -> np.ndarray:
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+@dataclass(frozen=True)
+class MarkKeys:
+    """Keys of rows by their groups or by their times.
+
+    Attributes:
+        mark: what the column holds.
+        column: what is known of it.
+        seed: of the groups' keys.
+
+    >>> import polars as pl
+    >>> from lamina.table.types import Number
+    >>> frame = pl.DataFrame({"t": [-1.5, 0.0, 2.0, 0.0]})
+    >>> keys = MarkKeys("time", ColumnSchema("t", Number()), seed=0)
+    >>> np.argsort(keys.of(frame), kind="stable").tolist()
+    [2, 1, 3, 0]
+    """
+
+    mark: Literal["groups", "time"]
+    column: ColumnSchema
+    seed: int
+
+    def of(self, block: pl.DataFrame) -> np.ndarray:
+        """The keys of rows, uint64; rows of one group, or of one time, have the same.
+
+        Raises:
+            DataError: a row has no group, or no time; or as `times_of`.
+        """
+        column = as_column(block[self.column.name], self.column.name)
+        if self.mark == "time":
+            return self.of_times(times_of(column, self.column))
+        codes, names = groups_named(column)
+        seed = str(self.seed).encode()
+        hashes = [hashlib.blake2b(name.encode(), digest_size=8, key=seed).digest() for name in names]
+        return np.frombuffer(b"".join(hashes), "<u8").astype(np.uint64)[codes]
+
+    @staticmethod
+    def of_times(times: np.ndarray) -> np.ndarray:
+        """Keys that fall where times rise: the bits of IEEE 754 numbers in their order, inverted."""
+        bits = (np.asarray(times, np.float64) + 0.0).view(np.uint64)
+        sign = np.uint64(1 << 63)
+        return np.where(bits & sign, bits, ~(bits | sign))

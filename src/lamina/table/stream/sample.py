@@ -60,9 +60,9 @@ class RowSample:
         self._numbers = np.empty(0, np.int64)
         self._bound = 1 << 64
 
-    def update(self, block: pl.DataFrame, first: int) -> None:
-        """See rows of the table, of which the first has the number `first`."""
-        keys = row_keys(first, len(block), self._seed)
+    def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
+        """See rows of the table, of which the first has the number `first`; `keys`: uint64, in place of random ones."""
+        keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
             self._frames = self._frames or [block[:0]]  # which says what the columns are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,11 +15,14 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
+from lamina.table.marks import times_of
 from lamina.table.messages import counted, rows_from, warn
 from lamina.table.schema import Schema, Task
+from lamina.table.split import nothing_before, require_shares, too_few_to_divide
 from lamina.table.stream.cache import CacheWriter, Layout, RowCache, ShuffledWriter
-from lamina.table.stream.keys import row_keys
+from lamina.table.stream.keys import MarkKeys, row_keys
 from lamina.table.stream.memory import in_words
+from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import Blocks
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import Choice
@@ -63,6 +66,7 @@ class Division:
         training: how many rows train.
         above: the keys of the rows that train are above this number, −1 for all.
         seed: of the keys.
+        keys: what keys are made of; None: of rows' numbers.
     """
 
     validation: Rows
@@ -71,6 +75,7 @@ class Division:
     training: int
     above: int
     seed: int
+    keys: MarkKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,7 @@ class Survey:
         Raises:
             DataError: no row is left to train on.
         """
-        if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
-            raise DataError(
-                f"validation ({validation}) and test ({test}) are shares of the rows; they and their sum must be "
-                "at least 0 and less than 1"
-            )
+        require_shares(validation, test)
         rows = self.statistics.rows
         frame, numbers, keys = self.statistics.sample.rows()
         most = min(MOST_HELD, len(keys) * 2 // 5)
@@ -111,10 +112,96 @@ class Survey:
         self.statistics.sample.forget()
         return Division(parts[1], parts[0], parts[2], rows - held, above, self.seed)
 
+    def divided_by(
+        self, keys: MarkKeys, blocks: Blocks, validation: float, test: float = 0.0, gap: float = 0.0
+    ) -> Division:
+        """Hold back about these shares of the rows, at most about 65,536 for each: whole groups, or the last rows.
+
+        Reads the table once, and once more if there is a gap; can be called once.
+
+        Args:
+            keys: of groups or of times.
+            blocks: the table.
+            validation: the share of all rows that validates, 0 … 1.
+            test: the share of all rows that tests, 0 … 1.
+            gap: how much later rows of the next part are, at least.
+
+        Raises:
+            DataError: no row is left to train on, or as `MarkKeys.of`.
+        """
+        require_shares(validation, test)
+        rows, held = self.statistics.rows, {"test": test, "validation": validation}
+        counts = {name: min(max(round(share * rows), 1), MOST_HELD) for name, share in held.items() if share}
+        lowest, start = RowSample(2 * sum(counts.values()) + 1, self.seed), 0
+        for block, found in self._keyed(keys, blocks):
+            lowest.update(block, start, found)
+            start += len(block)
+        frame, numbers, found = lowest.rows()
+        ends = [0, *_ends(found, [*counts.values()], complete=len(found) == rows)]
+        if len(ends) <= len(counts):
+            raise too_few_to_divide(keys.mark, keys.column.name, len(counts) + 1)
+        parts = {name: (begin, end) for name, begin, end in zip(counts, ends, ends[1:], strict=False)}
+        above = _with_gap(keys, int(found[ends[-1] - 1]) if counts else -1, frame, found, gap)
+        if gap and len(counts) > 1:
+            before = _with_gap(keys, int(found[ends[1] - 1]), frame, found, gap)
+            parts["validation"] = int(np.searchsorted(found, np.uint64(before), "right")), ends[2]
+        training = rows - ends[-1]
+        if gap:
+            training = sum(int((found > np.uint64(above)).sum()) for _, found in self._keyed(keys, blocks))
+        sampled, sampled_numbers, _ = self.statistics.sample.rows()
+        own = np.flatnonzero(keys.of(sampled) > np.uint64(above)) if counts else np.arange(len(sampled))
+        self.statistics.sample.forget()
+        if not training or not len(own) or any(begin >= end for begin, end in parts.values()):
+            raise nothing_before(keys.column.name, gap)
+        some = {name: self._some(frame, numbers, begin, end) for name, (begin, end) in parts.items()}
+        none = self._some(frame, numbers, 0, 0)
+        sample = self._some(sampled[own], sampled_numbers[own], 0, len(own))
+        return Division(
+            some.get("validation", none), some.get("test", none), sample, training, above, self.seed, keys
+        )
+
+    @staticmethod
+    def _keyed(keys: MarkKeys, blocks: Blocks) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
+        """The blocks with their rows' keys."""
+        start = 0
+        for block in blocks.blocks():
+            with _named(blocks), rows_from(start):
+                found = keys.of(block)
+            yield block, found
+            start += len(block)
+
     @staticmethod
     def _some(frame: pl.DataFrame, numbers: np.ndarray, begin: int, end: int) -> Rows:
         order = begin + np.argsort(numbers[begin:end])
         return Rows(frame[order], numbers[order])
+
+
+def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
+    """Where parts of about so many rows end, at ends of runs of ascending keys; fewer, where there are too few runs.
+
+    `complete`: whether these are all keys; else the last run may go on, and something comes after it.
+    """
+    places = np.flatnonzero(np.diff(keys)) + 1
+    if not complete:
+        places = places[places <= np.searchsorted(keys, keys[-1])]
+    ends: list[int] = []
+    for left, count in zip(range(len(counts) - 1, -1, -1), counts, strict=True):
+        last = ends[-1] if ends else 0
+        possible = places[places > last]
+        possible = possible[: len(possible) - left]
+        if not len(possible):
+            return ends
+        ends.append(int(possible[np.abs(possible - last - count).argmin()]))
+    return ends
+
+
+def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
+    """The key above which times are by the gap before the one whose key is `above`."""
+    if not gap:
+        return above
+    first = frame[int(np.searchsorted(found, np.uint64(above)))]
+    time = times_of(as_column(first[keys.column.name], keys.column.name), keys.column)
+    return int(keys.of_times(time - gap)[0])
 
 
 def look_over(
@@ -209,8 +296,11 @@ def encoded_block(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Numbers, codes, targets and keys of those rows that train, of a block whose first row has the number `start`."""
     keys = row_keys(start, len(block), division.seed)
-    trains = np.ones(len(block), bool) if division.above < 0 else keys > np.uint64(division.above)
+    trains = np.ones(len(block), bool)
     with rows_from(start):
+        if division.above >= 0:
+            divides = keys if division.keys is None else division.keys.of(block)
+            trains = divides > np.uint64(division.above)
         encoded = encoder.transform(block.drop(named(name)))
         target = encode_target(as_column(block[name], name))
     return encoded.numeric[trains], encoded.codes[trains], target[trains], keys[trains]
