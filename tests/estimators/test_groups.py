@@ -125,6 +125,8 @@ def test_groups_of_a_streamed_table_are_one_of_its_columns():
     kinds = {column.name: column.used for column in model.fitted_.encoder.schema.columns}
     assert kinds == {"who": False, "when": True, "x": True}
     MLPRegressor(**SMALL, members=1).fit(source, "y", time="when")
+    rows = pl.DataFrame({"who": GROUPS, "when": TIME, "x": X[:, 0]})
+    MLPRegressor(**SMALL, members=1, time_gap=3).fit(source, "y", time="when", eval_set=(rows, Y))
     for marks in ({"groups": GROUPS}, {"time": "whenn"}):
         with pytest.raises(
             ValueError, match="of a streamed table is the name of one of its columns, 'who', 'when'"

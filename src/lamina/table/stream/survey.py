@@ -130,6 +130,8 @@ class Survey:
             DataError: no row is left to train on, or as `MarkKeys.of`.
         """
         require_shares(validation, test)
+        if not validation and not test:
+            return self.divided(0.0)
         rows, held = self.statistics.rows, {"test": test, "validation": validation}
         counts = {name: min(max(round(share * rows), 1), MOST_HELD) for name, share in held.items() if share}
         lowest, start = RowSample(2 * sum(counts.values()) + 1, self.seed), 0
@@ -141,7 +143,7 @@ class Survey:
         if len(ends) <= len(counts):
             raise too_few_to_divide(keys.mark, keys.column.name, len(counts) + 1)
         parts = {name: (begin, end) for name, begin, end in zip(counts, ends, ends[1:], strict=False)}
-        above = _with_gap(keys, int(found[ends[-1] - 1]) if counts else -1, frame, found, gap)
+        above = _with_gap(keys, int(found[ends[-1] - 1]), frame, found, gap)
         if gap and len(counts) > 1:
             before = _with_gap(keys, int(found[ends[1] - 1]), frame, found, gap)
             parts["validation"] = int(np.searchsorted(found, np.uint64(before), "right")), ends[2]
@@ -149,7 +151,7 @@ class Survey:
         if gap:
             training = sum(int((found > np.uint64(above)).sum()) for _, found in self._keyed(keys, blocks))
         sampled, sampled_numbers, _ = self.statistics.sample.rows()
-        own = np.flatnonzero(keys.of(sampled) > np.uint64(above)) if counts else np.arange(len(sampled))
+        own = np.flatnonzero(keys.of(sampled) > np.uint64(above))
         self.statistics.sample.forget()
         if not training or not len(own) or any(begin >= end for begin, end in parts.values()):
             raise nothing_before(keys.column.name, gap)
