@@ -7,14 +7,15 @@ from typing import Literal
 
 import numpy as np
 
-from lamina.table.inspection.results import Finding, share_said
-from lamina.table.inspection.values import Series
+from lamina.table.findings.results import Finding, share_said
+from lamina.table.findings.values import Series
 from lamina.table.messages import counted
 
 __all__ = ["conflicting_rows", "repeated_rows", "rows_of_training"]
 
 _BY_CHANCE = 1e-3
 _DEVIATIONS = 4
+_HEAD = 2000
 _FAR_MORE = 10
 """How many times as many pairs as independent columns give are more than columns that depend on each other give."""
 
@@ -24,7 +25,7 @@ def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None
 
     Args:
         keys: a number for each row, equal where rows are (see `row_keys`).
-        columns: the columns, to say whether chance explains it.
+        columns: those without the target, to say whether chance explains it.
     """
     _, counts = np.unique(keys, return_counts=True)
     repeated = len(keys) - len(counts)
@@ -112,11 +113,22 @@ def _level(counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", 
     rows = int(counts.sum())
     pairs = float((counts.astype(np.float64) * (counts - 1) / 2).sum())
     expected = rows * (rows - 1) / 2
-    for column in columns:
+    for column in _free(columns):
         _, times = np.unique(column.values, return_counts=True)
         expected *= float((times.astype(np.float64) * (times - 1)).sum()) / (rows * (rows - 1))
     unlikely = float(poisson.sf(pairs - 1, expected)) < _BY_CHANCE
     return "warning" if unlikely and pairs > _FAR_MORE * expected else "note"
+
+
+def _free(columns: Sequence[Series]) -> list[Series]:
+    """The columns, but for those that another one determines, as a code does a name; by the first rows."""
+    heads = [np.unique(one.values[:_HEAD], return_inverse=True)[1].astype(np.int64) for one in columns]
+    sizes = [int(one.max()) + 1 for one in heads]
+    free: list[int] = []
+    for i in sorted(range(len(columns)), key=lambda i: -sizes[i]):
+        if not any(len(np.unique(heads[k] * sizes[i] + heads[i])) == sizes[k] for k in free):
+            free.append(i)
+    return [columns[i] for i in free]
 
 
 def _share(part: int, whole: int, noun: str = "row") -> str:
