@@ -19,11 +19,11 @@ from lamina.serve._openapi import description
 from lamina.serve._rows import TableRows
 from lamina.table.describe import column_rows
 from lamina.table.kinds import infer
-from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
 from lamina.table.stream import _summaries
 from lamina.table.stream.statistics import TableStatistics
 from lamina.table.types import TYPES, Quantity, register
+from lamina.table.types.ip import IpAddress
 
 
 class Address(Quantity):
@@ -81,11 +81,10 @@ def model(run):
     return lamina.load(run / "model.safetensors")
 
 
-def test_without_it_addresses_are_ids():
+def test_without_it_addresses_are_of_laminas_own_type():
     prototype = TYPES.pop(Address.tag)
     try:
-        with pytest.warns(DataWarning, match="of text that differs in .* row, as ids do: 'host'"):
-            infer(FRAME)
+        assert infer(FRAME)["host"].type == IpAddress()
         with pytest.raises(DataError, match="'ipv4', which is not registered; import its module first"):
             Schema.from_dict({"version": 2, "columns": [{"name": "a", "type": {"tag": "ipv4"}}]})
     finally:
