@@ -494,3 +494,34 @@ def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
     code, out, _ = cli("evaluate", run, tmp_path / "bikes.csv")
     assert code == 0 and "RMSE" in out
     assert json.loads((run / "examples.jsonl").read_text().splitlines()[0])["date"] > 15248
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--day-first"], "(day first, as told)"),
+        (["--month-first"], "(month first, as told)"),
+        (["--date-format", "%d/%m/%Y"], "(as %d/%m/%Y)"),
+        ([], "(month first, which no value tells; else --day-first)"),
+    ],
+)
+def test_the_order_of_a_dates_numbers_may_be_said(tmp_path, cli, options, said):
+    frame = pl.DataFrame(
+        {"when": [f"{i % 12 + 1}/{i % 11 + 1}/{2000 + i % 7}" for i in range(N)], "y": np.arange(N) / 7}
+    )
+    frame.write_csv(tmp_path / "table.csv")
+    code, out, err = cli(
+        "train", tmp_path / "table.csv", "-t", "y", *options, *QUICK, "--json", "-o", tmp_path / "run"
+    )
+    assert code == 0 and err == ""
+    code, out, _ = cli("inspect", tmp_path / "run", "--json")
+    assert said.strip("()") in out
+
+
+def test_wrong_forms_of_dates_are_told(tmp_path, cli):
+    (tmp_path / "table.csv").write_text("when,y\n1/2/2000,1\n")
+    train = ("train", tmp_path / "table.csv", "-t", "y", "-o", tmp_path / "run")
+    code, _, err = cli(*train, "--day-first", "--month-first")
+    assert code == 2 and "--day-first and --month-first exclude each other" in err
+    code, _, err = cli(*train, "--date-format", "day.month")
+    assert code == 2 and "--date-format: the form of dates 'day.month' is not one" in err
