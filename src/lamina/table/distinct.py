@@ -43,10 +43,18 @@ class DistinctColumn(Column):
         self.name, self.type_name = name, "object"
         self._values, self._positions = values, positions
         self._counts: list[int] = np.bincount(positions, minlength=len(values)).tolist()
-        self.storage = storage_of_values([value for value, count in self._pairs() if count])
+        self.storage = storage_of_values([*self._of_each_type().values()])
 
     def _pairs(self) -> zip[tuple[Any, int]]:
         return zip(self._values, self._counts, strict=True)
+
+    def _of_each_type(self) -> dict[type, Any]:
+        """A value of each type."""
+        found: dict[type, Any] = {}
+        for value, count in self._pairs():
+            if count and type(value) not in found and not is_missing(value):
+                found[type(value)] = value
+        return found
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -69,6 +77,8 @@ class DistinctColumn(Column):
         return [(value, count) for (_, value), count in found.items()]
 
     def numbers(self) -> np.ndarray:
+        if {*map(type, self._values)} <= {float, type(None)}:
+            return np.array(self._values, np.float64)[self._positions]
         return self.mapped(lambda value: np.nan if is_missing(value) else float(value), np.float64)  # pyright: ignore[reportArgumentType]
 
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:

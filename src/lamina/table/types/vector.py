@@ -29,7 +29,7 @@ _MOST = 1024
 
 @dataclass(frozen=True)
 class Vector(Fields):
-    """Numbers, as many in each cell, as in "48.85, 2.35", "POINT(2.35 48.85)", "10 x 20 cm" without its unit.
+    """Numbers, as many in each cell, as in "48.85, 2.35", "POINT(2.35 48.85)" and "10x20x30".
 
     Attributes:
         count: how many.
