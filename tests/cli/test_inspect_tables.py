@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from lamina.cli import main
+from lamina.table.findings.reading import read_sample
 from lamina.table.inspection import inspect
-from lamina.table.inspection.reading import read_sample
 
 rng = np.random.default_rng(0)
 ROWS = 240

@@ -62,9 +62,9 @@ def inspect(
     run = Path(what)
     from lamina.recipes.run import is_digits_run
 
-    if options_said := [name for name, said in asked.items() if said]:
+    if asked:
         raise LaminaError(
-            f"--{options_said[0].removesuffix('s')} is for a table, and {what} is a run; leave it out"
+            f"{what} is a run, which knows what its columns are; leave out --target, --kind and the like"
         )
     if is_digits_run(run):
         from lamina.cli._use_digits import inspect_digits

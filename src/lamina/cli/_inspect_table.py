@@ -17,14 +17,15 @@ from lamina.errors import DataError, LaminaError
 from lamina.extras import require
 from lamina.messages import printable
 from lamina.table.describe import column_groups, column_rows, describe_target
-from lamina.table.inspection.results import LEVEL, share_said
+from lamina.table.findings.results import LEVEL, share_said
 from lamina.table.messages import counted, format_number, rows_called
 from lamina.table.values import number_in
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lamina.table.inspection import ColumnFacts, Drift, Inspection
+    from lamina.table.findings.results import Drift
+    from lamina.table.inspection import ColumnFacts, Inspection
     from lamina.table.read import ReadOptions
 
 __all__ = ["inspect_data", "inspect_new"]
@@ -105,8 +106,8 @@ def _inspected(
     date_format: str | None = None,
 ) -> tuple[Inspection, _Sizes]:
     """The tables, read and inspected."""
-    from lamina.table.inspection.look import Look
-    from lamina.table.inspection.reading import read_sample
+    from lamina.table.findings.reading import read_sample
+    from lamina.table.inspection import Look
     from lamina.table.places import Places
 
     places, new_places = Places(), Places()

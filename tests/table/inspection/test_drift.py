@@ -7,9 +7,10 @@ from scipy import stats
 from sklearn import datasets
 
 from lamina.table.columns import as_column
-from lamina.table.inspection import LEVEL, inspect
-from lamina.table.inspection.drift import drift, new_categories
-from lamina.table.inspection.values import Names, Series
+from lamina.table.findings.drift import drift, new_categories
+from lamina.table.findings.results import LEVEL
+from lamina.table.findings.values import Names, Series
+from lamina.table.inspection import inspect
 
 
 def table(rows, seed, **changed):

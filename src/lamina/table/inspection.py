@@ -12,11 +12,11 @@ from lamina.errors import DataError
 from lamina.extras import require
 from lamina.table._tables import Table, as_table
 from lamina.table.columns import Column, value_name
-from lamina.table.inspection.drift import drift, new_categories
-from lamina.table.inspection.duplicates import conflicting_rows, repeated_rows, rows_of_training
-from lamina.table.inspection.leakage import leaks, sums
-from lamina.table.inspection.results import Drift, Finding
-from lamina.table.inspection.values import Series, cells_of, features_of, row_keys
+from lamina.table.findings.drift import drift, new_categories
+from lamina.table.findings.duplicates import conflicting_rows, repeated_rows, rows_of_training
+from lamina.table.findings.leakage import leaks, sums
+from lamina.table.findings.results import Drift, Finding
+from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged
 from lamina.table.messages import closest, counted, listed
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
@@ -239,7 +239,7 @@ class Look:
         if wanted is not None:
             self._leakage(features, wanted, keys, sample)
             whole = keys + row_keys(wanted, len(compared))
-            self._add(repeated_rows(whole, [*compared, wanted]), conflicting_rows(keys, wanted, compared))
+            self._add(repeated_rows(whole, compared), conflicting_rows(keys, wanted, compared))
         elif compared:
             self._add(repeated_rows(keys, compared))
         found = None if new is None else self._compared(as_table(new), compared, sample)

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lamina.table.inspection.results import LEVEL, ColumnDrift, Drift, share_said
-from lamina.table.inspection.values import Names, Series
+from lamina.table.findings.results import LEVEL, ColumnDrift, Drift, share_said
+from lamina.table.findings.values import Names, Series
 
 __all__ = ["drift", "new_categories"]
 

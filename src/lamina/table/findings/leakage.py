@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.table.inspection.results import Finding, share_said
-from lamina.table.inspection.values import Series
+from lamina.table.findings.results import Finding, share_said
+from lamina.table.findings.values import Series
 
 __all__ = ["FEWEST_ROWS", "Score", "leaks", "score", "sums"]
 

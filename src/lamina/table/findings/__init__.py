@@ -1,0 +1,1 @@
+"""What `lamina.table.inspection` looks for: leakage, duplicates, drift."""
