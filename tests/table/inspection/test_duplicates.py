@@ -77,3 +77,14 @@ def test_tables_of_few_values_repeat_by_chance(seed, columns, values, rows, more
     whole = pl.DataFrame({f"c{i}": rng.integers(0, values, rows + more) for i in range(columns)})
     kinds = dict.fromkeys(whole.columns, "numeric")
     assert {one.level for one in duplicates(whole[:rows], None, whole[rows:], kinds=kinds)} <= {"note"}
+
+
+def test_columns_that_others_determine_do_not_make_copies_of_chance():
+    rng = np.random.default_rng(5)
+    code = rng.integers(0, 40, ROWS)
+    table = pl.DataFrame(
+        {"size": rng.integers(0, 5, ROWS)}
+        | {f"name{i}": [f"n{i} of {one}" for one in code] for i in range(3)}
+    )
+    (found,) = duplicates(table)
+    assert found.level == "note" and found.figure == len(table) - len(table.unique())

@@ -27,12 +27,12 @@ def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None
         keys: a number for each row, equal where rows are (see `row_keys`).
         columns: those without the target, to say whether chance explains it.
     """
-    _, counts = np.unique(keys, return_counts=True)
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     repeated = len(keys) - len(counts)
     if not repeated:
         return None
     said = f"{_share(repeated, len(keys))} {'repeats' if repeated == 1 else 'repeat'} an earlier row"
-    level = _level(counts, columns)
+    level = _level(first, counts, columns)
     said += (
         _USUAL
         if level == "note"
@@ -52,7 +52,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
         target: codes of classes, or numbers.
         columns: those without the target.
     """
-    _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    _, first, group, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((target.values, group))
     ordered, values = group[order], target.values[order]
     differs = np.zeros(len(counts), bool)
@@ -61,7 +61,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
     if not rows:
         return None
     other = "class" if target.names is not None else "value"
-    level = _level(counts, columns)
+    level = _level(first, counts, columns)
     said = f"{_share(rows, len(keys))} equal others in every column, yet with another {other} of {target.column!r}"
     said += _bound(group, counts, target)
     return Finding("duplicates", level, (target.column,), said + (_USUAL if level == "note" else ""), rows)
@@ -106,27 +106,33 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
     return Finding("duplicates", "warning" if is_more else "note", (), said, common)
 
 
-def _level(counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
-    """Whether there are far more equal pairs of rows than if columns were independent."""
+def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
+    """Whether there are far more equal pairs of rows than if columns were independent.
+
+    `first` are the different rows, `counts` how often each is there.
+    """
     from scipy.stats import poisson
 
     rows = int(counts.sum())
     pairs = float((counts.astype(np.float64) * (counts - 1) / 2).sum())
     expected = rows * (rows - 1) / 2
-    for column in _free(columns):
+    for column in _free(columns, first):
         _, times = np.unique(column.values, return_counts=True)
         expected *= float((times.astype(np.float64) * (times - 1)).sum()) / (rows * (rows - 1))
     unlikely = float(poisson.sf(pairs - 1, expected)) < _BY_CHANCE
     return "warning" if unlikely and pairs > _FAR_MORE * expected else "note"
 
 
-def _free(columns: Sequence[Series]) -> list[Series]:
-    """The columns, but for those that another one determines, as a code does a name; by the first rows."""
-    heads = [np.unique(one.values[:_HEAD], return_inverse=True)[1].astype(np.int64) for one in columns]
+def _free(columns: Sequence[Series], rows: np.ndarray) -> list[Series]:
+    """The columns, but for those that another one determines in these rows, as a code does a name."""
+    heads = [np.unique(one.values[rows[:_HEAD]], return_inverse=True)[1].astype(np.int64) for one in columns]
     sizes = [int(one.max()) + 1 for one in heads]
+    # One that hardly repeats would determine any other.
+    able = [i for i, size in enumerate(sizes) if 2 * size <= len(heads[i])]
     free: list[int] = []
     for i in sorted(range(len(columns)), key=lambda i: -sizes[i]):
-        if not any(len(np.unique(heads[k] * sizes[i] + heads[i])) == sizes[k] for k in free):
+        known = (k for k in free if k in able)
+        if not any(len(np.unique(heads[k] * sizes[i] + heads[i])) == sizes[k] for k in known):
             free.append(i)
     return [columns[i] for i in free]
 
