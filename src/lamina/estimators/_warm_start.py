@@ -30,7 +30,7 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
         raise ValueError(f"y had {fitted.target.outputs} targets, and has now {target.outputs}; {anew}")
     schema, parts = fitted.encoder.schema, fitted.network.architecture
     columns = constrained_columns(monotone, schema)
-    numbers = [column.name for column in schema.quantities]
+    numbers = [column.name for column in schema.embedded]
     signs = parts.monotone or (0,) * len(numbers)
     constrained = {name: sign for name, sign in zip(numbers, signs, strict=True) if sign}
     if constrained != columns:

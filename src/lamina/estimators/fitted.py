@@ -86,7 +86,7 @@ class FittedModel(Generic[TargetT]):
     @property
     def monotone(self) -> dict[str, int]:
         """The columns with constraints: 1 where predictions never fall with it, -1 where they never rise."""
-        numbers = [column.name for column in self.encoder.schema.quantities]
+        numbers = [column.name for column in self.encoder.schema.embedded]
         directions = self.network.architecture.monotone or (0,) * len(numbers)
         return {name: sign for name, sign in zip(numbers, directions, strict=True) if sign}
 

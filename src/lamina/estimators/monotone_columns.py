@@ -113,7 +113,7 @@ def constraints(
             "monotone: normalization='layer' joins all units of a layer; 'batch' or None can be constrained"
         )
     return {
-        "monotone": tuple(columns.get(column.name, 0) for column in schema.quantities),
+        "monotone": tuple(columns.get(column.name, 0) for column in schema.embedded),
         "rising": _rising(target),
         "number_embedding": True,
     }

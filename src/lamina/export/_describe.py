@@ -182,12 +182,15 @@ def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
     """What becomes of each of the encoder's inputs, by name."""
     settings, arrays = encoder.state()
     flags, codebooks = encoder.flags(), encoder.codebooks()
-    numbers = enumerate(zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False))
+    scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)
+    numbers = dict(
+        zip((column.name for column in encoder.schema.quantities), enumerate(scalings), strict=False)
+    )
     found: dict[str, Column] = {}
     for column in encoder.schema.inputs:
         name, kind = column.name, column.type
         if isinstance(kind, Quantity):
-            number, scaling = next(numbers)
+            number, scaling = numbers[name]
             center, factor, fill = map(float, scaling)
             clips = settings["smooth_clip"] and name not in encoder.unclipped
             found[name] = Number(

@@ -144,9 +144,10 @@ class Table:
 
     @property
     def scaled(self) -> tuple[Number, ...]:
-        """The numbers, each with those derived of it: the network's first inputs, which have a `NumberEmbedding`."""
+        """The numbers and those derived of them: the network's first inputs, of which the first are embedded."""
         derived = {self.columns[one.columns[0]].name: one.derived for one in self.composites}
-        return tuple(part for number in self.numbers for part in (number, *derived.get(number.name, ())))
+        found = (part for number in self.numbers for part in (number, *derived.get(number.name, ())))
+        return tuple(sorted(found, key=lambda part: not part.type.embedded))
 
     @property
     def flagged(self) -> tuple[Number, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -100,19 +101,39 @@ def encoded_by(table: Table) -> Callable[[NDArray, NDArray], tuple[NDArray, NDAr
 
 
 def _with_derived(table: Table, x: NDArray) -> NDArray:
-    """The numbers, each with those derived of it: (rows, `Table.scaled`)."""
-    if not any(one.derived for one in table.composites):
+    """The numbers and those derived of them: (rows, `Table.scaled`)."""
+    numbers, scaled = table.numbers, table.scaled
+    if scaled == numbers:
         return x
-    numbers, parts, start = table.numbers, list[NDArray](), 0
+    places = {number.name: i for i, number in enumerate(numbers)}
+    derived: dict[str, NDArray] = {}
     for one in table.composites:
         if one.derived:
-            end = [number.name for number in numbers].index(table.columns[one.columns[0]].name) + 1
-            found = one.schema.type.derived(one.schema, nd.slice_axis(x, axis=1, begin=end - 1, end=end))
-            parts += [nd.slice_axis(x, axis=1, begin=start, end=end), *(found[i] for i in one.places)]
-            start = end
-    if start < len(numbers):
-        parts.append(nd.slice_axis(x, axis=1, begin=start, end=len(numbers)))
-    return nd.concat(*parts, dim=1)
+            first = _columns(x, places[table.columns[one.columns[0]].name], 1)
+            found = one.schema.type.derived(one.schema, first)
+            derived |= {part.name: found[i] for part, i in zip(one.derived, one.places, strict=True)}
+    parts: list[NDArray] = []
+    for is_derived, run in groupby(scaled, lambda number: number.name in derived):
+        names = [number.name for number in run]
+        parts += (
+            [derived[name] for name in names] if is_derived else _runs(x, [places[name] for name in names])
+        )
+    return parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
+
+
+def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
+    """Columns, those beside each other together."""
+    runs: list[list[int]] = []
+    for column in columns:
+        if runs and runs[-1][-1] + 1 == column:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    return [_columns(x, run[0], len(run)) for run in runs]
+
+
+def _columns(x: NDArray, begin: int, count: int) -> NDArray:
+    return nd.slice_axis(x, axis=1, begin=begin, end=begin + count)
 
 
 def _flags(table: Table, missing: NDArray) -> NDArray:

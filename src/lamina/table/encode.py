@@ -52,8 +52,9 @@ class Encoded:
     """A table as a network takes it; see `TableEncoder` for which column is what.
 
     Attributes:
-        numeric: float32, (rows, inputs), C order: raw numbers first, then what says where they are missing,
-            then one-hot categories; all scaled. Of a large sparse table `SparseNumbers`.
+        numeric: float32, (rows, inputs), C order: raw numbers first, those with an embedding before the others, then
+            what says where they are missing, then one-hot categories; all scaled. Of a large sparse table
+            `SparseNumbers`.
         codes: int32, (rows, embedded columns), C order: 0 for missing and unknown, else 1 … cardinality − 1.
     """
 
@@ -82,7 +83,7 @@ class TableEncoder:
 
     Attributes:
         numeric_names: what each column of `Encoded.numeric` holds: "age", "age missing", "color=red", …
-        n_numbers: how many of them, from the first on, are raw numbers (which get an embedding of numbers).
+        n_numbers: how many of them, from the first on, are raw numbers that get an embedding.
         code_names: the column behind each column of `Encoded.codes`.
         cardinalities: how many codes each of them has, 0 included: the rows of its embedding.
 
@@ -123,7 +124,8 @@ class TableEncoder:
         names += [f"{column.name} missing" for column in self._gaps]
         names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
         self.numeric_names = tuple(names)
-        self.n_numbers = len(self._numbers)
+        self.n_numbers = len(schema.embedded)
+        self._n_scaled = len(self._numbers)
         self._clips = np.array(
             [smooth_clip and column.name not in unclipped for column in self._numbers], bool
         )
@@ -132,13 +134,13 @@ class TableEncoder:
         # A value x becomes (x − center) · factor, a missing number first becomes fill.
         self._center = np.zeros(len(names))
         self._factor = np.ones(len(names))
-        self._fill = np.zeros(self.n_numbers)
+        self._fill = np.zeros(self._n_scaled)
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions clipped all numbers or none."""
         clips = np.full(state["n_numbers"], state["smooth_clip"])
-        vars(self).update({"unclipped": (), "_clips": clips} | state)
+        vars(self).update({"unclipped": (), "_clips": clips, "_n_scaled": state["n_numbers"]} | state)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
@@ -194,7 +196,7 @@ class TableEncoder:
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
         """The encoder with these medians and scales of its columns."""
         self._warn_of_spreads(factors)
-        self._fill = centers[: self.n_numbers].copy()
+        self._fill = centers[: self._n_scaled].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
         self._fitted = True
@@ -322,7 +324,7 @@ class TableEncoder:
 
     def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
         if table.matrix is not None:
-            self._scale(table.matrix, slice(0, self.n_numbers), numeric[:, : self.n_numbers])
+            self._scale(table.matrix, slice(0, self._n_scaled), numeric[:, : self._n_scaled])
             return
         for j, column in enumerate(self._numbers):
             values = table.column(column.name).numbers().reshape(-1, 1)
@@ -349,7 +351,7 @@ class TableEncoder:
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
         center = self._center.astype(work)
         factor = np.minimum(self._factor, np.finfo(work).max).astype(work)  # finite, since 0 · ∞ would be NaN
-        count, clips = self.n_numbers, self._clips
+        count, clips = self._n_scaled, self._clips
         fill = ((self._fill - self._center[:count]) * self._factor[:count]).astype(work)
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
@@ -397,7 +399,7 @@ class TableEncoder:
     def flags(self) -> dict[str, tuple[float, float]]:
         """For each column with a flag, what that becomes where the number is missing, and where it is there."""
         found: dict[str, tuple[float, float]] = {}
-        for j, column in enumerate(self._gaps, start=self.n_numbers):
+        for j, column in enumerate(self._gaps, start=self._n_scaled):
             absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
             found[column.name] = absent, present
         return found
@@ -405,7 +407,7 @@ class TableEncoder:
     def codebooks(self) -> dict[str, np.ndarray]:
         """For each one-hot column, what its codes become: float32, (categories + 1, columns)."""
         books: dict[str, np.ndarray] = {}
-        j = self.n_numbers + len(self._gaps)
+        j = self._n_scaled + len(self._gaps)
         for column in self._one_hot:
             patterns = _patterns(len(column.categories))
             books[column.name] = self._encoded_values(j, patterns)
@@ -413,11 +415,11 @@ class TableEncoder:
         return books
 
     def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
-        for j, (name, (absent, present)) in enumerate(self.flags().items(), start=self.n_numbers):
+        for j, (name, (absent, present)) in enumerate(self.flags().items(), start=self._n_scaled):
             numeric[:, j] = np.where(np.isnan(table.column(name).numbers()), absent, present)
 
     def _write_one_hot(self, codes_of: Callable[[ColumnSchema], np.ndarray], numeric: np.ndarray) -> None:
-        j = self.n_numbers + len(self._gaps)
+        j = self._n_scaled + len(self._gaps)
         for column, encoded in zip(self._one_hot, self.codebooks().values(), strict=True):
             width = encoded.shape[1]
             codes, rows = codes_of(column), _BLOCK // width

@@ -94,8 +94,14 @@ class Schema:
 
     @property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The inputs that are numbers to the network."""
-        return tuple(column for column in self.inputs if isinstance(column.type, Quantity))
+        """The inputs that are numbers to the network: first those that have an embedding."""
+        found = (column for column in self.inputs if isinstance(column.type, Quantity))
+        return tuple(sorted(found, key=lambda column: not column.type.embedded))
+
+    @property
+    def embedded(self) -> tuple[ColumnSchema[Quantity], ...]:
+        """The first of the `quantities`, whose numbers have an embedding."""
+        return tuple(column for column in self.quantities if column.type.embedded)
 
     @property
     def nominals(self) -> tuple[ColumnSchema[Nominal], ...]:

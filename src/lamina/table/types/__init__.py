@@ -12,7 +12,7 @@ from lamina.table.types.ip import IpAddress
 from lamina.table.types.lists import Lists
 from lamina.table.types.mixed import Mixed
 from lamina.table.types.nominal import Nominal
-from lamina.table.types.number import Number
+from lamina.table.types.number import Coordinate, Number
 from lamina.table.types.ordered import Ordered, ordered_by
 from lamina.table.types.phone import Phone
 from lamina.table.types.quantity import Quantity
@@ -37,9 +37,9 @@ from lamina.table.types.written_number import WrittenNumber
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
-    "Composite", "Constant", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal", "Number",
-    "Ordered", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted", "WrittenNumber", "ordered_by",
-    "register",
+    "Composite", "Constant", "Coordinate", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal",
+    "Number", "Ordered", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted", "WrittenNumber",
+    "ordered_by", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.

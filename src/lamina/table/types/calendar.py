@@ -26,7 +26,7 @@ from lamina.table.messages import as_kind, counted, format_number, is_on_command
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
-from lamina.table.types.number import Number
+from lamina.table.types.number import Coordinate
 from lamina.table.types.quantity import missing_said
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Calendar(Composite):
         if not isinstance(first.type, Date):
             return first
         names = [f"{column.name}: {cycle} {what}" for cycle in self.cycles for what in ("sine", "cosine")]
-        parts = [ColumnSchema(name, Number(), low=-1.0, high=1.0, mean=0.0) for name in names]
+        parts = [ColumnSchema(name, Coordinate(), low=-1.0, high=1.0, mean=0.0) for name in names]
         return ColumnSchema(column.name, self, column.type_name, first.missing, parts=(first, *parts))
 
     # --- any column --------------------------------------------------------------------------------------------------

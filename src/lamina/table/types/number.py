@@ -13,7 +13,7 @@ from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import number_in
 
-__all__ = ["Number"]
+__all__ = ["Coordinate", "Number"]
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,15 @@ class Number(Quantity):
 
     def example(self, column: ColumnSchema) -> Any:
         return round(self.middle(column)) if self.whole else super().example(column)
+
+
+@dataclass(frozen=True)
+class Coordinate(Number):
+    """One of several numbers that say a value together, as sine and cosine say a weekday: none has an embedding."""
+
+    tag = "coordinate"
+    plural = ""
+    embedded = False
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        return None

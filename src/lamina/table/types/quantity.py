@@ -32,6 +32,7 @@ class Quantity(ColumnType):
         unit: what the numbers count, for people; empty for plain numbers.
         remark: what is said of a range of them, such as "dates in days"; empty: nothing.
         limits: the numbers that such values can be.
+        embedded: whether its number has an embedding of its own in the network.
         mixed_from: from this share of such texts on, one among words may be a slip of typing.
     """
 
@@ -44,6 +45,7 @@ class Quantity(ColumnType):
     unit: ClassVar[str] = ""
     remark: ClassVar[str] = ""
     limits: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    embedded: ClassVar[bool] = True
     mixed_from: ClassVar[float] = MOSTLY
 
     # --- values ------------------------------------------------------------------------------------------------------

@@ -185,8 +185,8 @@ def _numbers(
         part = f"{name}: text {j + 1}"
         mean = float(np.average(values, weights=rows)) if named else None
         yield ColumnSchema(
-            part, Number("float64"), "Float64", 0 if j else missing, low=float(values.min()), high=float(values.max()),
-            mean=mean
+            part, Number("float64"), "Float64", 0 if j else missing, low=float(values.min()),
+            high=float(values.max()), mean=mean
         )  # fmt: skip
 
 
