@@ -31,7 +31,7 @@ y = (X[:, 0] > 0).astype(int)
         ({"number_embedding": 2}, r"number_embedding must be True or False, got 2"),
         ({"solver": "sgd", "momentum": 3}, r"momentum must be between 0 and 1, got 3"),
         ({"momentum": "a"}, r"momentum must be between 0 and 1, got 'a'"),
-        ({"column_kinds": ["a"]}, r"column_kinds is a dict of .* by column, not list"),
+        ({"column_kinds": ["a"]}, r"column_kinds is a dict by column of .*, not list"),
         (
             {"callbacks": "print"},
             r"callbacks are functions of \(estimator, epoch\), or observers .*, not 'print'",

@@ -211,8 +211,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         most `most`, so that each can hold other rows out."""
         if earlier:
             return len(earlier.network.members)
+        if settings.members:
+            return settings.members
         enough = presets.enough_members(self.preset, rows, columns)
-        return settings.members or (enough if most is None else max(min(enough, most), 1))
+        return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
         """A `Search` for the best network, whose time runs from now, if there is to be one."""

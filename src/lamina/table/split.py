@@ -378,12 +378,12 @@ class TimeSplitter(Splitter):
 
     Rows of one time stay together. Several members hold out the last rows window after window, and each trains on what
     comes before its own window (forward chaining), as scikit-learn's `TimeSeriesSplit`. With groups, rows of a group
-    that is in a later part are left out, as are those that are nearer to it than the gap.
+    that is in a later part are left out, as are those that are within the gap before it.
 
     >>> from lamina.table.columns import as_column
-    >>> parts = TimeSplitter(as_column([2001, 2002, 2003, 2004, 2005]), gap=1).split(validation=0.2, test=0.2)
+    >>> parts = TimeSplitter(as_column(list(range(2001, 2011))), gap=1).split(validation=0.2, test=0.2)
     >>> [part.tolist() for part in parts]
-    [[0], [2], [4]]
+    [[0, 1, 2, 3, 4], [6], [8, 9]]
     """
 
     def __init__(self, time: Column, gap: float = 0.0, groups: Column | None = None) -> None:
