@@ -16,6 +16,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import value_name
+from lamina.table.patterns import lazily
 from lamina.table.values import DAY, MISSING_TOKENS
 
 __all__ = [
@@ -68,7 +69,7 @@ _ZONES = {
 """Minutes ahead of UTC of the time zones that RFC 822 names."""
 
 _DIGITS = str.maketrans("123456789", "0" * 9)
-_ZEROS = re.compile(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
+_ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
 
 
 def is_blank(text: str) -> bool:
@@ -358,7 +359,7 @@ class DateForm:
         return [value if isinstance(value, str) else value_name(value).zfill(width) for value in values]
 
 
-_EPOCH = re.compile(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
+_EPOCH = lazily(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
 
 
 def _fill_epochs(found: np.ndarray, plain: Sequence[str], day: float) -> None:
@@ -487,7 +488,7 @@ def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | Non
     return Found(form, form._days(plain, groups), orders, deciding, monthly, _has_short_years(groups))
 
 
-_SEASON = re.compile(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
+_SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
 
 
 def _are_seasons(plain: Sequence[str]) -> bool:

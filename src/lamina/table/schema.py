@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -81,34 +82,34 @@ class Schema:
     named: bool
     target: Target | None = None
 
-    @property
+    @cached_property
     def used(self) -> tuple[ColumnSchema, ...]:
         """The columns that the network sees."""
         return tuple(column for column in self.columns if column.used)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
         """The columns that the encoder takes: those that the network sees, composite ones by their parts."""
         parts = (part for column in self.used for part in column.parts or (column,))
         return tuple(part for part in parts if part.used)
 
-    @property
+    @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
         """The inputs that are numbers to the network: first those that have an embedding."""
         found = (column for column in self.inputs if isinstance(column.type, Quantity))
         return tuple(sorted(found, key=lambda column: not column.type.embedded))
 
-    @property
+    @cached_property
     def embedded(self) -> tuple[ColumnSchema[Quantity], ...]:
         """The first of the `quantities`, whose numbers have an embedding."""
         return tuple(column for column in self.quantities if column.type.embedded)
 
-    @property
+    @cached_property
     def nominals(self) -> tuple[ColumnSchema[Nominal], ...]:
         """The inputs that are codes to the network."""
         return tuple(column for column in self.inputs if isinstance(column.type, Nominal))
 
-    @property
+    @cached_property
     def owners(self) -> dict[str, str]:
         """The column behind each of the `inputs`, by name."""
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
@@ -144,6 +145,10 @@ class Schema:
         """
         own = (self.target.name,) if self.target and self.target.form else ()
         return (*(column.name for column in self.columns if column.type.reads_text), *own)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is computed of the fields."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __getitem__(self, name: str) -> ColumnSchema:
         for column in self.columns:

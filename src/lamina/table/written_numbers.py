@@ -15,6 +15,7 @@ from itertools import pairwise
 from math import isinf
 from typing import NamedTuple
 
+from lamina.table.patterns import lazily
 from lamina.table.values import number_in
 
 __all__ = ["Form", "described", "form_of", "may_be_number", "number_in_form", "number_of"]
@@ -85,26 +86,26 @@ _BEFORE = "|".join(re.escape(text) for text in sorted(_CURRENCY, key=len, revers
 _NUMBER = r"\d+(?:[.,']\d+| \d{3}(?!\d))*[.,]?|[.,]\d+"
 _FRACTION = r"(?:\d{1,4} +)?\d{1,3}/\d{1,3}"
 _SUFFIX = rf"/?(?:[^\W\d_]|[°%‰'\"{_SIGNS}])[^\d()<>\[\]*†‡+=:;|,–~-]{{0,24}}(?:(?<=[^\W\d_])[23])?"
-_ATOM = re.compile(
+_ATOM = lazily(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
     rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?",
     re.IGNORECASE,
 )
-_NOTE = re.compile(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
-_NO_CENTS = re.compile(r"(?<=\d)[.,](?:–|--?)$")
+_NOTE = lazily(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
+_NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
 """As in Swiss prices, 12.–."""
-_ABOUT = re.compile(
+_ABOUT = lazily(
     r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
 )
-_OPEN_BEFORE = re.compile(
+_OPEN_BEFORE = lazily(
     rf"(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE})) *(?=[\d.,{_SIGNS}]|{_BEFORE})", re.IGNORECASE
 )
-_OPEN_AFTER = re.compile(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
-_DASH = re.compile(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
-_INTERVAL = re.compile(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
-_BETWEEN = re.compile(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
-_HAS_DIGIT = re.compile(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
+_OPEN_AFTER = lazily(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
+_DASH = lazily(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
+_INTERVAL = lazily(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
+_BETWEEN = lazily(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
+_HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
 """Longer texts are no numbers, so that those of strangers take no time."""
 
@@ -288,10 +289,10 @@ class Form:
 
 
 _GROUPED = {
-    ".": re.compile(
+    ".": lazily(
         r"(\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:\.(\d*))?"
     ),
-    ",": re.compile(r"(\d{1,3}(?:\.\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:,(\d*))?"),
+    ",": lazily(r"(\d{1,3}(?:\.\d{3})+|\d{1,3}(?:'\d{3})+|\d{1,3}(?: \d{3})+|\d*)(?:,(\d*))?"),
 }
 _NO_SEPARATORS = str.maketrans("", "", ".,' ")
 

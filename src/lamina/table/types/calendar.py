@@ -23,6 +23,7 @@ from lamina.table.dates import (
     requested_form,
 )
 from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, warn
+from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
@@ -40,7 +41,7 @@ _SAMPLE = 1000
 _FEWEST_COMPACT = 5
 """Different whole numbers such as 20240503 that are all dates by more than chance."""
 
-_NAMES_EPOCH = re.compile(
+_NAMES_EPOCH = lazily(
     r"(?i:(?:.*[\W_])?(?:timestamp|epoch|unix(?:[\W_]?time)?|ts)(?:[\W_]?(?:utc|s|ms|us|ns|seconds|millis))?)"
 )
 """Names of columns that may count from 1970-01-01 on: timestamp, event_ts, epoch_ms."""
@@ -49,7 +50,7 @@ _EARLIEST, _LATEST = 3653, 47_482
 """Days, 1980 to 2099, in which such a column is."""
 
 _COMPACT = "%Y%m%d"
-_ISO = re.compile(r"\d{4}-\d\d-\d\d\b")
+_ISO = lazily(r"\d{4}-\d\d-\d\d\b")
 _YEAR = 365.2425
 _FROM_MONDAY = 3.0
 """Days from a Monday to the weekday of 1970-01-01, a Thursday."""

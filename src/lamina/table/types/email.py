@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
 __all__ = ["Email"]
 
-_EMAIL = re.compile(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})>?")
+_EMAIL = lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})>?")
 
 
 class Email(Fields):

@@ -14,6 +14,7 @@ import numpy as np
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
+from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
@@ -50,7 +51,7 @@ _MOVED = 0.1
 _MOST_WORDS = 4
 """The words of an element, on average: more are sentences."""
 
-_NUMBER = re.compile(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
+_NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
 __all__ = ["Phone"]
 
-_INTERNATIONAL = re.compile(
-    r"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?)(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII
-)
-_AMERICAN = re.compile(
+_INTERNATIONAL = lazily(r"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?)(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII)
+_AMERICAN = lazily(
     r"(?:1[ .-])?\(?(\d{3})(?:\)[ .-]?|[ .-])\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII
 )
 _LONGEST = 40
-_COUNTRY = re.compile(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}")
+_COUNTRY = lazily(r"[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|\d{3}")
 """Calling codes of countries (ITU-T E.164): those of one and of two digits; all others have three."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
 from lamina.table.ngrams import TextEncoder
+from lamina.table.patterns import lazily
 from lamina.table.types.base import FEW_ROWS, MOSTLY, TYPES, Candidate, ColumnSchema, share
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -41,7 +41,7 @@ _FREQUENT = 5
 
 _LONGEST_EXAMPLE, _LONGEST_SHOWN = 200, 40
 
-_WORD = re.compile(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
+_WORD = lazily(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
 """Three letters or more, or any of other scripts than Latin, between what is neither a letter nor a digit."""
 
 

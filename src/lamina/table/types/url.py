@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
+from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
 __all__ = ["Url"]
 
-_URL = re.compile(r"(?:(?i:https?|ftps?|s3|gs|file|wss?)://|(?i:www)\.)[^\s/?#]\S*")
-_EXTENSION = re.compile(r"\.([A-Za-z]\w{0,7})$")
+_URL = lazily(r"(?:(?i:https?|ftps?|s3|gs|file|wss?)://|(?i:www)\.)[^\s/?#]\S*")
+_EXTENSION = lazily(r"\.([A-Za-z]\w{0,7})$")
 
 
 class Url(Fields):

@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from lamina.table.columns import value_name
+from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.fields import Field, Fields
 
 __all__ = ["Vector"]
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-_FORM = re.compile(
+_FORM = lazily(
     rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+)\s*[\])}}]?",
     re.ASCII,
 )
-_CELLS = re.compile(rf"{_NUMBER}|null|NaN", re.ASCII)
-_PLAIN = re.compile(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
+_CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
+_PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
 """One number with a comma in it, or digits in groups, as of telephones."""
 
 _MOST = 1024

@@ -1,0 +1,27 @@
+"""Regular expressions that are compiled when they are first used: most programs read no column that needs them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+__all__ = ["lazily"]
+
+
+class _Lazy:
+    def __init__(self, pattern: str, flags: int) -> None:
+        self._given = pattern, flags
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(re.compile(*self._given), name)
+        setattr(self, name, found)
+        return found
+
+
+def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """What `re.compile` makes of a pattern, once it is used.
+
+    >>> lazily("a+").fullmatch("aa") is not None
+    True
+    """
+    return cast("re.Pattern[str]", _Lazy(pattern, flags))
