@@ -76,14 +76,20 @@ class Lists(Composite):
   const known = new Set(elements), plain = /^[^"\\]*$/;
   const named = x => typeof x === "object" ? x?.name ?? JSON.stringify(x) : String(x);
   const trimmed = (parts, edge) => parts.map(part => part.replace(edge, "")).filter(Boolean);
-  function listed(text) {
-    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text = text.trim())) return null;
+  function decoded(text) {
     const inner = text.slice(1, -1).replace(/,\s*$/, "");
     try { return JSON.parse(`[${plain.test(inner) ? inner.replaceAll("'", '"') : inner}]`).map(named); }
-    catch { return trimmed(inner.split(","), /^[\s'"]+|[\s'"]+$/g); }
+    catch { return null; }
+  }
+  function listed(text) {
+    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text)) return null;
+    return decoded(text) ?? trimmed(text.slice(1, -1).split(","), /^[\s'"]+|[\s'"]+$/g);
+  }
+  function separated(text) {
+    return (/^\[.*\]$/s.test(text) ? decoded(text) : null) ?? trimmed(text.split(separator), /^\s+|\s+$/g);
   }
   return text => {
-    const cell = separator ? trimmed(text.split(separator), /^\s+|\s+$/g) : listed(text), has = new Set(cell);
+    const cell = (separator ? separated : listed)(text.trim()), has = new Set(cell);
     const numbers = cell?.map(Number) ?? [], all = numbers.length && !numbers.some(Number.isNaN);
     const measures = cell && [
       cell.length, [...has].filter(name => !known.has(name)).length,
@@ -99,11 +105,15 @@ class Lists(Composite):
         return {"separator": self.separator, "elements": schema.categories, "used": used}
 
     def elements(self, text: str) -> list[str] | None:
-        """The elements of a text; None if it is no list."""
-        if self.separator:
-            return [name for part in text.split(self.separator) if (name := part.strip())]
+        """The elements of a text, with separators or a list of a frame; None if it is no list."""
         text = text.strip()
-        if text[:1] + text[-1:] not in ("[]", "()", "{}"):
+        edges = text[:1] + text[-1:]
+        if self.separator:
+            found = decoded(text) if edges == "[]" else None
+            if isinstance(found, list):
+                return [_name(element) for element in found]
+            return [name for part in text.split(self.separator) if (name := part.strip())]
+        if edges not in ("[]", "()", "{}"):
             return None
         found = decoded(text)
         if found is None:
