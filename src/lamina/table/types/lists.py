@@ -19,7 +19,7 @@ from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
 from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
-from lamina.table.types.record import decoded
+from lamina.table.types.record import decoded, written
 from lamina.table.values import number_in
 
 __all__ = ["Lists"]
@@ -276,7 +276,7 @@ def _name(element: Any) -> str:
         if isinstance(element, str)
         else value_name(element)
         if _is_scalar(element)
-        else msgspec.json.encode(element).decode()
+        else written(element)
     )
 
 
