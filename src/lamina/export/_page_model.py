@@ -199,19 +199,23 @@ def _row(
     table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]
 ) -> list[float | str | None]:
     """The values of an example in the form's fields."""
-    known = {**_parts(table, fields, example), **example}
+    known = {**example, **_parts(table, fields, example)}
     return [_value(column, known.get(column.name)) for column in map(_named, fields)]
 
 
 def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the parts of columns that the page can't read as a whole, by the parts' names."""
+    """The values of the parts of columns that the page can't read as a whole, by the parts' names.
+
+    Numbers of a column whose parts are derived are the first part's already, as in a run's ``examples.jsonl``.
+    """
     found: dict[str, Any] = {}
     for one in table.composites:
-        if one in fields or one.derived:
-            continue
         name, schema = one.schema.name, one.schema
+        given = example.get(name)
+        if one in fields or given is None or (one.derived and not isinstance(given, str)):
+            continue
         try:
-            columns = schema.type.split(schema, as_column([example.get(name)], name))
+            columns = schema.type.split(schema, as_column([given], name))
         except (TypeError, ValueError, OverflowError, DataError):
             continue
         for part, column in zip(schema.parts, columns, strict=True):

@@ -12,7 +12,7 @@ import numpy as np
 
 from lamina.messages import being
 from lamina.table.columns import Column, is_missing, value_name
-from lamina.table.messages import counted, listed, row, warn
+from lamina.table.messages import counted, listed, row, shown, warn
 
 if TYPE_CHECKING:
     from lamina.table.types.base import ColumnSchema
@@ -94,11 +94,12 @@ def _warn_of_unknown(found: Sequence[Unknown]) -> None:
     if len(found) == 1:
         message = (
             f"column {first.column!r} has {counted(len(first.values), 'value')} that training did not have, and that "
-            f"count as missing: {listed(first.values)}; {first.values[0]!r} in {first.first_row}"
+            f"count as missing: {listed(first.values)}; {shown(first.values[0])} in {first.first_row}"
         )
     else:
         parts = [
-            f"{one.column!r} ({listed(one.values, 2)}; {one.values[0]!r} in {one.first_row})" for one in found
+            f"{one.column!r} ({listed(one.values, 2)}; {shown(one.values[0])} in {one.first_row})"
+            for one in found
         ]
         more = f", and {len(parts) - _MOST_NAMED} more columns" if len(parts) > _MOST_NAMED else ""
         message = (

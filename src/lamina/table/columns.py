@@ -20,7 +20,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.extras import require
-from lamina.table.messages import listed, row
+from lamina.table.messages import listed, row, shown
 from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 
 if TYPE_CHECKING:
@@ -205,8 +205,8 @@ class Column(ABC):
         values, wrong = self.parsed(parse)
         if wrong is not None:
             raise DataError(
-                f"column {name!r}: {value_name(wrong[1])!r} in {row(wrong[0])} is not {wanted}, which the model was "
-                "trained on there; correct it or make it missing"
+                f"column {name!r}: {shown(value_name(wrong[1]))} in {row(wrong[0])} is not {wanted}, which the model "
+                "was trained on there; correct it or make it missing"
             )
         return values
 

@@ -10,7 +10,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.kinds import judged
-from lamina.table.messages import format_number, is_on_command_line, row, warn
+from lamina.table.messages import format_number, is_on_command_line, row, shown, warn
 from lamina.table.types import Composite, Quantity
 from lamina.table.types.unused import may_count_rows
 
@@ -105,7 +105,7 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
             found = column.first_where(lambda _: True)
             index, value = found or (0, None)
             raise DataError(
-                f"{as_mark('time', column.name)}: {value_name(value)!r} in {row(index)} is neither a number nor a "
+                f"{as_mark('time', column.name)}: {shown(value_name(value))} in {row(index)} is neither a number nor a "
                 "date, so rows cannot be sorted by it; write numbers, or dates such as 2011-10-02"
             )
     if not np.isfinite(times).all():

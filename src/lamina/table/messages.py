@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
-    "on_command_line", "row", "rows_called", "rows_from", "rows_numbered",
-    "warn",
+    "on_command_line", "row", "rows_called", "rows_from", "rows_numbered", "shown", "warn",
 ]  # fmt: skip
+
+_LONGEST_SHOWN = 200
+"""Characters of a value that messages show: a cell may hold megabytes."""
 
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
 _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (counting from 0)".format)
@@ -46,9 +48,20 @@ def listed(names: Iterable[object], limit: int = 5) -> str:
     >>> listed(["a", "b", "c"], limit=2)
     "'a', 'b' and 1 more"
     """
-    quoted = [repr(str(name)) for name in names]
-    shown = ", ".join(quoted[:limit])
-    return shown if len(quoted) <= limit else f"{shown} and {len(quoted) - limit} more"
+    texts = [*map(str, names)]
+    some = ", ".join(map(shown, texts[:limit]))
+    return some if len(texts) <= limit else f"{some} and {len(texts) - limit} more"
+
+
+def shown(text: str) -> str:
+    """A name or a value in quotes, of a long one the begin.
+
+    >>> print(shown("la la"), shown("la" * 500_000)[-28:])
+    'la la' la' … (1,000,000 characters)
+    """
+    if len(text) <= _LONGEST_SHOWN:
+        return repr(text)
+    return f"{text[:_LONGEST_SHOWN]!r} … ({len(text):,} characters)"
 
 
 def format_number(value: float) -> str:

@@ -300,6 +300,11 @@ class TextEncoder:
         components = _right_singular_vectors(weighted, len(texts), len(kept), numbers)
         return cls(different[kept], idf, (idf[:, None] * components).astype(np.float16))
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether `encode` finds each token, and divides by no zero: arrays of a file may be anything."""
+        return len(np.unique(self.hashes >> _SHIFT)) == len(self.hashes) and bool((self.idf > 0).all())
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The numbers of each text, float64, (texts, numbers); zeros where no token is known."""
         weights = self.weights.astype(np.float64)

@@ -12,7 +12,7 @@ from lamina.table import TASKS, Task
 from lamina.table._tables import Table
 from lamina.table.columns import Column, value_name
 from lamina.table.dates import is_date
-from lamina.table.messages import as_option, closest, counted, listed, row, warn
+from lamina.table.messages import as_option, closest, counted, listed, row, shown, warn
 from lamina.table.schema import Target
 from lamina.table.types import Candidate
 from lamina.table.types.written_number import form_of_column
@@ -188,7 +188,7 @@ def _numbers(column: Column, form: Form | None) -> np.ndarray:
     wrong = column.first_where(lambda value: number_in_form(value_name(value), form) is None)
     if wrong is not None:
         raise DataError(
-            f"the target {column.name!r} cannot be a regression: it is {value_name(wrong[1])!r}, "
+            f"the target {column.name!r} cannot be a regression: it is {shown(value_name(wrong[1]))}, "
             f"not a number, in {row(wrong[0])}"
         )
     return column.mapped(lambda value: cast(float, number_in_form(value_name(value), form)), np.float64)
@@ -228,7 +228,7 @@ def target_values(target: Target, column: Column) -> np.ndarray:
 
 def _described(column: Column, classes: Sequence[tuple[object, int]], limit: int = 3) -> str:
     parts = [
-        f"{value_name(value)!r} in {counted(count, 'row')}, first in {row(column.row_of(value))}"
+        f"{shown(value_name(value))} in {counted(count, 'row')}, first in {row(column.row_of(value))}"
         for value, count in classes[:limit]
     ]
     return "; ".join(parts) + (f"; and {len(classes) - limit} more" if len(classes) > limit else "")

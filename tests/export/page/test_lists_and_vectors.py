@@ -25,7 +25,7 @@ PRICE = np.array([len(text) for text in FRAME["bars"]]) + np.array(
     [float(text[6:].split()[0]) for text in FRAME["place"]]
 )
 TYPED = {
-    "bars": ["red | x", "", "never seen", FRAME["bars"][0]],
+    "bars": ["red | x", "", "never seen", '["red", "x"]', "[red|x]", FRAME["bars"][0]],
     "lists": [
         "['it', \"it's\"]",
         '["red", "new"]',

@@ -13,6 +13,7 @@ from lamina import export_page, nd
 from lamina.cli import main
 from lamina.errors import LaminaError
 from lamina.export import Layer, Member, describe
+from lamina.export._page_model import page_model
 from lamina.export.page_file import write_page
 from lamina.nd.activation import ACTIVATIONS
 
@@ -340,6 +341,15 @@ def test_hostile_names_and_values_are_text(opened, accessible, tmp_path):
     found = page.evaluate(PREDICTED)
     assert np.abs(model.predict_proba(frame[:3]) - found[:3]).max() < 1e-5
     accessible(page)
+
+
+def test_examples_have_dates_as_training_wrote_them_or_as_days():
+    days = pl.date_range(datetime.date(2020, 2, 13), datetime.date(2020, 12, 31), eager=True)
+    frame = pl.DataFrame({"when": days.dt.strftime("%d/%m/%Y")})
+    model = lamina.MLPRegressor(**TINY).fit(frame, np.arange(len(frame)) / 99)
+    examples = [{"when": when} for when in ("13/02/2020", 18305.0, datetime.date(2020, 2, 13), None)]
+    content, _ = page_model(describe(model), examples)
+    assert [one["row"] for one in content["examples"]] == [[18305], [18305], [18305], [None]]
 
 
 def test_dates_and_times_are_shown_and_read_as_such(opened, accessible, tmp_path):

@@ -22,9 +22,10 @@ from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer, judged
 from lamina.table.messages import DataWarning
 from lamina.table.stream.statistics import TableStatistics
-from lamina.table.types import TYPES, Category
+from lamina.table.types import TYPES, Category, Lists
 from lamina.table.types.fields import Fields
 from lamina.table.types.ip import IpAddress
+from lamina.table.types.record import Record
 from lamina.table.types.vector import Vector
 
 N = 300
@@ -163,6 +164,23 @@ def test_fields_of_structs_are_columns_of_their_own():
         np.testing.assert_array_equal(encoder.transform(other).numeric, encoder.transform(frame).numeric)
 
 
+def test_an_object_without_fields_has_all_of_them_missing():
+    frame = pl.DataFrame(
+        {"s": [json.dumps({"a": i * 0.5, "b": R.choice("xyz")}) for i in range(N - 1)] + ["{}"]}
+    )
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    found, expected = (encoder.transform(pl.DataFrame({"s": [text]})) for text in ("{}", '{"a": null}'))
+    np.testing.assert_array_equal(found.numeric, expected.numeric)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 5000 + "]" * 5000, "{'a':" * 300 + "1" + "}" * 300, "1j", "{('b',): ...}"]
+)
+def test_fields_that_json_cannot_hold_are_no_error(text):
+    Record().read(f"{{'a': {text}}}")
+    Lists().elements(f"[{text}]")
+
+
 NONE_OF_THEM = {
     "thousands": many(lambda: f"{R.randrange(1000, 9999999):,}"),
     "decimal commas": many(lambda: f"{R.randrange(50)},{R.randrange(100)}"),
@@ -201,6 +219,13 @@ def test_values_of_another_form_count_as_missing():
     expected = encoder.transform(pl.DataFrame({"x": pl.Series([None], dtype=pl.String)}))
     np.testing.assert_array_equal(found.numeric, expected.numeric)
     np.testing.assert_array_equal(found.codes, expected.codes)
+
+
+def test_messages_show_the_begin_of_long_values():
+    encoder = TableEncoder(infer(frame := pl.DataFrame({"x": URLS}))).fit(frame)
+    with pytest.warns(DataWarning) as found:
+        encoder.transform(pl.DataFrame({"x": ["long " * 200_000]}))
+    assert len(str(found[0].message)) < 1000 and "(1,000,000 characters)" in str(found[0].message)
 
 
 def test_hostile_texts_are_read_in_little_time():

@@ -62,6 +62,15 @@ def test_each_element_is_an_input(name):
         np.testing.assert_array_equal(found[f"genres: {genre}=true"], 2 * expected[:, j] - 1)
 
 
+@pytest.mark.parametrize("name", ["bars", "commas", "semicolons", "slashes", "lines"])
+@pytest.mark.parametrize("new", ["JSON", "Python", "polars", "pandas", "arrow"])
+def test_lists_of_a_new_frame_are_read_where_training_had_separators(name, new):
+    schema = infer(FRAMES[name])
+    encoder = TableEncoder(schema, robust_scale=False, smooth_clip=False).fit(FRAMES[name])
+    known = encoder.transform(FRAMES[name]).numeric
+    np.testing.assert_array_equal(encoder.transform(FRAMES[new]).numeric, known)
+
+
 CITIES = [
     ("Austin", "TX"),
     ("Dallas", "TX"),

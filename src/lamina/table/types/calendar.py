@@ -22,7 +22,7 @@ from lamina.table.dates import (
     is_date,
     requested_form,
 )
-from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, warn
+from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, shown, warn
 from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
@@ -379,7 +379,7 @@ class _Reading:
             rows = int(self._rows[self._is_other].sum())
             where = row(first[0]) + (f" and {counted(rows - 1, 'more row')}" if rows > 1 else "")
             warn(
-                f"column {self._column.name!r} holds dates, but {value_name(first[1])!r} in {where}, which counts "
+                f"column {self._column.name!r} holds dates, but {shown(value_name(first[1]))} in {where}, which counts "
                 f"as missing ({as_kind(self._column.name, 'categorical')} would make categories of all)"
             )
 
@@ -388,7 +388,7 @@ def _unread_error(candidate: Candidate) -> DataError:
     """That a column holds no dates, though the user says so."""
     column = candidate.column
     first = column.first_where(lambda value: not is_blank(value_name(value)))
-    what = f"such as {value_name(first[1])!r} in {row(first[0])}" if first else "of which it has none"
+    what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "of which it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
         f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; say how "

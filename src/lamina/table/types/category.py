@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lamina.table.columns import value_name
-from lamina.table.messages import row, warn
+from lamina.table.messages import row, shown, warn
 from lamina.table.types.base import TYPES, Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import Quantity
@@ -56,5 +56,6 @@ def _warn_of_mixture(candidate: Candidate) -> None:
         return
     assert odd is not None
     index, value = odd
-    shown = f"{value!r} ({type(value).__name__})" if len(types) > 1 else repr(value)
-    warn(f"column {column.name!r} {what} {shown} in {row(index)}; all its values are used as categories")
+    said = shown(value) if isinstance(value, str) else repr(value)
+    said += f" ({type(value).__name__})" if len(types) > 1 else ""
+    warn(f"column {column.name!r} {what} {said} in {row(index)}; all its values are used as categories")

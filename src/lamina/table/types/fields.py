@@ -12,7 +12,7 @@ import numpy as np
 from lamina.table.categories import note_unknown
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
-from lamina.table.messages import row, warn
+from lamina.table.messages import row, shown, warn
 from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -113,7 +113,10 @@ class Fields(Composite):
     def _field_columns(
         self, schema: ColumnSchema, found: Sequence[Mapping[str, Field] | None], positions: np.ndarray
     ) -> list[Column]:
-        columns = [(name, [fields and fields.get(name) for fields in found]) for name in self.names(schema)]
+        columns = [
+            (name, [None if fields is None else fields.get(name) for fields in found])
+            for name in self.names(schema)
+        ]
         return [DistinctColumn(f"{schema.name}: {name}", values, positions) for name, values in columns]
 
     def example(self, column: ColumnSchema) -> Any:
@@ -179,8 +182,8 @@ def warn_of_others(column: Column, looks_like: Callable[[str], bool], plural: st
     odd = column.first_where(lambda value: not _is_absent(value) and not looks_like(value_name(value)))
     if odd is not None:
         warn(
-            f"column {column.name!r} holds {plural}, but {value_name(odd[1])!r} in {row(odd[0])}; such values count as "
-            "missing"
+            f"column {column.name!r} holds {plural}, but {shown(value_name(odd[1]))} in {row(odd[0])}; such values "
+            "count as missing"
         )
 
 

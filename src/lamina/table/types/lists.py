@@ -20,7 +20,7 @@ from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
 from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
-from lamina.table.types.record import decoded
+from lamina.table.types.record import decoded, written
 from lamina.table.values import number_in
 
 __all__ = ["Lists"]
@@ -77,14 +77,20 @@ class Lists(Composite):
   const known = new Set(elements), plain = /^[^"\\]*$/;
   const named = x => typeof x === "object" ? x?.name ?? JSON.stringify(x) : String(x);
   const trimmed = (parts, edge) => parts.map(part => part.replace(edge, "")).filter(Boolean);
-  function listed(text) {
-    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text = text.trim())) return null;
+  function decoded(text) {
     const inner = text.slice(1, -1).replace(/,\s*$/, "");
     try { return JSON.parse(`[${plain.test(inner) ? inner.replaceAll("'", '"') : inner}]`).map(named); }
-    catch { return trimmed(inner.split(","), /^[\s'"]+|[\s'"]+$/g); }
+    catch { return null; }
+  }
+  function listed(text) {
+    if (!/^(\[.*\]|\(.*\)|\{.*\})$/s.test(text)) return null;
+    return decoded(text) ?? trimmed(text.slice(1, -1).split(","), /^[\s'"]+|[\s'"]+$/g);
+  }
+  function separated(text) {
+    return (/^\[.*\]$/s.test(text) ? decoded(text) : null) ?? trimmed(text.split(separator), /^\s+|\s+$/g);
   }
   return text => {
-    const cell = separator ? trimmed(text.split(separator), /^\s+|\s+$/g) : listed(text), has = new Set(cell);
+    const cell = (separator ? separated : listed)(text.trim()), has = new Set(cell);
     const numbers = cell?.map(Number) ?? [], all = numbers.length && !numbers.some(Number.isNaN);
     const measures = cell && [
       cell.length, [...has].filter(name => !known.has(name)).length,
@@ -100,11 +106,15 @@ class Lists(Composite):
         return {"separator": self.separator, "elements": schema.categories, "used": used}
 
     def elements(self, text: str) -> list[str] | None:
-        """The elements of a text; None if it is no list."""
-        if self.separator:
-            return [name for part in text.split(self.separator) if (name := part.strip())]
+        """The elements of a text, with separators or a list of a frame; None if it is no list."""
         text = text.strip()
-        if text[:1] + text[-1:] not in ("[]", "()", "{}"):
+        edges = text[:1] + text[-1:]
+        if self.separator:
+            found = decoded(text) if edges == "[]" else None
+            if isinstance(found, list):
+                return [_name(element) for element in found]
+            return [name for part in text.split(self.separator) if (name := part.strip())]
+        if edges not in ("[]", "()", "{}"):
             return None
         found = decoded(text)
         if found is None:
@@ -267,7 +277,7 @@ def _name(element: Any) -> str:
         if isinstance(element, str)
         else value_name(element)
         if _is_scalar(element)
-        else msgspec.json.encode(element).decode()
+        else written(element)
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
-from lamina.table.messages import as_kind, counted, listed, row, warn
+from lamina.table.messages import as_kind, counted, listed, row, shown, warn
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -189,6 +189,6 @@ def _warn_of_slips(column: Column, slips: Sequence[str]) -> None:
     assert first is not None
     more = f", and {counted(len(slips) - 1, 'text')} like it" if len(slips) > 1 else ""
     warn(
-        f"column {column.name!r} holds numbers, but {value_name(first[1])!r} in {row(first[0])}{more}; it counts as "
-        f"missing ({as_kind(column.name, 'categorical')} would make categories of all values)"
+        f"column {column.name!r} holds numbers, but {shown(value_name(first[1]))} in {row(first[0])}{more}; it counts "
+        f"as missing ({as_kind(column.name, 'categorical')} would make categories of all values)"
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
-from lamina.table.messages import listed, row
+from lamina.table.messages import listed, row, shown
 from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
@@ -159,7 +159,7 @@ def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> Co
     )
     if odd is not None:
         raise DataError(
-            f"column {column.name!r}: {value_name(odd[1])!r} in {row(odd[0])} is not in the order "
+            f"column {column.name!r}: {shown(value_name(odd[1]))} in {row(odd[0])} is not in the order "
             f"{listed(kind.order.split(chr(10)), 20)}; add it, or make it missing"
         )
     return replace(kind.learn(column, named))

@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, Storage, value_name
-from lamina.table.messages import as_kind, format_number, row, warn
+from lamina.table.messages import as_kind, format_number, row, shown, warn
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.unused import Alike, Constant, Missing
 from lamina.table.values import mean_of, number_in
@@ -144,8 +144,8 @@ class Quantity(ColumnType):
         """The error of a value of another type."""
         index, value = where
         return DataError(
-            f"column {column.name!r} holds {self.plural}, but {value_name(value)!r} in {row(index)}; correct it or "
-            f"make it missing, or use {as_kind(column.name, 'categorical')}"
+            f"column {column.name!r} holds {self.plural}, but {shown(value_name(value))} in {row(index)}; correct it "
+            f"or make it missing, or use {as_kind(column.name, 'categorical')}"
         )
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:

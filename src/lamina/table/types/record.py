@@ -14,7 +14,7 @@ from lamina.table.columns import Column
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.fields import Field, Fields, plain_schema
 
-__all__ = ["Record", "decoded"]
+__all__ = ["Record", "decoded", "written"]
 
 _MOST = 30
 """Keys that become columns, the most frequent ones."""
@@ -74,7 +74,15 @@ def _field(value: Any) -> Field:
             return float(value)
         except OverflowError:
             return str(value)
-    return msgspec.json.encode(value).decode()
+    return written(value)
+
+
+def written(value: Any) -> str:
+    """The text of a list or of an object that is an element or a field of another."""
+    try:
+        return msgspec.json.encode(value).decode()
+    except TypeError:  # what Python's literals have and JSON has not, such as complex numbers
+        return str(value)
 
 
 def decoded(text: str) -> Any:
@@ -86,7 +94,7 @@ def decoded(text: str) -> Any:
     is_plain = '"' not in text and "\\" not in text  # of Python's texts, most become JSON by this
     try:
         return msgspec.json.decode(text.replace("'", '"') if is_plain else text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         pass
     try:
         with warnings.catch_warnings():  # of escapes that Python does not know

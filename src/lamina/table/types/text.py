@@ -153,11 +153,13 @@ def _encoder(schema: ColumnSchema) -> TextEncoder:
         "idf": ("float32", (tokens,)),
         "weights": ("float16", (tokens, numbers)),
     }
-    if {name: (str(array.dtype), array.shape) for name, array in schema.arrays.items()} != wanted:
-        raise DataError(
-            f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
-        )
-    return TextEncoder(**schema.arrays)
+    if {name: (str(array.dtype), array.shape) for name, array in schema.arrays.items()} == wanted:
+        encoder = TextEncoder(**schema.arrays)
+        if encoder.is_sound:
+            return encoder
+    raise DataError(
+        f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
+    )
 
 
 def _is_of_words(candidate: Candidate) -> bool:
