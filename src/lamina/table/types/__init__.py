@@ -45,7 +45,7 @@ __all__ = [
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
     Category(), Version(), Vector(), Coordinate(), Number(), Date(), Calendar(), TimeOfDay(), Duration(), Boolean(),
-    Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(), Alike(),
-    Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(), Record(),
+    Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(),
+    Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(), Record(),
 ):  # fmt: skip
     register(_type)
