@@ -36,6 +36,12 @@ def rides(tmp_path):
     return tmp_path
 
 
+def test_the_example_of_an_override_is_one_that_works(cli, tmp_path):
+    RIDES.select("weather", gender=pl.Series(["male", "female"] * (ROWS // 2))).write_csv(tmp_path / "a.csv")
+    _, out, _ = cli("inspect", tmp_path / "a.csv")
+    assert "--kind weather=text (or numeric" in out
+
+
 def test_columns_are_shown_with_examples_and_how_to_override(cli, rides):
     code, out, err = cli("inspect", rides / "rides.csv")
     assert (code, err) == (0, "")

@@ -50,3 +50,9 @@ def test_dates_and_times_are_shown_as_such_also_together():
         "00:09 … 01:00 (times of day in seconds)",
     ]
     assert rows[0].treatment == "number, scaled"
+
+
+def test_years_are_written_as_years():
+    assert Number().range_said(1965.0, 2016.0) == "1965 … 2016"
+    assert Number().range_said(965.0, 2016.0) == "965 … 2,016"
+    assert Number().range_said(1965.5, 20160.0) == "1,965.5 … 20,160"

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import sklearn.datasets
 
+from lamina.errors import DataError
 from lamina.table.columns import as_column
 from lamina.table.kinds import infer
 from lamina.table.marks import group_codes, in_blocks_of, sorted_by, times_of, warn_if_sequential
@@ -30,6 +31,13 @@ X = RNG.normal(size=240)
 )
 def test_dates_of_any_library_are_days(times):
     assert np.diff(times_of(as_column(times))).tolist() == [1.0] * 8
+
+
+@pytest.mark.parametrize("make", ["person {} from the town {}", "{}, {}.5", "https://a.com/{}/{}"])
+def test_values_of_several_numbers_are_no_times(make):
+    texts = [make.format(i, i % 5) for i in range(240)]
+    with pytest.raises(DataError, match="is neither a number nor a date"):
+        times_of(as_column(pl.Series("when", texts)))
 
 
 def test_groups_are_values_names_in_order():

@@ -49,8 +49,9 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 def override_hint(schema: Schema) -> str:
     """How to say that a column is something else, with a column of this table."""
     quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
-    first = (*quantities, *schema.columns)[0]
-    choice = "categorical" if quantities else "numeric"
+    used = [column for column in schema.columns if column.used]
+    first = (*quantities, *used, *schema.columns)[0]
+    choice = "text" if first.type.choice == "categorical" else "categorical"
     others = [one for one in CHOICES if one not in ("drop", choice, first.type.choice)]
     told = as_kind(first.name, choice) + (f" (or {', '.join(others)})" if others else "")
     options = f"{told}, {as_kind(first.name, 'drop')}"

@@ -14,6 +14,7 @@ import numbers
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -278,6 +279,10 @@ class SeriesColumn(Column):
         return int(self._series.null_count())
 
     def distinct(self) -> int:
+        return self._distinct
+
+    @cached_property
+    def _distinct(self) -> int:
         return int(self._series.n_unique())
 
     def numbers(self) -> np.ndarray:
@@ -300,6 +305,10 @@ class SeriesColumn(Column):
         return cast(np.ndarray, microseconds.cast(nw.Float64).to_numpy()) / (DAY if is_date else 1e6) + 0.0
 
     def value_counts(self) -> list[tuple[object, int]]:
+        return self._counts.copy()
+
+    @cached_property
+    def _counts(self) -> list[tuple[object, int]]:
         pairs = self._series.value_counts(sort=False).rows()
         return [(value, int(count)) for value, count in pairs if not is_missing(value)]
 
@@ -383,6 +392,10 @@ class ArrayColumn(Column):
         return sum(map(is_missing, self._values)) if self._values.dtype == object else 0
 
     def distinct(self) -> int:
+        return self._distinct
+
+    @cached_property
+    def _distinct(self) -> int:
         return len(self.value_counts())
 
     def numbers(self) -> np.ndarray:

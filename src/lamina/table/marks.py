@@ -117,8 +117,12 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
     """The number that stands for each value, float64: dates in days; None where a column has categories or texts."""
     kind = known.type.of_values
-    if isinstance(kind, Composite) and known.parts and isinstance(known.parts[0].type, Quantity):
-        return kind.split(known, column)[0].numbers().astype(np.float64)
+    if isinstance(kind, Composite):
+        first = known.parts[0] if known.parts else known
+        is_whole = first.name == known.name and isinstance(
+            first.type, Quantity
+        )  # not one of several, as of a text
+        return kind.split(known, column)[0].numbers().astype(np.float64) if is_whole else None
     return (
         kind.fitted(known.name, column).numbers().astype(np.float64) if isinstance(kind, Quantity) else None
     )

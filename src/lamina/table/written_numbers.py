@@ -104,6 +104,7 @@ _OPEN_BEFORE = lazily(
 _OPEN_AFTER = lazily(rf" *(?:(?P<above>{_AND_ABOVE})|(?P<below>{_AND_BELOW}))(?= |$)", re.IGNORECASE)
 _DASH = lazily(r" ?(?:–| to | bis | and |-|\.\.\.?|…) ?", re.IGNORECASE)
 _INTERVAL = lazily(r"[\[(] *([^,;\[\]()]+?) *[,;] *([^,;\[\]()]+?) *(?:\]|(?<!\))\))$")
+_INFINITE = lazily(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
 _BETWEEN = lazily(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
 _HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
@@ -224,10 +225,15 @@ def _open_range(text: str) -> Written | None:
 
 
 def _closed_range(text: str) -> Written | None:
-    """25–34, $50,000 - $99,999, 2 to 3 years, [0, 10)."""
+    """25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), (65, inf]."""
     interval = _INTERVAL.match(text) if text[-1:] in "])" else None
     if interval and (text[0] == "[" or text[-1] == "]"):
-        low, high = _atom(interval[1]), _atom(interval[2])
+        ends = interval.groups()
+        low, high = map(_atom, ends)
+        if low and _INFINITE.fullmatch(ends[1]):
+            return Written(low, None, 1, False)
+        if high and _INFINITE.fullmatch(ends[0]):
+            return Written(high, None, -1, False)
         return Written(low, high, 0, False) if low and high else None
     text = _BETWEEN.sub("", text, count=1)
     for found in _DASH.finditer(text):

@@ -57,6 +57,10 @@ COLUMNS = {
     "pair": ("vector", many(lambda: f"{R.uniform(-90, 90):.4f}, {R.uniform(-180, 180):.4f}")),
     "point": ("vector", many(lambda: f"POINT ({R.uniform(-90, 90):.4f} {R.uniform(-180, 180):.4f})")),
     "sizes": ("vector", many(lambda: f"{R.randrange(1, 99)}x{R.randrange(1, 99)}x{R.randrange(1, 9)}")),
+    "sizes in mm": (
+        "vector",
+        many(lambda: f"{R.uniform(1, 9):.2f} x {R.uniform(1, 9):.2f} x {R.uniform(1, 9):.2f} mm"),
+    ),
     "object": ("record", many(lambda: json.dumps({"a": R.randrange(99), "b": R.choice("xy"), "c": [1]}))),
     "dict": ("record", many(lambda: repr({"a": R.randrange(99), "ok": R.random() < 0.5, "n": None}))),
 }
@@ -139,6 +143,19 @@ def test_the_parts_of_ip_addresses(small, large):
 def test_numbers_come_back(numbers, separator):
     for text in (f"[{separator.join(map(repr, numbers))}]", separator.join(map(repr, numbers))):
         assert [*Vector(count=len(numbers)).read(text).values()] == numbers
+
+
+def test_sizes_have_one_unit():
+    assert Vector(count=2, unit="cm").read("4 x 5") == Vector(count=2, unit="cm").read("4 × 5.0cm")
+    assert Vector(count=2, unit="cm").read("4 x 5 mm") is None
+    assert Vector().read("4 5 mm") is None
+    mixed = [f"{i} x 5 {'cm' if i % 2 else 'mm'}" for i in range(N)]
+    assert judged(as_column(pl.Series(mixed)), None, True).type.tag != "vector"
+
+
+def test_urls_that_differ_in_nothing_that_repeats_are_ids():
+    urls = [f"https://a.com/p/{i}-street/" for i in range(N)]
+    assert judged(as_column(pl.Series(urls)), None, True).type.tag == "identifier"
 
 
 def test_numbers_of_frames_need_no_text():

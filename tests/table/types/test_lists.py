@@ -99,6 +99,10 @@ NO_LISTS = {
     "decimal commas": many(lambda: f"{RANDOM.randrange(50)},{RANDOM.randrange(100)}"),
     "codes": many(lambda: f"{RANDOM.choice('ABC')}/{RANDOM.randrange(99)}"),
     "few values": many(lambda: RANDOM.choice(["a,b", "b,a", "a", "b"])),
+    "dates, some unknown": many(
+        lambda: f"{RANDOM.randrange(1, 13)}/{RANDOM.choice([-9, 3, 14, 15, 28])}/19{RANDOM.randrange(10, 60)}"
+    ),
+    "names of rows": [f"[{i},]" for i in range(N)],
     "ISO dates": many(lambda: f"20{RANDOM.randrange(10, 30)}/{RANDOM.randrange(1, 13):02}/03"),
 }
 

@@ -248,10 +248,20 @@ class Candidate:
     @property
     def is_unique(self) -> bool:
         """Whether it has text that differs in almost every row, and that no type was meant to hold."""
+        return self.differs and not self.looks_meant
+
+    @property
+    def differs(self) -> bool:
+        """Whether its values differ in almost every row, of enough rows."""
         present = len(self.column) - self.column.missing()
-        if present < FEW_ROWS or self.column.distinct() <= _UNIQUE * present:
-            return False
-        return not any(share(kind.looks_like, self.head) >= MOSTLY for kind in TYPES.values())
+        return present >= FEW_ROWS and self.column.distinct() > _UNIQUE * present
+
+    @cached_property
+    def looks_meant(self) -> bool:
+        """Whether almost all of the first texts are such as a type has."""
+        return any(
+            self.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values() if _can_look(kind)
+        )
 
     @cached_property
     def head(self) -> list[tuple[object, int]]:
@@ -263,13 +273,21 @@ class Candidate:
         """The different values, each with its number of rows."""
         return self.column.value_counts()
 
+    @cached_property
+    def _texts(self) -> list[tuple[str, int]]:
+        return _present(self.counts)
+
+    @cached_property
+    def _texts_of_head(self) -> list[tuple[str, int]]:
+        return _present(self.head)
+
     def share(self, holds: Callable[[str], bool]) -> float:
         """The share of rows with such a text among those that have one; 0 where none has."""
-        return share(holds, self.counts)
+        return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
         """That share among the first rows: where it is small, the others need not be looked at."""
-        return share(holds, self.head)
+        return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
         """Whether texts were measured, not a few codes: almost all are such, and very many differ."""
@@ -284,10 +302,20 @@ _UNIQUE = 0.95
 """Text of which more than this share of rows is distinct tells rows apart instead of describing them."""
 
 
-def share(holds: Callable[[str], bool], counts: list[tuple[object, int]]) -> float:
-    """The share of rows with such a text among those that have one, from counts of values."""
-    present = [
-        (text, count) for value, count in counts if (text := value_name(value)).strip() not in MISSING_TOKENS
-    ]
-    rows = sum(count for _, count in present)
-    return sum(count for text, count in present if holds(text)) / rows if rows else 0.0
+def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> float:
+    rows = sum(count for _, count in texts)
+    return sum(count for text, count in texts if holds(text)) / rows if rows else 0.0
+
+
+def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
+    """The texts of values, without those that stand for a missing one."""
+    named = ((value_name(value), count) for value, count in counts)
+    return [(text, count) for text, count in named if text.strip() not in _MISSING]
+
+
+def _can_look(kind: ColumnType) -> bool:
+    """Whether some text looks like a value of a type."""
+    return type(kind).looks_like is not ColumnType.looks_like
+
+
+_MISSING = frozenset(MISSING_TOKENS)

@@ -187,7 +187,9 @@ class Calendar(Composite):
     def treatment(self, column: ColumnSchema) -> str:
         first = column.parts[0]
         said = first.type.treatment(first)
-        return f"{said}; the place in the {' and in the '.join(self.cycles)}" if self.cycles else said
+        *some, last = (f"the {cycle}" for cycle in self.cycles or ("",))
+        places = f"{', '.join(some)} and {last}" if some else last
+        return f"{said}; the place in {places}" if self.cycles else said
 
     def example(self, column: ColumnSchema) -> Any:
         """A date near the middle, as training wrote it."""
@@ -369,7 +371,7 @@ class _Reading:
             )
             how = f"--{other}" if is_on_command_line() else f"date_format={other!r}"
             return f"{said}, which no value tells; else {how}"
-        return said if first is None else f"{said}: {value_name(first[1])} in {row(first[0])}"
+        return said if first is None else f"{said}: {value_name(first[1])}"
 
     def warn_of_others(self) -> None:
         """Warn of texts that are not dates."""

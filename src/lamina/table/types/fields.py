@@ -62,10 +62,13 @@ class Fields(Composite):
             return None
         if candidate.column.distinct() <= MOST_ONE_HOT or not self._holds(candidate):
             return None
-        found = self.learn(candidate.column, candidate.named)
+        column = candidate.column
+        found = self.learn(column, candidate.named)
         if not any(part.used for part in found.parts):
-            return None
-        warn_of_others(candidate.column, self.looks_like, self.plural)
+            if not candidate.differs:
+                return None
+            return ColumnSchema(column.name, Identifier(), column.type_name, column.missing())
+        warn_of_others(column, self.looks_like, self.plural)
         return found
 
     def _holds(self, candidate: Candidate) -> bool:

@@ -15,7 +15,7 @@ from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
 from lamina.table.patterns import lazily
-from lamina.table.types.base import MOSTLY, TYPES, Candidate, ColumnSchema
+from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
 from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
@@ -131,7 +131,7 @@ class Lists(Composite):
         column = candidate.column
         if candidate.choice is not None or not candidate.is_text or column.distinct() <= MOST_ONE_HOT:
             return None
-        if any(candidate.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values()):
+        if candidate.looks_meant:
             return None
         found = self._found(candidate)
         if found is None:
@@ -144,7 +144,8 @@ class Lists(Composite):
 
     def _found(self, candidate: Candidate) -> Lists | None:
         if candidate.share_of_head(self.is_list) >= MOSTLY and candidate.share(self.is_list) >= MOSTLY:
-            return self
+            is_single = candidate.share(lambda text: len(self.elements(text) or [0]) == 1) == 1
+            return None if is_single else self  # [12,] as names of rows
         some = [
             sep for sep in _SEPARATORS if candidate.share_of_head(lambda text, s=sep: s in text) >= _SEVERAL
         ]
@@ -171,6 +172,8 @@ class Lists(Composite):
             return False
         if sum(len(element.split()) for element in uses) > _MOST_WORDS * len(uses):
             return False
+        if self.separator == "/" and 2 * sum(map(str.isdecimal, elements)) > len(elements):
+            return False  # dates, fractions, scores
         numbers = sum(_NUMBER.fullmatch(text) is not None for text, _ in counts if self.separator in text)
         return 2 * numbers < len(several) and _share_moved(several) >= _MOVED
 

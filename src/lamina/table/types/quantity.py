@@ -177,8 +177,10 @@ class Quantity(ColumnType):
     # --- what is said ------------------------------------------------------------------------------------------------
 
     def range_said(self, low: float, high: float) -> str:
-        """A range of values for people."""
-        said = f"{self.show(low, format_number)} … {self.show(high, format_number)}"
+        """A range of values for people; whole numbers of four digits, which may be years, without a separator."""
+        are_years = low.is_integer() and high.is_integer() and 1000 <= low <= high <= 9999
+        number = "{:.0f}".format if are_years else format_number
+        said = f"{self.show(low, number)} … {self.show(high, number)}"
         return f"{said} ({self.remark})" if self.remark else said
 
     def is_whole(self, column: Any) -> bool:

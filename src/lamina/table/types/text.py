@@ -14,7 +14,7 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
 from lamina.table.ngrams import TextEncoder
 from lamina.table.patterns import lazily
-from lamina.table.types.base import FEW_ROWS, MOSTLY, TYPES, Candidate, ColumnSchema, share
+from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
@@ -174,7 +174,7 @@ def _is_of_words(candidate: Candidate) -> bool:
         return False  # codes, perhaps behind words that are the same in all rows
     if len(set(map(len, texts))) == 1 and not any(" " in text for text in texts):
         return False  # keys
-    return not any(share(kind.looks_like, candidate.head) >= MOSTLY for kind in TYPES.values())
+    return not candidate.looks_meant
 
 
 def _numbers(

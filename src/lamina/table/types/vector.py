@@ -20,6 +20,11 @@ _FORM = lazily(
     rf"(?:(?:[A-Za-z]+\s*)?[\[({{])?\s*({_NUMBER}(?:(?:\s*[,;|]\s*|\s+|\s*[x×X*]\s*)(?:{_NUMBER}|null|NaN))+)\s*[\])}}]?",
     re.ASCII,
 )
+_SIZE = lazily(
+    rf"({_NUMBER}(?:\s*[x×X*]\s*{_NUMBER})+)\s*(mm|cm|dm|m|km|inches|inch|in|ft|px|[\"″])", re.ASCII
+)
+"""A size with its unit."""
+
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
 _PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
 """One number with a comma in it, or digits in groups, as of telephones."""
@@ -34,33 +39,42 @@ class Vector(Fields):
 
     Attributes:
         count: how many.
+        unit: of sizes, what they are measured in, if their texts say it.
 
-    >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3")
-    ({'1': 2.35, '2': 48.85}, None)
+    >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
+    ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
     """
 
     count: int = 0
+    unit: str = ""
     tag = "vector"
     kind = "numbers"
     json_types: ClassVar[set[type]] = {list, str, type(None)}
     wanted: ClassVar[str] = "a list of numbers"
     plural = "several numbers each"
     keeps_whole = False
-    page_script: ClassVar[str] = r"""({ count, used }) => text => {
-  const found = text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
+    page_script: ClassVar[str] = r"""({ count, unit, used }) => text => {
+  const other = (text.match(/(mm|cm|dm|k?m|inch(es)?|in|ft|px|["″])\s*$/)?.[1] ?? unit) !== unit;
+  const found = other ? [] : text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
   return used.map(i => found.length === count ? Number(found[i] === "null" ? NaN : found[i]) : NaN);
 }"""
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        return {"count": self.count, "used": [i for i, part in enumerate(schema.parts) if part.used]}
+        return {
+            "count": self.count,
+            "unit": self.unit,
+            "used": [i for i, part in enumerate(schema.parts) if part.used],
+        }
 
     def looks_like(self, text: str) -> bool:
         return self._numbers(text) is not None
 
     def _numbers(self, text: str) -> list[str] | None:
         """The numbers of a text, as texts; None if there are no several of them, or it may be a single one."""
-        text = text.strip()
+        text, unit = _without_unit(text.strip())
         found = _FORM.fullmatch(text)
+        if unit not in ("", self.unit) and self.count:
+            return None
         if found is None or _PLAIN.fullmatch(text):
             return None
         numbers = _CELLS.findall(found[1])
@@ -80,7 +94,10 @@ class Vector(Fields):
         for value, rows in candidate.head:
             counts[len(self._numbers(value_name(value)) or ())] += rows
         count, _ = counts.most_common(1)[0]
-        return super(Vector, replace(self, count=count)).recognize(candidate)
+        units = {_without_unit(value_name(value).strip())[1] for value, _ in candidate.head} - {""}
+        if len(units) > 1:
+            return None
+        return super(Vector, replace(self, count=count, unit="".join(units))).recognize(candidate)
 
     def names(self, schema: ColumnSchema) -> Sequence[str]:
         return [str(i) for i in range(1, self.count + 1)]
@@ -90,3 +107,9 @@ class Vector(Fields):
 
     def example(self, column: ColumnSchema) -> Any:
         return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)
+
+
+def _without_unit(text: str) -> tuple[str, str]:
+    """The numbers of a size, and its unit; other texts as they are."""
+    found = _SIZE.fullmatch(text)
+    return (found[1], found[2]) if found else (text, "")
