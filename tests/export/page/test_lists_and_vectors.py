@@ -36,7 +36,7 @@ TYPED = {
         FRAME["lists"][1],
     ],
     "numbers": ["[1, 2.5]", "[0.25]", "[1, a]", "", FRAME["numbers"][0]],
-    "place": ["1.5, -2", "(3 4)", "7", FRAME["place"][0]],
+    "place": ["1.5, -2", "(3 4)", "7", "7,3", "7 3", FRAME["place"][0]],
 }
 
 

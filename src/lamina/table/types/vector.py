@@ -43,6 +43,8 @@ class Vector(Fields):
 
     >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
     ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
+    >>> Vector(count=2).read("48,2"), Vector().read("48,2")  # alone, it may be one number
+    ({'1': 48.0, '2': 2.0}, None)
     """
 
     count: int = 0
@@ -70,12 +72,13 @@ class Vector(Fields):
         return self._numbers(text) is not None
 
     def _numbers(self, text: str) -> list[str] | None:
-        """The numbers of a text, as texts; None if there are no several of them, or it may be a single one."""
+        """The numbers of a text, as texts; None if there are no several of them, or, where it is not known how many,
+        it may be a single one."""
         text, unit = _without_unit(text.strip())
         found = _FORM.fullmatch(text)
         if unit not in ("", self.unit) and self.count:
             return None
-        if found is None or _PLAIN.fullmatch(text):
+        if found is None or (not self.count and _PLAIN.fullmatch(text)):
             return None
         numbers = _CELLS.findall(found[1])
         return numbers if self.count in (0, len(numbers)) and len(numbers) <= _MOST else None
