@@ -181,8 +181,8 @@ class TableRows:
         _require_finite(given)
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
             table = check(self.schema, given, infinite=True)  # which the encoder refuses
-            numbers = [table.column(column.name).numbers() for column in self._numeric]
             with unknown_values() as unknown:
+                numbers = [table.column(column.name).numbers() for column in self._numeric]
                 codes = [category_codes(column, table.column(column.name)) for column in self._others]
         notes = _ignored({name for name in frame.columns if name not in self._known})
         notes += [_unknown(f"{one.first_row}, column {one.column!r}", one.values[0]) for one in unknown]

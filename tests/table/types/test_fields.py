@@ -238,6 +238,16 @@ def test_values_of_another_form_count_as_missing():
     np.testing.assert_array_equal(found.codes, expected.codes)
 
 
+def test_the_server_notes_values_of_another_form_in_tables_too():
+    days = [f"2020-{R.randrange(1, 13):02}-{R.randrange(1, 28):02}" for _ in URLS]
+    rows = TableRows(infer(pl.DataFrame({"x": URLS, "day": days})))
+    found = rows.of_frame(pl.DataFrame({"x": [URLS[0], "no URL"], "day": ["2020-02-03", "junk"]}))
+    assert sorted(found.notes) == [
+        "row 1, column 'day': training did not have 'junk'; it counts as missing",
+        "row 1, column 'x': training did not have 'no URL'; it counts as missing",
+    ]
+
+
 def test_messages_show_the_begin_of_long_values():
     encoder = TableEncoder(infer(frame := pl.DataFrame({"x": URLS}))).fit(frame)
     with pytest.warns(DataWarning) as found:
