@@ -422,14 +422,18 @@ MINUTES = [f"9:{i:02}" for i in range(60)]
 
 @pytest.mark.parametrize("at", [0, 59])
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_word_among_many_times_is_an_error_and_not_a_column_of_ids(at, times):
+def test_a_word_among_many_times_is_missing_and_the_column_is_not_of_ids(at, times):
     texts = MINUTES * times
     texts[at] = "unknown"
     frame = pl.DataFrame({"when": texts, "good": range(len(texts))})
-    said = f"'when' holds times of day, but 'unknown' in row {at} .*; correct it or make it missing, or use .*'cat"
-    for choice in ({}, {"when": "numeric"}):
-        with pytest.raises(DataError, match=said):
-            infer(frame, kinds=choice)
+    said = f"'when' holds times of day, but 'unknown' in row {at} .*; such values count as missing"
+    with pytest.warns(DataWarning, match=said):
+        found = infer(frame)["when"]
+    assert found.missing == 1 and found.type.tag == "time"
+    with pytest.raises(
+        DataError, match=f"'unknown' in row {at} .*; correct it or make it missing, or use .*'cat"
+    ):
+        infer(frame, kinds={"when": "numeric"})
     assert kinds_of(frame, kinds={"when": "categorical"})["when"] == "categorical"
 
 

@@ -200,6 +200,5 @@ def test_too_many_texts_that_are_dates_or_times_are_numbers(monkeypatch, cuts, k
     with pytest.raises(DataError, match=r"'at' has more than .* different values, too many"):
         of_parts(frame, cuts, "class", kinds={"at": "categorical"}).schema()
     odd = frame.with_columns(at=pl.Series([*texts[:-1], "soon"]))
-    said, become = ("'soon' in row", "date") if kind is Calendar else ("too many to be counted", "id")
-    with pytest.warns(DataWarning, match=said):
-        assert of_parts(odd, cuts, "class").schema()["at"].kind == become
+    with pytest.warns(DataWarning, match="'soon' in row"):
+        assert type(of_parts(odd, cuts, "class").schema()["at"].type) is kind

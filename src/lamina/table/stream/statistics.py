@@ -14,7 +14,7 @@ from lamina.table.schema import ColumnSchema, Schema, Target, Task
 from lamina.table.stream._summaries import Moments, Order, SummaryColumn, is_temporal
 from lamina.table.stream.sample import RowSample, row_bytes
 from lamina.table.target import infer_target
-from lamina.table.types import Choice, Composite, Quantity, Uncounted, WrittenNumber
+from lamina.table.types import Choice, Composite, Number, Quantity, Uncounted
 from lamina.table.types.quantity import warn_of_infinite
 from lamina.table.types.unused import MOST_VALUES
 from lamina.table.written_numbers import number_in_form
@@ -201,13 +201,14 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """A column of which the sample is composite, or numbers in words; None for others."""
+        """A column of which the sample is composite, or quantities in words; None for others."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
         except DataError:
             return None
-        return self._of_sample(found) if isinstance(found.type, Composite | WrittenNumber) else None
+        is_read = isinstance(found.type, Composite | Quantity) and not isinstance(found.type, Number)
+        return self._of_sample(found) if is_read else None
 
     def _with_range(self, found: ColumnSchema) -> ColumnSchema:
         """A column of dates whose days have the range and the mean of all rows."""

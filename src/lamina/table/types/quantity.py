@@ -129,16 +129,15 @@ class Quantity(ColumnType):
         values, unread = column.parsed(self.read)
         if unread is None:
             return self.learned(column, values, candidate.named)
-        is_such = self.looks_like(value_name(unread[1]))
-        if candidate.share(self.looks_like) == 1 or (candidate.choice == "numeric" and is_such):
-            raise self.unread_error(column, unread)
-        if candidate.choice == "numeric" or candidate.looks_measured(self.looks_like):
+        if candidate.choice == "numeric":
             raise self.odd_error(column, unread)
-        return None
-
-    def unread_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        """The error of a text that looks like a value of this type, but is not read."""
-        return self.odd_error(column, where)
+        if not candidate.looks_measured(self.looks_like):
+            return None
+        warn(
+            f"column {column.name!r} holds {self.plural}, but {shown(value_name(unread[1]))} in {row(unread[0])}; such "
+            f"values count as missing ({as_kind(column.name, 'categorical')} would make categories of all values)"
+        )
+        return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
         """The error of a value of another type."""
