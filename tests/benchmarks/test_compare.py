@@ -51,6 +51,7 @@ def test_everybody_finishes_every_workload(report, request):
             assert times.get("median_seconds", 0) > 0, (name, contestant, times)
 
 
+@pytest.mark.slow
 def test_the_tables_name_lamina_and_the_goals(report):
     record, printed, _ = report
     assert "lamina, Gluon's layers" in printed

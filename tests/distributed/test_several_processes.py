@@ -51,7 +51,8 @@ def ended(job, seconds=100):
     return job.returncode, out, error
 
 
-@pytest.mark.parametrize("several", [3, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("several", [3, 2])
 def test_the_same_bits_on_any_number_of_processes(several):
     """Of this process alone, too."""
     code, out, error = ended(started(several, PROGRAM, "everything"))

@@ -20,7 +20,7 @@ from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged
 from lamina.table.messages import closest, counted, listed
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.target import infer_target, target_column
+from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import Choice, Quantity
 from lamina.table.types.unused import Unused
 
@@ -174,7 +174,7 @@ class Look:
         self.dates = dates
         self.findings: list[Finding] = []
         self.target_name = target if isinstance(target, str) else None
-        self.target_column = _target_column(table, target)
+        self.target_column = column_of_target(table, target)
         self.target = self._understood_target(task)
         names = [name for name in table.names if name != self.target_name]
         self.schemas = {name: self._judged(name) for name in names}
@@ -383,17 +383,6 @@ class Look:
             return None
         before = cells_of(None, self.target_column)
         return before, cells_of(None, column, before)
-
-
-def _target_column(table: Table, target: Any) -> Column | None:
-    from lamina.table.columns import as_column
-
-    if target is None:
-        return None
-    column = target_column(table, target) if isinstance(target, str) else as_column(target)
-    if len(column) != table.rows:
-        raise DataError(f"the target has {len(column)} values, the table {table.rows} rows")
-    return column
 
 
 def _number_series(name: str, column: Column) -> Series:

@@ -14,7 +14,7 @@ from lamina.table._tables import Table, as_table, by_column, dense
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
-from lamina.table.target import infer_target, target_column
+from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import (
     CHOICES,
     TYPES,
@@ -79,7 +79,8 @@ def infer(
     table = as_table(data)
     _require_size(table)
     choices = choices_of(table, kinds or {})
-    found = _infer_target(table, target, task)
+    column = column_of_target(table, target)
+    found = None if column is None else infer_target(column, task)
     own = target if isinstance(target, str) else None
     if table.matrix is not None and own is None:
         columns = _matrix_columns(table.matrix, table.names, choices, dates)
@@ -174,15 +175,6 @@ def _choice(name: str, choice: Any) -> Choice:
         f"kinds[{name!r}] is one of {', '.join(map(repr, CHOICES))}, or a list of different values in their order, not "
         f"{choice!r}"
     )
-
-
-def _infer_target(table: Table, target: Any, task: Task | None) -> Target | None:
-    if target is None:
-        return None
-    column = target_column(table, target) if isinstance(target, str) else as_column(target)
-    if len(column) != table.rows:
-        raise DataError(f"the target has {len(column)} values, the table {table.rows} rows")
-    return infer_target(column, task)
 
 
 def _report_left_out(columns: list[ColumnSchema]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.table import TASKS, Task
 from lamina.table._tables import Table
-from lamina.table.columns import Column, value_name
+from lamina.table.columns import Column, as_column, value_name
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, closest, counted, listed, row, shown, warn
 from lamina.table.schema import Target
@@ -19,13 +19,27 @@ from lamina.table.types.written_number import form_of_column
 from lamina.table.values import mean_of
 from lamina.table.written_numbers import Form, described, number_in_form
 
-__all__ = ["infer_target", "target_column", "target_values"]
+__all__ = ["column_of_target", "infer_target", "target_column", "target_values"]
 
 FEW_CLASSES = 20
 """Integers with at most this many distinct values, in 5 rows or more each on average, are classes."""
 
 MOST_CLASSES = 1000
 """Each class is an output of the network, and a column of probabilities for every row that is judged."""
+
+
+def column_of_target(table: Table, target: Any) -> Column | None:
+    """The target's column, of its name or its values; None where there is none.
+
+    Raises:
+        DataError: no such column, or values of another length.
+    """
+    if target is None:
+        return None
+    column = target_column(table, target) if isinstance(target, str) else as_column(target)
+    if len(column) != table.rows:
+        raise DataError(f"the target has {len(column)} values, the table {table.rows} rows")
+    return column
 
 
 def target_column(table: Table, name: str) -> Column:

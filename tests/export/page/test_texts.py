@@ -64,6 +64,7 @@ def test_javascript_reads_the_same_numbers(blank, texts):
     np.testing.assert_allclose(read_by_javascript(blank, texts), read_by_python(texts), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_javascript_folds_every_letter_alike(blank):
     """Those of the Basic Multilingual Plane and some beyond that Python knows; all their tokens are known."""
     letters = [chr(c) for c in [*range(1, 0xD800), *range(0xE000, 0x10000), *range(0x1F000, 0x20100)]]
