@@ -59,18 +59,22 @@ def inspect(
 
         inspect_data([what], new or [], files.said(), asked, as_json=as_json)
         return
-    run = Path(what)
-    from lamina.recipes.run import is_digits_run
-
     if asked:
         raise LaminaError(
             f"{what} is a run, which knows what its columns are; leave out --target, --kind and the like"
         )
+    _inspect_run(Path(what), new or [], files, as_json=as_json)
+
+
+def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) -> None:
+    """Say what a run is, or compare `new` files with the table that it was trained on."""
+    from lamina.recipes.run import is_digits_run
+
     if is_digits_run(run):
         from lamina.cli._use_digits import inspect_digits
 
         if new:
-            raise LaminaError(f"{what} is a run on MNIST, which has no table to compare {new[0]} with")
+            raise LaminaError(f"{run} is a run on MNIST, which has no table to compare {new[0]} with")
         inspect_digits(run, as_json=as_json)
     elif new:
         from lamina.cli._inspect_table import inspect_new
