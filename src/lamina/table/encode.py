@@ -125,7 +125,6 @@ class TableEncoder:
         names += [f"{column.name}={value}" for column in self._one_hot for value in _shown_values(column)]
         self.numeric_names = tuple(names)
         self.n_numbers = len(schema.embedded)
-        self._n_scaled = len(self._numbers)
         self._clips = np.array(
             [smooth_clip and column.name not in unclipped for column in self._numbers], bool
         )
@@ -140,7 +139,12 @@ class TableEncoder:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions clipped all numbers or none."""
         clips = np.full(state["n_numbers"], state["smooth_clip"])
-        vars(self).update({"unclipped": (), "_clips": clips, "_n_scaled": state["n_numbers"]} | state)
+        vars(self).update({"unclipped": (), "_clips": clips} | state)
+
+    @property
+    def _n_scaled(self) -> int:
+        """How many of the encoded columns are raw numbers, with an embedding or without."""
+        return len(self._numbers)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
