@@ -133,18 +133,13 @@ class TableEncoder:
         # A value x becomes (x − center) · factor, a missing number first becomes fill.
         self._center = np.zeros(len(names))
         self._factor = np.ones(len(names))
-        self._fill = np.zeros(self._n_scaled)
+        self._fill = np.zeros(len(self._numbers))
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions clipped all numbers or none."""
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips} | state)
-
-    @property
-    def _n_scaled(self) -> int:
-        """How many of the encoded columns are raw numbers, with an embedding or without."""
-        return len(self._numbers)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
@@ -200,7 +195,7 @@ class TableEncoder:
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
         """The encoder with these medians and scales of its columns."""
         self._warn_of_spreads(factors)
-        self._fill = centers[: self._n_scaled].copy()
+        self._fill = centers[: len(self._numbers)].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
         self._fitted = True
@@ -328,7 +323,7 @@ class TableEncoder:
 
     def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
         if table.matrix is not None:
-            self._scale(table.matrix, slice(0, self._n_scaled), numeric[:, : self._n_scaled])
+            self._scale(table.matrix, slice(0, len(self._numbers)), numeric[:, : len(self._numbers)])
             return
         for j, column in enumerate(self._numbers):
             values = table.column(column.name).numbers().reshape(-1, 1)
@@ -355,7 +350,7 @@ class TableEncoder:
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
         center = self._center.astype(work)
         factor = np.minimum(self._factor, np.finfo(work).max).astype(work)  # finite, since 0 · ∞ would be NaN
-        count, clips = self._n_scaled, self._clips
+        count, clips = len(self._numbers), self._clips
         fill = ((self._fill - self._center[:count]) * self._factor[:count]).astype(work)
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
@@ -403,7 +398,7 @@ class TableEncoder:
     def flags(self) -> dict[str, tuple[float, float]]:
         """For each column with a flag, what that becomes where the number is missing, and where it is there."""
         found: dict[str, tuple[float, float]] = {}
-        for j, column in enumerate(self._gaps, start=self._n_scaled):
+        for j, column in enumerate(self._gaps, start=len(self._numbers)):
             absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
             found[column.name] = absent, present
         return found
@@ -411,7 +406,7 @@ class TableEncoder:
     def codebooks(self) -> dict[str, np.ndarray]:
         """For each one-hot column, what its codes become: float32, (categories + 1, columns)."""
         books: dict[str, np.ndarray] = {}
-        j = self._n_scaled + len(self._gaps)
+        j = len(self._numbers) + len(self._gaps)
         for column in self._one_hot:
             patterns = _patterns(len(column.categories))
             books[column.name] = self._encoded_values(j, patterns)
@@ -419,11 +414,11 @@ class TableEncoder:
         return books
 
     def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
-        for j, (name, (absent, present)) in enumerate(self.flags().items(), start=self._n_scaled):
+        for j, (name, (absent, present)) in enumerate(self.flags().items(), start=len(self._numbers)):
             numeric[:, j] = np.where(np.isnan(table.column(name).numbers()), absent, present)
 
     def _write_one_hot(self, codes_of: Callable[[ColumnSchema], np.ndarray], numeric: np.ndarray) -> None:
-        j = self._n_scaled + len(self._gaps)
+        j = len(self._numbers) + len(self._gaps)
         for column, encoded in zip(self._one_hot, self.codebooks().values(), strict=True):
             width = encoded.shape[1]
             codes, rows = codes_of(column), _BLOCK // width
