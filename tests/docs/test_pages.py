@@ -1,4 +1,4 @@
-"""The how-tos' and tutorials' programs and notebooks run as they stand there."""
+"""The programs of the estimators' page, the how-tos and tutorials, and notebooks, run as they stand there."""
 
 import re
 import tomllib
@@ -13,7 +13,7 @@ from lamina import __version__
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])
+PAGES = [DOCS / "estimators.md", *sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])]
 LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks for intervals
 NEIGHBOURS = {
     "counterfactuals": ["dice_ml"],

@@ -479,7 +479,7 @@ class _Learner(Observer):
 
 
 _LEAST_PATIENCE = 6
-_LEAST_CYCLE_GAIN = 0.01  # of the loss; docs/estimators.md has what was measured
+_LEAST_CYCLE_GAIN = 0.01  # of the loss; docs/estimators-measured.md has the figures
 
 
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Settings) -> TableEncoder:
