@@ -13,7 +13,10 @@ from lamina import __version__
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "estimators.md", *sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")])]
+PAGES = [
+    DOCS / "estimators.md",
+    *sorted([*(DOCS / "how-to").glob("*.md"), *(DOCS / "tutorials").glob("*.md")]),
+]
 LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks for intervals
 NEIGHBOURS = {
     "counterfactuals": ["dice_ml"],

@@ -23,11 +23,11 @@ __all__ = [
 
 KNOWN = ("default", "medium", "fast", "sklearn", "best")
 """``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each because
-it was measured to be better (docs/estimators-measured.md): the embedding of a number has a piecewise linear part (Gorishniy,
-Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fewer epochs are averaged; and there is no
-label smoothing, which costs log-loss. ``medium``: smaller networks with one cycle of a high learning rate, which reach
-the default's losses on adult and california in a tenth of its time. ``fast``: one of them for a few epochs. ``best``:
-the default's values; it searches from there on, see `lamina.estimators.search`. ``sklearn``: what
+it was measured to be better (docs/estimators-measured.md): the embedding of a number has a piecewise linear part
+(Gorishniy, Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fewer epochs are averaged; and
+there is no label smoothing, which costs log-loss. ``medium``: smaller networks with one cycle of a high learning rate,
+which reach the default's losses on adult and california in a tenth of its time. ``fast``: one of them for a few epochs.
+``best``: the default's values; it searches from there on, see `lamina.estimators.search`. ``sklearn``: what
 `sklearn.neural_network` does, except that a regression's target is standardized."""
 
 RETIRED = {"sklearn": "lamina.neural_network"}
