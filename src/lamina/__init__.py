@@ -5,38 +5,28 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import MXNetError
-from lamina.outside import no_attribute
-from lamina.tracebacks import show_at_users_lines
+from lamina.support.module_names import MXNET
+from lamina.support.tracebacks import show_at_users_lines
+from lamina.support.unsupported import no_attribute
 
 if TYPE_CHECKING:
-    from lamina import (
-        autograd,
-        distributed,
-        gluon,
-        init,
-        initializer,
-        io,
-        lr_scheduler,
-        metric,
-        nd,
-        np,
-        npx,
-        optimizer,
-        random,
-        test_utils,
-    )
+    from lamina import autograd, distributed, gluon, mxnet, nd, optimizer
     from lamina import nd as ndarray
-    from lamina import random as rnd
     from lamina.autograd import detect_anomaly, set_detect_anomaly
     from lamina.compiler import compile, get_num_threads, set_num_threads
-    from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
-    from lamina.deferral import eager
+    from lamina.compiler.deferral import eager
+    from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
     from lamina.export.library import export_library
     from lamina.export.onnx_file import export_onnx
     from lamina.export.page_file import export_page
+    from lamina.gluon import initializer, metric
+    from lamina.gluon import initializer as init
     from lamina.interchange import from_sklearn, import_onnx, load_state_dict
+    from lamina.mxnet import io, np, npx, random, test_utils
+    from lamina.mxnet import random as rnd
+    from lamina.optimizer import lr_scheduler
     from lamina.primitives.contract import set_eager_products
 
 __all__ = [
@@ -67,6 +57,7 @@ __all__ = [
     "load_state_dict",
     "lr_scheduler",
     "metric",
+    "mxnet",
     "nd",
     "ndarray",
     "np",
@@ -91,59 +82,43 @@ _imported_by = get_ident()
 
 def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
     """Called once, by `lamina.nd`: from now on, operators of the thread that imported lamina are deferred."""
-    import_module("lamina.deferral")
+    import_module("lamina.compiler.deferral")
 
 
-_MODULES = frozenset(
-    {
-        "attribute", "autograd", "base", "callback", "context", "distributed", "engine", "gluon", "init",
-        "initializer", "io", "kvstore", "lr_scheduler", "metric", "model", "name", "nd", "np", "npx", "operator",
-        "optimizer", "random", "runtime", "symbol", "test_utils", "util", "visualization",
-    }
-)  # fmt: skip
-_SHORT = {
-    "kv": "lamina.kvstore",
-    "ndarray": "lamina.nd",
-    "numpy": "lamina.np",
-    "numpy_extension": "lamina.npx",
-    "rnd": "lamina.random",
-    "sym": "lamina.symbol",
-    "viz": "lamina.visualization",
-}
-"""Other names of modules."""
+_MODULES = frozenset({*MXNET, "autograd", "distributed", "gluon", "mxnet", "nd", "optimizer"})
 _NAMES = {
-    "AttrScope": "lamina.attribute",
-    "Context": "lamina.context",
+    "AttrScope": "lamina.mxnet.attribute",
+    "Context": "lamina.device.context",
     "MLPClassifier": "lamina.estimators",
     "MLPRegressor": "lamina.estimators",
     "compile": "lamina.compiler",
-    "cpu": "lamina.context",
-    "cpu_pinned": "lamina.context",
-    "current_context": "lamina.context",
+    "cpu": "lamina.device.context",
+    "cpu_pinned": "lamina.device.context",
+    "current_context": "lamina.device.context",
     "detect_anomaly": "lamina.autograd",
-    "eager": "lamina.deferral",
+    "eager": "lamina.compiler.deferral",
     "export_library": "lamina.export.library",
     "export_onnx": "lamina.export.onnx_file",
     "export_page": "lamina.export.page_file",
     "from_sklearn": "lamina.interchange",
     "get_num_threads": "lamina.compiler",
-    "gpu": "lamina.context",
-    "is_np_array": "lamina.util",
-    "is_np_shape": "lamina.util",
-    "np_array": "lamina.util",
-    "np_shape": "lamina.util",
+    "gpu": "lamina.device.context",
+    "is_np_array": "lamina.mxnet.util",
+    "is_np_shape": "lamina.mxnet.util",
+    "np_array": "lamina.mxnet.util",
+    "np_shape": "lamina.mxnet.util",
     "import_onnx": "lamina.interchange",
     "load": "lamina.estimators.persistence",
     "load_state_dict": "lamina.interchange",
-    "num_gpus": "lamina.context",
+    "num_gpus": "lamina.device.context",
     "save": "lamina.estimators.persistence",
     "set_detect_anomaly": "lamina.autograd",
-    "set_np_shape": "lamina.util",
+    "set_np_shape": "lamina.mxnet.util",
     "set_eager_products": "lamina.primitives.contract",
     "set_num_threads": "lamina.compiler",
-    "use_np": "lamina.util",
-    "use_np_array": "lamina.util",
-    "use_np_shape": "lamina.util",
+    "use_np": "lamina.mxnet.util",
+    "use_np_array": "lamina.mxnet.util",
+    "use_np_shape": "lamina.mxnet.util",
 }
 """What is imported when it is first used, so that ``import lamina`` and ``lamina --help`` stay quick."""
 
@@ -151,8 +126,6 @@ _NAMES = {
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lamina.{name}")
-    if name in _SHORT:
-        return import_module(_SHORT[name])
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
@@ -161,4 +134,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__, *_MODULES, *_SHORT, *_NAMES})
+    return sorted({*special, *__all__, *_MODULES, *_NAMES})

@@ -5,7 +5,6 @@ import stat
 from pathlib import Path
 
 import pytest
-
 from lamina.files.atomic import atomic_write, naming
 
 

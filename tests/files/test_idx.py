@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from lamina.files.idx import read_idx, write_idx
 
 from lamina.errors import DataError, DTypeError
-from lamina.files.idx import read_idx, write_idx
 
 MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
 

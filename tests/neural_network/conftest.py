@@ -1,9 +1,8 @@
 """What the tests of scikit-learn's estimators share."""
 
 import pytest
-from threadpoolctl import threadpool_limits
-
 from lamina.neural_network import _training
+from threadpoolctl import threadpool_limits
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
 from lamina.nd.reduce import *
 from lamina.nd.slicing import *
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
@@ -133,7 +133,7 @@ op = sys.modules[__name__]
 """In MXNet the operators have a module of their own besides: `mx.nd.op.broadcast_add`."""
 
 
-_BESIDE = {"np": "lamina.np", "numpy": "lamina.np", "npx": "lamina.npx", "numpy_extension": "lamina.npx"}
+_BESIDE = ("np", "npx", "numpy", "numpy_extension")
 """What a hybrid block reaches as `F.np` and `F.npx`."""
 
 
@@ -148,7 +148,7 @@ def __getattr__(name: str) -> Any:
 
         return internal
     if name in _BESIDE:
-        return import_module(_BESIDE[name])
+        return import_module(f"lamina.{name}")
     raise no_attribute("lamina.nd", name)
 
 

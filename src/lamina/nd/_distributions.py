@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from lamina.context import Context, usable
 from lamina.core.array import Array
 from lamina.core.primitive import bind, bind_on
+from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._operator import Operator, operator
 from lamina.nd._ordering import argsort

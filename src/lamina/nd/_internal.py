@@ -18,7 +18,7 @@ from lamina.nd import _sample, arithmetic, creation
 from lamina.nd._operator import operator, write_into
 from lamina.nd.lookup import scatter_nd
 from lamina.nd.ndarray import NDArray
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__: list[str] = []
 

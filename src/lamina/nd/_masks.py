@@ -24,7 +24,7 @@ from lamina.primitives.typing import normalize_axis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lamina.context import Context
+    from lamina.device.context import Context
     from lamina.nd.ndarray import NDArray
 
 __all__ = [

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, overload
 
 import numpy as np
 
-from lamina.arguments import no_argument
 from lamina.core.array import Array
 from lamina.core.primitive import Primitive, bind
 from lamina.core.tape import recording_suspended
 from lamina.errors import DTypeError, ParameterError, ShapeError
-from lamina.habits import OPERATORS_ARGUMENTS
 from lamina.nd.conversion import array
+from lamina.support.arguments import no_argument
+from lamina.support.habits import OPERATORS_ARGUMENTS
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

@@ -14,7 +14,7 @@ from lamina.nd._operator import operator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.context import Context
+    from lamina.device.context import Context
     from lamina.nd.creation import Shape
     from lamina.nd.ndarray import NDArray
 

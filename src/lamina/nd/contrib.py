@@ -36,7 +36,7 @@ from lamina.nd._masks import (
     round_ste,
     sign_ste,
 )
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = [
     "CTCLoss", "adamw_update", "allclose", "arange_like", "boolean_mask", "cond", "ctc_loss", "div_sqrt_dim",

@@ -18,8 +18,8 @@ from lamina.nd._operator import operator
 from lamina.nd.conversion import array
 from lamina.nd.elementwise import clip
 from lamina.nd.reduce import mean, sum
-from lamina.outside import no_attribute
 from lamina.primitives.movement import reshape, transpose
+from lamina.support.unsupported import no_attribute
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
