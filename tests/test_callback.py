@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lamina.model import BatchEndParam
 
 import lamina as mx
 from lamina import nd
 from lamina.errors import DataError, OutsideError
+from lamina.model import BatchEndParam
 
 FIXTURES = Path(__file__).parent / "symbol/fixtures"
 

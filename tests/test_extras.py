@@ -6,10 +6,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from lamina.extras import EXTRAS, missing_packages, require
 from packaging.requirements import Requirement
 
 from lamina.errors import MissingPackageError
+from lamina.extras import EXTRAS, missing_packages, require
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 NOT_FOR_USERS = {"dev", "docs", "neighbours", "release", "test"}

@@ -6,12 +6,12 @@ from inspect import signature
 from typing import Any
 
 import pytest
-from lamina.habits import no_member, telling
 
 import lamina as mx
 from lamina import autograd, gluon, habits, nd
 from lamina.errors import LaminaError
 from lamina.gluon import nn
+from lamina.habits import no_member, telling
 
 
 def pending_array() -> nd.NDArray:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.files.tensors import save_tensors
 from scipy import stats
 
 import lamina as mx
 from lamina import gluon, init, nd
 from lamina.errors import DataError, ParameterError, ShapeError
+from lamina.files.tensors import save_tensors
 
 
 def filled(

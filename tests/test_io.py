@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lamina.io import DataBatch, DataDesc, DataIter, NDArrayIter, PrefetchingIter, ResizeIter
 
 import lamina as mx
 from lamina import nd
 from lamina.errors import DataError, ShapeError
+from lamina.io import DataBatch, DataDesc, DataIter, NDArrayIter, PrefetchingIter, ResizeIter
 
 
 def labels_of(batches: DataIter) -> list[list[float]]:

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from lamina.kvstore import KVStoreBase
 
 import lamina as mx
 from lamina import autograd, gluon, nd
 from lamina.errors import ContextError, DataError, OutsideError, ParameterError
 from lamina.gluon import nn
+from lamina.kvstore import KVStoreBase
 
 
 def filled(value: float) -> nd.NDArray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from lamina.lr_scheduler import (
     CosineScheduler,
     FactorScheduler,

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
 from lamina.messages import Shown, closest, unknown, user_location, warn
 
 

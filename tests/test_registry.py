@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from lamina.registry import Registry
 
 from lamina import gluon, optimizer
 from lamina.gluon import nn
+from lamina.registry import Registry
 
 
 class Animal:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from lamina.schedules import SCHEDULES
 
 from lamina import schedules
+from lamina.schedules import SCHEDULES
 
 T = np.linspace(0.0, 1.0, 41)
 

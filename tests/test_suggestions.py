@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from lamina.messages import closest
 
 import lamina
 from lamina import gluon, nd
+from lamina.messages import closest
 
 FROM_ELSEWHERE = {
     "lamina": ["amp", "half", "jacobian", "ReduceLROnPlateau"],

@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 import pytest
-from lamina.datasets import mnist
 
 import lamina as mx
 from lamina import nd, test_utils
+from lamina.datasets import mnist
 
 
 def test_get_mnist() -> None:

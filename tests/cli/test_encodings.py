@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from lamina.messages import encodable
 from PIL import Image
 
 from lamina.cli import main
+from lamina.messages import encodable
 from lamina.training.display import telling
 
 ENCODINGS = ["cp1252", "latin-1", "ascii", "utf-8"]

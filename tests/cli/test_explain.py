@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import without_pictures
-from lamina.files.tensors import load_tensors, save_tensors
 
 import lamina
 from lamina.cli import main
+from lamina.files.tensors import load_tensors, save_tensors
 
 
 @pytest.fixture(scope="module")

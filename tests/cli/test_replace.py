@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import without_pictures
-from lamina.files.atomic import exchange
-from lamina.files.tensors import load_tensors
 
 from lamina.cli import main
+from lamina.files.atomic import exchange
+from lamina.files.tensors import load_tensors
 from lamina.training.run_folder import new_run
 
 QUICK = ("-t", "income", "--preset", "fast", "--hidden", "8", "--seed", "3", "--epochs")

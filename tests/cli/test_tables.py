@@ -13,10 +13,10 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
-from lamina.files.tensors import load_tensors
 
 import lamina
 from lamina.cli import main
+from lamina.files.tensors import load_tensors
 
 QUICK = ("--preset", "fast", "--epochs", "2", "--hidden", "8")
 rng = np.random.default_rng(0)

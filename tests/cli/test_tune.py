@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from lamina.files.tensors import load_tensors
 from rich.console import Console
 
 from lamina.cli import main
 from lamina.cli._search_display import SearchDisplay
+from lamina.files.tensors import load_tensors
 from lamina.runs.data import Request
 
 PEOPLE = Path(__file__).parents[1] / "training/files/people.csv"

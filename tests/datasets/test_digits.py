@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from lamina.datasets._digits import _resampling, normalize_digit, read_digit
-from lamina.files.idx import read_idx
 from PIL import Image
 
+from lamina.datasets._digits import _resampling, normalize_digit, read_digit
 from lamina.errors import DataError, DTypeError, ShapeError
+from lamina.files.idx import read_idx
 
-MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
+MNIST = Path(__file__).parents[2] / "src" / "lamina" / "support" / "datasets" / "bundled"
 IMAGES = read_idx(MNIST / "t10k-images-idx3-ubyte.gz")
 LABELS = read_idx(MNIST / "t10k-labels-idx1-ubyte.gz")
 

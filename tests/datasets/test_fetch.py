@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from lamina.datasets._fetch import Published, obtain
 
+from lamina.datasets._fetch import Published, obtain
 from lamina.errors import DataError, DataUnavailableError
 
 CONTENT = {"images.gz": os.urandom(300_000), "labels.gz": os.urandom(50)}

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from lamina.datasets import ImageDataset, mnist
 
+from lamina.datasets import ImageDataset, mnist
 from lamina.errors import DataError
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from both_modes import deferring
-from lamina.deferral import _debug
 
 import lamina
 from lamina import nd
+from lamina.deferral import _debug
 
 # Behind what is installed: the folder has scripts that are called as packages are.
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.deferral import _path, _queue
-from lamina.deferral._entries import Applied, targets
 from repeated_programs import Program, run
 
 import lamina
 from lamina.core.state import concrete, owed, state
 from lamina.core.turns import Turn, make
+from lamina.deferral import _path, _queue
+from lamina.deferral._entries import Applied, targets
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::lamina.errors.NonFiniteWarning"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from both_modes import deferring, sees_the_same
-from lamina.deferral import _queue
-from lamina.deferral._entries import Entry
 
 from lamina import autograd, gluon, nd
 from lamina.core.state import state
+from lamina.deferral import _queue
+from lamina.deferral._entries import Entry
 
 
 def test_sequences_that_never_repeat_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from lamina.context import Context, gpu
-from lamina.deferral._queue import DeferralQueue
 
 from lamina import nd
+from lamina.context import Context, gpu
 from lamina.core.state import owed, settle_owed, state
+from lamina.deferral._queue import DeferralQueue
 from lamina.device import opencl
 from lamina.errors import LaminaError
 

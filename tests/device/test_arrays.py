@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.context import device_of, gpu_memory_info
-from lamina.messages import on_command_line
 
 import lamina as mx
 from lamina import autograd, nd, npx
 from lamina import np as mnp
+from lamina.context import device_of, gpu_memory_info
 from lamina.core.ownership import is_alone
 from lamina.errors import ContextError, DeviceMemoryError
+from lamina.messages import on_command_line
 
 pytestmark = pytest.mark.usefixtures("by_numpy")
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.context import device_of
-from lamina.deferral import _debug
 
 import lamina as mx
 from lamina import autograd, gluon, nd
+from lamina.context import device_of
+from lamina.deferral import _debug
 from lamina.errors import DeviceError
 
 SHAPES = ((7, 5), (5,), (5, 3), (3,))

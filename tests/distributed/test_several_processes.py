@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import without_pictures
-from lamina.files.tensors import load_tensors
 from several_processes import PROGRAMS
 
 from lamina.cli import main
+from lamina.files.tensors import load_tensors
 from lamina.training.run_folder import CHECKPOINT, MODEL
 
 pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lamina.outside import OUTSIDE
 
 import lamina as mx
 from lamina import gluon, nd
 from lamina.errors import OutsideError
+from lamina.outside import OUTSIDE
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / "tools" / "compare_mxnet"

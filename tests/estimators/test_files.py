@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 
 import lamina
 from lamina.errors import DataError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
 

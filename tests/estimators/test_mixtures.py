@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from joblib import parallel_config
-from lamina.files.tensors import load_tensors, save_tensors
 from tables import SHARES, classifier, mixture, new_table, regressor, targets_of, training_table
 
 import lamina
@@ -21,6 +20,7 @@ from lamina.estimators._losses import squared_error
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators.network import Ensemble, mean_by_shares
 from lamina.estimators.settings import Settings
+from lamina.files.tensors import load_tensors, save_tensors
 
 FRAME, NEW = training_table(), new_table()
 CLASSES, VALUES = targets_of(FRAME)

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 from safetensors.numpy import save_file
 from sklearn.pipeline import make_pipeline
 
@@ -13,6 +12,7 @@ import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.persistence import FORMAT
+from lamina.files.tensors import load_tensors, save_tensors
 
 rng = np.random.default_rng(0)
 FRAME = pl.DataFrame(

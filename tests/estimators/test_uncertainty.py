@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lamina.files.tensors import load_tensors, save_tensors
 from sklearn.datasets import make_classification, make_multilabel_classification
 from tables import mixture, new_table, regressor
 
@@ -17,6 +16,7 @@ from lamina.errors import DataError
 from lamina.estimators.conformal import HeldOut, interval, likely
 from lamina.estimators.network import Ensemble
 from lamina.estimators.targets import Classes, Numbers
+from lamina.files.tensors import load_tensors, save_tensors
 
 SMALL = {
     "preset": "fast",

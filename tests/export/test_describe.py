@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from evaluated import evaluated
-from lamina.datasets import mnist
 from sklearn.datasets import make_multilabel_classification
 from tables import (
     CLASSIFIERS,
@@ -18,6 +17,7 @@ from tables import (
 )
 
 import lamina
+from lamina.datasets import mnist
 from lamina.errors import DataError, LaminaError
 from lamina.export import describe
 
@@ -124,9 +124,8 @@ def test_a_run_on_a_table(run_on_a_table):
 
 
 def test_a_run_on_digits(run_on_digits):
-    from lamina.recipes.run import network_of_run
-
     from lamina import nd
+    from lamina.recipes.run import network_of_run
 
     prediction = describe(run_on_digits)
     images = mnist().test_images[:50].reshape(50, -1)

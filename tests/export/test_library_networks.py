@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from c_library import exported_function, needs_linker
-from lamina.datasets import mnist
 
 import lamina
 from lamina import nd
 from lamina.cli import main
+from lamina.datasets import mnist
 from lamina.errors import LaminaError, TraceError
 from lamina.estimators.meaning import computed_probabilities
 from lamina.export.library import export_library

@@ -10,8 +10,6 @@ import onnxruntime
 import polars as pl
 import pytest
 from c_library import TableLibrary
-from lamina.datasets import mnist
-from lamina.recipes.run import network_of_run
 from sklearn.datasets import make_multilabel_classification
 from tables import (
     CLASSIFIERS,
@@ -30,10 +28,12 @@ from tables import (
 
 import lamina
 from lamina import MLPClassifier, nd
+from lamina.datasets import mnist
 from lamina.errors import LaminaError
 from lamina.export import describe
 from lamina.export._onnx_model import onnx_model
 from lamina.nd.activation import ACTIVATIONS
+from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_run
 
 pytestmark = [

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from lamina.files.aside import aside, lock, scratch
 from lamina.files.atomic import atomic_write
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from lamina.files.mxnet_params import load_params, save_params
 
 from lamina.errors import DataError, DTypeError, ShapeError
+from lamina.files.mxnet_params import load_params, save_params
 
 u32, i32, u64, i64 = (struct.Struct("<" + letter).pack for letter in "IiQq")
 CPU, GPU_1 = i32(1) + i32(0), i32(2) + i32(1)

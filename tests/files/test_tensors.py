@@ -13,9 +13,9 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from lamina.files.tensors import load_tensors, save_tensors
 
 from lamina.errors import DataError
+from lamina.files.tensors import load_tensors, save_tensors
 
 TENSORS = hnp.arrays(
     st.one_of(

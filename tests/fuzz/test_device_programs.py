@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.context import device_of
 from program_outcomes import compare, outcome
 from random_programs import Program
 from seeds import run_seeds
 
 import lamina
+from lamina.context import device_of
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::lamina.errors.NonFiniteWarning"

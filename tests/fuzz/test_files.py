@@ -6,17 +6,17 @@ from random import Random
 import numpy as np
 import pytest
 from fuzzing import Target, fuzz, outcome
-from lamina.files.mxnet_params import load_params, save_params
-from lamina.files.tensors import load_tensors, save_tensors
-from lamina.recipes.run import network_of_run
 from mutations import bytes_changed, tensors_changed
 
 import lamina
 from lamina import gluon
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.persistence import FORMAT
+from lamina.files.mxnet_params import load_params, save_params
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
 from lamina.interchange import load_state_dict
+from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_model, open_run, read_unfinished
 
 TESTS = Path(__file__).parents[1]

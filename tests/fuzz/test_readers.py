@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 from fuzzing import Target, fuzz
-from lamina.datasets import read_digit
-from lamina.files.idx import read_idx
 from PIL import Image
 
 from lamina.cli._options import reading
+from lamina.datasets import read_digit
+from lamina.files.idx import read_idx
 from lamina.table.read import ReadOptions, read
 
 FRAME = pl.DataFrame(

@@ -12,9 +12,9 @@ from random import Random
 import numpy as np
 import pytest
 from fuzzing import Target, fuzz
-from lamina.symbol import load, var
 
 from lamina import gluon, nd
+from lamina.symbol import load, var
 
 FIXTURES = Path(__file__).parents[1] / "symbol/fixtures"
 OPERATORS = json.loads((FIXTURES / "operators.json").read_text())["cases"]

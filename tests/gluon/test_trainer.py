@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 from both_modes import sees_the_same
-from lamina.files.tensors import load_tensors, save_tensors
 
 import lamina as mx
 from lamina import autograd, gluon, nd
 from lamina.errors import DataError, ParameterError, StaleGradientError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
 
 

@@ -1,8 +1,9 @@
 """What the tests of scikit-learn's estimators share."""
 
 import pytest
-from lamina.neural_network import _training
 from threadpoolctl import threadpool_limits
+
+from lamina.neural_network import _training
 
 
 @pytest.fixture(autouse=True)

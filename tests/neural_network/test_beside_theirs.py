@@ -9,13 +9,14 @@ import warnings
 import weakref
 from contextlib import redirect_stdout
 
-import lamina.neural_network as ours
 import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.neural_network as theirs
-from lamina.neural_network import _training
 from sklearn.datasets import load_digits, make_multilabel_classification
+
+import lamina.neural_network as ours
+from lamina.neural_network import _training
 
 pytestmark = pytest.mark.usefixtures("compiled")
 PIXELS, DIGITS = (part[:230] for part in load_digits(return_X_y=True))

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 import sklearn.neural_network as theirs
-from lamina.neural_network import MLPClassifier, MLPRegressor
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier
@@ -15,6 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from lamina.neural_network import MLPClassifier, MLPRegressor
 
 X, Y = load_iris(return_X_y=True)
 PAIRS = [(MLPClassifier, theirs.MLPClassifier), (MLPRegressor, theirs.MLPRegressor)]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import sklearn
 import sklearn.neural_network as theirs
-from lamina.neural_network import MLPClassifier, MLPRegressor
 
 import lamina
+from lamina.neural_network import MLPClassifier, MLPRegressor
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "from-scikit-learn.md").read_text()
 ROWS = re.findall(r"^\| (same|different|missing) \| (.*) \| (.*) \|$", DOCUMENT, re.MULTILINE)

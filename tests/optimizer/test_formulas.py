@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.lr_scheduler import FactorScheduler
 
 import lamina as mx
 from lamina import nd, optimizer
 from lamina.errors import ParameterError
+from lamina.lr_scheduler import FactorScheduler
 
 Array = np.ndarray
 Step = Callable[[Array, Array, int, float, float], Array]

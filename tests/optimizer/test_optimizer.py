@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lamina.lr_scheduler import CosineScheduler, FactorScheduler
 
 import lamina
 from lamina import nd, optimizer
 from lamina.errors import ParameterError, TraceError
+from lamina.lr_scheduler import CosineScheduler, FactorScheduler
 from lamina.optimizer.optimizer import optimizers
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from lamina.recipes import Epoch
 from lamina.recipes.pictures import draw_learning_curves, draw_mistakes
-from PIL import Image
 
 
 def ink(path):

@@ -5,11 +5,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
+
+from lamina.errors import DataError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.recipes import ChapterNetwork, Digits, Settings, Training
 from lamina.recipes.run import checkpoints, is_digits_run, network_of_run, read_run, write_settings
-
-from lamina.errors import DataError
 from lamina.training.loop import Observer
 from lamina.training.run_folder import held_run, new_run
 

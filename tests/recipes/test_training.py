@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
-from lamina.recipes import ChapterNetwork, Digits, Settings, Training, evaluate
 
 from lamina import autograd, nd
 from lamina.errors import LaminaError, NonFiniteLossError, ParameterError, ShapeError
+from lamina.recipes import ChapterNetwork, Digits, Settings, Training, evaluate
 from lamina.training.loop import Observer
 
 SETTINGS = Settings(hidden=(16,), epochs=2, batch_size=8, lr=0.005, seed=3)

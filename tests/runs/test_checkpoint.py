@@ -6,9 +6,9 @@ import os
 import numpy as np
 import polars as pl
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 
 from lamina.errors import DataError, NonFiniteLossError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.data import Request, prepare
 from lamina.runs.run import complete
 from lamina.runs.run_folder import as_line, read_unfinished

@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import polars.testing
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 
 from lamina.cli._use_table import evaluate_table, inspect_table, predict_table
 from lamina.errors import DataError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run
 from lamina.table.schema import Schema
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 
 from lamina.errors import DataError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.run_folder import open_run, read_unfinished, save_run
 
 FILES = Path(__file__).parents[1]

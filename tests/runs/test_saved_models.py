@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 
 import lamina
 from lamina import gluon, nd
 from lamina.cli import main
 from lamina.errors import DataError, LaminaError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
 from lamina.runs.run_folder import open_model
 

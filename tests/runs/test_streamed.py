@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from lamina.files.tensors import load_tensors
 from named_pipes import pipe_with
 
 import lamina
+from lamina.files.tensors import load_tensors
 from lamina.runs import streamed
 from lamina.runs.data import Request
 from lamina.runs.streamed import prepare_streamed, why_streamed

@@ -6,11 +6,11 @@ import os
 
 import numpy as np
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 from trials import FAILURE, trial
 
 from lamina.errors import DataError
 from lamina.estimators.search.trial import Trial
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.runs.trials import TrialFolder
 from lamina.training.checkpoint import NotSavedWarning
 

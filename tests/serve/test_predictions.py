@@ -135,10 +135,9 @@ def png(pixels):
 
 
 def test_digits_are_answered_from_pixels_and_from_pictures(server):
+    from lamina import nd
     from lamina.datasets import mnist
     from lamina.recipes.run import network_of_run
-
-    from lamina import nd
 
     images = mnist().test_images[:20]
     network = network_of_run(RUNS["digits"])

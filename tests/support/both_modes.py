@@ -8,11 +8,11 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from lamina.deferral import _path, _queue
 
 import lamina
 from lamina import nd
 from lamina.core.state import owed, state
+from lamina.deferral import _path, _queue
 
 __all__ = ["deferring", "sees_the_same"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from lamina.context import cpu
 
+from lamina.context import cpu
 from lamina.core.primitive import REGISTRY
 
 __all__ = ["EXAMPLES", "Example", "all_examples", "special_values"]

@@ -19,13 +19,13 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
-from lamina.files.tensors import load_tensors
-from lamina.recipes import Digits, Settings, Training
-from lamina.recipes.run import checkpoints, network_of_run, read_run, write_settings
 
 import lamina
 from lamina import nd
 from lamina.cli import main
+from lamina.files.tensors import load_tensors
+from lamina.recipes import Digits, Settings, Training
+from lamina.recipes.run import checkpoints, network_of_run, read_run, write_settings
 from lamina.training import checkpoint
 from lamina.training.run_folder import held_run, new_run
 

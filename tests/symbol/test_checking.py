@@ -2,15 +2,15 @@
 
 import numpy as np
 import pytest
+
+import lamina as mx
+from lamina.errors import LaminaError
 from lamina.test_utils import (
     check_numeric_gradient,
     check_symbolic_backward,
     check_symbolic_forward,
     simple_forward,
 )
-
-import lamina as mx
-from lamina.errors import LaminaError
 
 X, W = np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([[0.5, 1.0], [-1.0, 2.0]])
 

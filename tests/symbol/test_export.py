@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lamina.symbol import Group, load, load_json, var
 
 import lamina as mx
 from lamina import autograd, gluon, nd
 from lamina.errors import LaminaError, ParameterError
 from lamina.gluon import nn
 from lamina.nd.activation import ACTIVATIONS
+from lamina.symbol import Group, load, load_json, var
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lamina.symbol import load_json, var
 
 from lamina import gluon, nd
+from lamina.symbol import load_json, var
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NETWORKS = sorted(path.name.removesuffix("-symbol.json") for path in FIXTURES.glob("*-symbol.json"))

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from lamina.symbol import load_json
 
 from lamina import gluon
 from lamina.errors import DataError
+from lamina.symbol import load_json
 
 X = {"op": "null", "name": "x", "inputs": []}
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from lamina.messages import on_command_line
 
 import lamina
 from lamina.errors import DataError
+from lamina.messages import on_command_line
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning

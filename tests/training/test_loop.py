@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from lamina.files.tensors import load_tensors, save_tensors
 
 from lamina.errors import DataError, NonFiniteLossError
+from lamina.files.tensors import load_tensors, save_tensors
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoint, Checkpoints, NotSavedWarning
 from lamina.training.early_stopping import CycleStopping, EarlyStopping

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import no_pictures
-from lamina.files.tensors import load_tensors
 
 from lamina.cli import main
 from lamina.compiler.cpu.machine import host_machine
+from lamina.files.tensors import load_tensors
 
 __all__ = ["no_pictures"]
 pytestmark = pytest.mark.usefixtures("no_pictures")

@@ -1,4 +1,4 @@
-"""Writes ``src/lamina/mxnet/symbol/_declared.py``: the arguments of the operators that lamina's symbols have, asked of MXNet.
+"""Writes ``src/lamina/mxnet/symbol/_declared.py``: the arguments that MXNet says its symbols' operators have.
 
 PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py           # writes the module
 PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py --check   # says whether it is as MXNet has it

@@ -28,3 +28,7 @@ def __getattr__(name: str) -> Any:
     if name == "SymbolBlock":
         return import_module("lamina.mxnet.symbol.block").SymbolBlock
     raise no_attribute("lamina.gluon", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

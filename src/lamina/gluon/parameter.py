@@ -330,12 +330,13 @@ class Parameter:
 
     def var(self) -> Symbol:
         """The parameter in a network that is written down: a variable of its name, always the same."""
-        if self._var is None:
+        found = self._var
+        if found is None:
             init = self.init if isinstance(self.init, str | initializer.Initializer) else None
-            self._var = import_module("lamina.mxnet.symbol").var(
+            found = self._var = import_module("lamina.mxnet.symbol").var(
                 self.name, {"__storage_type__": "0"}, self.shape, self.lr_mult, self.wd_mult, self.dtype, init
             )
-        return self._var
+        return found
 
     def set_data(self, data: Any) -> None:
         """Write new values into the array on every device; it stays the same object.

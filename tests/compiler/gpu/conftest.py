@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lamina.context import device_of
 
 import lamina
 from lamina.compiler.gpu import _schedule as schedule
 from lamina.compiler.gpu._tiles import Cut, Tile, cut_for
+from lamina.context import device_of
 
 _KIND = os.environ.get("LAMINA_TEST_DEVICE", "emulator")
 

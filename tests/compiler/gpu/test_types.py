@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from examples_of_primitives import EXAMPLES
 from graphs import capture
-from lamina.context import device_of
 from same_values import arguments, assert_same
 
 import lamina
 from lamina import autograd, nd
 from lamina.compiler import targets
 from lamina.compiler.gpu._types import narrow_numbers, widen_halves
+from lamina.context import device_of
 from lamina.core.primitive import REGISTRY, bind
 
 HALVES = sorted(

@@ -44,7 +44,7 @@ MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("
 
 
 @lru_cache(_KEPT)
-def training_step(kind: Kind, solver: str) -> CompiledFunction:
+def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
     """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
 
     The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
@@ -54,7 +54,7 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction:
     return compile(_step(kind, solver))
 
 
-def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction:
+def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
     """The same on rows of a table: their numbers stand in the place of inputs, and the table before the other arrays.
 
     Each training has one of its own, which holds its table until then; a program is kept by what it computes.
@@ -99,7 +99,7 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
     return compile(evaluate)
 
 
-def taking_rows() -> CompiledFunction:
+def taking_rows() -> CompiledFunction[..., Any]:
     """Takes rows of tables: of their numbers, a place to copy them to for each table, and the tables.
 
     Each training has one of its own, which holds its tables until then: it takes a hundredth of a second to compile.
