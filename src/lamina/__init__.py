@@ -30,48 +30,12 @@ if TYPE_CHECKING:
     from lamina.primitives.contract import set_eager_products
 
 __all__ = [
-    "Context",
-    "MLPClassifier",
-    "MLPRegressor",
-    "MXNetError",
-    "autograd",
-    "compile",
-    "cpu",
-    "cpu_pinned",
-    "current_context",
-    "detect_anomaly",
-    "distributed",
-    "eager",
-    "export_library",
-    "export_onnx",
-    "export_page",
-    "from_sklearn",
-    "get_num_threads",
-    "gluon",
-    "gpu",
-    "import_onnx",
-    "init",
-    "initializer",
-    "io",
-    "load",
-    "load_state_dict",
-    "lr_scheduler",
-    "metric",
-    "mxnet",
-    "nd",
-    "ndarray",
-    "np",
-    "npx",
-    "num_gpus",
-    "optimizer",
-    "random",
-    "rnd",
-    "save",
-    "set_detect_anomaly",
-    "set_eager_products",
-    "set_num_threads",
-    "test_utils",
-]
+    "Context", "MLPClassifier", "MLPRegressor", "MXNetError", "autograd", "compile", "cpu", "cpu_pinned",
+    "current_context", "detect_anomaly", "distributed", "eager", "export_library", "export_onnx", "export_page",
+    "from_sklearn", "get_num_threads", "gluon", "gpu", "import_onnx", "init", "initializer", "io", "load",
+    "load_state_dict", "lr_scheduler", "metric", "mxnet", "nd", "ndarray", "np", "npx", "num_gpus", "optimizer",
+    "random", "rnd", "save", "set_detect_anomaly", "set_eager_products", "set_num_threads", "test_utils",
+]  # fmt: skip
 __version__ = "0.1.0"
 
 show_at_users_lines()
@@ -86,41 +50,23 @@ def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
 
 
 _MODULES = frozenset({*MXNET, "autograd", "distributed", "gluon", "mxnet", "nd", "optimizer"})
-_NAMES = {
-    "AttrScope": "lamina.mxnet.attribute",
-    "Context": "lamina.device.context",
-    "MLPClassifier": "lamina.estimators",
-    "MLPRegressor": "lamina.estimators",
-    "compile": "lamina.compiler",
-    "cpu": "lamina.device.context",
-    "cpu_pinned": "lamina.device.context",
-    "current_context": "lamina.device.context",
-    "detect_anomaly": "lamina.autograd",
-    "eager": "lamina.compiler.deferral",
-    "export_library": "lamina.export.library",
-    "export_onnx": "lamina.export.onnx_file",
-    "export_page": "lamina.export.page_file",
-    "from_sklearn": "lamina.interchange",
-    "get_num_threads": "lamina.compiler",
-    "gpu": "lamina.device.context",
-    "is_np_array": "lamina.mxnet.util",
-    "is_np_shape": "lamina.mxnet.util",
-    "np_array": "lamina.mxnet.util",
-    "np_shape": "lamina.mxnet.util",
-    "import_onnx": "lamina.interchange",
-    "load": "lamina.estimators.persistence",
-    "load_state_dict": "lamina.interchange",
-    "num_gpus": "lamina.device.context",
-    "save": "lamina.estimators.persistence",
-    "set_detect_anomaly": "lamina.autograd",
-    "set_np_shape": "lamina.mxnet.util",
-    "set_eager_products": "lamina.primitives.contract",
-    "set_num_threads": "lamina.compiler",
-    "use_np": "lamina.mxnet.util",
-    "use_np_array": "lamina.mxnet.util",
-    "use_np_shape": "lamina.mxnet.util",
+_NAMES_OF = {
+    "lamina.autograd": "detect_anomaly set_detect_anomaly",
+    "lamina.compiler": "compile get_num_threads set_num_threads",
+    "lamina.compiler.deferral": "eager",
+    "lamina.device.context": "Context cpu cpu_pinned current_context gpu num_gpus",
+    "lamina.estimators": "MLPClassifier MLPRegressor",
+    "lamina.estimators.persistence": "load save",
+    "lamina.export.library": "export_library",
+    "lamina.export.onnx_file": "export_onnx",
+    "lamina.export.page_file": "export_page",
+    "lamina.interchange": "from_sklearn import_onnx load_state_dict",
+    "lamina.mxnet.attribute": "AttrScope",
+    "lamina.mxnet.util": "is_np_array is_np_shape np_array np_shape set_np_shape use_np use_np_array use_np_shape",
+    "lamina.primitives.contract": "set_eager_products",
 }
-"""What is imported when it is first used, so that ``import lamina`` and ``lamina --help`` stay quick."""
+_NAMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
+"""The module of each name, imported on first use, so that ``import lamina`` and ``lamina --help`` stay quick."""
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.nd import random
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable

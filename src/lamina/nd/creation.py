@@ -11,7 +11,7 @@ import numpy as np
 from lamina.core.primitive import bind, bind_on
 from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive

@@ -17,9 +17,9 @@ from lamina.device.context import Context, device_of, usable
 from lamina.errors import AutogradError, ShapeError
 from lamina.nd import _indexing as indexing
 from lamina.nd._fluent import Fluent
-from lamina.nd._operator import known_name, operand, write_into
 from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
+from lamina.nd.operators import known_name, operand, write_into
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
 from lamina.primitives.indexing import full

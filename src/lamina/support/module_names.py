@@ -51,6 +51,7 @@ _NAMES = {
     "gluon.symbol_block": "mxnet.symbol.block",
     "gluon.symbol_export": "mxnet.symbol.export",
     "mlflow": "export.mlflow",
+    "nd._internal": "mxnet.internal",
     "neural_network": "estimators.neural_network",
     "outside": "support.unsupported",
     "recipes": "runs.recipes",

@@ -1,104 +1,38 @@
-"""The steps of optimizers for many arrays in one call, and for float16 weights that are kept in float32 besides.
+"""MXNet's update operators for many arrays in one call: an operator of `lamina.mxnet.updates` for each in turn.
 
-MXNet has them to spare calls; here each is the step of `lamina.nd._updates` for one array after the other, and a loop
-of them is compiled as one program. As there, states are written in place and the new weights are returned.
+MXNet has them to save calls; here a loop of single updates is compiled as one program. States are written in place and
+the new weights are returned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from lamina.core.array import Array
 from lamina.errors import ShapeError
-from lamina.nd._operator import operator, write_into
-from lamina.nd._updates import nag_mom_update, set_state, sgd_mom_update, sgd_update
+from lamina.mxnet.updates import (
+    adamw_update,
+    lamb_update,
+    mp_adamw_update,
+    mp_lamb_update,
+    mp_sgd_mom_update,
+    mp_sgd_update,
+    set_states,
+    sgd_mom_update,
+    sgd_update,
+)
 from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import sqrt
 from lamina.nd.lookup import where
-
-if TYPE_CHECKING:
-    from lamina.nd.ndarray import NDArray
+from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import operator, write_into
 
 __all__ = [
-    "mp_nag_mom_update", "mp_sgd_mom_update", "mp_sgd_update", "multi_lars", "multi_mp_sgd_mom_update",
-    "multi_mp_sgd_update", "multi_sgd_mom_update", "multi_sgd_update", "preloaded_multi_mp_sgd_mom_update",
-    "preloaded_multi_mp_sgd_update", "preloaded_multi_sgd_mom_update", "preloaded_multi_sgd_update", "reset_arrays",
+    "multi_lars", "multi_mp_sgd_mom_update", "multi_mp_sgd_update", "multi_sgd_mom_update", "multi_sgd_update",
+    "preloaded_multi_mp_sgd_mom_update", "preloaded_multi_mp_sgd_update", "preloaded_multi_sgd_mom_update",
+    "preloaded_multi_sgd_update", "reset_arrays",
 ]  # fmt: skip
-
-
-# --- with a copy in float32 --------------------------------------------------------------------------------------
-
-
-def in_float32(
-    update: Callable[..., NDArray], weight: NDArray, grad: NDArray, *states: NDArray, **settings: Any
-) -> NDArray:
-    """`update` of the weight's float32 copy, which comes last; the result in the weight's own dtype."""
-    *others, weight32 = states
-    set_state(weight32, update(weight32, grad.astype(np.float32), *others, **settings))
-    return weight32.astype(weight.dtype)
-
-
-@operator
-def mp_sgd_update(
-    weight: NDArray,
-    grad: NDArray,
-    weight32: NDArray,
-    lr: float,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    lazy_update: bool = True,
-) -> NDArray:
-    """`nd.sgd_update` of `weight32`, the weight's copy in float32.
-
-    >>> from lamina import nd
-    >>> w, w32 = nd.ones(2, dtype="float16"), nd.ones(2)
-    >>> nd.mp_sgd_update(w, nd.ones(2, dtype="float16"), w32, lr=0.5, out=w).dtype.__name__
-    'float16'
-    """
-    settings = {"lr": lr, "wd": wd, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
-    return in_float32(sgd_update, weight, grad, weight32, **settings)
-
-
-@operator
-def mp_sgd_mom_update(
-    weight: NDArray,
-    grad: NDArray,
-    mom: NDArray,
-    weight32: NDArray,
-    lr: float,
-    momentum: float = 0.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-    lazy_update: bool = True,
-) -> NDArray:
-    """`nd.sgd_mom_update` of `weight32`, the weight's copy in float32."""
-    settings = {"wd": wd, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
-    return in_float32(sgd_mom_update, weight, grad, mom, weight32, lr=lr, momentum=momentum, **settings)
-
-
-@operator
-def mp_nag_mom_update(
-    weight: NDArray,
-    grad: NDArray,
-    mom: NDArray,
-    weight32: NDArray,
-    lr: float,
-    momentum: float = 0.0,
-    wd: float = 0.0,
-    rescale_grad: float = 1.0,
-    clip_gradient: float = -1.0,
-) -> NDArray:
-    """`nd.nag_mom_update` of `weight32`, the weight's copy in float32."""
-    settings = {"wd": wd, "rescale_grad": rescale_grad, "clip_gradient": clip_gradient}
-    return in_float32(nag_mom_update, weight, grad, mom, weight32, lr=lr, momentum=momentum, **settings)
-
-
-# --- many arrays in one call -------------------------------------------------------------------------------------
 
 
 def each(
@@ -219,4 +153,85 @@ def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
     if num_arrays is not None and num_arrays != len(data):
         raise ShapeError(f"reset_arrays: num_arrays={num_arrays}, but {len(data)} arrays")
     for x in data:
-        set_state(x, zeros_like(x))
+        set_states((x,), (zeros_like(x),))
+
+
+# --- those of nd.contrib: lists of arrays --------------------------------------------------------------------------
+
+
+def multi_adamw_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    rescale_grad: NDArray | float,
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    etas: Sequence[float],
+    out: Any = None,
+    name: str | None = None,
+    size: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """`nd.contrib.adamw_update` of several weights."""
+    groups = list(zip(weights, grads, mean, var, strict=True))
+    settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
+    return each("multi_adamw_update", adamw_update, groups, out, **settings)
+
+
+def multi_mp_adamw_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    weights32: Sequence[NDArray],
+    rescale_grad: NDArray | float,
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    etas: Sequence[float],
+    out: Any = None,
+    name: str | None = None,
+    size: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """`nd.contrib.mp_adamw_update` of several weights."""
+    groups = list(zip(weights, grads, mean, var, weights32, strict=True))
+    settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
+    return each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
+
+
+def multi_lamb_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    step_count: Sequence[int],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    out: Any = None,
+    num_tensors: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """The whole step of LAMB (You et al., 2020) for several weights; `step_count` counts each one's updates from 1."""
+    groups = list(zip(weights, grads, mean, var, strict=True))
+    settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
+    return each("multi_lamb_update", lamb_update, groups, out, **settings)
+
+
+def multi_mp_lamb_update(
+    weights: Sequence[NDArray],
+    grads: Sequence[NDArray],
+    mean: Sequence[NDArray],
+    var: Sequence[NDArray],
+    weights32: Sequence[NDArray],
+    step_count: Sequence[int],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    out: Any = None,
+    num_tensors: int = 0,
+    **settings: Any,
+) -> list[NDArray] | NDArray:
+    """`nd.contrib.multi_lamb_update` of the weights' copies in float32."""
+    groups = list(zip(weights, grads, mean, var, weights32, strict=True))
+    settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
+    return each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)

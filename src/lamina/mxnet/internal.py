@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lamina import nd
 from lamina.errors import ShapeError
-from lamina.nd import _sample, arithmetic, creation
-from lamina.nd._operator import operator, write_into
+from lamina.nd import arithmetic, creation
 from lamina.nd.lookup import scatter_nd
 from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import operator, write_into
 from lamina.support.unsupported import no_attribute
 
 __all__: list[str] = []
@@ -68,9 +69,9 @@ for _name, _function in _OF_TWO.items():
         _named(f"_r{_name}_scalar", _of_number(_function, True), f"{_said}, the number first.")
 for _name in _MADE:
     globals()[f"_{_name}"] = getattr(creation, _name)
-for _name in _sample.__all__:
+for _name in nd.__all__:
     if _name.startswith(("random_", "sample_", "shuffle")):
-        globals()[f"_{_name}"] = getattr(_sample, _name)
+        globals()[f"_{_name}"] = getattr(nd, _name)
 
 
 @operator
