@@ -15,7 +15,7 @@ __all__ = ["Precision", "Sample", "Task"]
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
-_MNIST = Path(__file__).resolve().parents[1] / "src" / "lamina" / "data" / "mnist"
+_MNIST = Path(__file__).resolve().parents[1] / "src" / "lamina" / "support" / "datasets" / "bundled"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ FROM_ELSEWHERE = {
     "lamina.gluon.data": ["random_split"],
     "lamina.gluon.nn": ["LSTM", "GRU", "MultiheadAttention", "functional"],
     "lamina.lr_scheduler": ["OneCycleLR", "StepLR", "ReduceLROnPlateau"],
-    "lamina.optimizer": ["OneCycleLR", "lr_scheduler"],
+    "lamina.optimizer": ["OneCycleLR"],
     "lamina.callback": ["EarlyStopping", "ModelCheckpoint"],
 }
 

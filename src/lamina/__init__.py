@@ -5,82 +5,37 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from lamina.errors import MXNetError
-from lamina.outside import no_attribute
-from lamina.tracebacks import show_at_users_lines
+from lamina.support.module_names import MXNET
+from lamina.support.tracebacks import show_at_users_lines
+from lamina.support.unsupported import no_attribute
 
 if TYPE_CHECKING:
-    from lamina import (
-        autograd,
-        distributed,
-        gluon,
-        init,
-        initializer,
-        io,
-        lr_scheduler,
-        metric,
-        nd,
-        np,
-        npx,
-        optimizer,
-        random,
-        test_utils,
-    )
+    from lamina import autograd, distributed, gluon, mxnet, nd, optimizer
     from lamina import nd as ndarray
-    from lamina import random as rnd
     from lamina.autograd import detect_anomaly, set_detect_anomaly
     from lamina.compiler import compile, get_num_threads, set_num_threads
-    from lamina.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
-    from lamina.deferral import eager
+    from lamina.compiler.deferral import eager
+    from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
     from lamina.export.library import export_library
     from lamina.export.onnx_file import export_onnx
     from lamina.export.page_file import export_page
+    from lamina.gluon import initializer, metric
+    from lamina.gluon import initializer as init
     from lamina.interchange import from_sklearn, import_onnx, load_state_dict
+    from lamina.mxnet import io, np, npx, random, test_utils
+    from lamina.mxnet import random as rnd
+    from lamina.optimizer import lr_scheduler
     from lamina.primitives.contract import set_eager_products
 
 __all__ = [
-    "Context",
-    "MLPClassifier",
-    "MLPRegressor",
-    "MXNetError",
-    "autograd",
-    "compile",
-    "cpu",
-    "cpu_pinned",
-    "current_context",
-    "detect_anomaly",
-    "distributed",
-    "eager",
-    "export_library",
-    "export_onnx",
-    "export_page",
-    "from_sklearn",
-    "get_num_threads",
-    "gluon",
-    "gpu",
-    "import_onnx",
-    "init",
-    "initializer",
-    "io",
-    "load",
-    "load_state_dict",
-    "lr_scheduler",
-    "metric",
-    "nd",
-    "ndarray",
-    "np",
-    "npx",
-    "num_gpus",
-    "optimizer",
-    "random",
-    "rnd",
-    "save",
-    "set_detect_anomaly",
-    "set_eager_products",
-    "set_num_threads",
-    "test_utils",
-]
+    "Context", "MLPClassifier", "MLPRegressor", "MXNetError", "autograd", "compile", "cpu", "cpu_pinned",
+    "current_context", "detect_anomaly", "distributed", "eager", "export_library", "export_onnx", "export_page",
+    "from_sklearn", "get_num_threads", "gluon", "gpu", "import_onnx", "init", "initializer", "io", "load",
+    "load_state_dict", "lr_scheduler", "metric", "mxnet", "nd", "ndarray", "np", "npx", "num_gpus", "optimizer",
+    "random", "rnd", "save", "set_detect_anomaly", "set_eager_products", "set_num_threads", "test_utils",
+]  # fmt: skip
 __version__ = "0.1.0"
 
 show_at_users_lines()
@@ -91,68 +46,32 @@ _imported_by = get_ident()
 
 def _defer() -> None:  # pyright: ignore[reportUnusedFunction]
     """Called once, by `lamina.nd`: from now on, operators of the thread that imported lamina are deferred."""
-    import_module("lamina.deferral")
+    import_module("lamina.compiler.deferral")
 
 
-_MODULES = frozenset(
-    {
-        "attribute", "autograd", "base", "callback", "context", "distributed", "engine", "gluon", "init",
-        "initializer", "io", "kvstore", "lr_scheduler", "metric", "model", "name", "nd", "np", "npx", "operator",
-        "optimizer", "random", "runtime", "symbol", "test_utils", "util", "visualization",
-    }
-)  # fmt: skip
-_SHORT = {
-    "kv": "lamina.kvstore",
-    "ndarray": "lamina.nd",
-    "numpy": "lamina.np",
-    "numpy_extension": "lamina.npx",
-    "rnd": "lamina.random",
-    "sym": "lamina.symbol",
-    "viz": "lamina.visualization",
+_MODULES = frozenset({*MXNET, "autograd", "distributed", "gluon", "mxnet", "nd", "optimizer"})
+_NAMES_OF = {
+    "lamina.autograd": "detect_anomaly set_detect_anomaly",
+    "lamina.compiler": "compile get_num_threads set_num_threads",
+    "lamina.compiler.deferral": "eager",
+    "lamina.device.context": "Context cpu cpu_pinned current_context gpu num_gpus",
+    "lamina.estimators": "MLPClassifier MLPRegressor",
+    "lamina.estimators.persistence": "load save",
+    "lamina.export.library": "export_library",
+    "lamina.export.onnx_file": "export_onnx",
+    "lamina.export.page_file": "export_page",
+    "lamina.interchange": "from_sklearn import_onnx load_state_dict",
+    "lamina.mxnet.attribute": "AttrScope",
+    "lamina.mxnet.util": "is_np_array is_np_shape np_array np_shape set_np_shape use_np use_np_array use_np_shape",
+    "lamina.primitives.contract": "set_eager_products",
 }
-"""Other names of modules."""
-_NAMES = {
-    "AttrScope": "lamina.attribute",
-    "Context": "lamina.context",
-    "MLPClassifier": "lamina.estimators",
-    "MLPRegressor": "lamina.estimators",
-    "compile": "lamina.compiler",
-    "cpu": "lamina.context",
-    "cpu_pinned": "lamina.context",
-    "current_context": "lamina.context",
-    "detect_anomaly": "lamina.autograd",
-    "eager": "lamina.deferral",
-    "export_library": "lamina.export.library",
-    "export_onnx": "lamina.export.onnx_file",
-    "export_page": "lamina.export.page_file",
-    "from_sklearn": "lamina.interchange",
-    "get_num_threads": "lamina.compiler",
-    "gpu": "lamina.context",
-    "is_np_array": "lamina.util",
-    "is_np_shape": "lamina.util",
-    "np_array": "lamina.util",
-    "np_shape": "lamina.util",
-    "import_onnx": "lamina.interchange",
-    "load": "lamina.estimators.persistence",
-    "load_state_dict": "lamina.interchange",
-    "num_gpus": "lamina.context",
-    "save": "lamina.estimators.persistence",
-    "set_detect_anomaly": "lamina.autograd",
-    "set_np_shape": "lamina.util",
-    "set_eager_products": "lamina.primitives.contract",
-    "set_num_threads": "lamina.compiler",
-    "use_np": "lamina.util",
-    "use_np_array": "lamina.util",
-    "use_np_shape": "lamina.util",
-}
-"""What is imported when it is first used, so that ``import lamina`` and ``lamina --help`` stay quick."""
+_NAMES = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
+"""The module of each name, imported on first use, so that ``import lamina`` and ``lamina --help`` stay quick."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"lamina.{name}")
-    if name in _SHORT:
-        return import_module(_SHORT[name])
     if name in _NAMES:
         value = globals()[name] = getattr(import_module(_NAMES[name]), name)
         return value
@@ -161,4 +80,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__, *_MODULES, *_SHORT, *_NAMES})
+    return sorted({*special, *__all__, *_MODULES, *_NAMES})

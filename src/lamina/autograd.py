@@ -15,8 +15,8 @@ from lamina.errors import AutogradError
 from lamina.nd.creation import ones_like, zeros_like
 from lamina.nd.facade import Facade, has_facade, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
-from lamina.outside import no_attribute
 from lamina.primitives.surrogate import independent
+from lamina.support.unsupported import no_attribute
 
 __all__ = [
     "Function", "backward", "detect_anomaly", "grad", "is_recording", "is_training", "mark_variables", "pause",

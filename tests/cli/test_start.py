@@ -66,7 +66,7 @@ def test_a_prediction_needs_no_more_than_it_uses(run: str, tmp_path: Path) -> No
 def test_importing_lamina_imports_nothing_else_and_its_modules_are_there_all_the_same() -> None:
     assert not _imported("import lamina") & (_NOT_FOR_HELP | {"lamina.nd", "typer", "rich"})
     program = "import lamina as mx; assert mx.nd.ones((2,)).sum() == 2 and mx.ndarray is mx.nd and mx.rnd is mx.random"
-    assert "lamina.deferral" in _imported(program)
+    assert "lamina.compiler.deferral" in _imported(program)
 
 
 def test_the_thread_that_imported_lamina_defers_whichever_uses_arrays_first() -> None:

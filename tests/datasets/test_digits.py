@@ -17,7 +17,7 @@ from lamina.datasets._digits import _resampling, normalize_digit, read_digit
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.files.idx import read_idx
 
-MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
+MNIST = Path(__file__).parents[2] / "src" / "lamina" / "support" / "datasets" / "bundled"
 IMAGES = read_idx(MNIST / "t10k-images-idx3-ubyte.gz")
 LABELS = read_idx(MNIST / "t10k-labels-idx1-ubyte.gz")
 

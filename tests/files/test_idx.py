@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from lamina.errors import DataError, DTypeError
 from lamina.files.idx import read_idx, write_idx
 
-MNIST = Path(__file__).parents[2] / "src" / "lamina" / "data" / "mnist"
+MNIST = Path(__file__).parents[2] / "src" / "lamina" / "support" / "datasets" / "bundled"
 
 IDX_ARRAYS = hnp.arrays(
     st.sampled_from(["u1", "i1", "<i2", ">i2", "<i4", ">i4", "<f4", ">f4", "<f8", ">f8"]).map(np.dtype),

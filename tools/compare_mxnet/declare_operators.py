@@ -1,4 +1,4 @@
-"""Writes ``src/lamina/symbol/_declared.py``: the arguments of the operators that lamina's symbols have, asked of MXNet.
+"""Writes ``src/lamina/mxnet/symbol/_declared.py``: the arguments that MXNet says its symbols' operators have.
 
 PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py           # writes the module
 PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py --check   # says whether it is as MXNet has it
@@ -14,7 +14,7 @@ from pathlib import Path
 import mxnet
 from mxnet.base import _LIB, OpHandle, check_call, mx_uint
 
-_FILE = Path(__file__).resolve().parents[2] / "src/lamina/symbol/_declared.py"
+_FILE = Path(__file__).resolve().parents[2] / "src/lamina/mxnet/symbol/_declared.py"
 
 _UNARY = """
 abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil cos cosh degrees erf erfinv exp expm1 fix floor

@@ -30,7 +30,7 @@ from lamina.cli._train_table import train_table
 from lamina.cli._tune import tune
 from lamina.core import timings
 from lamina.errors import LaminaError
-from lamina.messages import adapt
+from lamina.support.messages import adapt
 from lamina.table.messages import on_command_line
 
 __all__ = ["app", "help_text", "main"]

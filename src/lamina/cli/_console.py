@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lamina.messages import encodable, printable
+from lamina.support.messages import encodable, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

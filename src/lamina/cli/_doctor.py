@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from lamina.extras import EXTRAS
+from lamina.support.extras import EXTRAS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -181,7 +181,7 @@ def _check_compiler() -> str:
 
 def _check_training() -> str:
     """A tiny network on a few of MNIST's digits."""
-    from lamina.recipes import Digits, Settings, Training, load_digits
+    from lamina.runs.recipes import Digits, Settings, Training, load_digits
 
     train, test = (Digits(part.images[:2000], part.labels[:2000]) for part in load_digits())
     *_, last = Training(Settings(hidden=(64,), epochs=5, lr=0.002), train, test).run()
@@ -208,7 +208,7 @@ def _check_device() -> str:
 
     import lamina
     from lamina import nd
-    from lamina.context import Context, gpu_memory_info
+    from lamina.device.context import Context, gpu_memory_info
 
     def function(x: nd.NDArray, w: nd.NDArray) -> nd.NDArray:
         return nd.log_softmax(nd.maximum(nd.dot(x, w), 0.0))

@@ -34,7 +34,7 @@ def evaluate(
       lamina evaluate runs/mnist-1
     """
     begin_reading(data or ())
-    from lamina.recipes.run import is_digits_run
+    from lamina.runs.recipes.run import is_digits_run
 
     if not data and is_digits_run(run):
         from lamina.cli._use_digits import evaluate_digits

@@ -65,7 +65,7 @@ def explain(
     """
     begin_reading([*data, *([background] if background else [])])
     from lamina.cli._use_table import batches_of, open_table_run
-    from lamina.recipes.run import is_digits_run
+    from lamina.runs.recipes.run import is_digits_run
 
     if is_digits_run(run):
         raise LaminaError(f"{run} is a run on MNIST; lamina explain is for runs on tables")
@@ -183,8 +183,8 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: 
     """The first rows, a table each: the columns that add the most; `what`: they add up to."""
     from rich.markup import escape
 
-    from lamina.messages import printable
     from lamina.runs.metrics import format_quantity
+    from lamina.support.messages import printable
     from lamina.table.columns import value_name
 
     console = output()
@@ -208,7 +208,7 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: 
 
 def _value_said(value: Any) -> str:
     """A value of a table; a dash for one that is missing."""
-    from lamina.messages import printable
+    from lamina.support.messages import printable
     from lamina.table.columns import is_missing
 
     return "–" if is_missing(value) else printable(str(value), keep="")
@@ -221,7 +221,7 @@ def _row_table(model: Any, found: Any, row: int) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from lamina.messages import printable
+    from lamina.support.messages import printable
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("column", style="bold", overflow="fold")

@@ -68,7 +68,7 @@ def inspect(
 
 def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) -> None:
     """Say what a run is, or compare `new` files with the table that it was trained on."""
-    from lamina.recipes.run import is_digits_run
+    from lamina.runs.recipes.run import is_digits_run
 
     if is_digits_run(run):
         from lamina.cli._use_digits import inspect_digits
@@ -100,7 +100,7 @@ def is_table(what: str) -> bool:
     if format_of_name(path.name)[0] is not None or path.suffix.lower() in NOT_READ:
         return True
     if path.is_file():
-        from lamina.files.tensors import is_tensor_file
+        from lamina.support.files.tensors import is_tensor_file
 
         return not is_tensor_file(path)
     return what == "-" or glob.has_magic(what) or path.exists()

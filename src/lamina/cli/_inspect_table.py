@@ -14,8 +14,8 @@ from rich.table import Table
 
 from lamina.cli._console import output, warnings_as_lines
 from lamina.errors import DataError, LaminaError
-from lamina.extras import require
-from lamina.messages import printable
+from lamina.support.extras import require
+from lamina.support.messages import printable
 from lamina.table.describe import column_groups, column_rows, describe_target
 from lamina.table.findings.results import LEVEL, share_said
 from lamina.table.messages import counted, format_number, rows_called

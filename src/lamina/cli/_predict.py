@@ -82,7 +82,7 @@ def predict(
       lamina predict runs/mnist-1 seven.png
     """
     begin_reading(data)
-    from lamina.recipes.run import is_digits_run
+    from lamina.runs.recipes.run import is_digits_run
 
     added.check()
     if is_digits_run(run):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.cli._console import output, say
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
-from lamina.messages import printable
 from lamina.runs.wording import settings_that_differ, short_name, value_in_words
+from lamina.support.messages import printable
 from lamina.table.messages import counted
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import typer
 from lamina.cli._console import say, warnings_as_lines
 from lamina.cli._options import choosing, one_of, option, positive
 from lamina.errors import LaminaError
-from lamina.extras import require
+from lamina.support.extras import require
 
 __all__ = ["serve"]
 

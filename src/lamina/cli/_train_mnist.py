@@ -20,7 +20,7 @@ from lamina.table.messages import counted
 from lamina.training.time_limit import TimeLimit, duration_said
 
 if TYPE_CHECKING:
-    from lamina.recipes import Epoch, Settings, Training
+    from lamina.runs.recipes import Epoch, Settings, Training
     from lamina.training.checkpoint import Checkpoint
     from lamina.training.display import Display
     from lamina.training.loop import Observer
@@ -83,7 +83,7 @@ def mnist(
 
 
 def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool, *, replace: bool) -> int:
-    from lamina.recipes import Settings
+    from lamina.runs.recipes import Settings
     from lamina.training.run_folder import new_run
 
     settings = Settings.of(chosen.pop("recipe", "default"), **chosen)
@@ -95,7 +95,7 @@ def _resume(
     chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool, *, replace: bool
 ) -> int:
     """Go on with an earlier run: with its own settings, but perhaps more epochs."""
-    from lamina.recipes.run import read_run
+    from lamina.runs.recipes.run import read_run
     from lamina.training.run_folder import held_run
 
     if out is not None:
@@ -127,8 +127,8 @@ def _train(
 ) -> int:
     """Train to the end or to Ctrl-C; then draw the pictures."""
     from lamina.cli._finish_mnist import Rehearsal, finish
-    from lamina.recipes import Training, load_digits
-    from lamina.recipes.run import checkpoints, write_settings
+    from lamina.runs.recipes import Training, load_digits
+    from lamina.runs.recipes.run import checkpoints, write_settings
     from lamina.training.device import described
 
     observers: list[Observer] = [checkpoints(folder, settings, saved), *([] if quiet else [_display()])]

@@ -18,8 +18,8 @@ from lamina.cli._train_options import Shown, Table, Training, Tuning
 from lamina.errors import LaminaError
 from lamina.estimators.presets import RETIRED
 from lamina.estimators.settings import OPTIONS
-from lamina.extras import require
-from lamina.files.aside import scratch
+from lamina.support.extras import require
+from lamina.support.files.aside import scratch
 from lamina.table.formats import begin_reading
 
 if TYPE_CHECKING:

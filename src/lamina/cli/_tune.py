@@ -6,7 +6,7 @@ from lamina.cli import _train_options as asked
 from lamina.cli import _train_table as train
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._search_run import require_search
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table.formats import begin_reading
 
 __all__ = ["tune"]

@@ -21,8 +21,8 @@ __all__ = ["evaluate_digits", "inspect_digits", "predict_digits"]
 
 def evaluate_digits(run: Path, *, as_json: bool) -> None:
     """Accuracy and confusion matrix of a run's network on the test images."""
-    from lamina.recipes import evaluate, load_digits
-    from lamina.recipes.run import network_of_run
+    from lamina.runs.recipes import evaluate, load_digits
+    from lamina.runs.recipes.run import network_of_run
 
     network = network_of_run(run)
     _, test = load_digits()
@@ -39,7 +39,7 @@ def evaluate_digits(run: Path, *, as_json: bool) -> None:
 
 def inspect_digits(run: Path, *, as_json: bool) -> None:
     """What a run's network is, how it is trained, and how far it is."""
-    from lamina.recipes.run import as_line, read_run
+    from lamina.runs.recipes.run import as_line, read_run
     from lamina.table.messages import counted
     from lamina.training.time_limit import duration_said
 
@@ -72,8 +72,8 @@ def inspect_digits(run: Path, *, as_json: bool) -> None:
 def predict_digits(run: Path, images: Sequence[Path], *, as_json: bool) -> None:
     """Say which digit each image shows."""
     from lamina import nd
-    from lamina.recipes.digits import pixel_rows
-    from lamina.recipes.run import network_of_run
+    from lamina.runs.recipes.digits import pixel_rows
+    from lamina.runs.recipes.run import network_of_run
 
     network = network_of_run(run)
     answers: list[dict[str, Any]] = []
@@ -100,8 +100,8 @@ def _answer(name: str, probabilities: np.ndarray) -> dict[str, Any]:
 
 def _read(path: Path) -> tuple[list[str], np.ndarray]:
     """The digits in a file, uint8 of shape (n, 28, 28), and what to call each."""
-    from lamina.datasets import normalize_digit, read_digit
-    from lamina.files.idx import may_be_idx, read_idx
+    from lamina.support.datasets import normalize_digit, read_digit
+    from lamina.support.files.idx import may_be_idx, read_idx
 
     if not may_be_idx(path):
         return [str(path)], read_digit(path)[None]

@@ -15,7 +15,7 @@ import numpy as np
 
 from lamina.cli._console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table.formats import are_pictures
 
 if TYPE_CHECKING:

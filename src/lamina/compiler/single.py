@@ -1,9 +1,9 @@
 """Operators of arrays on devices, one at a time: as compiled programs of one operator, or on the CPU, with copies.
 
-What repeats is compiled as a whole, by `lamina.deferral` or `lamina.compile`. This serves the first times, and whatever
-does not repeat. A small operator is compiled when it comes for the third time, since to copy its operands to the CPU
-and back takes far less time than to compile it, and most that come again come as parts of a step. Programs are kept by
-operator, parameters and types.
+Repeated code is compiled as a whole, by `lamina.compiler.deferral` or `lamina.compile`; this module serves the first
+passes and code that does not repeat. A small operator is compiled on its third use: copying its operands to the CPU and
+back is far cheaper than compiling, and most repeated operators are part of a step. Programs are cached by operator,
+parameters and types.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from lamina.compiler.front.sequences import (
 )
 from lamina.compiler.target import Overlap
 from lamina.compiler.targets import target_of
-from lamina.context import Context, device_of, set_current
 from lamina.core.array import Array, Value, placed
 from lamina.core.forking import compiling
 from lamina.core.keys import Unfit, frozen
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.primitive import Primitive, apply, evaluate
 from lamina.core.state import concrete
+from lamina.device.context import Context, device_of, set_current
 from lamina.device.interface import DeviceArray
-from lamina.messages import user_location
 from lamina.nd.elsewhere import stand_in
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import to_context
 from lamina.primitives.views import COPIES, VIEWS, view_of
+from lamina.support.messages import user_location
 
 __all__ = ["evaluate_on_device"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 from lamina.compiler.target import Target
-from lamina.context import Context, device_of, usable
+from lamina.device.context import Context, device_of, usable
 from lamina.device.interface import Device
 
 __all__ = ["target_of"]

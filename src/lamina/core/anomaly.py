@@ -14,7 +14,7 @@ from lamina.core.primitive import ForEachInput, Primitive, apply
 from lamina.core.state import Queue, settle_owed, state
 from lamina.core.tape import TapeNode
 from lamina.errors import AnomalyError
-from lamina.messages import user_location
+from lamina.support.messages import user_location
 
 __all__ = ["Watch", "detect_anomaly", "set_detect_anomaly"]
 

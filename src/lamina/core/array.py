@@ -11,16 +11,17 @@ from lamina.core.memory import aligned_empty, keep_freed_memory
 from lamina.core.state import owed, settle_owed, state, wait_for_owed
 from lamina.core.turns import Change, make, putting, setting
 from lamina.errors import StaleGradientError, TraceError
-from lamina.messages import user_location
+from lamina.support.messages import user_location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lamina.context import Context
     from lamina.core.tape import Leaf, TapeNode
+    from lamina.device.context import Context
 
 __all__ = [
-    "Array", "Facade", "StaleGradient", "UserArray", "Value", "View", "placed", "renew", "require_numbers", "view",
+    "Array", "Facade", "StaleGradient", "Symbolic", "UserArray", "Value", "View", "placed", "renew", "require_numbers",
+    "view",
 ]  # fmt: skip
 
 keep_freed_memory()
@@ -42,6 +43,16 @@ class Facade:
     if TYPE_CHECKING:  # what its subclass has besides
 
         def __getattr__(self, name: str) -> Any: ...
+
+
+class Symbolic:
+    """What stands for an array in a network that is written down, and not computed: `lamina.mxnet.symbol.Symbol`."""
+
+    __slots__ = ()
+
+    def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a Gluon block gives for these inputs, the first of which this is."""
+        raise NotImplementedError
 
 
 class Value(Protocol):
@@ -245,7 +256,7 @@ def placed(numbers: np.ndarray, context: Context) -> Any:
     """Numbers where arrays of a context hold them: themselves, or a copy on a device."""
     if context.is_host:
         return numbers
-    from lamina.context import device_of
+    from lamina.device.context import device_of
     from lamina.device.interface import DeviceArray
 
     return DeviceArray.of(device_of(context), numbers)
@@ -264,7 +275,7 @@ def renew(array: Array) -> None:
     if array._context.is_host:
         array._data = aligned_empty(array.shape, array._dtype)
         return
-    from lamina.context import device_of
+    from lamina.device.context import device_of
     from lamina.device.interface import DeviceArray
 
     array._data = DeviceArray.empty(device_of(array._context), array.shape, array._dtype)

@@ -19,7 +19,7 @@ import numpy as np
 from lamina.core.array import Array, StaleGradient
 from lamina.core.state import owed, state
 from lamina.errors import NonFiniteWarning
-from lamina.messages import counted, warn
+from lamina.support.messages import counted, warn
 
 __all__ = ["can_be_read", "look", "look_at_saved", "unwatch", "watch", "weights"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import Context
+from lamina.device.context import Context
 
 __all__ = ["Unfit", "frozen"]
 

@@ -12,7 +12,7 @@ from lamina.core.array import Array
 from lamina.core.finite import can_be_read
 from lamina.core.state import state
 from lamina.errors import LabelWarning
-from lamina.messages import user_location, warn
+from lamina.support.messages import user_location, warn
 
 __all__ = ["check_labels", "look_at_labels"]
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.context import current_context, set_current
 from lamina.core.array import Array, Facade, UserArray, Value
 from lamina.core.state import is_silent, owed, state, wait_for_owed
 from lamina.core.tape import record
+from lamina.device.context import current_context, set_current
 from lamina.errors import ContextError, DTypeError
 
 if TYPE_CHECKING:
-    from lamina.context import Context
     from lamina.core.lowering import Lowering
+    from lamina.device.context import Context
 
 __all__ = [
     "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "evaluate", "kernel",
@@ -44,7 +44,7 @@ _evaluate_on_device: Any = None
 
 
 def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
-    """Say how primitives are computed on devices: called once, by `lamina.deferral`.
+    """Say how primitives are computed on devices: called once, by `lamina.compiler.deferral`.
 
     ``evaluate(primitive, inputs, params, context)`` gives the result's value on that context.
     """
@@ -56,7 +56,7 @@ _kernel: Any = None
 
 
 def set_kernels(kernel: Callable[[Primitive, np.dtype], Callable[..., Any] | None]) -> None:
-    """Say where `kernel` has compiled code from: called once, by `lamina.deferral`."""
+    """Say where `kernel` has compiled code from: called once, by `lamina.compiler.deferral`."""
     global _kernel  # noqa: PLW0603 - what knows the compiler stands far above
     _kernel = kernel
 

@@ -74,7 +74,7 @@ class Trace(Protocol):
 
 
 class Queue(Protocol):
-    """What `bind` and the arrays ask of the queue of deferred operators; `lamina.deferral` provides it."""
+    """What `bind` and the arrays ask of the queue of deferred operators; `lamina.compiler.deferral` provides it."""
 
     asleep: int
     """How many more operators it lets pass unseen."""

@@ -14,8 +14,8 @@ from lamina.core.turns import Change, setting
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:
-    from lamina.context import Context
     from lamina.core.primitive import Operand, Primitive
+    from lamina.device.context import Context
 
 __all__ = [
     "Leaf", "TapeNode", "backward", "backward_now", "become_leaf", "gradients", "is_on_tape", "is_recorded",

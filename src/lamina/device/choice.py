@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from lamina.device.interface import Device
 from lamina.errors import ContextError, LaminaError
-from lamina.messages import counted, is_on_command_line
+from lamina.support.messages import counted, is_on_command_line
 
 __all__ = ["Found", "device", "found", "looked_for", "opened", "problems"]
 

@@ -18,7 +18,7 @@ from lamina.device._process import Owner
 from lamina.device.interface import Dialect, Launch, Limits, Region
 from lamina.device.pool import Pool, PooledBuffer, memory_limit
 from lamina.errors import ContextError, DeviceError
-from lamina.extras import missing_packages
+from lamina.support.extras import missing_packages
 
 __all__ = ["Found", "OpenCLDevice", "find"]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lamina.core.threads import available_cores, propose_num_threads
 from lamina.errors import LaminaError
-from lamina.extras import require
+from lamina.support.extras import require
 
 __all__ = ["Communicator", "end_all", "let_the_first_speak", "rank_at_start", "world"]
 

@@ -6,8 +6,8 @@ What predicts (`lamina.estimators.fitted`) does without scikit-learn, whose impo
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lamina.extras import require
-from lamina.outside import no_attribute
+from lamina.support.extras import require
+from lamina.support.unsupported import no_attribute
 
 if TYPE_CHECKING:
     from lamina.estimators.classifier import MLPClassifier

@@ -9,8 +9,8 @@ import numpy as np
 
 from lamina import autograd, nd
 from lamina.compiler import compile
-from lamina.context import Context
 from lamina.core.state import call_each_step
+from lamina.device.context import Context
 from lamina.errors import NonFiniteLossError
 from lamina.estimators._data import Data, share_of
 from lamina.estimators._flat import Piece
@@ -23,7 +23,7 @@ from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
-from lamina.schedules import SCHEDULES
+from lamina.support.schedules import SCHEDULES
 from lamina.training.early_stopping import EarlyStopping
 from lamina.training.loop import Loop, Observer
 

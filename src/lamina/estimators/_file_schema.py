@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lamina.errors import LaminaError
 from lamina.estimators.architecture import Architecture
-from lamina.files.typed_json import strict
+from lamina.support.files.typed_json import strict
 from lamina.table.schema import Target
 
 __all__ = [

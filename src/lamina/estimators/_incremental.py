@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from lamina.deferral import eager
+from lamina.compiler.deferral import eager
 from lamina.estimators._data import Data
 from lamina.estimators._engine import EnsembleTraining
 from lamina.estimators._inputs import check_inputs

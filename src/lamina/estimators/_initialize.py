@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lamina import nd
+from lamina.compiler.deferral import eager
 from lamina.core import blas
-from lamina.deferral import eager
 from lamina.estimators._categories import decays_of_categories
 from lamina.estimators._data import Data
 from lamina.estimators._monotone import reflected

@@ -9,8 +9,8 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler import compile
-from lamina.context import Context
-from lamina.deferral import eager
+from lamina.compiler.deferral import eager
+from lamina.device.context import Context
 from lamina.distributed.communicator import Communicator
 from lamina.estimators._data import Data, share_of
 from lamina.estimators.network import Ensemble

@@ -14,8 +14,8 @@ from lamina.estimators._data import Data
 from lamina.estimators._inputs import check_inputs, values_of
 from lamina.estimators.importance import Importance
 from lamina.estimators.scoring import shown_score
-from lamina.extras import require
-from lamina.messages import printable
+from lamina.support.extras import require
+from lamina.support.messages import printable
 from lamina.table.describe import column_rows
 from lamina.table.encode import Encoded
 from lamina.table.schema import Task
@@ -138,8 +138,8 @@ class Views:
             DataError: several targets or labels; a table that doesn't fit that of the training.
         """
         require("writing a report", "polars", "narwhals", "jinja2")
-        from lamina.files.atomic import atomic_write
         from lamina.runs.report import report_on
+        from lamina.support.files.atomic import atomic_write
 
         estimator: Any = self
         estimator._fitted()

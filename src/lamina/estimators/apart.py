@@ -120,7 +120,7 @@ def _epoch(
     weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
     """An epoch of one member, in whatever process: its state after it, and the losses of the steps."""
-    from lamina.deferral import eager
+    from lamina.compiler.deferral import eager
     from lamina.estimators._data import Data
     from lamina.estimators._engine import HeldBatches
 

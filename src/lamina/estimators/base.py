@@ -16,9 +16,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
-from lamina import messages
-from lamina.context import cpu
-from lamina.deferral import eager
+from lamina.compiler.deferral import eager
+from lamina.device.context import cpu
 from lamina.distributed.communicator import world
 from lamina.estimators import presets
 from lamina.estimators._chosen_architecture import architecture_for
@@ -48,7 +47,8 @@ from lamina.estimators.scoring import shown_score
 from lamina.estimators.settings import EstimatorSettings, Settings, StepSettings, as_list
 from lamina.estimators.targets import target_named
 from lamina.estimators.uncertainty import held_out_by
-from lamina.schedules import CYCLES_END
+from lamina.support import messages
+from lamina.support.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.schema import Schema, Task

@@ -11,8 +11,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 
-from lamina import messages
-from lamina.arguments import answering, lacking
 from lamina.estimators import _losses as losses
 from lamina.estimators._calibration import MeanLikelihood, best_factor
 from lamina.estimators._data import Data
@@ -28,7 +26,9 @@ from lamina.estimators.settings import ClassifierSettings, Settings
 from lamina.estimators.targets import Classes
 from lamina.estimators.threshold import best_threshold
 from lamina.estimators.uncertainty import members_spread, require_held_out
-from lamina.habits import ESTIMATORS_ARGUMENTS, telling
+from lamina.support import messages
+from lamina.support.arguments import answering, lacking
+from lamina.support.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPClassifier"]
 

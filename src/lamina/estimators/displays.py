@@ -9,8 +9,8 @@ import numpy as np
 
 from lamina.estimators.importance import Importance
 from lamina.estimators.shapley import Explanation
-from lamina.extras import require
-from lamina.messages import printable
+from lamina.support.extras import require
+from lamina.support.messages import printable
 from lamina.training import pictures
 
 __all__ = ["ImportanceDisplay", "LearningCurveDisplay", "ShapDisplay"]

@@ -15,9 +15,9 @@ import numpy as np
 
 from lamina import nd
 from lamina.compiler import compile
-from lamina.context import cpu
+from lamina.compiler.deferral import eager
 from lamina.core.primitive import bind
-from lamina.deferral import eager
+from lamina.device.context import cpu
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import same_exp
 

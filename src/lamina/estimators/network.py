@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from lamina import nd
-from lamina.context import Context, cpu
 from lamina.core.finite import unwatch
 from lamina.core.state import state
+from lamina.device.context import Context, cpu
 from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
 from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina.errors import LaminaError
-from lamina.extras import require
+from lamina.support.extras import require
 
 __all__ = [
     "class_weights", "date_format", "directions", "layers", "levels", "scoring", "seconds", "seed", "threshold",

@@ -32,9 +32,9 @@ from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.saved_network import is_network_format, load_network, save_network
 from lamina.estimators.targets import Classes, Numbers, positive_class
-from lamina.files.tensors import TensorFile, open_tensors, save_tensors
-from lamina.files.typed_json import decoded
-from lamina.messages import excerpt
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.typed_json import decoded
+from lamina.support.messages import excerpt
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import name_of
 

@@ -10,7 +10,6 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
 from lamina import nd
-from lamina.arguments import answering
 from lamina.estimators import _losses as losses
 from lamina.estimators._incremental import partial_fit
 from lamina.estimators._inputs import require_target
@@ -24,7 +23,8 @@ from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.settings import RegressorSettings, Settings
 from lamina.estimators.targets import Numbers
 from lamina.estimators.uncertainty import interval_of, members_spread, require_held_out
-from lamina.habits import ESTIMATORS_ARGUMENTS, telling
+from lamina.support.arguments import answering
+from lamina.support.habits import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPRegressor"]
 

@@ -17,16 +17,16 @@ import msgspec
 import numpy as np
 
 from lamina import autograd, nd
-from lamina.context import Context, cpu
+from lamina.device.context import Context, cpu
 from lamina.errors import DataError, LaminaError
 from lamina.estimators._file_schema import TargetState as ClassValues
 from lamina.estimators._file_schema import class_values, stored_classes
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.targets import Classes, Numbers, target_named
-from lamina.files.tensors import TensorFile, open_tensors, save_tensors
-from lamina.files.typed_json import Count, decoded
-from lamina.messages import excerpt
 from lamina.nd.ndarray import NDArray
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.typed_json import Count, decoded
+from lamina.support.messages import excerpt
 from lamina.table.encode import Encoded, TableEncoder
 from lamina.table.messages import row
 from lamina.table.schema import ColumnSchema, Schema
@@ -34,7 +34,7 @@ from lamina.table.types import Number
 
 if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
-    from lamina.symbol import Symbol
+    from lamina.mxnet.symbol import Symbol
 
 __all__ = [
     "FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "network_fitted",
@@ -78,7 +78,6 @@ def save_network(
 ) -> None:
     """Write a network; see `lamina.estimators.persistence.save`."""
     from lamina.gluon import HybridBlock
-    from lamina.gluon.symbol_export import written_down
 
     if not isinstance(block, HybridBlock):
         raise TypeError(
@@ -94,7 +93,7 @@ def save_network(
         raise LaminaError(
             f"{len(columns)} columns, but a row of the network's input has {inputs_of_row} numbers"
         )
-    symbol = written_down(block)
+    symbol = block._written_down()
     values = None if classes is None else np.asarray(classes)
     if values is not None:
         _require_classes(len(values), width, _last_operator(symbol))
@@ -150,7 +149,6 @@ def load_network(path: str | os.PathLike[str]) -> SymbolBlock:
 
 
 def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
-    from lamina import symbol
     from lamina.gluon import SymbolBlock
 
     written = file.metadata.get("format", "")
@@ -169,8 +167,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
         raise file.damaged(f"{infinite} has values that are not finite")
     try:
         np.dtype(content.dtype)
-        described = symbol.load_json(file.metadata.get("symbol", ""))
-        net = SymbolBlock(described, symbol.var("data"))
+        net = SymbolBlock._of_text(file.metadata.get("symbol", ""), ["data"])
         net.collect_params().load_dict(arrays, cast_dtype=True, dtype_source="saved")
     except (LaminaError, ValueError, TypeError, OverflowError) as error:
         raise file.damaged(error) from error

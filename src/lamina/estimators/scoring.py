@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 
-from lamina.messages import closest
+from lamina.support.messages import closest
 
 __all__ = [
     "PredictedClasses",

@@ -39,8 +39,8 @@ from lamina.estimators.declaring import (
     must_be_one_of,
 )
 from lamina.estimators.presets import FEWEST_EPOCHS, KNOWN, PRESETS, RETIRED
-from lamina.messages import unknown
-from lamina.schedules import SCHEDULES
+from lamina.support.messages import unknown
+from lamina.support.schedules import SCHEDULES
 
 __all__ = [
     "DECLARED", "OPTIONS", "ClassifierSettings", "EstimatorSettings", "NetworkSettings", "RegressorSettings",

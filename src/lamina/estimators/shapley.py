@@ -21,7 +21,7 @@ from lamina.core import blas
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table.encode import Encoded
 
 __all__ = ["BACKGROUND_ROWS", "Explanation", "Game", "exact_values", "explained", "sampled_values"]

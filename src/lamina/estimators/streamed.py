@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from lamina.deferral import eager
+from lamina.compiler.deferral import eager
 from lamina.errors import DataError
 from lamina.estimators import presets
 from lamina.estimators._data import Data
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers, positive_class
-from lamina.files.aside import scratch
+from lamina.support.files.aside import scratch
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark

@@ -33,7 +33,7 @@ from lamina.table.types import Boolean, Nominal, Quantity
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.network import Ensemble, Network
-    from lamina.recipes import ChapterNetwork
+    from lamina.runs.recipes import ChapterNetwork
     from lamina.table.encode import TableEncoder
 
 __all__ = ["describe"]
@@ -76,7 +76,7 @@ def describe(model: Any) -> Prediction:
 
 
 def _of_path(path: Path) -> Prediction:
-    from lamina.recipes.run import is_digits_run
+    from lamina.runs.recipes.run import is_digits_run
 
     return _of_digits(path) if is_digits_run(path) else _of_table(path)
 
@@ -95,7 +95,7 @@ def _of_table(path: Path) -> Prediction:
 
 def _of_digits(path: Path) -> Prediction:
     from lamina import __version__
-    from lamina.recipes.run import network_of_run, read_run
+    from lamina.runs.recipes.run import network_of_run, read_run
 
     _, saved = read_run(path)
     scores = saved.past[-1].scores if saved.past else {}

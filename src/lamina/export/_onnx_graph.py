@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from lamina.errors import LaminaError
-from lamina.files.atomic import atomic_write
+from lamina.support.files.atomic import atomic_write
 
 __all__ = ["ML", "OPSET", "ROWS", "OnnxGraph", "element_type", "joined", "write_model"]
 

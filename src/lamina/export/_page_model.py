@@ -23,8 +23,8 @@ from lamina.export._prediction import (
     Table,
 )
 from lamina.export.traced import encoded_by, finished_by, forward_of
-from lamina.messages import printable
 from lamina.nd.ndarray import NDArray
+from lamina.support.messages import printable
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.schema import ColumnSchema
 

@@ -19,7 +19,7 @@ from lamina.export._describe import describe
 from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, readers_of, shown
 from lamina.export._prediction import Classes, Pictures, Prediction
-from lamina.files.atomic import atomic_write
+from lamina.support.files.atomic import atomic_write
 
 __all__ = ["examples_of", "export_page", "page_of", "write_page"]
 
@@ -92,7 +92,7 @@ def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) 
 
 def _digits(pictures: Pictures) -> list[dict[str, str]]:
     """The first of MNIST's test pictures of each digit."""
-    from lamina.datasets import mnist
+    from lamina.support.datasets import mnist
 
     if (pictures.height, pictures.width) != (_SIDE, _SIDE):
         raise LaminaError(

@@ -10,7 +10,7 @@ from typing import Any
 
 from lamina.errors import LaminaError
 from lamina.export._describe import describe
-from lamina.extras import require
+from lamina.support.extras import require
 
 __all__ = ["WAYS", "Way", "export"]
 

@@ -1,6 +1,7 @@
 """Networks from layers: parameters, blocks, losses, and the trainer, under MXNet Gluon's names."""
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lamina.gluon import contrib, data, loss, nn, utils
 from lamina.gluon.block import Block, HybridBlock
@@ -11,9 +12,11 @@ from lamina.gluon.parameter import (
     UninitializedParameterError,
 )
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.gluon.symbol_block import SymbolBlock
 from lamina.gluon.trainer import Trainer
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
+
+if TYPE_CHECKING:
+    from lamina.mxnet.symbol.block import SymbolBlock
 
 __all__ = [
     "Block", "Constant", "DeferredInitializationError", "HybridBlock", "Parameter", "ParameterDict",
@@ -22,4 +25,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "SymbolBlock":
+        return import_module("lamina.mxnet.symbol.block").SymbolBlock
     raise no_attribute("lamina.gluon", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
+from lamina.gluon.name import NameManager
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.name import NameManager
 
 __all__ = ["NameScope", "new_prefix"]
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from lamina import nd, symbol
-from lamina.core.array import Facade
+from lamina import nd
+from lamina.core.array import Facade, Symbolic
 from lamina.core.finite import look_at_saved
 from lamina.core.interrupts import interrupts_later
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
-from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign
 from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
-from lamina.gluon._wrong_calls import (
+from lamina.gluon.call_checks import (
     check_naming,
     require_arrays,
     require_inputs,
@@ -28,11 +28,14 @@ from lamina.gluon._wrong_calls import (
 )
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.habits import telling
-from lamina.messages import warn
 from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
-from lamina.symbol import Symbol, prefixed
+from lamina.support.files.named import read_arrays, write_arrays
+from lamina.support.habits import telling
+from lamina.support.messages import warn
+
+if TYPE_CHECKING:
+    from lamina.mxnet.symbol import Symbol
 
 __all__ = ["Block", "HookHandle", "HybridBlock", "with_children"]
 
@@ -412,19 +415,19 @@ class HybridBlock(Block):
             LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.
             UninitializedParameterError: a parameter has no values yet.
         """
-        from lamina.gluon.symbol_export import export
+        import_module("lamina.mxnet.symbol.export").export(self, os.fspath(path), epoch)
 
-        export(self, os.fspath(path), epoch)
+    def _written_down(self) -> Symbol:
+        """The symbol that `export` writes, with its errors."""
+        return import_module("lamina.mxnet.symbol.export").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
-        if self._active and self._layout is None and not (args and isinstance(args[0], Symbol)):
-            from lamina.gluon.symbol_export import layout_of
-
-            self.__dict__["_layout"] = layout_of(args)
+        if self._active and self._layout is None and not (args and isinstance(args[0], Symbolic)):
+            self.__dict__["_layout"] = _layout_of(args)
         compiles_later = state.queue is not None and self._precision == "float32"
         if not self._active or state.trace is not None or compiles_later:
             return self.forward(*args, **kwargs)
-        if args and isinstance(args[0], Symbol):
+        if args and isinstance(args[0], Symbolic):
             return self.forward(*args, **kwargs)
         require_arrays(self, args)
         if args and isinstance(args[0], Facade):
@@ -449,10 +452,8 @@ class HybridBlock(Block):
 
         For symbols it is run with ``F = lamina.symbol`` and the parameters as variables.
         """
-        if args and isinstance(args[0], Symbol):
-            variables = {name: p.var() for name, p in self._reg_params.items()}
-            with prefixed(self.prefix, self._node):
-                return self.hybrid_forward(symbol, *args, **kwargs, **variables)
+        if args and isinstance(args[0], Symbolic):
+            return args[0]._forward(self, args, kwargs)
         if args and isinstance(args[0], Facade) and self._knows_nd_alone():
             return mapped(self.forward(*mapped(args, plain), **mapped(kwargs, plain)), shown)
         require_arrays(self, args)
@@ -491,6 +492,11 @@ class HybridBlock(Block):
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
         """The computation, with ``F = lamina.nd`` and the parameters by name; subclasses override it."""
         raise TypeError(f"{type(self).__name__} must override hybrid_forward or forward")
+
+
+def _layout_of(args: Any) -> Any:
+    """How inputs are nested in lists: a list of the same form with None for each array."""
+    return [_layout_of(x) for x in args] if isinstance(args, list | tuple) else None
 
 
 def with_children(block: Block, children: Mapping[str, Block]) -> str:

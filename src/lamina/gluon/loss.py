@@ -16,13 +16,13 @@ import math
 from operator import index
 from typing import Any
 
-from lamina.arguments import is_number
 from lamina.core.labels import check_labels
 from lamina.errors import ParameterError, ShapeError
 from lamina.gluon.block import HybridBlock
-from lamina.messages import in_a_line
 from lamina.nd.ndarray import NDArray
-from lamina.outside import no_attribute
+from lamina.support.arguments import is_number
+from lamina.support.messages import in_a_line
+from lamina.support.unsupported import no_attribute
 
 __all__ = [
     "CTCLoss", "CosineEmbeddingLoss", "HingeLoss", "HuberLoss", "KLDivLoss", "L1Loss", "L2Loss", "LogisticLoss", "Loss",

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lamina import autograd, initializer
-from lamina.context import Context, cpu, current_context, usable
+from lamina import autograd
 from lamina.core.finite import watch
 from lamina.core.state import concrete, state
+from lamina.device.context import Context, cpu, current_context, usable
 from lamina.errors import ParameterError, UnfitParameterError
-from lamina.messages import warn
+from lamina.gluon import initializer
 from lamina.nd.conversion import array
 from lamina.nd.creation import as_shape, zeros, zeros_like
 from lamina.nd.facade import is_presenting, plain, presented
 from lamina.nd.ndarray import NDArray
-from lamina.symbol import Symbol, var
+from lamina.support.messages import warn
+
+if TYPE_CHECKING:
+    from lamina.mxnet.symbol import Symbol
 
 __all__ = [
     "Constant", "DeferredInitializationError", "DenseParameterError", "Parameter", "UninitializedParameterError",
@@ -326,12 +330,13 @@ class Parameter:
 
     def var(self) -> Symbol:
         """The parameter in a network that is written down: a variable of its name, always the same."""
-        if self._var is None:
+        found = self._var
+        if found is None:
             init = self.init if isinstance(self.init, str | initializer.Initializer) else None
-            self._var = var(
+            found = self._var = import_module("lamina.mxnet.symbol").var(
                 self.name, {"__storage_type__": "0"}, self.shape, self.lr_mult, self.wd_mult, self.dtype, init
             )
-        return self._var
+        return found
 
     def set_data(self, data: Any) -> None:
         """Write new values into the array on every device; it stays the same object.

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import Context
 from lamina.core.finite import look_at_saved
+from lamina.device.context import Context
 from lamina.errors import ParameterError, UnfitParameterError
-from lamina.files.named import read_arrays, write_arrays
 from lamina.gluon._files import assign, brief
 from lamina.gluon.parameter import Constant, Contexts, Parameter
 from lamina.nd.creation import as_shape
 from lamina.nd.facade import is_presenting
+from lamina.support.files.named import read_arrays, write_arrays
 
 __all__ = ["ParameterDict"]
 

@@ -7,23 +7,25 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.arguments import lacking
 from lamina.core.state import after_run, state
 from lamina.errors import DataError, ParameterError, UnfitParameterError
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
-from lamina.habits import OPTIMIZERS_ARGUMENTS, telling
-from lamina.kvstore import KVStoreBase
-from lamina.kvstore import create as create_store
-from lamina.messages import excerpt, in_a_line
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create, get_updater
 from lamina.optimizer.updater import arrays_in
+from lamina.support.arguments import lacking
+from lamina.support.habits import OPTIMIZERS_ARGUMENTS, telling
+from lamina.support.messages import excerpt, in_a_line
+
+if TYPE_CHECKING:
+    from lamina.mxnet.kvstore import KVStoreBase
 
 __all__ = ["Trainer"]
 
@@ -159,10 +161,14 @@ class Trainer:
             chosen, update = self._kvstore_params
             if isinstance(chosen, str):
                 several = len(self._params[0].list_ctx()) > 1 if self._params else False
-                chosen = create_store(chosen) if several or "dist" in chosen else None
+                chosen = (
+                    import_module("lamina.mxnet.kvstore").create(chosen)
+                    if several or "dist" in chosen
+                    else None
+                )
             self._kvstore = chosen
             if chosen is not None:
-                can = chosen.is_capable(KVStoreBase.OPTIMIZER)
+                can = chosen.is_capable("optimizer")
                 if update and not can:
                     raise ParameterError(f"update_on_kvstore must be False with a {type(chosen).__name__}")
                 self._update_on_kvstore = can if update is None else update
@@ -257,7 +263,7 @@ class Trainer:
 
         The parameters themselves are saved by `Block.save_parameters`.
         """
-        from lamina.files.tensors import save_tensors
+        from lamina.support.files.tensors import save_tensors
 
         arrays: dict[str, np.ndarray] = {}
         for i, values in self._updater.states.items():
@@ -278,7 +284,7 @@ class Trainer:
         Raises:
             DataError: if the file is damaged, or of another optimizer or network.
         """
-        from lamina.files.tensors import load_tensors
+        from lamina.support.files.tensors import load_tensors
 
         source = os.fspath(fname)
         loaded, described = load_tensors(fname)
@@ -317,7 +323,7 @@ class Trainer:
         self, described: Mapping[str, str], source: str
     ) -> tuple[dict[int, int], int, float | None]:
         """The update counts, and the learning rate if there is one, in a file's metadata."""
-        from lamina.files.typed_json import Count, decoded
+        from lamina.support.files.typed_json import Count, decoded
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
         if found != kind:

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import Context
 from lamina.core.array import Facade
 from lamina.core.state import state
+from lamina.device.context import Context
 from lamina.errors import ShapeError
 from lamina.gluon.block import HookHandle
-from lamina.messages import warn
 from lamina.nd.arithmetic import maximum
 from lamina.nd.conversion import array
 from lamina.nd.elementwise import sqrt
@@ -23,7 +22,8 @@ from lamina.nd.facade import mapped, plain, presented, shown
 from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum as sum_of
 from lamina.nd.slicing import slice_axis
-from lamina.outside import no_attribute
+from lamina.support.messages import warn
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["HookHandle", "check_sha1", "clip_global_norm", "shape_is_known", "split_and_load", "split_data"]
 

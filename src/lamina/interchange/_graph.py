@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.messages import excerpt
+from lamina.support.messages import excerpt
 
 __all__ = ["ML", "Graph", "GraphInput", "Node"]
 

@@ -13,7 +13,7 @@ from onnx import TensorProto
 
 from lamina.errors import DataError
 from lamina.interchange._element_types import element_type
-from lamina.messages import excerpt
+from lamina.support.messages import excerpt
 
 __all__ = ["array_of", "text_of"]
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.limits import untrusted
 from lamina.interchange._graph import Graph, GraphInput, Node
 from lamina.interchange._roles import Roles
 from lamina.interchange._shapes import array_of_shape, on_shapes_only
 from lamina.interchange._values import Labels, Value
 from lamina.interchange.network import ImportedNetwork
 from lamina.nd.ndarray import NDArray
+from lamina.support.files.limits import untrusted
 
 __all__ = ["tried"]
 

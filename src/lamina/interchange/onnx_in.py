@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 
 from lamina.errors import DataError, LaminaError
-from lamina.extras import require
 from lamina.interchange._graph import Node
 from lamina.interchange.network import ImportedNetwork
-from lamina.messages import closest, excerpt
+from lamina.support.extras import require
+from lamina.support.messages import closest, excerpt
 
 __all__ = ["import_onnx"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.extras import require
+from lamina.support.extras import require
 
 __all__ = ["from_sklearn"]
 

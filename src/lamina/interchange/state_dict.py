@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import ParameterError
-from lamina.files.tensors import load_tensors
 from lamina.gluon import nn
 from lamina.gluon.block import Block
 from lamina.gluon.parameter import Parameter
-from lamina.messages import excerpt
+from lamina.support.files.tensors import load_tensors
+from lamina.support.messages import excerpt
 
 __all__ = ["load_state_dict"]
 
@@ -82,7 +82,7 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
     >>> import tempfile, pathlib
     >>> import numpy as np
     >>> import lamina as mx
-    >>> from lamina.files.tensors import save_tensors
+    >>> from lamina.support.files.tensors import save_tensors
     >>> file = pathlib.Path(tempfile.mkdtemp(), "model.safetensors")
     >>> save_tensors(file, {"0.weight": np.ones((2, 3), np.float32), "0.bias": np.zeros(2, np.float32)})
     >>> net = mx.gluon.nn.HybridSequential()

@@ -7,51 +7,18 @@ from typing import Any
 
 import lamina
 from lamina.nd import (
-    _adam_updates as adam_updates,
-)
-from lamina.nd import (
-    _counting as counting,
-)
-from lamina.nd import (
-    _ctc as ctc,
-)
-from lamina.nd import (
-    _density as density,
-)
-from lamina.nd import (
-    _fused_updates as fused_updates,
-)
-from lamina.nd import (
-    _interop as interop,
-)
-from lamina.nd import (
-    _normalization as normalization,
-)
-from lamina.nd import (
-    _ordering as ordering,
-)
-from lamina.nd import (
-    _outputs as outputs,
-)
-from lamina.nd import (
-    _probability as probability,
-)
-from lamina.nd import (
-    _sample as sample,
-)
-from lamina.nd import (
-    _sequence as sequence,
-)
-from lamina.nd import (
-    _serialization as serialization,
-)
-from lamina.nd import (
-    _shape as shape,
-)
-from lamina.nd import (
-    _updates as updates,
-)
-from lamina.nd import (
+    _counting,
+    _ctc,
+    _density,
+    _interop,
+    _normalization,
+    _ordering,
+    _outputs,
+    _probability,
+    _sample,
+    _sequence,
+    _serialization,
+    _shape,
     activation,
     arithmetic,
     contrib,
@@ -66,11 +33,9 @@ from lamina.nd import (
     reduce,
     slicing,
 )
-from lamina.nd._adam_updates import *
 from lamina.nd._counting import *
 from lamina.nd._ctc import *
 from lamina.nd._density import *
-from lamina.nd._fused_updates import *
 from lamina.nd._interop import *
 from lamina.nd._normalization import *
 from lamina.nd._ordering import *
@@ -81,7 +46,6 @@ from lamina.nd._sample import *
 from lamina.nd._sequence import *
 from lamina.nd._serialization import *
 from lamina.nd._shape import *
-from lamina.nd._updates import *
 from lamina.nd.activation import *
 from lamina.nd.arithmetic import *
 from lamina.nd.conversion import array
@@ -95,34 +59,31 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import *
 from lamina.nd.reduce import *
 from lamina.nd.slicing import *
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["Custom", "NDArray", "array", "batch_dot", "contrib", "dot", "image", "khatri_rao", "linalg"]
 __all__ += ["random"]
 __all__ += activation.__all__
-__all__ += adam_updates.__all__
 __all__ += arithmetic.__all__
-__all__ += counting.__all__
+__all__ += _counting.__all__
 __all__ += creation.__all__
-__all__ += ctc.__all__
-__all__ += density.__all__
+__all__ += _ctc.__all__
+__all__ += _density.__all__
 __all__ += elementwise.__all__
-__all__ += fused_updates.__all__
-__all__ += interop.__all__
+__all__ += _interop.__all__
 __all__ += join.__all__
 __all__ += lookup.__all__
 __all__ += neural.__all__
-__all__ += normalization.__all__
-__all__ += ordering.__all__
-__all__ += outputs.__all__
-__all__ += probability.__all__
+__all__ += _normalization.__all__
+__all__ += _ordering.__all__
+__all__ += _outputs.__all__
+__all__ += _probability.__all__
 __all__ += reduce.__all__
-__all__ += sample.__all__
-__all__ += sequence.__all__
-__all__ += serialization.__all__
-__all__ += shape.__all__
+__all__ += _sample.__all__
+__all__ += _sequence.__all__
+__all__ += _serialization.__all__
+__all__ += _shape.__all__
 __all__ += slicing.__all__
-__all__ += updates.__all__
 
 
 globals().update({f"linalg_{name}": getattr(linalg, name) for name in linalg.__all__ if "dot" not in name})
@@ -133,8 +94,26 @@ op = sys.modules[__name__]
 """In MXNet the operators have a module of their own besides: `mx.nd.op.broadcast_add`."""
 
 
-_BESIDE = {"np": "lamina.np", "numpy": "lamina.np", "npx": "lamina.npx", "numpy_extension": "lamina.npx"}
+_BESIDE = ("np", "npx", "numpy", "numpy_extension")
 """What a hybrid block reaches as `F.np` and `F.npx`."""
+
+
+_UPDATES = {
+    "updates": (
+        "adam_update", "ftml_update", "ftrl_update", "lamb_update_phase1", "lamb_update_phase2",
+        "mp_lamb_update_phase1", "mp_lamb_update_phase2", "mp_nag_mom_update", "mp_sgd_mom_update", "mp_sgd_update",
+        "nag_mom_update", "rmsprop_update", "rmspropalex_update", "sgd_mom_update", "sgd_update", "signsgd_update",
+        "signum_update",
+    ),
+    "many_updates": (
+        "multi_lars", "multi_mp_sgd_mom_update", "multi_mp_sgd_update", "multi_sgd_mom_update", "multi_sgd_update",
+        "preloaded_multi_mp_sgd_mom_update", "preloaded_multi_mp_sgd_update", "preloaded_multi_sgd_mom_update",
+        "preloaded_multi_sgd_update", "reset_arrays",
+    ),
+}  # fmt: skip
+"""Modules of `lamina.mxnet`, and the functions that MXNet's programs find here."""
+_MODULES = {name: module for module, names in _UPDATES.items() for name in names}
+__all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers know
 
 
 def __dir__() -> list[str]:
@@ -144,11 +123,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     if name == "_internal":
-        import lamina.nd._internal as internal
-
-        return internal
+        return import_module("lamina.mxnet.internal")
+    if name in _MODULES:
+        return getattr(import_module(f"lamina.mxnet.{_MODULES[name]}"), name)
     if name in _BESIDE:
-        return import_module(_BESIDE[name])
+        return import_module(f"lamina.{name}")
     raise no_attribute("lamina.nd", name)
 
 

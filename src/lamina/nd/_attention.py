@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._operator import operator
 from lamina.nd._products import batch_dot
+from lamina.nd.operators import operator
 from lamina.primitives.movement import reshape, transpose
 
 if TYPE_CHECKING:

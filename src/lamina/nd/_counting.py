@@ -8,12 +8,12 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._operator import operator
 from lamina.nd.conversion import array
 from lamina.nd.creation import full
 from lamina.nd.elementwise import abs, floor
 from lamina.nd.join import stack
 from lamina.nd.lookup import one_hot
+from lamina.nd.operators import operator
 from lamina.nd.reduce import mean, min, sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.movement import reshape

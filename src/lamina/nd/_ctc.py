@@ -8,13 +8,13 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._operator import known_name, operator
 from lamina.nd._probability import log_softmax
 from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import full
 from lamina.nd.elementwise import exp, log
 from lamina.nd.join import concat, stack
 from lamina.nd.lookup import pick
+from lamina.nd.operators import known_name, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take_along

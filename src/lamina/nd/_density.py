@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._operator import operator
 from lamina.nd.elementwise import exp, gammaln, log
+from lamina.nd.operators import operator
 from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.movement import reshape

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lamina.context import gpu
 from lamina.core.array import Array
 from lamina.core.primitive import new_array
 from lamina.core.state import settle_owed
+from lamina.device.context import gpu
 from lamina.device.dlpack import device_of_capsule, exported, imported
 from lamina.device.interface import DeviceArray
 from lamina.errors import ContextError

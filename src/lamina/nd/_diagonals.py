@@ -9,8 +9,8 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._operator import operator
 from lamina.nd.conversion import array
+from lamina.nd.operators import operator
 from lamina.primitives.indexing import take, take_add
 from lamina.primitives.movement import reshape
 

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
 
-from lamina.context import Context, usable
 from lamina.core.array import Array
 from lamina.core.primitive import bind, bind_on
+from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._operator import Operator, operator
 from lamina.nd._ordering import argsort
 from lamina.nd._shape import broadcast_to, reshape
 from lamina.nd._streams import next_stream
 from lamina.nd.creation import Shape, as_shape, full
 from lamina.nd.elementwise import cast, floor, log, sqrt
 from lamina.nd.lookup import pick
+from lamina.nd.operators import Operator, operator
 from lamina.primitives.elementwise import BINARY
 from lamina.primitives.indexing import take
 from lamina.primitives.random import (

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ShapeError
 from lamina.nd._diagonals import extractdiag
-from lamina.nd._operator import operator
 from lamina.nd._products import matrix_product
 from lamina.nd._shape import broadcast_to, swapaxes
 from lamina.nd.creation import eye
 from lamina.nd.elementwise import log
+from lamina.nd.operators import operator
 from lamina.nd.reduce import sum
 from lamina.primitives import linalg
 from lamina.primitives.movement import reshape

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import cpu, current_context
 from lamina.core.state import settle_owed
+from lamina.device.context import cpu, current_context
 from lamina.errors import DTypeError
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray

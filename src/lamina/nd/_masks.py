@@ -10,10 +10,10 @@ import numpy as np
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd._distributions import uniform
-from lamina.nd._operator import operator
 from lamina.nd.conversion import array
 from lamina.nd.creation import arange
 from lamina.nd.elementwise import abs, exp, floor, log, round, sign
+from lamina.nd.operators import operator
 from lamina.nd.reduce import min
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take, take_add
@@ -24,7 +24,7 @@ from lamina.primitives.typing import normalize_axis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lamina.context import Context
+    from lamina.device.context import Context
     from lamina.nd.ndarray import NDArray
 
 __all__ = [

@@ -9,7 +9,7 @@ from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.core.tape import recording_suspended
 from lamina.errors import ShapeError
-from lamina.nd._operator import known_name, operator
+from lamina.nd.operators import known_name, operator
 from lamina.primitives.elementwise import UNARY
 from lamina.primitives.movement import reshape
 from lamina.primitives.reduce import reduce_sum

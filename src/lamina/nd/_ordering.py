@@ -8,8 +8,8 @@ import numpy as np
 
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError
-from lamina.nd._operator import known_name, operator
 from lamina.nd.creation import ones_like
+from lamina.nd.operators import known_name, operator
 from lamina.nd.slicing import slice_axis
 from lamina.primitives import indexing
 from lamina.primitives.movement import reshape

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._operator import known_name, operator
 from lamina.nd._probability import softmax
 from lamina.nd._shape import moveaxis
 from lamina.nd.activation import sigmoid
@@ -16,6 +15,7 @@ from lamina.nd.arithmetic import maximum
 from lamina.nd.creation import ones_like
 from lamina.nd.elementwise import stop_gradient
 from lamina.nd.lookup import one_hot
+from lamina.nd.operators import known_name, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.movement import reshape
 from lamina.primitives.surrogate import output_layer, straight_through

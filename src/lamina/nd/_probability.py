@@ -9,9 +9,9 @@ import numpy as np
 from lamina.core.labels import check_labels
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._operator import known_name, operator
 from lamina.nd._shape import flatten
 from lamina.nd.lookup import pick
+from lamina.nd.operators import known_name, operator
 from lamina.nd.reduce import sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import iota

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 from lamina.primitives.contract import matmul
 from lamina.primitives.movement import reshape
 from lamina.primitives.movement import transpose as transpose_primitive

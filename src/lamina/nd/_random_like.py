@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.nd import _distributions as distributions
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

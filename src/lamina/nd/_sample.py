@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.nd import random
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.context import Context
+    from lamina.device.context import Context
     from lamina.nd.creation import Shape
     from lamina.nd.ndarray import NDArray
 

@@ -10,8 +10,8 @@ import numpy as np
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
-from lamina.nd._operator import operator
 from lamina.nd._shape import swapaxes
+from lamina.nd.operators import operator
 from lamina.primitives.elementwise import cast, where
 from lamina.primitives.indexing import iota, take
 from lamina.primitives.movement import reshape

@@ -14,7 +14,7 @@ from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 
 if TYPE_CHECKING:
-    from lamina.context import Context
+    from lamina.device.context import Context
 
 __all__ = ["load", "load_frombuffer", "save"]
 
@@ -26,7 +26,7 @@ def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray])
 
     The file appears whole or not at all.
     """
-    from lamina.files.mxnet_params import save_params
+    from lamina.support.files.mxnet_params import save_params
 
     if isinstance(data, NDArray):
         data = [data]
@@ -58,15 +58,15 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
     ...     nd.load(f"{folder}/x.params")["weight"].shape
     (2, 3)
     """
-    from lamina.files.mxnet_params import load_params
-    from lamina.files.tensors import is_tensor_file, load_tensors
+    from lamina.support.files.mxnet_params import load_params
+    from lamina.support.files.tensors import is_tensor_file, load_tensors
 
     return _arrays(load_tensors(fname)[0] if is_tensor_file(fname) else load_params(fname), ctx)
 
 
 def load_frombuffer(buf: bytes, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
     """`load` of a file's content."""
-    from lamina.files.mxnet_params import params_from_bytes
+    from lamina.support.files.mxnet_params import params_from_bytes
 
     if not isinstance(buf, bytes | bytearray):
         raise TypeError(f"load_frombuffer: takes the bytes of a file, not {type(buf).__name__}")

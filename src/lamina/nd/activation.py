@@ -11,12 +11,12 @@ import numpy as np
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
-from lamina.messages import unknown
-from lamina.nd._operator import known_name, operator
 from lamina.nd.elementwise import clip, stop_gradient, tanh
+from lamina.nd.operators import known_name, operator
 from lamina.nd.random import uniform
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.movement import reshape
+from lamina.support.messages import unknown
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

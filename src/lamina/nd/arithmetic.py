@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from lamina.core.array import Array
-from lamina.nd._operator import combine, operator
+from lamina.nd.operators import combine, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON
 
 if TYPE_CHECKING:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from lamina.nd._adam_updates import (
-    adamw_update,
-    mp_adamw_update,
-    multi_adamw_update,
-    multi_lamb_update,
-    multi_mp_adamw_update,
-    multi_mp_lamb_update,
-)
 from lamina.nd._attention import (
     div_sqrt_dim,
     interleaved_matmul_encdec_qk,
@@ -36,17 +29,29 @@ from lamina.nd._masks import (
     round_ste,
     sign_ste,
 )
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = [
-    "CTCLoss", "adamw_update", "allclose", "arange_like", "boolean_mask", "cond", "ctc_loss", "div_sqrt_dim",
+    "CTCLoss", "allclose", "arange_like", "boolean_mask", "cond", "ctc_loss", "div_sqrt_dim",
     "foreach", "gradientmultiplier", "index_array", "index_copy", "interleaved_matmul_encdec_qk",
     "interleaved_matmul_encdec_valatt", "interleaved_matmul_selfatt_qk", "interleaved_matmul_selfatt_valatt",
-    "isfinite", "isinf", "isnan", "mp_adamw_update", "multi_adamw_update", "multi_lamb_update",
-    "multi_mp_adamw_update", "multi_mp_lamb_update", "quadratic", "rand_zipfian", "round_ste", "sign_ste",
-    "while_loop",
+    "isfinite", "isinf", "isnan", "quadratic", "rand_zipfian", "round_ste", "sign_ste", "while_loop",
 ]  # fmt: skip
 
 
+_UPDATES = {"adamw_update": "updates", "mp_adamw_update": "updates"} | dict.fromkeys(
+    ("multi_adamw_update", "multi_lamb_update", "multi_mp_adamw_update", "multi_mp_lamb_update"),
+    "many_updates",
+)
+"""Functions by the modules of `lamina.mxnet` that they are in."""
+__all__ += [name for name in _UPDATES]  # noqa: C416 - a form that type checkers know
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
+    if name in _UPDATES:
+        return getattr(import_module(f"lamina.mxnet.{_UPDATES[name]}"), name)
     raise no_attribute("lamina.nd.contrib", name)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.context import Context, usable
 from lamina.core.array import Array, placed
 from lamina.core.primitive import bind, new_array
 from lamina.core.state import state
+from lamina.device.context import Context, usable
 from lamina.errors import TraceError
-from lamina.messages import user_location
 from lamina.primitives.elementwise import cast
 from lamina.primitives.typing import element_type
+from lamina.support.messages import user_location
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.context import Context, usable
 from lamina.core.primitive import bind, bind_on
+from lamina.device.context import Context, usable
 from lamina.errors import ParameterError, ShapeError
-from lamina.messages import in_a_line
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 from lamina.primitives.elementwise import COMPARISON
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.indexing import full as full_primitive
@@ -20,6 +19,7 @@ from lamina.primitives.indexing import iota
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
+from lamina.support.messages import in_a_line
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

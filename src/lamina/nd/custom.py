@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lamina.errors import ParameterError
-from lamina.messages import unknown
+from lamina.support.messages import unknown
 
 __all__ = ["CUSTOM", "Custom"]
 

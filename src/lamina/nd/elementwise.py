@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.primitive import bind
-from lamina.nd._operator import Operator, operator
+from lamina.nd.operators import Operator, operator
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
 from lamina.primitives.elementwise import cast as cast_primitive
 from lamina.primitives.elementwise import stop_gradient as stop_gradient_primitive

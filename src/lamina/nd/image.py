@@ -14,12 +14,12 @@ from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.nd._basic_index import copied_part
 from lamina.nd._distributions import normal, uniform
-from lamina.nd._operator import operator
 from lamina.nd.conversion import array
 from lamina.nd.elementwise import clip
+from lamina.nd.operators import operator
 from lamina.nd.reduce import mean, sum
-from lamina.outside import no_attribute
 from lamina.primitives.movement import reshape, transpose
+from lamina.support.unsupported import no_attribute
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

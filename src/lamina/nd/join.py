@@ -11,10 +11,10 @@ import numpy as np
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
-from lamina.nd._operator import known_name, operator
 from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
+from lamina.nd.operators import known_name, operator
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take

@@ -10,11 +10,11 @@ from lamina.core.array import Array
 from lamina.core.primitive import bind, new_array
 from lamina.core.state import concrete
 from lamina.errors import ShapeError
-from lamina.nd._operator import known_name, operand, operator
 from lamina.nd._shape import moveaxis
 from lamina.nd.conversion import array
 from lamina.nd.creation import eye
 from lamina.nd.join import pad
+from lamina.nd.operators import known_name, operand, operator
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.movement import reshape

@@ -8,24 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import Context, device_of, usable
 from lamina.core.array import Array, StaleGradient, placed, view
 from lamina.core.finite import look, watch, weights
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
 from lamina.core.state import Mode, owed, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
+from lamina.device.context import Context, device_of, usable
 from lamina.errors import AutogradError, ShapeError
-from lamina.habits import telling
 from lamina.nd import _indexing as indexing
 from lamina.nd._fluent import Fluent
-from lamina.nd._operator import known_name, operand, write_into
 from lamina.nd.conversion import array
 from lamina.nd.creation import ones_like
+from lamina.nd.operators import known_name, operand, write_into
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_context
 from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
+from lamina.support.habits import telling
 
 __all__ = ["NDArray", "Number", "formatted"]
 

@@ -11,7 +11,7 @@ import numpy as np
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ParameterError, ShapeError
-from lamina.nd._operator import known_name, operator
+from lamina.nd.operators import known_name, operator
 from lamina.nd.random import bits
 from lamina.primitives.contract import matmul
 from lamina.primitives.elementwise import COMPARISON

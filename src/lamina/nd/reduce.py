@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lamina.core.primitive import Primitive, bind
 from lamina.errors import ParameterError
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 from lamina.primitives import reduce
 from lamina.primitives.elementwise import COMPARISON, UNARY
 from lamina.primitives.elementwise import where as where_primitive

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from lamina.context import current_context
 from lamina.core.array import Array, Value
 from lamina.core.primitive import Primitive
 from lamina.core.state import Mode, traced_by
+from lamina.device.context import current_context
 from lamina.nd.ndarray import NDArray
 
 __all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]

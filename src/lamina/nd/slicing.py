@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import ShapeError
 from lamina.nd._basic_index import copied_part
-from lamina.nd._operator import operator
+from lamina.nd.operators import operator
 from lamina.primitives.typing import normalize_axis
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from lamina.optimizer.muon import Muon
 from lamina.optimizer.optimizer import Optimizer, create, register
 from lamina.optimizer.rare import DCASGD, FTML, LARS, SGLD, Test
 from lamina.optimizer.updater import Updater, get_updater
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = [
     "DCASGD", "FTML", "LAMB", "LARS", "NAG", "SGD", "SGLD", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "Ftrl",

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from lamina.arguments import check_numbers
 from lamina.errors import ParameterError
-from lamina.messages import in_a_line
+from lamina.support.arguments import check_numbers
+from lamina.support.messages import in_a_line
 
 __all__ = ["check_counts", "check_momenta", "check_shares"]
 

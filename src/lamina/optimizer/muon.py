@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
-from lamina.arguments import check_numbers
 from lamina.errors import ParameterError
 from lamina.nd.arithmetic import maximum
 from lamina.nd.elementwise import sqrt
@@ -17,6 +16,7 @@ from lamina.nd.reduce import sum
 from lamina.optimizer._settings import check_counts, check_momenta, check_shares
 from lamina.optimizer.adam import adamw_step, bias_correction
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
+from lamina.support.arguments import check_numbers
 
 __all__ = ["Muon", "muon_step", "orthogonalized"]
 

@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lamina.arguments import PlainNumbers, answering, check_numbers
 from lamina.core.state import call_each_step, state
 from lamina.errors import ParameterError, TraceError
-from lamina.habits import OPTIMIZERS_ARGUMENTS
-from lamina.lr_scheduler import LRScheduler
-from lamina.messages import warn
 from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip
 from lamina.nd.ndarray import NDArray
-from lamina.registry import Registry
+from lamina.optimizer.lr_scheduler import LRScheduler
+from lamina.support.arguments import PlainNumbers, answering, check_numbers
+from lamina.support.habits import OPTIMIZERS_ARGUMENTS
+from lamina.support.messages import warn
+from lamina.support.registry import Registry
 
 __all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "clipped", "create", "register", "write"]
 

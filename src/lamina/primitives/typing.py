@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DTypeError, ShapeError
-from lamina.messages import in_a_line
+from lamina.support.messages import in_a_line
 
 __all__ = [
     "ELEMENT_TYPES", "Type", "broadcast_shapes", "converted", "dtype_of", "element_type", "like_first",

@@ -8,10 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lamina.estimators.importance import Importance
-from lamina.files.typed_json import Count, strict
 from lamina.runs.data import Request
 from lamina.runs.evaluation import ColumnShap, MeanShap
 from lamina.runs.metrics import Below, Covered
+from lamina.support.files.typed_json import Count, strict
 from lamina.table.options import ReadOptions
 from lamina.table.schema import Target, Task
 from lamina.table.types import Choice

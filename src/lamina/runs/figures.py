@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import numpy as np
 
 from lamina.estimators.importance import Importance
-from lamina.messages import printable
 from lamina.runs.evaluation import ColumnShap, Curve, Ranking
 from lamina.runs.metrics import Covered
+from lamina.support.messages import printable
 from lamina.training import pictures
 from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 

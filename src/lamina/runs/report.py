@@ -20,8 +20,6 @@ import numpy as np
 from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
 from lamina.estimators.scoring import shown_score
-from lamina.extras import require
-from lamina.messages import printable
 from lamina.runs import figures
 from lamina.runs._model import TableModel, central
 from lamina.runs.data import Part
@@ -54,6 +52,8 @@ from lamina.runs.wording import (
     short_name,
     value_in_words,
 )
+from lamina.support.extras import require
+from lamina.support.messages import printable
 from lamina.table.columns import import_narwhals
 from lamina.table.describe import column_rows, describe_rows, describe_target
 from lamina.table.encode import Encoded

@@ -16,11 +16,11 @@ from lamina.errors import DataError, LaminaError
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named
-from lamina.files.tensors import TensorFile, is_tensor_file, open_tensors
-from lamina.files.typed_json import decoded
 from lamina.runs._file_schema import Asked, Details, TablePosition
 from lamina.runs._model import TableModel
 from lamina.runs.data import Request
+from lamina.support.files.tensors import TensorFile, is_tensor_file, open_tensors
+from lamina.support.files.typed_json import decoded
 from lamina.table.schema import Schema
 from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch

@@ -20,7 +20,6 @@ from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
-from lamina.files.tensors import save_tensors
 from lamina.runs._model import TableModel
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import Baseline, baseline_outputs, predictions_made
@@ -28,6 +27,7 @@ from lamina.runs.report import page_template
 from lamina.runs.run_folder import search_metadata
 from lamina.runs.training import Trained, encoder_for, estimator_for, fit
 from lamina.runs.trials import TrialFolder
+from lamina.support.files.tensors import save_tensors
 from lamina.table.encode import Encoded
 from lamina.table.messages import DataWarning
 from lamina.training.run_folder import CHECKPOINT, TRIALS, RunFolder

@@ -22,9 +22,9 @@ from lamina.estimators.architecture import Architecture
 from lamina.estimators.network import part_of
 from lamina.estimators.persistence import not_finite, require_networks
 from lamina.estimators.search.trial import Trial
-from lamina.files.tensors import TensorFile, open_tensors, save_tensors
-from lamina.files.typed_json import Count, decoded, strict
-from lamina.messages import warn
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.typed_json import Count, decoded, strict
+from lamina.support.messages import warn
 from lamina.training.checkpoint import NotSavedWarning
 from lamina.training.run_folder import TRIALS
 

@@ -18,7 +18,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lamina.messages import closest
 from lamina.serve._batching import Batcher
 from lamina.serve._docs import docs_page, docs_policy
 from lamina.serve._errors import RequestError
@@ -31,6 +30,7 @@ from lamina.serve._metrics import Metrics
 from lamina.serve._model import Model, TableModel
 from lamina.serve._openapi import description
 from lamina.serve._slots import Slot, watch
+from lamina.support.messages import closest
 
 __all__ = ["Service"]
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.messages import excerpt
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
 from lamina.serve._json import read_json
 from lamina.serve._limits import Limits
 from lamina.serve._rows import TableRows
+from lamina.support.messages import excerpt
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,7 +139,7 @@ class DigitBodies:
         return Inputs((np.array(rows, np.uint8),))
 
     def _png(self, body: bytes, most: int) -> Inputs:
-        from lamina.datasets import digit_in
+        from lamina.support.datasets import digit_in
 
         if not body.startswith(b"\x89PNG\r\n\x1a\n"):
             raise RequestError(400, "the body is not a PNG picture")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lamina.messages import excerpt
+from lamina.support.messages import excerpt
 
 __all__ = ["MOST_PROBLEMS", "Problem", "RequestError"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from lamina.messages import excerpt
 from lamina.serve._errors import RequestError
+from lamina.support.messages import excerpt
 
 __all__ = ["read_json"]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from queue import Full, Queue
 from typing import Any
 
-from lamina.messages import printable
+from lamina.support.messages import printable
 
 __all__ = ["ACCESS", "EVENTS", "Seen", "logging_to_stderr", "request_id"]
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.estimators.meaning import compile_probabilities, computed_probabilities, decided
-from lamina.extras import require
 from lamina.serve._blocks import Blocks
 from lamina.serve._bodies import PIXELS, DigitBodies, TableBodies
 from lamina.serve._errors import RequestError
 from lamina.serve._limits import Limits
 from lamina.serve._rows import TableRows
+from lamina.support.extras import require
 from lamina.table.columns import value_name
 from lamina.table.messages import rows_called
 from lamina.training.run_folder import model_file
@@ -201,7 +201,7 @@ def load_model(path: Path, limits: Limits) -> Model:
         DataError: there is no model, or its model is damaged.
         MissingPackageError: what networks on tables need is not installed.
     """
-    from lamina.recipes.run import is_digits_run, network_of_run
+    from lamina.runs.recipes.run import is_digits_run, network_of_run
 
     version = _version(path)
     if is_digits_run(path):

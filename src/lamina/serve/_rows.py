@@ -15,11 +15,11 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.limits import untrusted
-from lamina.messages import excerpt
 from lamina.runs.data import by_position
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
+from lamina.support.files.limits import untrusted
+from lamina.support.messages import excerpt
 from lamina.table.categories import category_codes, unknown_values
 from lamina.table.check import check
 from lamina.table.columns import as_column, named, value_name

@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from lamina.errors import LaminaError
-from lamina.files.aside import scratch
 from lamina.serve._log import EVENTS, logging_to_stderr
+from lamina.support.files.aside import scratch
 
 __all__ = ["METRICS_FOLDER", "run_workers"]
 

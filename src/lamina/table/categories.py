@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lamina.messages import being
+from lamina.support.messages import being
 from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import counted, listed, row, shown, warn
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table.messages import listed, row, shown
 from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 

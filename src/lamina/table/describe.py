@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lamina.messages import printable
+from lamina.support.messages import printable
 from lamina.table.messages import format_number
 from lamina.table.schema import ColumnSchema, Schema, Target
 from lamina.table.types import TYPES, Composite, Constant, Number, Quantity

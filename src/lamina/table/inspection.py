@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table._tables import Table, as_table
 from lamina.table.columns import Column, value_name
 from lamina.table.findings.drift import drift, new_categories

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from lamina import messages
-from lamina.messages import being, closest, counted, is_on_command_line, on_command_line
+from lamina.support import messages
+from lamina.support.messages import being, closest, counted, is_on_command_line, on_command_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.core.timings import timed_parts
 from lamina.errors import DataError
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table.formats import FORMATS, HasTypes, begin_reading
 from lamina.table.formats.textual import common_type
 from lamina.table.messages import listed

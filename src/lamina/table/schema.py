@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.typed_json import strict
+from lamina.support.files.typed_json import strict
 from lamina.table import Task
 from lamina.table.messages import closest
 from lamina.table.types import ColumnSchema, Nominal, Quantity

@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from lamina.core.timings import timed
 from lamina.errors import DataError
-from lamina.files.atomic import atomic_write
-from lamina.messages import printable
+from lamina.support.files.atomic import atomic_write
+from lamina.support.messages import printable
 from lamina.table._formulas import warned_of, without_formulas
 from lamina.table.formats import FORMATS, format_of_name, writable
 from lamina.table.formats.packing import open_packed

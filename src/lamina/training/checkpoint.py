@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, NonFiniteLossError
-from lamina.files.tensors import TensorFile, open_tensors, save_tensors
-from lamina.files.typed_json import Count, decoded, strict
-from lamina.messages import excerpt, warn
+from lamina.support.files.tensors import TensorFile, open_tensors, save_tensors
+from lamina.support.files.typed_json import Count, decoded, strict
+from lamina.support.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from lamina.context import Context, cpu, device_of, gpu, usable
+from lamina.device.context import Context, cpu, device_of, gpu, usable
 from lamina.errors import ContextError
-from lamina.messages import warn
+from lamina.support.messages import warn
 
 __all__ = [
     "WORTHWHILE_FLOPS", "NotRoundedWarning", "chosen_device", "described", "rounds_products", "training_flops",

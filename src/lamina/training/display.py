@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import Any, TextIO
 
-from lamina.messages import adapted
+from lamina.support.messages import adapted
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = ["Display", "Waiting", "shows_bar", "telling"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lamina.compiler.deferral import eager
 from lamina.core.timings import timed
-from lamina.deferral import eager
 
 __all__ = ["Epoch", "Loop", "Observer"]
 

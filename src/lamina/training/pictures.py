@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lamina.extras import require
+from lamina.support.extras import require
 
 __all__ = [
     "BLUE",

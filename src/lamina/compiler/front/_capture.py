@@ -14,17 +14,17 @@ from lamina.compiler.front._numbers import Derived, StepNumber, is_whole
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
-from lamina.context import Context, current_context
 from lamina.core.array import Array, Value
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.precision import Precision
 from lamina.core.primitive import REGISTRY, Primitive, bind
 from lamina.core.state import state, traced_by
 from lamina.core.tape import Leaf, recording_suspended
+from lamina.device.context import Context, current_context
 from lamina.errors import TraceError
-from lamina.messages import user_location
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.indexing import take
+from lamina.support.messages import user_location
 
 __all__ = [
     "Capture",

@@ -11,7 +11,7 @@ import sys
 from lamina.compiler.front._explain import describe
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.target import Program
-from lamina.messages import debug_level as level
+from lamina.support.messages import debug_level as level
 
 __all__ = ["level", "show", "show_graph", "show_program"]
 

@@ -10,7 +10,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, bytes_touched
 from lamina.compiler.target import Program
-from lamina.messages import counted
+from lamina.support.messages import counted
 
 __all__ = ["describe"]
 

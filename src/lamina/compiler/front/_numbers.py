@@ -11,13 +11,13 @@ import numpy as np
 
 from lamina.core.array import Array
 from lamina.errors import DTypeError, TraceError
-from lamina.messages import user_location
+from lamina.support.messages import user_location
 
 if TYPE_CHECKING:
     from lamina.compiler.front._capture import Capture
     from lamina.compiler.passes.graph import Node
     from lamina.compiler.written_checks import Names
-    from lamina.context import Context
+    from lamina.device.context import Context
 
 __all__ = ["Derived", "NeedsValue", "StepNumber", "is_whole"]
 

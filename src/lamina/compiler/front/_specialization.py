@@ -17,10 +17,10 @@ from lamina.compiler.front.sequences import built
 from lamina.compiler.target import Program
 from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
-from lamina.context import Context
 from lamina.core.array import Array, StaleGradient, placed
 from lamina.core.labels import look_at_labels
 from lamina.core.state import settle_owed
+from lamina.device.context import Context
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
 

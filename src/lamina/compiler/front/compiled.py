@@ -14,7 +14,6 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import numpy as np
 
-from lamina import messages
 from lamina.compiler import compilation_enabled
 from lamina.compiler.front._arguments import (
     Arguments,
@@ -45,7 +44,8 @@ from lamina.core.precision import Precision
 from lamina.core.state import state
 from lamina.core.timings import timed
 from lamina.errors import TraceError
-from lamina.tracebacks import at_users_lines
+from lamina.support import messages
+from lamina.support.tracebacks import at_users_lines
 
 __all__ = ["CompiledFunction"]
 

@@ -1,4 +1,4 @@
-"""The graph of events that were noted one by one, for `lamina.deferral`, and what it must know of the compiler."""
+"""The graph of events that `lamina.compiler.deferral` has queued, and what it must know of the compiler."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from lamina.errors import LaminaError
-from lamina.messages import unknown
+from lamina.support.messages import unknown
 
 __all__ = ["LEVELS", "NATIVE", "Processor", "architecture", "named_processor", "requested", "runnable_levels"]
 

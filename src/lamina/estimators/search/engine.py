@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina import messages
-from lamina.context import cpu
-from lamina.deferral import eager
+from lamina.compiler.deferral import eager
+from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.apart import at_a_time
 from lamina.estimators.base import Data
@@ -42,6 +41,7 @@ from lamina.estimators.search.training import Shared, TrialTraining, settled
 from lamina.estimators.search.trial import SearchObserver, Trial
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
+from lamina.support import messages
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Observer
 from lamina.training.time_limit import seconds_over

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lamina import messages
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.search.average import Best
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import Trial
+from lamina.support import messages
 
 __all__ = ["learn"]
 

@@ -15,7 +15,7 @@ from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
 from lamina.estimators.settings import Settings
-from lamina.schedules import CYCLES_END
+from lamina.support.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Loop, Observer
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lamina.context import cpu
-from lamina.deferral import eager
+from lamina.compiler.deferral import eager
+from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve

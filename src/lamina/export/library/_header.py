@@ -10,7 +10,7 @@ from lamina.export import Category, Classes, Number, Numbers, Pictures, Predicti
 from lamina.export.library._code import LibraryCode
 from lamina.export.library._interface import Field, Interface, class_names, is_text
 from lamina.export.library._network import CompiledNetwork
-from lamina.messages import printable
+from lamina.support.messages import printable
 
 __all__ = ["C_TYPES", "network_header", "prediction_header"]
 

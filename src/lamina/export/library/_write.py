@@ -20,10 +20,10 @@ from lamina.export.library._link import linked
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
 from lamina.export.traced import prediction_of
 from lamina.export.warnings import NotLinkedWarning
-from lamina.files.atomic import atomic_write
 from lamina.gluon.block import Block
-from lamina.messages import unknown, warn
 from lamina.nd.ndarray import NDArray
+from lamina.support.files.atomic import atomic_write
+from lamina.support.messages import unknown, warn
 
 __all__ = ["TARGETS", "export_library", "write_library"]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lamina.gluon.contrib import data, nn
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["data", "nn"]
 

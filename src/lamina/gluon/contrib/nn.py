@@ -10,7 +10,7 @@ from lamina.gluon.nn import HybridSequential, Sequential
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.facade import has_facade, plain, shown
 from lamina.nd.ndarray import NDArray
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["Concurrent", "HybridConcurrent", "Identity"]
 

@@ -14,7 +14,7 @@ from lamina.gluon.data.sampler import (
     Sampler,
     SequentialSampler,
 )
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = [
     "ArrayDataset", "BatchSampler", "DataLoader", "Dataset", "FilterSampler", "IntervalSampler",

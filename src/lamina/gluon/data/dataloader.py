@@ -10,14 +10,14 @@ from itertools import islice
 from typing import Any
 from weakref import finalize
 
-from lamina.arguments import answering, check_numbers, is_number
 from lamina.core.state import mark_step
 from lamina.errors import DataError
 from lamina.gluon.data.batchify import default_batchify_fn
 from lamina.gluon.data.dataset import draw
 from lamina.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from lamina.habits import LOADERS_ARGUMENTS
-from lamina.messages import in_a_line
+from lamina.support.arguments import answering, check_numbers, is_number
+from lamina.support.habits import LOADERS_ARGUMENTS
+from lamina.support.messages import in_a_line
 
 __all__ = ["DataLoader"]
 

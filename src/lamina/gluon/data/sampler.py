@@ -7,9 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lamina.arguments import whole_number
 from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
+from lamina.support.arguments import whole_number
 
 __all__ = [
     "BatchSampler", "FilterSampler", "IntervalSampler", "RandomSampler", "Sampler", "SequentialSampler",

@@ -1,14 +1,17 @@
 """Layers; as in MXNet, `Block` and `HybridBlock` are here too."""
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from lamina.gluon.block import Block, HybridBlock
 from lamina.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, Mish, PReLU, SiLU, Swish
 from lamina.gluon.nn.basic_layers import Dense, Dropout, Embedding, Flatten
 from lamina.gluon.nn.containers import HybridLambda, HybridSequential, Lambda, Sequential
 from lamina.gluon.nn.normalization import BatchNorm, BatchNormReLU, GroupNorm, InstanceNorm, LayerNorm
-from lamina.gluon.symbol_block import SymbolBlock
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
+
+if TYPE_CHECKING:
+    from lamina.mxnet.symbol.block import SymbolBlock
 
 __all__ = [
     "ELU", "GELU", "SELU", "Activation", "BatchNorm", "BatchNormReLU", "Block", "Dense", "Dropout", "Embedding",
@@ -18,4 +21,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "SymbolBlock":
+        return import_module("lamina.mxnet.symbol.block").SymbolBlock
     raise no_attribute("lamina.gluon.nn", name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

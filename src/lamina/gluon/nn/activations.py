@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from lamina.arguments import check_numbers
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
-from lamina.initializer import Constant
+from lamina.gluon.initializer import Constant
 from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
+from lamina.support.arguments import check_numbers
 
 __all__ = ["ELU", "GELU", "SELU", "Activation", "LeakyReLU", "Mish", "PReLU", "SiLU", "Swish"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lamina.arguments import is_number
 from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.nn.activations import Activation
-from lamina.messages import in_a_line
 from lamina.nd.ndarray import NDArray
+from lamina.support.arguments import is_number
+from lamina.support.messages import in_a_line
 
 __all__ = ["Dense", "Dropout", "Embedding", "Flatten"]
 

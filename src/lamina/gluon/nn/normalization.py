@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from lamina.arguments import check_numbers, whole_number
 from lamina.errors import ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
+from lamina.support.arguments import check_numbers, whole_number
 
 __all__ = ["BatchNorm", "BatchNormReLU", "GroupNorm", "InstanceNorm", "LayerNorm"]
 

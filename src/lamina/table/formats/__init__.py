@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from lamina.extras import require
+from lamina.support.extras import require
 from lamina.table.formats.packing import PACKINGS
 
 if TYPE_CHECKING:

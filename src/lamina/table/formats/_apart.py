@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from lamina.errors import DataError
-from lamina.extras import address_space_limit
-from lamina.files.limits import MOST_COLUMNS, unpacked_limit
+from lamina.support.extras import address_space_limit
+from lamina.support.files.limits import MOST_COLUMNS, unpacked_limit
 from lamina.table.formats import _columnar_worker as columnar_worker
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.files.limits import MOST_TEXT_COLUMNS, require_columns
+from lamina.support.files.limits import MOST_TEXT_COLUMNS, require_columns
 from lamina.table.messages import as_option, counted, listed, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source

@@ -11,8 +11,8 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.idx import read_idx
-from lamina.files.limits import FAR_MORE, require_columns, unpacked_limit, untrusted
+from lamina.support.files.idx import read_idx
+from lamina.support.files.limits import FAR_MORE, require_columns, unpacked_limit, untrusted
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers

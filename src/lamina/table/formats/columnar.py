@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from lamina.errors import DataError
-from lamina.files.limits import FAR_MORE, unpacked_limit
+from lamina.support.files.limits import FAR_MORE, unpacked_limit
 from lamina.table.formats import FORMATS
 from lamina.table.formats._apart import read_apart
 from lamina.table.formats.textual import in_types

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.limits import LONGEST_RECORD
+from lamina.support.files.limits import LONGEST_RECORD
 from lamina.table.formats._dialect import Dialect, find_dialect, utf8_chunks
 from lamina.table.formats.textual import (
     QUOTED,

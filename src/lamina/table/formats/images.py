@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.limits import MOST_PIXEL_COLUMNS, require_columns
-from lamina.files.pictures import open_picture
+from lamina.support.files.limits import MOST_PIXEL_COLUMNS, require_columns
+from lamina.support.files.pictures import open_picture
 from lamina.table.formats import FORMATS
 from lamina.table.formats.arrays import FILE, LABEL, pixel_frame
 from lamina.table.formats.textual import in_types

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.limits import LONGEST_RECORD, require_columns, untrusted
+from lamina.support.files.limits import LONGEST_RECORD, require_columns, untrusted
 from lamina.table.formats._dialect import utf8_chunks
 from lamina.table.formats.textual import common_type
 from lamina.table.options import ReadOptions

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
-from lamina.extras import missing_packages
+from lamina.support.extras import missing_packages
 
 __all__ = ["PACKINGS", "Packing", "open_packed", "open_zstd"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.atomic import naming
+from lamina.support.files.atomic import naming
 
 if TYPE_CHECKING:
     from lamina.table.stream.survey import Division

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.files.typed_json import strict
+from lamina.support.files.typed_json import strict
 from lamina.table.columns import value_name
 from lamina.table.types.early import modern_column
 from lamina.table.values import MISSING_TOKENS

@@ -4,7 +4,7 @@ from typing import Any
 
 from lamina.gluon.data.vision import transforms
 from lamina.gluon.data.vision.datasets import MNIST, FashionMNIST
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["MNIST", "FashionMNIST", "transforms"]
 

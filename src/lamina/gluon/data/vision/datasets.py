@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lamina.datasets import ImageDataset, fashion_mnist, mnist_in
 from lamina.gluon.data.dataset import Dataset
 from lamina.gluon.data.deferred import RowSource
 from lamina.nd.conversion import array
+from lamina.support.datasets import ImageDataset, fashion_mnist, mnist_in
 
 __all__ = ["MNIST", "FashionMNIST"]
 

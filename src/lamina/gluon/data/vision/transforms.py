@@ -13,7 +13,7 @@ from lamina.gluon.nn import Lambda, Sequential
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import uniform
-from lamina.outside import no_attribute
+from lamina.support.unsupported import no_attribute
 
 __all__ = ["Cast", "Compose", "Normalize", "RandomFlipLeftRight", "RandomFlipTopBottom", "ToTensor"]
 

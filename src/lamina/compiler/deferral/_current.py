@@ -1,0 +1,278 @@
+"""A sequence: which arrays have which positions in it, whose contents are owed, and whose could be."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence as Items
+from functools import partial
+from typing import Any
+
+from lamina.compiler.deferral._entries import (
+    Applied,
+    Backward,
+    Entry,
+    Gradient,
+    New,
+    Number,
+    Operand,
+    targets,
+    type_of,
+    varying,
+)
+from lamina.compiler.deferral._pending import PendingArray
+from lamina.core.array import Array
+from lamina.core.keys import Unfit, frozen
+from lamina.core.ownership import is_alone
+from lamina.core.turns import Change, Turn, putting, setting
+from lamina.device.context import Context, current_context
+from lamina.nd.elsewhere import ElsewhereArray
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Sequence", "place_of"]
+
+
+class Sequence:
+    """What a queue knows of the sequence that it is in. Another one begins with another object.
+
+    So who is interrupted while he notes something, and finds that the sequence has ended meanwhile, has changed
+    nothing but what nobody reads any more.
+
+    ``values``       the arrays by position; while observing, weak references to them
+    ``ids``          the positions of arrays by id: of those made outside; while observing, of all
+    ``numbers``      the numbers that vary
+    ``overwritten``  arrays whose new contents are owed, with their class and count of writes before
+    ``made``         while observing: the positions of results, and of what was written
+    ``viewed``       while observing: the positions of arrays that have views, and of views
+    ``cursor``       the last event; ``next``: what is put off, if it comes next
+    ``ahead``        after how many events it ends, where the program marks no steps
+    ``turn``         whose changes to arrays and to the queue are made next
+    ``ended_at``     the last event, once it is over
+    """
+
+    __slots__ = (
+        "ahead", "cursor", "ended_at", "has_recorded", "ids", "is_halfway", "is_observing", "made", "next", "numbers",
+        "overwritten", "turn", "values", "viewed",
+    )  # fmt: skip
+
+    def __init__(self, root: Entry, ahead: int | None) -> None:
+        self.next: Any = root.hot_child
+        self.values: list[Any] = []
+        self.ids: dict[int, int] = {}
+        self.numbers: list[Any] = []
+        self.overwritten: list[tuple[Any, type, int]] = []
+        self.made: set[int] = set()
+        self.viewed: set[int] = set()
+        self.has_recorded = False
+        self.ahead = ahead
+        self.cursor: Entry = root
+        self.ended_at: Entry | None = None
+        self.is_observing = self.is_halfway = False
+        self.turn = Turn()
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether an event is being noted at this moment; or was, when an exception came in between."""
+        return self.is_halfway or (not self.is_observing and self.next is not self.cursor.hot_child)
+
+    def note_made(self, event: Any) -> None:
+        """What an event made, or gave other contents."""
+        if isinstance(event, Applied):
+            self.made.add(event.output)
+            if event.view_of is not None:
+                self.viewed |= {event.output, event.view_of}
+        else:
+            self.made.update(targets(event))
+
+    # --- positions -----------------------------------------------------------------------------------------------
+
+    def position_of(self, x: Array) -> int | None:
+        i = self.ids.get(id(x))
+        if i is not None:
+            return i if not self.is_observing or self.values[i]() is x else None
+        if x.__class__ is PendingArray:
+            return next((i for i, value in enumerate(self.values) if value is x), None)
+        return None
+
+    def keys_of(self, inputs: Items[Any]) -> list[Any]:
+        """What tells operands from others: positions of those that are known, types of the rest."""
+        keys: list[Any] = [] if any(isinstance(x, Array) for x in inputs) else [current_context()]
+        fresh: dict[int, int] = {}
+        for x in inputs:
+            if not isinstance(x, Array):
+                keys.append(x.__class__ if x.__class__ in (int, float) else frozen(x))
+                continue
+            known = fresh.get(id(x)) if id(x) in fresh else self.position_of(x)
+            if known is not None:
+                keys.append(known)
+                continue
+            if not _is_private(x):
+                raise Unfit
+            fresh[id(x)] = len(self.values) + len(fresh)
+            keys.append(type_of(x))
+        return keys
+
+    def new_operands(self, inputs: Items[Any]) -> tuple[Any, ...]:
+        """Operands for a new entry; arrays that were not known get positions."""
+        operands: list[Operand] = []
+        for x in inputs:
+            if not isinstance(x, Array):
+                operands.append(Number(x))
+                continue
+            known = self.position_of(x)
+            if known is None:
+                operands.append(New(x, len(self.values)))
+                self.place(x)
+            else:
+                operands.append(known)
+        return tuple(operands)
+
+    def place_operands(self, inputs: Items[Any], operands: Items[Any]) -> None:
+        """Give arrays the positions that an entry says, and remember them as the latest ones."""
+        for x, operand in zip(inputs, operands, strict=True):
+            if isinstance(operand, New):
+                operand.latest = weakref.ref(x)
+                self.place(x)
+            elif isinstance(operand, Number):
+                operand.admits(x, [])
+
+    def place(self, x: Array) -> None:
+        self.ids[id(x)] = len(self.values)
+        self.values.append(weakref.ref(x))
+
+    # --- what is put off -----------------------------------------------------------------------------------------
+
+    def takes(self, wanted: Any, x: Array) -> bool:
+        """Whether an array may stand where an entry has this operand; a new one gets the next position."""
+        if wanted.__class__ is int:
+            return self.values[wanted] is x
+        if not wanted.admits(x, self.ids):
+            return False
+        self.ids[id(x)] = len(self.values)
+        self.values.append(x)
+        return True
+
+    def are_at(self, arrays: Items[Array], positions: Items[int]) -> bool:
+        """Whether arrays are those at the positions."""
+        values = self.values
+        return len(arrays) == len(positions) and all(
+            values[i] is x for i, x in zip(positions, arrays, strict=True)
+        )
+
+    def forget_attempt(self) -> None:
+        """Take back the positions of an event that did not match after all."""
+        taken = self.cursor.taken
+        for x in self.values[taken:]:
+            self.ids.pop(id(x), None)
+        del self.values[taken:]
+        del self.numbers[sum(1 for _ in varying(self.cursor)) :]
+        self.next = self.cursor.hot_child
+
+    def up_to(self, end: Entry) -> tuple[list[Any], list[Any]]:
+        """The arrays and numbers up to an event, where another one was being noted."""
+        return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
+
+    def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:
+        """The gradients that a walk back writes, with the entry's; None where they are others than the entry's."""
+        changes: list[tuple[Any, Any]] = []
+        for gradient in entry.gradients:
+            leaf = self.values[gradient.leaf]._leaf
+            if leaf is None or leaf.req != gradient.req or not self.takes(gradient.operand, leaf.grad):
+                return None
+            changes.append((leaf.grad, gradient))
+        return changes
+
+    def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
+        """What makes the contents of arrays owed, and the entry the latest event.
+
+        Nothing if others could see the old contents in memory.
+        """
+        found: list[Change] = []
+        for array, event in changes:
+            kind = array.__class__
+            if not (is_alone(array) if kind is NDArray else isinstance(array, ElsewhereArray)):
+                return []
+            count = array._writes[0]
+            found.append(putting(array._writes, 0, count + 1))
+            if kind is not PendingArray:
+                found.append(partial(self.overwritten.append, (array, kind, count)))
+                array._view = event  # which an array that is not owed has no need of
+                found.append(setting(array, "__class__", PendingArray))
+        return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
+
+    def restoring(self) -> list[Change]:
+        """What gives arrays whose new contents are owed their old ones, which are what to begin with."""
+        return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
+
+    @property
+    def counts(self) -> list[tuple[list[int], int]]:
+        """The counts of writes of arrays whose new contents are owed, and what they were before."""
+        return [(array._writes, count) for array, _, count in self.overwritten]
+
+    # --- what an observed event may be ---------------------------------------------------------------------------
+
+    def may_be_owed(self, array: Array) -> bool:
+        """Whether new contents of an array could be put off: nobody else may see its memory."""
+        if array._node is not None or self.position_of(array) in self.viewed or not array._is_settled:
+            return False
+        return is_alone(array) if array.__class__ is NDArray else isinstance(array, ElsewhereArray)
+
+    def leaves_of(self, heads: Items[Array]) -> list[Array] | None:
+        """The leaves that a walk back reaches, if all on its way was recorded in this sequence."""
+        leaves: dict[int, Array] = {}
+        seen: set[int] = set()
+        todo = [(x, 0) for x in heads]
+        while todo:
+            x, used_by = todo.pop()
+            if x._leaf is not None:
+                i = self.position_of(x)
+                if i is None:
+                    return None
+                leaves[i] = x
+                continue
+            node = x._node
+            if node is None or node.order in seen:
+                continue
+            if node.inputs is None and node.freed < used_by:
+                continue
+            seen.add(node.order)
+            if node.inputs is None or node.primitive.lowering is None or self.position_of(x) not in self.made:
+                return None
+            todo += [(y, node.order) for y in node.inputs if isinstance(y, Array)]
+        return [leaves[i] for i in sorted(leaves)]
+
+    def note_gradients(self, entry: Backward, leaves: Items[Array]) -> bool:
+        """Note which gradients a walk has written; False if writing them could not be put off."""
+        grads = [x._leaf.grad for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
+        if len({id(grad) for grad in grads}) < len(grads) or not all(map(self.may_be_owed, grads)):
+            return False
+        for x, operand in zip(leaves, self.new_operands(grads), strict=True):
+            leaf = self.position_of(x)
+            assert leaf is not None
+            if isinstance(operand, New):
+                operand.is_overwritten = x._leaf.req == "write"  # pyright: ignore[reportOptionalMemberAccess]
+            entry.gradients.append(Gradient(leaf, x, operand))
+        return True
+
+
+def place_of(inputs: Items[Any]) -> Context | None:
+    """The device that inputs are on, None for the CPU. Raises `Unfit` if they are on several."""
+    contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
+    place = None if contexts[0].is_host else contexts[0]
+    for context in contexts:
+        if (None if context.is_host else context) is not place:
+            raise Unfit
+    return place
+
+
+def _is_private(x: Array) -> bool:
+    """Whether only lamina's own arrays know an array's memory, so that it can't change unnoticed."""
+    if not x._is_settled or not isinstance(x, NDArray):
+        return False
+    if x._is_stale:
+        return False
+    if len(x._writes) > 1:
+        # A compiled step holds only what nobody else knows the memory of.
+        if not isinstance(x, ElsewhereArray) and not is_alone(x):
+            return False
+        del x._writes[1:]
+    return True

@@ -1,0 +1,47 @@
+"""``LAMINA_DEBUG=1`` and above: at which lines a queue was computed, how and why, each once; at the end, how often."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.support.messages import counted, debug_level, user_location
+
+if TYPE_CHECKING:
+    from lamina.compiler.deferral._path import Path
+
+__all__ = ["is_asked_for", "tell"]
+
+_times: dict[tuple[str, str, str], int] = {}
+"""By line, way and reason, how often a queue was computed."""
+
+
+def is_asked_for() -> bool:
+    """Whether to tell; asked once for each sequence, since asking takes as long as putting off two operators."""
+    return debug_level() >= 1
+
+
+def tell(path: Path, how: str, why: str) -> None:
+    """Say that a sequence was computed, at the user's line, unless that was said of this line before."""
+    if not path.is_told:
+        return
+    if not _times:
+        atexit.register(_tell_how_often)
+    place = user_location(), how, why
+    _times[place] = _times.get(place, 0) + 1
+    if _times[place] == 1:
+        count = len(path.entries)
+        what = f"{count} events that were put off are" if count > 1 else "1 event that was put off is"
+        _say(f"{place[0]}: {what} computed, {how}: {why}")
+
+
+def _tell_how_often() -> None:
+    for (location, how, why), times in _times.items():
+        if times > 1:
+            _say(f"{location}: computed {counted(times, 'time')}, {how}: {why}")
+    _times.clear()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,354 @@
+"""What a queue notes: operators, writes and walks back over the tape, in a tree of all sequences that were seen.
+
+An `Entry` is one event, and knows the entries that came after it. So a program that repeats walks down the same path of
+the tree again and again. Arrays are told by their *positions*: each array that a sequence meets for the first time, and
+each result, takes the next one.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.deferral._pending import settling
+from lamina.core.array import Array, UserArray
+from lamina.core.lowering import Decompose
+from lamina.core.memory import share_memory
+from lamina.core.primitive import Primitive, apply
+from lamina.core.state import Mode, state
+from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
+from lamina.core.turns import Change
+from lamina.device.context import Context, set_current
+from lamina.nd.elsewhere import ElsewhereArray
+from lamina.nd.ndarray import NDArray
+
+__all__ = [
+    "Applied",
+    "Backward",
+    "Entry",
+    "Gradient",
+    "New",
+    "Number",
+    "Operand",
+    "Written",
+    "position",
+    "targets",
+    "type_of",
+    "varying",
+]
+
+
+class New:
+    """An operand that the sequence meets for the first time: an array made outside, of this type.
+
+    ``is_overwritten``: its contents are replaced before anybody reads them, so that it may be a stale gradient.
+    """
+
+    __slots__ = ("context", "dtype", "is_overwritten", "latest", "on_tape", "position", "req", "shape")
+
+    def __init__(self, x: Array, position: int) -> None:
+        self.shape, self.dtype, self.context, self.req, self.on_tape = type_of(x)
+        self.position, self.is_overwritten = position, False
+        self.latest = weakref.ref(x)
+
+    def admits(self, x: Any, known: dict[int, int]) -> bool:
+        """Whether `x` may stand here; `known` are the ids of arrays that have a position already."""
+        if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_settled:
+            return False
+        leaf = x._leaf
+        return (
+            (leaf is None if self.req is None else leaf is not None and leaf.req == self.req)
+            and (x._node is not None and is_on_tape(x)) is self.on_tape
+            and len(x._writes) == 1
+            and id(x) not in known
+            and (self.is_overwritten or not x._is_stale)
+        )
+
+    def _has_type_of(self, x: Any, kind: type) -> bool:
+        if kind is NDArray:
+            what = x._data
+        elif issubclass(kind, ElsewhereArray):
+            what = x._view
+        else:
+            return False
+        dtype = what.dtype
+        return (
+            (dtype is self.dtype or dtype == self.dtype)
+            and what.shape == self.shape
+            and x._context is self.context
+        )
+
+
+def type_of(x: Array) -> tuple[Any, ...]:
+    """All that a sequence must know of an array made outside."""
+    leaf = x._leaf
+    return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
+
+
+class Number:
+    """A Python number among the operands. One that was seen to change is given to the compiled step anew each time."""
+
+    __slots__ = ("kind", "text", "value", "varies")
+
+    def __init__(self, value: Any) -> None:
+        self.kind, self.value, self.text, self.varies = value.__class__, value, repr(value), False
+
+    @property
+    def may_vary(self) -> bool:
+        """Whether a compiled step can take it as a number of its own."""
+        return self.kind is int or self.kind is float
+
+    def admits(self, x: Any, numbers: list[Any]) -> bool:
+        """Whether `x` may stand here. What varies is added to `numbers`."""
+        if x.__class__ is not self.kind:
+            return False
+        if not self.varies:
+            if x == self.value and (x or repr(x) == self.text):
+                return True
+            if not self.may_vary:
+                return False
+            self.varies = True
+        numbers.append(x)
+        return True
+
+
+Operand = int | New | Number
+"""An operand in a sequence: the position of an array that is known already, a new array, or a number."""
+
+
+class Entry:
+    """One event of a sequence, and the ones that were seen to follow it.
+
+    ``is_hot``: whether some sequence through here is compiled, so that this event is put off when it comes again.
+    ``ends``: how many sequences ended here. ``path``: what is known of the sequence from its beginning to here.
+    ``first``: how many positions are taken before; ``taken``: how many after. ``place``: the device of the sequence,
+    None on the CPU.
+    """
+
+    __slots__ = (
+        "children", "depth", "ends", "first", "hot_child", "is_hot", "parent", "path", "place", "primitive", "taken",
+    )  # fmt: skip
+
+    def __init__(self, parent: Entry | None) -> None:
+        self.primitive: Any = None
+        self.parent = parent
+        self.depth = 0 if parent is None else parent.depth + 1
+        self.first = self.taken = 0 if parent is None else parent.taken
+        self.children: dict[Any, Any] = {}
+        self.hot_child: Any = None
+        self.is_hot = False
+        self.ends = 0
+        self.place: Context | None = None if parent is None else parent.place
+        self.path: Any = None
+
+    def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
+        """Do it to the arrays, by position; `numbers` are those that vary."""
+        raise NotImplementedError
+
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """What is to change so that it is done. Until that is made, nobody sees anything of it."""
+        raise NotImplementedError
+
+    def cool_down(self) -> None:
+        """No longer put off what leads only here."""
+        entry: Entry = self
+        while entry.parent is not None and not any(child.is_hot for child in entry.children.values()):
+            entry.is_hot = False
+            if entry.parent.hot_child is entry:
+                others = (child for child in entry.parent.children.values() if child.is_hot)
+                entry.parent.hot_child = next(others, None)
+            entry = entry.parent
+
+    def from_start(self) -> list[Any]:
+        """The events from the first one to this one."""
+        found: list[Entry] = []
+        entry: Entry = self
+        while entry.parent is not None:
+            found.append(entry)
+            entry = entry.parent
+        return found[::-1]
+
+
+class Applied(Entry):
+    """A primitive, applied."""
+
+    __slots__ = (
+        "context", "count", "dtype", "has_floats", "is_from_numbers", "matches", "operands", "output", "params",
+        "params_text", "recorded", "recording", "shape", "view_of",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        parent: Entry,
+        primitive: Primitive,
+        params: dict[str, Any],
+        operands: tuple[Operand, ...],
+        output: int,
+        recording: bool,
+    ) -> None:
+        super().__init__(parent)
+        self.primitive, self.params, self.operands, self.output = primitive, params, operands, output
+        self.count, self.recording = len(operands), recording
+        self.is_from_numbers = all(isinstance(operand, Number) for operand in operands)
+        self.has_floats = any(isinstance(value, float) for value in params.values())
+        self.params_text = repr(params) if self.has_floats else ""
+
+    def learn(self, out: Array, inputs: Sequence[Any]) -> None:
+        """Remember the result's type, and of which operand it is a view."""
+        self.shape, self.dtype, self.context = out.shape, out._dtype, out._context
+        self.recorded = out._node is not None
+        self.view_of: int | None = None
+        for x, operand in zip(inputs, self.operands, strict=True):
+            if isinstance(x, Array) and share_memory(out._data, x._data):
+                self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
+
+    def takes(self, inputs: Sequence[Any]) -> bool:
+        """Whether these could be its operands, where all arrays are met for the first time."""
+        return len(inputs) == self.count and all(
+            x.__class__ is operand.kind
+            if isinstance(operand, Number)
+            else isinstance(operand, New) and isinstance(x, Array) and operand.admits(x, {})
+            for x, operand in zip(inputs, self.operands, strict=True)
+        )
+
+    def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
+        """What it is applied to, from the arrays by position, and the numbers that vary."""
+        return tuple([_operand(operand, arrays, numbers) for operand in self.operands])
+
+    def run(self, arrays: list[Any], numbers: Iterator[Any]) -> UserArray:
+        """Apply it to the arrays at its operands' positions; put the result at its own."""
+        inputs = self.inputs(arrays, numbers)
+        if state.trace is not None and isinstance(self.primitive.lowering, Decompose):
+            inputs = tuple(
+                [
+                    x.as_operand(_dtype_of(inputs), self.context) if hasattr(x, "as_operand") else x
+                    for x in inputs
+                ]
+            )
+        before, state.recording = state.recording, self.recording
+        outside = set_current(self.context) if self.is_from_numbers else None
+        try:
+            out = apply(self.primitive, inputs, self.params)
+        finally:
+            state.recording = before
+            if outside is not None:
+                set_current(outside)
+        if self.view_of is not None and state.trace is None:
+            out._writes = arrays[self.view_of]._writes
+        return out
+
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """The result becomes that of the array that is owed, with its place on the tape."""
+        out = self.run(arrays, numbers)
+        return settling(arrays[self.output], out._data, out)
+
+
+class Written(Entry):
+    """An array takes the contents of another one."""
+
+    __slots__ = ("context", "dtype", "shape", "target", "value")
+
+    recorded = False
+
+    def __init__(self, parent: Entry, target: Operand, value: Operand, array: Array) -> None:
+        super().__init__(parent)
+        self.primitive = Written
+        self.target, self.value = target, value
+        self.shape, self.dtype, self.context = array.shape, array._dtype, array._context
+
+    def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
+        """Write."""
+        target, value = arrays[position(self.target)], arrays[position(self.value)]
+        target._write_now(value)
+
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """The target gets the contents."""
+        return arrays[position(self.target)]._rewritten(arrays[position(self.value)])
+
+
+class Gradient:
+    """One leaf that a walk reaches, and its gradient's place among the operands."""
+
+    __slots__ = ("context", "dtype", "leaf", "operand", "req", "shape")
+
+    recorded = False
+
+    def __init__(self, leaf: int, x: Array, operand: Operand) -> None:
+        assert x._leaf is not None
+        self.leaf, self.req, self.operand = leaf, x._leaf.req, operand
+        grad = x._leaf.grad
+        self.shape, self.dtype, self.context = grad.shape, grad._dtype, grad._context
+
+
+class Backward(Entry):
+    """A walk back over the tape that stays among what this sequence recorded, and all its writes."""
+
+    __slots__ = ("gradients", "grads", "heads", "retain_graph", "training")
+
+    def __init__(
+        self,
+        parent: Entry,
+        heads: tuple[int, ...],
+        grads: tuple[int, ...],
+        retain_graph: bool,
+        training: bool,
+    ) -> None:
+        super().__init__(parent)
+        self.primitive = Backward
+        self.heads, self.grads = heads, grads
+        self.retain_graph, self.training = retain_graph, training
+        self.gradients: list[Gradient] = []
+
+    def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
+        """Walk back."""
+        with Mode(False, self.training):
+            heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
+            backward_now(heads, grads, retain_graph=self.retain_graph)
+
+    def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
+        """The gradients get their contents, and the tape lets go of what was walked over."""
+        heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
+        used_up: list[TapeNode] = []
+        with Mode(False, self.training):
+            found = walked(heads, grads, retain_graph=self.retain_graph, used_up=used_up)
+            changes = [change for grad, value in found for change in grad._rewritten(value)]
+        if not self.retain_graph:
+            for node in used_up:
+                changes += node.releasing()
+        return changes
+
+
+def position(operand: Any) -> int:
+    """Where an array operand stands."""
+    return operand if operand.__class__ is int else operand.position
+
+
+def targets(entry: Any) -> list[int]:
+    """The positions of the arrays that an event writes."""
+    if isinstance(entry, Written):
+        return [position(entry.target)]
+    if isinstance(entry, Backward):
+        return [position(gradient.operand) for gradient in entry.gradients]
+    return []
+
+
+def varying(end: Entry | None) -> Iterator[Number]:
+    """The numbers that vary on the way to an entry."""
+    for entry in () if end is None else end.from_start():
+        if isinstance(entry, Applied):
+            yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)
+
+
+def _operand(operand: Operand, arrays: list[Any], numbers: Iterator[Any]) -> Any:
+    if isinstance(operand, int):
+        return arrays[operand]
+    if isinstance(operand, New):
+        return arrays[operand.position]
+    return next(numbers) if operand.varies else operand.value
+
+
+def _dtype_of(inputs: Sequence[Any]) -> np.dtype:
+    return next((x._dtype for x in inputs if isinstance(x, Array)), np.dtype(np.float32))

@@ -1,0 +1,402 @@
+"""A sequence from beginning to end: how it is computed operator by operator, and how as one compiled program."""
+
+from __future__ import annotations
+
+import math
+import sys
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+from lamina.compiler.deferral import _debug as debug
+from lamina.compiler.deferral._entries import (
+    Applied,
+    Backward,
+    Entry,
+    Number,
+    Written,
+    position,
+    targets,
+    varying,
+)
+from lamina.compiler.deferral._pending import settling
+from lamina.core.array import Array
+from lamina.core.forking import compiling
+from lamina.core.tape import TapeNode
+from lamina.core.timings import timed
+from lamina.core.turns import Change, Turn, setting
+from lamina.device.context import cpu
+from lamina.nd.elsewhere import stand_in
+from lamina.nd.ndarray import NDArray
+from lamina.primitives.views import view_of
+
+__all__ = ["FEWEST_EVENTS", "Path", "Plan", "Ran"]
+
+_MOST_PLANS = 128
+_MOST_PATTERNS = 64  # of what is alive at a path's end, that are remembered
+_latest: OrderedDict[int, Path] = OrderedDict()
+"""The paths with compiled programs, by `id`: the one that was not used for longest gives its program up."""
+
+
+class Path:
+    """All events from the beginning of a sequence to `end`."""
+
+    def __init__(self, end: Entry) -> None:
+        self.end, self.entries = end, end.from_start()
+        self.applied = [entry for entry in self.entries if isinstance(entry, Applied)]
+        self._outputs = [entry.output for entry in self.applied]
+        self._maker = {entry.output: entry for entry in self.applied}
+        self._consumed = self._walked_back()
+        self.plan: Plan | None = None
+        self.is_compilable, self.is_told = True, debug.is_asked_for()
+        self._given_up = self._uses = 0  # how often its program was given up, and what came since
+        self._writes_after: dict[int, dict[int, int]] = {}
+        self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied], frozenset[int]]] = {}
+
+    @cached_property
+    def is_worthwhile(self) -> bool:
+        """Whether a compiled program could be faster than NumPy: its call costs as much as some small operators."""
+        elements = sum(math.prod(entry.shape) for entry in self.applied)
+        return len(self.entries) >= FEWEST_EVENTS or (len(self.entries) > 1 and elements >= _MANY_ELEMENTS)
+
+    # --- compiled ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_due(self) -> bool:
+        """Whether to compile it, or compiled already. After its program was given up, that takes twice as many uses."""
+        if self.plan is not None or not self._given_up:
+            return True
+        self._uses = (self._uses + 1) % (1 << self._given_up)
+        return self._uses == 0
+
+    def _give_up_plan(self) -> None:
+        self.plan, self._given_up, self._uses = None, self._given_up + 1, 0
+
+    def run_compiled(
+        self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], Change]
+    ) -> None:
+        """Run the compiled program, compiling it where necessary, and make the change ``ran(…)`` with it.
+
+        Unless somebody else closes the turn before. Raises `Overlap`, `Uncompilable` or `MemoryError` before anything
+        was written.
+        """
+        needed, restored, computed = self._needed(values)
+        plan = self.plan
+        if plan is None or not plan.gives(computed, len(numbers)):
+            known: Sequence[int] = () if plan is None else plan.results
+            plan = self.plan = Plan(self.entries, sorted(computed.union(known)), values, numbers)
+        _latest[id(self)] = self
+        _latest.move_to_end(id(self))
+        if len(_latest) > _MOST_PLANS:
+            _latest.popitem(last=False)[1]._give_up_plan()
+        known = plan.results
+        plan.run(
+            values,
+            numbers,
+            turn,
+            lambda results: [ran(Ran(needed, restored, dict(zip(known, results, strict=True))))],
+        )
+
+    def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
+        """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again.
+
+        Third, those that are computed, and not views of others.
+        """
+        count = sys.getrefcount
+        alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])
+        known = self._needs.get(alive)
+        if known is None:
+            if len(self._needs) >= _MOST_PATTERNS:
+                self._needs.clear()
+            known = self._needs[alive] = self._what_is_needed(alive)
+        return known
+
+    def _what_is_needed(self, alive: Sequence[int]) -> tuple[list[int], list[Applied], frozenset[int]]:
+        needed, restored = set[int](), set[int]()
+        todo = [(i, True) for i in alive]
+        while todo:
+            i, is_on_tape = todo.pop()
+            entry = self._maker.get(i)
+            if entry is None or (i in needed and (i in restored or not is_on_tape)):
+                continue
+            needed.add(i)
+            if entry.view_of is not None:
+                todo.append((entry.view_of, False))
+            if is_on_tape and entry.recorded and i not in self._consumed:
+                restored.add(i)
+                todo += [(position(x), True) for x in entry.operands if not isinstance(x, Number)]
+        computed = frozenset(i for i in needed if self._maker[i].view_of is None)
+        return sorted(needed), [self._maker[i] for i in sorted(restored)], computed
+
+    def steps_after(
+        self, ran: Ran, values: list[Any], numbers: Sequence[Any]
+    ) -> list[Callable[[], list[Change]]]:
+        """What is to be done, step by step, once the program ran: results get to their arrays, and back on the tape."""
+        used = [i for i in ran.needed if i in self._consumed]
+        placed = () if ran.restored else used  # as of a step whose loss alone is kept
+        steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
+        if ran.restored:
+            wanted = set(ran.restored)
+            for entry in self._on_tape(used, wanted):
+                if isinstance(entry, Backward):
+                    of_walk = [i for i in used if self._consumed[i] is entry]
+                    steps.append(partial(_release, of_walk, values))
+                else:
+                    steps.append(partial(self._restore, entry, entry in wanted, values, numbers))
+        return steps
+
+    def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
+        """An output gets its numbers, and if a walk has used it up, a place on the tape that says so."""
+        entry, out = self._maker[i], values[i]
+        if entry.view_of is None:
+            made = NDArray(results[i], out._context)
+            made._writes = out._writes
+        else:
+            base = values[entry.view_of]
+            made = NDArray(view_of(entry.primitive, base._data, entry.params), out._context)
+            made._writes = base._writes
+        if is_used_up:
+            made._node = _place(entry, made)
+            made._node.release()
+        return settling(out, made._data, made)
+
+    def _restore(
+        self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
+    ) -> list[Change]:
+        """Put a result back on the tape, as if it had been computed with the others one by one."""
+        out = values[entry.output]
+        node = self._node(entry, values, numbers) if is_wanted else _place(entry, out)
+        return [setting(out, "_node", node), setting(out, "_index", 0)]
+
+    def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
+        """What changes a tape with these results on it, in order: what made them, and the walks that used some up."""
+        made = {self._maker[i] for i in used}
+        walks = {self._consumed[i] for i in used}
+        return sorted(made | walks | wanted, key=lambda entry: entry.depth)
+
+    def _inputs(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
+        """What an entry was applied to."""
+        before = 0
+        if any(isinstance(x, Number) and x.varies for x in entry.operands):
+            before = sum(1 for _ in varying(entry.parent))
+        return entry.inputs(values, iter(numbers[before:]))
+
+    def _node(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> TapeNode:
+        out = values[entry.output]
+        node = TapeNode(entry.primitive, self._inputs(entry, values, numbers), entry.params, (out,))
+        later = self._later_writes(entry)
+        arrays = [entry.output, *(position(x) for x in entry.operands if not isinstance(x, Number))]
+        node.written = [
+            (writes, n - later.get(i, 0)) for i, (writes, n) in zip(arrays, node.written, strict=True)
+        ]
+        return node
+
+    def _later_writes(self, after: Applied) -> dict[int, int]:
+        """How often arrays are written after an event, by position."""
+        found = self._writes_after.get(after.depth)
+        if found is None:
+            found = self._writes_after[after.depth] = {}
+            for entry in self.entries[after.depth :]:
+                for target in targets(entry):
+                    found[target] = found.get(target, 0) + 1
+        return found
+
+    def _walked_back(self) -> dict[int, Backward]:
+        """The results whose place on the tape is used up within the sequence, and by which walk."""
+        used: dict[int, Backward] = {}
+        for entry in self.entries:
+            todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
+            while todo:
+                i = todo.pop()
+                maker = self._maker.get(i)
+                if maker is None or i in used or not maker.recorded:
+                    continue
+                used[i] = entry
+                todo += [position(x) for x in maker.operands if not isinstance(x, Number)]
+        return used
+
+
+FEWEST_EVENTS = 8
+_MANY_ELEMENTS = 1 << 18
+_MOST_PATIENCE = 1024  # runs
+_LONG = 32  # runs with the same arrays, after which others may soon be taken for the program's own again
+_ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refers to
+
+
+class Ran(NamedTuple):
+    """What came of a program: which outputs are needed, what must be on the tape again, the results by position."""
+
+    needed: list[int]
+    restored: list[Applied]
+    results: dict[int, Any]
+
+
+def _place(entry: Applied, out: Any) -> TapeNode:
+    """The node of what a walk uses up within the sequence, which needs no inputs any more."""
+    return TapeNode(entry.primitive, (), entry.params, (out,))
+
+
+def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
+    """A walk has used up what is at these positions."""
+    return [change for i in positions for change in values[i]._node.releasing()]
+
+
+class Plan:
+    """A path's program, bound to memory. It gives the outputs `results`, by position.
+
+    ``_own``: of the arrays that were the same each time, slot, position, the array, and what stands in its place
+    between two runs, so that it may go.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
+    ) -> None:
+        from lamina.compiler.front.sequences import built
+        from lamina.compiler.targets import target_of
+
+        self.results = list(results)
+        with timed("compiling"), compiling():
+            captured, positions = _captured(entries, results, values, numbers)
+            self._graph, self._positions = captured.graph, positions
+            self._order = captured.order
+            self._count = len(numbers)
+            self._target = target_of(entries[-1].place or cpu())
+            self._program = built(captured.graph, self._target)
+        self._fixed = _same_as_before(entries, values)
+        self._seen: dict[int, weakref.ref[Array]] = {}
+        self._patience, self._wait, self._lasted = 1, 0, 0
+        self._bind(values)
+
+    def gives(self, results: frozenset[int], numbers: int) -> bool:
+        """Whether the program gives these outputs, and takes so many numbers."""
+        return numbers == self._count and results.issubset(self.results)
+
+    def _bind(self, values: list[Any]) -> None:
+        """Bind the program. Arrays that were the same each time are its own, so that it may hold their contents."""
+        self._own: list[tuple[int, int, weakref.ref[Array], Any]] = []
+        arrays: list[Any] = []
+        for slot, i in enumerate(self._positions):
+            x = values[i]
+            instead = stand_in(x)
+            if i in self._fixed:
+                known = weakref.ref(x, _releasing(weakref.ref(self)))
+                self._own.append((slot, i, known, instead))
+            arrays.append(x if i in self._fixed else instead)
+        slots = [slot for slot, i in enumerate(self._positions) if i not in self._fixed]
+        self._arguments = [self._positions[slot] for slot in slots]
+        written = frozenset(self._graph.writes)
+        self._step: Any = self._target.bind(self._program, arrays, slots, written)
+
+    def run(
+        self,
+        values: list[Any],
+        numbers: Sequence[Any],
+        turn: Turn,
+        then: Callable[[list[Any]], list[Change]],
+    ) -> None:
+        """One run on the arrays at their positions, if the turn is not closed before.
+
+        With it the changes ``then(results)`` are made, of the results in the order of `results`.
+        """
+        self._follow_changes(values)
+        step: Any = self._step
+        with step.lock:
+            arrays = step.arrays
+            for slot, i, _, _ in self._own:
+                arrays[slot] = values[i]
+            try:
+                step.run(
+                    [values[i] for i in self._arguments],
+                    numbers,
+                    1,
+                    (),
+                    turn,
+                    lambda results: then([results[k] for k in self._order]),
+                )
+            finally:
+                for slot, _, _, instead in self._own:
+                    arrays[slot] = instead
+        step.forget_arguments()
+
+    def _follow_changes(self, values: list[Any]) -> None:
+        """Other arrays in the place of own ones are arguments, until they have been the same for a while.
+
+        Several models of one kind may be trained one after the other, or in turn.
+        """
+        changed = [i for _, i, known, _ in self._own if known() is not values[i]]
+        if changed or self._step is None:
+            self._fixed.difference_update(changed)
+            self._seen = {i: weakref.ref(values[i]) for i in self._positions}
+            self._patience = 1 if self._lasted >= _LONG else min(2 * self._patience, _MOST_PATIENCE)
+            self._wait, self._lasted = self._patience, 0
+            self._bind(values)
+            return
+        self._lasted += 1
+        if self._wait:
+            self._wait -= 1
+            if not self._wait:
+                same = {i for i, known in self._seen.items() if known() is values[i]}
+                if not same <= self._fixed:
+                    self._fixed |= same
+                    self._bind(values)
+
+    def release(self) -> None:
+        """Let go of memory: an array that it was bound to is gone."""
+        step, self._step = self._step, None
+        if step is not None:
+            step.release()
+
+
+def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
+    def release(_array: Any) -> None:
+        alive = plan()
+        if alive is not None:
+            alive.release()
+
+    return release
+
+
+def _captured(
+    entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
+) -> tuple[Any, list[int]]:
+    """What a sequence does as a graph, and the position of the array in each of its input slots."""
+    from lamina.compiler.front.sequences import captured_sequence
+
+    arrays = list(values)
+    made = {entry.output for entry in entries if isinstance(entry, Applied)}
+    for i in made:
+        arrays[i] = None
+
+    def do(slots: Iterator[Any]) -> list[Array]:
+        for entry in entries:
+            out = entry.run(arrays, slots)
+            if isinstance(entry, Applied):
+                arrays[entry.output] = out
+        return [arrays[i] for i in results]
+
+    captured = captured_sequence(do, numbers)
+    where = {id(x): i for i, x in enumerate(values) if i not in made}
+    return captured, [where[id(x)] for x in captured.arrays]
+
+
+def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:
+    """The positions of arrays made outside that were the same object when the sequence was seen last."""
+    found: set[int] = set()
+    for operand in _operands(entries):
+        if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]:
+            found.add(operand.position)
+    return found
+
+
+def _operands(entries: Sequence[Entry]) -> list[Any]:
+    found: list[Any] = []
+    for entry in entries:
+        if isinstance(entry, Applied):
+            found += entry.operands
+        elif isinstance(entry, Written):
+            found += [entry.target, entry.value]
+        elif isinstance(entry, Backward):
+            found += [gradient.operand for gradient in entry.gradients]
+    return found

@@ -1,0 +1,90 @@
+"""`PendingArray`: an array whose numbers are owed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lamina.core.array import Array, UserArray
+from lamina.core.state import owed
+from lamina.core.turns import Change, setting
+from lamina.errors import LaminaError
+from lamina.nd.elsewhere import ElsewhereArray
+from lamina.nd.ndarray import NDArray
+from lamina.support.habits import no_member
+
+__all__ = ["Lost", "PendingArray", "settling"]
+
+
+class PendingArray(ElsewhereArray):
+    """An array whose contents are owed: whoever asks for them has all that is owed computed.
+
+    Its `_view` is the event that makes them. An array that was made by the queue lacks the other slots, too, until
+    somebody asks. One whose contents are to be overwritten has the old ones still, behind the property.
+    """
+
+    __slots__ = ()
+    _is_settled = False
+
+    def _asked_for(self) -> Any:
+        owed.settle()
+        if self.__class__ is PendingArray:
+            raise LaminaError(f"an array of shape {self.shape} was taken for one that nobody can read")
+        return self._data
+
+    _data: Any = property(_asked_for)
+
+    def _is_recorded(self) -> bool:
+        return self._view.recorded or self._leaf is not None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_node" and self._view.recorded:
+            self._asked_for()
+            return self._node
+        if name == "_context":
+            return self._view.context
+        if name == "_writes":
+            self._writes = [0]
+            return self._writes
+        if name in ("_leaf", "_node"):
+            return None
+        if name == "_index":
+            return 0
+        raise no_member("NDArray", name)
+
+
+PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # which it is, to users
+
+
+class Lost:
+    """Stands in the place of numbers whose computation failed."""
+
+    __slots__ = ("dtype", "reason", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, reason: BaseException) -> None:
+        self.shape, self.dtype, self.reason = shape, dtype, reason
+
+    def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
+        raise LaminaError(
+            f"this array (shape {self.shape}) was not computed: an operator before it failed with "
+            f"{type(self.reason).__name__}: {self.reason}"
+        )
+
+
+def settling(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
+    """What makes a plain array of a pending one, with the count of writes and the place on the tape of `of`."""
+    return [
+        partial(_set_data, array, data),
+        setting(array, "_context", array._context),
+        setting(array, "_leaf", array._leaf),
+        setting(array, "_writes", array._writes if of is None else of._writes),
+        setting(array, "_node", None if of is None else of._node),
+        setting(array, "_index", 0 if of is None else of._index),
+        # From here on it has no need of its `_view`, which stays for other threads.
+        setting(array, "__class__", NDArray),
+    ]
+
+
+_set_data: Any = Array.__dict__["_data"].__set__  # behind the property

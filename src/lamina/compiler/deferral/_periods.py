@@ -1,0 +1,51 @@
+"""Loops without marks: where in a long sequence of events a step of the user's begins, and how long it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lamina.compiler.deferral._entries import Applied, Backward, Number, Written, position
+
+__all__ = ["period_of", "until_boundary"]
+
+
+def period_of(events: Sequence[Any]) -> int | None:
+    """After how many events a long sequence repeats, if it does."""
+    marks = [(event.primitive, str(getattr(event, "params", ""))) for event in reversed(events)]
+    for period in range(1, len(marks) // 3):
+        if all(marks[i] == marks[i + period] for i in range(2 * period)):
+            return period
+    return None
+
+
+def until_boundary(events: Sequence[Any], period: int) -> int:
+    """How many more events to wait, so that sequences of `period` events begin where the least is handed on.
+
+    What one sequence makes and the next one reads must be stored, and is not fused with what reads it. Between two
+    steps of a loop that is nothing but what it learns or counts.
+    """
+    first = len(events) - 2 * period
+    made = {event.output: i for i, event in enumerate(events) if isinstance(event, Applied)}
+    last_use: dict[int, int] = {}
+    for i, event in enumerate(events):
+        for where in _reads(event):
+            last_use[where] = i
+    handed_on = [0] * period
+    for where, i in made.items():
+        elements = math.prod(events[i].shape)
+        for boundary in range(max(i + 1, first), min(last_use.get(where, i) + 1, first + period)):
+            handed_on[boundary - first] += elements
+    return handed_on.index(min(handed_on))
+
+
+def _reads(event: Any) -> list[int]:
+    """The positions that an event reads."""
+    if isinstance(event, Applied):
+        return [position(x) for x in event.operands if not isinstance(x, Number)]
+    if isinstance(event, Written):
+        return [position(event.value)]
+    if isinstance(event, Backward):
+        return [*event.heads, *event.grads]
+    return []

@@ -1,0 +1,555 @@
+"""The queue: notes what a program does to arrays, and computes it when somebody looks.
+
+A sequence of operators begins where the one before ended: where somebody looked at a number, or where a step of the
+user's seems to begin. The first times that a sequence is seen, all is computed at once, and only noted (*observed*).
+When it has come often enough, its operators are put off (*deferred*), and one compiled program computes them at its
+end. When the program turns out to do something else, what was put off is computed operator by operator.
+docs/adr/deferred-evaluation.md tells why, and what it costs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence as Items
+from typing import TYPE_CHECKING, Any
+
+from lamina.compiler.deferral import _debug as debug
+from lamina.compiler.deferral._current import Sequence, place_of
+from lamina.compiler.deferral._debt import Debt
+from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written
+from lamina.compiler.deferral._matching import matcher
+from lamina.compiler.deferral._path import FEWEST_EVENTS, Path
+from lamina.compiler.deferral._pending import PendingArray
+from lamina.compiler.deferral._periods import period_of, until_boundary
+from lamina.core.array import Array, UserArray
+from lamina.core.interrupts import interrupts_later
+from lamina.core.keys import Unfit, frozen
+from lamina.core.primitive import Primitive, apply
+from lamina.core.state import concrete, owed, state
+from lamina.core.tape import backward_now
+from lamina.core.turns import make, setting
+from lamina.errors import DeviceError
+
+if TYPE_CHECKING:
+    from lamina.compiler.front.sequences import Uncompilable
+    from lamina.compiler.target import Overlap
+
+__all__ = ["DeferralQueue"]
+
+_OFTEN = 2  # so many times a sequence is observed before it is put off
+_LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
+# Events: so many steps of a loop without marks are one sequence, which costs less than one each.
+_FEW_STEPS = 64
+_MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
+_PATIENCE = 4096  # events without any that was put off, before the queue sleeps
+_SHORT = 64  # how much patience a sequence costs that is too short to be put off
+_LONGEST_NAP = 1 << 16
+
+_KNOWN_END = "here it was computed before"
+_UNFIT_WRITE = "an array is written whose memory others may see"
+
+_new: Any = object.__new__
+
+
+class DeferralQueue:
+    """See `lamina.core.state.Queue`. It belongs to the main thread; others may look at what it owes.
+
+    Whoever is interrupted while he notes an event or computes what is owed is overtaken: the sequence is ended before
+    that event, what is owed is computed to the end, and the event is done at once, without being noted. All that others
+    can see changes as a whole (`lamina.core.turns`); all else is the sequence's (`Sequence`) or debt's (`Debt`) own.
+    """
+
+    def __init__(self) -> None:
+        self.asleep = 0
+        self._lock = owed.lock
+        self._root = Entry(None)
+        self._entries = 0
+        self._credit, self._nap = _PATIENCE, _PATIENCE
+        self._period: int | None = None
+        self._debt: Debt | None = None
+        self._current = Sequence(self._root, None)
+        owed.is_open = False
+
+    # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
+
+    def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
+        """The result of a primitive.
+
+        No lock is taken where the event is the one that came next the times before. Without `next` nobody else notes
+        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor. Threads
+        take turns only where something is called or a loop begins anew, so what follows the last call is done as a
+        whole for them; a thread that ends the sequence says so by `is_halfway` first.
+        """
+        now = self._current
+        entry, values = now.next, now.values
+        if entry is not None and entry.primitive is primitive and entry.recording is state.recording:
+            now.next = None
+            if now.cursor is entry.parent and entry.matches(values, now.ids, now.numbers, inputs, params):
+                out = _new(PendingArray)
+                out._view = entry
+                if not now.is_halfway:
+                    values += [out]
+                    owed.is_open = True
+                    now.cursor = entry
+                    now.next = entry.hot_child
+                    if self._current is now or now.ended_at is entry:
+                        return out
+            else:
+                now.forget_attempt()
+        with self._lock:
+            return self._bind_slowly(primitive, inputs, params)
+
+    def write(self, array: Array, value: Array) -> bool:
+        """Note that `array` takes the contents of `value`."""
+        with self._lock:
+            if self.asleep:
+                return False
+            now = self._current
+            entry = now.next
+            if entry is not None and entry.primitive is Written:
+                now.next = None
+                if (
+                    now.cursor is entry.parent
+                    and now.takes(entry.target, array)
+                    and now.takes(entry.value, value)
+                    and self._overwrite(now, [(array, entry)], entry)
+                ):
+                    return True
+                now.forget_attempt()
+            return self._write_slowly(array, value)
+
+    def backward(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
+        """Note a whole walk back."""
+        with self._lock:
+            if self.asleep:
+                return False
+            now = self._current
+            entry = now.next
+            if (
+                entry is not None
+                and entry.primitive is Backward
+                and entry.retain_graph is retain_graph
+                and entry.training is state.training
+            ):
+                now.next = None
+                if (
+                    now.cursor is entry.parent
+                    and now.are_at(heads, entry.heads)
+                    and now.are_at(head_grads, entry.grads)
+                    and self._overwrite(now, now.gradients_of(entry), entry)
+                ):
+                    return True
+                now.forget_attempt()
+            return self._backward_slowly(heads, head_grads, retain_graph)
+
+    def look(self, array: Array) -> None:
+        """Somebody is about to copy numbers out."""
+        now = self._current
+        if now.is_observing and now.ids.get(id(array)) in now.made:
+            self.end()
+
+    def mark(self, *, recording: bool = False) -> None:
+        """A step of the user's may begin here."""
+        if owed.is_open:
+            if not recording or self._current.has_recorded:
+                self.end("a step begins")
+            self._period = self._current.ahead = None
+        if recording:
+            self._current.has_recorded = True
+
+    def end(self, why: str = "somebody asks for numbers or memory") -> None:
+        """The sequence ends here: everything that is owed is computed."""
+        with self._lock:
+            if self._debt is not None:  # of somebody who was interrupted
+                with interrupts_later(), concrete():
+                    self._pay(self._debt)
+            now = self._current
+            if not owed.is_open:
+                return
+            if now.is_observing or now.cursor.parent is None:
+                end = now.cursor
+                is_whole = not now.is_halfway
+                if not self._replace(now, end, Sequence(self._root, self._period)):
+                    self._end_again(now, why)
+                elif is_whole:
+                    self._count_end(end)
+                return
+            with interrupts_later(), concrete():
+                is_midway, now.is_halfway, now.next = now.is_midway, True, None
+                end, values, numbers = now.cursor, now.values, now.numbers
+                if is_midway or len(values) != end.taken:
+                    values, numbers = now.up_to(end)
+                debt = Debt(self._path_to(end), values, numbers, now.counts)
+                if not self._replace(now, end, Sequence(self._root, self._period), debt):
+                    self._end_again(now, why)
+                    return
+                self._settle(debt, end.ends + 1 >= _OFTEN, why)
+            self._count_end(end)
+
+    def _end_again(self, now: Sequence, why: str) -> None:
+        """The sequence that was to end has got another event meanwhile, or was ended by somebody else."""
+        if self._current is now:
+            self.end(why)
+
+    def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
+        """The current sequence is over after the event `end`; False if somebody else has ended it, or goes on with it.
+
+        What `debt` owes is to be paid next. Until it is, nothing is noted in the new sequence.
+        """
+        own = now.turn.take(changes := [])
+        if self._current is not now or now.cursor is not end:
+            return False
+        changes += [setting(now, "ended_at", end), setting(self, "_current", by)]
+        if debt is None:
+            changes.append(setting(owed, "is_open", False))
+        else:
+            by.next = None
+            changes += [*now.restoring(), setting(self, "_debt", debt)]
+        return bool(make(own))
+
+    def _count_end(self, end: Entry) -> None:
+        """A sequence has ended here. What ends here often is put off from now on."""
+        if end.parent is not None:
+            end.ends += 1
+        if end.depth < FEWEST_EVENTS:
+            self._credit -= _SHORT
+        if end.ends == _OFTEN and self._path_to(end).is_worthwhile:
+            with interrupts_later():  # also for the import of the compiler
+                if _compiles():
+                    self._warm_up(end)
+        if self._entries > _MOST_ENTRIES:
+            self._forget_what_is_rare()
+
+    def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
+        """From now on the contents of arrays are owed; False if others could see their old ones in memory."""
+        owed.is_open = True  # first, so that a write by somebody who interrupts ends the sequence
+        own = state.turn.take(now.turn.take(made := []))
+        if self._current is not now or changes is None:
+            return False
+        made += now.overwriting(changes, entry)
+        return bool(make(own))
+
+    def _warm_up(self, end: Entry) -> None:
+        """From now on, put off all that leads to this end."""
+        for entry in end.from_start():
+            if not entry.is_hot and isinstance(entry, Applied):
+                entry.matches = matcher(entry)
+            entry.is_hot = True
+            entry.parent.hot_child = entry  # pyright: ignore[reportOptionalMemberAccess] - only the root has none
+        now = self._current
+        if now.cursor is self._root and not now.is_observing:
+            now.next = self._root.hot_child
+
+    # --- deferring -----------------------------------------------------------------------------------------------
+
+    def _settle(self, debt: Debt, is_often: bool, why: str) -> None:
+        """Compute what was put off, as one program if there is one."""
+        path = debt.path
+        how = "operator by operator"
+        if is_often and path.is_compilable and path.is_worthwhile and path.is_due:
+            self._credit = self._nap = _PATIENCE
+            try:
+                debt.run_compiled()
+                how = "compiled"
+            except (_overlap(), MemoryError) as reason:
+                how += f", since {reason}"
+            except DeviceError as error:
+                debt.lose(error)
+                self._pay(debt)
+                raise
+            except _uncompilable() as reason:
+                path.is_compilable = False
+                path.end.cool_down()
+                how += f", since {reason.what} {reason.why}"
+            except Exception:
+                if self._debt is debt:  # and not paid by somebody who interrupted
+                    raise
+        self._pay(debt)
+        debug.tell(path, how, why)
+
+    def _pay(self, debt: Debt) -> None:
+        """Compute what is owed still, operator by operator if the compiled program did not run. Inside `concrete`."""
+        try:
+            debt.pay()
+        finally:
+            if debt.is_paid and self._debt is debt:
+                now = self._current
+                changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
+                if not now.is_observing:
+                    changes.append(setting(now, "next", now.cursor.hot_child))
+                make(iter(changes))
+
+    def _path_to(self, entry: Entry) -> Path:
+        if entry.path is None:
+            entry.path = Path(entry)
+        return entry.path
+
+    def _fall_back(self, now: Sequence) -> Sequence | None:
+        """The program goes on as none before: compute what was put off, and observe.
+
+        Returns what to go on with, None if somebody else has ended the sequence.
+        """
+        end = now.cursor
+        with interrupts_later(), concrete():
+            now.is_halfway, now.next = True, None
+            rest = Sequence(self._root, now.ahead)
+            rest.is_observing, rest.next = True, None
+            rest.cursor, rest.has_recorded = end, now.has_recorded
+            rest.ids = {id(x): i for i, x in enumerate(now.values)}
+            rest.values = list[Any](weakref.ref(x) for x in now.values)
+            for event in end.from_start():
+                rest.note_made(event)
+            if end.parent is None:
+                return rest if self._replace(now, end, rest) else None
+            debt = Debt(self._path_to(end), now.values, now.numbers, now.counts)
+            if not self._replace(now, end, rest, debt):
+                return None
+            try:
+                self._pay(debt)
+            except Exception:
+                if self._current is rest:
+                    self._replace(rest, end, Sequence(self._root, self._period))
+                raise
+            debug.tell(debt.path, "operator by operator", "the program goes on in another way")
+            return rest
+
+    # --- observing -----------------------------------------------------------------------------------------------
+
+    def _bind_slowly(
+        self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
+    ) -> UserArray:
+        now, before = self._recovered()
+        if not now.is_observing:
+            if before.hot_child is None and before.ends >= _OFTEN:
+                self.end(_KNOWN_END)
+                return self.bind(primitive, inputs, params)
+        elif self._begins_loop_anew(primitive, inputs, params):
+            self.end()
+            return self.bind(primitive, inputs, params)
+        try:
+            place = place_of(inputs)
+            if primitive.lowering is None or _leaves(place, params):
+                raise Unfit
+            if self._is_elsewhere(place):
+                return self.bind(primitive, inputs, params)
+            key = (primitive, frozen(params), state.recording, *now.keys_of(inputs))
+        except Unfit:
+            self.end(f"{primitive.name} can't be put off")
+            return apply(primitive, inputs, params)
+        now = self._observing(now, key)
+        if now is None:
+            return self.bind(primitive, inputs, params)
+        out = apply(primitive, inputs, params)
+        if not self._may_note(now, before):
+            return out
+        entry = before.children.get(key)
+        if entry is None:
+            operands = now.new_operands(inputs)
+            output = len(now.values)
+            entry = Applied(before, primitive, params, operands, output, state.recording)
+            entry.learn(out, inputs)
+            entry.place = place
+            self._remember(key, entry)
+        else:
+            now.place_operands(inputs, entry.operands)
+        now.place(out)
+        self._step_on(now, entry)
+        return out
+
+    def _write_slowly(self, array: Array, value: Array) -> bool:
+        now, before = self._recovered()
+        try:
+            place = place_of((array, value))
+            if self._is_elsewhere(place):
+                return self.write(array, value)
+            key = (Written, *now.keys_of((array, value)))
+        except Unfit:
+            self.end(_UNFIT_WRITE)
+            return False
+        now = self._observing(now, key)
+        if now is None:
+            return self.write(array, value)
+        if not now.may_be_owed(array):
+            self.end(_UNFIT_WRITE)
+            return False
+        array._write_now(value)
+        if not self._may_note(now, before):
+            return True
+        entry = before.children.get(key)
+        if entry is None:
+            target, source = now.new_operands((array, value))
+            if isinstance(target, New):
+                target.is_overwritten = True
+            entry = Written(before, target, source, array)
+            entry.place = place
+            self._remember(key, entry)
+        else:
+            now.place_operands((array, value), (entry.target, entry.value))
+        self._step_on(now, entry)
+        return True
+
+    def _backward_slowly(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
+        now, before = self._recovered()
+        where = [now.position_of(x) for x in (*heads, *head_grads)]
+        known = tuple([i for i in where if i is not None])
+        if len(known) < len(where):
+            self.end("backward goes beyond what was noted")
+            return False
+        key = (Backward, known[: len(heads)], known[len(heads) :], retain_graph, state.training)
+        now = self._observing(now, key)
+        if now is None:
+            return self.backward(heads, head_grads, retain_graph)
+        leaves = now.leaves_of(heads)
+        if leaves is None:
+            self.end("backward goes beyond what was noted")
+            return False
+        versions = [x._leaf.grad._version for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
+        queue, state.queue = state.queue, None
+        try:
+            backward_now(heads, head_grads, retain_graph=retain_graph)
+        finally:
+            state.queue = queue
+        if not self._may_note(now, before):
+            return True
+        entry = before.children.get(key)
+        reached = [x for x, version in zip(leaves, versions, strict=True) if x._leaf.grad._version != version]  # pyright: ignore
+        if entry is None:
+            entry = Backward(before, key[1], key[2], retain_graph, state.training)
+            if not now.note_gradients(entry, reached):
+                now.is_halfway = False
+                self.end()
+                return True
+            self._remember(key, entry)
+        else:
+            grads = [now.values[gradient.leaf]()._leaf.grad for gradient in entry.gradients]
+            now.place_operands(grads, [gradient.operand for gradient in entry.gradients])
+        self._step_on(now, entry)
+        return True
+
+    def _is_elsewhere(self, place: Any) -> bool:
+        """Whether the sequence goes on on another device: then it has ended, and another one is to begin."""
+        cursor = self._current.cursor
+        if cursor.parent is None or cursor.place is place:
+            return False
+        self.end("the program goes on on another device")
+        return True
+
+    def _recovered(self) -> tuple[Sequence, Entry]:
+        """The current sequence and its latest event, once what was interrupted in the midst of something has ended."""
+        if self._debt is not None or self._current.is_midway:
+            owed.is_open = True
+            self.end("what was being noted was interrupted")
+        now = self._current
+        return now, now.cursor
+
+    def _observing(self, now: Sequence, key: Any) -> Sequence | None:
+        """The sequence in which an event is to be observed, once what was put off is computed.
+
+        None: it can be tried again, as one that is put off, or as the first of a new sequence.
+        """
+        if now.is_observing:
+            return now
+        entry = now.cursor.children.get(key)
+        if entry is not None and entry.is_hot and entry is not now.next:
+            now.cursor.hot_child = now.next = entry
+            return None
+        if now.cursor.ends >= _OFTEN:
+            self.end(_KNOWN_END)
+            return None
+        return self._fall_back(now)
+
+    def _may_note(self, now: Sequence, before: Entry) -> bool:
+        """Whether an event that was done is to be noted as the next one: whether nobody has noted another meanwhile."""
+        now.is_halfway = True
+        if self._current is now and now.cursor is before:
+            return True
+        now.is_halfway = False
+        return False
+
+    def _remember(self, key: Any, entry: Any) -> None:
+        """This event was seen to follow the one before."""
+        entry.parent.children[key] = entry
+        self._entries += 1
+
+    def _forget_what_is_rare(self) -> None:
+        """Forget events that are not put off, and all if there are still too many: programs may never repeat."""
+        self._entries, todo = 0, [self._root]
+        while todo:
+            entry = todo.pop()
+            entry.children = {key: child for key, child in entry.children.items() if child.is_hot}
+            todo += entry.children.values()
+            self._entries += len(entry.children)
+        if self._entries > _MOST_ENTRIES // 2:
+            self._root, self._entries = Entry(None), 0
+        now = self._current
+        if now.cursor.parent is None:
+            self._replace(now, now.cursor, Sequence(self._root, self._period))
+
+    def _step_on(self, now: Sequence, entry: Any) -> None:
+        """An event was observed."""
+        entry.taken = len(now.values)
+        now.cursor = entry
+        now.note_made(entry)
+        owed.is_open = True
+        now.is_halfway = False
+        if self._current is not now:
+            return
+        self._credit -= 1
+        if self._credit <= 0:
+            self._fall_asleep()
+        elif entry.depth == now.ahead:
+            self.end()
+        elif entry.depth >= _LONGEST:
+            self.end()
+            self._find_period(entry.from_start())
+
+    def _find_period(self, events: Items[Any]) -> None:
+        """A sequence grew long: it may be a loop that nothing marks the steps of."""
+        period = period_of(events)
+        if period is not None:
+            self._period = period * max(1, _FEW_STEPS // period)
+            self._current.ahead = until_boundary(events, period) or self._period
+
+    def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
+        """Whether such a loop seems to go on as its sequences begin, after a step that was another one."""
+        first = self._root.hot_child
+        return (
+            self._period is not None
+            and isinstance(first, Applied)
+            and first.primitive is primitive
+            and self._current.cursor.parent is not None
+            and first.params == params
+            and first.takes(inputs)
+        )
+
+    def _fall_asleep(self) -> None:
+        """Nothing repeats: let operators pass for a while, which costs less."""
+        self.end()
+        self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
+
+
+def _leaves(place: Any, params: dict[str, Any]) -> bool:
+    """Whether an operator's result is on another device than its inputs."""
+    context = params.get("context")
+    return context is not None and place is not (None if context.is_host else context)
+
+
+# What the compiler raises is looked up when something is raised: even an import that was made before takes a while.
+
+
+def _overlap() -> type[Overlap]:
+    from lamina.compiler.target import Overlap
+
+    return Overlap
+
+
+def _uncompilable() -> type[Uncompilable]:
+    from lamina.compiler.front.sequences import Uncompilable
+
+    return Uncompilable
+
+
+def _compiles() -> bool:
+    from lamina.compiler import compilation_enabled
+
+    return compilation_enabled()

@@ -1,0 +1,100 @@
+"""Switching deferred evaluation on and off."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import ContextDecorator
+from threading import get_ident
+from typing import Any
+
+import numpy as np
+
+from lamina.compiler.deferral._queue import DeferralQueue
+from lamina.core.anomaly import Watch
+from lamina.core.array import Value
+from lamina.core.forking import compiling
+from lamina.core.ownership import COUNTS_REFERENCES
+from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
+from lamina.core.state import Queue, owed, settle_owed, state
+
+__all__ = ["eager", "start"]
+
+
+def start(thread: int) -> None:
+    """Defer what the thread of this identifier does from now on, unless ``LAMINA_EAGER=1`` says not to.
+
+    Operators of arrays on devices are computed by what the compiler offers for them, also where nothing is deferred.
+    Python must count references: they tell whether anybody can still ask for a result.
+    """
+    set_device_evaluation(_evaluate_on_device)
+    set_kernels(_kernel)
+    if os.environ.get("LAMINA_EAGER", "0") != "0" or not COUNTS_REFERENCES:
+        return
+    queue = DeferralQueue()
+    if thread == get_ident():
+        state.queue = queue
+    else:  # it imported lamina, and another thread is the first to use arrays
+        state.queues[thread] = queue
+    owed.settle = queue.end
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=settle_owed)
+
+
+def _evaluate_on_device(*application: Any) -> Value:
+    from lamina.compiler.single import evaluate_on_device
+
+    return evaluate_on_device(*application)
+
+
+_finding: set[int] = set()
+"""Threads inside `_kernel`."""
+
+
+def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+    """See `lamina.core.primitive.kernel`.
+
+    Also None, so that NumPy computes, in a handler that interrupts this function, and while the interpreter ends.
+    """
+    own = get_ident()
+    if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":
+        return None
+    with compiling():  # imports, too: a child that is forked meanwhile would wait for their locks for ever
+        _finding.add(own)
+        try:
+            from lamina.compiler.cpu.eager import kernel
+
+            return kernel(primitive, dtype)
+        finally:
+            _finding.discard(own)
+
+
+class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
+    """``with lamina.eager():`` each operator inside is computed at once, which helps to find errors in numbers.
+
+    As a decorator, ``@lamina.eager()``, it does so for a function. What must give the same bits whatever was computed
+    before, as lamina's own trainings do, runs so: some operators round differently where they are compiled.
+
+    >>> import lamina
+    >>> from lamina import nd
+    >>> with lamina.eager():
+    ...     x = nd.ones((2,)) + 1
+    >>> x.asnumpy()
+    array([2., 2.], dtype=float32)
+    """
+
+    def __init__(self) -> None:
+        self._saved: list[Queue | None] = []
+
+    def _recreate_cm(self) -> eager:
+        return eager()  # one for each call, since threads may call the function at the same time
+
+    def __enter__(self) -> None:
+        settle_owed()
+        self._saved.append(state.queue)
+        if not isinstance(state.queue, Watch):  # which computes at once, too
+            state.queue = None
+
+    def __exit__(self, *_exception: object) -> None:
+        state.queue = self._saved.pop()

@@ -1,0 +1,15 @@
+"""Estimators for tables of Dask: `MLPClassifier` and `MLPRegressor`, on LightGBM's conventions.
+
+A collection's partitions stay with the workers, which look them over, encode and keep them; the client trains on
+blocks that it fetches ahead (docs/adr/dask.md).
+
+`_partitions` (a table on workers) → `_table` (looked over, encoded, fetched) → `_estimators`.
+"""
+
+from lamina.support.extras import require
+
+require("lamina.dask", "dask", "distributed", "scikit-learn", "narwhals", "polars")
+
+from lamina.estimators.dask._estimators import MLPClassifier, MLPRegressor  # noqa: E402
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

@@ -1,0 +1,230 @@
+"""`MLPClassifier` and `MLPRegressor` on collections of Dask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_random_state
+
+import lamina.estimators as plain
+from lamina.estimators.base import BaseMLP, require_no_marks
+from lamina.estimators.dask._partitions import Partitions, is_array, is_frame
+from lamina.estimators.dask._table import PartitionedTable
+from lamina.estimators.streamed import fit_streamed, named_kinds
+from lamina.table.stream.survey import Survey
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
+
+class _OnWorkers(BaseMLP):
+    """What both have: `fit` and `predict` on collections, `client_`, `to_local`."""
+
+    client: Any
+    _local: ClassVar[type[BaseMLP]]
+
+    @property
+    def client_(self) -> Any:
+        """The client that is used: the one given, or Dask's current one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        from distributed import default_client
+
+        return default_client() if self.client is None else self.client
+
+    def to_local(self) -> Any:
+        """The estimator for tables in memory with the same settings, and what was learned."""
+        local = self._local(
+            **{name: x for name, x in self.get_params(deep=False).items() if name != "client"}
+        )
+        learned = {name: x for name, x in vars(self).items() if name != "client"}
+        vars(local).update(learned)
+        return local
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the client, which is bound to its process."""
+        return {**super().__getstate__(), "client": None}
+
+    def _computed(self, X: Any, function: Any) -> np.ndarray:
+        """As of tables in memory, which is what else than predictions needs."""
+        if hasattr(X, "__dask_graph__"):
+            raise TypeError(
+                f"only predictions, probabilities and scores are computed where a {type(X).__name__} of Dask is; "
+                "for others give a part of it that is in memory: X.compute()"
+            )
+        return super()._computed(X, function)
+
+    def _fit_collections(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any
+    ) -> Any:
+        require_no_marks(groups, time, "a collection of Dask")
+        if sample_weight is not None:
+            raise ValueError("sample_weight is for tables in memory, not for a collection of Dask")
+        settings, client = self._resolved(), self.client_
+        partitions = Partitions(client, X, y)
+        kinds = named_kinds([*partitions.types], self.column_kinds or {})
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
+        survey = Survey(statistics, statistics.schema(), seed)
+        holds_out = settings.early_stopping and eval_set is None
+        division = survey.divided(settings.validation_fraction if holds_out else 0.0)
+        return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
+
+    def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
+        """A method's results for a collection, as an array of Dask with a chunk for each partition."""
+        import dask.array as da
+        from dask.delayed import delayed
+
+        local = self.to_local()
+        dtype = (
+            local.classes_.dtype
+            if method == "predict" and hasattr(local, "classes_")
+            else np.dtype(np.float64)
+        )
+        model = delayed(local, pure=False)
+        outer = (np.nan,) if columns is None else (np.nan, columns)
+        if is_array(X):
+            if X.ndim != 2 or len(X.chunks[1]) > 1:
+                raise ValueError(f"X has the chunks {X.chunks}; give it chunks of rows: X.rechunk({{1: -1}})")
+            parts, lengths = X.to_delayed().ravel().tolist(), list(X.chunks[0])
+        elif is_frame(X):
+            target = local._fitted().encoder.schema.target
+            if (
+                target is not None and target.name in X.columns
+            ):  # it was trained with its name, as a column of the table
+                parts = list(X.drop(columns=target.name).to_delayed())
+            else:
+                parts = list(X.to_delayed())
+            lengths = [np.nan] * len(parts)
+        else:
+            return getattr(local, method)(X)
+        of_part = delayed(_of_part, pure=False)
+        chunks = [
+            da.from_delayed(of_part(model, method, part, columns), (length, *outer[1:]), dtype)
+            for part, length in zip(parts, lengths, strict=True)
+        ]
+        return da.concatenate(chunks, axis=0, allow_unknown_chunksizes=True)
+
+
+def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndarray:
+    if not len(part):
+        return np.empty(0 if columns is None else (0, columns))
+    return getattr(model, method)(part)
+
+
+def _computed(client: Any, collections: Any) -> Any:
+    """What is a collection of Dask, with its numbers; all others as they are."""
+    if isinstance(collections, (list, tuple)):
+        return type(collections)(_computed(client, one) for one in collections)
+    if hasattr(collections, "__dask_graph__"):
+        return client.compute(collections).result()
+    return collections
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class MLPClassifier(_OnWorkers, plain.MLPClassifier):
+    """`lamina.MLPClassifier` for Dask's arrays and frames of numbers, texts and categories.
+
+    Args:
+        client: of the cluster; None: Dask's current one. It is not pickled.
+
+    All other parameters, and what is learned, are those of `lamina.MLPClassifier`. `fit` keeps the partitions in the
+    workers' memory while it trains; it trains in the process of the client. The result depends on the table, on how it
+    is cut into partitions and on `random_state`, but not on the workers, nor on their number.
+
+    >>> from lamina.estimators.dask import MLPClassifier
+    >>> MLPClassifier(preset="fast", members=2).get_params()["members"]
+    2
+    """
+
+    client: Any = None
+    _local: ClassVar[type[BaseMLP]] = plain.MLPClassifier
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        eval_set: Any = None,
+        *,
+        groups: Any = None,
+        time: Any = None,
+    ) -> MLPClassifier:
+        """Train.
+
+        Args:
+            X: a Dask frame, or a Dask array (rows, columns) in chunks of rows.
+            y: a Dask series or array in the same partitions; or the name of a column of `X`.
+            sample_weight: must be None.
+            eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
+            groups, time: must be None; divide the rows beforehand, and give an `eval_set`.
+
+        Raises:
+            TypeError: X or y is no collection of Dask.
+            DataError: partitions don't fit each other, or as `lamina.MLPClassifier.fit`.
+        """
+        return self._fit_collections(X, y, sample_weight, eval_set, groups, time)
+
+    def predict(self, X: Any) -> Any:
+        """The most likely class of each row: a Dask array (rows,), computed where the partitions are."""
+        return self._mapped("predict", X, None)
+
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """The probability of each class: a Dask array (rows, classes); `return_std` is for tables in memory."""
+        if return_std:
+            return super().predict_proba(X, return_std=True)
+        return self._mapped("predict_proba", X, len(self.classes_))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """The logarithm of `predict_proba`."""
+        return self._mapped("predict_log_proba", X, len(self.classes_))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy."""
+        truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
+        return float(accuracy_score(truth, found, sample_weight=weights))
+
+
+@dataclass(eq=False, repr=False, kw_only=True)
+class MLPRegressor(_OnWorkers, plain.MLPRegressor):
+    """`lamina.MLPRegressor` for Dask's arrays and frames; see `lamina.dask.MLPClassifier`.
+
+    >>> from lamina.estimators.dask import MLPRegressor
+    >>> MLPRegressor(preset="fast").client is None
+    True
+    """
+
+    client: Any = None
+    _local: ClassVar[type[BaseMLP]] = plain.MLPRegressor
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        eval_set: Any = None,
+        *,
+        groups: Any = None,
+        time: Any = None,
+    ) -> MLPRegressor:
+        """Train; see `lamina.dask.MLPClassifier.fit`."""
+        return self._fit_collections(X, y, sample_weight, eval_set, groups, time)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The predicted target: a Dask array (rows,), or of several quantiles (rows, quantiles).
+
+        It is computed where the partitions are. `return_std` is for tables in memory: `to_local` gives an estimator.
+        """
+        if return_std:
+            return super().predict(X, return_std=True)
+        levels = getattr(self._fitted().target, "levels", None)
+        return self._mapped("predict", X, None if levels is None else len(levels))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """As `lamina.MLPRegressor.score`."""
+        truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
+        return self._agreement(truth, found, weights)

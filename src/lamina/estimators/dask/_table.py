@@ -1,0 +1,135 @@
+"""A table on workers that is trained on: looked over and encoded there, and fetched from there, block after block."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.estimators.dask._partitions import Partitions
+from lamina.table.encode import TableEncoder
+from lamina.table.stream.cache import Layout
+from lamina.table.stream.survey import Division, Survey, encoded_block
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["PartitionedTable", "WorkersRows"]
+
+_Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class PartitionedTable:
+    """Partitions that were looked over and divided: see `lamina.estimators.streamed.LookedOver`."""
+
+    def __init__(self, partitions: Partitions, survey: Survey, division: Division) -> None:
+        self.partitions, self.survey, self.division = partitions, survey, division
+        self.is_apart = partitions.is_apart
+
+    def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
+        """Have the workers encode the rows that train, each where it is."""
+        own, client = self.partitions, self.partitions.client
+        how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
+        parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
+        own.parts = []  # the encoded rows are enough from here on
+        described = client.gather(client.map(_described, parts, pure=False))
+        layout = Layout(len(encoder.numeric_names), len(encoder.code_names), _outputs(described))
+        return WorkersRows(client, parts, [rows for rows, _, _ in described], layout, _digest(described))
+
+
+def _outputs(described: Sequence[tuple[int, int, str]]) -> int:
+    return described[0][1]
+
+
+def _digest(described: Sequence[tuple[int, int, str]]) -> str:
+    return hashlib.sha256("".join(digest for _, _, digest in described).encode()).hexdigest()
+
+
+class WorkersRows:
+    """Encoded rows in the memory of workers: see `lamina.table.stream.cache.EncodedRows`.
+
+    Groups are within partitions, so that the last one of each may be short.
+    """
+
+    def __init__(
+        self, client: Any, parts: Sequence[Any], lengths: Sequence[int], layout: Layout, digest: str
+    ) -> None:
+        self._client, self._parts = client, parts
+        self.layout, self.digest, self.rows = layout, digest, sum(lengths)
+        size = layout.group
+        self._places = [
+            (i, begin, min(begin + size, length))
+            for i, length in enumerate(lengths)
+            for begin in range(0, length, size)
+        ]
+
+    @property
+    def groups(self) -> int:
+        """How many groups there are."""
+        return len(self._places)
+
+    def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
+        """Fetch groups, those of each partition at once, into the beginning of some arrays; how many rows.
+
+        Dask computes again what a worker that is gone had.
+        """
+        wanted: dict[int, list[tuple[int, int]]] = {}
+        for group in groups:
+            i, begin, end = self._places[group]
+            wanted.setdefault(i, []).append((begin, end))
+        tasks = [
+            self._client.submit(_pieces, self._parts[i], places, pure=False) for i, places in wanted.items()
+        ]
+        fetched = dict(zip(wanted, map(iter, self._client.gather(tasks)), strict=True))
+        rows = 0
+        for group in groups:
+            piece = next(fetched[self._places[group][0]])
+            for array, own in zip(arrays, piece, strict=True):
+                array[rows : rows + len(own)] = own
+            rows += len(piece[0])
+        return rows
+
+
+# --- what workers do -------------------------------------------------------------------------------------------------
+
+
+class _How:
+    """What all partitions are encoded with."""
+
+    def __init__(
+        self,
+        types: Mapping[str, pl.DataType],
+        target: str,
+        division: Division,
+        encoder: TableEncoder,
+        encode_target: Callable[[Any], np.ndarray],
+    ) -> None:
+        self.types, self.target, self.encoder, self.encode_target = types, target, encoder, encode_target
+        none = division.sample.frame.clear()
+        empty = type(division.sample)(none, division.sample.numbers[:0])
+        # Which rows train follows from their numbers; the rows that are held back need not travel.
+        self.division = Division(empty, empty, empty, division.training, division.above, division.seed)
+
+
+def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
+    block = frame.cast(dict(how.types))  # pyright: ignore[reportArgumentType]
+    numbers, codes, target, _ = encoded_block(
+        block, start, how.target, how.division, how.encoder, how.encode_target
+    )
+    return numbers, codes, target
+
+
+def _described(encoded: _Encoded) -> tuple[int, int, str]:
+    """How many rows, how many columns of the target (0: it is 1-D), and the SHA-256 of all."""
+    digest = hashlib.sha256()
+    for array in encoded:
+        digest.update(np.ascontiguousarray(array).data)
+    target = encoded[2]
+    return len(target), target.shape[1] if target.ndim > 1 else 0, digest.hexdigest()
+
+
+def _pieces(encoded: _Encoded, places: Sequence[tuple[int, int]]) -> list[_Encoded]:
+    numbers, codes, target = encoded
+    return [(numbers[begin:end], codes[begin:end], target[begin:end]) for begin, end in places]

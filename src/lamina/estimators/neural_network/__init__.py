@@ -1,0 +1,13 @@
+"""scikit-learn's multilayer perceptrons, faster: change ``sklearn.neural_network`` to ``lamina.neural_network``.
+
+They are scikit-learn's classes, in whatever version is installed, with their training on compiled steps: the same
+parameters, attributes, messages and, from the same ``random_state``, the same network (docs/from-scikit-learn.md).
+"""
+
+from lamina.support.extras import require
+
+require("lamina.neural_network", "scikit-learn")
+
+from lamina.estimators.neural_network.estimators import MLPClassifier, MLPRegressor  # noqa: E402
+
+__all__ = ["MLPClassifier", "MLPRegressor"]

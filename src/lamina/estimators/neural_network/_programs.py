@@ -1,0 +1,202 @@
+"""The arithmetic of scikit-learn's networks in lamina's operators, and the compiled functions made of it."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.compiler import CompiledFunction, compile
+from lamina.nd.ndarray import NDArray
+from lamina.optimizer.adam import adam_step
+from lamina.optimizer.momentum import momentum_step, nesterov_step
+from lamina.optimizer.optimizer import write
+
+__all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step", "training_step_on_rows"]
+
+_KEPT = 32
+"""So many programs are kept: as many networks as a search over layer sizes goes back and forth between."""
+_NUMBERS = 5
+"""A step's numbers: alpha, the learning rate, two of the solver, epsilon."""
+
+Parameters = Sequence[NDArray]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a program depends on beside dtype and the rows of a batch: scikit-learn's names of functions, and sizes."""
+
+    activation: str
+    output: str
+    loss: str
+    units: tuple[int, ...]
+    dtype: str
+    rows: int
+
+
+MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("velocities",)}
+"""The state of each solver, by the attributes of scikit-learn's optimizers that hold it, a list for all parameters."""
+
+
+@lru_cache(_KEPT)
+def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
+    """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
+
+    The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
+    learning rate, two numbers of the solver (Adam's decays; the momentum, and 0), epsilon; then the arrays that it
+    changes: weights and intercepts, and as many of each moment.
+    """
+    return compile(_step(kind, solver))
+
+
+def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
+    """The same on rows of a table: their numbers stand in the place of inputs, and the table before the other arrays.
+
+    Each training has one of its own, which holds its table until then; a program is kept by what it computes.
+    """
+    step = _step(kind, solver)
+
+    def step_on_rows(rows: NDArray, y: NDArray, w: NDArray, *others: Any) -> NDArray:
+        numbers, (table, *arrays) = others[:_NUMBERS], others[_NUMBERS:]
+        return step(nd.take(table, rows), y, w, *numbers, *arrays)
+
+    return compile(step_on_rows)
+
+
+def _step(kind: Kind, solver: str) -> Callable[..., NDArray]:
+    count, moments = 2 * (len(kind.units) - 1), len(MOMENTS[solver])
+    update = _UPDATES[solver]
+
+    def step(
+        x: NDArray, y: NDArray, w: NDArray, alpha: float, rate: float, a: float, b: float, epsilon: float,
+        *arrays: NDArray,
+    ) -> NDArray:  # fmt: skip
+        parameters = arrays[:count]
+        loss, gradients = _loss_and_gradients(kind, x, y, w, alpha, parameters)
+        for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            state = tuple([arrays[count * (k + 1) + i] for k in range(moments)])
+            write(parameter, state, update(parameter, gradient, state, rate, a, b, epsilon))
+        return loss
+
+    return step
+
+
+@lru_cache(_KEPT)
+def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]]]:
+    """The loss of all rows with the penalty, and its gradients: of inputs, targets, weights of the rows, alpha, and
+    the network's weights and intercepts."""
+
+    def evaluate(
+        x: NDArray, y: NDArray, w: NDArray, alpha: float, *parameters: NDArray
+    ) -> tuple[NDArray, list[NDArray]]:
+        return _loss_and_gradients(kind, x, y, w, alpha, parameters)
+
+    return compile(evaluate)
+
+
+def taking_rows() -> CompiledFunction[..., Any]:
+    """Takes rows of tables: of their numbers, a place to copy them to for each table, and the tables.
+
+    Each training has one of its own, which holds its tables until then: it takes a hundredth of a second to compile.
+    """
+
+    def take(rows: NDArray, *arrays: NDArray) -> None:
+        places, tables = arrays[: len(arrays) // 2], arrays[len(arrays) // 2 :]
+        for place, table in zip(places, tables, strict=True):
+            place[:] = nd.take(table, rows)
+
+    return compile(take)
+
+
+for _kept in (training_step, loss_and_gradients):
+    atexit.register(_kept.cache_clear)  # while what programs need to let go of their memory is there still
+
+
+def _loss_and_gradients(
+    kind: Kind, x: NDArray, y: NDArray, w: NDArray, alpha: float, parameters: Parameters
+) -> tuple[NDArray, list[NDArray]]:
+    layers = len(kind.units) - 1
+    weights, intercepts = parameters[:layers], parameters[layers:]
+    values = [x]
+    for i, (weight, intercept) in enumerate(zip(weights, intercepts, strict=True)):
+        function = _ACTIVATIONS[kind.activation if i < layers - 1 else kind.output]
+        values.append(function(nd.dot(values[-1], weight) + intercept))
+    total = nd.sum(w)
+    share = 1.0 / total  # multiplied with every gradient: a division each would take as long as Adam's own
+    squares: Any = sum(nd.sum(weight * weight) for weight in weights)
+    loss = _LOSSES[kind.loss](y, values[-1], w) / total + (0.5 * alpha) * squares / total
+    # Each pair of output function and loss has this derivative by what goes into the function, beyond clipping, too.
+    delta = (values[-1] - y) * w
+    of_weights, of_intercepts = [], []
+    for i in reversed(range(layers)):
+        of_weights.append((nd.dot(values[i], delta, transpose_a=True) + alpha * weights[i]) * share)
+        of_intercepts.append(nd.sum(delta, axis=0) * share)
+        if i:
+            delta = _SLOPES[kind.activation](values[i], nd.dot(delta, weights[i], transpose_b=True))
+    return loss, of_weights[::-1] + of_intercepts[::-1]
+
+
+# --- functions by scikit-learn's names --------------------------------------------------------------------------------
+
+_ACTIVATIONS: dict[str, Callable[[NDArray], NDArray]] = {
+    "identity": lambda z: z,
+    "exp": nd.exp,
+    "tanh": nd.tanh,
+    "logistic": nd.sigmoid,
+    "relu": nd.relu,
+    "softmax": nd.softmax,
+}
+_SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
+    "identity": lambda value, delta: delta,
+    "tanh": lambda value, delta: delta * (1.0 - value * value),
+    "logistic": lambda value, delta: delta * value * (1.0 - value),
+    "relu": lambda value, delta: nd.where(value == 0.0, nd.zeros_like(delta), delta),
+}
+"""The gradient at what goes into an activation, of its value and the gradient at that."""
+
+
+def _clipped(p: NDArray) -> NDArray:
+    epsilon = float(np.finfo(p._dtype).eps)
+    return nd.clip(p, epsilon, 1.0 - epsilon)
+
+
+def _squared_error(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
+    return (0.5 / y.shape[1]) * nd.sum((y - p) * (y - p) * w)
+
+
+def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
+    logarithm = nd.where(y == 0.0, nd.zeros_like(y), y * nd.log(y / p))
+    return nd.sum((logarithm - y + p) * w)
+
+
+def _log_loss(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
+    return -nd.sum(y * nd.log(_clipped(p)) * w)
+
+
+def _binary_log_loss(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
+    p = _clipped(p)
+    return -nd.sum((y * nd.log(p) + (1.0 - y) * nd.log(1.0 - p)) * w)
+
+
+_LOSSES: dict[str, Callable[[NDArray, NDArray, NDArray], NDArray]] = {
+    "squared_error": _squared_error,
+    "poisson": _poisson,
+    "log_loss": _log_loss,
+    "binary_log_loss": _binary_log_loss,
+}
+"""The sum over rows of a loss times their weights, of targets, outputs and weights; as scikit-learn has them."""
+
+_UPDATES: dict[str, Callable[..., Any]] = {
+    "adam": lambda p, g, state, rate, a, b, epsilon: adam_step(
+        p, g, state, rate=rate, betas=(a, b), epsilon=epsilon
+    ),
+    "sgd": lambda p, g, state, rate, a, _b, _e: momentum_step(p, g, state, rate=rate, momentum=a),
+    "sgd with Nesterov": lambda p, g, state, rate, a, _b, _e: nesterov_step(
+        p, g, state, rate=rate, momentum=a
+    ),
+}

@@ -1,0 +1,124 @@
+"""scikit-learn's estimators with their training computed by compiled functions.
+
+Subclasses, so that all that is not arithmetic is scikit-learn's own, in each of its versions: checks of parameters and
+data, splits, shuffles, initial weights, stopping, messages, tags (docs/adr/scikit-learn-estimators.md).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import sklearn.neural_network as theirs
+
+from lamina.estimators.neural_network._training import (
+    CompiledEpochs,
+    CompiledEvaluation,
+    epochs_for,
+    evaluation_for,
+)
+
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
+
+class _Compiled:
+    """The four private methods of scikit-learn's networks that all of their training goes through.
+
+    scikit-learn's loop over epochs runs as it is, on the numbers of the rows instead of the rows, and with one batch
+    an epoch, in place of which all steps of the epoch are taken.
+    """
+
+    _epochs: CompiledEpochs | None = None
+    _evaluation: CompiledEvaluation | None = None
+    """What computes, while a training runs; None: scikit-learn."""
+
+    def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
+        fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]
+        given, data = _data_of(fit, arguments, named)
+        epochs = epochs_for(self, *data)
+        if epochs is None:
+            fit(**given)
+            return
+        batch_size = self.batch_size
+        self._epochs = epochs
+        if batch_size == "auto" or batch_size < epochs.rows:  # of a larger one, scikit-learn warns
+            self.batch_size = epochs.rows
+        try:
+            fit(**{**given, "X": np.arange(len(data[1])).reshape(-1, 1)})
+        finally:
+            self.batch_size = batch_size
+            del self._epochs
+            epochs.end()
+
+    def _fit_lbfgs(self: Any, *arguments: Any, **named: Any) -> None:
+        fit = super()._fit_lbfgs  # pyright: ignore[reportAttributeAccessIssue]
+        given, data = _data_of(fit, arguments, named)
+        self._evaluation = evaluation_for(self, *data)
+        try:
+            fit(**given)
+        finally:
+            del self._evaluation
+
+    def _backprop(self: Any, X: Any, *others: Any, **named: Any) -> Any:
+        if self._epochs is not None:
+            return self._epochs.train(X.ravel()), [], []
+        if self._evaluation is not None:
+            return self._evaluation.evaluate()
+        return super()._backprop(X, *others, **named)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> Any:
+        rows = (
+            X if self._epochs is None else self._epochs.inputs(X.ravel())
+        )  # while it trains: numbers of rows
+        return super()._forward_pass_fast(rows, check_input)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _data_of(
+    fit: Callable[..., None], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """A call's arguments by name, and inputs, targets and the rows' weights among them (before 1.7 there are none)."""
+    given = inspect.signature(fit).bind(*arguments, **named).arguments
+    return given, (given["X"], given["y"], given.get("sample_weight"))
+
+
+class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """scikit-learn's `MLPClassifier`, trained by compiled steps.
+
+    All parameters, methods and attributes are those of `sklearn.neural_network.MLPClassifier` in the version that is
+    installed, where they are documented. What lamina has beyond it (dropout, embeddings, presets that are tuned) is in
+    `lamina.MLPClassifier`.
+
+    `X`: (rows, columns), float32 or float64 (anything else becomes float64), or sparse. `y`: (rows,) of labels, or
+    (rows, labels) of 0 and 1.
+
+    Raises:
+        ValueError: as scikit-learn does; the messages are its own.
+
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((20,), max_iter=500, learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+
+class MLPRegressor(_Compiled, theirs.MLPRegressor):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """scikit-learn's `MLPRegressor`, trained by compiled steps.
+
+    All parameters, methods and attributes are those of `sklearn.neural_network.MLPRegressor` in the version that is
+    installed, where they are documented. What lamina has beyond it is in `lamina.MLPRegressor`.
+
+    `X`: (rows, columns), float32 or float64 (anything else becomes float64), or sparse. `y`: (rows,) or (rows, outputs)
+    of numbers.
+
+    Raises:
+        ValueError: as scikit-learn does; the messages are its own.
+
+    >>> import numpy as np
+    >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, np.sin(3 * X.ravel()))
+    >>> model.score(X, np.sin(3 * X.ravel())) > 0.99
+    True
+    """

@@ -1,0 +1,188 @@
+"""An MLflow flavour that keeps estimators as the safetensors files of `lamina.save`, without a pickle.
+
+`log_model` and `save_model` fill in what the training table says: the signature and an example of its rows.
+`load_model` gives the estimator, ``mlflow.pyfunc.load_model`` a function of frames.
+"""
+
+# pyright: reportMissingImports=false, reportUnusedFunction=false
+# MLflow is tested in an environment of its own, and calls `_load_pyfunc`.
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina import __version__
+from lamina.errors import DataError
+from lamina.estimators.persistence import load, save
+from lamina.support.extras import require
+from lamina.table.columns import value_name
+from lamina.table.schema import ColumnSchema
+from lamina.table.types import Composite, Nominal, Quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow.models import Model, ModelSignature
+    from mlflow.models.model import ModelInfo
+    from mlflow.types import Schema
+
+__all__ = ["load_model", "log_model", "save_model"]
+
+FLAVOR = "lamina"
+_FILE = "model.safetensors"
+_TYPES = {
+    "Int": "long", "UInt": "long", "Float": "double", "Decimal": "double", "Boolean": "boolean", "Date": "datetime",
+    "String": "string", "Categorical": "string", "Enum": "string", "Object": "string",
+}  # fmt: skip
+"""MLflow's types, by how the names of a table's types begin; it has none for times of day and durations."""
+
+
+def log_model(model: Any, name: str = "model", **options: Any) -> ModelInfo:
+    """Log a fitted estimator to MLflow's active run, or to a new one.
+
+    Args:
+        model: a fitted `MLPClassifier` or `MLPRegressor`.
+        name: what MLflow calls the model.
+        **options: those of `save_model`, and of ``mlflow.models.Model.log``: ``registered_model_name``, ``params``, ….
+
+    Returns:
+        ModelInfo: with the address of what was logged, ``model_uri``.
+
+    Raises:
+        TypeError, LaminaError: as of `lamina.save`.
+        MissingPackageError: MLflow is not installed.
+    """
+    require("lamina.mlflow", "mlflow")
+    from mlflow.models import Model
+
+    return Model.log(None, sys.modules[__name__], name=name, model=model, **options)
+
+
+def save_model(
+    model: Any,
+    path: str | Path,
+    *,
+    mlflow_model: Model | None = None,
+    signature: ModelSignature | None = None,
+    input_example: Any = None,
+    pip_requirements: Sequence[str] | str | None = None,
+    pyfunc_predict_fn: str = "predict",
+    **options: Any,
+) -> None:
+    """Write a fitted estimator as an MLflow model: a folder with its safetensors file.
+
+    Args:
+        model: a fitted `MLPClassifier` or `MLPRegressor`.
+        path: the folder, which must not exist yet.
+        mlflow_model: MLflow's description, to which the flavour is added.
+        signature: of inputs and outputs; by default the columns of the training table, and what is predicted.
+        input_example: rows; by default one of the columns' means and most frequent values.
+        pip_requirements: by default lamina of this version; a path or address of its wheel where no index has it.
+        pyfunc_predict_fn: the method that ``pyfunc`` calls: "predict", "predict_proba", ….
+        **options: of ``mlflow.pyfunc.save_model``: ``metadata``, ``extra_pip_requirements``, ….
+
+    Raises:
+        TypeError: it is no estimator.
+        LaminaError: it is not fitted, or `lamina.save` can't write it.
+        MissingPackageError: MLflow is not installed.
+    """
+    require("lamina.mlflow", "mlflow")
+    import mlflow
+    from mlflow.models import Model, ModelSignature, infer_signature
+
+    described = Model() if mlflow_model is None else mlflow_model
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, _FILE)
+        save(model, file)
+        example = _example_of(model) if input_example is None else input_example
+        if signature is None:
+            answers = infer_signature(model_output=getattr(model, pyfunc_predict_fn)(example)).outputs
+            signature = ModelSignature(_inputs_of(model), answers)
+        described.add_flavor(FLAVOR, data=f"data/{_FILE}", lamina_version=__version__)
+        mlflow.pyfunc.save_model(
+            str(path),
+            loader_module=__name__,
+            data_path=str(file),
+            mlflow_model=described,
+            signature=signature,
+            input_example=example,
+            pip_requirements=pip_requirements or [f"lamina[sklearn,table]=={__version__}"],
+            model_config={"method": pyfunc_predict_fn},
+            **options,
+        )
+
+
+def load_model(model_uri: str, dst_path: str | None = None) -> Any:
+    """The estimator that `log_model` or `save_model` wrote.
+
+    Args:
+        model_uri: a folder or one of MLflow's addresses: ``models:/…``, ``runs:/…``, ….
+        dst_path: the folder to copy what is far away to; by default a temporary one.
+
+    Raises:
+        DataError: it was written with another flavour, or is damaged.
+        MissingPackageError: MLflow is not installed.
+    """
+    require("lamina.mlflow", "mlflow")
+    import mlflow
+    from mlflow.models import Model
+
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=dst_path))
+    flavors = Model.load(str(folder)).flavors
+    if FLAVOR not in flavors:
+        raise DataError(f"{model_uri} has the flavors {', '.join(flavors)}, and not {FLAVOR!r}")
+    return load(folder / flavors[FLAVOR]["data"])
+
+
+def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
+    """What ``mlflow.pyfunc.load_model`` wraps: an object whose `predict` is the method that was chosen."""
+    return SimpleNamespace(predict=getattr(load(path), (model_config or {}).get("method", "predict")))
+
+
+# --- what the training table says ----------------------------------------------------------------------------------
+
+
+def _inputs_of(model: Any) -> Schema:
+    """The columns of the training table, as MLflow declares them."""
+    from mlflow.types import ColSpec, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
+
+    table = model.fitted_.encoder.schema
+    if not table.named:
+        return Schema([TensorSpec(np.dtype(table.columns[0].type_name), (-1, len(table.columns)))])
+    return Schema([ColSpec(_type_of(column) or AnyType(), column.name) for column in table.columns])
+
+
+def _type_of(column: ColumnSchema[Any]) -> str | None:
+    """The name of MLflow's type; None: it has none."""
+    found = next((name for start, name in _TYPES.items() if column.type_name.startswith(start)), None)
+    # pandas has floats where whole numbers have gaps.
+    return "double" if found == "long" and column.missing else found
+
+
+def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
+    """One row: means, and the most frequent categories."""
+    import pandas as pd
+
+    table = model.fitted_.encoder.schema
+    values = [_value_of(column) for column in table.columns]
+    if not table.named:
+        return np.array([values], table.columns[0].type_name)
+    return pd.DataFrame([values], columns=[column.name for column in table.columns])
+
+
+def _value_of(column: ColumnSchema[Any]) -> Any:
+    """A number or date near the middle, or the most frequent category; of a column that is left out None."""
+    first = column.parts[0] if column.parts else column
+    if _type_of(column) == "datetime" and isinstance(first.type, Quantity):
+        return np.datetime64(round(first.type.middle(first)), "D")
+    if not isinstance(column.type, Quantity | Nominal | Composite):
+        return None
+    found = column.type.example(column)
+    return value_name(found) if _type_of(column) == "string" and found is not None else found

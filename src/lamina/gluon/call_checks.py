@@ -1,0 +1,112 @@
+"""What blocks say of settings and inputs that they can't take."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lamina.core.array import Facade, Symbolic
+from lamina.gluon.parameter_dict import ParameterDict
+from lamina.nd.ndarray import NDArray
+from lamina.support.arguments import no_argument
+from lamina.support.habits import ARGUMENTS
+from lamina.support.messages import counted
+
+if TYPE_CHECKING:
+    from lamina.gluon.block import Block
+
+__all__ = ["check_naming", "require_arrays", "require_inputs", "unknown_argument"]
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+def unknown_argument(kind: type[Block], name: str) -> TypeError:
+    """What to say of an argument that a block does not take."""
+    named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    known = [*dict.fromkeys([*(p.name for p in named if p.kind is not p.VAR_POSITIONAL), "prefix", "params"])]
+    return no_argument(kind.__name__, name, known, ARGUMENTS)
+
+
+def check_naming(kind: str, prefix: object, params: object) -> None:
+    """Raise `TypeError` for what can't be a block's `prefix` and `params`: often a setting, or a layer, was meant."""
+    if not (prefix is None or isinstance(prefix, str)):
+        raise TypeError(
+            f"{kind}: the prefix of its parameters' names must be a string, not a {type(prefix).__name__}. "
+            "Layers go into a container: nn.Sequential(layer, …), or net.add(layer)"
+        )
+    if not (params is None or isinstance(params, ParameterDict)):
+        raise TypeError(
+            f"{kind}: params, to share parameters, must be another block's .params or .collect_params(), "
+            f"not a {type(params).__name__}"
+        )
+
+
+# --- inputs ------------------------------------------------------------------------------------------------------
+
+
+def require_arrays(block: Block, args: tuple[Any, ...]) -> None:
+    """Raise `TypeError` for NumPy's array as input, and where numbers and lists stand for arrays: none is given."""
+    first = args[0] if args else None
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    is_numpys = args and isinstance(args[0], np.ndarray)
+    if is_numpys or (isinstance(first, np.ndarray | int | float) and not any(map(_has_array, args))):
+        raise TypeError(
+            f"{block.name}: needs an NDArray, got {type(args[0]).__name__}; make one with nd.array"
+        )
+
+
+def _has_array(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_array, value))
+    return isinstance(value, NDArray | Facade | Symbolic)
+
+
+def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Raise `TypeError` if a block's computation takes another number of inputs, or none of such names.
+
+    It is for a call that failed: what Python says of it, deep inside, counts parameters as inputs, too.
+    """
+    given, computation = _computation(block)
+    parameters = {name: None for name in block._reg_params if name in computation.parameters}
+    try:
+        computation.bind(*given, *args, **kwargs, **parameters)
+    except TypeError:
+        inputs = [p for p in computation.parameters.values() if not _is_own(block, p)][len(given) :]
+        raise TypeError(_takes(block, inputs, args, kwargs)) from None
+
+
+def _is_own(block: Block, asked: inspect.Parameter) -> bool:
+    """Whether the block gives this itself: a parameter of its, or one that it could have, as a bias, and has not."""
+    return asked.name in block._reg_params or (
+        asked.default is None and vars(block).get(asked.name, block) is None
+    )
+
+
+def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
+    """The method that a subclass has overridden, and what is passed to it before the inputs."""
+    from lamina.gluon.block import HybridBlock
+
+    if isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward:
+        return (None,), inspect.signature(block.hybrid_forward)
+    return (), inspect.signature(block.forward)
+
+
+def _takes(
+    block: Block, inputs: list[inspect.Parameter], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> str:
+    named = [p for p in inputs if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    least, names = sum(p.default is p.empty for p in named), [p.name for p in named]
+    if any(p.kind is p.VAR_POSITIONAL for p in inputs):
+        number = f"at least {counted(least, 'input')}" if least else "inputs without names"
+    else:
+        number = counted(len(names), "input") if least == len(names) else f"{least} to {len(names)} inputs"
+    listed = f" ({', '.join(names)})" if names else ""
+    unknown = [name for name in kwargs if name not in names]
+    got = f"one called {unknown[0]!r}" if unknown else str(len(args) + len(kwargs) or "none")
+    called = f" '{block.name}'" if block.name else ""
+    return f"{type(block).__name__}{called} takes {number}{listed}, got {got}"

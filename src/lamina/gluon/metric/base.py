@@ -1,0 +1,368 @@
+"""`EvalMetric`: a figure of merit over many batches; several at once; and one's own functions as metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from lamina.core.array import Facade
+from lamina.errors import ShapeError
+from lamina.nd.ndarray import NDArray
+from lamina.support.registry import Registry
+
+__all__ = [
+    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "alias", "as_list", "as_numpy",
+    "check_label_shapes", "create", "metrics", "np", "register", "require_same_length",
+]  # fmt: skip
+
+Arrays = Any
+"""An NDArray, anything that NumPy makes an array of, or a list of these: one for each output of a network."""
+
+
+class EvalMetric:
+    """Base class: `update` adds a batch, `get` gives the value over all since `reset`.
+
+    A subclass overrides `_add`; it gets NumPy arrays and tells `_note` a sum and a number to divide.
+    One written for MXNet overrides `update`, and adds to `sum_metric` and `num_inst` (and, with
+    ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
+
+    Args:
+        name: what the value is called in `get`.
+        output_names: which outputs `update_dict` uses; all, if None.
+        label_names: which labels.
+        has_global_stats: whether there is a value since `reset` beside the one since `reset_local`.
+        kwargs: settings for `get_config`.
+
+    >>> from lamina import metric
+    >>> class Bias(metric.EvalMetric):
+    ...     def _add(self, label, pred):
+    ...         self._note(float((pred - label).sum()), label.size)
+    >>> judge = Bias("bias")
+    >>> judge.update([1.0, 2.0], [2.0, 2.0])
+    >>> judge.get_name_value()
+    [('bias', 0.5)]
+    """
+
+    num_inst: float
+    sum_metric: float
+    global_num_inst: float
+    global_sum_metric: float
+
+    def __init__(
+        self,
+        name: str,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        has_global_stats: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.name = str(name)
+        self.output_names, self.label_names = output_names, label_names
+        self._has_global_stats, self._kwargs = has_global_stats, kwargs
+        self.reset()
+
+    def __str__(self) -> str:
+        return f"EvalMetric: {dict(self.get_name_value())}"
+
+    def get_config(self) -> dict[str, Any]:
+        """What `create` makes the same metric of, as a dictionary or as JSON.
+
+        >>> from lamina.gluon.metric import create
+        >>> create(create("acc").get_config()).get_config()["metric"]
+        'Accuracy'
+        """
+        names = {"output_names": self.output_names, "label_names": self.label_names}
+        return {**self._kwargs, "metric": type(self).__name__, "name": self.name, **names}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.global_num_inst, self.global_sum_metric = 0, 0.0
+        self.num_inst, self.sum_metric = 0, 0.0
+
+    def reset_local(self) -> None:
+        """Forget all batches for `get`, and not for `get_global`."""
+        self.num_inst, self.sum_metric = 0, 0.0
+
+    def update(self, labels: Arrays, preds: Arrays) -> None:
+        """Add a batch: the true labels, and what the network says."""
+        for label, pred in _pairs(labels, preds):
+            self._add(as_numpy(label), as_numpy(pred))
+
+    def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+        raise NotImplementedError(f"{type(self).__name__} must override _add, or update")
+
+    def _note(self, total: float, count: float) -> None:
+        """Add to the sum and to the number, since both resets."""
+        self.sum_metric += total
+        self.global_sum_metric += total
+        self.num_inst += count
+        self.global_num_inst += count
+
+    def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
+        """`update` with named labels and outputs, of which the metric takes its own."""
+        labels = label.values() if self.label_names is None else [label[n] for n in self.label_names]
+        preds = pred.values() if self.output_names is None else [pred[n] for n in self.output_names]
+        self.update(list(labels), list(preds))
+
+    def get(self) -> tuple[Any, Any]:
+        """(name, value) of all batches since `reset_local` or `reset`; the value is NaN before the first."""
+        return self.name, self.sum_metric / self.num_inst if self.num_inst else float("nan")
+
+    def get_global(self) -> tuple[Any, Any]:
+        """(name, value) of all batches since `reset`."""
+        if not self._has_global_stats:
+            return self.get()
+        count = self.global_num_inst
+        return self.name, self.global_sum_metric / count if count else float("nan")
+
+    def get_name_value(self) -> list[tuple[str, float]]:
+        """`get` as a list of pairs, also where there are several values."""
+        return _named(self.get())
+
+    def get_global_name_value(self) -> list[tuple[str, float]]:
+        """`get_global` as a list of pairs."""
+        return _named(self.get_global())
+
+
+def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
+    names, values = found
+    return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
+
+
+class Averaged(EvalMetric):
+    """A metric whose value over several batches may mean two things.
+
+    Args:
+        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
+            samples together.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        output_names: Sequence[str] | None,
+        label_names: Sequence[str] | None,
+        average: str,
+    ) -> None:
+        if average not in ("macro", "micro"):
+            raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
+        self.average = average
+        super().__init__(name, output_names, label_names, has_global_stats=True)
+
+    def get_config(self) -> dict[str, Any]:
+        """See `EvalMetric.get_config`."""
+        return {**super().get_config(), "average": self.average}
+
+
+def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
+    """Each output with its label."""
+    label_list, pred_list = as_list(labels), as_list(preds)
+    if len(label_list) != len(pred_list):
+        raise ShapeError(f"metric: {len(label_list)} arrays of labels for {len(pred_list)} of predictions")
+    return iter(zip(label_list, pred_list, strict=True))
+
+
+def as_list(values: Arrays) -> list[Any]:
+    """A list of arrays as it is; one array, or plain (nested) lists of numbers, as a list of one."""
+    if isinstance(values, list | tuple) and any(getattr(value, "shape", ()) for value in values):
+        return list(values)
+    return [values]
+
+
+def as_numpy(x: Any) -> numpy.ndarray:
+    """An array of numbers, whatever it came as."""
+    return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
+
+
+def require_same_length(name: str, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+    """Raise unless there are as many labels as predictions."""
+    if label.shape[:1] != pred.shape[:1]:
+        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+
+
+metrics = Registry[EvalMetric]("metric", EvalMetric)
+
+
+def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool = False) -> tuple[Any, Any]:
+    """Raise unless there are as many labels as predictions, or with `shape` if their shapes differ.
+
+    `wrap`: return single arrays as lists of one.
+    """
+    ours, theirs = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
+    if ours != theirs:
+        raise ShapeError(f"Shape of labels {ours} does not match shape of predictions {theirs}")
+    if not wrap:
+        return labels, preds
+    return (
+        [labels] if isinstance(labels, NDArray | Facade) else labels,
+        [preds] if isinstance(preds, NDArray | Facade) else preds,
+    )
+
+
+def alias(*aliases: str) -> Callable[[type[EvalMetric]], type[EvalMetric]]:
+    """A decorator: make a metric known to `create` by these names too."""
+    return metrics.register(*aliases)
+
+
+def register(klass: type[EvalMetric]) -> type[EvalMetric]:
+    """A decorator: make a metric known to `create` by the name of its class.
+
+    >>> @register
+    ... class Bias(EvalMetric):
+    ...     def __init__(self, name="bias", **names):
+    ...         super().__init__(name, **names)
+    ...     def update(self, labels, preds):
+    ...         self.sum_metric += float((preds[0] - labels[0]).sum().asscalar())
+    ...         self.num_inst += labels[0].size
+    >>> from lamina import nd
+    >>> bias = create("bias")
+    >>> bias.update([nd.array([1, 2])], [nd.array([2, 4])])
+    >>> bias.get()
+    ('bias', 1.5)
+    """
+    return metrics.register()(klass)
+
+
+@metrics.register("composite", "CompositeEvalMetric")
+class CompositeEvalMetric(EvalMetric):
+    """Several metrics of the same batches.
+
+    >>> from lamina import metric
+    >>> both = metric.CompositeEvalMetric(["mae", "mse"])
+    >>> both.update([1.0, 2.0], [1.0, 4.0])
+    >>> both.get()
+    (['mae', 'mse'], [1.0, 2.0])
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[Any] | None = None,
+        name: str = "composite",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        self.metrics: list[EvalMetric] = []
+        super().__init__(name, output_names, label_names, has_global_stats=True)
+        self.metrics += [create(metric) for metric in metrics or []]
+
+    def add(self, metric: Any) -> None:
+        """Add a metric, or the one of this name."""
+        self.metrics.append(create(metric))
+
+    def get_config(self) -> dict[str, Any]:
+        """See `EvalMetric.get_config`."""
+        return {**super().get_config(), "metrics": [metric.get_config() for metric in self.metrics]}
+
+    def get_metric(self, index: int) -> EvalMetric:
+        """The metric at `index`."""
+        return self.metrics[index]
+
+    def reset(self) -> None:
+        """Reset all."""
+        for metric in self.metrics:
+            metric.reset()
+
+    def reset_local(self) -> None:
+        """Reset all locally."""
+        for metric in self.metrics:
+            metric.reset_local()
+
+    def update(self, labels: Arrays, preds: Arrays) -> None:
+        """Update all."""
+        for metric in self.metrics:
+            metric.update(labels, preds)
+
+    def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - MXNet's names
+        """Update all, each with what it takes of what this one takes."""
+        for metric in self.metrics:
+            metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
+
+    def get(self) -> tuple[list[str], list[float]]:
+        """(names, values)."""
+        return _apart([pair for metric in self.metrics for pair in metric.get_name_value()])
+
+    def get_global(self) -> tuple[list[str], list[float]]:
+        """(names, values) since `reset`."""
+        return _apart([pair for metric in self.metrics for pair in metric.get_global_name_value()])
+
+
+def _chosen(arrays: Mapping[str, Any], names: Sequence[str] | None) -> Mapping[str, Any]:
+    return arrays if names is None else {name: x for name, x in arrays.items() if name in names}
+
+
+def _apart(pairs: list[tuple[str, float]]) -> tuple[list[str], list[float]]:
+    return [name for name, _ in pairs], [value for _, value in pairs]
+
+
+@metrics.register("custom", "CustomMetric")
+class CustomMetric(EvalMetric):
+    """A function of NumPy arrays, ``feval(label, pred)``: a value, averaged over batches, or (sum, number of values).
+
+    Args:
+        feval: the function.
+        name: by default the function's name.
+        allow_extra_outputs: if there are more predictions than labels, use the first ones.
+
+    >>> from lamina import metric
+    >>> judge = metric.CustomMetric(lambda label, pred: float(abs(label - pred).max()), name="worst")
+    >>> judge.update([1.0, 2.0], [2.0, 2.0])
+    >>> judge.get_name_value()
+    [('worst', 1.0)]
+    """
+
+    def __init__(
+        self,
+        feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
+        name: str | None = None,
+        allow_extra_outputs: bool = False,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        given = getattr(feval, "__name__", type(feval).__name__)
+        called = name or (f"custom({given})" if "<" in given else given)
+        super().__init__(called, output_names, label_names, has_global_stats=True)
+        self._feval, self._allow_extra_outputs = feval, allow_extra_outputs
+
+    def update(self, labels: Arrays, preds: Arrays) -> None:
+        """Add a batch."""
+        if self._allow_extra_outputs and isinstance(labels, list | tuple):
+            preds = list(preds)[: len(labels)]
+        super().update(labels, preds)
+
+    def _add(self, label: numpy.ndarray, pred: numpy.ndarray) -> None:
+        value = self._feval(label, pred)
+        self._note(*(value if isinstance(value, tuple) else (value, 1)))
+
+    def get_config(self) -> dict[str, Any]:
+        """A function is no text."""
+        raise NotImplementedError("CustomMetric cannot be serialized")
+
+
+def np(
+    numpy_feval: Callable[[numpy.ndarray, numpy.ndarray], Any],
+    name: str | None = None,
+    allow_extra_outputs: bool = False,
+) -> CustomMetric:
+    """A `CustomMetric` from a function of NumPy arrays."""
+    return CustomMetric(numpy_feval, name, allow_extra_outputs)
+
+
+def create(metric: Any, *args: Any, **kwargs: Any) -> EvalMetric:
+    """A metric from its name, from a function of label and prediction, or from a list of these (then composite).
+
+    >>> from lamina.gluon.metric import create
+    >>> create("acc").get()
+    ('accuracy', nan)
+    >>> create("acuracy")
+    Traceback (most recent call last):
+    ValueError: unknown metric 'acuracy'. Did you mean 'accuracy'? Known: acc, ...
+    """
+    if isinstance(metric, Mapping):
+        return create(**metric)
+    if isinstance(metric, list | tuple):
+        return CompositeEvalMetric([create(each, *args, **kwargs) for each in metric])
+    if callable(metric) and not isinstance(metric, EvalMetric):
+        return CustomMetric(metric, *args, **kwargs)
+    return metrics.create(metric, *args, **kwargs)

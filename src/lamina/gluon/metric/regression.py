@@ -1,0 +1,163 @@
+"""How far predicted numbers are from the true ones: MAE, MSE, RMSE, and Pearson's correlation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.errors import ShapeError
+from lamina.gluon.metric.base import Averaged, EvalMetric, metrics
+
+__all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
+
+
+def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
+    """Truth minus prediction in float64; shapes (n,) and (n, 1) mean the same."""
+    truth = label.reshape(-1, 1) if label.ndim == 1 else label
+    guess = pred.reshape(-1, 1) if pred.ndim == 1 else pred
+    if truth.shape != guess.shape:
+        raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
+    return truth.astype(np.float64) - guess
+
+
+class _Regression(EvalMetric):
+    """The mean over the batches of a batch's value, as in MXNet: a last, smaller batch counts as much as the others."""
+
+    def __init__(
+        self,
+        name: str,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names, has_global_stats=True)
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        self._note(self._error(_differences(self.name, label, pred)), 1)
+
+    def _error(self, difference: np.ndarray) -> float:
+        return float((difference**2).mean())
+
+
+@metrics.register("mae")
+class MAE(_Regression):
+    """The mean absolute error.
+
+    >>> metric = MAE()
+    >>> metric.update(np.array([1.0, 2.0]), np.array([1.5, 1.0]))
+    >>> metric.get()
+    ('mae', 0.75)
+    """
+
+    def __init__(
+        self,
+        name: str = "mae",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
+
+    def _error(self, difference: np.ndarray) -> float:
+        return float(np.abs(difference).mean())
+
+
+@metrics.register("mse")
+class MSE(_Regression):
+    """The mean squared error."""
+
+    def __init__(
+        self,
+        name: str = "mse",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
+
+
+@metrics.register("rmse")
+class RMSE(_Regression):
+    """The root of the mean squared error: the mean of the batches' roots, as in MXNet."""
+
+    def __init__(
+        self,
+        name: str = "rmse",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(name, output_names, label_names)
+
+    def _error(self, difference: np.ndarray) -> float:
+        return math.sqrt(super()._error(difference))
+
+
+@metrics.register("pearsonr", "PearsonCorrelation")
+class PearsonCorrelation(Averaged):
+    """Pearson's correlation coefficient between truth and prediction, NaN if one of them is constant.
+
+    Args:
+        average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
+            samples together.
+    """
+
+    def __init__(
+        self,
+        name: str = "pearsonr",
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        average: str = "macro",
+    ) -> None:
+        super().__init__(name, output_names, label_names, average)
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        super().reset()
+        self._moments = self._global_moments = _PairedMoments()
+
+    def reset_local(self) -> None:
+        """Forget all batches for `get`."""
+        super().reset_local()
+        self._moments = _PairedMoments()
+
+    def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
+        _differences(self.name, label, pred)  # for its check
+        batch = _PairedMoments.of(label.astype(np.float64).ravel(), pred.astype(np.float64).ravel())
+        if self.average == "macro":
+            self._note(batch.correlation(), 1)
+            return
+        self._moments, self._global_moments = self._moments.joined(batch), self._global_moments.joined(batch)
+        self.num_inst, self.global_num_inst = self._moments.count, self._global_moments.count
+        self.sum_metric = self._moments.correlation() * self.num_inst
+        self.global_sum_metric = self._global_moments.correlation() * self.global_num_inst
+
+
+class _PairedMoments:
+    """Count, means, and the sums of squared and mixed deviations of pairs of numbers, [x, y] and [xx, yy, xy]."""
+
+    def __init__(self, count: int = 0, means: Any = (0.0, 0.0), deviations: Any = (0.0, 0.0, 0.0)) -> None:
+        self.count, self.means, self.deviations = count, np.asarray(means), np.asarray(deviations)
+
+    @classmethod
+    def of(cls, x: np.ndarray, y: np.ndarray) -> _PairedMoments:
+        """The moments of two arrays."""
+        if x.size == 0:
+            return cls()
+        dx, dy = x - x.mean(), y - y.mean()
+        return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
+
+    def joined(self, other: _PairedMoments) -> _PairedMoments:
+        """Those of both sets together (Chan, Golub and LeVeque, 1979): stable, unlike sums of squares."""
+        count = self.count + other.count
+        if count == 0:
+            return self
+        shift = other.means - self.means
+        between = np.append(shift**2, shift[0] * shift[1]) * (self.count * other.count / count)
+        return _PairedMoments(
+            count, self.means + shift * (other.count / count), self.deviations + other.deviations + between
+        )
+
+    def correlation(self) -> float:
+        """Pearson's coefficient."""
+        xx, yy, xy = self.deviations.tolist()
+        return xy / math.sqrt(xx * yy) if xx > 0 and yy > 0 else math.nan

@@ -1,0 +1,44 @@
+"""MXNet's namespace: what only programs written for MXNet 1.x need, and the rest of lamina beside it.
+
+``import lamina as mx`` offers all of it. Programs that say ``import mxnet`` run unchanged after `install`:
+
+    import lamina.mxnet
+    lamina.mxnet.install()
+
+    import mxnet as mx
+    from mxnet.gluon import nn
+
+No other package of lamina imports this one; `lamina.support.module_names` finds its modules by name.
+"""
+
+import sys
+from typing import Any
+
+import lamina
+from lamina.support.module_names import FINDER
+
+__all__ = ["install"]
+
+
+def install() -> None:
+    """From now on, ``import mxnet`` and the imports of all of its modules give lamina's.
+
+    Raises:
+        ImportError: MXNet itself is loaded already.
+    """
+    loaded = sys.modules.get("mxnet")
+    if loaded not in (None, lamina):
+        raise ImportError(
+            f"MXNet itself is loaded already, from {getattr(loaded, '__file__', 'memory')}. Call "
+            "lamina.mxnet.install() before anything imports mxnet, and then not MXNet itself",
+            name="mxnet",
+        )
+    FINDER.mxnet = True
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(lamina, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *dir(lamina)})

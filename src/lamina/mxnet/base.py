@@ -1,0 +1,20 @@
+"""MXNet's ``mx.base``: its error, and the types that count as numbers and texts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lamina.errors import MXNetError
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["MXNetError", "integer_types", "mx_real_t", "numeric_types", "string_types"]
+
+string_types = (str,)
+numeric_types = (float, int, np.generic)
+integer_types = (int, np.int32, np.int64)
+mx_real_t = np.float32
+"""The type of arrays' elements, unless something else is asked for."""
+
+
+def __getattr__(name: str) -> object:
+    raise no_attribute("lamina.base", name)

@@ -1,0 +1,133 @@
+"""Callbacks under MXNet's names: what a training loop calls after batches and epochs. They speak through `logging`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lamina.mxnet.model import save_checkpoint
+from lamina.mxnet.symbol import Symbol
+from lamina.nd.ndarray import NDArray
+from lamina.support.unsupported import no_attribute
+
+__all__ = [
+    "LogValidationMetricsCallback", "ProgressBar", "Speedometer", "do_checkpoint", "log_train_metric",
+    "module_checkpoint",
+]  # fmt: skip
+
+
+def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
+    """After every `period` epochs: `model.save_checkpoint`. Called with epoch, symbol, weights and auxiliary states."""
+    every = int(max(1, period))
+
+    def callback(
+        iter_no: int, sym: Symbol | None, arg: Mapping[str, NDArray], aux: Mapping[str, NDArray]
+    ) -> None:
+        if (iter_no + 1) % every == 0:
+            save_checkpoint(prefix, iter_no + 1, sym, arg, aux)
+
+    return callback
+
+
+def module_checkpoint(
+    mod: Any, prefix: str, period: int = 1, save_optimizer_states: bool = False
+) -> Callable[..., None]:
+    """After every `period` epochs: ``mod.save_checkpoint(prefix, epoch, save_optimizer_states)``, whatever `mod` is."""
+    every = int(max(1, period))
+
+    def callback(iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:
+        if (iter_no + 1) % every == 0:
+            mod.save_checkpoint(prefix, iter_no + 1, save_optimizer_states)
+
+    return callback
+
+
+def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:
+    """Every `period` batches, log the metric; `auto_reset`: and start it anew, locally."""
+
+    def callback(param: Any) -> None:
+        if param.nbatch % period == 0 and param.eval_metric is not None:
+            for name, value in param.eval_metric.get_name_value():
+                logging.info("Iter[%d] Batch[%d] Train-%s=%f", param.epoch, param.nbatch, name, value)
+            if auto_reset:
+                param.eval_metric.reset_local()
+
+    return callback
+
+
+class Speedometer:
+    """Every `frequent` batches, log how many samples a second there were, and the metric.
+
+    >>> import lamina as mx
+    >>> speed = Speedometer(batch_size=32, frequent=10)
+    >>> for i in range(3):
+    ...     speed(mx.model.BatchEndParam(epoch=0, nbatch=i, eval_metric=None, locals=None))
+    """
+
+    def __init__(self, batch_size: int, frequent: int = 50, auto_reset: bool = True) -> None:
+        self.batch_size, self.frequent, self.auto_reset = batch_size, frequent, auto_reset
+        self.init, self.tic, self.last_count = False, 0.0, 0
+
+    def __call__(self, param: Any) -> None:
+        """After a batch."""
+        count = param.nbatch
+        if self.last_count > count:
+            self.init = False
+        self.last_count = count
+        if not self.init:
+            self.init, self.tic = True, time.time()
+        elif count % self.frequent == 0:
+            passed = time.time() - self.tic
+            self._log(param, self.frequent * self.batch_size / passed if passed else math.inf)
+            self.tic = time.time()
+
+    def _log(self, param: Any, speed: float) -> None:
+        count = param.nbatch
+        if param.eval_metric is None:
+            logging.info("Iter[%d] Batch [%d]\tSpeed: %.2f samples/sec", param.epoch, count, speed)
+            return
+        values = param.eval_metric.get_name_value()
+        first = 0
+        if self.auto_reset:
+            param.eval_metric.reset_local()
+            first = count - self.frequent
+        shown = "\t%s=%f" * len(values)
+        flat = [part for pair in values for part in pair]
+        logging.info(
+            "Epoch[%d] Batch [%d-%d]\tSpeed: %.2f samples/sec" + shown,
+            param.epoch,
+            first,
+            count,
+            speed,
+            *flat,
+        )
+
+
+class ProgressBar:
+    """After each batch, log how much of an epoch of `total` batches is done, as a bar of `length` characters."""
+
+    def __init__(self, total: int, length: int = 80) -> None:
+        self.bar_len, self.total = length, total
+
+    def __call__(self, param: Any) -> None:
+        """After a batch."""
+        filled = round(self.bar_len * param.nbatch / float(self.total))
+        percent = math.ceil(100.0 * param.nbatch / float(self.total))
+        logging.info("[%s] %s%s\r", "=" * filled + "-" * (self.bar_len - filled), percent, "%")
+
+
+class LogValidationMetricsCallback:
+    """After an epoch, log the metric of the validation data."""
+
+    def __call__(self, param: Any) -> None:
+        """After an evaluation."""
+        if param.eval_metric:
+            for name, value in param.eval_metric.get_name_value():
+                logging.info("Epoch[%d] Validation-%s=%f", param.epoch, name, value)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.callback", name)

@@ -1,0 +1,111 @@
+"""`mx.nd._internal`: the names under which MXNet's operators and symbol files know the arithmetic of arrays.
+
+Programs call them where they write operators of their own. Each is a function of `nd`; a number is called `scalar`.
+
+>>> from lamina import nd
+>>> nd._internal._rminus_scalar(nd.array([1, 2]), scalar=5).asnumpy()
+array([4., 3.], dtype=float32)
+"""
+# pyright: reportUnusedFunction=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lamina import nd
+from lamina.errors import ShapeError
+from lamina.nd import arithmetic, creation
+from lamina.nd.lookup import scatter_nd
+from lamina.nd.ndarray import NDArray
+from lamina.nd.operators import operator, write_into
+from lamina.support.unsupported import no_attribute
+
+__all__: list[str] = []
+
+_OF_TWO = {
+    "plus": arithmetic.add, "add": arithmetic.add, "minus": arithmetic.subtract, "sub": arithmetic.subtract,
+    "mul": arithmetic.multiply, "div": arithmetic.divide, "mod": arithmetic.modulo, "power": arithmetic.power,
+    "maximum": arithmetic.maximum, "minimum": arithmetic.minimum, "hypot": arithmetic.hypot,
+    "equal": arithmetic.equal, "not_equal": arithmetic.not_equal,
+    "greater": arithmetic.greater, "greater_equal": arithmetic.greater_equal,
+    "lesser": arithmetic.lesser, "lesser_equal": arithmetic.lesser_equal,
+    "logical_and": arithmetic.logical_and, "logical_or": arithmetic.logical_or, "logical_xor": arithmetic.logical_xor,
+}  # fmt: skip
+_REFLECTED = ("minus", "div", "mod", "power")
+_MADE = ("arange", "eye", "full", "linspace", "ones", "zeros")
+
+
+def _of_arrays(function: Callable[..., NDArray], name: str) -> Callable[..., NDArray]:
+    def compute(lhs: NDArray, rhs: NDArray) -> NDArray:
+        if lhs.shape != rhs.shape:
+            raise ShapeError(f"{name}: shapes {lhs.shape} and {rhs.shape} differ; nd.broadcast_* take such")
+        return function(lhs, rhs)
+
+    return compute
+
+
+def _of_number(function: Callable[..., NDArray], is_reflected: bool) -> Callable[..., NDArray]:
+    def compute(data: NDArray, scalar: float = 1.0, is_int: bool = True) -> NDArray:
+        del is_int  # MXNet's own arithmetic asks for it
+        return function(scalar, data) if is_reflected else function(data, scalar)
+
+    return compute
+
+
+def _named(name: str, compute: Callable[..., NDArray], said: str) -> None:
+    compute.__name__ = compute.__qualname__ = name
+    compute.__doc__ = said
+    globals()[name] = operator(compute)
+
+
+for _name, _function in _OF_TWO.items():
+    _named(f"_{_name}", _of_arrays(_function, f"_{_name}"), f"MXNet's `{_name}` of arrays of one shape.")
+    if _name in ("add", "sub"):
+        continue
+    _said = f"MXNet's `{_name}` of an array and a number"
+    _named(f"_{_name}_scalar", _of_number(_function, False), f"{_said}.")
+    if _name in _REFLECTED:
+        _named(f"_r{_name}_scalar", _of_number(_function, True), f"{_said}, the number first.")
+for _name in _MADE:
+    globals()[f"_{_name}"] = getattr(creation, _name)
+for _name in nd.__all__:
+    if _name.startswith(("random_", "sample_", "shuffle")):
+        globals()[f"_{_name}"] = getattr(nd, _name)
+
+
+@operator
+def _slice_assign(lhs: NDArray, rhs: NDArray, begin: Any, end: Any, step: Any = None) -> NDArray:
+    """A copy of `lhs` with `rhs` in the slice."""
+    return lhs.copy().slice_assign(rhs, begin, end, step)
+
+
+@operator
+def _slice_assign_scalar(data: NDArray, scalar: float, begin: Any, end: Any, step: Any = None) -> NDArray:
+    """A copy of `data` with a number in the slice."""
+    return data.copy().slice_assign_scalar(scalar, begin, end, step)
+
+
+_crop_assign, _crop_assign_scalar = _slice_assign, _slice_assign_scalar
+_backward_gather_nd = scatter_nd
+
+
+@operator
+def _copy(data: NDArray) -> NDArray:
+    """A copy, through which gradients go."""
+    return data.copy()
+
+
+def _copyto(data: NDArray, out: NDArray) -> NDArray:
+    """`data` written into `out`, which it gives."""
+    return write_into(out, data.as_in_context(out.context))
+
+
+def _set_value(src: float, out: NDArray) -> NDArray:
+    """A number written everywhere into `out`, which it gives."""
+    out[:] = src
+    return out
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.nd._internal", name)

@@ -1,0 +1,327 @@
+"""Key-value stores under MXNet's names: sums of gradients, and parameters that are updated where they are stored.
+
+On one machine a store adds what several devices push; ``dist_sync`` adds what all processes push that MPI started.
+Other stores enter themselves by `KVStoreBase.register`, with the same methods; `Trainer` asks nothing else of one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lamina.core.state import concrete, state
+from lamina.errors import ContextError, OutsideError, ParameterError, TraceError
+from lamina.nd.facade import mapped, plain
+from lamina.nd.ndarray import NDArray
+from lamina.optimizer import Optimizer, Updater, get_updater
+from lamina.support.files.atomic import atomic_write
+from lamina.support.messages import closest
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["KVStore", "KVStoreBase", "KVStoreDist", "create"]
+
+Arrays = NDArray | Sequence[Any]
+
+
+class KVStoreBase:
+    """What a trainer asks of a store; a class that is registered can be made by `create`."""
+
+    OPTIMIZER = "optimizer"
+    kv_registry: ClassVar[dict[str, type[KVStoreBase]]] = {}
+
+    @staticmethod
+    def register(klass: type[KVStoreBase]) -> type[KVStoreBase]:
+        """A decorator: make a store known to `create` by the name of its class."""
+        KVStoreBase.kv_registry[klass.__name__.lower()] = klass
+        return klass
+
+    @property
+    def type(self) -> str:
+        """Its name."""
+        raise NotImplementedError(f"{type(self).__name__} must define type")
+
+    @property
+    def rank(self) -> int:
+        """Which of the workers this process is."""
+        return 0
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers there are."""
+        return 1
+
+    @staticmethod
+    def is_capable(capability: str) -> bool:
+        """Whether it can do something: ``"optimizer"`` is update parameters where they are stored."""
+        if capability.lower() != KVStoreBase.OPTIMIZER:
+            raise ValueError(f"unknown capability {capability!r}; known: {KVStoreBase.OPTIMIZER}")
+        return False
+
+    def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
+        """Give every worker and device the value of the first."""
+        raise NotImplementedError(f"{type(self).__name__} must define broadcast")
+
+    def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
+        """Add the values of all workers and devices, and write the sum, or what was updated by it, to `out`."""
+        raise NotImplementedError(f"{type(self).__name__} must define pushpull")
+
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Take a new value for a key: a parameter was loaded or set."""
+        raise ParameterError(
+            f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
+            "first step, or make a new trainer"
+        )
+
+    def set_optimizer(self, optimizer: Optimizer) -> None:
+        """Update what is stored by what is pushed."""
+        raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
+
+    def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
+        """Write the optimizer's states."""
+        raise NotImplementedError(f"{type(self).__name__} must define save_optimizer_states")
+
+    def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
+        """Read the optimizer's states."""
+        raise NotImplementedError(f"{type(self).__name__} must define load_optimizer_states")
+
+
+class KVStore(KVStoreBase):
+    """The store of one machine, made by `create`.
+
+    Keys are whole numbers or texts; a list of keys goes with a list of values, and a value may be a list of arrays, one
+    a device, which are added. `priority` is accepted and unused.
+
+    >>> from lamina import kv, nd
+    >>> store = kv.create("local")
+    >>> store.init("a", nd.ones(2))
+    >>> store.push("a", [nd.ones(2), 2 * nd.ones(2)])
+    >>> out = nd.zeros(2)
+    >>> store.pull("a", out=out)
+    >>> out.asnumpy()
+    array([3., 3.], dtype=float32)
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._stored: dict[Any, NDArray] = {}
+        self._updater: Callable[[Any, NDArray, NDArray], None] | None = None
+
+    @property
+    def type(self) -> str:
+        """The name that it was made by."""
+        return self._name
+
+    @staticmethod
+    def is_capable(capability: str) -> bool:
+        """Whether it can do something: ``"optimizer"`` is update parameters where they are stored."""
+        return KVStoreBase.is_capable(capability) or True
+
+    def init(self, key: Any, value: Arrays) -> None:
+        """Store first values under new keys."""
+        for each, arrays in _pairs(key, value):
+            if each in self._stored:
+                raise ParameterError(f"KVStore: key {each!r} has been initialized already")
+            with concrete():
+                self._stored[each] = self._first(arrays[0])
+
+    def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
+        """`init`, then `pull`."""
+        self.init(key, value)
+        self.pull(key, out)
+
+    def replace(self, key: Any, value: NDArray) -> None:
+        """Store another value."""
+        stored = self._at(key)
+        stored[:] = value.as_in_context(stored.context)
+
+    def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
+        """Add up each value's arrays; the sum replaces what is stored, or updates it, if there is an updater."""
+        for each, arrays in _pairs(key, value):
+            stored = self._at(each)
+            total = self._sum(arrays, stored)
+            if self._updater is None:
+                stored[:] = total
+            else:
+                self._updater(each, total, stored)
+
+    def _first(self, array: NDArray) -> NDArray:
+        """What is stored of a first value."""
+        return array.copy()
+
+    def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
+        """What all workers and devices push, where it is stored."""
+        total = arrays[0].as_in_context(stored.context)
+        for array in arrays[1:]:
+            total = total + array.as_in_context(stored.context)
+        return total
+
+    def pull(
+        self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
+    ) -> None:
+        """Write what is stored into each value's arrays."""
+        if out is None:
+            raise TypeError("KVStore.pull: out, the arrays to write, is missing")
+        for each, arrays in _pairs(key, out):
+            stored = self._at(each)
+            for array in arrays:
+                array[:] = stored.as_in_context(array.context)
+
+    def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
+        """`push` the values, and `pull` into `out`, or into themselves."""
+        self.push(key, value)
+        self.pull(key, value if out is None else out)
+
+    def _at(self, key: Any) -> NDArray:
+        found = self._stored.get(key)
+        if found is None:
+            raise ParameterError(f"KVStore: key {key!r} has not been initialized; call init first")
+        return found
+
+    def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
+        """Arrays here are dense."""
+        raise OutsideError("KVStore.row_sparse_pull: lamina's arrays are dense. Use pull")
+
+    def set_gradient_compression(self, compression_params: Any) -> None:
+        """Nothing travels between machines here."""
+        raise OutsideError(
+            "KVStore.set_gradient_compression: on one machine nothing has to be compressed, and sums stay exact"
+        )
+
+    def set_optimizer(self, optimizer: Optimizer) -> None:
+        """Update what is stored by what is pushed, with this optimizer."""
+        self._set_updater(get_updater(optimizer))
+
+    def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:
+        """Call ``updater(key, pushed, stored)`` for what is pushed; it changes what is stored."""
+        self._updater = updater
+
+    _set_updater = set_updater
+
+    def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
+        """Write the optimizer's states; `dump_optimizer`: with its learning rate."""
+        with atomic_write(fname) as file:
+            file.write(self._optimizing().get_states(dump_optimizer))
+
+    def load_optimizer_states(self, fname: str | os.PathLike[str]) -> None:
+        """Read what `save_optimizer_states` wrote."""
+        self._optimizing().set_states(Path(fname).read_bytes())
+
+    def _optimizing(self) -> Updater:
+        if not isinstance(self._updater, Updater):
+            raise ParameterError("KVStore: there is no optimizer; call set_optimizer first")
+        return self._updater
+
+    def barrier(self) -> None:
+        """Wait for all workers: there are no others."""
+
+    _barrier = barrier
+
+
+class KVStoreDist(KVStore):
+    """The store of all processes that MPI started (`lamina.distributed`), made by `create`: ``"dist_sync"``.
+
+    What is pushed is added in an order that is fixed; the leaves of the sum are the workers' arrays, those of worker 0
+    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit by bit. Each worker stores
+    everything, and all of them make the same calls in the same order, as with MXNet's.
+
+    >>> from lamina import kv
+    >>> store = kv.create("dist_sync")
+    >>> store.rank, store.num_workers
+    (0, 1)
+    """
+
+    def __init__(self, name: str) -> None:
+        from lamina.distributed.communicator import world
+
+        super().__init__(name)
+        self._team = world()
+
+    @property
+    def rank(self) -> int:
+        """Which of the workers this process is."""
+        return self._team.rank
+
+    @property
+    def num_workers(self) -> int:
+        """How many workers there are."""
+        return self._team.size
+
+    def _first(self, array: NDArray) -> NDArray:
+        from lamina.distributed import broadcast
+
+        return broadcast(array.copy())
+
+    def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
+        from lamina.distributed import sum
+
+        if state.trace is not None:
+            raise TraceError(
+                f"KVStore {self.type!r}: what several processes push can't be added inside a compiled function; "
+                "compile what computes gradients, with keep_gradients=True, and call trainer.step after it"
+            )
+        return sum(arrays, len(arrays) * self._team.size).as_in_context(stored.context)
+
+    def barrier(self) -> None:
+        """Wait until all workers have come here."""
+        self._team.wait_for_all()
+
+    _barrier = barrier
+
+
+def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
+    """Each key with its arrays."""
+    value = mapped(value, plain)
+    keys, values = (key, value) if isinstance(key, list | tuple) else ([key], [value])
+    if isinstance(value, NDArray) and isinstance(key, list | tuple):
+        values = [value]
+    if len(values) != len(keys) and len(values) % max(1, len(keys)) == 0:  # several in a row for each key
+        many = len(values) // len(keys)
+        values = [values[i * many : (i + 1) * many] for i in range(len(keys))]
+    if len(keys) != len(values):
+        raise ParameterError(f"KVStore: {len(keys)} keys for {len(values)} values")
+    for each, arrays in zip(keys, values, strict=True):
+        if not isinstance(each, int | str):
+            raise TypeError(f"KVStore: keys are whole numbers or texts, not {each!r}")
+        found = arrays if isinstance(arrays, list | tuple) else [arrays]
+        if not found or not all(isinstance(x, NDArray) for x in found):
+            raise TypeError(
+                f"KVStore: the value of key {each!r} is an NDArray, or a list of them, not {arrays!r}"
+            )
+        yield each, found
+
+
+_ON_SEVERAL = ("dist", "dist_sync", "dist_device_sync", "dist_sync_device")
+_ON_ONE_MACHINE = ("local", "device", "local_allreduce_cpu", "local_allreduce_device", "nccl")
+
+
+def create(name: str = "local") -> KVStoreBase:
+    """A store by its name: ``"local"`` or ``"device"``, which are the same here, ``"dist_sync"``, or one that was
+    registered.
+
+    Raises:
+        ContextError: another store that spans machines, and none of the name is registered.
+        ValueError: an unknown name.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a KVStore is a text, not {name!r}")
+    name = name.lower()
+    if name in KVStoreBase.kv_registry:
+        return KVStoreBase.kv_registry[name]()
+    if name in _ON_ONE_MACHINE:
+        return KVStore(name)
+    if name in _ON_SEVERAL:
+        return KVStoreDist(name)
+    if name.startswith(("dist", "p3", "horovod", "byteps")):
+        raise ContextError(
+            f"KVStore {name!r} spans machines, and no such store is registered; there is 'dist_sync', and on one "
+            "machine 'local'"
+        )
+    raise ValueError(
+        f"unknown KVStore {name!r}.{closest(name, _ON_ONE_MACHINE)} Known: {', '.join(_ON_ONE_MACHINE)}"
+    )
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.kvstore", name)

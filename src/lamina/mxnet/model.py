@@ -1,0 +1,78 @@
+"""Checkpoints under MXNet's names: a network's symbol and its parameters in two files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lamina import nd
+from lamina.errors import DataError
+from lamina.mxnet.symbol import Symbol, load
+from lamina.nd.ndarray import NDArray
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["BatchEndParam", "load_checkpoint", "load_params", "save_checkpoint"]
+
+Arrays = dict[str, NDArray]
+
+
+class BatchEndParam(NamedTuple):
+    """What callbacks of `lamina.callback` get after a batch."""
+
+    epoch: int
+    nbatch: int
+    eval_metric: Any
+    locals: Any
+
+
+def save_checkpoint(
+    prefix: str,
+    epoch: int,
+    symbol: Symbol | None,
+    arg_params: Mapping[str, NDArray],
+    aux_params: Mapping[str, NDArray],
+    remove_amp_cast: bool = True,
+) -> None:
+    """Write ``prefix-symbol.json`` and ``prefix-0000.params`` (with `epoch`), each whole or not at all.
+
+    Args:
+        symbol: the network, or None: then only parameters are written.
+        arg_params, aux_params: its weights, and what operators keep, by name.
+    """
+    if symbol is not None:
+        symbol.save(f"{prefix}-symbol.json")
+    arrays = {f"arg:{name}": x for name, x in arg_params.items()}
+    arrays.update({f"aux:{name}": x for name, x in aux_params.items()})
+    path = f"{prefix}-{epoch:04d}.params"
+    nd.save(path, arrays)
+    logging.info('Saved checkpoint to "%s"', path)
+
+
+def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
+    """The weights, and what operators keep, from ``prefix-0000.params`` (with `epoch`)."""
+    path = f"{prefix}-{epoch:04d}.params"
+    found = nd.load(path)
+    if not found:
+        logging.warning("Params file '%s' is empty", path)
+        return {}, {}
+    parts: dict[str, Arrays] = {"arg": {}, "aux": {}}
+    for key, x in found.items() if isinstance(found, dict) else ():
+        kind, _, name = key.partition(":")
+        if kind in parts and name:
+            parts[kind][name] = x
+    if not any(parts.values()):
+        raise DataError(f"{path}: no array is named 'arg:…' or 'aux:…'; read it with nd.load")
+    return parts["arg"], parts["aux"]
+
+
+def load_checkpoint(prefix: str, epoch: int) -> tuple[Symbol, Arrays, Arrays]:
+    """Symbol, weights, and what operators keep, as `save_checkpoint` here or in MXNet wrote them.
+
+    ``gluon.SymbolBlock.imports`` makes a network of the two files at once.
+    """
+    return load(f"{prefix}-symbol.json"), *load_params(prefix, epoch)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.model", name)

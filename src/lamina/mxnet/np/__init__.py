@@ -1,0 +1,92 @@
+"""Arrays with NumPy's semantics, under the names of MXNet's ``mx.np``.
+
+A number has shape (), arrays without elements are as good as others, comparisons give bools, types mix. The arrays
+stand in front of those of `lamina.nd` and share their operators: what is computed is recorded by autograd, put off and
+compiled in the same way.
+
+>>> from lamina import autograd, np
+>>> w = np.array([1, 2])
+>>> w.attach_grad()
+>>> with autograd.record():
+...     loss = ((np.dot(np.ones((3, 2)), w) - 1) ** 2).mean()
+>>> loss.backward()
+>>> loss, w.grad
+(array(4.), array([4., 4.]))
+"""
+# ruff: noqa: F403
+
+from typing import Any
+
+import numpy as _numpy
+
+from lamina.mxnet.np import _binary, _creation, _reduce, _select, _shape, _unary, linalg, random
+from lamina.mxnet.np._array import ndarray
+from lamina.mxnet.np._binary import *
+from lamina.mxnet.np._compared import (
+    allclose,
+    array_equal,
+    array_equiv,
+    isclose,
+    may_share_memory,
+    shares_memory,
+)
+from lamina.mxnet.np._creation import *
+from lamina.mxnet.np._einsum import einsum
+from lamina.mxnet.np._numpys import of_numpy as _of_numpy
+from lamina.mxnet.np._products import dot, inner, kron, matmul, outer, tensordot, vdot
+from lamina.mxnet.np._reduce import *
+from lamina.mxnet.np._select import *
+from lamina.mxnet.np._shape import *
+from lamina.mxnet.np._unary import *
+from lamina.support.unsupported import no_attribute
+
+_BY_NUMPY = (
+    "apply_along_axis", "apply_over_axes", "argpartition", "blackman", "choose", "corrcoef", "correlate", "cov",
+    "diag_indices_from", "digitize", "fill_diagonal", "frexp", "hamming", "hanning", "heaviside", "histogram",
+    "histogram2d", "histogram_bin_edges", "histogramdd", "genfromtxt", "i0", "interp", "intersect1d", "isin", "ix_",
+    "lcm", "lexsort", "median", "min_scalar_type", "modf", "nanargmax", "nanargmin", "nancumprod", "nancumsum",
+    "nanmax", "nanmean", "nanmedian", "nanmin", "nanpercentile", "nanquantile", "nanstd", "nanvar", "packbits",
+    "partition", "percentile", "piecewise", "poly", "polyadd", "polydiv", "polyfit", "polyint", "polymul",
+    "polysub", "polyval", "promote_types", "quantile", "real", "resize", "result_type", "roots", "searchsorted",
+    "setdiff1d", "setxor1d", "signbit", "spacing", "tril_indices", "tril_indices_from", "trim_zeros",
+    "triu_indices", "triu_indices_from", "union1d", "unpackbits", "unravel_index", "unwrap", "vander", "cumprod",
+    "cross", "gcd", "left_shift", "right_shift",
+)  # fmt: skip
+"""What NumPy computes: functions outside of training steps, without gradients."""
+
+globals().update({name: _of_numpy(name) for name in _BY_NUMPY if hasattr(_numpy, name)})
+in1d: Any = _of_numpy("in1d", lambda ar1, ar2, **kwargs: _numpy.isin(_numpy.ravel(ar1), ar2, **kwargs))
+bincount: Any = _of_numpy(
+    "bincount",
+    lambda x, weights=None, minlength=0: _numpy.bincount(x.astype(int), weights, minlength).astype(
+        _numpy.int32 if weights is None else weights.dtype
+    ),
+    "How often each of the integers 0, 1, 2 … comes: int32, as in MXNet; or the sums of their weights.",
+)
+trapz: Any = _of_numpy("trapz", getattr(_numpy, "trapezoid", None) or getattr(_numpy, "trapz", None))
+
+float16, float32, float64 = _numpy.float16, _numpy.float32, _numpy.float64
+int8, int32, int64, uint8, bool_ = _numpy.int8, _numpy.int32, _numpy.int64, _numpy.uint8, _numpy.bool_
+bool = bool  # noqa: PLW0127 - MXNet has it under this name
+pi, e, inf, nan, newaxis = _numpy.pi, _numpy.e, _numpy.inf, _numpy.nan, None
+NaN = NAN = nan
+PINF, NINF, PZERO, NZERO = inf, -inf, 0.0, -0.0
+finfo, iinfo, set_printoptions = _numpy.finfo, _numpy.iinfo, _numpy.set_printoptions
+
+__all__ = [  # noqa: RUF022 - constants, then names
+    "NAN", "NINF", "NZERO", "NaN", "PINF", "PZERO", "allclose", "array_equal", "array_equiv", "bool", "bool_", "dot",
+    "e", "einsum", "finfo", "float16", "float32", "float64", "iinfo", "inf", "inner", "int32", "int64", "int8",
+    "isclose", "kron", "linalg", "matmul", "may_share_memory", "nan", "ndarray", "newaxis", "outer", "pi", "random",
+    "set_printoptions", "shares_memory", "tensordot", "trapz", "uint8", "vdot", "bincount", "in1d",
+]  # fmt: skip
+__all__ += _binary.__all__
+__all__ += _creation.__all__
+__all__ += _reduce.__all__
+__all__ += _select.__all__
+__all__ += _shape.__all__
+__all__ += _unary.__all__
+__all__ += [name for name in _BY_NUMPY if name in globals()]
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.np", name)

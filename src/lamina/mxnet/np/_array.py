@@ -1,0 +1,400 @@
+"""`ndarray`: an array with NumPy's semantics in front of an `NDArray`, which does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as onp
+
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.device.context import Context
+from lamina.errors import DTypeError, ShapeError
+from lamina.mxnet.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
+from lamina.mxnet.np._indexing import get, set
+from lamina.mxnet.np._methods import Methods
+from lamina.mxnet.np._products import matmul
+from lamina.mxnet.np.conversion import as_array
+from lamina.mxnet.np.promotion import arithmetic, as_bool, cast_to, compared, divided
+from lamina.nd.facade import Facade, plain, set_facade
+from lamina.nd.ndarray import formatted
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
+from lamina.primitives.typing import element_type
+
+__all__ = ["ndarray", "wrapped"]
+
+_new: Any = object.__new__
+
+
+class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
+    """An array with NumPy's semantics: a number has shape (), comparisons give bools, types mix.
+
+    Made by `np.array`, `np.zeros` and their like, not by calling the class. `as_nd_ndarray` gives the `NDArray` behind
+    it, which shares its memory.
+
+    >>> from lamina import np
+    >>> x = np.array([[1, 2], [3, 4]])
+    >>> x + 1
+    array([[2., 3.],
+           [4., 5.]])
+    >>> x.sum(), x > 2, x[x > 2]
+    (array(10.), array([[False, False],
+           [ True,  True]]), array([3., 4.]))
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+    __hash__ = None  # pyright: ignore[reportAssignmentType] - as NumPy's: == compares elements
+
+    # --- what it is ----------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes; () of a number."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> onp.dtype:
+        """The element type."""
+        return self._array._dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._array.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    @property
+    def ctx(self) -> Context:
+        """The device it lives on."""
+        return self._array._context
+
+    context = ctx
+
+    @property
+    def stype(self) -> str:
+        """MXNet's storage type: always ``"default"``, dense."""
+        return "default"
+
+    @property
+    def T(self) -> ndarray:  # noqa: N802 - NumPy's name
+        """All axes reversed."""
+        return self.transpose()
+
+    def as_nd_ndarray(self) -> Any:
+        """The `NDArray` of the same memory."""
+        return self._array
+
+    def as_np_ndarray(self) -> ndarray:
+        """The array itself."""
+        return self
+
+    def __len__(self) -> int:
+        if not self._array.shape:
+            raise TypeError("len() of an array of shape (), which is one number")
+        return self._array.shape[0]
+
+    def __iter__(self) -> Iterator[ndarray]:
+        if not self._array.shape:
+            raise TypeError("an array of shape () is one number, and has no rows")
+        return (self[i] for i in range(self._array.shape[0]))
+
+    def __repr__(self) -> str:
+        return _text(self._array)
+
+    def __str__(self) -> str:
+        return str(self._array._seen())
+
+    def __format__(self, spec: str) -> str:
+        return formatted(self, self._array, spec)
+
+    # --- numbers out ---------------------------------------------------------------------------------------------
+
+    def asnumpy(self) -> onp.ndarray:
+        """A copy as an array of NumPy's."""
+        return self._array.asnumpy()
+
+    def item(self, *position: int) -> Any:
+        """One element as a Python number: that at a position, or the only one."""
+        if position:
+            return self._array._numbers().item(*position)
+        if self.size != 1:
+            raise ShapeError(f"item: needs exactly one element, the shape is {self.shape}; give its position")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """Nested Python lists; of a number the number."""
+        return self._array.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> onp.ndarray:
+        return self._array.__array__(dtype, copy)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from lamina.mxnet.np._protocol import by_ufunc
+
+        return by_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        from lamina.mxnet.np._protocol import by_function
+
+        return by_function(function, args, kwargs)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self._array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        return bool(self._array)
+
+    def __float__(self) -> float:
+        return float(self._array)
+
+    def __int__(self) -> int:
+        return int(self._array)
+
+    def __index__(self) -> int:
+        return self._array.__index__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (wrapped, (self._array,))
+
+    def __copy__(self) -> ndarray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> ndarray:
+        return self.copy()
+
+    # --- operators -----------------------------------------------------------------------------------------------
+
+    def __neg__(self) -> ndarray:
+        x = self._array
+        return wrapped(bind(UNARY["negative"], cast_to(x, _INT) if x._dtype.kind == "b" else x))
+
+    def __pos__(self) -> ndarray:
+        return self
+
+    def __abs__(self) -> ndarray:
+        return wrapped(bind(UNARY["abs"], self._array))
+
+    def __round__(self, decimals: int = 0) -> ndarray:
+        return around(self, decimals)
+
+    def __invert__(self) -> ndarray:
+        kind = self._array._dtype.kind
+        if kind == "b":
+            return wrapped(compared(COMPARISON["equal"], self._array, False))
+        if kind not in "iu":
+            raise DTypeError(f"~ takes bools and integers, not {self.dtype}; a comparison gives bools")
+        return wrapped(bind(BINARY["subtract"], bind(UNARY["negative"], self._array), 1))
+
+    def __add__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(_add, self._array, plain(other)))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(_subtract, self._array, plain(other)))
+
+    def __rsub__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(_subtract, other, self._array))
+
+    def __mul__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(_multiply, self._array, plain(other)))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> ndarray:
+        return wrapped(divided(self._array, plain(other)))
+
+    def __rtruediv__(self, other: Any) -> ndarray:
+        return wrapped(divided(other, self._array))
+
+    def __floordiv__(self, other: Any) -> ndarray:
+        return floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> ndarray:
+        return floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(BINARY["mod"], self._array, plain(other)))
+
+    def __rmod__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(BINARY["mod"], other, self._array))
+
+    def __pow__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(BINARY["power"], self._array, plain(other)))
+
+    def __rpow__(self, other: Any) -> ndarray:
+        return wrapped(arithmetic(BINARY["power"], other, self._array))
+
+    def __matmul__(self, other: Any) -> ndarray:
+        return matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> ndarray:
+        return matmul(other, self)
+
+    def __and__(self, other: Any) -> ndarray:
+        return bitwise_and(self, other)
+
+    def __or__(self, other: Any) -> ndarray:
+        return bitwise_or(self, other)
+
+    def __xor__(self, other: Any) -> ndarray:
+        return bitwise_xor(self, other)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __eq__(self, other: object) -> Any:
+        return _compared("equal", self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return _compared("not_equal", self, other)
+
+    def __gt__(self, other: Any) -> ndarray:
+        return wrapped(compared(COMPARISON["greater"], self._array, plain(other)))
+
+    def __ge__(self, other: Any) -> ndarray:
+        return wrapped(compared(COMPARISON["greater_equal"], self._array, plain(other)))
+
+    def __lt__(self, other: Any) -> ndarray:
+        return wrapped(compared(COMPARISON["less"], self._array, plain(other)))
+
+    def __le__(self, other: Any) -> ndarray:
+        return wrapped(compared(COMPARISON["less_equal"], self._array, plain(other)))
+
+    # --- writing in place; as in MXNet, ``x **= 2`` and ``x //= 2`` make new arrays --------------------------------
+
+    def __iadd__(self, other: Any) -> ndarray:
+        self._array += _partner(self._array, other)
+        return self
+
+    def __isub__(self, other: Any) -> ndarray:
+        self._array -= _partner(self._array, other)
+        return self
+
+    def __imul__(self, other: Any) -> ndarray:
+        self._array *= _partner(self._array, other)
+        return self
+
+    def __itruediv__(self, other: Any) -> ndarray:
+        if self._array._dtype.kind != "f":
+            raise DTypeError(
+                f"/= gives floats, which an array of {self.dtype} does not hold; write x = x / y"
+            )
+        self._array /= _partner(self._array, other)
+        return self
+
+    def __imod__(self, other: Any) -> ndarray:
+        self._array %= _partner(self._array, other)
+        return self
+
+    def __getitem__(self, key: Any) -> ndarray:
+        return wrapped(get(self._array, key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        set(self._array, key, value)
+
+    # --- copies --------------------------------------------------------------------------------------------------
+
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+    ) -> ndarray:
+        """Another element type. ``copy=False``: the array itself if it has that type already."""
+        kind = element_type(dtype)
+        if not copy and self.dtype == kind:
+            return self
+        return wrapped(as_bool(self._array) if kind.kind == "b" else self._array.astype(kind))
+
+    def copy(self, order: str = "C") -> ndarray:
+        """A copy with memory of its own."""
+        return wrapped(self._array.copy())
+
+    def copyto(self, other: Any) -> Any:
+        """Write the contents into `other` (and return it), or copy to a device."""
+        result = self._array.copyto(plain(other))
+        return other if isinstance(other, ndarray) else wrapped(result)
+
+    def as_in_ctx(self, ctx: Context) -> ndarray:
+        """This array on `ctx`: itself, if it is there already."""
+        return self if ctx is self._array._context else wrapped(self._array.as_in_context(ctx))
+
+    def as_in_context(self, context: Context) -> ndarray:
+        """See `as_in_ctx`."""
+        return self.as_in_ctx(context)
+
+    def wait_to_read(self) -> None:
+        """Have its contents computed, if they are owed."""
+        self._array.wait_to_read()
+
+    # --- autograd ------------------------------------------------------------------------------------------------
+
+    @property
+    def grad(self) -> ndarray | None:
+        """The gradient's array, or None without `attach_grad`."""
+        found = self._array.grad
+        return None if found is None else wrapped(found)
+
+    def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
+        """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none."""
+        self._array.attach_grad(grad_req)
+
+    def detach(self) -> ndarray:
+        """The same memory, off the tape: no gradient flows back through the result."""
+        return wrapped(self._array.detach())
+
+    def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
+        """Compute the gradients of this array (summed, if it has several elements) by the arrays with `attach_grad`."""
+        self._array.backward(plain(out_grad), retain_graph, train_mode)
+
+
+def wrapped(array: Any) -> ndarray:
+    """An `NDArray` behind its facade."""
+    made = _new(ndarray)
+    made._array = array
+    return made
+
+
+set_facade(wrapped)
+
+_INT = onp.dtype(onp.int64)
+_add, _subtract, _multiply = (BINARY[n] for n in ("add", "subtract", "multiply"))
+
+
+def _compared(name: str, x: ndarray, other: object) -> Any:
+    other = plain(other)
+    if not isinstance(other, Array | int | float | onp.generic | onp.ndarray | list | tuple):
+        return NotImplemented  # None and strings are equal to no array
+    return wrapped(compared(COMPARISON[name], x._array, other))
+
+
+def _partner(x: Any, other: Any) -> Any:
+    """What joins `x` in place: a number, or an array whose type that of `x` holds."""
+    other = plain(other)
+    if not isinstance(other, Array):
+        if not isinstance(other, onp.ndarray | list | tuple):
+            return other
+        other = as_array(other)
+    if other._dtype.kind == "f" and x._dtype.kind != "f":
+        raise DTypeError(
+            f"an array of {x._dtype} does not hold the result of an operation with {other._dtype}; "
+            "write x = x + y, which makes a new array"
+        )
+    return cast_to(other, x._dtype)
+
+
+def _text(x: Any) -> str:
+    """As NumPy shows it, without the type if that is float32, which is the usual one; with the device if it is not."""
+    numbers = x._seen()
+    text = repr(numbers)
+    if numbers.dtype == onp.float32:
+        text = text.replace(", dtype=float32)", ")").replace(",\n      dtype=float32)", ")")
+    elif "dtype=" not in text and numbers.dtype.kind != "b":
+        text = f"{text[:-1]}, dtype={numbers.dtype})"
+    return text if x._context.is_host and x._context.device_id == 0 else f"{text[:-1]}, ctx={x._context})"

@@ -1,0 +1,216 @@
+"""Functions of two operands, element by element, with broadcasting: arithmetic, comparisons, logic.
+
+Operands may be arrays and numbers. How types mix is told in `lamina.np.promotion`.
+
+>>> from lamina import np
+>>> np.add(np.ones(2), 1), np.greater(np.arange(3), 1), np.maximum(np.arange(3), 1)
+(array([2., 2.]), array([False, False,  True]), array([1., 1., 2.]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.errors import DTypeError
+from lamina.mxnet.np._numpys import by_numpy
+from lamina.mxnet.np.conversion import as_array, function
+from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to, compared, divided
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, where
+
+__all__ = [
+    "add", "arctan2", "around", "bitwise_and", "bitwise_or", "bitwise_xor", "clip", "copysign", "divide", "divmod",
+    "equal", "float_power", "floor_divide", "fmod", "greater", "greater_equal", "hypot", "ldexp",
+    "less", "less_equal", "logical_and", "logical_or", "logical_xor", "maximum", "minimum", "mod", "multiply",
+    "nan_to_num", "not_equal", "power", "remainder", "round", "round_", "subtract", "true_divide",
+]  # fmt: skip
+
+_NUMBERS = (int, float, onp.number, onp.bool_)
+_BOOL = onp.dtype(bool)
+
+
+def _operand(x: Any) -> Any:
+    return x if isinstance(x, Array | int | float | onp.number | onp.bool_) else as_array(x)
+
+
+def _binary(name: str, doc: str, compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def body(x1: Any, x2: Any) -> Any:
+        if isinstance(x1, _NUMBERS) and isinstance(x2, _NUMBERS):
+            return getattr(onp, name)(x1, x2)
+        return compute(_operand(x1), _operand(x2))
+
+    body.__name__ = body.__qualname__ = name
+    body.__doc__ = doc
+    return function(body)
+
+
+def _arithmetic(name: str) -> Callable[[Any, Any], Any]:
+    return lambda x, y: arithmetic(BINARY[name], x, y)
+
+
+def _comparison(name: str) -> Callable[[Any, Any], Any]:
+    return lambda x, y: compared(COMPARISON[name], x, y)
+
+
+def _floats(name: str) -> Callable[[Any, Any], Any]:
+    """Of integers and bools, too, in floats."""
+
+    def compute(x: Any, y: Any) -> Any:
+        x, y = (as_float(z) if isinstance(z, Array) else z for z in (x, y))
+        return arithmetic(BINARY[name], x, y)
+
+    return compute
+
+
+def _extremum(name: str) -> Callable[[Any, Any], Any]:
+    """A number goes second: that decides the gradient at a tie, as in MXNet."""
+
+    def compute(x: Any, y: Any) -> Any:
+        return arithmetic(BINARY[name], x, y) if isinstance(x, Array) else arithmetic(BINARY[name], y, x)
+
+    return compute
+
+
+def _logical(name: str) -> Callable[[Any, Any], Any]:
+    def compute(x: Any, y: Any) -> Any:
+        x, y = (as_bool(z) if isinstance(z, Array) else bool(z) for z in (x, y))
+        return bind(COMPARISON[name], x, y)
+
+    return compute
+
+
+def _of_bits(name: str) -> Callable[[Any, Any], Any]:
+    """Of bools their logic; of integers NumPy's, which has no gradient anyway."""
+    logical = _logical(name.replace("bitwise", "logical"))
+
+    def compute(x: Any, y: Any) -> Any:
+        kinds = [z._dtype.kind for z in (x, y) if isinstance(z, Array)]
+        if "f" in kinds:
+            raise DTypeError(
+                f"{name} takes bools and integers, not {[z.dtype for z in (x, y) if hasattr(z, 'dtype')]}"
+            )
+        return logical(x, y) if set(kinds) == {"b"} else by_numpy(name, getattr(onp, name), x, y)
+
+    return compute
+
+
+def _floor_divided(x: Any, y: Any) -> Any:
+    whole = bind(UNARY["floor"], divided(x, y))
+    kinds = {z._dtype.kind for z in (x, y) if isinstance(z, Array)}
+    return whole if "f" in kinds else cast_to(whole, onp.dtype(onp.int64))
+
+
+def _fmod(x: Any, y: Any) -> Any:
+    """x - y · trunc(x / y): the remainder with the sign of x."""
+    return arithmetic(
+        BINARY["subtract"], x, arithmetic(BINARY["multiply"], y, bind(UNARY["trunc"], divided(x, y)))
+    )
+
+
+def _copysign(x: Any, y: Any) -> Any:
+    """|x| with the sign of y; that of -0. is taken as positive."""
+    size = nd.abs(as_float(x)) if isinstance(x, Array) else abs(x)
+    negative = compared(COMPARISON["less"], y, 0) if isinstance(y, Array) else y < 0
+    signs = arithmetic(BINARY["subtract"], 1.0, arithmetic(BINARY["multiply"], as_float(negative), 2.0))
+    return arithmetic(BINARY["multiply"], size, signs)
+
+
+add = _binary("add", "x + y.", _arithmetic("add"))
+subtract = _binary("subtract", "x - y.", _arithmetic("subtract"))
+multiply = _binary("multiply", "x · y.", _arithmetic("multiply"))
+divide = _binary("divide", "x / y, in floats.", divided)
+true_divide = _binary("true_divide", "x / y, in floats.", divided)
+floor_divide = _binary("floor_divide", "x / y, rounded down; int64 of integers.", _floor_divided)
+mod = _binary("mod", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
+remainder = _binary("remainder", "The remainder of x / y, with the sign of y.", _arithmetic("mod"))
+fmod = _binary("fmod", "The remainder of x / y, with the sign of x.", _fmod)
+power = _binary("power", "x to the power of y.", _arithmetic("power"))
+float_power = _binary("float_power", "x to the power of y, in floats.", _floats("power"))
+maximum = _binary(
+    "maximum", "The larger of each pair; at a tie the gradient goes to the first array.", _extremum("maximum")
+)
+minimum = _binary(
+    "minimum",
+    "The smaller of each pair; at a tie the gradient goes to the first array.",
+    _extremum("minimum"),
+)
+hypot = _binary("hypot", "√(x² + y²).", _floats("hypot"))
+arctan2 = _binary("arctan2", "The angle of the point (y, x), in (-π, π].", _floats("arctan2"))
+copysign = _binary("copysign", "|x| with the sign of y.", _copysign)
+ldexp = _binary("ldexp", "x · 2ʸ.", lambda x, y: arithmetic(BINARY["multiply"], x, _floats("power")(2.0, y)))
+equal = _binary("equal", "Whether x = y.", _comparison("equal"))
+not_equal = _binary("not_equal", "Whether x ≠ y.", _comparison("not_equal"))
+greater = _binary("greater", "Whether x > y.", _comparison("greater"))
+greater_equal = _binary("greater_equal", "Whether x ≥ y.", _comparison("greater_equal"))
+less = _binary("less", "Whether x < y.", _comparison("less"))
+less_equal = _binary("less_equal", "Whether x ≤ y.", _comparison("less_equal"))
+logical_and = _binary("logical_and", "Whether both are not 0.", _logical("logical_and"))
+logical_or = _binary("logical_or", "Whether one is not 0.", _logical("logical_or"))
+logical_xor = _binary("logical_xor", "Whether exactly one is not 0.", _logical("logical_xor"))
+bitwise_and = _binary(
+    "bitwise_and", "The bits that both integers have; of bools their logic.", _of_bits("bitwise_and")
+)
+bitwise_or = _binary(
+    "bitwise_or", "The bits that one of the integers has; of bools their logic.", _of_bits("bitwise_or")
+)
+bitwise_xor = _binary(
+    "bitwise_xor", "The bits that exactly one integer has; of bools their logic.", _of_bits("bitwise_xor")
+)
+
+
+def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
+    """(x // y, x mod y)."""
+    return floor_divide(x1, x2), mod(x1, x2)
+
+
+@function
+def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """Into [a_min, a_max], of which one may be None; the gradient passes where the element lies within.
+
+    >>> from lamina import np
+    >>> np.clip(np.array([-2, 0, 5]), -1, 1)
+    array([-1.,  0.,  1.])
+    """
+    if a_min is None and a_max is None:
+        raise ValueError("clip: give a_min, a_max, or both")
+    a = as_array(a)
+    low = a if a_min is None else arithmetic(BINARY["maximum"], a, _operand(a_min))
+    return low if a_max is None else arithmetic(BINARY["minimum"], low, _operand(a_max))
+
+
+@function
+def around(x: Any, decimals: int = 0) -> Any:
+    """To so many decimals, halves to the even digit; no gradient.
+
+    >>> from lamina import np
+    >>> np.around(np.array([0.5, 1.5, 2.345]), 1)
+    array([0.5, 1.5, 2.3])
+    """
+    x = as_array(x)
+    if x._dtype.kind != "f" and decimals >= 0:
+        return x.copy()
+    scale = 10.0**decimals
+    rounded = bind(UNARY["rint"], bind(BINARY["multiply"], as_float(x), scale))
+    return cast_to(bind(BINARY["divide"], rounded, scale), x._dtype)
+
+
+@function
+def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """NaN becomes `nan`, and the infinities `posinf` and `neginf`: the largest numbers of the type, if None."""
+    x = as_array(x)
+    if x._dtype.kind != "f":
+        return x.copy()
+    limits = onp.finfo(x._dtype)
+    high = float(limits.max) if posinf is None else float(posinf)
+    low = float(limits.min) if neginf is None else float(neginf)
+    known = bind(where, bind(COMPARISON["equal"], x, x), x, float(nan))
+    below = bind(where, bind(COMPARISON["equal"], known, float("inf")), high, known)
+    return bind(where, bind(COMPARISON["equal"], below, float("-inf")), low, below)
+
+
+round = round_ = around

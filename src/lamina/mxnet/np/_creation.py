@@ -1,0 +1,262 @@
+"""Arrays from nothing, and from whatever is made of numbers. float32 unless `dtype` says otherwise."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import bind, bind_on
+from lamina.device.context import usable
+from lamina.errors import ParameterError
+from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
+from lamina.mxnet.np.promotion import cast_to
+from lamina.nd.facade import plain
+from lamina.primitives.indexing import full as full_primitive
+from lamina.primitives.indexing import iota
+from lamina.primitives.reduce import broadcast_to
+from lamina.primitives.typing import element_type
+
+__all__ = [
+    "arange", "array", "copy", "empty", "empty_like", "eye", "full", "full_like", "identity", "indices", "linspace",
+    "logspace", "meshgrid", "ones", "ones_like", "tri", "tril", "triu", "zeros", "zeros_like",
+]  # fmt: skip
+
+
+@function
+def array(object: Any, dtype: Any = None, ctx: Any = None) -> Any:
+    """A new array of numbers, nested lists, or arrays.
+
+    Without `dtype` it is float32, unless `object` is an array (of NumPy's, too), whose type it keeps, as in MXNet.
+
+    >>> from lamina import np
+    >>> np.array([1, 2]), np.array(3).shape
+    (array([1., 2.]), ())
+    """
+    return copied(object, dtype, ctx)
+
+
+def _filled(shape: Any, value: Any, dtype: Any, ctx: Any) -> Any:
+    return bind_on(
+        usable(ctx), full_primitive, value, shape=nd.creation.as_shape(shape), dtype=element_type(dtype)
+    )
+
+
+@function
+def zeros(shape: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+    """An array of zeros.
+
+    >>> from lamina import np
+    >>> np.zeros(2), np.zeros(())
+    (array([0., 0.]), array(0.))
+    """
+    return _filled(shape, 0, dtype, ctx)
+
+
+@function
+def ones(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) -> Any:
+    """An array of ones."""
+    return _filled(shape, 1, dtype, ctx)
+
+
+@function
+def empty(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None) -> Any:
+    """An array whose contents are unspecified (here: zeros)."""
+    return _filled(shape, 0, dtype, ctx)
+
+
+@function
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+    """An array filled with a number, or with an array that is broadcast; of True and False bool, else float32.
+
+    >>> from lamina import np
+    >>> np.full(2, 7)
+    array([7., 7.])
+    """
+    if isinstance(fill_value, bool) and dtype is None:
+        dtype = bool
+    if isinstance(fill_value, int | float | onp.number):
+        return _filled(shape, fill_value, dtype, ctx)
+    value = copied(fill_value, dtype, ctx)
+    return bind(broadcast_to, value, shape=nd.creation.as_shape(shape))
+
+
+def _like(a: Any, value: Any, dtype: Any, ctx: Any) -> Any:
+    a = as_array(a)
+    kind = a._dtype if dtype is None else element_type(dtype)
+    return bind_on(
+        a._context if ctx is None else usable(ctx), full_primitive, value, shape=a.shape, dtype=kind
+    )
+
+
+@function
+def zeros_like(a: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+    """Zeros with the shape and type of `a`."""
+    return _like(a, 0, dtype, ctx)
+
+
+@function
+def ones_like(a: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+    """Ones with the shape and type of `a`."""
+    return _like(a, 1, dtype, ctx)
+
+
+@function
+def empty_like(
+    prototype: Any, dtype: Any = None, order: str = "C", subok: bool = False, shape: Any = None
+) -> Any:
+    """An array like `prototype` whose contents are unspecified (here: zeros)."""
+    return _like(prototype, 0, dtype, None)
+
+
+@function
+def full_like(a: Any, fill_value: float, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
+    """An array with the shape and type of `a`, filled with a number."""
+    return _like(a, fill_value, dtype, ctx)
+
+
+@function
+def arange(
+    start: float, stop: float | None = None, step: float = 1, dtype: Any = None, ctx: Any = None
+) -> Any:
+    """``start, start + step, …`` before `stop`; or from 0, if there is one bound. float32 by default.
+
+    >>> from lamina import np
+    >>> np.arange(2, 8, 2)
+    array([2., 4., 6.])
+    """
+    first, last = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ParameterError(f"arange: a step of 0 never gets from {first} to {last}")
+    size = max(0, math.ceil((last - first) / step))
+    return bind_on(usable(ctx), iota, size=size, start=first, step=step, dtype=element_type(dtype))
+
+
+@function
+def linspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    ctx: Any = None,
+) -> Any:
+    """`num` evenly spaced numbers from `start` to `stop`; with `retstep` a pair of them and the distance.
+
+    >>> from lamina import np
+    >>> np.linspace(0, 1, 5)
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    step = (stop - start) / max(1, num - 1 if endpoint else num)
+    numbers = bind_on(
+        usable(ctx), iota, size=int(num), start=float(start), step=step, dtype=onp.dtype(onp.float64)
+    )
+    numbers = cast_to(numbers, element_type(dtype))
+    return (numbers, step) if retstep else numbers
+
+
+@function
+def logspace(
+    start: float,
+    stop: float,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+    ctx: Any = None,
+) -> Any:
+    """`num` numbers from ``base ** start`` to ``base ** stop``, each the same multiple of the one before."""
+    return copied(onp.logspace(start, stop, num, endpoint, base), dtype or onp.float32, ctx)
+
+
+@function
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32", ctx: Any = None) -> Any:
+    """Ones on the k-th diagonal of an N × M matrix (M = None: square).
+
+    >>> from lamina import np
+    >>> np.eye(2)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    if 0 in (N, M):
+        return _filled((N, N if M is None else M), 0, dtype, ctx)
+    return nd.eye(N, M or 0, k, ctx=ctx, dtype=dtype)
+
+
+@function
+def identity(n: int, dtype: Any = None, ctx: Any = None) -> Any:
+    """The identity matrix."""
+    return nd.eye(n, ctx=ctx, dtype=dtype)
+
+
+@function
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None, ctx: Any = None) -> Any:
+    """Ones at and below the k-th diagonal of an N × M matrix."""
+    return cast_to(nd.array(onp.tri(N, M, k), ctx=ctx), element_type(dtype))
+
+
+def _masked(m: Any, keep: onp.ndarray) -> Any:
+    mask = copied(keep, ctx=m._context)
+    return nd.where(bind(broadcast_to, mask, shape=m.shape), m, nd.zeros_like(m))
+
+
+@function
+def tril(m: Any, k: int = 0) -> Any:
+    """The matrices with zeros above the k-th diagonal.
+
+    >>> from lamina import np
+    >>> np.tril(np.ones((2, 2)))
+    array([[1., 0.],
+           [1., 1.]])
+    """
+    m = as_array(m)
+    return _masked(m, onp.tri(*m.shape[-2:], k, dtype=bool))  # pyright: ignore
+
+
+@function
+def triu(m: Any, k: int = 0) -> Any:
+    """The matrices with zeros below the k-th diagonal."""
+    m = as_array(m)
+    return _masked(m, ~onp.tri(*m.shape[-2:], k - 1, dtype=bool))  # pyright: ignore
+
+
+@function
+def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> list[Any]:
+    """Coordinates of a grid from those along its axes; ``indexing="xy"`` puts the second axis first.
+
+    >>> from lamina import np
+    >>> [x.shape for x in np.meshgrid(np.arange(2), np.arange(3))]
+    [(3, 2), (3, 2)]
+    """
+    if indexing not in ("xy", "ij"):
+        raise ParameterError(f"meshgrid: indexing={indexing!r} is unknown; known: 'xy', 'ij'")
+    arrays = [as_array(x) for x in xi]
+    order = list(range(len(arrays)))
+    if indexing == "xy" and len(order) > 1:
+        order[:2] = [1, 0]
+    sizes = [arrays[i].size for i in order]
+    found: list[Any] = []
+    for i, x in enumerate(arrays):
+        axis = order.index(i)
+        along = with_shape(x, tuple([x.size if a == axis else 1 for a in range(len(order))]))
+        found.append(along if sparse else bind(broadcast_to, along, shape=tuple(sizes)))
+    return found
+
+
+@function
+def indices(dimensions: Any, dtype: Any = "int32", ctx: Any = None) -> Any:
+    """The position of each element of a grid: one array of the grid's shape for each of its axes, stacked."""
+    return copied(onp.indices(nd.creation.as_shape(dimensions)), dtype, ctx)
+
+
+@function
+def copy(a: Any) -> Any:
+    """A copy with memory of its own."""
+    source: Any = plain(a)
+    return as_array(source).copy() if isinstance(source, Array) else copied(source)

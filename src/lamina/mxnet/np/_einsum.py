@@ -1,0 +1,155 @@
+"""`einsum`: products and sums over named axes, two arrays at a time, each time as one product of matrices."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+from lamina import nd
+from lamina.core.primitive import bind
+from lamina.errors import ParameterError, ShapeError
+from lamina.mxnet.np.conversion import as_array, function, with_shape
+from lamina.mxnet.np.promotion import as_float, joined
+from lamina.primitives import contract
+from lamina.primitives.elementwise import BINARY
+from lamina.primitives.movement import transpose
+from lamina.primitives.reduce import broadcast_to, reduce_sum
+
+__all__ = ["einsum"]
+
+_SPARE = "⓪①②③④⑤⑥⑦⑧⑨"
+"""Names for the axes that an ellipsis stands for."""
+
+
+@function
+def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
+    """Sums of products by Einstein's convention: ``"ij,jk->ik"`` is the product of two matrices.
+
+    Axes that are named in the result stay, all others are summed over; without ``->`` those stay that occur once, in
+    the order of the alphabet. Axes that ``...`` stands for are broadcast.
+
+    >>> from lamina import np
+    >>> np.einsum("ij,kj->ik", np.ones((2, 3)), np.ones((4, 3))).shape
+    (2, 4)
+    """
+    arrays = joined(*(as_float(x) if x._dtype.kind == "b" else x for x in map(as_array, operands)))
+    inputs, output = _names(subscripts.replace(" ", ""), arrays)
+    sizes = _sizes(inputs, arrays)
+    x, names = _distinct(arrays[0], inputs[0])
+    for i in range(1, len(arrays)):
+        other, others = _distinct(arrays[i], inputs[i])
+        needed = {*output, *"".join(inputs[i + 1 :])}
+        x, names = _combined((x, names), (other, others), needed, sizes)
+    return _arranged(x, names, output, sizes)
+
+
+def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
+    """The axes of each operand and of the result, a letter each, with ``...`` written out."""
+    left, arrow, right = subscripts.partition("->")
+    inputs = left.split(",")
+    if len(inputs) != len(arrays):
+        raise ParameterError(f"einsum: {subscripts!r} names {len(inputs)} operands, got {len(arrays)}")
+    depth = 0
+    for i, (names, x) in enumerate(zip(inputs, arrays, strict=True)):
+        hidden = x.ndim - len(names.replace("...", ""))
+        if hidden < 0 or (hidden and "..." not in names):
+            raise ShapeError(f"einsum: {names!r} does not name the axes of operand {i}, of shape {x.shape}")
+        depth = max(depth, hidden) if "..." in names else depth
+        inputs[i] = names.replace("...", _SPARE[len(_SPARE) - hidden :] if hidden else "")
+    spare = _SPARE[len(_SPARE) - depth :] if depth else ""
+    counts = Counter("".join(inputs))
+    once = "".join(sorted(c for c in counts if counts[c] == 1 and c not in spare))
+    output = right.replace("...", spare) if arrow else spare + once
+    unknown = [c for c in output if c not in counts]
+    if unknown or len(set(output)) != len(output):
+        raise ParameterError(
+            f"einsum: {subscripts!r} has a result whose axes are not each one of the operands'"
+        )
+    return inputs, output
+
+
+def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
+    """The size of each named axis; 1 where it is broadcast."""
+    sizes: dict[str, int] = {}
+    for names, x in zip(inputs, arrays, strict=True):
+        for c, n in zip(names, x.shape, strict=True):
+            known = sizes.setdefault(c, n)
+            if n not in (1, known) and known != 1:
+                raise ShapeError(f"einsum: axis {c!r} has size {known} in one operand and {n} in another")
+            sizes[c] = n if known == 1 else known
+    return sizes
+
+
+def _distinct(x: Any, names: str) -> tuple[Any, str]:
+    """An operand whose axes have different names: of equal ones the diagonal is taken."""
+    while len(set(names)) != len(names):
+        c = next(c for c in names if names.count(c) > 1)
+        first, second = names.index(c), names.index(c, names.index(c) + 1)
+        x = nd.diag(x, axis1=first, axis2=second)
+        names = names[:first] + names[first + 1 : second] + names[second + 1 :] + c
+    return x, names
+
+
+def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
+    """Without the axes that nobody needs."""
+    gone = tuple([i for i, c in enumerate(names) if c not in needed])
+    if not gone:
+        return x, names
+    kept = "".join(c for c in names if c in needed)
+    shape = tuple([n for i, n in enumerate(x.shape) if i not in gone])
+    return with_shape(bind(reduce_sum, x, axis=gone, keepdims=False), shape), kept
+
+
+def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) -> tuple[Any, str]:
+    """Two operands as one: what both have and nobody needs is summed over, by a product of matrices."""
+    a, na = _summed(left[0], left[1], needed | set(right[1]))
+    b, nb = _summed(right[0], right[1], needed | set(left[1]))
+    shared = [c for c in na if c in nb]
+    batch = "".join(c for c in shared if c in needed)
+    inner = "".join(c for c in shared if c not in needed)
+    rows, columns = ("".join(c for c in own if c not in shared) for own in (na, nb))
+    if not inner:  # nothing to sum: products of elements
+        order = batch + rows + columns
+        return bind(BINARY["multiply"], _laid_out(a, na, order), _laid_out(b, nb, order)), order
+    a = _whole(a, na, batch + rows + inner, batch + inner, sizes)
+    b = _whole(b, nb, batch + inner + columns, batch + inner, sizes)
+
+    def count(names: str) -> int:
+        return math.prod(sizes[c] for c in names)
+
+    m = math.prod(a.shape[len(batch) : len(batch) + len(rows)])
+    n = math.prod(b.shape[len(batch) + len(inner) :])
+    first = with_shape(a, (count(batch), m, count(inner)))
+    second = with_shape(b, (count(batch), count(inner), n))
+    if not batch:
+        first, second = with_shape(first, first.shape[1:]), with_shape(second, second.shape[1:])
+    out = bind(contract.matmul, first, second, transpose_a=False, transpose_b=False)
+    free = a.shape[len(batch) : len(batch) + len(rows)] + b.shape[len(batch) + len(inner) :]
+    return with_shape(out, (*[sizes[c] for c in batch], *free)), batch + rows + columns
+
+
+def _ordered(x: Any, names: str, order: str) -> Any:
+    places = tuple([names.index(c) for c in order])
+    return x if places == tuple(range(x.ndim)) else bind(transpose, x, axes=places)
+
+
+def _laid_out(x: Any, names: str, order: str) -> Any:
+    """With the axes of `order`, those that it lacks with size 1."""
+    own = "".join(c for c in order if c in names)
+    x = _ordered(x, names, own)
+    shape = iter(x.shape)
+    return with_shape(x, tuple([next(shape) if c in names else 1 for c in order]))
+
+
+def _whole(x: Any, names: str, order: str, paired: str, sizes: dict[str, int]) -> Any:
+    """In this order, and with the axes `paired` in their full sizes."""
+    x = _ordered(x, names, order)
+    shape = tuple([sizes[c] if c in paired else n for c, n in zip(order, x.shape, strict=True)])
+    return x if x.shape == shape else bind(broadcast_to, x, shape=shape)
+
+
+def _arranged(x: Any, names: str, output: str, sizes: dict[str, int]) -> Any:
+    """The result's axes alone, in their order."""
+    x, names = _summed(x, names, set(output))
+    return _ordered(x, names, output)

@@ -1,0 +1,79 @@
+"""Functions that NumPy itself computes: for what has no gradient and is no part of a training step.
+
+MXNet does the same with the functions that it has not written: results are arrays again, and while gradients are
+recorded an array that needs one is an error.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from inspect import signature
+from typing import Any
+
+import numpy as onp
+
+from lamina.core.array import Array
+from lamina.core.state import state
+from lamina.core.tape import is_recorded
+from lamina.errors import AutogradError
+from lamina.mxnet.np.conversion import copied, function
+from lamina.nd.facade import mapped, plain, shown
+
+__all__ = ["by_numpy", "given_to_numpy", "of_numpy"]
+
+
+def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a function of NumPy's gives for arrays: each array of numbers as an `NDArray`, 64-bit floats as float32.
+
+    They stay 64-bit if an argument is. They live where the first array among the arguments does, or on ``ctx``.
+    """
+    has_double, context = False, kwargs.pop("ctx", None)
+
+    def numbers(x: Any) -> Any:
+        nonlocal has_double, context
+        if not isinstance(x, Array):
+            return x
+        if state.recording and is_recorded(x):
+            raise AutogradError(
+                f"{name} is computed by NumPy and has no gradient, but an array of shape {x.shape} needs one: "
+                "call it with x.detach(), or outside autograd.record()"
+            )
+        has_double = has_double or x._dtype == onp.float64
+        context = context or x._context
+        return x._numbers()
+
+    result = compute(*mapped(args, numbers), **mapped(kwargs, numbers))
+
+    def array(x: Any) -> Any:
+        if not isinstance(x, onp.ndarray | onp.number | onp.bool_) or x.dtype.kind not in "fiub":
+            return x
+        dtype = onp.float32 if x.dtype == onp.float64 and not has_double else x.dtype
+        return copied(x, dtype=dtype, ctx=context)
+
+    return mapped(result, array)
+
+
+def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = "") -> Callable[..., Any]:
+    """NumPy's function of this name (or another one) as a function of ``np.ndarray``."""
+    chosen = compute or getattr(onp, name)
+
+    def body(*args: Any, **kwargs: Any) -> Any:
+        return by_numpy(name, chosen, *args, **kwargs)
+
+    body.__name__ = body.__qualname__ = name
+    body.__module__ = sys._getframe(1).f_globals[
+        "__name__"
+    ]  # the caller's, where it is found; as namedtuple does
+    body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
+    with suppress(ValueError):  # ufuncs tell none
+        body.__dict__["__signature__"] = signature(chosen)
+    return function(body)
+
+
+def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """A call of a function of NumPy's that lamina does not have."""
+    name = getattr(compute, "__name__", "a function of NumPy's")
+    result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))
+    return mapped(result, shown)

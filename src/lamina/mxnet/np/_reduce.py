@@ -1,0 +1,248 @@
+"""Reductions: sums, means, extrema and their positions. A full one has shape ().
+
+>>> from lamina import np
+>>> x = np.array([[1, 2], [3, 4]])
+>>> np.sum(x), np.mean(x, axis=0), np.argmax(x, axis=1)
+(array(10.), array([2., 3.]), array([1, 1], dtype=int64))
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.primitive import Primitive, bind
+from lamina.errors import ShapeError
+from lamina.mxnet.np._numpys import by_numpy
+from lamina.mxnet.np.conversion import as_array, function, with_shape
+from lamina.mxnet.np.promotion import arithmetic, as_bool, as_float, cast_to
+from lamina.primitives import reduce
+from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
+from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives.product import reduce_prod
+from lamina.primitives.typing import element_type, normalize_axes, normalize_axis
+
+__all__ = [
+    "all", "alltrue", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumsum", "max", "mean",
+    "min", "nanprod", "nansum", "prod", "product", "ptp", "sometrue", "std", "sum", "var",
+]  # fmt: skip
+
+_INT, _FLOAT = onp.dtype(onp.int64), onp.dtype(onp.float32)
+
+
+def _reduced(name: str, primitive: Primitive, x: Any, axis: Any, keepdims: Any) -> Any:
+    """A fold over `axis`: an axis, several, or None for all."""
+    axes = normalize_axes(name, axis, len(x.shape))
+    out = bind(primitive, x, axis=axes, keepdims=bool(keepdims))
+    return with_shape(out, ()) if len(axes) == len(x.shape) and not keepdims else out
+
+
+def _in_type(x: Any, dtype: Any) -> Any:
+    """What is added up: in `dtype`, bools as int64."""
+    if dtype is not None:
+        return cast_to(x, element_type(dtype))
+    return cast_to(x, _INT) if x._dtype.kind == "b" else x
+
+
+@function
+def sum(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: float | None = None
+) -> Any:
+    """The sum over `axis`, computed in `dtype`; of bools int64.
+
+    >>> from lamina import np
+    >>> np.sum(np.ones((2, 3)), axis=1, keepdims=True)
+    array([[3.],
+           [3.]])
+    """
+    total = _reduced("sum", reduce.reduce_sum, _in_type(as_array(a), dtype), axis, keepdims)
+    return total if initial is None else arithmetic(BINARY["add"], total, initial)
+
+
+@function
+def prod(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: float | None = None
+) -> Any:
+    """The product over `axis`, computed in `dtype`; of bools int64."""
+    product = _reduced("prod", reduce_prod, _in_type(as_array(a), dtype), axis, keepdims)
+    return product if initial is None else arithmetic(BINARY["multiply"], product, initial)
+
+
+@function
+def max(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None = None) -> Any:
+    """The maximum over `axis`; NaN if one is among the elements. The gradient goes to every maximal element."""
+    found = _reduced("max", reduce.reduce_max, as_array(a), axis, keepdims)
+    return found if initial is None else arithmetic(BINARY["maximum"], found, initial)
+
+
+@function
+def min(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None = None) -> Any:
+    """The minimum over `axis`; NaN if one is among the elements. The gradient goes to every minimal element."""
+    found = _reduced("min", reduce.reduce_min, as_array(a), axis, keepdims)
+    return found if initial is None else arithmetic(BINARY["minimum"], found, initial)
+
+
+@function
+def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The maximum minus the minimum."""
+    x = as_array(a)
+    highest = _reduced("ptp", reduce.reduce_max, x, axis, keepdims)
+    return arithmetic(BINARY["subtract"], highest, _reduced("ptp", reduce.reduce_min, x, axis, keepdims))
+
+
+def _count(x: Any, axis: Any) -> int:
+    return math.prod([x.shape[i] for i in normalize_axes("mean", axis, len(x.shape))])
+
+
+def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
+    return bind(
+        BINARY["divide"], _reduced("mean", reduce.reduce_sum, x, axis, keepdims), float(_count(x, axis))
+    )
+
+
+@function
+def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """The mean over `axis`; float32 of integers."""
+    return _mean(as_float(_in_type(as_array(a), dtype)), axis, keepdims)
+
+
+def _variance(a: Any, axis: Any, dtype: Any, ddof: int, keepdims: Any) -> Any:
+    x = as_float(_in_type(as_array(a), dtype))
+    apart = bind(BINARY["subtract"], x, _mean(x, axis, True))
+    total = _reduced("var", reduce.reduce_sum, bind(BINARY["multiply"], apart, apart), axis, keepdims)
+    return bind(BINARY["divide"], total, float(_count(x, axis) - ddof))
+
+
+@function
+def var(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The mean square of what is apart from the mean; divided by the count less `ddof`. float32 of integers."""
+    return _variance(a, axis, dtype, ddof, keepdims)
+
+
+@function
+def std(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
+    """The standard deviation, √`var`."""
+    return bind(UNARY["sqrt"], _variance(a, axis, dtype, ddof, keepdims))
+
+
+@function
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False) -> Any:
+    """The mean, weighted; with `returned` a pair of it and the sum of the weights.
+
+    >>> from lamina import np
+    >>> np.average(np.array([1, 3]), weights=np.array([3, 1]))
+    array(1.5)
+    """
+    x = as_float(as_array(a))
+    if weights is None:
+        found = _mean(x, axis, False)
+        return (
+            (found, bind(BINARY["add"], bind(BINARY["multiply"], found, 0.0), float(_count(x, axis))))
+            if returned
+            else found
+        )
+    w = as_array(weights)
+    if w.shape != x.shape:
+        if axis is None or w.ndim != 1 or w.shape[0] != x.shape[axis]:
+            raise ShapeError(
+                f"average: weights of shape {w.shape} do not fit an array {x.shape} along axis {axis}"
+            )
+        place = normalize_axis("average", axis, x.ndim)
+        w = with_shape(w, tuple([n if i == place else 1 for i, n in enumerate(x.shape)]))
+    weighted = arithmetic(BINARY["multiply"], x, w)
+    shares = arithmetic(BINARY["multiply"], bind(COMPARISON["equal"], x, x), w)  # weights in the shape of x
+    total = _reduced("average", reduce.reduce_sum, shares, axis, False)
+    found = bind(BINARY["divide"], _reduced("average", reduce.reduce_sum, weighted, axis, False), total)
+    return (found, total) if returned else found
+
+
+# --- truth -----------------------------------------------------------------------------------------------------------
+
+
+@function
+def any(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether one element is not 0."""
+    return _truth(a, axis, keepdims, all_of_them=False)
+
+
+@function
+def all(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Whether no element is 0."""
+    return _truth(a, axis, keepdims, all_of_them=True)
+
+
+def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
+    """By counting: of no elements all are true, and none is."""
+    x = as_bool(as_array(a))
+    counted = bind(COMPARISON["equal"], x, False) if all_of_them else x
+    total = _reduced("any", reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims)
+    found = as_bool(total)
+    return bind(COMPARISON["equal"], found, False) if all_of_them else found
+
+
+@function
+def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """How many elements are not 0; int64."""
+    return _reduced("count_nonzero", reduce.reduce_sum, cast_to(as_bool(as_array(a)), _INT), axis, keepdims)
+
+
+# --- positions and sums on the way -----------------------------------------------------------------------------------
+
+_EXACT = 1 << 24
+"""So many positions float32 tells from each other."""
+
+
+def _position(name: str, primitive: Primitive, a: Any, axis: int | None, keepdims: bool) -> Any:
+    x = as_array(a)
+    x = cast_to(x, _INT) if x._dtype.kind == "b" else x
+    shape = x.shape
+    flat = with_shape(x, (x.size,)) if axis is None else x
+    place = 0 if axis is None else normalize_axis(name, axis, len(shape))
+    if flat.shape[place] > _EXACT:
+        found = by_numpy(name, getattr(onp, name), flat, axis=place)
+    else:
+        found = cast_to(bind(primitive, flat, axis=place, keepdims=False), _INT)
+    if keepdims:
+        return with_shape(found, tuple([1 if axis is None or i == place else n for i, n in enumerate(shape)]))
+    return with_shape(found, flat.shape[:place] + flat.shape[place + 1 :])
+
+
+@function
+def argmax(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The position of the (first) maximum along `axis`, of all elements in a row if None; int64."""
+    return _position("argmax", reduce.argmax, a, axis, keepdims)
+
+
+@function
+def argmin(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The position of the (first) minimum along `axis`, of all elements in a row if None; int64."""
+    return _position("argmin", reduce.argmin, a, axis, keepdims)
+
+
+@function
+def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """The sums up to each element along `axis`; of all elements in a row if None."""
+    x = _in_type(as_array(a), dtype)
+    return nd.cumsum(with_shape(x, (x.size,)) if axis is None else x, axis=0 if axis is None else axis)
+
+
+def _known(x: Any, instead: float) -> Any:
+    return bind(where_primitive, bind(COMPARISON["equal"], x, x), x, instead) if x._dtype.kind == "f" else x
+
+
+@function
+def nansum(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """The sum over `axis`, NaN counted as 0."""
+    return _reduced("nansum", reduce.reduce_sum, _known(_in_type(as_array(a), dtype), 0.0), axis, keepdims)
+
+
+@function
+def nanprod(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    """The product over `axis`, NaN counted as 1."""
+    return _reduced("nanprod", reduce_prod, _known(_in_type(as_array(a), dtype), 1.0), axis, keepdims)
+
+
+amax, amin, product, alltrue, sometrue = max, min, prod, all, any

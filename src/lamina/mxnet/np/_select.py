@@ -1,0 +1,273 @@
+"""Elements by position, by condition and by order: where, take, sort, unique, diagonals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.errors import ParameterError, ShapeError
+from lamina.mxnet.np._numpys import by_numpy
+from lamina.mxnet.np._reduce import sum as sum_of
+from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
+from lamina.mxnet.np.promotion import as_bool, cast_to, joined
+from lamina.primitives import indexing
+from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives.typing import normalize_axis
+
+__all__ = [
+    "argsort", "argwhere", "compress", "delete", "diag", "diagflat", "diagonal", "diff", "ediff1d", "extract",
+    "flatnonzero", "insert", "msort", "nonzero", "select", "sort", "take", "take_along_axis", "trace", "unique",
+    "where",
+]  # fmt: skip
+
+_INT = onp.dtype(onp.int64)
+_NUMBERS = (int, float, onp.number, onp.bool_)
+
+
+@function
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """`x` where the condition is not 0, else `y`, broadcast; the condition alone gives the positions (`nonzero`).
+
+    >>> from lamina import np
+    >>> np.where(np.array([1, 0]), 5, np.array([1, 2]))
+    array([5., 2.])
+    """
+    condition = as_array(condition)
+    if x is None and y is None:
+        return _positions(condition)
+    if x is None or y is None:
+        raise TypeError("where: give both x and y, or neither")
+    if isinstance(x, _NUMBERS) and isinstance(y, _NUMBERS):
+        x = nd.full((), x, ctx=condition.context)  # pyright: ignore
+    return bind(where_primitive, condition, *_choices(x, y))
+
+
+def _choices(x: Any, y: Any) -> tuple[Any, Any]:
+    """What is chosen from, in one type: a number takes the array's, an array beside a fraction becomes float32."""
+    if isinstance(x, _NUMBERS):
+        y, x = _choices(y, x)
+        return x, y
+    x = as_array(x)
+    if not isinstance(y, _NUMBERS):
+        x, y = joined(x, as_array(y))
+        return x, y
+    if x._dtype.kind == "b" and not isinstance(y, bool | onp.bool_):
+        x = cast_to(x, _INT)
+    if x._dtype.kind != "f" and y != y // 1:  # pyright: ignore
+        x = cast_to(x, onp.dtype(onp.float32))
+    return x, float(y) if x._dtype.kind == "f" else int(y)
+
+
+def _positions(x: Any) -> tuple[Any, ...]:
+    return tuple(by_numpy("nonzero", onp.nonzero, x.detach()))
+
+
+@function
+def nonzero(a: Any) -> Any:
+    """The positions of what is not 0: int64, an array for each axis."""
+    return _positions(as_array(a))
+
+
+@function
+def flatnonzero(a: Any) -> Any:
+    """The positions of what is not 0, in the row of all elements."""
+    x = as_array(a)
+    return _positions(with_shape(x, (x.size,)))[0]
+
+
+@function
+def argwhere(a: Any) -> Any:
+    """The positions of what is not 0, as rows."""
+    return by_numpy("argwhere", onp.argwhere, as_array(a).detach())
+
+
+# --- by position ---------------------------------------------------------------------------------------------------
+
+
+@function
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """The parts of `a` at `indices` along `axis`, or of all elements in a row.
+
+    `mode`: out of range is an error (``"raise"``, which reads the indices), clipped (``"clip"``) or goes around
+    (``"wrap"``).
+
+    >>> from lamina import np
+    >>> np.take(np.array([10, 20, 30]), np.array([2, 0]))
+    array([30., 10.])
+    """
+    x, at = as_array(a), cast_to(as_array(indices), _INT)
+    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, axis)
+    found = nd.take(x, with_shape(at, at.shape or (1,)), axis=place, mode=mode)
+    place = normalize_axis("take", place, x.ndim)
+    return with_shape(found, (*x.shape[:place], *at.shape, *x.shape[place + 1 :]))
+
+
+@function
+def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
+    """For each position the element there on its line along `axis`, as `argsort` and `argmax` name them."""
+    x, at = as_array(arr), as_array(indices)
+    if axis is None:
+        x, axis = with_shape(x, (x.size,)), 0
+    place = normalize_axis("take_along_axis", axis, x.ndim)
+    return bind(indexing.take_along, x, cast_to(at, _INT), axis=place, mode="wrap")
+
+
+@function
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """The parts along `axis` where the condition, of one axis, is not 0."""
+    x = as_array(a)
+    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, axis)
+    chosen = onp.flatnonzero(as_array(condition)._numbers())
+    return nd.take(x, copied(chosen, ctx=x._context), axis=place)
+
+
+@function
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements where the condition, of the array's shape, is not 0, in a row."""
+    x, chosen = as_array(arr), as_array(condition)
+    return x.reshape((-1,))[as_bool(with_shape(chosen, (chosen.size,)))]
+
+
+@function
+def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
+    """The array without the parts at positions `obj` (an integer, a slice, or several) along `axis`."""
+    x = as_array(arr)
+    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("delete", axis, x.ndim))
+    gone = obj._numbers().astype(int) if isinstance(obj, Array) else obj
+    kept = onp.delete(onp.arange(x.shape[place]), gone)
+    return bind(indexing.take, x, copied(kept, ctx=x._context), axis=place, mode="clip")
+
+
+@function
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """The array with `values` before the positions `obj` along `axis`. It has no gradient."""
+    return by_numpy("insert", onp.insert, as_array(arr), obj, values, axis)
+
+
+# --- by order --------------------------------------------------------------------------------------------------------
+
+
+def _sortable(a: Any, axis: int | None) -> tuple[Any, int]:
+    x = as_array(a)
+    x = cast_to(x, onp.dtype(onp.uint8)) if x._dtype.kind == "b" else x
+    return (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("sort", axis, x.ndim))
+
+
+@function
+def sort(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
+    """Sorted along `axis`, of all elements in a row if None; NaN comes last.
+
+    >>> from lamina import np
+    >>> np.sort(np.array([3, 1, 2]))
+    array([1., 2., 3.])
+    """
+    x, place = _sortable(a, axis)
+    return nd.sort(x, axis=place)
+
+
+@function
+def argsort(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
+    """The positions that would sort; int64."""
+    x, place = _sortable(a, axis)
+    return nd.argsort(x, axis=place, dtype=onp.int64)
+
+
+@function
+def msort(a: Any) -> Any:
+    """Sorted along axis 0."""
+    return nd.sort(as_array(a), axis=0)
+
+
+@function
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+) -> Any:
+    """The different elements, sorted; on demand their first positions, which is where, and how often. No gradient.
+
+    >>> from lamina import np
+    >>> np.unique(np.array([3, 1, 3]))
+    array([1., 3.])
+    """
+    return by_numpy("unique", onp.unique, as_array(ar), return_index, return_inverse, return_counts, axis)
+
+
+# --- diagonals and differences ---------------------------------------------------------------------------------------
+
+
+@function
+def diag(array: Any, k: int = 0) -> Any:
+    """The k-th diagonal of a matrix, or of a vector the matrix that has it there.
+
+    >>> from lamina import np
+    >>> np.diag(np.array([1, 2]))
+    array([[1., 0.],
+           [0., 2.]])
+    """
+    x = as_array(array)
+    if x.ndim not in (1, 2):
+        raise ShapeError(f"diag: needs a vector or a matrix, got shape {x.shape}")
+    return nd.diag(x, k)
+
+
+@function
+def diagflat(array: Any, k: int = 0) -> Any:
+    """The matrix with all elements on its k-th diagonal."""
+    x = as_array(array)
+    return nd.diag(with_shape(x, (x.size,)), k)
+
+
+@function
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonals of the matrices in two axes, along a new last axis."""
+    return nd.diag(as_array(a), offset, axis1, axis2)
+
+
+@function
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sums of the diagonals."""
+    return sum_of(nd.diag(as_array(a), offset, axis1, axis2), axis=-1).as_nd_ndarray()
+
+
+def _differences(x: Any, axis: int) -> Any:
+    before = (slice(None),) * axis
+    return x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+
+
+@function
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences of neighbours along `axis`, n times."""
+    x = as_array(a)
+    place = normalize_axis("diff", axis, x.ndim)
+    ends = [z for z in (prepend, x, append) if z is not None]
+    x = nd.concat(*joined(*[as_array(z) for z in ends]), dim=place) if len(ends) > 1 else x
+    for _ in range(n):
+        x = _differences(x, place)
+    return x
+
+
+@function
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """The differences of neighbours in the row of all elements, between `to_begin` and `to_end`."""
+    x = as_array(ary)
+    inner = _differences(with_shape(x, (x.size,)), 0)
+    parts = [as_array(z) for z in (to_begin, inner, to_end) if z is not None]
+    return nd.concat(*joined(*[with_shape(z, (z.size,)) for z in parts]), dim=0)
+
+
+@function
+def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
+    """For each element that of the first choice whose condition holds, else `default`."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ParameterError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    found: Any = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        found = bind(where_primitive, as_array(condition), *_choices(as_array(choice), found))
+    return found

@@ -1,0 +1,421 @@
+"""The same elements under another shape or in another order; arrays joined, split and repeated."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.errors import ParameterError, ShapeError
+from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
+from lamina.mxnet.np.promotion import joined
+from lamina.primitives import movement
+from lamina.primitives.indexing import take as take_primitive
+from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
+from lamina.primitives.typing import normalize_axes, normalize_axis
+from lamina.primitives.views import reshape_copy
+
+__all__ = [
+    "append", "array_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to",
+    "column_stack", "concatenate", "dsplit", "dstack", "expand_dims", "flip", "fliplr", "flipud", "hsplit", "hstack",
+    "moveaxis", "ndim", "pad", "ravel", "repeat", "reshape", "roll", "rollaxis", "rot90", "row_stack", "shape", "size",
+    "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "vsplit", "vstack",
+]  # fmt: skip
+
+
+@function
+def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
+    """The same elements under another shape, in which one size may be -1: what remains. A copy.
+
+    >>> from lamina import np
+    >>> np.reshape(np.arange(6), (2, -1)).shape
+    (2, 3)
+    """
+    x = as_array(a)
+    if order != "C":
+        raise ParameterError(f"reshape: order={order!r} is unknown; known: 'C'")
+    sizes = (newshape,) if isinstance(newshape, int | onp.integer) else newshape
+    return bind(reshape_copy, x, shape=_resolved(x, tuple([int(n) for n in sizes])))
+
+
+def _resolved(x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes with the number that -1 stands for."""
+    if min(sizes, default=0) < -1 or sizes.count(-1) > 1:
+        raise ShapeError(
+            f"reshape: of the sizes {sizes} one may be -1, and none less; npx.reshape knows MXNet's codes"
+        )
+    known = math.prod(n for n in sizes if n != -1)
+    fits = x.size == known if -1 not in sizes else bool(known) and x.size % known == 0
+    if not fits:
+        raise ShapeError(f"reshape: an array of shape {x.shape}, {x.size} elements, has no shape {sizes}")
+    return tuple([x.size // known if n == -1 else n for n in sizes])
+
+
+@function
+def ravel(x: Any, order: str = "C") -> Any:
+    """All elements in a row; a copy."""
+    x = as_array(x)
+    return bind(reshape_copy, x, shape=(x.size,))
+
+
+@function
+def expand_dims(a: Any, axis: Any) -> Any:
+    """Insert axes of size 1, which have the places `axis` in the result."""
+    x = as_array(a)
+    axes = normalize_axes("expand_dims", axis, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
+    own = iter(x.shape)
+    return bind(
+        reshape_copy, x, shape=tuple([1 if i in axes else next(own) for i in range(x.ndim + len(axes))])
+    )
+
+
+@function
+def squeeze(a: Any, axis: Any = None) -> Any:
+    """Remove axes of size 1: all of them, or `axis`."""
+    x = as_array(a)
+    gone = (
+        [i for i, n in enumerate(x.shape) if n == 1]
+        if axis is None
+        else normalize_axes("squeeze", axis, x.ndim)
+    )
+    for i in gone:
+        if x.shape[i] != 1:
+            raise ShapeError(f"squeeze: axis {i} of shape {x.shape} has size {x.shape[i]}, not 1")
+    return bind(reshape_copy, x, shape=tuple([n for i, n in enumerate(x.shape) if i not in gone]))
+
+
+@function
+def transpose(a: Any, axes: Any = None) -> Any:
+    """Permute the axes; reversed if `axes` is None."""
+    x = as_array(a)
+    order = range(x.ndim)[::-1] if axes is None else [normalize_axis("transpose", i, x.ndim) for i in axes]
+    return bind(movement.transpose, x, axes=tuple(order))
+
+
+@function
+def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    """Exchange two axes."""
+    return nd.swapaxes(as_array(a), axis1, axis2)
+
+
+@function
+def moveaxis(a: Any, source: Any, destination: Any) -> Any:
+    """Move axes from the places `source` to the places `destination`; the others keep their order."""
+    return nd.moveaxis(as_array(a), source, destination)
+
+
+@function
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """Move an axis back until it lies before the one at `start`."""
+    x = as_array(a)
+    place = normalize_axis("rollaxis", axis, x.ndim)
+    target = normalize_axis("rollaxis", start, x.ndim + 1)
+    return nd.moveaxis(x, place, target - (place < target))
+
+
+@function
+def broadcast_to(array: Any, shape: Any) -> Any:
+    """Repeat along axes of size 1, and new axes in front."""
+    return bind(broadcast_to_primitive, as_array(array), shape=nd.creation.as_shape(shape))
+
+
+@function
+def broadcast_arrays(*args: Any) -> list[Any]:
+    """All arrays in their common shape."""
+    return nd.broadcast_arrays(*[as_array(x) for x in args]) if args else []
+
+
+@function
+def atleast_1d(*arys: Any) -> Any:
+    """Copies with at least one axis; a number gets one."""
+    return _each(arys, lambda x: bind(reshape_copy, x, shape=x.shape or (1,)))
+
+
+@function
+def atleast_2d(*arys: Any) -> Any:
+    """Copies with at least two axes; a vector becomes a row."""
+    return _each(arys, lambda x: bind(reshape_copy, x, shape=(1,) * (2 - x.ndim) + x.shape))
+
+
+@function
+def atleast_3d(*arys: Any) -> Any:
+    """Copies with at least three axes; those of a vector are (1, n, 1), and of a matrix (m, n, 1)."""
+    return _each(
+        arys, lambda x: bind(reshape_copy, x, shape=onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape)
+    )
+
+
+def _each(arrays: tuple[Any, ...], change: Any) -> Any:
+    found = [change(as_array(x)) for x in arrays]
+    return found[0] if len(found) == 1 else found
+
+
+# --- joined --------------------------------------------------------------------------------------------------------
+
+
+def _arrays(name: str, seq: Any) -> list[Any]:
+    """The arrays of a sequence, in their common type."""
+    if isinstance(seq, Array):
+        seq = list(seq)  # pyright: ignore
+    arrays = [as_array(x) for x in seq]
+    if not arrays:
+        raise ShapeError(f"{name}: needs at least one array")
+    return joined(*arrays)
+
+
+def _concatenated(name: str, arrays: list[Any], axis: int) -> Any:
+    if not arrays[0].shape:
+        raise ShapeError(
+            f"{name}: arrays of shape (), which are numbers, have no axis to join along; np.stack makes one"
+        )
+    return bind(movement.concat, *arrays, axis=normalize_axis(name, axis, arrays[0].ndim))
+
+
+@function
+def concatenate(seq: Any, axis: int | None = 0) -> Any:
+    """Join arrays along an existing axis; all elements in a row if None.
+
+    >>> from lamina import np
+    >>> np.concatenate([np.ones((2, 3)), np.zeros((1, 3))]).shape
+    (3, 3)
+    """
+    arrays = _arrays("concatenate", seq)
+    if axis is None:
+        arrays, axis = [with_shape(x, (x.size,)) for x in arrays], 0
+    return _concatenated("concatenate", arrays, axis)
+
+
+@function
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """`concatenate` of two arrays."""
+    arrays = _arrays("append", [arr, values])
+    if axis is None:
+        arrays, axis = [with_shape(x, (x.size,)) for x in arrays], 0
+    return _concatenated("append", arrays, axis)
+
+
+@function
+def stack(arrays: Any, axis: int = 0) -> Any:
+    """Join arrays of one shape along a new axis."""
+    return nd.stack(*_arrays("stack", arrays), axis=axis)
+
+
+@function
+def vstack(arrays: Any) -> Any:
+    """Join along axis 0; vectors are rows."""
+    return _concatenated(
+        "vstack", [with_shape(x, (1,) * (2 - x.ndim) + x.shape) for x in _arrays("vstack", arrays)], 0
+    )
+
+
+@function
+def hstack(arrays: Any) -> Any:
+    """Join along axis 1; vectors and numbers in a row."""
+    rows = [with_shape(x, x.shape or (1,)) for x in _arrays("hstack", arrays)]
+    return _concatenated("hstack", rows, 0 if rows[0].ndim == 1 else 1)
+
+
+@function
+def dstack(arrays: Any) -> Any:
+    """Join along axis 2, which matrices get."""
+    deep = [
+        with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape) for x in _arrays("dstack", arrays)
+    ]
+    return _concatenated("dstack", deep, 2)
+
+
+@function
+def column_stack(tup: Any) -> Any:
+    """Join along axis 1; vectors are columns."""
+    columns = [with_shape(x, (x.size, 1)) if x.ndim < 2 else x for x in _arrays("column_stack", tup)]
+    return _concatenated("column_stack", columns, 1)
+
+
+row_stack = vstack
+
+
+# --- split ---------------------------------------------------------------------------------------------------------
+
+
+@function
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Equal parts along `axis`, so many, or parts that begin at the given indices; copies, as in MXNet.
+
+    >>> from lamina import np
+    >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]
+    [(2, 2), (2, 2), (2, 2)]
+    """
+    x = as_array(ary)
+    size = x.shape[normalize_axis("split", axis, x.ndim)]
+    if isinstance(indices_or_sections, int) and (indices_or_sections < 1 or size % indices_or_sections):
+        raise ShapeError(
+            f"split: axis {axis} of shape {x.shape} does not divide into {indices_or_sections} equal parts; "
+            "np.array_split makes parts that differ by one"
+        )
+    return _split(x, indices_or_sections, axis)
+
+
+@function
+def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """`split` into parts of which the first may be one larger."""
+    return _split(as_array(ary), indices_or_sections, axis)
+
+
+def _split(x: Any, indices: Any, axis: int) -> list[Any]:
+    place = normalize_axis("split", axis, x.ndim)
+    size = x.shape[place]
+    if isinstance(indices, int | onp.integer):
+        each, larger = divmod(size, int(indices))
+        bounds = [i * each + min(i, larger) for i in range(int(indices) + 1)]
+    else:
+        given = indices._numbers().astype(int).tolist() if isinstance(indices, Array) else list(indices)
+        starts = [slice(None, int(i)).indices(size)[1] for i in given]
+        bounds = [0, *starts, size]
+    return [nd.slice_axis(x, axis=place, begin=a, end=max(a, b)) for a, b in pairwise(bounds)]
+
+
+@function
+def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """`split` along axis 1, or of a vector along its axis."""
+    x = as_array(ary)
+    return _split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
+
+
+@function
+def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """`split` along axis 0."""
+    return _split(as_array(ary), indices_or_sections, 0)
+
+
+@function
+def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
+    """`split` along axis 2."""
+    return _split(as_array(ary), indices_or_sections, 2)
+
+
+# --- repeated, turned, padded --------------------------------------------------------------------------------------
+
+
+@function
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Each element so many times in a row, along `axis` or of the flat array; `repeats` may say it for each.
+
+    >>> from lamina import np
+    >>> np.repeat(np.array([1, 2]), 2)
+    array([1., 1., 2., 2.])
+    """
+    x = as_array(a)
+    x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("repeat", axis, x.ndim))
+    counts = repeats._numbers().tolist() if isinstance(repeats, Array) else repeats
+    if isinstance(counts, int):
+        return nd.repeat(x, counts, axis=place)
+    positions = onp.repeat(onp.arange(x.shape[place]), counts)
+    return bind(take_primitive, x, copied(positions, ctx=x._context), axis=place, mode="clip")
+
+
+@function
+def tile(A: Any, reps: Any) -> Any:
+    """The whole array, repeated ``reps[i]`` times along axis i."""
+    x = as_array(A)
+    times = (reps,) if isinstance(reps, int) else tuple(int(n) for n in reps)
+    return nd.tile(with_shape(x, x.shape or (1,)), times) if times else x.copy()
+
+
+@function
+def flip(m: Any, axis: Any = None) -> Any:
+    """The elements in reverse order along `axis`, or along all axes."""
+    x = as_array(m)
+    return nd.flip(x, list(normalize_axes("flip", axis, x.ndim))) if x.shape else x.copy()
+
+
+@function
+def flipud(m: Any) -> Any:
+    """The rows in reverse order."""
+    return nd.flip(as_array(m), 0)
+
+
+@function
+def fliplr(m: Any) -> Any:
+    """The columns in reverse order."""
+    return nd.flip(as_array(m), 1)
+
+
+@function
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """A quarter turn in the plane of two axes, k times."""
+    x = as_array(m)
+    a, b = (normalize_axis("rot90", i, x.ndim) for i in axes)
+    if k % 4 == 0:
+        return x.copy()
+    if k % 4 == 2:
+        return nd.flip(x, [a, b])
+    return nd.swapaxes(nd.flip(x, b), a, b) if k % 4 == 1 else nd.flip(nd.swapaxes(x, a, b), b)
+
+
+@function
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """The elements moved on by `shift` places; those that leave at the end come in at the beginning."""
+    x = as_array(a)
+    if axis is None:
+        return with_shape(_rolled(with_shape(x, (x.size,)), int(shift), 0), x.shape)
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    for places, i in zip(shifts, axes, strict=True):
+        x = _rolled(x, places, normalize_axis("roll", i, x.ndim))
+    return x
+
+
+def _rolled(x: Any, shift: int, axis: int) -> Any:
+    size = x.shape[axis]
+    places = shift % size if size else 0
+    if not places:
+        return x.copy()
+    before = (slice(None),) * axis
+    return bind(
+        movement.concat,
+        x[(*before, slice(size - places, None))],
+        x[(*before, slice(size - places))],
+        axis=axis,
+    )
+
+
+@function
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0, **others: Any) -> Any:
+    """A border: so many elements before and after each axis; of a constant, or of the array's own elements.
+
+    `mode`: ``"constant"``, ``"edge"`` or ``"reflect"``.
+
+    >>> from lamina import np
+    >>> np.pad(np.ones(2), (1, 2))
+    array([0., 1., 1., 0., 0.])
+    """
+    x = as_array(x)
+    if others:
+        raise TypeError(
+            f"pad: there is no argument {next(iter(others))!r}; there are mode and constant_values"
+        )
+    widths = onp.broadcast_to(onp.asarray(pad_width), (x.ndim, 2))
+    return nd.pad(x, mode=mode, pad_width=widths.ravel().tolist(), constant_value=constant_values)
+
+
+# --- sizes ----------------------------------------------------------------------------------------------------------
+
+
+def shape(a: Any) -> tuple[int, ...]:
+    """The sizes of the axes."""
+    return a.shape if hasattr(a, "shape") else onp.shape(a)
+
+
+def ndim(a: Any) -> int:
+    """The number of axes."""
+    return len(shape(a))
+
+
+def size(a: Any, axis: int | None = None) -> int:
+    """The number of elements, or the size of an axis."""
+    return math.prod(shape(a)) if axis is None else shape(a)[axis]

@@ -1,0 +1,117 @@
+"""Which types results have: MXNet's rules for operands of two types, and the operators by which arrays combine.
+
+All functions here take and give `NDArray`. Of two types the larger float wins; a float wins over an integer, whatever
+their sizes; any number wins over bool; of two integers the one that holds both (int32 for int8 and uint8). A Python
+number takes the array's type. Integers and bools divide to float32; comparisons give bool.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as onp
+
+from lamina.core.array import Array
+from lamina.core.primitive import Primitive, bind
+from lamina.errors import DTypeError
+from lamina.mxnet.np.conversion import as_array
+from lamina.primitives.elementwise import BINARY, COMPARISON, cast
+
+__all__ = ["arithmetic", "as_bool", "as_float", "cast_to", "common_type", "compared", "divided", "joined"]
+
+_BOOL, _FLOAT, _INT = onp.dtype(bool), onp.dtype(onp.float32), onp.dtype(onp.int64)
+_NUMBERS = (int, float, onp.number, onp.bool_)
+
+
+def cast_to(x: Any, dtype: onp.dtype) -> Any:
+    """`x` in another type; itself if it has that one."""
+    return x if x._dtype == dtype else bind(cast, x, dtype=dtype)
+
+
+def as_bool(x: Any) -> Any:
+    """0 becomes False, all else True."""
+    return x if x._dtype == _BOOL else bind(cast, bind(COMPARISON["not_equal"], x, 0), dtype=_BOOL)
+
+
+def as_float(x: Any) -> Any:
+    """Integers and bools as float32; floats as they are."""
+    return x if x._dtype.kind == "f" else bind(cast, x, dtype=_FLOAT)
+
+
+def common_type(a: onp.dtype, b: onp.dtype) -> onp.dtype:
+    """The type of a result whose operands have the types `a` and `b`."""
+    if a == b:
+        return a
+    if a.kind == "f" or b.kind == "f":
+        return max((t for t in (a, b) if t.kind == "f"), key=lambda t: t.itemsize)
+    found = onp.promote_types(a, b)
+    return onp.dtype(onp.int32) if found == onp.int16 and {a.kind, b.kind} == {"i", "u"} else found
+
+
+def joined(*arrays: Any) -> list[Any]:
+    """Arrays in their common type."""
+    dtype = arrays[0]._dtype
+    for x in arrays[1:]:
+        dtype = common_type(dtype, x._dtype)
+    return [cast_to(x, dtype) for x in arrays]
+
+
+def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
+    """A primitive of two operands, of which one may be a number, in their common type."""
+    if isinstance(x, Array) and isinstance(y, Array):
+        if x._dtype is not y._dtype and x._dtype != y._dtype:
+            x, y = joined(x, y)
+        return bind(primitive, x, y)
+    if isinstance(x, Array):
+        if isinstance(y, _NUMBERS):
+            x = _beside_number(x)
+            return bind(primitive, x, _number_for(x, y))
+        return arithmetic(primitive, x, as_array(y))
+    if isinstance(x, _NUMBERS):
+        y = _beside_number(y)
+        return bind(primitive, _number_for(y, x), y)
+    return arithmetic(primitive, as_array(x), y)
+
+
+def _beside_number(x: Any) -> Any:
+    """Bools count as int64 where a number joins them."""
+    return bind(cast, x, dtype=_INT) if x._dtype == _BOOL else x
+
+
+def _number_for(x: Any, number: Any) -> int | float:
+    """A number in the type of `x`. A fraction beside integers would be cut off silently."""
+    if x._dtype.kind == "f":
+        return float(number)
+    if number == number // 1:
+        return int(number)
+    raise DTypeError(
+        f"an array of {x._dtype} does not combine with {number}, which is not an integer; "
+        "convert with astype('float32') first"
+    )
+
+
+def divided(x: Any, y: Any) -> Any:
+    """x / y, in floats always."""
+    if isinstance(x, Array):
+        other_is_float = isinstance(y, Array) and y._dtype.kind == "f"
+        x = x if other_is_float else as_float(x)
+    elif isinstance(y, Array):
+        y = as_float(y)
+    if isinstance(y, Array) and isinstance(x, Array) and x._dtype.kind == "f":
+        y = cast_to(y, x._dtype) if y._dtype.kind != "f" else y
+    return arithmetic(BINARY["divide"], x, y)
+
+
+def compared(primitive: Primitive, x: Any, y: Any) -> Any:
+    """A comparison: bool, with a number in the array's type where it has one."""
+    if isinstance(x, Array) and isinstance(y, _NUMBERS):
+        x = _comparable(x, y)
+    elif isinstance(x, _NUMBERS) and isinstance(y, Array):
+        y = _comparable(y, x)
+    return bind(cast, arithmetic(primitive, x, y), dtype=_BOOL)
+
+
+def _comparable(x: Any, number: Any) -> Any:
+    """Integers are compared with a fraction as float64."""
+    is_whole = x._dtype.kind == "f" or number == number // 1
+    return x if is_whole else bind(cast, x, dtype=onp.dtype(onp.float64))

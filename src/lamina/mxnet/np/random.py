@@ -1,0 +1,315 @@
+"""``np.random``: distributions, choices and orders. Numbers follow ``npx.random.seed``, as those of ``nd.random`` do.
+
+`size` is the result's shape; without it that of the parameters, which may be arrays, and () of numbers.
+
+>>> from lamina import np, npx
+>>> npx.random.seed(7)
+>>> np.random.normal(0, 1, size=(2, 3)).shape, np.random.uniform().shape
+((2, 3), ())
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.array import Array
+from lamina.core.primitive import bind
+from lamina.device.context import Context
+from lamina.errors import ParameterError, ShapeError
+from lamina.mxnet.np.conversion import as_array, function, with_shape
+from lamina.mxnet.np.promotion import as_float, cast_to
+from lamina.nd.facade import plain, shown
+from lamina.nd.random import seed
+from lamina.primitives.indexing import take as take_primitive
+from lamina.primitives.random import same_exp, same_expm1, same_log
+from lamina.support.unsupported import no_attribute
+
+__all__ = [
+    "beta", "chisquare", "choice", "exponential", "gamma", "gumbel", "laplace", "logistic", "lognormal", "multinomial",
+    "multivariate_normal", "normal", "pareto", "permutation", "poisson", "power", "rand", "randint", "randn",
+    "rayleigh", "seed", "shuffle", "uniform", "weibull",
+]  # fmt: skip
+
+_INT = onp.dtype(onp.int64)
+
+
+def _shape(size: Any, *parameters: Any) -> tuple[int, ...]:
+    """The result's shape."""
+    own = onp.broadcast_shapes(*(onp.shape(p) if not isinstance(p, Array) else p.shape for p in parameters))
+    if size is None:
+        return own
+    wanted = nd.creation.as_shape(tuple(size) if isinstance(size, list | tuple) else size)
+    if onp.broadcast_shapes(own, wanted) != wanted:
+        raise ShapeError(f"random: parameters of shape {own} do not broadcast to size {wanted}")
+    return wanted
+
+
+def _parameter(p: Any) -> Any:
+    return p if isinstance(p, int | float) else as_float(as_array(p))
+
+
+def _unit(shape: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any:
+    """Uniform on [0, 1)."""
+    return nd.random.uniform(shape=shape, dtype=dtype, ctx=ctx)
+
+
+def _exponential(shape: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any:
+    """Exponential with mean 1."""
+    return nd.random.exponential(shape=shape, dtype=dtype, ctx=ctx)
+
+
+@function
+def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """Uniform on [low, high)."""
+    low, high = _parameter(low), _parameter(high)
+    shape = _shape(size, low, high)
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        return nd.random.uniform(low, high, shape=shape, dtype=dtype, ctx=ctx)
+    return _unit(shape, dtype, ctx) * (high - low) + low
+
+
+@function
+def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """Normal with mean `loc` and standard deviation `scale`."""
+    loc, scale = _parameter(loc), _parameter(scale)
+    shape = _shape(size, loc, scale)
+    if isinstance(loc, int | float) and isinstance(scale, int | float):
+        return nd.random.normal(loc, scale, shape=shape, dtype=dtype, ctx=ctx)
+    return nd.random.normal(shape=shape, dtype=dtype, ctx=ctx) * scale + loc
+
+
+@function
+def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """e to the power of what is normal with mean `mean` and standard deviation `sigma`."""
+    mean, sigma = _parameter(mean), _parameter(sigma)
+    return bind(
+        same_exp, nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean
+    )
+
+
+@function
+def exponential(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
+    """Exponential with mean `scale`."""
+    scale = _parameter(scale)
+    return _exponential(_shape(size, scale), dtype, ctx) * scale
+
+
+@function
+def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """The difference of two exponential numbers of mean `scale`, about `loc`."""
+    loc, scale = _parameter(loc), _parameter(scale)
+    shape = _shape(size, loc, scale)
+    return (_exponential(shape, dtype, ctx) - _exponential(shape, dtype, ctx)) * scale + loc
+
+
+@function
+def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
+    """The distribution of largest values (Gumbel, 1954): loc - scale · log E, with E exponential."""
+    loc, scale = _parameter(loc), _parameter(scale)
+    return bind(same_log, _exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
+
+
+@function
+def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
+    """loc + scale · log(u / (1 - u)), with u uniform."""
+    loc, scale = _parameter(loc), _parameter(scale)
+    waiting = _exponential(_shape(size, loc, scale), dtype, ctx)  # -log(1 - u)
+    return bind(same_log, bind(same_expm1, waiting)) * scale + loc
+
+
+@function
+def rayleigh(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
+    """The length of a normal vector in the plane with standard deviation `scale`."""
+    scale = _parameter(scale)
+    return nd.sqrt(_exponential(_shape(size, scale), dtype, ctx) * 2.0) * scale
+
+
+@function
+def weibull(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
+    """E^(1/a), with E exponential."""
+    a = _parameter(a)
+    return _to_power(_exponential(_shape(size, a), dtype, ctx), a)
+
+
+def _to_power(x: Any, a: Any) -> Any:
+    """x^(1/a)."""
+    return bind(same_exp, bind(same_log, x) / a)
+
+
+@function
+def pareto(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
+    """e^(E/a) - 1, with E exponential: Pareto's second distribution."""
+    a = _parameter(a)
+    return bind(same_expm1, _exponential(_shape(size, a), dtype, ctx) / a)
+
+
+@function
+def power(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """u^(1/a) on [0, 1], with u uniform: density a·xᵃ⁻¹."""
+    a = _parameter(a)
+    return _to_power(_unit(_shape(size, a), dtype, ctx), a)
+
+
+@function
+def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """Gamma with this shape and scale: mean shape · scale."""
+    return _gamma(shape, _shape(size, shape, scale), dtype, ctx) * _parameter(scale)
+
+
+def _gamma(shape: Any, size: tuple[int, ...], dtype: Any, ctx: Context | None) -> Any:
+    shape = _parameter(shape)
+    if isinstance(shape, int | float):
+        return nd.random.gamma(shape, 1.0, shape=size, dtype=dtype, ctx=ctx)
+    whole = nd.broadcast_to(with_shape(shape, (1,) * (len(size) - shape.ndim) + shape.shape), size)
+    return with_shape(nd.random.gamma(whole, nd.ones_like(whole), shape=(), dtype=dtype), size)
+
+
+@function
+def chisquare(df: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """The sum of the squares of `df` normal numbers."""
+    return _gamma(_parameter(df) / 2, _shape(size, df), dtype, ctx) * 2.0
+
+
+@function
+def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """X / (X + Y), with X and Y of gamma distributions with the shapes `a` and `b`."""
+    shape = _shape(size, a, b)
+    x, y = _gamma(a, shape, dtype, ctx), _gamma(b, shape, dtype, ctx)
+    return x / (x + y)
+
+
+@function
+def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """Poisson with mean `lam`; int64, as NumPy's (MXNet 1.x has none)."""
+    lam = _parameter(lam)
+    shape = _shape(size, lam)
+    if isinstance(lam, int | float):
+        return cast_to(nd.random.poisson(lam, shape=shape, ctx=ctx), _INT)
+    whole = nd.broadcast_to(with_shape(lam, (1,) * (len(shape) - lam.ndim) + lam.shape), shape)
+    return cast_to(with_shape(nd.random.poisson(whole, shape=()), shape), _INT)
+
+
+@function
+def multivariate_normal(
+    mean: Any, cov: Any, size: Any = None, check_valid: Any = None, tol: Any = None
+) -> Any:
+    """Normal vectors with this mean (…, n) and covariance (…, n, n); a shape (…) of them for each."""
+    mean, cov = as_float(as_array(mean)), as_float(as_array(cov))
+    root = nd.linalg.potrf(cov)
+    batch = onp.broadcast_shapes(mean.shape[:-1], cov.shape[:-2])
+    outer = () if size is None else nd.creation.as_shape(size)
+    noise = nd.random.normal(shape=(*outer, *batch, mean.shape[-1], 1), dtype=mean.dtype)
+    from lamina.mxnet.np._products import matmul
+
+    product = matmul(root, noise).as_nd_ndarray()
+    return shown(with_shape(product, product.shape[:-1])) + shown(mean)
+
+
+def rand(*size: int, dtype: Any = None, ctx: Any = None) -> Any:
+    """Uniform on [0, 1), with the shape as arguments: ``rand(2, 3)``."""
+    return uniform(0.0, 1.0, size=size, dtype=dtype, ctx=ctx)
+
+
+def randn(*size: int, dtype: Any = None, ctx: Any = None) -> Any:
+    """Normal with mean 0 and standard deviation 1, with the shape as arguments: ``randn(2, 3)``."""
+    return normal(0.0, 1.0, size=size, dtype=dtype, ctx=ctx)
+
+
+# --- integers, choices and orders ----------------------------------------------------------------------------------
+
+
+@function
+def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
+    """Integers in [low, high), in [0, low) if there is one bound; int64.
+
+    >>> from lamina import np
+    >>> np.random.randint(5, 6, size=2)
+    array([5, 5], dtype=int64)
+    """
+    return nd.random.randint(low, high, shape=_shape(size), dtype=dtype or _INT, ctx=ctx)
+
+
+@function
+def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: Any = None) -> Any:
+    """Elements of an array (or of ``range(a)``), with probabilities `p`; each once at most, without `replace`.
+
+    >>> from lamina import np
+    >>> sorted(np.random.choice(3, size=3, replace=False).tolist())
+    [0, 1, 2]
+    """
+    count = a.shape[0] if isinstance(a, Array) else int(a)
+    shape = _shape(size)
+    at = _chosen(count, shape, replace, None if p is None else as_float(as_array(p)), ctx)
+    if not isinstance(a, Array):
+        return at
+    return with_shape(
+        bind(take_primitive, a, with_shape(at, at.shape or (1,)), axis=0, mode="clip"), (*shape, *a.shape[1:])
+    )
+
+
+def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Context | None) -> Any:
+    """Positions: by the largest of log p plus Gumbel noise (Gumbel, 1954), the k largest without repetition."""
+    k = math.prod(shape)
+    if p is not None and p.shape != (count,):
+        raise ShapeError(f"choice: probabilities of shape {p.shape} for {count} elements")
+    if replace and p is None:
+        return nd.random.randint(0, count, shape=shape, dtype=_INT, ctx=ctx)
+    if not replace and k > count:
+        raise ParameterError(f"choice: {k} of {count} elements without repetition")
+    rows = (k, count) if replace else (count,)
+    scores = bind(same_log, nd.random.exponential(shape=rows, dtype="float64", ctx=ctx)) * -1.0
+    if p is not None:
+        scores = scores + bind(same_log, cast_to(p, onp.dtype(onp.float64)))
+    if replace:
+        found = nd.topk(scores, axis=1, k=1, dtype=_INT)
+    else:
+        found = nd.topk(scores, k=k, dtype=_INT) if k else nd.zeros((0,), dtype=_INT)
+    return with_shape(found, shape)
+
+
+def shuffle(x: Any) -> None:
+    """Put the parts along axis 0 in random order, in place."""
+    array = plain(x)
+    array[:] = nd.random.shuffle(array)
+
+
+@function
+def permutation(x: Any) -> Any:
+    """The parts along axis 0 (or the integers before x) in random order; a copy."""
+    if isinstance(x, int | onp.integer):
+        return _chosen(int(x), (int(x),), False, None, None)
+    return nd.random.shuffle(as_array(x))
+
+
+@function
+def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
+    """How often each class came in n draws with the probabilities `pvals`; int64 of shape (*size, classes).
+
+    >>> from lamina import np
+    >>> np.random.multinomial(10, np.array([0, 1, 0]))
+    array([ 0, 10,  0], dtype=int64)
+    """
+    p = as_float(as_array(pvals))
+    if p.ndim != 1:
+        raise ShapeError(f"multinomial: needs probabilities of shape (k,), got {p.shape}")
+    shape = _shape(size)
+    drawn = nd.random.multinomial(p, shape=(math.prod(shape) * int(n),), dtype=_INT)
+    classes = (
+        nd.reshape(drawn, (math.prod(shape), int(n)))  # pyright: ignore
+        if n and math.prod(shape)
+        else nd.zeros((math.prod(shape), 0))
+    )
+    counts = (
+        nd.one_hot(classes, p.shape[0], dtype=_INT).sum(axis=1)  # pyright: ignore
+        if n
+        else nd.zeros((math.prod(shape), p.shape[0]), dtype=_INT)
+    )
+    return with_shape(counts, (*shape, p.shape[0]))
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.np.random", name)

@@ -1,0 +1,39 @@
+"""What MXNet adds to NumPy: the switch to its arrays, the functions of networks, files, devices.
+
+>>> from lamina import np, npx
+>>> npx.softmax(np.zeros((1, 4)))
+array([[0.25, 0.25, 0.25, 0.25]])
+"""
+# ruff: noqa: F403
+
+from typing import Any
+
+from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, gpu_memory_info, num_gpus
+from lamina.mxnet.npx import _functions, random
+from lamina.mxnet.npx._files import load, save
+from lamina.mxnet.npx._functions import *
+from lamina.mxnet.npx._mode import (
+    is_np_array,
+    is_np_shape,
+    np_array,
+    np_shape,
+    reset_np,
+    set_np,
+    use_np,
+    use_np_array,
+    use_np_shape,
+)  # fmt: skip
+from lamina.mxnet.npx.random import seed
+from lamina.nd import waitall
+from lamina.support.unsupported import no_attribute
+
+__all__ = [
+    "Context", "cpu", "cpu_pinned", "current_context", "gpu", "gpu_memory_info", "is_np_array", "is_np_shape", "load",
+    "np_array", "np_shape", "num_gpus", "random", "reset_np", "save", "seed", "set_np", "use_np", "use_np_array",
+    "use_np_shape", "waitall",
+]  # fmt: skip
+__all__ += _functions.__all__
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.npx", name)

@@ -1,0 +1,159 @@
+"""The functions of networks: those of `lamina.nd` under the names of ``npx``, for ``np.ndarray``.
+
+>>> from lamina import np, npx
+>>> npx.relu(np.array([-1, 2])), npx.one_hot(np.array([1]), 3)
+(array([0., 2.]), array([[0., 1., 0.]]))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as onp
+
+from lamina import nd
+from lamina.core.primitive import bind
+from lamina.errors import ShapeError
+from lamina.mxnet.np.conversion import as_array, function, with_shape
+from lamina.mxnet.np.promotion import as_float, cast_to, joined
+from lamina.mxnet.npx._shape_codes import resolved
+from lamina.primitives.elementwise import where
+from lamina.primitives.indexing import scatter_nd_add, scatter_nd_set
+from lamina.primitives.views import reshape_copy
+
+__all__ = [
+    "activation", "arange_like", "batch_dot", "batch_flatten", "batch_norm", "cast", "dropout", "embedding", "erf",
+    "erfinv", "fully_connected", "gamma", "gammaln", "gather_nd", "index_add", "index_update", "layer_norm",
+    "leaky_relu", "log_softmax", "masked_softmax", "nonzero", "one_hot", "pick", "relu", "reshape", "reshape_like",
+    "sequence_last", "sequence_mask", "sequence_reverse", "shape_array", "sigmoid", "slice", "smooth_l1", "softmax",
+    "topk",
+]  # fmt: skip
+
+
+def _same(name: str, of_nd: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `lamina.nd`, with its arguments, for ``np.ndarray``."""
+    made = function(of_nd)
+    made.__name__ = made.__qualname__ = name
+    made.__module__ = __name__
+    return made
+
+
+activation = _same("activation", nd.Activation)
+arange_like = _same("arange_like", nd.contrib.arange_like)
+batch_dot = _same("batch_dot", nd.batch_dot)
+batch_flatten = _same("batch_flatten", nd.flatten)
+batch_norm = _same("batch_norm", nd.BatchNorm)
+cast = _same("cast", nd.cast)
+dropout = _same("dropout", nd.Dropout)
+embedding = _same("embedding", nd.Embedding)
+erf = _same("erf", nd.erf)
+erfinv = _same("erfinv", nd.erfinv)
+fully_connected = _same("fully_connected", nd.FullyConnected)
+gamma = _same("gamma", nd.gamma)
+gammaln = _same("gammaln", nd.gammaln)
+gather_nd = _same("gather_nd", nd.gather_nd)
+layer_norm = _same("layer_norm", nd.LayerNorm)
+leaky_relu = _same("leaky_relu", nd.LeakyReLU)
+log_softmax = _same("log_softmax", nd.log_softmax)
+one_hot = _same("one_hot", nd.one_hot)
+relu = _same("relu", nd.relu)
+sequence_last = _same("sequence_last", nd.SequenceLast)
+sequence_mask = _same("sequence_mask", nd.SequenceMask)
+sequence_reverse = _same("sequence_reverse", nd.SequenceReverse)
+shape_array = _same("shape_array", nd.shape_array)
+sigmoid = _same("sigmoid", nd.sigmoid)
+slice = _same("slice", nd.slice)
+smooth_l1 = _same("smooth_l1", nd.smooth_l1)
+softmax = _same("softmax", nd.softmax)
+topk = _same("topk", nd.topk)
+reshape_like = _same("reshape_like", nd.reshape_like)
+
+
+@function
+def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, mode: str = "clip") -> Any:
+    """One element of each line along `axis`: the one that `index` names; see `nd.pick`.
+
+    >>> from lamina import np, npx
+    >>> npx.pick(np.array([[1, 2], [3, 4]]), np.array([1, 0]))
+    array([2., 3.])
+    """
+    data, index = as_array(data), as_array(index)
+    is_line = data.ndim == 1 or axis is None
+    found = nd.pick(data, with_shape(index, index.shape or (1,)), axis, keepdims, mode)
+    return with_shape(found, ()) if is_line and not keepdims else found
+
+
+@function
+def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
+    """The same elements under another shape, which may hold codes; a copy.
+
+    -1 is what remains; -2 keeps the size at this place; -3 leaves out an axis of size 1; -4 keeps all remaining sizes;
+    -5 is the product of the next two; -6 splits the next one into the two that follow. `reverse` matches from the
+    right.
+
+    >>> from lamina import np, npx
+    >>> npx.reshape(np.zeros((2, 3, 4)), (-5, -2)).shape
+    (6, 4)
+    """
+    x = as_array(a)
+    codes = tuple([int(n) for n in ((newshape,) if isinstance(newshape, int | onp.integer) else newshape)])
+    return bind(reshape_copy, x, shape=resolved(x.shape, codes, reverse))
+
+
+@function
+def nonzero(a: Any) -> Any:
+    """The positions of what is not 0, as rows; int64."""
+    x = as_array(a)
+    return nd.array(onp.argwhere(x._numbers()), dtype=onp.int64, ctx=x.context)
+
+
+@function
+def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = None) -> Any:
+    """`softmax` of the elements where `mask`, which is broadcast, is not 0; 0 elsewhere.
+
+    >>> from lamina import np, npx
+    >>> npx.masked_softmax(np.zeros((1, 3)), np.array([[1, 1, 0]]))
+    array([[0.5, 0.5, 0. ]])
+    """
+    x = as_float(as_array(data))
+    mask = as_array(mask)
+    lowest = float(onp.finfo(x._dtype).min)
+    known = nd.softmax(bind(where, mask, x, lowest), axis=axis, temperature=temperature)
+    return bind(where, mask, known, 0.0)
+
+
+def _places(name: str, data: Any, indices: Any, val: Any) -> tuple[Any, Any, Any]:
+    """The array, positions (k, n) in its first k axes, and values for each of them."""
+    x, at = as_array(data), cast_to(as_array(indices), onp.dtype(onp.int64))
+    at = with_shape(at, (1, at.size)) if at.ndim == 1 else at
+    if at.ndim != 2 or at.shape[0] > x.ndim:
+        raise ShapeError(f"{name}: needs positions (k, n) in the first k axes of {x.shape}, got {at.shape}")
+    value = cast_to(as_array(val), x._dtype)
+    shape = (at.shape[1], *x.shape[at.shape[0] :])
+    return (
+        x,
+        at,
+        value if value.shape == shape else nd.broadcast_to(with_shape(value, value.shape or (1,)), shape),
+    )
+
+
+@function
+def index_update(data: Any, indices: Any, val: Any) -> Any:
+    """`data` with `val` at the positions ``indices[:, i]``: a new array.
+
+    >>> from lamina import np, npx
+    >>> npx.index_update(np.zeros(3), np.array([[2]]), 5)
+    array([0., 0., 5.])
+    """
+    x, at, value = _places("index_update", data, indices, val)
+    hit = bind(scatter_nd_set, nd.ones_like(value), at, shape=x.shape)
+    return bind(where, hit, bind(scatter_nd_set, value, at, shape=x.shape), x)
+
+
+@function
+def index_add(data: Any, indices: Any, val: Any) -> Any:
+    """`data` with `val` added at the positions ``indices[:, i]``: a new array."""
+    x, at, value = _places("index_add", data, indices, val)
+    x, added = joined(x, bind(scatter_nd_add, value, at, shape=x.shape))
+    return x + added

@@ -1,0 +1,48 @@
+"""``npx.random``: the seed, and distributions that give `batch_shape` of numbers for each of their parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as onp
+
+from lamina.mxnet import np
+from lamina.nd.random import seed
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["bernoulli", "normal_n", "seed", "uniform_n"]
+
+
+def _whole(parameters: tuple[Any, ...], batch_shape: Any) -> tuple[int, ...]:
+    batch = (batch_shape,) if isinstance(batch_shape, int) else tuple(batch_shape or ())
+    return (*batch, *onp.broadcast_shapes(*(np.shape(p) for p in parameters)))
+
+
+def uniform_n(
+    low: Any = 0.0, high: Any = 1.0, batch_shape: Any = None, dtype: Any = None, ctx: Any = None
+) -> Any:
+    """Uniform on [low, high): an array of `batch_shape` followed by the parameters' shape."""
+    return np.random.uniform(low, high, _whole((low, high), batch_shape), dtype, ctx)
+
+
+def normal_n(
+    loc: Any = 0.0, scale: Any = 1.0, batch_shape: Any = None, dtype: Any = None, ctx: Any = None
+) -> Any:
+    """Normal: an array of `batch_shape` followed by the parameters' shape."""
+    return np.random.normal(loc, scale, _whole((loc, scale), batch_shape), dtype, ctx)
+
+
+def bernoulli(
+    prob: Any = None, logit: Any = None, size: Any = None, dtype: Any = None, ctx: Any = None
+) -> Any:
+    """1 with probability `prob`, or with that whose logarithm of odds is `logit`, else 0; float32."""
+    if (prob is None) == (logit is None):
+        raise ValueError("bernoulli: give either prob or logit")
+    if prob is None:
+        prob = 1 / (1 + np.exp(-np.array(logit)))
+    drawn = np.random.uniform(size=np.shape(prob) if size is None else size, ctx=ctx)
+    return (drawn < prob).astype(dtype or "float32")
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.npx.random", name)

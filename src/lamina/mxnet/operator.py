@@ -1,0 +1,219 @@
+"""Operators of one's own under MXNet's names: `CustomOp` computes, `CustomOpProp` describes, `register` makes known.
+
+>>> import lamina as mx
+>>> class Square(mx.operator.CustomOp):
+...     def forward(self, is_train, req, in_data, out_data, aux):
+...         self.assign(out_data[0], req[0], in_data[0] * in_data[0])
+...     def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+...         self.assign(in_grad[0], req[0], 2 * in_data[0] * out_grad[0])
+>>> @mx.operator.register("square_of_docs")
+... class SquareProp(mx.operator.CustomOpProp):
+...     def create_operator(self, ctx, in_shapes, in_dtypes):
+...         return Square()
+>>> x = mx.nd.array([3.0])
+>>> x.attach_grad()
+>>> with mx.autograd.record():
+...     y = mx.nd.Custom(x, op_type="square_of_docs")
+>>> y.backward()
+>>> y.item(), x.grad.item()
+(9.0, 6.0)
+
+New programs write an `autograd.Function`, which is shorter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from lamina import autograd, nd
+from lamina.errors import ShapeError
+from lamina.nd.custom import CUSTOM
+from lamina.nd.ndarray import NDArray
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["CustomOp", "CustomOpProp", "register"]
+
+Shapes = Sequence[Sequence[int]]
+
+
+class CustomOp:
+    """What an operator computes; override `forward` and `backward`, and write results by `assign`."""
+
+    def forward(
+        self,
+        is_train: bool,
+        req: list[str],
+        in_data: list[NDArray],
+        out_data: list[NDArray],
+        aux: list[NDArray],
+    ) -> None:
+        """Compute `out_data` from `in_data`; `req` says of each how it is to be written."""
+        raise NotImplementedError(f"{type(self).__name__} must override forward")
+
+    def backward(
+        self,
+        req: list[str],
+        out_grad: list[NDArray],
+        in_data: list[NDArray],
+        out_data: list[NDArray],
+        in_grad: list[NDArray],
+        aux: list[NDArray],
+    ) -> None:
+        """Compute `in_grad`, the gradients of the inputs, from `out_grad`, those of the outputs."""
+        raise NotImplementedError(f"{type(self).__name__} must override backward")
+
+    def assign(self, dst: NDArray, req: str, src: Any) -> None:
+        """Write `src` into `dst` as `req` says: ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"``: not at all."""
+        if req in ("write", "inplace"):
+            dst[:] = src
+        elif req == "add":
+            dst[:] = dst + src
+        elif req != "null":
+            raise ValueError(f"assign: req is 'write', 'inplace', 'add' or 'null', not {req!r}")
+
+
+class CustomOpProp:
+    """What an operator takes and gives. Settings of `nd.Custom` come to its constructor as texts.
+
+    Args:
+        need_top_grad: whether `backward` uses `out_grad`; accepted and unused.
+    """
+
+    def __init__(self, need_top_grad: bool = True) -> None:
+        self.need_top_grad_ = need_top_grad
+
+    def list_arguments(self) -> list[str]:
+        """The names of the inputs."""
+        return ["data"]
+
+    def list_outputs(self) -> list[str]:
+        """The names of the outputs."""
+        return ["output"]
+
+    def list_auxiliary_states(self) -> list[str]:
+        """The names of arrays that the operator keeps and changes, given after the inputs."""
+        return []
+
+    def infer_shape(self, in_shape: Any) -> Any:
+        """The shapes of inputs, outputs and auxiliary states, three lists; by default all as the first input."""
+        return in_shape, (in_shape[0],) * len(self.list_outputs()), ()
+
+    def infer_type(self, in_type: Any) -> Any:
+        """The dtypes of inputs, outputs and auxiliary states; by default all as the first input."""
+        states = len(self.list_auxiliary_states())
+        return in_type, [in_type[0]] * len(self.list_outputs()), [in_type[0]] * states
+
+    def declare_backward_dependency(self, out_grad: Any, in_data: Any, out_data: Any) -> list[Any]:
+        """What `backward` needs; here it gets all, whatever this says."""
+        return [*(out_grad if self.need_top_grad_ else ()), *in_data, *out_data]
+
+    def create_operator(self, ctx: Any, in_shapes: Shapes, in_dtypes: Sequence[Any]) -> CustomOp:
+        """The operator for inputs of these shapes and dtypes."""
+        raise NotImplementedError(f"{type(self).__name__} must override create_operator")
+
+
+P = TypeVar("P", bound=type[CustomOpProp])
+
+
+def register(reg_name: str) -> Callable[[P], P]:
+    """A decorator for a `CustomOpProp`: make its operator known to ``nd.Custom(…, op_type=reg_name)``.
+
+    >>> import lamina as mx
+    >>> from lamina import nd
+    >>> class Double(mx.operator.CustomOp):
+    ...     def forward(self, is_train, req, in_data, out_data, aux):
+    ...         self.assign(out_data[0], req[0], 2 * in_data[0])
+    ...     def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+    ...         self.assign(in_grad[0], req[0], 2 * out_grad[0])
+    >>> @mx.operator.register("double")
+    ... class DoubleProp(mx.operator.CustomOpProp):
+    ...     def create_operator(self, ctx, in_shapes, in_dtypes):
+    ...         return Double()
+    >>> nd.Custom(nd.array([1.0, 2.0]), op_type="double").asnumpy()
+    array([2., 4.], dtype=float32)
+    """
+
+    def enter(prop_cls: P) -> P:
+        CUSTOM[reg_name] = partial(_applied, reg_name, prop_cls)
+        return prop_cls
+
+    return enter
+
+
+def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: Any) -> Any:
+    """The outputs of an operator: one array, or a list."""
+    arrays = {key: value for key, value in given.items() if isinstance(value, NDArray)}
+    settings: dict[str, Any] = {key: str(value) for key, value in given.items() if key not in arrays}
+    prop = prop_cls(**settings)
+    inputs, states = prop.list_arguments(), prop.list_auxiliary_states()
+    arrays.update(zip([n for n in (*inputs, *states) if n not in arrays], data, strict=False))
+    missing = [n for n in inputs if n not in arrays]
+    if missing or len(arrays) > len(inputs) + len(states) or len(data) > len(arrays):
+        raise TypeError(
+            f"Custom({name}) takes {', '.join([*inputs, *states])}; got {len(data)} arrays and "
+            f"{', '.join(k for k in given if isinstance(given[k], NDArray)) or 'none'} by name"
+        )
+    taken = [arrays[n] for n in inputs]
+    shapes = prop.infer_shape([list(x.shape) for x in taken])
+    types = prop.infer_type([x.dtype for x in taken])
+    described = [list(zip(*pair, strict=True)) for pair in zip((*shapes, ())[:3], types, strict=False)]
+    _check(name, prop, shapes, taken)
+    context = taken[0].context
+    aux = [
+        arrays[n] if n in arrays else nd.zeros(shape, dtype=dtype, ctx=context)
+        for n, (shape, dtype) in zip(states, described[2] if states else [], strict=True)
+    ]
+    operator = prop.create_operator(context, [list(x.shape) for x in taken], [x.dtype for x in taken])
+    found = _Application(operator, described[1], aux)(*taken)
+    return found if isinstance(found, NDArray) or len(found) > 1 else found[0]
+
+
+def _check(name: str, prop: CustomOpProp, shapes: Any, taken: list[NDArray]) -> None:
+    """Raise for an `infer_shape` that says something else than the lists of names, or than what there is."""
+    wanted = len(prop.list_arguments()), len(prop.list_outputs()), len(prop.list_auxiliary_states())
+    counts = tuple(len(part) for part in (*shapes, ())[:3])
+    if counts != wanted:
+        raise ShapeError(
+            f"Custom({name}): infer_shape gives {counts} shapes of inputs, outputs and states, of {wanted}"
+        )
+    for argument, shape, x in zip(prop.list_arguments(), shapes[0], taken, strict=True):
+        if tuple(shape) != x.shape:
+            raise ShapeError(
+                f"Custom({name}): {argument} has shape {x.shape}, and infer_shape says {tuple(shape)}"
+            )
+
+
+class _Application(autograd.Function):
+    """One application of an operator, for the tape."""
+
+    def __init__(self, operator: CustomOp, outputs: Any, aux: list[NDArray]) -> None:
+        super().__init__()
+        self._operator, self._outputs, self._aux = operator, outputs, aux
+
+    def forward(self, *inputs: NDArray) -> tuple[NDArray, ...]:
+        context = inputs[0].context
+        self._in = list(inputs)
+        self._out = [nd.zeros(tuple(shape), dtype=dtype, ctx=context) for shape, dtype in self._outputs]
+        req = ["write"] * len(self._out)
+        self._operator.forward(
+            is_train=autograd.is_training(), req=req, in_data=self._in, out_data=self._out, aux=self._aux
+        )
+        return tuple(self._out)
+
+    def backward(self, *output_grads: NDArray) -> tuple[NDArray, ...]:
+        grads = [nd.zeros_like(x) for x in self._in]
+        self._operator.backward(
+            req=["write"] * len(grads),
+            out_grad=list(output_grads),
+            in_data=self._in,
+            out_data=self._out,
+            in_grad=grads,
+            aux=self._aux,
+        )
+        return tuple(grads)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.operator", name)

@@ -1,0 +1,64 @@
+"""Symbols under MXNet's names: networks written down, in files (``-symbol.json``) or by an export.
+
+`gluon.HybridBlock.export` writes them, `gluon.SymbolBlock` computes them. A function of `lamina.nd` that such a
+file can hold is here under the same name, and makes a node of the `Symbol` that it gets.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from lamina.mxnet.symbol._file import read_symbol, symbol_of
+from lamina.mxnet.symbol._functions import NAMED, function, var
+from lamina.mxnet.symbol._names import prefixed, uncounted
+from lamina.mxnet.symbol._operator import OPERATORS
+from lamina.mxnet.symbol.nodes import Group, Symbol, SymbolError
+
+__all__ = [
+    "Group", "Symbol", "SymbolError", "Variable", "load", "load_json", "prefixed", "uncounted", "var",
+]  # fmt: skip
+
+Variable = var
+
+
+def load(fname: str | os.PathLike[str]) -> Symbol:
+    """Read a symbol file of MXNet's, from any version; the file may come from anybody.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: the file is damaged, or holds an operator that dense networks don't have.
+    """
+    return read_symbol(fname)
+
+
+def load_json(json_str: str) -> Symbol:
+    """`load` from a text.
+
+    >>> load_json(var("data").tojson())
+    <Symbol data>
+    """
+    return symbol_of(json_str, "the text")
+
+
+class _Namespace:
+    """Functions under a common prefix: ``F.random.normal`` is ``random_normal``."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def __getattr__(self, name: str) -> Any:
+        return function(self._prefix + name)
+
+
+linalg, random = _Namespace("linalg_"), _Namespace("random_")
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return function(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *OPERATORS, *NAMED})

@@ -1,0 +1,236 @@
+"""Symbol files, MXNet's ``-symbol.json``: read by a declared schema and checked, in all forms; written as by 1.9."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lamina.errors import DataError
+from lamina.mxnet.symbol._operator import inputs_named, operator_called
+from lamina.mxnet.symbol.nodes import Node, Output, Symbol, nodes_of
+from lamina.support.files.atomic import atomic_write
+from lamina.support.files.limits import untrusted
+from lamina.support.files.typed_json import decoded
+from lamina.support.messages import excerpt
+
+__all__ = ["read_symbol", "symbol_of", "text_of", "write_symbol"]
+
+_MOST_NODES = 10_000
+_LONGEST = 1 << 25
+"""Bytes of a file. Networks of ten thousand nodes have a tenth of it."""
+_MOST_ELEMENTS = 1 << 28
+"""Of arrays that a network makes of nothing."""
+
+_VERSION = 10901
+
+_Reference = list[int]
+
+
+class _Node(msgspec.Struct, forbid_unknown_fields=True):
+    """A node; its attributes are called ``attrs`` since MXNet 1.0, before ``attr``, and of old ``param``."""
+
+    op: str
+    name: str
+    inputs: list[_Reference] = []
+    attrs: dict[str, str] = {}
+    attr: dict[str, str] = {}
+    param: dict[str, str] = {}
+    backward_source_id: int = -1
+    control_deps: list[int] = []
+    subgraphs: list[msgspec.Raw] = []
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    nodes: list[_Node]
+    heads: list[_Reference]
+    arg_nodes: list[int] = []
+    node_row_ptr: list[int] = []
+    attrs: dict[str, msgspec.Raw] = {}
+
+
+def read_symbol(path: str | os.PathLike[str]) -> Symbol:
+    """The network in a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it is damaged, or has an operator that dense networks don't have: one line that names the node.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, not a symbol file")
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LONGEST + 1)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {file}") from error
+    return symbol_of(content, os.fspath(path))
+
+
+def symbol_of(content: str | bytes, source: str) -> Symbol:
+    """The network in a text; `source`: what to call it."""
+    if len(content) > _LONGEST:
+        raise DataError(f"{source}: a symbol file has at most {_LONGEST >> 20} MiB")
+    said = decoded(content, _File, f"{source} is not a symbol file", lenient=False)
+    with untrusted(f"{source} can't be read"):
+        try:
+            return Symbol(_heads(said, _nodes(said)))
+        except DataError as error:
+            raise DataError(f"{source}: {error}") from error
+
+
+def _nodes(said: _File) -> list[Node]:
+    if len(said.nodes) > _MOST_NODES:
+        raise DataError(f"{len(said.nodes):,} nodes; networks of at most {_MOST_NODES:,} are read")
+    nodes: list[Node] = []
+    variables: dict[str, int] = {}
+    for place, each in enumerate(said.nodes):
+        where = f"node {place} {excerpt(each.name, 80)!r} ({excerpt(each.op, 80)})"
+        try:
+            nodes.append(_node(each, nodes))
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        if each.op == "null" and variables.setdefault(each.name, place) != place:
+            raise DataError(f"{where}: node {variables[each.name]} is a variable of the same name")
+    return nodes
+
+
+def _node(each: _Node, before: list[Node]) -> Node:
+    attributes = {**each.param, **each.attr, **each.attrs}
+    if each.op == "null":
+        if each.inputs:
+            raise DataError("a variable takes no inputs")
+        return Node(None, each.name, attributes)
+    if each.subgraphs:
+        raise DataError("it has networks of its own; lamina reads networks without control flow")
+    operator = operator_called(each.op)
+    inputs = [_reference(given, before) for given in each.inputs]
+    values = operator.values(_known(operator.kinds, attributes))
+    _require_believable(values)
+    node = Node(operator, each.name, _known(operator.kinds, attributes), inputs)
+    if (
+        operator.name == "BatchNorm" and len(inputs) == 3
+    ):  # before 0.9 a file did not mention auxiliary states
+        inputs += [(Node(None, f"{each.name}_{name}", {}), 0) for name in operator.auxiliary]
+        node.inputs = tuple(inputs)
+    if operator.is_variadic:
+        claimed = attributes.get("num_args", str(len(inputs)))
+        if claimed != str(len(inputs)) or not inputs:
+            raise DataError(f"it has {len(inputs)} inputs, and says {excerpt(claimed, 40)}")
+    else:
+        inputs_named(operator, node.values, inputs)
+    return node
+
+
+_GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", "num_outputs", "sections")
+"""Arguments that make arrays larger than the inputs, or many."""
+
+
+def _require_believable(values: Mapping[str, Any]) -> None:
+    """Raise for an array that is made from nothing and that no dense network has, before anything is made."""
+    for name in _GROWING:
+        value = values.get(name)
+        sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
+        most = _MOST_NODES if name in ("num_outputs", "sections") else _MOST_ELEMENTS
+        if math.prod(size for size in sizes if size > 0) > most:
+            raise DataError(f"its attribute {name} is too large to be believed: {excerpt(value, 60)}")
+    if "infer_range" in values:
+        start, stop = (
+            (values["start"], values["stop"]) if values["stop"] is not None else (0, values["start"])
+        )
+        count = abs(stop - start) * values["repeat"] / (abs(values["step"]) or 1)
+        if not count <= _MOST_ELEMENTS:
+            raise DataError("it makes more numbers than can be believed")
+
+
+def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
+    """Attributes without those that users of old wrote beside the operator's own: ``lr_mult``, ``ctx_group`` …"""
+    users = (
+        "lr_mult",
+        "wd_mult",
+        "ctx_group",
+        "force_mirroring",
+        "weight_lr_mult",
+        "bias_lr_mult",
+        "mirror_stage",
+    )
+    return {name: text for name, text in attributes.items() if name in kinds or name not in users}
+
+
+def _reference(given: Sequence[int], before: list[Node]) -> Output:
+    """An output of a node that stands before."""
+    if len(given) not in (2, 3):
+        raise DataError(f"an input is a node, an output, and perhaps a version: not {given[:4]}")
+    place, output = given[:2]
+    if not 0 <= place < len(before):
+        raise DataError(f"it takes node {place}, which does not stand before it")
+    if not 0 <= output < before[place].outputs:
+        raise DataError(f"it takes output {output} of node {place}, which has {before[place].outputs}")
+    return before[place], output
+
+
+def _heads(said: _File, nodes: list[Node]) -> list[Output]:
+    if not 0 < len(said.heads) <= _MOST_NODES:
+        raise DataError(f"it has {len(said.heads):,} outputs")
+    try:
+        return [_reference(head, nodes) for head in said.heads]
+    except DataError as error:
+        raise DataError(f"its outputs: {error}") from error
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+_HIDDEN = {
+    "BatchNorm": 3, "LayerNorm": 3, "GroupNorm": 3, "InstanceNorm": 3, "Dropout": 2, "L2Normalization": 2,
+    "Embedding": 1,
+}  # fmt: skip
+"""How many outputs operators have that nobody sees, with those that are seen."""
+
+
+def text_of(heads: Sequence[Output]) -> str:
+    """A network as MXNet 1.9 writes it."""
+    nodes = nodes_of(heads)
+    places = {id(node): place for place, node in enumerate(nodes)}
+    rows = [0]
+    for node in nodes:
+        hidden = 1 if node.operator is None else _HIDDEN.get(node.operator.name, node.outputs)
+        rows.append(rows[-1] + hidden)
+    return json.dumps(
+        {
+            "nodes": [_described(node, places) for node in nodes],
+            "arg_nodes": [place for place, node in enumerate(nodes) if node.operator is None],
+            "node_row_ptr": rows,
+            "heads": [[places[id(node)], output, 0] for node, output in heads],
+            "attrs": {"mxnet_version": ["int", _VERSION]},
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _described(node: Node, places: dict[int, int]) -> dict[str, Any]:
+    operator = node.operator
+    described: dict[str, Any] = {"op": "null" if operator is None else operator.name, "name": node.name}
+    if node.attributes:
+        described["attrs"] = node.attributes
+    names = () if operator is None or operator.is_variadic else operator.inputs(node.values)
+    described["inputs"] = [
+        [
+            places[id(given)],
+            output,
+            int(operator is not None and names[i : i + 1] != () and names[i] in operator.auxiliary),
+        ]
+        for i, (given, output) in enumerate(node.inputs)
+    ]
+    return described
+
+
+def write_symbol(path: str | os.PathLike[str], heads: Sequence[Output]) -> None:
+    """Write a network's file aside, and rename it."""
+    with atomic_write(path) as file:
+        file.write(text_of(heads).encode())

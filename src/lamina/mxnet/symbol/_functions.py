@@ -1,0 +1,304 @@
+"""The functions of `lamina.symbol`: ``F.relu(x)`` makes a node; what MXNet has no operator of, several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lamina.errors import DataError
+from lamina.mxnet.attribute import AttrScope
+from lamina.mxnet.symbol._names import new_name
+from lamina.mxnet.symbol._operator import OPERATORS, Operator
+from lamina.mxnet.symbol.nodes import TYPE_FLAGS, Node, Symbol, SymbolError
+from lamina.nd.activation import ACTIVATIONS
+from lamina.support.messages import closest
+
+__all__ = ["NAMED", "apply", "function", "method", "var"]
+
+
+def var(
+    name: str,
+    attr: dict[str, str] | None = None,
+    shape: Sequence[int] | None = None,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+    dtype: Any = None,
+    init: Any = None,
+    stype: str | None = None,
+    **kwargs: Any,
+) -> Symbol:
+    """A variable: an input or a parameter of a network. It notes `attr`, and the attributes of `mx.AttrScope`.
+
+    >>> var("data").list_outputs()
+    ['data']
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a variable is a text, not {name!r}")
+    if stype not in (None, "default"):
+        raise ValueError(f"variable {name!r}: stype is {stype!r}, but every array here is dense")
+    noted = {"__lr_mult__": lr_mult, "__wd_mult__": wd_mult}
+    texts = {key: str(value) for key, value in noted.items() if value is not None}
+    if shape is not None:
+        texts["__shape__"] = str(tuple(shape))
+    if dtype is not None:
+        texts["__dtype__"] = str(_type_flag(dtype))
+    if init is not None:
+        texts["__init__"] = init if isinstance(init, str) else init.dumps()
+    texts.update((key, str(value)) for key, value in kwargs.items() if key.startswith("__"))
+    return Symbol([(Node(None, name, {**AttrScope.current.get(attr), **texts}), 0)])
+
+
+def _type_flag(dtype: Any) -> int:
+    """MXNet's number of an element type."""
+    import numpy as np
+
+    return TYPE_FLAGS.index(np.dtype(dtype).name)
+
+
+# --- operators that MXNet has ------------------------------------------------------------------------------------
+
+
+def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
+    """A node of an operator; single inputs that are left out become variables named after it."""
+    texts = operator.texts(values)
+    if operator.is_variadic and "num_args" not in texts:
+        texts = {**texts, "num_args": str(len(arrays))}
+    full = new_name(name, operator.name.lower())
+    try:
+        node = Node(operator, full, texts)
+    except DataError as error:
+        raise TypeError(f"{operator.name}: {error}") from None
+    if not operator.is_variadic:
+        names = operator.inputs(node.values)
+        arrays = tuple(
+            var(f"{full}_{names[i]}") if x is None else x
+            for i, x in enumerate((*arrays, *[None] * (len(names) - len(arrays)))[: len(names)])
+        )
+    node.inputs = tuple(_single(operator, x) for x in arrays)
+    return Symbol([(node, i) for i in range(node.outputs)])
+
+
+def _single(operator: Operator, x: Any) -> tuple[Node, int]:
+    if not isinstance(x, Symbol):
+        raise SymbolError(
+            f"{operator.name} takes Symbols here, not {type(x).__name__}: a network is being written down. An array of "
+            "your own becomes part of it as a parameter: self.params.get_constant(name, value)"
+        )
+    if len(x) != 1:
+        raise TypeError(f"{operator.name} takes single outputs, and {x!r} has {len(x)}; choose one by x[0]")
+    return x.heads[0]
+
+
+def function(name: str) -> Callable[..., Symbol]:
+    """The function of this name, as `lamina.nd` has it.
+
+    Raises:
+        AttributeError: there is none.
+    """
+    if name in NAMED:
+        return NAMED[name]
+    operator = OPERATORS.get(name)
+    if operator is None:
+        known = [*OPERATORS, *NAMED]
+        raise AttributeError(
+            f"lamina.symbol has no operator {name!r}, as files of MXNet's have it.{closest(name, known)} "
+            "lamina.export_onnx writes any network"
+        )
+    return _function_of(operator)
+
+
+def _function_of(operator: Operator) -> Callable[..., Symbol]:
+    def call(*args: Any, name: str | None = None, attr: Any = None, **named: Any) -> Symbol:
+        if operator.is_variadic:
+            arrays = args[0] if len(args) == 1 and isinstance(args[0], list | tuple) else args
+            return apply(operator, *arrays, name=name, **named)
+        given = dict(zip(operator.arguments, args, strict=False))
+        if len(args) > len(operator.arguments) or given.keys() & named.keys():
+            raise TypeError(f"{operator.name} takes {', '.join(operator.arguments)}")
+        given.update(named)
+        arrays = [given.pop(array, None) for array in operator.arrays]
+        names = operator.inputs(operator.values(operator.texts(given)))
+        kept = [x for array, x in zip(operator.arrays, arrays, strict=True) if array in names]
+        return apply(operator, *kept, name=name, **given)
+
+    call.__name__ = operator.name
+    return call
+
+
+def method(x: Symbol, name: str) -> Callable[..., Any]:
+    """A method of arrays."""
+    if name in _METHODS:
+        return lambda *args, **named: _METHODS[name](x, *args, **named)
+    try:
+        found = function(name)
+    except AttributeError:
+        raise AttributeError(f"Symbol has no method {name!r}") from None
+    return lambda *args, **named: found(x, *args, **named)
+
+
+def _reshape(x: Symbol, *shape: Any, **named: Any) -> Symbol:
+    sizes = named.pop("shape", None) or (
+        shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    )
+    return function("reshape")(x, shape=tuple(sizes), **named)
+
+
+def _transpose(x: Symbol, *axes: Any, **named: Any) -> Symbol:
+    order = named.pop("axes", None) or (
+        axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+    )
+    return function("transpose")(x, axes=tuple(order))
+
+
+_METHODS: dict[str, Callable[..., Any]] = {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "astype": lambda x, dtype, **_: function("Cast")(x, dtype=dtype),
+    "detach": _function_of(OPERATORS["BlockGrad"]),
+    "copy": _function_of(OPERATORS["_copy"]),
+}
+
+
+# --- arithmetic of two arrays, or of an array and a number -------------------------------------------------------
+
+
+def _binary(of_arrays: str, with_number: str, number_first: str) -> Callable[..., Any]:
+    def call(lhs: Any, rhs: Any, name: str | None = None) -> Any:
+        if isinstance(lhs, Symbol) and isinstance(rhs, Symbol):
+            return apply(OPERATORS[of_arrays], lhs, rhs, name=name)
+        array, number, operator = (
+            (lhs, rhs, with_number) if isinstance(lhs, Symbol) else (rhs, lhs, number_first)
+        )
+        if not isinstance(array, Symbol):
+            raise TypeError(f"{of_arrays} takes a Symbol and another or a number, not {lhs!r} and {rhs!r}")
+        if not isinstance(number, int | float) and not (
+            hasattr(number, "item") and not hasattr(number, "asnumpy")
+        ):
+            _single(OPERATORS[of_arrays], number)
+        return apply(OPERATORS[operator], array, name=name, scalar=number)
+
+    return call
+
+
+_BINARY = {
+    "add": _binary("broadcast_add", "_plus_scalar", "_plus_scalar"),
+    "subtract": _binary("broadcast_sub", "_minus_scalar", "_rminus_scalar"),
+    "multiply": _binary("broadcast_mul", "_mul_scalar", "_mul_scalar"),
+    "divide": _binary("broadcast_div", "_div_scalar", "_rdiv_scalar"),
+    "modulo": _binary("broadcast_mod", "_mod_scalar", "_rmod_scalar"),
+    "power": _binary("broadcast_power", "_power_scalar", "_rpower_scalar"),
+    "maximum": _binary("broadcast_maximum", "_maximum_scalar", "_maximum_scalar"),
+    "minimum": _binary("broadcast_minimum", "_minimum_scalar", "_minimum_scalar"),
+    "hypot": _binary("broadcast_hypot", "_hypot_scalar", "_hypot_scalar"),
+    "equal": _binary("broadcast_equal", "_equal_scalar", "_equal_scalar"),
+    "not_equal": _binary("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar"),
+    "greater": _binary("broadcast_greater", "_greater_scalar", "_lesser_scalar"),
+    "greater_equal": _binary("broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar"),
+    "lesser": _binary("broadcast_lesser", "_lesser_scalar", "_greater_scalar"),
+    "lesser_equal": _binary("broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar"),
+    "logical_and": _binary("broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar"),
+    "logical_or": _binary("broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar"),
+    "logical_xor": _binary("broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar"),
+}
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "mod": "modulo", "pow": "power",
+}  # fmt: skip
+_COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "gt": "greater", "ge": "greater_equal", "lt": "lesser", "le": "lesser_equal",
+}  # fmt: skip
+
+for _python, _name in (_OPERATORS | _COMPARISONS).items():
+    setattr(Symbol, f"__{_python}__", lambda self, other, call=_BINARY[_name]: call(self, other))
+    if _python in _OPERATORS:
+        setattr(Symbol, f"__r{_python}__", lambda self, other, call=_BINARY[_name]: call(other, self))
+Symbol.__neg__ = lambda self: apply(OPERATORS["_mul_scalar"], self, scalar=-1.0)  # pyright: ignore[reportAttributeAccessIssue]
+Symbol.__abs__ = lambda self: apply(OPERATORS["abs"], self)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+# --- what is made of several operators, or under another name ----------------------------------------------------
+
+
+def _softrelu(data: Symbol, **name: Any) -> Symbol:
+    return apply(OPERATORS["Activation"], data, act_type="softrelu", **name)
+
+
+def _leaky(act_type: str, **fixed: Any) -> Callable[..., Symbol]:
+    return lambda data, slope=None, **name: apply(
+        OPERATORS["LeakyReLU"],
+        data,
+        act_type=act_type,
+        **(fixed if slope is None else {"slope": slope}),
+        **name,
+    )
+
+
+_COMPOSED: dict[str, Callable[..., Symbol]] = {
+    "identity": _function_of(OPERATORS["_copy"]),
+    "logistic": _function_of(OPERATORS["sigmoid"]),
+    "softplus": _softrelu,
+    "softrelu": _softrelu,
+    "log_sigmoid": lambda data: apply(OPERATORS["negative"], _softrelu(apply(OPERATORS["negative"], data))),
+    "hard_sigmoid": _function_of(OPERATORS["hard_sigmoid"]),
+    "leaky_relu": _leaky("leaky", slope=0.01),
+    "elu": _leaky("elu", slope=1.0),
+    "selu": _leaky("selu"),
+    "gelu": _leaky("gelu"),
+    "silu": lambda data: data * function("sigmoid")(data),
+    "mish": lambda data: data * function("tanh")(_softrelu(data)),
+}
+"""lamina's activations that are no ``act_type`` in MXNet, by the names in `ACTIVATIONS`."""
+assert set(ACTIVATIONS) - {"relu", "sigmoid", "tanh", "softsign"} == set(_COMPOSED)
+
+
+def _activation(data: Symbol, act_type: str, name: str | None = None, **_attr: Any) -> Symbol:
+    if act_type in _COMPOSED and act_type != "softrelu":
+        return _COMPOSED[act_type](data)
+    return apply(OPERATORS["Activation"], data, name=name, act_type=act_type)
+
+
+def _prelu(data: Symbol, gamma: Symbol, **name: Any) -> Symbol:
+    return apply(OPERATORS["LeakyReLU"], data, gamma, act_type="prelu", **name)
+
+
+def _arange(start: float, stop: float | None = None, **named: Any) -> Symbol:
+    return apply(OPERATORS["_arange"], start=start, **({} if stop is None else {"stop": stop}), **named)
+
+
+def _made(name: str) -> Callable[..., Symbol]:
+    def call(shape: Any = (), dtype: Any = "float32", **named: Any) -> Symbol:
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        return apply(OPERATORS[name], shape=sizes, dtype=dtype or "float32", **named)
+
+    return call
+
+
+def _full(shape: Any, val: float, dtype: Any = "float32", **named: Any) -> Symbol:
+    return apply(OPERATORS["_full"], shape=shape, value=val, dtype=dtype, **named)
+
+
+def _split_v2(ary: Symbol, indices_or_sections: Any, axis: int = 0, squeeze_axis: bool = False) -> Symbol:
+    sections = indices_or_sections if isinstance(indices_or_sections, int) else 0
+    indices: list[int] = [] if isinstance(indices_or_sections, int) else [0, *indices_or_sections]
+    return apply(
+        OPERATORS["_split_v2"], ary, indices=indices, axis=axis, squeeze_axis=squeeze_axis, sections=sections
+    )
+
+
+NAMED: dict[str, Callable[..., Any]] = {
+    **_BINARY,
+    "mod": _BINARY["modulo"],
+    "pow": _BINARY["power"],
+    "true_divide": _BINARY["divide"],
+    **{name: _COMPOSED[name] for name in ("log_sigmoid", "mish", "selu", "gelu", "softrelu")},
+    "leaky_relu": _leaky("leaky"),
+    "elu": _leaky("elu"),
+    "prelu": _prelu,
+    "Activation": _activation,
+    "arange": _arange,
+    "zeros": _made("_zeros"),
+    "ones": _made("_ones"),
+    "full": _full,
+    "eye": lambda N, M=0, k=0, **named: apply(OPERATORS["_eye"], N=N, M=M, k=k, **named),
+    "split_v2": _split_v2,
+}
+"""The functions that are not simply an operator of their name."""

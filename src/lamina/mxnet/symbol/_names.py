@@ -1,0 +1,66 @@
+"""How nodes are named: after their operator, counted, and after the block that they are made in; else by `mx.name`."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from lamina.gluon.name import NameManager
+
+__all__ = ["new_name", "prefixed", "uncounted"]
+
+
+class _Current(threading.local):
+    def __init__(self) -> None:
+        self.prefix = ""
+        self.own: str | None = None
+        self.counts: Counter[str] = Counter()
+        self.taken: set[str] | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def uncounted() -> Generator[None]:
+    """Inside, counting starts anew, and no two nodes get one name."""
+    before = _current.counts, _current.taken
+    _current.counts, _current.taken = Counter(), set()
+    try:
+        yield
+    finally:
+        _current.counts, _current.taken = before
+
+
+@contextmanager
+def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
+    """Inside, names begin with `prefix`; the first node's is ``prefix + own``."""
+    before = _current.prefix, _current.own
+    _current.prefix, _current.own = prefix, own
+    try:
+        yield
+    finally:
+        _current.prefix, _current.own = before
+
+
+def new_name(given: str | None, hint: str) -> str:
+    """The name of a new node: the one that was given, or `hint` with a number."""
+    own, _current.own = _current.own, None
+    taken = _current.taken
+    if not _current.prefix and own is None and taken is None:
+        return NameManager.current.get(given, hint)
+    name = _current.prefix + (given or own or _counted(hint))
+    if taken is not None:
+        stem, number = name, 1
+        while name in taken:
+            name, number = f"{stem}_{number}", number + 1
+        taken.add(name)
+    return name
+
+
+def _counted(hint: str) -> str:
+    key = _current.prefix + hint
+    _current.counts[key] += 1
+    return f"{hint}{_current.counts[key] - 1}"

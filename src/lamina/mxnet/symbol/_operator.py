@@ -1,0 +1,149 @@
+"""`OPERATORS`: what a symbol's node may be, as `DECLARED` has it: names, arrays, and arguments with their kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lamina.errors import DataError
+from lamina.mxnet.symbol._declared import ALIASES, DECLARED
+from lamina.mxnet.symbol._values import read_value, written_value
+from lamina.support.arguments import no_argument
+from lamina.support.messages import closest, excerpt
+
+__all__ = ["OPERATORS", "Operator", "operator_called"]
+
+_AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
+"""Losses of old: their label is named after them where it is left out."""
+
+
+class Operator:
+    """One operator.
+
+    Attributes:
+        name: as files have it.
+        arrays: the names of its inputs; of any number, if `is_variadic`.
+        kinds: of its other arguments, in order, see `read_value`.
+        defaults: of those that may be left out, as texts.
+        arguments: the names of all arguments, in order.
+        auxiliary: those of its inputs that it changes in training.
+    """
+
+    def __init__(self, declared: str) -> None:
+        self.name, *arguments = declared.split(" ")
+        self.arrays = tuple(argument.removeprefix("*") for argument in arguments if ":" not in argument)
+        self.is_variadic = any(argument.startswith("*") for argument in arguments)
+        self.kinds: dict[str, str] = {}
+        self.defaults: dict[str, str] = {}
+        for argument in arguments:
+            name, colon, described = argument.partition(":")
+            if colon:
+                self.kinds[name], equals, default = described.partition("=")
+                if equals:
+                    self.defaults[name] = default
+        self.arguments = tuple(argument.removeprefix("*").partition(":")[0] for argument in arguments)
+        self.auxiliary = _AUXILIARY.get(self.name, ())
+
+    def values(self, attributes: Mapping[str, str]) -> dict[str, Any]:
+        """Every argument's value, from a node's texts and the defaults.
+
+        Raises:
+            DataError: one is missing, unknown, or of another kind.
+        """
+        unknown = next((n for n in attributes if n not in self.kinds and not n.startswith("__")), None)
+        if unknown is not None and unknown != "num_args":
+            raise DataError(
+                f"it has no attribute {excerpt(unknown, 40)!r}.{closest(unknown[:40], self.kinds)}"
+            )
+        found: dict[str, Any] = {}
+        for name, kind in self.kinds.items():
+            text = attributes.get(name, self.defaults.get(name))
+            if text is None:
+                if name == "num_args":
+                    continue
+                raise DataError(f"its attribute {name} is missing")
+            try:
+                found[name] = read_value(text, kind)
+            except ValueError as error:
+                raise DataError(f"its attribute {name}: {error}") from error
+        return found
+
+    def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """A node's texts for values that were given."""
+        unknown = next((name for name in values if name not in self.kinds), None)
+        if unknown is not None:
+            raise no_argument(self.name, unknown, self.arguments)
+        try:
+            return {name: written_value(value, self.kinds[name]) for name, value in sorted(values.items())}
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    def inputs(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """The inputs that a node with these values has, where each is a single one."""
+        skipped = set[str]()
+        if values.get("no_bias"):
+            skipped.add("bias")
+        if self.name == "LeakyReLU" and values["act_type"] != "prelu":
+            skipped.add("gamma")
+        if "length" in self.arrays and not values["use_length"]:
+            skipped.add("length")
+        return tuple(name for name in self.arrays if name not in skipped)
+
+    def outputs(self, values: Mapping[str, Any]) -> int:
+        """How many outputs a node has that others see."""
+        if self.name == "SliceChannel":
+            return max(1, values["num_outputs"])
+        if self.name == "_split_v2":
+            return max(1, values["sections"] or len(values["indices"]))
+        return 2 if values.get("ret_typ") == "both" else 3 if values.get("output_mean_var") else 1
+
+
+def _operators() -> dict[str, Operator]:
+    found = {line.partition(" ")[0]: Operator(line) for line in DECLARED.split("\n") if line}
+    aliases = [line.split(" ") for line in ALIASES.split("\n") if line]
+    return {**{alias: found[name] for alias, name in aliases}, **found}
+
+
+OPERATORS = _operators()
+"""By every name that MXNet has for them."""
+
+_OF_PICTURES = (
+    "Convolution",
+    "Deconvolution",
+    "Pooling",
+    "UpSampling",
+    "LRN",
+    "ROIPooling",
+    "Crop",
+)
+
+
+def operator_called(name: str) -> Operator:
+    """The operator of a node.
+
+    Raises:
+        DataError: dense networks have no such operator.
+    """
+    found = OPERATORS.get(name)
+    if found is not None:
+        return found
+    said = "lamina reads dense networks, and has no such operator"
+    if name.startswith(_OF_PICTURES):
+        said = "lamina has no convolutions, pooling or other operators of pictures' planes; it reads dense networks"
+    elif name == "RNN":
+        said = "lamina has no fused recurrent layers; it reads dense networks"
+    elif name.startswith(("_np", "_npi_", "_npx_")):
+        said = "files of np's operators are not read; export the network without npx.set_np()"
+    raise DataError(f"{said}.{closest(name[:60], OPERATORS)}")
+
+
+def inputs_named(operator: Operator, values: Mapping[str, Any], given: Sequence[Any]) -> dict[str, Any]:
+    """A node's inputs by name.
+
+    Raises:
+        DataError: there are fewer or more of them than the operator takes.
+    """
+    names = operator.inputs(values)
+    if len(given) != len(names):
+        raise DataError(f"it has {len(given)} inputs, not {len(names)}: {', '.join(names) or 'none'}")
+    return dict(zip(names, given, strict=True))

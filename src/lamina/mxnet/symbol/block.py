@@ -1,0 +1,204 @@
+"""`SymbolBlock`: a network from a symbol, such as a file of MXNet's holds, as a block that predicts and trains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.device.context import Context, current_context
+from lamina.errors import ParameterError
+from lamina.gluon.block import HybridBlock
+from lamina.gluon.call_checks import require_arrays
+from lamina.gluon.parameter import Contexts, DeferredInitializationError
+from lamina.gluon.parameter_dict import ParameterDict
+from lamina.mxnet.symbol import Group, Symbol, load, load_json, var
+from lamina.mxnet.symbol.computing import Key, Step, key_of, planned, shapes_of
+from lamina.mxnet.symbol.nodes import TYPE_FLAGS, nodes_of
+from lamina.nd.facade import has_facade, mapped, plain, shown
+from lamina.nd.ndarray import NDArray
+from lamina.support.messages import closest
+
+__all__ = ["SymbolBlock"]
+
+
+class SymbolBlock(HybridBlock):
+    """The network that a symbol describes. `SymbolBlock.imports` reads one that was exported.
+
+    Args:
+        outputs: what it gives: a symbol, or a list of symbols.
+        inputs: the variables that it takes, in this order. All other variables become parameters of their names.
+        params: parameters to share: ``net.collect_params()``.
+
+    Called with an array for each input, it gives an array for each output: one, or a list of several.
+
+    >>> import lamina as mx
+    >>> x = mx.sym.var("x")
+    >>> net = mx.gluon.SymbolBlock(mx.sym.FullyConnected(x, num_hidden=2, name="fc"), x)
+    >>> net.initialize()
+    >>> net(mx.nd.ones((4, 3))).shape
+    (4, 2)
+    >>> list(net.collect_params())
+    ['fc_weight', 'fc_bias']
+    """
+
+    @staticmethod
+    def imports(
+        symbol_file: str | os.PathLike[str],
+        input_names: str | Sequence[str],
+        param_file: str | os.PathLike[str] | None = None,
+        ctx: Contexts = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+    ) -> SymbolBlock:
+        """A network that `HybridBlock.export`, here or in MXNet, or MXNet's ``Module.save_checkpoint`` wrote.
+
+        The files may come from anybody: they are checked, and nothing in them is executed.
+
+        Args:
+            symbol_file: the network, ``…-symbol.json``.
+            input_names: the names of its inputs: ``["data"]`` for most.
+            param_file: the values of its parameters, ``…-0000.params``. None: `initialize` or `load_parameters` does.
+            ctx: where the parameters are to be.
+            allow_missing: whether parameters may stay without a value.
+            ignore_extra: whether the file may have arrays that the network does not.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            DataError: a file is damaged, or has an operator that dense networks don't have.
+            ParameterError: the values don't fit the network.
+        """
+        names = [input_names] if isinstance(input_names, str) else list(input_names)
+        net = SymbolBlock(load(symbol_file), list(map(var, names)))
+        if param_file is not None:
+            net.collect_params().load(
+                param_file, ctx, allow_missing, ignore_extra, cast_dtype=True, dtype_source="saved"
+            )
+        return net
+
+    @staticmethod
+    def _of_text(described: str, input_names: Sequence[str]) -> SymbolBlock:
+        """As `imports`, from the text of a symbol file."""
+        return SymbolBlock(load_json(described), list(map(var, input_names)))
+
+    def __init__(
+        self,
+        outputs: Symbol | Sequence[Symbol],
+        inputs: Symbol | Sequence[Symbol],
+        params: ParameterDict | None = None,
+    ) -> None:
+        super().__init__(prefix="")
+        self._params = ParameterDict("", params)
+        given = [inputs] if isinstance(inputs, Symbol) else list(inputs)
+        self._symbol = outputs if isinstance(outputs, Symbol) else Group(list(outputs))
+        self.input_names = tuple(_variable(x) for x in given)
+        variables = self._symbol.list_inputs()
+        for name in self.input_names:
+            if name not in variables:
+                raise ParameterError(
+                    f"the network has no input {name!r}.{closest(name, variables)} Its variables: "
+                    f"{', '.join(variables[:20])}{' …' * (len(variables) > 20)}"
+                )
+        auxiliary, noted = set(self._symbol.list_auxiliary_states()), self._symbol.attr_dict()
+        common_type = _type_of(*(x.attr("__dtype__") for x in given))
+        for name in variables:
+            if name not in self.input_names:
+                more = {"grad_req": "null", "differentiable": False} if name in auxiliary else {}
+                dtype = _type_of(noted.get(name, {}).get("__dtype__"), common_type)
+                self._params.get(name, allow_deferred_init=True, dtype=dtype, **more)
+        common = len(os.path.commonprefix(list(self._params))) if len(self._params) > 1 else 0  # noqa: RUF071 - as MXNet
+        self._reg_params = {name[common:]: parameter for name, parameter in self._params.items()}
+        self._steps: list[Step] | None = planned(self._symbol.heads)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles plan anew."""
+        return {**super().__getstate__(), "_steps": None}
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    def forward(self, *args: Any) -> Any:
+        """The outputs for an array, or a symbol, for each input."""
+        if len(args) != len(self.input_names):
+            raise TypeError(f"the network takes {', '.join(self.input_names)}; it got {len(args)} inputs")
+        if args and isinstance(args[0], Symbol):
+            heads = {name: x.heads[0] for name, x in zip(self.input_names, args, strict=True)}
+            found = list(self._symbol.replaced(heads))
+        else:
+            require_arrays(self, args)
+            if has_facade(args):
+                return mapped(self.forward(*mapped(args, plain)), shown)
+            context = args[0].context if args else current_context()
+            found = self._computed(dict(zip(self.input_names, args, strict=True)), context)
+        return found[0] if len(found) == 1 else found
+
+    def _computed(self, values: dict[Key, NDArray], ctx: Context) -> list[NDArray]:
+        if self._steps is None:
+            self._steps = planned(self._symbol.heads)
+        for step in self._steps:
+            for key in step.inputs:
+                if key not in values:
+                    values[key] = self._parameter(str(key), step, values, ctx)
+            results = step.compute(*[values[key] for key in step.inputs])
+            values.update(zip(step.outputs, results, strict=True))
+            for key in step.finished:
+                del values[key]
+        heads = [key_of(head) for head in self._symbol.heads]
+        return [values[key] if key in values else self._params[str(key)]._array_on(ctx) for key in heads]
+
+    def _parameter(self, name: str, step: Step, values: dict[Key, NDArray], ctx: Context) -> NDArray:
+        """The array of a parameter; its size, if it is not known, is told by the other input of the step."""
+        parameter = self._params[name]
+        try:
+            return parameter._array_on(ctx)
+        except DeferredInitializationError:
+            operator, first = step.node.operator, values.get(step.inputs[0])
+            if operator is None or first is None or operator.is_variadic:
+                raise
+            place = operator.inputs(step.node.values)[step.inputs.index(name)]
+            shape = shapes_of(step.node, first.shape).get(place)
+            if shape is None:
+                raise
+            parameter.shape = shape
+            parameter._finish_deferred_init()
+        return parameter._array_on(ctx)
+
+    def infer_shape(self, *args: Any) -> None:
+        """Initialize what waits for the shape of the inputs."""
+        self.forward(*args)
+
+    def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
+        """Not used: `forward` computes the symbol."""
+        return self.forward(*args)
+
+    def cast(self, dtype: Any) -> None:
+        """Change the element type; what batch normalization has stays float32 where float16 is asked for."""
+        super().cast(dtype)
+        if np.dtype(dtype) != np.float16:
+            return
+        nodes = nodes_of(self._symbol.heads)
+        normalizing = [x for x in nodes if x.operator is not None and x.operator.name == "BatchNorm"]
+        for given in [given for node in normalizing for given, _ in node.inputs]:
+            if given.name in self._params:
+                self._params[given.name].cast("float32")
+
+    def reset_ctx(self, ctx: Contexts) -> None:
+        """Move every parameter to another device."""
+        self.collect_params().reset_ctx(ctx)
+
+    def __repr__(self) -> str:
+        return f"SymbolBlock(\n{self._symbol!r} : {len(self.input_names)} -> {len(self._symbol)}\n)"
+
+
+def _type_of(*declared: str | None) -> str:
+    """The first floating type among MXNet's numbers of types, or names; float32 if there is none."""
+    names = [TYPE_FLAGS[int(x)] if x.isdigit() else x for x in declared if x is not None]
+    return next((name for name in names if name.startswith("float")), "float32")
+
+
+def _variable(x: Symbol) -> str:
+    """The name of an input."""
+    if not isinstance(x, Symbol) or len(x) != 1 or x.heads[0][0].operator is not None:
+        raise TypeError(f"SymbolBlock: the inputs are variables (mx.sym.var), not {x!r}")
+    return x.heads[0][0].name

@@ -1,0 +1,211 @@
+"""Checks of a symbol against numbers, under the names of MXNet's ``mx.test_utils``: of its outputs and gradients.
+
+Gradients go by `lamina.autograd`. `location` holds the arguments' values, by name or in the order of
+`Symbol.list_arguments`; so do `expected` for gradients, and `aux_states` for what training changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamina.core.state import Mode
+from lamina.core.tape import backward
+from lamina.device.context import Context
+from lamina.mxnet.symbol.computing import evaluated
+from lamina.mxnet.symbol.nodes import Symbol
+from lamina.nd.conversion import array
+from lamina.nd.creation import ones_like
+from lamina.nd.ndarray import NDArray
+from lamina.support.messages import closest
+
+__all__ = ["check_numeric_gradient", "check_symbolic_backward", "check_symbolic_forward", "simple_forward"]
+
+Given = Mapping[str, Any] | Sequence[Any]
+
+
+def _by_name(what: str, given: Given | None, names: Sequence[str]) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        unknown = next((name for name in given if name not in names), None)
+        if unknown is not None:
+            raise ValueError(f"{what}: {unknown!r} is none of {', '.join(names)}.{closest(unknown, names)}")
+        return dict(given)
+    if len(given) != len(names):
+        raise ValueError(f"{what}: {len(given)} values for {', '.join(names)}")
+    return dict(zip(names, given, strict=True))
+
+
+def _arrays(
+    sym: Symbol, location: Given, states: Given | None, ctx: Context | None, dtype: Any
+) -> dict[str, NDArray]:
+    """An array of its own for every variable."""
+    values = _by_name("location", location, sym.list_arguments())
+    missing = [name for name in sym.list_arguments() if name not in values]
+    if missing:
+        raise ValueError(f"location: no value for {', '.join(missing)}")
+    values.update(_by_name("aux_states", states, sym.list_auxiliary_states()))
+    return {
+        name: value.copy() if isinstance(value, NDArray) else array(value, ctx=ctx, dtype=dtype)
+        for name, value in values.items()
+    }
+
+
+def _numpy(x: Any) -> np.ndarray:
+    return x.asnumpy() if isinstance(x, NDArray) else np.asarray(x)
+
+
+def _assert_close(
+    what: str, found: Any, expected: Any, rtol: float, atol: float | None, equal_nan: bool = False
+) -> None:
+    np.testing.assert_allclose(
+        _numpy(found), _numpy(expected), rtol, 1e-20 if atol is None else atol, equal_nan, err_msg=what
+    )
+
+
+def check_symbolic_forward(
+    sym: Symbol,
+    location: Given,
+    expected: Given,
+    rtol: float = 1e-4,
+    atol: float | None = None,
+    aux_states: Given | None = None,
+    ctx: Context | None = None,
+    equal_nan: bool = False,
+    dtype: Any = np.float32,
+) -> list[NDArray]:
+    """Compare a symbol's outputs with numbers; returns the outputs.
+
+    >>> import lamina as mx
+    >>> x = mx.sym.var("x")
+    >>> _ = check_symbolic_forward(x * x, [[1.0, 2.0]], [[1.0, 4.0]])
+    """
+    outputs = evaluated(sym.heads, _arrays(sym, location, aux_states, ctx, dtype))
+    wanted = _by_name("expected", expected, sym.list_outputs())
+    for name, output in zip(sym.list_outputs(), outputs, strict=True):
+        if name in wanted:
+            _assert_close(f"forward {name}", output, wanted[name], rtol, atol, equal_nan)
+    return outputs
+
+
+def _gradients(
+    sym: Symbol, arrays: Mapping[str, NDArray], requests: Mapping[str, str], heads: Sequence[NDArray] | None
+) -> dict[str, NDArray]:
+    """What `backward` in training mode gives, by the arguments that ask for it."""
+    for name, request in requests.items():
+        arrays[name].attach_grad(request)
+    with Mode(True, True):
+        outputs = evaluated(sym.heads, arrays)
+    with Mode(False, True):
+        backward(
+            outputs, [ones_like(y) for y in outputs] if heads is None else list(heads), retain_graph=False
+        )
+    return {name: arrays[name].grad for name, request in requests.items() if request != "null"}  # pyright: ignore
+
+
+def check_symbolic_backward(
+    sym: Symbol,
+    location: Given,
+    out_grads: Given | None,
+    expected: Given,
+    rtol: float = 1e-5,
+    atol: float | None = None,
+    aux_states: Given | None = None,
+    grad_req: str | Given = "write",
+    ctx: Context | None = None,
+    grad_stypes: Any = None,
+    equal_nan: bool = False,
+    dtype: Any = np.float32,
+) -> dict[str, NDArray]:
+    """Compare gradients of a symbol's outputs, times `out_grads`, with numbers; returns the gradients by name.
+
+    >>> import lamina as mx
+    >>> x = mx.sym.var("x")
+    >>> _ = check_symbolic_backward(x * x, [[1.0, 2.0]], [[1.0, 1.0]], [[2.0, 4.0]])
+    """
+    arrays = _arrays(sym, location, aux_states, ctx, dtype)
+    names = sym.list_arguments()
+    requests = (
+        dict.fromkeys(names, grad_req) if isinstance(grad_req, str) else _by_name("grad_req", grad_req, names)
+    )
+    given = None if out_grads is None else _by_name("out_grads", out_grads, sym.list_outputs())
+    heads = None if given is None else [_head(given[name], ctx, dtype) for name in sym.list_outputs()]
+    found = _gradients(sym, arrays, requests, heads)
+    for name, wanted in _by_name("expected", expected, names).items():
+        if name in found:
+            _assert_close(f"backward {name}", found[name], wanted, rtol, atol, equal_nan)
+    return found
+
+
+def _head(value: Any, ctx: Context | None, dtype: Any) -> NDArray:
+    return value if isinstance(value, NDArray) else array(value, ctx=ctx, dtype=dtype)
+
+
+def check_numeric_gradient(
+    sym: Symbol,
+    location: Given,
+    aux_states: Given | None = None,
+    numeric_eps: float = 1e-3,
+    rtol: float = 1e-2,
+    atol: float | None = None,
+    grad_nodes: Sequence[str] | Mapping[str, str] | None = None,
+    use_forward_train: bool = True,
+    ctx: Context | None = None,
+    grad_stype_dict: Any = None,
+    dtype: Any = np.float32,
+) -> None:
+    """Compare gradients with central differences, by the arguments in `grad_nodes` (all of them if None).
+
+    The outputs are summed with random weights, so that errors do not cancel. Differences are taken in float64, whatever
+    `dtype` is, since those of float32 are mostly rounding.
+
+    >>> import lamina as mx
+    >>> check_numeric_gradient(mx.sym.tanh(mx.sym.var("x")), [[0.5, -1.0]])
+    """
+    arrays = _arrays(sym, location, aux_states, ctx, dtype)
+    names = list(sym.list_arguments() if grad_nodes is None else grad_nodes)
+    requests = {name: grad_nodes[name] if isinstance(grad_nodes, Mapping) else "write" for name in names}
+    exact = {name: x.astype(np.float64) for name, x in arrays.items()}
+    random = np.random.default_rng(0)
+    weights = [random.uniform(0.5, 1.5, y.shape) for y in evaluated(sym.heads, arrays)]
+    found = _gradients(sym, arrays, requests, [_head(w, ctx, dtype) for w in weights])
+
+    def total() -> float:
+        with Mode(use_forward_train, use_forward_train):
+            outputs = evaluated(sym.heads, {name: x.copy() for name, x in exact.items()})
+        return sum(float((_numpy(y) * w).sum()) for y, w in zip(outputs, weights, strict=True))
+
+    for name, gradient in found.items():
+        _assert_close(
+            f"numeric gradient {name}", gradient, _differences(exact, name, total, numeric_eps), rtol, atol
+        )
+
+
+def _differences(arrays: dict[str, NDArray], name: str, total: Callable[[], float], eps: float) -> np.ndarray:
+    """The slope of `total` by each element of one array, from values half of `eps` to both sides."""
+    before = arrays[name]
+    numbers = before.asnumpy()
+    slopes = np.zeros(numbers.shape)
+    for place in np.ndindex(*numbers.shape):
+        sides: list[float] = []
+        for half in (eps / 2, -eps / 2):
+            moved = numbers.copy()
+            moved[place] += half
+            arrays[name] = array(moved, ctx=before.context, dtype=np.float64)
+            sides.append(total())
+        slopes[place] = (sides[0] - sides[1]) / eps
+    arrays[name] = before
+    return slopes
+
+
+def simple_forward(
+    sym: Symbol, ctx: Context | None = None, is_train: bool = False, **inputs: Any
+) -> np.ndarray | list[np.ndarray]:
+    """A symbol's output as a NumPy array, or a list of its outputs."""
+    arrays = {name: _head(value, ctx, None) for name, value in inputs.items()}
+    with Mode(is_train, is_train):
+        found = [_numpy(y) for y in evaluated(sym.heads, arrays)]
+    return found[0] if len(found) == 1 else found

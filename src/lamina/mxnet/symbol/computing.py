@@ -1,0 +1,263 @@
+"""`planned`: the order in which a symbol's nodes are computed, each in operators of `lamina.nd`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from lamina import nd
+from lamina.core.state import state
+from lamina.errors import DataError, LaminaError
+from lamina.mxnet.symbol.nodes import Node, Output, nodes_of
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Key", "Step", "evaluated", "key_of", "planned", "shapes_of"]
+
+_WITHOUT_MEANING = frozenset(
+    {
+        "num_args",
+        "cudnn_off",
+        "min_calib_range",
+        "max_calib_range",
+        "is_int",
+        "sparse_grad",
+        "forward_stype",
+        "ctx",
+    }
+    | {"use_length", "workspace"}
+)
+"""Arguments that say how MXNet computes, or what the inputs say already."""
+
+Computed = Callable[..., Any]
+"""Of arrays, and values by name."""
+
+
+def _loss_of_old(name: str, predicted: Computed) -> Computed:
+    def compute(data: NDArray, label: NDArray, **values: Any) -> NDArray:
+        if state.recording:
+            raise LaminaError(
+                f"{name} is prediction and loss in one, whose gradient is the loss's. To train the network, take what "
+                "goes into it (symbol.get_internals()) and a loss from gluon.loss"
+            )
+        return predicted(data, values)
+
+    return compute
+
+
+def _softmax_output(data: NDArray, values: Mapping[str, Any]) -> NDArray:
+    if values["multi_output"]:
+        return nd.softmax(data, axis=1)
+    if values["preserve_shape"] or data.ndim <= 2:
+        return nd.softmax(data, axis=-1)
+    return nd.reshape_like(nd.softmax(nd.flatten(data), axis=-1), data)
+
+
+def _scalar(function: Computed, number_first: bool = False) -> Computed:
+    if number_first:
+        return lambda data, scalar: function(scalar, data)
+    return lambda data, scalar: function(data, scalar)  # noqa: PLW0108 - it is called by names
+
+
+def _made(function: Computed) -> Computed:
+    return lambda shape, dtype, **value: function(shape or (1,), dtype=dtype, **value)
+
+
+def _arange(
+    start: float, stop: float | None, step: float, repeat: int, infer_range: bool, dtype: str
+) -> NDArray:
+    if stop is None:
+        start, stop = 0, start
+    return nd.arange(start, stop, step, repeat=repeat, dtype=dtype)
+
+
+def _split_v2(data: NDArray, indices: tuple[int, ...], axis: int, squeeze_axis: bool, sections: int) -> Any:
+    parts = sections if sections else list(indices[1:])
+    return nd.split_v2(data, parts, axis=axis, squeeze_axis=squeeze_axis)
+
+
+def _softmax(function: Computed) -> Computed:
+    def compute(data: NDArray, length: NDArray | None = None, **values: Any) -> NDArray:
+        if length is not None:
+            values = {**values, "length": length, "use_length": True}
+        if function is nd.softmin:
+            return nd.softmax(-data, **values)
+        return function(data, **values)
+
+    return compute
+
+
+_ELEMENTWISE = {
+    "add": nd.add, "sub": nd.subtract, "mul": nd.multiply, "div": nd.divide, "mod": nd.modulo, "power": nd.power,
+    "maximum": nd.maximum, "minimum": nd.minimum, "hypot": nd.hypot, "equal": nd.equal, "not_equal": nd.not_equal,
+    "greater": nd.greater, "greater_equal": nd.greater_equal, "lesser": nd.lesser, "lesser_equal": nd.lesser_equal,
+    "logical_and": nd.logical_and, "logical_or": nd.logical_or, "logical_xor": nd.logical_xor,
+}  # fmt: skip
+
+
+def _arithmetic() -> dict[str, Computed]:
+    found: dict[str, Computed] = {}
+    for name, function in _ELEMENTWISE.items():
+        for stem in (f"_{name}", f"elemwise_{name}", f"broadcast_{name}"):
+            found[stem] = function
+        found[f"_{name}_scalar"] = _scalar(function)
+        found[f"_r{name}_scalar"] = _scalar(function, number_first=True)
+    found["_plus_scalar"] = found["_add_scalar"]
+    found["_minus_scalar"], found["_rminus_scalar"] = found["_sub_scalar"], found["_rsub_scalar"]
+    return found
+
+
+def _reshape(data: NDArray, shape: Any, reverse: bool, target_shape: Any, keep_highest: bool) -> NDArray:
+    if not shape and target_shape:  # before 0.9
+        shape = (0, *target_shape[1:]) if keep_highest else target_shape
+    return nd.reshape(data, shape=shape, reverse=reverse)
+
+
+_COMPUTED: dict[str, Computed] = {
+    **_arithmetic(),
+    "_copy": nd.identity,
+    "amp_cast": nd.cast,
+    "Cast": nd.cast,
+    "_zeros": _made(nd.zeros),
+    "_ones": _made(nd.ones),
+    "_full": lambda shape, value, dtype: nd.full(shape, value, dtype=dtype),
+    "_eye": lambda N, M, k, dtype: nd.eye(N, M, k, dtype=dtype),
+    "_arange": _arange,
+    "_split_v2": _split_v2,
+    "_linalg_gemm": nd.linalg_gemm,
+    "_linalg_gemm2": nd.linalg_gemm2,
+    "_linalg_syrk": nd.linalg_syrk,
+    "_random_normal": nd.random_normal,
+    "_random_uniform": nd.random_uniform,
+    "Reshape": _reshape,
+    "softmax": _softmax(nd.softmax),
+    "log_softmax": _softmax(nd.log_softmax),
+    "softmin": _softmax(nd.softmin),
+    "SoftmaxOutput": _loss_of_old("SoftmaxOutput", _softmax_output),
+    "LinearRegressionOutput": _loss_of_old("LinearRegressionOutput", lambda data, _: data),
+    "MAERegressionOutput": _loss_of_old("MAERegressionOutput", lambda data, _: data),
+    "LogisticRegressionOutput": _loss_of_old("LogisticRegressionOutput", lambda data, _: nd.sigmoid(data)),
+    "MakeLoss": lambda data, **_: nd.identity(data),
+}
+
+
+def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
+    """The function from a node's inputs to its outputs.
+
+    Raises:
+        DataError: lamina does not compute the operator with such values.
+    """
+    operator, values = node.operator, node.values
+    assert operator is not None
+    if values.get("output_mean_var"):
+        raise DataError(
+            f"node {node.name!r} ({operator.name}): it gives its statistics, too, which lamina does not"
+        )
+    function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
+    given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
+
+    def compute(*arrays: NDArray) -> Sequence[NDArray]:
+        try:
+            found = function(*arrays, **given)
+        except LaminaError as error:
+            raise type(error)(f"node {node.name!r} ({operator.name}): {error}") from error
+        return found if isinstance(found, list | tuple) else (found,)
+
+    return compute
+
+
+# --- the order ---------------------------------------------------------------------------------------------------
+
+Key = str | tuple[int, int]
+"""What a value is called while a symbol is computed: a variable's name, or a node and its output."""
+
+
+class Step(NamedTuple):
+    """A node that is computed.
+
+    Attributes:
+        node, compute: which, and what it computes.
+        inputs, outputs: what its values are called.
+        finished: those that nothing after it needs.
+    """
+
+    node: Node
+    compute: Callable[..., Sequence[NDArray]]
+    inputs: tuple[Key, ...]
+    outputs: tuple[Key, ...]
+    finished: tuple[Key, ...]
+
+
+def key_of(output: Output) -> Key:
+    """What an output is called."""
+    node, i = output
+    return node.name if node.operator is None else (id(node), i)
+
+
+def planned(heads: Sequence[Output]) -> list[Step]:
+    """The steps that compute outputs.
+
+    Raises:
+        DataError: lamina does not compute one of them.
+    """
+    kept = set(map(key_of, heads))
+    steps: list[Step] = []
+    for node in reversed(nodes_of(heads)):
+        if node.operator is None:
+            continue
+        inputs = tuple(map(key_of, node.inputs))
+        outputs = tuple(key_of((node, i)) for i in range(node.outputs))
+        finished = {*inputs, *outputs} - kept
+        steps.append(Step(node, _computation(node), inputs, outputs, tuple(finished)))
+        kept |= finished
+    return steps[::-1]
+
+
+def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[NDArray]:
+    """The outputs, for arrays of all variables by their names.
+
+    Raises:
+        ValueError: a variable has no array.
+    """
+    missing = next((n.name for n in nodes_of(heads) if n.operator is None and n.name not in arrays), None)
+    if missing is not None:
+        raise ValueError(f"the variable {missing!r} has no array; there are {', '.join(arrays) or 'none'}")
+    values: dict[Key, NDArray] = {**arrays}
+    for step in planned(heads):
+        values.update(zip(step.outputs, step.compute(*[values[key] for key in step.inputs]), strict=True))
+    return [values[key_of(head)] for head in heads]
+
+
+# --- the sizes of parameters -------------------------------------------------------------------------------------
+
+
+def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """The shapes of a node's parameters and label, by the names of its inputs, for a first input of this shape."""
+    assert node.operator is not None
+    values = node.values
+    match node.operator.name:
+        case "FullyConnected":
+            width = data[-1]
+            if values["flatten"]:
+                width = 1
+                for size in data[1:]:
+                    width *= size
+            return {"weight": (values["num_hidden"], width), "bias": (values["num_hidden"],)}
+        case "BatchNorm" | "LayerNorm":
+            size = (data[values["axis"]],)
+            return dict.fromkeys(("gamma", "beta", "moving_mean", "moving_var"), size)
+        case "InstanceNorm":
+            return dict.fromkeys(("gamma", "beta"), (data[1],))
+        case "GroupNorm":
+            return dict.fromkeys(("gamma", "beta"), (values["num_groups"],))
+        case "Embedding":
+            return {"weight": (values["input_dim"], values["output_dim"])}
+        case "LeakyReLU":
+            return {"gamma": (data[1] if len(data) > 1 else 1,)}
+        case "SoftmaxOutput" if values["multi_output"]:
+            return {"label": (data[0], *data[2:])}
+        case "SoftmaxOutput":
+            return {"label": data[:-1]}
+        case "LinearRegressionOutput" | "LogisticRegressionOutput" | "MAERegressionOutput":
+            return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
+        case _:
+            return {}

@@ -1,0 +1,91 @@
+"""`export`: a hybrid block as MXNet's two files, the network and its parameters."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lamina.core.finite import look_at_saved
+from lamina.errors import LaminaError
+from lamina.mxnet.symbol import Group, Symbol, SymbolError, uncounted, var
+from lamina.support.files.named import write_arrays
+
+if TYPE_CHECKING:
+    from lamina.gluon.block import HybridBlock
+
+__all__ = ["export", "written_down"]
+
+
+def export(block: HybridBlock, path: str, epoch: int) -> None:
+    """Write ``path-symbol.json`` and ``path-0000.params``; each whole or not at all."""
+    symbol = written_down(block)
+    arguments, auxiliary = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
+    arrays = {
+        f"{'aux' if name in auxiliary else 'arg'}:{name}": parameter._values()
+        for name, parameter in block.collect_params().items()
+        if name in arguments | auxiliary
+    }
+    write_arrays(f"{path}-{epoch:04d}.params", arrays)
+    symbol.save(f"{path}-symbol.json")
+    look_at_saved(x for parameter in block.collect_params().values() for x in parameter._arrays())
+
+
+def written_down(block: HybridBlock) -> Symbol:
+    """The symbol of what a block computes for inputs of the form that it had before.
+
+    Raises:
+        LaminaError: its forward looks into arrays, or uses other operators than those of ``F``.
+    """
+    layout = block._layout or [None] * _inputs_of(block)
+    count = len(list(_flat(layout)))
+    names = iter(["data"] if count == 1 else [f"data{i}" for i in range(count)])
+    inputs = _filled(layout, names)
+    try:
+        with uncounted():
+            found = block(*inputs)
+    except SymbolError as error:
+        raise LaminaError(_cannot(block, error)) from error
+    except (TypeError, AttributeError) as error:
+        if "Symbol" not in str(error):
+            raise
+        raise LaminaError(_cannot(block, error)) from error
+    outputs = list(_flat(found if isinstance(found, list | tuple) else [found]))
+    strange = next((x for x in outputs if not isinstance(x, Symbol)), None)
+    if strange is not None:
+        raise LaminaError(_cannot(block, f"an output is a {type(strange).__name__}, computed without F"))
+    return outputs[0] if len(outputs) == 1 else Group(outputs)
+
+
+def _cannot(block: HybridBlock, why: object) -> str:
+    return (
+        f"{block.name} can't be exported: {why}. An export writes down what hybrid_forward(F, x) computes with F; "
+        "lamina.export_onnx writes any forward"
+    )
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _flat(part)
+    else:
+        yield value
+
+
+def _filled(layout: Any, names: Iterator[str]) -> Any:
+    return [_filled(part, names) for part in layout] if isinstance(layout, list) else var(next(names))
+
+
+def _inputs_of(block: HybridBlock) -> int:
+    """How many arrays a block takes that was not called yet, by its own `forward`."""
+    from lamina.gluon.block import HybridBlock
+
+    hybrid = type(block).forward is HybridBlock.forward
+    own = block.hybrid_forward if hybrid else block.forward
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = [
+        one.name
+        for one in inspect.signature(own).parameters.values()
+        if one.kind in kinds and one.default is one.empty and one.name not in block._reg_params
+    ]
+    return max(1, len(found) - hybrid)

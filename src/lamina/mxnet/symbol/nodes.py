@@ -1,0 +1,305 @@
+"""`Symbol`: what a network computes, as nodes that take one another's outputs; it holds no numbers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from lamina.core.array import Symbolic
+from lamina.errors import LaminaError
+from lamina.mxnet.symbol._operator import Operator
+from lamina.support.messages import closest
+
+__all__ = ["TYPE_FLAGS", "Group", "Node", "Output", "Symbol", "nodes_of"]
+
+
+class Node:
+    """An operator applied to outputs of other nodes; without an operator, a variable.
+
+    Attributes:
+        operator: None for a variable.
+        name: unique among a network's nodes.
+        attributes: texts, as files have them.
+        inputs: in the order of the operator's arrays.
+    """
+
+    __slots__ = ("attributes", "inputs", "name", "operator", "outputs", "values")
+
+    def __init__(
+        self,
+        operator: Operator | None,
+        name: str,
+        attributes: Mapping[str, str],
+        inputs: Sequence[Output] = (),
+    ) -> None:
+        self.operator, self.name, self.attributes, self.inputs = (
+            operator,
+            name,
+            dict(attributes),
+            tuple(inputs),
+        )
+        self.values: dict[str, Any] = {} if operator is None else operator.values(self.attributes)
+        self.outputs = 1 if operator is None else operator.outputs(self.values)
+
+    def output_names(self) -> list[str]:
+        """What its outputs are called."""
+        if self.operator is None:
+            return [self.name]
+        if self.outputs == 1:
+            return [f"{self.name}_output"]
+        return [f"{self.name}_output{i}" for i in range(self.outputs)]
+
+
+Output = tuple[Node, int]
+"""A node, and which of its outputs."""
+
+
+def nodes_of(heads: Sequence[Output]) -> list[Node]:
+    """All nodes that outputs depend on, each once, inputs before what takes them."""
+    found: dict[int, Node] = {}
+    waiting: list[tuple[Node, bool]] = [(node, False) for node, _ in reversed(heads)]
+    while waiting:
+        node, inputs_are_found = waiting.pop()
+        if id(node) in found:
+            continue
+        if inputs_are_found:
+            found[id(node)] = node
+        else:
+            waiting.append((node, True))
+            waiting.extend((x, False) for x, _ in reversed(node.inputs))
+    return list(found.values())
+
+
+class Symbol(Symbolic):
+    """One or several outputs of a network that is not computed yet; `gluon.SymbolBlock` computes it.
+
+    In ``hybrid_forward(self, F, x)`` of a block that is exported, `x` is one and ``F`` is `lamina.symbol`.
+
+    >>> import lamina as mx
+    >>> x = mx.sym.var("x")
+    >>> y = mx.sym.FullyConnected(x, num_hidden=3, name="fc") + 1
+    >>> y.list_arguments(), y.list_outputs()
+    (['x', 'fc_weight', 'fc_bias'], ['_plus_scalar0_output'])
+    """
+
+    __slots__ = ("heads",)
+
+    def __init__(self, heads: Sequence[Output]) -> None:
+        self.heads = tuple(heads)
+
+    # --- what it consists of -------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str | None:
+        """The name of its node; None for several."""
+        return self.heads[0][0].name if len(self.heads) == 1 else None
+
+    def __repr__(self) -> str:
+        names = ", ".join(dict.fromkeys(node.name for node, _ in self.heads))
+        return f"<Symbol {names if len(self.heads) == 1 else f'group [{names}]'}>"
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def __iter__(self) -> Iterator[Symbol]:
+        return (Symbol([head]) for head in self.heads)
+
+    def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a hybrid block computes with ``F = lamina.symbol``, its parameters as variables."""
+        from lamina.mxnet import symbol
+
+        variables = {name: parameter.var() for name, parameter in block._reg_params.items()}
+        with symbol.prefixed(block.prefix, block._node):
+            return block.hybrid_forward(symbol, *args, **kwargs, **variables)
+
+    def __getitem__(self, index: int | str | slice) -> Symbol:
+        """An output, by its position or its name, or several by a slice."""
+        if isinstance(index, slice):
+            return Symbol(self.heads[index])
+        if isinstance(index, str):
+            names = self.list_outputs()
+            if names.count(index) != 1:
+                raise ValueError(f"there is no output {index!r}, or several.{closest(index, names)}")
+            index = names.index(index)
+        if not isinstance(index, int):
+            _no_values("x[…]", "F.slice_axis or F.slice")
+        return Symbol([self.heads[index]])
+
+    def list_outputs(self) -> list[str]:
+        """The names of its outputs."""
+        return [node.output_names()[i] for node, i in self.heads]
+
+    def list_inputs(self) -> list[str]:
+        """The names of all variables."""
+        return [node.name for node in nodes_of(self.heads) if node.operator is None]
+
+    def list_arguments(self) -> list[str]:
+        """The names of the variables that training does not change by itself: inputs and weights."""
+        auxiliary = set(self.list_auxiliary_states())
+        return [name for name in self.list_inputs() if name not in auxiliary]
+
+    def list_auxiliary_states(self) -> list[str]:
+        """The names of the variables that operators change in training: running means and variances."""
+        found: dict[str, None] = {}
+        for node in nodes_of(self.heads):
+            if node.operator is not None and node.operator.auxiliary:
+                names = node.operator.inputs(node.values)
+                for name, (given, _) in zip(names, node.inputs, strict=True):
+                    if name in node.operator.auxiliary and given.operator is None:
+                        found[given.name] = None
+        return [name for name in self.list_inputs() if name in found]
+
+    def get_internals(self) -> Symbol:
+        """The outputs of all nodes: ``net.get_internals()["fc1_output"]``."""
+        return Symbol([(node, i) for node in nodes_of(self.heads) for i in range(node.outputs)])
+
+    def get_children(self) -> Symbol | None:
+        """What its nodes take; None for a variable."""
+        found = [given for node, _ in self.heads for given in node.inputs]
+        return Symbol(found) if found else None
+
+    def attr(self, key: str) -> str | None:
+        """An attribute of its node, as a text; those of MXNet's own, as ``lr_mult``, with or without underscores."""
+        if len(self.heads) != 1:
+            return None
+        noted = self.heads[0][0].attributes
+        return noted.get(key, noted.get(f"__{key}__", noted.get(key.strip("_"))))
+
+    def list_attr(self) -> dict[str, str]:
+        """The attributes of its node."""
+        return dict(self.heads[0][0].attributes) if len(self.heads) == 1 else {}
+
+    def attr_dict(self) -> dict[str, dict[str, str]]:
+        """The attributes of all nodes that have any, by their names."""
+        return {node.name: dict(node.attributes) for node in nodes_of(self.heads) if node.attributes}
+
+    def replaced(self, variables: Mapping[str, Output]) -> Symbol:
+        """The same network with outputs in the place of variables."""
+        made: dict[int, Node] = {}
+        for node in nodes_of(self.heads):
+            inputs = [
+                variables.get(x.name, (made[id(x)], i)) if x.operator is None else (made[id(x)], i)
+                for x, i in node.inputs
+            ]
+            same = all(x is y for (x, _), (y, _) in zip(inputs, node.inputs, strict=True))
+            made[id(node)] = node if same else Node(node.operator, node.name, node.attributes, inputs)
+        return Symbol([(made[id(node)], i) for node, i in self.heads])
+
+    # --- files ---------------------------------------------------------------------------------------------------
+
+    def tojson(self, remove_amp_cast: bool = True) -> str:
+        """What `save` writes."""
+        from lamina.mxnet.symbol._file import text_of
+
+        return text_of(self.heads)
+
+    def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
+        """Write a file that MXNet's ``mx.sym.load`` reads: all nodes, without numbers; whole or not at all."""
+        from lamina.mxnet.symbol._file import write_symbol
+
+        write_symbol(fname, self.heads)
+
+    # --- operators -----------------------------------------------------------------------------------------------
+
+    __hash__ = object.__hash__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from lamina.mxnet.symbol._file import symbol_of
+
+        return symbol_of, (self.tojson(), "a pickled symbol")
+
+    def __bool__(self) -> bool:  # noqa: PLE0304 - never returns
+        _no_values("the truth of a Symbol", "F.where")
+
+    def __array__(self, *_args: object, **_kwargs: object) -> NoReturn:
+        _no_values("an operator of mx.nd got a Symbol", "that of F")
+
+    def infer_shape(
+        self, *shapes: tuple[int, ...] | None, **named: tuple[int, ...]
+    ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ...]]] | tuple[None, None, None]:
+        """The shapes of the arguments, of the outputs and of the auxiliary states, each in the order of its list.
+
+        Args:
+            shapes: of the arguments, in the order of `list_arguments`; None for what is to be found.
+            named: of inputs, by their names.
+
+        Three times None, and a warning, if they do not tell all shapes.
+
+        >>> import lamina as mx
+        >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")
+        >>> net.infer_shape(data=(64, 784))
+        ([(64, 784), (10, 784), (10,)], [(64, 10)], [])
+        """
+        from lamina.mxnet.symbol._shapes import inferred
+
+        return inferred(self, *shapes, **named)
+
+    def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
+        """The outputs, for an array for each variable, by its name; the device is the arrays'.
+
+        >>> import lamina as mx
+        >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
+        array([2., 4.], dtype=float32)
+        """
+        from lamina.mxnet.symbol.computing import evaluated
+
+        return evaluated(self.heads, arrays)
+
+    def __getattr__(self, name: str) -> Any:
+        """The methods of arrays: ``x.sum(axis=1)`` is ``F.sum(x, axis=1)``."""
+        from lamina.mxnet.symbol._functions import method
+
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in _OF_ARRAYS:
+            _no_values(f".{name}", _OF_ARRAYS[name])
+        if name in _OF_EXECUTORS:
+            raise AttributeError(
+                f"Symbol.{name}: lamina has no executors. gluon.SymbolBlock(symbol, inputs) computes a symbol"
+            )
+        return method(self, name)
+
+
+TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
+"""The element types, by MXNet's numbers of them: ``__dtype__`` of a variable."""
+
+_OF_ARRAYS = {
+    "shape": "codes in F.reshape (0, -1, -2 …), or F.reshape_like",
+    "size": "F.mean in place of a division by it",
+    "ndim": "negative axes",
+    "dtype": "F.cast",
+    "context": "F alone, without contexts",
+    "ctx": "F alone, without contexts",
+    "asnumpy": "operators of F",
+    "asscalar": "operators of F",
+    "item": "operators of F",
+    "as_in_context": "F alone, without contexts",
+    "grad": "autograd on arrays",
+    "attach_grad": "autograd on arrays",
+    "backward": "autograd on arrays",
+}
+_OF_EXECUTORS = (
+    "bind",
+    "simple_bind",
+    "infer_shape_partial",
+    "infer_type",
+    "gradient",
+)
+
+
+def _no_values(what: str, instead: str) -> NoReturn:
+    raise SymbolError(
+        f"{what}: a network is being written down for any batch, and has no values and sizes yet. Use {instead}"
+    )
+
+
+class SymbolError(LaminaError, AttributeError, TypeError):
+    """A symbol was asked for what only an array has."""
+
+
+def Group(symbols: Sequence[Symbol]) -> Symbol:  # noqa: N802 - MXNet's name
+    """The outputs of several symbols together."""
+    if not symbols or not all(isinstance(symbol, Symbol) for symbol in symbols):
+        raise TypeError(f"Group takes a list of Symbols, not {symbols!r}")
+    return Symbol([head for symbol in symbols for head in symbol.heads])

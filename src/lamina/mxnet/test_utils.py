@@ -1,0 +1,373 @@
+"""MXNet's ``mx.test_utils``: MNIST as arrays, and helpers for comparing arrays in tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from lamina.device import context
+from lamina.device.context import Context, current_context
+from lamina.mxnet.symbol.checking import (
+    check_numeric_gradient,
+    check_symbolic_backward,
+    check_symbolic_forward,
+    simple_forward,
+)
+from lamina.mxnet.util import setenv
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
+from lamina.nd.random import uniform
+from lamina.support.unsupported import no_attribute
+
+__all__ = [
+    "almost_equal", "assert_allclose", "assert_almost_equal", "assert_almost_equal_ignore_nan", "assert_exception",
+    "check_numeric_gradient", "check_symbolic_backward", "check_symbolic_forward", "collapse_sum_like",
+    "create_2d_tensor", "create_vector", "default_context", "default_dtype", "discard_stderr", "environment",
+    "get_atol", "get_etol", "get_mnist", "get_mnist_iterator", "get_rtol", "list_gpus", "np_reduce", "rand_ndarray",
+    "rand_shape_2d", "rand_shape_3d", "rand_shape_nd", "random_arrays", "random_sample", "random_uniform_arrays",
+    "retry", "same", "set_default_context", "simple_forward",
+]  # fmt: skip
+
+
+class _MNIST(Mapping[str, np.ndarray]):
+    """The four arrays of `get_mnist`, each made when it is first asked for: 188 MB of floats are often not needed."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        if key not in _MNIST_PARTS:
+            raise KeyError(key)
+        if key not in self._made:
+            self._made[key] = _mnist_part(*key.split("_"))
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MNIST_PARTS)
+
+    def __len__(self) -> int:
+        return len(_MNIST_PARTS)
+
+    def __repr__(self) -> str:
+        return f"<MNIST: {', '.join(self)}>"
+
+
+_MNIST_PARTS = ("train_data", "train_label", "test_data", "test_label")
+
+
+def _mnist_part(part: str, kind: str) -> np.ndarray:
+    from lamina.support.datasets import mnist
+
+    if kind == "label":
+        return getattr(mnist(), f"{part}_labels").astype(np.int8)
+    return getattr(mnist(), f"{part}_images")[:, np.newaxis].astype(np.float32) / np.float32(255)
+
+
+def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
+    """MNIST as NumPy arrays, in MXNet's shapes. The files come with lamina; `path` is accepted as in MXNet.
+
+    Returns:
+        ``train_data`` float32 (60000, 1, 28, 28) from 0 to 1, ``train_label`` int8 (60000,), ``test_data`` and
+        ``test_label`` likewise with 10,000. Each array is made at its first use.
+
+    >>> mnist = get_mnist()
+    >>> mnist["test_data"].shape, mnist["test_label"][:4].tolist()
+    ((10000, 1, 28, 28), [7, 2, 1, 0])
+    """
+    return _MNIST()
+
+
+def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored: Any) -> tuple[Any, Any]:
+    """`NDArrayIter`s over MNIST to train (shuffled) and to test with; a sample has the shape `input_shape`."""
+    from lamina.mxnet.io import NDArrayIter
+
+    mnist = get_mnist()
+
+    def batches(part: str) -> NDArrayIter:
+        images = mnist[f"{part}_data"].reshape(-1, *input_shape)
+        return NDArrayIter(images, mnist[f"{part}_label"], batch_size, shuffle=part == "train")
+
+    return batches("train"), batches("test")
+
+
+def list_gpus() -> range:
+    """The numbers of usable GPUs."""
+    return range(context.num_gpus())
+
+
+def default_context() -> Context:
+    """The context in which arrays are made."""
+    return current_context()
+
+
+def set_default_context(ctx: Context) -> None:
+    """Change it, for this thread."""
+    context._default.context = ctx
+
+
+def _numpy(x: Any) -> np.ndarray:
+    return x.asnumpy() if isinstance(x, NDArray) else np.asarray(x)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays are equal in shape and in every element."""
+    return np.array_equal(_numpy(a), _numpy(b))
+
+
+Tolerance = float | Mapping[Any, float] | None
+
+
+def _tolerance(a: np.ndarray, b: np.ndarray, given: Tolerance, defaults: Mapping[Any, float]) -> float:
+    """The given one, or the larger one of two types; `given` may have one for some types."""
+    if isinstance(given, int | float):
+        return given
+    known = {**defaults, **{np.dtype(t): value for t, value in (given or {}).items()}}
+    return max(known.get(np.dtype(x.dtype), 0.0) for x in (a, b))
+
+
+_RTOLS = {np.dtype(np.float16): 1e-2, np.dtype(np.float32): 1e-4, np.dtype(np.float64): 1e-5}
+_ATOLS = {np.dtype(np.float16): 1e-1, np.dtype(np.float32): 1e-3, np.dtype(np.float64): 1e-20}
+
+
+def _in_one_shape(a: Any, b: Any, use_broadcast: bool) -> tuple[np.ndarray, np.ndarray]:
+    x, y = _numpy(a), _numpy(b)
+    return tuple(np.broadcast_arrays(x, y)) if use_broadcast else (x, y)  # pyright: ignore[reportReturnType]
+
+
+def almost_equal(
+    a: Any,
+    b: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = False,
+    use_broadcast: bool = True,
+) -> bool:
+    """Whether |a - b| <= atol + rtol·|b| everywhere, in their common shape (`use_broadcast`).
+
+    `rtol` and `atol` are 1e-5 and 1e-20 by default.
+    """
+    x, y = _in_one_shape(a, b, use_broadcast)
+    return x.shape == y.shape and bool(np.allclose(x, y, get_rtol(rtol), get_atol(atol), equal_nan))
+
+
+def assert_almost_equal(
+    a: Any,
+    b: Any,
+    rtol: Tolerance = None,
+    atol: Tolerance = None,
+    names: tuple[str, str] = ("a", "b"),
+    equal_nan: bool = False,
+    use_broadcast: bool = True,
+    mismatches: tuple[int, int] = (10, 10),
+) -> None:
+    """Raise `AssertionError`, with the largest difference, unless the arrays are `almost_equal`.
+
+    `rtol` and `atol` (numbers, or a dict of some for types) are by default 1e-4 and 1e-3 for float32, 1e-5 and 1e-20
+    for float64, 1e-2 and 1e-1 for float16, 0 for integers; of two types the larger.
+    """
+    x, y = _in_one_shape(a, b, use_broadcast)
+    relative, absolute = _tolerance(x, y, rtol, _RTOLS), _tolerance(x, y, atol, _ATOLS)
+    message = f"{names[0]} (here x) and {names[1]} (here y) differ"
+    np.testing.assert_allclose(
+        x, y, relative, absolute, equal_nan, err_msg=message, strict=x.shape != y.shape
+    )
+
+
+assert_allclose = assert_almost_equal
+
+
+def assert_almost_equal_ignore_nan(
+    a: Any, b: Any, rtol: float | None = None, atol: float | None = None, names: tuple[str, str] = ("a", "b")
+) -> None:
+    """`assert_almost_equal` where neither has a NaN."""
+    x, y = _numpy(a), _numpy(b)
+    known = ~(np.isnan(x) | np.isnan(y))
+    assert_almost_equal(x[known], y[known], rtol, atol, names)
+
+
+def assert_exception(
+    f: Callable[..., Any], exception_type: type[BaseException], *args: Any, **kwargs: Any
+) -> None:
+    """Raise `AssertionError` unless ``f(*args, **kwargs)`` raises this exception."""
+    try:
+        f(*args, **kwargs)
+    except exception_type:
+        return
+    raise AssertionError(f"{f} did not raise {exception_type.__name__}")
+
+
+def rand_ndarray(
+    shape: tuple[int, ...],
+    stype: str = "default",
+    density: float | None = None,
+    dtype: Any = None,
+    modifier_func: Callable[[Any], Any] | None = None,
+    shuffle_csr_indices: bool = False,
+    distribution: str | None = None,
+    ctx: Context | None = None,
+) -> NDArray:
+    """An array of numbers uniform on [-1, 1). Arrays are dense: `stype` must be ``"default"``.
+
+    `modifier_func` changes each number; the other arguments are MXNet's for sparse arrays.
+    """
+    if stype != "default":
+        raise ValueError(f"rand_ndarray: lamina's arrays are dense; stype must be 'default', not {stype!r}")
+    numbers = uniform(-1.0, 1.0, shape=shape).asnumpy()
+    if modifier_func is not None:
+        numbers = np.vectorize(modifier_func, otypes=[numbers.dtype])(numbers)
+    return array(numbers, ctx=ctx, dtype=dtype or default_dtype())
+
+
+# --- types, tolerances and shapes ---------------------------------------------------------------------------------
+
+
+def default_dtype() -> type[np.generic]:
+    """The type of arrays' elements, unless something else is asked for."""
+    return np.float32
+
+
+def get_rtol(rtol: float | None = None) -> float:
+    """`rtol`, or 1e-5."""
+    return 1e-5 if rtol is None else rtol
+
+
+def get_atol(atol: float | None = None) -> float:
+    """`atol`, or 1e-20."""
+    return 1e-20 if atol is None else atol
+
+
+def get_etol(etol: float | None = None) -> float:
+    """`etol`, the share of elements that may differ, or 0."""
+    return 0 if etol is None else etol
+
+
+def rand_shape_2d(dim0: int = 10, dim1: int = 10, allow_zero_size: bool = False) -> tuple[int, int]:
+    """A random shape of two axes, at most so large."""
+    return rand_shape_nd(2, (dim0, dim1), allow_zero_size)  # pyright: ignore[reportReturnType]
+
+
+def rand_shape_3d(
+    dim0: int = 10, dim1: int = 10, dim2: int = 10, allow_zero_size: bool = False
+) -> tuple[int, int, int]:
+    """A random shape of three axes, at most so large."""
+    return rand_shape_nd(3, (dim0, dim1, dim2), allow_zero_size)  # pyright: ignore[reportReturnType]
+
+
+def rand_shape_nd(
+    num_dim: int, dim: int | tuple[int, ...] = 10, allow_zero_size: bool = False
+) -> tuple[int, ...]:
+    """A random shape, each size at most `dim`, drawn by `numpy.random`."""
+    largest = (dim,) * num_dim if isinstance(dim, int) else dim
+    return tuple(int(np.random.randint(0 if allow_zero_size else 1, n + 1)) for n in largest)
+
+
+def random_arrays(*shapes: tuple[int, ...]) -> Any:
+    """Normal numbers as NumPy arrays of these shapes (one array for one shape), drawn by `numpy.random`."""
+    made = [np.asarray(np.random.randn(*s), default_dtype()) for s in shapes]
+    return made[0] if len(made) == 1 else made
+
+
+def random_uniform_arrays(
+    *shapes: tuple[int, ...], low: float = 0.0, high: float = 1.0, dtype: Any = None
+) -> list[np.ndarray]:
+    """NumPy arrays of these shapes, uniform on [low, high), drawn by `numpy.random`."""
+    return [np.random.uniform(low, high, s).astype(dtype or default_dtype()) for s in shapes]
+
+
+def random_sample(population: Sequence[Any], k: int) -> list[Any]:
+    """`k` of the elements, each at most once, in an order that `numpy.random` draws."""
+    mixed = list(population)
+    np.random.shuffle(mixed)
+    return mixed[:k]
+
+
+def create_vector(size: int, dtype: Any = np.int64) -> NDArray:
+    """0, 1, … as an array."""
+    return array(np.arange(size), dtype=dtype)
+
+
+def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:
+    """A matrix whose rows are 0, 0, …; 1, 1, …; and so on."""
+    return array(np.repeat(np.arange(rows)[:, np.newaxis], columns, axis=1), dtype=dtype)
+
+
+def np_reduce(
+    dat: np.ndarray, axis: int | tuple[int, ...] | None, keepdims: bool, numpy_reduce_func: Callable[..., Any]
+) -> np.ndarray:
+    """A reduction of NumPy's over several axes; `keepdims` for those that lack it."""
+    axes = range(dat.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    out = dat
+    for a in sorted((a % dat.ndim for a in axes), reverse=True):
+        out = numpy_reduce_func(out, axis=a)
+    kept = tuple(1 if i in {a % dat.ndim for a in axes} else n for i, n in enumerate(dat.shape))
+    return out.reshape(kept) if keepdims else out
+
+
+def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The sum over the axes along which `shape` broadcasts to that of `a`."""
+    missing = a.ndim - len(shape)
+    axes = (*range(missing), *(i + missing for i, n in enumerate(shape) if n == 1 != a.shape[i + missing]))
+    return np.sum(a, axis=axes, keepdims=True).reshape(shape)
+
+
+@contextmanager
+def environment(*changes: Any) -> Generator[None]:
+    """``with environment("NAME", "value"):`` or ``environment({…})``: other variables inside; None removes one."""
+    wanted: Mapping[str, str | None] = changes[0] if len(changes) == 1 else {changes[0]: changes[1]}
+    before = {name: os.environ.get(name) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            setenv(name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setenv(name, value)
+
+
+@contextmanager
+def discard_stderr() -> Generator[None]:
+    """``with discard_stderr():`` hides what is written to the standard error, by libraries in C too."""
+    try:
+        number = sys.stderr.fileno()
+    except (AttributeError, OSError):  # there is no file behind it
+        with open(os.devnull, "w") as hole, redirect_stderr(hole):
+            yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(number)
+    try:
+        with open(os.devnull, "w") as hole:
+            os.dup2(hole.fileno(), number)
+        yield
+        sys.stderr.flush()
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator for tests of what is random: at most `n` tries until no `AssertionError` is raised."""
+
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(test)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            for _ in range(n - 1):
+                try:
+                    return test(*args, **kwargs)
+                except AssertionError:
+                    pass
+            return test(*args, **kwargs)
+
+        return call
+
+    return decorate
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.test_utils", name)

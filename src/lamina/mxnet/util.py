@@ -1,0 +1,46 @@
+"""MXNet's ``mx.util``: the switches of its NumPy interface, which are those of `lamina.npx`, and the environment."""
+
+from __future__ import annotations
+
+import os
+
+from lamina.device.context import num_gpus
+from lamina.mxnet.npx import (
+    is_np_array,
+    is_np_shape,
+    np_array,
+    np_shape,
+    reset_np,
+    set_np,
+    use_np,
+    use_np_array,
+    use_np_shape,
+)  # fmt: skip
+
+__all__ = [
+    "get_gpu_count", "getenv", "is_np_array", "is_np_shape", "np_array", "np_shape", "reset_np", "set_np",
+    "set_np_shape", "setenv", "use_np", "use_np_array", "use_np_shape",
+]  # fmt: skip
+
+
+def set_np_shape(active: bool) -> bool:
+    """MXNet's switch for arrays without elements and of shape (), which `lamina.np` has; returns what it was."""
+    return is_np_shape()
+
+
+def get_gpu_count() -> int:
+    """The number of usable GPUs."""
+    return num_gpus()
+
+
+def getenv(name: str) -> str | None:
+    """An environment variable; None if there is none."""
+    return os.environ.get(name)
+
+
+def setenv(name: str, value: str | None) -> None:
+    """Set an environment variable, or remove it (None)."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value

@@ -1,0 +1,119 @@
+"""MXNet's ``mx.visualization`` (``mx.viz``): a symbol's operators as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from lamina.mxnet.symbol import Symbol
+from lamina.mxnet.symbol.nodes import Node, nodes_of
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["print_summary"]
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def print_summary(
+    symbol: Symbol,
+    shape: Mapping[str, tuple[int, ...]] | None = None,
+    line_length: int = 120,
+    positions: Sequence[float] = (0.44, 0.64, 0.74, 1.0),
+) -> None:
+    """Print the operators of a network: output shapes without the batch, parameters, and where the inputs come from.
+
+    Args:
+        symbol: the network.
+        shape: of its inputs, by name; without it neither shapes nor parameters are known.
+        line_length: of the table, in characters.
+        positions: where its columns end, in characters or as parts of the line.
+
+    Raises:
+        TypeError: `symbol` is none.
+        ValueError: the shapes do not tell those of everything.
+
+    >>> import lamina as mx
+    >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=3, name="fc")
+    >>> mx.viz.print_summary(net, {"data": (1, 2)}, line_length=60)
+    ____________________________________________________________
+    Layer (type)              Output ShapeParam Previous Layer
+    ============================================================
+    data(null)                2           0
+    ____________________________________________________________
+    fc(FullyConnected)        3           9     data
+    ============================================================
+    Total params: 9
+    ____________________________________________________________
+    """
+    if not isinstance(symbol, Symbol):
+        raise TypeError(
+            f"print_summary: needs a Symbol, not {type(symbol).__name__}; net.summary(x) shows a block"
+        )
+    shapes = {} if shape is None else _shapes(symbol, shape)
+    ends = [int(line_length * p) for p in positions] if positions[-1] <= 1 else [int(p) for p in positions]
+    print("_" * line_length)
+    _print_row(("Layer (type)", "Output Shape", "Param #", "Previous Layer"), ends)
+    print("=" * line_length)
+    total = 0
+    shown = [node for i, node in enumerate(nodes_of(symbol.heads)) if node.operator is not None or i == 0]
+    for node in shown:
+        parameters = _parameters(node, shapes)
+        total += parameters
+        for row in _rows(node, shapes, parameters):
+            _print_row(row, ends)
+        print(("=" if node is shown[-1] else "_") * line_length)
+    print(f"Total params: {total}")
+    print("_" * line_length)
+
+
+def _shapes(symbol: Symbol, given: Shapes) -> dict[str, tuple[int, ...]]:
+    """The shapes of all variables and outputs, by their names."""
+    internals = symbol.get_internals()
+    _, outputs, _ = internals.infer_shape(**given)
+    if outputs is None:
+        raise ValueError(
+            "print_summary: shape does not tell the shapes of all arrays (Input shape is incomplete)"
+        )
+    return dict(zip(internals.list_outputs(), outputs, strict=True))
+
+
+def _rows(node: Node, shapes: Shapes, parameters: int) -> Iterator[tuple[str, ...]]:
+    first, *others = [given.name for given, _ in node.inputs if not _is_parameter(given, node)] or [""]
+    kind = "null" if node.operator is None else node.operator.name
+    shape = shapes.get(node.output_names()[0], ())[1:]
+    yield f"{node.name}({kind})", "x".join(map(str, shape)), str(parameters), first
+    yield from (("", "", "", name) for name in others)
+
+
+def _is_parameter(given: Node, of: Node) -> bool:
+    return given.operator is None and given is not of.inputs[0][0]
+
+
+def _is_trained(given: Node, of: Node) -> bool:
+    """Whether a variable is a weight, and no running mean or variance."""
+    names = () if of.operator is None else of.operator.inputs(of.values)
+    place = next(i for i, (x, _) in enumerate(of.inputs) if x is given)
+    return _is_parameter(given, of) and (of.operator is None or names[place] not in of.operator.auxiliary)
+
+
+def _parameters(node: Node, shapes: Shapes) -> int:
+    """The elements of its weights."""
+    count = 0
+    for given, _ in node.inputs:
+        if given.name in shapes and _is_trained(given, node):
+            elements = 1
+            for size in shapes[given.name]:
+                elements *= size
+            count += elements
+    return count
+
+
+def _print_row(fields: Sequence[str], ends: Sequence[int]) -> None:
+    line = ""
+    for text, end in zip(fields, ends, strict=True):
+        line = (line + text)[:end].ljust(end)
+    print(line.rstrip())
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.visualization", name)

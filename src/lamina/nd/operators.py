@@ -1,0 +1,164 @@
+"""What the functions of `nd` share: the `out=` argument, and how an operand that is not an array joins one that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from inspect import BoundArguments, signature
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, overload
+
+import numpy as np
+
+from lamina.core.array import Array
+from lamina.core.primitive import Primitive, bind
+from lamina.core.tape import recording_suspended
+from lamina.errors import DTypeError, ParameterError, ShapeError
+from lamina.nd.conversion import array
+from lamina.support.arguments import no_argument
+from lamina.support.habits import OPERATORS_ARGUMENTS
+
+if TYPE_CHECKING:
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Operator", "combine", "known_name", "operand", "operator", "write_into"]
+
+P = ParamSpec("P")
+
+_AXES = ("axis", "axes", "dim")
+_NUMBER = re.compile(r"[+-]?\d+")
+_AXES_IN_TEXT = re.compile(r"\s*(?:None|[+-]?\d+|[(\[]\s*(?:[+-]?\d+(?:\s*,\s*[+-]?\d+)*\s*,?)?\s*[)\]])\s*")
+"""A whole number, or any number of them in brackets, or None."""
+
+
+class Operator(Protocol[P]):
+    """A function of `nd`: its own signature, and ``out=``, an array to write the result into."""
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NDArray: ...
+    @overload
+    def __call__(self, *args: Any, out: NDArray | None, **kwargs: Any) -> NDArray: ...
+
+
+def operator(function: Callable[P, NDArray]) -> Operator[P]:
+    """Give a function MXNet's arguments that all operators have: `out`, and `name`, which is accepted and unused."""
+
+    @wraps(function)
+    def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
+        try:
+            result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
+        except AttributeError as error:
+            raise _no_array(function.__name__, args, error) from error
+        except TypeError as error:  # here, since looking before would cost each call
+            read = _with_axes_read(function, args, kwargs)
+            if read is None:
+                raise _unknown_argument(function, kwargs, error) from error
+            result = function(*read.args, **read.kwargs)
+        return result if out is None else write_into(out, result)
+
+    return call  # pyright: ignore[reportReturnType] - the overloads of Operator describe `call`
+
+
+def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
+    """A clear error, if what lacks an array's attribute is an argument that should have been an array."""
+    culprit = getattr(error, "obj", None)
+    if isinstance(culprit, Array) or not any(culprit is x for x in args):
+        return error
+    return TypeError(f"{name}: needs an NDArray, got {type(culprit).__name__}; make one with nd.array")
+
+
+def _with_axes_read(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> BoundArguments | None:
+    """The arguments of a call, of which axes that are texts are read, as MXNet's operators do; None if none is."""
+    try:
+        given = signature(function).bind(*args, **kwargs)
+    except TypeError:
+        return None
+    texts = {
+        name: value for name, value in given.arguments.items() if name in _AXES and isinstance(value, str)
+    }
+    if not texts or not all(_AXES_IN_TEXT.fullmatch(text) for text in texts.values()):
+        return None
+    for name, text in texts.items():
+        given.arguments[name] = _axes_in(text)
+    return given
+
+
+def _axes_in(text: str) -> int | tuple[int, ...] | None:
+    numbers = tuple(map(int, _NUMBER.findall(text)))
+    if "(" in text or "[" in text:
+        return numbers
+    return numbers[0] if numbers else None
+
+
+def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
+    """A clear error, if a call failed since it named an argument that there is not."""
+    known = [*signature(function).parameters, "out"]
+    unknown = next((name for name in kwargs if name not in known), None)
+    return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
+
+
+def write_into(out: NDArray, result: NDArray) -> NDArray:
+    """`out` with the result's contents, and on the tape in the result's place."""
+    if out.shape != result.shape:
+        raise ShapeError(f"out= has shape {out.shape}, the result has shape {result.shape}")
+    out._forbid_recorded_write()
+    with recording_suspended():
+        out[:] = result
+    if out._leaf is None:
+        out._node, out._index = result._node, result._index
+    return out
+
+
+_NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made anew at each call
+
+
+def operand(x: Array, other: Any) -> Any:
+    """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
+    if isinstance(other, Array):
+        return other
+    if isinstance(other, _NUMBERS):
+        kind = x._dtype.kind
+        return float(other) if kind == "f" else bool(other) if kind == "b" else _whole_number(x, other)
+    if isinstance(other, np.ndarray | list | tuple):
+        return array(other, ctx=x._context, dtype=x.dtype)
+    if hasattr(other, "as_operand"):  # a number of the step, known only when the compiled step runs
+        return other.as_operand(x._dtype, x._context)
+    raise TypeError(f"an NDArray of shape {x.shape} does not combine with {type(other).__name__}")
+
+
+def _whole_number(x: Array, number: Any) -> int:
+    """A number as a partner of integers; a fraction would be cut off silently."""
+    if number == number // 1:
+        return int(number)
+    raise DTypeError(
+        f"an array of {x._dtype} does not combine with {number}, which is not an integer; "
+        "convert with astype('float32') first"
+    )
+
+
+def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
+    """Apply a primitive of two operands, of which at least one is an array."""
+    if isinstance(lhs, Array):
+        return bind(primitive, lhs, operand(lhs, rhs))
+    if isinstance(rhs, Array):
+        return bind(primitive, operand(rhs, lhs), rhs)
+    if isinstance(lhs, _NUMBERS) and isinstance(rhs, _NUMBERS):
+        return _of_numbers(primitive, lhs, rhs)
+    raise TypeError(
+        f"{primitive.name}: one operand must be an NDArray, got {type(lhs).__name__} and {type(rhs).__name__}"
+    )
+
+
+def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
+    """Of two numbers a number, as in MXNet: an integer of two integers, where it is whole."""
+    result = primitive.compute(np.float64(lhs), np.float64(rhs)).item()
+    return int(result) if isinstance(lhs, int) and isinstance(rhs, int) and result == result // 1 else result
+
+
+def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
+    """`value`, if it is one of the `known` names of an argument; else an error that lists them."""
+    if value not in known:
+        raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
+    return value

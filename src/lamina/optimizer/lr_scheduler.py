@@ -1,0 +1,229 @@
+"""Learning rate schedules: the rate as a function of the number of updates.
+
+A scheduler is called with the number of updates made (1 for the first) and keeps no state besides its settings, so
+that training can be resumed anywhere. `base_lr` is the rate that the schedule starts from; an optimizer that was given
+a learning rate sets it. The formulas are those of `lamina.support.schedules`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from lamina.support.arguments import PlainNumbers, check_numbers
+from lamina.support.schedules import cosine, linear, polynomial, warm_up
+from lamina.support.unsupported import no_attribute
+
+__all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorScheduler", "PolyScheduler"]
+
+
+class LRScheduler(PlainNumbers):
+    """Base class, and the warm-up: during the first `warmup_steps` updates the rate rises to `base_lr`.
+
+    Args:
+        base_lr: the rate after the warm-up.
+        warmup_steps: length of the warm-up, in updates.
+        warmup_begin_lr: the rate that it starts from.
+        warmup_mode: ``"linear"``, or ``"constant"``: `warmup_begin_lr` until the warm-up ends.
+
+    Raises:
+        ValueError: for settings that make no sense.
+    """
+
+    def __init__(
+        self,
+        base_lr: float = 0.01,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0.0,
+        warmup_mode: str = "linear",
+    ) -> None:
+        if warmup_steps < 0:
+            raise ValueError(f"warmup_steps must not be negative, got {warmup_steps}")
+        if warmup_steps and warmup_begin_lr > base_lr:
+            raise ValueError(
+                f"warm-up must rise: warmup_begin_lr {warmup_begin_lr} is above base_lr {base_lr}"
+            )
+        if warmup_mode not in ("linear", "constant"):
+            raise ValueError(f"warmup_mode must be 'linear' or 'constant', not {warmup_mode!r}")
+        self.base_lr = base_lr
+        self.warmup_steps = warmup_steps
+        self.warmup_begin_lr = warmup_begin_lr
+        self.warmup_mode = warmup_mode
+
+    def __call__(self, num_update: int) -> float:
+        """The learning rate of update `num_update`."""
+        return (
+            self.get_warmup_lr(num_update) if num_update < self.warmup_steps else self._scheduled(num_update)
+        )
+
+    def get_warmup_lr(self, num_update: int) -> float:
+        """The rate during the warm-up."""
+        if self.warmup_mode == "constant":
+            return self.warmup_begin_lr
+        return warm_up(num_update, self.warmup_steps, self.warmup_begin_lr, self.base_lr)
+
+    def _scheduled(self, num_update: int) -> float:
+        """The rate after the warm-up: `base_lr`, unless a subclass overrides this (or ``__call__``)."""
+        return self.base_lr
+
+
+class _Falling:
+    """A rate that is multiplied by a factor now and then, one time after the other, which is how MXNet rounds it.
+
+    It remembers the last rate, and tells `logging` of a change, as MXNet does; what it answers depends on neither.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float, float, int, float] | None = None
+
+    def __call__(self, update: int, times: int, start: float, factor: float, lowest: float = 0.0) -> float:
+        """`start`, multiplied `times` times by `factor`, but not below `lowest`; `update` is for the log alone."""
+        done, rate = 0, start
+        if self._last is not None and self._last[:3] == (start, factor, lowest) and self._last[3] <= times:
+            done, rate = self._last[3:]
+            if done == times:
+                return rate
+        for _ in range(done, times):
+            rate *= factor
+            if rate < lowest:
+                rate = lowest
+                break
+        if self._last is not None:
+            logging.info("Update[%d]: Change learning rate to %0.5e", update, rate)
+        self._last = (start, factor, lowest, times, rate)
+        return rate
+
+
+class FactorScheduler(LRScheduler):
+    """Multiplied by `factor` after every `step` updates, but never below `stop_factor_lr`.
+
+    >>> schedule = FactorScheduler(step=10, factor=0.5, base_lr=1.0)
+    >>> [schedule(n) for n in (1, 10, 11, 21)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+
+    def __init__(
+        self,
+        step: int,
+        factor: float = 1.0,
+        stop_factor_lr: float = 1e-8,
+        base_lr: float = 0.01,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0.0,
+        warmup_mode: str = "linear",
+    ) -> None:
+        super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
+        check_numbers(step=step)
+        if not step >= 1:
+            raise ValueError(f"step must be at least 1 update, got {step}")
+        _check_factor(factor)
+        self.step, self.factor, self.stop_factor_lr = step, factor, stop_factor_lr
+        self._falling = _Falling()
+
+    def _scheduled(self, num_update: int) -> float:
+        times = max(0, int(-(-num_update // self.step)) - 1)  # a step may be a part of an update, as in MXNet
+        return self._falling(num_update, times, self.base_lr, self.factor, self.stop_factor_lr)
+
+
+class MultiFactorScheduler(LRScheduler):
+    """Multiplied by `factor` after each of the updates in `step`.
+
+    >>> schedule = MultiFactorScheduler(step=[10, 15], factor=0.1, base_lr=1.0)
+    >>> [round(schedule(n), 3) for n in (10, 11, 16)]
+    [1.0, 0.1, 0.01]
+    """
+
+    def __init__(
+        self,
+        step: Sequence[int],
+        factor: float = 1.0,
+        base_lr: float = 0.01,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0.0,
+        warmup_mode: str = "linear",
+    ) -> None:
+        super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
+        steps = list(step)
+        if not steps or steps[0] < 1 or any(a >= b for a, b in pairwise(steps)):
+            raise ValueError(f"step must be increasing update numbers from 1 on, got {steps}")
+        _check_factor(factor)
+        self.step, self.factor = steps, factor
+        self._falling = _Falling()
+
+    def _scheduled(self, num_update: int) -> float:
+        times = sum(milestone < num_update for milestone in self.step)
+        return self._falling(num_update, times, self.base_lr, self.factor)
+
+
+def _check_factor(factor: float) -> None:
+    if factor > 1.0:
+        raise ValueError(f"factor must be at most 1, so that the rate falls; got {factor}")
+
+
+class _Decay(LRScheduler):
+    """From `base_lr` after the warm-up to `final_lr` at update `max_update`, and constant from there."""
+
+    def __init__(
+        self,
+        max_update: int,
+        base_lr: float = 0.01,
+        final_lr: float = 0.0,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0.0,
+        warmup_mode: str = "linear",
+    ) -> None:
+        super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
+        if max_update < 1 or max_update <= warmup_steps:
+            raise ValueError(
+                f"max_update must be positive and after the warm-up of {warmup_steps}, got {max_update}"
+            )
+        self.max_update, self.final_lr = max_update, final_lr
+
+    def _scheduled(self, num_update: int) -> float:
+        passed = min(1.0, (num_update - self.warmup_steps) / (self.max_update - self.warmup_steps))
+        return self.final_lr + (self.base_lr - self.final_lr) * self._remaining(passed)
+
+    def _remaining(self, passed: float) -> float:
+        """What is left of the way when this part of the time has passed, both from 0 to 1."""
+        return linear(passed)
+
+
+class PolyScheduler(_Decay):
+    """final_lr + (base_lr - final_lr)·(1 - n/N)^pwr, with n and N counted from the end of the warm-up.
+
+    >>> [PolyScheduler(max_update=10, base_lr=1.0, pwr=2)(n) for n in (0, 5, 10, 99)]
+    [1.0, 0.25, 0.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        max_update: int,
+        base_lr: float = 0.01,
+        pwr: float = 2,
+        final_lr: float = 0.0,
+        warmup_steps: int = 0,
+        warmup_begin_lr: float = 0.0,
+        warmup_mode: str = "linear",
+    ) -> None:
+        super().__init__(max_update, base_lr, final_lr, warmup_steps, warmup_begin_lr, warmup_mode)
+        self.power = pwr
+
+    def _remaining(self, passed: float) -> float:
+        return polynomial(passed, self.power)
+
+
+class CosineScheduler(_Decay):
+    """final_lr + (base_lr - final_lr)·(1 + cos(π n/N))/2 (Loshchilov and Hutter, SGDR, 2017, without restarts).
+
+    >>> [round(CosineScheduler(max_update=10, base_lr=1.0)(n), 3) for n in (0, 5, 10)]
+    [1.0, 0.5, 0.0]
+    """
+
+    def _remaining(self, passed: float) -> float:
+        return cosine(passed)
+
+
+def __getattr__(name: str) -> Any:
+    raise no_attribute("lamina.lr_scheduler", name)

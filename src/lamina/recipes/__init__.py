@@ -1,9 +1,0 @@
-"""Whole trainings as library functions: data in, a trained network and its history out."""
-
-from lamina.recipes._chapter import ChapterNetwork
-from lamina.recipes._settings import Settings
-from lamina.recipes._training import Progress, Training, evaluate
-from lamina.recipes.digits import Digits, load_digits
-from lamina.training.loop import Epoch
-
-__all__ = ["ChapterNetwork", "Digits", "Epoch", "Progress", "Settings", "Training", "evaluate", "load_digits"]

@@ -1,0 +1,92 @@
+"""The recipes by which digits are trained, and the settings that determine a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lamina.core.precision import Precision
+from lamina.errors import LaminaError
+from lamina.runs.recipes._augmented import AugmentedNetwork
+from lamina.runs.recipes._best import BestNetwork
+from lamina.runs.recipes._chapter import ChapterNetwork
+
+__all__ = ["RECIPES", "Recipe", "Settings"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, but for the settings.
+
+    Attributes:
+        network: what is trained, with its step.
+        values: the settings that are not the `Settings`' own.
+        passes: over the images in an epoch.
+        measured: of how many training images the accuracy is measured after an epoch; None: of all.
+    """
+
+    network: type[ChapterNetwork]
+    values: Mapping[str, Any]
+    passes: int = 1
+    measured: int | None = None
+
+
+RECIPES = {
+    "default": Recipe(AugmentedNetwork, {"batch_size": 128, "lr": 0.002}),
+    "chapter": Recipe(ChapterNetwork, {}),
+    "best": Recipe(
+        BestNetwork,
+        {"hidden": (1024, 512), "batch_size": 500, "lr": 0.003, "time_limit": 300.0},
+        passes=5,
+        measured=10_000,
+    ),
+}
+"""``default``: Adam with a warm-up and a cosine, dropout 0.1, digits shifted by up to a pixel. ``chapter``: SGD.
+``best``: a wider network, digits deformed anew in each step, for as long as there is time."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines a training; with a number of epochs, the same settings give the same bits on the same machine.
+
+    There is either a number of epochs or a time limit in seconds, from the command to its last file.
+    Raises `LaminaError` where a value makes no sense.
+    """
+
+    hidden: tuple[int, ...] = (256, 256)
+    epochs: int | None = 10
+    batch_size: int = 64
+    lr: float = 0.001
+    seed: int = 0
+    recipe: str = "chapter"
+    time_limit: float | None = None
+    precision: Precision = "float32"
+
+    @classmethod
+    def of(cls, recipe: str, **chosen: Any) -> Settings:
+        """A recipe's settings, but for those chosen; what is chosen of epochs and time limit excludes the other."""
+        values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
+        if "epochs" in chosen:
+            values.pop("time_limit", None)
+        values |= chosen
+        if "time_limit" in values:
+            values.setdefault("epochs", None)
+        return cls(recipe=recipe, **values)
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise LaminaError(f"unknown recipe {self.recipe!r}; known: {', '.join(RECIPES)}")
+        if any(units < 1 for units in self.hidden):
+            raise LaminaError(f"every hidden layer needs at least 1 unit, not {self.hidden}")
+        if (self.epochs is None) == (self.time_limit is None):
+            raise LaminaError("a training has either a number of epochs or a time limit: give one of the two")
+        if self.time_limit is not None and not 0 < self.time_limit < float("inf"):
+            raise LaminaError(f"time_limit must be a positive number of seconds, not {self.time_limit}")
+        for name in ("epochs", "batch_size"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise LaminaError(f"{name} must be at least 1, not {value}")
+        if not 0 < self.lr < float("inf"):
+            raise LaminaError(f"lr must be a positive number, not {self.lr}")
+        if not 0 <= self.seed < 1 << 63:
+            raise LaminaError(f"seed must be a whole number from 0 to 2**63 - 1, not {self.seed}")

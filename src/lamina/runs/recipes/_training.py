@@ -1,0 +1,334 @@
+"""Training on digits: epochs of shuffled batches, that can be interrupted and resumed anywhere.
+
+An epoch goes in short stretches of steps. After each one the losses are looked at and the parameters copied,
+so that a Ctrl-C or a diverging step loses a few milliseconds of work and never leaves a half-updated network.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.compiler import compile
+from lamina.compiler.deferral import eager
+from lamina.errors import NonFiniteLossError
+from lamina.nd.ndarray import NDArray
+from lamina.primitives.random import generator
+from lamina.runs.recipes._chapter import ChapterNetwork, Span
+from lamina.runs.recipes._choice import (
+    FEWEST,
+    SHORTEST,
+    Hurry,
+    TooSlowError,
+    choice_said,
+    chosen,
+    divided,
+    in_short,
+)
+from lamina.runs.recipes._settings import RECIPES, Settings
+from lamina.runs.recipes.digits import Digits
+from lamina.support.messages import counted
+from lamina.training.device import chosen_device, rounds_products, training_flops, warn_if_not_rounded
+from lamina.training.loop import Loop, Observer
+from lamina.training.time_limit import TimeLimit
+
+__all__ = ["Progress", "Training", "evaluate", "network_of"]
+
+_STRETCH = 50  # steps between two looks at the losses
+_SMOOTHING = 0.01  # of the moving loss, as in the chapter
+_SHUFFLE_STREAMS = 1 << 40  # random streams from here on belong to shuffling, one an epoch
+_SEED_FACTOR = 1_000_003  # more than the steps of any training, so that runs of two seeds share no numbers
+_EVALUATION_ROWS = 2000
+_SLOW = 5e10  # operations a second that any processor does: what work a time limit is
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the epoch begun is: its number from 0 on, its batches done, the moving loss, and the steps' seconds.
+
+    `used`: the seconds of the time limit that are over; all of them once the training is complete.
+    `variant`: which of the network's it sees pictures in; "" for the first, or as long as none is chosen.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    moving_loss: float | None = None
+    seconds: float = 0.0
+    used: float = 0.0
+    variant: str = ""
+
+
+class Training(Loop):
+    """The training loop on digits, whose state is good after each stretch of steps.
+
+    The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
+    number alone. Of each epoch is measured: "train_accuracy", "test_accuracy", and "train_seconds", of its steps alone.
+    `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context``, where that is.
+
+    With a time limit the schedule goes by the clock, which is read between stretches, and the last epoch ends where the
+    time does. Such a training goes on from a `state` in the time that is left.
+    """
+
+    resumes_within_epochs = True
+
+    def __init__(
+        self,
+        settings: Settings,
+        train: Digits,
+        test: Digits,
+        observers: Sequence[Observer] = (),
+        *,
+        device: str = "cpu",
+        limit: TimeLimit | None = None,
+        variant: str = "",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`limit`: the settings' time limit, where it has begun already; `variant`: how to see pictures, where that
+        is no more to be chosen; `tell` is told what is chosen."""
+        super().__init__(settings.epochs or sys.maxsize, observers)
+        self.limit = limit
+        if limit is None and settings.time_limit is not None:
+            self.limit = TimeLimit(settings.time_limit)
+        self.context = chosen_device(device, _work(settings, train))
+        if device != "auto":
+            warn_if_not_rounded(settings.precision, self.context)
+        self.settings, self.train, self.test = settings, train.on(self.context), test.on(self.context)
+        self._recipe = RECIPES[settings.recipe]
+        nd.random.seed(settings.seed)
+        with self.context:
+            self.network = network_of(settings, train.images.shape[1])
+        self.progress = Progress(variant=variant)
+        self.network.see(variant)
+        self._tell = tell
+        self._step = compile(self.network.step, precision=settings.precision)
+        self._arrays = self.network.arrays()
+        self._images = self.train.images
+        self._pace: float | None = None  # seconds a step; known once it is compiled
+        self._is_compiled = False
+
+    @property
+    def batches(self) -> int:
+        """The number of steps in an epoch; the last one may be smaller."""
+        return -(-len(self.train) * self._recipe.passes // self.settings.batch_size)
+
+    @property
+    def expected_epochs(self) -> int:
+        if self.limit is None:
+            return self.epochs
+        done = self.progress.epoch + self.progress.batch / self.batches
+        return max(1, math.ceil(done / (self.limit.share or 1)))
+
+    def _prepare(self, epochs: int) -> None:
+        """Choose how to see pictures, if that is open yet."""
+        if self.past or self.progress.batch or self.progress.variant or not self.network.variants:
+            return
+        if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
+            return
+        variant, said = self._choice()
+        self._tell(said)
+        self.progress = replace(self.progress, variant=variant)
+        self.network.see(variant)
+
+    def _choice(self) -> tuple[str, str]:
+        """The variant that short trainings speak for, and why; the first where they take too much of a time limit."""
+        hurry = [] if self.limit is None else [Hurry(self.limit)]
+        try:
+            losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
+        except TooSlowError:
+            first = self.network.variants[0]
+            return first, f"pictures are {first} at random: there is no time to find out what suits them"
+        variant = chosen(losses)
+        return variant, choice_said(losses, variant)
+
+    def _loss_in_short(self, variant: str, observers: Sequence[Observer] = ()) -> float:
+        """The mean loss of held-out images after a short training on some of the others."""
+        known, held_out = divided(self.train, self.settings.seed)
+        device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
+        settings = in_short(self.settings)
+        if not rounds_products(self.context):  # which was told already, or is not to be
+            settings = replace(settings, precision="float32")
+        short = Training(settings, known, held_out, observers, device=device, variant=variant)
+        for _ in short.run():
+            pass
+        return evaluate(short.network, held_out)[1]
+
+    def _train(self, number: int) -> float:
+        """An epoch, or what is left of it; the moving loss at its end.
+
+        Raises:
+            NonFiniteLossError: at the first step whose loss is infinite or NaN.
+        """
+        if self.progress.epoch != number - 1:
+            self.progress = replace(self.progress, epoch=number - 1, batch=0, seconds=0.0)
+        order = self._order(number - 1)
+        images = self.network.images_of_epoch(self.train.images, self.settings.seed, number - 1)
+        self._images = images.as_in_context(self.context)
+        while self.progress.batch < self.batches:
+            self._run_stretch(order)
+            self.report(self.progress.batch, self.batches, self.progress.moving_loss)
+            if self._is_time_over():
+                break
+        assert self.progress.moving_loss is not None
+        return self.progress.moving_loss
+
+    def _measure(self) -> tuple[None, dict[str, float]]:
+        accuracies = self.accuracies()
+        if self._is_time_over():
+            self._complete()
+        return None, {**accuracies, "train_seconds": self.progress.seconds}
+
+    def accuracies(self) -> dict[str, float]:
+        """On the training images, or as many as the recipe measures, and on the test images."""
+        train = self.train.first(self._recipe.measured)
+        return {
+            f"{part}_accuracy": evaluate(self.network, data)[0]
+            for part, data in (("train", train), ("test", self.test))
+        }
+
+    def _is_time_over(self) -> bool:
+        """Whether there is no time for another step."""
+        return self.limit is not None and self.limit.left < (self._pace or 0.0)
+
+    def _complete(self) -> None:
+        """The time is over: nothing goes on from here, so the network is all that is kept."""
+        assert self.limit is not None
+        self.stop()
+        steps = self.progress.epoch * self.batches + self.progress.batch
+        if steps * self._recipe.passes < self.batches:
+            self._tell(
+                f"the time was over after {counted(steps, 'step')}, before the network had seen every image once, "
+                "so that it has hardly learned anything; give it a longer time limit"
+            )
+        self._arrays = {name: self._arrays[name] for name in self.network.parameters}
+        self.progress = replace(self.progress, used=self.limit.seconds)
+
+    def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        return dict(self._arrays), asdict(self.progress)
+
+    def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
+        known = asdict(self.progress)
+        progress = Progress(**{name: position.get(name, known[name]) for name in known})
+        self.network.load(dict(arrays))
+        self.network.see(progress.variant)
+        self._commit(progress)
+        if self.limit is not None:
+            self.limit.go_on(progress.used)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The rows of the training set in the order in which this epoch takes them."""
+        source = generator(self.settings.seed, _SHUFFLE_STREAMS + epoch)
+        passes = [source.permutation(len(self.train)) for _ in range(self._recipe.passes)]
+        return np.concatenate(passes).astype(np.int32)
+
+    def _run_stretch(self, order: np.ndarray) -> None:
+        """Make some steps; only if all went well, they become part of the state."""
+        progress, size = self.progress, self.settings.batch_size
+        stop = min(progress.batch + self._stretch(), self.batches)
+        clock = time.perf_counter if self.limit is None else self.limit.clock
+        start = clock()
+        self._set_position(progress.epoch * self.batches + progress.batch)
+        losses = self._losses(order[progress.batch * size : stop * size])
+        seconds = clock() - start
+        self._check(losses)
+        self._pace, self._is_compiled = seconds / len(losses) if self._is_compiled else None, True
+        moving = progress.moving_loss
+        for loss in losses:
+            moving = loss if moving is None else (1 - _SMOOTHING) * moving + _SMOOTHING * loss
+        seconds += progress.seconds
+        used = self.limit.used if self.limit is not None else 0.0
+        self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds, used=used))
+
+    def _stretch(self) -> int:
+        """Steps until the next look; if there is a time limit no more than fit, and one until it is known how many."""
+        if self.limit is None:
+            return _STRETCH
+        return max(1, min(_STRETCH, int(self.limit.left / self._pace))) if self._pace else 1
+
+    def _set_position(self, steps: int) -> None:
+        """Random numbers depend on the steps done alone, and without a time limit so do schedules.
+
+        So a resumed run goes on the same way.
+        """
+        self.network.position = steps
+        self.network.span = self._span(steps)
+        nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
+
+    def _span(self, steps: int) -> Span:
+        """How far the schedule is after so many steps, and how fast it goes on."""
+        if self.limit is None:
+            return Span(steps=self.epochs * self.batches)
+        pace = self._pace or 0.0
+        return Span(self.limit.share, steps, self.limit.available / pace if pace else math.inf)
+
+    def _losses(self, rows: np.ndarray) -> list[float]:
+        """Take a step with each batch of these rows; the last batch may be smaller."""
+        size = self.settings.batch_size
+        whole = len(rows) // size * size
+        losses: list[float] = []
+        for batches in (rows[:whole].reshape(-1, size), rows[None, whole:]):
+            if batches.size:
+                data = self.network.data_of(batches, self._images, self.train.labels)
+                results = self._step.run_batches(*data, self.settings.lr)
+                losses += results.asnumpy().ravel().tolist()
+        return losses
+
+    def _check(self, losses: list[float]) -> None:
+        """Raise if a loss, or what the last step made of the parameters, is not finite."""
+        finite = np.isfinite(losses)
+        if not finite.all():
+            bad = int(np.argmin(finite))
+            what = f"the loss became {losses[bad]}"
+        elif not all(np.isfinite(p.asnumpy()).all() for p in self.network.parameters.values()):
+            bad, what = len(losses) - 1, "the parameters overflowed"
+        else:
+            return
+        step = self.progress.batch + bad + 1
+        total = self.progress.epoch * self.batches + step
+        raise NonFiniteLossError(
+            f"{what} at step {step} of epoch {self.progress.epoch + 1} (step {total} in all); "
+            f"use a lower learning rate than {self.settings.lr:g}"
+        )
+
+    def _commit(self, progress: Progress) -> None:
+        """Make the network's present parameters the state from which the training would go on."""
+        self._arrays, self.progress = self.network.arrays(), progress
+
+
+@eager()
+def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
+    """A new network for these settings."""
+    return RECIPES[settings.recipe].network((inputs, *settings.hidden, 10))
+
+
+def _work(settings: Settings, train: Digits) -> float:
+    """The arithmetic of a training, at least."""
+    if settings.epochs is None:
+        return _SLOW * (settings.time_limit or 0.0)
+    sizes = (train.images.shape[1], *settings.hidden, 10)
+    weights = sum(m * n for m, n in itertools.pairwise(sizes))
+    return training_flops(weights, len(train), settings.epochs * RECIPES[settings.recipe].passes)
+
+
+@eager()
+def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
+    """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
+    forward = compile(network.__call__, independent_rows=True)
+    losses: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
+    for start in range(0, len(data), _EVALUATION_ROWS):
+        images: NDArray = data.images[start : start + _EVALUATION_ROWS]
+        labels: NDArray = data.labels[start : start + _EVALUATION_ROWS]
+        scores = forward(images)
+        losses.append(network.losses(scores, labels).asnumpy())
+        probabilities.append(nd.softmax(scores).asnumpy())
+    predicted = np.concatenate(probabilities)
+    correct = predicted.argmax(axis=1) == data.labels.asnumpy()
+    return float(correct.mean()), float(np.concatenate(losses).mean()), predicted

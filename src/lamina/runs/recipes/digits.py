@@ -1,0 +1,65 @@
+"""Labelled 28×28 digits as arrays in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lamina import nd
+from lamina.device.context import Context
+from lamina.errors import ShapeError
+from lamina.nd.ndarray import NDArray
+
+__all__ = ["Digits", "load_digits", "pixel_rows"]
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images as uint8 rows of shape (n, 784), 255 for ink, and their labels as float32 of shape (n,)."""
+
+    images: NDArray
+    labels: NDArray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def on(self, context: Context) -> Digits:
+        """The same on a device."""
+        return Digits(self.images.as_in_context(context), self.labels.as_in_context(context))
+
+    def first(self, count: int | None) -> Digits:
+        """So many of them; None: all."""
+        return Digits(self.images[:count], self.labels[:count]) if count else self
+
+    def at(self, rows: np.ndarray) -> Digits:
+        """Those at these places, int32."""
+        places = nd.array(rows, ctx=self.labels.context, dtype=np.int32)
+        return Digits(nd.take(self.images, places), nd.take(self.labels, places))
+
+    @classmethod
+    def from_arrays(cls, images: np.ndarray, labels: np.ndarray) -> Digits:
+        """From uint8 images of shape (n, 28, 28) and n integer labels from 0 to 9.
+
+        Raises `ShapeError` for other shapes.
+        """
+        if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+            found = f"found {images.shape} and {labels.shape}"
+            raise ShapeError(f"expected images of shape (n, 28, 28) and labels of shape (n,); {found}")
+        return cls(pixel_rows(images), nd.array(labels))
+
+
+def pixel_rows(images: np.ndarray) -> NDArray:
+    """uint8 images of shape (n, 28, 28) as the rows that a network takes, uint8 of shape (n, 784)."""
+    return nd.array(images.reshape(len(images), -1), dtype=np.uint8)
+
+
+def load_digits() -> tuple[Digits, Digits]:
+    """MNIST from the package: its 60,000 training and 10,000 test images."""
+    from lamina.support.datasets import mnist
+
+    data = mnist()
+    return (
+        Digits.from_arrays(data.train_images, data.train_labels),
+        Digits.from_arrays(data.test_images, data.test_labels),
+    )

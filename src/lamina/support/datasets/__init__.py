@@ -1,0 +1,11 @@
+"""Data sets of pictures as NumPy arrays: MNIST from the package, others from a folder or the net."""
+
+from lamina.support.datasets._bundled import mnist
+from lamina.support.datasets._digits import digit_in, normalize_digit, read_digit
+from lamina.support.datasets._downloaded import EMNIST_SPLITS, emnist, fashion_mnist, kmnist, mnist_in
+from lamina.support.datasets._images import ImageDataset
+
+__all__ = [
+    "EMNIST_SPLITS", "ImageDataset", "digit_in", "emnist", "fashion_mnist", "kmnist", "mnist", "mnist_in",
+    "normalize_digit", "read_digit",
+]  # fmt: skip

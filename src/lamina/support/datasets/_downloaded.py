@@ -1,0 +1,202 @@
+"""Fashion-MNIST, KMNIST and EMNIST: MNIST's form, other pictures; from the user's folders or the net."""
+
+import hashlib
+import os
+import string
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.support.datasets._bundled import mnist
+from lamina.support.datasets._fetch import Published, find_files, obtain, search_folders
+from lamina.support.datasets._images import ImageDataset
+from lamina.support.files.idx import read_idx
+
+__all__ = ["EMNIST_SPLITS", "emnist", "fashion_mnist", "kmnist", "mnist_in"]
+
+_FASHION_MNIST = Published(
+    name="Fashion-MNIST",
+    folder="fashion-mnist",
+    other_folders=("FashionMNIST/raw",),
+    mirrors=(
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    ),
+    sha256={
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+)
+
+_CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+
+_KMNIST = Published(
+    name="KMNIST",
+    folder="kmnist",
+    other_folders=("KMNIST/raw",),
+    mirrors=(
+        "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+    ),
+    sha256={
+        "train-images-idx3-ubyte.gz": "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4",
+        "train-labels-idx1-ubyte.gz": "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17",
+        "t10k-images-idx3-ubyte.gz": "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5",
+        "t10k-labels-idx1-ubyte.gz": "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
+    },
+)
+
+_HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+_EMNIST_ARCHIVE = "gzip.zip"
+_EMNIST = Published(
+    name="EMNIST",
+    folder="emnist",
+    other_folders=("emnist/gzip", "EMNIST/raw"),
+    mirrors=(
+        "https://biometrics.nist.gov/cs_links/EMNIST/",
+        "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/",
+    ),
+    sha256={_EMNIST_ARCHIVE: "fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e"},
+    alternative=" (or the emnist-….gz files in it)",
+)
+
+_ALL_CHARACTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+# Lower-case letters drawn as their upper-case ones count as these (Cohen et al., 2017, section II.C).
+_MERGED_CHARACTERS = string.digits + string.ascii_uppercase + "abdefghnqrt"
+_EMNIST_CLASSES = {
+    "byclass": _ALL_CHARACTERS,
+    "bymerge": _MERGED_CHARACTERS,
+    "balanced": _MERGED_CHARACTERS,
+    "letters": string.ascii_uppercase,
+    "digits": string.digits,
+    "mnist": string.digits,
+}
+EMNIST_SPLITS = tuple(_EMNIST_CLASSES)
+
+# SHA-256 of MNIST's 60,000 training labels, one byte each.
+_MNIST_LABELS = "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"
+
+
+def fashion_mnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
+    """Fashion-MNIST: 60,000 + 10,000 pictures of clothes (Xiao, Rasul and Vollgraf, 2017; MIT licence).
+
+    Args:
+        root: a folder with the four files, or with a subfolder `fashion-mnist` (or `FashionMNIST/raw`) that
+            has them. If None: a subfolder of $LAMINA_DATA, else they are downloaded (30 MB) and kept.
+
+    Raises:
+        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataError: if a file is damaged or not the published one.
+    """
+    return _like_mnist(_FASHION_MNIST, root, _CLOTHES)
+
+
+def kmnist(root: str | os.PathLike[str] | None = None) -> ImageDataset:
+    """Kuzushiji-MNIST: 60,000 + 10,000 cursive hiragana (Clanuwat et al., 2018; CC BY-SA 4.0, CODH).
+
+    Args:
+        root: a folder with the four files, or with a subfolder `kmnist` (or `KMNIST/raw`) that has them.
+            If None: a subfolder of $LAMINA_DATA, else they are downloaded (21 MB) and kept.
+
+    Raises:
+        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataError: if a file is damaged or not the published one.
+    """
+    return _like_mnist(_KMNIST, root, _HIRAGANA)
+
+
+def _like_mnist(
+    published: Published, root: str | os.PathLike[str] | None, classes: tuple[str, ...]
+) -> ImageDataset:
+    paths = obtain(published, root)
+    dataset = ImageDataset(
+        published.name, *(read_idx(paths[name]) for name in published.sha256), classes=classes
+    )
+    # Unpacked files are not compared with a sum, and MNIST's own have the same names.
+    if hashlib.sha256(dataset.train_labels.tobytes()).hexdigest() == _MNIST_LABELS:
+        raise DataError(f"{next(iter(paths.values())).parent} holds MNIST's digits, not {published.name}")
+    return dataset
+
+
+def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
+    """MNIST from the files in a folder, where there are any, else from the package.
+
+    Args:
+        root: the folder; ``~`` is the user's. Files may be packed (``….gz``) or not.
+
+    Raises:
+        DataError: some of the four files are there and others are not, or one is damaged.
+    """
+    names = list(_FASHION_MNIST.sha256)  # MNIST's own names
+    folder = None if root is None else Path(root).expanduser()
+    if folder is None or not any(
+        (folder / n).exists() or (folder / n.removesuffix(".gz")).exists() for n in names
+    ):
+        return mnist()
+    found = find_files([folder], names)
+    if found is None:
+        raise DataError(f"{folder} has some of MNIST's files and not all: {', '.join(names)}")
+    return ImageDataset("MNIST", *(read_idx(found[name]) for name in names), classes=tuple(string.digits))
+
+
+def emnist(split: str = "balanced", root: str | os.PathLike[str] | None = None) -> ImageDataset:
+    """EMNIST: handwritten digits and letters (Cohen, Afshar, Tapson and van Schaik, 2017; NIST).
+
+    The files hold the pictures transposed and, in the split "letters", labels from 1; here the pictures are
+    upright and every label is an index into `classes`.
+
+    Args:
+        split: "balanced" (47 classes, 112,800 + 18,800 pictures), "byclass" (62), "bymerge" (47, both
+            697,932 + 116,323), "letters" (26), "digits" (10) or "mnist" (10).
+        root: a folder with `gzip.zip` or the unpacked files of the split, or with a subfolder `emnist` (or
+            `EMNIST/raw`) that has them. If None: a subfolder of $LAMINA_DATA, else `gzip.zip` is downloaded
+            (562 MB) and kept.
+
+    Raises:
+        ValueError: for an unknown split.
+        DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
+        DataError: if a file is damaged or not the published one.
+    """
+    if split not in _EMNIST_CLASSES:
+        raise ValueError(f"EMNIST has no split {split!r}; choose one of {', '.join(EMNIST_SPLITS)}")
+    parts = [f"{part}-{kind}" for part in ("train", "test") for kind in ("images-idx3", "labels-idx1")]
+    names = [f"emnist-{split}-{part}-ubyte.gz" for part in parts]
+    unpacked = find_files(search_folders(_EMNIST, root), names)
+    if unpacked is not None:
+        arrays = [read_idx(unpacked[name]) for name in names]
+    else:
+        arrays = _from_archive(obtain(_EMNIST, root)[_EMNIST_ARCHIVE], names)
+    for position, array in enumerate(arrays):
+        if array.ndim == 3:
+            arrays[position] = np.ascontiguousarray(array.transpose(0, 2, 1))
+        elif split == "letters":
+            arrays[position] = array - 1  # an invalid 0 becomes 255, which no class has
+    return ImageDataset(f"EMNIST {split}", *arrays, classes=tuple(_EMNIST_CLASSES[split]))
+
+
+def _from_archive(path: Path, names: list[str]) -> list[np.ndarray]:
+    """Read gzipped IDX files straight out of a zip file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {Path(member).name: member for member in archive.namelist()}
+            missing = [name for name in names if name not in members]
+            if missing:
+                raise DataError(f"{path} lacks {', '.join(missing)}")
+            arrays: list[np.ndarray] = []
+            for name in names:
+                with archive.open(members[name]) as file:
+                    arrays.append(read_idx(file, name=f"{path}: {name}"))
+            return arrays
+    # The errors of zipfile: structure and checksums, compressed data, unknown or encrypted members.
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path} is not a readable zip file: {error}") from error

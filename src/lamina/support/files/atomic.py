@@ -1,0 +1,152 @@
+"""Writing files so that a reader sees the old content or the new, never half of it."""
+
+import ctypes
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from lamina.support.files.aside import aside
+
+__all__ = ["atomic_write", "exchange", "naming", "sync"]
+
+_MOST_LINKS = 40  # as many as Linux follows
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Generator[None]:
+    """An `OSError` in the block that does not say which file it means, as that of a full disk, says `path`.
+
+    >>> with naming("out.csv"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'out.csv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from error
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") -> Generator[IO[Any]]:
+    """Open a file for writing that appears under `path` only once it is complete and on the disk.
+
+    The content goes to a hidden file beside `path`, is flushed with fsync, and takes the name with
+    `os.replace` when the block ends. If the block raises (Ctrl-C too), the hidden file is removed and
+    whatever was at `path` is as before; what a killed process left is removed by the next that writes there.
+    A symbolic link is followed; the permissions of a file that is replaced are kept. A device or a pipe, as /dev/null,
+    is written to as it is, since a file in its place would take it from everybody; so is what this process has open,
+    as /dev/stdout: what is there already (``>> all.csv``) stays, and what is said later follows.
+
+    Args:
+        path: the file to write; its folder must exist.
+        mode: "wb" for bytes, "w" for text (UTF-8, line ends as given).
+
+    Raises:
+        ValueError: for any other mode.
+        OSError: if the folder is missing or not writable, or the disk is full.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "settings.txt"
+    >>> with atomic_write(target, "w") as file:
+    ...     _ = file.write("epochs = 10")
+    >>> target.read_text()
+    'epochs = 10'
+    """
+    if mode not in ("w", "wb"):
+        raise ValueError(f"atomic_write: mode must be 'w' or 'wb', not {mode!r}")
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(f"cannot write {os.fspath(path)}: it is a folder")
+    encoding, newline = (None, None) if mode == "wb" else ("utf-8", "")
+    descriptor = _descriptor(path)
+    if descriptor is not None or (os.path.exists(path) and not os.path.isfile(path)):
+        with naming(path):
+            place = path if descriptor is None else os.dup(descriptor)
+            with open(place, mode, encoding=encoding, newline=newline) as file:
+                yield file
+        return
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {os.fspath(path)}: there is no folder {target.parent}")
+    with aside(target.parent, f".{target.name[:100]}.", lambda new: new.touch(exist_ok=False)) as hidden:
+        with naming(path), open(hidden, mode, encoding=encoding, newline=newline) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, hidden)
+        os.replace(hidden, target)
+    sync(target.parent)
+
+
+def _descriptor(path: str | os.PathLike[str]) -> int | None:
+    """The number of this process's open file that `path` is a name of, as /dev/stdout; None: it is a name of none."""
+    own = {os.path.realpath(f"/proc/{process}/fd") for process in ("self", "thread-self")} | {"/dev/fd"}
+    for _ in range(_MOST_LINKS):
+        folder, name = os.path.realpath(os.path.dirname(path)), os.path.basename(path)
+        if folder in own and name.isdecimal():
+            return int(name)
+        if not os.path.islink(path):
+            return None
+        path = os.path.join(folder, os.readlink(path))
+    return None
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Give each of two folders, beside each other, the other's name.
+
+    On Linux that is one step (renameat2, RENAME_EXCHANGE): nobody sees a name missing, and what was opened under it
+    before stays open. On other systems, and file systems without it, `one` is missing for a moment.
+
+    Raises:
+        OSError: a name is missing, or may not be changed.
+
+    >>> import tempfile
+    >>> old, new = (Path(tempfile.mkdtemp()) for _ in range(2))
+    >>> _ = (new / "model").write_text("new")
+    >>> exchange(old, new)
+    >>> (old / "model").read_text(), list(new.iterdir())
+    ('new', [])
+    """
+    if _exchanged(one, other):
+        return
+    between = other.with_name(f"{other.name}-before")
+    os.rename(one, between)
+    os.rename(other, one)
+    os.rename(between, other)
+
+
+_AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux: AT_FDCWD, and the flag
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether the system exchanged them in one step."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # musl lacks it
+    if rename is None:
+        return False
+    if rename(_AT_FOLDER, os.fsencode(one), _AT_FOLDER, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS):  # of file systems and kernels that can't
+        return False
+    raise OSError(code, os.strerror(code), os.fspath(one))
+
+
+def sync(path: Path) -> None:
+    """Have the content of a file, or the names in a folder, survive a power cut, on systems where that can be asked."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

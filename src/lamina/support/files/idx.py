@@ -1,0 +1,214 @@
+"""IDX, the file format of MNIST: one array of any shape, big-endian, often gzipped.
+
+A file is two zero bytes, one byte for the element type, one for the number of dimensions, each dimension as a
+big-endian uint32, then the elements in C order (LeCun, Cortes and Burges, "The MNIST database", 1998).
+The reader trusts nothing: it never holds more than what the file really contains, whatever its header claims.
+"""
+
+import gzip
+import hashlib
+import math
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from itertools import chain
+from typing import IO, Any, cast
+
+import numpy as np
+
+from lamina.errors import DataError, DTypeError, ShapeError
+from lamina.support.files.atomic import atomic_write
+from lamina.support.files.limits import FAR_MORE, unpacked_limit
+
+__all__ = ["may_be_idx", "read_idx", "write_idx"]
+
+_ELEMENT_TYPES = {
+    0x08: np.dtype(np.uint8),
+    0x09: np.dtype(np.int8),
+    0x0B: np.dtype(np.int16),
+    0x0C: np.dtype(np.int32),
+    0x0D: np.dtype(np.float32),
+    0x0E: np.dtype(np.float64),
+}
+_TYPE_CODES = {dtype: code for code, dtype in _ELEMENT_TYPES.items()}
+_KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYPES.items())
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_MOST_SHOWN = 8  # dimensions, in messages; a damaged header may claim 255
+_PIECE = 1 << 20  # at most so many unpacked bytes exist beside the array itself
+_READ_SIZE = 1 << 17
+
+
+def may_be_idx(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's first bytes are those of IDX, or of gzip; a picture's are not."""
+    with open(path, "rb") as file:
+        return file.read(2) in (b"\0\0", _GZIP_MAGIC)
+
+
+def read_idx(
+    source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None, sha256: str | None = None
+) -> np.ndarray:
+    """Read one IDX file, gzipped or not (its first bytes tell, not its name), as a NumPy array.
+
+    Args:
+        source: a path, or a file open for reading bytes.
+        name: what error messages call the file; its path if not given.
+        sha256: the SHA-256 that the unpacked file must have, in hexadecimal; unchecked if not given.
+
+    Returns:
+        The array, writable, in native byte order: uint8, int8, int16, int32, float32 or float64.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DataError: if the file is not IDX, is truncated, has bytes after its data, or has another SHA-256.
+
+    >>> import io
+    >>> read_idx(io.BytesIO(bytes([0, 0, 0x0B, 1, 0, 0, 0, 2, 0, 5, 255, 255])))
+    array([ 5, -1], dtype=int16)
+    """
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            return _read_array(file, name or os.fspath(source), sha256)
+    return _read_array(source, name or str(getattr(source, "name", "the IDX stream")), sha256)
+
+
+def _read_array(file: IO[bytes], name: str, sha256: str | None) -> np.ndarray:
+    stream = _Stream(_unpacked(file, name), hashed=sha256 is not None)
+    dtype, shape = _read_header(stream, name)
+    expected = math.prod(shape) * dtype.itemsize
+    data = stream.read(expected)
+    shown = f"shape {shape}" if len(shape) <= _MOST_SHOWN else f"{len(shape)} dimensions"
+    size = f"{expected} bytes" if len(shape) <= _MOST_SHOWN else "far too many bytes"
+    promise = f"the header promises {dtype} of {shown}, {size}"
+    if len(data) < expected:
+        raise DataError(f"{name} is truncated: {promise}, found {len(data)}")
+    if stream.read(1):
+        raise DataError(f"{name} has bytes after its data: {promise}, found more")
+    if sha256 is not None and stream.digest() != sha256:
+        raise DataError(f"{name} is damaged: expected SHA-256 {sha256} unpacked, found {stream.digest()}")
+    try:
+        array = np.ndarray(shape, dtype, buffer=cast(Any, data))
+    except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
+        raise DataError(f"{name}: NumPy cannot hold an array of {shown}: {error}") from error
+    return array.byteswap(inplace=True) if sys.byteorder == "little" else array
+
+
+def _read_header(stream: "_Stream", name: str) -> tuple[np.dtype, tuple[int, ...]]:
+    start = bytes(stream.read(4))
+    if len(start) < 4:
+        raise DataError(
+            f"{name} is not an IDX file: expected a header of at least 4 bytes, found {len(start)}"
+        )
+    if start[:2] != b"\0\0":
+        raise DataError(
+            f"{name} is not an IDX file: expected it to start with bytes 00 00, found {start[:2].hex(' ')}"
+        )
+    code, dimensions = start[2], start[3]
+    if code not in _ELEMENT_TYPES:
+        raise DataError(f"{name}: unknown IDX element type 0x{code:02X}; the format has {_KNOWN_TYPES}")
+    sizes = stream.read(4 * dimensions)
+    if len(sizes) < 4 * dimensions:
+        expected = f"expected {4 * dimensions} bytes for {dimensions} dimensions"
+        raise DataError(f"{name} is truncated: {expected}, found {len(sizes)}")
+    return _ELEMENT_TYPES[code], struct.unpack(f">{dimensions}I", sizes)
+
+
+class _Stream:
+    """Bytes that arrive in pieces, read in the amounts wanted; its memory grows with what arrives."""
+
+    def __init__(self, pieces: Iterator[bytes], *, hashed: bool) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+        self._hash = hashlib.sha256() if hashed else None
+
+    def read(self, count: int) -> bytearray:
+        """The next `count` bytes, or fewer at the end."""
+        data = bytearray()
+        while len(data) < count:
+            if not self._rest:
+                piece = next(self._pieces, None)
+                if piece is None:
+                    break
+                self._rest = memoryview(piece)
+                if self._hash is not None:
+                    self._hash.update(piece)
+            taken = self._rest[: count - len(data)]
+            data += taken
+            self._rest = self._rest[len(taken) :]
+        return data
+
+    def digest(self) -> str:
+        """SHA-256 of all pieces so far."""
+        assert self._hash is not None
+        return self._hash.hexdigest()
+
+
+def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
+    """The content of `file` in pieces of bounded size, gunzipped where it starts as gzip does."""
+    first = file.read(_READ_SIZE)
+    packed = chain([first], iter(lambda: file.read(_READ_SIZE), b""))
+    return _gunzipped(packed, name) if first.startswith(_GZIP_MAGIC) else packed
+
+
+def _gunzipped(packed: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Unpack gzip members one after another (RFC 1952); their checksums are checked on the way."""
+    block = next(packed, b"")
+    read, unpacked = len(block), 0
+    while block:
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        while not member.eof:
+            try:
+                piece = member.decompress(block, _PIECE)
+            except zlib.error as error:
+                raise DataError(f"{name}: its gzip data is damaged: {error}") from error
+            if not block and not piece and not member.eof:
+                raise DataError(f"{name} is truncated: its gzip data ends too early")
+            unpacked += len(piece)
+            if unpacked > unpacked_limit(read):
+                raise DataError(f"{name}: {FAR_MORE}")
+            yield piece
+            block = member.unconsumed_tail
+            if not block and not member.eof:
+                block = next(packed, b"")
+                read += len(block)
+        block = member.unused_data
+        if not block:
+            block = next(packed, b"")
+            read += len(block)
+
+
+def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool | None = None) -> None:
+    """Write an array as an IDX file, atomically.
+
+    Args:
+        path: the file to write.
+        array: uint8, int8, int16, int32, float32 or float64, of any shape.
+        compress: whether to gzip; if None, whether the name ends in ".gz". Equal arrays give equal bytes.
+
+    Raises:
+        DTypeError: if the format has no such element type.
+        ShapeError: if a dimension is beyond uint32.
+
+    >>> import tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "steps.idx.gz")
+    >>> write_idx(path, np.arange(6, dtype=np.float32).reshape(2, 3))
+    >>> read_idx(path)
+    array([[0., 1., 2.],
+           [3., 4., 5.]], dtype=float32)
+    """
+    code = _TYPE_CODES.get(array.dtype.newbyteorder("="))
+    if code is None:
+        raise DTypeError(
+            f"IDX has no element type for {array.dtype}; convert the array to one of: {_KNOWN_TYPES}"
+        )
+    if array.ndim > 255 or any(size >= 1 << 32 for size in array.shape):
+        raise ShapeError(f"IDX cannot hold shape {array.shape}: at most 255 dimensions, each below 2**32")
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
+    data = array.astype(array.dtype.newbyteorder(">"), order="C", copy=False).tobytes()
+    if compress is None:
+        compress = os.fspath(path).endswith(".gz")
+    with atomic_write(path) as file:
+        # mtime=0: no time stamp, so that equal arrays make equal files.
+        file.write(gzip.compress(header + data, mtime=0) if compress else header + data)

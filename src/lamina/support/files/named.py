@@ -1,0 +1,50 @@
+"""Named arrays in a file, MXNet's `.params` or safetensors, as its name says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from lamina.errors import DataError
+
+__all__ = ["read_arrays", "write_arrays"]
+
+
+def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
+    return os.fspath(filename).endswith(".safetensors")
+
+
+def write_arrays(
+    filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, numpy_shapes: bool = False
+) -> None:
+    """Write named arrays: safetensors if the name ends so, else MXNet's format; `numpy_shapes`: see `save_params`."""
+    from lamina.support.files.mxnet_params import save_params
+    from lamina.support.files.tensors import save_tensors
+
+    if _is_safetensors(filename):
+        save_tensors(filename, arrays)
+    else:
+        save_params(filename, arrays, numpy_shapes=numpy_shapes)
+
+
+def read_arrays(filename: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read named arrays; MXNet's marks ``arg:`` and ``aux:`` are taken off the names.
+
+    Raises:
+        DataError: if the file is damaged, or its arrays have no names.
+    """
+    from lamina.support.files.mxnet_params import load_params
+    from lamina.support.files.tensors import load_tensors
+
+    if _is_safetensors(filename):
+        return load_tensors(filename)[0]
+    arrays = load_params(filename)
+    if isinstance(arrays, list):
+        if arrays:
+            raise DataError(
+                f"{os.fspath(filename)} holds {len(arrays)} arrays without names; read it with nd.load"
+            )
+        return {}
+    return {name.removeprefix("arg:").removeprefix("aux:"): values for name, values in arrays.items()}

@@ -1,0 +1,272 @@
+"""Safetensors files: named arrays and text, read within the bounds of the file, and checked to the last bit.
+
+A file is a uint64 length (little-endian), so many bytes of JSON, the header, and the arrays' bytes without gaps. The
+header says each array's dtype, shape and place, and, under ``__metadata__``, text by name (the safetensors project's
+"Format"). lamina's files have two texts more. One is the digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
+the whole file, from the first byte to the last, with 64 zeros in the digits' place. The other says that there must be
+one, so that a digest whose name is damaged is missed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from lamina.errors import DataError
+from lamina.support.files.atomic import atomic_write
+from lamina.support.files.foreign import what_else
+from lamina.support.files.typed_json import decoded
+from lamina.support.messages import excerpt
+
+__all__ = ["TensorFile", "is_tensor_file", "load_tensors", "open_tensors", "save_tensors"]
+
+_DTYPES = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "I32": "<i4", "U32": "<u4",
+    "F32": "<f4", "I64": "<i8", "U64": "<u8", "F64": "<f8",
+}  # fmt: skip
+_NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+_METADATA = "__metadata__"
+_LONGEST_HEADER = 100_000_000  # as in the format's own library
+_MOST_DIMENSIONS = 64  # of NumPy
+
+_SIGNED, _VERSION = "lamina.file", "1"
+_DIGEST = "lamina.digest"
+_PREFIX = f'"{_DIGEST}":"sha256:'.encode()
+_DIGITS = 64
+_UNSIGNED = b"0" * _DIGITS
+
+
+class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the header says of an array."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+class TensorFile:
+    """A safetensors file whose header has been read and fits the file; its arrays have not been read yet.
+
+    Attributes:
+        name: the file's, for messages.
+        metadata: its text by name, without those two.
+        shapes, dtypes: of each array.
+        is_signed: whether the file has a digest, which `arrays` checks.
+    """
+
+    def __init__(self, file: BufferedReader, name: str) -> None:
+        self.name, self._file = name, file
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or length > min(size - 8, _LONGEST_HEADER):
+            known = what_else(file)
+            raise self.error(known or f"its header would have {length} bytes, of {size} in the file")
+        header = file.read(length)
+        self._beginning = start + header
+        self._size = size - len(self._beginning)
+        raw: dict[str, msgspec.Raw] = decoded(
+            header, dict[str, msgspec.Raw], self._what("its header"), lenient=False
+        )
+        self.metadata = decoded(bytes(raw.pop(_METADATA, b"{}")), dict[str, str], self._what("its metadata"))
+        self._places = {
+            key: decoded(bytes(text), _Place, self._what(f"array {key[:80]!r}")) for key, text in raw.items()
+        }
+        self.dtypes = {key: self._dtype(key, place) for key, place in self._places.items()}
+        self.shapes = {key: place.shape for key, place in self._places.items()}
+        self._check_places()
+        self.is_signed = self.metadata.pop(_DIGEST, None) is not None
+        version = self.metadata.pop(_SIGNED, None)
+        # Also one under a damaged name.
+        has_digest = any(text.startswith("sha256:") for text in self.metadata.values())
+        if (version is not None or has_digest) and not self.is_signed:
+            raise self.damaged("it has lost its digest")
+        if version not in (None, _VERSION):
+            raise self.error(f"its version is {version!r}; this lamina reads {_VERSION}")
+
+    def error(self, problem: object) -> DataError:
+        """The error of a file that is not what it should be."""
+        return DataError(self._what(problem))
+
+    def damaged(self, problem: object) -> DataError:
+        """The error of a file that was what it should be."""
+        return DataError(f"{self.name} is damaged: {excerpt(problem)}")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Read all arrays, into memory as long as they are; they can be written.
+
+        Raises:
+            DataError: the file's content is not that of which the digest is, or it got shorter meanwhile.
+        """
+        content = bytearray(self._size)
+        if self._file.readinto(content) < self._size:
+            raise self.error("it got shorter while it was read")
+        if self.is_signed:
+            self._check_digest(content)
+        try:
+            return {key: self._array(content, key, place) for key, place in self._places.items()}
+        except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
+            raise self.error(error) from error
+
+    def _what(self, problem: object) -> str:
+        return f"{self.name} is not a readable safetensors file: {excerpt(problem)}"
+
+    def _dtype(self, key: str, place: _Place) -> np.dtype[Any]:
+        if place.dtype not in _DTYPES:
+            raise self.error(f"array {key!r} is of {place.dtype[:20]!r}, which NumPy lacks")
+        return np.dtype(_DTYPES[place.dtype])
+
+    def _check_places(self) -> None:
+        """The arrays fill the file, one after the other."""
+        end = 0
+        for key, place in sorted(self._places.items(), key=lambda item: item[1].data_offsets):
+            if len(place.shape) > _MOST_DIMENSIONS or any(size < 0 for size in place.shape):
+                raise self.error(f"array {key!r} has a shape that NumPy can't hold")
+            begin, size = end, math.prod(place.shape) * self.dtypes[key].itemsize
+            end += size
+            if place.data_offsets != (begin, end):
+                raise self.error(f"array {key!r} of shape {place.shape} is not at bytes {begin} to {end}")
+        if end != self._size:
+            raise self.error(f"its arrays have {end} bytes, but {self._size} follow the header")
+
+    def _check_digest(self, content: bytearray) -> None:
+        before, *after = self._beginning.split(_PREFIX)
+        if len(after) != 1:
+            raise self.damaged("its digest is not in its place")
+        digits, rest = after[0][:_DIGITS], after[0][_DIGITS:]
+        if digits != _digest(before, rest, content):
+            raise self.damaged("its content is not that of which it has the SHA-256")
+
+    def _array(self, content: bytearray, key: str, place: _Place) -> np.ndarray:
+        dtype, (begin, _) = self.dtypes[key], place.data_offsets
+        array = (
+            np.frombuffer(content, dtype, math.prod(place.shape), begin) if self._size else np.empty(0, dtype)
+        )
+        if not array.flags.aligned:
+            array = array.copy()
+        if dtype == np.bool_:  # of which another byte than 0 and 1 is none
+            array = array.view(np.uint8) != 0
+        return array.astype(dtype.newbyteorder("="), copy=False).reshape(place.shape)
+
+
+def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
+    """The digits of a file's digest: of what is before them, zeros in their place, and what follows."""
+    digest = hashlib.sha256(before + _PREFIX + _UNSIGNED + rest)
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest().encode()
+
+
+@contextmanager
+def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
+    """A file whose header can be looked at before its arrays are read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DataError: it is truncated or corrupt, or holds a type that NumPy lacks (bfloat16, float8).
+    """
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        raise IsADirectoryError(f"{name} is a folder, not a safetensors file")
+    try:
+        file = open(name, "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {name}") from error
+    with file:
+        yield TensorFile(file, name)
+
+
+def is_tensor_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as a safetensors file does: with the length of a header, which is JSON."""
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
+def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read a safetensors file: its arrays by name and its metadata. Their order is not kept.
+
+    A digest, which every file of lamina has, is checked; other programs' files have none.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DataError: if the file is truncated or corrupt, or holds a type that NumPy lacks (bfloat16, float8).
+    """
+    with open_tensors(path) as file:
+        return file.arrays(), file.metadata
+
+
+def save_tensors(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named arrays and text metadata as a safetensors file with a digest, atomically.
+
+    The same arrays and text give the same bytes.
+
+    Args:
+        path: the file to write.
+        arrays: name → array of any shape; dtype bool, (u)int8…64, float16…64. Stored in C order.
+        metadata: text by name, for what a reader needs besides the arrays.
+
+    Raises:
+        TypeError: for a value that is not an array of such a dtype, or metadata that is not text; names it.
+
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> save_tensors(path, {"weight": np.eye(2, dtype=np.float32)}, {"epoch": "3"})
+    >>> arrays, metadata = load_tensors(path)
+    >>> arrays["weight"].shape, metadata
+    ((2, 2), {'epoch': '3'})
+    """
+    for key, text in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            raise TypeError(f"metadata must map text to text, not {key!r} to {type(text).__name__} {text!r}")
+    tensors = {name: _storable(name, array) for name, array in arrays.items()}
+    ordered = dict(sorted(tensors.items(), key=lambda item: (-item[1].itemsize, item[0])))
+    header = _header(ordered, metadata or {})
+    start = len(header).to_bytes(8, "little") + header
+    before, rest = start.split(_PREFIX + _UNSIGNED)
+    contents = [array.reshape(-1).view(np.uint8) for array in ordered.values()]
+    with atomic_write(path) as file:
+        file.write(before + _PREFIX + _digest(before, rest, *contents) + rest)
+        for content in contents:
+            file.write(content)
+
+
+def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """The header, with zeros for a digest; spaces make the arrays begin at a multiple of 8."""
+    marks = {_SIGNED: _VERSION, _DIGEST: f"sha256:{_UNSIGNED.decode()}"}
+    texts = dict(sorted({**metadata, **marks}.items()))
+    places: dict[str, Any] = {_METADATA: texts}
+    end = 0
+    for name, array in tensors.items():
+        begin, end = end, end + array.nbytes
+        places[name] = _Place(_NAMES[array.dtype], array.shape, (begin, end))
+    try:
+        header = msgspec.json.encode(places)
+    except UnicodeEncodeError as error:
+        raise TypeError(f"names and metadata must be text that UTF-8 can hold: {error}") from error
+    return header + b" " * (-len(header) % 8)
+
+
+def _storable(name: str, array: np.ndarray) -> np.ndarray:
+    """`array` in the memory layout of the format: C order, little-endian."""
+    if not isinstance(name, str) or name == _METADATA:
+        raise TypeError(f"a tensor's name must be text other than '{_METADATA}', not {name!r}")
+    if not isinstance(array, np.ndarray) or not (array.dtype == np.bool_ or array.dtype.kind in "iuf"):
+        kind = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise TypeError(
+            f"tensor {name!r} is {kind}; safetensors holds NumPy arrays of bool, integers and floats"
+        )
+    if array.dtype.itemsize > 8:
+        raise TypeError(
+            f"tensor {name!r} is an array of {array.dtype}; the widest float in safetensors is float64"
+        )
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).reshape(array.shape)

@@ -1,0 +1,117 @@
+"""The other names of lamina's modules: MXNet's, and those that programs and pickles of earlier versions hold.
+
+A finder in front of Python's own gives the same module under each name, and imports it when it is first used.
+"""
+
+import sys
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+__all__ = ["FINDER", "MXNET", "ModuleNames", "real_name"]
+
+_WING = (
+    "attribute", "base", "callback", "engine", "io", "kvstore", "model", "np", "npx", "operator", "random", "runtime",
+    "symbol", "test_utils", "util", "visualization",
+)  # fmt: skip
+MXNET = {
+    **{name: f"mxnet.{name}" for name in _WING},
+    "context": "device.context",
+    "init": "gluon.initializer",
+    "initializer": "gluon.initializer",
+    "kv": "mxnet.kvstore",
+    "lr_scheduler": "optimizer.lr_scheduler",
+    "metric": "gluon.metric",
+    "name": "gluon.name",
+    "ndarray": "nd",
+    "numpy": "mxnet.np",
+    "numpy_extension": "mxnet.npx",
+    "rnd": "mxnet.random",
+    "sym": "mxnet.symbol",
+    "viz": "mxnet.visualization",
+}
+"""Where the module of a name of MXNet's is, both below `lamina`."""
+
+_SUPPORT = (
+    "arguments",
+    "datasets",
+    "extras",
+    "files",
+    "habits",
+    "messages",
+    "registry",
+    "schedules",
+    "tracebacks",
+)
+_NAMES = {
+    **MXNET,
+    **{name: f"support.{name}" for name in _SUPPORT},
+    "dask": "estimators.dask",
+    "deferral": "compiler.deferral",
+    "gluon.symbol_block": "mxnet.symbol.block",
+    "gluon.symbol_export": "mxnet.symbol.export",
+    "mlflow": "export.mlflow",
+    "nd._internal": "mxnet.internal",
+    "neural_network": "estimators.neural_network",
+    "outside": "support.unsupported",
+    "recipes": "runs.recipes",
+}
+"""`MXNET`, and the other names that programs and pickles may hold."""
+
+
+def real_name(name: str) -> str | None:
+    """Where the module of a name below `lamina` is; None if that is its own name.
+
+    >>> real_name("lamina.symbol.nodes")
+    'lamina.mxnet.symbol.nodes'
+    """
+    stem = name[7:]
+    while stem:
+        if stem in _NAMES:
+            return f"lamina.{_NAMES[stem]}{name[7 + len(stem) :]}"
+        stem = stem.rpartition(".")[0]
+    return None
+
+
+class ModuleNames:
+    """A finder and loader for `sys.meta_path`: a module by its other names."""
+
+    mxnet = False
+    """Whether ``mxnet`` is a name of `lamina`; `lamina.mxnet.install` says so."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """How to load the module; None if the name is not one of these."""
+        if name.startswith("lamina."):
+            return ModuleSpec(name, self) if real_name(name) else None  # pyright: ignore[reportArgumentType]
+        if self.mxnet and name.partition(".")[0] == "mxnet":
+            return ModuleSpec(name, self)  # pyright: ignore[reportArgumentType]
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """The module under its own name. Python then notes `spec` in it, which `exec_module` takes back."""
+        name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
+        try:
+            module = import_module(real_name(name) or name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            from lamina.support.unsupported import no_attribute
+
+            package, _, missing = name.rpartition(".")
+            raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """The module has been run already."""
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+
+
+def _install() -> ModuleNames:
+    finder = ModuleNames()
+    sys.meta_path.insert(0, finder)  # pyright: ignore[reportArgumentType] - by its methods it is one
+    return finder
+
+
+FINDER = _install()

@@ -1,0 +1,86 @@
+"""Things that are chosen by name: optimizers, metrics, initializers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from lamina.support.arguments import names_of, no_argument
+from lamina.support.messages import in_a_line, unknown
+
+__all__ = ["Registry"]
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+
+
+class Registry(Generic[T]):
+    """Classes by name, and instances of them. Names are compared in lower case.
+
+    >>> class Shape: ...
+    >>> shapes = Registry("shape", Shape)
+    >>> @shapes.register("square")
+    ... class Square(Shape): ...
+    >>> type(shapes.create("SQUARE")).__name__
+    'Square'
+    >>> shapes.create("sqare")
+    Traceback (most recent call last):
+    ValueError: unknown shape 'sqare'. Did you mean 'square'? Known: square
+    """
+
+    def __init__(self, kind: str, base: type[T], other_names: Mapping[str, str] | None = None) -> None:
+        """`other_names`: what arguments are called elsewhere, and here."""
+        self._kind, self._base, self._other_names = kind, base, other_names or {}
+        self._makers: dict[str, Callable[..., T]] = {}
+
+    def register(self, *names: str) -> Callable[[C], C]:
+        """A decorator: make the class known under these names, or without any, under its own."""
+
+        def decorate(cls: C) -> C:
+            for name in names or (cls.__name__,):
+                self._makers[name.lower()] = cls
+            return cls
+
+        return decorate
+
+    def names(self) -> list[str]:
+        """All names, sorted."""
+        return sorted(self._makers)
+
+    def create(self, choice: Any, *args: Any, **kwargs: Any) -> T:
+        """An instance: `choice` itself if it is one, else made by the class with this name.
+
+        Raises `ValueError` for an unknown name, `TypeError` for an unknown argument; they list the known ones and the
+        nearest.
+        """
+        if isinstance(choice, self._base):
+            if args or kwargs:
+                raise ValueError(f"{self._kind}: arguments go with a name, not with an instance")
+            return choice
+        if isinstance(choice, str) and choice[:1] in ("[", "{"):
+            choice, kwargs = self._described(choice, kwargs)
+        if not isinstance(choice, str):
+            raise TypeError(f"{self._kind}: expected a name or an instance, not {in_a_line(choice)}")
+        maker = self._makers.get(choice.lower())
+        if maker is None:
+            raise ValueError(unknown(self._kind, choice, self.names()))
+        known = names_of(maker) if kwargs else None
+        if known is not None:
+            self._check_names(choice, kwargs, known)
+        return maker(*args, **kwargs)
+
+    def _check_names(self, choice: str, given: Iterable[str], known: Sequence[str]) -> None:
+        for name in given:
+            if name not in known:
+                raise no_argument(f"{self._kind} {choice!r}", name, known, self._other_names)
+
+    def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Name and settings in JSON, as MXNet writes them: ``["name", {…}]``, or an object with the name in it."""
+        import json
+
+        try:
+            said = json.loads(text)
+            name, settings = said if isinstance(said, list) else (said.pop(self._kind), said)
+        except (ValueError, KeyError, RecursionError):
+            raise ValueError(f"{self._kind}: {text[:80]!r} does not describe one") from None
+        return name, {**settings, **given}

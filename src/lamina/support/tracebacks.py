@@ -1,0 +1,132 @@
+"""Tracebacks that end at the user's line: errors that lamina raises on purpose are not about lamina's own lines.
+
+`lamina.compile` cuts them where its errors pass; all others are cut when Python, a thread or a notebook shows an error
+that nobody caught. So no operator pays for it: a wrapper around each would cost as much as putting it off.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from opcode import opmap
+from types import TracebackType
+from typing import Any
+
+from lamina.errors import LaminaError
+from lamina.support.messages import debug_level, shows_whole_tracebacks
+
+__all__ = ["at_users_lines", "show_at_users_lines"]
+
+_RAISE = opmap["RAISE_VARARGS"]
+
+
+def at_users_lines(error: BaseException, traceback: TracebackType | None = None) -> TracebackType | None:
+    """The part of an error's traceback that its reader can do something about: the lines that are not lamina's.
+
+    `traceback`: a part of the error's, to begin with.
+
+    Of an error that lamina did not raise on purpose, its lines are left out only before the first of the user's. All
+    stay with ``LAMINA_DEBUG=traceback`` or a level, where no line is the user's, and on the command line.
+    """
+    whole = traceback or error.__traceback__
+    frames = _frames(whole)
+    users = _users(frames)
+    if not users or shows_whole_tracebacks() or debug_level() >= 1 or any(map(_is_command_line, frames)):
+        return whole
+    is_at_user = users[-1] is frames[-1] or isinstance(error, LaminaError | OSError) or _is_raised(frames[-1])
+    shown = None
+    for frame in reversed(users if is_at_user else frames[frames.index(users[0]) :]):
+        shown = TracebackType(shown, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return shown
+
+
+def _frames(traceback: TracebackType | None) -> list[TracebackType]:
+    frames: list[TracebackType] = []
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    return frames
+
+
+def _users(frames: list[TracebackType]) -> list[TracebackType]:
+    """The frames that are neither lamina's nor those of NumPy and the standard library that lamina called."""
+    users: list[TracebackType] = []
+    is_users = True
+    for frame in frames:
+        package = _module(frame).partition(".")[0]
+        is_users = package != "lamina" and (is_users or package not in {"numpy", *sys.stdlib_module_names})
+        if is_users:
+            users.append(frame)
+    return users
+
+
+def _module(frame: TracebackType) -> str:
+    return str(frame.tb_frame.f_globals.get("__name__", ""))
+
+
+def _is_command_line(frame: TracebackType) -> bool:
+    return _module(frame).startswith("lamina.cli.")
+
+
+def _is_raised(last: TracebackType) -> bool:
+    """Whether lamina raised an error by a statement, as it does on purpose."""
+    is_laminas = _module(last).partition(".")[0] == "lamina"
+    return is_laminas and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
+
+
+def show_at_users_lines() -> None:
+    """From now on, errors that nobody caught are shown so: by Python, in threads, and in notebooks."""
+    hook, thread_hook = sys.excepthook, threading.excepthook
+
+    def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        hook(kind, error, _shortened(error, traceback))
+
+    def thread_excepthook(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is None:
+            thread_hook(arguments)
+            return
+        shown = _shortened(arguments.exc_value, arguments.exc_traceback)
+        thread_hook(
+            threading.ExceptHookArgs((arguments.exc_type, arguments.exc_value, shown, arguments.thread))
+        )
+
+    sys.excepthook, threading.excepthook = excepthook, thread_excepthook
+    shell = _notebook()
+    if shell is not None and not shell.custom_exceptions:
+        shell.set_custom_exc((Exception,), _show_in_notebook)
+
+
+def _notebook() -> Any:
+    """IPython's shell, if this runs in one."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
+def _show_in_notebook(
+    shell: Any,
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType,
+    tb_offset: Any = None,
+) -> None:
+    shown = _shortened(error, traceback)
+    shell.showtraceback((kind, error, shown), tb_offset=tb_offset, running_compiled_code=True)
+
+
+def _shortened(error: BaseException, traceback: TracebackType | None) -> TracebackType | None:
+    """The traceback to show of an error."""
+    shown = at_users_lines(error, traceback)
+    if shown is not traceback:
+        error.__traceback__ = shown
+        _forget_inner_errors(error)
+    return shown
+
+
+def _forget_inner_errors(error: BaseException) -> None:
+    """Leave out of an error's chain what lamina caught within itself."""
+    if error.__suppress_context__ and error.__cause__ is None:
+        return
+    before = error.__cause__ or error.__context__
+    while before is not None and not _users(_frames(before.__traceback__)):
+        before = before.__cause__ or before.__context__
+        error.__cause__, error.__context__, error.__suppress_context__ = None, before, False

@@ -1,0 +1,113 @@
+"""Names of modules: MXNet's, and those of earlier versions, are the same objects; `import mxnet` after `install`."""
+
+import pickle
+import subprocess
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+import lamina
+from lamina.support.module_names import MXNET, real_name
+
+OF_EARLIER_VERSIONS = {
+    "lamina.arguments": "PlainNumbers",
+    "lamina.compiler": "CompiledFunction",
+    "lamina.context": "Context",
+    "lamina.dask": "MLPClassifier",
+    "lamina.deferral": "eager",
+    "lamina.files.tensors": "TensorFile",
+    "lamina.gluon.symbol_block": "SymbolBlock",
+    "lamina.init": "Xavier",
+    "lamina.initializer": "Xavier",
+    "lamina.io": "NDArrayIter",
+    "lamina.kvstore": "KVStore",
+    "lamina.lr_scheduler": "PolyScheduler",
+    "lamina.metric": "Accuracy",
+    "lamina.metric.base": "EvalMetric",
+    "lamina.mlflow": "log_model",
+    "lamina.neural_network": "MLPClassifier",
+    "lamina.neural_network.estimators": "MLPRegressor",
+    "lamina.optimizer.adam": "Adam",
+    "lamina.recipes.digits": "Digits",
+    "lamina.registry": "Registry",
+    "lamina.symbol.nodes": "Symbol",
+}
+"""Classes and functions that pickles may hold, by the modules that they were in."""
+
+
+def run(program):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("name", sorted(MXNET))
+def test_names_of_mxnet_are_one_module(name):
+    module = import_module(f"lamina.{name}")
+    assert module is getattr(lamina, name) is sys.modules[f"lamina.{MXNET[name]}"]
+    assert module.__name__ == module.__spec__.name == f"lamina.{MXNET[name]}"
+
+
+@pytest.mark.parametrize(("module", "name"), OF_EARLIER_VERSIONS.items())
+def test_pickles_of_earlier_versions_load(module, name):
+    found = pickle.loads(f"c{module}\n{name}\n.".encode())
+    assert found is getattr(import_module(real_name(module) or module), name)
+
+
+def test_a_module_below_another_name_is_loaded_once():
+    program = "import lamina.metric.base, lamina.gluon.metric, sys; import lamina.metric as a, lamina.gluon.metric as b"
+    assert run(f"{program}; print(a is b, a.base is sys.modules['lamina.gluon.metric.base'])") == ["True"] * 2
+
+
+def test_a_specification_is_found_without_importing():
+    found = "importlib.util.find_spec('lamina.io').name"
+    program = f"import importlib.util, sys, lamina; print({found}, 'lamina.mxnet' in sys.modules)"
+    assert run(program) == ["lamina.io", "False"]
+    assert find_spec("lamina.no_such_module") is None
+
+
+def test_lamina_imports_nothing_of_mxnets():
+    assert run("import lamina.nd, lamina.gluon, sys; print(*(m for m in sys.modules if '.mxnet' in m))") == []
+
+
+def test_mxnet_is_laminas_after_install():
+    program = """
+import lamina.mxnet
+lamina.mxnet.install()
+lamina.mxnet.install()
+import mxnet as mx
+import mxnet.ndarray as nd
+import mxnet.gluon.nn
+from mxnet import autograd, gluon
+from mxnet.gluon.data import DataLoader
+from mxnet.io import NDArrayIter
+import mxnet.symbol.nodes
+assert mx is lamina and nd is lamina.nd and NDArrayIter is lamina.io.NDArrayIter
+assert mxnet.symbol.nodes is lamina.mxnet.symbol.nodes and lamina.mxnet.gluon is gluon
+try:
+    import mxnet.recordio
+except ModuleNotFoundError as error:
+    print(error.name, "RecordIO" in str(error))
+"""
+    assert run(program) == ["mxnet.recordio", "True"]
+
+
+def test_mxnet_itself_is_not_replaced():
+    program = """
+import sys, types, lamina.mxnet
+sys.modules["mxnet"] = types.ModuleType("mxnet")
+try:
+    lamina.mxnet.install()
+except ImportError as error:
+    print(error.name, "before" in str(error))
+assert not hasattr(sys.modules["mxnet"], "nd")
+"""
+    assert run(program) == ["mxnet", "True"]
+
+
+def test_without_install_there_is_no_mxnet():
+    assert run("import lamina, importlib.util as u; print(u.find_spec('mxnet'))") == ["None"]
