@@ -106,6 +106,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/words.py
 
 # Lines of code by package, files, names, circles: beside the commit AGAINST, and under tools/ceilings.toml
 AGAINST ?= HEAD~1

@@ -35,7 +35,7 @@ class LaminaError(RuntimeError):
 
 
 MXNetError = LaminaError
-"""The name by which programs written for MXNet catch its errors: ``mx.MXNetError``."""
+"""MXNet's name for `LaminaError`: programs catch ``mx.MXNetError``."""
 
 
 class DataError(LaminaError, ValueError):
@@ -71,11 +71,11 @@ class DeviceError(LaminaError, RuntimeError):
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """A device's memory is full; the message says how much was asked for, is held, and is free."""
+    """A device's memory is full; the message gives the requested, held and free bytes."""
 
 
 class AutogradError(LaminaError, RuntimeError):
-    """A gradient was asked for that was never recorded, was freed, or would be wrong."""
+    """A requested gradient was never recorded, was freed, or would be wrong."""
 
 
 class NonFiniteLossError(LaminaError, FloatingPointError):
@@ -107,7 +107,7 @@ class ParameterError(LaminaError, ValueError):
 
 
 class UnfitParameterError(ParameterError, AssertionError):
-    """What was asked for does not fit what a parameter or a trainer is: MXNet asserts this, and programs catch that."""
+    """A request that does not fit a parameter or trainer. MXNet asserts this, and programs catch `AssertionError`."""
 
 
 class TraceError(LaminaError, RuntimeError):

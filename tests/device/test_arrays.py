@@ -281,7 +281,7 @@ def test_memory_comes_back_with_its_arrays() -> None:
 @pytest.mark.parametrize("make", [nd.zeros, nd.ones, nd.random.uniform, nd.random.normal])
 def test_what_a_device_has_no_room_for_is_not_made_on_the_cpu(make: Any) -> None:
     said = (
-        r"^gpu\(1\), .* is out of memory: 4096.0 GiB were asked for; lamina's arrays hold .*, "
+        r"^gpu\(1\), .* is out of memory: 4096.0 GiB were requested; lamina's arrays hold .*, "
         r".* of 4.0 GiB are free. Use smaller batches, or delete arrays"
     )
     with pytest.raises(DeviceMemoryError, match=said):

@@ -149,7 +149,7 @@ def test_out_of_memory_says_how_much(device: CudaDevice, driver: FakeCuda) -> No
         device.allocate(20 << 20)
     text = str(found.value)
     assert (
-        "gpu(0), Stand-in 0 is out of memory: 20.0 MiB were asked for; lamina's arrays hold 32.0 MiB" in text
+        "gpu(0), Stand-in 0 is out of memory: 20.0 MiB were requested; lamina's arrays hold 32.0 MiB" in text
     )
     assert "8.0 MiB of 64.0 MiB are free" in text
     assert isinstance(found.value, MemoryError)

@@ -182,7 +182,7 @@ HOSTILE = {
     "another version": (_file({"__metadata__": {"lamina.file": "2", "lamina.digest": ""}}), "its version is '2'"),
     "no digest": (_file({"__metadata__": {"lamina.file": "1"}}), "damaged: it has lost its digest"),
     "a digest with spaces": (_file({"__metadata__": {"lamina.digest": "sha256:" + "0" * 64}}), "not in its place"),
-    "a digest that is short": (_file('{"__metadata__":{"lamina.digest":"sha256:0"}}'), "not that of which"),
+    "a digest that is short": (_file('{"__metadata__":{"lamina.digest":"sha256:0"}}'), "does not match its SHA-256"),
 }  # fmt: skip
 
 

@@ -238,7 +238,7 @@ def test_what_does_not_fit_is_an_assertion_as_in_mxnet(tmp_path: Path) -> None:
     shared = gluon.ParameterDict("shared_")
     shared.get("w", shape=(2, 2))
     with pytest.raises(
-        AssertionError, match=r"exists with shape=\(2, 2\), but is asked for with shape=\(3, 3\)"
+        AssertionError, match=r"exists with shape=\(2, 2\), but is requested with shape=\(3, 3\)"
     ):
         shared.get("w", shape=(3, 3))
     small, large = gluon.nn.Dense(1, in_units=2), gluon.nn.Dense(1, in_units=3)

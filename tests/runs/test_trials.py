@@ -152,5 +152,5 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     content = bytearray(file.read_bytes())
     content[-5] ^= 1
     file.write_bytes(content)
-    with pytest.raises(DataError, match="not that of which it has the SHA-256"):
+    with pytest.raises(DataError, match="does not match its SHA-256"):
         list(TrialFolder(tmp_path).load("a"))

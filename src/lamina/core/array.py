@@ -27,7 +27,7 @@ __all__ = [
 keep_freed_memory()
 
 UserArray = Any
-"""An array as users see it, with operators: `lamina.nd.NDArray`, of which the mechanism knows no more than `Array`."""
+"""An array as users see it, with operators: `lamina.nd.NDArray`, as `Array` to everything in `core`."""
 
 
 class Facade:
@@ -51,7 +51,7 @@ class Symbolic:
     __slots__ = ()
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a Gluon block gives for these inputs, the first of which this is."""
+        """A Gluon block's outputs for `args`; `self` is the first."""
         raise NotImplementedError
 
 
@@ -212,7 +212,7 @@ class Array:
             make(iter(self._rewritten(value)))
 
     def _rewritten(self, value: Array) -> list[Change]:
-        """The changes by which it gets the contents of `value`, and counts that."""
+        """The changes that give it the contents of `value` and raise its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)
@@ -241,7 +241,7 @@ class Array:
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
     def _concrete(self) -> np.ndarray:
-        """The buffer, for somebody who may keep it, and read and write it without asking."""
+        """The buffer, for callers that may keep it and read and write it at any time."""
         settle_owed()
         self._note_export()
         return self._numbers()

@@ -39,7 +39,7 @@ Saved = tuple["ctypes.Array[ctypes.c_uint32]", int] | None
 """What `restore_denormals` needs to undo `flush_denormals`; None: nothing to undo."""
 
 
-# Asked for before any flushing: NumPy up to 2.2 finds the limits by computing, and warns where denormals vanish.
+# Computed before any flushing: NumPy up to 2.2 finds the limits by computing, and warns where denormals vanish.
 _SMALLEST_NORMAL = np.finfo(np.float32).tiny
 
 

@@ -1,4 +1,4 @@
-"""Training that goes on without numbers: weights or a loss that became NaN or infinite are told once.
+"""Non-finite training: a single warning when weights or a loss become NaN or infinite.
 
 A loss need not show it: `nansum` of NaN alone is 0. So the weights are looked at where a program looks at a number
 anyway, or saves arrays; a step pays nothing. Weights are arrays with a gradient that were written since it was
@@ -23,7 +23,7 @@ from lamina.support.messages import counted, warn
 
 __all__ = ["can_be_read", "look", "look_at_saved", "unwatch", "watch", "weights"]
 
-_REST = 200  # a look at the weights is followed by so many times its duration without one
+_REST = 200  # minimum pause between checks of the weights, in multiples of a check's duration
 _MOST_ELEMENTS = 1024  # of an array whose own numbers are looked at
 _PATIENCE = 16  # looks out of turn that found nothing, before the next one in turn
 
@@ -83,7 +83,7 @@ def unwatch(array: Array) -> None:
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """Somebody sees the numbers of an array: warn if they, or weights, are not finite."""
+    """The program reads an array: warn if its numbers, or weights, are not finite."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:
@@ -109,7 +109,7 @@ def look_at_saved(arrays: Iterable[Array]) -> None:
 
 
 def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
-    """Warn of weights that are not finite; if all are, of a loss with numbers that are not, which somebody has seen."""
+    """Warn of non-finite weights; if all are finite, of a non-finite loss that the program has read."""
     bad = [(weight, x, before) for weight, x in trained if (before := _last_finite(weight, x)) is not None]
     new = [each for each in bad if not each[0].is_told]
     untold = [(weight, x) for weight, x in trained if not weight.is_told]

@@ -1,10 +1,10 @@
-"""A process is forked between compilations, not during one, and while nobody holds certain locks.
+"""A process forks between compilations, not during one, and while certain locks are free.
 
 Signals, too, are handled between compilations: what a handler does must not get into what is being captured, nor may it
 find half-imported modules of the compiler.
 
 A thread that compiles holds locks: Python's of the modules that it imports, LLVM's, its function's. In a child that is
-forked meanwhile nobody would ever release them.
+forked meanwhile no thread would ever release them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Labels that are no class: MXNet's losses take the nearest class for them, and so do lamina's; it is told once."""
+"""Labels outside the classes: as in MXNet, losses take the nearest class; a warning says so once."""
 
 from __future__ import annotations
 

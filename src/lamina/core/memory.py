@@ -31,7 +31,7 @@ def keep_freed_memory() -> None:
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype, alignment: int = LINE_BYTES) -> np.ndarray:
-    """An array whose contents are not set, and whose memory begins at a multiple of so many bytes.
+    """An uninitialized array whose memory begins at a multiple of `alignment` bytes.
 
     >>> aligned_empty((100, 100), np.dtype(np.float32)).ctypes.data % 64
     0

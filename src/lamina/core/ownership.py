@@ -24,7 +24,7 @@ _ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else 
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
 """By a buffer's id, an item for each reference that compiled steps keep to it: harmless ones, since a step asks the
-array first. Lists and not numbers, since they grow and shrink as a whole, whoever interrupts."""
+array first. Lists and not numbers, since they grow and shrink atomically under interrupts."""
 _buffer_of: Any = Array.__dict__["_data"].__get__
 """What an array holds, without asking for it where it is elsewhere."""
 
@@ -35,9 +35,7 @@ def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None
         if buffers[slot] is not None:
             release_buffers(buffers, (slot,))
         buffers[slot] = buffer
-        list(
-            map(list.append, map(_bound.setdefault, (id(buffer),), ([],)), (None,))
-        )  # one call: nobody comes between
+        list(map(list.append, map(_bound.setdefault, (id(buffer),), ([],)), (None,)))  # one call: atomic
 
 
 def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
@@ -74,7 +72,7 @@ def is_alone(array: Array) -> bool:
 
 
 def move_to_line(array: Array) -> None:
-    """Have an array's contents begin where a cache line does, unless somebody could see them where they are now.
+    """Have an array's contents begin where a cache line does, unless another reference to the memory exists.
 
     NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then have a
     line of every row in common, and each waits for it to come from the other's core.

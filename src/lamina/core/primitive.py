@@ -94,7 +94,7 @@ class Primitive:
     ``vjp``
         one function for each input, ``vjp[i](g, out, *inputs, **params)``: the gradient of that input, in lamina
         operators. None in an input's place, or for all: the gradient is 0, and stops here. One function an input, so
-        that a gradient nobody needs is never computed.
+        that unused gradients are never computed.
     ``lowering``
         how the compiler emits it (see `lamina.core.lowering`); None: it always runs eagerly.
     """

@@ -92,7 +92,7 @@ class Queue(Protocol):
         ...
 
     def look(self, array: Array) -> None:
-        """Somebody is about to copy numbers out of `array`."""
+        """Called before numbers are copied out of `array`."""
         ...
 
     def mark(self, *, recording: bool = False) -> None:
@@ -131,7 +131,7 @@ def wait_for_owed() -> None:
 
 
 is_silent = ContextVar("is silent", default=False)
-"""Whether NumPy's floating-point warnings are off because this is called by what `_State.silently` calls."""
+"""Whether NumPy's floating-point warnings are off, inside a call of `_State.silently`."""
 
 
 class _State(threading.local):
@@ -147,8 +147,8 @@ class _State(threading.local):
     def __init__(self) -> None:
         self.queue = self.queues.pop(threading.get_ident(), None)
         self.turn = Turn()
-        """Taken by who changes where arrays' contents are: a compiled step that is run by somebody who interrupts has
-        another one that was about to run look anew where they are."""
+        """Taken by a caller that moves arrays' contents: after a compiled step run by an interrupt, the interrupted step
+        looks up the contents' places anew."""
         context = copy_context()
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)

@@ -22,7 +22,7 @@ def get_num_threads() -> int:
 
     What `set_num_threads` said, else `LAMINA_NUM_THREADS`; else the cores that this process may use (its affinity
     and its control group's quota, a share of them where MPI started several processes), and of those at most
-    `OMP_NUM_THREADS`, by which joblib, Dask and Ray tell the libraries of their workers how many cores are theirs.
+    `OMP_NUM_THREADS`, with which joblib, Dask and Ray limit the cores of their workers' libraries.
     """
     global _usual_threads  # noqa: PLW0603
     if _num_threads is not None:
@@ -33,7 +33,7 @@ def get_num_threads() -> int:
 
 
 def propose_num_threads(threads: int) -> None:
-    """Run compiled functions on so many threads at most, unless the user says how many."""
+    """Set the maximum number of threads of compiled functions, unless the user has set it."""
     global _usual_threads  # noqa: PLW0603
     if not os.environ.get("LAMINA_NUM_THREADS", "").strip():
         _usual_threads = min(threads, _default_threads())

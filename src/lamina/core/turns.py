@@ -1,11 +1,11 @@
-"""Changes that are made as a whole or not at all, whoever interrupts.
+"""Changes that are atomic under interrupts: made as a whole or not at all.
 
 Between any two bytecodes Python may run something else on the same thread: a signal's handler, ``__del__`` of what the
 collector found, a weak reference's callback, the function of a debugger. A lock does not keep it out, since the thread
 holds it already; what it finds half done, it must be able to end or to do itself, and who was interrupted must notice.
 
 So a change that others can see is prepared aside, as a list of calls of C functions. One bytecode makes all of them
-(`make`). Until then somebody else can take the turn: then nothing is made, and who had prepared it looks again.
+(`make`). Until then another caller can take the turn: then nothing is made, and the first caller prepares anew.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ putting: Callable[[Any, Any, object], Change] = partial(partial, setitem)
 
 
 def make(changes: Iterator[Change]) -> list[Any]:
-    """Make changes, and return what the calls return: nothing if the turn was taken by somebody else."""
+    """Make changes, and return what the calls return: nothing if another caller took the turn."""
     return list(map(call, changes))
 
 

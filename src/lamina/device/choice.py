@@ -4,7 +4,7 @@ First come NVIDIA's GPUs, in their driver's order, then the GPUs that OpenCL kno
 variable ``LAMINA_DEVICE`` asks for others:
 
 ``cuda``              NVIDIA's GPUs only
-``opencl``            all devices of OpenCL, also processors, which nobody wants by surprise: a way to try programs
+``opencl``            all devices of OpenCL, also processors, so never chosen by default: a way to try programs
 ``emulator``          a GPU that is emulated, slowly, to find mistakes in kernels; ``emulator:2`` are two
 ``none``              no device at all
 
@@ -189,7 +189,7 @@ def _emulator() -> Found:
 
 
 def _forget_lock() -> None:
-    global _lock  # noqa: PLW0603 - in a forked child nobody would release it
+    global _lock  # noqa: PLW0603 - in a forked child no thread would release it
     _lock = threading.RLock()
 
 

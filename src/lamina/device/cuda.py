@@ -60,7 +60,7 @@ def _capability(driver: CudaDriver, handle: int) -> tuple[int, int]:
 
 
 class CudaDevice:
-    """See `lamina.device.interface.Device`. Everything is done in one stream, so in the order in which it is told."""
+    """See `lamina.device.interface.Device`. All work is in one stream, so it runs in the order of the calls."""
 
     kind: Literal["cuda"] = "cuda"
     dialect: Dialect = "nvptx"
@@ -239,7 +239,7 @@ class CudaDevice:
 
     @property
     def ordinal(self) -> int:
-        """The driver's number of the device, by which other libraries call it."""
+        """The device's number in the driver and in other libraries."""
         return self._handle
 
     @property
@@ -331,7 +331,7 @@ class CudaKernel:
         self._allowed = _SHARED_BYTES_OF_ALL
 
     def allow_shared_bytes(self, nbytes: int) -> None:
-        """More shared memory than all devices have must be asked for."""
+        """More shared memory than every device has must be requested."""
         if nbytes > self._allowed:
             self._device._do("cuFuncSetAttribute", self.handle, _MAX_DYNAMIC_SHARED_BYTES, nbytes)
             self._allowed = nbytes

@@ -189,7 +189,7 @@ def imported(capsule: Any) -> tuple[DeviceArray, bool]:
 
     buffer = ForeignBuffer(there, address, tensor.byte_offset + nbytes, kept, give_back)
     value = DeviceArray(Region(buffer, tensor.byte_offset), shape, dtype)
-    buffer.kept = kept, value.sharing  # so that nobody takes the array for the only way to its memory
+    buffer.kept = kept, value.sharing  # so that the array does not count as the only reference to its memory
     return value, is_versioned and bool(managed.flags & _READ_ONLY)
 
 

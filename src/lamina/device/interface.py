@@ -3,7 +3,7 @@
 Implemented for NVIDIA's driver, for OpenCL, and by the emulator (`lamina.compiler.gpu.emulator`); used by arrays whose
 context is a GPU, and by the compiler (`lamina.compiler.gpu`), which never asks which of the three it has before it.
 
-A device does what it is told in order: a copy waits for the launches before it, a launch for the copies before it.
+A device works in the order of the calls: a copy waits for the launches before it, a launch for the copies before it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Limits:
     ``block_threads`` most threads of a block
     ``shared_bytes``  most shared memory of a block
     ``processors``    how many blocks run at the same time at least: multiprocessors, compute units
-    ``alignment``     buffers begin at multiples of so many bytes; the compiler's own regions within them do, too, and
+    ``alignment``     of buffers, in bytes; the compiler's own regions within them do, too, and
                       with views that begin elsewhere a device has to cope
     ``peak_flops``    float32 operations a second, about; for `explain`
     ``has_tensor_cores`` whether it multiplies small matrices of tf32 and bfloat16 numbers, and copies to shared memory
@@ -80,7 +80,7 @@ class Region:
     offset: int = 0
 
     def check(self, nbytes: int) -> None:
-        """Raise `ValueError` if so many bytes from here on are not in the buffer."""
+        """Raise `ValueError` if `nbytes` bytes from here exceed the buffer."""
         if self.offset < 0 or self.offset + nbytes > self.buffer.nbytes:
             raise ValueError(
                 f"{nbytes} bytes from {self.offset} on are beyond a buffer of {self.buffer.nbytes}"
@@ -90,7 +90,7 @@ class Region:
 class DeviceArray:
     """What an array on a device holds (`lamina.core.array.Value`): elements in C order from a region's start on.
 
-    ``sharing``: the same object in all that are views of the same memory, and known to nobody else; so its reference
+    ``sharing``: the same object in all views of the same memory, and in nothing else; so its reference
     count tells whether this is the only one.
     """
 

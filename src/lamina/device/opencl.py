@@ -311,7 +311,7 @@ _UNITS_OF_GPU = 128  # for float32 in a compute unit, a guess that serves `expla
 
 
 def _options(cl: Any, device: Any) -> list[str]:
-    """What a driver is told when it builds a program: OpenCL lets float32 quotients and roots be off by a few units in
+    """Build options: OpenCL lets float32 quotients and roots be off by a few units in
     the last place otherwise."""
     rounds = cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
     has_it = _asked(cl, device, "SINGLE_FP_CONFIG", 0) & rounds

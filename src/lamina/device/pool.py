@@ -68,7 +68,7 @@ class Pool:
         """Bytes that were taken from the driver: those in use, and those kept."""
 
     def allocate(self, device: Any, nbytes: int) -> PooledBuffer:
-        """Memory of so many bytes, whose contents are not set. Raises `DeviceMemoryError`."""
+        """Uninitialized memory of `nbytes` bytes. Raises `DeviceMemoryError`."""
         size = _rounded(nbytes)
         with self._lock:
             self._take_back()
@@ -128,10 +128,10 @@ class Pool:
 def out_of_memory(
     name: str, nbytes: int, held: int, free: int, total: int, limit: int | None = None
 ) -> DeviceMemoryError:
-    """The error to raise: what was asked for, what arrays hold, what is free, and what to do."""
+    """The error to raise: requested, held and free memory, and what to do."""
     allowed = "" if limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(limit)}"
     return DeviceMemoryError(
-        f"{name} is out of memory: {in_words(nbytes)} were asked for; lamina's arrays hold {in_words(held)}, "
+        f"{name} is out of memory: {in_words(nbytes)} were requested; lamina's arrays hold {in_words(held)}, "
         f"{in_words(free)} of {in_words(total)} are free{allowed}. Use smaller batches, or delete arrays that are no "
         "longer needed."
     )

@@ -79,7 +79,7 @@ class Communicator:
             )
 
     def complete(self, array: np.ndarray, bounds: Sequence[int]) -> None:
-        """Fill a flat array, of which process r has the part from ``bounds[r]`` to ``bounds[r + 1]``, on all."""
+        """Fill a flat array on all processes; process r has the part from ``bounds[r]`` to ``bounds[r + 1]``."""
         if self.size > 1:
             sizes = np.diff(bounds).tolist()
             self._timed(self._comm.Allgatherv, self._in_place(), [array, (sizes, list(bounds[:-1]))])
@@ -122,7 +122,7 @@ _world: Communicator | None = None
 def world() -> Communicator:
     """All processes that a launcher of MPI started; without one, this process alone.
 
-    With several processes, an error that nobody catches in one of them ends all.
+    With several processes, an uncaught error in one of them ends all.
 
     Raises:
         MissingPackageError: a launcher started this process, and mpi4py is not installed.
@@ -166,7 +166,7 @@ def _started() -> Communicator:
 
 
 def _divide_cores(mpi: Any) -> None:
-    """Processes that may use the same cores of a machine share them, unless somebody says the number of threads."""
+    """Divide a machine's cores among its processes, unless the number of threads is set."""
     machine = mpi.COMM_WORLD.Split_type(mpi.COMM_TYPE_SHARED)
     cores = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     propose_num_threads(max(1, available_cores() // machine.allgather(cores).count(cores)))
@@ -174,7 +174,7 @@ def _divide_cores(mpi: Any) -> None:
 
 
 def _end_all_on_errors(communicator: Communicator) -> None:
-    """An error that nobody catches is shown, and ends the whole job: the others would wait for this one for ever."""
+    """Show an uncaught error and end the whole job: the other processes would wait for this one for ever."""
     before = sys.excepthook
 
     def end(kind: type[BaseException], error: BaseException, trace: Any) -> None:

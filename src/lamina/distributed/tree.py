@@ -1,4 +1,4 @@
-"""A sum in an order that is fixed: a balanced tree over all shards, whoever computes which part of it."""
+"""A sum in a fixed order: a balanced tree over all shards, whichever process computes a part."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class NameScope:
 def new_prefix(prefix: str | None, params: ParameterDict | None, hint: str) -> tuple[str, ParameterDict]:
     """The full prefix of a new block and the dictionary for its own parameters.
 
-    `prefix`: the one asked for, None to count (``dense0_``, ``dense1_`` …). `params`: a dictionary to share
+    `prefix`: the requested prefix, None to count (``dense0_``, ``dense1_`` …). `params`: a dictionary to share
     parameters with; names then follow that dictionary.
     """
     scope = _current.scope

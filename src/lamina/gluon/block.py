@@ -409,7 +409,7 @@ class HybridBlock(Block):
 
         MXNet and all that reads its files take them; here `SymbolBlock.imports` does. Inputs are called ``data``, or
         ``data0``, ``data1`` … Everything must be computed with ``F``, as MXNet asks of hybrid blocks; how many inputs
-        there are is told by the first call after `hybridize`, or by `hybrid_forward`.
+        there are is known from the first call after `hybridize`, or from `hybrid_forward`.
 
         Raises:
             LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.

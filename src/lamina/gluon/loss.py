@@ -220,7 +220,7 @@ class SoftmaxCrossEntropyLoss(Loss):
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
-            if sample_weight is None:  # by which samples without a class are left out
+            if sample_weight is None:  # which leaves out samples without a class
                 check_labels(label, pred.shape[self._axis], type(self).__name__)
             loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
         else:
@@ -440,7 +440,7 @@ class SDMLLoss(Loss):
         self.smoothing_parameter = smoothing_parameter
 
     def hybrid_forward(self, F: Any, x1: NDArray, x2: NDArray) -> NDArray:
-        """x1, x2: (batch, features), of which equal rows belong together; → (batch,)."""
+        """x1, x2: (batch, features), paired by row; → (batch,)."""
         if x1.shape != x2.shape or x1.ndim != 2:
             raise ShapeError(
                 f"SDMLLoss: inputs of shapes {x1.shape} and {x2.shape}, not of one (batch, features)"

@@ -33,15 +33,15 @@ Contexts = Context | Sequence[Context] | None
 
 
 class UninitializedParameterError(ParameterError, RuntimeError):
-    """The array of a parameter was asked for before `initialize`."""
+    """A parameter was used before `initialize`."""
 
 
 class DeferredInitializationError(UninitializedParameterError):
-    """The array of a parameter was asked for before its shape is known: before the first forward."""
+    """A parameter was used before its shape is known: before the first forward."""
 
 
 class DenseParameterError(ParameterError, RuntimeError):
-    """Rows of a sparse parameter were asked for; every parameter here is dense."""
+    """A request for rows of a sparse parameter; every parameter here is dense."""
 
 
 class _Deferred(NamedTuple):

@@ -224,7 +224,7 @@ def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
     elif wanted is None or wanted == existing or (key == "dtype" and np.dtype(wanted) == np.dtype(existing)):
         return
     raise UnfitParameterError(
-        f"Parameter '{parameter.name}' exists with {key}={existing!r}, but is asked for with {key}={wanted!r}"
+        f"Parameter '{parameter.name}' exists with {key}={existing!r}, but is requested with {key}={wanted!r}"
     )
 
 

@@ -27,7 +27,7 @@ def _unary(function: Callable[[NDArray], NDArray]) -> Operator:
 
 
 def _pair(node: Node, a: Value, b: Value) -> tuple[Any, Any]:
-    """Two operands, of which one may be a number of Python's."""
+    """Two operands; one may be a Python number."""
     first = operand(node, a, b)
     return first, operand(node, b, first)
 

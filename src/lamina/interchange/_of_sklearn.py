@@ -16,7 +16,7 @@ __all__ = ["OF_SKLEARN"]
 
 
 def _vector(node: Node, name: str, size: int) -> Any:
-    """A setting that is one number or one for each of so many columns."""
+    """A setting: one number, or one for each of `size` columns."""
     values = node.numbers(name) or []
     if len(values) == 1:
         return values[0]

@@ -115,7 +115,7 @@ def _opsets(model: ModelProto) -> dict[str, int]:
     opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
     version, newest = opsets.get("", 0), defs.onnx_opset_version()
     if not _OLDEST_OPSET <= version <= newest:
-        said = f"its operators are of opset {version}" if version else "it doesn't say of which opset it is"
+        said = f"its operators are of opset {version}" if version else "its opset is missing"
         raise DataError(f"{said}; opsets {_OLDEST_OPSET} to {newest} are read")
     return opsets
 

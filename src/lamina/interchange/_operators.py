@@ -46,5 +46,5 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         found = OPERATORS[node.domain, node.op](node, *arguments(node, inputs))
         known = found if isinstance(found, tuple) else (found,)
     if any(node.outputs[len(known) :]):
-        raise node.error(f"it has {len(node.outputs)} outputs, of which lamina makes {len(known)}")
+        raise node.error(f"it has {len(node.outputs)} outputs; lamina makes {len(known)} of them")
     return known

@@ -1,4 +1,4 @@
-"""Making a network of a graph, and running it once on shapes alone, so that what can't be computed is told at once."""
+"""Build a network from a graph and run it once on shapes, so that unsupported operators raise at once."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ string_types = (str,)
 numeric_types = (float, int, np.generic)
 integer_types = (int, np.int32, np.int64)
 mx_real_t = np.float32
-"""The type of arrays' elements, unless something else is asked for."""
+"""The default element type of arrays."""
 
 
 def __getattr__(name: str) -> object:

@@ -150,7 +150,7 @@ class NDArrayIter(DataIter):
         data: an array, a list of arrays, or a dict of arrays by name, with the samples along one axis. What is not an
             NDArray becomes one of float32.
         label: the labels, in the same way, or None.
-        batch_size: samples a batch; every batch has exactly so many.
+        batch_size: samples in every batch.
         shuffle: a new random order at each pass, from lamina's random streams.
         last_batch_handle: what becomes of the samples left at the end: ``"pad"`` fills the batch up with samples from
             the beginning (`pad` says how many); ``"discard"`` drops them; ``"roll_over"`` puts them in front of the

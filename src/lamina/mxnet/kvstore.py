@@ -75,7 +75,7 @@ class KVStoreBase:
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update what is stored by what is pushed."""
+        """Update stored values from pushed ones."""
         raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
@@ -190,7 +190,7 @@ class KVStore(KVStoreBase):
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update what is stored by what is pushed, with this optimizer."""
+        """Update stored values from pushed ones, with this optimizer."""
         self._set_updater(get_updater(optimizer))
 
     def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _MNIST(Mapping[str, np.ndarray]):
-    """The four arrays of `get_mnist`, each made when it is first asked for: 188 MB of floats are often not needed."""
+    """The four arrays of `get_mnist`, each made on first use: 188 MB of floats are often not needed."""
 
     def __init__(self) -> None:
         self._made: dict[str, np.ndarray] = {}
@@ -228,7 +228,7 @@ def rand_ndarray(
 
 
 def default_dtype() -> type[np.generic]:
-    """The type of arrays' elements, unless something else is asked for."""
+    """The default element type of arrays."""
     return np.float32
 
 

@@ -205,7 +205,7 @@ def ftml_update(
 ) -> NDArray:
     """`ftml_step` with the gradient + wd · weight; `t` counts the updates from 1."""
     if t < 1:
-        raise ParameterError(f"ftml_update: t counts the updates, the first of which is 1; got {t}")
+        raise ParameterError(f"ftml_update: t counts the updates from 1; got {t}")
     g, state = clipped(grad * rescale_grad + wd * weight, clip_grad), (d, v, z)
     corrections = {"correction": _correction(beta2, t), "scale": (1.0 - beta1**t) / lr}
     return _written(

@@ -91,7 +91,7 @@ def _negative_binomial(sample: NDArray, k: NDArray, p: NDArray) -> NDArray:
 
 @operator
 def random_pdf_negative_binomial(sample: NDArray, k: NDArray, p: NDArray, is_log: bool = False) -> NDArray:
-    """The probability of so many failures before `k` successes of probability `p`."""
+    """The probability of `sample` failures before `k` successes of probability `p`."""
     k, p = _lines("random_pdf_negative_binomial", sample, k, p)
     return _density(_negative_binomial(sample, k, p), is_log)
 

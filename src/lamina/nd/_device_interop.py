@@ -57,7 +57,7 @@ def from_device(exporter: Any, kind: int, number: int) -> NDArray:
 
 
 def from_capsule(capsule: Any) -> NDArray:
-    """The same for what somebody made of it; memory that must not be written is copied."""
+    """`from_dlpack` from a capsule; read-only memory is copied."""
     value, must_not_be_written = imported(capsule)
     if element_type(value.dtype) != value.dtype:
         raise ContextError(f"from_dlpack: arrays on devices have no elements of type {value.dtype}")

@@ -100,7 +100,7 @@ def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
 def maketrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
     """Square matrices of zeros with a triangle of these elements: the inverse of `extracttrian`.
 
-    Raises `ShapeError` if so many elements fill no triangle.
+    Raises `ShapeError` if the number of elements fills no triangle.
 
     >>> from lamina import nd
     >>> nd.linalg.maketrian(nd.array([1, 2, 3])).asnumpy()

@@ -138,7 +138,7 @@ def GroupNorm(  # noqa: N802 - MXNet's name
     As in MXNet `gamma` and `beta` have an element for each group. With `output_mean_var` the result is
     [out, mean, √(var + eps)].
 
-    Raises `ShapeError` if axis 1 does not fall into so many groups.
+    Raises `ShapeError` if `num_groups` does not divide axis 1.
     """
     groups = int(num_groups)
     if groups < 1 or data.shape[1] % groups:

@@ -54,7 +54,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
     """softmax(data), whose gradient is that of the cross-entropy with `label`: softmax - one_hot(label).
 
     The classes are all axes but the first; with `preserve_shape` the last axis, with `multi_output` axis 1. A `label`
-    of the shape of `data` holds probabilities. `smooth_alpha`: so much of the label is spread over the other classes.
+    of the shape of `data` holds probabilities. `smooth_alpha`: the share of the label spread over the other classes.
     `normalization` divides by the number of labels (``"batch"``: of examples), with `use_ignore` without those that
     are `ignore_label`, whose gradient is 0. With `out_grad` the gradient from above multiplies.
 

@@ -32,7 +32,7 @@ class Source:
 
     def next_stream(self) -> int:
         with self.lock:
-            return next(self._at[1])  # as a whole, whoever interrupts
+            return next(self._at[1])  # atomic under interrupts
 
     def position(self) -> tuple[int, int]:
         """The seed and the next stream: all that later numbers depend on."""

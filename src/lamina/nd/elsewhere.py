@@ -23,7 +23,7 @@ class Type:
 
 
 class ElsewhereArray(NDArray):
-    """An `NDArray` without `_data`: whoever asks for it gets it from `__getattr__` of a subclass, up to date.
+    """An `NDArray` without `_data`: `__getattr__` of a subclass provides it on access, up to date.
 
     Meanwhile its `_view` tells shape and dtype, so that asking for these costs nothing.
     """

@@ -84,7 +84,7 @@ def split(
 ) -> list[NDArray] | NDArray:
     """`num_outputs` equal parts along `axis`, as a list (one part: that array); `squeeze_axis` drops the axis.
 
-    Raises `ShapeError` if the axis does not divide into so many parts.
+    Raises `ShapeError` if the number of parts does not divide the axis.
 
     >>> from lamina import nd
     >>> [part.shape for part in nd.split(nd.zeros((2, 6)), num_outputs=3)]

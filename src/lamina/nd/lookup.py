@@ -106,7 +106,7 @@ def batch_take(a: NDArray, indices: NDArray) -> NDArray:
 def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
     """The elements (or parts) ``data[indices[0, j…], indices[1, j…], …]``; negative ones count from the end.
 
-    An index out of range is clipped. (MXNet raises an error when somebody looks.)
+    An index out of range is clipped. (MXNet raises an error when the result is read.)
 
     >>> from lamina import nd
     >>> nd.gather_nd(nd.array([[1, 2], [3, 4]]), nd.array([[1, 0], [0, 1]])).asnumpy()

@@ -105,7 +105,7 @@ class NDArray(Array, Fluent):
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def _seen(self) -> np.ndarray:
-        """`_numbers` for somebody who sees them."""
+        """`_numbers` for the program to read."""
         numbers = self._numbers()
         if weights:
             look(self, numbers)

@@ -70,7 +70,7 @@ def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Except
 def _with_axes_read(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> BoundArguments | None:
-    """The arguments of a call, of which axes that are texts are read, as MXNet's operators do; None if none is."""
+    """Bind a call's arguments, parsing axes given as strings, as in MXNet; None if there are none."""
     try:
         given = signature(function).bind(*args, **kwargs)
     except TypeError:
@@ -139,7 +139,7 @@ def _whole_number(x: Array, number: Any) -> int:
 
 
 def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
-    """Apply a primitive of two operands, of which at least one is an array."""
+    """Apply a binary primitive; at least one operand is an array."""
     if isinstance(lhs, Array):
         return bind(primitive, lhs, operand(lhs, rhs))
     if isinstance(rhs, Array):

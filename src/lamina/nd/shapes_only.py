@@ -1,4 +1,4 @@
-"""Arrays without contents: operators on them are asked for their results' shapes and dtypes, and compute nothing.
+"""Arrays without contents: operators on them infer shapes and dtypes and compute nothing.
 
 >>> from lamina import nd
 >>> with on_shapes_only():

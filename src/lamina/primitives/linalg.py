@@ -205,7 +205,7 @@ def _eigenvectors(x: np.ndarray) -> np.ndarray:
 
 
 def _eigenvectors_vjp(g: Any, out: Any, x: Any) -> Any:
-    """Gaps of eigenvalues that are (nearly) equal count as the smallest that is told apart, as in MXNet."""
+    """Gaps between (nearly) equal eigenvalues are clipped to the smallest distinguishable gap, as in MXNet."""
     values = bind(eigenvalues, x)
     n = x.shape[-1]
     rows, columns = (bind(reshape, values, shape=(*x.shape[:-2], *s)) for s in ((n, 1), (1, n)))

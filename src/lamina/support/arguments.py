@@ -21,7 +21,7 @@ C = TypeVar("C", bound=type)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MANY = 20  # names, of which nobody reads a list who was told the right one
+_MANY = 20  # names; a longer list is left out when the right name is suggested
 
 
 def is_number(value: Any) -> bool:

@@ -110,7 +110,7 @@ ARGUMENTS = {
     "num_embeddings": "input_dim",
     "embedding_dim": "output_dim",
 }
-"""By what layers' arguments are called elsewhere: their names here."""
+"""Names of layers' arguments in other libraries, with lamina's."""
 
 OPERATORS_ARGUMENTS = {
     **dict.fromkeys(("dim", "dims"), "axis"),
@@ -345,7 +345,7 @@ def no_member(owner: str, name: str, called: str | None = None) -> AttributeErro
 
 
 def telling(cls: T) -> T:
-    """A class of which names from other libraries say what there is instead; ``dir`` does not show them."""
+    """A class whose members from other libraries raise an error that names lamina's; ``dir`` does not show them."""
     names = _OF_CLASSES[cls.__name__]
     for name in names:
         if hasattr(cls, name):

@@ -91,7 +91,7 @@ CYCLES_END: dict[str, tuple[float, ...]] = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:
-    """The rate of an update in a warm-up of so many steps, on the line from `begin` to `end`.
+    """The rate of an update in a warm-up of `steps` steps, on the line from `begin` to `end`.
 
     >>> [warm_up(update, steps=4, begin=0.0, end=0.1) for update in (0, 2, 4)]
     [0.0, 0.05, 0.1]

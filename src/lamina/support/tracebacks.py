@@ -1,7 +1,7 @@
 """Tracebacks that end at the user's line: errors that lamina raises on purpose are not about lamina's own lines.
 
-`lamina.compile` cuts them where its errors pass; all others are cut when Python, a thread or a notebook shows an error
-that nobody caught. So no operator pays for it: a wrapper around each would cost as much as putting it off.
+`lamina.compile` cuts them where its errors pass; all others are cut when Python, a thread or a notebook shows an
+uncaught error. So operators pay nothing: a wrapper around each would cost as much as deferring it.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _is_raised(last: TracebackType) -> bool:
 
 
 def show_at_users_lines() -> None:
-    """From now on, errors that nobody caught are shown so: by Python, in threads, and in notebooks."""
+    """From now on, show uncaught errors so: in Python, in threads and in notebooks."""
     hook, thread_hook = sys.excepthook, threading.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -48,7 +48,7 @@ class Checkpoint:
     """What a training goes on from.
 
     Attributes:
-        request: what was asked for, as JSON holds it: the same rows and the same initial network come from it.
+        request: the options as JSON, which determine the rows and the initial network.
         arrays, position: the training's `Loop.state`.
         data: what its rows are known by, see `Loop.fingerprints`.
     """
@@ -82,7 +82,7 @@ class Checkpoint:
         Args:
             file: the file.
             request, position: what JSON must hold, as msgspec declares it; the position is a `Position`.
-            check: whether what was asked for fits the file's header; raises `LaminaError`, before arrays are read.
+            check: compares the request with the file's header; raises `LaminaError`, before arrays are read.
 
         Raises:
             DataError: the file is damaged.

@@ -14,11 +14,11 @@ __all__ = [
 ]  # fmt: skip
 
 WORTHWHILE_FLOPS = 1e12
-"""From so much work on, "auto" takes a GPU: some seconds of a CPU. To make programs for a GPU takes about as long."""
+"""The work from which "auto" takes a GPU: some seconds of a CPU, about the time that compiling for a GPU takes."""
 
 
 class NotRoundedWarning(UserWarning):
-    """A precision was asked for that the device has no units for: products are more exact than they had to be."""
+    """The device has no units for the requested precision: products are more exact than requested."""
 
     subjects = frozenset({"products are not rounded"})
 
@@ -29,10 +29,10 @@ def training_flops(weights: int, rows: int, epochs: int) -> float:
 
 
 def chosen_device(device: str, flops: float) -> Context:
-    """The context that ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"`` means for so much work.
+    """The context that ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"`` means for this amount of work.
 
     "auto" is the CPU, unless there is a GPU (no processor under OpenCL, no emulator) and the work is worth it. Raises
-    `ContextError` for other names, and where a GPU is asked for that isn't there.
+    `ContextError` for other names, and for a GPU that isn't there.
 
     >>> chosen_device("cpu", 1e15)
     cpu(0)

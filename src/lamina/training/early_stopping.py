@@ -11,7 +11,7 @@ __all__ = ["CycleStopping", "EarlyStopping"]
 
 
 class EarlyStopping(Observer):
-    """Stops after `patience` epochs of which none was better than all before by more than `tolerance`.
+    """Stops after `patience` epochs without an improvement on the best by more than `tolerance`.
 
     Better is a higher validation score, or, without validation rows, a lower training loss.
     """

@@ -50,7 +50,7 @@ class Observer:
     """
 
     watches_steps: bool = False
-    """Whether `on_steps` is wanted: a training that nobody watches so closely may take a whole epoch at once."""
+    """Whether `on_steps` is wanted; without, a training may run a whole epoch at once."""
 
     def on_begin(self, loop: Loop) -> None:
         """Before the first step; `loop.past` holds the epochs of an earlier run that goes on."""
@@ -90,7 +90,7 @@ class Loop:
         self._is_stopped = False
 
     def run(self, epochs: int | None = None) -> Iterator[Epoch]:
-        """Train so many more epochs, or to the last, yielding after each.
+        """Train `epochs` more epochs, or to the last, yielding after each.
 
         Raises:
             NonFiniteLossError: the loss became infinite or NaN.
@@ -169,14 +169,14 @@ class Loop:
         return any(observer.watches_steps for observer in self.observers)
 
     def report(self, done: int, of: int, loss: float | None = None) -> None:
-        """Tell whoever watches the steps how many of an epoch's are done."""
+        """Report the number of completed steps to observers of steps."""
         for observer in self.observers:
             if observer.watches_steps:
                 observer.on_steps(self, done, of, loss)
 
     @contextmanager
     def _observed(self) -> Generator[None]:
-        """Every observer that has begun is told of the end, whatever it is."""
+        """Report the end, of whatever kind, to every observer that has begun."""
         with ExitStack() as stack:
             for observer in self.observers:
                 observer.on_begin(self)
@@ -206,11 +206,11 @@ class Loop:
         """Observers have begun, which may have restored a state: have other processes do likewise."""
 
     def _agreed(self, stop: bool) -> bool:
-        """Whether to stop: what all processes of a training agree on, of which this may be one."""
+        """Whether to stop, agreed among all processes of a training."""
         return stop
 
     def _prepare(self, epochs: int) -> None:
-        """So many epochs are about to be trained."""
+        """Called before `epochs` epochs are trained."""
 
     def _train(self, number: int) -> float:
         """Train an epoch, telling `report` of its steps if it is `watched`; the training loss."""

@@ -71,7 +71,7 @@ class Curves:
 
     Attributes:
         what: what the vertical axis measures.
-        lines: the values of each epoch, by what the line is called.
+        lines: the values of each epoch, by the line's name.
         kept: the epoch whose network is kept, if one is.
         begins_at_0: whether the vertical axis does.
     """

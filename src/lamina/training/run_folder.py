@@ -17,10 +17,10 @@ __all__ = [
 ]  # fmt: skip
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
-"""The model, by which a run is known; and what a run that is not finished goes on from, unless its model is that."""
+"""The model, which marks a folder as a run; and the checkpoint of an unfinished run, unless the model is one."""
 
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
-"""A JSON object for each epoch; and what the run was asked for, for people and other programs."""
+"""A JSON object for each epoch; and the run's options, for people and other programs."""
 
 TRIALS = "trials"
 """The folder, in the run's, that keeps the trials of a search."""

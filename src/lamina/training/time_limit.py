@@ -18,11 +18,11 @@ _PART = re.compile(
 _PARTED = re.compile(r"(?<=[a-z])(?=\d)")
 
 _ALLOWED, _ALLOWED_SHARE = 1.0, 0.02
-"""Seconds, or of a limit, by which it may be exceeded."""
+"""Seconds, or share of a limit, that may be added to it."""
 
 
 class TimeLimit:
-    """Seconds that a training may take, of which some are kept for what comes after its last step.
+    """Time limit of a training, with a reserve for the work after its last step.
 
     Args:
         seconds: how many there are.
@@ -59,7 +59,7 @@ class TimeLimit:
         return min(1.0, self.used / self.available) if self.available else 1.0
 
     def go_on(self, used: float) -> None:
-        """An earlier run used so many seconds, besides those of this one."""
+        """Add the seconds that an earlier run used."""
         self._start -= used
 
     @contextmanager
@@ -112,7 +112,7 @@ def seconds_of(limit: Any) -> float:
     """A limit as people give it, in seconds.
 
     Args:
-        limit: seconds, or text: a number of seconds, or numbers with units, of which "s", "m", "h" and "d" are known.
+        limit: seconds, or text: a number of seconds, or numbers with units ("s", "m", "h", "d").
 
     Raises:
         ValueError: it is not above 0, not finite, or cannot be read.

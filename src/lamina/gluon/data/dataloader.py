@@ -103,7 +103,7 @@ class DataLoader:
         return len(self._batch_sampler)
 
     def refresh(self) -> None:
-        """Begin with the next pass now, so that its first batches are ready when they are asked for."""
+        """Start the next pass now, so that its first batches are ready on time."""
         self._prepared = self._pass()
 
     def clean(self) -> None:
@@ -130,11 +130,11 @@ class DataLoader:
         return self._batchify(list(draw(self._dataset, indices)))
 
     def _prefetched(self) -> Iterator[Any]:
-        """The batches, of which the first are begun with at once."""
+        """The batches; the first are started at once."""
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
         indices = iter(self._batch_sampler)
         ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))
-        finalize(ahead, pool.shutdown, wait=False, cancel_futures=True)  # of a pass that nobody asks for
+        finalize(ahead, pool.shutdown, wait=False, cancel_futures=True)  # of a pass that is never used
         return self._arriving(pool, indices, ahead)
 
     def _arriving(

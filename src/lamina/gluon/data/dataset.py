@@ -76,7 +76,7 @@ class Dataset:
         return (self[i] for i in range(len(self)))
 
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
-        """The samples at `indices`, one after the other, each made when it is asked for.
+        """The samples at `indices`, in order, each made on demand.
 
         A class that overrides this to be faster gives what ``self[i]`` would give, with deferred rows for arrays.
         """

@@ -159,7 +159,7 @@ class DeferredRow(NDArray):
 
 
 def _move_later(row: NDArray, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> NDArray:
-    """A movement waits if it is told by integers, one by one or in a tuple."""
+    """Whether a movement can wait: its arguments are integers, separate or in a tuple."""
     values = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
     if named or not all(isinstance(value, int) for value in values):
         return getattr(_become_plain(row), name)(*arguments, **named)

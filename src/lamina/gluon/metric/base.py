@@ -101,7 +101,7 @@ class EvalMetric:
         self.global_num_inst += count
 
     def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
-        """`update` with named labels and outputs, of which the metric takes its own."""
+        """`update` from dictionaries of labels and outputs, by the metric's own names."""
         labels = label.values() if self.label_names is None else [label[n] for n in self.label_names]
         preds = pred.values() if self.output_names is None else [pred[n] for n in self.output_names]
         self.update(list(labels), list(preds))

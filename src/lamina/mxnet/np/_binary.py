@@ -1,6 +1,6 @@
 """Functions of two operands, element by element, with broadcasting: arithmetic, comparisons, logic.
 
-Operands may be arrays and numbers. How types mix is told in `lamina.np.promotion`.
+Operands may be arrays and numbers. Type promotion: see `lamina.np.promotion`.
 
 >>> from lamina import np
 >>> np.add(np.ones(2), 1), np.greater(np.arange(3), 1), np.maximum(np.arange(3), 1)
@@ -170,7 +170,7 @@ def divmod(x1: Any, x2: Any) -> tuple[Any, Any]:
 
 @function
 def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Into [a_min, a_max], of which one may be None; the gradient passes where the element lies within.
+    """Clip to [a_min, a_max]; one may be None. The gradient passes where the element lies within.
 
     >>> from lamina import np
     >>> np.clip(np.array([-2, 0, 5]), -1, 1)
@@ -185,7 +185,7 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
 
 @function
 def around(x: Any, decimals: int = 0) -> Any:
-    """To so many decimals, halves to the even digit; no gradient.
+    """Round to `decimals` decimals, halves to the even digit; no gradient.
 
     >>> from lamina import np
     >>> np.around(np.array([0.5, 1.5, 2.345]), 1)

@@ -92,7 +92,7 @@ def _distinct(x: Any, names: str) -> tuple[Any, str]:
 
 
 def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
-    """Without the axes that nobody needs."""
+    """Without unused axes, which are summed."""
     gone = tuple([i for i, c in enumerate(names) if c not in needed])
     if not gone:
         return x, names
@@ -102,7 +102,7 @@ def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
 
 
 def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) -> tuple[Any, str]:
-    """Two operands as one: what both have and nobody needs is summed over, by a product of matrices."""
+    """Contract two operands by a matrix product over their shared axes that the result does not have."""
     a, na = _summed(left[0], left[1], needed | set(right[1]))
     b, nb = _summed(right[0], right[1], needed | set(left[1]))
     shared = [c for c in na if c in nb]

@@ -192,7 +192,7 @@ def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
 # --- positions and sums on the way -----------------------------------------------------------------------------------
 
 _EXACT = 1 << 24
-"""So many positions float32 tells from each other."""
+"""The number of positions that float32 can distinguish."""
 
 
 def _position(name: str, primitive: Primitive, a: Any, axis: int | None, keepdims: bool) -> Any:

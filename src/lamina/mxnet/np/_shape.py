@@ -244,7 +244,7 @@ row_stack = vstack
 
 @function
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Equal parts along `axis`, so many, or parts that begin at the given indices; copies, as in MXNet.
+    """Split along `axis` into a number of equal parts, or at the given indices; copies, as in MXNet.
 
     >>> from lamina import np
     >>> [x.shape for x in np.split(np.zeros((2, 6)), 3, axis=1)]
@@ -262,7 +262,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 @function
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """`split` into parts of which the first may be one larger."""
+    """`split` into parts whose sizes differ by at most one, larger ones first."""
     return _split(as_array(ary), indices_or_sections, axis)
 
 
@@ -303,7 +303,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 @function
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element so many times in a row, along `axis` or of the flat array; `repeats` may say it for each.
+    """Repeat each element `repeats` times, along `axis` or of the flat array; `repeats` may differ for each.
 
     >>> from lamina import np
     >>> np.repeat(np.array([1, 2]), 2)
@@ -386,7 +386,7 @@ def _rolled(x: Any, shift: int, axis: int) -> Any:
 
 @function
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0, **others: Any) -> Any:
-    """A border: so many elements before and after each axis; of a constant, or of the array's own elements.
+    """Pad each axis with `pad_width` elements before and after: a constant, or the array's own elements.
 
     `mode`: ``"constant"``, ``"edge"`` or ``"reflect"``.
 

@@ -1,4 +1,4 @@
-"""What becomes an array, and of which type: numbers, lists, NumPy's arrays, and arrays themselves."""
+"""Conversion to arrays and their types: from numbers, lists, NumPy arrays and arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which types results have: MXNet's rules for operands of two types, and the operators by which arrays combine.
+"""Type promotion: MXNet's rules for operands of two types, and the binary operators that apply them.
 
 All functions here take and give `NDArray`. Of two types the larger float wins; a float wins over an integer, whatever
 their sizes; any number wins over bool; of two integers the one that holds both (int32 for int8 and uint8). A Python
@@ -57,7 +57,7 @@ def joined(*arrays: Any) -> list[Any]:
 
 
 def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
-    """A primitive of two operands, of which one may be a number, in their common type."""
+    """A binary primitive in the operands' common type; one operand may be a number."""
     if isinstance(x, Array) and isinstance(y, Array):
         if x._dtype is not y._dtype and x._dtype != y._dtype:
             x, y = joined(x, y)

@@ -189,7 +189,7 @@ _HIDDEN = {
     "BatchNorm": 3, "LayerNorm": 3, "GroupNorm": 3, "InstanceNorm": 3, "Dropout": 2, "L2Normalization": 2,
     "Embedding": 1,
 }  # fmt: skip
-"""How many outputs operators have that nobody sees, with those that are seen."""
+"""The number of outputs of operators, hidden ones included."""
 
 
 def text_of(heads: Sequence[Output]) -> str:

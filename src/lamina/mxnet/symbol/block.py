@@ -148,7 +148,7 @@ class SymbolBlock(HybridBlock):
         return [values[key] if key in values else self._params[str(key)]._array_on(ctx) for key in heads]
 
     def _parameter(self, name: str, step: Step, values: dict[Key, NDArray], ctx: Context) -> NDArray:
-        """The array of a parameter; its size, if it is not known, is told by the other input of the step."""
+        """The array of a parameter; an unknown size is inferred from the step's other input."""
         parameter = self._params[name]
         try:
             return parameter._array_on(ctx)
@@ -173,7 +173,7 @@ class SymbolBlock(HybridBlock):
         return self.forward(*args)
 
     def cast(self, dtype: Any) -> None:
-        """Change the element type; what batch normalization has stays float32 where float16 is asked for."""
+        """Change the element type; parameters of batch normalization stay float32 for float16."""
         super().cast(dtype)
         if np.dtype(dtype) != np.float16:
             return

@@ -295,7 +295,7 @@ def _no_values(what: str, instead: str) -> NoReturn:
 
 
 class SymbolError(LaminaError, AttributeError, TypeError):
-    """A symbol was asked for what only an array has."""
+    """A symbol was used as an array."""
 
 
 def Group(symbols: Sequence[Symbol]) -> Symbol:  # noqa: N802 - MXNet's name

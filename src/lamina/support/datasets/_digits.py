@@ -3,7 +3,7 @@
 MNIST's digits were made so (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
 recognition", 1998, section III.A): scaled to fit a box of 20×20 pixels with their aspect kept, grey where
 antialiasing made them so, then placed in a field of 28×28 with their centre of mass in its middle; white on
-black. Here, before that, the ink is told from the paper: the paper has the colour that prevails on the
+black. Before that, ink is separated from paper: the paper has the colour that prevails on the
 picture's border, and a pixel is as inky as its colour is far from the paper's.
 """
 

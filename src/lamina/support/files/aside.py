@@ -24,7 +24,7 @@ def aside(
 
     A process that is killed can't remove its own. The next one that works in the same folder does: a place whose
     maker lives is locked, so that no other process takes it for abandoned. Where no lock can be made, the place has
-    a name that nobody takes for abandoned, and what a killed process leaves stays.
+    a name that never counts as abandoned, and files of a killed process stay.
 
     Args:
         folder: where.

@@ -103,7 +103,7 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
 def exchange(one: Path, other: Path) -> None:
     """Give each of two folders, beside each other, the other's name.
 
-    On Linux that is one step (renameat2, RENAME_EXCHANGE): nobody sees a name missing, and what was opened under it
+    On Linux that is one step (renameat2, RENAME_EXCHANGE): the name is never missing, and what was opened under it
     before stays open. On other systems, and file systems without it, `one` is missing for a moment.
 
     Raises:

@@ -37,7 +37,7 @@ _KNOWN_TYPES = ", ".join(f"0x{code:02X} {dtype}" for code, dtype in _ELEMENT_TYP
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MOST_SHOWN = 8  # dimensions, in messages; a damaged header may claim 255
-_PIECE = 1 << 20  # at most so many unpacked bytes exist beside the array itself
+_PIECE = 1 << 20  # limit on unpacked bytes besides the array itself
 _READ_SIZE = 1 << 17
 
 

@@ -23,7 +23,7 @@ _KINDS = (
 
 @contextmanager
 def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int) -> Generator[Any]:
-    """A Pillow image, whose pixels are decoded when they are first asked for in the block.
+    """A Pillow image, whose pixels are decoded on first use in the block.
 
     Args:
         file: the picture, open for reading.

@@ -1,6 +1,6 @@
 """Safetensors files: named arrays and text, read within the bounds of the file, and checked to the last bit.
 
-A file is a uint64 length (little-endian), so many bytes of JSON, the header, and the arrays' bytes without gaps. The
+A file is a uint64 length (little-endian), a JSON header of that length, and the arrays' bytes without gaps. The
 header says each array's dtype, shape and place, and, under ``__metadata__``, text by name (the safetensors project's
 "Format"). lamina's files have two texts more. One is the digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
 the whole file, from the first byte to the last, with 64 zeros in the digits' place. The other says that there must be
@@ -104,7 +104,7 @@ class TensorFile:
         """Read all arrays, into memory as long as they are; they can be written.
 
         Raises:
-            DataError: the file's content is not that of which the digest is, or it got shorter meanwhile.
+            DataError: the file's content does not match its digest, or it was truncated meanwhile.
         """
         content = bytearray(self._size)
         if self._file.readinto(content) < self._size:
@@ -143,7 +143,7 @@ class TensorFile:
             raise self.damaged("its digest is not in its place")
         digits, rest = after[0][:_DIGITS], after[0][_DIGITS:]
         if digits != _digest(before, rest, content):
-            raise self.damaged("its content is not that of which it has the SHA-256")
+            raise self.damaged("its content does not match its SHA-256")
 
     def _array(self, content: bytearray, key: str, place: _Place) -> np.ndarray:
         dtype, (begin, _) = self.dtypes[key], place.data_offsets
@@ -152,7 +152,7 @@ class TensorFile:
         )
         if not array.flags.aligned:
             array = array.copy()
-        if dtype == np.bool_:  # of which another byte than 0 and 1 is none
+        if dtype == np.bool_:  # only bytes 0 and 1 are valid
             array = array.view(np.uint8) != 0
         return array.astype(dtype.newbyteorder("="), copy=False).reshape(place.shape)
 
