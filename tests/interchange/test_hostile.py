@@ -112,7 +112,7 @@ def test_an_output_that_is_there_twice(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("opset", "match"), [(6, "opset 6; opsets 7 to"), (1 << 40, "opsets 7 to"), (0, "doesn't say")]
+    ("opset", "match"), [(6, "opset 6; opsets 7 to"), (1 << 40, "opsets 7 to"), (0, "opset is missing")]
 )
 def test_versions(opset, match, tmp_path):
     refused(tmp_path, model([node("Relu", "x")], opset=opset), match)

@@ -9,8 +9,8 @@ import pytest
 
 TOOL = Path(__file__).parents[2] / "tools/words.py"
 CODE = '''"""Which somebody reads."""
-so_many = nobody = 1  # at most so many
-text = f"{so_many} of which {nobody}"
+nobody = 1  # at most so many
+text = f"{len('')} of which"
 right = "a letter of which"
 '''
 SETTINGS = """[phrases]

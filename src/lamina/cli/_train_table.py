@@ -19,7 +19,7 @@ from lamina.errors import LaminaError
 from lamina.estimators.presets import RETIRED
 from lamina.estimators.settings import OPTIONS
 from lamina.support.extras import require
-from lamina.support.files.aside import scratch
+from lamina.support.files.staging import scratch
 from lamina.table.formats import begin_reading
 
 if TYPE_CHECKING:

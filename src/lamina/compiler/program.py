@@ -22,7 +22,7 @@ VERIFY = False
 
 _MOST_KEPT = 8
 _kept: OrderedDict[str, Program] = OrderedDict()
-"""The latest programs by what they were made from: an equal function, as that of another fit, is not compiled again."""
+"""The latest programs by their keys: an equal function, as of another fit, is not compiled again."""
 _keeping = threading.RLock()
 
 Watch = Callable[[str, Graph], None]
@@ -72,7 +72,7 @@ def build(
         graph = replace(captured, moving=frozenset(rows))
         lowered = Lowered(captured, key, rows, lambda: lower(graph, target, watch))
         if watch is not None:
-            assert lowered.plan  # which is made now, for whoever watches
+            assert lowered.plan  # made now, for listeners
         program = Program(target, lowered, target.load(lowered), time.perf_counter() - start)
     with _keeping:
         _kept[key] = program

@@ -34,8 +34,8 @@ from lamina.core.primitive import Primitive, apply, evaluate
 from lamina.core.state import concrete
 from lamina.device.context import Context, device_of, set_current
 from lamina.device.interface import DeviceArray
-from lamina.nd.elsewhere import stand_in
 from lamina.nd.ndarray import NDArray
+from lamina.nd.placeholder import stand_in
 from lamina.primitives.elementwise import to_context
 from lamina.primitives.views import COPIES, VIEWS, view_of
 from lamina.support.messages import user_location
@@ -47,7 +47,7 @@ _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
 """By operator and types, what computes it; None: the CPU must."""
 atexit.register(_kept.clear)  # while what they need to let go of their memory is still there
 _seen: Counter[Any] = Counter()
-"""How often what is not compiled yet was asked for."""
+"""Uses of operators that are not compiled yet."""
 _OFTEN = 3
 _MANY_ELEMENTS = 1 << 22
 _MANY_PRODUCTS = 1 << 36  # of the operands' sizes: the square of the products of square matrices

@@ -95,7 +95,7 @@ class BoundStep(Protocol):
     """A program with the memory that it works on: the buffers of arrays, and its own."""
 
     lock: AbstractContextManager[Any]
-    """Held by whoever runs it."""
+    """Held while it runs."""
     arrays: list[Array]
     """What it is bound to, by input slot."""
     used_slots: Sequence[int]
@@ -138,13 +138,13 @@ class Target(Protocol):
     passes: Sequence[Callable[[Graph], Graph]]
     """What it wants of a simplified graph before kernels are made of it."""
     alignment: int
-    """Temporaries begin at multiples of so many bytes."""
+    """The alignment of temporaries, in bytes."""
     stores_transposed: bool
     """Whether a matrix that is read transposed several times, or to be joined with others, is faster copied first."""
     apart_bytes: int
     """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
     in_strands: bool
-    """Whether the kernels of parts that share nothing follow each other, so that each part can be somebody's own."""
+    """Whether kernels of independent parts are consecutive, so that each part can have a thread of its own."""
 
     @property
     def description(self) -> str:

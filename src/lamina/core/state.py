@@ -147,8 +147,8 @@ class _State(threading.local):
     def __init__(self) -> None:
         self.queue = self.queues.pop(threading.get_ident(), None)
         self.turn = Turn()
-        """Taken by a caller that moves arrays' contents: after a compiled step run by an interrupt, the interrupted step
-        looks up the contents' places anew."""
+        """Taken by a caller that moves arrays' contents: after a compiled step run by an interrupt, the
+        interrupted step looks up the contents' places anew."""
         context = copy_context()
         context.run(np.seterr, all="ignore")
         context.run(is_silent.set, True)

@@ -27,8 +27,8 @@ from lamina.estimators.targets import Classes
 from lamina.estimators.threshold import best_threshold
 from lamina.estimators.uncertainty import members_spread, require_held_out
 from lamina.support import messages
-from lamina.support.arguments import answering, lacking
-from lamina.support.habits import ESTIMATORS_ARGUMENTS, telling
+from lamina.support.argument_checks import answering, lacking
+from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPClassifier"]
 

@@ -23,8 +23,8 @@ from lamina.estimators.scoring import PredictedNumbers, is_scorer, scorer_score
 from lamina.estimators.settings import RegressorSettings, Settings
 from lamina.estimators.targets import Numbers
 from lamina.estimators.uncertainty import interval_of, members_spread, require_held_out
-from lamina.support.arguments import answering
-from lamina.support.habits import ESTIMATORS_ARGUMENTS, telling
+from lamina.support.argument_checks import answering
+from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
 __all__ = ["MLPRegressor"]
 

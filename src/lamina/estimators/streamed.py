@@ -17,7 +17,7 @@ from lamina.estimators._data import Data
 from lamina.estimators._streamed_batches import StreamedBatches
 from lamina.estimators.monotone_columns import constrained_columns
 from lamina.estimators.targets import Classes, Numbers, positive_class
-from lamina.support.files.aside import scratch
+from lamina.support.files.staging import scratch
 from lamina.table.columns import as_column, named
 from lamina.table.encode import TableEncoder
 from lamina.table.marks import as_mark

@@ -31,7 +31,7 @@ from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.named import read_arrays, write_arrays
-from lamina.support.habits import telling
+from lamina.support.foreign_names import telling
 from lamina.support.messages import warn
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import numpy as np
 from lamina.core.array import Facade, Symbolic
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
-from lamina.support.arguments import no_argument
-from lamina.support.habits import ARGUMENTS
+from lamina.support.argument_checks import no_argument
+from lamina.support.foreign_names import ARGUMENTS
 from lamina.support.messages import counted
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from lamina.core.labels import check_labels
 from lamina.errors import ParameterError, ShapeError
 from lamina.gluon.block import HybridBlock
 from lamina.nd.ndarray import NDArray
-from lamina.support.arguments import is_number
+from lamina.support.argument_checks import is_number
 from lamina.support.messages import in_a_line
 from lamina.support.unsupported import no_attribute
 

@@ -20,8 +20,8 @@ from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer import Optimizer, create, get_updater
 from lamina.optimizer.updater import arrays_in
-from lamina.support.arguments import lacking
-from lamina.support.habits import OPTIMIZERS_ARGUMENTS, telling
+from lamina.support.argument_checks import lacking
+from lamina.support.foreign_names import OPTIMIZERS_ARGUMENTS, telling
 from lamina.support.messages import excerpt, in_a_line
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lamina.nd.conversion import array
 from lamina.nd.lookup import rows_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.random import shuffle as shuffled
-from lamina.support.arguments import whole_number
+from lamina.support.argument_checks import whole_number
 from lamina.support.unsupported import no_attribute
 
 __all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]

@@ -25,7 +25,7 @@ from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY, cast, to_co
 from lamina.primitives.indexing import full
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import element_type
-from lamina.support.habits import telling
+from lamina.support.foreign_names import telling
 
 __all__ = ["NDArray", "Number", "formatted"]
 

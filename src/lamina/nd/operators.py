@@ -15,8 +15,8 @@ from lamina.core.primitive import Primitive, bind
 from lamina.core.tape import recording_suspended
 from lamina.errors import DTypeError, ParameterError, ShapeError
 from lamina.nd.conversion import array
-from lamina.support.arguments import no_argument
-from lamina.support.habits import OPERATORS_ARGUMENTS
+from lamina.support.argument_checks import no_argument
+from lamina.support.foreign_names import OPERATORS_ARGUMENTS
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import ParameterError
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 from lamina.support.messages import in_a_line
 
 __all__ = ["check_counts", "check_momenta", "check_shares"]

@@ -13,7 +13,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.reduce import sum
 from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 
 __all__ = [
     "LAMB", "Adam", "AdamW", "Adamax", "Nadam", "adam_step", "adamax_step", "adamw_step", "bias_correction",

@@ -8,7 +8,7 @@ from typing import Any
 from lamina.nd.elementwise import abs, sign, sqrt
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, clipped, optimizers, write
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 
 __all__ = [
     "AdaDelta", "AdaGrad", "Ftrl", "RMSProp", "adadelta_step", "adagrad_step", "centered_rmsprop_step",

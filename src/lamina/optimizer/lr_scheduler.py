@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from lamina.support.arguments import PlainNumbers, check_numbers
+from lamina.support.argument_checks import PlainNumbers, check_numbers
 from lamina.support.schedules import cosine, linear, polynomial, warm_up
 from lamina.support.unsupported import no_attribute
 

@@ -8,7 +8,7 @@ from typing import Any
 from lamina.nd.elementwise import sign
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 
 __all__ = [
     "NAG", "SGD", "Signum", "momentum_step", "nesterov_step", "sgd_step", "signsgd_step", "signum_step",

@@ -16,7 +16,7 @@ from lamina.nd.reduce import sum
 from lamina.optimizer._settings import check_counts, check_momenta, check_shares
 from lamina.optimizer.adam import adamw_step, bias_correction
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 
 __all__ = ["Muon", "muon_step", "orthogonalized"]
 

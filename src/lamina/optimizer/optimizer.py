@@ -15,8 +15,8 @@ from lamina.nd.creation import zeros_like
 from lamina.nd.elementwise import clip
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.lr_scheduler import LRScheduler
-from lamina.support.arguments import PlainNumbers, answering, check_numbers
-from lamina.support.habits import OPTIMIZERS_ARGUMENTS
+from lamina.support.argument_checks import PlainNumbers, answering, check_numbers
+from lamina.support.foreign_names import OPTIMIZERS_ARGUMENTS
 from lamina.support.messages import warn
 from lamina.support.registry import Registry
 

@@ -15,7 +15,7 @@ from lamina.nd.reduce import sum
 from lamina.optimizer._settings import check_momenta, check_shares
 from lamina.optimizer.momentum import SGD, momentum_step, sgd_step
 from lamina.optimizer.optimizer import Optimizer, State, Stepped, optimizers, write
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 
 __all__ = ["DCASGD", "FTML", "LARS", "SGLD", "Test", "dcasgd_step", "ftml_step", "lars_ratio"]
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from lamina.errors import LaminaError
 from lamina.serve._log import EVENTS, logging_to_stderr
-from lamina.support.files.aside import scratch
+from lamina.support.files.staging import scratch
 
 __all__ = ["METRICS_FOLDER", "run_workers"]
 

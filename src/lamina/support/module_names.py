@@ -32,24 +32,17 @@ MXNET = {
 }
 """Where the module of a name of MXNet's is, both below `lamina`."""
 
-_SUPPORT = (
-    "arguments",
-    "datasets",
-    "extras",
-    "files",
-    "habits",
-    "messages",
-    "registry",
-    "schedules",
-    "tracebacks",
-)
+_SUPPORT = ("datasets", "extras", "files", "messages", "registry", "schedules", "tracebacks")
 _NAMES = {
     **MXNET,
     **{name: f"support.{name}" for name in _SUPPORT},
+    "arguments": "support.argument_checks",
     "dask": "estimators.dask",
     "deferral": "compiler.deferral",
+    "files.aside": "support.files.staging",
     "gluon.symbol_block": "mxnet.symbol.block",
     "gluon.symbol_export": "mxnet.symbol.export",
+    "habits": "support.foreign_names",
     "mlflow": "export.mlflow",
     "nd._internal": "mxnet.internal",
     "neural_network": "estimators.neural_network",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from lamina.support.arguments import names_of, no_argument
+from lamina.support.argument_checks import names_of, no_argument
 from lamina.support.messages import in_a_line, unknown
 
 __all__ = ["Registry"]

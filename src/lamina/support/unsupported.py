@@ -1,7 +1,7 @@
-"""What of MXNet lamina leaves out on purpose: the sentence that a program gets which asks for it.
+"""MXNet features that lamina does not support, and the error for each.
 
-lamina trains dense networks. A name that stands here is no attribute of its module (``hasattr`` says no), and asking
-for it tells what there is instead. docs/from-mxnet.md shows this table.
+lamina trains dense networks. Names in this table are no attributes of their modules (``hasattr`` is False); access
+raises an error that names the alternative. docs/from-mxnet.md shows the table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 
 from lamina.errors import OutsideError
-from lamina.support.habits import of_module
+from lamina.support.foreign_names import of_module
 from lamina.support.messages import closest, suggesting
 
 __all__ = ["OUTSIDE", "no_attribute"]
@@ -143,7 +143,7 @@ OUTSIDE: dict[str, str] = {
     "mx.img": "lamina does not read or augment pictures' files. Read them with Pillow and make arrays by nd.array",
     "mx.nd.imdecode": "lamina does not decode pictures. Read them with Pillow and make arrays by nd.array",
 }  # fmt: skip
-"""By full name or pattern. What no pattern names is simply not there."""
+"""Error text by full name or pattern."""
 
 
 def no_attribute(module: str, name: str) -> Exception:

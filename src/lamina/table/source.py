@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from lamina.errors import DataError
-from lamina.support.files.aside import scratch
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
+from lamina.support.files.staging import scratch
 from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of_name
 from lamina.table.formats.packing import PACKINGS, open_packed
 from lamina.table.messages import closest

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lamina.errors import LaminaError
-from lamina.support.files.aside import aside, lock
 from lamina.support.files.atomic import exchange, naming, sync
+from lamina.support.files.staging import aside, lock
 
 __all__ = [
     "CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "TRIALS", "RunFolder", "held_run", "model_file", "new_run",

@@ -1,4 +1,4 @@
-"""Where NumPy arrays keep their elements: asked for at every call of a compiled function, so it must be quick."""
+"""Addresses of NumPy arrays' elements, read at every call of a compiled function, so this must be quick."""
 
 from __future__ import annotations
 

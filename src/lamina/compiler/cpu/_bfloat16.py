@@ -29,7 +29,7 @@ UNSPLITTABLE = 0x7F000000
 """The bits of 2¹²⁷, the least magnitude that can't be split."""
 
 Load = Callable[[int, int], Value]
-"""`load(index, count)`: so many neighbouring float32 numbers from an index on."""
+"""`load(index, count)`: `count` neighbouring float32 numbers from an index on."""
 
 _UPPER_HALF = 0xFFFF0000
 _HALF_A_UNIT = 0x8000  # of the upper half's last place
@@ -117,7 +117,7 @@ class TilePacker:
 
 
 def transpose_tiles(b: Builder, source: Pointer, destination: Pointer, tiles: int) -> None:
-    """Transpose so many tiles of 16 by 16 elements of 32 bits."""
+    """Transpose `tiles` tiles of 16 by 16 elements of 32 bits."""
     with b.loop(0, tiles) as tile:
         start = tile * (TILE_ROWS * _ROW)
         rows = [b.load(source, BITS, start + row * _ROW, _ROW) for row in range(TILE_ROWS)]

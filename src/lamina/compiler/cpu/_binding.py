@@ -18,7 +18,7 @@ import numpy as np
 
 from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
-from lamina.compiler.cpu._together import gain_together
+from lamina.compiler.cpu._parallel_thresholds import gain_together
 from lamina.compiler.cpu.run import run as run_on_threads
 from lamina.compiler.cpu.run import running
 from lamina.compiler.emit import Frame, Layout
@@ -37,7 +37,7 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
 
 
-_MOST_ATTEMPTS = 100  # to run a step; somebody who interrupts it each time may run it, too
+_MOST_ATTEMPTS = 100  # to run a step, which each interrupt may run, too
 
 
 def threads_for(program: Program) -> int:
@@ -109,7 +109,7 @@ class Binding:
         """Point the table to this call's buffers, and run. See `BoundStep`."""
         is_within, self._is_running = self._is_running, True
         try:
-            if is_within:  # by somebody who has interrupted a run that is being prepared
+            if is_within:  # by an interrupt during the preparation of another run
                 self._start_over()
             for _ in range(_MOST_ATTEMPTS):
                 own = state.turn.take(changes := [])
@@ -150,7 +150,7 @@ class Binding:
         raise Overlap("it was interrupted again and again")
 
     def _start_over(self) -> None:
-        """Somebody else was at it in between: what the table points to may be either's."""
+        """Another run interrupted this one: the table's pointers may be either's."""
         release_buffers(self.bound)
         self._memory.threads = 0
 
@@ -274,7 +274,7 @@ class Binding:
         program, threads = self.program, threads_of_kernel(self.program)
         copies = [np.zeros(1) if buffer is None else _copy(buffer) for buffer in self.bound]
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
-        # With other numbers weights may become NaN, by which no zero is skipped.
+        # Other numbers may turn weights into NaN; then zeros must not be skipped.
         buffers = [self._last_numbers.copy(), *copies, *results]
         # The step's own memory is for as many threads as ran it, who may be at work there.
         memory = _StepMemory(program)
@@ -318,7 +318,7 @@ class _StepMemory:
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
-        """Have memory for so many threads: scratch for each, an arena for each that may have its own strand."""
+        """Allocate memory for `threads` threads: scratch for each, and an arena for each with a strand of its own."""
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)

@@ -23,7 +23,7 @@ from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, V
 
 __all__ = ["BlockedProduct"]
 
-_FAR_APART = 8  # so many lines of one cache set fit the first-level cache
+_FAR_APART = 8  # lines of one cache set in the first-level cache
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class BlockedProduct:
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
     def _may_skip(self, columns: Range) -> Value | None:
-        """Whether what a zero would be multiplied by is finite; None: nobody asks."""
+        """Whether the factors of zeros are finite; None: not needed."""
         b = self.b
         if not self.blocking.skips_zeros:
             return None

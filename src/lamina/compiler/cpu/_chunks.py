@@ -2,7 +2,7 @@
 
 Where no barrier stands between kernels, each thread reads and writes its own rows only, whatever the other threads are
 doing. So a thread may stand in for several: it runs all of the kernels for the first of its chunks, then for the next.
-The kernels' functions need not know of it; they are told that there are so many times as many threads.
+The kernels' functions need not know of it: their number of threads is multiplied by the chunks.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ __all__ = ["Group", "groups_of"]
 
 _PART_OF_CACHE = 4
 """A chunk takes so small a part of the second cache: there are other things in it."""
-_MOST_STEPS = 1 << 14  # of a partition: the numbers by which it is split stay below 2³¹
+_MOST_STEPS = 1 << 14  # of a partition: its split points stay below 2³¹
 _MOST_CHUNKS = 64
 
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring kernels of a plan, by number, that each thread runs in so many chunks of its share."""
+    """Neighbouring kernels of a plan, by number, that each thread runs in `chunks` chunks of its share."""
 
     start: int
     stop: int

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["DirectProduct"]
 
 _LONG_STEP = 8
-"""Cycles. So long a step along the sums hides what the loop adds to it: unrolled, it is only more code."""
+"""Cycles. A step of this length hides the loop's overhead, so that unrolling would only add code."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a compiled step holds in a layout of its own from one call to the next, and gives back to whoever looks at it.
+"""Arrays that a compiled step keeps in its own layout between calls, and restores when they are read.
 
 See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.md for why.
 """
@@ -13,8 +13,8 @@ from lamina.core.array import Array
 from lamina.core.ownership import bind_buffer, is_alone, release_buffers
 from lamina.core.state import owed, settle_owed, state
 from lamina.core.turns import Change, make, setting
-from lamina.nd.elsewhere import ElsewhereArray, Type
 from lamina.nd.ndarray import NDArray
+from lamina.nd.placeholder import PlaceholderArray, Type
 
 __all__ = ["HOLDING", "Holder"]
 
@@ -28,7 +28,7 @@ wait for each other.
 _RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
 
 
-class HeldArray(ElsewhereArray):
+class HeldArray(PlaceholderArray):
     """An array while its contents are held; behind the property there is the buffer, whose contents are older."""
 
     __slots__ = ()
@@ -70,7 +70,7 @@ class Holder:
         self.is_ahead = False
 
     def beginning(self) -> list[Change]:
-        """What is to change so that the arrays are held: nothing if somebody could see their buffers without asking.
+        """What is to change so that the arrays are held: nothing if their buffers have other references.
 
         The buffers must be up to date.
         """
@@ -101,7 +101,7 @@ class Holder:
         with HOLDING:
             if self.is_ahead and any(type(array) is not HeldArray for array in self._arrays()):
                 settle_owed()  # new contents of an array are owed, and the held ones are needed for them
-            while self.is_ahead:  # until it is done, be it by somebody who interrupts
+            while self.is_ahead:  # until it is done, by this call or an interrupt
                 own = state.turn.take(changes := [])
                 if self.is_ahead:
                     changes.append(self._write_back())

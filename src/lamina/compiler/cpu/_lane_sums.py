@@ -1,4 +1,4 @@
-"""Products of which both operands lie along the summed dimension, as A · Bᵀ does: the vectors run along it, too.
+"""Products whose operands are both contiguous along the summed dimension, as A · Bᵀ: vectors run along it, too.
 
 Each element of the result is a vector of sums, one for each lane, that are added up at the end. Where few rows or
 columns would fill a part of a vector only, and the sums are long, that is cheaper than to transpose an operand. Lane l

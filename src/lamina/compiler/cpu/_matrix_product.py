@@ -33,11 +33,11 @@ __all__ = ["MatrixProduct", "TakenRows"]
 
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
-"""In a batch of fewer rows so many columns may be zero that the vector unit, which skips them, is as fast."""
+"""With fewer rows, enough columns may be zero that the vector unit, which skips them, is as fast."""
 _STAYS_IN_CACHE = 4
 """What is less than this part of the second cache is taken to be there still."""
 _PACK_ROW_TILES = 8
-"""So many tiles read a panel of B that a copy pays: its rows are neighbours, and begin where cache lines do.
+"""Tiles that read a panel of B for packing to pay: packed rows are neighbours, and begin where cache lines do.
 
 NumPy's large arrays begin 16 bytes into a line, so that every load of B in place would touch two.
 """
@@ -195,7 +195,7 @@ class MatrixProduct:
 
     @property
     def can_take_rows(self) -> bool:
-        """Whether A may be rows of a table that nobody has copied."""
+        """Whether A may be rows of a table, read in place."""
         return isinstance(self.way, Blocking)
 
     @property
@@ -237,7 +237,7 @@ class MatrixProduct:
 
     @property
     def _has_many_tiles(self) -> bool:
-        """Whether so many tiles read a panel of B that a copy pays."""
+        """Whether enough tiles read a panel of B that packing it pays."""
         return self.rows >= _PACK_ROW_TILES * self.tile.rows
 
     def emit(
@@ -295,7 +295,7 @@ class MatrixProduct:
                 product.direct.emit()
 
     def _outgrow_cache(self, matrices: int) -> bool:
-        """Whether so many matrices like the result may have left the second cache when they are read."""
+        """Whether `matrices` arrays of the result's size may have left the second-level cache when they are read."""
         nbytes = matrices * self.rows * self.columns * self.dtype.itemsize
         return nbytes >= self.machine.l2_bytes // _STAYS_IN_CACHE
 

@@ -24,7 +24,7 @@ _MOST_VECTORS = {16: 6, 32: 8}
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
-    """Two rows by the columns of so many tiles are summed up in registers.
+    """Two rows by the columns of several tiles are accumulated in registers.
 
     `vectors`: the width of a tile; `tiles`: how many lie side by side in the result. `far`: a panel of B comes from the
     second cache again and again; a wider one then keeps the processor busy for longer at a time.

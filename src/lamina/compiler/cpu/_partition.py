@@ -61,7 +61,7 @@ def _product_partition(kernel: Kernel, updates: int) -> Partition:
     row_step, column_step = shape.row_step, shape.column_step
     if turned:
         row_step, column_step = column_step, row_step
-    packs_rows = shape.is_on_unit and not turned  # whoever computes some columns packs all rows
+    packs_rows = shape.is_on_unit and not turned  # a thread that computes some columns packs all rows
     is_tall = rows >= _TALL * columns
     has_state = updates >= (1 if packs_rows else 2) and rows >= _NARROW
     if columns >= _NARROW and not is_tall and not has_state:

@@ -9,6 +9,7 @@ import numpy as np
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 from lamina.compiler.cpu._held_copies import emit_transposed_copies
 from lamina.compiler.cpu._outline import Outline
+from lamina.compiler.cpu._parallel_thresholds import share_strands, work_of
 from lamina.compiler.cpu._products import (
     emit_product,
     emit_transposition,
@@ -17,7 +18,6 @@ from lamina.compiler.cpu._products import (
 )
 from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
-from lamina.compiler.cpu._together import share_strands, work_of
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
@@ -34,7 +34,7 @@ __all__ = ["emit_program", "outline_of"]
 
 _BYTE = np.dtype(np.int8)
 _TAKING = 10
-"""An element of a row that is taken from a large table costs as much as so many operations: it comes from far away."""
+"""The cost, in operations, of an element of a row from a large table: a cache miss."""
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:

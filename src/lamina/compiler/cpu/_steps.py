@@ -123,7 +123,7 @@ def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Gen
     is_own = b.less(number, owned)
     with b.if_(b.logical_or(b.logical_not(is_own), b.equal(owner, thread))):
         team = _Team(b.where(is_own, 0, thread), b.where(is_own, 1, threads), b.where(is_own, thread, 0))
-        b.barrier(team.threads)  # somebody may still be at work in the first thread's temporary memory
+        b.barrier(team.threads)  # other threads may still use the first thread's temporary memory
         yield team
 
 

@@ -1,4 +1,4 @@
-"""Rows that are taken out of a table: those that come next are asked for while one is copied.
+"""Gathered rows of a table, with the next rows prefetched while one is copied.
 
 A table is larger than the caches, and its rows are taken in random order: of each, the processor would notice that
 it is read line after line only when half of it is there.

@@ -15,8 +15,8 @@ from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, 
 __all__ = ["LOOKED_AT", "PAIR", "TermLists", "pairs_pay", "terms_bytes"]
 
 PAIR = 2
-"""So many rows have a list of their own: of two pictures a third of the pixels is in use, of eight a half."""
-LOOKED_AT = 8  # so many terms are looked at together; of fewer in a sum, memory beyond A would be read
+"""Rows per list of terms: two pictures use a third of the pixels, eight use half."""
+LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile; where none of them is zero, the data is taken to be dense
 _PAIR_COST = 5, 4
 """A term of two rows takes that much longer than its share of a tile's: B is read from the second cache more often."""

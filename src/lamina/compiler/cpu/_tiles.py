@@ -28,7 +28,7 @@ class TileShape:
 
 
 def vector_widths(columns: int, lanes: int) -> tuple[int, ...]:
-    """The lanes in use of each vector that covers so many columns: 10 columns at 8 lanes are (8, 2)."""
+    """The lanes in use of each vector across `columns` columns: 10 columns at 8 lanes are (8, 2)."""
     whole, rest = divmod(columns, lanes)
     return (lanes,) * whole + ((rest,) if rest else ())
 

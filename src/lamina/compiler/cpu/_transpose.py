@@ -76,7 +76,7 @@ def emit_transpose(
     if name not in b.module.functions:
         with b.module.function(name, _ARGUMENTS) as function:
             _emit_copy(function, dtype)
-    b.is_worth_trouble = False  # whoever writes this has no work of its own
+    b.is_worth_trouble = False  # the writing thread has no other work
     numbers = [source_stride, destination_stride, *rows, *columns]
     b.call(name, source, destination, *(b.match(number, b.const(0))[0] for number in numbers))
 

@@ -18,7 +18,7 @@ BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block of the result."""
 SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 
-_DEEPEST = 192  # terms: a packed panel of so many stays in the first-level cache
+_DEEPEST = 192  # terms: a packed panel of this depth stays in the first-level cache
 _MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
 _LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
 _LEAST_SHORT_EXTENT = 48  # where there are half as many products of parts

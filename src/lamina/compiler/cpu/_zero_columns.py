@@ -36,7 +36,7 @@ class ColumnOrder:
 
 
 def order_bytes(columns: int, dtype: DType) -> int:
-    """The scratch memory that `order_columns` needs for a matrix of so many columns."""
+    """The scratch memory of `order_columns` for a matrix of `columns` columns."""
     return whole_lines(columns * INT32.itemsize) + whole_lines(columns * dtype.itemsize)
 
 

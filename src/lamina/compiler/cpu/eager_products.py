@@ -92,7 +92,7 @@ class _Product:
         count: Value,
         vectors: int,
     ) -> None:
-        """Some columns of the result, of which some terms are added."""
+        """A block of the result's columns, for a range of terms."""
         b, size = self.b, self.dtype.itemsize
         source = _Matrix(b, right.at(k, j), right.rows, right.columns)
         as_it_lies = b.logical_and(b.equal(right.columns, size), b.equal(width, vectors * self.lanes))

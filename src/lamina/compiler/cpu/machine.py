@@ -48,7 +48,7 @@ class Machine:
 
     @property
     def function_attributes(self) -> str:
-        """What LLVM is told of each function: that whole registers are meant to be used."""
+        """LLVM attributes of each function: whole registers are to be used."""
         return f'"prefer-vector-width"="{self.vector_bits}" "min-legal-vector-width"="{self.vector_bits}"'
 
     @property

@@ -37,7 +37,7 @@ class OneThread(ThreadBuilder):
         return self.const(0), self.match(extent, self.const(0))[0]
 
     def barrier(self, threads: Value) -> None:
-        """There is nobody to wait for."""
+        """There are no other threads to wait for."""
 
     def flush_denormals(self) -> Value:
         """From here on denormals count as zero; what `restore_state` takes."""

@@ -80,7 +80,7 @@ class CPU:
         return computes_operand(product, operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """By what threads share without meeting in a cache line."""
+        """How a kernel is divided among threads so that they share no cache line."""
         from lamina.compiler.cpu._partition import partition_of
 
         return partition_of(kernel, updates)

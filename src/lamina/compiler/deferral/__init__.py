@@ -1,4 +1,4 @@
-"""Deferred evaluation: operators are noted, and computed when somebody looks; what repeats is compiled by itself.
+"""Deferred evaluation: operators are queued and computed when a result is read; repeated sequences are compiled.
 
 It starts when it is imported, for the thread that imported lamina.
 """

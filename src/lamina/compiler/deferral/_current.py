@@ -25,8 +25,8 @@ from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
 from lamina.core.turns import Change, Turn, putting, setting
 from lamina.device.context import Context, current_context
-from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
+from lamina.nd.placeholder import PlaceholderArray
 
 __all__ = ["Sequence", "place_of"]
 
@@ -35,7 +35,7 @@ class Sequence:
     """What a queue knows of the sequence that it is in. Another one begins with another object.
 
     So who is interrupted while he notes something, and finds that the sequence has ended meanwhile, has changed
-    nothing but what nobody reads any more.
+    only what is never read again.
 
     ``values``       the arrays by position; while observing, weak references to them
     ``ids``          the positions of arrays by id: of those made outside; while observing, of all
@@ -189,7 +189,7 @@ class Sequence:
         found: list[Change] = []
         for array, event in changes:
             kind = array.__class__
-            if not (is_alone(array) if kind is NDArray else isinstance(array, ElsewhereArray)):
+            if not (is_alone(array) if kind is NDArray else isinstance(array, PlaceholderArray)):
                 return []
             count = array._writes[0]
             found.append(putting(array._writes, 0, count + 1))
@@ -211,10 +211,10 @@ class Sequence:
     # --- what an observed event may be ---------------------------------------------------------------------------
 
     def may_be_owed(self, array: Array) -> bool:
-        """Whether new contents of an array could be put off: nobody else may see its memory."""
+        """Whether new contents of an array can be deferred: its memory must have no other reference."""
         if array._node is not None or self.position_of(array) in self.viewed or not array._is_settled:
             return False
-        return is_alone(array) if array.__class__ is NDArray else isinstance(array, ElsewhereArray)
+        return is_alone(array) if array.__class__ is NDArray else isinstance(array, PlaceholderArray)
 
     def leaves_of(self, heads: Items[Array]) -> list[Array] | None:
         """The leaves that a walk back reaches, if all on its way was recorded in this sequence."""
@@ -271,8 +271,8 @@ def _is_private(x: Array) -> bool:
     if x._is_stale:
         return False
     if len(x._writes) > 1:
-        # A compiled step holds only what nobody else knows the memory of.
-        if not isinstance(x, ElsewhereArray) and not is_alone(x):
+        # A compiled step holds only arrays whose memory has no other reference.
+        if not isinstance(x, PlaceholderArray) and not is_alone(x):
             return False
         del x._writes[1:]
     return True

@@ -64,9 +64,7 @@ class Debt:
             try:
                 changes += steps[done]()
             except Exception as error:
-                if (
-                    self.is_paid or self._done != done
-                ):  # by somebody who interrupted, and has changed more since
+                if self.is_paid or self._done != done:  # by an interrupt that has changed more since
                     continue
                 self.lose(error)
                 raise
@@ -88,7 +86,7 @@ class Debt:
         ]
 
     def lose(self, reason: BaseException) -> None:
-        """After an error, let nobody take for numbers what was not computed."""
+        """After an error, mark arrays that were not computed, so that reading them raises."""
         self._turn.close()
         self._program.close()
         for entry in self.path.applied:

@@ -22,8 +22,8 @@ from lamina.core.state import Mode, state
 from lamina.core.tape import TapeNode, backward_now, is_on_tape, walked
 from lamina.core.turns import Change
 from lamina.device.context import Context, set_current
-from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
+from lamina.nd.placeholder import PlaceholderArray
 
 __all__ = [
     "Applied",
@@ -70,7 +70,7 @@ class New:
     def _has_type_of(self, x: Any, kind: type) -> bool:
         if kind is NDArray:
             what = x._data
-        elif issubclass(kind, ElsewhereArray):
+        elif issubclass(kind, PlaceholderArray):
             what = x._view
         else:
             return False
@@ -149,7 +149,7 @@ class Entry:
         raise NotImplementedError
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """What is to change so that it is done. Until that is made, nobody sees anything of it."""
+        """The changes that complete the event. It has no visible effect before they are made."""
         raise NotImplementedError
 
     def cool_down(self) -> None:

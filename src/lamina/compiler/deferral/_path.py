@@ -28,8 +28,8 @@ from lamina.core.tape import TapeNode
 from lamina.core.timings import timed
 from lamina.core.turns import Change, Turn, setting
 from lamina.device.context import cpu
-from lamina.nd.elsewhere import stand_in
 from lamina.nd.ndarray import NDArray
+from lamina.nd.placeholder import stand_in
 from lamina.primitives.views import view_of
 
 __all__ = ["FEWEST_EVENTS", "Path", "Plan", "Ran"]
@@ -100,7 +100,7 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The outputs whose numbers somebody can still ask for, in order, and what must be on the tape again.
+        """The outputs that can still be read, in order, and the records that must be back on the tape.
 
         Third, those that are computed, and not views of others.
         """
@@ -204,7 +204,7 @@ class Path:
         return found
 
     def _walked_back(self) -> dict[int, Backward]:
-        """The results whose place on the tape is used up within the sequence, and by which walk."""
+        """The results whose tape records are consumed within the sequence, with the walk that consumes each."""
         used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
@@ -270,7 +270,7 @@ class Plan:
         self._bind(values)
 
     def gives(self, results: frozenset[int], numbers: int) -> bool:
-        """Whether the program gives these outputs, and takes so many numbers."""
+        """Whether the program has these outputs and this number of scalar inputs."""
         return numbers == self._count and results.issubset(self.results)
 
     def _bind(self, values: list[Any]) -> None:

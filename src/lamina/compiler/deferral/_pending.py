@@ -11,14 +11,14 @@ from lamina.core.array import Array, UserArray
 from lamina.core.state import owed
 from lamina.core.turns import Change, setting
 from lamina.errors import LaminaError
-from lamina.nd.elsewhere import ElsewhereArray
 from lamina.nd.ndarray import NDArray
-from lamina.support.habits import no_member
+from lamina.nd.placeholder import PlaceholderArray
+from lamina.support.foreign_names import no_member
 
 __all__ = ["Lost", "PendingArray", "settling"]
 
 
-class PendingArray(ElsewhereArray):
+class PendingArray(PlaceholderArray):
     """An array whose contents are owed: whoever asks for them has all that is owed computed.
 
     Its `_view` is the event that makes them. An array that was made by the queue lacks the other slots, too, until

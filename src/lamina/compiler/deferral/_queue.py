@@ -1,4 +1,4 @@
-"""The queue: notes what a program does to arrays, and computes it when somebody looks.
+"""The queue: records a program's operations on arrays, and computes them when a result is read.
 
 A sequence of operators begins where the one before ended: where somebody looked at a number, or where a step of the
 user's seems to begin. The first times that a sequence is seen, all is computed at once, and only noted (*observed*).
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DeferralQueue"]
 
-_OFTEN = 2  # so many times a sequence is observed before it is put off
+_OFTEN = 2  # times that a sequence is observed before it is deferred
 _LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
-# Events: so many steps of a loop without marks are one sequence, which costs less than one each.
+# Events: steps of a loop without marks up to this number are one sequence, which costs less than one each.
 _FEW_STEPS = 64
 _MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
 _PATIENCE = 4096  # events without any that was put off, before the queue sleeps
@@ -143,7 +143,7 @@ class DeferralQueue:
             return self._backward_slowly(heads, head_grads, retain_graph)
 
     def look(self, array: Array) -> None:
-        """Somebody is about to copy numbers out."""
+        """Called before numbers are copied out."""
         now = self._current
         if now.is_observing and now.ids.get(id(array)) in now.made:
             self.end()
@@ -160,7 +160,7 @@ class DeferralQueue:
     def end(self, why: str = "somebody asks for numbers or memory") -> None:
         """The sequence ends here: everything that is owed is computed."""
         with self._lock:
-            if self._debt is not None:  # of somebody who was interrupted
+            if self._debt is not None:  # of an interrupted call
                 with interrupts_later(), concrete():
                     self._pay(self._debt)
             now = self._current
@@ -187,7 +187,7 @@ class DeferralQueue:
             self._count_end(end)
 
     def _end_again(self, now: Sequence, why: str) -> None:
-        """The sequence that was to end has got another event meanwhile, or was ended by somebody else."""
+        """The sequence to end has received another event meanwhile, or another call has ended it."""
         if self._current is now:
             self.end(why)
 
@@ -222,7 +222,7 @@ class DeferralQueue:
 
     def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
         """From now on the contents of arrays are owed; False if others could see their old ones in memory."""
-        owed.is_open = True  # first, so that a write by somebody who interrupts ends the sequence
+        owed.is_open = True  # first, so that a write by an interrupt ends the sequence
         own = state.turn.take(now.turn.take(made := []))
         if self._current is not now or changes is None:
             return False
@@ -262,7 +262,7 @@ class DeferralQueue:
                 path.end.cool_down()
                 how += f", since {reason.what} {reason.why}"
             except Exception:
-                if self._debt is debt:  # and not paid by somebody who interrupted
+                if self._debt is debt:  # and not paid by an interrupt
                     raise
         self._pay(debt)
         debug.tell(path, how, why)
@@ -287,7 +287,7 @@ class DeferralQueue:
     def _fall_back(self, now: Sequence) -> Sequence | None:
         """The program goes on as none before: compute what was put off, and observe.
 
-        Returns what to go on with, None if somebody else has ended the sequence.
+        Returns what to go on with, None if another call has ended the sequence.
         """
         end = now.cursor
         with interrupts_later(), concrete():

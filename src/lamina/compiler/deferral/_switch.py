@@ -25,7 +25,7 @@ __all__ = ["eager", "start"]
 def start(thread: int) -> None:
     """Defer what the thread of this identifier does from now on, unless ``LAMINA_EAGER=1`` says not to.
 
-    Operators of arrays on devices are computed by what the compiler offers for them, also where nothing is deferred.
+    Operators of arrays on devices are computed by the compiler's own, also without deferral.
     Python must count references: they tell whether anybody can still ask for a result.
     """
     set_device_evaluation(_evaluate_on_device)

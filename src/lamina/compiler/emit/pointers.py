@@ -18,7 +18,7 @@ __all__ = ["Frame", "Layout", "Slot", "kernel_names", "kernel_text"]
 
 @dataclass(frozen=True)
 class Slot:
-    """A pointer of a frame: an entry of the table, plus so many bytes."""
+    """A pointer of a frame: an entry of the table plus an offset in bytes."""
 
     entry: int
     offset: int = 0

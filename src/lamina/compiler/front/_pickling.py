@@ -33,7 +33,7 @@ def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
 
 
 class _Place:
-    """A function's place in a module, as an object of which every attribute is what stands there."""
+    """A function's place in a module: an object whose every attribute is the function there."""
 
     def __init__(self, module: str, name: str) -> None:
         self.place = module, name

@@ -87,5 +87,5 @@ def _item(stack: Array, step: int) -> NDArray:
 
 
 def _traced_item(stack: Any, step: int) -> Any:
-    """One item of a stack of which no contents are known yet."""
+    """An item of a stack with unknown contents."""
     return stack[step]

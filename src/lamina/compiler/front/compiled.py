@@ -406,7 +406,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 
     def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
-        """From now on these arguments run eagerly; each reason is told once."""
+        """From now on these arguments run eagerly; each reason is warned of once."""
         self._eager.add(key)
         if reason.what in self._told:
             return

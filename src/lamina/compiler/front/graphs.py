@@ -41,7 +41,7 @@ def graph_of(
 
     Args:
         function: returns an array, or lists and tuples of them, which are the graph's results in order.
-        arguments: of which only the types matter.
+        arguments: only their types matter.
         watch: called with each node as it is made.
 
     Raises:

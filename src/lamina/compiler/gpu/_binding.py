@@ -61,7 +61,7 @@ class Binding:
         then: Callable[[list[DeviceArray]], list[Change]] | None = None,
     ) -> list[DeviceArray]:
         """Launch the steps' kernels. See `BoundStep`."""
-        if self._is_running:  # by somebody who was interrupted: its memory is in use
+        if self._is_running:  # by an interrupted call: its memory is in use
             apart = Binding(self.device, self.program, self.arrays, self._arguments, self._written)
             return apart.run(arguments, numbers, steps, lead, turn, then)
         if turn is not None and turn.is_closed:
@@ -144,7 +144,7 @@ class Binding:
                 self.device.copy(source.region, target.region, target.nbytes)
         for entry in moving.keys() & {Layout.FIRST_INPUT + slot for slot in self._written}:
             self.device.copy(moving[entry], given[entry], steps * memory.layout.strides[entry])
-        self.device.synchronize()  # whoever asked for many steps measures how long they take
+        self.device.synchronize()  # callers of many steps measure their time
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
         """What was recorded for memory at the very same places, else a new recording."""

@@ -118,7 +118,7 @@ class DeviceBuilder(Mathematics):
         return SpacePointer(found.name, pointer.space) if isinstance(pointer, SpacePointer) else found
 
     def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
-        """The address of an element, of which it is not said that there is one."""
+        """The address of an element that need not exist."""
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
@@ -163,7 +163,7 @@ class DeviceBuilder(Mathematics):
         self.emit(f"store {vector.typed}, {address.typed}, align {alignment}")
 
     def misalignment(self, pointer: Pointer, nbytes: int) -> Value:
-        """By how many bytes an address is beyond a multiple of so many, which are a power of two."""
+        """An address modulo `nbytes`, a power of two."""
         address = self.result(f"ptrtoint {pointer.typed} to i64", INDEX)
         return self.bit_and(address, nbytes - 1)
 
@@ -177,7 +177,7 @@ class DeviceBuilder(Mathematics):
         """Nothing: other threads run while one waits for memory."""
 
     def table(self, name: str, words: Sequence[int]) -> SpacePointer:
-        """64-bit numbers in memory that nobody writes to."""
+        """64-bit numbers in constant memory."""
         space = self.dialect.constant_space
         content = ", ".join(f"i64 {word}" for word in words)
         self.module.declare(

@@ -1,4 +1,4 @@
-"""Kernels of which each thread computes an element by itself: maps, positions of extrema, scatters, random numbers."""
+"""Kernels whose threads each compute an element: maps, positions of extrema, scatters, random numbers."""
 
 from __future__ import annotations
 

@@ -331,4 +331,4 @@ FUNCTIONS: dict[str, Function] = {
         "lgamma": _gammaln,
     }.items()
 }
-"""By the C library's names, as `DeviceBuilder.per_lane_call` is asked for them. Sines are those of large numbers."""
+"""By the C library's names, as `DeviceBuilder.per_lane_call` uses them. Sines are for large arguments."""

@@ -182,7 +182,7 @@ def _function(name: str, parameters: str, body: Sequence[str]) -> str:
 
 
 def _coroutine(name: str, parameters: str, body: Sequence[str]) -> str:
-    """A function that returns where it waits, with a handle by which it goes on."""
+    """A coroutine: it returns where it waits, with a handle that resumes it."""
     entry, *lines, _return = body
     return "\n".join(
         [

@@ -131,7 +131,7 @@ others up to `bytes` become zeros.
 
 
 def run_functions(parts: Mapping[str, str]) -> str:
-    """What runs all blocks of a kernel in which nobody waits. `parts`: see `_filled`."""
+    """Runs all blocks of a kernel without barriers. `parts`: see `_filled`."""
     return _filled(_HEAD + _EACH_FUNCTION + _TAIL, parts)
 
 

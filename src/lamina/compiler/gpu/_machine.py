@@ -1,4 +1,4 @@
-"""What LLVM is told of a device."""
+"""LLVM's target settings of a device."""
 
 from __future__ import annotations
 

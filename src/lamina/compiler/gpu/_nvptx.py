@@ -51,7 +51,7 @@ class NVPTX(TensorDialect):
     def begin_copy(
         self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
     ) -> None:
-        # 16 bytes go past the first cache, of which they would be the only readers; fewer can't.
+        # 16 bytes bypass the first-level cache, which nothing else would read them from; fewer can't.
         name = {16: "cg.shared.global.16", 4: "ca.shared.global.4"}[nbytes]
         if inside is None:
             self._do(b, f"cp.async.{name}", target, source)

@@ -24,7 +24,7 @@ __all__ = ["Team", "emit_results", "emit_rows", "team_for"]
 _ELEMENTS_EACH = 4
 _ELEMENTS_IN_PARTS = 16
 _SIDE_BY_SIDE = 32
-"""So many neighbouring columns are read by neighbouring threads, at once."""
+"""The number of neighbouring columns that neighbouring threads read at once."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _fold_row(
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
-    """A reduction of which only its results are stored, and what is made of each: over any axes, perhaps in parts."""
+    """A reduction that stores only its results and their epilogue: over any axes, perhaps in parts."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)

@@ -103,7 +103,7 @@ class Schedule:
             self.stages.append(stage)
 
     def frame(self, kernel: Kernel) -> Frame:
-        """The pointers of a kernel, the last of which it does not use here."""
+        """The pointers of a kernel; the last is unused here."""
         return Frame.of(self.plan, kernel, self.layout)
 
     def task_slots(self, task: Task) -> list[Slot]:

@@ -40,7 +40,7 @@ class DeviceScope(Scope):
         self.block, self.thread, self.counters = block, b.thread(), counters
 
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """Not asked for: kernels of a device are taken apart by blocks and threads."""
+        """Not used: kernels of a device are divided among blocks and threads."""
         raise AssertionError("a device's kernels have no split axis")
 
     def is_first(self) -> Value:

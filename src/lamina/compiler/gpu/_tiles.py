@@ -133,7 +133,7 @@ def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") ->
 
 
 def _parts(tiles: int, wanted: int, most: int) -> int:
-    """In how many parts sums are to be computed, for so many blocks."""
+    """The number of parts of each sum that gives about `wanted` blocks."""
     return max(min(wanted // max(tiles, 1), most, _MOST_PARTS), 1)
 
 

@@ -33,7 +33,7 @@ from lamina.device.pool import out_of_memory
 __all__ = ["Emulator", "KernelError"]
 
 _TOTAL = 1 << 32  # bytes, as it says
-_GUARD = 256  # bytes before and after each buffer, which nobody may write to
+_GUARD = 256  # bytes before and after each buffer, which must stay unwritten
 _WHAT = {
     SOME_RETURNED: "some threads have returned while others wait at a barrier",
     AT_SEVERAL_BARRIERS: "threads wait at different barriers",
@@ -61,7 +61,7 @@ class EmulatedBuffer:
         return self.memory[_GUARD : _GUARD + self.nbytes]
 
     def is_intact(self) -> bool:
-        """Whether nobody wrote before or after it."""
+        """Whether the guards before and after it are intact."""
         guards = self.memory[:_GUARD], self.memory[_GUARD + self.nbytes :]
         return all((guard == 255).all() for guard in guards)
 

@@ -79,7 +79,7 @@ class GPU:
 
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
-    in_strands = False  # its blocks wait for each other by what they need, not all for all
+    in_strands = False  # its blocks wait for their inputs, not at common barriers
     stores_transposed = False
 
     def __init__(self, device: Device) -> None:

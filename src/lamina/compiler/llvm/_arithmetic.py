@@ -96,7 +96,7 @@ class Arithmetic(Positions):
         return self._binary("div", x, y)
 
     def _divide_by_constant(self, x: Value, y: Value, reciprocal: float) -> Value:
-        """x / y, rounded as a division rounds, in three instructions of which one starts each cycle.
+        """x / y, correctly rounded, in three fully pipelined instructions.
 
         Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor" (1990): the remainder of
         a quotient that is almost right is exact, and corrects it. A division keeps its unit busy for 16 cycles. Only

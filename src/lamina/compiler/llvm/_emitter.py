@@ -46,7 +46,7 @@ class Emitter:
         self._block = "entry"
         self.is_worth_trouble = True
         self._here: dict[tuple[Any, ...], Any] = {}
-        """What this block has, by what it is."""
+        """Values computed in this block, by key."""
 
     def emit(self, instruction: str) -> None:
         """Append an instruction without a result."""

@@ -29,7 +29,7 @@ class Machine(Protocol):
 
     @property
     def function_attributes(self) -> str:
-        """What LLVM is told of each function."""
+        """LLVM attributes of each function."""
         ...
 
     @property

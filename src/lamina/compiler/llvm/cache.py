@@ -179,7 +179,7 @@ def _user() -> int | str:
 
 
 def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) -> bool:
-    """Whether nobody but this user can have written something; if somebody can, that is said once."""
+    """Whether only this user can write a file; otherwise a warning says so once."""
     if not is_kind(status.st_mode):
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone

@@ -16,7 +16,7 @@ import llvmlite
 import llvmlite.binding as llvm
 
 from lamina.compiler.llvm._machine import Machine
-from lamina.compiler.llvm._side_by_side import Team, joined, separated
+from lamina.compiler.llvm._parallel_codegen import Team, joined, separated
 from lamina.compiler.llvm.cache import CodeCache, default_directory, digest_of_sources
 from lamina.compiler.llvm.module import Module
 from lamina.core.threads import get_num_threads
@@ -95,7 +95,7 @@ def load(
 
     `key` names everything that the code depends on, except what is added here: lamina's own compiler,
     LLVM's version and the machine. `make_ir` is called only where the cache has nothing. `functions` are
-    the ones whose `address` can be asked for; `symbols` are addresses of functions that the code calls.
+    the ones with an `address`; `symbols` are addresses of functions that the code calls.
     """
     return fetched(machine, key, make_ir).linked(functions, symbols or {})
 
@@ -166,7 +166,7 @@ def compile_object(machine: Machine, ir: str) -> bytes:
 
 
 def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
-    """The object files of a module, parts of which several threads translate while others are still being written."""
+    """The object files of a module; several threads compile its parts while others are still being written."""
     if isinstance(made, str):
         return [compile_object(machine, made)]
     _target(machine)  # initializes LLVM

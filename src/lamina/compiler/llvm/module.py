@@ -29,14 +29,14 @@ _NAMES = re.compile(r"@([\w.]+)")
 
 
 def _nobody(_name: str) -> None:
-    """Nobody wants to know."""
+    """No listener."""
 
 
 class Module(Generic[B]):
     """A unit of compilation for a machine: functions, and declarations of what they call.
 
     `builder` makes what writes a function, whose arguments are `arguments` unless others are given. `attributes` are
-    what LLVM is told of each function besides what the machine says.
+    LLVM attributes of each function besides the machine's.
     """
 
     attributes = ""
@@ -80,7 +80,7 @@ class Module(Generic[B]):
             self._tell(name)
 
     def written_by(self, write: Callable[[Any], None]) -> Self:
-        """This module, whose functions `write` writes where they are first asked for."""
+        """This module, with `write` called to write each function on first use."""
         self._to_write = write
         return self
 

@@ -11,7 +11,7 @@ __all__ = ["LONG_ROW", "Reductions", "row_lanes"]
 
 _LANE_BYTES = 64
 LONG_ROW = 8
-"""Vectors of `row_lanes` that make a row so long that it has twice as many lanes."""
+"""The number of vectors of `row_lanes` from which a row has twice as many lanes."""
 
 
 def row_lanes(dtype: DType, length: int) -> int:

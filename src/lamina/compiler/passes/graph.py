@@ -154,7 +154,7 @@ class Graph:
     _found: tuple[Sequence[Node], list[Node]] = field(
         default_factory=lambda: ((), []), init=False, repr=False, compare=False
     )
-    """The roots of which `nodes` was asked last, and the answer."""
+    """The roots of the last call of `nodes`, and its result."""
 
     @property
     def roots(self) -> list[Node]:

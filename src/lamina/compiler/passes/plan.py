@@ -361,7 +361,7 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
 @dataclass(frozen=True)
 class _Touch:
-    """One memory access of a kernel; `share` is None where somebody touches more than its part."""
+    """One memory access of a kernel; `share` is None where a thread accesses more than its part."""
 
     node: Node
     place: Place

@@ -2,7 +2,7 @@
 
 The backward pass reads much of what the forward pass computed on the way. An activation such as Mish leaves its
 intermediate values to it, one array each, although most of them are a sum or a product of two others. Such a value is
-not stored: whoever reads it computes it again, from what lies in memory anyway.
+not stored: each reader recomputes it from values that are in memory anyway.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Strands: parts of a step that share nothing, as the networks of an ensemble that are trained side by side.
 
-Whoever works on a strand of its own waits for nobody, and finds in its cache what the step before left there.
+A thread with a strand of its own waits for no other, and finds the previous step's data in its cache.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LEAST_KERNELS = 4
 _MOST_STRANDS = 64
 """Each has a loop over the steps in the code."""
 _ALIKE = 0.8
-"""Strands do at least so much of the work of the largest, so that they take about as long as each other."""
+"""The minimum work of a strand, as a share of the largest's, so that strands take about equally long."""
 
 
 def own_rows(graph: Graph) -> Graph:
@@ -42,7 +42,7 @@ def own_rows(graph: Graph) -> Graph:
 
 
 def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
-    """Whether a node is rows of a table, of which each reader reads others, and not all."""
+    """Whether a node is rows of a table, of which readers read different parts."""
     if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
         return False
     if not readers or not all(_is_part(reader) for reader in readers):
@@ -89,7 +89,7 @@ def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hash
 
 def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
     """The kernels in parts that touch nothing in common, in order."""
-    # Of what belongs together. A part is known by what has itself as a parent.
+    # Union-find: a root is its own parent.
     parent: dict[Hashable, Hashable] = {}
 
     def part_of(thing: Hashable) -> Hashable:

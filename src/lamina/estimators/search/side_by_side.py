@@ -23,7 +23,7 @@ from lamina.core.threads import get_num_threads, propose_num_threads
 from lamina.errors import LaminaError
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.worker import Blackboard, Job, Outcome, train
-from lamina.support.files.aside import scratch
+from lamina.support.files.staging import scratch
 from lamina.training.loop import Epoch
 
 __all__ = ["SideBySide"]

@@ -15,8 +15,8 @@ from lamina.errors import DataError
 from lamina.gluon.data.batchify import default_batchify_fn
 from lamina.gluon.data.dataset import draw
 from lamina.gluon.data.sampler import BatchSampler, RandomSampler, SequentialSampler
-from lamina.support.arguments import answering, check_numbers, is_number
-from lamina.support.habits import LOADERS_ARGUMENTS
+from lamina.support.argument_checks import answering, check_numbers, is_number
+from lamina.support.foreign_names import LOADERS_ARGUMENTS
 from lamina.support.messages import in_a_line
 
 __all__ = ["DataLoader"]

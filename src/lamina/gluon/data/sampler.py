@@ -9,7 +9,7 @@ import numpy as np
 
 from lamina.nd.conversion import array
 from lamina.nd.random import shuffle
-from lamina.support.arguments import whole_number
+from lamina.support.argument_checks import whole_number
 
 __all__ = [
     "BatchSampler", "FilterSampler", "IntervalSampler", "RandomSampler", "Sampler", "SequentialSampler",

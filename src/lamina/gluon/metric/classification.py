@@ -10,7 +10,7 @@ import numpy as np
 
 from lamina.errors import DataError, ShapeError
 from lamina.gluon.metric.base import Averaged, EvalMetric, metrics, require_same_length
-from lamina.support.arguments import whole_number
+from lamina.support.argument_checks import whole_number
 
 __all__ = ["F1", "MCC", "PCC", "Accuracy", "TopKAccuracy"]
 

@@ -9,7 +9,7 @@ from lamina.gluon.block import HybridBlock
 from lamina.gluon.initializer import Constant
 from lamina.nd.activation import activation_by_name
 from lamina.nd.ndarray import NDArray
-from lamina.support.arguments import check_numbers
+from lamina.support.argument_checks import check_numbers
 
 __all__ = ["ELU", "GELU", "SELU", "Activation", "LeakyReLU", "Mish", "PReLU", "SiLU", "Swish"]
 

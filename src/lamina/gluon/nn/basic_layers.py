@@ -9,7 +9,7 @@ from lamina.errors import ParameterError
 from lamina.gluon.block import HybridBlock
 from lamina.gluon.nn.activations import Activation
 from lamina.nd.ndarray import NDArray
-from lamina.support.arguments import is_number
+from lamina.support.argument_checks import is_number
 from lamina.support.messages import in_a_line
 
 __all__ = ["Dense", "Dropout", "Embedding", "Flatten"]

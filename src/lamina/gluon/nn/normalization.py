@@ -11,7 +11,7 @@ from lamina.gluon.block import HybridBlock
 from lamina.gluon.parameter import Parameter
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.ndarray import NDArray
-from lamina.support.arguments import check_numbers, whole_number
+from lamina.support.argument_checks import check_numbers, whole_number
 
 __all__ = ["BatchNorm", "BatchNormReLU", "GroupNorm", "InstanceNorm", "LayerNorm"]
 

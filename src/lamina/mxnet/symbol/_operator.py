@@ -8,7 +8,7 @@ from typing import Any
 from lamina.errors import DataError
 from lamina.mxnet.symbol._declared import ALIASES, DECLARED
 from lamina.mxnet.symbol._values import read_value, written_value
-from lamina.support.arguments import no_argument
+from lamina.support.argument_checks import no_argument
 from lamina.support.messages import closest, excerpt
 
 __all__ = ["OPERATORS", "Operator", "operator_called"]

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from lamina.support.files.aside import aside
+from lamina.support.files.staging import aside
 
 __all__ = ["atomic_write", "exchange", "naming", "sync"]
 

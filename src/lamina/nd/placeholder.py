@@ -1,4 +1,4 @@
-"""`ElsewhereArray`: an array whose numbers are not in its buffer at the moment, but whose type is known."""
+"""`PlaceholderArray`: an array of known type whose numbers are not in its buffer at the moment."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from lamina.core.array import Array
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["ElsewhereArray", "Type", "stand_in"]
+__all__ = ["PlaceholderArray", "Type", "stand_in"]
 
 
 class Type:
-    """What is known of an array whose numbers are elsewhere."""
+    """Shape and dtype of a placeholder."""
 
     __slots__ = ("dtype", "shape")
 
@@ -22,7 +22,7 @@ class Type:
         self.shape, self.dtype = shape, dtype
 
 
-class ElsewhereArray(NDArray):
+class PlaceholderArray(NDArray):
     """An `NDArray` without `_data`: `__getattr__` of a subclass provides it on access, up to date.
 
     Meanwhile its `_view` tells shape and dtype, so that asking for these costs nothing.

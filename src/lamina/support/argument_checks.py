@@ -1,4 +1,4 @@
-"""Which arguments things take by name, and what is said of one that they do not take."""
+"""Argument checks and unknown-argument errors."""
 
 from __future__ import annotations
 

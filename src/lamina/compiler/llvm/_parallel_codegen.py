@@ -1,7 +1,7 @@
-"""Modules made machine code by several threads at a time, each of them with a context of LLVM's for itself.
+"""Parallel code generation: several threads compile modules, each in an LLVM context of its own.
 
-LLVM does nothing that two contexts share, but llvmlite holds one lock around every call. The one call that takes long,
-in which code is generated, is made without it.
+LLVM contexts share no state, but llvmlite holds one lock around every call. Code generation, the one slow call, is made
+without the lock.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Team:
         """Of each thread, whether it has ended. `Thread.join`, once interrupted, takes any to have (bpo-45274)."""
 
     def give(self, ir: str) -> None:
-        """Have LLVM assembly made machine code by whoever is free."""
+        """Queue LLVM assembly for compilation by a free thread."""
         self._objects.append(b"")
         self._waiting.put((len(self._objects) - 1, ir))
         if len(self._others) < self._most:
@@ -54,7 +54,7 @@ class Team:
             self._end()
             self._work()
             self._wait()
-        except BaseException:  # Ctrl-C: nobody may hold LLVM's lock when this process is forked or ends
+        except BaseException:  # Ctrl-C: LLVM's lock must be free when this process forks or ends
             self.dismiss()
             raise
         if self._errors:
@@ -97,7 +97,7 @@ class Team:
         target = None
         while (given := self._waiting.get()) is not None:
             if self._errors:
-                continue  # nobody will ask for it
+                continue  # never used
             number, ir = given
             try:
                 target = target or self._make_target()
@@ -111,7 +111,7 @@ class Team:
 
 
 def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
-    """The object file of a module whose context, and the target, are used by nobody else meanwhile."""
+    """The object file of a module; its context and the target must not be used meanwhile."""
     with ffi.OutputString() as problem:
         buffer = _emit()(target, module, 1, problem)
         if not buffer:

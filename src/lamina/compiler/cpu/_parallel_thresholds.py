@@ -1,4 +1,4 @@
-"""Where threads gain by working together, and where each is better left alone."""
+"""When multithreading pays: thresholds on the work of a step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["gain_together", "share_strands", "work_of"]
 _SMALL = 400_000
 """Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
 _BARRIER = 1_500_000
-"""So much work takes as long as a barrier, with the cache lines that then change hands."""
+"""The work that takes as long as a barrier with its transfers of cache lines."""
 _LARGE = 2_000_000
 """Work of a kernel, on average: with less, two threads do little more in the same time than one."""
 _BYTE = 2
@@ -22,7 +22,7 @@ def work_of(plan: Plan) -> int:
 
 
 def gain_together(operations: int, work: int, barriers: int) -> bool:
-    """Whether a step is done sooner by several threads, of so many operations and so much work, also for memory."""
+    """Whether several threads are faster for a step with this number of operations and this work, memory included."""
     return operations >= _SMALL and work >= _BARRIER * barriers
 
 

@@ -1,4 +1,4 @@
-"""Places for a while, locked by their makers, so that what killed ones left is known: beside files, and for scratch."""
+"""Temporary files and folders, locked by their process, so that leftovers of killed processes can be recognized."""
 
 from __future__ import annotations
 

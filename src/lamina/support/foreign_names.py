@@ -1,4 +1,4 @@
-"""Names that people bring from PyTorch, Keras, NumPy and scikit-learn, and what they write in lamina instead.
+"""Names from PyTorch, Keras, NumPy and scikit-learn, with lamina's equivalents, for error messages.
 
 docs/tutorials/from-pytorch.md shows the two side by side.
 """
