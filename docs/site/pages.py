@@ -18,6 +18,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 import lamina
+from lamina.support.module_names import MXNET
 
 ROOT = Path(__file__).parents[2]
 NOT_SHOWN = {
@@ -26,14 +27,20 @@ NOT_SHOWN = {
     "lamina.core",
     "lamina.primitives",
     "lamina.runs",
+    "lamina.support",
     "lamina.__main__",
 }
 """Packages that people use by commands, or that only lamina's own code imports; and what is inside them."""
+PLACES = sorted(
+    {*MXNET.values()}
+    | {"estimators.dask", "estimators.neural_network", "export.mlflow", "runs.recipes", "support.datasets"}
+)
+"""Modules inside packages that users import by shorter names, as `lamina.io` and `lamina.dask`."""
 
 
 def public_modules() -> list[ModuleType]:
     """Modules that users import: those of `lamina`, and within these what the ``__all__`` of the module above names."""
-    found = [lamina]
+    found = [lamina, *(importlib.import_module(f"lamina.{place}") for place in PLACES)]
     for above in found:  # which grows
         for info in pkgutil.iter_modules(getattr(above, "__path__", ()), f"{above.__name__}."):
             name = info.name.rpartition(".")[2]
