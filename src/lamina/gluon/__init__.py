@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__})
+    return sorted({*special, *__all__, "block", "parameter", "trainer"})  # modules, as in MXNet
