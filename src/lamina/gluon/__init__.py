@@ -31,5 +31,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    special = (name for name in globals() if name.startswith("__"))
-    return sorted({*special, *__all__, "block", "parameter", "trainer"})  # modules, as in MXNet
+    return sorted({*__all__, "block", "parameter", "trainer"})  # with modules, as in MXNet
