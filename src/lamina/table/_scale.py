@@ -19,7 +19,6 @@ from lamina.table._tables import by_column, dense
 __all__ = [
     "center_and_factor",
     "count_statistics",
-    "functions_of",
     "matrix_statistics",
     "quartiles",
     "robust_statistics",
@@ -143,7 +142,7 @@ def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT
         clips: which columns do, (columns,), bool.
         missing: where x is missing, (rows, columns), bool; None: nowhere.
     """
-    F, (center, factor, fill) = functions_of(x), rows
+    F, (center, factor, fill) = _functions_of(x), rows
     found: Any = x - center
     found *= factor
     if missing is not None:
@@ -169,7 +168,7 @@ def smooth_clip(x: Any) -> None:
     >>> x
     array([ 0. ,  2.4, -3. ])
     """
-    F = functions_of(x)
+    F = _functions_of(x)
     limit = 1e9 if np.dtype(x.dtype) == np.float32 else 1e100
     F.clip(x, -limit, limit, out=x)
     scale = x * (1 / 3)
@@ -179,6 +178,6 @@ def smooth_clip(x: Any) -> None:
     x /= scale
 
 
-def functions_of(x: Any) -> Any:
+def _functions_of(x: Any) -> Any:
     """NumPy for its arrays, `lamina.nd` for others: what both have under one name rounds alike."""
     return np if isinstance(x, np.ndarray) else nd
