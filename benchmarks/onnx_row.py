@@ -112,18 +112,10 @@ def of_gluon(layers: tuple[int, ...], folder: Path) -> Call:
 def digits() -> dict[str, Call]:
     """A network for digits, bare and as a whole prediction."""
     from lamina.export._onnx_model import onnx_model
-    from lamina.export._prediction import Classes, Layer, Member, Pictures, Prediction
+    from lamina.export._prediction import Classes, Pictures, Prediction
+    from lamina.runs.recipes import ChapterNetwork
 
-    rng = np.random.default_rng(0)
-    layers = [
-        Layer(
-            rng.normal(0, 0.05, (inputs, outputs)).astype(np.float32),
-            np.zeros(outputs, np.float32),
-            activation="identity" if outputs == LAYERS[-1] else "relu",
-        )
-        for inputs, outputs in itertools.pairwise(LAYERS)
-    ]
-    whole = Prediction(Pictures(28, 28, 255.0), (Member(tuple(layers)),), Classes(tuple(range(10))), "0")
+    whole = Prediction(Pictures(28, 28), ChapterNetwork(LAYERS), Classes(np.arange(10)), "0")
     pixels = np.random.default_rng(0).integers(0, 256, (1, 784)).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:
         bare = of_gluon(LAYERS, Path(folder))

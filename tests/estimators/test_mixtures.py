@@ -58,7 +58,7 @@ def test_equal_shares_have_the_bits_of_the_plain_mean():
     x, codes = nd.array(encoded.numeric), nd.array(encoded.codes, dtype=np.int32)
     zs = [member.forward(x, codes) for member in network.members]
     plain = (zs[0] + zs[1] + zs[2]) * (1 / 3)
-    np.testing.assert_array_equal(network.forward(x, codes).asnumpy(), plain.asnumpy())
+    np.testing.assert_array_equal(network(x, codes).asnumpy(), plain.asnumpy())
     said = with_members(model, network.members, (1 / 3,) * 3)
     np.testing.assert_array_equal(outputs(said), outputs(model))
 

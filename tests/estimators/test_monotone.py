@@ -148,11 +148,11 @@ def test_the_network_that_is_exported_obeys_by_its_weights():
     model, _, _ = fitted(max_iter=2)
     prediction = describe(model)
     assert [column.clips for column in prediction.inputs.numbers] == [False, True, False]
-    for member in prediction.members:
-        embedding = member.embedding
-        assert not embedding.maps[[0, 2]].any() and embedding.maps[1].any()
-        assert embedding.pieces[0].min() >= 0 >= embedding.pieces[2].max()
-        assert not member.layers[0].weight[[0, 2]].any()
+    for member in prediction.network.members:
+        arrays, rises = member.state(), member.rises().asnumpy()
+        assert not arrays["number"][[0, 2]].any() and arrays["number"][1].any()
+        assert rises[0].min() >= 0 >= rises[2].max()
+        assert not arrays["weight0"][[0, 2]].any()
 
 
 @pytest.mark.parametrize(

@@ -43,14 +43,16 @@ pytestmark = pytest.mark.skipif(not THERE, reason="no compiler (gcc, g++ or clan
 
 
 def column(name, position=0):
-    return Number(name, position, "Float64", 0.0, 1.0, 0.0, False, None, mean=0.5)
+    return Number(name, position, "Float64", 0.0, 1.0, 0.0, False, mean=0.5)
 
 
 def header_of(names, library="my_model"):
     columns = tuple(column(name, i) for i, name in enumerate(names))
     one = np.ones(1)
-    output = Numbers(0 * one, one, -one, one, flat=True)
-    prediction = Prediction(Table(columns, len(columns), named=True), (), output, "0", target="y")
+    output = Numbers(low=-one, high=one, center=0 * one, scale=one, flat=True)
+    prediction = Prediction(
+        Table(columns, len(columns), named=True, encoder=None), None, output, "0", target="y"
+    )
     return prediction_header(Interface(library, prediction), LibraryCode(b"", 4096, ()), "host")
 
 

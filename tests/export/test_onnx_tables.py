@@ -127,7 +127,7 @@ def test_a_rough_column():
 def test_categories_alone_that_are_all_embedded():
     frame = FRAME.select("town", pl.col("town").alias("other")).fill_null("nowhere")
     model = lamina.MLPRegressor(**QUICK).fit(frame, VALUES)
-    assert len(describe(model).inputs.embedded) == 2
+    assert len(describe(model).inputs.encoder.code_names) == 2
     assert_same(model, frame)
 
 

@@ -34,12 +34,12 @@ def evaluated(prediction, rows):
     uint8 (rows, pixels).
     """
     if isinstance(prediction.inputs, Pictures):
-        inputs, codes = rows / prediction.inputs.divisor, []
+        inputs, codes = rows / 255, None
     else:
         inputs, codes = encoded(prediction.inputs, rows)
-    outputs = sum(member.share * outputs_of(member, inputs, codes) for member in prediction.members)
+    outputs = outputs_of(prediction.network, inputs, codes)
     if isinstance(prediction.output, Classes):
-        return (expit if prediction.output.several else lambda z: softmax(z, axis=1))(outputs)
+        return (expit if prediction.output.multilabel else lambda z: softmax(z, axis=1))(outputs)
     target = prediction.output
     outputs = np.sort(outputs, axis=1) if target.levels else outputs
     values = (np.exp(outputs) if target.logarithmic else outputs) * target.scale + target.center
@@ -49,6 +49,7 @@ def evaluated(prediction, rows):
 
 def encoded(table, rows):
     """The network's inputs, and for each embedded column its codes."""
+    flags, books = table.encoder.flags(), table.encoder.codebooks()
     parts = [[], [], []]
     codes = []
     for column in table.columns:
@@ -58,14 +59,14 @@ def encoded(table, rows):
             gone = np.isnan(x)
             x = (np.where(gone, column.fill, x) - column.center) * column.factor
             parts[0].append((x / np.sqrt(1 + (x / 3) ** 2) if column.clips else x)[:, None])
-            if column.flag is not None:
-                parts[1].append(np.where(gone, *column.flag)[:, None])
+            if column.name in flags:
+                parts[1].append(np.where(gone, *flags[column.name])[:, None])
         else:
             code = np.array([code_of(column, value) for value in values])
-            if column.encoded is None:
-                codes.append(code)
+            if column.name in books:
+                parts[2].append(books[column.name][code])
             else:
-                parts[2].append(column.encoded[code])
+                codes.append(code)
     return np.concatenate([part for kind in parts for part in kind], axis=1) if any(parts) else None, codes
 
 
@@ -77,32 +78,57 @@ def code_of(column, value):
     return 1 + column.values.index(value)
 
 
-def outputs_of(member, inputs, codes):
-    features = [np.empty((len(codes[0]), 0)) if inputs is None else inputs]
-    if member.embedding is not None:
-        features.append(embedded(member.embedding, inputs[:, : len(member.embedding.frequency)]))
-    features += [table[code] for table, code in zip(member.tables, codes, strict=True)]
-    x = np.concatenate(features, axis=1)
-    x = x if member.scale is None else x * member.scale
-    for layer in member.layers:
-        z = x @ layer.weight * layer.factor + layer.bias
-        if layer.normalization is not None:
-            z = normalized(layer.normalization, z)
-        f = ACTIVATIONS[layer.activation](z)
-        x = f if layer.blend is None else z + layer.blend * (f - z)
+def outputs_of(networks, inputs, codes):
+    """The mean of the networks' outputs; of pictures, `codes` is None."""
+    if codes is None:
+        return of_pictures(len(networks.sizes) - 1, networks.arrays(), inputs)
+    pairs = zip(networks.members, networks.shares, strict=True)
+    return sum(share * outputs_of_one(one.architecture, one.state(), inputs, codes) for one, share in pairs)
+
+
+def of_pictures(layers, arrays, x):
+    for i in range(1, layers + 1):
+        z = x @ arrays[f"W{i}"] + arrays[f"b{i}"]
+        x = z if i == layers else ACTIVATIONS["relu"](z)
     return x
 
 
-def embedded(parts, x):
-    waves = np.cos(2 * np.pi * x[:, :, None] * parts.frequency + parts.phase)
-    mapped = np.einsum("rnw,nwo->rno", waves, parts.maps) + parts.bias
-    if parts.knots is not None:
-        passed = np.clip((x[:, :, None] - parts.knots) * parts.slopes, 0, 1)
-        mapped += np.einsum("rnp,npo->rno", passed, parts.pieces)
+def outputs_of_one(parts, arrays, inputs, codes):
+    features = [np.empty((len(codes[0]), 0)) if inputs is None else inputs]
+    if "frequency" in arrays:
+        features.append(embedded(arrays, inputs[:, : parts.numbers]))
+    features += [arrays[f"embedding{j}"][code] for j, code in enumerate(codes)]
+    x = np.concatenate(features, axis=1) * arrays.get("scale", 1)
+    for i in range(len(parts.hidden) + 1):
+        weight = arrays[f"weight{i}"]
+        z = x @ weight / (np.sqrt(len(weight)) if parts.ntk else 1) + arrays[f"bias{i}"]
+        if i == len(parts.hidden):
+            return z
+        if parts.normalization:
+            z = normalized(arrays, i, z)
+        name = parts.activation if isinstance(parts.activation, str) else parts.activation[i]
+        f = ACTIVATIONS[name](z)
+        x = z + arrays[f"alpha{i}"] * (f - z) if f"alpha{i}" in arrays else f
+    return None
+
+
+def embedded(arrays, x):
+    waves = np.cos(2 * np.pi * x[:, :, None] * arrays["frequency"][:, 0] + arrays["phase"][:, 0])
+    mapped = np.einsum("rnw,nwo->rno", waves, arrays["number"]) + arrays["number_bias"][:, 0]
+    if "pieces" in arrays:
+        passed = (x[:, :, None] - arrays["running.knot"][:, 0]) * arrays["running.slope"][:, 0]
+        mapped += np.einsum("rnp,npo->rno", np.clip(passed, 0, 1), rises(arrays))
     return mapped.reshape(len(x), -1)
 
 
-def normalized(parts, z):
-    mean = z.mean(axis=1, keepdims=True) if parts.mean is None else parts.mean
-    variance = z.var(axis=1, keepdims=True) if parts.variance is None else parts.variance
-    return (z - mean) / np.sqrt(variance + parts.epsilon) * parts.gamma + parts.beta
+def rises(arrays):
+    """Of rough numbers there are values at the ends of pieces, of the others how much they rise."""
+    pieces = arrays["pieces"]
+    is_rough = arrays.get("running.rough", np.zeros((len(pieces), 1, 1))) > 0
+    return np.where(is_rough, np.diff(pieces, axis=1, prepend=0), pieces)
+
+
+def normalized(arrays, i, z):
+    mean = arrays.get(f"running.mean{i}", z.mean(axis=1, keepdims=True))
+    variance = arrays.get(f"running.variance{i}", z.var(axis=1, keepdims=True))
+    return (z - mean) / np.sqrt(variance + 1e-5) * arrays[f"gamma{i}"] + arrays[f"beta{i}"]

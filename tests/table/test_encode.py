@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from lamina.errors import DataError
+from lamina.table import encode as encode_module
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
+from lamina.table.sparse import SparseNumbers
 
 FRAME = pl.DataFrame(
     {
@@ -238,3 +240,13 @@ def test_thousands_of_columns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert encode(frame)[1].numeric.shape == (50, 3000)
+
+
+def test_a_sparse_table_of_which_some_columns_are_not_clipped_has_the_bits_of_a_dense_one(monkeypatch):
+    table = sparse.random(60, 12, 0.2, format="csr", random_state=0)
+    encoder = TableEncoder(infer(table), unclipped=("x3", "x7")).fit(table)
+    dense = encoder.transform(table).numeric
+    monkeypatch.setattr(encode_module, "_STAYS_SPARSE", 0)
+    found = encoder.transform(table).numeric
+    assert isinstance(found, SparseNumbers)
+    np.testing.assert_array_equal(found[np.arange(60)], dense)

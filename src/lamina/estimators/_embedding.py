@@ -36,7 +36,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _n_features_out(self) -> int:
         """What scikit-learn names features by."""
         estimator: Any = self
-        return sum(member.architecture.widths[-2] for member in estimator._fitted().network.members)
+        return sum(widths[-2] for widths in estimator._fitted().network.widths)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -29,7 +29,7 @@ def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) 
 def _forward_of(network: Ensemble) -> Any:
     if network.compiled_forward is None:
         network.compiled_forward = compile(
-            lambda numeric, codes=None: network.forward(numeric, codes), independent_rows=True
+            lambda numeric, codes=None: network(numeric, codes), independent_rows=True
         )
     return network.compiled_forward
 
@@ -69,7 +69,7 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
             lambda numeric, codes=None: nd.concat(*(one.hidden(numeric, codes) for one in members), dim=1),
             independent_rows=True,
         )
-    width = sum(one.architecture.widths[-2] for one in members)
+    width = sum(widths[-2] for widths in network.widths)
     return _in_blocks(network, network.compiled_hidden, Blocks(network, [data]), None, width)[0]
 
 

@@ -23,7 +23,7 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
         ValueError: there are other outputs or quantiles, or other columns are constrained.
     """
     anew = "a warm start goes on with the same network; leave warm_start out, and it begins anew"
-    before, now = (getattr(one, "levels", None) for one in (fitted.target, target))
+    before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))
     if before != now:
         raise ValueError(f"the quantiles were {_said(before)}, and are now {_said(now)}; {anew}")
     if fitted.target.outputs != target.outputs:
@@ -37,5 +37,5 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
         raise ValueError(f"monotone was {constrained}, and is now {columns}; {anew}")
 
 
-def _said(levels: tuple[float, ...] | None) -> str:
-    return "none" if levels is None else str([*levels])
+def _said(levels: tuple[float, ...]) -> str:
+    return str([*levels]) if levels else "none"

@@ -60,37 +60,6 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     _plain_score = "accuracy"
     fitted_: FittedModel[Classes] = field(init=False)
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        eval_set: Any = None,
-        *,
-        groups: Any = None,
-        time: Any = None,
-    ) -> MLPClassifier:
-        """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data.
-
-        Args:
-            X: the table, (rows, columns).
-            y: the target, a value a row.
-            sample_weight: the weight of each row in the loss, (rows,), or None.
-            eval_set: see above, or None.
-            groups: the group of each row (customer, patient, …), (rows,): rows of a group train or validate, never
-                both. Or None.
-            time: the time of each row, (rows,), numbers or dates: rows that validate come after those that train, by
-                `time_gap` at least. Or None.
-
-        Raises:
-            DataError: `groups` or `time` miss values, or have too few different ones to hold some out.
-
-        `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, an object with ``__len__`` and
-        ``__getitem__`` of slices of rows; then `y` is the name of its target, or has a value for each row.
-        """
-        self._warn_if_retired()
-        return self._fit(X, y, sample_weight, eval_set, groups, time)
-
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
         """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
         self._warn_if_retired()

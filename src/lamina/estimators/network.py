@@ -18,7 +18,7 @@ from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
-__all__ = ["Ensemble", "Network", "Weight", "mean_by_shares", "part_of"]
+__all__ = ["Ensemble", "Network", "Weight", "layer_normalized", "mean_by_shares", "part_of"]
 
 
 @dataclass
@@ -171,18 +171,24 @@ class Network:
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
         """PBLD and piecewise linear: linear maps of cos(2πwx + b) and of each piece's share; (rows, 3 · numbers).
 
-        Until the end rows are the last axis: they are many, where an embedding is narrow.
+        Until the end rows are the last axis: they are many where an embedding is narrow. Of one row the waves are.
         """
-        count = self.architecture.numbers
-        rows = numeric.shape[0]
+        count, rows = self.architecture.numbers, numeric.shape[0]
+        is_single = rows == 1
+
+        def placed(x: NDArray) -> NDArray:
+            return x if is_single else x.reshape((count, x.shape[2], 1))
+
+        def mapped(by: NDArray, x: NDArray) -> NDArray:
+            return nd.batch_dot(x, by) if is_single else nd.batch_dot(by, x, transpose_a=True)
+
         x = nd.transpose(nd.slice_axis(numeric, axis=1, begin=0, end=count)).reshape((count, 1, rows))
-        waves = nd.cos(x * _upright(self["frequency"]) * (2 * math.pi) + _upright(self["phase"]))
-        mapped = nd.batch_dot(self["number"], waves, transpose_a=True) + _upright(self["number_bias"])
+        waves = nd.cos(x * placed(self["frequency"]) * (2 * math.pi) + placed(self["phase"]))
+        found = mapped(self["number"], waves) + placed(self["number_bias"])
         if self.architecture.has_pieces:
-            knot, slope = _upright(self.running["knot"]), _upright(self.running["slope"])
-            passed = nd.clip((x - knot) * slope, 0.0, 1.0)
-            mapped = mapped + nd.batch_dot(self.rises(), passed, transpose_a=True)
-        return nd.transpose(mapped.reshape((count * NUMBER_WIDTH, rows)))
+            knot, slope = placed(self.running["knot"]), placed(self.running["slope"])
+            found = found + mapped(self.rises(), nd.clip((x - knot) * slope, 0.0, 1.0))
+        return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
         """By how much a number's function rises on each of its pieces: (numbers, pieces, 3).
@@ -216,17 +222,15 @@ class Network:
         return z + self[f"alpha{i}"] * (activation(z) - z)
 
     def _normalize(self, i: int, z: NDArray) -> NDArray:
-        axis = 1 if self.architecture.normalization == "layer" else 0
-        if axis == 0 and not state.training:
-            mean, variance = self.running[f"mean{i}"], self.running[f"variance{i}"]
-        else:
-            mean = nd.mean(z, axis=axis, keepdims=True)
-            variance = nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
-            if axis == 0:
-                self._remember(f"mean{i}", mean)
-                self._remember(f"variance{i}", variance)
-        normal = (z - mean) * nd.rsqrt(variance + 1e-5)
-        return normal * self[f"gamma{i}"] + self[f"beta{i}"]
+        gamma, beta = self[f"gamma{i}"], self[f"beta{i}"]
+        if self.architecture.normalization == "layer":
+            return layer_normalized(z, gamma, beta)
+        if not state.training:
+            return _normalized(z, self.running[f"mean{i}"], self.running[f"variance{i}"], gamma, beta)
+        mean, variance = _moments(z, 0)
+        self._remember(f"mean{i}", mean)
+        self._remember(f"variance{i}", variance)
+        return _normalized(z, mean, variance, gamma, beta)
 
     def _remember(self, name: str, value: NDArray) -> None:
         """Move a running statistic a tenth of the way (Ioffe and Szegedy, 2015)."""
@@ -234,9 +238,21 @@ class Network:
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
 
 
-def _upright(x: NDArray) -> NDArray:
-    """Row vectors (numbers, 1, n) as columns (numbers, n, 1)."""
-    return x.reshape((x.shape[0], x.shape[2], 1))
+def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5) -> NDArray:
+    """Each row of z with mean 0 and variance 1, times gamma, plus beta (Ba, Kiros and Hinton, 2016)."""
+    return _normalized(z, *_moments(z, axis=1), gamma, beta, epsilon)
+
+
+def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
+    """The mean and the variance along an axis, which stays."""
+    mean = nd.mean(z, axis=axis, keepdims=True)
+    return mean, nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
+
+
+def _normalized(
+    z: NDArray, mean: NDArray, variance: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5
+) -> NDArray:
+    return (z - mean) * nd.rsqrt(variance + epsilon) * gamma + beta
 
 
 @dataclass
@@ -276,6 +292,11 @@ class Ensemble:
     def architecture(self) -> Architecture:
         """That of the first member; all members have its inputs and its outputs."""
         return self.members[0].architecture
+
+    @property
+    def widths(self) -> list[tuple[int, ...]]:
+        """Of each member the widths of its layers, from the first hidden layer's input to the output."""
+        return [member.architecture.widths for member in self.members]
 
     @property
     def weights(self) -> dict[str, Weight]:
@@ -336,6 +357,10 @@ class Ensemble:
         parts = enumerate(architectures)
         return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 
+    def copy(self) -> Ensemble:
+        """The same networks with arrays of their own, on the processor."""
+        return Ensemble.from_state(**self.__getstate__())
+
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and joblib: plain arrays."""
         architectures = [member.architecture for member in self.members]
@@ -354,7 +379,7 @@ class Ensemble:
             for name in (f"weight{last}", f"bias{last}"):
                 member[name][:] = member[name] * factor
 
-    def forward(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
+    def __call__(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
         """The mean of the members' outputs, by their shares."""
         return mean_by_shares([member.forward(numeric, codes) for member in self.members], self.shares)
 

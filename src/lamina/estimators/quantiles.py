@@ -22,12 +22,7 @@ class Quantiles(Numbers):
 
     Ordering what was learned for each level by itself never makes the pinball loss greater (Chernozhukov,
     Fernández-Val, Galichon, "Quantile and probability curves without crossing", 2010).
-
-    Attributes:
-        levels: which quantiles, ascending.
     """
-
-    levels: tuple[float, ...] = ()
 
     @classmethod
     def of_numbers(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
@@ -76,11 +71,6 @@ class Quantiles(Numbers):
     def decode(self, target: np.ndarray) -> np.ndarray:
         """What was encoded, (rows,)."""
         return self.single.decode(target)
-
-    @property
-    def ordered(self) -> int:
-        """The number of levels: predictions ascend in each row."""
-        return len(self.levels)
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs in order, and within those of the training targets' range, as predictions are."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from lamina.estimators._calibration import OfClasses, OfLabels, RowsLikelihood
-from lamina.estimators.meaning import computed_probabilities, decided, holds, numbers
+from lamina.estimators.meaning import computed_probabilities, decided, holds, numbers, probabilities
+from lamina.nd.conversion import array
+from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name
 from lamina.table.schema import Target
 
 __all__ = ["Classes", "Numbers", "positive_class", "target_named"]
 
+ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
 _SQUARE_IS_EXACT = 1e-140
 """Numbers from this one to its inverse have squares that are neither denormal nor, many together, infinite."""
@@ -63,6 +66,11 @@ class Classes:
     def outputs(self) -> int:
         """How many outputs a network needs."""
         return len(self.values)
+
+    @property
+    def labels(self) -> tuple[str | int | float | bool, ...]:
+        """The classes as plain values, those that are dates as texts."""
+        return tuple((self.values.astype(str) if self.values.dtype.kind in "mM" else self.values).tolist())
 
     @property
     def is_binary(self) -> bool:
@@ -115,15 +123,27 @@ class Classes:
         said = outputs if self.threshold is None else self.probabilities(outputs)
         return self.values[self.decided(said)]
 
-    def decided(self, probabilities: np.ndarray) -> np.ndarray:
-        """The position of the class of each row: the likeliest, or what the threshold says.
+    def traced(self, outputs: NDArray, dtype: Any = np.float64) -> list[NDArray]:
+        """The same in a graph, of outputs float32 (rows, outputs).
+
+        Returns:
+            The probabilities, (rows, classes or labels), of `dtype`; the position of each row's class, int64 (rows,),
+            or of several labels whether each holds, int64 (rows, labels).
+        """
+        found = probabilities(outputs, several=self.multilabel, dtype=dtype)
+        if self.multilabel:
+            return [found, holds(outputs)]
+        return [found, self.decided(outputs if self.threshold is None else found)]
+
+    def decided(self, said: ArrayT) -> ArrayT:
+        """The position of the class of each row: the likeliest, or what the threshold says of probabilities.
 
         >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
         [0, 0]
         >>> Classes(np.array(["no", "yes"]), threshold=0.3).decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
         [0, 1]
         """
-        return decided(probabilities, self.positive, self.threshold)
+        return decided(said, self.positive, self.threshold)
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
         """The probability of each class or label, (rows, outputs), float64."""
@@ -166,6 +186,7 @@ class Numbers:
         center, scale: what is subtracted from each target, and what then divides it.
         flat: whether there is one target, (rows,), and not a matrix.
         logarithmic: whether outputs are logarithms of predictions, as of counts, which are not standardized.
+        levels: which quantiles of a single target outputs are, ascending; (): each is a target.
     """
 
     low: np.ndarray
@@ -174,6 +195,7 @@ class Numbers:
     scale: np.ndarray
     flat: bool
     logarithmic: bool = False
+    levels: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, y: np.ndarray, *, logarithmic: bool = False) -> Self:
@@ -218,11 +240,6 @@ class Numbers:
         return len(self.center)
 
     @property
-    def ordered(self) -> int:
-        """The number of outputs that are quantiles of one target, or 0."""
-        return 0
-
-    @property
     def activation(self) -> str:
         """What turns outputs into predictions, before these are scaled."""
         return "exp" if self.logarithmic else "identity"
@@ -241,7 +258,15 @@ class Numbers:
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The target, in its own units, that outputs stand for: (rows,) or (rows, targets), float64."""
         limits = self.center, self.scale, self.low, self.high
-        return self._shaped(numbers(outputs, *limits, logarithmic=self.logarithmic, levels=self.ordered))
+        return self._shaped(self._in_units(outputs, *limits))
+
+    def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
+        """The same in a graph, of outputs float32 (rows, outputs): one array, float64 (rows, targets or levels)."""
+        limits = (self.center, self.scale, self.low, self.high)
+        return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
+
+    def _in_units(self, outputs: ArrayT, *limits: ArrayT) -> ArrayT:
+        return numbers(outputs, *limits, logarithmic=self.logarithmic, levels=len(self.levels))
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs within those of the training targets' range, as predictions are."""

@@ -10,12 +10,7 @@ from lamina.export._prediction import (
     Category,
     Classes,
     Column,
-    Label,
-    Layer,
-    Member,
-    Normalization,
     Number,
-    NumberEmbedding,
     Numbers,
     Pictures,
     Prediction,
@@ -23,6 +18,5 @@ from lamina.export._prediction import (
 )
 
 __all__ = [
-    "Category", "Classes", "Column", "Label", "Layer", "Member", "Normalization", "Number", "NumberEmbedding",
-    "Numbers", "Pictures", "Prediction", "Table", "describe",
+    "Category", "Classes", "Column", "Number", "Numbers", "Pictures", "Prediction", "Table", "describe",
 ]  # fmt: skip

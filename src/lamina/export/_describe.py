@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,7 @@ from lamina.export._prediction import (
     Classes,
     Column,
     Composite,
-    Layer,
-    Member,
-    Normalization,
     Number,
-    NumberEmbedding,
-    Numbers,
     Pictures,
     Prediction,
     Table,
@@ -32,8 +26,7 @@ from lamina.table.types import Boolean, Nominal, Quantity
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
-    from lamina.estimators.network import Ensemble, Network
-    from lamina.runs.recipes import ChapterNetwork
+    from lamina.estimators.network import Ensemble
     from lamina.table.encode import TableEncoder
 
 __all__ = ["describe"]
@@ -103,23 +96,13 @@ def _of_digits(path: Path) -> Prediction:
     network = network_of_run(path)
     side = round(network.sizes[0] ** 0.5)
     return Prediction(
-        Pictures(side, network.sizes[0] // side, 255.0),
-        (_chapter_member(network),),
-        Classes(tuple(range(network.sizes[-1]))),
+        Pictures(side, network.sizes[0] // side),
+        network,
+        Classes(np.arange(network.sizes[-1])),
         __version__,
         "digit",
         metrics,
     )
-
-
-def _chapter_member(network: ChapterNetwork) -> Member:
-    arrays = network.arrays()
-    last = len(network.sizes) - 1
-    layers = [
-        Layer(arrays[f"W{i}"], arrays[f"b{i}"], activation="identity" if i == last else "relu")
-        for i, _ in enumerate(pairwise(network.sizes), start=1)
-    ]
-    return Member(tuple(layers))
 
 
 # --- estimators --------------------------------------------------------------------------------------------------
@@ -139,11 +122,11 @@ def _of_fitted(
             "this file holds a Gluon network: in Python, lamina.export_onnx or lamina.export_library writes "
             "lamina.load(file)"
         )
-    schema = fitted.encoder.schema
+    schema, network = fitted.encoder.schema, fitted.network.copy()
     return Prediction(
-        _table(fitted.encoder, _rough(fitted.network)),
-        _members(fitted.network),
-        _output(fitted.target),
+        _table(fitted.encoder, _rough(network)),
+        network,
+        fitted.target,
         __version__,
         target or (schema.target.name if schema.target else ""),
         metrics or {},
@@ -169,19 +152,15 @@ def _table(encoder: TableEncoder, rough: set[int]) -> Table:
         read = own[:1] if column.type.derives else own
         places = tuple(range(len(columns), len(columns) + len(read)))
         columns += [replace(part, position=position) for _, part in read]
-        derived = [(i - 1, part) for i, part in own[len(read) :] if isinstance(part, Number)]
-        composites.append(
-            Composite(
-                column, position, places, tuple(part for _, part in derived), tuple(i for i, _ in derived)
-            )
-        )
-    return Table(tuple(columns), len(schema.columns), schema.named, tuple(composites))
+        derived = own[len(read) :]
+        names, of_derived = tuple(part.name for _, part in derived), tuple(i - 1 for i, _ in derived)
+        composites.append(Composite(column, position, places, names, of_derived))
+    return Table(tuple(columns), len(schema.columns), schema.named, encoder, tuple(composites))
 
 
 def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
     """What becomes of each of the encoder's inputs, by name."""
     settings, arrays = encoder.state()
-    flags, codebooks = encoder.flags(), encoder.codebooks()
     scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)
     numbers = dict(
         zip((column.name for column in encoder.schema.quantities), enumerate(scalings), strict=False)
@@ -194,72 +173,13 @@ def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
             center, factor, fill = map(float, scaling)
             clips = settings["smooth_clip"] and name not in encoder.unclipped
             found[name] = Number(
-                name, 0, column.type_name, center, factor, fill, clips, flags.get(name), column.missing,
+                name, 0, column.type_name, center, factor, fill, clips, column.missing,
                 column.low, column.high, column.mean, kind.unit, number in rough, kind,
             )  # fmt: skip
         elif isinstance(kind, Nominal):
             names = column.categories
             found[name] = Category(
                 name, 0, column.type_name, names, kind.spellings(names), kind.numbers_of(names),
-                codebooks.get(name), column.missing, column.counts, isinstance(kind, Boolean),
+                column.missing, column.counts, isinstance(kind, Boolean),
             )  # fmt: skip
     return found
-
-
-def _members(network: Ensemble) -> tuple[Member, ...]:
-    pairs = zip(network.members, network.shares, strict=True)
-    return tuple(_member(member, share) for member, share in pairs)
-
-
-def _member(network: Network, share: float) -> Member:
-    parts = network.architecture
-    return Member(
-        tuple(_layer(network, i) for i in range(len(parts.hidden) + 1)),
-        _number_embedding(network) if parts.embeds_numbers else None,
-        tuple(network[f"embedding{j}"].asnumpy() for j in range(len(parts.cardinalities))),
-        network["scale"].asnumpy() if parts.input_scale else None,
-        share,
-    )
-
-
-def _number_embedding(network: Network) -> NumberEmbedding:
-    frequency, phase, bias = (network[name].asnumpy()[:, 0] for name in ("frequency", "phase", "number_bias"))
-    maps = network["number"].asnumpy()
-    if not network.architecture.has_pieces:
-        return NumberEmbedding(frequency, phase, maps, bias)
-    knots, slopes = (network.running[name].asnumpy()[:, 0] for name in ("knot", "slope"))
-    return NumberEmbedding(frequency, phase, maps, bias, knots, slopes, network.rises().asnumpy())
-
-
-def _layer(network: Network, i: int) -> Layer:
-    parts = network.architecture
-    weight, bias = network[f"weight{i}"].asnumpy(), network[f"bias{i}"].asnumpy()
-    factor = 1 / np.sqrt(len(weight)) if parts.ntk else 1.0
-    if i == len(parts.hidden):
-        return Layer(weight, bias, float(factor))
-    activation = parts.activation if isinstance(parts.activation, str) else parts.activation[i]
-    blend = network[f"alpha{i}"].asnumpy() if parts.learned_activation else None
-    return Layer(weight, bias, float(factor), _normalization(network, i), activation, blend)
-
-
-def _normalization(network: Network, i: int) -> Normalization | None:
-    kind = network.architecture.normalization
-    if not kind:
-        return None
-    gamma, beta = network[f"gamma{i}"].asnumpy(), network[f"beta{i}"].asnumpy()
-    if kind == "layer":
-        return Normalization(gamma, beta)
-    mean, variance = (network.running[f"{name}{i}"].asnumpy()[0] for name in ("mean", "variance"))
-    return Normalization(gamma, beta, mean, variance)
-
-
-def _output(target: Any) -> Classes | Numbers:
-    from lamina.estimators import targets
-
-    if isinstance(target, targets.Classes):
-        values = target.values.astype(str) if target.values.dtype.kind in "mM" else target.values
-        return Classes(tuple(values.tolist()), target.multilabel, target.threshold, target.positive)
-    levels = getattr(target, "levels", ())
-    return Numbers(
-        target.center, target.scale, target.low, target.high, target.flat, target.logarithmic, levels
-    )

@@ -19,10 +19,10 @@ import numpy as np
 
 from lamina.compiler.emit.expressions import Evaluator, Memory
 from lamina.compiler.emit.positions import Axis, flat_position
-from lamina.compiler.front.graphs import FunctionGraph, compilable_graph
+from lamina.compiler.front.graphs import FunctionGraph, compilable_graph, with_known_values
 from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Pointer, Value
 from lamina.compiler.passes.fuse import only_moves_ones
-from lamina.compiler.passes.graph import Constant, Input, Node, users_of
+from lamina.compiler.passes.graph import Input, Node, users_of
 from lamina.compiler.passes.simplify import simplify
 from lamina.core.lowering import (
     ArgReduction,
@@ -34,7 +34,6 @@ from lamina.core.lowering import (
     Reshape,
 )
 from lamina.core.primitive import Primitive
-from lamina.core.state import state
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY
@@ -84,38 +83,23 @@ def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Scr
     k0(v[3],v[2],2);
     };}
     """
-    return _Emission(_folded(compilable_graph(function, arguments)), len(arguments)).script()
+    return _Emission(_simplified(compilable_graph(function, arguments)), len(arguments)).script()
 
 
 # --- the graph -----------------------------------------------------------------------------------------------------
 
 
-def _folded(found: FunctionGraph) -> FunctionGraph:
+def _simplified(found: FunctionGraph) -> FunctionGraph:
     """The graph simplified, with constants in the place of what depends on no argument."""
-    contents, types = dict(found.contents), list(found.graph.inputs)
-    values: dict[Node, np.ndarray] = {}
 
-    def folded(node: Node, inputs: list[Node]) -> Node:
+    def better(node: Node, inputs: list[Node]) -> Node:
         node = node.with_inputs(inputs)
-        if node.is_op("same_exp"):  # by operations on bits, which JavaScript has for whole numbers only
-            node = Node(UNARY["exp"], node.inputs, {}, node.shape, node.dtype)
-        if isinstance(node.op, Input) and node.op.slot in contents:
-            values[node] = contents[node.op.slot]
-        operands = [
-            np.asarray(x.op.value, x.dtype) if isinstance(x.op, Constant) else values.get(x) for x in inputs
-        ]
-        if not any(x in values for x in inputs) or any(operand is None for operand in operands):
+        if not node.is_op("same_exp"):
             return node
-        assert isinstance(node.op, Primitive)
-        slot = len(types)
-        types.append((node.shape, node.dtype))
-        contents[slot] = np.asarray(state.silently(node.op.eval, *operands, **node.params), node.dtype)
-        constant = Node(Input(slot), (), {}, node.shape, node.dtype)
-        values[constant] = contents[slot]
-        return constant
+        # by operations on bits, which JavaScript has for whole numbers only
+        return Node(UNARY["exp"], node.inputs, {}, node.shape, node.dtype)
 
-    graph = simplify(found.graph).rewritten(folded)
-    return FunctionGraph(replace(graph, inputs=types), contents)
+    return with_known_values(replace(found, graph=simplify(found.graph).rewritten(better)))
 
 
 class _Emission:

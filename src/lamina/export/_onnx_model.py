@@ -63,7 +63,7 @@ def _classes(
 ) -> None:
     """The label of each row and the probabilities of all classes; of several labels, 0 or 1 for each."""
     count = len(classes.labels)
-    if classes.several:
+    if classes.multilabel:
         graph.output(decided, names[LABEL], np.int64, [ROWS, count])
     else:
         labels = _label_array(classes)

@@ -16,6 +16,7 @@ from lamina.compiler.front.graphs import graph_of
 from lamina.compiler.passes.graph import Constant, Input, Node
 from lamina.core.primitive import Primitive
 from lamina.estimators.meaning import ascending, logistic, softmax
+from lamina.estimators.network import layer_normalized
 from lamina.export._onnx_emission import Emission, Pattern
 from lamina.export._onnx_linear import linear_map, part_of_concatenation
 from lamina.nd.ndarray import NDArray
@@ -212,6 +213,7 @@ PATTERNS: list[Pattern] = [
         nd.prelu, _prelu, others=lambda shape: [shape[1:2]] if len(shape) > 1 else [(1,)], of_doubles=True
     ),
     _Example(_layer_norm_of, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True),
+    _Example(layer_normalized, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, axes=2),
     _Example(softmax, _one("Softmax"), of_doubles=True, axes=2),  # ONNX's axis is the last one
     _ascending_rows,
     _Example(logistic, _one("Sigmoid"), of_doubles=True),

@@ -82,6 +82,8 @@ class _Joining:
 
     def _rewritten(self, node: Node) -> Node:
         """A node of the new graph: its own, or its place in what is computed together."""
+        if self._old.known(node) is not None:
+            return node
         shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
         together = self._join(form) if _can_join(node) else None
         if together is None:

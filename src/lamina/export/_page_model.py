@@ -22,7 +22,7 @@ from lamina.export._prediction import (
     Prediction,
     Table,
 )
-from lamina.export.traced import encoded_by, finished_by, forward_of
+from lamina.export.traced import encoded
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import printable
 from lamina.table.columns import as_column, is_missing, value_name
@@ -64,21 +64,20 @@ def page_model(
 
 def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
     """What the page computes of one row, and the names of the results."""
-    inputs, forward, finished = prediction.inputs, forward_of(prediction), finished_by(prediction.output)
+    inputs, network, meaning = prediction.inputs, prediction.network, prediction.output.traced
     names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
     if isinstance(inputs, Pictures):
         pixels = nd.zeros((1, inputs.height * inputs.width), dtype="uint8")
-        return script_of(lambda pixels: finished(forward(pixels)), [pixels]), names
-    encoded = encoded_by(inputs)
+        return script_of(lambda pixels: meaning(network(pixels)), [pixels]), names
 
     def computed(numbers: NDArray, codes: NDArray) -> list[NDArray]:
-        numeric, chosen = encoded(numbers, codes)
-        return [*finished(forward(numeric, chosen)), numeric, *([] if chosen is None else [chosen])]
+        numeric, chosen = encoded(inputs, numbers, codes)
+        return [*meaning(network(numeric, chosen)), numeric, *([] if chosen is None else [chosen])]
 
     count = len(inputs.numbers)
     numbers = nd.zeros((1, count), dtype="float64")
     codes = nd.zeros((1, len(inputs.columns) - count), dtype="int32")
-    embedded = ["codes"] if inputs.embedded else []
+    embedded = ["codes"] if inputs.encoder.code_names else []
     return script_of(computed, [numbers, codes]), [*names, "inputs", *embedded]
 
 
@@ -171,7 +170,7 @@ def _names(prediction: Prediction) -> dict[str, Any]:
     output = prediction.output
     if isinstance(output, Classes):
         names = [shown(label) for label in output.labels]
-        return {"classes": names, "several": output.several, "outputs": names}
+        return {"classes": names, "several": output.multilabel, "outputs": names}
     name = shown(prediction.target or "prediction")
     count = len(output.center)
     if output.levels:

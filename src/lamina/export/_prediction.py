@@ -1,34 +1,32 @@
-"""What a fitted model predicts, as plain arrays and names: what every way out of lamina walks.
+"""What a fitted model predicts: the networks, and what is around them, as plain arrays and names.
 
 Nothing in here computes. An `ONNX` file, a compiled library and a page are each made from a `Prediction` and from
 nothing else of the model, so that what an estimator is inside is read in one place only (`_describe.py`).
 
 The whole prediction of a row is
 
-1. the inputs of the network: of a table `Table.columns`, each encoded as it says; of pictures the pixels;
-2. for each member: embeddings, `scale`, and its layers; the mean of the members' outputs, by their `share`;
+1. the inputs of the networks: of a table `Table.columns`, encoded by `Table.encoder`; of pictures the pixels;
+2. the networks, which are traced as they were trained; the mean of their outputs, by their shares;
 3. what the outputs stand for: `Classes` or `Numbers`.
 
-The network computes in float32; the encoding of numbers and the output in float64.
+The networks compute in float32; the encoding of numbers and the output in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-import numpy as np
-
+from lamina.estimators.targets import Classes, Numbers
+from lamina.nd.ndarray import NDArray
 from lamina.table import types
+from lamina.table.encode import TableEncoder
 from lamina.table.schema import ColumnSchema
 
 __all__ = [
-    "Category", "Classes", "Column", "Composite", "Label", "Layer", "Member", "Normalization", "Number",
-    "NumberEmbedding", "Numbers", "Pictures", "Prediction", "Table",
+    "Category", "Classes", "Column", "Composite", "Networks", "Number", "Numbers", "Pictures", "Prediction", "Table",
 ]  # fmt: skip
-
-Label = str | int | float | bool
-"""A class, as `predict` gives it."""
 
 
 # --- inputs ------------------------------------------------------------------------------------------------------
@@ -44,8 +42,6 @@ class Number:
         type_name: the type it had in training, for people.
         center, factor, fill: see above.
         clips: whether x / √(1 + (x/3)²) follows.
-        flag: what a further input of the network is, (where the number is missing, where it is there); None: no
-            such input.
         missing: how many rows of the training table had none.
         low, high, mean: of the training table; None where they are not known.
         unit: what the numbers count where the table had times, durations or dates; else empty.
@@ -60,7 +56,6 @@ class Number:
     factor: float
     fill: float
     clips: bool
-    flag: tuple[float, float] | None
     missing: int = 0
     low: float | None = None
     high: float | None = None
@@ -79,8 +74,6 @@ class Category:
         names: the categories, that of code 1 first.
         spellings: every text that is one of them, with its code: the names; of yes and no also what else says so.
         values: where training had numbers or truth values, not texts: those that the names stand for, else None.
-        encoded: float32 (codes, inputs): the network's inputs for each code; None: the code chooses a row of the
-            members' `tables`.
         counts: how many rows of the training table had each category.
         is_boolean: whether it says yes or no: its names are "false" and "true".
     """
@@ -91,7 +84,6 @@ class Category:
     names: tuple[str, ...]
     spellings: Mapping[str, int]
     values: tuple[float, ...] | None
-    encoded: np.ndarray | None
     missing: int = 0
     counts: tuple[int, ...] = ()
     is_boolean: bool = False
@@ -108,33 +100,33 @@ class Composite:
         schema: what it is, and what it learned.
         position: its place in the table, as of a `Number`.
         columns: the places of its parts among `Table.columns`; of one whose parts are derived, that of the first.
-        derived: the parts that are computed of the first one, in the network's order; empty: all parts are read.
+        derived: the names of the parts that are computed of the first one; empty: all parts are read.
         places: for each of them, its place among what `lamina.table.types.Composite.derived` gives.
     """
 
     schema: ColumnSchema[types.Composite]
     position: int
     columns: tuple[int, ...]
-    derived: tuple[Number, ...] = ()
+    derived: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns. The network's inputs are, in this order: all numbers, all flags, what all categories are encoded as.
-
-    Behind them are appended the embeddings: of all numbers, then of each category that has a code in `tables`.
+    """Columns, and what makes the network's inputs of them.
 
     Attributes:
         columns: those that the network sees, in the table's order, composite ones by their parts that are read.
         width: the number of the table's columns, with those that the network does not see.
         named: whether the table had names of its own; if not, columns are known by position.
+        encoder: makes the network's inputs of the columns' numbers and codes.
         composites: what some of the columns are parts of.
     """
 
     columns: tuple[Column, ...]
     width: int
     named: bool
+    encoder: TableEncoder
     composites: tuple[Composite, ...] = ()
 
     @property
@@ -142,166 +134,34 @@ class Table:
         """The columns of numbers."""
         return tuple(column for column in self.columns if isinstance(column, Number))
 
-    @property
-    def scaled(self) -> tuple[Number, ...]:
-        """The numbers and those derived of them: the network's first inputs, of which the first are embedded."""
-        derived = {self.columns[one.columns[0]].name: one.derived for one in self.composites}
-        found = (part for number in self.numbers for part in (number, *derived.get(number.name, ())))
-        return tuple(sorted(found, key=lambda part: not part.type.embedded))
-
-    @property
-    def flagged(self) -> tuple[Number, ...]:
-        """The numbers of which a further input says where they are missing."""
-        return tuple(column for column in self.scaled if column.flag is not None)
-
-    @property
-    def encoded(self) -> tuple[Category, ...]:
-        """The categories that are inputs."""
-        categories = (column for column in self.columns if isinstance(column, Category))
-        return tuple(column for column in categories if column.encoded is not None)
-
-    @property
-    def embedded(self) -> tuple[Category, ...]:
-        """The categories that choose rows of the members' `tables`, in the tables' order."""
-        categories = (column for column in self.columns if isinstance(column, Category))
-        return tuple(column for column in categories if column.encoded is None)
-
 
 @dataclass(frozen=True)
 class Pictures:
-    """Gray pictures of uint8, ink 255 on paper 0, flattened by rows; divided by `divisor` they are the inputs."""
+    """Gray pictures of uint8, ink 255 on paper 0, flattened by rows."""
 
     height: int
     width: int
-    divisor: float
 
 
-# --- the network -------------------------------------------------------------------------------------------------
+# --- networks ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class NumberEmbedding:
-    """What the numbers' encoded values x become besides, three inputs a number; all arrays are float32.
-
-    That is cos(x · frequency · 2π + phase) · maps + bias; where there are pieces, plus
-    clip((x − knots) · slopes, 0, 1) · pieces.
-
-    Attributes:
-        frequency, phase: (numbers, waves).
-        maps: (numbers, waves, 3).
-        bias: (numbers, 3).
-        knots, slopes: (numbers, pieces); None: there are none.
-        pieces: (numbers, pieces, 3).
-    """
-
-    frequency: np.ndarray
-    phase: np.ndarray
-    maps: np.ndarray
-    bias: np.ndarray
-    knots: np.ndarray | None = None
-    slopes: np.ndarray | None = None
-    pieces: np.ndarray | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Normalization:
-    """(z − mean) / √(variance + epsilon) · gamma + beta.
-
-    `mean` and `variance`, (units,), are those of training; None: they are those of each row's z (layer normalization).
-    """
-
-    gamma: np.ndarray
-    beta: np.ndarray
-    mean: np.ndarray | None = None
-    variance: np.ndarray | None = None
-    epsilon: float = 1e-5
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """z = (x · weight) · factor + bias, normalized; then z + blend · (f(z) − z), or f(z) without a `blend`.
-
-    Attributes:
-        weight: (inputs, outputs), float32.
-        bias: (outputs,), float32.
-        factor: 1, or the 1/√inputs of the neural tangent parametrization.
-        normalization: None if there is none.
-        activation: the name of f in `lamina.nd.activation.ACTIVATIONS`; "identity" of the last layer.
-        blend: (outputs,), float32; None: f(z).
-    """
-
-    weight: np.ndarray
-    bias: np.ndarray
-    factor: float = 1.0
-    normalization: Normalization | None = None
-    activation: str = "identity"
-    blend: np.ndarray | None = None
+class Networks(Protocol):
+    """Networks as they were trained."""
 
     @property
-    def matrix(self) -> np.ndarray:
-        """What x is multiplied with, the factor in it; float32."""
-        return self.weight * np.float32(self.factor)
+    def widths(self) -> Sequence[Sequence[int]]:
+        """For each network the widths of its layers, from the input to the output."""
+        ...
 
+    def __call__(self, numeric: NDArray, codes: NDArray | None = None, /) -> NDArray:
+        """The mean of the networks' outputs, float32 (rows, outputs).
 
-@dataclass(frozen=True, eq=False)
-class Member:
-    """A network: the inputs with their embeddings, multiplied by `scale`, go through the layers.
-
-    Attributes:
-        layers: the last one gives the outputs. A classifier's calibration is in its weights.
-        embedding: of the numbers; None: they have none.
-        tables: for each of `Table.embedded` its rows, (codes, width), float32.
-        scale: a factor for each input of the first layer, float32; None: 1.
-        share: of the mean of the members' outputs; those of all members are together 1.
-    """
-
-    layers: tuple[Layer, ...]
-    embedding: NumberEmbedding | None = None
-    tables: tuple[np.ndarray, ...] = ()
-    scale: np.ndarray | None = None
-    share: float = 1.0
-
-
-# --- outputs -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Classes:
-    """The softmax of the outputs is the probability of each class; the label is the likeliest, of equals the first.
-
-    Of two classes with a threshold the label is the positive one where its probability is at least that.
-
-    Attributes:
-        labels: the classes in order.
-        several: rows have any number of labels: the logistic function of each output is its probability, and it
-            holds where the output is above 0. `labels` are then the positions of the outputs.
-        threshold: of two classes, see above; None: there is none.
-        positive: the position of the class that the threshold is of.
-    """
-
-    labels: tuple[Label, ...]
-    several: bool = False
-    threshold: float | None = None
-    positive: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Numbers:
-    """The target is clip(output · scale + center, low, high) in its own units; float64 arrays of (outputs,).
-
-    Attributes:
-        flat: whether the target is one number, not a row of them.
-        logarithmic: the output is replaced by its exponential first.
-        levels: the outputs, put in ascending order, are these quantiles of one target; empty: each is one of its own.
-    """
-
-    center: np.ndarray
-    scale: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    flat: bool
-    logarithmic: bool = False
-    levels: tuple[float, ...] = ()
+        Args:
+            numeric: float32 (rows, inputs), of a table; of pictures their pixels, uint8.
+            codes: int32 (rows, embedded categories); None where no category is embedded.
+        """
+        ...
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------
@@ -313,7 +173,7 @@ class Prediction:
 
     Attributes:
         inputs: what a row is.
-        members: the networks, whose outputs are averaged by their shares before anything else is made of them.
+        network: what was trained.
         output: what the mean stands for.
         target: the name of what is predicted; empty if it has none.
         version: the version of lamina that described it.
@@ -322,7 +182,7 @@ class Prediction:
     """
 
     inputs: Table | Pictures
-    members: tuple[Member, ...]
+    network: Networks
     output: Classes | Numbers
     version: str
     target: str = ""

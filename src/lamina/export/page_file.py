@@ -189,8 +189,7 @@ def _texts(prediction: Prediction) -> dict[str, str]:
 def _networks(prediction: Prediction) -> str:
     from lamina.runs.wording import networks_in_words
 
-    layers = [member.layers for member in prediction.members]
-    return networks_in_words([[*(len(one.weight) for one in own), len(own[-1].bias)] for own in layers])
+    return networks_in_words(prediction.network.widths)
 
 
 def _quality(prediction: Prediction) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from lamina.export._describe import describe
@@ -35,7 +36,9 @@ def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
 
 
 def _is_large(prediction: Prediction) -> bool:
-    size = sum(layer.weight.nbytes for member in prediction.members for layer in member.layers)
+    size = sum(
+        4 * inputs * units for widths in prediction.network.widths for inputs, units in pairwise(widths)
+    )
     return size > _MOST_BYTES or (
         isinstance(prediction.inputs, Table) and len(prediction.inputs.columns) > _MOST_COLUMNS
     )

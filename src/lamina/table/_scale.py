@@ -7,21 +7,26 @@ the range if that is 0; a constant becomes 0. Then x / √(1 + (x/3)²), which i
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
+from lamina import nd
+from lamina.nd.ndarray import NDArray
 from lamina.table._tables import by_column, dense
 
 __all__ = [
     "center_and_factor",
-    "clip_limit",
     "count_statistics",
     "matrix_statistics",
     "quartiles",
     "robust_statistics",
+    "scaled",
     "smooth_clip",
 ]
+
+ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
 _QUANTILES = (0.25, 0.5, 0.75)
 _BLOCK = 1 << 19
@@ -128,23 +133,51 @@ def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return median, np.where(np.isfinite(factor), factor, 0.0)
 
 
-def clip_limit(dtype: Any) -> float:
-    """The number to which inputs of `smooth_clip` are cut: its square is finite, and it already gives ±3."""
-    return 1e9 if np.dtype(dtype) == np.float32 else 1e100
+def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT | None = None) -> ArrayT:
+    """(x − center) · factor, or `fill` where a number is missing; where a column clips, then `smooth_clip`.
+
+    Args:
+        x: (rows, columns) or (columns,), NumPy's or in a graph `lamina.nd`'s, of the float type that it is computed in.
+        rows: center, factor and fill of each column, of the same type.
+        clips: which columns do, (columns,), bool.
+        missing: where x is missing, (rows, columns), bool; None: nowhere.
+    """
+    F, (center, factor, fill) = _functions_of(x), rows
+    found: Any = x - center
+    found *= factor
+    if missing is not None:
+        found = F.where(missing, F.broadcast_to(fill, x.shape), found)
+    if clips.all():
+        smooth_clip(found)
+    elif clips.any():
+        clipped = found.copy()
+        smooth_clip(clipped)
+        found = F.where(
+            F.broadcast_to(F.array(clips.reshape((1,) * (x.ndim - 1) + (-1,))), x.shape), clipped, found
+        )
+    return found
 
 
-def smooth_clip(values: np.ndarray) -> None:
-    """Replace each x of a floating array by x / √(1 + (x/3)²), in place.
+def smooth_clip(x: Any) -> None:
+    """Replace each x of a floating array, NumPy's or `lamina.nd`'s, by x / √(1 + (x/3)²), in place.
+
+    x is cut where its square would not be finite: there it is ±3 already.
 
     >>> x = np.array([0.0, 4.0, -1e30])
     >>> smooth_clip(x)
     >>> x
     array([ 0. ,  2.4, -3. ])
     """
-    limit = clip_limit(values.dtype)
-    np.clip(values, -limit, limit, out=values)
-    scale = values * (1 / 3)
+    F = _functions_of(x)
+    limit = 1e9 if np.dtype(x.dtype) == np.float32 else 1e100
+    F.clip(x, -limit, limit, out=x)
+    scale = x * (1 / 3)
     scale *= scale
     scale += 1
-    np.sqrt(scale, out=scale)
-    values /= scale
+    F.sqrt(scale, out=scale)
+    x /= scale
+
+
+def _functions_of(x: Any) -> Any:
+    """NumPy for its arrays, `lamina.nd` for others: what both have under one name rounds alike."""
+    return np if isinstance(x, np.ndarray) else nd

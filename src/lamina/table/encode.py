@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from lamina import nd
 from lamina.core.timings import timed
 from lamina.errors import DataError
+from lamina.nd.ndarray import NDArray
 from lamina.table._scale import (
     center_and_factor,
-    clip_limit,
     count_statistics,
     matrix_statistics,
     quartiles,
     robust_statistics,
+    scaled,
     smooth_clip,
 )
 from lamina.table._tables import Table, dense
@@ -32,7 +34,7 @@ from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
 
-__all__ = ["Encoded", "TableEncoder", "clip_limit"]
+__all__ = ["Encoded", "TableEncoder"]
 
 FORMAT_VERSION = 1
 
@@ -348,29 +350,56 @@ class TableEncoder:
         # What float32 holds exactly is computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
-        center = self._center.astype(work)
-        factor = np.minimum(self._factor, np.finfo(work).max).astype(work)  # finite, since 0 · ∞ would be NaN
-        count, clips = len(self._numbers), self._clips
-        fill = ((self._fill - self._center[:count]) * self._factor[:count]).astype(work)
+        rows, clips = self._rows(work), self._clips
 
         def scale(part: np.ndarray, columns: Any, place: Callable[[int], tuple[int, int]]) -> np.ndarray:
+            missing = None
+            if part.dtype.kind == "f" and not np.isfinite(part).all():
+                self._require_no_infinity(part, place)
+                missing = np.isnan(part)
+            of_part = (row[..., columns] for row in rows)
             with np.errstate(over="ignore", invalid="ignore"):
-                scaled = np.subtract(part, center[columns], dtype=work)
-                scaled *= factor[columns]
-                if part.dtype.kind == "f" and not np.isfinite(part).all():
-                    self._require_no_infinity(part, place)
-                    np.copyto(scaled, fill[columns], where=np.isnan(part))
-                if clips.all():
-                    smooth_clip(scaled)
-                    return scaled
-                if clips.any():
-                    clipped = scaled.copy()
-                    smooth_clip(clipped)
-                    np.copyto(scaled, clipped, where=clips[columns])
-                self._require_float32(scaled, part, place)
-            return scaled
+                found = scaled(part.astype(work, copy=False), of_part, clips[columns], missing)
+            if not clips.all():
+                self._require_float32(found, part, place)
+            return found
 
         return scale
+
+    def _rows(self, work: Any) -> list[np.ndarray]:
+        """Centers, factors and fills of the numbers, scaled, each a row of a type."""
+        count = len(self._numbers)
+        center, factor = self._center[:count], self._factor[:count]
+        finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
+        return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
+
+    def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
+        """`transform_coded` in a graph: what `Encoded` holds, without codes where no column is embedded.
+
+        Args:
+            numbers: (rows, quantities), NaN where missing: float64, or float32 where all columns are.
+            codes: (rows, nominals), int32.
+        """
+        parts: list[NDArray] = []
+        missing = numbers != numbers  # noqa: PLR0124 - NaN is not equal to itself
+        if self._numbers:
+            rows = (nd.array(row[None], dtype=row.dtype) for row in self._rows(numbers.dtype))
+            parts.append(scaled(numbers, rows, self._clips, missing).astype(np.float32))
+        if self._gaps:
+            at = [self._numbers.index(column) for column in self._gaps]
+            gone = missing if len(at) == len(self._numbers) else nd.take(missing, nd.array(at), axis=1)
+            flags = np.array([*self.flags().values()], np.float32).T
+            parts.append(nd.where(gone, *(nd.broadcast_to(nd.array(row[None]), gone.shape) for row in flags)))
+        places = {column.name: j for j, column in enumerate(self.schema.nominals)}
+        for name, book in self.codebooks().items():
+            parts.append(nd.take(nd.array(book), codes[:, places[name]]))
+        if not parts:  # all columns are embedded: the network has no other inputs
+            parts.append(numbers.astype(np.float32))
+        numeric = parts[0] if len(parts) == 1 else nd.concat(*parts, dim=1)
+        chosen = [
+            nd.slice_axis(codes, axis=1, begin=j, end=j + 1) for j in map(places.__getitem__, self.code_names)
+        ]
+        return numeric, nd.concat(*chosen, dim=1) if len(chosen) > 1 else next(iter(chosen), None)
 
     def _require_no_infinity(self, part: np.ndarray, place: Callable[[int], tuple[int, int]]) -> None:
         infinite = np.isinf(part).ravel()

@@ -12,7 +12,9 @@ import lamina
 from lamina import export_page, nd
 from lamina.cli import main
 from lamina.errors import LaminaError
-from lamina.export import Layer, Member, describe
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.network import Ensemble, Network
+from lamina.export import describe
 from lamina.export._page_model import page_model
 from lamina.export.page_file import write_page
 from lamina.nd.activation import ACTIVATIONS
@@ -98,22 +100,23 @@ def activations_in_a_page(opened, path, names):
     x, count = np.linspace(-8, 8, 101), len(names)
     model = lamina.MLPRegressor(**TINY | {"hidden_layer_sizes": 1}, preprocess=False).fit(x.reshape(-1, 1), x)
     described = describe(model)
-    column = replace(described.inputs.columns[0], center=0.0, factor=1.0, clips=False)
+    plain = {"number_embedding": False, "input_scale": False, "learned_activation": False, "ntk": False}
     members = [
-        Member(
-            (
-                Layer(np.ones((1, 1), np.float32), np.zeros(1, np.float32), activation=name),
-                Layer(np.eye(1, count, i, np.float32) * count, np.zeros(count, np.float32)),
-            ),
-            share=1 / count,
+        Network.from_state(
+            Architecture(1, 1, (), count, (1,), name, 0.0, **plain),
+            {
+                "weight0": np.ones((1, 1), np.float32),
+                "bias0": np.zeros(1, np.float32),
+                "weight1": np.eye(1, count, i, np.float32) * count,
+                "bias1": np.zeros(count, np.float32),
+            },
         )
         for i, name in enumerate(names)
     ]
     one, wide = np.ones(count), np.full(count, 99.0)
     together = replace(
         described,
-        inputs=replace(described.inputs, columns=(column,)),
-        members=tuple(members),
+        network=Ensemble(members),
         output=replace(described.output, center=0 * one, scale=one, low=-wide, high=wide, flat=False),
     )
     write_page(together, path)
@@ -135,7 +138,7 @@ def test_an_activation_of_ones_own(opened, tmp_path, monkeypatch):
     expected = np.where(x <= -3, 0, np.where(x >= 3, x, x * (x + 3) / 6))  # Howard et al., 2019
     assert np.abs(expected - found).max() < 2e-6
     model = lamina.MLPClassifier(**TINY, activation="hard_swish").fit(INPUTS, TABLE["size"])
-    assert {layer.activation for layer in describe(model).members[0].layers} == {"hard_swish", "identity"}
+    assert describe(model).network.members[0].architecture.activation == "hard_swish"
     agrees(opened, tmp_path / "trained.html", model, INPUTS[:200])
 
 
@@ -172,7 +175,7 @@ def test_every_part_of_the_network(opened, tmp_path, asked):
 def test_a_table_of_nothing_but_embedded_categories(opened, tmp_path):
     frame = INPUTS.select("city")
     model = lamina.MLPRegressor(**TINY).fit(frame, TABLE["price"])
-    assert describe(model).inputs.embedded and not describe(model).inputs.encoded
+    assert model.fitted_.encoder.code_names and not model.fitted_.encoder.numeric_names
     agrees(opened, tmp_path / "page.html", model, frame[:50])
 
 

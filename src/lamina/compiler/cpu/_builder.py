@@ -45,7 +45,7 @@ class ThreadBuilder(Mathematics):
 class ThreadModule(Module[ThreadBuilder]):
     """A module for the processor that code is generated for (see `machine.target_machine`).
 
-    `weights_are_finite`: whether the right operands of all products are known to have no infinite element and no NaN.
+    `finite_from`: the input slot from which on arrays are known to have no infinite element and no NaN; None: of none.
     """
 
     machine: Machine
@@ -55,7 +55,7 @@ class ThreadModule(Module[ThreadBuilder]):
         machine: Machine | None = None,
         builder: type[ThreadBuilder] = ThreadBuilder,
         *,
-        weights_are_finite: bool = False,
+        finite_from: int | None = None,
     ) -> None:
         super().__init__(machine or target_machine(), builder, _ARGUMENTS)
-        self.weights_are_finite = weights_are_finite
+        self.finite_from = finite_from

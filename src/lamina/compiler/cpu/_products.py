@@ -88,6 +88,11 @@ def _epilogue_length(scope: Scope) -> int:
     return length
 
 
+def _is_finite(module: ThreadModule, node: Node) -> bool:
+    first = module.finite_from
+    return first is not None and isinstance(node.op, Input) and node.op.slot >= first
+
+
 def runs_on_matrix_unit(kernel: Kernel) -> bool:
     """Whether a kernel is a product on the processor's matrix unit."""
     return kernel.kind == "product" and matrix_product_of(kernel).is_on_unit
@@ -101,7 +106,7 @@ def emit_product(scope: Scope) -> None:
         matrix_product_of(scope.kernel),
         long_epilogue=_epilogue_length(scope) > _LONG,
         apart_epilogue=is_turned(anchor) and anchor.shape[-1] > 1,
-        right_is_finite=module.weights_are_finite,
+        right_is_finite=_is_finite(module, anchor.inputs[1]),
     )
     right = scope.memory.find(anchor.inputs[1])
     left = scope.memory.find(anchor.inputs[0]) or _computed(scope, anchor.inputs[0])

@@ -54,8 +54,8 @@ class OneThreadModule(ThreadModule):
 
     attributes = '"probe-stack"="inline-asm"'
 
-    def __init__(self, machine: Machine, *, weights_are_finite: bool = False) -> None:
-        super().__init__(machine, OneThread, weights_are_finite=weights_are_finite)
+    def __init__(self, machine: Machine, *, finite_from: int | None = None) -> None:
+        super().__init__(machine, OneThread, finite_from=finite_from)
 
     @contextmanager
     def function(
@@ -93,20 +93,13 @@ class Standalone:
         with compiling_for(machine):
             plan = lower(graph, CPU())
             outline = outline_of(plan, {})
-            module = OneThreadModule(machine, weights_are_finite=_multiplies_constants(plan.graph, arguments))
+            module = OneThreadModule(machine, finite_from=arguments)
             emit_program(module, plan, outline)
             scratch = whole_lines(plan.arena_bytes)
             _emit_call(module, name, outline.layout, arguments, constants, scratch)
             memory_bytes = scratch + whole_lines(outline.scratch_bytes)
         ir = module.ir() + DENORMAL_STATE[machine.architecture]
         return cls(ir, name, memory_bytes)
-
-
-def _multiplies_constants(graph: Graph, arguments: int) -> bool:
-    """Whether the right operand of every product is a constant."""
-    products = [node for node in graph.nodes() if node.is_op("matmul")]
-    rights = [node.inputs[1].op for node in products]
-    return all(isinstance(op, Input) and op.slot >= arguments for op in rights)
 
 
 def _emit_call(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from lamina.compiler.front._capture import Capture, Uncompilable, tracing
-from lamina.compiler.passes.graph import Graph, Node, Op
+from lamina.compiler.passes.graph import Graph, Input, Node, Op
+from lamina.compiler.passes.simplify import constant_value
 from lamina.core.array import Array
 from lamina.core.lowering import Fill
-from lamina.core.primitive import Primitive
+from lamina.core.primitive import Primitive, evaluate
 from lamina.errors import TraceError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["FunctionGraph", "compilable_graph", "graph_of"]
+__all__ = ["FunctionGraph", "compilable_graph", "graph_of", "with_known_values"]
 
 
 @dataclass(frozen=True)
@@ -118,3 +119,49 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
         )
     outside = list(enumerate(captured.arrays))[len(arguments) :]
     return FunctionGraph(graph, {slot: array._concrete().copy() for slot, array in outside})
+
+
+def with_known_values(found: FunctionGraph) -> FunctionGraph:
+    """The same function, with constants in the place of what depends on no argument, where they take no more memory.
+
+    >>> from lamina import nd
+    >>> weight = nd.ones((3, 2))
+    >>> found = with_known_values(compilable_graph(lambda x: nd.dot(x, 2 * weight), [nd.zeros((4, 3))]))
+    >>> print(found.graph.text())
+       %0 float32[4x3] = input 0
+       %1 float32[3x2] = input 2
+       %2 float32[4x2] = matmul(%0, %1, transpose_a=False, transpose_b=False)
+    return %2
+    >>> found.contents[2].tolist()
+    [[2.0, 2.0], [2.0, 2.0], [2.0, 2.0]]
+    """
+    contents, types = dict(found.contents), list(found.graph.inputs)
+    values: dict[Node, np.ndarray] = {}
+
+    def known(node: Node, inputs: list[Node]) -> Node:
+        node = node.with_inputs(inputs)
+        if isinstance(node.op, Input) and node.op.slot in contents:
+            values[node] = contents[node.op.slot]
+        sizes = [values[x].size for x in inputs if x in values]
+        operands = [values[x] if x in values else _filled(x) for x in inputs]
+        if not sizes or node.size > sum(sizes) or any(operand is None for operand in operands):
+            return node
+        assert isinstance(node.op, Primitive)
+        slot = len(types)
+        types.append((node.shape, node.dtype))
+        contents[slot] = np.asarray(evaluate(node.op, operands, node.params), node.dtype)
+        constant = Node(Input(slot), (), {}, node.shape, node.dtype)
+        values[constant] = contents[slot]
+        return constant
+
+    graph = found.graph.rewritten(known)
+    used = {node.op.slot for node in graph.nodes() if isinstance(node.op, Input)}
+    return FunctionGraph(
+        replace(graph, inputs=types), {slot: x for slot, x in contents.items() if slot in used}
+    )
+
+
+def _filled(node: Node) -> np.ndarray | None:
+    """The value of a node that is one number everywhere."""
+    value = constant_value(node)
+    return None if value is None else np.full(node.shape, value, node.dtype)

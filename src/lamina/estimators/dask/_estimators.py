@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.metrics import accuracy_score
@@ -58,9 +58,29 @@ class _OnWorkers(BaseMLP):
             )
         return super()._computed(X, function)
 
-    def _fit_collections(
-        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any
-    ) -> Any:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        eval_set: Any = None,
+        *,
+        groups: Any = None,
+        time: Any = None,
+    ) -> Self:
+        """Train.
+
+        Args:
+            X: a Dask frame, or a Dask array (rows, columns) in chunks of rows.
+            y: a Dask series or array in the same partitions; or the name of a column of `X`.
+            sample_weight: must be None.
+            eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
+            groups, time: must be None; divide the rows beforehand, and give an `eval_set`.
+
+        Raises:
+            TypeError: X or y is no collection of Dask.
+            DataError: partitions don't fit each other, or as `lamina.MLPClassifier.fit`.
+        """
         require_no_marks(groups, time, "a collection of Dask")
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for a collection of Dask")
@@ -144,31 +164,6 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
     client: Any = None
     _local: ClassVar[type[BaseMLP]] = plain.MLPClassifier
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        eval_set: Any = None,
-        *,
-        groups: Any = None,
-        time: Any = None,
-    ) -> MLPClassifier:
-        """Train.
-
-        Args:
-            X: a Dask frame, or a Dask array (rows, columns) in chunks of rows.
-            y: a Dask series or array in the same partitions; or the name of a column of `X`.
-            sample_weight: must be None.
-            eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
-            groups, time: must be None; divide the rows beforehand, and give an `eval_set`.
-
-        Raises:
-            TypeError: X or y is no collection of Dask.
-            DataError: partitions don't fit each other, or as `lamina.MLPClassifier.fit`.
-        """
-        return self._fit_collections(X, y, sample_weight, eval_set, groups, time)
-
     def predict(self, X: Any) -> Any:
         """The most likely class of each row: a Dask array (rows,), computed where the partitions are."""
         return self._mapped("predict", X, None)
@@ -200,19 +195,6 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
 
     client: Any = None
     _local: ClassVar[type[BaseMLP]] = plain.MLPRegressor
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        eval_set: Any = None,
-        *,
-        groups: Any = None,
-        time: Any = None,
-    ) -> MLPRegressor:
-        """Train; see `lamina.dask.MLPClassifier.fit`."""
-        return self._fit_collections(X, y, sample_weight, eval_set, groups, time)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The predicted target: a Dask array (rows,), or of several quantiles (rows, quantiles).

@@ -119,7 +119,7 @@ class Reader:
 def encodable(column: Number) -> tuple[float, float]:
     """The lowest and the highest number that a column may have: finite, and within float32 when it is scaled.
 
-    >>> column = Number("x", 0, "Float64", 0.0, 1.0, 0.0, clips=False, flag=None)
+    >>> column = Number("x", 0, "Float64", 0.0, 1.0, 0.0, clips=False)
     >>> [float(np.float32(x)) == x for x in encodable(column)]
     [True, True]
     """

@@ -110,7 +110,7 @@ def _says(prediction: Prediction) -> str:
         levels = ", ".join(f"{level:g}" for level in prediction.output.levels)
         what = f"the quantiles {levels} of {of}, ascending," if levels else f"{of},"
         return f"It predicts {what} in its own units."
-    if prediction.output.several:
+    if prediction.output.multilabel:
         return "It predicts which of several labels a row has, and the probability of each."
     return f"It predicts the class of {of}, and the probability of each class."
 
@@ -139,7 +139,7 @@ def _constants(interface: Interface, code: LibraryCode) -> list[str]:
         lines.append(f"#define {macro}_PIXELS {pictures.height * pictures.width}")
     else:
         lines.append(f"#define {macro}_COLUMNS {len(interface.fields)}")
-    kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.several else "CLASSES"
+    kind = "OUTPUTS" if isinstance(output, Numbers) else "LABELS" if output.multilabel else "CLASSES"
     lines.append(f"#define {macro}_{kind} {interface.outputs}")
     lines.append(f"#define {macro}_STACK_BYTES {code.stack_bytes}")
     lines.append(f"#define {macro}_BAD_ARGUMENT (-1)")
@@ -157,7 +157,7 @@ def _types(interface: Interface) -> list[str]:
         lines += [f"}} {name}_row;", ""]
         lines += [f"extern const char *const {name}_column_names[{macro}_COLUMNS];", ""]
     if isinstance(output, Classes):
-        kind = "LABELS" if output.several else "CLASSES"
+        kind = "LABELS" if output.multilabel else "CLASSES"
         lines += [f"/* {_harmless(_listed(class_names(output)))} */"]
         lines += [f"extern const char *const {name}_class_names[{macro}_{kind}];", ""]
     return lines
@@ -194,7 +194,7 @@ def _function(interface: Interface) -> list[str]:
     if isinstance(output, Numbers):
         told = [what, f"values: room for count times {macro}_OUTPUTS numbers."]
         signature = f"{rows}, size_t count, double *values"
-    elif output.several:
+    elif output.multilabel:
         told = [what, f"probabilities and labels (0 or 1): room for count times {macro}_LABELS, or NULL."]
         signature = f"{rows}, size_t count, double *probabilities, int64_t *labels"
     else:
@@ -232,7 +232,7 @@ def _example(interface: Interface) -> str:
         ]
         lines.append('    printf("%g\\n", values[0]);')
     else:
-        kind = "LABELS" if output.several else "CLASSES"
+        kind = "LABELS" if output.multilabel else "CLASSES"
         lines = [row, f"double probabilities[{name.upper()}_{kind}];"]
         lines.append(f"if ({name}_predict({argument}, 1, probabilities, NULL) == 0)")
         lines.append(f'    printf("%s: %g\\n", {name}_class_names[0], probabilities[0]);')

@@ -117,8 +117,7 @@ class Interface:
     @property
     def outputs(self) -> int:
         """How many classes, labels or numbers there are."""
-        output = self.prediction.output
-        return len(output.labels) if isinstance(output, Classes) else len(output.center)
+        return self.prediction.output.outputs
 
 
 def is_text(column: Column) -> bool:

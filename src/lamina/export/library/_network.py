@@ -13,7 +13,7 @@ import numpy as np
 from lamina import autograd, nd
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.standalone import Standalone, global_array, with_transposed_constants
-from lamina.compiler.front.graphs import compilable_graph
+from lamina.compiler.front.graphs import compilable_graph, with_known_values
 from lamina.compiler.passes.graph import Node
 from lamina.errors import LaminaError
 
@@ -99,7 +99,7 @@ def compile_network(
 def _add(network: CompiledNetwork, function: Callable[..., Any], rows: int, machine: Machine) -> None:
     examples = [nd.zeros((rows, *one.shape), dtype=one.dtype) for one in network.inputs]
     with autograd.pause(train_mode=False):
-        captured = compilable_graph(function, examples)
+        captured = with_known_values(compilable_graph(function, examples))
     for array in captured.contents.values():
         _require_finite(array)
     graph, constants = with_transposed_constants(captured.graph, captured.contents)

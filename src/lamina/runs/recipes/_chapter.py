@@ -71,7 +71,12 @@ class ChapterNetwork:
         self.position = 0  # steps done
         self.span = Span()
 
-    def __call__(self, X: NDArray) -> NDArray:
+    @property
+    def widths(self) -> list[tuple[int, ...]]:
+        """`sizes`, as of several networks."""
+        return [self.sizes]
+
+    def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
         """The unnormalised scores, float32 of shape (rows, classes), of uint8 pixels of shape (rows, inputs)."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
