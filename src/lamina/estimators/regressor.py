@@ -201,7 +201,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             )
         return y
 
-    def _target_of(self, y: np.ndarray) -> Numbers:
+    def _target_of(self, y: np.ndarray, every: np.ndarray) -> Numbers:
         return self._in_levels(Numbers.of(y, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
