@@ -39,7 +39,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     X, y, weights = with_weight(X, estimator._checked_target(y), sample_weight)  # pyright: ignore[reportConstantRedefinition]
     if first:
         known = y if classes is None else estimator._checked_target(np.unique(classes))
-        target = estimator._target_of(known, known)
+        target = estimator._target_of(known, weights if classes is None else None, known)
         schema = infer(X, kinds=estimator.column_kinds, dates=estimator.date_format)
         encoder = fitted_encoder(schema, X, np.arange(len(y)), settings)
     else:

@@ -93,7 +93,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         """`y` as an array, if it can be a target."""
         raise TypeError(f"{type(self).__name__} must say what its target may be")
 
-    def _target_of(self, y: np.ndarray, every: np.ndarray) -> Any:
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
         """The scale of the training rows' target, or the classes of `every` row's."""
         raise TypeError(f"{type(self).__name__} must say how its target is encoded")
 
@@ -138,7 +138,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         every = self._checked_target(y)  # of which a class may have rows without weight only
         X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
-        target = self._target_after(earlier, y, every)
+        target = self._target_after(earlier, y, weights, every)
         wanted = target.encode(y)
         weights = self._weights(weights, y)
         rows = counted_rows(X, weights)
@@ -191,11 +191,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
         return fit_source(self, source, y, eval_set, groups, time)
 
-    def _target_after(self, earlier: FittedModel[Any] | None, y: np.ndarray, every: np.ndarray) -> Any:
+    def _target_after(
+        self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
+    ) -> Any:
         """The target that is learned, on top of what a warm start goes on with."""
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
-        target = self._deciding(known, y) if known else self._target_of(y, every)
+        target = self._deciding(known, y) if known else self._target_of(y, weights, every)
         if earlier:
             require_same_network(earlier, target, self.monotone)
         return target

@@ -75,7 +75,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         Args:
             X: the table, (rows, columns).
             y: the target, a value a row.
-            sample_weight: the weight of each row in the loss, (rows,), or None.
+            sample_weight: the weight of each row in the loss, (rows,), of which only the ratios count; or None.
             eval_set: see above, or None.
             groups: the group of each row (customer, patient, …), (rows,): rows of a group train or validate, never
                 both. Or None.
@@ -182,7 +182,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         check_classification_targets(y)
         return y
 
-    def _target_of(self, y: np.ndarray, every: np.ndarray) -> Classes:
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Classes:
         return self._deciding(Classes.of(every), y)
 
     def _deciding(self, target: Classes, y: np.ndarray) -> Classes:

@@ -78,7 +78,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         Args:
             X: the table, (rows, columns).
             y: the target, a value a row.
-            sample_weight: the weight of each row in the loss, (rows,), or None.
+            sample_weight: the weight of each row in the loss, (rows,), of which only the ratios count; or None.
             eval_set: see above, or None.
             groups: the group of each row (customer, patient, …), (rows,): rows of a group train or validate, never
                 both. Or None.
@@ -201,8 +201,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             )
         return y
 
-    def _target_of(self, y: np.ndarray, every: np.ndarray) -> Numbers:
-        return self._in_levels(Numbers.of(y, logarithmic=self.loss == "poisson"))
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Numbers:
+        return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
         """A target of this scale, or, if they are asked for, several quantiles of it."""
