@@ -29,6 +29,7 @@ _LEARNED = (
 )  # fmt: skip
 _LARGEST = np.finfo(np.float64).max
 _UNKNOWN = ("\0", -(2**40))  # no categories, of texts and of numbers
+_AT_ONCE = 256  # columns
 _ROUNDING = 1e-9  # of scaled numbers, which are of about 1
 
 
@@ -189,43 +190,53 @@ class _Steps:
 
     def __init__(self, steps: Any, names: Sequence[str] | None, first: Sequence[Any]) -> None:
         self._steps, self._names, self._first = steps, names, first
-        self.base = self.of(0, first[:1])[0]
+        self.base = self.of([(0, first[0])])[0]
 
-    def of(self, column: int, values: Sequence[Any]) -> np.ndarray:
-        """The outputs (values, outputs), float64, for rows with these values in a column."""
-        columns = [[value] * len(values) for value in self._first]
-        columns[column] = list(values)
+    def of(self, changes: Sequence[tuple[int, Any]]) -> np.ndarray:
+        """The outputs (changes, outputs), float64, for rows with another value in one column each."""
         kinds = [np.float64 if isinstance(value, float) else object for value in self._first]
-        rows: Any = [np.fromiter(each, kind, len(values)) for each, kind in zip(columns, kinds, strict=True)]
-        rows = np.stack(rows, axis=1) if self._names is None else _frame(self._names, rows)
+        columns = [np.full(len(changes), value, kind) for value, kind in zip(self._first, kinds, strict=True)]
+        for row, (column, value) in enumerate(changes):
+            columns[column][row] = value
+        rows: Any = np.stack(columns, axis=1) if self._names is None else _frame(self._names, columns)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of unknown categories
             found = rows if self._steps is None else self._steps.transform(rows)
         return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
 
-    def of_first_taken(self, column: int, values: Sequence[Any]) -> np.ndarray | None:
-        """The outputs (outputs,) for the first of these values that the steps take; None: they take none."""
+    def of_first_taken(self, column: int, values: Sequence[Any]) -> np.ndarray:
+        """The outputs (outputs,) for the first of these values that the steps take; NaN: they take none."""
         for value in values:
             try:
-                found = self.of(column, [value])[0]
+                found = self.of([(column, value)])[0]
             except (TypeError, ValueError):  # it must not be there
                 continue
             if not np.isnan(found).any():
                 return found
-        return None
+        return np.full_like(self.base, np.nan)
 
-    def line(self, column: int) -> tuple[float, np.ndarray, np.ndarray]:
-        """A number at which the first output that depends on it is 0, all outputs there, and their slopes."""
-        center, width, slopes = 0.0, 1.0, np.zeros(0)
+    def of_missing(self, columns: Sequence[int]) -> np.ndarray:
+        """The outputs (columns, outputs) where a number is missing; NaN: it must not be."""
+        try:
+            return self.of([(column, np.nan) for column in columns])
+        except ValueError:  # one must not be
+            return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
+
+    def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each column of numbers, that at which the first output that depends on it is 0 (columns,), all outputs
+        there and their slopes (columns, outputs)."""
+        count = len(columns)
+        center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
         for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
-            here, there = self.of(column, [center, center + width])
-            slopes = (there - here) / width
-            moving = np.flatnonzero(slopes)
-            if not len(moving):
-                break
-            slope = slopes[moving[0]]
-            center, width = center - here[moving[0]] / slope, 1 / abs(slope)
-        return center, self.of(column, [center])[0], slopes
+            ends = zip(columns, center, center + width, strict=True)
+            found = self.of([(column, value) for column, *values in ends for value in values])
+            here, there = found[::2], found[1::2]
+            slopes = (there - here) / width[:, None]
+            first = np.arange(count), (slopes != 0).argmax(axis=1)
+            slope = np.where(slopes[first] == 0, np.inf, slopes[first])  # inf: no output depends on it
+            center = center - here[first] / slope
+            width = np.where(np.isinf(slope), 1.0, 1 / np.abs(slope))
+        return center, self.of([*zip(columns, center, strict=True)]), slopes
 
 
 def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
@@ -255,9 +266,7 @@ class _FirstLayer:
         self._made = _Steps(steps, names, [known[j][0] if j in known else 0.0 for j in range(columns)])
         self._weight = np.asarray(network.coefs_[0], np.float64)
         self._bias = np.asarray(network.intercepts_[0], np.float64)
-        self._constant = (
-            self._made.base.copy()
-        )  # outputs that no column changes, or their part that it does not
+        self._constant = self._made.base.copy()  # outputs but for what columns change in them
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []
@@ -265,31 +274,36 @@ class _FirstLayer:
         if names is not None:
             described = tuple(ColumnSchema(name, Number()) for name in names)
             schema = replace(schema, columns=described, named=True)
-        found = [
-            self._category(j, column, known[j]) if j in known else self._number(j, column)
-            for j, column in enumerate(schema.columns)
-        ]
+        found = list(schema.columns)
+        for j, values in sorted(known.items()):  # as the encoder has them
+            found[j] = self._category(j, found[j], values)
+        numbers = [j for j in range(columns) if j not in known]
+        for start in range(0, len(numbers), _AT_ONCE):
+            part = numbers[start : start + _AT_ONCE]
+            for j, *line in zip(part, *self._made.lines(part), self._made.of_missing(part), strict=True):
+                found[j] = self._number(found[j], *line)
         self.schema = replace(schema, columns=tuple(found), rows=0)
 
     def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
         """A column of categories, each with the outputs that the steps have for it."""
         present = [value for value in known if not is_missing(value)]
         missing = self._made.of_first_taken(j, [*known[len(present) :], np.nan, None, *_UNKNOWN])
+        is_taken = not np.isnan(missing).any()
         described = Category().learn(as_column(np.fromiter(present, object), column.name), named=False)
         codes = {value_name(value): i for i, value in enumerate(present)}
-        values = self._made.of(j, present)[[codes[name] for name in described.categories]]
+        values = self._made.of([(j, present[codes[name]]) for name in described.categories])
         base = self._made.base
-        own = np.flatnonzero((np.vstack([values, base if missing is None else missing]) != base).any(axis=0))
+        own = np.flatnonzero((np.vstack([values, missing if is_taken else base]) != base).any(axis=0))
         self._constant[own] = 0.0
-        outputs = np.vstack([np.zeros_like(base) if missing is None else missing, values])
+        outputs = np.vstack([missing if is_taken else np.zeros_like(base), values])
         self._tables.append((outputs[:, own], self._weight[own]))
         return described
 
-    def _number(self, j: int, column: ColumnSchema) -> ColumnSchema:
+    def _number(
+        self, column: ColumnSchema, center: float, there: np.ndarray, slopes: np.ndarray, missing: np.ndarray
+    ) -> ColumnSchema:
         """A column of numbers, with a flag where the steps have more for a missing one than a number in its place."""
-        center, there, slopes = self._made.line(j)
-        missing = self._made.of_first_taken(j, [np.nan])
-        missing = there if missing is None else missing
+        missing = there if np.isnan(missing).any() else missing
         own = np.flatnonzero(slopes)
         if not len(own) and np.array_equal(missing, there):
             return replace(column, type=Dropped())
