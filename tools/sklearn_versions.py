@@ -34,7 +34,7 @@ def python_with(version: str, folder: Path) -> Path:
         f"scikit-learn=={version}" if version else "scikit-learn",
         *WITH.get(version.rpartition(".")[0], []),
     ]
-    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl", "matplotlib", "polars"]
+    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl", "matplotlib", "polars", "pyarrow"]
     install = [
         uv,
         "pip",
