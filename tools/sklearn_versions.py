@@ -15,7 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ["1.6.0", "1.7.2", "1.8.0", ""]
-TESTS = ["tests/neural_network", "tests/estimators/test_sklearn.py", "tests/estimators/test_sklearn_tools.py"]
+TESTS = [
+    "tests/neural_network", "tests/interchange/test_sklearn_in.py", "tests/estimators/test_sklearn.py",
+    "tests/estimators/test_sklearn_tools.py",
+]  # fmt: skip
 WITH = {"1.6": ["scipy==1.15.*"]}
 """What else is old in the environments of old versions: with the SciPy of today, scikit-learn 1.6 itself warns."""
 
@@ -31,7 +34,7 @@ def python_with(version: str, folder: Path) -> Path:
         f"scikit-learn=={version}" if version else "scikit-learn",
         *WITH.get(version.rpartition(".")[0], []),
     ]
-    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl", "matplotlib", "polars"]
+    others = ["pytest>=8.3,<9", "hypothesis", "pandas", "threadpoolctl", "matplotlib", "polars", "pyarrow"]
     install = [
         uv,
         "pip",

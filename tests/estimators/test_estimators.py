@@ -2,7 +2,9 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
 import lamina
@@ -186,6 +188,44 @@ def test_the_best_epoch_is_restored():
         i for i, s in enumerate(model.validation_scores_) if s == max(model.validation_scores_)
     )
     np.testing.assert_array_equal(model.coefs_[0], states[model.best_epoch_ - 1])
+
+
+WEIGHTS = np.arange(120) % 4.0
+NUMBERS = np.where(WEIGHTS[:, None] > 0, X, 100 * X)
+MIXED = pl.DataFrame(
+    {"a": NUMBERS[:, 0], "b": np.where(X[:, 1] > 0, "none", np.where(WEIGHTS > 0, "low", "high"))}
+)
+
+
+@pytest.mark.few(4)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "tables",
+    [
+        lambda rows: NUMBERS[rows],
+        lambda rows: csr_array(NUMBERS)[rows],
+        lambda rows: MIXED[rows],
+        lambda rows: MIXED[rows].to_pandas(),
+        lambda rows: MIXED[rows].to_arrow(),
+    ],
+    ids=["NumPy", "SciPy", "polars", "pandas", "pyarrow"],
+)
+def test_rows_of_weight_zero_are_as_if_they_were_not_there(tables, method):
+    """To the bit: they have no part in scales, categories, batches or validation."""
+    rows, y = np.flatnonzero(WEIGHTS), np.where(WEIGHTS > 0, X[:, 0], 50.0)
+    every, fewer = tables(np.arange(120)), tables(rows)
+    model, other = MLPRegressor(**SMALL), MLPRegressor(**SMALL)
+    getattr(model, method)(every, y, sample_weight=WEIGHTS)
+    getattr(other, method)(fewer, y[rows], sample_weight=WEIGHTS[rows])
+    np.testing.assert_array_equal(model.predict(fewer), other.predict(fewer))
+    assert model.loss_curve_ == other.loss_curve_
+
+
+def test_a_class_whose_rows_have_no_weight_is_a_class():
+    y, groups = np.array(["a", "b", "c"])[np.arange(120) % 3], [f"g{i % 7}" for i in range(120)]
+    weights = np.where(y == "c", 0.0, 1.0)
+    model = MLPClassifier(**SMALL, class_weight="balanced").fit(X, y, sample_weight=weights, groups=groups)
+    assert model.classes_.tolist() == ["a", "b", "c"] and model.predict_proba(X).shape == (120, 3)
 
 
 def test_rows_of_weight_zero_teach_nothing():

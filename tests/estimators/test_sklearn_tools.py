@@ -116,18 +116,19 @@ def test_a_search_routes_weights_groups_and_validation_rows():
     seen = []
 
     class Watched(MLPClassifier):
-        def fit(self, X, y, sample_weight=None, eval_set=None):
-            seen.append((len(X), sample_weight, eval_set))
-            return super().fit(X, y, sample_weight, eval_set)
+        def fit(self, X, y, sample_weight=None, eval_set=None, *, groups=None):
+            seen.append((len(X), sample_weight, eval_set, groups))
+            return super().fit(X, y, sample_weight, eval_set, groups=groups)
 
-    model = Watched(**SMALL).set_fit_request(sample_weight=True, eval_set=True)
+    model = Watched(**SMALL).set_fit_request(sample_weight=True, eval_set=True, groups=True)
     model.set_score_request(sample_weight=True)
     rows = (FRAME[:30], CLASS[:30])
     groups = np.arange(ROWS) % 4
     search = GridSearchCV(model, {"dropout": [0.0, 0.2]}, cv=GroupKFold(2))
     search.fit(FRAME, CLASS, sample_weight=WEIGHT, groups=groups, eval_set=rows)
     assert [count for count, *_ in seen] == [ROWS // 2] * 4 + [ROWS]
-    assert all(len(weights) == count and one is rows for count, weights, one in seen)
+    assert all(len(weights) == count and one is rows for count, weights, one, _ in seen)
+    assert [len(set(groups)) for *_, groups in seen] == [2] * 4 + [4]
     score = search.score(FRAME, CLASS, sample_weight=WEIGHT)
     assert score == search.best_estimator_.score(FRAME, CLASS, sample_weight=WEIGHT)
 

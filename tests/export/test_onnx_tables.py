@@ -2,15 +2,22 @@
 
 import datetime
 import json
+import warnings
 from collections import Counter
 
 import numpy as np
 import onnx
 import onnxruntime
+import pandas as pd
 import polars as pl
 import pytest
 from c_library import TableLibrary
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_multilabel_classification
+from sklearn.impute import SimpleImputer
+from sklearn.neural_network import MLPClassifier as TheirClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tables import (
     CLASSIFIERS,
     QUICK,
@@ -27,7 +34,7 @@ from tables import (
 )
 
 import lamina
-from lamina import MLPClassifier, nd
+from lamina import MLPClassifier, from_sklearn, nd
 from lamina.datasets import mnist
 from lamina.errors import LaminaError
 from lamina.export import describe
@@ -124,6 +131,27 @@ def test_a_rough_column():
 
 
 @pytest.mark.slow
+def test_a_pipeline_of_scikit_learn():
+    numbers, texts = ["width", "height"], ["color", "side"]
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(90, 2)), columns=numbers).mask(rng.random((90, 2)) < 0.2)
+    frame = frame.assign(
+        color=rng.choice(["red", "green", "blue"], 90), side=rng.choice(["left", "right"], 90)
+    )
+    steps = make_column_transformer(
+        (make_pipeline(SimpleImputer(add_indicator=True), StandardScaler()), numbers),
+        (OneHotEncoder(handle_unknown="ignore"), texts),
+    )
+    y = np.where(frame["width"].fillna(0) + (frame["color"] == "red") > 0.5, "yes", "no")
+    theirs = make_pipeline(steps, TheirClassifier((8,), solver="lbfgs", max_iter=20, random_state=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs.fit(frame, y)
+    ours = from_sklearn(theirs)
+    np.testing.assert_allclose(ours.predict_proba(frame), theirs.predict_proba(frame), atol=1e-6)
+    assert_same(ours, pl.from_pandas(frame))
+
+
 def test_categories_alone_that_are_all_embedded():
     frame = FRAME.select("town", pl.col("town").alias("other")).fill_null("nowhere")
     model = lamina.MLPRegressor(**QUICK).fit(frame, VALUES)

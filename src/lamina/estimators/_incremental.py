@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from lamina.compiler.deferral import eager
 from lamina.estimators._data import Data
 from lamina.estimators._engine import EnsembleTraining
-from lamina.estimators._inputs import check_inputs
+from lamina.estimators._inputs import check_inputs, with_weight
 from lamina.estimators._sharded import training_of
 from lamina.estimators.base import fitted_encoder
 from lamina.estimators.presets import FEWEST_MEMBERS
@@ -36,10 +36,10 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     X, y = check_inputs(estimator, X, y, reset=first)  # pyright: ignore[reportConstantRedefinition]
     random = check_random_state(estimator.random_state)
     rng = np.random.default_rng(random.randint(2**31))
-    y = estimator._checked_target(y)
+    X, y, weights = with_weight(X, estimator._checked_target(y), sample_weight)  # pyright: ignore[reportConstantRedefinition]
     if first:
         known = y if classes is None else estimator._checked_target(np.unique(classes))
-        target = estimator._target_of(known)
+        target = estimator._target_of(known, weights if classes is None else None, known)
         schema = infer(X, kinds=estimator.column_kinds, dates=estimator.date_format)
         encoder = fitted_encoder(schema, X, np.arange(len(y)), settings)
     else:
@@ -50,7 +50,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
             )
         target = estimator._deciding(target, y)
     encoded = encoder.transform(X)
-    data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(sample_weight, y, X))
+    data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(weights, y))
     if first:
         estimator._begin(encoder, target, [data] * members, settings, rng, complete=False)
     # Rows that were held out by a fit before this may be among these.

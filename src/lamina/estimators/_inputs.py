@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from lamina.table.columns import (
     ArrayColumn,
@@ -21,7 +22,7 @@ from lamina.table.columns import (
 
 __all__ = [
     "check_inputs", "counted_rows", "is_frame", "length", "mark_of_rows", "one_pair", "require_target", "selection",
-    "union", "values_of",
+    "union", "values_of", "with_weight",
 ]  # fmt: skip
 
 _AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
@@ -165,6 +166,25 @@ def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
     """The rows whose weight is not 0, int32."""
     everything = np.arange(length(X), dtype=np.int32)
     return everything if weights is None else everything[weights > 0]
+
+
+def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple[Any, ...]:
+    """X, y, the weights and the marks of the rows whose weight is not 0, if there are any; others count as not there.
+
+    Raises:
+        ValueError: a weight is negative, or they are not as many as rows.
+    """
+    if sample_weight is None:
+        return X, y, None, *marks
+    weights = _check_sample_weight(
+        sample_weight, np.empty((length(X), 0)), dtype=np.float64, ensure_non_negative=True
+    )
+    rows = np.flatnonzero(weights)
+    if len(rows) in (0, len(weights)):
+        return X, y, weights, *marks
+    frame = import_narwhals().from_native(X, eager_only=True) if is_frame(X) else None
+    table = X[rows] if frame is None else frame[rows].to_native()
+    return table, *(None if one is None else _safe_indexing(one, rows) for one in (y, weights, *marks))
 
 
 def mark_of_rows(what: str, values: Any) -> Column | None:

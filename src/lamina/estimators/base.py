@@ -14,7 +14,6 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
@@ -32,6 +31,7 @@ from lamina.estimators._inputs import (
     one_pair,
     selection,
     union,
+    with_weight,
 )
 from lamina.estimators._learned import Learned
 from lamina.estimators._progress import progress
@@ -93,8 +93,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         """`y` as an array, if it can be a target."""
         raise TypeError(f"{type(self).__name__} must say what its target may be")
 
-    def _target_of(self, y: np.ndarray) -> Any:
-        """The classes or the scale of the training rows' target."""
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
+        """The scale of the training rows' target, or the classes of `every` row's."""
         raise TypeError(f"{type(self).__name__} must say how its target is encoded")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -120,7 +120,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         Args:
             X: the table, (rows, columns).
             y: the target, a value a row.
-            sample_weight: the weight of each row in the loss, (rows,), or None.
+            sample_weight: the weight of each row in the loss, (rows,); only their ratios count. Or None.
             eval_set: see above, or None.
             groups: the group of each row (customer, patient, …), (rows,): rows of a group train or validate, never
                 both. Or None.
@@ -166,11 +166,12 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
-        y = self._checked_target(y)
+        every = self._checked_target(y)  # of which a class may have rows without weight only
+        X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
-        target = self._target_after(earlier, y)
+        target = self._target_after(earlier, y, weights, every)
         wanted = target.encode(y)
-        weights = self._weights(sample_weight, y, X)
+        weights = self._weights(weights, y)
         rows = counted_rows(X, weights)
         share = settings.validation_fraction if settings.early_stopping and eval_set is None else None
         groups, time = mark_of_rows("groups", groups), mark_of_rows("time", time)
@@ -221,11 +222,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
         return fit_source(self, source, y, eval_set, groups, time)
 
-    def _target_after(self, earlier: FittedModel[Any] | None, y: np.ndarray) -> Any:
+    def _target_after(
+        self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
+    ) -> Any:
         """The target that is learned, on top of what a warm start goes on with."""
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
-        target = self._deciding(known, y) if known else self._target_of(y)
+        target = self._deciding(known, y) if known else self._target_of(y, weights, every)
         if earlier:
             require_same_network(earlier, target, self.monotone)
         return target
@@ -277,12 +280,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             settings = settings.replace(n_iter_no_change=max(_LEAST_PATIENCE, settings.epochs // 4))
         return settings
 
-    def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
+    def _weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         """Weights of the rows with mean 1, or None."""
-        if sample_weight is None:
+        if weights is None:
             return None
-        rows = np.empty((length(X), 0))
-        weights = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
         greatest = float(weights.max(initial=0.0))
         if greatest and not 1e-30 < greatest < 1e30:  # only their ratios count, and float32 is to hold them
             weights = weights / greatest

@@ -151,8 +151,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         check_classification_targets(y)
         return y
 
-    def _target_of(self, y: np.ndarray) -> Classes:
-        return self._deciding(Classes.of(y), y)
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Classes:
+        return self._deciding(Classes.of(every), y)
 
     def _deciding(self, target: Classes, y: np.ndarray) -> Classes:
         """Classes with this estimator's threshold, if it is a number, and the weights that training rows give them."""
@@ -176,11 +176,11 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             raise ValueError(f"loss {self.loss!r} is unknown; known: 'log_loss', or a function of nd arrays")
         return losses.multilabel if target.multilabel else losses.cross_entropy(settings.label_smoothing)
 
-    def _weights(self, sample_weight: Any, y: Any, X: Any) -> np.ndarray | None:
+    def _weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
         if self.class_weight is not None:
-            by_class = compute_sample_weight(self.class_weight, np.asarray(y))
-            sample_weight = by_class if sample_weight is None else by_class * np.asarray(sample_weight)
-        return super()._weights(sample_weight, y, X)
+            by_class = compute_sample_weight(self.class_weight, y)
+            weights = by_class if weights is None else by_class * weights
+        return super()._weights(weights, y)
 
     def _evaluation_weights(self, target: Classes, wanted: np.ndarray) -> np.ndarray | None:
         return None if target.weights is None else target.weights[wanted.astype(int)].astype(np.float32)

@@ -170,8 +170,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             )
         return y
 
-    def _target_of(self, y: np.ndarray) -> Numbers:
-        return self._in_levels(Numbers.of(y, logarithmic=self.loss == "poisson"))
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Numbers:
+        return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
         """A target of this scale, or, if they are asked for, several quantiles of it."""

@@ -198,15 +198,16 @@ class Numbers:
     levels: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, y: np.ndarray, *, logarithmic: bool = False) -> Self:
-        """The scale of the training rows' targets.
+    def of(cls, y: np.ndarray, weights: np.ndarray | None = None, *, logarithmic: bool = False) -> Self:
+        """The scale of the training rows' targets, with the rows' weights.
 
         Raises:
             ValueError: `logarithmic`, and a target is negative.
         """
         columns = y.reshape(len(y), -1)
         extremes = columns.min(axis=0), columns.max(axis=0)
-        return cls._scaled(*extremes, *_center_and_scale(columns), flat=y.ndim == 1, logarithmic=logarithmic)
+        moments = _center_and_scale(columns, weights)
+        return cls._scaled(*extremes, *moments, flat=y.ndim == 1, logarithmic=logarithmic)
 
     @classmethod
     def of_moments(
@@ -297,18 +298,26 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
     return Target(name, "classification", classes=tuple(values if plain else map(value_name, target.values)))
 
 
-def _center_and_scale(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """The mean and the standard deviation of each column, also where sums or squares are beyond float64."""
     with np.errstate(over="ignore", invalid="ignore"):
-        center, scale = columns.mean(axis=0), columns.std(axis=0)
+        center, scale = _moments(columns, weights)
     extreme = ~((scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)) & np.ptp(
         columns / 2, axis=0
     ).astype(bool)
     for j in np.flatnonzero(extreme):
         unit = np.abs(columns[:, j]).max()
-        values = columns[:, j] / unit
-        center[j], scale[j] = values.mean() * unit, values.std() * unit
+        center[j], scale[j] = (x * unit for x in _moments(columns[:, j] / unit, weights))
     return center, scale
+
+
+def _moments(values: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
+    """The mean and the standard deviation over rows; of equal weights to the same bits as without."""
+    if weights is None or np.ptp(weights) == 0:
+        return values.mean(axis=0), values.std(axis=0)
+    weights = weights / weights.max()  # whose sum is finite
+    mean = np.average(values, axis=0, weights=weights)
+    return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
 
 
 def _log_softmax(outputs: np.ndarray) -> np.ndarray:

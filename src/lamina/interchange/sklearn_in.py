@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.extras import require
+from lamina.table.columns import as_column, is_missing, value_name
+from lamina.table.encode import TableEncoder
+from lamina.table.kinds import infer
+from lamina.table.schema import ColumnSchema
+from lamina.table.types import Category, Dropped, Number
 
 __all__ = ["from_sklearn"]
 
@@ -18,9 +26,11 @@ _SAME_SETTINGS = (
 )  # fmt: skip
 _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "n_iter_", "t_",
-    "n_features_in_", "feature_names_in_",
 )  # fmt: skip
 _LARGEST = np.finfo(np.float64).max
+_UNKNOWN = ("\0", -(2**40))  # no categories, of texts and of numbers
+_AT_ONCE = 256  # columns
+_ROUNDING = 1e-9  # of scaled numbers, which are of about 1
 
 
 def from_sklearn(model: Any) -> Any:
@@ -32,15 +42,19 @@ def from_sklearn(model: Any) -> Any:
     with Adam. A network with one logistic output gets one for each of its two classes.
 
     Args:
-        model: the estimator; or a pipeline of StandardScaler, MinMaxScaler, MaxAbsScaler or RobustScaler and it, whose
-            scaling becomes that of the columns.
+        model: the estimator; or a pipeline that ends with it, after steps that take each column by itself: scalers,
+            SimpleImputer, OneHotEncoder, OrdinalEncoder, TargetEncoder, selection of columns; also in a
+            ColumnTransformer and in pipelines in it. Numbers get the scale and the fill value that the steps give them,
+            categories an embedding that holds what the steps make of each. Categories that an encoder did not see count
+            as missing.
 
     Returns:
-        A `lamina.MLPClassifier` or `lamina.MLPRegressor`, with all settings given as they are in scikit-learn.
+        A `lamina.MLPClassifier` or `lamina.MLPRegressor`, with all settings given as they are in scikit-learn. It takes
+        the table that the pipeline takes.
 
     Raises:
         TypeError: another kind of estimator.
-        DataError: it is not fitted, or a step of the pipeline is no scaling.
+        DataError: it is not fitted, or a step of the pipeline is of another kind.
 
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPClassifier
@@ -58,8 +72,9 @@ def from_sklearn(model: Any) -> Any:
 
     from lamina.estimators import MLPClassifier, MLPRegressor
 
-    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
-    *before, network = steps
+    steps, network = (None, model)
+    if isinstance(model, Pipeline):
+        steps, network = model[:-1] if len(model) > 1 else None, model[-1]
     if not isinstance(network, TheirClassifier | TheirRegressor):
         raise TypeError(
             f"from_sklearn takes scikit-learn's MLPClassifier or MLPRegressor, not a {type(network).__name__}"
@@ -68,9 +83,19 @@ def from_sklearn(model: Any) -> Any:
     is_classifier = isinstance(network, TheirClassifier)
     kind = MLPClassifier if is_classifier else MLPRegressor
     ours: Any = kind(**_settings(network, kind))
-    scales = [scale for step in before if (scale := _scale(step)) is not None]
-    _take_over(ours, network, _names(model, before, network), scales, is_classifier)
+    table: Any = next(step for step in _flat(model) if hasattr(step, "n_features_in_"))
+    names = getattr(table, "feature_names_in_", None)
+    names = None if names is None else [str(name) for name in names]
+    _take_over(ours, network, _FirstLayer(steps, network, names, table.n_features_in_), is_classifier)
+    if names is not None:
+        ours.feature_names_in_ = np.array(names, object)
+    ours.n_features_in_ = table.n_features_in_
     return ours
+
+
+def _flat(step: Any) -> list[Any]:
+    """A step, or those of a pipeline in it."""
+    return [one for _, part in step.steps for one in _flat(part)] if hasattr(step, "steps") else [step]
 
 
 def _require_fitted(network: Any) -> None:
@@ -94,75 +119,265 @@ def _settings(network: Any, kind: Any) -> dict[str, Any]:
     return {**plain, "preset": "fast", "scoring": kind._plain_score, "learning_rate": "constant", **settings}
 
 
-def _names(model: Any, before: list[Any], network: Any) -> list[str] | None:
-    """The names of the columns, if the table of the training had any."""
-    names = getattr(model, "feature_names_in_", None) if before else None
-    names = getattr(network, "feature_names_in_", None) if names is None else names
-    return None if names is None else [str(name) for name in names]
+# --- the steps before the network -------------------------------------------------------------------------------------
+
+_LIMITED, _SCALED = -1, -2  # outputs of few values, as of categories; and scaled numbers
 
 
-def _scale(step: Any) -> tuple[np.ndarray | float, np.ndarray | float] | None:
-    """What a step of a pipeline subtracts from each column, and multiplies by then; None for nothing."""
-    from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any]]) -> list[int]:
+    """The table's column whose values each output of a step is, or what else it is; the step takes `columns`.
 
-    if step is None or step == "passthrough":
-        return None
-    if isinstance(step, StandardScaler | RobustScaler):
-        center = step.mean_ if isinstance(step, StandardScaler) else step.center_
-        factor = 1.0 if step.scale_ is None else 1.0 / np.asarray(step.scale_)
-        uses_center = step.with_mean if isinstance(step, StandardScaler) else step.with_centering
-        return (np.asarray(center) if uses_center else 0.0), factor
-    if isinstance(step, MaxAbsScaler):
-        return 0.0, 1.0 / np.asarray(step.scale_)
-    if isinstance(step, MinMaxScaler) and not step.clip:
-        return -np.asarray(step.min_) / np.asarray(step.scale_), np.asarray(step.scale_)
-    raise DataError(
-        f"the pipeline's step {type(step).__name__} is no scaling of single columns that lamina has; "
-        "apply it before, and give the network alone"
-    )
+    `known` gets the values that encoders know of columns, missing ones last.
+
+    Raises:
+        DataError: outputs may depend on several columns, or not linearly on a number.
+    """
+    from sklearn import preprocessing
+    from sklearn.compose import ColumnTransformer
+    from sklearn.feature_selection import SelectorMixin
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import Pipeline
+
+    own: Any = step  # not narrowed, as scikit-learn says less of its attributes than there is
+    columns = list(columns)
+    match step:
+        case Pipeline():
+            for _, part in own.steps:
+                columns = _columns_behind(part, columns, known)
+            return columns
+        case ColumnTransformer():
+            taken = own._transformer_to_input_indices
+            parts = [(part, [columns[i] for i in taken[name]]) for name, part, _ in own.transformers_]
+            return [one for part, its in parts for one in _columns_behind(part, its, known)]
+        case "drop":
+            return []
+        case None | "passthrough" | preprocessing.FunctionTransformer(func=None):
+            return columns
+        case SelectorMixin():
+            return np.array(columns)[own.get_support()].tolist()
+        case SimpleImputer():  # leaves out columns without values, and adds flags
+            values = zip(columns, own.statistics_, strict=True)
+            kept = [column for column, value in values if not is_missing(value)]
+            return kept + [_LIMITED] * (len(own.get_feature_names_out()) - len(kept))
+        case (
+            preprocessing.StandardScaler()
+            | preprocessing.RobustScaler()
+            | preprocessing.MaxAbsScaler()
+            | preprocessing.MinMaxScaler()
+        ) if not getattr(step, "clip", False):
+            return [_SCALED if column >= 0 else column for column in columns]
+        case (
+            preprocessing.OneHotEncoder() | preprocessing.OrdinalEncoder() | preprocessing.TargetEncoder()
+        ) if _SCALED not in columns:
+            found = zip(columns, own.categories_, strict=True)
+            known |= {
+                column: sorted(values.tolist(), key=is_missing) for column, values in found if column >= 0
+            }
+            return [_LIMITED] * len(own.get_feature_names_out())
+        case _:
+            raise DataError(
+                f"the pipeline's step {type(step).__name__} is no scaling, imputing or encoding of single columns that "
+                "lamina has; apply it before, and give the network alone"
+            )
+
+
+class _Steps:
+    """What a pipeline's steps make of rows that differ from one row in one value.
+
+    Attributes:
+        base: the outputs for that row: of numbers 0, of categories the first.
+    """
+
+    def __init__(self, steps: Any, names: Sequence[str] | None, first: Sequence[Any]) -> None:
+        self._steps, self._names, self._first = steps, names, first
+        self.base = self.of([(0, first[0])])[0]
+
+    def of(self, changes: Sequence[tuple[int, Any]]) -> np.ndarray:
+        """The outputs (changes, outputs), float64, for rows with another value in one column each."""
+        kinds = [np.float64 if isinstance(value, float) else object for value in self._first]
+        columns = [np.full(len(changes), value, kind) for value, kind in zip(self._first, kinds, strict=True)]
+        for row, (column, value) in enumerate(changes):
+            columns[column][row] = value
+        rows: Any = np.stack(columns, axis=1) if self._names is None else _frame(self._names, columns)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of unknown categories
+            found = rows if self._steps is None else self._steps.transform(rows)
+        return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
+
+    def of_first_taken(self, column: int, values: Sequence[Any]) -> np.ndarray:
+        """The outputs (outputs,) for the first of these values that the steps take; NaN: they take none."""
+        for value in values:
+            try:
+                found = self.of([(column, value)])[0]
+            except (TypeError, ValueError):  # it must not be there
+                continue
+            if not np.isnan(found).any():
+                return found
+        return np.full_like(self.base, np.nan)
+
+    def of_missing(self, columns: Sequence[int]) -> np.ndarray:
+        """The outputs (columns, outputs) where a number is missing; NaN: it must not be."""
+        try:
+            return self.of([(column, np.nan) for column in columns])
+        except ValueError:  # one must not be
+            return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
+
+    def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each column of numbers, that at which the first output that depends on it is 0 (columns,), all outputs
+        there and their slopes (columns, outputs)."""
+        count = len(columns)
+        center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
+        for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
+            ends = zip(columns, center, center + width, strict=True)
+            found = self.of([(column, value) for column, *values in ends for value in values])
+            here, there = found[::2], found[1::2]
+            slopes = (there - here) / width[:, None]
+            first = np.arange(count), (slopes != 0).argmax(axis=1)
+            slope = np.where(slopes[first] == 0, np.inf, slopes[first])  # inf: no output depends on it
+            center = center - here[first] / slope
+            width = np.where(np.isinf(slope), 1.0, 1 / np.abs(slope))
+        return center, self.of([*zip(columns, center, strict=True)]), slopes
+
+
+def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
+    """A frame of the library that is there, for steps that know columns by name."""
+    try:
+        import pandas
+
+        return pandas.DataFrame(
+            {name: pandas.Series(x, dtype=x.dtype) for name, x in zip(names, columns, strict=True)}
+        )
+    except ImportError:
+        import polars
+
+        return polars.DataFrame({name: x.tolist() for name, x in zip(names, columns, strict=True)})
+
+
+class _FirstLayer:
+    """What columns and the first layer become where the steps before it are part of them.
+
+    Attributes:
+        schema: of the table.
+    """
+
+    def __init__(self, steps: Any, network: Any, names: Sequence[str] | None, columns: int) -> None:
+        known: dict[int, list[Any]] = {}
+        _columns_behind(steps, range(columns), known)
+        self._made = _Steps(steps, names, [known[j][0] if j in known else 0.0 for j in range(columns)])
+        self._weight = np.asarray(network.coefs_[0], np.float64)
+        self._bias = np.asarray(network.intercepts_[0], np.float64)
+        self._constant = self._made.base.copy()  # outputs but for what columns change in them
+        self._numbers: list[tuple[float, float, float, np.ndarray]] = []
+        self._flags: list[np.ndarray] = []
+        self._tables: list[tuple[np.ndarray, np.ndarray]] = []
+        schema = infer(np.zeros((2, columns)))
+        if names is not None:
+            described = tuple(ColumnSchema(name, Number()) for name in names)
+            schema = replace(schema, columns=described, named=True)
+        found = list(schema.columns)
+        for j, values in sorted(known.items()):  # as the encoder has them
+            found[j] = self._category(j, found[j], values)
+        numbers = [j for j in range(columns) if j not in known]
+        for start in range(0, len(numbers), _AT_ONCE):
+            part = numbers[start : start + _AT_ONCE]
+            for j, *line in zip(part, *self._made.lines(part), self._made.of_missing(part), strict=True):
+                found[j] = self._number(found[j], *line)
+        self.schema = replace(schema, columns=tuple(found), rows=0)
+
+    def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
+        """A column of categories, each with the outputs that the steps have for it."""
+        present = [value for value in known if not is_missing(value)]
+        missing = self._made.of_first_taken(j, [*known[len(present) :], np.nan, None, *_UNKNOWN])
+        is_taken = not np.isnan(missing).any()
+        described = Category().learn(as_column(np.fromiter(present, object), column.name), named=False)
+        codes = {value_name(value): i for i, value in enumerate(present)}
+        values = self._made.of([(j, present[codes[name]]) for name in described.categories])
+        base = self._made.base
+        own = np.flatnonzero((np.vstack([values, missing if is_taken else base]) != base).any(axis=0))
+        self._constant[own] = 0.0
+        outputs = np.vstack([missing if is_taken else np.zeros_like(base), values])
+        self._tables.append((outputs[:, own], self._weight[own]))
+        return described
+
+    def _number(
+        self, column: ColumnSchema, center: float, there: np.ndarray, slopes: np.ndarray, missing: np.ndarray
+    ) -> ColumnSchema:
+        """A column of numbers, with a flag where the steps have more for a missing one than a number in its place."""
+        missing = there if np.isnan(missing).any() else missing
+        own = np.flatnonzero(slopes)
+        if not len(own) and np.array_equal(missing, there):
+            return replace(column, type=Dropped())
+        factor = float(slopes[own[0]]) if len(own) else 1.0
+        fill = center + float((missing - there)[own[0]]) / factor if len(own) else center
+        self._constant[own] = there[own]
+        self._numbers.append((center, factor, fill, slopes / factor @ self._weight))
+        flag = missing - there - slopes * (fill - center)
+        if np.abs(flag).max() <= _ROUNDING:
+            return column
+        self._flags.append(flag @ self._weight)
+        return replace(column, missing=1)
+
+    def encoder(self) -> TableEncoder:
+        """What gives the network its inputs: numbers, flags, and codes of all categories."""
+        settings = {
+            "version": 1, "schema": self.schema.to_dict(), "max_one_hot": 0, "missing_indicator": True,
+            "robust_scale": True, "smooth_clip": False,
+        }  # fmt: skip
+        center, factor, fill = np.array([one[:3] for one in self._numbers], np.float64).reshape(-1, 3).T
+        more = np.zeros(len(self._flags))
+        scales = {"center": np.append(center, more), "factor": np.append(factor, more + 1), "fill": fill}
+        return TableEncoder.from_state(settings, scales)
+
+    def parameters(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        """The embeddings, (categories + 1, width) each, and the layer's weight and bias."""
+        units = self._weight.shape[1]
+        width = min(max([outputs.shape[1] for outputs, _ in self._tables], default=1), units)
+        tables = [_of_width(*table, width) for table in self._tables]
+        rows = [one[3] for one in self._numbers] + self._flags
+        weight = np.vstack([np.zeros((0, units)), *rows, *(part for _, part in tables)])
+        return [outputs for outputs, _ in tables], weight, self._bias + self._constant @ self._weight
+
+
+def _of_width(outputs: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """An embedding (categories + 1, width), and the rows (width, units) of the layer after it, whose product is that of
+    `outputs` and `weight`."""
+    missing = width - outputs.shape[1]
+    if missing < 0:  # more than the layer has units
+        return outputs @ weight, np.eye(width)
+    return np.pad(outputs, [(0, 0), (0, missing)]), np.pad(weight, [(0, missing), (0, 0)])
 
 
 # --- the fitted model -------------------------------------------------------------------------------------------------
 
 
-def _take_over(
-    ours: Any, network: Any, names: list[str] | None, scales: list[Any], is_classifier: bool
-) -> None:
+def _take_over(ours: Any, network: Any, first: _FirstLayer, is_classifier: bool) -> None:
     """Give an estimator what one of scikit-learn's has learned."""
     from lamina.estimators.architecture import Architecture
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.network import Ensemble
 
     target = _classes(network) if is_classifier else _numbers(network)
-    arrays = _layers(network, two_classes=is_classifier and target.outputs == network.n_outputs_ + 1)
-    columns = network.coefs_[0].shape[0]
-    hidden = tuple(int(weight.shape[1]) for weight in network.coefs_[:-1])
+    encoder, (embeddings, *layer) = first.encoder(), first.parameters()
     architecture = Architecture(
-        numbers=columns, inputs=columns, cardinalities=(), outputs=target.outputs, hidden=hidden,
+        numbers=encoder.n_numbers, inputs=len(encoder.numeric_names), cardinalities=encoder.cardinalities,
+        outputs=target.outputs, hidden=tuple(int(weight.shape[1]) for weight in network.coefs_[:-1]),
         activation=network.activation, dropout=0.0, number_embedding=False, input_scale=False,
-        learned_activation=False, ntk=False,
+        learned_activation=False, ntk=False, embedding_width=embeddings[0].shape[1] if embeddings else 1,
     )  # fmt: skip
-    encoder = _encoder(columns, names, scales)
+    layers = [layer, *zip(network.coefs_[1:], network.intercepts_[1:], strict=True)]
+    if is_classifier and target.outputs == network.n_outputs_ + 1:
+        # One output z becomes -z/2 and z/2, whose softmax is the logistic function.
+        layers[-1] = [np.concatenate([values / -2, values / 2], axis=-1) for values in layers[-1]]
+    arrays = {f"0.embedding{j}": values for j, values in enumerate(embeddings)}
+    for i, (weight, bias) in enumerate(layers):
+        arrays |= {f"0.weight{i}": weight, f"0.bias{i}": bias}
+    arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in arrays.items()}
     ours.fitted_ = FittedModel(encoder, Ensemble.from_state([architecture], arrays), target)
     ours.validation_scores_ = ours.best_validation_score_ = ours.best_loss_ = None
     ours.loss_curve_ = []
     for name in _LEARNED:
         if getattr(network, name, None) is not None:
             setattr(ours, name, getattr(network, name))
-    if names is not None:
-        ours.feature_names_in_ = np.array(names, object)
-
-
-def _layers(network: Any, two_classes: bool) -> dict[str, np.ndarray]:
-    """The weights under lamina's names. One output z becomes -z/2 and z/2, whose softmax is the logistic function."""
-    arrays: dict[str, np.ndarray] = {}
-    last = len(network.coefs_) - 1
-    for i, pair in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):
-        for name, values in zip(("weight", "bias"), pair, strict=True):
-            if i == last and two_classes:
-                values = np.concatenate([values / -2, values / 2], axis=-1)
-            arrays[f"0.{name}{i}"] = np.ascontiguousarray(values, np.float32)
-    return arrays
 
 
 def _classes(network: Any) -> Any:
@@ -181,23 +396,3 @@ def _numbers(network: Any) -> Any:
     logarithmic = network.out_activation_ == "exp"
     low = np.zeros(count) if logarithmic else low
     return Numbers(low, high, np.zeros(count), np.ones(count), count == 1, logarithmic)
-
-
-def _encoder(columns: int, names: list[str] | None, scales: list[Any]) -> Any:
-    from lamina.table.encode import TableEncoder
-    from lamina.table.kinds import infer
-    from lamina.table.schema import ColumnSchema, Schema
-    from lamina.table.types import Number
-
-    if names is None:
-        schema = infer(np.zeros((2, columns)))
-    else:
-        schema = Schema(tuple([ColumnSchema(name, Number()) for name in names]), rows=0, named=True)
-    center, factor = np.zeros(columns), np.ones(columns)
-    for shift, scale in scales:  # ((x − center) · factor − shift) · scale
-        center, factor = center + shift / factor, factor * scale
-    settings = {
-        "version": 1, "schema": schema.to_dict(), "max_one_hot": 8, "missing_indicator": False,
-        "robust_scale": bool(scales), "smooth_clip": False,
-    }  # fmt: skip
-    return TableEncoder.from_state(settings, {"center": center, "factor": factor, "fill": center})

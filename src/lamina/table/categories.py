@@ -63,12 +63,6 @@ class Unknown:
     first_row: str
 
 
-def tell_of_unknown(found: Unknown) -> None:
-    """Warn of values that training did not have, now or together with those of other columns."""
-    together = _unknown_together.get()
-    _warn_of_unknown([found]) if together is None else together.append(found)
-
-
 _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)
 
 
