@@ -29,7 +29,7 @@ _DTYPES = {
     "Double": "f8", "Float": "f4", "Half": "f2", "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1",
     "Byte": "u1", "Bool": "u1", "BFloat16": "u2",
 }  # fmt: skip
-_DAMAGE = (ValueError, zipfile.BadZipFile, RuntimeError, EOFError, struct.error)  # of archives
+_DAMAGE = (ValueError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, struct.error)  # of archives
 _INSTEAD = "torch.save(net.state_dict(), file) writes what is read"
 
 
@@ -83,12 +83,14 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         FileNotFoundError: there is no such file.
         DataError: it is damaged, or holds something else than a dict of tensors; the message says what.
     """
-    name = os.fspath(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _Archive(archive, unpacked_limit(os.path.getsize(path))).arrays()
-    except _DAMAGE as error:
-        raise DataError(f"{name} is not a readable file of torch.save: {excerpt(error, 300)}") from error
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            return _Archive(zipfile.ZipFile(file), unpacked_limit(size)).arrays()
+        except _DAMAGE as error:
+            raise DataError(
+                f"{os.fspath(path)} is not a readable file of torch.save: {excerpt(error, 300)}"
+            ) from error
 
 
 class _Archive:
