@@ -25,7 +25,7 @@ from lamina.serve._errors import RequestError
 from lamina.serve._example import example_request
 from lamina.serve._inference import HEADER, InferenceCall, metadata
 from lamina.serve._inputs import Inputs
-from lamina.serve._limits import OPEN_TO_ALL, Admission, Held, Limits, busy
+from lamina.serve._limits import Admission, Held, Limits, busy
 from lamina.serve._log import EVENTS as _LOG
 from lamina.serve._log import Seen, request_id
 from lamina.serve._metrics import Metrics
@@ -45,6 +45,7 @@ _SMALL = 1 << 16
 """Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
 
 _FEW_ROWS = 256
+_OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 
 
 class Service:
@@ -303,7 +304,7 @@ class Service:
 
     def is_allowed(self, scope: Scope) -> bool:
         """Whether a request brings the token, if one is needed."""
-        if self._token is None or scope["path"] in OPEN_TO_ALL:
+        if self._token is None or scope["path"] in _OPEN_TO_ALL:
             return True
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         kind, _, token = given.partition(b" ")

@@ -8,21 +8,10 @@ from typing import Any
 
 from lamina.support.messages import excerpt
 
-__all__ = ["MOST_PROBLEMS", "REASONS", "Problem", "RequestError"]
+__all__ = ["MOST_PROBLEMS", "Problem", "RequestError"]
 
 MOST_PROBLEMS = 20
 """So many wrong values of a request are named."""
-
-REASONS = {
-    400: "The body can't be read.",
-    408: "The request took too long to arrive.",
-    413: "The body is too large, or has too many rows.",
-    415: "A content type or an encoding that is not taken.",
-    422: "Values are wrong; the answer names rows, counted from 0, and columns.",
-    429: "Too many requests are under way.",
-    503: "The server is starting or shutting down.",
-}
-"""What the statuses of refusals mean."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 
 from lamina.serve._errors import RequestError
 
-__all__ = ["OPEN_TO_ALL", "Admission", "Held", "Limits", "busy"]
-
-OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
-"""What needs no token."""
+__all__ = ["Admission", "Held", "Limits"]
 
 _BODIES_HELD = 32
 """So many bodies of the greatest size are held at one time; smaller ones are more."""

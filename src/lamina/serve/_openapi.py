@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PIXELS, PNG
-from lamina.serve._errors import REASONS
 from lamina.serve._example import example_request
-from lamina.serve._inference_docs import INFERENCE_SCHEMAS, inference_paths, refused
-from lamina.serve._limits import OPEN_TO_ALL
 from lamina.serve._model import Model, TableModel
 from lamina.serve._slots import Slot
 
@@ -17,6 +14,16 @@ __all__ = ["description"]
 
 _MOST_CHOICES = 1000
 """So many classes are listed."""
+
+_REFUSALS = {
+    400: "The body can't be read.",
+    408: "The request took too long to arrive.",
+    413: "The body is too large, or has too many rows.",
+    415: "A content type or an encoding that is not taken.",
+    422: "Values are wrong; the answer names rows, counted from 0, and columns.",
+    429: "Too many requests are under way.",
+    503: "The server is starting or shutting down.",
+}
 
 
 def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
@@ -43,8 +50,7 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
             "get": _plain("A body for predict that works.", f"{slot.name}.example", _body_schema(slot.model))
         }
         paths[f"/v1/models/{slot.name}/predict"] = {"post": _predict(slot)}
-    paths |= inference_paths({slot.name: slot.model for slot in slots})
-    components: dict[str, Any] = {"schemas": {"Refusal": _REFUSAL, **INFERENCE_SCHEMAS}}
+    components: dict[str, Any] = {"schemas": {"Refusal": _REFUSAL}}
     found: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "lamina serve", "version": __version__, "description": _ABOUT_ALL},
@@ -55,16 +61,18 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         found["security"] = [{"token": []}]
         for path, operations in paths.items():
-            if path in OPEN_TO_ALL:
+            if path in ("/docs", "/healthz", "/readyz"):
                 operations["get"]["security"] = []
                 continue
             for operation in operations.values():
-                refusal = "InferenceRefusal" if path.startswith("/v2") else "Refusal"
-                operation["responses"]["401"] = refused("The bearer token is missing or wrong.", refusal)
+                operation["responses"]["401"] = _refusal("The bearer token is missing or wrong.")
     return found
 
 
-_ABOUT_ALL = "Predictions of networks that lamina trained. Rows are counted from 0."
+_ABOUT_ALL = (
+    "Predictions of networks that lamina trained. Rows are counted from 0. The same models answer under /v2 by the "
+    "Open Inference Protocol, which has a description of its own."
+)
 _STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
 _ABOUT = {
     "type": "object",
@@ -105,7 +113,7 @@ _REFUSAL = {
 
 def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> dict[str, Any]:
     responses = {"200": {"description": "So it is.", "content": {JSON: {"schema": schema}}}}
-    responses |= {str(status): _refusal(REASONS[status]) for status in refusals}
+    responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
     return {"summary": summary, "operationId": name, "responses": responses}
 
 
@@ -125,7 +133,8 @@ def _metrics() -> dict[str, Any]:
 
 
 def _refusal(what: str) -> dict[str, Any]:
-    return refused(what, "Refusal")
+    schema = {"$ref": "#/components/schemas/Refusal"}
+    return {"description": what, "content": {JSON: {"schema": schema}}}
 
 
 def _predict(slot: Slot) -> dict[str, Any]:
@@ -148,7 +157,7 @@ def _predict(slot: Slot) -> dict[str, Any]:
         "summary": _summary(model),
         "operationId": f"{slot.name}.predict",
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": answer, **{str(status): _refusal(what) for status, what in REASONS.items()}},
+        "responses": {"200": answer, **{str(status): _refusal(what) for status, what in _REFUSALS.items()}},
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from lamina.serve._errors import RequestError
 from lamina.support.messages import excerpt
 
-__all__ = ["DATATYPES", "Tensor", "datatype_of", "packed", "values_of"]
+__all__ = ["Tensor", "datatype_of", "packed", "values_of"]
 
 _DTYPES = {
     "BOOL": np.dtype("u1"),
@@ -20,8 +20,7 @@ _DTYPES = {
     **{f"INT{8 * size}": np.dtype(f"<i{size}") for size in (1, 2, 4, 8)},
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
-DATATYPES = (*_DTYPES, "BYTES")
-"""The datatypes of tensors."""
+_DATATYPES = (*_DTYPES, "BYTES")
 
 
 class Tensor(msgspec.Struct):
@@ -49,8 +48,8 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
     """
     size = tensor.parameters.get("binary_data_size")
     try:
-        if tensor.datatype not in DATATYPES:
-            raise ValueError(f"has a datatype that is none of {', '.join(DATATYPES)}")
+        if tensor.datatype not in _DATATYPES:
+            raise ValueError(f"has a datatype that is none of {', '.join(_DATATYPES)}")
         if len(tensor.shape) not in (1, 2):
             raise ValueError(f"has {len(tensor.shape)} dimensions; [rows] and [rows, columns] are taken")
         if size is None:
