@@ -105,6 +105,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(BIN)/pyright -p examples
+	$(BIN)/mypy examples
 	$(BIN)/lint-imports --no-cache
 
 # Lines of code by package, files, names, circles: beside the commit AGAINST, and under tools/ceilings.toml
