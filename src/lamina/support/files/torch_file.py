@@ -88,9 +88,8 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         try:
             return _Archive(zipfile.ZipFile(file), unpacked_limit(size)).arrays()
         except _DAMAGE as error:
-            raise DataError(
-                f"{os.fspath(path)} is not a readable file of torch.save: {excerpt(error, 300)}"
-            ) from error
+            said = f"is not a readable file of torch.save: {excerpt(error, 300)}"
+            raise DataError(f"{os.fspath(path)} {said}") from error
 
 
 class _Archive:
@@ -163,13 +162,7 @@ class _Archive:
 
 
 def _called(value: object) -> str:
-    named = (
-        (_Tensor, "a single tensor"),
-        (dict, "a dict"),
-        (list, "a list"),
-        (tuple, "a tuple"),
-        (str, "a text"),
-    )
+    named = ((_Tensor, "a single tensor"), (dict, "a dict"), (tuple, "a tuple"), (str, "a text"))
     return next((name for kind, name in named if isinstance(value, kind)), "something else")
 
 
@@ -177,7 +170,7 @@ def _called(value: object) -> str:
 
 
 def _unpickled(content: bytes) -> Any:
-    """What a pickle holds, of dicts, lists, tuples, plain values and tensors.
+    """What a pickle holds, of dicts, tuples, plain values and tensors.
 
     Raises:
         ValueError: it is damaged, or asks for anything else.
@@ -249,11 +242,6 @@ class _Machine:
         found.update(zip(values[::2], values[1::2], strict=True))
         self.stack.append(found)
 
-    def extend(self, values: list[Any]) -> None:
-        found = self.pop(list)
-        found.extend(values)
-        self.stack.append(found)
-
     def build(self, _: Any) -> None:
         """Attributes of a dict, such as the versions of a state_dict's modules: nothing of the tensors."""
         self.pop()
@@ -273,20 +261,13 @@ class _Machine:
         match function.name, arguments:
             case "collections OrderedDict", ():
                 self.stack.append({})
-            case "torch._utils _rebuild_tensor_v2", (
-                _Storage() as storage,
-                int(begin),
-                tuple(shape),
-                tuple(strides),
-                *_,
-            ):
-                self.stack.append(_tensor(storage, begin, shape, strides))
+            case "torch._utils _rebuild_tensor_v2", (_Storage(), int(), tuple(), tuple(), *_):
+                self.stack.append(_tensor(*arguments[:4]))
             case "torch._utils _rebuild_parameter", (_Tensor() as tensor, *_):
                 self.stack.append(tensor)
             case _:
-                raise ValueError(
-                    f"it would call {excerpt(function.name, 80)}, which lamina does not; {_INSTEAD}"
-                )
+                called = excerpt(function.name, 80)
+                raise ValueError(f"it would call {called}, which lamina does not; {_INSTEAD}")
 
 
 def _kind(name: str) -> str:
@@ -304,14 +285,11 @@ def _tensor(storage: _Storage, begin: int, shape: tuple[Any, ...], strides: tupl
     return _Tensor(storage, begin, shape, strides)
 
 
-_PLAIN = {
-    "BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
-}  # fmt: skip
+_PLAIN = {"BINUNICODE", "SHORT_BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"}
 _CONSTANTS: Mapping[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _ACTIONS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "MARK": _Machine.mark,
     "EMPTY_DICT": lambda machine, _: machine.stack.append({}),
-    "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
     "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.marked())),
     "TUPLE1": lambda machine, _: machine.tuple_of(1),
     "TUPLE2": lambda machine, _: machine.tuple_of(2),
@@ -325,6 +303,4 @@ _ACTIONS: Mapping[str, Callable[[_Machine, Any], None]] = {
     "BUILD": _Machine.build,
     "SETITEM": lambda machine, _: machine.set_items([*reversed([machine.pop(), machine.pop()])]),
     "SETITEMS": lambda machine, _: machine.set_items(machine.marked()),
-    "APPEND": lambda machine, _: machine.extend([machine.pop()]),
-    "APPENDS": lambda machine, _: machine.extend(machine.marked()),
 }
