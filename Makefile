@@ -4,7 +4,7 @@
 #   make test-all  and the slow ones besides
 #   make coverage  measures the lines and branches of src that the tests run
 #   make docs    builds the documentation's site into site/
-#   make neighbours  tries estimators in skops, MLflow, TensorBoard, Weights & Biases and DiCE
+#   make neighbours  tries estimators in skops, MLflow, TensorBoard, Weights & Biases and DiCE; the server with clients of KServe and Triton
 #   make fuzz    tries many more random programs and damaged files than the tests do
 #   make size    prints the size of the source beside the commit before; fails above a ceiling
 #   make instructions  counts the instructions of ten workloads, likewise
@@ -52,7 +52,7 @@ pythons: $(VENV)/.dev
 lowest: $(VENV)/.dev
 	sh tools/lowest.sh $(BIN)/uv $(BIN)/python
 
-# What others make with estimators, in an environment with their packages (skops, MLflow, TensorBoard, Weights & Biases, DiCE)
+# What others make with estimators, in an environment with their packages (skops, MLflow, TensorBoard, Weights & Biases, DiCE, KServe, Triton)
 neighbours: $(VENV)/.dev
 	sh tools/neighbours.sh $(BIN)
 
@@ -105,6 +105,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(BIN)/pyright -p examples
+	$(BIN)/mypy examples
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/words.py
 

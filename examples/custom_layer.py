@@ -48,11 +48,12 @@ class Maxout(gluon.HybridBlock):
 
 net = gluon.nn.HybridSequential()
 with net.name_scope():
-    net.add(Maxout(64))
+    maxout = Maxout(64)
+    net.add(maxout)
     net.add(CenteredLayer())
     net.add(gluon.nn.Dense(10))
 net.initialize(mx.init.Xavier())
-print(net[0].weight)
+print(maxout.weight)
 
 digits = gluon.data.vision.MNIST(train=True).transform_first(lambda data: data.astype(np.float32) / 255)
 if args.limit is not None:
@@ -70,4 +71,4 @@ for epoch in range(args.epochs):
         trainer.step(data.shape[0])
         total += nd.sum(loss).asscalar()
     print(f"Epoch {epoch}. Loss: {total / len(digits):.4f}")
-print(net[0].weight)
+print(maxout.weight)

@@ -24,7 +24,7 @@ def transform(data, label):
 
 
 def load(train):
-    digits = gluon.data.vision.MNIST(train=train, transform=transform)
+    digits: gluon.data.Dataset = gluon.data.vision.MNIST(train=train, transform=transform)
     if args.limit is not None:
         digits = digits.take(args.limit)
     return gluon.data.DataLoader(digits, batch_size, shuffle=train)
@@ -75,9 +75,9 @@ def evaluate_accuracy(data_iterator):
     numerator, denominator = 0.0, 0.0
     for data, label in data_iterator:
         output = net(data.reshape((-1, 784)))  # nothing is dropped in prediction
-        numerator += nd.sum(nd.argmax(output, axis=1) == label)
+        numerator += nd.sum(nd.argmax(output, axis=1) == label).asscalar()
         denominator += data.shape[0]
-    return (numerator / denominator).asscalar()
+    return numerator / denominator
 
 
 moving_loss = None

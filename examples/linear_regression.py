@@ -37,4 +37,4 @@ for epoch in range(args.epochs):
     print(f"Epoch {epoch}. Loss: {total / args.limit:.4f}")
 
 print("weight:", net.weight.data().asnumpy().ravel(), "made with", true_weight.asnumpy())
-print("bias:  ", net.bias.data().asscalar(), "made with", true_bias)
+print("bias:  ", net.params.get("bias").data().asscalar(), "made with", true_bias)

@@ -103,9 +103,9 @@ def evaluate_accuracy(data_iterator, net):
         label = label.as_in_context(ctx)
         output = net(data)
         predictions = nd.argmax(output, axis=1)
-        numerator += nd.sum(predictions == label)
+        numerator += nd.sum(predictions == label).asscalar()
         denominator += data.shape[0]
-    return (numerator / denominator).asscalar()
+    return numerator / denominator
 
 
 # The training loop

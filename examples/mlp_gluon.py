@@ -26,7 +26,7 @@ def transform(data, label):
 
 
 def load(train):
-    digits = gluon.data.vision.MNIST(train=train, transform=transform)
+    digits: gluon.data.Dataset = gluon.data.vision.MNIST(train=train, transform=transform)
     if args.limit is not None:
         digits = digits.take(args.limit)
     return gluon.data.DataLoader(digits, batch_size, shuffle=train)

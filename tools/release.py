@@ -16,6 +16,8 @@ SOURCE = Path("src/lamina/__init__.py")
 PLACES = {
     SOURCE: r'(?m)^__version__ = "(.+)"$',
     Path("CITATION.cff"): r"(?m)^version: (.+)$",
+    Path("docs/how-to/install.md"): r"dist/lamina-(.+?)-py3-none-any\.whl",
+    Path("packaging/conda/recipe.yaml"): r'(?m)^  version: "(.+)"$',
     Path("README.md"): r"dist/lamina-(.+?)-py3-none-any\.whl",
 }
 """Where a version stands, the first of which is what packages and `lamina --version` take it from."""

@@ -8,4 +8,6 @@ rm -rf dist
 "$bin/check-wheel-contents" --ignore W002 dist/*.whl # MNIST's licence lies beside its data, and among the licences
 sh tools/try_wheel.sh "$bin/python" "$(echo "$PWD"/dist/lamina-*.whl)" "$PWD/dist/sbom.json" "$PWD/$bin/cyclonedx-py"
 "$bin/check-jsonschema" --builtin-schema vendor.github-workflows .github/workflows/*.yml
+"$bin/hadolint" packaging/Dockerfile
+"$bin/python" tools/conda_recipe.py
 ls -l dist

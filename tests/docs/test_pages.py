@@ -21,6 +21,7 @@ LONG = {"explain-predictions", "quantiles"}  # importing shap, three networks fo
 NEIGHBOURS = {
     "counterfactuals": ["dice_ml"],
     "mlflow": ["mlflow"],
+    "open-inference": ["tritonclient"],
     "skops": ["skops"],
     "watch": ["mlflow", "tensorboard", "wandb"],
 }

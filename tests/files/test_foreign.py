@@ -31,9 +31,9 @@ def written(write):
 # What torch.save writes begins with this number as a pickle of protocol 2, since 1.6 it is a zip archive
 LEGACY = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2) + pickle.dumps({"weight": 1}, protocol=2)
 FILES = {
-    "w.pt": (zipped("w/data.pkl", "w/data/0", "w/version"), "of PyTorch's in a zip .* safetensors.torch.save_file"),
+    "w.pt": (zipped("w/data.pkl", "w/data/0", "w/version"), "file of torch.save"),
     "old.pth": (LEGACY, "a pickle of PyTorch's, which can execute code .* safetensors.torch.save_file"),
-    "m.ckpt": (zipped("archive/data.pkl"), "pickle of PyTorch's"),
+    "m.ckpt": (zipped("archive/data.pkl"), "file of torch.save"),
     "m.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file, as Keras writes: .* h5py"),
     "m.keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "a model of Keras: .* h5py"),
     "m.npz": (written(lambda file: np.savez(file, a=np.ones(3))), "archive of NumPy's arrays .*numpy.load"),

@@ -12,12 +12,13 @@ import lamina
 from lamina import gluon
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.persistence import FORMAT
-from lamina.files.mxnet_params import load_params, save_params
-from lamina.files.tensors import load_tensors, save_tensors
 from lamina.gluon import nn
 from lamina.interchange import load_state_dict
 from lamina.recipes.run import network_of_run
 from lamina.runs.run_folder import open_model, open_run, read_unfinished
+from lamina.support.files.mxnet_params import load_params, save_params
+from lamina.support.files.tensors import load_tensors, save_tensors
+from lamina.support.files.torch_file import load_torch
 
 TESTS = Path(__file__).parents[1]
 LIMITS = {"seconds": 5.0, "memory": 400 << 20, "traced": (4 << 20, 40)}
@@ -85,6 +86,12 @@ KINDS = {
     "states": (_trainer(_net()).load_states, "m", ["states"], []),
     "parameters": (_read_parameters, "m.safetensors", ["net.safetensors"], []),
     "state_dict": (_read_state_dict, "m", [], ["interchange/fixtures/torch_state.safetensors"]),
+    "torch": (
+        load_torch,
+        "m",
+        [],
+        ["interchange/fixtures/torch_state.pt", "interchange/fixtures/torch_kinds.pt"],
+    ),
     "params": (load_params, "m", ["net.params", "list.params"], []),
 }
 
@@ -102,7 +109,7 @@ def test_a_file_loads_or_says_what_is_wrong(kind, today, tmp_path):
     read, name, new, old = KINDS[kind]
     sources = [today / file for file in new] + [TESTS / file for file in old]
     contents = [source.read_bytes() for source in sources]
-    tensors = None if kind == "params" else [load_tensors(source) for source in sources]
+    tensors = None if kind in ("params", "torch") else [load_tensors(source) for source in sources]
     path, damaged = tmp_path / name, False
 
     def make(number):

@@ -480,7 +480,7 @@ class HybridBlock(Block):
         for parameter in self._reg_params.values():
             parameter._finish_deferred_init()
 
-    def infer_shape(self, *args: Any) -> None:
+    def infer_shape(self, *args: Any, **_: Any) -> None:  # so that overriding ones may name their inputs
         """Set the shapes of this block's own parameters from its inputs; layers with unknown sizes override it."""
         unknown = [p for p in self._reg_params.values() if not p._shape_is_known]
         if unknown:

@@ -1,4 +1,4 @@
-"""`load_state_dict`: the parameters of a PyTorch network, from a safetensors file into a Gluon network."""
+"""`load_state_dict`: the parameters of a PyTorch network, from its file into a Gluon network."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lamina.gluon import nn
 from lamina.gluon.block import Block
 from lamina.gluon.parameter import Parameter
 from lamina.support.files.tensors import load_tensors
+from lamina.support.files.torch_file import is_torch_file, load_torch
 from lamina.support.messages import excerpt
 
 __all__ = ["load_state_dict"]
@@ -58,7 +59,7 @@ _Pair = tuple[_Layer, _Layer]
 
 
 def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str, str] | None = None) -> None:
-    """Give a Gluon network the parameters of a PyTorch network, from its `state_dict` as a safetensors file.
+    """Give a Gluon network the parameters of a PyTorch network, from a file of its `state_dict`.
 
     Layers belong together that have the same place in both networks. If places differ, as they do where one counts
     activations as layers and the other doesn't, then layers whose places differ by numbers alone (``net.0``, ``net.2``;
@@ -70,8 +71,9 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
 
     Args:
         net: the network; its layers are Dense, BatchNorm, LayerNorm, Embedding and PReLU, and such without parameters.
-        path: what `safetensors.torch.save_file(module.state_dict(), path)` or `save_model` wrote. It may come from
-            anybody; it has no digest that could be checked.
+        path: what `torch.save(module.state_dict(), path)` wrote (a zip archive, since PyTorch 1.6, of which nothing is
+            unpickled), or `safetensors.torch.save_file` and `save_model`. It may come from anybody; it has no digest
+            that could be checked.
         names: PyTorch's place of a layer by lamina's (``{"0": "encoder.first"}``), for all layers with parameters.
 
     Raises:
@@ -92,7 +94,8 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
     array([[3., 3.]], dtype=float32)
     """
     source = os.fspath(path)
-    theirs = _layers_of_arrays(load_tensors(path)[0])
+    arrays = load_torch(path) if is_torch_file(path) else load_tensors(path)[0]
+    theirs = _layers_of_arrays(arrays)
     ours = list(_layers_of(net, ""))
     pairs = _pairs(ours, theirs, source) if names is None else _named_pairs(ours, theirs, names)
     problems = [problem for own, other in pairs for problem in _problems(own, other)]

@@ -49,7 +49,7 @@ def _buffer(x: object) -> np.ndarray:
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list. safetensors files are read, too.
+    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list. Also safetensors and `torch.save`.
 
     >>> import tempfile
     >>> from lamina import nd
@@ -60,7 +60,10 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
     """
     from lamina.support.files.mxnet_params import load_params
     from lamina.support.files.tensors import is_tensor_file, load_tensors
+    from lamina.support.files.torch_file import is_torch_file, load_torch
 
+    if is_torch_file(fname):
+        return _arrays(load_torch(fname), ctx)
     return _arrays(load_tensors(fname)[0] if is_tensor_file(fname) else load_params(fname), ctx)
 
 

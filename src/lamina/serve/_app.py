@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
@@ -19,9 +19,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lamina.serve._batching import Batcher
+from lamina.serve._bodies import Reader
 from lamina.serve._docs import docs_page, docs_policy
 from lamina.serve._errors import RequestError
 from lamina.serve._example import example_request
+from lamina.serve._inference import HEADER, InferenceCall, metadata
 from lamina.serve._inputs import Inputs
 from lamina.serve._limits import Admission, Held, Limits, busy
 from lamina.serve._log import EVENTS as _LOG
@@ -43,7 +45,7 @@ _SMALL = 1 << 16
 """Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
 
 _FEW_ROWS = 256
-_OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz")
+_OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
 
 
 class Service:
@@ -78,7 +80,17 @@ class Service:
             Route("/v1/models/{name}", self._about),
             Route("/v1/models/{name}/example", self._example),
             Route("/v1/models/{name}/predict", self._predict, methods=["POST"]),
+            Route("/v2", self._server_metadata),
+            Route("/v2/", self._server_metadata),
+            Route("/v2/health/live", self._live),
+            Route("/v2/health/ready", self._ready),
         ]
+        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+            routes += [
+                Route(model, self._model_metadata),
+                Route(f"{model}/ready", self._model_ready),
+                Route(f"{model}/infer", self._infer, methods=["POST"]),
+            ]
         handlers: dict[Any, Any] = {RequestError: _refused, HTTPException: _refused_by_route}
         routed = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
         self.app: ASGIApp = _Outermost(routed, self)
@@ -152,7 +164,12 @@ class Service:
         name = request.path_params["name"]
         if name not in self.slots:
             raise RequestError(404, f"there is no model {name[:100]!r}.{closest(name[:100], self.slots)}")
-        return self.slots[name]
+        slot, version = self.slots[name], request.path_params.get("version")
+        if version not in (None, slot.model.version):
+            raise RequestError(
+                404, f"the version of {name!r} that is served is {slot.model.version}, not {version[:100]!r}"
+            )
+        return slot
 
     async def _list(self, _request: Request) -> Response:
         return _json({"models": [_about(slot) for slot in self.slots.values()]})
@@ -179,22 +196,46 @@ class Service:
             self.metrics.under_way.set(self.admission.requests)
 
     async def _predict(self, request: Request) -> Response:
-        begin = time.perf_counter()
         slot = self._slot(request)
+        model = slot.model
+        kind = _media_type(request, tuple(model.bodies.readers))
+        return await self._answered(
+            request,
+            slot,
+            model,
+            model.bodies.readers[kind],
+            lambda inputs, outputs: _answer(slot.name, model, inputs, outputs),
+            apart=kind in model.bodies.apart,
+        )
+
+    async def _answered(
+        self,
+        request: Request,
+        slot: Slot,
+        model: Model,
+        read: Reader,
+        answer: Callable[[Inputs, Any], Response],
+        *,
+        apart: bool = False,
+    ) -> Response:
+        """The answer of a model, which is this version to the end; `apart`: even small bodies take long to read."""
+        begin = time.perf_counter()
         self._require_ready()
-        model = slot.model  # this version to the end
-        kind = _media_type(request, model)
         with self._admitted() as held:
             body = await self._body(request, held)
-            inputs = await self._read(model, kind, body)
-            outputs = await self._outputs(model, inputs)
-            make = lambda: _answer(slot.name, model, inputs, outputs)  # noqa: E731
-            content = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
+            if apart or len(body) > _SMALL:
+                reading = self._in(self._readers, lambda: read(body, model.most_rows))
+                inputs = await self._in_time(reading)
+            else:
+                inputs = read(body, model.most_rows)
+            outputs = await self._in_time(self.batcher.outputs(model, inputs))
+            make = lambda: answer(inputs, outputs)  # noqa: E731
+            response = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
         seen: Seen = request.scope[_SEEN]
         seen.model, seen.version, seen.rows = slot.name, model.version, inputs.rows
         self.metrics.rows.labels(slot.name).inc(inputs.rows)
         self.metrics.seconds.labels(slot.name).observe(time.perf_counter() - begin)
-        return Response(content, media_type="application/json")
+        return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
         """The body, if it is within the limits."""
@@ -221,21 +262,43 @@ class Service:
             raise too_large
         return b"".join(parts)
 
-    async def _read(self, model: Model, kind: str, body: bytes) -> Inputs:
-        reader = model.bodies.readers[kind]
-        if kind not in model.bodies.apart and len(body) <= _SMALL:
-            return reader(body, model.most_rows)
-        return await self._in_time(self._in(self._readers, lambda: reader(body, model.most_rows)))
-
-    async def _outputs(self, model: Model, inputs: Inputs) -> Any:
-        return await self._in_time(self.batcher.outputs(model, inputs))
-
     async def _in_time(self, work: Any) -> Any:
         try:
             async with asyncio.timeout(self.limits.seconds):
                 return await work
         except TimeoutError:
             raise busy(f"its turn did not come within {self.limits.seconds:g} seconds") from None
+
+    # --- the Open Inference Protocol -----------------------------------------------------------------------------
+
+    async def _server_metadata(self, _request: Request) -> Response:
+        from lamina import __version__
+
+        return _json({"name": "lamina", "version": __version__, "extensions": ["binary_tensor_data"]})
+
+    async def _live(self, _request: Request) -> Response:
+        return _json({"live": True})
+
+    async def _ready(self, _request: Request) -> Response:
+        self._require_ready()
+        return _json({"ready": True})
+
+    async def _model_metadata(self, request: Request) -> Response:
+        slot = self._slot(request)
+        return _json(metadata(slot.name, slot.model))
+
+    async def _model_ready(self, request: Request) -> Response:
+        name = self._slot(request).name
+        self._require_ready()
+        return _json({"name": name, "ready": True})
+
+    async def _infer(self, request: Request) -> Response:
+        slot = self._slot(request)
+        model, head = slot.model, request.headers.get(HEADER)
+        # Triton's client sends no type, or one that says nothing
+        _media_type(request, ("application/json", "application/octet-stream", ""))
+        call = InferenceCall(slot.name, model, head)
+        return await self._answered(request, slot, model, call.read, call.answer)
 
     # --- who may ask ---------------------------------------------------------------------------------------------
 
@@ -279,7 +342,7 @@ class _Outermost:
                 error = RequestError(
                     401, "the bearer token is missing or wrong", headers=headers, closes=True
                 )
-                await _refusal(error, seen)(scope, receive, counted)
+                await _refusal(error, scope)(scope, receive, counted)
         except ClientDisconnect:
             seen.status = 499
         except Exception:
@@ -288,7 +351,7 @@ class _Outermost:
                 error = RequestError(
                     500, "an error in the server itself, which its log tells of", closes=True
                 )
-                await _refusal(error, seen)(scope, receive, counted)
+                await _refusal(error, scope)(scope, receive, counted)
         finally:
             route = scope.get("route")
             path = getattr(route, "path", "other")
@@ -300,8 +363,8 @@ class _Outermost:
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 
 
-def _media_type(request: Request, model: Model) -> str:
-    """The body's content type, if the model takes it."""
+def _media_type(request: Request, taken: Collection[str]) -> str:
+    """The body's content type, if it is one that is taken."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
         raise RequestError(
@@ -310,8 +373,8 @@ def _media_type(request: Request, model: Model) -> str:
         )  # fmt: skip
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
-    known = ", ".join(model.bodies.readers)
-    if kind not in model.bodies.readers:
+    if kind not in taken:
+        known = ", ".join(filter(None, taken))
         found = f"the content type {kind[:100]!r} is not taken" if kind else "the request has no Content-Type"
         raise RequestError(
             415, f"{found}; this model takes {known}", headers={"Accept-Post": known}, closes=True
@@ -345,31 +408,31 @@ def _about(slot: Slot) -> dict[str, Any]:
     return about if model.schema.named else about | {"columns_are_named": False}
 
 
-def _answer(name: str, model: Model, inputs: Inputs, outputs: Any) -> bytes:
+def _answer(name: str, model: Model, inputs: Inputs, outputs: Any) -> Response:
     predictions = model.answers(outputs)
-    answer = {"model": name, "version": model.version, "predictions": predictions, "notes": inputs.notes}
-    return msgspec.json.encode(answer)
+    return _json({"model": name, "version": model.version, "predictions": predictions, "notes": inputs.notes})
 
 
 def _json(content: Any) -> Response:
     return Response(msgspec.json.encode(content), media_type="application/json")
 
 
-def _refusal(error: RequestError, seen: Seen) -> Response:
-    content = msgspec.json.encode(error.to_dict(seen.id))
-    return Response(content, error.status, error.headers, "application/json")
+def _refusal(error: RequestError, scope: Scope) -> Response:
+    content: Any = error.to_dict(scope[_SEEN].id)
+    status = error.status
+    if scope["path"].startswith("/v2"):  # whose errors are texts, and 400 what is wrong with a request
+        content, status = {"error": str(error)}, 400 if status == 422 else status
+    return Response(msgspec.json.encode(content), status, error.headers, "application/json")
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    return _refusal(error, request.scope[_SEEN])
+    return _refusal(error, request.scope)
 
 
 async def _refused_by_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
     messages = {404: "there is nothing at this address; see /openapi.json", 405: "not with this method"}
-    return _refusal(
-        RequestError(error.status_code, messages.get(error.status_code, error.detail), headers=headers),
-        request.scope[_SEEN],
-    )
+    message = messages.get(error.status_code, error.detail)
+    return _refusal(RequestError(error.status_code, message, headers=headers), request.scope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "PIXELS", "PNG", "DigitBodies", "TableBodies",
+    "ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "PIXELS", "PNG", "DigitBodies", "Reader", "TableBodies",
 ]  # fmt: skip
 
 JSON, CSV, PNG = "application/json", "text/csv", "image/png"
@@ -48,6 +48,7 @@ class TableBodies:
     """Reads the bodies that a model on a table takes.
 
     Attributes:
+        schema: the table's columns.
         readers: by content type; the first is what is proposed. Those in `apart` take long even for small bodies.
     """
 
@@ -55,7 +56,7 @@ class TableBodies:
 
     def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
         """`reading`: how the training's text files were read, as arguments of `lamina.table.read.ReadOptions`."""
-        self._rows = rows
+        self._rows, self.schema = rows, rows.schema
         self._reading = reading
         self._seconds = min(limits.seconds, _DECODING_SECONDS) / 2  # a child that dies is asked twice
         self.readers: dict[str, Reader] = {JSON: self._json, CSV: self._csv}
@@ -80,8 +81,12 @@ class TableBodies:
         others = [Problem(None, name, "is not an array") for name, x in entry.items() if type(x) is not list]
         if others:
             raise RequestError.of_values(others)
-        require_rows(max(map(len, entry.values()), default=0), most)
-        return self._rows.of_columns(entry)
+        return self.of_columns(entry, most)
+
+    def of_columns(self, columns: Mapping[str, Sequence[Any]], most: int) -> Inputs:
+        """Columns by their names, with the values that JSON has."""
+        require_rows(max(map(len, columns.values()), default=0), most)
+        return self._rows.of_columns(columns)
 
     def _csv(self, body: bytes, most: int) -> Inputs:
         from lamina.table.read import ReadOptions, read
@@ -128,6 +133,11 @@ class DigitBodies:
         _, rows = read_json(body, most, ("rows",))
         if not isinstance(rows, list):
             raise RequestError(422, '"rows" is to be an array of arrays of 784 pixels')
+        return self.of_rows(rows, most)
+
+    @staticmethod
+    def of_rows(rows: Sequence[Any], most: int) -> Inputs:
+        """Pictures as arrays of pixels."""
         require_rows(len(rows), most)
         problems: list[Problem] = []
         for i, row in enumerate(rows):

@@ -10,7 +10,7 @@ import msgspec
 from lamina.serve._errors import RequestError
 from lamina.support.messages import excerpt
 
-__all__ = ["read_json"]
+__all__ = ["decoded", "read_json", "require_single_keys"]
 
 _CONTAINERS_A_ROW = 4
 _CONTAINERS = 4096
@@ -32,22 +32,31 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
     >>> read_json(b'{"rows": [{"age": 39}]}', 10, ("rows", "columns"))
     ('rows', [{'age': 39}])
     """
-    if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
-        raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
-    try:
-        content = msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error
+    content = decoded(body, most_rows)
     if not isinstance(content, dict) or len(content) != 1 or next(iter(content)) not in forms:
-        _require_single_keys(body)
+        require_single_keys(body)
         wanted = " or ".join(f'{{"{form}": …}}' for form in forms)
         raise RequestError(
             422, f"the body is {_kind(content)}; it is to be an object with one entry, {wanted}"
         )
     if body.count(b":") != _keys(content):  # a colon in a text, or a key twice, of which the last would count
-        _require_single_keys(body)
+        require_single_keys(body)
     [(form, entry)] = content.items()
     return form, entry
+
+
+def decoded(body: bytes, most_rows: int) -> Any:
+    """What JSON holds; of a key that is there twice, the last value.
+
+    Raises:
+        RequestError: 400 if it is not JSON, 413 if it has more arrays and objects than so many rows need.
+    """
+    if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
+        raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error
 
 
 def _reason(error: Exception, body: bytes) -> str:
@@ -77,7 +86,9 @@ def _keys(content: Any) -> int:
     return 1 + sum(len(row) for row in rows if isinstance(row, dict))
 
 
-def _require_single_keys(body: bytes) -> None:
+def require_single_keys(body: bytes) -> None:
+    """Raise `RequestError` (400) if an object of a body has a key twice: parsers differ in which counts."""
+
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):

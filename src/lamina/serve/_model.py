@@ -37,11 +37,15 @@ class Model(ABC):
         version: the first 16 digits of the SHA-256 of its file.
         bodies: reads requests.
         most_rows: rows that a request may have.
+        classes: of a classification, its classes or labels.
+        quantiles: what answers call the quantiles that they have; most models have none.
     """
 
     version: str
     bodies: TableBodies | DigitBodies
     most_rows: int
+    classes: list[Any]
+    quantiles: Sequence[str] = ()
 
     @abstractmethod
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
@@ -57,13 +61,18 @@ class Model(ABC):
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         """What is said of each row."""
 
+    @abstractmethod
+    def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        """What an estimator's methods give, by their names: `predict`, and `predict_proba` of classes."""
+
+    @property
+    @abstractmethod
+    def no_outputs(self) -> np.ndarray:
+        """The outputs of no rows."""
+
 
 class TableModel(Model):
-    """A run on a table, or any other model that `open_model` opens.
-
-    Attributes:
-        quantiles: what its answers call the quantiles that they have; most models have none.
-    """
+    """A run on a table, or any other model that `open_model` opens."""
 
     def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
         from lamina.runs.run_folder import reading_of
@@ -75,9 +84,9 @@ class TableModel(Model):
         self.bodies = TableBodies(self._rows, reading_of(details), limits)
         outputs = self._fitted.target.outputs
         self.most_rows = max(1, min(limits.rows, _MOST_VALUES // outputs))
-        self._classes = self._fitted.target.values.tolist() if self.is_classification else []
+        self.classes = self._fitted.target.values.tolist() if self.is_classification else []
         self.quantiles = [f"{level:g}" for level in getattr(self._fitted.target, "levels", ())]
-        self._names = [value_name(label) for label in self._classes]
+        self._names = [value_name(label) for label in self.classes]
         self._blocks = Blocks(self._forward, self._sample())
         if self.is_classification:
             compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
@@ -126,8 +135,22 @@ class TableModel(Model):
         if not self.is_classification:
             return self._values(outputs)
         if self.has_several_targets:
-            return _several_labels(self._classes, self._names, outputs)
-        return _labelled(self._fitted.target.decided(outputs), self._classes, self._names, outputs)
+            return _several_labels(self.classes, self._names, outputs)
+        return _labelled(self._fitted.target.decided(outputs), self.classes, self._names, outputs)
+
+    def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        target = self._fitted.target
+        if not self.is_classification:
+            return {"predict": outputs}
+        if target.multilabel:
+            return {"predict": (outputs > 0.5).astype(np.int64), "predict_proba": outputs}
+        return {"predict": np.array(self.classes)[target.decided(outputs)], "predict_proba": outputs}
+
+    @property
+    def no_outputs(self) -> np.ndarray:
+        target = self._fitted.target
+        none = np.empty((0, target.outputs), np.float32)
+        return target.probabilities(none) if self.is_classification else target.predictions(none)
 
     def _values(self, outputs: np.ndarray) -> list[dict[str, Any]]:
         if not self.quantiles:
@@ -153,6 +176,7 @@ class DigitModel(Model):
         self.version = version
         self.most_rows = limits.rows
         self.bodies = DigitBodies()
+        self.classes = list(range(10))
         self._compiled = compile(network.__call__, independent_rows=True)
         sample = np.random.default_rng(0).integers(0, 256, (_SAMPLE, PIXELS)).astype(np.uint8)
         self._blocks = Blocks(self._forward, [sample])
@@ -167,8 +191,14 @@ class DigitModel(Model):
         return computed_probabilities(self._blocks.outputs(arrays), several=False)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        digits = list(range(10))
-        return _labelled(decided(outputs), digits, list(map(str, digits)), outputs)
+        return _labelled(decided(outputs), self.classes, list(map(str, self.classes)), outputs)
+
+    def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        return {"predict": decided(outputs).astype(np.int64), "predict_proba": outputs}
+
+    @property
+    def no_outputs(self) -> np.ndarray:
+        return np.empty((0, 10))
 
 
 def _labelled(

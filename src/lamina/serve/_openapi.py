@@ -69,7 +69,10 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
     return found
 
 
-_ABOUT_ALL = "Predictions of networks that lamina trained. Rows are counted from 0."
+_ABOUT_ALL = (
+    "Predictions of networks that lamina trained. Rows are counted from 0. The same models answer under /v2 by the "
+    "Open Inference Protocol, which has a description of its own."
+)
 _STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
 _ABOUT = {
     "type": "object",

@@ -1,4 +1,4 @@
-"""Named arrays in a file, MXNet's `.params` or safetensors, as its name says."""
+"""Named arrays in a file: MXNet's `.params` or safetensors, as its name says; of PyTorch's, for reading."""
 
 from __future__ import annotations
 
@@ -30,16 +30,19 @@ def write_arrays(
 
 
 def read_arrays(filename: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read named arrays; MXNet's marks ``arg:`` and ``aux:`` are taken off the names.
+    """Read named arrays, also of a file of `torch.save`; MXNet's marks ``arg:`` and ``aux:`` are taken off the names.
 
     Raises:
         DataError: if the file is damaged, or its arrays have no names.
     """
     from lamina.support.files.mxnet_params import load_params
     from lamina.support.files.tensors import load_tensors
+    from lamina.support.files.torch_file import is_torch_file, load_torch
 
     if _is_safetensors(filename):
         return load_tensors(filename)[0]
+    if is_torch_file(filename):
+        return load_torch(filename)
     arrays = load_params(filename)
     if isinstance(arrays, list):
         if arrays:

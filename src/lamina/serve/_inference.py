@@ -1,0 +1,190 @@
+"""The Open Inference Protocol, version 2: named tensors, as clients of KServe and Triton send them.
+
+https://github.com/kserve/open-inference-protocol, with Triton's extension for tensors as bytes behind the JSON. Each
+column is an input of shape [rows] or [rows, 1]; where all are numbers, the input "X" may have them side by side. The
+outputs are what an estimator's methods give, under their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from starlette.responses import Response
+
+from lamina.serve._bodies import PIXELS, DigitBodies, TableBodies
+from lamina.serve._errors import RequestError
+from lamina.serve._inputs import Inputs
+from lamina.serve._json import decoded, require_single_keys
+from lamina.serve._model import Model
+from lamina.serve._tensors import Tensor, datatype_of, packed, values_of
+from lamina.support.messages import excerpt
+from lamina.table.schema import ColumnSchema
+
+__all__ = ["HEADER", "InferenceCall", "metadata"]
+
+HEADER = "Inference-Header-Content-Length"
+"""The header that says how long the JSON is, where bytes follow it."""
+
+_MATRIX = "X"
+
+
+class _Wanted(msgspec.Struct):
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class _Request(msgspec.Struct):
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[_Wanted] = []
+
+
+def metadata(name: str, model: Model) -> dict[str, Any]:
+    """What a model takes and gives."""
+    outputs: list[dict[str, Any]] = [
+        {"name": output, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
+        for output, array in model.tensors(model.no_outputs).items()
+    ]
+    for output in outputs:
+        if output["name"] == "predict_proba":
+            output["parameters"] = {"classes": model.classes}
+        elif model.quantiles:
+            output["parameters"] = {"quantiles": model.quantiles}
+    inputs = [
+        {"name": input_name, "datatype": datatype, "shape": [-1, *further]}
+        for input_name, (datatype, further) in _inputs(model).items()
+    ]
+    return {
+        "name": name, "versions": [model.version], "platform": "lamina", "inputs": inputs, "outputs": outputs,
+    }  # fmt: skip
+
+
+def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
+    """The inputs of a model: their datatypes, and their shapes behind the rows."""
+    if isinstance(model.bodies, DigitBodies):
+        return {_MATRIX: ("UINT8", [PIXELS])}
+    schema = model.bodies.schema
+    if not schema.named and _is_numeric(model.bodies):
+        return {_MATRIX: ("FP64", [len(schema.columns)])}
+    return {column.name: (_datatype(column), []) for column in schema.used}
+
+
+def _datatype(column: ColumnSchema) -> str:
+    """What a client may well send for a column; other numbers are taken, too."""
+    example = column.type.example(column)
+    if isinstance(example, int | float) and not isinstance(example, bool):
+        whole = column.type_name.lower().lstrip("u").startswith("int") and not column.missing
+        return "INT64" if whole else "FP64"
+    return "BOOL" if isinstance(example, bool) else "BYTES"
+
+
+def _is_numeric(bodies: TableBodies) -> bool:
+    return all(_datatype(column) in ("FP64", "INT64") for column in bodies.schema.used)
+
+
+class InferenceCall:
+    """A request to a model, and its answer.
+
+    Args:
+        name: of the model.
+        model: its version.
+        head: what the header `HEADER` says; None: the body is JSON alone.
+    """
+
+    def __init__(self, name: str, model: Model, head: str | None) -> None:
+        self._name, self._model, self._head = name, model, head
+        self._request = _Request([])
+
+    def read(self, body: bytes, most: int) -> Inputs:
+        """The checked rows of a body, of at most so many.
+
+        Raises:
+            RequestError: something is wrong with it.
+        """
+        length = _length(self._head, len(body))
+        self._request = _request(body[:length], most)
+        known = self._model.tensors(self._model.no_outputs)
+        for wanted in self._request.outputs:
+            if wanted.name not in known:
+                said = f"there is no output {excerpt(wanted.name, 80)!r}"
+                raise RequestError(400, f"{said}; the model has {', '.join(known)}")
+        values: dict[str, list[Any]] = {}
+        rest = memoryview(body)[length:]
+        for tensor in self._request.inputs:
+            if tensor.name in values:
+                raise RequestError(400, f"the input {excerpt(tensor.name, 80)!r} is there twice")
+            values[tensor.name], rest = values_of(tensor, rest)
+        if rest:
+            raise RequestError(400, f"{len(rest):,} bytes behind the JSON belong to no input")
+        return self._rows(values, most)
+
+    def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
+        """The rows of inputs, of which each has its values in row-major order."""
+        bodies, shapes = self._model.bodies, {tensor.name: tensor.shape for tensor in self._request.inputs}
+        if isinstance(bodies, DigitBodies):
+            if list(shapes) != [_MATRIX] or shapes[_MATRIX][1:] != [PIXELS]:
+                raise RequestError(400, f"the model takes one input, {_MATRIX!r}, of shape [rows, {PIXELS}]")
+            flat = values[_MATRIX]
+            return bodies.of_rows([flat[i : i + PIXELS] for i in range(0, len(flat), PIXELS)], most)
+        names = [column.name for column in bodies.schema.columns]
+        width = len(names)
+        if list(shapes) == [_MATRIX] and shapes[_MATRIX][1:] == [width] and _is_numeric(bodies):
+            return bodies.of_columns({name: values[_MATRIX][i::width] for i, name in enumerate(names)}, most)
+        for name, shape in shapes.items():
+            if shape[1:] not in ([], [1]):
+                said = f"the input {excerpt(name, 80)!r} has the shape {shape}"
+                raise RequestError(400, f"{said}; a column's is [rows] or [rows, 1]")
+        return bodies.of_columns(values, most)
+
+    def answer(self, inputs: Inputs, outputs: np.ndarray) -> Response:
+        """The response."""
+        arrays, request = self._model.tensors(outputs), self._request
+        in_bytes = request.parameters.get("binary_data_output", False)
+        tensors: list[dict[str, Any]] = []
+        parts: list[bytes] = []
+        for wanted in request.outputs or map(_Wanted, arrays):
+            array = arrays[wanted.name]
+            tensor = {"name": wanted.name, "datatype": datatype_of(array), "shape": list(array.shape)}
+            if wanted.parameters.get("binary_data", in_bytes) is True:
+                parts.append(packed(array))
+                tensors.append({**tensor, "parameters": {"binary_data_size": len(parts[-1])}})
+            else:
+                tensors.append({**tensor, "data": array.ravel().tolist()})
+        content: dict[str, Any] = {"model_name": self._name, "model_version": self._model.version}
+        content |= {} if request.id is None else {"id": request.id}
+        content |= {"parameters": {"notes": "; ".join(inputs.notes)}} if inputs.notes else {}
+        head = msgspec.json.encode({**content, "outputs": tensors})
+        if not parts:
+            return Response(head, media_type="application/json")
+        headers = {HEADER: str(len(head))}
+        return Response(b"".join([head, *parts]), headers=headers, media_type="application/octet-stream")
+
+
+def _length(head: str | None, most: int) -> int:
+    """How many bytes of a body are JSON."""
+    if head is None:
+        return most
+    if not (head.isascii() and head.isdecimal() and len(head) < 19 and int(head) <= most):
+        raise RequestError(400, f"{HEADER} is {excerpt(head, 40)!r}; the body has {most:,} bytes")
+    return int(head)
+
+
+def _request(head: bytes, most: int) -> _Request:
+    content = decoded(head, most)
+    if head.count(b":") != _keys(content):  # a colon in a text, or a key twice, of which the last would count
+        require_single_keys(head)
+    try:
+        return msgspec.convert(content, _Request)
+    except msgspec.ValidationError as error:
+        raise RequestError(400, f"the body is not a request of the protocol: {excerpt(error)}") from error
+
+
+def _keys(content: Any) -> int:
+    """How many keys the objects of a request have, but for those inside data."""
+    if isinstance(content, dict):
+        return len(content) + sum(_keys(entry) for name, entry in content.items() if name != "data")
+    return sum(map(_keys, content)) if isinstance(content, list) else 0
