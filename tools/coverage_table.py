@@ -18,12 +18,12 @@ LEAST = 95.0
 SHOWN = 20
 
 
-def measured() -> dict[str, Any]:
-    """What coverage.py reports."""
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "coverage.json"
+def measured(folder: Path) -> dict[str, Any]:
+    """What coverage.py reports of the data in a folder."""
+    with tempfile.TemporaryDirectory() as made:
+        report = Path(made) / "coverage.json"
         command = [sys.executable, "-m", "coverage", "json", "--quiet", "-o", str(report)]
-        subprocess.run(command, check=True, cwd=ROOT)
+        subprocess.run(command, check=True, cwd=folder)
         return json.loads(report.read_text())
 
 
@@ -33,21 +33,28 @@ def excluded() -> list[str]:
     return [line.strip() for line in after.partition("\n]")[0].splitlines()]
 
 
-def main() -> int:
-    found = measured()
+def percent_of_lines(found: dict[str, Any]) -> float:
+    """Of what can be run, what was."""
+    return 100 * found["totals"]["covered_lines"] / found["totals"]["num_statements"]
+
+
+def table(found: dict[str, Any]) -> list[str]:
+    """The files with most lines that were not run, both shares, and what is excluded."""
     totals = found["totals"]
-    lines = 100 * totals["covered_lines"] / totals["num_statements"]
     branches = 100 * totals["covered_branches"] / totals["num_branches"]
-    missing = sorted(found["files"].items(), key=lambda item: -item[1]["summary"]["missing_lines"])
-    for name, file in missing[:SHOWN]:
-        summary = file["summary"]
-        if summary["missing_lines"]:
-            print(f"{summary['missing_lines']:>13}  lines of {summary['num_statements']:,} not run in {name}")
-    print(f"{'lines':>13}  {lines:.1f} % of {totals['num_statements']:,}")
-    print(f"{'branches':>13}  {branches:.1f} % of {totals['num_branches']:,}")
-    for line in excluded():
-        print(f"{'excluded':>13}  {line}")
-    if lines < LEAST:
+    missing = {name: file["summary"]["missing_lines"] for name, file in found["files"].items()}
+    most = sorted((name for name in missing if missing[name]), key=lambda name: -missing[name])[:SHOWN]
+    rows = [(f"{missing[name]}", f"lines not run in {name}") for name in most]
+    rows += [("lines", f"{percent_of_lines(found):.1f} % of {totals['num_statements']:,}")]
+    rows += [("branches", f"{branches:.1f} % of {totals['num_branches']:,}")]
+    rows += [("excluded", line) for line in excluded()]
+    return [f"{name:>13}  {value}" for name, value in rows]
+
+
+def main() -> int:
+    found = measured(ROOT)
+    print("\n".join(table(found)))
+    if percent_of_lines(found) < LEAST:
         print(f"coverage: under {LEAST:.0f} % of lines")
         return 1
     return 0
