@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -129,11 +131,23 @@ def test_code_in_use_outlives_its_place_among_the_latest(monkeypatch: pytest.Mon
         np.testing.assert_array_equal(made(*arrays).asnumpy(), expected)
 
 
+def test_an_earlier_program_is_not_kept_for_its_kernels():
+    """Or else the latest would keep all that there ever were, each by the one before."""
+    made = compiled(first)[1]
+    earlier = weakref.ref(made.code.module), weakref.ref(made.lowered)
+    later = compiled(second)[1]
+    assert later.code.outline.elsewhere
+    del made
+    program._kept.clear()
+    gc.collect()
+    assert [kept() for kept in earlier] == [None, None]
+
+
 def test_kernels_of_equal_digests_are_equal_code():
     """In programs of different shapes, with and without rows that must be independent of each other."""
     texts: dict[str, str] = {}
     met = 0
-    for rows in (1, 7, 40):
+    for rows in (7, 40):
         for independent in (False, True):
             for function in (first, second, third):
                 made = lamina.compile(function, independent_rows=independent and function is not first)

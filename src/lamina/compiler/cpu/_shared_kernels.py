@@ -53,7 +53,7 @@ class SharedKernels:
         if not kernels:
             return
         with self._lock:
-            self._programs[program] = module, frozenset(kernels)
+            self._programs[program] = module.own(), frozenset(kernels)
             self._homes |= {digest: (program, name) for name, digest in kernels.items()}
             if len(self._programs) > _MOST_PROGRAMS:
                 last, _ = self._programs.popitem(last=False)

@@ -66,6 +66,11 @@ class CompiledModule:
             return module.address(there)
         return self._tracker[name]
 
+    def own(self) -> CompiledModule:
+        """The same machine code, which keeps neither what it was made from nor other modules in memory: for functions
+        that call no others."""
+        return CompiledModule(self._machine, str, self._tracker, {})
+
     def ir(self) -> str:
         """The LLVM assembly that this was made from, before optimisation."""
         return _text(self._make_ir())
