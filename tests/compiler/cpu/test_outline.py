@@ -11,15 +11,20 @@ import lamina
 from lamina import autograd, nd
 from lamina.compiler import program
 from lamina.compiler.cpu._outline import Outline
+from lamina.compiler.cpu.target import shared_kernels
 from lamina.compiler.emit import Layout
 
 
 def test_an_outline_is_what_it_was() -> None:
     layout = Layout(inputs=3, results=1, strides=(0, 8, 0, 64, 0, 4, 0, 0, 0), held={1: 0, 2: 4096})
-    outline = Outline(
-        ["kernel0_map_add", "kernel0_map_add"], layout, 8192, 512, 64, 1, 2, 1000, 2000, [0, 2], [0]
-    )
+    names, elsewhere = ["kernel0_map_add"] * 2, {"kernel0_map_add": ("cd", "kernel3_map_add")}
+    outline = Outline(names, ["ab"] * 2, elsewhere, layout, 8192, 512, 64, 1, 2, 1000, 2000, [0, 2], [0])
     assert Outline.unpacked(outline.packed()) == outline
+
+
+def as_in_a_new_process() -> None:
+    program._kept.clear()
+    shared_kernels.clear()
 
 
 def training() -> list[np.ndarray]:
@@ -53,7 +58,7 @@ def test_code_from_disk_runs_without_a_pass_over_its_graph(
     found: list[list[np.ndarray]] = []
     made: list[int] = []
     for _ in range(2):
-        program._kept.clear()  # as a new process
+        as_in_a_new_process()
         passes.clear()
         found.append(training())
         made.append(len(passes))

@@ -12,7 +12,7 @@ import lamina
 from lamina import autograd, nd
 from lamina.compiler import program
 from lamina.compiler.cpu import _binding, _together
-from lamina.compiler.cpu.target import CPU
+from lamina.compiler.cpu.target import CPU, shared_kernels
 
 ROWS, COLUMNS, BATCH, STEPS = 60, 9, 8, 5
 
@@ -63,6 +63,7 @@ def _anew(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("LAMINA_CACHE_DIR", str(tmp_path))
     threads = lamina.get_num_threads()
     program._kept.clear()
+    shared_kernels.clear()
     yield
     program._kept.clear()
     lamina.set_num_threads(threads)

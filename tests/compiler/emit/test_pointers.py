@@ -9,7 +9,6 @@ import pytest
 
 import lamina
 from lamina import nd
-from lamina.compiler.emit import kernel_names
 
 
 def share(x: Any, i: int, rows: int) -> Any:
@@ -18,7 +17,7 @@ def share(x: Any, i: int, rows: int) -> Any:
 
 def functions_of(compiled: Any) -> list[str]:
     (entry,) = compiled._entries.values()
-    return kernel_names(entry.program.plan)
+    return entry.program.code.outline.kernels
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from lamina.compiler.cpu._shared_kernels import Home
 from lamina.compiler.emit import Layout
 
 __all__ = ["Outline"]
@@ -16,6 +17,8 @@ class Outline:
 
     Attributes:
         kernels: the function of each kernel, in order.
+        digests: of all that each kernel's code depends on, in order.
+        elsewhere: of functions whose code is another program's, that program's key on disk and the name there.
         layout: of the table of pointers that the step gets.
         arena_bytes: of the temporaries; with several strands, of each thread.
         held_bytes: of the inputs that are held transposed.
@@ -29,6 +32,8 @@ class Outline:
     """
 
     kernels: list[str]
+    digests: list[str]
+    elsewhere: dict[str, Home]
     layout: Layout
     arena_bytes: int
     held_bytes: int
@@ -40,6 +45,12 @@ class Outline:
     used_slots: list[int]
     used_numbers: list[int]
 
+    @property
+    def own_kernels(self) -> dict[str, str]:
+        """The digests of the kernels that the code has itself, by the function."""
+        named = zip(self.kernels, self.digests, strict=True)
+        return {name: digest for name, digest in named if name not in self.elsewhere}
+
     def packed(self) -> bytes:
         """As it is stored."""
         return json.dumps(asdict(self)).encode()
@@ -50,5 +61,6 @@ class Outline:
         fields = json.loads(stored)
         layout = fields.pop("layout")
         held = {int(slot): offset for slot, offset in layout["held"].items()}
+        fields["elsewhere"] = {name: tuple(home) for name, home in fields["elsewhere"].items()}
         layout |= {"strides": tuple(layout["strides"]), "held": held}
         return cls(layout=Layout(**layout), **fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from lamina.compiler.cpu._products import (
 )
 from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
+from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.emit.expressions import Memory, step_numbers
 from lamina.compiler.emit.fills import emit_fill
 from lamina.compiler.emit.maps import emit_map
-from lamina.compiler.emit.pointers import Frame, Layout, kernel_names
+from lamina.compiler.emit.pointers import Frame, Layout, kernel_names, kernel_text
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
 from lamina.compiler.emit.scatters import emit_scatter
 from lamina.compiler.emit.scope import Scope
@@ -39,13 +41,17 @@ _TAKING = 10
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
     """What the step of a plan is run by. `rows`: input slots of which each step takes the next so many bytes."""
-    work = work_of(plan)
+    work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
+    texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
+    machine = target_machine()
     return Outline(
-        kernels=kernel_names(plan),
+        kernels=kernel_names(plan, texts),
+        digests=[sha256(f"{machine}\n{scratch_bytes}\n{text}".encode()).hexdigest() for text in texts],
+        elsewhere={},
         layout=Layout.of(plan, rows),
         arena_bytes=plan.arena_bytes,
         held_bytes=plan.held_bytes,
-        scratch_bytes=_scratch_bytes(plan),
+        scratch_bytes=scratch_bytes,
         strands=len(plan.strands),
         barriers=len(plan.barriers) + 1 if share_strands(plan, work) else 0,
         operations=_operations(plan),
@@ -65,16 +71,28 @@ def _operations(plan: Plan) -> int:
     return sum(kernel.flops for kernel in plan.kernels) + _TAKING * taken
 
 
-def emit_program(module: ThreadModule, plan: Plan, outline: Outline) -> None:
-    """Write ``step``, which runs a number of steps, and a function for each kind of kernel; `outline`: the plan's."""
+def emit_program(
+    module: ThreadModule,
+    plan: Plan,
+    outline: Outline,
+    is_elsewhere: Callable[[str, str], bool] = lambda name, digest: False,
+) -> None:
+    """Write ``step``, which runs a number of steps, and a function for each kind of kernel; `outline`: the plan's.
+
+    `is_elsewhere`: whether the function of that name, for a kernel of that digest, is in another module.
+    """
     names = outline.kernels
     frames = [Frame.of(plan, kernel, outline.layout) for kernel in plan.kernels]
     written: set[str] = set()
-    for kernel, name, frame in zip(plan.kernels, names, frames, strict=True):
-        if name not in written:
-            written.add(name)
-            with module.function(name) as b:
-                _emit_kernel(b, plan, kernel, frame, outline.scratch_bytes)
+    for kernel, name, digest, frame in zip(plan.kernels, names, outline.digests, frames, strict=True):
+        if name in written:
+            continue
+        written.add(name)
+        if is_elsewhere(name, digest):
+            module.take_from_elsewhere(name)
+            continue
+        with module.function(name) as b:
+            _emit_kernel(b, plan, kernel, frame, outline.scratch_bytes)
     emit_transposed_copies(module, plan)
     emit_steps(module, plan, frames, outline)
 

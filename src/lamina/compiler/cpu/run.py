@@ -20,11 +20,11 @@ from lamina.core.threads import available_cores, get_num_threads
 from lamina.core.turns import Change, make
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
 
-__all__ = ["fetched", "linked", "load", "run", "running"]
+__all__ = ["fetched", "linked", "linked_for_others", "load", "run", "running"]
 
 _SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
@@ -174,14 +174,24 @@ def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModul
     return linked(fetched(key, make_ir), functions)
 
 
-def fetched(key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes) -> Fetched:
+def fetched(key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes, **others: Any) -> Fetched:
     """`llvm.jit.fetched` for this processor."""
     from lamina.compiler.cpu.machine import target_machine
     from lamina.compiler.llvm import jit
 
-    return jit.fetched(target_machine(), key, make_ir, make_note)
+    return jit.fetched(target_machine(), key, make_ir, make_note, **others)
 
 
-def linked(found: Fetched, functions: tuple[str, ...]) -> CompiledModule:
+def linked(
+    found: Fetched,
+    functions: tuple[str, ...],
+    elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
+) -> CompiledModule:
     """What was fetched, ready to run."""
-    return found.linked(functions, {"lamina_barrier": _runtime().barrier_address})
+    return found.linked(functions, {"lamina_barrier": _runtime().barrier_address}, elsewhere)
+
+
+def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
+    """What was fetched, for some of its functions, none of which call any of the `missing` ones."""
+    barrier = _runtime().barrier_address
+    return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -18,8 +18,9 @@ from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._hold_transposed import hold_transposed
 from lamina.compiler.cpu._layout_products import lay_out_products
 from lamina.compiler.cpu._outline import Outline
+from lamina.compiler.cpu._shared_kernels import Home, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
-from lamina.compiler.cpu.run import fetched, linked
+from lamina.compiler.cpu.run import fetched, linked, linked_for_others
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.jit import CompiledModule
 from lamina.compiler.llvm.module import Module
@@ -49,6 +50,53 @@ class CPUCode:
     def assembly(self) -> str:
         """The processor's assembly of it."""
         return self.module.assembly()
+
+
+shared_kernels = SharedKernels()
+
+
+class _Others:
+    """Other programs' kernels that one calls."""
+
+    def __init__(self) -> None:
+        self._modules: dict[Home, CompiledModule] = {}
+        self.homes: dict[str, Home] = {}
+
+    def have(self, name: str, digest: str) -> bool:
+        """Whether the kernel that this program calls by a name is another one's: it is noted, and stays in memory."""
+        found = shared_kernels.find(digest)
+        if found is None:
+            return False
+        home, self._modules[home] = found
+        self.homes[name] = home
+        return True
+
+    def can_be_found(self, note: bytes) -> bool:
+        """Whether the code of all kernels that are elsewhere is in memory, or on disk and now in memory."""
+        for home in Outline.unpacked(note).elsewhere.values():
+            module = shared_kernels.at(home) or _loaded_for_others(home)
+            if module is None:
+                return False
+            self._modules[home] = module
+        return True
+
+    def functions(self, outline: Outline) -> dict[str, tuple[CompiledModule, str]]:
+        """Where the functions are that an outline has elsewhere."""
+        return {name: (self._modules[home], home[1]) for name, home in outline.elsewhere.items()}
+
+
+def _loaded_for_others(home: Home) -> CompiledModule | None:
+    """The code that has a kernel, from the cache on disk. The step there, which calls others, is not run."""
+    from lamina.compiler.llvm import jit
+
+    program, name = home
+    found = jit.found(target_machine(), program)
+    outline = found and Outline.unpacked(found.note)
+    if found is None or outline is None or name not in outline.own_kernels:
+        return None
+    module = linked_for_others(found, tuple(outline.own_kernels), outline.elsewhere)
+    shared_kernels.add(program, module, outline.own_kernels)
+    return module
 
 
 class CPU:
@@ -95,7 +143,7 @@ class CPU:
             with self.compiling(lowered.captured):
                 return outline_of(lowered.plan, lowered.rows)
 
-        def make_ir() -> Module[Any]:
+        def make_ir(is_elsewhere: Callable[[str, str], bool] = lambda name, digest: False) -> Module[Any]:
             from lamina.compiler.cpu._builder import ThreadModule
             from lamina.compiler.cpu._step import emit_program
 
@@ -103,15 +151,24 @@ class CPU:
 
             def write(module: ThreadModule) -> None:
                 with self.compiling(lowered.captured):
-                    emit_program(module, lowered.plan, made)
+                    emit_program(module, lowered.plan, made, is_elsewhere)
 
             return ThreadModule().written_by(write)
 
+        others = _Others()
         # Beside the processor and the compiler, code depends on the graph and on the primitives themselves.
         key = "\0".join([lowered.key, digest_of_primitives()])
-        found = fetched(key, make_ir, lambda: outline().packed())
+        found = fetched(
+            key,
+            make_ir,
+            lambda: replace(outline(), elsewhere=others.homes).packed(),
+            make_own=lambda: make_ir(others.have),
+            is_usable=others.can_be_found,
+        )
         known = Outline.unpacked(found.note)
-        module = linked(found, ("step", *dict.fromkeys(known.kernels)))
+        own = known.own_kernels
+        module = linked(found, ("step", *own), others.functions(known))
+        shared_kernels.add(found.key, module, own)
         return CPUCode(module, known, module.address("step"))
 
     def from_numpy(self, array: np.ndarray) -> np.ndarray:

@@ -3,6 +3,6 @@
 For targets that write LLVM's assembly. Who shares a kernel, and what a product looks like, is the target's to say.
 """
 
-from lamina.compiler.emit.pointers import Frame, Layout, kernel_names
+from lamina.compiler.emit.pointers import Frame, Layout
 
-__all__ = ["Frame", "Layout", "kernel_names"]
+__all__ = ["Frame", "Layout"]

@@ -6,7 +6,7 @@ written once: the layers of a deep network cost no more to compile than one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lamina.compiler.passes.fuse import Kernel, is_alias
@@ -165,12 +165,12 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     return leaves_of(kernel, is_leaf)
 
 
-def kernel_names(plan: Plan) -> list[str]:
-    """The function of each kernel; equal kernels share one."""
+def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
+    """The function of each kernel, by what their code depends on (`kernel_text`); equal kernels share one."""
     first: dict[str, str] = {}
     return [
-        first.setdefault(kernel_text(kernel, plan), _kernel_name(number, kernel))
-        for number, kernel in enumerate(plan.kernels)
+        first.setdefault(text, _kernel_name(number, kernel))
+        for number, (kernel, text) in enumerate(zip(plan.kernels, texts, strict=True))
     ]
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "compile_linkable",
     "compile_object",
     "fetched",
+    "found",
     "host_triple",
     "kept",
     "linked",
@@ -46,14 +47,29 @@ _compiling = threading.RLock()  # LLVM's global context isn't made for several t
 class CompiledModule:
     """Machine code in memory; it stays as long as this object."""
 
-    def __init__(self, machine: Machine, make_ir: MakeIR, tracker: llvm.ResourceTracker) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        make_ir: MakeIR,
+        tracker: llvm.ResourceTracker,
+        elsewhere: Mapping[str, tuple[CompiledModule, str]],
+    ) -> None:
         self._machine = machine
         self._make_ir = make_ir
         self._tracker = tracker
+        self._elsewhere = elsewhere
 
     def address(self, name: str) -> int:
-        """The address of a function."""
+        """The address of a function, which may be in another module that this one calls."""
+        if name in self._elsewhere:
+            module, there = self._elsewhere[name]
+            return module.address(there)
         return self._tracker[name]
+
+    def own(self) -> CompiledModule:
+        """The same machine code, which keeps neither what it was made from nor other modules in memory: for functions
+        that call no others."""
+        return CompiledModule(self._machine, str, self._tracker, {})
 
     def ir(self) -> str:
         """The LLVM assembly that this was made from, before optimisation."""
@@ -74,14 +90,23 @@ class Fetched:
 
     machine: Machine
     make_ir: MakeIR
+    key: str
+    """On disk."""
     objects: list[bytes]
     note: bytes
 
-    def linked(self, functions: tuple[str, ...], symbols: Mapping[str, int]) -> CompiledModule:
-        """In memory; the arguments are those of `load`."""
-        return CompiledModule(
-            self.machine, self.make_ir, _link(self.machine, self.objects, functions, symbols)
-        )
+    def linked(
+        self,
+        functions: tuple[str, ...],
+        symbols: Mapping[str, int],
+        elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
+    ) -> CompiledModule:
+        """In memory. `functions` and `symbols` are as for `load`; `elsewhere`: functions that the code calls in other
+        modules, by their names here."""
+        elsewhere = elsewhere or {}
+        symbols = {name: module.address(there) for name, (module, there) in elsewhere.items()} | dict(symbols)
+        tracker = _link(self.machine, self.objects, functions, symbols)
+        return CompiledModule(self.machine, self.make_ir, tracker, elsewhere)
 
 
 def load(
@@ -100,18 +125,54 @@ def load(
     return fetched(machine, key, make_ir).linked(functions, symbols or {})
 
 
-def fetched(machine: Machine, key: str, make_ir: MakeIR, make_note: Callable[[], bytes] = bytes) -> Fetched:
-    """A module's machine code as `load` has it, and beside it on disk what `make_note` gives."""
-    code = kept(machine, key, lambda: joined([make_note(), *_objects(machine, make_ir())]))
+def fetched(
+    machine: Machine,
+    key: str,
+    make_ir: MakeIR,
+    make_note: Callable[[], bytes] = bytes,
+    *,
+    make_own: MakeIR | None = None,
+    is_usable: Callable[[bytes], bool] = lambda note: True,
+) -> Fetched:
+    """A module's machine code as `load` has it, and beside it on disk what `make_note` gives when the code is made.
+
+    `make_own`: the part of the module that is compiled, if other modules have the rest. `is_usable`: whether code with
+    a note, found on disk, can be used; otherwise it is made anew.
+    """
+
+    def make() -> bytes:
+        objects = _objects(machine, (make_own or make_ir)())
+        return joined([make_note(), *objects])
+
+    code = kept(machine, key, make, lambda code: is_usable(separated(code)[0]))
+    return _fetched(machine, key_on_disk(machine, key), make_ir, code)
+
+
+def found(machine: Machine, key: str) -> Fetched | None:
+    """A module's machine code from the cache on disk, by its key there (see `Fetched`); None where it has none."""
+    code = CodeCache(default_directory()).get(key)
+    return None if code is None else _fetched(machine, key, str, code)
+
+
+def _fetched(machine: Machine, key: str, make_ir: MakeIR, code: bytes) -> Fetched:
     note, *objects = separated(code)
-    return Fetched(machine, make_ir, objects, note)
+    return Fetched(machine, make_ir, key, objects, note)
 
 
-def kept(machine: Machine, key: str, make: Callable[[], bytes]) -> bytes:
-    """Code from the cache on disk; made, and put there, where it has none. `key` as for `load`."""
-    full_key = hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
+def key_on_disk(machine: Machine, key: str) -> str:
+    """The name of a module's code in the cache; `key` as for `load`."""
+    return hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
+
+
+def kept(
+    machine: Machine, key: str, make: Callable[[], bytes], is_usable: Callable[[bytes], bool] = bool
+) -> bytes:
+    """Code from the cache on disk; made, and put there, where it has none that is usable. `key` as for `load`."""
+    full_key = key_on_disk(machine, key)
     store = CodeCache(default_directory())
     code = store.get(full_key)
+    if code is not None and not is_usable(code):
+        code = None
     noted("kernels compiled" if code is None else "kernels from the cache")
     if code is None:
         code = make()

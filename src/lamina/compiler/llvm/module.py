@@ -50,6 +50,7 @@ class Module(Generic[B]):
         self.machine = machine
         self._builder, self._arguments = builder, arguments
         self._declarations: dict[str, None] = {}
+        self._elsewhere: dict[str, str] = {}
         self.functions: dict[str, str] = {}
         self._internal: set[str] = set()
         self._to_write: Callable[[Any], None] | None = None
@@ -58,6 +59,11 @@ class Module(Generic[B]):
     def declare(self, declaration: str) -> None:
         """Add a line outside functions, once."""
         self._declarations[declaration] = None
+
+    def take_from_elsewhere(self, name: str) -> None:
+        """Call a function of another module, with the arguments that functions have here, by this name."""
+        parameters = ", ".join(map(_argument_type, self._arguments.values()))
+        self._elsewhere[name] = f"declare void @{name}({parameters}) nounwind"
 
     @contextmanager
     def function(
@@ -113,7 +119,9 @@ class Module(Generic[B]):
                 others.update(dict.fromkeys(x for x in known if x not in self._internal))
         used = set(_NAMES.findall("\n".join(texts.values())))
         needed = [x for x in self._declarations if used.intersection(_NAMES.findall(x))]
-        others.update(dict.fromkeys(x for x in _NAMES.findall("\n".join(needed)) if x in self.functions))
+        in_tables = _NAMES.findall("\n".join(needed))
+        others.update(dict.fromkeys(x for x in in_tables if x in self.functions))
+        needed += [text for x, text in self._elsewhere.items() if x in used or x in in_tables]
         heads = [_declaration(self.functions[x]) for x in others if x not in texts]
         return "\n".join([*needed, *heads, *texts.values(), ""])
 

@@ -1,0 +1,66 @@
+"""Kernels that the programs of a process share: code that one program has made is called by the next.
+
+The programs of a search, of cross-validation or of fits on similar tables have many equal kernels. A kernel sees only
+its frame, so equal text is equal code in any program. On disk, a program's code lies with its own kernels, and says of
+the others which program has them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lamina.compiler.llvm.jit import CompiledModule
+
+__all__ = ["Home", "SharedKernels"]
+
+Home = tuple[str, str]
+"""Where a kernel's code is: the key of a program's code on disk, and the name of its function there."""
+
+_MOST_PROGRAMS = 64
+
+
+class SharedKernels:
+    """The code of the latest programs that have kernels of their own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._programs: OrderedDict[str, tuple[CompiledModule, frozenset[str]]] = OrderedDict()
+        self._homes: dict[str, Home] = {}
+
+    def find(self, digest: str) -> tuple[Home, CompiledModule] | None:
+        """Where a kernel's code is, and the code itself, which stays in memory as long as it is referenced."""
+        with self._lock:
+            home = self._homes.get(digest)
+            module = home and self.at(home)
+            return (home, module) if home and module else None
+
+    def at(self, home: Home) -> CompiledModule | None:
+        """The code that has a kernel, if it is in memory."""
+        program, name = home
+        with self._lock:
+            module, names = self._programs.get(program, (None, ()))
+            if name not in names:
+                return None
+            self._programs.move_to_end(program)
+            return module
+
+    def add(self, program: str, module: CompiledModule, kernels: Mapping[str, str]) -> None:
+        """Offer a program's own kernels: their digests by name."""
+        if not kernels:
+            return
+        with self._lock:
+            self._programs[program] = module.own(), frozenset(kernels)
+            self._homes |= {digest: (program, name) for name, digest in kernels.items()}
+            if len(self._programs) > _MOST_PROGRAMS:
+                last, _ = self._programs.popitem(last=False)
+                self._homes = {digest: home for digest, home in self._homes.items() if home[0] != last}
+
+    def clear(self) -> None:
+        """Forget all, as in a new process."""
+        with self._lock:
+            self._programs.clear()
+            self._homes.clear()

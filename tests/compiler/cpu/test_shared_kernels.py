@@ -1,0 +1,165 @@
+"""Kernels that an earlier program has are called there; what is computed and what is on disk stays complete."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lamina
+from lamina import nd
+from lamina.compiler import program
+from lamina.compiler.cpu import _shared_kernels
+from lamina.compiler.cpu._builder import ThreadModule
+from lamina.compiler.cpu._step import emit_program
+from lamina.compiler.cpu.target import shared_kernels
+from lamina.compiler.llvm import jit
+from lamina.compiler.target import Program
+
+RNG = np.random.default_rng(0)
+X, W, V = (RNG.normal(size=shape).astype(np.float32) for shape in [(40, 24), (24, 32), (32, 8)])
+
+
+def as_in_a_new_process() -> None:
+    program._kept.clear()
+    shared_kernels.clear()
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("LAMINA_CACHE_DIR", str(tmp_path))
+    as_in_a_new_process()
+    yield
+    as_in_a_new_process()
+
+
+def first(x: Any, w: Any, v: Any) -> Any:
+    return nd.sum(nd.tanh(nd.dot(nd.tanh(nd.dot(x, w)), v)))
+
+
+def second(x: Any, w: Any, v: Any) -> Any:
+    return nd.max(nd.dot(nd.tanh(nd.dot(x, w)), v) * 3, axis=1)
+
+
+def third(x: Any, w: Any, v: Any) -> Any:
+    return nd.max(nd.dot(nd.tanh(nd.dot(x, w)), v) * 3, axis=1) - nd.max(x, axis=1)
+
+
+def compiled(function: Callable[..., Any]) -> tuple[np.ndarray, Program]:
+    """The result of a function that is compiled anew, and its program."""
+    made = lamina.compile(function)
+    with lamina.eager():
+        result = made(*map(nd.array, (X, W, V))).asnumpy()
+    (entry,) = made._entries.values()
+    return result, entry.program
+
+
+def alone(function: Callable[..., Any]) -> np.ndarray:
+    """The result of a function whose kernels are all its own."""
+    as_in_a_new_process()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAMINA_CACHE_SIZE", "0")
+        result, made = compiled(function)
+    assert not made.code.outline.elsewhere
+    as_in_a_new_process()
+    return result
+
+
+def test_a_kernel_of_an_earlier_program_is_called_there():
+    expected = [alone(function) for function in (first, second, third)]
+    results, programs = zip(*map(compiled, (first, second, third)), strict=True)
+    assert [len(made.code.outline.elsewhere) for made in programs[:2]] == [0, 1]
+    assert len({key for key, _ in programs[2].code.outline.elsewhere.values()}) == 2  # of both others
+    for result, right in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, right)
+
+
+def test_what_is_shown_is_the_whole_program():
+    compiled(first)
+    code = compiled(second)[1].code
+    for name in code.outline.kernels:
+        assert f"@{name}(" in code.ir()
+        assert f"{name}:" in code.assembly()
+        assert code.module.address(name)
+
+
+def test_a_later_process_finds_all_parts_on_disk(monkeypatch: pytest.MonkeyPatch):
+    expected = [compiled(function)[0] for function in (first, second, third)]
+    as_in_a_new_process()
+    monkeypatch.setattr(jit, "_objects", None)  # nothing is compiled
+    for function, right in [(third, expected[2]), (second, expected[1]), (first, expected[0])]:
+        np.testing.assert_array_equal(compiled(function)[0], right)
+
+
+def test_a_program_whose_parts_are_gone_from_disk_is_compiled_anew(tmp_path: Path):
+    compiled(first)
+    before = {*tmp_path.iterdir()}
+    expected = compiled(second)[0]
+    for file in before:
+        file.unlink()
+    for _ in range(2):  # the second time from disk
+        as_in_a_new_process()
+        result, made = compiled(second)
+        np.testing.assert_array_equal(result, expected)
+        assert not made.code.outline.elsewhere
+
+
+def test_a_program_that_is_gone_from_disk_does_not_wait_for_itself(tmp_path: Path):
+    expected = compiled(first)[0]
+    for file in tmp_path.iterdir():
+        file.unlink()
+    program._kept.clear()
+    np.testing.assert_array_equal(compiled(first)[0], expected)  # its kernels are still in memory
+    as_in_a_new_process()
+    np.testing.assert_array_equal(compiled(first)[0], expected)
+
+
+def test_code_in_use_outlives_its_place_among_the_latest(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_shared_kernels, "_MOST_PROGRAMS", 1)
+    monkeypatch.setattr(program, "_MOST_KEPT", 1)
+    compiled(first)
+    made = lamina.compile(second)
+    arrays = [*map(nd.array, (X, W, V))]
+    with lamina.eager():
+        expected = made(*arrays).asnumpy()
+        compiled(lambda x, w, v: nd.sum(x * 2))  # in the place of both
+        np.testing.assert_array_equal(made(*arrays).asnumpy(), expected)
+
+
+def test_an_earlier_program_is_not_kept_for_its_kernels():
+    """Or else the latest would keep all that there ever were, each by the one before."""
+    made = compiled(first)[1]
+    earlier = weakref.ref(made.code.module), weakref.ref(made.lowered)
+    later = compiled(second)[1]
+    assert later.code.outline.elsewhere
+    del made
+    program._kept.clear()
+    gc.collect()
+    assert [kept() for kept in earlier] == [None, None]
+
+
+def test_kernels_of_equal_digests_are_equal_code():
+    """In programs of different shapes, with and without rows that must be independent of each other."""
+    texts: dict[str, str] = {}
+    met = 0
+    for rows in (7, 40):
+        for independent in (False, True):
+            for function in (first, second, third):
+                made = lamina.compile(function, independent_rows=independent and function is not first)
+                with lamina.eager():
+                    made(*map(nd.array, (X[:rows], W, V)))
+                (entry,) = made._entries.values()
+                code, plan = entry.program.code, entry.program.plan
+                module = ThreadModule()
+                with entry.program.target.compiling(entry.program.lowered.captured):
+                    emit_program(module, plan, code.outline)
+                for name, digest in zip(code.outline.kernels, code.outline.digests, strict=True):
+                    text = module.functions[name].replace(f"@{name}(", "@kernel(")
+                    met += digest in texts
+                    assert texts.setdefault(digest, text) == text
+    assert met

@@ -1,0 +1,34 @@
+"""What `make coverage` says at its end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).parents[2] / "tools"
+PROGRAM = """
+for i in range(3):
+    if i == 5:
+        print("never")
+"""
+
+
+@pytest.mark.untraced
+def test_lines_branches_and_what_is_excluded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import coverage_table
+
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "coverage", "run", "--branch", "program.py"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    found = coverage_table.measured(tmp_path)
+    assert coverage_table.percent_of_lines(found) == pytest.approx(100 * 2 / 3)
+    rows = [line.strip() for line in coverage_table.table(found)]
+    assert rows[:3] == ["1  lines not run in program.py", "lines  66.7 % of 3", "branches  75.0 % of 4"]
+    assert [row.split("  # ")[1] for row in rows[3:]] == [
+        "for type checkers alone",
+        "declarations of protocols and overloads",
+    ]
