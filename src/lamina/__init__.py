@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Context", "MLPClassifier", "MLPRegressor", "MXNetError", "autograd", "compile", "cpu", "cpu_pinned",
     "current_context", "detect_anomaly", "distill", "distributed", "eager", "export_library", "export_onnx",
-    "export_page", "from_sklearn", "get_num_threads", "gluon", "gpu", "import_onnx", "init", "initializer", "io", "load",
-    "load_state_dict", "lr_scheduler", "metric", "mxnet", "nd", "ndarray", "np", "npx", "num_gpus", "optimizer",
+    "export_page", "from_sklearn", "get_num_threads", "gluon", "gpu", "import_onnx", "init", "initializer", "io",
+    "load", "load_state_dict", "lr_scheduler", "metric", "mxnet", "nd", "ndarray", "np", "npx", "num_gpus", "optimizer",
     "random", "rnd", "save", "set_detect_anomaly", "set_eager_products", "set_num_threads", "test_utils",
 ]  # fmt: skip
 __version__ = "0.1.0"
