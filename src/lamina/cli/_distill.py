@@ -41,7 +41,7 @@ def distill(
         str | None,
         choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
     ] = None,
-    made: Annotated[int | None, option("Made rows for each row.", "4, or fewer of large tables")] = None,
+    made: Annotated[int | None, option("Made rows for each row.", "4 of numbers, 0 of classes")] = None,
     time_limit: Annotated[str | None, option("Of all of it, as 5m: then a search.", "none")] = None,
     seed: Annotated[int, option("The seed of all randomness.")] = 0,
 ) -> None:

@@ -35,7 +35,7 @@ from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 __all__ = ["distill"]
 
 _MADE, _MOST_ROWS = 4, 200_000
-"""Made rows for each row; no more than give this many rows in all."""
+"""Made rows for each row of a regression; at most this many rows in all. Classifiers lost log-loss by them."""
 _SWAPPED = 0.3
 """The share of a made row's cells that are its neighbour's."""
 _NEAREST, _LOOKED_AT = 5, 5000
@@ -74,7 +74,8 @@ def distill(
             (`sklearn.base.clone`) is refit for each fold, and asked about the rows that it has not seen and about rows
             made of these: the teacher itself is too sure of them. Of a row with a truth, half of the target is this.
         preset: of the student; None: "medium", or with a time limit a search.
-        made: how many rows are made of each row, for the teacher to label; None: 4, or fewer of large tables.
+        made: how many rows are made of each row, for the teacher to label; None: of a regression 4, or fewer of
+            large tables; of a classification none, as they cost log-loss where that was measured.
         folds: how many refits; 0: none, and the teacher's own predictions are learned.
         groups: the group of each row, (rows,), or None: rows of a group are in one fold, and train or validate.
         target: what is predicted is called, in files and pages; None: the name that `y` has as a column.
@@ -116,7 +117,8 @@ def distill(
     own, asked = model.says(table), model
     rows = len(own)
     if made is None:
-        made = 0 if is_told or _is_sparse(table) else min(_MADE, _MOST_ROWS // rows - 1)
+        can_be = model.classes is None and not is_told and not _is_sparse(table)
+        made = min(_MADE, _MOST_ROWS // rows - 1) if can_be else 0
     _require_asked(is_told, table, y, made)
     if y is not None and folds:
         truth = _truth(model, own, y)
@@ -138,11 +140,7 @@ def distill(
     if len(cells) > 1:
         whole = [np.broadcast_to(one, (rows, table.shape[1])) for one in cells]
         table = _picked(table, np.concatenate(whole))
-    # All that are made together weigh as much as those that there are, which are what the student will meet.
-    weights = np.repeat([1.0, *[1 / max(len(told) - 1, 1)] * (len(told) - 1)], rows)
-    fit_table(
-        student, table, wanted, schema, groups=together, sample_weight=weights if len(told) > 1 else None
-    )
+    fit_table(student, table, wanted, schema, groups=together)
     return _as_it_leaves(student)
 
 

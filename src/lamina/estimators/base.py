@@ -437,10 +437,9 @@ def fit_table(
     eval_set: Any = None,
     groups: Any = None,
     time: Any = None,
-    sample_weight: Any = None,
 ) -> Any:
     """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
-    return estimator._fit(X, y, sample_weight, eval_set, groups, time, schema)
+    return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
 def require_no_marks(groups: Any, time: Any, what: str) -> None:
