@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.compiler.deferral import eager
     from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
+    from lamina.distillation import distill
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
     from lamina.export.library import export_library
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Context", "MLPClassifier", "MLPRegressor", "MXNetError", "autograd", "compile", "cpu", "cpu_pinned",
-    "current_context", "detect_anomaly", "distributed", "eager", "export_library", "export_onnx", "export_page",
-    "from_sklearn", "get_num_threads", "gluon", "gpu", "import_onnx", "init", "initializer", "io", "load",
-    "load_state_dict", "lr_scheduler", "metric", "mxnet", "nd", "ndarray", "np", "npx", "num_gpus", "optimizer",
+    "current_context", "detect_anomaly", "distill", "distributed", "eager", "export_library", "export_onnx",
+    "export_page", "from_sklearn", "get_num_threads", "gluon", "gpu", "import_onnx", "init", "initializer", "io",
+    "load", "load_state_dict", "lr_scheduler", "metric", "mxnet", "nd", "ndarray", "np", "npx", "num_gpus", "optimizer",
     "random", "rnd", "save", "set_detect_anomaly", "set_eager_products", "set_num_threads", "test_utils",
 ]  # fmt: skip
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ _NAMES_OF = {
     "lamina.compiler": "compile get_num_threads set_num_threads",
     "lamina.compiler.deferral": "eager",
     "lamina.device.context": "Context cpu cpu_pinned current_context gpu num_gpus",
+    "lamina.distillation": "distill",
     "lamina.estimators": "MLPClassifier MLPRegressor",
     "lamina.estimators.persistence": "load save",
     "lamina.export.library": "export_library",

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from lamina.cli import _clock
 from lamina.cli._console import EXIT_ERROR, EXIT_INTERRUPTED, say
+from lamina.cli._distill import distill
 from lamina.cli._doctor import doctor
 from lamina.cli._evaluate import evaluate
 from lamina.cli._explain import explain
@@ -74,7 +75,7 @@ app = typer.Typer(
 )
 app.command("train", help=help_text(train_table), no_args_is_help=True)(train_table)
 app.command(_MNIST, help=help_text(mnist))(mnist)
-for command in (tune, evaluate, predict, explain, export, serve, inspect, doctor):
+for command in (tune, distill, evaluate, predict, explain, export, serve, inspect, doctor):
     app.command(command.__name__, help=help_text(command))(command)
 
 

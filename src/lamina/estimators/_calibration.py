@@ -39,12 +39,16 @@ class RowsLikelihood(ABC):
 
 
 class OfClasses(RowsLikelihood):
-    """That of one class a row: outputs (rows, classes), float64; class numbers (rows,)."""
+    """That of one class a row: outputs (rows, classes), float64; class numbers (rows,), or probabilities, whose mean
+    it is then."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._below = outputs - outputs.max(axis=1, keepdims=True)
         np.maximum(self._below, _LOWEST, out=self._below)
-        self._own = self._below[np.arange(len(target)), target.astype(int)]
+        if target.ndim == 2:
+            self._own = (self._below * target).sum(axis=1)
+        else:
+            self._own = self._below[np.arange(len(target)), target.astype(int)]
 
     def values(self, factor: float) -> np.ndarray:
         """See `RowsLikelihood`."""

@@ -15,15 +15,17 @@ __all__ = [
 ]  # fmt: skip
 
 Loss = Callable[[NDArray, NDArray], NDArray]
-"""``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers; result (rows,)."""
+"""``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers, of classes their
+probabilities; result (rows,)."""
 
 
 def cross_entropy(smoothing: float = 0.0) -> Loss:
-    """Softmax cross-entropy with class numbers; label smoothing spreads `smoothing` over all classes."""
+    """Softmax cross-entropy with class numbers or probabilities; `smoothing` of the target is spread over all."""
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         log_p = nd.log_softmax(outputs)
-        picked = nd.sum(nd.one_hot(target, outputs.shape[1]) * log_p, axis=1)
+        shares = target if target.ndim == 2 else nd.one_hot(target, outputs.shape[1])
+        picked = nd.sum(shares * log_p, axis=1)
         if not smoothing:
             return -picked
         return -((1 - smoothing) * picked + smoothing * nd.mean(log_p, axis=1))

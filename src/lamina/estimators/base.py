@@ -59,7 +59,9 @@ from lamina.training.display import Waiting
 from lamina.training.early_stopping import CycleStopping
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["BaseMLP", "Data", "fit_table", "fitted_encoder", "require_no_marks", "settings_of", "targets_of"]
+__all__ = [
+    "BaseMLP", "Data", "fit_table", "fitted_encoder", "require_no_marks", "settings_of", "targets_of", "with_target",
+]  # fmt: skip
 
 
 @dataclass(eq=False, repr=False)
@@ -182,7 +184,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         encoder = earlier.encoder if earlier else None
         if encoder is None:
             seen = union([rows for rows, _ in splits])
-            known = schema or _with_target(
+            known = schema or with_target(
                 infer(X, kinds=self.column_kinds, dates=self.date_format), name, target
             )
             encoder = fitted_encoder(known, X, seen, settings)
@@ -486,7 +488,7 @@ def settings_of(estimator: BaseMLP) -> Settings:
     return estimator._resolved()
 
 
-def _with_target(schema: Schema, name: Any, target: Any) -> Schema:
+def with_target(schema: Schema, name: Any, target: Any) -> Schema:
     """The schema with the name that the target has as a column of pandas or polars, where it has one of its own."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema

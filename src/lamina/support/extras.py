@@ -22,6 +22,7 @@ EXTRAS = {
     "matplotlib": "plot",
     "pillow": "plot",
     "onnx": "onnx",
+    "onnxruntime": "distill",
     "starlette": "serve",
     "uvicorn": "serve",
     "httptools": "serve",

@@ -1,0 +1,126 @@
+"""``lamina distill``: what another program's model predicts, learned by a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lamina.cli._console import say, warnings_as_lines
+from lamina.cli._groups import Reading, grouped
+from lamina.cli._options import TargetOption, choosing, one_of, option
+from lamina.errors import LaminaError
+from lamina.estimators import option_values
+from lamina.estimators.presets import PRESETS
+from lamina.support.extras import require
+from lamina.table.formats import begin_reading
+
+__all__ = ["distill"]
+
+
+@grouped
+def distill(
+    data: Annotated[list[str], typer.Argument(help="Rows: files, globs, or -.", show_default=False)],
+    files: Reading,
+    teacher: Annotated[
+        Path | None,
+        option("The teacher: a file of ONNX, a run's folder, or a file of lamina.save.", False),
+    ] = None,
+    teacher_predictions: Annotated[
+        list[str] | None,
+        option(
+            "Instead, columns with its predictions: COLUMN of numbers, or CLASS=COLUMN of probabilities, repeatable.",
+            False,
+        ),
+    ] = None,
+    target: TargetOption = None,
+    drop: Annotated[list[str] | None, option("A column that is not looked at, repeatable.", False)] = None,
+    out: Annotated[Path, option("The student's file.", named="--out -o")] = Path("student.safetensors"),
+    preset: Annotated[
+        str | None,
+        choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
+    ] = None,
+    made: Annotated[int | None, option("Made rows for each row.", "4 of numbers, 0 of classes")] = None,
+    time_limit: Annotated[str | None, option("Of all of it, as 5m: then a search.", "none")] = None,
+    seed: Annotated[int, option("The seed of all randomness.")] = 0,
+) -> None:
+    """Train a network to predict what a teacher predicts, a model of any library.
+
+    The teacher is a file of ONNX, as boosting libraries and skl2onnx write it, or one of lamina's models; or its
+    predictions are columns of the table. Pickles are not read: they may run any code. In Python, lamina.distill takes
+    any fitted model. The student is a file of lamina.save, which the other commands take.
+
+    Examples:
+
+    \b
+      lamina distill people.csv --teacher boosting.onnx --target income
+      lamina distill people.csv --teacher-predictions yes=p_yes --teacher-predictions no=p_no --target income
+      lamina export student.safetensors --html income.html
+    """
+    if (teacher is None) == (not teacher_predictions):
+        raise LaminaError("say what teaches: --teacher FILE, or --teacher-predictions COLUMN")
+    chosen: dict[str, Any] = {
+        "preset": one_of("--preset", preset, PRESETS),
+        "time_limit": None if time_limit is None else option_values.seconds("--time-limit", time_limit),
+        "random_state": option_values.seed("--seed", seed),
+    }
+    if preset is not None and time_limit is not None:
+        raise LaminaError("--time-limit is for a search of all presets' settings: leave --preset out")
+    require("distilling", "scikit-learn", "polars")
+    begin_reading(data)
+    import lamina
+    from lamina.table.read import ReadOptions, read
+
+    frame = read(data, ReadOptions(**files.said()))
+    frame = frame.drop([*_known(frame, drop or []), *([target] if target in frame.columns else [])])
+    with warnings_as_lines():
+        if teacher is None:
+            model, frame = _told(frame, teacher_predictions or [])
+        else:
+            model, frame = _opened(teacher, frame)
+        student = lamina.distill(model, frame, target=target, made=made, **chosen)
+        lamina.save(student, out)
+    say(f"lamina: wrote {out} ({-(-out.stat().st_size // 1024):,} KiB)", error=True)
+
+
+def _known(frame: Any, names: list[str]) -> list[str]:
+    """Columns that the table has.
+
+    Raises:
+        LaminaError: it has none of such a name.
+    """
+    from lamina.table.messages import closest
+
+    for name in names:
+        if name not in frame.columns:
+            raise LaminaError(f"the table has no column {name!r}.{closest(name, frame.columns)}")
+    return names
+
+
+def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
+    """Predictions that are columns of the table, and the others."""
+    pairs = [text.rpartition("=") for text in columns]
+    names = _known(frame, [name for _, _, name in pairs])
+    classes = [name for name, _, _ in pairs]
+    others = frame.drop(names)
+    if len(names) == 1 and not classes[0]:
+        return frame[names[0]].to_numpy(), others
+    if not all(classes):
+        raise LaminaError("--teacher-predictions is one COLUMN of numbers, or CLASS=COLUMN for each class")
+    return frame.select(names).rename(dict(zip(names, classes, strict=True))), others
+
+
+def _opened(path: Path, frame: Any) -> tuple[Any, Any]:
+    """The teacher in a file, and the columns that it takes."""
+    if path.suffix != ".onnx":
+        from lamina.runs.run_folder import open_model
+
+        model = open_model(path)[0]
+        used = [column.name for column in model.schema.columns]
+        return model.estimator, frame.select(_known(frame, used))
+    from lamina.distillation import OnnxModel
+
+    model = OnnxModel(path, frame)
+    named = all(name in frame.columns for name in model.inputs)
+    return model, frame.select(model.inputs) if named else frame

@@ -1,0 +1,251 @@
+"""Teachers: fitted models of any library, files of ONNX, predictions made elsewhere; what they say, checked."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from lamina.errors import DataError
+from lamina.estimators._inputs import is_frame, length, require_target, values_of
+from lamina.support.extras import require
+
+__all__ = ["OnnxModel", "Teacher", "Told"]
+
+_ROUNDING = 1e-3
+"""By which a row's probabilities may miss the sum 1: they are of float32, or written in few digits."""
+_CLASSES = ("classes_", "class_labels")
+"""What models call their classes: scikit-learn's, and AutoGluon's."""
+
+
+class Teacher:
+    """A fitted model that answers for any rows.
+
+    Attributes:
+        classes: in order; None of a regressor.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model, self.name = model, type(model).__name__
+        if not hasattr(model, "predict"):
+            raise TypeError(
+                f"the teacher, {self.name}, has no predict: give a fitted model with predict_proba or predict, or its "
+                "predictions for the rows of X"
+            )
+        self._has_shares = hasattr(model, "predict_proba")
+        known = [getattr(model, name) for name in _CLASSES if hasattr(model, name)]
+        if self._has_shares and not known:
+            raise TypeError(
+                f"the teacher, {self.name}, has predict_proba but no classes_: is it fitted? Else set classes_ to the "
+                "classes of its columns"
+            )
+        classes = next(
+            (one for one in known if one is not None and len(one)), None
+        )  # regressors may have none
+        if isinstance(classes, list) and isinstance(classes[0], np.ndarray):
+            raise DataError("the teacher predicts several labels a row: distill one for each of them")
+        self._order, self.classes = np.zeros(0, np.intp), None
+        if classes is not None:
+            self.classes, self._order = np.unique(np.asarray(classes), return_index=True)
+
+    def says(self, X: Any) -> np.ndarray:
+        """Probabilities (rows, classes), or numbers (rows,) or (rows, targets); float64, checked."""
+        if self.classes is None:
+            return _numbers_of(self._model.predict(X), length(X), self.name)
+        if not self._has_shares:
+            return self.encoded(self._model.predict(X))
+        return _shares_of(self._model.predict_proba(X), (length(X), len(self._order)), self.name)[
+            :, self._order
+        ]
+
+    def encoded(self, y: Any) -> np.ndarray:
+        """The truth as `says` has predictions."""
+        y = np.asarray(y)
+        require_target(y)
+        if self.classes is None:
+            return _numbers_of(y, len(y), "y")
+        found = y.reshape(-1, 1) == self.classes
+        if not found.any(axis=1).all():
+            other = y.ravel()[int(found.any(axis=1).argmin())]
+            raise DataError(
+                f"y has the class {other!r}, which is none of the teacher's: {self.classes.tolist()[:10]}"
+            )
+        return found.astype(np.float64)
+
+    def refit(self, X: Any, y: np.ndarray) -> Teacher:
+        """A teacher like this one, of these rows."""
+        try:
+            fresh: Any = clone(self._model)
+        except TypeError as error:
+            raise TypeError(
+                f"the teacher, {self.name}, can't be cloned, and y is there for refits out of fold: say folds=0 to "
+                f"learn its own predictions ({error})"
+            ) from error
+        return Teacher(fresh.fit(X, y))
+
+
+class Told:
+    """Predictions for the rows of a table, by a teacher that is elsewhere: numbers, or a frame of probabilities."""
+
+    def __init__(self, said: Any) -> None:
+        self._said, self.classes, self._order = np.asarray(said), None, np.zeros(0, np.intp)
+        if is_frame(said):
+            self.classes, self._order = np.unique(np.asarray([*said.columns]), return_index=True)
+
+    def says(self, X: Any) -> np.ndarray:
+        """As `Teacher.says`, of the one table that they are for."""
+        if self.classes is None:
+            return _numbers_of(self._said, length(X), "teacher")
+        return _shares_of(self._said, (length(X), len(self._order)), "teacher")[:, self._order]
+
+
+def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
+    """Predictions of a regressor, checked: float64, (rows,) or (rows, targets)."""
+    try:
+        found = np.asarray(said, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{name}: {error}; a regressor predicts numbers, a classifier has classes_"
+        ) from error
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.ndim not in (1, 2) or len(found) != rows:
+        raise DataError(f"{name}: predictions of the shape {found.shape}, where X has {rows} rows")
+    _require_finite(found, name)
+    return found
+
+
+def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
+    """Probabilities, checked: float64, (rows, classes), each row of sum 1."""
+    if isinstance(said, list):
+        raise DataError(
+            f"{name}: predict_proba gives a list, as of several labels a row: distill one for each of them"
+        )
+    found = np.asarray(said, np.float64)
+    if found.shape != shape:
+        raise DataError(
+            f"{name}: probabilities of the shape {found.shape}, where {shape} = (rows, classes) fit"
+        )
+    _require_finite(found, name)
+    total = found.sum(axis=1)
+    wrong = (found < -_ROUNDING).any(axis=1) | (np.abs(total - 1) > _ROUNDING)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{name}: what it says of row {row} are no probabilities: {found[row].tolist()[:10]} with the sum "
+            f"{total[row]:g}"
+        )
+    found = np.maximum(found, 0.0)
+    return found / found.sum(axis=1, keepdims=True)
+
+
+def _require_finite(found: np.ndarray, name: str) -> None:
+    if not np.isfinite(found).all():
+        row = int(np.argwhere(~np.isfinite(found))[0][0])
+        raise DataError(f"{name}: the prediction for row {row} is {found[row].tolist()}, no finite number")
+
+
+class OnnxModel:
+    """A model in a file of ONNX, computed by ONNX Runtime: `predict`, of a classifier `predict_proba`, and `classes_`.
+
+    Its inputs are named like columns of the table, or there is one that takes all columns in their order. Its outputs
+    are those of skl2onnx, CatBoost, LightGBM, XGBoost and lamina: numbers, or labels and probabilities. No code of the
+    file's is run: ONNX has only the operators that ONNX Runtime knows.
+
+    Args:
+        path: the file.
+        X: rows for it, by which classes are found that the file does not name.
+
+    Raises:
+        DataError: the file cannot be read, or does not fit the table.
+        MissingPackageError: ONNX Runtime is not installed.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], X: Any) -> None:
+        require("a teacher in a file of ONNX", "onnxruntime")
+        import onnxruntime
+
+        self._path = os.fspath(path)
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3  # CatBoost's regressors declare another rank than they have
+        try:
+            self._session = onnxruntime.InferenceSession(self._path, settings, ["CPUExecutionProvider"])
+        except Exception as error:  # pybind's, of many kinds
+            raise DataError(f"{self._path}: no model that ONNX Runtime reads: {error}") from error
+        names = [output.name for output in self._session.get_outputs()]
+        shares = [name for name in names if "probabilit" in name.lower()]
+        self._wanted = [names[0], *shares[:1]]
+        self.classes_ = self._classes(*self.run(self.fed(X))) if shares else None
+
+    @property
+    def inputs(self) -> list[str]:
+        """The names of its inputs."""
+        return [one.name for one in self._session.get_inputs()]
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Numbers, or labels: (rows,) or (rows, 1)."""
+        return self.run(self.fed(X))[0]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """(rows, classes)."""
+        said = self.run(self.fed(X))[1]
+        if isinstance(said, np.ndarray):
+            return said
+        assert self.classes_ is not None
+        return np.array([[row[name] for name in self.classes_.tolist()] for row in said])
+
+    def _classes(self, labels: np.ndarray, said: Any) -> np.ndarray:
+        if not isinstance(said, np.ndarray):  # a dict for each row
+            return np.array([*said[0]])
+        if labels.dtype.kind in "iu" and labels.max(initial=0) < said.shape[1]:
+            return np.arange(said.shape[1])
+        known = dict(zip(said.argmax(axis=1).tolist(), labels.ravel().tolist(), strict=True))
+        if len(known) < said.shape[1]:
+            raise DataError(
+                f"{self._path} does not name its {said.shape[1]} classes, and the rows have {len(known)} of them: give "
+                "rows of each, or export the model with zipmap"
+            )
+        return np.array([known[i] for i in range(said.shape[1])])
+
+    def fed(self, X: Any) -> dict[str, np.ndarray]:
+        """Its inputs, of a table."""
+        values, inputs = values_of(X), self._session.get_inputs()
+        names = [str(name) for name in X.columns] if is_frame(X) else []
+        if all(one.name in names for one in inputs):
+            fed = {one.name: values[:, [names.index(one.name)]] for one in inputs}
+        elif len(inputs) == 1 and inputs[0].shape[-1:] in ([values.shape[1]], [None]):
+            fed = {inputs[0].name: values}
+        else:
+            wanted = ", ".join(f"{one.name} {one.shape}" for one in inputs)
+            raise DataError(
+                f"{self._path} takes {wanted}, and the table has {values.shape[1]} columns: {names}"
+            )
+        for one in inputs:
+            value = _as_type(fed[one.name], one.type, self._path)
+            fed[one.name] = value if len(one.shape) == 2 else value[:, 0]
+        return fed
+
+    def run(self, fed: dict[str, np.ndarray]) -> list[Any]:
+        """Its outputs, of inputs."""
+        try:
+            return list(self._session.run(self._wanted, fed))
+        except Exception as error:
+            raise DataError(f"{self._path}: ONNX Runtime could not compute it: {error}") from error
+
+
+def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
+    """Cells as an input of ONNX takes them: a missing number is NaN, a missing text is empty."""
+    if kind == "tensor(string)":
+        return np.array([["" if _is_missing(x) else str(x) for x in row] for row in values], object)
+    known = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(int64)": "i8", "tensor(bool)": "?"}
+    try:
+        return values.astype(known[kind])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} takes {kind}, and the table has other values there: {error}") from error
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,119 @@
+"""What teachers say, checked: fitted models, predictions from elsewhere, files of ONNX."""
+
+import numpy as np
+import onnx
+import pandas as pd
+import polars as pl
+import pytest
+from onnx import TensorProto, helper
+from sklearn.cluster import DBSCAN
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+
+import lamina
+from lamina.distillation.teachers import OnnxModel, Teacher, Told
+from lamina.errors import DataError
+
+X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+Y = np.where(X[:, 0] > 0, "up", "down")
+
+
+def test_a_classifier_without_probabilities_teaches_its_classes():
+    model = RidgeClassifier().fit(X, Y)
+    teacher = Teacher(model)
+    assert np.array_equal(teacher.classes[teacher.says(X).argmax(axis=1)], model.predict(X))
+    assert set(np.unique(teacher.says(X))) == {0, 1}
+
+
+def test_several_numbers_a_row():
+    teacher = Teacher(LinearRegression().fit(X, X[:, ::-1]))
+    assert teacher.classes is None
+    np.testing.assert_allclose(teacher.says(X), X[:, ::-1], atol=1e-5)
+
+
+def test_models_that_cannot_teach():
+    with pytest.raises(TypeError, match="DBSCAN, has no predict"):
+        lamina.distill(DBSCAN(), X)
+    with pytest.raises(TypeError, match="predict_proba but no classes_: is it fitted"):
+        lamina.distill(LogisticRegression(), X)
+    several = RandomForestClassifier(n_estimators=2).fit(X, (X > 0).astype(int))
+    with pytest.raises(DataError, match="several labels a row"):
+        lamina.distill(several, X)
+    exported = Teacher(LinearRegression().fit(X, X[:, 0]))
+    exported._model = object()
+    with pytest.raises(TypeError, match="can't be cloned, and y is there"):
+        exported.refit(X, X[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (np.zeros(39), r"shape \(39,\), where X has 40 rows"),
+        (np.where(np.arange(40) == 3, np.nan, 0), "row 3 is nan, no finite number"),
+        (np.array(["up"] * 40), "a regressor predicts numbers"),
+        (pd.DataFrame({"up": np.ones(40)}).assign(down=0.5), "row 0 are no probabilities.*sum 1.5"),
+        (pd.DataFrame({"up": np.full(40, 1.5)}).assign(down=-0.5), "no probabilities"),
+        (pd.DataFrame({"up": np.ones(10)}).assign(down=0.0), r"shape \(10, 2\), where \(40, 2\)"),
+        (pd.DataFrame({"up": np.full(40, np.inf)}).assign(down=0.0), "no finite number"),
+    ],
+)
+def test_predictions_that_cannot_be_learned(said, message):
+    with pytest.raises(DataError, match=message):
+        lamina.distill(said, X)
+
+
+def test_probabilities_in_few_digits_are_brought_to_the_sum_1():
+    frame = pl.DataFrame({"a": [0.333, 1.0], "b": [0.333, 0.0], "c": [0.3335, 0.0]})
+    assert Told(frame).says(np.zeros((2, 1))).sum(axis=1).tolist() == pytest.approx([1, 1], abs=1e-15)
+
+
+# --- files of ONNX
+
+
+def linear(path, zipmap):
+    """A linear classifier of two columns, as skl2onnx and CatBoost write them."""
+    texts = {"classlabels_strings": ["up", "down"]}
+    node = helper.make_node(
+        "LinearClassifier", ["features"], ["label", "shares"], domain="ai.onnx.ml", post_transform="SOFTMAX",
+        coefficients=[2.0, 0.0, -2.0, 0.0], intercepts=[0.0, 0.0], **texts,
+    )  # fmt: skip
+    last = [helper.make_node("Identity", ["shares"], ["probabilities"])]
+    kind = helper.make_tensor_type_proto(TensorProto.FLOAT, [None, 2])
+    if zipmap:
+        last = [helper.make_node("ZipMap", ["shares"], ["probabilities"], domain="ai.onnx.ml", **texts)]
+        value = helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+        kind = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.STRING, value))
+    graph = helper.make_graph(
+        [node, *last], "linear",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
+         helper.make_value_info("probabilities", kind)],
+    )  # fmt: skip
+    sets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    onnx.save(helper.make_model(graph, opset_imports=sets, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("zipmap", [False, True])
+def test_a_classifier_in_onnx(tmp_path, zipmap):
+    model = OnnxModel(linear(tmp_path / "linear.onnx", zipmap), X)
+    assert sorted(model.classes_.tolist()) == ["down", "up"]
+    teacher = Teacher(model)
+    assert teacher.classes.tolist() == ["down", "up"]
+    np.testing.assert_allclose(teacher.says(X)[:, 1], 1 / (1 + np.exp(-4 * X[:, 0])), atol=1e-6)
+    assert model.predict(X).tolist() == Y.tolist()
+    with pytest.raises(TypeError, match="say folds=0"):
+        lamina.distill(model, X, Y)
+
+
+def test_files_of_onnx_that_cannot_teach(tmp_path):
+    file = linear(tmp_path / "linear.onnx", False)
+    with pytest.raises(DataError, match=r"takes features .* the table has 3 columns"):
+        OnnxModel(file, np.zeros((4, 3)))
+    with pytest.raises(DataError, match="does not name its 2 classes, and the rows have 1"):
+        OnnxModel(file, np.ones((4, 2)))
+    with pytest.raises(DataError, match="the table has other values there"):
+        OnnxModel(file, pl.DataFrame({"a": ["x"], "b": ["y"]}))
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(DataError, match="no model that ONNX Runtime reads"):
+        OnnxModel(tmp_path / "broken.onnx", X)
