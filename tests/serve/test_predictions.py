@@ -199,7 +199,10 @@ def test_dates_are_texts_or_days():
     missing = rows.of_columns({"day": [None, "2011-10-02"], "x": [1.0, 2.0]}).arrays[0]
     np.testing.assert_array_equal(missing[:, 0], [np.nan, 15249])
     odd = ["2011-10-02", "soon"]
-    found, of_file = rows.of_columns({"day": odd, "x": [1.0, 2.0]}), rows.of_frame(frame.with_columns(day=pl.Series(odd)))
+    found, of_file = (
+        rows.of_columns({"day": odd, "x": [1.0, 2.0]}),
+        rows.of_frame(frame.with_columns(day=pl.Series(odd))),
+    )
     for one in (found, of_file):
         np.testing.assert_array_equal(one.arrays[0][:, 0], [15249, np.nan])
         assert one.notes == ("row 1, column 'day': training did not have 'soon'; it counts as missing",)
