@@ -199,6 +199,9 @@ class Calendar(Composite):
         first = column.parts[0]
         return self.such or first.type.example(first)
 
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        return Date().page_data() | self._read.page_data() | ({"such": self.such} if self.such else {})
+
     def refusal(self, value: Any) -> str:
         found = super().refusal(value)
         if found or not isinstance(value, int | float) or self.form not in ("", *EPOCHS):
