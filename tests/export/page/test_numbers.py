@@ -38,7 +38,7 @@ WORDS = [
     "lakh", "†", "[1]", "[", "]", "±", "e3", "to inf]", "constructor",
     "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
 ]  # fmt: skip
-DIGITS = st.integers(0, 10**7).map(str) | st.floats(0, 1e6, width=16).map("{:,.2f}".format)
+DIGITS = st.integers(0, 10**7).map(str) | st.floats(0, 6e4, width=16).map("{:,.2f}".format)
 TEXTS = st.lists(
     st.sampled_from([*chain(*COLUMNS)]) | st.lists(DIGITS | st.sampled_from(WORDS), max_size=6).map("".join),
     min_size=1,
@@ -92,6 +92,7 @@ def test_numbers_are_read_alike(blank, texts):
     for form, numbers in zip(forms, found, strict=True):
         expected = [number_in_form(text, form) for text in texts]
         expected = [number if number is None or np.isfinite(number) else None for number in expected]
+        numbers = [number if number is None else float(number) for number in numbers]
         assert dict(zip(texts, numbers, strict=True)) == dict(zip(texts, expected, strict=True)), form
 
 
