@@ -1,6 +1,7 @@
 """Tables of every library, their columns by name, gaps, unseen values, and what cannot be a table or a target."""
 
 import datetime
+import warnings
 
 import numpy as np
 import onnxruntime
@@ -436,3 +437,12 @@ def test_numbers_too_close_to_be_scaled_are_told():
         assert len(told) == 1
     scaled, plain = (_small(MLPRegressor).fit(x * f, x[:, 0]).predict(x * f) for f in (1e-300, 1.0))
     np.testing.assert_allclose(scaled, plain, rtol=1e-5, atol=1e-5)
+
+
+def test_a_training_warns_of_one_thing_once() -> None:
+    frame = pd.DataFrame({"a": [*range(39), np.inf], "b": ["1.5", *map(str, range(38)), "x"]})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        lamina.MLPRegressor(preset="fast", max_iter=1, random_state=0).fit(frame, np.arange(40.0))
+    said = [str(one.message) for one in told]
+    assert len(said) == len(set(said)) and sum("infinite values" in one for one in said) == 1

@@ -198,8 +198,14 @@ def test_dates_are_texts_or_days():
         np.testing.assert_array_equal(rows.of_columns({"day": day, "x": [1.0, 2.0]}).arrays[0], expected)
     missing = rows.of_columns({"day": [None, "2011-10-02"], "x": [1.0, 2.0]}).arrays[0]
     np.testing.assert_array_equal(missing[:, 0], [np.nan, 15249])
-    with pytest.raises(RequestError, match="row 1, column 'day': 'soon' is not a date such as 2011-10-02"):
-        rows.of_columns({"day": ["2011-10-02", "soon"], "x": [1.0, 2.0]})
+    odd = ["2011-10-02", "soon"]
+    found, of_file = (
+        rows.of_columns({"day": odd, "x": [1.0, 2.0]}),
+        rows.of_frame(frame.with_columns(day=pl.Series(odd))),
+    )
+    for one in (found, of_file):
+        np.testing.assert_array_equal(one.arrays[0][:, 0], [15249, np.nan])
+        assert one.notes == ("row 1, column 'day': training did not have 'soon'; it counts as missing",)
     typed = frame.with_columns(
         day=pl.Series([datetime.datetime(2011, 10, 2), datetime.datetime(2011, 10, 3, 12)])
     )
@@ -210,13 +216,13 @@ def test_dates_are_texts_or_days():
 
 def test_numbers_that_are_no_dates_or_times_are_refused():
     rows = TableRows(infer(pl.DataFrame({"day": ["2011-10-02", "2011-10-03"], "at": ["9:30", "13:45"]})))
-    for day in (20111002, "20111002"):
+    for day in (20111002, 10**400):
         for given in (
             lambda day=day: rows.of_objects([{"day": 15249, "at": 60}, {"day": day, "at": 60}]),
             lambda day=day: rows.of_columns({"day": [15249, day], "at": [60, 60]}),
         ):
             with pytest.raises(
-                RequestError, match=r"row 1, column 'day': '?20111002'? is not a date .*days since 1970"
+                RequestError, match=r"row 1, column 'day': .* is not a date .*days since 1970"
             ):
                 given()
     with pytest.raises(

@@ -99,7 +99,7 @@ def test_an_unseen_word_is_a_missing_number_and_an_unknown_category():
         "x": [0.0] * 4,
     }
     with pytest.warns(
-        DataWarning, match="'zip: words' has 1 value that training did not have, .*'nowhere' in row 1"
+        DataWarning, match="'zip' has 1 value that training did not have, .*'nowhere' in row 1"
     ):
         numeric = encoder.transform(pl.DataFrame(row)).numeric
     np.testing.assert_array_equal(numeric[1], numeric[3])

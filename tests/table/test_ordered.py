@@ -59,6 +59,7 @@ def test_what_is_told_is_a_category_and_a_place():
         (["A+", "B-", "F"], [13, 8, 0]),
         (["two", "one", "ten"], [2, 1, 10]),
         (["IV", "I", "X"], [3, 0, 9]),
+        (["TA", "Ex", "Gd"], [2, 4, 3]),
     ],
 )
 def test_known_scales(values, places):

@@ -126,3 +126,8 @@ def test_importing_the_package_imports_no_dataframe_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_databases_write_for_null_is_missing(tmp_path):
+    (tmp_path / "dump.tsv").write_text("x\tt\n1\ta\n\\N\t\\N\n3\tb\n")
+    assert read(tmp_path / "dump.tsv").equals(pl.DataFrame({"x": [1, None, 3], "t": ["a", None, "b"]}))

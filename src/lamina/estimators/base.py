@@ -51,6 +51,7 @@ from lamina.support import messages
 from lamina.support.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
+from lamina.table.messages import said_once
 from lamina.table.schema import Schema, Task
 from lamina.table.split import splitter_for
 from lamina.table.stream.sources import is_source
@@ -150,6 +151,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                 )
             )
 
+    @said_once()
     def _fit(
         self,
         X: Any,

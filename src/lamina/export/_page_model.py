@@ -26,7 +26,10 @@ from lamina.export.traced import encoded
 from lamina.nd.ndarray import NDArray
 from lamina.support.messages import printable
 from lamina.table.columns import as_column, is_missing, value_name
+from lamina.table.dates import page_shapes
 from lamina.table.schema import ColumnSchema
+from lamina.table.types import Mixed
+from lamina.table.written_numbers import page_words
 
 __all__ = ["page_model", "readers_of", "shown"]
 
@@ -50,7 +53,7 @@ def page_model(
         LaminaError: JavaScript has no form of what the model computes.
     """
     script, names = _computed(prediction)
-    content = {
+    content: dict[str, Any] = {
         "arrays": script.arrays,
         "results": dict(zip(names, script.results, strict=True)),
         "inputs": _inputs(prediction.inputs),
@@ -59,6 +62,7 @@ def page_model(
     }
     if isinstance(prediction.inputs, Table):
         content |= _table(prediction, prediction.inputs, examples)
+        content |= _shared(content["inputs"]["columns"])
     return content, script
 
 
@@ -142,6 +146,7 @@ def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
             "name": shown(column.name),
             "unit": column.unit,
             "reader": column.type.reader,
+            **_form(column, table),
             "whole": column.type.is_whole(column),
             **{name: getattr(column, name) for name in ("center", "factor", "fill", "low", "high", "rough")},
         }
@@ -150,6 +155,21 @@ def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
         "names": [shown(name) for name in column.names],
         "counts": column.counts,
     }
+
+
+def _form(column: Number, table: Table) -> dict[str, Any]:
+    """How the texts of a column are read, where they are no plain numbers."""
+    place = table.columns.index(column)
+    wholes = [one.schema for one in table.composites if one.schema.type.derives and place in one.columns]
+    data = wholes[0].type.page_data(wholes[0]) if wholes else column.type.page_data()
+    return {"form": data} if data else {}
+
+
+def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the readers of several columns share."""
+    readers = {column.get("reader") for column in columns}
+    found = {"dates": page_shapes()} if "date" in readers else {}
+    return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag} else {})
 
 
 def _encoded(value: Any) -> Any:

@@ -26,12 +26,15 @@ __all__ = ["examples_of", "export_page", "page_of", "write_page"]
 _SIDE = 28
 _SCRIPTS = {
     "digits": ("network.js", "common.js", "digits.js"),
-    "table": ("network.js", "common.js", "table.js"),
+    "table": ("network.js", "common.js", "dates.js", "numbers.js", "table.js"),
 }
 _START = """
 const model = JSON.parse(textOf("model"));
 const network = new Network(model, bytesOf(textOf("weights")).buffer);
 """
+_TABLE_READERS = """
+const { dates, numbers } = JSON.parse(textOf("model"));
+const readDate = dateReader(dates), readNumber = numberReader(numbers);"""
 
 
 def export_page(
@@ -119,7 +122,9 @@ def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], compute
         f"{_START}window.lamina = {{ model, network, normalizeDigit, drawing: digitsPage(model, network) }};"
     )
     if kind == "table":
-        start = f"{_START}window.lamina = {{ model, network, form: tablePage(model, network) }};"
+        start = (
+            f"{_TABLE_READERS}{_START}window.lamina = {{ model, network, form: tablePage(model, network) }};"
+        )
     script = f"(() => {{\n{sources}{start}\n}})();\n"
     style = _source("style.css")
     body = _filled(_source(f"{kind}.html"), _texts(prediction))

@@ -404,7 +404,7 @@ def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Readin
 
 def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
     table = check(schema, frame)
-    with one_warning_of_unknown_values():
+    with one_warning_of_unknown_values(schema.owners):
         for column in schema.nominals:
             category_codes(column, table.column(column.name))
 

@@ -137,9 +137,12 @@ class TableRows:
             if -1 in found:
                 i = found.index(-1)
                 notes.append(_unknown(f"row {i}, column {name!r}", given[name][i], found.count(-1)))
-        with rows_called("row {}".format), _refused(), unknown_values() as unknown:
+        with rows_called("row {}".format), unknown_values(self.schema.owners) as unknown:
             for column in self._composites:
-                self._split(column, given[column.name], numbers, codes)
+                try:
+                    self._split(column, given[column.name], numbers, codes)
+                except DataError as error:
+                    raise self._not_split(column, given[column.name]) from error
         notes += [_unknown(f"{one.first_row}, column {one.column!r}", one.values[0]) for one in unknown]
         rows = len(given[self.schema.used[0].name])
         known = np.maximum(_stacked([codes[column.name] for column in self._others], rows, np.int32), 0)
@@ -161,6 +164,16 @@ class TableRows:
             elif isinstance(part.type, Nominal):
                 codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
 
+    def _not_split(self, column: ColumnSchema[Composite], values: Sequence[Any]) -> RequestError:
+        """The error of values with parts that are not of the parts' types."""
+        problems: list[Problem] = []
+        for i, value in enumerate(values):
+            try:
+                self._split(column, [value], {}, {})
+            except DataError as error:
+                problems.append(Problem(i, column.name, excerpt(error, 1000).replace(" in row 0 ", " ")))
+        return RequestError.of_values(problems)
+
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
         """1 + each value's category, 0 where missing, −1 for those that training did not have."""
         known = self._codes[column.name]
@@ -181,7 +194,7 @@ class TableRows:
         _require_finite(given)
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
             table = check(self.schema, given, infinite=True)  # which the encoder refuses
-            with unknown_values() as unknown:
+            with unknown_values(self.schema.owners) as unknown:
                 numbers = [table.column(column.name).numbers() for column in self._numeric]
                 codes = [category_codes(column, table.column(column.name)) for column in self._others]
         notes = _ignored({name for name in frame.columns if name not in self._known})

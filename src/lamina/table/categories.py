@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,17 +67,28 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 
 @contextmanager
-def unknown_values() -> Generator[list[Unknown]]:
-    """Meanwhile, `category_codes` does not warn, but adds what it finds to the list."""
+def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
+    """Meanwhile, `category_codes` does not warn; the list has what it found at the end, a column once.
+
+    Args:
+        owners: the column behind each part, by the part's name, see `Schema.owners`.
+    """
     found: list[Unknown] = []
     with being(_unknown_together, found):
         yield found
+    by_column: dict[str, Unknown] = {}
+    for one in found:
+        name = owners.get(one.column, one.column)
+        known = by_column.setdefault(name, replace(one, column=name))
+        if known.values is not one.values:
+            by_column[name] = replace(known, values=[*known.values, *one.values])
+    found[:] = by_column.values()
 
 
 @contextmanager
-def one_warning_of_unknown_values() -> Generator[None]:
+def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
     """Meanwhile, `category_codes` does not warn; there is one warning of all columns at the end."""
-    with unknown_values() as found:
+    with unknown_values(owners) as found:
         yield
     if found:
         _warn_of_unknown(found)

@@ -11,16 +11,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import value_name
-from lamina.table.patterns import lazily
+from lamina.table.patterns import in_javascript, lazily
 from lamina.table.values import DAY, MISSING_TOKENS
 
 __all__ = [
-    "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "requested_form",
+    "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "page_shapes",
+    "requested_form",
 ]  # fmt: skip
 
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
@@ -346,6 +348,11 @@ class DateForm:
             return _EPOCH.fullmatch(text.strip()) is not None
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
+    def page_data(self) -> dict[str, Any]:
+        """What a page needs to read dates of this form, beside `page_shapes`."""
+        own = [] if self.form in ("", *EPOCHS) else [in_javascript(_pattern_of(self.form))]
+        return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
+
     def texts_of(self, values: Iterable[object]) -> list[str]:
         """The texts of values; of numbers, their digits with the zeros in front that numbers lack.
 
@@ -357,6 +364,11 @@ class DateForm:
             return [value if isinstance(value, str) else value_name(value) for value in values]
         width = sum({"Y": 4, "G": 4, "j": 3, "u": 1, "q": 1}.get(one, 2) for one in directives)
         return [value if isinstance(value, str) else value_name(value).zfill(width) for value in values]
+
+
+def page_shapes() -> dict[str, Any]:
+    """The shapes of dates in the syntax of JavaScript, and what names of months and zones mean."""
+    return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": _ZONES}
 
 
 _EPOCH = lazily(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)

@@ -248,7 +248,7 @@ class TableEncoder:
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
         table = check(self.schema, data)
-        with one_warning_of_unknown_values():
+        with one_warning_of_unknown_values(self.schema.owners):
             return self._encoded(table, lambda column: category_codes(column, table.column(column.name)))
 
     @timed("encoding")

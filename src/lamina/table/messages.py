@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DataWarning", "as_kind", "as_option", "closest", "counted", "format_number", "is_on_command_line", "listed",
-    "on_command_line", "row", "rows_called", "rows_from", "rows_numbered", "shown", "warn",
+    "on_command_line", "row", "rows_called", "rows_from", "rows_numbered", "said_once", "shown", "warn",
 ]  # fmt: skip
 
 _LONGEST_SHOWN = 200
 """Characters of a value that messages show: a cell may hold megabytes."""
 
+_SAID: ContextVar[set[str] | None] = ContextVar("warnings said", default=None)
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
 _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (counting from 0)".format)
 
@@ -39,7 +40,18 @@ class DataWarning(UserWarning):
 
 def warn(message: str, subjects: Iterable[str] = ()) -> None:
     """Warn about the data, at the user's line; see `DataWarning` for `subjects`."""
-    messages.warn(DataWarning(message, subjects))
+    said = _SAID.get()
+    if said is None or message not in said:
+        messages.warn(DataWarning(message, subjects))
+    if said is not None:
+        said.add(message)
+
+
+@contextmanager
+def said_once() -> Generator[None]:
+    """Meanwhile, what is warned of again is not repeated, as several steps of one call look at the same data."""
+    with being(_SAID, set[str]()):
+        yield
 
 
 def listed(names: Iterable[object], limit: int = 5) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-__all__ = ["lazily"]
+__all__ = ["in_javascript", "lazily"]
 
 
 class _Lazy:
@@ -25,3 +25,13 @@ def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
     True
     """
     return cast("re.Pattern[str]", _Lazy(pattern, flags))
+
+
+def in_javascript(pattern: re.Pattern[str]) -> str:
+    """A pattern in the syntax of JavaScript; with classes of letters and digits, for its flag u.
+
+    >>> print(in_javascript(lazily(r"(?P<a>[^\\W\\d_])(?P=a)")))
+    (?<a>[\\p{L}\\p{Nl}\\p{No}])\\k<a>
+    """
+    text = re.sub(r"\(\?P=(\w)\)", r"\\k<\1>", pattern.pattern).replace("(?P<", "(?<").replace('\\"', '"')
+    return text.replace(r"[^\W\d_]", r"[\p{L}\p{Nl}\p{No}]").replace(r"[\w ]", r"[\p{L}\p{N}_ ]")

@@ -19,7 +19,7 @@ EPOCH = datetime.date(1970, 1, 1)
 
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
-    "NULL", "Null", "null", "None", "NIL", "nil", "NaT",
+    "NULL", "Null", "null", "None", "NIL", "nil", "NaT", "\\N",
 )  # fmt: skip
 """Texts that stand for a missing value in a text file, after spaces around them are removed.
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from math import isinf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from lamina.table.patterns import lazily
+from lamina.table.patterns import in_javascript, lazily
 from lamina.table.values import number_in
 
-__all__ = ["Form", "described", "form_of", "may_be_number", "number_in_form", "number_of"]
+__all__ = ["Form", "described", "form_of", "may_be_number", "number_in_form", "number_of", "page_words"]
 
 # --- the words ---------------------------------------------------------------------------------------------------
 
@@ -74,6 +74,20 @@ _UNITS = {
 } | {**_WITH_PREFIXES, "min": ("min", 0), "cd": ("cd", 0)}
 """Units whose prefixes convert: the unit, and the power of ten."""
 
+_SIZES = {
+    word: (base, size)
+    for base, sizes in {
+        "s": {
+            86_400: "d day days", 3600: "h hr hrs hour hours", 60: "min mins minute minutes",
+            1: "s sec secs second seconds",
+        },
+        "in": {12: "ft feet foot '", 1: "in inch inches \""},
+    }.items()
+    for size, words in sizes.items()
+    for word in words.split()
+}  # fmt: skip
+"""Units that are no powers of ten of each other: the smallest of their kind, and how many of it they are."""
+
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other units that may be one sign right behind a number."""
 
@@ -90,6 +104,16 @@ _ATOM = lazily(
     rf"(?P<minus>[+-])? ?(?:(?P<before>{_BEFORE}) ?(?P<minus2>-)?)?"
     rf"(?:(?P<fraction>{_FRACTION})(?![\d.,/])|(?P<number>{_NUMBER})(?P<exponent>[eE][+-]?\d+)?)"
     rf"(?: ?(?:±|\+/-) ?(?:{_NUMBER}))?(?P<gap> ?)(?P<after>(?:{_SUFFIX})?)(?P<minus3>-)?",
+    re.IGNORECASE,
+)
+_SPAN = lazily(
+    r"(?:(\d+) ?d(?:ays?)?,? ?)?(?:(\d+) ?h(?:(?:ou)?rs?)?,? ?)?(?:(\d+) ?m(?:in(?:ute)?s?)?,? ?)?"
+    r"(?:(\d+(?:\.\d+)?) ?s(?:ec(?:ond)?s?)?)?",
+    re.IGNORECASE,
+)
+_CLOCK = lazily(r"(\d+) days?,? \+?(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)", re.IGNORECASE)
+_FEET = lazily(
+    r"(\d+) ?(?:'|ft\.?|feet|foot)(?: and|,)? ?((?:\d|1[01])(?:\.\d+)?) ?(?:\"|''|(?:in\.?|inch|inches)(?![a-z]))?",
     re.IGNORECASE,
 )
 _NOTE = lazily(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
@@ -158,6 +182,7 @@ def _written(text: str) -> Written | None:
     text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
     if about := _ABOUT.match(text):
         text = text[about.end() :]
+    text = _in_one_unit(text)
     if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
         return Written(atom._replace(negative=True)) if not atom.negative else None
     if text[-1:] == "-" and text[:-1].isdecimal():
@@ -165,6 +190,26 @@ def _written(text: str) -> Written | None:
     if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text)):
         return Written(atom)
     return _open_range(text) or _closed_range(text)
+
+
+def _in_one_unit(text: str) -> str:
+    """A text with several units as a number of the smallest one: 1h 46min as 106 min; others as they are.
+
+    >>> [_in_one_unit(text) for text in ("1h 46min", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h", "1'234")]
+    ['106 min', '362 s', '71 in', '73.5 in', '12 h', "1'234"]
+    """
+    if found := _FEET.fullmatch(text):
+        return f"{12 * int(found[1]) + float(found[2]):.12g} in"
+    found = _CLOCK.fullmatch(text) or _SPAN.fullmatch(text)
+    parts = found.groups() if found else ()
+    given = [i for i, part in enumerate(parts) if part]
+    if len(given) < 2:
+        return text
+    units = ("d", "h", "min", "s")
+    last = units[given[-1]]
+    sizes = [_SIZES[unit][1] / _SIZES[last][1] for unit in units]
+    total = sum(float(part) * size for part, size in zip(parts, sizes, strict=True) if part)
+    return f"{total:.12g} {last}"
 
 
 def _atom(text: str) -> Atom | None:
@@ -285,6 +330,13 @@ class Form:
     above: str = ""
     like: str = ""
 
+    def page_form(self) -> dict[str, Any]:
+        """What a page needs to read numbers of this form, beside `page_words`."""
+        own = _UNITS.get(self.measure)
+        units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
+        ratios = {unit: _ratio(unit, self) for unit in _SIZES}
+        return {**asdict(self), "usual": self.usual.pattern, "units": units, "ratios": ratios}
+
     @cached_property
     def usual(self) -> re.Pattern[str]:
         """Most numbers of the form; others take longer to read."""
@@ -343,11 +395,20 @@ def _singular(unit: str) -> str:
     )
 
 
+def _ratio(unit: str, form: Form) -> float | None:
+    """How many of the column's unit another one of its kind is, where that is no power of ten; None if it is none."""
+    mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
+    return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
+
+
 def _value(atom: Atom, form: Form) -> float | None:
-    power = _power(atom.unit, form)
-    if power is None or (atom.currency and atom.currency != form.currency):
+    power, ratio = _power(atom.unit, form), 1.0
+    if power is None:
+        power, ratio = 0, _ratio(atom.unit, form)
+    if ratio is None or (atom.currency and atom.currency != form.currency):
         return None
-    return _magnitude(atom, form, power + atom.power)
+    value = _magnitude(atom, form, power + atom.power)
+    return None if value is None else value * ratio
 
 
 def number_of(text: str, form: Form) -> float | None:
@@ -509,7 +570,9 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
     alone = len(unit) == 1 and unit.isalpha() and unit not in _KNOWN and unit not in _UNITS
     if alone and any(atom.tight for atom, _ in atoms if atom.unit == unit):
         return None  # 12A is a name
-    fitting = sum(rows for other, rows in units.items() if _power(other, form) is not None)
+    fitting = sum(
+        rows for other, rows in units.items() if _power(other, form) is not None or _ratio(other, form)
+    )
     return form if fitting >= _ONE_UNIT * units.total() else None
 
 
@@ -565,6 +628,23 @@ def described(form: Form) -> str:
     elif form.decimal == "," and not form.ranges:
         what += " with decimal commas"
     return f"{what}, {form.like} → {number_of(form.like, form):.10g}"
+
+
+def page_words() -> dict[str, Any]:
+    """The words and patterns that all forms share, as JavaScript has them."""
+    whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
+    whole |= {"span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
+    whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
+    begins = {"about": (_ABOUT, "iu"), "openBefore": (_OPEN_BEFORE, "iu")}
+    found = {"note": (_NOTE, "u"), "noCents": (_NO_CENTS, "u"), "hasDigit": (_HAS_DIGIT, "u")}
+    found |= {"openAfter": (_OPEN_AFTER, "giu"), "dash": (_DASH, "giu"), "between": (_BETWEEN, "iu")}
+    sources = {name: (f"^(?:{in_javascript(pattern)})$", flags) for name, (pattern, flags) in whole.items()}
+    sources |= {name: (f"^(?:{in_javascript(pattern)})", flags) for name, (pattern, flags) in begins.items()}
+    sources |= {name: (in_javascript(pattern), flags) for name, (pattern, flags) in found.items()}
+    signs = {chr(sign): text for sign, text in _PLAIN_SIGNS.items()}
+    return {
+        "signs": signs, "currencies": _CURRENCY, "scales": _SCALES, "scaleWords": _SCALE_WORDS, "patterns": sources
+    }  # fmt: skip
 
 
 def may_be_number(text: str) -> bool:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lamina
+from lamina.serve._errors import RequestError
 from lamina.serve._rows import TableRows
 from lamina.table.columns import as_column
 from lamina.table.describe import column_rows
@@ -60,6 +61,10 @@ COLUMNS = {
     "sizes in mm": (
         "vector",
         many(lambda: f"{R.uniform(1, 9):.2f} x {R.uniform(1, 9):.2f} x {R.uniform(1, 9):.2f} mm"),
+    ),
+    "positions": (
+        "vector",
+        many(lambda: f"{R.uniform(0, 90):.1f}°{R.choice('NS')} {R.uniform(0, 180):.1f}°{R.choice('EW')}"),
     ),
     "object": ("record", many(lambda: json.dumps({"a": R.randrange(99), "b": R.choice("xy"), "c": [1]}))),
     "dict": ("record", many(lambda: repr({"a": R.randrange(99), "ok": R.random() < 0.5, "n": None}))),
@@ -246,6 +251,30 @@ def test_the_server_notes_values_of_another_form_in_tables_too():
         "row 1, column 'day': training did not have 'junk'; it counts as missing",
         "row 1, column 'x': training did not have 'no URL'; it counts as missing",
     ]
+
+
+def test_what_parts_lack_is_said_of_their_column_once():
+    addresses = [f"{10 + i % 2}.{i % 3}.{i % 5}.{i}" for i in range(90)]
+    frame = pl.DataFrame({"ip": addresses, "y": range(90)})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    new = pl.DataFrame({"ip": ["172.16.0.1", *addresses[1:]], "y": range(90)})
+    with pytest.warns(DataWarning) as told:
+        encoder.transform(new)
+    assert [str(one.message).partition(" that")[0] for one in told] == ["column 'ip' has 2 values"]
+    note, *others = TableRows(encoder.schema).of_objects(new.rows(named=True)).notes
+    assert note.startswith("row 0, column 'ip': training did not have '172") and not others
+
+
+def test_each_wrong_field_is_a_problem_of_a_request():
+    objects = [{"a": i % 7 + 0.5, "b": "xy"[i % 2]} for i in range(60)]
+    rows = TableRows(infer(pl.DataFrame({"at": [json.dumps(one) for one in objects], "y": range(60)})))
+    given = [{"at": one, "y": 1} for one in objects]
+    given[3]["at"] = {"a": "soon", "b": "x"}
+    given[5]["at"] = {"a": "late", "b": "x"}
+    with pytest.raises(RequestError, match=r"row 3, column .at.: .*soon. is not a number") as caught:
+        rows.of_objects(given)
+    assert [(one.row, one.column) for one in caught.value.problems] == [(3, "at"), (5, "at")]
+    assert caught.value.status == 422
 
 
 def test_messages_show_the_begin_of_long_values():

@@ -18,7 +18,6 @@ function shownNumber(x, digits = 4) {
 
 // --- dates and times of day, which are numbers to the network ---------------------------------------------------
 
-const DATE = /^(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[T ](.+))?$/;
 const CLOCK = /^([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?(?:\s*([ap])\.?m\.?)?$/i;
 
 /** The date of days since 1970, with the time of what is not whole days. */
@@ -34,16 +33,6 @@ function shownClock(seconds) {
   return parts.slice(0, parts[2] === "00" ? 2 : 3).join(":");
 }
 
-/** The days since 1970 of a text that is a date, or null. */
-function readDate(text) {
-  const [found, year, month, day, time] = DATE.exec(text) ?? [];
-  const seconds = time ? readClock(time) : 0, date = new Date(0);
-  if (!found || seconds === null) return null;
-  date.setUTCFullYear(year, month - 1, day);
-  const isDay = date.getUTCMonth() === month - 1 && date.getUTCDate() === Number(day);
-  return isDay ? date.getTime() / 86400000 + seconds / 86400 : null;
-}
-
 /** The seconds since midnight of a text that is a time of day, or null. */
 function readClock(text) {
   const [found, hour, minute, second = 0, half] = CLOCK.exec(text) ?? [];
@@ -52,10 +41,13 @@ function readClock(text) {
   return hours * 3600 + minute * 60 + Number(second);
 }
 
-/** How the numbers of such columns are written, by their reader. */
+/** How the numbers of such columns are written, by their reader: `shown` in a range, `typed` in a field. */
 const WRITTEN = {
-  date: { shown: shownDate, read: readDate, such: "a date such as 2011-10-02 13:45" },
-  time: { shown: shownClock, read: readClock, such: "a time such as 13:45" },
+  date: { shown: shownDate, typed: shownDate, read: (text, { form }) => readDate(text, form),
+    such: ({ form }) => `a date such as ${form.such}` },
+  time: { shown: shownClock, typed: shownClock, read: text => readClock(text) ?? Number(text), such: () => "a time such as 13:45" },
+  written: { shown: x => shownNumber(x), typed: (x, { form }) => String(x).replace(".", form.decimal),
+    read: (text, { form }) => readNumber(text, form), such: ({ form }) => `a number such as ${form.like}` },
 };
 
 const shownIn = (column, x) => WRITTEN[column.reader] ? WRITTEN[column.reader].shown(x) : shownNumber(x);
@@ -98,21 +90,21 @@ function numberField(column, id, change) {
   const step = ranged ? stepOf(column) : 0, slides = step > 0 && isFinite(step);
   const slider = slides && element("input", { type: "range", step, "aria-label": `${column.name}, slider`,
     min: Math.floor(column.low / step) * step, max: Math.ceil(column.high / step) * step });
-  const unit = column.unit && !(written && column.low !== null) ? ` (${column.unit})` : "";
+  const unit = column.unit && (column.form?.like || !written || column.low === null) ? ` (${column.unit})` : "";
   const range = (column.low === null ? "number" : `${shownIn(column, column.low)} … ${shownIn(column, column.high)}`) + unit;
   const { root, say } = framed(column, id, range, ...(slides ? [slider] : []), input);
   const hint = value => {
     const beyond = value !== null && column.low !== null && (value < column.low || value > column.high);
     root.classList.toggle("missing", value === null);
     const isOther = written && value === null && input.value.trim();
-    say(isOther ? `not ${written.such}: counts as missing` : value === null ? "missing"
+    say(isOther ? `not ${written.such(column)}: counts as missing` : value === null ? "missing"
       : beyond ? "beyond what training had" : "");
   };
   const read = () => {
-    const text = input.value.trim(), value = written ? written.read(text) ?? Number(text) : input.valueAsNumber;
+    const text = input.value.trim(), value = written ? written.read(text, column) : input.valueAsNumber;
     return text === "" || !isFinite(value) ? null : value;
   };
-  const write = value => { input.value = value === null ? "" : written ? written.shown(value) : value; };
+  const write = value => { input.value = value === null ? "" : written ? written.typed(value, column) : value; };
   const place = value => { if (slides) slider.value = value ?? between(column.low, column.high, 0.5); };
   input.addEventListener("input", () => {
     const value = read();

@@ -55,6 +55,9 @@ _YEAR = 365.2425
 _FROM_MONDAY = 3.0
 """Days from a Monday to the weekday of 1970-01-01, a Thursday."""
 
+_BEYOND = 1e300
+"""No number of days, nor of nanoseconds, is as large."""
+
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
@@ -196,23 +199,17 @@ class Calendar(Composite):
         first = column.parts[0]
         return self.such or first.type.example(first)
 
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        return Date().page_data() | self._read.page_data() | ({"such": self.such} if self.such else {})
+
     def refusal(self, value: Any) -> str:
-        if value is None or type(value) not in self.json_types:
-            return super().refusal(value)
-        is_text = isinstance(value, str)
-        if (is_text and self.gaps) or (
-            (is_text or self.form) and not np.isnan(self._read.days(self._read.texts_of([value]))[0])
-        ):
-            return ""
-        return f"is not a date such as {self.such}" if self.form else Date().refusal(value)
+        found = super().refusal(value)
+        if found or not isinstance(value, int | float) or self.form not in ("", *EPOCHS):
+            return found  # texts that are no dates, and digits, count as missing, as in files
+        return Date().refusal(min(max(value, -_BEYOND), _BEYOND) / EPOCHS.get(self.form, 1))
 
     def takes(self, values: Sequence[Any]) -> bool:
-        if not super().takes(values):
-            return False
-        read = [value for value in values if isinstance(value, str) or (self.form and value is not None)]
-        if np.isnan(self._read.days(self._read.texts_of(read))).any():
-            return not any(map(self.refusal, values))
-        return bool(self.form) or Date().from_json([x for x in values if not isinstance(x, str)]) is not None
+        return super().takes(values) and not any(map(self.refusal, values))
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         first = column.parts[0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.table.dates import day_in
+from lamina.table.dates import DateForm, day_in
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.quantity import Quantity
 
@@ -35,6 +35,9 @@ class Date(Quantity):
 
     def read(self, text: str) -> float | None:
         return day_in(text)
+
+    def page_data(self) -> dict[str, Any]:
+        return DateForm().page_data() | {"such": self.example_texts.rpartition(" or ")[2]}
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
         seconds = round(value * 86400)

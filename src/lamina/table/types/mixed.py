@@ -56,6 +56,10 @@ class Mixed(Composite, Form):
     choice = "numeric"
     json_types: ClassVar[set[type]] = {str, int, float, type(None)}
     wanted = "a number or a text"
+    page_script: ClassVar[str] = """({ form, words, rare, other, used }) => text => {
+  const number = readNumber(text, form), word = rare.includes(text.trim()) ? other : text.trim();
+  return used.map(i => i ? isNaN(number) ? words.indexOf(word) + 1 : 0 : number);
+}"""
 
     @property
     def number(self) -> Quantity:
@@ -137,6 +141,15 @@ class Mixed(Composite, Form):
             first = column.first_where(lambda value: value_name(value).strip() == words[0])
             assert first is not None
             report_unknown(Unknown(column.name, words, row(first[0])))
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        return {
+            "form": self.page_form() if self.like else None,
+            "words": list(schema.parts[-1].categories),
+            "rare": self.rare.split("\n"),
+            "other": _OTHER if self.other else "",
+            "used": [i for i, part in enumerate(schema.parts) if part.used],
+        }
 
     def treatment(self, column: ColumnSchema) -> str:
         return "number, scaled" + ("; words: categories" if self.words else "; missing: median and a flag")

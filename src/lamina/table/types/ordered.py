@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +35,7 @@ _SCALES = [
         "very poor|poor|fair|good|very good|excellent",
         "poor|below average|average|above average|good|excellent",
         "terrible|bad|ok|good|great",
+        "po|fa|ta|gd|ex",
         "bad|medium|good",
         "beginner|intermediate|advanced|expert",
         "junior|mid|senior",
@@ -88,6 +89,13 @@ class Ordered(Composite):
     kind = "categorical"
     choice = "categorical"
 
+    page_script: ClassVar[str] = """({ categories, values, used }) => text => {
+  const plain = text.trim().toUpperCase().toLowerCase().replaceAll("ς", "σ");
+  const places = new Map(values).get(plain.length > 2 ? plain.replace(/[-_]/g, " ") : plain) ?? [];
+  const parts = [categories.indexOf(text) + 1, ...places];
+  return used.map(i => parts[i] ?? NaN);
+}"""
+
     @classmethod
     def told(cls, values: Sequence[object]) -> Ordered:
         """The type of a column whose values a user gave in order."""
@@ -126,6 +134,16 @@ class Ordered(Composite):
             return [column, ArrayColumn(f"{column.name}: place", found)]
         turn = 2 * np.pi / count * found
         return [column, *(ArrayColumn(f"{column.name}: {f.__name__}", f(turn)) for f in (np.sin, np.cos))]
+
+    def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
+        texts = self.order.split("\n")
+        _, *places = self.split(schema, ArrayColumn(schema.name, np.array(texts, object)))
+        values = np.column_stack([place.numbers() for place in places]).tolist()
+        return {
+            "categories": list(schema.parts[0].categories),
+            "values": [[_key(text), value] for text, value in zip(texts, values, strict=True)],
+            "used": [i for i, part in enumerate(schema.parts) if part.used],
+        }
 
     def example(self, column: ColumnSchema) -> Any:
         return column.parts[0].type.example(column.parts[0])

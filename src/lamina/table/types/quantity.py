@@ -173,6 +173,10 @@ class Quantity(ColumnType):
         mean = mean_of(present) if named else None
         return ColumnSchema(column.name, found, column.type_name, missing, low=low, high=high, mean=mean)
 
+    def page_data(self) -> dict[str, Any]:
+        """What the `reader` of a page needs besides, as JSON holds it."""
+        return {}
+
     # --- what is said ------------------------------------------------------------------------------------------------
 
     def range_said(self, low: float, high: float) -> str:

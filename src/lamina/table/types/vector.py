@@ -25,6 +25,11 @@ _SIZE = lazily(
 )
 """A size with its unit."""
 
+_POSITION = lazily(
+    r"(\d+(?:\.\d+)?) ?°? ?([NS])[\s,;/]+(\d+(?:\.\d+)?) ?°? ?([EW])", re.ASCII | re.IGNORECASE
+)
+"""Latitude and longitude; those of the south and of the west are negative."""
+
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
 _PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
 """One number with a comma in it, or digits in groups, as of telephones."""
@@ -43,6 +48,8 @@ class Vector(Fields):
 
     >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
     ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
+    >>> Vector(count=2).read("23.5°N 99.5°W")
+    {'1': 23.5, '2': -99.5}
     >>> Vector(count=2).read("48,2"), Vector().read("48,2")  # alone, it may be one number
     ({'1': 48.0, '2': 2.0}, None)
     """
@@ -57,6 +64,9 @@ class Vector(Fields):
     keeps_whole = False
     page_script: ClassVar[str] = r"""({ count, unit, used }) => text => {
   const other = (text.match(/(mm|cm|dm|k?m|inch(es)?|in|ft|px|["″])\s*$/)?.[1] ?? unit) !== unit;
+  const position = text.trim().match(/^(\d+(?:\.\d+)?) ?°? ?([NS])[\s,;/]+(\d+(?:\.\d+)?) ?°? ?([EW])$/i);
+  const sign = letter => /[sw]/i.test(letter) ? "-" : "";
+  if (position) text = `${sign(position[2])}${position[1]}, ${sign(position[4])}${position[3]}`;
   const found = other ? [] : text.match(/[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|null|NaN/g) ?? [];
   return used.map(i => found.length === count ? Number(found[i] === "null" ? NaN : found[i]) : NaN);
 }"""
@@ -74,7 +84,8 @@ class Vector(Fields):
     def _numbers(self, text: str) -> list[str] | None:
         """The numbers of a text, as texts; None if there are no several of them, or, where it is not known how many,
         it may be a single one."""
-        text, unit = _without_unit(text.strip())
+        position = _POSITION.fullmatch(text := text.strip())
+        text, unit = _without_unit(text if position is None else _signed(position))
         found = _FORM.fullmatch(text)
         if unit not in ("", self.unit) and self.count:
             return None
@@ -110,6 +121,12 @@ class Vector(Fields):
 
     def example(self, column: ColumnSchema) -> Any:
         return ", ".join(f"{part.type.middle(part):.4g}" for part in column.parts if part.low is not None)
+
+
+def _signed(position: re.Match[str]) -> str:
+    """The numbers of a position: of 23.5°N 99.5°W 23.5, -99.5."""
+    latitude, north, longitude, east = position.groups()
+    return f"{'-' if north in 'sS' else ''}{latitude}, {'-' if east in 'wW' else ''}{longitude}"
 
 
 def _without_unit(text: str) -> tuple[str, str]:

@@ -28,6 +28,7 @@ class WrittenNumber(Quantity, Form):
     """
 
     tag = "written number"
+    reader = "written"
 
     @property
     def reads_text(self) -> bool:
@@ -57,6 +58,9 @@ class WrittenNumber(Quantity, Form):
 
     def learned(self, column: Any, values: Any, named: bool) -> ColumnSchema:
         return replace(super().learned(column, values, named), reason=described(self))
+
+    def page_data(self) -> dict[str, Any]:
+        return self.page_form()
 
     def example(self, column: ColumnSchema) -> Any:
         return self.like

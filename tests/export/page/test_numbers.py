@@ -1,0 +1,133 @@
+"""A page reads numbers in words, words among numbers, and ordered categories as Python does."""
+
+from dataclasses import asdict
+from importlib.resources import files
+from itertools import chain
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from lamina.table.columns import ArrayColumn
+from lamina.table.types import Mixed, Ordered
+from lamina.table.written_numbers import Form, form_of, number_in_form, page_words
+
+COLUMNS = [
+    ["$1,234.50", "$12", "($3)", "USD 5k", "1.5M$"],
+    ["1.234,50 €", "12 €", "1,2 Mio", "€ -3"],
+    ["12 kg", "800 g", "1.5 kg", "2 t"],
+    ["3.5GHz", "900 MHz", "2 GHz"],
+    ["18-23", "25–34", "65+", "<18", "[35, 64)"],
+    ["$50,000 - $99,999", "$100k or more", "under $50,000"],
+    ["1/2", "3 1/4", "2", "5/8"],
+    ["45%", "3 %", "12.5%", "~ 7%"],
+    ["1'234.50", "12", "CHF 3", "7.–"],
+    ["2 years", "1 year", "3 to 5 years", "10+ years"],
+    ["12 cu in", "400 cu in"],
+    ["1h 46min", "58 min", "2 h", "1 d 2h 3m 4.5s"],
+    ["0 days 00:06:02", "1 day, 10:00:00.5", "3 s"],
+    ["5'11\"", "6'1''", "5 ft 3 in", "5'7", "62 in"],
+    ["₹ 12,34,567", "₹ 5 lakh", "₹ 3 crore"],
+]
+FORMS = [form_of([(text, 1) for text in texts]) for texts in COLUMNS]
+WORDS = [
+    "-", "–", "+", "(", ")", " ", " ", ".", ",", "'", "/", "$", "€", "US$", "kr.", "R", "k", "m", "M", "Mio", "bn",
+    "%", "kg", "g", "GHz", "years", "km²", "cu in", "\"", " to ", " or more", "under ", "<", "≥", "about ", "½", "*",
+    "h ", "min", "ft ", " in", "days ", "00:06:02",
+    "lakh", "†", "[1]", "[", "]", "±", "e3", "to inf]", "constructor",
+    "between ", " and ", "0", "00", "NA", "$/month", "ſ", "²",
+]  # fmt: skip
+DIGITS = st.integers(0, 10**7).map(str) | st.floats(0, 6e4, width=16).map("{:,.2f}".format)
+TEXTS = st.lists(
+    st.sampled_from([*chain(*COLUMNS)]) | st.lists(DIGITS | st.sampled_from(WORDS), max_size=6).map("".join),
+    min_size=1,
+)
+
+READ = """([script, shared, forms, texts]) => {
+    const read = new Function(`${script}; return numberReader`)()(shared);
+    return forms.map(form => texts.map(text => { const x = read(text, form); return isFinite(x) ? x : null; }));
+}"""
+READ_PARTS = """([script, shared, reader, data, texts]) => {
+    const read = `const readNumber = numberReader(shared); return texts.map((${reader})(data));`;
+    return new Function("shared", "data", "texts", `${script}; ${read}`)(shared, data, texts);
+}"""
+SCRIPT = "".join(
+    files("lamina.export.page").joinpath(f"{name}.js").read_text("utf-8") for name in ("dates", "numbers")
+)
+
+
+@pytest.fixture(scope="module")
+def blank(browser):
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def test_each_column_has_a_form():
+    assert None not in FORMS
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=TEXTS)
+@example(
+    texts=[
+        "1.234",
+        "1,234",
+        "12-14",
+        "5 ft",
+        "1e3 kg",
+        "12A",
+        "007",
+        "+49 30 1",
+        "RS12",
+        "3k€",
+        "€ 3 per night",
+        "1e999 kg",
+    ]
+)
+def test_numbers_are_read_alike(blank, texts):
+    forms = [None, *FORMS]
+    found = blank.evaluate(READ, [SCRIPT, page_words(), [form and form.page_form() for form in forms], texts])
+    for form, numbers in zip(forms, found, strict=True):
+        expected = [number_in_form(text, form) for text in texts]
+        expected = [number if number is None or np.isfinite(number) else None for number in expected]
+        numbers = [number if number is None else float(number) for number in numbers]
+        assert dict(zip(texts, numbers, strict=True)) == dict(zip(texts, expected, strict=True)), form
+
+
+MIXED = ["1,200", "$15", "No home", "other one", "unknown", "No home"] * 9 + [
+    f"${i},000" for i in range(1, 60)
+]
+MIXED += ["rare", "odd"]
+
+
+@pytest.mark.parametrize("form", [Form(like="$15", currency="$"), Form()])
+@pytest.mark.parametrize("other", [False, True])
+def test_words_among_numbers_are_read_alike(blank, form, other):
+    kind = Mixed(**asdict(form), rare="rare\nodd", other=other)
+    column = MIXED if form.like else [text.replace("$", "").replace(",", "") for text in MIXED]
+    texts = [*dict.fromkeys(column), " No home ", "nowhere", "NA", "12.5", "$1.5k", ""]
+    schema = kind.learn(ArrayColumn("x", np.array(column, object)), True)
+    number, words = kind.split(schema, ArrayColumn("x", np.array(texts, object)))
+    names = dict(zip(schema.parts[1].categories, range(1, 99), strict=False))
+    codes = words.mapped(lambda word: names.get(word, 0), np.int32)
+    given = [SCRIPT, page_words(), Mixed.page_script, kind.page_data(schema), texts]
+    found = np.array(blank.evaluate(READ_PARTS, given), float)
+    np.testing.assert_array_equal(found, np.column_stack([number.numbers(), codes]))
+
+
+@pytest.mark.parametrize(
+    "order", [["small", "Medium", "LARGE size", "XL"], ["Mon", "Tue", "Wed", "Straße-1"]]
+)
+@pytest.mark.parametrize("cyclic", [False, True])
+def test_ordered_values_are_read_alike(blank, order, cyclic):
+    kind = Ordered("\n".join(order), cyclic)
+    schema = kind.learn(ArrayColumn("x", np.array(order[:3] * 9, object)), True)
+    texts = [*order, *map(str.upper, order), "large_size", " small ", "xl", "strasse 1", "huge", ""]
+    whole, *places = kind.split(schema, ArrayColumn("x", np.array(texts, object)))
+    names = dict(zip(schema.parts[0].categories, range(1, 99), strict=False))
+    codes = whole.mapped(lambda text: names.get(text, 0), np.int32)
+    given = [SCRIPT, page_words(), Ordered.page_script, kind.page_data(schema), texts]
+    found = np.array(blank.evaluate(READ_PARTS, given), float)
+    np.testing.assert_array_equal(found, np.column_stack([codes, *(place.numbers() for place in places)]))
