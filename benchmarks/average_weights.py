@@ -26,8 +26,8 @@ from lamina.estimators._outputs import own_outputs
 
 TABLES = (
     "adult", "california", "breast_cancer", "digits", "Chile", "Males", "Hdma", "HI", "flchain", "VerbAgg", "hastie",
-    "categories", "diabetes", "diamonds", "Computers", "Wages", "SLID", "OFP", "LaborSupply", "NOxEmissions",
-    "BudgetFood", "friedman1",
+    "categories clusters", "diabetes", "diamonds", "Computers", "Wages", "SLID", "OFP", "LaborSupply", "BudgetFood",
+    "friedman1",
 )  # fmt: skip
 HORIZONS = (0.01, 0.03, 0.1, 0.3)
 

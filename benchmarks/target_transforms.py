@@ -31,8 +31,8 @@ from lamina.estimators.base import targets_of
 from lamina.estimators.targets import Numbers
 
 TABLES = (
-    "california", "diabetes", "diamonds", "Computers", "Wages", "SLID", "OFP", "LaborSupply", "NOxEmissions",
-    "BudgetFood", "friedman1", "CPS1988", "NMES1988", "DoctorVisits", "Star", "Boston",
+    "california", "diabetes", "diamonds", "Computers", "Wages", "SLID", "OFP", "LaborSupply", "BudgetFood",
+    "friedman1", "CPS1988", "NMES1988", "DoctorVisits", "Star", "Boston",
 )  # fmt: skip
 _RESIDUALS = 16
 
