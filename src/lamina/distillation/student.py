@@ -39,7 +39,7 @@ _MADE, _MOST_ROWS = 4, 200_000
 _SWAPPED = 0.3
 """The share of a made row's cells that are its neighbour's."""
 _NEAREST, _LOOKED_AT = 5, 5000
-"""A neighbour is one of the nearest rows among so many that chance draws."""
+"""A neighbour is one of the 5 nearest of 5,000 random rows."""
 _TRUTH = 0.5
 """The share of `y` in the target of a row, where it is known; the rest is what the teacher says out of fold."""
 _TEACHERS_SHARE = 0.5
@@ -170,7 +170,7 @@ def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
 
 
 class _Taught(Classes):
-    """Classes of which each row has the probabilities."""
+    """Classes whose probabilities each row has."""
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(y, dtype=np.float32)
@@ -239,7 +239,7 @@ class _OutOfFold:
             said = refit.says(_picked(table, rows[:, None]))
             if self._classes is None or refit.classes is None:
                 found[rows] = said
-            else:  # of which a refit may have seen fewer
+            else:  # a refit may have seen fewer classes
                 found[np.ix_(rows, np.searchsorted(self._classes, refit.classes))] = said
         return found
 

@@ -16,7 +16,7 @@ from lamina.support.extras import require
 __all__ = ["OnnxModel", "Teacher", "Told"]
 
 _ROUNDING = 1e-3
-"""By which a row's probabilities may miss the sum 1: they are of float32, or written in few digits."""
+"""The tolerance of a row's sum of probabilities: they are of float32, or written in few digits."""
 _CLASSES = ("classes_", "class_labels")
 """What models call their classes: scikit-learn's, and AutoGluon's."""
 
@@ -157,7 +157,7 @@ class OnnxModel:
 
     Args:
         path: the file.
-        X: rows for it, by which classes are found that the file does not name.
+        X: rows for it; its answers show the classes if the file does not name them.
 
     Raises:
         DataError: the file cannot be read, or does not fit the table.

@@ -170,7 +170,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
-        every = self._checked_target(y)  # of which a class may have rows without weight only
+        every = self._checked_target(y)  # a class may have no row with a weight above 0
         X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
         target = self._target_after(earlier, y, weights, every)

@@ -71,7 +71,7 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
 
     Args:
         net: the network; its layers are Dense, BatchNorm, LayerNorm, Embedding and PReLU, and such without parameters.
-        path: what `torch.save(module.state_dict(), path)` wrote (a zip archive, since PyTorch 1.6, of which nothing is
+        path: what `torch.save(module.state_dict(), path)` wrote (a zip archive, since PyTorch 1.6; nothing in it is
             unpickled), or `safetensors.torch.save_file` and `save_model`. It may come from anybody; it has no digest
             that could be checked.
         names: PyTorch's place of a layer by lamina's (``{"0": "encoder.first"}``), for all layers with parameters.

@@ -41,7 +41,7 @@ _MOST_PIXELS = 1 << 22
 PIXELS = 784
 
 Reader = Callable[[bytes, int], Inputs]
-"""What reads a body, of at most so many rows."""
+"""Reads a body; the number is the most rows it may have."""
 
 
 class TableBodies:

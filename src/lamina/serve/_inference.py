@@ -100,7 +100,7 @@ class InferenceCall:
         self._request = _Request([])
 
     def read(self, body: bytes, most: int) -> Inputs:
-        """The checked rows of a body, of at most so many.
+        """The checked rows of a body, at most `most` of them.
 
         Raises:
             RequestError: something is wrong with it.
@@ -123,7 +123,7 @@ class InferenceCall:
         return self._rows(values, most)
 
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
-        """The rows of inputs, of which each has its values in row-major order."""
+        """The rows of inputs; the values of each input are in row-major order."""
         bodies, shapes = self._model.bodies, {tensor.name: tensor.shape for tensor in self._request.inputs}
         if isinstance(bodies, DigitBodies):
             if list(shapes) != [_MATRIX] or shapes[_MATRIX][1:] != [PIXELS]:
@@ -175,7 +175,7 @@ def _length(head: str | None, most: int) -> int:
 
 def _request(head: bytes, most: int) -> _Request:
     content = decoded(head, most)
-    if head.count(b":") != _keys(content):  # a colon in a text, or a key twice, of which the last would count
+    if head.count(b":") != _keys(content):  # a colon in a text, or a key twice: the last would count
         require_single_keys(head)
     try:
         return msgspec.convert(content, _Request)

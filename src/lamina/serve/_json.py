@@ -39,7 +39,7 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
         raise RequestError(
             422, f"the body is {_kind(content)}; it is to be an object with one entry, {wanted}"
         )
-    if body.count(b":") != _keys(content):  # a colon in a text, or a key twice, of which the last would count
+    if body.count(b":") != _keys(content):  # a colon in a text, or a key twice: the last would count
         require_single_keys(body)
     [(form, entry)] = content.items()
     return form, entry
@@ -49,7 +49,7 @@ def decoded(body: bytes, most_rows: int) -> Any:
     """What JSON holds; of a key that is there twice, the last value.
 
     Raises:
-        RequestError: 400 if it is not JSON, 413 if it has more arrays and objects than so many rows need.
+        RequestError: 400 if it is not JSON, 413 if it has more arrays and objects than `most` rows need.
     """
     if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
         raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")

@@ -40,7 +40,7 @@ _TAKING = 10
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
-    """What the step of a plan is run by. `rows`: input slots of which each step takes the next so many bytes."""
+    """What runs the step of a plan. `rows`: the bytes that each step takes of an input, after those of the last."""
     work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
     machine = target_machine()

@@ -69,7 +69,7 @@ class Layout:
 
     @classmethod
     def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
-        """For a plan; `rows`: inputs of which each step takes the next so many bytes."""
+        """For a plan; `rows`: the bytes that each step takes of an input, after those of the last."""
         graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]

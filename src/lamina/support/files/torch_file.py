@@ -1,7 +1,7 @@
 """Files of `torch.save`: the tensors of a state_dict, read without executing anything that the file says.
 
-Since PyTorch 1.6 they are zip archives: the bytes of each storage under `data/`, and `data.pkl`, a pickle that says
-which tensor is which part of which storage. Here nothing unpickles: a loop over the opcodes makes dicts, tuples,
+Since PyTorch 1.6 they are zip archives: the bytes of each storage under `data/`, and `data.pkl`, a pickle that
+says where in which storage each tensor is. Here nothing unpickles: a loop over the opcodes makes dicts, tuples,
 numbers, texts and tensors, and refuses whatever else the pickle asks for.
 """
 
