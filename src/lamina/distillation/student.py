@@ -190,7 +190,7 @@ class _Student(MLPClassifier):
     def _checked_target(self, y: Any) -> np.ndarray:
         return y
 
-    def _target_of(self, y: np.ndarray) -> Classes:
+    def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Classes:
         return self._deciding(_Taught(self.taught, positive=positive_class(self.taught, y.sum(axis=0))), y)
 
 

@@ -388,7 +388,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()
     ):
         raise ValueError(f"the target's scale has the shapes {shapes}")
-    scales = {name: arrays[name].astype(np.float64) for name in _SCALES}
+    scales: dict[str, Any] = {name: arrays[name].astype(np.float64) for name in _SCALES}
     numbers = Numbers(**scales, flat=state.flat, logarithmic=state.logarithmic)
     return numbers if state.levels is UNSET else Quantiles.restored(numbers, state.levels)
 
