@@ -41,7 +41,7 @@ from sklearn.ensemble import (
 from sklearn.pipeline import make_pipeline
 
 import lamina
-from lamina.distillation import OnnxModel
+from lamina.interchange.distillation import OnnxModel
 
 _MOST_ROWS = 4000
 TABLES = (

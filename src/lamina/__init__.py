@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from lamina.compiler import compile, get_num_threads, set_num_threads
     from lamina.compiler.deferral import eager
     from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, num_gpus
-    from lamina.distillation import distill
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.persistence import load, save
     from lamina.export.library import export_library
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from lamina.gluon import initializer, metric
     from lamina.gluon import initializer as init
     from lamina.interchange import from_sklearn, import_onnx, load_state_dict
+    from lamina.interchange.distillation import distill
     from lamina.mxnet import io, np, npx, random, test_utils
     from lamina.mxnet import random as rnd
     from lamina.optimizer import lr_scheduler
@@ -56,13 +56,13 @@ _NAMES_OF = {
     "lamina.compiler": "compile get_num_threads set_num_threads",
     "lamina.compiler.deferral": "eager",
     "lamina.device.context": "Context cpu cpu_pinned current_context gpu num_gpus",
-    "lamina.distillation": "distill",
     "lamina.estimators": "MLPClassifier MLPRegressor",
     "lamina.estimators.persistence": "load save",
     "lamina.export.library": "export_library",
     "lamina.export.onnx_file": "export_onnx",
     "lamina.export.page_file": "export_page",
     "lamina.interchange": "from_sklearn import_onnx load_state_dict",
+    "lamina.interchange.distillation": "distill",
     "lamina.mxnet.attribute": "AttrScope",
     "lamina.mxnet.util": "is_np_array is_np_shape np_array np_shape set_np_shape use_np use_np_array use_np_shape",
     "lamina.primitives.contract": "set_eager_products",

@@ -18,11 +18,11 @@ from sklearn.preprocessing import OneHotEncoder
 
 import lamina
 from lamina import nd
-from lamina.distillation import student as students
-from lamina.distillation.teachers import Teacher
 from lamina.errors import DataError
 from lamina.estimators._calibration import OfClasses
 from lamina.estimators._losses import cross_entropy
+from lamina.interchange.distillation import student as students
+from lamina.interchange.distillation.teachers import Teacher
 from lamina.table.columns import as_column
 
 QUICK = {"preset": "fast", "number_embedding": False, "random_state": 0}
@@ -72,7 +72,7 @@ def test_a_student_leaves_as_file_onnx_and_library(rich, tmp_path):
     assert np.array_equal(lamina.load(tmp_path / "student.safetensors").predict_proba(new), expected)
     lamina.export_onnx(student, tmp_path / "student.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "student.onnx")
-    as_onnx = lamina.distillation.OnnxModel(tmp_path / "student.onnx", new)
+    as_onnx = lamina.interchange.distillation.OnnxModel(tmp_path / "student.onnx", new)
     assert [one.name for one in session.get_inputs()] == new.columns
     np.testing.assert_allclose(as_onnx.predict_proba(new), expected, atol=1e-6)
     assert as_onnx.predict(new).tolist() == student.predict(new).tolist()

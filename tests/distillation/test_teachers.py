@@ -11,8 +11,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 
 import lamina
-from lamina.distillation.teachers import OnnxModel, Teacher, Told
 from lamina.errors import DataError
+from lamina.interchange.distillation.teachers import OnnxModel, Teacher, Told
 
 X = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
 Y = np.where(X[:, 0] > 0, "up", "down")

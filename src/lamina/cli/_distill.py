@@ -119,7 +119,7 @@ def _opened(path: Path, frame: Any) -> tuple[Any, Any]:
         model = open_model(path)[0]
         used = [column.name for column in model.schema.columns]
         return model.estimator, frame.select(_known(frame, used))
-    from lamina.distillation import OnnxModel
+    from lamina.interchange.distillation import OnnxModel
 
     model = OnnxModel(path, frame)
     named = all(name in frame.columns for name in model.inputs)

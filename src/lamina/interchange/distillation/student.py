@@ -17,13 +17,13 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 
-from lamina.distillation.teachers import Teacher, Told
 from lamina.errors import DataError
 from lamina.estimators import MLPClassifier, MLPRegressor
 from lamina.estimators._inputs import is_frame, mark_of_rows
 from lamina.estimators.base import fit_table, fitted_encoder, settings_of, with_target
 from lamina.estimators.search.checks import limits_of
 from lamina.estimators.targets import Classes, positive_class
+from lamina.interchange.distillation.teachers import Teacher, Told
 from lamina.support import messages
 from lamina.table.columns import Column, import_narwhals
 from lamina.table.encode import TableEncoder
