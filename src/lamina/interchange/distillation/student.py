@@ -136,7 +136,7 @@ def distill(
     if limit is not None:
         student.time_limit = max(limit.left, 1.0)
     wanted = np.concatenate(told)
-    schema = with_target(schema, target or getattr(y, "name", None), student._target_of(wanted))
+    schema = with_target(schema, target or getattr(y, "name", None), student._target_of(wanted, None, wanted))
     if len(cells) > 1:
         whole = [np.broadcast_to(one, (rows, table.shape[1])) for one in cells]
         table = _picked(table, np.concatenate(whole))
