@@ -4,12 +4,13 @@ import pickle
 import subprocess
 import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
 import pytest
 
 import lamina
-from lamina.support.module_names import MXNET, real_name
+from lamina.support.module_names import FINDER, MXNET, real_name
 
 OF_EARLIER_VERSIONS = {
     "lamina.arguments": "PlainNumbers",
@@ -27,6 +28,9 @@ OF_EARLIER_VERSIONS = {
     "lamina.metric": "Accuracy",
     "lamina.metric.base": "EvalMetric",
     "lamina.mlflow": "log_model",
+    "lamina.nd._adam_updates": "lamb_update_phase1",
+    "lamina.nd._fused_updates": "mp_nag_mom_update",
+    "lamina.nd._updates": "sgd_update",
     "lamina.neural_network": "MLPClassifier",
     "lamina.neural_network.estimators": "MLPRegressor",
     "lamina.optimizer.adam": "Adam",
@@ -50,6 +54,18 @@ def test_names_of_mxnet_are_one_module(name):
     module = import_module(f"lamina.{name}")
     assert module is getattr(lamina, name) is sys.modules[f"lamina.{MXNET[name]}"]
     assert module.__name__ == module.__spec__.name == f"lamina.{MXNET[name]}"
+
+
+def test_two_threads_between_the_steps_of_an_import():
+    """Python notes a name's spec in the module after `create_module`, and `exec_module` takes it back."""
+    real = import_module("lamina.gluon.initializer")
+    own, specs = real.__spec__, [ModuleSpec(f"lamina.{name}", FINDER) for name in ("init", "initializer")]
+    for spec in specs:
+        assert FINDER.create_module(spec) is real
+        real.__spec__ = spec
+    for _ in specs:
+        FINDER.exec_module(real)
+        assert real.__spec__ is own
 
 
 @pytest.mark.parametrize(("module", "name"), OF_EARLIER_VERSIONS.items())

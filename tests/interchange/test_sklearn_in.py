@@ -172,6 +172,9 @@ LIBRARIES = [
 
 
 @pytest.mark.few(3)
+@pytest.mark.filterwarnings(
+    "ignore:values that training did not have count as missing"
+)  # there are none here
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_whole_pipeline_predicts_the_same(steps, library, tmp_path):
@@ -209,6 +212,43 @@ def test_columns_are_found_by_position(steps):
     theirs = fitted(classifier(), WORDS, clone(steps), table)
     ours = lamina.from_sklearn(theirs)
     np.testing.assert_allclose(ours.predict_proba(table), theirs.predict_proba(table), atol=2e-6)
+
+
+ODD = {
+    "city": np.where(RNG.random(80) < 0.2, None, COLORS),
+    "count": RNG.choice([1, 2, 30], 80),
+}
+
+
+def test_what_unknown_values_are_is_said():
+    encoder = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["city"]), remainder=StandardScaler()
+    )
+    theirs = fitted(regressor(), X[:, 1], encoder, pd.DataFrame(ODD))
+    with pytest.warns(UserWarning, match="in columns 'city' the pipeline tells them from missing ones"):
+        lamina.from_sklearn(theirs)
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (
+            make_column_transformer(
+                (OneHotEncoder(handle_unknown="ignore"), ["count"]), (StandardScaler(), ["count"])
+            ),
+            "column 'count' is encoded as a category and used as a number",
+        ),
+        (
+            make_column_transformer((SimpleImputer(missing_values=-1), ["count"])),
+            r"SimpleImputer\(missing_values=-1\) takes values for missing that lamina does not",
+        ),
+    ],
+    ids=["two uses", "a number for missing"],
+)
+def test_what_lamina_would_read_otherwise_is_refused(steps, told):
+    theirs = fitted(regressor(), X[:, 1], steps, pd.DataFrame(ODD))
+    with pytest.raises(DataError, match=told):
+        lamina.from_sklearn(theirs)
 
 
 def test_what_is_no_such_network():

@@ -129,10 +129,14 @@ def test_pictures_are_one_matrix(server):
     same(unpacked(infer(server, "digits", body, headers)), wanted)
     nested = tensor("X", pixels.tolist(), "UINT8", [3, 784])
     same(unpacked(infer(server, "digits", {"inputs": [nested]})), wanted)
-    nested["shape"] = [784, 3]
+    turned = tensor("X", pixels.ravel().tolist(), "UINT8", [784, 3])
     assert (
         "takes one input, 'X', of shape [rows, 784]"
-        in infer(server, "digits", {"inputs": [nested]}).json["error"]
+        in infer(server, "digits", {"inputs": [turned]}).json["error"]
+    )
+    nested["data"] = [[*nested["data"][0], 1], nested["data"][1][:-1], nested["data"][2]]
+    assert (
+        "rows of other lengths than the shape" in infer(server, "digits", {"inputs": [nested]}).json["error"]
     )
 
 

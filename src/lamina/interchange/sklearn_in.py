@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
+from lamina.support import messages
 from lamina.support.extras import require
 from lamina.table.columns import as_column, is_missing, value_name
 from lamina.table.encode import TableEncoder
@@ -28,7 +29,7 @@ _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "n_iter_", "t_",
 )  # fmt: skip
 _LARGEST = np.finfo(np.float64).max
-_UNKNOWN = ("\0", -(2**40))  # no categories, of texts and of numbers
+_UNKNOWN = ("\0", -(2**40), -(2**41))  # no categories, of texts and of numbers
 _AT_ONCE = 256  # columns
 _ROUNDING = 1e-9  # of scaled numbers, which are of about 1
 
@@ -46,7 +47,7 @@ def from_sklearn(model: Any) -> Any:
             SimpleImputer, OneHotEncoder, OrdinalEncoder, TargetEncoder, selection of columns; also in a
             ColumnTransformer and in pipelines in it. Numbers get the scale and the fill value that the steps give them,
             categories an embedding that holds what the steps make of each. Categories that an encoder did not see count
-            as missing.
+            as missing; a warning names the columns in which the pipeline does otherwise.
 
     Returns:
         A `lamina.MLPClassifier` or `lamina.MLPRegressor`, with all settings given as they are in scikit-learn. It takes
@@ -54,7 +55,7 @@ def from_sklearn(model: Any) -> Any:
 
     Raises:
         TypeError: another kind of estimator.
-        DataError: it is not fitted, or a step of the pipeline is of another kind.
+        DataError: it is not fitted; a step of the pipeline is of another kind; a column is a category and a number.
 
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPClassifier
@@ -155,6 +156,11 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             return columns
         case SelectorMixin():
             return np.array(columns)[own.get_support()].tolist()
+        case SimpleImputer() if not is_missing(own.missing_values):
+            raise DataError(
+                f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) takes values for "
+                "missing that lamina does not: write NaN or None for them in the table, and fit the pipeline on it"
+            )
         case SimpleImputer():  # leaves out columns without values, and adds flags
             values = zip(columns, own.statistics_, strict=True)
             kept = [column for column, value in values if not is_missing(value)]
@@ -270,6 +276,7 @@ class _FirstLayer:
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []
+        self._unlike: list[str] = []  # columns whose unknown values the steps tell from missing ones
         schema = infer(np.zeros((2, columns)))
         if names is not None:
             described = tuple(ColumnSchema(name, Number()) for name in names)
@@ -277,6 +284,14 @@ class _FirstLayer:
         found = list(schema.columns)
         for j, values in sorted(known.items()):  # as the encoder has them
             found[j] = self._category(j, found[j], values)
+        if self._unlike:
+            messages.warn(
+                UserWarning(
+                    f"values that training did not have count as missing; in columns "
+                    f"{', '.join(map(repr, self._unlike))} the pipeline tells them from missing ones, and "
+                    "predicts otherwise"
+                )
+            )
         numbers = [j for j in range(columns) if j not in known]
         for start in range(0, len(numbers), _AT_ONCE):
             part = numbers[start : start + _AT_ONCE]
@@ -287,7 +302,19 @@ class _FirstLayer:
     def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
         """A column of categories, each with the outputs that the steps have for it."""
         present = [value for value in known if not is_missing(value)]
-        missing = self._made.of_first_taken(j, [*known[len(present) :], np.nan, None, *_UNKNOWN])
+        unknown = self._made.of_first_taken(j, _UNKNOWN)
+        if present and not isinstance(present[0], str):
+            other = self._made.of_first_taken(j, _UNKNOWN[2:])
+            if not np.array_equal(unknown, other, equal_nan=True):
+                raise DataError(
+                    f"column {column.name!r} is encoded as a category and used as a number, too: give the "
+                    "pipeline a copy of the column, and fit it again"
+                )
+        missing = self._made.of_first_taken(j, [*known[len(present) :], np.nan, None])
+        if np.isnan(missing).any():
+            missing = unknown
+        elif not np.isnan(unknown).any() and np.abs(missing - unknown).max() > _ROUNDING:
+            self._unlike.append(column.name)
         is_taken = not np.isnan(missing).any()
         described = Category().learn(as_column(np.fromiter(present, object), column.name), named=False)
         codes = {value_name(value): i for i, value in enumerate(present)}

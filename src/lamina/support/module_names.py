@@ -44,7 +44,10 @@ _NAMES = {
     "gluon.symbol_export": "mxnet.symbol.export",
     "habits": "support.foreign_names",
     "mlflow": "export.mlflow",
+    "nd._adam_updates": "mxnet.updates",
+    "nd._fused_updates": "mxnet.many_updates",
     "nd._internal": "mxnet.internal",
+    "nd._updates": "mxnet.updates",
     "neural_network": "estimators.neural_network",
     "outside": "support.unsupported",
     "recipes": "runs.recipes",
@@ -72,6 +75,9 @@ class ModuleNames:
     mxnet = False
     """Whether ``mxnet`` is a name of `lamina`; `lamina.mxnet.install` says so."""
 
+    def __init__(self) -> None:
+        self._specs: dict[str, ModuleSpec | None] = {}
+
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """How to load the module; None if the name is not one of these."""
         if name.startswith("lamina."):
@@ -92,13 +98,14 @@ class ModuleNames:
 
             package, _, missing = name.rpartition(".")
             raise ModuleNotFoundError(str(no_attribute(package, missing)), name=spec.name) from None
-        spec.loader_state = module.__spec__
+        self._specs.setdefault(
+            module.__name__, module.__spec__
+        )  # the first: other threads may be between the two steps
         return module
 
     def exec_module(self, module: ModuleType) -> None:
         """The module has been run already."""
-        assert module.__spec__ is not None
-        module.__spec__ = module.__spec__.loader_state
+        module.__spec__ = self._specs[module.__name__]
 
 
 def _install() -> ModuleNames:
