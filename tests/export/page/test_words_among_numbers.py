@@ -43,3 +43,11 @@ def test_a_page_reads_what_the_table_has(opened, accessible, tmp_path):
     price = page.get_by_label("price", exact=True)
     price.fill("cheap")
     assert "not a number such as" in page.locator(f"#{price.get_attribute('id')}-note").text_content()
+    place = page.get_by_label("zip", exact=True)
+    for text, note in (
+        ("gone", "unlike all values of training: counts as missing"),
+        ("No home", ""),
+        ("", "missing"),
+    ):
+        place.fill(text)
+        assert page.locator(f"#{place.get_attribute('id')}-note").text_content() == note

@@ -175,10 +175,11 @@ function searchField(column, id, change) {
 /** A text that is read as a whole. */
 function textField(column, id, change) {
   const input = element("textarea", { id, rows: 2, placeholder: "missing", "aria-describedby": `${id}-note` });
-  const { root, say } = framed(column, id, "", input);
+  const { root, say } = framed(column, id, "", input), read = partsReader(column);
   const hint = text => {
+    const isOther = text !== null && read(text).every((value, i) => column.parts[i] ? value === 0 : isNaN(value));
     root.classList.toggle("missing", text === null);
-    say(text === null ? "missing" : "");
+    say(isOther ? "unlike all values of training: counts as missing" : text === null ? "missing" : "");
   };
   input.addEventListener("input", () => {
     const text = input.value.trim() === "" ? null : input.value;
