@@ -172,10 +172,13 @@ function searchField(column, id, change) {
   } };
 }
 
-/** A text that is read as a whole. */
+/** A text that is read as a whole; one line with proposals where the type has some. */
 function textField(column, id, change) {
-  const input = element("textarea", { id, rows: 2, placeholder: "missing", "aria-describedby": `${id}-note` });
-  const { root, say } = framed(column, id, "", input), read = partsReader(column);
+  const { proposals } = column.data, common = { id, placeholder: "missing", "aria-describedby": `${id}-note` };
+  const input = proposals ? element("input", { ...common, type: "text", list: `${id}-list` }) : element("textarea", { ...common, rows: 2 });
+  const list = (proposals ?? []).map(text => element("option", { value: text }));
+  const { root, say } = framed(column, id, proposals?.join(", ") ?? "", input, element("datalist", { id: `${id}-list` }, ...list));
+  const read = partsReader(column);
   const hint = text => {
     const isOther = text !== null && read(text).every((value, i) => column.parts[i] ? value === 0 : isNaN(value));
     root.classList.toggle("missing", text === null);

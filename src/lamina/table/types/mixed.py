@@ -149,6 +149,7 @@ class Mixed(Composite, Form):
             "rare": self.rare.split("\n"),
             "other": _OTHER if self.other else "",
             "used": [i for i, part in enumerate(schema.parts) if part.used],
+            "proposals": list(schema.parts[-1].categories)[:5],
         }
 
     def treatment(self, column: ColumnSchema) -> str:

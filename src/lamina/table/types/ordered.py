@@ -143,6 +143,7 @@ class Ordered(Composite):
             "categories": list(schema.parts[0].categories),
             "values": [[_key(text), value] for text, value in zip(texts, values, strict=True)],
             "used": [i for i, part in enumerate(schema.parts) if part.used],
+            "proposals": [text for text in texts if text in schema.parts[0].categories][:7],
         }
 
     def example(self, column: ColumnSchema) -> Any:
