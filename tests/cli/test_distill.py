@@ -50,6 +50,21 @@ def test_a_teacher_in_a_file_takes_its_columns_by_name(folder, cli, tmp_path, fi
     assert code == 0 and "accuracy" in printed
 
 
+def test_of_a_run_only_the_columns_that_it_used_are_needed(folder, cli, tmp_path):
+    table = pl.read_csv(folder / "people.csv").select("age", "town", "income")
+    table = table.with_columns(key=pl.Series([f"key {i}" for i in range(200)]))
+    table.write_csv(tmp_path / "train.csv")
+    table.drop("key", "income").write_csv(tmp_path / "new.csv")
+    run, out = tmp_path / "run", tmp_path / "student.safetensors"
+    asked = ("--target", "income", "--epochs", "1", "--out", run)
+    assert cli("train", tmp_path / "train.csv", *asked, *QUICK)[0] == 0
+    code, _, said = cli("distill", tmp_path / "new.csv", "--teacher", run, "-o", out, *QUICK)
+    assert code == 0, said
+    student = lamina.load(out)
+    assert student.feature_names_in_.tolist() == ["age", "town"]
+    assert student.fitted_.encoder.schema.target.name == "income"
+
+
 def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
     out = tmp_path / "student.safetensors"
     given = ("--teacher-predictions", "rich=p_rich", "--teacher-predictions", "poor=p_poor", "--drop", "id")
@@ -75,10 +90,18 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
         (("--teacher-predictions", "p_rich", "--preset", "quick"), "--preset quick: it is one of"),
         (("--teacher-predictions", "p_rich", "--preset", "fast", "--time-limit", "5s"), "leave --preset out"),
         (("--teacher-predictions", "p_rich", "--time-limit", "soon"), "--time-limit soon"),
+        (("--teacher-predictions", "a=p_rich", "--teacher-predictions", "a=p_poor"), "has 'a' twice"),
+        (("--teacher-predictions", "a=p_rich", "--teacher-predictions", "b=p_rich"), "has 'p_rich' twice"),
+        (("--teacher-predictions", "p_rich", "--made", "3"), "--made is for a --teacher"),
+        (
+            ("--teacher", "t.onnx", "--out", "none/student.safetensors"),
+            "cannot write none/student.safetensors",
+        ),
     ],
 )
 def test_what_cannot_be(folder, cli, tmp_path, given, message):
     given = [folder / one if one == "people.csv" else one for one in given]
-    code, _, said = cli("distill", folder / "people.csv", *given, "-o", tmp_path / "student.safetensors")
-    assert code == 2 and message in said
+    out = () if "--out" in given else ("-o", tmp_path / "student.safetensors")
+    code, _, said = cli("distill", folder / "people.csv", *given, *out)
+    assert code == 2 and message in said and "Traceback" not in said
     assert not (tmp_path / "student.safetensors").exists()

@@ -280,6 +280,11 @@ def test_refits_that_take_too_long_are_left_out():
         ({"time_limit": 5, "preset": "fast"}, ValueError, "leave out preset='fast'"),
         ({"layers": 3}, TypeError, "layers"),
         ({"groups": [1, 2]}, DataError, "groups"),
+        ({"groups": np.arange(400) % 4}, DataError, "5 folds need 5 groups or more, and there are 4"),
+        ({"made": -1}, DataError, "made=-1: it is a whole number"),
+        ({"made": 1.5}, DataError, "made=1.5: it is a whole number"),
+        ({"folds": 2.0}, DataError, "folds=2.0: it is a whole number"),
+        ({"sample_weight": [1.0]}, TypeError, "^MLPClassifier has no argument 'sample_weight'"),
     ],
 )
 def test_settings_that_do_not_go_with_a_student(rich, settings, error, message):
@@ -292,8 +297,14 @@ def test_a_truth_that_does_not_fit_the_teacher(rich):
     teacher, X, y, _ = rich
     with pytest.raises(DataError, match="the class 'vast', which is none of the teacher's"):
         lamina.distill(teacher, X, y.where(y.index > 0, "vast"), **QUICK)
-    with pytest.raises(DataError, match="y has 399 values, and X 400 rows"):
-        lamina.distill(teacher, X, y[1:], **QUICK)
+    for folds in (0, 5):
+        with pytest.raises(DataError, match="y has 399 values, and X 400 rows"):
+            lamina.distill(teacher, X, y[1:], folds=folds, **QUICK)
+    for rows, folds, needed in ((9, 2, 10), (12, 20, 20)):
+        with pytest.raises(
+            DataError, match=f"{folds} folds need {needed} rows or more, and there are {rows}"
+        ):
+            lamina.distill(teacher, X[:rows], y[:rows], folds=folds, **QUICK)
     for asked in ({"y": y}, {"made": 1}):
         with pytest.raises(TypeError, match="leave y out, and made None or 0"):
             lamina.distill(np.zeros(400), X, **asked, **QUICK)

@@ -1,5 +1,7 @@
 """What teachers say, checked: fitted models, predictions from elsewhere, files of ONNX."""
 
+import copy
+
 import numpy as np
 import onnx
 import pandas as pd
@@ -39,10 +41,47 @@ def test_models_that_cannot_teach():
     several = RandomForestClassifier(n_estimators=2).fit(X, (X > 0).astype(int))
     with pytest.raises(DataError, match="several labels a row"):
         lamina.distill(several, X)
+    with pytest.raises(DataError, match="several labels a row"):
+        lamina.distill(RidgeClassifier().fit(X, (X > 0).astype(int)), X)
     exported = Teacher(LinearRegression().fit(X, X[:, 0]))
     exported._model = object()
     with pytest.raises(TypeError, match="can't be cloned, and y is there"):
         exported.refit(X, X[:, 0])
+
+
+@pytest.mark.parametrize("classes", [(1, "up"), np.array(["up", None]), (None,)])
+def test_classes_that_have_no_order(classes):
+    model = LogisticRegression().fit(X, Y)
+    model.classes_ = classes
+    with pytest.raises(DataError, match="LogisticRegression: its classes have no order"):
+        Teacher(model)
+
+
+class OfColumns(LogisticRegression):
+    """Its constructor alters what it is given, as CatBoost's does, which sklearn's clone refuses."""
+
+    def __init__(self, columns=(), C=1.0):
+        super().__init__(C=C)
+        self.columns = [*columns]
+
+    def copy(self):
+        return copy.deepcopy(self)
+
+    def fit(self, X, y):
+        if len(self.columns) > 1:
+            raise RuntimeError("columns of texts")
+        return super().fit(X, y)
+
+
+def test_a_model_that_only_copies_itself_is_refit():
+    model = OfColumns([0]).fit(X, Y)
+    refit = Teacher(model).refit(X, np.where(Y == "up", "down", "up"))
+    assert np.array_equal(refit.says(X).argmax(axis=1), Teacher(model).says(X).argmin(axis=1))
+    model.columns = [0, 1]
+    with pytest.raises(
+        DataError, match=r"OfColumns, can't be refit .* folds=0 .*RuntimeError: columns of texts"
+    ):
+        Teacher(model).refit(X, Y)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +94,15 @@ def test_models_that_cannot_teach():
         (pd.DataFrame({"up": np.full(40, 1.5)}).assign(down=-0.5), "no probabilities"),
         (pd.DataFrame({"up": np.ones(10)}).assign(down=0.0), r"shape \(10, 2\), where \(40, 2\)"),
         (pd.DataFrame({"up": np.full(40, np.inf)}).assign(down=0.0), "no finite number"),
+        (np.ma.masked_less(np.arange(40.0), 3), "masked or complex"),
+        (np.full(40, 1j), "masked or complex"),
+        (np.zeros((40, 0)), r"predictions of the shape \(40, 0\)"),
+        (pd.DataFrame({"up": ["likely"] * 40}).assign(down="no"), "likely.*numbers as probabilities"),
+        (
+            pd.DataFrame({"up": np.ones(40)}).assign(down=0.0).rename(columns={"up": 1}),
+            "have no order",
+        ),
+        (pd.DataFrame({"up": np.ones(40)}).assign(down=1.0), "or several labels a row are not learned"),
     ],
 )
 def test_predictions_that_cannot_be_learned(said, message):
@@ -70,12 +118,13 @@ def test_probabilities_in_few_digits_are_brought_to_the_sum_1():
 # --- files of ONNX
 
 
-def linear(path, zipmap):
+def linear(path, zipmap, labels=("up", "down"), intercept=0.0):
     """A linear classifier of two columns, as skl2onnx and CatBoost write them."""
-    texts = {"classlabels_strings": ["up", "down"]}
+    is_text = isinstance(labels[0], str)
+    texts = {"classlabels_strings" if is_text else "classlabels_ints": labels}
     node = helper.make_node(
         "LinearClassifier", ["features"], ["label", "shares"], domain="ai.onnx.ml", post_transform="SOFTMAX",
-        coefficients=[2.0, 0.0, -2.0, 0.0], intercepts=[0.0, 0.0], **texts,
+        coefficients=[2.0, 0.0, -2.0, 0.0], intercepts=[intercept, 0.0], **texts,
     )  # fmt: skip
     last = [helper.make_node("Identity", ["shares"], ["probabilities"])]
     kind = helper.make_tensor_type_proto(TensorProto.FLOAT, [None, 2])
@@ -86,7 +135,7 @@ def linear(path, zipmap):
     graph = helper.make_graph(
         [node, *last], "linear",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, 2])],
-        [helper.make_tensor_value_info("label", TensorProto.STRING, [None]),
+        [helper.make_tensor_value_info("label", TensorProto.STRING if is_text else TensorProto.INT64, [None]),
          helper.make_value_info("probabilities", kind)],
     )  # fmt: skip
     sets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
@@ -104,6 +153,21 @@ def test_a_classifier_in_onnx(tmp_path, zipmap):
     assert model.predict(X).tolist() == Y.tolist()
     with pytest.raises(TypeError, match="say folds=0"):
         lamina.distill(model, X, Y)
+
+
+@pytest.mark.parametrize("labels", [(0, 1), (1, 0), (-1, 1), (1, 2)])
+def test_classes_of_whole_numbers_are_those_that_the_rows_have(tmp_path, labels):
+    assert OnnxModel(linear(tmp_path / "linear.onnx", False, labels), X).classes_.tolist() == [*labels]
+    with pytest.raises(DataError, match="does not name its 2 classes, and the rows have 1"):
+        OnnxModel(linear(tmp_path / "linear.onnx", False, labels, 1e6), X)
+
+
+@pytest.mark.parametrize("labels", [(-1, 1), (False, True), ("a", "b")])
+def test_lamina_names_the_classes_in_its_files(tmp_path, labels):
+    model = lamina.MLPClassifier(preset="fast", number_embedding=False, max_iter=1, random_state=0)
+    model.fit(X, np.array(labels)[(X[:, 0] > 0).astype(int)])
+    lamina.export_onnx(model, tmp_path / "model.onnx")
+    assert OnnxModel(tmp_path / "model.onnx", X[:1]).classes_.tolist() == [*labels]
 
 
 def test_files_of_onnx_that_cannot_teach(tmp_path):

@@ -67,6 +67,10 @@ def distill(
     }
     if preset is not None and time_limit is not None:
         raise LaminaError("--time-limit is for a search of all presets' settings: leave --preset out")
+    if teacher is None and made:
+        raise LaminaError("--made is for a --teacher, which is asked about made rows: leave it out")
+    if not out.absolute().parent.is_dir() or out.is_dir():
+        raise LaminaError(f"cannot write {out}: it is a folder, or in none that is there; name another")
     require("distilling", "scikit-learn", "polars")
     begin_reading(data)
     import lamina
@@ -78,7 +82,8 @@ def distill(
         if teacher is None:
             model, frame = _told(frame, teacher_predictions or [])
         else:
-            model, frame = _opened(teacher, frame)
+            model, frame, named = _opened(teacher, frame)
+            target = target or named
         student = lamina.distill(model, frame, target=target, made=made, **chosen)
         lamina.save(student, out)
     say(f"lamina: wrote {out} ({-(-out.stat().st_size // 1024):,} KiB)", error=True)
@@ -103,24 +108,41 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
     pairs = [text.rpartition("=") for text in columns]
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
-    others = frame.drop(names)
-    if len(names) == 1 and not classes[0]:
-        return frame[names[0]].to_numpy(), others
-    if not all(classes):
+    if len(names) > 1 and not all(classes):
         raise LaminaError("--teacher-predictions is one COLUMN of numbers, or CLASS=COLUMN for each class")
+    twice = [one for given in (classes, names) for one in given if given.count(one) > 1]
+    if twice:
+        raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: each class has a column of its own")
+    others = frame.drop(names)
+    if not classes[0]:
+        return frame[names[0]].to_numpy(), others
     return frame.select(names).rename(dict(zip(names, classes, strict=True))), others
 
 
-def _opened(path: Path, frame: Any) -> tuple[Any, Any]:
-    """The teacher in a file, and the columns that it takes."""
+class _OfRun:
+    """A run's model, asked by tables without the columns that it left out."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self.classes_ = model, getattr(model.estimator, "classes_", None)
+
+    def predict(self, X: Any) -> Any:
+        return self._model.estimator.predict(self._model.inputs(X))
+
+    def predict_proba(self, X: Any) -> Any:
+        return self._model.estimator.predict_proba(self._model.inputs(X))
+
+
+def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
+    """The teacher in a file, the columns that it takes, and what its target is called, where the file says it."""
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 
         model = open_model(path)[0]
-        used = [column.name for column in model.schema.columns]
-        return model.estimator, frame.select(_known(frame, used))
+        used = [column.name for column in model.schema.used]
+        named = getattr(model.fitted.encoder.schema.target, "name", None)
+        return _OfRun(model), frame.select(_known(frame, used)), named
     from lamina.interchange.distillation import OnnxModel
 
     model = OnnxModel(path, frame)
     named = all(name in frame.columns for name in model.inputs)
-    return model, frame.select(model.inputs) if named else frame
+    return model, frame.select(model.inputs) if named else frame, None

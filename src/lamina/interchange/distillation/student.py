@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from lamina.table.columns import Column, import_narwhals
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.marks import group_codes
-from lamina.table.split import splitter_for
+from lamina.table.split import FEWEST_FOR_VALIDATION, splitter_for
 from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
 __all__ = ["distill"]
@@ -101,6 +102,9 @@ def distill(
     >>> student.predict(X[:2]).tolist(), bool(student.score(X, y) > 0.9)
     ([0, 0], True)
     """
+    for name, count in (("made", 0 if made is None else made), ("folds", folds)):
+        if not isinstance(count, Integral) or int(count) < 0:
+            raise DataError(f"{name}={count!r}: it is a whole number from 0 on")
     limit = None if time_limit is None else TimeLimit(seconds_of(time_limit))
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     table = X if is_frame(X) or _is_sparse(X) else np.asarray(X)
@@ -120,8 +124,8 @@ def distill(
         can_be = model.classes is None and not is_told and not _is_sparse(table)
         made = min(_MADE, _MOST_ROWS // rows - 1) if can_be else 0
     _require_asked(is_told, table, y, made)
-    if y is not None and folds:
-        truth = _truth(model, own, y)
+    truth = None if y is None else _truth(model, own, y)
+    if truth is not None and folds:
         asked = _out_of_fold(model, own.shape, table, np.asarray(y), folds, groups, limit, rng)
         own = own if asked is model else _TRUTH * truth + (1 - _TRUTH) * asked.says(table)
     cells, told = [np.arange(rows)[:, None]], [own]
@@ -198,6 +202,7 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
     """What is to learn: an estimator that has not been fitted."""
     if classes is None:
         return MLPRegressor(**settings)
+    MLPClassifier(**settings)  # whose name is in the error of a wrong one
     student = _Student(**settings)
     student.taught = classes
     if student.class_weight is not None or isinstance(student.threshold, str):
@@ -258,12 +263,16 @@ def _out_of_fold(
     if folds < 2:
         raise ValueError(f"folds={folds}: 0 for no refits, or 2 and more")
     # Not by classes: then a class of few rows is in no fold.
-    pairs = splitter_for(len(y), None, groups).members(np.arange(len(y)), 1 / folds, rng, folds)
+    splitter, every = splitter_for(len(y), None, groups), np.arange(len(y))
+    most, needed = splitter.most_members(every), max(folds, FEWEST_FOR_VALIDATION)
+    if most is not None and most < folds:
+        raise DataError(f"{folds} folds need {folds} groups or more, and there are {most}: say folds=0")
+    pairs = splitter.members(every, 1 / folds, rng, folds)
     found = _OutOfFold(shape, teacher.classes)
     begin = 0.0 if limit is None else limit.used
     for done, (seen, unseen) in enumerate(pairs):
         if unseen is None:
-            raise DataError(f"{len(y)} rows are too few for {folds} folds: say folds=0")
+            raise DataError(f"{folds} folds need {needed} rows or more, and there are {len(y)}: say folds=0")
         if (
             limit is not None
             and limit.used + (limit.used - begin) / max(done, 1) > _TEACHERS_SHARE * limit.seconds

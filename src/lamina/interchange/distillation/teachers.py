@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from typing import Any
@@ -19,6 +20,7 @@ _ROUNDING = 1e-3
 """The tolerance of a row's sum of probabilities: they are of float32, or written in few digits."""
 _CLASSES = ("classes_", "class_labels")
 """What models call their classes: scikit-learn's, and AutoGluon's."""
+_SEVERAL = "several labels a row are not learned: distill one model for each label"
 
 
 class Teacher:
@@ -45,11 +47,11 @@ class Teacher:
         classes = next(
             (one for one in known if one is not None and len(one)), None
         )  # regressors may have none
-        if isinstance(classes, list) and isinstance(classes[0], np.ndarray):
-            raise DataError("the teacher predicts several labels a row: distill one for each of them")
+        if isinstance(classes, list | tuple) and isinstance(classes[0], np.ndarray):
+            raise DataError(f"{self.name}: {_SEVERAL}")
         self._order, self.classes = np.zeros(0, np.intp), None
         if classes is not None:
-            self.classes, self._order = np.unique(np.asarray(classes), return_index=True)
+            self.classes, self._order = _sorted_classes(classes, self.name)
 
     def says(self, X: Any) -> np.ndarray:
         """Probabilities (rows, classes), or numbers (rows,) or (rows, targets); float64, checked."""
@@ -67,6 +69,8 @@ class Teacher:
         require_target(y)
         if self.classes is None:
             return _numbers_of(y, len(y), "y")
+        if y.size > len(y):
+            raise DataError(f"{self.name}: {_SEVERAL}")
         found = y.reshape(-1, 1) == self.classes
         if not found.any(axis=1).all():
             other = y.ravel()[int(found.any(axis=1).argmin())]
@@ -79,21 +83,30 @@ class Teacher:
         """A teacher like this one, of these rows."""
         try:
             fresh: Any = clone(self._model)
-        except TypeError as error:
-            raise TypeError(
-                f"the teacher, {self.name}, can't be cloned, and y is there for refits out of fold: say folds=0 to "
-                f"learn its own predictions ({error})"
+        except (TypeError, RuntimeError) as error:  # CatBoost's constructor alters its cat_features
+            if not (hasattr(self._model, "copy") and hasattr(self._model, "fit")):
+                raise TypeError(
+                    f"the teacher, {self.name}, can't be cloned, and y is there for refits out of fold: say folds=0 "
+                    f"to learn its own predictions ({error})"
+                ) from error
+            fresh = self._model.copy()
+        try:
+            fresh.fit(X, y)
+        except Exception as error:  # of any library's kind
+            raise DataError(
+                f"the teacher, {self.name}, can't be refit by fit(X, y): say folds=0 to learn its own predictions "
+                f"({type(error).__name__}: {error})"
             ) from error
-        return Teacher(fresh.fit(X, y))
+        return Teacher(fresh)
 
 
 class Told:
     """Predictions for the rows of a table, by a teacher that is elsewhere: numbers, or a frame of probabilities."""
 
     def __init__(self, said: Any) -> None:
-        self._said, self.classes, self._order = np.asarray(said), None, np.zeros(0, np.intp)
+        self._said, self.classes, self._order = said, None, np.zeros(0, np.intp)
         if is_frame(said):
-            self.classes, self._order = np.unique(np.asarray([*said.columns]), return_index=True)
+            self.classes, self._order = _sorted_classes([*said.columns], "teacher")
 
     def says(self, X: Any) -> np.ndarray:
         """As `Teacher.says`, of the one table that they are for."""
@@ -102,17 +115,32 @@ class Told:
         return _shares_of(self._said, (length(X), len(self._order)), "teacher")[:, self._order]
 
 
-def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
-    """Predictions of a regressor, checked: float64, (rows,) or (rows, targets)."""
+def _sorted_classes(classes: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The classes in order, and where each was."""
     try:
-        found = np.asarray(said, np.float64)
+        sorted([*classes, *classes])  # NumPy would turn numbers beside texts into texts
+        return np.unique(np.asarray(classes), return_index=True)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name}: its classes have no order, {error}: make them texts, or numbers") from error
+
+
+def _as_floats(said: Any, name: str) -> np.ndarray:
+    try:
+        if isinstance(said, np.ma.MaskedArray) or np.iscomplexobj(said):
+            raise TypeError("its predictions are masked or complex, and no plain numbers")
+        return np.asarray(said, np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{name}: {error}; a regressor predicts numbers, a classifier has classes_"
+            f"{name}: {error}; a regressor predicts numbers, a classifier has classes_, and numbers as probabilities"
         ) from error
+
+
+def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
+    """Predictions of a regressor, checked: float64, (rows,) or (rows, targets)."""
+    found = _as_floats(said, name)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
-    if found.ndim not in (1, 2) or len(found) != rows:
+    if found.ndim not in (1, 2) or len(found) != rows or not found.size:
         raise DataError(f"{name}: predictions of the shape {found.shape}, where X has {rows} rows")
     _require_finite(found, name)
     return found
@@ -121,10 +149,8 @@ def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
 def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
     """Probabilities, checked: float64, (rows, classes), each row of sum 1."""
     if isinstance(said, list):
-        raise DataError(
-            f"{name}: predict_proba gives a list, as of several labels a row: distill one for each of them"
-        )
-    found = np.asarray(said, np.float64)
+        raise DataError(f"{name}: {_SEVERAL}")
+    found = _as_floats(said, name)
     if found.shape != shape:
         raise DataError(
             f"{name}: probabilities of the shape {found.shape}, where {shape} = (rows, classes) fit"
@@ -134,9 +160,10 @@ def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
     wrong = (found < -_ROUNDING).any(axis=1) | (np.abs(total - 1) > _ROUNDING)
     if wrong.any():
         row = int(wrong.argmax())
+        several = f" (or {_SEVERAL})" if ((found >= 0) & (found <= 1)).all() else ""
         raise DataError(
             f"{name}: what it says of row {row} are no probabilities: {found[row].tolist()[:10]} with the sum "
-            f"{total[row]:g}"
+            f"{total[row]:g}{several}"
         )
     found = np.maximum(found, 0.0)
     return found / found.sum(axis=1, keepdims=True)
@@ -157,7 +184,7 @@ class OnnxModel:
 
     Args:
         path: the file.
-        X: rows for it; its answers show the classes if the file does not name them.
+        X: rows for it; its answers show the classes if the file does not name them: then rows of each class.
 
     Raises:
         DataError: the file cannot be read, or does not fit the table.
@@ -200,15 +227,23 @@ class OnnxModel:
     def _classes(self, labels: np.ndarray, said: Any) -> np.ndarray:
         if not isinstance(said, np.ndarray):  # a dict for each row
             return np.array([*said[0]])
-        if labels.dtype.kind in "iu" and labels.max(initial=0) < said.shape[1]:
-            return np.arange(said.shape[1])
-        known = dict(zip(said.argmax(axis=1).tolist(), labels.ravel().tolist(), strict=True))
-        if len(known) < said.shape[1]:
+        if labels.size > len(labels):
+            raise DataError(f"{self._path}: {_SEVERAL}")
+        count, metadata = said.shape[1], self._session.get_modelmeta().custom_metadata_map
+        if {"lamina_version", "classes"} <= metadata.keys():
+            names = json.loads(metadata["classes"])
+            return np.array(names if labels.dtype.kind in "iu" else [*map(str, names)]).astype(labels.dtype)
+        top, is_top = said.argmax(axis=1), said == said.max(axis=1, keepdims=True)
+        top[is_top.sum(axis=1) > 1] = -1  # a tie tells nothing
+        labelled = [{*labels.ravel()[top == i].tolist()} for i in range(count)]
+        # Of two labels in a column, or two columns of a label, a threshold decides.
+        known = [name for one in labelled if len(one) == 1 for name in one]
+        if len({*known}) < count:
             raise DataError(
-                f"{self._path} does not name its {said.shape[1]} classes, and the rows have {len(known)} of them: give "
-                "rows of each, or export the model with zipmap"
+                f"{self._path} does not name its {count} classes, and the rows have {len({*known})} of them, each "
+                "with a label of its own: give rows of each, or export the model with zipmap"
             )
-        return np.array([known[i] for i in range(said.shape[1])])
+        return np.array(known)
 
     def fed(self, X: Any) -> dict[str, np.ndarray]:
         """Its inputs, of a table."""
