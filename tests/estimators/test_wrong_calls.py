@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lamina import MLPClassifier, MLPRegressor
-from lamina.estimators._inputs import one_pair
+from lamina.estimators.inputs import one_pair
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 y = (X[:, 0] > 0).astype(int)

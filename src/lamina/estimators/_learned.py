@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from lamina.estimators._data import Data
 from lamina.estimators._engine import without_network
-from lamina.estimators._inputs import check_inputs
 from lamina.estimators._outputs import outputs_of
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.inputs import check_inputs
 from lamina.estimators.network import Ensemble
 from lamina.table.stream.sources import is_source
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from lamina.estimators import importance
 from lamina.estimators._data import Data
-from lamina.estimators._inputs import check_inputs, values_of
 from lamina.estimators.importance import Importance
+from lamina.estimators.inputs import check_inputs, values_of
 from lamina.estimators.scoring import shown_score
 from lamina.support.extras import require
 from lamina.support.messages import printable

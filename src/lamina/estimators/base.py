@@ -23,7 +23,15 @@ from lamina.estimators._chosen_architecture import architecture_for
 from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import Batches, Data, EnsembleTraining
 from lamina.estimators._initialize import build_network
-from lamina.estimators._inputs import (
+from lamina.estimators._learned import Learned
+from lamina.estimators._progress import progress
+from lamina.estimators._sharded import training_of
+from lamina.estimators._solvers import SOLVERS
+from lamina.estimators._views import Views
+from lamina.estimators._warm_start import require_same_network
+from lamina.estimators.declaring import declared
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.inputs import (
     check_inputs,
     counted_rows,
     length,
@@ -33,14 +41,6 @@ from lamina.estimators._inputs import (
     union,
     with_weight,
 )
-from lamina.estimators._learned import Learned
-from lamina.estimators._progress import progress
-from lamina.estimators._sharded import training_of
-from lamina.estimators._solvers import SOLVERS
-from lamina.estimators._views import Views
-from lamina.estimators._warm_start import require_same_network
-from lamina.estimators.declaring import declared
-from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score

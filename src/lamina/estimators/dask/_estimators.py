@@ -203,8 +203,7 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
         """
         if return_std:
             return super().predict(X, return_std=True)
-        levels = getattr(self._fitted().target, "levels", None)
-        return self._mapped("predict", X, None if levels is None else len(levels))
+        return self._mapped("predict", X, len(getattr(self._fitted().target, "levels", ())) or None)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """As `lamina.MLPRegressor.score`."""

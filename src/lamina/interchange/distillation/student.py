@@ -20,8 +20,8 @@ from sklearn.utils import check_random_state
 
 from lamina.errors import DataError
 from lamina.estimators import MLPClassifier, MLPRegressor
-from lamina.estimators._inputs import is_frame, mark_of_rows
 from lamina.estimators.base import fit_table, fitted_encoder, settings_of, with_target
+from lamina.estimators.inputs import is_frame, mark_of_rows
 from lamina.estimators.search.checks import limits_of
 from lamina.estimators.targets import Classes, positive_class
 from lamina.interchange.distillation.teachers import Teacher, Told

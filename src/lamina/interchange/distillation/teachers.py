@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import clone
 
 from lamina.errors import DataError
-from lamina.estimators._inputs import is_frame, length, require_target, values_of
+from lamina.estimators.inputs import is_frame, length, require_target, values_of
 from lamina.support.extras import require
 
 __all__ = ["OnnxModel", "Teacher", "Told"]
