@@ -16,7 +16,7 @@ from lamina.mxnet.updates import (
     lamb_update,
     mp_adamw_update,
     mp_lamb_update,
-    mp_nag_mom_update,  # noqa: F401 - where pickles look for it
+    mp_nag_mom_update,  # noqa: F401  # pyright: ignore[reportUnusedImport] - where pickles look for it
     mp_sgd_mom_update,
     mp_sgd_update,
     set_states,
