@@ -446,3 +446,42 @@ def test_a_training_warns_of_one_thing_once() -> None:
         lamina.MLPRegressor(preset="fast", max_iter=1, random_state=0).fit(frame, np.arange(40.0))
     said = [str(one.message) for one in told]
     assert len(said) == len(set(said)) and sum("infinite values" in one for one in said) == 1
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_few_rows_of_a_frame_are_encoded_as_they_are_among_many(model, library):
+    """Values of few rows are looked up one by one, those of many by a query."""
+    assert len(FRAME) > 100
+    encode = model.fitted_.encode
+    whole, parts = (
+        encode(LIBRARIES[library](FRAME)),
+        [*map(encode, map(LIBRARIES[library], FRAME.iter_slices(7)))],
+    )
+    np.testing.assert_array_equal(whole.numeric, np.concatenate([part.numeric for part in parts]))
+    np.testing.assert_array_equal(whole.codes, np.concatenate([part.codes for part in parts]))
+
+
+def test_arrays_that_scikit_learn_would_leave_as_they_are_skip_its_check():
+    x = np.arange(60.0).reshape(20, 3) % 7
+    model = _small(MLPRegressor).fit(x, x[:, 0])
+    wanted = model.predict(x)
+    for same in (
+        x.astype(">f8"),
+        x.astype("u1"),
+        x.astype(np.longdouble),
+        x.astype(object),
+        np.asfortranarray(x),
+        x.tolist(),
+    ):
+        np.testing.assert_array_equal(model.predict(same), wanted)
+    for wrong, said in (
+        (x[:0], "0 sample"),
+        (x[:, :2], "2 features, but MLPRegressor is expecting 3"),
+        (x[0], "Expected 2D array"),
+        (x + 1j, "Complex data not supported"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            model.predict(wrong)
+    named = _small(MLPRegressor).fit(pd.DataFrame(x, columns=list("abc")), x[:, 0])
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        named.predict(x)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import ContextDecorator, closing
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -45,18 +45,25 @@ def _pass_to(name: str) -> None:
     _since[0] = now
 
 
-@contextmanager
-def timed(name: str) -> Generator[None]:
+class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
     """Count the time inside, on the main thread, for `name`; less what is timed inside by another name."""
-    if not _since or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    _pass_to(_inside[-1])
-    _inside.append(name)
-    try:
-        yield
-    finally:
-        _pass_to(_inside.pop())
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._counts = False
+
+    def _recreate_cm(self) -> timed:
+        return timed(self._name)  # one for each call of a function that it decorates
+
+    def __enter__(self) -> None:
+        self._counts = bool(_since) and threading.current_thread() is threading.main_thread()
+        if self._counts:
+            _pass_to(_inside[-1])
+            _inside.append(self._name)
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._counts:
+            _pass_to(_inside.pop())
 
 
 def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, Generator[T]]]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from lamina.estimators._data import Data
 from lamina.estimators._engine import without_network
@@ -76,13 +75,13 @@ class Learned:
 
     def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
         """What a function of the network and of encoded rows makes of a table: rows in the axis before the last."""
-        check_is_fitted(self, "fitted_")
+        fitted = self._fitted()
         if is_source(X):
             from lamina.estimators.streamed import computed_of_source
 
             return np.concatenate([*computed_of_source(self, X, function)], axis=-2)
         checked, _ = check_inputs(self, X, None, reset=False)
-        return self.fitted_.of_table(checked, function)
+        return fitted.of_table(checked, function)
 
     # --- pickles -------------------------------------------------------------------------------------------------
 

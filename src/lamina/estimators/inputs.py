@@ -25,8 +25,8 @@ __all__ = [
     "union", "values_of", "with_weight",
 ]  # fmt: skip
 
-_AS_THEY_ARE = [np.float64, *(np.dtype(code) for code in "?bBhHiIlLef")]
-"""The types of numbers that arrays keep, so that a table of bytes need not be copied; others become float64."""
+_KEPT = "d?bBhHiIlLef"
+"""The types of numbers that arrays keep, so that a table of bytes need not be copied; others become the first."""
 
 
 def is_frame(X: Any) -> bool:
@@ -56,9 +56,11 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
                 f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]"
             )
         return X, y
+    if y is None and not reset and _is_like_training(estimator, X):
+        return X, None
     options: dict[str, Any] = {
         "accept_sparse": ["csr", "csc"],
-        "dtype": _AS_THEY_ARE,
+        "dtype": [*map(np.dtype, _KEPT)],
         "ensure_all_finite": False,  # the encoder names the column and the row of an infinite value
         "reset": reset,
     }
@@ -68,6 +70,19 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         # A regression's target is made numbers, and what is none is told, by the estimator.
         checked, target = validate_data(estimator, X, y, multi_output=True, **options)
         return checked, target
+
+
+def _is_like_training(estimator: Any, X: Any) -> bool:
+    """Whether `X` is an array that scikit-learn's check leaves as it is: that takes longer than to predict one row."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype.char in _KEPT
+        and X.dtype.isnative
+        and len(X) > 0
+        and X.shape[1] == getattr(estimator, "n_features_in_", 0)
+        and not hasattr(estimator, "feature_names_in_")  # an array has none, of which scikit-learn warns
+    )
 
 
 def _require_table(X: Any) -> None:

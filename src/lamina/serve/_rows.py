@@ -52,10 +52,6 @@ class TableRows:
         self._own = [column for column in schema.used if not isinstance(column.type, Composite)]
         known = {column.name for column in schema.columns}
         self._known = known | ({schema.target.name} if schema.target else set())
-        self._codes = {
-            column.name: {name: code for code, name in enumerate(column.categories, start=1)}
-            for column in self._others
-        }
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
@@ -176,7 +172,7 @@ class TableRows:
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
         """1 + each value's category, 0 where missing, −1 for those that training did not have."""
-        known = self._codes[column.name]
+        known = column.codes
         return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
     # --- from formats of files -----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,11 @@ class Table:
         self.named = named
         self.matrix = matrix
         self._column = column
-        self._positions = {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
         require_different(self.names)
+        return {name: i for i, name in enumerate(self.names)}
 
     def position(self, name: str) -> int:
         return self._positions[name]

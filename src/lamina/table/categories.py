@@ -27,7 +27,7 @@ _MOST_NAMED = 5
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
     """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
-    lookup = {name: code for code, name in enumerate(expected.categories, start=1)}
+    lookup = expected.codes
     unknown: dict[str, object] = {}
 
     def code(value: object) -> int:

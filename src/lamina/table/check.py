@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 from functools import cache
 from typing import Any
@@ -45,20 +45,12 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     ('x0', 'x1')
     """
     table = as_table(data)
-    used = schema.used
-    find = _by_name if schema.named and table.named else _by_position
-    positions = find(schema, used, table)
-    whole = table.matrix is not None and positions == list(range(len(table.names)))
-    plain = whole and all(
-        isinstance(column.type, Quantity) and column.type.takes_any_number for column in used
-    )
-
-    place = {column.name: i for i, column in enumerate(used)}
+    positions = (_by_name if schema.named and table.named else _by_position)(schema, table)
     inputs, owners = schema.inputs, schema.owners
     split: dict[str, Mapping[str, Column]] = {}
 
     def given(owner: str) -> Column:
-        return table.column(table.names[positions[place[owner]]])
+        return table.column(table.names[positions[owner]])
 
     def parts(column: ColumnSchema[Composite]) -> Mapping[str, Column]:
         if column.name not in split:
@@ -71,15 +63,16 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     @cache
     def column(i: int) -> Column:
         name = inputs[i].name
-        owner = used[place[owners[name]]]
+        owner = schema.columns[schema.positions[owners[name]]]
         found = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
         kind = inputs[i].type
         assert isinstance(kind, Quantity | Nominal)
         fitted = kind.fitted(name, found)
         return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted
 
-    names = [column.name for column in inputs]
-    return Table(names, table.rows, column, named=True, matrix=table.matrix if plain else None)
+    in_order = positions is schema.positions or [*positions.values()] == [*range(len(table.names))]
+    matrix = table.matrix if schema.is_matrix and in_order else None
+    return Table(schema.input_names, table.rows, column, named=True, matrix=matrix)
 
 
 def _finite(column: Column) -> Column:
@@ -102,8 +95,8 @@ def _called(column: Column, name: str) -> Column:
     return column
 
 
-def _by_name(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list[int]:
-    absent = [column.name for column in used if column.name not in table]
+def _by_name(schema: Schema, table: Table) -> dict[str, int]:
+    absent = [name for name in schema.positions if name not in table]
     if absent:
         hint = closest(absent[0], table.names)
         raise DataError(
@@ -116,14 +109,13 @@ def _by_name(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list
     extra = [name for name in table.names if name not in known]
     if extra:
         warn(f"ignored {counted(len(extra), 'column')} that the model was not trained on: {listed(extra)}")
-    return [table.position(column.name) for column in used]
+    return {name: table.position(name) for name in schema.positions}
 
 
-def _by_position(schema: Schema, used: Sequence[ColumnSchema], table: Table) -> list[int]:
+def _by_position(schema: Schema, table: Table) -> dict[str, int]:
     if len(table.names) != len(schema.columns):
         raise DataError(
             f"the table has {len(table.names)} columns, but the model was trained on {len(schema.columns)}"
             + (f": {listed([column.name for column in schema.columns], limit=20)}" if schema.named else "")
         )
-    used_names = {column.name for column in used}
-    return [i for i, column in enumerate(schema.columns) if column.name in used_names]
+    return schema.positions

@@ -14,7 +14,7 @@ import numbers
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -256,14 +256,10 @@ class SeriesColumn(Column):
     """A column of a DataFrame, through narwhals, of a type that it has a name for (see `series_column`)."""
 
     def __init__(self, name: str, series: Any) -> None:
-        import narwhals
-
         self.name = name
-        self.type_name = str(series.dtype).split("(")[0]  # an Enum would list its categories
-        self.storage = _series_storage(series)
-        self.categorical = series.dtype in (narwhals.Categorical, narwhals.Enum)
-        self.whole = series.dtype.is_integer()
-        self.dtype = self.type_name.lower() if self.whole or series.dtype.is_float() else ""
+        self.type_name, storage, self.categorical, self.whole, is_float = _told_by(series.dtype)
+        self.storage = "empty" if series.null_count() == len(series) else storage
+        self.dtype = self.type_name.lower() if self.whole or is_float else ""
         self.order = _order_of(series) if self.categorical else ()
         self._series = series.alias("values")  # methods of polars take some names for patterns
 
@@ -321,6 +317,8 @@ class SeriesColumn(Column):
             # −1, the last of the results, if missing
             positions, values = self._series.to_native().factorize()
             return np.array([*map(function, values.tolist()), function(None)], dtype)[positions]
+        if len(self._series) <= _FEW:
+            return np.array([*map(function, self._series.to_list())], dtype)
         values = self._series.unique().to_list()
         results = [function(value) for value in values]
         return_dtype = nw.Int32 if dtype is np.int32 else nw.Float64
@@ -340,13 +338,22 @@ def _order_of(series: Any) -> tuple[str, ...]:
 _TWO = 2
 """Categories have an order only if there are more."""
 
+_FEW = 100
+"""Values of a column that take less time one by one than by a query."""
 
-def _series_storage(series: Any) -> Storage:
+
+@lru_cache
+def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
+    """Of a type of narwhals: its name, what it holds, whether it has categories, whole numbers, and floats."""
     import narwhals as nw
 
-    dtype = series.dtype
-    if series.null_count() == len(series):
-        return "empty"
+    name = str(dtype).split("(")[0]  # an Enum would list its categories
+    return name, _storage(dtype), dtype in (nw.Categorical, nw.Enum), dtype.is_integer(), dtype.is_float()
+
+
+def _storage(dtype: Any) -> Storage:
+    import narwhals as nw
+
     if dtype.is_numeric():
         return "number"
     kinds: dict[Storage, tuple[Any, ...]] = {

@@ -136,12 +136,13 @@ class TableEncoder:
         self._center = np.zeros(len(names))
         self._factor = np.ones(len(names))
         self._fill = np.zeros(len(self._numbers))
+        self._computed: dict[Any, Any] = {}  # of what was learned
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions clipped all numbers or none."""
         clips = np.full(state["n_numbers"], state["smooth_clip"])
-        vars(self).update({"unclipped": (), "_clips": clips} | state)
+        vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
 
     @property
     def positions(self) -> dict[str, tuple[list[int], list[int]]]:
@@ -200,6 +201,7 @@ class TableEncoder:
         self._fill = centers[: len(self._numbers)].copy()
         if self.robust_scale:
             self._center, self._factor = centers, factors
+        self._computed = {}
         self._fitted = True
         return self
 
@@ -368,10 +370,13 @@ class TableEncoder:
 
     def _rows(self, work: Any) -> list[np.ndarray]:
         """Centers, factors and fills of the numbers, scaled, each a row of a type."""
-        count = len(self._numbers)
-        center, factor = self._center[:count], self._factor[:count]
-        finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
-        return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
+        kept = self._computed.setdefault(np.dtype(work), [])
+        if not kept:
+            count = len(self._numbers)
+            center, factor = self._center[:count], self._factor[:count]
+            finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
+            kept += [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
+        return kept
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
         """`transform_coded` in a graph: what `Encoded` holds, without codes where no column is embedded.
@@ -426,20 +431,22 @@ class TableEncoder:
 
     def flags(self) -> dict[str, tuple[float, float]]:
         """For each column with a flag, what that becomes where the number is missing, and where it is there."""
-        found: dict[str, tuple[float, float]] = {}
-        for j, column in enumerate(self._gaps, start=len(self._numbers)):
-            absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
-            found[column.name] = absent, present
+        found: dict[str, tuple[float, float]] = self._computed.setdefault("flags", {})
+        if len(found) < len(self._gaps):
+            for j, column in enumerate(self._gaps, start=len(self._numbers)):
+                absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
+                found[column.name] = absent, present
         return found
 
     def codebooks(self) -> dict[str, np.ndarray]:
         """For each one-hot column, what its codes become: float32, (categories + 1, columns)."""
-        books: dict[str, np.ndarray] = {}
-        j = len(self._numbers) + len(self._gaps)
-        for column in self._one_hot:
-            patterns = _patterns(len(column.categories))
-            books[column.name] = self._encoded_values(j, patterns)
-            j += patterns.shape[1]
+        books: dict[str, np.ndarray] = self._computed.setdefault("codebooks", {})
+        if len(books) < len(self._one_hot):
+            j = len(self._numbers) + len(self._gaps)
+            for column in self._one_hot:
+                patterns = _patterns(len(column.categories))
+                books[column.name] = self._encoded_values(j, patterns)
+                j += patterns.shape[1]
         return books
 
     def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:

@@ -88,6 +88,18 @@ class Schema:
         return tuple(column for column in self.columns if column.used)
 
     @cached_property
+    def positions(self) -> dict[str, int]:
+        """The positions of the columns that the network sees, by name."""
+        return {column.name: i for i, column in enumerate(self.columns) if column.used}
+
+    @cached_property
+    def is_matrix(self) -> bool:
+        """Whether an array of numbers is such a table as it is."""
+        return len(self.used) == len(self.columns) and all(
+            isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
+        )
+
+    @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
         """The columns that the encoder takes: those that the network sees, composite ones by their parts."""
         parts = (part for column in self.used for part in column.parts or (column,))
@@ -108,6 +120,11 @@ class Schema:
     def nominals(self) -> tuple[ColumnSchema[Nominal], ...]:
         """The inputs that are codes to the network."""
         return tuple(column for column in self.inputs if isinstance(column.type, Nominal))
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """Those of the `inputs`."""
+        return tuple(column.name for column in self.inputs)
 
     @cached_property
     def owners(self) -> dict[str, str]:

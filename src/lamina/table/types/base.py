@@ -190,6 +190,11 @@ class ColumnSchema(Generic[OfType]):
         """The type's word for people."""
         return self.type.kind
 
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """What the network sees of each category: 1 + its position."""
+        return {name: code for code, name in enumerate(self.categories, start=1)}
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it, without the arrays."""
         names = (one.name for one in dataclasses.fields(self) if one.name != "arrays")
@@ -211,6 +216,10 @@ class ColumnSchema(Generic[OfType]):
             raise ValueError(f"column {found.name!r} has a part that has parts")
         fields["parts"] = tuple(map(ColumnSchema.from_dict, found.parts))
         return cls(**fields)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is computed of the fields."""
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a pickle; earlier versions had a kind and a note."""
