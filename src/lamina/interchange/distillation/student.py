@@ -128,24 +128,36 @@ def distill(
     if truth is not None and folds:
         asked = _out_of_fold(model, own.shape, table, np.asarray(y), folds, groups, limit, rng)
         own = own if asked is model else _TRUTH * truth + (1 - _TRUTH) * asked.says(table)
-    cells, told = [np.arange(rows)[:, None]], [own]
+    wanted = own
     if made > 0:
         encoder = fitted_encoder(schema, table, np.arange(rows), settings_of(student))
-        for mixed in _mixtures(_points(encoder, table, rng), table.shape[1], made, limit, rng):
-            cells.append(mixed)
-            told.append(asked.says(_picked(table, mixed)))
+        mixed = _mixtures(_points(encoder, table, rng), table.shape[1], made, limit, rng)
+        table, wanted = _with_made_rows(table, own, mixed, asked)
     # A made row trains or validates with the row that it is made of.
     own_group = rng.permutation(rows) % _MOST_GROUPS if groups is None else group_codes(groups)
-    together = mark_of_rows("groups", np.tile(own_group, len(told)))
+    together = mark_of_rows("groups", np.tile(own_group, len(wanted) // rows))
     if limit is not None:
         student.time_limit = max(limit.left, 1.0)
-    wanted = np.concatenate(told)
     schema = with_target(schema, target or getattr(y, "name", None), student._target_of(wanted, None, wanted))
-    if len(cells) > 1:
-        whole = [np.broadcast_to(one, (rows, table.shape[1])) for one in cells]
-        table = _picked(table, np.concatenate(whole))
     fit_table(student, table, wanted, schema, groups=together)
     return _as_it_leaves(student)
+
+
+def _with_made_rows(
+    table: Any, own: np.ndarray, made: Iterator[np.ndarray], teacher: Any
+) -> tuple[Any, np.ndarray]:
+    """The table with made rows behind its own, and what the teacher says of them behind what it says of those.
+
+    Args:
+        made: for each row of the table, the rows that its values are taken from: (rows, columns) each time.
+    """
+    cells, told = [np.tile(np.arange(len(own))[:, None], table.shape[1])], [own]
+    for mixed in made:
+        cells.append(mixed)
+        told.append(teacher.says(_picked(table, mixed)))
+    if len(told) > 1:
+        table = _picked(table, np.concatenate(cells))
+    return table, np.concatenate(told)
 
 
 def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
