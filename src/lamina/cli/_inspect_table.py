@@ -151,9 +151,7 @@ def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
         said += f"; leakage and drift by a random sample of {found.sampled:,}"
     if new:
         said += f"; {sizes.new:,} in {_in_a_line(' '.join(new))}"
-        said += (
-            f", a random sample of {sizes.read_new:,} of them read" if sizes.read_new < sizes.new else ""
-        )
+        said += f", a random sample of {sizes.read_new:,} of them read" if sizes.read_new < sizes.new else ""
     return escape(said)
 
 

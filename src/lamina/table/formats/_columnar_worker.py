@@ -174,7 +174,9 @@ def main() -> None:
             requests.read(1)
             os.close(int(content))
         ahead = None
-        if letter != ERROR and request["rows"]:  # most likely the next part is needed next: decode it meanwhile
+        if (
+            letter != ERROR and request["rows"]
+        ):  # most likely the next part is needed next: decode it meanwhile
             ahead = {**request, "start": request["start"] + request["rows"]}
             letter, content = reader.answer(ahead)
 
