@@ -11,7 +11,7 @@ import pytest
 from repeated_programs import Program, run
 
 import lamina
-from lamina.core.state import concrete, owed, state
+from lamina.core.state import concrete, pending, state
 from lamina.core.turns import Turn, make
 from lamina.deferral import _path, _queue
 from lamina.deferral._entries import Applied, targets
@@ -58,17 +58,17 @@ class Interpreted:
 def deferring(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A queue of its own, which puts off everything that it saw twice."""
     monkeypatch.setattr(_path, "FEWEST_EVENTS", 1)
-    before, settle = state.queue, owed.settle
-    owed.settle()
+    before, flush = state.queue, pending.flush
+    pending.flush()
     with_queue_of_its_own()
     yield
-    owed.settle()
-    state.queue, owed.settle = before, settle
+    pending.flush()
+    state.queue, pending.flush = before, flush
 
 
 def with_queue_of_its_own() -> None:
     queue = _queue.DeferralQueue()
-    state.queue, owed.settle = queue, queue.end
+    state.queue, pending.flush = queue, queue.end
 
 
 def seeds(part: int, programs: int) -> range:
@@ -101,7 +101,7 @@ def test_the_same_bits_operator_by_operator(part: int, monkeypatch: pytest.Monke
     for program, numbers in zip(programs, wanted, strict=True):
         assert_same_bits(program, run(program), numbers, "deferred")
     monkeypatch.setenv("LAMINA_COMPILE", "0")
-    owed.settle()
+    pending.flush()
     with_queue_of_its_own()
     for program, numbers in zip(programs, wanted, strict=True):
         assert_same_bits(program, run(program), numbers, "without a compiler")

@@ -1,4 +1,4 @@
-"""Parameters that a compiled program holds in its own layout, and writes that are owed to them."""
+"""Parameters that a compiled program holds in its own layout, and pending writes to them."""
 
 from __future__ import annotations
 

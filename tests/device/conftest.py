@@ -8,7 +8,7 @@ import pytest
 
 from lamina import nd
 from lamina.context import Context, gpu
-from lamina.core.state import owed, settle_owed, state
+from lamina.core.state import flush_pending, pending, state
 from lamina.deferral._queue import DeferralQueue
 from lamina.device import opencl
 from lamina.errors import LaminaError
@@ -37,9 +37,9 @@ def a_queue_that_is_awake(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     queue = DeferralQueue() if state.queue is not None else None
     monkeypatch.setattr(state, "queue", queue)
     if queue is not None:
-        monkeypatch.setattr(owed, "settle", queue.end)
+        monkeypatch.setattr(pending, "flush", queue.end)
     yield
-    settle_owed()
+    flush_pending()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 
 import lamina
 from lamina import nd
-from lamina.core.state import owed, state
+from lamina.core.state import pending, state
 from lamina.deferral import _path, _queue
 
 __all__ = ["deferring", "sees_the_same"]
@@ -29,16 +29,16 @@ def deferring() -> Iterator[list[_path.Path]]:
         run_compiled(path, *arguments)
         compiled.append(path)
 
-    before, settle = state.queue, owed.settle
-    owed.settle()
+    before, flush = state.queue, pending.flush
+    pending.flush()
     queue = _queue.DeferralQueue()
-    state.queue, owed.settle = queue, queue.end
+    state.queue, pending.flush = queue, queue.end
     with patch.object(_path, "FEWEST_EVENTS", 1), patch.object(_path.Path, "run_compiled", noted):
         try:
             yield compiled
-            owed.settle()
+            pending.flush()
         finally:
-            state.queue, owed.settle = before, settle
+            state.queue, pending.flush = before, flush
 
 
 def sees_the_same(program: Callable[[See], None], *, compiled: bool = True) -> None:

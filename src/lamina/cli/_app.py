@@ -40,7 +40,7 @@ _MNIST = "train mnist"
 
 
 class _Commands(TyperGroup):
-    """Commands of which one has a name of two words."""
+    """Commands, one of them with a name of two words."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first arguments name, and the other arguments."""
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         end_all(code)
     if arguments is None:
-        gc.freeze()  # the process ends: looking once more for what nobody uses takes half a second
+        gc.freeze()  # the process ends: collecting garbage once more takes half a second
     sys.exit(code)
 
 

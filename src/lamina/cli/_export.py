@@ -33,7 +33,7 @@ def export(
 ) -> None:
     """Write a trained network, with all that its predictions need, as a file for other programs.
 
-    Several files may be asked for at once.
+    One call may write several files.
 
     Example:
 

@@ -40,7 +40,7 @@ _PURPOSE = "inspecting a table"
 
 @dataclass(frozen=True)
 class _Sizes:
-    """How many rows the tables have, of which a sample may have been read."""
+    """The rows of the tables, and how many of them were read, in a sample."""
 
     training: int
     read: int
@@ -146,14 +146,12 @@ def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
     """How many rows there are, and on how many of them figures rest."""
     said = f"{sizes.training:,}"
     if sizes.read < sizes.training:
-        said += f", of which a random sample of {sizes.read:,} was read"
+        said += f", a random sample of {sizes.read:,} of them read"
     if found.sampled < sizes.read:
         said += f"; leakage and drift by a random sample of {found.sampled:,}"
     if new:
         said += f"; {sizes.new:,} in {_in_a_line(' '.join(new))}"
-        said += (
-            f", of which a random sample of {sizes.read_new:,} was read" if sizes.read_new < sizes.new else ""
-        )
+        said += f", a random sample of {sizes.read_new:,} of them read" if sizes.read_new < sizes.new else ""
     return escape(said)
 
 

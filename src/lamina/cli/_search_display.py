@@ -35,7 +35,7 @@ class SearchDisplay(SearchObserver):
     error, which goes. Where standard output is no terminal, `live` gives a plain line for each trial on standard error.
 
     Args:
-        request: what was asked for.
+        request: the run's request.
         since: the seconds since the command's start.
         live: whether the trials are to be seen, each.
         as_json: that standard output is for JSON.

@@ -30,9 +30,9 @@ _NOT_WITH = {
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
-    """Raise `LaminaError` where what is chosen asks for a search, and for what no search can do.
+    """Raise `LaminaError` for options that need a search without one, or that exclude one.
 
-    `jobs`: how many trials at a time are asked for; `resumes`: whether an earlier run says whether it searches.
+    `jobs`: trials at a time; `resumes`: whether an earlier run says whether it searches.
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:

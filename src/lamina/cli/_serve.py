@@ -84,7 +84,7 @@ def serve(
         with server.logging_to_stderr(access_log, log_level), warnings_as_lines(quiet=True):
             if host not in ("127.0.0.1", "::1", "localhost") and token is None:
                 server.EVENTS.warning(
-                    "whoever reaches %s may ask this server; --token-file restricts that", host
+                    "every client that reaches %s may use this server; --token-file restricts that", host
                 )
             server.serve(runs, settings, partial(_show, token=token is not None))
             server.EVENTS.info("ended; all requests under way were answered")

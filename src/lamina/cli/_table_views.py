@@ -25,7 +25,7 @@ __all__ = [
 
 _MOST_ROWS = 60
 _TOLD = 0.9
-"""Of which intervals the coverage is told; the report has it of all."""
+"""The level of the interval whose coverage is shown; the report has all."""
 
 
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:

@@ -1,4 +1,4 @@
-"""The options of `lamina train` on a table, of which `lamina tune` has some, and what is made of them.
+"""The options of `lamina train` on a table (`lamina tune` has some of them), and their evaluation.
 
 Those that are settings are declared with them, in `lamina.estimators.settings`.
 """
@@ -205,7 +205,7 @@ class Tuning(_Settings):
 
 @dataclass(frozen=True)
 class Shown:
-    """What is told of it."""
+    """What is printed."""
 
     as_json: Json = False
     quiet: Quiet = False

@@ -131,8 +131,8 @@ def _require_shards(request: Request, team: Communicator) -> None:
     if team.size > 1 and (request.shards or 0) < team.size:
         shards = "no --shards" if request.shards is None else f"--shards {request.shards}"
         raise LaminaError(
-            f"{team.size} processes were started, and {shards}: say into how many parts each batch is cut, of which "
-            f"each process gets some, as with --shards {max(8, team.size)}; it decides what network comes out, the "
+            f"{team.size} processes were started, and {shards}: say into how many parts each batch is cut, some for "
+            f"each process, as with --shards {max(8, team.size)}; it decides what network comes out, the "
             "number of processes does not"
         )
 
@@ -166,7 +166,7 @@ def _help(team: Communicator) -> int:
 def _held(
     chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None, *, replace: bool
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
-    """The folder of a new run, or of an earlier one that goes on: what was asked for, and what it goes on from."""
+    """The folder of a new run, or of an earlier one that goes on: its request, and what it goes on from."""
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
@@ -199,7 +199,7 @@ def _require_more(begun: Request, request: Request, run: Path) -> None:
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
-    """What an earlier run was asked for, unless something else is said now; a search may have more time or trials."""
+    """An earlier run's request; raises if an option now says something else. A search may have more time or trials."""
     for name, value in (chosen | read_as).items():
         if begun.searches and name in TUNED:
             continue

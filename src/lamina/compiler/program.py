@@ -57,9 +57,9 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
 def build(
     captured: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """Compile a graph. `rows`: input slots of which each step takes the next so many bytes.
+    """Compile a graph, or return the program of an equal one. `rows`: bytes that an input slot moves on with each step.
 
-    With `watch`, to which `lower` shows each stage, a program that is known is made again.
+    `watch` is shown each stage by `lower`; with it the graph is always compiled anew.
     """
     rows = rows or {}
     passes = [one_pass.__name__ for one_pass in target.passes]

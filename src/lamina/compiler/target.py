@@ -50,10 +50,10 @@ class Code(Protocol):
 
 
 class Lowered:
-    """A captured graph on its way to a target, whose plan is made when somebody first asks for it: a target that finds
-    the graph's code on disk needs none.
+    """A captured graph on its way to a target. Its plan is made on first use: a target that finds the graph's code on
+    disk needs none.
 
-    `key` says all that the plan depends on. `rows`: input slots of which each step takes the next so many bytes.
+    `key` says all that the plan depends on. `rows`: bytes that an input slot moves on with each step.
     """
 
     def __init__(self, captured: Graph, key: str, rows: Mapping[int, int], make: Callable[[], Plan]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lamina.core.array import Array, UserArray
 from lamina.core.primitive import ForEachInput, Primitive, apply
-from lamina.core.state import Queue, settle_owed, state
+from lamina.core.state import Queue, flush_pending, state
 from lamina.core.tape import TapeNode
 from lamina.errors import AnomalyError
 from lamina.support.messages import user_location
@@ -126,7 +126,7 @@ class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as 
 
 
 def _begin() -> None:
-    settle_owed()
+    flush_pending()
     state.queue, state.runs_as_written = Watch(), True
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lamina.core.memory import aligned_empty, keep_freed_memory
-from lamina.core.state import owed, settle_owed, state, wait_for_owed
+from lamina.core.state import flush_pending, pending, state, wait_for_pending
 from lamina.core.turns import Change, make, putting, setting
 from lamina.errors import StaleGradientError, TraceError
 from lamina.support.messages import user_location
@@ -133,7 +133,7 @@ class Array:
         "_writes",
     )
 
-    _is_settled = True
+    _is_computed = True
     """Whether its numbers are there."""
 
     _data: Value
@@ -185,14 +185,14 @@ class Array:
         return self._writes[0]
 
     def _note_write(self) -> None:
-        """Count an in-place write that follows. What is owed may need the old contents: it is computed first."""
-        settle_owed()
+        """Count an in-place write that follows. Pending arrays may need the old contents: they are computed first."""
+        flush_pending()
         self._writes[0] += 1
 
     @staticmethod
     def _note_writes(arrays: Iterable[Array], times: int = 1) -> None:
         """`_note_write` of several arrays, which are written several times."""
-        settle_owed()
+        flush_pending()
         for array in arrays:
             array._writes[0] += times
 
@@ -200,11 +200,11 @@ class Array:
         """Replace the contents in place by those of `value` (same shape, any dtype)."""
         if state.queue is not None and state.queue.write(self, value):
             return
-        settle_owed()
+        flush_pending()
         self._write_now(value)
 
     def _write_now(self, value: Array) -> None:
-        """`_write` for who knows that nothing is owed which needs the old contents."""
+        """`_write` for callers that know that no pending array needs the old contents."""
         if state.trace is not None:
             self._writes[0] += 1
             state.trace.assign(self, value)
@@ -234,15 +234,15 @@ class Array:
                 "where no values exist yet. Return the array and read it outside, or choose with nd.where "
                 "instead of `if`."
             )
-        if owed.is_open:
-            wait_for_owed()
+        if pending.is_open:
+            wait_for_pending()
             if state.queue is not None:
                 state.queue.look(self)
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
     def _concrete(self) -> np.ndarray:
         """The buffer, for callers that may keep it and read and write it at any time."""
-        settle_owed()
+        flush_pending()
         self._note_export()
         return self._numbers()
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.array import Array, StaleGradient
-from lamina.core.state import owed, state
+from lamina.core.state import pending, state
 from lamina.errors import NonFiniteWarning
 from lamina.support.messages import counted, warn
 
@@ -162,15 +162,15 @@ def _is_stale(gradient: Array) -> bool:
 
 
 def can_be_read(x: Array) -> bool:
-    """Whether reading an array computes nothing that is owed, which would split a step."""
+    """Whether an array can be read without computing pending ones, which would split a step."""
     contents = _contents(x)
     if contents is None:
-        return x._is_settled and not owed.is_open
+        return x._is_computed and not pending.is_open
     return isinstance(contents, np.ndarray)  # on a device it would have to be copied
 
 
 def _contents(x: Array) -> Any:
-    """What an array holds; None if that is elsewhere, or owed."""
+    """What an array holds; None if that is elsewhere, or pending."""
     try:
         return _data_of.__get__(x)
     except AttributeError:

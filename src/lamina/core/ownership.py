@@ -1,4 +1,4 @@
-"""Whether an array is the only way to its memory, so that its contents may be kept elsewhere, or owed, for a while."""
+"""Whether an array is the only way to its memory, so that its contents may be elsewhere, or pending, for a while."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.core.array import Array, Facade, UserArray, Value
-from lamina.core.state import is_silent, owed, state, wait_for_owed
+from lamina.core.state import is_silent, pending, state, wait_for_pending
 from lamina.core.tape import record
 from lamina.device.context import current_context, set_current
 from lamina.errors import ContextError, DTypeError
@@ -165,8 +165,8 @@ def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: 
 
 def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]) -> UserArray:
     """`bind` without the queue: eagerly, or as a node of the current trace."""
-    if owed.is_open and state.queue is None:
-        wait_for_owed()
+    if pending.is_open and state.queue is None:
+        wait_for_pending()
     context, buffers = _unpack(primitive, inputs)
     place: Context = params.get("context", context)
     if state.trace is not None:

@@ -25,13 +25,13 @@ __all__ = [
     "after_run",
     "call_each_step",
     "concrete",
+    "flush_pending",
     "is_silent",
     "mark_step",
-    "owed",
-    "settle_owed",
+    "pending",
     "state",
     "traced_by",
-    "wait_for_owed",
+    "wait_for_pending",
 ]
 
 
@@ -80,7 +80,7 @@ class Queue(Protocol):
     """How many more operators it lets pass unseen."""
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
-        """The result of a primitive, computed now or owed."""
+        """The result of a primitive, computed or pending."""
         ...
 
     def write(self, array: Array, value: Array) -> bool:
@@ -100,33 +100,33 @@ class Queue(Protocol):
         ...
 
 
-class _Owed:
-    """What every thread must know of the queue: whether something is noted, and how to have it computed.
+class _Pending:
+    """What every thread must know of the queue: whether something is pending, and how to compute it.
 
-    ``lock``: held while contents of arrays are on their way: what is owed is computed, what compiled steps hold is used
-    or given back. One for both, as each leads to the other, and with two locks threads could wait for each other.
+    ``lock``: held while contents of arrays move: pending ones are computed, those that compiled steps hold are used or
+    given back. One for both, as each leads to the other, and with two locks threads could wait for each other.
     """
 
-    __slots__ = ("is_open", "lock", "settle")
+    __slots__ = ("flush", "is_open", "lock")
 
     def __init__(self) -> None:
         self.is_open = False
         self.lock = free_in_children(threading.RLock())
-        self.settle: Callable[[], None] = lambda: None
+        self.flush: Callable[[], None] = lambda: None
 
 
-owed = _Owed()
+pending = _Pending()
 
 
-def settle_owed() -> None:
-    """Compute what is owed: before memory changes that the queue does not see, or is handed out."""
-    if owed.is_open:
-        owed.settle()
+def flush_pending() -> None:
+    """Compute everything pending, before memory is handed out or changed without the queue's knowledge."""
+    if pending.is_open:
+        pending.flush()
 
 
-def wait_for_owed() -> None:
-    """If another thread computes what is owed at the moment, wait until it is done, before reading contents."""
-    with owed.lock:
+def wait_for_pending() -> None:
+    """Before reading contents, wait for a thread that is computing pending arrays."""
+    with pending.lock:
         pass
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
-from lamina.core.state import settle_owed, state
+from lamina.core.state import flush_pending, state
 from lamina.core.turns import Change, setting
 from lamina.errors import AutogradError
 
@@ -38,8 +38,8 @@ class Leaf:
 
 
 def become_leaf(x: Array) -> None:
-    """Forget what `x` was computed from. What is owed may need it: it is computed first."""
-    settle_owed()
+    """Forget what `x` was computed from. Pending arrays may need it: they are computed first."""
+    flush_pending()
     x._node = None
 
 
@@ -187,7 +187,7 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
 
 
 def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """`backward` for who knows that nothing is owed, and wants nothing put off."""
+    """`backward` for callers that know that nothing is pending, and want nothing deferred."""
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
         grad._write_now(value)
 

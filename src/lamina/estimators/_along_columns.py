@@ -17,7 +17,7 @@ _DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of t
 
 
 def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
-    """The number of each row's group, ascending with the values: neighbours of so many rows, equal values together.
+    """The number of each row's group, ascending with the values: groups of `rows` neighbours, equal values together.
 
     >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
     array([0, 1, 0, 1, 0, 0])

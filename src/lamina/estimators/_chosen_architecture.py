@@ -23,7 +23,7 @@ __all__ = ["architecture_for"]
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
-    """That of each member, of which `train` are the rows, and the pieces of the numbers' functions.
+    """The members' architecture, given their rows (`train`), and the pieces of the numbers' functions.
 
     `complete`: whether those are all rows that will be trained on, so that what is rare in them is rare.
     """

@@ -49,10 +49,10 @@ class Batches(Protocol):
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """An epoch's steps, group after group: which rows (steps, members · batch) of which arrays they take.
+        """The steps of an epoch, by group: the rows (steps, members · batch) that they take, of the arrays beside them.
 
-        The arrays hold these rows until the next group is asked for. The last group is a smaller batch with what is
-        left, unless such is to be dropped.
+        The arrays hold these rows until the next group is taken. The last group is a smaller batch of what is left,
+        unless `drop_last`.
         """
         ...
 
@@ -260,7 +260,7 @@ class EnsembleTraining(Loop):
         return means
 
     def _advance(self, rows: int) -> float:
-        """Count a step on so many rows of each member, and say what share of the training is done."""
+        """Count a step on `rows` rows of each member; the share of the training that is done."""
         self._rows = rows
         t = self._steps_done / self.steps_total
         settings = self.settings
@@ -340,7 +340,7 @@ class HeldBatches:
         return [rows for rows in steps if rows.size]
 
     def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """The rows (steps, batch) of the data, as those of arrays which hold them until the next are asked for."""
+        """The rows (steps, batch) of the data, as rows of arrays that hold them until the next item."""
         if self._arrays is not None:
             yield rows, self._arrays
             return

@@ -88,7 +88,7 @@ class Learned:
     def __getstate__(self) -> dict[str, Any]:
         """For pickle, joblib and skops: plain containers of arrays and scalars, and what settings hold."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
-        state.pop("_held_out", None)  # the user's rows, which nobody expects in a file
+        state.pop("_held_out", None)  # the user's rows don't belong in a file
         training = state.pop("_training", None)  # compiled; the next partial_fit makes another, which goes on
         if training is not None and training.network is self.fitted_.network:
             arrays, position = training.state()

@@ -74,7 +74,7 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 
 
 class Blocks:
-    """Rows of several parts as networks take them, so many at a time; those of a single block are kept.
+    """Rows of several parts in blocks for a network; those of a single block are kept.
 
     An epoch is judged by the same rows as the one before it.
     """
@@ -112,7 +112,7 @@ class Blocks:
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
-    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or so many columns.
+    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or `width` columns.
 
     It returns an array, or one for each part.
     """

@@ -32,7 +32,7 @@ _GLANCE = 2_000  # rows, in which a column of continuous values shows more of th
 
 
 class _Looked(NamedTuple):
-    """Rows by which columns are judged: `at` which positions among a member's, their targets and weights (or None)."""
+    """Rows that columns are judged on: their positions among a member's (`at`), targets and weights (or None)."""
 
     at: np.ndarray
     target: np.ndarray
@@ -44,7 +44,7 @@ class _Looked(NamedTuple):
 
 
 class Pieces(NamedTuple):
-    """How many pieces the functions of numbers have: at most `usual`, but of `rough` ones, by position, so many.
+    """How many pieces the functions of numbers have: at most `usual`; those of `rough` ones, by position.
 
     `smooth`: the positions of those that hardly need any.
     """
@@ -116,7 +116,7 @@ def _rough_pieces(
     Args:
         columns: its values in each member's rows.
         every: all rows of the first member.
-        single: those of them by which groups are judged: none is a copy of another.
+        single: those of them that groups are judged on, without copies.
         most_values: that may have pieces between them.
         usual: pieces of a column that is not rough.
     """
@@ -174,7 +174,7 @@ def rows_for_knots(data: Data) -> np.ndarray:
 
 
 def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
-    """Positions in `rows`, ascending and evenly spaced, of at most so many that are not the same in all columns.
+    """Positions in `rows`, ascending and evenly spaced, of at most `most` rows that differ in some column.
 
     Copies, as of rows that were drawn with replacement to have classes of the same size, always agree in the target:
     groups of them differ as those of a rough column do.

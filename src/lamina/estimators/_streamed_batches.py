@@ -17,9 +17,9 @@ __all__ = ["StreamedBatches"]
 class StreamedBatches:
     """The batches of members that train on the rows of a `RowCache`, or like ones.
 
-    In each epoch its groups come in another random order. So many as a window holds are in memory at one time, and
-    each member takes their rows in a random order of its own; what is left of a window joins the next. The order
-    follows from the cache and the generator alone: not from the memory that there is, nor from how quick the disk is.
+    In each epoch its groups come in another random order. A window of them is in memory at one time, and each member
+    takes its rows in a random order of its own; what is left of a window joins the next. The order follows from the
+    cache and the generator alone: not from the memory that there is, nor from how quick the disk is.
 
     Args:
         cache: the rows.

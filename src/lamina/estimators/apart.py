@@ -145,7 +145,7 @@ class _Kept:
         self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
 
     def take(self, what: _What) -> EnsembleTraining:
-        """One that nobody else works with; another one, if there is none."""
+        """A training that is not in use; a new one, if there is none."""
         with self._lock:
             idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:

@@ -20,7 +20,7 @@ NUMBER_WIDTH = 3
 _FREQUENCIES = 16
 _FREQUENCY_SPREAD = 0.1
 _EMBEDDING_SPREAD = 0.1
-"""RealMLP-TD has 1: then a rare category is known by its random values, not by what it means."""
+"""RealMLP-TD has 1: then a rare category is recognized by its random values, not by its meaning."""
 
 _RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3, "embedding": 0.3}
 """RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1); those of pieces and embeddings are lamina's.
@@ -86,7 +86,7 @@ class Architecture:
     normalization
         None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
     pieces
-        to the embedding of a number, a piecewise linear function of it with so many pieces is added; 0: none.
+        the number of pieces of the piecewise linear function that is added to a number's embedding; 0: none.
     rough
         for each number, 1 if that function is learned value by value, since neighbouring values say different things,
         else 0; () if there is no such number.

@@ -269,7 +269,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
-        """With the preset's values for a table of this size, of which `trained` rows train, where none are given."""
+        """The settings, completed with the preset's values for a table of this size, with `trained` rows for
+        training."""
         # Constrained numbers must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
         settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
@@ -395,7 +396,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """The network where it is trained on so many rows in all epochs; afterwards it is on the CPU again."""
+        """The network on its device for a training on `rows` rows over all epochs; afterwards it is on the CPU
+        again."""
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
         context = chosen_device(self.device, training_flops(weights, rows, 1))
@@ -418,10 +420,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
-        """Correct what the network says by what is so on the validation rows; nothing unless a subclass has a way."""
+        """Calibrate on validation rows, in subclasses that can."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
-        """Decide by what is best on the validation rows; nothing unless a subclass has a threshold to choose."""
+        """Choose the threshold on the validation rows, in subclasses that have one."""
 
     def _deciding(self, target: Any, y: np.ndarray) -> Any:
         """A target with what the estimator's settings say of decisions; of numbers there are none."""
@@ -477,7 +479,7 @@ def fit_table(
 
 
 def require_no_marks(groups: Any, time: Any, what: str) -> None:
-    """Raise `ValueError` where rows cannot be divided by what is given: those of `what` are not in memory."""
+    """Raise `ValueError` where groups or times are given for `what`, whose rows are not in memory."""
     if groups is not None or time is not None:
         raise ValueError(
             f"groups and time are for tables in memory, not for {what}; divide its rows beforehand, and give fit those "

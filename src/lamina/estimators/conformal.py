@@ -22,14 +22,14 @@ from lamina.estimators.targets import Classes, Numbers
 __all__ = ["HeldOut", "checked_coverage", "interval", "likely"]
 
 _MOST_ROWS = 4000
-"""So many are kept: coverage at 90 % is then right within half a point (one standard deviation)."""
+"""The most rows that are kept: coverage at 90 % is then right within half a point (one standard deviation)."""
 
 _MOST_NUMBERS = 1 << 16
 """Of many outputs fewer rows are kept."""
 
 _FEWEST_ROWS_A_LEVEL, _MOST_LEVELS = 50, 10
 _ROWS_OF_THE_WHOLE = 20
-"""The mean distance at a level of predictions counts its own rows, and so many of the mean over all levels."""
+"""Rows that the mean over all levels counts as, in the mean distance at one level of predictions."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     with _texts_explained():
         if y is None:
             return validate_data(estimator, X, **options), None
-        # A regression's target is made numbers, and what is none is told, by the estimator.
+        # The estimator converts a regression's target to numbers, with an error for what is none.
         checked, target = validate_data(estimator, X, y, multi_output=True, **options)
         return checked, target
 

@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 SIZES = (1, 4, 16, 64, 256, 1024, 4096)
-"""Rows are computed in blocks of these sizes, each of which is compiled by itself."""
+"""Rows are computed in blocks of these sizes; each size is compiled by itself."""
 _MOST_VALUES = 1 << 16
 """A block of more than one row has no more probabilities than this."""
 

@@ -50,7 +50,7 @@ _MOST_EMBEDDED = 128  # numbers whose embedding takes no more time than the rest
 
 @dataclass(frozen=True)
 class _Pace:
-    """How `fast` trains on tables of at most so many rows."""
+    """How `fast` trains on tables of at most `most_rows` rows."""
 
     most_rows: int
     batch: int
@@ -101,7 +101,8 @@ def embeds_numbers(given: bool | None, numbers: int) -> bool:
 def enough_epochs(preset: str, rows: int, batch: int) -> int:
     """How many epochs a preset trains on `rows` if the user does not say.
 
-    So many steps, but at least some epochs, and for small tables, where more networks are trained, just the steps.
+    The preset's number of steps, but at least some epochs; for small tables, where more networks are trained, just the
+    steps.
     """
     fewest = 1 if rows <= JUST_STEPS_ROWS else FEWEST_EPOCHS[preset]
     epochs = -(-ENOUGH_STEPS[preset] // max(rows // batch, 1))

@@ -56,7 +56,7 @@ class Quantiles(Numbers):
 
     @property
     def single(self) -> Numbers:
-        """The target itself, of which these are quantiles."""
+        """The target that these are quantiles of."""
         return _single(self)
 
     @property

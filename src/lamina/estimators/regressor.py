@@ -174,7 +174,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
-        """A target of this scale, or, if they are asked for, several quantiles of it."""
+        """A target of this scale, or several quantiles of it where `quantile` has several levels."""
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 

@@ -249,7 +249,7 @@ _LEAST = float(np.finfo(np.float32).tiny)
 
 
 class _Complete(TableEncoder):
-    """Numbers as they are, of which none may be missing: a network has no rule for that."""
+    """Numbers as they are, none of them missing: a network has no rule for that."""
 
     def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         for column in self.schema.used:

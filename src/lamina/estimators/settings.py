@@ -377,7 +377,7 @@ class _ClassTraining:
         "costs log-loss.", 0.0, rule=_SHARE)] = OPEN
     calibrate: Annotated[Setting[bool], About(
         "whether outputs are multiplied by the factor that gives the validation rows the smallest log-loss "
-        "(temperature scaling; Guo et al., 2017). Then epochs are judged by what they are after that.",
+        "(temperature scaling; Guo et al., 2017). Epochs are then judged by the calibrated outputs.",
         True, sklearn=False, rule=_SWITCH)] = OPEN
 
 

@@ -28,10 +28,10 @@ __all__ = ["BACKGROUND_ROWS", "Explanation", "Game", "exact_values", "explained"
 
 BACKGROUND_ROWS = 100
 MOST_EXACT = 16
-"""Columns whose coalitions are all looked at if that is asked for: 65,536 for each background row."""
+"""The most columns for the exact method, over all coalitions: 65,536 for each background row."""
 
 _EXACT = 6
-"""Columns whose coalitions are all looked at otherwise: so many that it takes no longer than sampling does."""
+"""The most columns for which all coalitions are the default: they take no longer than sampling does."""
 
 _ELEMENTS = 1 << 22
 """Of the largest table that is made at one time."""
@@ -139,7 +139,7 @@ class Game:
 
     @property
     def is_small(self) -> bool:
-        """Whether all sets of players are looked at, unless something else is asked for."""
+        """Whether all sets of players are the default."""
         return self.players <= _EXACT
 
     @property
@@ -232,7 +232,7 @@ def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.nda
 
 
 def _orders(rng: np.random.Generator, players: int, count: int) -> np.ndarray:
-    """Twice so many orders of the players: each at random, and then its reverse."""
+    """`count` random permutations of the players, each with its reverse."""
     orders = rng.permuted(np.tile(np.arange(players), (count, 1)), axis=1)
     return np.stack([orders, orders[:, ::-1]], axis=1).reshape(-1, players)
 

@@ -116,7 +116,7 @@ def _require_columns(marks: Mapping[Any, str | None], columns: list[str]) -> Non
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """The keys by which a streamed table is divided: of the column of the "groups" or of the "time"; None: random."""
+    """The keys that divide a streamed table: of the column of the "groups" or of the "time"; None: random."""
     for mark, name in marks.items():
         if name is not None:
             known = next(column for column in survey.schema.columns if column.name == name)

@@ -105,7 +105,7 @@ class Classes:
         return target.astype(int) if self.multilabel else self.values[target.astype(int)]
 
     def strata(self, target: np.ndarray) -> np.ndarray | None:
-        """By what encoded rows are divided evenly; None where chance does."""
+        """Stratification labels of encoded rows, or None."""
         return None if self.multilabel else target
 
     def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:
@@ -165,7 +165,7 @@ class Classes:
 
 
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
-    """Which of two classes is the positive one, of which F1, a threshold and curves are: its position.
+    """The position of the positive class of two, the one that F1, a threshold and curves are about.
 
     Of numbers and truth values it is the second, as scikit-learn has it. Texts are in alphabetical order, which means
     nothing: there it is the rarer one.
@@ -213,7 +213,7 @@ class Numbers:
     def of_moments(
         cls, low: float, high: float, mean: float, deviation: float, *, logarithmic: bool = False
     ) -> Self:
-        """Those of a single target of which this is known; raises as `of`."""
+        """The scale of a single target with these moments; raises as `of`."""
         known = (np.array([x], np.float64) for x in (low, high, mean, deviation))
         return cls._scaled(*known, flat=True, logarithmic=logarithmic)
 
@@ -254,7 +254,7 @@ class Numbers:
         return self._shaped(target * self.scale + self.center)
 
     def strata(self, target: np.ndarray) -> None:
-        """By what encoded rows are divided evenly: by nothing."""
+        """Stratification labels: none."""
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The target, in its own units, that outputs stand for: (rows,) or (rows, targets), float64."""

@@ -29,9 +29,9 @@ class Codes:
     """An input (rows, columns) of whole numbers.
 
     Attributes:
-        counts: of each column, how many there are: 0, 1, …
-        order: of the columns, in which `shifted` takes the fewest nodes.
-        shifted: the tensor, int64, of some columns to each of which a number is added.
+        counts: the number of codes of each column, which are 0, 1, …
+        order: the columns' order for which `shifted` takes the fewest nodes.
+        shifted: the tensor, int64, of some columns, with a number added to each.
     """
 
     counts: Sequence[int]
@@ -67,7 +67,7 @@ class Emission:
         self._readers = Counter(x for node in topological(traced.results) for x in set(node.inputs))
 
     def tensor(self, node: Node) -> str:
-        """The tensor of a node, which is emitted where it is asked for first."""
+        """The tensor of a node, emitted on first use."""
         if node not in self._tensors:
             self._tensors[node] = self._emitted(node)
         return self._tensors[node]

@@ -118,7 +118,7 @@ def _codes_of_text(graph: OnnxGraph, column: Category, begin: int) -> str:
 def _codes_of_values(
     graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Category], begins: Sequence[int]
 ) -> str:
-    """Codes (rows, columns) of numbers: each is compared with all values of its column, of which it is one or none."""
+    """Codes (rows, columns) of numbers: each is compared with all values of its column, and equals one or none."""
     most = max(len(column.names) for column in columns)
     keys = np.full((len(columns), most), np.nan)  # which nothing is equal to
     for row, column in zip(keys, columns, strict=True):

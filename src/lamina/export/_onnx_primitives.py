@@ -165,7 +165,7 @@ def _operands(e: Emission, node: Node, dtype: np.dtype) -> list[str]:
 
 
 def _unexpanded(node: Node) -> list[Node]:
-    """The inputs of a node that broadcasts them, which nobody has to broadcast before."""
+    """The inputs of a node that broadcasts them itself, without a broadcast before it."""
     found = list(node.inputs)
     for i, x in enumerate(found):
         if x.is_op("broadcast_to"):

@@ -177,7 +177,7 @@ class Prediction:
         output: what the mean stands for.
         target: the name of what is predicted; empty if it has none.
         version: the version of lamina that described it.
-        metrics: how good it was, by what was measured, such as ``{"log_loss": 0.31}``; empty if it is not known.
+        metrics: its measured quality, such as ``{"log_loss": 0.31}``; empty if unknown.
         importance: for each column how much worse predictions get without it, most first; empty if it is not known.
     """
 

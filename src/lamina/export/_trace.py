@@ -30,7 +30,7 @@ _ROWS = (6, 10)
 
 @dataclass(frozen=True)
 class Rows:
-    """A size, or a position: so many times the number of rows, or so many parts of it."""
+    """A size or a position in proportion to the number of rows: `times` that number."""
 
     times: Fraction = Fraction(1)
 
@@ -144,7 +144,7 @@ def _captured(
     rows: int,
     layers: dict[Node, str],
 ) -> FunctionGraph:
-    """The graph for so many rows; `layers` learns which layer makes each node."""
+    """The graph for `rows` rows; `layers` learns which layer makes each node."""
     stack: list[str] = []
 
     def note(node: Node) -> None:

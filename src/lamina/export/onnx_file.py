@@ -20,10 +20,10 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
     its metadata which version of lamina wrote it; of estimators and runs also the columns, the classes, the target and,
     where they were measured, the metrics.
 
-    * Of a table with names each column is an input of that name, (rows, 1): texts are strings, of which an empty one,
-      or one that training did not have, counts as missing; numbers and truth values are float64 (float32 where they
-      were so in training), of which NaN is missing. A table without names is one input ``X``, (rows, columns).
-    * A classifier gives ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
+    * Of a table with names each column is an input of that name, (rows, 1): texts are strings; an empty one, or one
+    that training did not have, counts as missing; numbers and truth values are float64 (float32 where they were so in
+    training); NaN is missing. A table without names is one input ``X``, (rows, columns). * A classifier gives
+    ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
       several labels a row, ``label`` is (rows, labels). A regressor gives ``variable``, (rows, targets), float64, in
       the target's units. These are the names that skl2onnx gives; where a column has one of them, the output is called
       ``output_label``, ``output_probability`` or ``output_variable``.

@@ -14,7 +14,7 @@ __all__ = ["PAGE", "write_run_page"]
 PAGE = "page.html"
 
 _MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
-"""Of the weights and the columns of a page that nobody asked for: a browser takes its time with more."""
+"""The most weights (bytes) and columns of a page that is written by default: a browser is slow with more."""
 
 
 def write_run_page(folder: Path, to: Path | None = None) -> Path | None:

@@ -57,7 +57,7 @@ def export(
         options: by the same names, further arguments of the functions.
 
     Raises:
-        LaminaError: no way is asked for, or the model cannot go one of them.
+        LaminaError: no path is given, or the model can't be written in one of the formats.
         MissingPackageError: a package is not installed; nothing has been written then.
         OSError: a file cannot be written.
     """

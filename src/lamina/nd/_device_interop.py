@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array
 from lamina.core.primitive import new_array
-from lamina.core.state import settle_owed
+from lamina.core.state import flush_pending
 from lamina.device.context import gpu
 from lamina.device.dlpack import device_of_capsule, exported, imported
 from lamina.device.interface import DeviceArray
@@ -34,7 +34,7 @@ def capsule_of(
         if copy is False:
             raise BufferError(f"an array on {x._context} gets to the CPU only by a copy")
         return x._numbers().__dlpack__()
-    settle_owed()
+    flush_pending()
     value: Any = x._data
     if copy:
         own = DeviceArray.empty(value.device, value.shape, value.dtype)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.state import settle_owed
+from lamina.core.state import flush_pending
 from lamina.device.context import cpu, current_context
 from lamina.errors import DTypeError
 from lamina.nd.conversion import array
@@ -141,9 +141,9 @@ def to_dlpack_for_write(data: NDArray) -> Any:
 
 
 def waitall() -> None:
-    """Have everything that is owed computed, and wait for all devices. What went wrong there is raised here."""
+    """Compute everything pending, and wait for all devices. Errors of devices are raised here."""
     from lamina.device.choice import opened
 
-    settle_owed()
+    flush_pending()
     for device in opened():
         device.synchronize()

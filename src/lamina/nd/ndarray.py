@@ -11,7 +11,7 @@ import numpy as np
 from lamina.core.array import Array, StaleGradient, placed, view
 from lamina.core.finite import look, watch, weights
 from lamina.core.primitive import Primitive, bind, bind_on, set_array_type
-from lamina.core.state import Mode, owed, state
+from lamina.core.state import Mode, pending, state
 from lamina.core.tape import Leaf, backward, become_leaf, is_recorded, recording_suspended
 from lamina.device.context import Context, device_of, usable
 from lamina.errors import AutogradError, ShapeError
@@ -358,9 +358,9 @@ class NDArray(Array, Fluent):
     as_in_ctx = as_in_context
 
     def wait_to_read(self) -> None:
-        """Have its contents computed, if they are owed, and all that is noted with them."""
-        if not self._is_settled:
-            owed.settle()
+        """Compute its contents, if they are pending, and wait for its device."""
+        if not self._is_computed:
+            pending.flush()
         if not self._context.is_host:
             device_of(self._context).synchronize()
 

@@ -108,7 +108,7 @@ class TableModel:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """Those of which a quantile is predicted, ascending; none of another model."""
+        """The levels of the predicted quantiles, ascending; () for other models."""
         return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:

@@ -68,12 +68,10 @@ class Request(_Settings):
         target: the column to predict; None for the labels of a folder of images.
         task: "classification" or "regression", where the inferred one is wrong.
         kinds: by column, what it is, where the inferred kind is wrong.
-        group: the column whose values are rows' groups, none of which is in two parts; it is learned from only where
-            `kinds` says what it is.
-        time: the column of rows' times: what validates and tests comes after what trains. It is learned from.
-        validation, test: a share of the rows ("0.2"), a file, or None for the usual share.
-        options: how to read the files.
-        stream: whether rows come from the disk, as they do where the table is larger than memory.
+        group: the column of rows' groups, so that no group is in two parts; it is learned from only where `kinds` says
+        what it is. time: the column of rows' times: what validates and tests comes after what trains. It is learned
+        from. validation, test: a share of the rows ("0.2"), a file, or None for the usual share. options: how to read
+        the files. stream: whether rows come from the disk, as they do where the table is larger than memory.
         keeps_row_numbers: whether columns that only count the rows are learned from, as in runs of earlier versions,
             whose files do not say it; the command line has them left out.
     """
@@ -144,8 +142,8 @@ class Part:
 class Prepared:
     """A table ready for training; `validation` and `test` are None where there are none.
 
-    Of a table that is `streamed`, `train` is a sample of the rows that train. `divided` says how rows were divided, and
-    `group` and `time` are the columns by which, or None.
+    Of a table that is `streamed`, `train` is a sample of the rows that train. `divided` says how rows were divided;
+    `group` and `time` are the columns that they were divided by, or None.
     """
 
     schema: Schema
@@ -238,7 +236,7 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
 
 
 def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
-    """How rows were divided, and whether the columns by which are learned from."""
+    """How rows were divided, and whether the columns that decided it are learned from."""
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
     for name, others in ((request.group, "categorical"), (request.time, "drop")):

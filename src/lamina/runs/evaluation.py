@@ -45,7 +45,7 @@ __all__ = [
 
 _MOST_LINEAR_ROWS = 50_000
 _MOST_LINEAR_OUTPUTS = 500_000
-"""Rows times classes: a logistic regression takes so much longer with more classes."""
+"""Rows times classes, which a logistic regression's time grows with."""
 _STEPS = 300
 
 
@@ -349,7 +349,7 @@ class ColumnShap:
 
 @dataclass(frozen=True)
 class MeanShap:
-    """What columns add, those that were asked for in their order.
+    """The mean contribution of each column, in the given order.
 
     Attributes:
         rows: how many rows were explained.
@@ -388,7 +388,7 @@ def mean_shap(
         encoded: rows that it was not trained on, at least two; the last of them are explained.
         names: the columns that are looked at one by one; the others are one more player of the game.
         seed: of what is drawn.
-        most_rows: of which permutation importance is measured: half of its predictions are made.
+        most_rows: the rows of permutation importance, which bound the predictions made here.
     """
     numeric, codes = encoded.numeric[:], encoded.codes
     cost = predictions_made(most_rows, len(names))
@@ -406,7 +406,7 @@ def mean_shap(
 
 
 def predictions_made(most_rows: int, columns: int) -> int:
-    """How many are made at most: a share of those of permutation importance on so many rows."""
+    """The most predictions that are made: a share of permutation importance's on `most_rows` rows."""
     return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
 
 

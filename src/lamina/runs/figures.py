@@ -26,7 +26,7 @@ __all__ = [
 MOST_POINTS = 1500
 BINS = 10
 FEW_CLASSES = 5
-"""Up to so many classes, a confusion matrix has room for shares beside the counts."""
+"""The most classes for which a confusion matrix has room for shares beside the counts."""
 
 _MANY_TRIALS = 30
 _LINES = (BLUE, ORANGE, "#3f9467", "#8a5fb0", GRAY)

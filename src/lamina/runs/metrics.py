@@ -261,7 +261,7 @@ def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple
 def levels_held(
     levels: Sequence[float], target: np.ndarray, predicted: np.ndarray
 ) -> tuple[list[Below], Covered | None]:
-    """Each quantile, and what lies between the outermost two, of which there may be one only.
+    """The share of targets below each quantile, and between the outermost two if there are two.
 
     Args:
         levels: which quantiles, ascending.

@@ -72,7 +72,7 @@ _WORST_COLUMNS = 6
 _MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
 _MOST_TRIALS = 10  # in the table, besides those that are averaged
 _MOST_COLUMNS = 30  # in the figure of importances
-_MOST_CLASSES = 8  # of which SHAP values are shown
+_MOST_CLASSES = 8  # whose SHAP values are shown
 _MOST_LETTERS = 40  # of a value
 
 

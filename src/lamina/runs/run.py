@@ -59,7 +59,7 @@ def complete(
 ) -> Run:
     """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
 
-    `tell` is told what is being done, before each part that takes seconds; `baselines` are those that were measured
+    `tell` is called before each part that takes seconds; `baselines` are those that were measured
     before; `closing` says how much time there is.
 
     Raises:

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _SEARCH = "lamina search 1"
-"""The format of a `CHECKPOINT` that says what a search was asked for; its trials are files of their own."""
+"""The format of a `CHECKPOINT` that holds a search's request; its trials are files of their own."""
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def search_metadata(request: Request) -> dict[str, str]:
 
 
 def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
-    """What a run that is not finished was asked for, and what it goes on from; None: the trials of its search.
+    """An unfinished run's request, and the checkpoint it goes on from; None: the trials of its search.
 
     A search that is complete can go on too, with more time or more trials.
 
@@ -81,7 +81,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
         )
     with open_tensors(file) as opened:
         if opened.metadata.get("format") == _SEARCH and opened.is_signed:
-            opened.arrays()  # of which there are none: the digest is checked
+            opened.arrays()  # there are none: the digest is checked
             text, what = opened.metadata.get("request", ""), str(damaged(file, "its metadata"))
             return Request.from_dict(msgspec.to_builtins(decoded(text, Asked, what))), None
         checkpoint = Checkpoint.of(opened, Asked, TablePosition, _check_layers)
@@ -89,7 +89,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
 
 
 def _check_layers(asked: Any, file: TensorFile) -> None:
-    """The layers that were asked for, which a training would make first of all, are those of the file."""
+    """Check that the requested layers, which a training would make first, are those of the file."""
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
@@ -108,7 +108,7 @@ def save_run(
     Args:
         folder: where.
         model: the trained network.
-        settings: what was asked for, as JSON holds it.
+        settings: the request, as JSON holds it.
         results: rows, metrics and so on, as JSON holds them.
         history: a line of metrics an epoch.
     """

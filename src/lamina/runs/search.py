@@ -37,7 +37,7 @@ __all__ = ["Closing", "SearchLog", "baselines", "begin", "search"]
 
 
 def begin(folder: RunFolder, request: Request) -> None:
-    """Note in a new run's folder what was asked for, so that a search that is killed can go on."""
+    """Write the request into a new run's folder, so that a search that is killed can go on."""
 
     def fill(filled: Path) -> None:
         save_tensors(filled / CHECKPOINT, {}, search_metadata(request))
@@ -69,7 +69,7 @@ def search(
 
     Args:
         prepared: the table.
-        request: what was asked for.
+        request: the run's request.
         folder: the run's, which keeps each trial that is complete.
         observers: what watches.
         closing: what moves the deadline; None without a limit.
@@ -180,14 +180,14 @@ class SearchLog(SearchObserver):
 # --- time for what follows the search
 
 _FEWEST_ROWS = 200
-"""Of which the importance of columns is measured, however little time there is."""
+"""The fewest rows for the importance of columns, however little time there is."""
 _IMPORTANCE = 0.05
 """Of a limit, what the importance of columns may take where it takes long."""
 _FIGURES = 7
 _DRAWN = 2
 """Figures that are drawn to know the pace: a tenth of a second, in which others get their turns several times."""
 _VARIES = 1.4
-"""What is measured once may take so many times as long."""
+"""How many times as long something measured once may take."""
 _COMPUTED, _SPARE, _SPARE_SHARE = 0.4, 0.2, 0.01
 """Computed seconds, seconds, and of the limit, that stay free: files are written, and the process ends."""
 _FIRST_START = 0.3
@@ -288,11 +288,11 @@ class Closing(SearchObserver):
         self._row = seconds(_BLOCKS * 256) / (_BLOCKS * 256 * weights)
 
     def _explaining(self, rows: int) -> int:
-        """The predictions that tell which columns matter, where that is measured on so many rows."""
+        """The number of predictions for the importance of columns, measured on `rows` rows."""
         return (self._columns * REPEATS + 1) * rows + predictions_made(rows, self._columns)
 
     def importance_rows(self, seconds_of_a_row: float) -> int:
-        """On how many rows to measure the importance of columns, at so many seconds a row."""
+        """On how many rows to measure the importance of columns, at `seconds_of_a_row` each."""
         left = self._limit - self._report - self._since()
         rows = left / max(seconds_of_a_row * self._explaining(1), 1e-12)
         return int(min(max(rows, _FEWEST_ROWS), MOST_ROWS))

@@ -52,7 +52,7 @@ def why_streamed(request: Request, memory: int | None) -> str | None:
     """Why a table is not to be held in memory, in words; None where it is to be.
 
     Args:
-        request: what was asked for.
+        request: the run's request.
         memory: the bytes that the training may take; None for half of what is free.
     """
     if request.stream:

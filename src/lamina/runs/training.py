@@ -58,7 +58,7 @@ def train(
 
     Args:
         prepared: the table.
-        request: what was asked for: preset, epochs, layers, learning rate, seed.
+        request: preset, epochs, layers, learning rate, seed.
         observers: what watches, as the run's `Checkpoints`, which may have an earlier run go on.
         device: where, as the estimators' parameter says; no part of the request, as a run may go on elsewhere.
 
@@ -102,7 +102,7 @@ class _Watch(Observer):
 
 
 def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]) -> Any:
-    """An estimator that trains as was asked for."""
+    """The estimator that a request describes."""
     from lamina.estimators import MLPClassifier, MLPRegressor
     from lamina.estimators.declaring import declared
 

@@ -1,8 +1,8 @@
 """The trials of a search in its run's folder, a file each, so that a search that was interrupted goes on.
 
 The files are safetensors with a digest: written aside and renamed, and read as they are declared here. Whatever ends
-the search, the trials that were complete are there; they are the same search's if the rows, the seed and the settings
-are, of which `fingerprint` is the digest.
+the search, the trials that were complete are there; they belong to the same search if rows, seed and settings are the
+same, by their digest, `fingerprint`.
 """
 
 from __future__ import annotations

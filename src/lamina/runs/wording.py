@@ -68,10 +68,10 @@ def search_summary(search: Mapping[str, Any]) -> str:
     """How much was tried, and how many are averaged.
 
     >>> search_summary({"trials": 12, "chosen": [{}, {}, {}]})
-    '12 trials, of which 3 are averaged'
+    '12 trials, 3 of them averaged'
     """
     count = len(search["chosen"])
-    return f"{counted(search['trials'], 'trial')}, of which {'one is used' if count == 1 else f'{count} are averaged'}"
+    return f"{counted(search['trials'], 'trial')}, {'one of them used' if count == 1 else f'{count} of them averaged'}"
 
 
 def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:

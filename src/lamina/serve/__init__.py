@@ -5,7 +5,7 @@ A request goes through
 `_server` (connections) → `_app` (routes) → `_bodies` (a body's format) → `_rows` (checked values) → `_batching`
 (rows of many requests at once) → `_model` (the network) → an answer.
 
-* `_limits` is what strangers may ask for; `_errors`, what they are told if it is too much or wrong.
+* `_limits` bounds what strangers may send; `_errors` is the answer to what is too large or wrong.
 * `_slots` keeps each model's newest version; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
 * `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request.
 """

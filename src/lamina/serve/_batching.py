@@ -116,5 +116,5 @@ def _deliver(jobs: Sequence[_Job], results: Sequence[Any]) -> None:
             else:
                 job.answer.set_result(result)
 
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with suppress(RuntimeError):  # the loop is closed: no request waits any more
         jobs[0].answer.get_loop().call_soon_threadsafe(settle)

@@ -59,7 +59,7 @@ class Blocks:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _size(self, rows: int) -> int:
-        """The size that does most for so many rows: padded if that is less than doubled, else filled."""
+        """The best block size for `rows` rows: a padded block if that less than doubles the rows, else a full one."""
         enough = [size for size in self.sizes if rows <= size < 2 * rows]
         return enough[0] if enough else max(size for size in self.sizes if size <= rows)
 

@@ -16,7 +16,7 @@ _AROUND_A_HEADER = 4
 
 
 class _Bounded(HttpToolsProtocol):
-    """A connection on which a request's head has a bound in bytes and in time, and of which there are not too many.
+    """A connection that bounds a request's head in bytes and in time; the number of connections is bounded, too.
 
     Bodies have their bounds in the application, which reads them.
     """

@@ -11,7 +11,7 @@ from lamina.support.messages import excerpt
 __all__ = ["MOST_PROBLEMS", "Problem", "RequestError"]
 
 MOST_PROBLEMS = 20
-"""So many wrong values of a request are named."""
+"""The most wrong values that an answer names."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RequestError(Exception):
 
     @classmethod
     def of_values(cls, problems: Sequence[Problem]) -> RequestError:
-        """Of wrong values, of which the first is the message."""
+        """The error for wrong values; the first is the message."""
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
 

@@ -11,7 +11,7 @@ from lamina.serve._errors import RequestError
 __all__ = ["Admission", "Held", "Limits"]
 
 _BODIES_HELD = 32
-"""So many bodies of the greatest size are held at one time; smaller ones are more."""
+"""The most bodies of the greatest size that are held at one time; of smaller ones, more."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a server says on standard error: what happens to it, and a line for each request; as text or as JSON.
 
-A thread writes the lines, so that no request waits for whoever reads them.
+A thread writes the lines, so that no request waits for their reader.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class _Lines(logging.Handler):
             self._lost += 1
 
     def end(self) -> None:
-        """Write what waits, unless nobody reads it."""
+        """Write the waiting lines, unless the stream is not being read."""
         with suppress(Full):
             self._waiting.put(None, timeout=1)
         self._thread.join(timeout=2)
@@ -153,7 +153,7 @@ class _Lines(logging.Handler):
 
 
 def _write(line: str) -> None:
-    with suppress(OSError, ValueError):  # closed, or nobody reads it any more
+    with suppress(OSError, ValueError):  # closed, or no longer read
         print(line, file=sys.stderr, flush=True)
 
 

@@ -66,7 +66,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self.loads = Counter(
-            "lamina_model_loads", "New versions of models, by what became of them.", ("model", "result"),
+            "lamina_model_loads", "New versions of models, by result.", ("model", "result"),
             registry=registry,
         )  # fmt: skip
         self.under_way = Gauge(

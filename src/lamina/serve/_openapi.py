@@ -13,7 +13,7 @@ from lamina.serve._slots import Slot
 __all__ = ["description"]
 
 _MOST_CHOICES = 1000
-"""So many classes are listed."""
+"""The most classes that are listed."""
 
 _REFUSALS = {
     400: "The body can't be read.",

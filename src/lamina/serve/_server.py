@@ -158,7 +158,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _close(self, listener: socket.socket) -> None:
-        """Let nobody in any more, but those who are at the door: closing alone would reset their connections."""
+        """Accept the connections that are waiting, and no more: closing alone would reset them."""
         with listener.dup() as door:
             for server in self.servers:
                 server.close()

@@ -41,7 +41,7 @@ class Slot:
         self.model: Model = load_model(path, limits)
 
     def _seen(self) -> _Stamp:
-        """By what a file is known that was put in the place of another; None while there is none."""
+        """File identity, used to detect replacement; None while there is no file."""
         try:
             found = model_file(self.path).stat()
         except OSError:
@@ -101,10 +101,10 @@ async def watch(
     """Look for new versions for ever.
 
     Args:
-        slots: of which models.
+        slots: the models' slots.
         seconds: how long from one look to the next.
         apart: runs a function in another thread, so that requests go on meanwhile.
-        tell: is told of each new version, and of one that can't be loaded, with the reason.
+        tell: called for each new version, and for one that can't be loaded, with the reason.
     """
     while True:
         await asyncio.sleep(seconds)

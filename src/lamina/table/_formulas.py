@@ -55,7 +55,7 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
 
 def warned_of(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts as they are; the first text that could be a formula is told of."""
+    """The parts as they are, with a warning for the first text that could be a formula."""
     import polars as pl
 
     told = False

@@ -62,7 +62,7 @@ def is_missing(value: object) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, numbers.Real):
-        return not isinstance(value, numbers.Rational) and math.isnan(value)  # of which some have no float
+        return not isinstance(value, numbers.Rational) and math.isnan(value)  # some of these have no float
     return isinstance(value, decimal.Decimal) and value.is_nan()
 
 
@@ -144,7 +144,7 @@ class Column(ABC):
         return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
 
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
-        """The first row with a value of which `holds` is true, and that value; None if there is none."""
+        """The first row with a value for which `holds` is true, and that value; None if there is none."""
         found: list[object] = []
 
         def code(cell: object) -> float:
@@ -499,7 +499,7 @@ def series_column(name: str, series: Any) -> Column:
 def _of_known_type(series: Any) -> Any:
     """Dates that pyarrow counts in milliseconds, which narwhals does not know, in days; others as they are.
 
-    So are texts in views, of which pyarrow does little.
+    String views, which pyarrow hardly supports, become strings.
     """
     native = series.to_native()
     held = str(getattr(native, "type", ""))

@@ -29,7 +29,7 @@ EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 """A day in the units in which times since 1970-01-01 are counted."""
 
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
-"""The orders of a date's numbers, by what users say."""
+"""The orders of a date's numbers, by users' names for them."""
 
 _PIVOT = 1969
 """Two digits are a year from this one on, as in POSIX: 69 is 1969, 68 is 2068."""

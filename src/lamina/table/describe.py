@@ -1,4 +1,4 @@
-"""What people are told of a table's columns: the same words in the terminal and in the report."""
+"""Descriptions of a table's columns for people: the same words in the terminal and in the report."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
 def column_groups(
     columns: Sequence[ColumnSchema], monotone: Mapping[str, int] | None = None
 ) -> list[list[ColumnSchema]]:
-    """The columns, those together that are told of in one line."""
+    """The columns, grouped by the line that describes them."""
     constrained = monotone or {}
     groups: list[list[ColumnSchema]] = []
     for (stem, _), alike in itertools.groupby(

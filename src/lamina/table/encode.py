@@ -177,7 +177,7 @@ class TableEncoder:
         """Learn medians and scales of a table too large to be held; returns the encoder itself.
 
         Args:
-            sample: some rows at random, of which quartiles are. Ranges and frequencies, the schema says.
+            sample: random rows, for the quartiles. Ranges and frequencies are the schema's.
         """
         table = check(self.schema, sample)
         columns = [(column, table.column(column.name).numbers()) for column in self._numbers]

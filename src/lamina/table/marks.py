@@ -143,7 +143,7 @@ _FEWEST_ROWS = 100
 _FEWEST_TIMES, _FEWEST_BLOCKS, _MANY_BLOCKS = 5, 10, 20
 _YEARS = (1800, 2100)
 _MORE_RUNS = 1.5
-"""An attribute of groups goes to and fro between them: it has so many more runs than values."""
+"""An attribute of groups goes to and fro between them: it has this many times as many runs as values."""
 
 
 def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
@@ -168,7 +168,7 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The column of dates, or of years as whole numbers, by which a table is sorted; None if there is none."""
+    """The column of dates, or of years as whole numbers, that a table is sorted by; None if there is none."""
     for column in schema.columns:
         values = None if column.missing else _dates_or_years(column, frame)
         if values is None:
@@ -192,9 +192,9 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
     """The column whose values look like ids of groups, as each has all of its rows together; None if there is none.
 
-    Blocks alone do not say that of numbers in ascending or descending order: a table may be sorted by what it measures.
-    Another column must be an attribute of the groups, one value a block and to and fro from block to block, or number
-    the rows of each block; or the name must be one that ids have.
+    Blocks alone do not say that of numbers in ascending or descending order: a table may be sorted by a measured
+    column. Another column must be an attribute of the groups, one value a block and to and fro from block to block, or
+    number the rows of each block; or the name must be one that ids have.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):

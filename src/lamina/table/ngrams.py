@@ -186,7 +186,7 @@ def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 @dataclass(frozen=True)
 class _Sparse:
-    """A matrix by rows, of which only entries that are not 0 are held, and only rows with an entry.
+    """A sparse matrix by rows: only its non-zero entries, and only rows with an entry.
 
     Attributes:
         rows: the positions of the rows with an entry.

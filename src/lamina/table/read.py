@@ -38,7 +38,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
         source: a path, a glob, "-" for standard input, a folder of images; or several files with the same
             columns, in any order.
         options: how to read, where it is not to be found out.
-        places: is told where each row stands.
+        places: receives the place of each row.
 
     Returns:
         A polars DataFrame. Columns without a value are text.
@@ -66,8 +66,8 @@ def iter_batches(
 
     Args:
         source, options: as in `read`.
-        rows: at most so many rows a part. A table without rows gives one part without rows.
-        places: is told where each row of the parts given so far stands.
+        rows: the most rows a part. A table without rows gives one part without rows.
+        places: receives the place of each row of the parts given so far.
 
     Raises:
         DataError: as in `read`, before the first part.

@@ -21,7 +21,7 @@ __all__ = ["read_in_shares"]
 def read_in_shares(
     source: Where, team: Communicator, options: ReadOptions | None = None, places: Places | None = None
 ) -> pl.DataFrame:
-    """What `read` reads, on all processes of a team, of which each reads its share of the files.
+    """What `read` reads, on all processes of a team, each of them reading its share of the files.
 
     Standard input is the first one's, as launchers have it. Types are those of all files, as without a team.
 

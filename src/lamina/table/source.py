@@ -99,7 +99,7 @@ def open_sources(
 
     Args:
         source: a path (of a pipe, too, as of a shell's ``<(…)``), a glob, "-" for standard input, or several of them.
-        format: of all files; if not given it is told from each name, and if that says nothing, from the content.
+        format: of all files; by default it follows from each name, or if that says nothing, from the content.
 
     Raises:
         DataError: there is no such file, no file fits the glob, a file of a kind that is not read, or no such format.

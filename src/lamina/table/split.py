@@ -1,6 +1,6 @@
 """How the rows of a table are divided into training, validation and test: at random, by groups, or in time.
 
-Whoever divides rows asks a `Splitter`; `splitter_for` makes the one that fits what is known of the rows.
+A `Splitter` divides rows; `splitter_for` makes the one that fits what is known of the rows.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def splitter_for(
     Args:
         rows: how many.
         strata: the class of each row (1-D, any type that sorts), whose shares parts keep; or None.
-        groups: the group of each row, of which none is in two parts; or None.
+        groups: the group of each row, so that no group is in two parts; or None.
         time: of each row, a number or a date; what validates and tests comes after what trains; or None.
         gap: how much later, at least, in the unit of `time` (dates: days).
 
@@ -152,7 +152,7 @@ def nothing_before(name: str, gap: float) -> DataError:
 
 
 def _remedy(mark: str, members: int = 0) -> str:
-    """What to do where there are too few groups or times; `members`: so many could each hold some out."""
+    """What to do where there are too few groups or times; `members`: the members that could each hold some out."""
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
         return (

@@ -52,7 +52,7 @@ def write_batches(
         path: the file; "-" for standard output. ".gz" or ".zst" at the end packs formats that are not packed inside.
         format: one of `writable()`; if not given, the name's end says it (standard output: CSV).
         safe: of CSV and TSV: whether texts that a spreadsheet would run as formulas get a ' before them; otherwise
-            they stay as they are, and the first is told of.
+            they stay as they are, with a warning for the first.
 
     Returns:
         The number of rows written.

@@ -5,8 +5,8 @@ each at most 2⁻⁸ of the one before. Of the nine products of parts of x and y
 and x₃y₃, are together below 2⁻²³ |xy|, mostly far below. (Henry, Tang and Heinecke,
 "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", 2019.)
 
-A number of 2¹²⁷ or more, an infinity or NaN has no such parts. Packing notes the greatest magnitude, so that whoever
-multiplies can tell (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶ count as zero, as denormals do in all
+A number of 2¹²⁷ or more, an infinity or NaN has no such parts. Packing notes the greatest magnitude, so that the
+product can tell (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶ count as zero, as denormals do in all
 compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits. x₁y₁ may be rounded up beyond the greatest
 float32 where xy is within 2⁻⁷ of it.
 """

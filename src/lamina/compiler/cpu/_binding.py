@@ -58,8 +58,8 @@ def _gains_by_threads(program: Program) -> bool:
 class Binding:
     """The `BoundStep` of the CPU.
 
-    `arrays` are its arrays by input slot, of which each call brings others for the slots `arguments`; the step changes
-    those in the slots `written`.
+    `arrays` are its arrays by input slot; each call replaces those in the slots `arguments`. The step changes those in
+    the slots `written`.
     """
 
     def __init__(

@@ -36,8 +36,7 @@ class ThreadBuilder(Mathematics):
         return bounds[0], self.minimum(bounds[1], extent)
 
     def barrier(self, threads: Value) -> None:
-        """Wait until so many threads, all of this run or only this one, are here; what they wrote before is visible
-        after."""
+        """Wait for `threads` threads: all of this run, or only this one. What they wrote before is visible after."""
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
         self.call("lamina_barrier", threads)
 

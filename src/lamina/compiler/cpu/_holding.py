@@ -11,14 +11,14 @@ from typing import Any
 
 from lamina.core.array import Array
 from lamina.core.ownership import bind_buffer, is_alone, release_buffers
-from lamina.core.state import owed, settle_owed, state
+from lamina.core.state import flush_pending, pending, state
 from lamina.core.turns import Change, make, setting
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray, Type
 
 __all__ = ["HOLDING", "Holder"]
 
-HOLDING = owed.lock
+HOLDING = pending.lock
 """Taken while arrays are held or given back, and while a step that holds arrays runs.
 
 One for all steps: a step that meets an array which another one holds has it given back, and with a lock each they could
@@ -33,11 +33,11 @@ class HeldArray(PlaceholderArray):
 
     __slots__ = ()
 
-    def _asked_for(self) -> Any:
+    def _read(self) -> Any:
         self._keeper.give_back()
         return self._data
 
-    _data: Any = property(_asked_for)
+    _data: Any = property(_read)
 
 
 HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # which it is, to users
@@ -100,7 +100,7 @@ class Holder:
         """Write the contents into the arrays' buffers, and leave the arrays to others."""
         with HOLDING:
             if self.is_ahead and any(type(array) is not HeldArray for array in self._arrays()):
-                settle_owed()  # new contents of an array are owed, and the held ones are needed for them
+                flush_pending()  # new contents of an array are pending, and need the held ones
             while self.is_ahead:  # until it is done, by this call or an interrupt
                 own = state.turn.take(changes := [])
                 if self.is_ahead:

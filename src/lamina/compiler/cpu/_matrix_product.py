@@ -256,7 +256,7 @@ class MatrixProduct:
         """Write the code that computes the given rows and columns (default: all).
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
-        like the result of which the epilogue reads the element that it computes: they are fetched ahead, if large.
+        of the result's shape that the epilogue reads at the element it computes: large ones are prefetched.
 
         `flat_epilogue` does the same as `epilogue`; it may be used where that is `apart_epilogue`.
 

@@ -35,7 +35,7 @@ def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int
 
 
 def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
-    """Scratch memory for a packed panel of B of so many bytes, and the terms of all pairs of rows."""
+    """Scratch memory for a packed panel of B and the term lists of all pairs of rows."""
     return panel_bytes + terms_bytes(rows + 1, inner)
 
 

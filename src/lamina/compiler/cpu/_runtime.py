@@ -3,8 +3,8 @@
 A job is one function run by all threads of the pool: the caller is thread 0, and each worker takes part in
 every job. Where the pool has other threads than the job has memory for, the caller runs it alone. A wait spins
 for a while, because what it waits for is mostly microseconds away, and then sleeps in the kernel. Every word
-that threads wait on is a counter that only grows; a sleeper announces itself first, so that nobody who changes
-a counter calls the kernel for nothing.
+that threads wait on is a counter that only grows; a sleeper announces itself first, so that changing a counter calls
+the kernel only where a thread sleeps.
 
 Between spinning and sleeping, a thread offers its core to others for a while, again and again. The scheduler of
 a virtual machine may well put two threads on one core and leave the other one idle: then the thread that is

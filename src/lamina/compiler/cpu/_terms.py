@@ -23,7 +23,7 @@ _PAIR_COST = 5, 4
 
 
 def terms_bytes(rows: int, inner: int) -> int:
-    """The memory of the lists of so many rows: of each pair, and of each tile, or (rows one more) of all terms."""
+    """Memory for term lists, one at each row's place: of pairs and tiles, and with one row more also of all terms."""
     return whole_lines(rows * _places(inner) * INT32.itemsize)
 
 
@@ -207,7 +207,7 @@ def _any(b: Builder, bits: Sequence[Value]) -> Value:
 
 
 def _transposed_bits(b: Builder, rows: list[Value]) -> Value:
-    """A matrix of 8 by 8 bits, of which these are the rows, transposed: eight bytes, the first row lowest.
+    """Transpose a matrix of 8 by 8 bits, given its rows: eight bytes, the first row lowest.
 
     Halves, quarters and single bits beside the diagonal change places (Warren, Hacker's Delight, 2003, section 7-3).
     """

@@ -4,8 +4,8 @@ A block of the result is 32 by 32: four tiles of sums. Up to 192 terms are summe
 of parts, then x₁y₁ upon them, so that most roundings are of small numbers. What such parts of the summed dimension give
 is added up in memory. The error is a third to a ninth of that of one chain of multiply-adds.
 
-Each element is the same sum for any split of the work: blocks begin at multiples of 32 whoever computes them, and what
-decides whether operands can be split are the 32 rows and the 32 columns alone.
+Each element is the same sum for any split of the work: blocks begin at multiples of 32 for any number of threads, and
+what decides whether operands can be split are the 32 rows and the 32 columns alone.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A third of MNIST's pixels are 0 in every image of a mini-batch of 64, and most columns of one-hot tables are.
 Leaving a term 0 · x out of a sum changes nothing, not even a bit, as long as x is finite: a sum that begins with +0
-never becomes -0. Where x is infinite or NaN, the term is NaN; so whoever skips looks at the x first (`all_finite`),
-which is one pass over them instead of a multiplication with every row.
+never becomes -0. Where x is infinite or NaN, the term is NaN; so skipping needs a look at the x first (`all_finite`):
+one pass over them instead of a multiplication with every row.
 """
 
 from __future__ import annotations

@@ -192,6 +192,6 @@ def linked(
 
 
 def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
-    """What was fetched, for some of its functions, none of which call any of the `missing` ones."""
+    """The fetched code, for those of its functions that call none of the `missing` ones."""
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})

@@ -87,8 +87,7 @@ class Standalone:
     ) -> Standalone:
         """Lower a graph without writes and numbers for a machine.
 
-        So many of its inputs, from the first on, are arguments; the others are in global arrays of these names, and
-        finite.
+        The first `arguments` of its inputs are arguments; the others are finite, in global arrays named by `constants`.
         """
         with compiling_for(machine):
             plan = lower(graph, CPU())

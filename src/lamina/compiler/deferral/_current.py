@@ -1,4 +1,4 @@
-"""A sequence: which arrays have which positions in it, whose contents are owed, and whose could be."""
+"""A sequence: the positions of its arrays, and which of them are pending or could be."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sequence:
     ``values``       the arrays by position; while observing, weak references to them
     ``ids``          the positions of arrays by id: of those made outside; while observing, of all
     ``numbers``      the numbers that vary
-    ``overwritten``  arrays whose new contents are owed, with their class and count of writes before
+    ``overwritten``  arrays whose new contents are pending, with their class and count of writes before
     ``made``         while observing: the positions of results, and of what was written
     ``viewed``       while observing: the positions of arrays that have views, and of views
     ``cursor``       the last event; ``next``: what is put off, if it comes next
@@ -182,7 +182,7 @@ class Sequence:
         return changes
 
     def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
-        """What makes the contents of arrays owed, and the entry the latest event.
+        """Changes that make the contents of arrays pending, and the entry the latest event.
 
         Nothing if others could see the old contents in memory.
         """
@@ -195,24 +195,24 @@ class Sequence:
             found.append(putting(array._writes, 0, count + 1))
             if kind is not PendingArray:
                 found.append(partial(self.overwritten.append, (array, kind, count)))
-                array._view = event  # which an array that is not owed has no need of
+                array._view = event  # a slot that only pending arrays need
                 found.append(setting(array, "__class__", PendingArray))
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """What gives arrays whose new contents are owed their old ones, which are what to begin with."""
+        """Changes that give arrays with pending contents their old ones, which the computation starts from."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property
     def counts(self) -> list[tuple[list[int], int]]:
-        """The counts of writes of arrays whose new contents are owed, and what they were before."""
+        """The counts of writes of arrays with pending contents, and their values before."""
         return [(array._writes, count) for array, _, count in self.overwritten]
 
     # --- what an observed event may be ---------------------------------------------------------------------------
 
     def may_be_owed(self, array: Array) -> bool:
         """Whether new contents of an array can be deferred: its memory must have no other reference."""
-        if array._node is not None or self.position_of(array) in self.viewed or not array._is_settled:
+        if array._node is not None or self.position_of(array) in self.viewed or not array._is_computed:
             return False
         return is_alone(array) if array.__class__ is NDArray else isinstance(array, PlaceholderArray)
 
@@ -266,7 +266,7 @@ def place_of(inputs: Items[Any]) -> Context | None:
 
 def _is_private(x: Array) -> bool:
     """Whether only lamina's own arrays know an array's memory, so that it can't change unnoticed."""
-    if not x._is_settled or not isinstance(x, NDArray):
+    if not x._is_computed or not isinstance(x, NDArray):
         return False
     if x._is_stale:
         return False

@@ -8,7 +8,7 @@ from typing import Any
 
 from lamina.compiler.deferral._entries import Applied, Number
 from lamina.compiler.deferral._path import Path, Ran
-from lamina.compiler.deferral._pending import Lost, settling
+from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.turns import Change, Turn, make, putting, setting
 
@@ -18,11 +18,11 @@ __all__ = ["Debt"]
 class Debt:
     """What is to be computed of a sequence that has ended.
 
-    It is paid in steps, each of which is prepared aside and then made as a whole, with the count of those that are done
-    (`lamina.core.turns`). So whoever interrupts the one who is at it, and needs what is owed, goes on with the next
-    step himself; the other one finds it paid.
+    It is paid in steps. Each is prepared first and then made atomically, with the count of steps done
+    (`lamina.core.turns`). So an interrupt that needs the results goes on with the next step itself; the interrupted
+    call finds the debt paid.
 
-    `counts`: of the arrays that are overwritten, the count of writes, and what it was before.
+    `counts`: of each overwritten array, the count of writes, and its value before.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class Debt:
         self._program.close()
         for entry in self.path.applied:
             x = self._values[entry.output]
-            if not x._is_settled:
-                make(iter(settling(x, Lost(x.shape, x._dtype, reason))))
+            if not x._is_computed:
+                make(iter(completing(x, Lost(x.shape, x._dtype, reason))))
         self.is_paid = True
 
 

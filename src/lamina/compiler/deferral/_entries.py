@@ -1,7 +1,7 @@
 """What a queue notes: operators, writes and walks back over the tape, in a tree of all sequences that were seen.
 
 An `Entry` is one event, and knows the entries that came after it. So a program that repeats walks down the same path of
-the tree again and again. Arrays are told by their *positions*: each array that a sequence meets for the first time, and
+the tree again and again. Arrays are identified by *position*: each array that a sequence meets for the first time, and
 each result, takes the next one.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.deferral._pending import settling
+from lamina.compiler.deferral._pending import completing
 from lamina.core.array import Array, UserArray
 from lamina.core.lowering import Decompose
 from lamina.core.memory import share_memory
@@ -56,7 +56,7 @@ class New:
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
         """Whether `x` may stand here; `known` are the ids of arrays that have a position already."""
-        if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_settled:
+        if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_computed:
             return False
         leaf = x._leaf
         return (
@@ -197,7 +197,7 @@ class Applied(Entry):
         self.params_text = repr(params) if self.has_floats else ""
 
     def learn(self, out: Array, inputs: Sequence[Any]) -> None:
-        """Remember the result's type, and of which operand it is a view."""
+        """Remember the result's type, and the operand that it is a view of."""
         self.shape, self.dtype, self.context = out.shape, out._dtype, out._context
         self.recorded = out._node is not None
         self.view_of: int | None = None
@@ -241,9 +241,9 @@ class Applied(Entry):
         return out
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """The result becomes that of the array that is owed, with its place on the tape."""
+        """Move the result into the pending array, with its place on the tape."""
         out = self.run(arrays, numbers)
-        return settling(arrays[self.output], out._data, out)
+        return completing(arrays[self.output], out._data, out)
 
 
 class Written(Entry):

@@ -21,7 +21,7 @@ from lamina.compiler.deferral._entries import (
     targets,
     varying,
 )
-from lamina.compiler.deferral._pending import settling
+from lamina.compiler.deferral._pending import completing
 from lamina.core.array import Array
 from lamina.core.forking import compiling
 from lamina.core.tape import TapeNode
@@ -79,8 +79,8 @@ class Path:
     ) -> None:
         """Run the compiled program, compiling it where necessary, and make the change ``ran(…)`` with it.
 
-        Unless somebody else closes the turn before. Raises `Overlap`, `Uncompilable` or `MemoryError` before anything
-        was written.
+        No change is made if another caller has closed the turn. Raises `Overlap`, `Uncompilable` or `MemoryError`
+        before anything was written.
         """
         needed, restored, computed = self._needed(values)
         plan = self.plan
@@ -160,7 +160,7 @@ class Path:
         if is_used_up:
             made._node = _place(entry, made)
             made._node.release()
-        return settling(out, made._data, made)
+        return completing(out, made._data, made)
 
     def _restore(
         self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]

@@ -1,4 +1,4 @@
-"""`PendingArray`: an array whose numbers are owed."""
+"""`PendingArray`: an array whose contents are still to be computed."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import Any
 import numpy as np
 
 from lamina.core.array import Array, UserArray
-from lamina.core.state import owed
+from lamina.core.state import pending
 from lamina.core.turns import Change, setting
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray
 from lamina.support.foreign_names import no_member
 
-__all__ = ["Lost", "PendingArray", "settling"]
+__all__ = ["Lost", "PendingArray", "completing"]
 
 
 class PendingArray(PlaceholderArray):
-    """An array whose contents are owed: whoever asks for them has all that is owed computed.
+    """An array that is computed, with all other pending ones, when it is read.
 
-    Its `_view` is the event that makes them. An array that was made by the queue lacks the other slots, too, until
-    somebody asks. One whose contents are to be overwritten has the old ones still, behind the property.
+    Its `_view` is the event that makes it. An array that the queue made lacks the other slots, too, until it is read.
+    One that is to be overwritten still has its old contents, behind the property.
     """
 
     __slots__ = ()
-    _is_settled = False
+    _is_computed = False
 
-    def _asked_for(self) -> Any:
-        owed.settle()
+    def _read(self) -> Any:
+        pending.flush()
         if self.__class__ is PendingArray:
-            raise LaminaError(f"an array of shape {self.shape} was taken for one that nobody can read")
+            raise LaminaError(f"an array of shape {self.shape} was taken for unreachable, but is read")
         return self._data
 
-    _data: Any = property(_asked_for)
+    _data: Any = property(_read)
 
     def _is_recorded(self) -> bool:
         return self._view.recorded or self._leaf is not None
 
     def __getattr__(self, name: str) -> Any:
         if name == "_node" and self._view.recorded:
-            self._asked_for()
+            self._read()
             return self._node
         if name == "_context":
             return self._view.context
@@ -73,8 +73,8 @@ class Lost:
         )
 
 
-def settling(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
-    """What makes a plain array of a pending one, with the count of writes and the place on the tape of `of`."""
+def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
+    """Changes that make a pending array a plain one, with the count of writes and the place on the tape of `of`."""
     return [
         partial(_set_data, array, data),
         setting(array, "_context", array._context),

@@ -1,9 +1,9 @@
 """The queue: records a program's operations on arrays, and computes them when a result is read.
 
-A sequence of operators begins where the one before ended: where somebody looked at a number, or where a step of the
-user's seems to begin. The first times that a sequence is seen, all is computed at once, and only noted (*observed*).
-When it has come often enough, its operators are put off (*deferred*), and one compiled program computes them at its
-end. When the program turns out to do something else, what was put off is computed operator by operator.
+A sequence of operators begins where the one before ended: where a number was read, or where a step of the user's seems
+to begin. The first times that a sequence is seen, all is computed at once, and only noted (*observed*). When it has
+come often enough, its operators are put off (*deferred*), and one compiled program computes them at its end. When the
+program turns out to do something else, what was put off is computed operator by operator.
 docs/adr/deferred-evaluation.md tells why, and what it costs.
 """
 
@@ -25,7 +25,7 @@ from lamina.core.array import Array, UserArray
 from lamina.core.interrupts import interrupts_later
 from lamina.core.keys import Unfit, frozen
 from lamina.core.primitive import Primitive, apply
-from lamina.core.state import concrete, owed, state
+from lamina.core.state import concrete, pending, state
 from lamina.core.tape import backward_now
 from lamina.core.turns import make, setting
 from lamina.errors import DeviceError
@@ -54,29 +54,29 @@ _new: Any = object.__new__
 class DeferralQueue:
     """See `lamina.core.state.Queue`. It belongs to the main thread; others may look at what it owes.
 
-    Whoever is interrupted while he notes an event or computes what is owed is overtaken: the sequence is ended before
-    that event, what is owed is computed to the end, and the event is done at once, without being noted. All that others
-    can see changes as a whole (`lamina.core.turns`); all else is the sequence's (`Sequence`) or debt's (`Debt`) own.
+    A call that is interrupted while it notes an event or computes pending arrays is overtaken: the sequence ends before
+    that event, all pending arrays are computed, and the event is done at once, without being noted. All shared state
+    changes atomically (`lamina.core.turns`); all else belongs to the sequence (`Sequence`) or the debt (`Debt`).
     """
 
     def __init__(self) -> None:
         self.asleep = 0
-        self._lock = owed.lock
+        self._lock = pending.lock
         self._root = Entry(None)
         self._entries = 0
         self._credit, self._nap = _PATIENCE, _PATIENCE
         self._period: int | None = None
         self._debt: Debt | None = None
         self._current = Sequence(self._root, None)
-        owed.is_open = False
+        pending.is_open = False
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """The result of a primitive.
 
-        No lock is taken where the event is the one that came next the times before. Without `next` nobody else notes
-        anything in the sequence; whoever comes in between ends it. The event is noted once it is the cursor. Threads
+        No lock is taken where the event is the one that came next the times before. Without `next` no other call notes
+        anything in the sequence; one that comes in between ends it. The event is noted once it is the cursor. Threads
         take turns only where something is called or a loop begins anew, so what follows the last call is done as a
         whole for them; a thread that ends the sequence says so by `is_halfway` first.
         """
@@ -89,7 +89,7 @@ class DeferralQueue:
                 out._view = entry
                 if not now.is_halfway:
                     values += [out]
-                    owed.is_open = True
+                    pending.is_open = True
                     now.cursor = entry
                     now.next = entry.hot_child
                     if self._current is now or now.ended_at is entry:
@@ -150,21 +150,21 @@ class DeferralQueue:
 
     def mark(self, *, recording: bool = False) -> None:
         """A step of the user's may begin here."""
-        if owed.is_open:
+        if pending.is_open:
             if not recording or self._current.has_recorded:
                 self.end("a step begins")
             self._period = self._current.ahead = None
         if recording:
             self._current.has_recorded = True
 
-    def end(self, why: str = "somebody asks for numbers or memory") -> None:
-        """The sequence ends here: everything that is owed is computed."""
+    def end(self, why: str = "numbers or memory are needed") -> None:
+        """End the sequence: compute everything pending."""
         with self._lock:
             if self._debt is not None:  # of an interrupted call
                 with interrupts_later(), concrete():
                     self._pay(self._debt)
             now = self._current
-            if not owed.is_open:
+            if not pending.is_open:
                 return
             if now.is_observing or now.cursor.parent is None:
                 end = now.cursor
@@ -183,7 +183,7 @@ class DeferralQueue:
                 if not self._replace(now, end, Sequence(self._root, self._period), debt):
                     self._end_again(now, why)
                     return
-                self._settle(debt, end.ends + 1 >= _OFTEN, why)
+                self._compute(debt, end.ends + 1 >= _OFTEN, why)
             self._count_end(end)
 
     def _end_again(self, now: Sequence, why: str) -> None:
@@ -192,7 +192,7 @@ class DeferralQueue:
             self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
-        """The current sequence is over after the event `end`; False if somebody else has ended it, or goes on with it.
+        """End the current sequence after the event `end`; False if another call has ended it, or goes on with it.
 
         What `debt` owes is to be paid next. Until it is, nothing is noted in the new sequence.
         """
@@ -201,7 +201,7 @@ class DeferralQueue:
             return False
         changes += [setting(now, "ended_at", end), setting(self, "_current", by)]
         if debt is None:
-            changes.append(setting(owed, "is_open", False))
+            changes.append(setting(pending, "is_open", False))
         else:
             by.next = None
             changes += [*now.restoring(), setting(self, "_debt", debt)]
@@ -221,8 +221,8 @@ class DeferralQueue:
             self._forget_what_is_rare()
 
     def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
-        """From now on the contents of arrays are owed; False if others could see their old ones in memory."""
-        owed.is_open = True  # first, so that a write by an interrupt ends the sequence
+        """Make the contents of arrays pending; False if others could see their old ones in memory."""
+        pending.is_open = True  # first, so that a write by an interrupt ends the sequence
         own = state.turn.take(now.turn.take(made := []))
         if self._current is not now or changes is None:
             return False
@@ -242,7 +242,7 @@ class DeferralQueue:
 
     # --- deferring -----------------------------------------------------------------------------------------------
 
-    def _settle(self, debt: Debt, is_often: bool, why: str) -> None:
+    def _compute(self, debt: Debt, is_often: bool, why: str) -> None:
         """Compute what was put off, as one program if there is one."""
         path = debt.path
         how = "operator by operator"
@@ -268,13 +268,14 @@ class DeferralQueue:
         debug.tell(path, how, why)
 
     def _pay(self, debt: Debt) -> None:
-        """Compute what is owed still, operator by operator if the compiled program did not run. Inside `concrete`."""
+        """Compute what is still pending, operator by operator if the compiled program did not run. Inside
+        `concrete`."""
         try:
             debt.pay()
         finally:
             if debt.is_paid and self._debt is debt:
                 now = self._current
-                changes = [setting(self, "_debt", None), setting(owed, "is_open", now.is_observing)]
+                changes = [setting(self, "_debt", None), setting(pending, "is_open", now.is_observing)]
                 if not now.is_observing:
                     changes.append(setting(now, "next", now.cursor.hot_child))
                 make(iter(changes))
@@ -437,7 +438,7 @@ class DeferralQueue:
     def _recovered(self) -> tuple[Sequence, Entry]:
         """The current sequence and its latest event, once what was interrupted in the midst of something has ended."""
         if self._debt is not None or self._current.is_midway:
-            owed.is_open = True
+            pending.is_open = True
             self.end("what was being noted was interrupted")
         now = self._current
         return now, now.cursor
@@ -459,7 +460,7 @@ class DeferralQueue:
         return self._fall_back(now)
 
     def _may_note(self, now: Sequence, before: Entry) -> bool:
-        """Whether an event that was done is to be noted as the next one: whether nobody has noted another meanwhile."""
+        """Whether a computed event is to be noted as the next one: whether no other call has noted one meanwhile."""
         now.is_halfway = True
         if self._current is now and now.cursor is before:
             return True
@@ -490,7 +491,7 @@ class DeferralQueue:
         entry.taken = len(now.values)
         now.cursor = entry
         now.note_made(entry)
-        owed.is_open = True
+        pending.is_open = True
         now.is_halfway = False
         if self._current is not now:
             return

@@ -17,7 +17,7 @@ from lamina.core.array import Value
 from lamina.core.forking import compiling
 from lamina.core.ownership import COUNTS_REFERENCES
 from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
-from lamina.core.state import Queue, owed, settle_owed, state
+from lamina.core.state import Queue, flush_pending, pending, state
 
 __all__ = ["eager", "start"]
 
@@ -37,9 +37,9 @@ def start(thread: int) -> None:
         state.queue = queue
     else:  # it imported lamina, and another thread is the first to use arrays
         state.queues[thread] = queue
-    owed.settle = queue.end
+    pending.flush = queue.end
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=settle_owed)
+        os.register_at_fork(before=flush_pending)
 
 
 def _evaluate_on_device(*application: Any) -> Value:
@@ -91,7 +91,7 @@ class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
         return eager()  # one for each call, since threads may call the function at the same time
 
     def __enter__(self) -> None:
-        settle_owed()
+        flush_pending()
         self._saved.append(state.queue)
         if not isinstance(state.queue, Watch):  # which computes at once, too
             state.queue = None

@@ -166,7 +166,7 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
 
 
 def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
-    """The function of each kernel, by what their code depends on (`kernel_text`); equal kernels share one."""
+    """The function's name for each kernel; kernels of equal text (`kernel_text`) share one."""
     first: dict[str, str] = {}
     return [
         first.setdefault(text, _kernel_name(number, kernel))

@@ -80,8 +80,8 @@ class Scope(ABC):
         return self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
     def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
-        """Whether the worker's part of an axis of rows or columns, as `share` gives it, is made of whole vectors. An
-        axis may be several in one, of which the first is shared."""
+        """Whether the worker's part of an axis of rows or columns (`share`) is made of whole vectors. An axis may be
+        several fused ones; the first is shared."""
         if self.partition.kind != kind:
             return extent % lanes == 0
         return (

@@ -20,9 +20,9 @@ __all__ = [
 
 
 class Call:
-    """A call's arguments, the named ones last. `batch`: how many rows of the arrays each step takes; None: all.
+    """A call's arguments, the named ones last. `batch`: rows of the arrays per step; None: all.
 
-    `moving`: of so many arrays, the first ones, each step of many has the next in memory.
+    `moving`: the number of leading arrays that are items of stacks: each step reads the next one in memory.
     """
 
     __slots__ = ("batch", "moving", "names", "values")
@@ -187,7 +187,7 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
 
 
 class Shown:
-    """Stands for an ``np.ndarray`` of which no more is known than what stands for the array behind it."""
+    """A placeholder for an ``np.ndarray``, around the placeholder of the array behind it."""
 
     __slots__ = ("_array",)
 

@@ -138,7 +138,7 @@ def _compile_recorded(
     guards = Guards(compiled.original, taken.others)
     made = _capture_with_gradients(compiled, plain, capture, call)
     captured = made.captured
-    guards.settle(captured.arrays, captured.with_leaves)
+    guards.complete(captured.arrays, captured.with_leaves)
     if not made.cotangents:
         return None, guards.hold
     arguments_at = [capture.slot_of(x) for x in taken.arrays]

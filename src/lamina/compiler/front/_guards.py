@@ -38,7 +38,7 @@ class Guards:
         self.arrays = frozenset(self._names)
         self.hold = self._written_hold()
 
-    def settle(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
+    def complete(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
         """The capture went well: guard what it found, too. `with_leaves`: arrays whose gradient it used."""
         self._keep += arrays
         self.arrays |= {id(x) for x in arrays}

@@ -19,7 +19,7 @@ from lamina.compiler.targets import target_of
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, StaleGradient, placed
 from lamina.core.labels import look_at_labels
-from lamina.core.state import settle_owed
+from lamina.core.state import flush_pending
 from lamina.device.context import Context
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
@@ -30,11 +30,11 @@ _KEPT_ROWS_BYTES = 1 << 16
 
 
 class Specialization:
-    """What was captured of a function, compiled, and bound to the arrays that it found.
+    """A captured function, compiled, and bound to the arrays that it found.
 
-    `arguments` are the input slots that each call brings arrays for. `rows` says of input slots that they move on by
-    so many bytes from one step to the next. `guards` know what the function found outside.
-    ``is_valid()``: whether all of that is still what it was. `program`: what is known to be made of the same graph.
+    `arguments`: the input slots that each call brings arrays for. `rows`: bytes that an input slot moves on with each
+    step. `guards` know what the function found outside; ``is_valid()`` checks that it is unchanged. `program`: the
+    program of an equal graph, if there is one.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Specialization:
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
         """One step. Returns what the function returns."""
-        settle_owed()
+        flush_pending()
         step = self.step
         with step.lock:
             results = step.run(arrays, self.number_values(numbers) if self._numbers else (), 1, ())
@@ -81,7 +81,7 @@ class Specialization:
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
         """One step with the step's numbers given."""
-        settle_owed()
+        flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())
             self._note_run(arrays)
@@ -89,7 +89,7 @@ class Specialization:
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
         """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
-        settle_owed()
+        flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
             self._note_run(arrays, steps)
@@ -97,7 +97,7 @@ class Specialization:
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
         """`run_steps` on the rows (steps, batch) of arrays, which the first argument says."""
-        settle_owed()
+        flush_pending()
         with self.step.lock:
             arguments = [self._first_row(rows, context_of(arrays)), *arrays]
             results = self.step.run(arguments, values, len(rows), rows.shape[:1])

@@ -274,7 +274,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             except Uncompilable as reason:
                 self._stay_eager(key, reason)
                 return None, taken
-            guards.settle(captured.arrays, captured.with_leaves)
+            guards.complete(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
             taken, key = self._taken_apart(call)
             former, self._former = self._former, None

@@ -27,8 +27,8 @@ _ROOM = 1 << 20
 class Binding:
     """The `BoundStep` of a device.
 
-    `arrays` are its arrays by input slot, of which each call brings others for the slots `arguments`; the step changes
-    those in the slots `written`.
+    `arrays` are its arrays by input slot; each call replaces those in the slots `arguments`. The step changes those in
+    the slots `written`.
     """
 
     def __init__(

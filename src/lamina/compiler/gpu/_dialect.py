@@ -18,8 +18,8 @@ __all__ = ["Bounds", "Dialect", "TensorDialect", "parameters_of"]
 
 @dataclass(frozen=True)
 class Bounds:
-    """The threads of a kernel's blocks, and how many blocks one processor is to hold at a time at least: so many share
-    its registers."""
+    """The threads per block of a kernel, and the least number of blocks resident on a multiprocessor, which share its
+    registers."""
 
     threads: int
     blocks: int = 1
@@ -95,8 +95,8 @@ class TensorDialect(Dialect):
 
     @abstractmethod
     def unknown(self, b: DeviceBuilder, number: Value) -> Value:
-        """An integer of which LLVM does not know that it is the same in each turn of a loop. So what follows from it
-        is not computed before the loop, to be kept in registers."""
+        """The number, hidden from LLVM's loop-invariant code motion: what is computed from it stays inside the loop,
+        instead of taking registers across it."""
 
     @abstractmethod
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:

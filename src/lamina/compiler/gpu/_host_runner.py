@@ -2,7 +2,7 @@
 
 The threads of a block run warp by warp, each warp up to its next barrier; its lanes run one after the other up to where
 they wait for each other. A copy that a thread begins makes the memory that it goes to ones (NaN) at once, and is done
-where the thread waits for it: whoever looks there in between, or still needs what was there, finds NaN.
+where the thread waits for it: code that reads it in between, or still needs the old contents, finds NaN.
 """
 
 from __future__ import annotations

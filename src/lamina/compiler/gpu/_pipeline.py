@@ -45,8 +45,8 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyA
 
 
 def _by_two_rooms(part: Part, way: TensorCores) -> None:
-    """As `_by_registers`, but with room for two tiles: when a thread has passed the barrier before a tile, nobody reads
-    the one before it any more, and the next one can be stored there.
+    """As `_by_registers`, but with room for two tiles: when a thread has passed the barrier before a tile, no thread
+    reads the previous tile any more, and the next one can be stored there.
 
     What is under way is first used behind the loop's turn: were it used before, the assembler would begin to round it
     right behind the reads, and wait for them there.
@@ -81,8 +81,8 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
 def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) -> None:
     """Several tiles are under way at a time: shared memory has room for `stages` of them, used in turn.
 
-    A thread waits for its own copies of the tile that is next, and then for the others. Then nobody reads the tile
-    before any more, and its room is the next copies'.
+    A thread waits for its own copies of the tile that is next, and then for the others. Then no thread reads the
+    previous tile any more, and the next copies take its room.
     """
     b, stages, depth = part.scope.b, part.tile.stages, part.tile.depth
     sources = [_source(operand, way) for operand in operands]

@@ -30,8 +30,7 @@ _MOST_POINTERS = 96
 class Task:
     """A kernel, how its blocks share it, and the kernels that follow it in the same blocks, if any.
 
-    `counters`, `sums`: where its parts of the blocks' common memory begin, of which it has `counters_bytes` and
-    `sums_bytes`.
+    `counters`, `sums`: offsets of its parts of the blocks' common memory, of `counters_bytes` and `sums_bytes`.
     """
 
     kernel: Kernel
@@ -63,7 +62,7 @@ class Task:
 
 @dataclass(eq=False)
 class Stage:
-    """One launch: its tasks, and its pointers (`slots`), of which some move from step to step."""
+    """One launch: its tasks, and its pointers (`slots`), some of them moving from step to step."""
 
     tasks: list[Task] = field(default_factory=list)
     name: str = ""

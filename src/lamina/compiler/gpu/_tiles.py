@@ -25,8 +25,8 @@ _MOST_PARTS = 16
 class Tile:
     """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`.
 
-    `stages`: how many times shared memory has room for so many terms of both operands, so that some are brought there
-    while others are multiplied; 1 where they are not. `precision`: what operands are rounded to.
+    `stages`: how many tiles (`depth` terms of both operands) shared memory holds, so that some are loaded while others
+    are multiplied; 1 without such a pipeline. `precision`: what operands are rounded to.
     """
 
     rows: int
@@ -66,7 +66,7 @@ most)."""
 
 @dataclass(frozen=True)
 class Cut:
-    """A product (or a batch of them) in tiles, and each sum in `parts` of so many terms (`part`)."""
+    """A product (or a batch of them) in tiles, and each sum in `parts` parts of `part` terms."""
 
     tile: Tile
     batch: int
@@ -95,7 +95,7 @@ class Cut:
 
 
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
-    """The largest tiles of which there are enough to keep all processors busy; the smallest else, and sums in parts.
+    """The largest tiles whose number keeps all processors busy; otherwise the smallest, and sums in parts.
 
     `precision`: what operands may be rounded to, where tensor cores are the faster for it: where their tiles, or parts
     of the sums of these, keep the processors busy.

@@ -1,8 +1,8 @@
-"""A device that is none: kernels run on the processor, thread by thread, to find out what is wrong with them.
+"""Software GPU emulator for finding kernel bugs: kernels run on the processor, thread by thread.
 
-Memory that nobody has written is NaN. Blocks, and threads between barriers, run in an order that a seed decides; with
-`repeats` each launch runs again in the opposite order (then in others), and must give the same bits. Copies to shared
-memory arrive when they are waited for, and not before. What is found is a `KernelError`.
+Uninitialized memory is NaN. Blocks, and threads between barriers, run in an order that a seed decides; with `repeats`
+each launch runs again in the opposite order (then in others), and must give the same bits. Copies to shared memory
+arrive when they are waited for, and not before. What is found is a `KernelError`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ __all__ = ["Positions", "Shifted"]
 
 
 class Shifted(Value):
-    """`base` + `distance`, of type INDEX. It stands in the text where it was made, if somebody asks for its name."""
+    """`base` + `distance`, of type INDEX. The addition is written where it was made, once its name is used."""
 
     __slots__ = ("_name", "_write", "base", "distance")
 

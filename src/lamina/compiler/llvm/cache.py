@@ -1,7 +1,7 @@
 """A directory of machine code: whole files only, foreign or damaged ones are ignored, the oldest go first.
 
-What lies there is run, so only what this user wrote is read: directory and file belong to the user, and nobody else may
-write to them, as ssh asks of keys. Otherwise the code is compiled anew, and a warning says so once.
+What lies there is run, so only what this user wrote is read: directory and file must belong to the user and be writable
+by no other, as ssh requires of keys. Otherwise the code is compiled anew, and a warning says so once.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def plan(
 ) -> Plan:
     """Order, places and barriers for the kernels of a graph whose roots are separate.
 
-    `partition(kernel, updates)` says how a kernel is shared that updates so many arrays of its shape in place.
+    `partition(kernel, updates)` says how to share a kernel that updates `updates` arrays of its shape in place.
     Temporaries begin at multiples of `alignment` bytes. Where all together they take at most `apart_bytes`, none takes
     the place of another one. `in_strands`: whether the kernels of each strand follow each other.
     """

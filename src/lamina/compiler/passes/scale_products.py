@@ -1,8 +1,8 @@
 """Short integers stay whole until they were multiplied: ``(x / c) · W`` is computed as ``(x · W) · (1 / c)``.
 
 Pixels are bytes that a step divides by 255. As whole numbers of 8 bits a matrix unit multiplies them as they are, with
-half as many instructions as numbers of 24 bits; and nobody divides each pixel. The result differs by rounding only, as
-long as the sums are finite: weights above 10³⁶ may give an infinity where the scaled pixels would not.
+half as many instructions as numbers of 24 bits, and no division per pixel. The result differs by rounding only, as long
+as the sums are finite: weights above 10³⁶ may give an infinity where the scaled pixels would not.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def own_rows(graph: Graph) -> Graph:
 
 
 def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
-    """Whether a node is rows of a table, of which readers read different parts."""
+    """Whether a node takes rows of a table, and its readers read different parts of them."""
     if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
         return False
     if not readers or not all(_is_part(reader) for reader in readers):

@@ -20,7 +20,7 @@ from lamina.optimizer.optimizer import write
 __all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step", "training_step_on_rows"]
 
 _KEPT = 32
-"""So many programs are kept: as many networks as a search over layer sizes goes back and forth between."""
+"""The most programs that are kept, for a search that goes back and forth between layer sizes."""
 _NUMBERS = 5
 """A step's numbers: alpha, the learning rate, two of the solver, epsilon."""
 
@@ -57,7 +57,7 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
 def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
     """The same on rows of a table: their numbers stand in the place of inputs, and the table before the other arrays.
 
-    Each training has one of its own, which holds its table until then; a program is kept by what it computes.
+    Each training has one of its own, which holds its table until then; programs are kept by their computation.
     """
     step = _step(kind, solver)
 
@@ -130,7 +130,7 @@ def _loss_and_gradients(
     share = 1.0 / total  # multiplied with every gradient: a division each would take as long as Adam's own
     squares: Any = sum(nd.sum(weight * weight) for weight in weights)
     loss = _LOSSES[kind.loss](y, values[-1], w) / total + (0.5 * alpha) * squares / total
-    # Each pair of output function and loss has this derivative by what goes into the function, beyond clipping, too.
+    # Each pair of output function and loss has this derivative by the function's input, beyond clipping, too.
     delta = (values[-1] - y) * w
     of_weights, of_intercepts = [], []
     for i in reversed(range(layers)):

@@ -201,7 +201,7 @@ class CompiledEpochs:
         return total / len(order)
 
     def _take_steps(self, count: int) -> list[float]:
-        """Take so many steps on what the group holds; their losses.
+        """Take `count` steps on the group's rows; their losses.
 
         Ctrl-C is heard before or after, so that the optimizer counts the steps that the weights have taken.
         """
@@ -242,13 +242,13 @@ class _AdamSteps:
         self._optimizer = optimizer
 
     def numbers(self, ahead: int) -> tuple[float, ...]:
-        """Of the step that is so many ahead."""
+        """The numbers of the step that is `ahead` steps ahead."""
         optimizer = self._optimizer
         rate = self._rate(optimizer.t + ahead)
         return float(rate), float(optimizer.beta_1), float(optimizer.beta_2), float(optimizer.epsilon)
 
     def taken(self, steps: int) -> None:
-        """So many were."""
+        """Record `steps` completed steps."""
         optimizer = self._optimizer
         optimizer.t += steps
         optimizer.learning_rate = self._rate(optimizer.t)

@@ -26,8 +26,8 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 class _Compiled:
     """The four private methods of scikit-learn's networks that all of their training goes through.
 
-    scikit-learn's loop over epochs runs as it is, on the numbers of the rows instead of the rows, and with one batch
-    an epoch, in place of which all steps of the epoch are taken.
+    scikit-learn's loop over epochs runs as it is, on the numbers of the rows instead of the rows, and with one batch an
+    epoch, replaced by all steps of the epoch.
     """
 
     _epochs: CompiledEpochs | None = None

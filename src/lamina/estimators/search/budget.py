@@ -1,4 +1,4 @@
-"""The time a search has: a deadline, and what its steps have cost so far, by which to tell what still fits."""
+"""A search's time: its deadline, and the cost of its steps so far, which tells what still fits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Budget:
         self._is_stopped = False
 
     def go_on(self, seconds: float) -> None:
-        """An earlier run has used so many seconds."""
+        """Count the seconds that an earlier run has used."""
         self._start -= seconds
 
     def stop(self) -> None:
@@ -46,12 +46,12 @@ class Budget:
         return None if self.limit is None else self.limit - self.seconds()
 
     def has(self, seconds: float) -> bool:
-        """Whether so many seconds are left."""
+        """Whether more than `seconds` are left."""
         left = self.left()
         return not self._is_stopped and (left is None or left > seconds)
 
     def note(self, kind: str, seconds: float) -> None:
-        """A step of this kind has taken so long."""
+        """Note how long a step of this kind has taken."""
         self.costs[kind] = max(seconds, self.cost(kind))
 
     def cost(self, kind: str, unknown: float = 0.0) -> float:

@@ -65,7 +65,7 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
 
 
 def asked_for(estimator: Any) -> str:
-    """How the user asked for a search."""
+    """The setting that started the search, as the user wrote it."""
     for name in ("time_limit", "trials"):
         if getattr(estimator, name) is not None:
             return f"{name}={getattr(estimator, name)!r}"

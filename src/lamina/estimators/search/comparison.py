@@ -1,9 +1,9 @@
 """Which earlier trials a trial is compared with, to be ended early where it is worse than most of them.
 
 The answer depends on the trials' numbers alone, not on which of them happen to be complete: so a search comes to the
-same bits however many trials are trained at a time. Trials come in rounds, of which each is twice as long as the one
-before, and a trial is compared with those of earlier rounds. So those of one round can be trained side by side, and and
-no trial is compared with much less than half of all earlier ones.
+same bits however many trials are trained at a time. Trials come in rounds, each twice as long as the one before, and a
+trial is compared with those of earlier rounds. So those of one round can be trained side by side, and no trial is
+compared with much less than half of all earlier ones.
 """
 
 from __future__ import annotations

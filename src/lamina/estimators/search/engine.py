@@ -5,7 +5,7 @@ where the sequence is cut. So more time is never worse on the rows that validate
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
 has `time_limit`, `trials`, or `preset="best"`. Among its `callbacks` may be `SearchObserver`s, a `TrialStore`,
-functions (estimator, epoch), of which a true result ends the search, and `Observer`s, which see each trial's training.
+functions (estimator, epoch) whose true result ends the search, and `Observer`s, which see each trial's training.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
 __all__ = ["Search"]
 
 _START_VARIES = 1.5
-"""Compiling the steps of another network takes so many times as long as the longest until now, at most."""
+"""How many times as long as the longest so far compiling another network's steps may take."""
 _WORKERS_START = 4.0
 """Seconds that are left, so that it is worth while to start workers."""
 _AHEAD = 16
-"""So many trials may be begun, for each worker, after one that is not complete: they are kept in memory till then."""
+"""Trials per worker that may begin after an incomplete one; they are kept in memory until it is complete."""
 _GRACE = 10.0
-"""Seconds in which workers that are told to end do so, if there is no other limit."""
+"""Seconds that workers have to end in, if there is no other limit."""
 
 
 class Search:
@@ -138,13 +138,13 @@ class Search:
         self._budget.stop()
 
     def end_at(self, seconds: float) -> None:
-        """Have the deadline be so many seconds after the beginning."""
+        """Set the deadline, in seconds after the beginning."""
         self.limit = self._budget.limit = seconds
         if self._board is not None:
             self._board.end_at(seconds)
 
     def refuse(self, what: str) -> None:
-        """Raise `ValueError`: the search cannot be where the estimator is asked for `what`."""
+        """Raise `ValueError`: a search does not go with `what`."""
         raise ValueError(
             f"{what} trains one network, and {asked_for(self._estimator)} compares many; leave one of them out"
         )
@@ -394,7 +394,7 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Tell of those that nobody has been told of; Ctrl-C may have come before that."""
+        """Tell of trials not yet told of; Ctrl-C may have come before that."""
         while self._told < len(self.trials):
             self._told += 1
             self._tell("on_trial_end", self.trials[self._told - 1])

@@ -80,7 +80,7 @@ class SideBySide:
             yield from self.rest()
 
     def rest(self, seconds: float | None = None) -> Iterator[Event]:
-        """What happens until nothing runs, or for so many seconds."""
+        """What happens until nothing runs, or for `seconds`."""
         until = None if seconds is None else time.perf_counter() + seconds
         while self._is_at_work and (until is None or time.perf_counter() < until):
             try:

@@ -19,13 +19,13 @@ from lamina.table.schema import Task
 __all__ = ["CYCLE", "openings", "preset_of", "suggested"]
 
 _FIRST_ROWS = 32_768
-"""On so many rows the preset `fast` takes a second or two, whatever the table."""
+"""On this many rows the preset `fast` takes a second or two, whatever the table."""
 _TIMES_MORE = 8
 _OF_ONE_KIND = 2
 _KINDS = 4
-"""Of so many kinds of networks one is around `default`, and takes ten times as long as the others, around `medium`."""
+"""The kinds of networks: one around `default`, which takes ten times as long as the others, around `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
-"""After so many the kinds come again."""
+"""The period of the kinds, in trials."""
 
 
 def openings(rows: int) -> list[tuple[str, int]]:

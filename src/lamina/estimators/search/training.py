@@ -47,7 +47,7 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """With the target and the weights of the rows that are held out, of which very many are more than enough."""
+        """With the target and the weights of the held-out rows, or of a sample of them if they are very many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
         some = [
             part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
@@ -56,13 +56,13 @@ class Shared:
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
-        """The bytes of the arrays, by which Dask knows to send them to each worker once."""
+        """The bytes of the arrays, which tells Dask to send them to each worker once."""
         parts = [*self.train, *self.held_out]
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
-        """So many rows of each member, drawn at random."""
+        """`count` rows of each member, drawn at random."""
         if count >= min(map(len, self.train)):
             return self.train
         few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
@@ -71,12 +71,12 @@ class Shared:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is tried: an estimator that has these settings, on so many rows of each member.
+    """What is tried: an estimator that has these settings, on `rows` rows of each member.
 
     Attributes:
         number: of the trial.
         estimator: has all settings, and never searches itself.
-        settings: by which the trial is known: those that differ from trial to trial.
+        settings: those that differ from trial to trial, which identify it.
         rows: how many each member is trained on.
     """
 
@@ -186,7 +186,7 @@ class TrialTraining(Observer):
         )
 
     def unmeasured(self) -> Trial:
-        """The network as it is, of which nothing is known."""
+        """The network as it is, before any measurement."""
         estimator = self._tried.estimator
         network = estimator.fitted_.network
         outputs = np.empty((0, network.architecture.outputs), np.float32)

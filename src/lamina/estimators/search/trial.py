@@ -101,7 +101,7 @@ class SearchView(Protocol):
         ...
 
     def end_at(self, seconds: float) -> None:
-        """Move the deadline to so many seconds after the beginning, as when what follows the search takes longer."""
+        """Move the deadline, in seconds after the beginning, as when what follows the search takes longer."""
         ...
 
 
@@ -121,7 +121,7 @@ class SearchObserver:
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
     ) -> None:
-        """A trial is about to be trained, for so many epochs at most."""
+        """A trial is about to be trained, for at most `epochs` epochs."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
         """An epoch of a trial is complete and measured; of one in another process, a quarter of a second ago."""

@@ -1,7 +1,7 @@
 """A trial where a worker trains it: in another process, in a thread, or on another machine.
 
-A worker is told by a folder when to end, and tells there of its epochs. One that does not see the folder, on another
-machine, ends when it was told at its beginning, and is heard of when it has ended.
+A worker reads from a folder when to end, and reports its epochs there. One that does not see the folder, on another
+machine, ends at the time given at its beginning, and reports when it has ended.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _TOLD = ("number", "loss", "score", "is_best", "seconds")
 
 
 class Blackboard:
-    """A folder by which the search and its workers on this machine hear of each other."""
+    """A folder that the search and its workers on this machine communicate through."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[int, int] = {}
 
     def end_at(self, seconds: float | None) -> None:
-        """Have all workers end when the search has taken so long; None: when they are done."""
+        """Have all workers end once the search has taken `seconds`; None: when they are done."""
         aside = self._folder / "end.new"
-        with suppress(FileNotFoundError):  # nobody listens any more
+        with suppress(FileNotFoundError):  # no worker listens any more
             aside.write_text(json.dumps(seconds))
             os.replace(aside, self._folder / "end")
 
@@ -83,7 +83,7 @@ class Blackboard:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told.
+    """A worker's task.
 
     Attributes:
         tried: the configuration.

@@ -107,7 +107,7 @@ def network_code(name: str, network: CompiledNetwork, machine: Machine) -> Libra
 
 
 def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, reader: Reader | None) -> None:
-    """Predict `rows` rows, of which the first has the number `start` among the results."""
+    """Predict `rows` rows; the result of the first has the number `start`."""
     with module.function(f"block{rows}", _BLOCK, internal=True) as b:
         inputs, status = [b.pointer_argument("rows")], b.pointer_argument("status")
         if reader is not None:
@@ -126,7 +126,7 @@ def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, re
 
 
 def _result(b: OneThread, name: str, result: RowArray, rows: int) -> Pointer:
-    """Where a block's result goes: the caller's array, or where that is NULL memory that nobody reads."""
+    """Where a block's result goes: the caller's array, or, where that is NULL, memory that is never read."""
     given = b.pointer_argument(name)
     place = b.offset(given, b.argument("start") * result.size, result.dtype)
     unread = b.alloca(result.dtype, rows * result.size)

@@ -140,7 +140,7 @@ class DeferredRow(NDArray):
     """
 
     __slots__ = ()
-    _is_settled = False
+    _is_computed = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_become_plain(self), name)

@@ -330,7 +330,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self.as_in_ctx(context)
 
     def wait_to_read(self) -> None:
-        """Have its contents computed, if they are owed."""
+        """Compute its contents, if they are pending."""
         self._array.wait_to_read()
 
     # --- autograd ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The short trainings by which a training chooses how to see pictures: on how many, how long, judged on which.
+"""The short trainings that decide how a training sees pictures: their size, length and judging pictures.
 
 What suits pictures in a long training must show in a short one. Two things make it show: only some of the pictures are
 trained on, so that each is seen several times; and the log-loss of others judges, which grows where a network knows its
@@ -22,7 +22,7 @@ from lamina.training.time_limit import TimeLimit
 __all__ = ["FEWEST", "SHORTEST", "Hurry", "TooSlowError", "choice_said", "chosen", "divided", "in_short"]
 
 FEWEST = 3000
-"""Pictures of which some can be left out to judge by; of fewer nothing is chosen."""
+"""The fewest pictures that allow holding some out to judge by; with fewer, nothing is chosen."""
 
 SHORTEST = 200.0
 """Seconds in which there is time to choose, on most machines."""
@@ -31,7 +31,7 @@ _MOST = 1 / 3  # of a time limit, for all short trainings together
 _SLACK = 0.05
 _FEWEST_EPOCHS = 2  # with fewer, losses tell little
 _SHARE = 0.025  # of a training's epochs, for each short one
-_TRAINED, _JUDGED = 6, 6  # one of so many pictures
+_TRAINED, _JUDGED = 6, 6  # one in six pictures each
 _STREAM = (1 << 41) - 1  # of random numbers
 
 

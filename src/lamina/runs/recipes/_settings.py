@@ -1,4 +1,4 @@
-"""The recipes by which digits are trained, and the settings that determine a training."""
+"""The recipes for training on digits, and the settings that determine a training."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Training(Loop):
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`limit`: the settings' time limit, where it has begun already; `variant`: how to see pictures, where that
-        is no more to be chosen; `tell` is told what is chosen."""
+        is no more to be chosen; `tell` is called with the choice."""
         super().__init__(settings.epochs or sys.maxsize, observers)
         self.limit = limit
         if limit is None and settings.time_limit is not None:
@@ -262,7 +262,7 @@ class Training(Loop):
         nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
 
     def _span(self, steps: int) -> Span:
-        """How far the schedule is after so many steps, and how fast it goes on."""
+        """How far the schedule is after `steps` steps, and how fast it goes on."""
         if self.limit is None:
             return Span(steps=self.epochs * self.batches)
         pace = self._pace or 0.0

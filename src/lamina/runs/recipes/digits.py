@@ -29,7 +29,7 @@ class Digits:
         return Digits(self.images.as_in_context(context), self.labels.as_in_context(context))
 
     def first(self, count: int | None) -> Digits:
-        """So many of them; None: all."""
+        """The first `count` images, or all."""
         return Digits(self.images[:count], self.labels[:count]) if count else self
 
     def at(self, rows: np.ndarray) -> Digits:

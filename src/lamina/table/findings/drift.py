@@ -85,7 +85,7 @@ def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
 
 
 def _detectable(rows: int, more: int, tests: int) -> float:
-    """The Kolmogorov–Smirnov statistic that is just significant among so many tests."""
+    """The Kolmogorov–Smirnov statistic that is just significant among `tests` tests."""
     if not rows or not more or not tests:
         return 1.0
     return min(1.0, float(np.sqrt(-np.log(LEVEL / tests / 2) / 2 * (1 / rows + 1 / more))))

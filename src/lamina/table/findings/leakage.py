@@ -37,7 +37,7 @@ _LEAST_TERM = 0.003
 """What a term adds at least, in standard deviations of the target."""
 
 _EXACT = 1e-9
-"""The same for terms with factors, of which some fit by chance what is only nearly a sum."""
+"""The same for terms with factors: some fit by chance what is only nearly a sum."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Score:
 
 
 def score(series: Series, target: Series) -> Score:
-    """How well a column alone predicts the target: of each half of the rows by what the other half shows.
+    """How well a column alone predicts the target, each half of the rows from the other half.
 
     A number is predicted by the rows with the nearest number there, a category by those with the same one; rows whose
     category is not there are not judged.

@@ -42,7 +42,7 @@ class Series:
     """Values as numbers, or as codes of names.
 
     Attributes:
-        column: the table's column that has them, or of which they are a part.
+        column: the table's column that holds them, whole or as a part.
         name: the part's name; else the column's.
         values: float64, NaN where missing; or int32 codes, −1 where missing.
         names: of codes, what they stand for; None for numbers.

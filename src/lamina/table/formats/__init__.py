@@ -192,7 +192,7 @@ def writable() -> tuple[str, ...]:
 
 
 def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = None) -> bool:
-    """Whether files, of which `format` may be said, are pictures or folders of pictures.
+    """Whether files, of this `format` if given, are pictures or folders of pictures.
 
     >>> are_pictures(["cat.png", "dogs/*.jpg"]), are_pictures(["cat.png", "table.csv"])
     (True, False)

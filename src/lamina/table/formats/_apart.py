@@ -51,7 +51,7 @@ class _Child:
         self._send(sys.path)
 
     def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
-        """The letter and the content of its answer; no letter if it died, or was ended after so many seconds.
+        """The letter and the content of its answer; no letter if it died, or was ended after `seconds`.
 
         The content of what is shared is the number of an open file of this process.
         """
@@ -117,11 +117,11 @@ class _Service:
         """What the child answers.
 
         Raises:
-            DataError: it gives a reason, died, or was ended after so many seconds.
+            DataError: it gives a reason, died, or was ended after `seconds`.
         """
         with self._lock:
             letter, content = self._ask(request, seconds)
-            if not letter:  # perhaps it died of another file, of which it read ahead
+            if not letter:  # perhaps it died of another file, while reading ahead
                 letter, content = self._ask(request, seconds)
             return _table(letter, content)
 

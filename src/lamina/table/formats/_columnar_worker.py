@@ -28,9 +28,9 @@ _AT_ONCE = 1 << 25
 
 
 class _File:
-    """A file whose rows are most likely asked for from the first to the last.
+    """A file that is most likely read from the first row to the last.
 
-    It decodes more at once than is asked for, twice as much each time, as operating systems read ahead.
+    It decodes more than was requested, twice as much each time, as operating systems read ahead.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ class _File:
         return self._scan.select(pl.len()).collect()
 
     def rows(self, start: int, count: int) -> pl.DataFrame:
-        """At most so many rows; 0 give a table that has only the columns and their types."""
+        """At most `count` rows; 0 gives a table that has only the columns and their types."""
         end = self._first + self._asked
         if count and not self._first <= start <= start + count <= end:
             ahead = self._asked if start == end else 0
@@ -127,7 +127,7 @@ def _scan(path: str, format: str) -> Any:
 
 
 def _limit_memory(further: int) -> None:
-    """Let this process have so many bytes besides those that it has now, where the system can limit it.
+    """Limit this process to `further` bytes more than it has now, where the system can.
 
     A limit that the user set stays, and holds.
     """
@@ -174,7 +174,9 @@ def main() -> None:
             requests.read(1)
             os.close(int(content))
         ahead = None
-        if letter != ERROR and request["rows"]:  # most likely the next part is asked for: decode it meanwhile
+        if (
+            letter != ERROR and request["rows"]
+        ):  # most likely the next part is needed next: decode it meanwhile
             ahead = {**request, "start": request["start"] + request["rows"]}
             letter, content = reader.answer(ahead)
 

@@ -75,7 +75,7 @@ def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: flo
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        rows: at most so many are read.
+        rows: the most rows to read.
         limit, seconds: bytes that they may have, and the time that decoding may take.
     """
     return read_apart(path, format, 0, rows, limit=limit, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Columns known by what was counted in them, not by their rows."""
+"""Columns known by their counts, not by their rows."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     def update(self, series: pl.Series, first: int) -> None:
-        """See numbers of which the first stands in row `first`."""
+        """See numbers that begin in row `first`."""
         import polars as pl
 
         if series.dtype.is_decimal():
@@ -105,7 +105,7 @@ class Counted:
         self.overflowed = False
 
     def update(self, series: pl.Series, first: int) -> None:
-        """See values of which the first stands in row `first`."""
+        """See values that begin in row `first`."""
         import polars as pl
 
         if self.overflowed:
@@ -184,7 +184,7 @@ class Order:
 
 
 class SummaryColumn(Column):
-    """A column as the rest of lamina asks for it, known by what was counted.
+    """The interface of a column, answered from counts.
 
     What would give a value for each row gives one for each different value: `judged` and `infer_target` ask no more
     of these than their extremes.
@@ -213,7 +213,7 @@ class SummaryColumn(Column):
         self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
 
     def update(self, series: pl.Series, first: int) -> None:
-        """See the column's next values, of which the first stands in row `first`."""
+        """See the column's next values, which begin in row `first`."""
         import polars as pl
 
         if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
@@ -353,11 +353,12 @@ def _written_types() -> list[Quantity]:
 
 
 def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
-    """See the next texts, of which the first stands in row `first`, as what is read of them; False if one is not."""
+    """See the next texts, which begin in row `first`, as the numbers that `read` gives; False if it gives none for
+    one."""
     import polars as pl
 
     texts = as_column(series, series.name)
-    # Most columns of text are told by their first one.
+    # For most columns of text the first one decides.
     if texts.head(1).parsed(read)[1] is not None:
         return False
     numbers, wrong = texts.parsed(read)

@@ -53,7 +53,7 @@ class Layout:
         return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
 
     def arrays(self, rows: int) -> list[np.ndarray]:
-        """Room for so many rows: numbers, codes, targets."""
+        """Room for `rows` rows: numbers, codes, targets."""
         target = (rows, self.outputs) if self.outputs else (rows,)
         shapes: list[tuple[tuple[int, ...], Any]] = [
             ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)

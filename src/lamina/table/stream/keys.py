@@ -1,4 +1,4 @@
-"""A number for each row, by which a table is divided: who reads the row, and in which block, does not matter.
+"""A key for each row that decides its part of the table, whichever process reads the row, and in whichever block.
 
 It is random, of the row's number alone; or of the row's group; or the lower, the later the row's time is.
 """

@@ -61,7 +61,7 @@ class RowSample:
         self._bound = 1 << 64
 
     def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
-        """See rows of the table, of which the first has the number `first`; `keys`: uint64, in place of random ones."""
+        """See rows of the table, numbered from `first`; `keys`: uint64, in place of random ones."""
         keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):

@@ -104,7 +104,7 @@ class TableStatistics:
         return not (kind.is_numeric() or is_temporal(kind)) or self._is_named(name)
 
     def _is_named(self, name: str) -> bool:
-        """Whether a column's values are told to be names of things."""
+        """Whether the user says that a column's values are names of things."""
         return self.kinds.get(name) not in (None, "numeric", "drop")
 
     def update(self, block: pl.DataFrame) -> None:
@@ -201,7 +201,7 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """A column of which the sample is composite, or quantities in words; None for others."""
+        """A column whose sample is composite, or quantities in words; None for others."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)

@@ -179,7 +179,7 @@ class Survey:
 
 
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
-    """Where parts of about so many rows end, at ends of runs of ascending keys; fewer, where there are too few runs.
+    """Where parts of about `counts` rows end, at ends of runs of ascending keys; fewer, where there are too few runs.
 
     `complete`: whether these are all keys; else the last run may go on, and something comes after it.
     """

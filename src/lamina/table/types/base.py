@@ -35,7 +35,7 @@ FEW_ROWS = 20
 """In a table of fewer rows, text that never repeats may do so by chance, and stays."""
 
 MOSTLY = 0.9
-"""Text of which at least this share is numbers was probably meant as numbers, or as codes."""
+"""A text column with at least this share of numbers was probably meant as numbers, or as codes."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class ColumnType(ABC):
 
 @dataclass(frozen=True)
 class OfJson(ColumnType):
-    """A type of which JSON may have values of some of its own types.
+    """A type whose values may have some of JSON's own types.
 
     Attributes:
         json_types: those.
@@ -308,7 +308,7 @@ class Candidate:
 _HEAD = 1000
 
 _UNIQUE = 0.95
-"""Text of which more than this share of rows is distinct tells rows apart instead of describing them."""
+"""A text column with more than this share of distinct rows identifies rows instead of describing them."""
 
 
 def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> float:

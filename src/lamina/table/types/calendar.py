@@ -301,7 +301,7 @@ def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
 
 
 class _Reading:
-    """The values of a training table's column as dates, in a form that is told or found."""
+    """The values of a training table's column as dates, in a form that is given or found."""
 
     def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
         self._column, self._is_told = candidate.column, form is not None
@@ -387,7 +387,7 @@ def _unread_error(candidate: Candidate) -> DataError:
     """That a column holds no dates, though the user says so."""
     column = candidate.column
     first = column.first_where(lambda value: not is_blank(value_name(value)))
-    what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "of which it has none"
+    what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "since it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
         f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; say how "

@@ -24,7 +24,7 @@ class Composite(OfJson):
     """A type whose values become several columns, the parts, which are of types with one number or one code a value.
 
     The encoder, the network and its ways out see the parts; people see the column. A schema of such a column has
-    `ColumnSchema.parts`, ordinary columns called ``"column: part"``, of which the first may have the column's own name;
+    `ColumnSchema.parts`, ordinary columns called ``"column: part"``; the first may have the column's own name;
     and what it learned that JSON can't hold, in `ColumnSchema.arrays`. Each part with a missing value in training gets
     an input that flags it, so one of them is enough.
 

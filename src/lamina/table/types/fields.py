@@ -151,7 +151,7 @@ def plain_schema(column: Column) -> ColumnSchema:
 
 
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
-    """The parts of a column, of which one says in which rows, `absent` in number, all of them are missing.
+    """The parts of a column; one of them flags the rows, `absent` in number, where all are missing.
 
     A part with a single value says nothing else, and is left out if there are others.
     """

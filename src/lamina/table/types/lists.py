@@ -34,7 +34,7 @@ _FEWEST_ROWS = 0.002
 """The share of rows that such an element has at least."""
 
 _LOOKED_AT = 10_000
-"""The rows by which a column is found to be of lists."""
+"""The most rows that are examined to find a column of lists."""
 
 _SEVERAL = 0.1
 """The share of them that have several elements."""

@@ -17,7 +17,7 @@ MOST_ONE_HOT = 8
 """Columns with more categories are embedded."""
 
 _MOST_CHOICES = 1000
-"""So many categories of a column are listed."""
+"""The most categories of a column that are listed."""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ _CIRCLES = [
         "spring|summer|fall|winter",
     )
 ]
-"""Known scales of which the first value follows the last."""
+"""Known cyclic scales: the first value follows the last."""
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,7 @@ def finite(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def warn_of_infinite(name: str, value: float, index: int) -> None:
-    """Warn that a column has infinite numbers, of which the first stands in a row."""
+    """Warn that a column has infinite numbers, the first of them in row `index`."""
     warn(
         f"column {name!r} has infinite values, such as {value} in {row(index)}; they count as missing",
         subjects=[f"infinite values in {name!r}"],

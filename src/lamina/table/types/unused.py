@@ -49,7 +49,7 @@ class Unused(ColumnType):
     kept_as: ClassVar[Choice | None] = None
 
     def warning(self, names: Sequence[str]) -> str:
-        """What users are told of columns of this type."""
+        """The warning about columns of this type."""
         keep = f" ({as_kind(names[0], self.kept_as)} would keep it)" if self.kept_as else ""
         return f"left out {counted(len(names), 'column')} {self.adjective}: {listed(names)}{keep}"
 

@@ -15,7 +15,7 @@ from lamina.table.written_numbers import Form, described, form_of, may_be_number
 __all__ = ["WrittenNumber", "form_of_column", "named_counts"]
 
 _HALF = 0.5
-"""Text of which a smaller share is numbers is no column of numbers, also where the rest is words."""
+"""A text column with a smaller share of numbers is no column of numbers, even where the rest is words."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class WrittenNumber(Quantity, Form):
 
 
 def form_of_column(candidate: Candidate) -> Form | None:
-    """The form of a column of text of which half at least are numbers in words; None of plain numbers and of codes."""
+    """The form of a column of text where half or more are numbers in words; None for plain numbers and for codes."""
     if not candidate.is_text or not _is_half(may_be_number, named_counts(candidate.head), _HALF):
         return None
     counts = named_counts(candidate.counts)
