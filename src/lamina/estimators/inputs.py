@@ -81,7 +81,7 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
         and X.dtype.isnative
         and len(X) > 0
         and X.shape[1] == getattr(estimator, "n_features_in_", 0)
-        and not hasattr(estimator, "feature_names_in_")  # an array has none, of which scikit-learn warns
+        and not hasattr(estimator, "feature_names_in_")  # an array has none: scikit-learn warns
     )
 
 
