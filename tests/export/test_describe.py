@@ -83,15 +83,15 @@ def test_columns_that_the_network_does_not_see_keep_their_places():
 def test_a_column_says_what_it_was_in_training():
     table = describe(classifier()).inputs
     columns = {column.name: column for column in table.columns}
-    assert columns["children"].low == 0
-    assert columns["children"].high == 4
+    assert columns["children"].schema.low == 0
+    assert columns["children"].schema.high == 4
     assert columns["smokes"].is_boolean
     assert columns["smokes"].values == (0.0, 1.0)
     assert columns["smokes"].spellings["Yes"] == 2
-    assert columns["color"].names == ("blue", "green", "naïve €", "red")
+    assert columns["color"].schema.categories == ("blue", "green", "naïve €", "red")
     assert columns["color"].values is None
     assert table.encoder.code_names == ("town",)
-    assert sum(columns["town"].counts) + columns["town"].missing == len(FRAME)
+    assert sum(columns["town"].schema.counts) + columns["town"].schema.missing == len(FRAME)
 
 
 def test_categories_that_are_numbers_know_their_values():

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lamina.export import Number, Numbers, Prediction, Table
+from lamina.export import Column, Numbers, Prediction, Table
 from lamina.export.library._code import LibraryCode
 from lamina.export.library._header import prediction_header
 from lamina.export.library._interface import Interface
+from lamina.table.types import ColumnSchema, Number
 
 C_HEADERS = """
     assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
@@ -43,7 +44,7 @@ pytestmark = pytest.mark.skipif(not THERE, reason="no compiler (gcc, g++ or clan
 
 
 def column(name, position=0):
-    return Number(name, position, "Float64", 0.0, 1.0, 0.0, False, mean=0.5)
+    return Column(ColumnSchema(name, Number(), mean=0.5), position, clips=False)
 
 
 def header_of(names, library="my_model"):

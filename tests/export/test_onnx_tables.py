@@ -334,7 +334,7 @@ def test_dates_and_times_are_their_numbers():
     )
     np.testing.assert_array_equal(model.predict(frame), model.predict(numbers))
     assert_same(model, numbers)
-    assert [column.unit for column in describe(model).inputs.columns] == [
+    assert [column.schema.type.unit for column in describe(model).inputs.columns] == [
         "days since 1970-01-01",
         "seconds since midnight",
     ]

@@ -11,7 +11,7 @@ import pytest
 import lamina
 from lamina import nd
 from lamina.compiler.front.graphs import compilable_graph
-from lamina.export import Category, Table, describe
+from lamina.export import Table, describe
 from lamina.export.traced import prediction_of
 
 ROWS = 300
@@ -36,8 +36,7 @@ def _arguments(table: Table, frame: pl.DataFrame) -> list[nd.NDArray]:
     numbers = [frame[column.name].cast(pl.Float64).to_numpy() for column in table.numbers]
     codes = [
         [column.spellings.get(str(value).lower(), 0) for value in frame[column.name]]
-        for column in table.columns
-        if isinstance(column, Category)
+        for column in table.categories
     ]
     return [
         nd.array(np.stack(numbers, axis=1), dtype="float64"),

@@ -13,7 +13,7 @@ import pytest
 
 from lamina.export import describe
 from lamina.export.library import export_library
-from lamina.export.library._interface import Interface, is_text
+from lamina.export.library._interface import Interface
 
 __all__ = ["PEOPLE_PROGRAM", "TableLibrary", "compiled", "exported_function", "needs_linker", "run_people"]
 
@@ -56,7 +56,7 @@ class TableLibrary:
         return np.stack([self._field(*pair) for pair in zip(self.columns, chosen, strict=True)], axis=1)
 
     def _field(self, column, values: Sequence[object]) -> np.ndarray:
-        if not is_text(column):
+        if not column.is_text:
             return np.array([np.nan if x is None else float(x) for x in values])
         texts = {x: ctypes.create_string_buffer(str(x).encode()) for x in values if x is not None}
         self.kept = [*getattr(self, "kept", []), texts]

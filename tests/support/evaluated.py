@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import erf, expit, softmax
 
-from lamina.export._prediction import Classes, Number, Pictures
+from lamina.export._prediction import Classes, Pictures
 
 ACTIVATIONS = {
     "identity": lambda x: x,
@@ -54,7 +54,7 @@ def encoded(table, rows):
     codes = []
     for column in table.columns:
         values = rows[column.name]
-        if isinstance(column, Number):
+        if column.is_number:
             x = np.array([np.nan if value is None else value for value in values], np.float64)
             gone = np.isnan(x)
             x = (np.where(gone, column.fill, x) - column.center) * column.factor

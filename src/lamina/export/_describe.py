@@ -11,18 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lamina.errors import LaminaError
-from lamina.export._prediction import (
-    Category,
-    Classes,
-    Column,
-    Composite,
-    Number,
-    Pictures,
-    Prediction,
-    Table,
-)
+from lamina.export._prediction import Classes, Column, Composite, Pictures, Prediction, Table
 from lamina.table import types
-from lamina.table.types import Boolean, Nominal, Quantity
 
 if TYPE_CHECKING:
     from lamina.estimators.fitted import FittedModel
@@ -161,25 +151,9 @@ def _table(encoder: TableEncoder, rough: set[int]) -> Table:
 def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
     """What becomes of each of the encoder's inputs, by name."""
     settings, arrays = encoder.state()
+    found = {column.name: Column(column) for column in encoder.schema.nominals}
     scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)
-    numbers = dict(
-        zip((column.name for column in encoder.schema.quantities), enumerate(scalings), strict=False)
-    )
-    found: dict[str, Column] = {}
-    for column in encoder.schema.inputs:
-        name, kind = column.name, column.type
-        if isinstance(kind, Quantity):
-            number, scaling = numbers[name]
-            center, factor, fill = map(float, scaling)
-            clips = settings["smooth_clip"] and name not in encoder.unclipped
-            found[name] = Number(
-                name, 0, column.type_name, center, factor, fill, clips, column.missing,
-                column.low, column.high, column.mean, kind.unit, number in rough, kind,
-            )  # fmt: skip
-        elif isinstance(kind, Nominal):
-            names = column.categories
-            found[name] = Category(
-                name, 0, column.type_name, names, kind.spellings(names), kind.numbers_of(names),
-                column.missing, column.counts, isinstance(kind, Boolean),
-            )  # fmt: skip
+    for i, (column, scaling) in enumerate(zip(encoder.schema.quantities, scalings, strict=False)):
+        clips = settings["smooth_clip"] and column.name not in encoder.unclipped
+        found[column.name] = Column(column, 0, *map(float, scaling), clips=clips, rough=i in rough)
     return found

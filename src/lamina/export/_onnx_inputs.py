@@ -12,7 +12,7 @@ import numpy as np
 
 from lamina.export._onnx_emission import Codes
 from lamina.export._onnx_graph import ML, ROWS, OnnxGraph, element_type, joined
-from lamina.export._prediction import Category, Column, Pictures, Table
+from lamina.export._prediction import Column, Pictures, Table
 
 __all__ = ["MATRIX", "TableInputs", "missing_text", "pixels"]
 
@@ -35,12 +35,12 @@ class TableInputs:
 
     def __init__(self, graph: OnnxGraph, table: Table) -> None:
         self._graph, self._table = graph, table
-        self.categories = [column for column in table.columns if isinstance(column, Category)]
+        self.categories = table.categories
         of_numbers = all(column.values is not None for column in self.categories)
         names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
         self._is_matrix = of_numbers and (names_are_ours or not table.named) and not table.composites
         if self._is_matrix:
-            bytes_only = all(column.type_name.lower() == "uint8" for column in table.columns)
+            bytes_only = all(column.schema.type_name.lower() == "uint8" for column in table.columns)
             self._dtypes = dict.fromkeys(table.columns, np.uint8 if bytes_only else _dtype(table.columns[0]))
             graph.input(MATRIX, self._dtypes[table.columns[0]], [ROWS, table.width])
         else:
@@ -56,7 +56,7 @@ class TableInputs:
     @property
     def codes(self) -> Codes:
         """The codes of all categories."""
-        counts = [len(column.names) + 1 for column in self.categories]
+        counts = [len(column.schema.categories) + 1 for column in self.categories]
         order = sorted(range(len(counts)), key=lambda i: self.categories[i].values is not None)
         return Codes(counts, order, self._shifted_codes)
 
@@ -94,12 +94,12 @@ class TableInputs:
 
 def _dtype(column: Column) -> Any:
     """The element type of a column's input: texts; else what can say that a value is missing, float32 or float64."""
-    if isinstance(column, Category) and column.values is None:
+    if column.is_text:
         return object
-    return np.float32 if column.type_name.lower() in ("float32", "float16") else np.float64
+    return np.float32 if column.schema.type_name.lower() in ("float32", "float16") else np.float64
 
 
-def missing_text(column: Category) -> str:
+def missing_text(column: Column) -> str:
     """The text that says that a value of a column of texts is missing: the empty one, or what training did not have."""
     text = ""
     while text in column.spellings:
@@ -107,7 +107,7 @@ def missing_text(column: Category) -> str:
     return text
 
 
-def _codes_of_text(graph: OnnxGraph, column: Category, begin: int) -> str:
+def _codes_of_text(graph: OnnxGraph, column: Column, begin: int) -> str:
     texts = list(column.spellings)
     codes = [begin + column.spellings[text] for text in texts]
     return graph.add(
@@ -116,10 +116,10 @@ def _codes_of_text(graph: OnnxGraph, column: Category, begin: int) -> str:
 
 
 def _codes_of_values(
-    graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Category], begins: Sequence[int]
+    graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Column], begins: Sequence[int]
 ) -> str:
     """Codes (rows, columns) of numbers: each is compared with all values of its column, and equals one or none."""
-    most = max(len(column.names) for column in columns)
+    most = max(len(column.schema.categories) for column in columns)
     keys = np.full((len(columns), most), np.nan)  # which nothing is equal to
     for row, column in zip(keys, columns, strict=True):
         values = column.values or ()

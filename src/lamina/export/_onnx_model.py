@@ -18,7 +18,7 @@ from lamina.export._onnx_inputs import TableInputs, missing_text, pixels
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
 from lamina.export._onnx_siblings import side_by_side
-from lamina.export._prediction import Category, Classes, Column, Numbers, Pictures, Prediction, Table
+from lamina.export._prediction import Classes, Column, Numbers, Pictures, Prediction, Table
 from lamina.export._trace import traced
 from lamina.export.traced import prediction_of
 
@@ -111,13 +111,13 @@ def _metadata(prediction: Prediction) -> dict[str, Any]:
 
 
 def _described(column: Column) -> dict[str, Any]:
-    if isinstance(column, Category):
+    if not column.is_number:
         found = {
             "name": column.name,
             "kind": "boolean" if column.is_boolean else "category",
-            "values": column.names,
+            "values": column.schema.categories,
         }
-        if column.values is None and missing_text(column):
+        if column.is_text and missing_text(column):
             found["missing"] = missing_text(column)
         return found
-    return {"name": column.name, "kind": "number", "low": column.low, "high": column.high}
+    return {"name": column.name, "kind": "number", "low": column.schema.low, "high": column.schema.high}

@@ -12,11 +12,9 @@ from lamina import nd
 from lamina.errors import DataError
 from lamina.export._javascript import Script, script_of
 from lamina.export._prediction import (
-    Category,
     Classes,
     Column,
     Composite,
-    Number,
     Numbers,
     Pictures,
     Prediction,
@@ -80,7 +78,7 @@ def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
 
     count = len(inputs.numbers)
     numbers = nd.zeros((1, count), dtype="float64")
-    codes = nd.zeros((1, len(inputs.columns) - count), dtype="int32")
+    codes = nd.zeros((1, len(inputs.categories)), dtype="int32")
     embedded = ["codes"] if inputs.encoder.code_names else []
     return script_of(computed, [numbers, codes]), [*names, "inputs", *embedded]
 
@@ -138,30 +136,29 @@ def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
             "name": shown(schema.name),
             "reader": kind.tag,
             "data": {name: _encoded(value) for name, value in kind.page_data(schema).items()},
-            "parts": [int(isinstance(table.columns[place], Category)) for place in column.columns],
+            "parts": [int(not table.columns[place].is_number) for place in column.columns],
             "typical": None if is_missing(example) else value_name(example),
         }
-    if isinstance(column, Number):
-        return {
-            "name": shown(column.name),
-            "unit": column.unit,
-            "reader": column.type.reader,
-            **_form(column, table),
-            "whole": column.type.is_whole(column),
-            **{name: getattr(column, name) for name in ("center", "factor", "fill", "low", "high", "rough")},
-        }
+    schema, name = column.schema, shown(column.name)
+    if not column.is_number:
+        return {"name": name, "names": [*map(shown, schema.categories)], "counts": schema.counts}
     return {
-        "name": shown(column.name),
-        "names": [shown(name) for name in column.names],
-        "counts": column.counts,
+        "name": name,
+        "unit": schema.type.unit,
+        "reader": schema.type.reader,
+        **_form(column, table),
+        "whole": schema.type.is_whole(schema),
+        **{what: getattr(column, what) for what in ("center", "factor", "fill", "rough")},
+        "low": schema.low,
+        "high": schema.high,
     }
 
 
-def _form(column: Number, table: Table) -> dict[str, Any]:
+def _form(column: Column, table: Table) -> dict[str, Any]:
     """How the texts of a column are read, where they are no plain numbers."""
     place = table.columns.index(column)
     wholes = [one.schema for one in table.composites if one.schema.type.derives and place in one.columns]
-    data = wholes[0].type.page_data(wholes[0]) if wholes else column.type.page_data()
+    data = wholes[0].type.page_data(wholes[0]) if wholes else column.schema.type.page_data()
     return {"form": data} if data else {}
 
 
@@ -250,10 +247,10 @@ def _value(column: Any, value: Any) -> float | str | None:
     """A number, or None; a category's code; of several parts, the text. What is none of them counts as missing."""
     if isinstance(column, ColumnSchema):
         return None if is_missing(value) else value_name(value)
-    if isinstance(column, Category):
+    if not column.is_number:
         return 0 if is_missing(value) else column.spellings.get(value_name(value), 0)
     try:
-        number = float(column.type.fitted(column.name, as_column([value])).numbers()[0])
+        number = float(column.schema.type.fitted(column.name, as_column([value])).numbers()[0])
     except (TypeError, ValueError, OverflowError, DataError):
         return None
     return number if np.isfinite(number) else None

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 from lamina.estimators.targets import Classes, Numbers
 from lamina.nd.ndarray import NDArray
@@ -24,72 +25,64 @@ from lamina.table import types
 from lamina.table.encode import TableEncoder
 from lamina.table.schema import ColumnSchema
 
-__all__ = [
-    "Category", "Classes", "Column", "Composite", "Networks", "Number", "Numbers", "Pictures", "Prediction", "Table",
-]  # fmt: skip
+__all__ = ["Classes", "Column", "Composite", "Networks", "Numbers", "Pictures", "Prediction", "Table"]
 
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Number:
-    """A column of numbers. x becomes (x − center) · factor, in float64; a missing one is first replaced by `fill`.
-
-    Attributes:
-        name: the column's name.
-        position: its place in the table, counted from 0 with the columns that the network does not see.
-        type_name: the type it had in training, for people.
-        center, factor, fill: see above.
-        clips: whether x / √(1 + (x/3)²) follows.
-        missing: how many rows of the training table had none.
-        low, high, mean: of the training table; None where they are not known.
-        unit: what the numbers count where the table had times, durations or dates; else empty.
-        rough: whether the network learned its values one by one, since neighbouring ones say different things.
-        type: what it is in tables: how its values are read and shown.
-    """
-
-    name: str
-    position: int
-    type_name: str
-    center: float
-    factor: float
-    fill: float
-    clips: bool
-    missing: int = 0
-    low: float | None = None
-    high: float | None = None
-    mean: float | None = None
-    unit: str = ""
-    rough: bool = False
-    type: types.Quantity = field(default_factory=types.Number)
-
-
 @dataclass(frozen=True, eq=False)
-class Category:
-    """A column of categories, or of yes and no. A value becomes a code: 0 if it is missing or unknown, else 1, 2, …
+class Column:
+    """A column that the network sees, a number or a category.
+
+    A number x becomes (x − center) · factor, in float64; a missing one is first replaced by `fill`. A category becomes
+    a code: 0 if it is missing or unknown, else 1, 2, …
 
     Attributes:
-        name, position, type_name, missing: as of a `Number`.
-        names: the categories, that of code 1 first.
-        spellings: every text that is one of them, with its code: the names; of yes and no also what else says so.
-        values: where training had numbers or truth values, not texts: those that the names stand for, else None.
-        counts: how many rows of the training table had each category.
-        is_boolean: whether it says yes or no: its names are "false" and "true".
+        schema: what it is, and what training knew of it.
+        position: its place in the table, counted from 0 with the columns that the network does not see.
+        center, factor, fill: of a number, see above.
+        clips: whether x / √(1 + (x/3)²) follows.
+        rough: whether the network learned a number value by value, since neighbouring ones say different things.
     """
 
-    name: str
-    position: int
-    type_name: str
-    names: tuple[str, ...]
-    spellings: Mapping[str, int]
-    values: tuple[float, ...] | None
-    missing: int = 0
-    counts: tuple[int, ...] = ()
-    is_boolean: bool = False
+    schema: ColumnSchema[Any]
+    position: int = 0
+    center: float = 0.0
+    factor: float = 1.0
+    fill: float = 0.0
+    clips: bool = True
+    rough: bool = False
 
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.schema.name
 
-Column = Number | Category
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number to the network, not a code."""
+        return isinstance(self.schema.type, types.Quantity)
+
+    @property
+    def is_boolean(self) -> bool:
+        """Whether it says yes or no: its categories are "false" and "true"."""
+        return isinstance(self.schema.type, types.Boolean)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are texts: of a category, training had neither numbers nor truth values."""
+        return not self.is_number and self.values is None
+
+    @cached_property
+    def spellings(self) -> dict[str, int]:
+        """Of a category, every text that is one, with its code: the names; of yes and no also what else says so."""
+        return self.schema.type.spellings(self.schema.categories)
+
+    @cached_property
+    def values(self) -> tuple[float, ...] | None:
+        """Of a category, the numbers or truth values that the names stand for; None where training had texts."""
+        return self.schema.type.numbers_of(self.schema.categories)
 
 
 @dataclass(frozen=True)
@@ -98,7 +91,7 @@ class Composite:
 
     Attributes:
         schema: what it is, and what it learned.
-        position: its place in the table, as of a `Number`.
+        position: its place in the table, as of a `Column`.
         columns: the places of its parts among `Table.columns`; of one whose parts are derived, that of the first.
         derived: the names of the parts that are computed of the first one; empty: all parts are read.
         places: for each of them, its place among what `lamina.table.types.Composite.derived` gives.
@@ -130,9 +123,14 @@ class Table:
     composites: tuple[Composite, ...] = ()
 
     @property
-    def numbers(self) -> tuple[Number, ...]:
+    def numbers(self) -> tuple[Column, ...]:
         """The columns of numbers."""
-        return tuple(column for column in self.columns if isinstance(column, Number))
+        return tuple(column for column in self.columns if column.is_number)
+
+    @property
+    def categories(self) -> tuple[Column, ...]:
+        """The columns of categories."""
+        return tuple(column for column in self.columns if not column.is_number)
 
 
 @dataclass(frozen=True)

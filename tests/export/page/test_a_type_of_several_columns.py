@@ -186,7 +186,7 @@ def test_the_graph_of_a_prediction_derives_what_it_can(model, tmp_path):
     word = next(column for column in model.fitted_.encoder.schema.columns if column.name == "word")
     length, letter = Word().split(word, ArrayColumn("word", FRAME["word"].to_numpy().astype(object)))
     numbers = np.column_stack([FRAME["x"], length.numbers(), FRAME["day"].cast(pl.Float64), FRAME["z"]])
-    names = described.inputs.columns[2].names
+    names = described.inputs.columns[2].schema.categories
     texts = [one for (one,) in zip(letter.mapped(lambda x: 0 if x is None else names.index(x) + 1, np.int32))]
     codes = np.array(texts, np.int32).reshape(-1, 1)
     (found,) = prediction_of(described)(nd.array(numbers, dtype="float64"), nd.array(codes, dtype="int32"))

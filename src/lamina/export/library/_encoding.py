@@ -11,8 +11,8 @@ import numpy as np
 
 from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
 from lamina.compiler.llvm import FLOAT64, INDEX, INT32, Pointer, Value
-from lamina.export import Category, Number
-from lamina.export.library._interface import Field, is_text
+from lamina.export import Column
+from lamina.export.library._interface import Field
 from lamina.export.library._texts import declare_words
 from lamina.table.columns import MISSING_TOKENS
 
@@ -33,8 +33,8 @@ class Reader:
     def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
         self.module, self.fields = module, fields
         columns = [(place, field.column) for place, field in enumerate(fields)]
-        self.numbers = [(place, column) for place, column in columns if isinstance(column, Number)]
-        self.categories = [(place, column) for place, column in columns if isinstance(column, Category)]
+        self.numbers = [(place, column) for place, column in columns if column.is_number]
+        self.categories = [(place, column) for place, column in columns if not column.is_number]
 
     def emit(self) -> None:
         with self.module.function("read", _READ, internal=True) as b:
@@ -75,14 +75,14 @@ class Reader:
 
     # --- categories ----------------------------------------------------------------------------------------------
 
-    def _code(self, b: OneThread, column: Category, place: int) -> Value:
+    def _code(self, b: OneThread, column: Column, place: int) -> Value:
         """0 for a missing or unknown value, else 1, 2, …"""
-        code = self._text_code(b, column, place) if is_text(column) else self._number_code(b, column, place)
+        code = self._text_code(b, column, place) if column.is_text else self._number_code(b, column, place)
         if column.is_boolean:  # what says neither yes nor no is an error, as it is in lamina
             self._report(b, b.less(code, 0), b.const(place + 1))
         return b.maximum(code, 0)
 
-    def _text_code(self, b: OneThread, column: Category, place: int) -> Value:
+    def _text_code(self, b: OneThread, column: Column, place: int) -> Value:
         codes = dict(column.spellings)
         if column.is_boolean:
             codes |= {token: 0 for token in MISSING_TOKENS if token not in codes}
@@ -91,7 +91,7 @@ class Reader:
         arguments = f"{text.typed}, ptr @words{place}, ptr @words{place}_codes, i64 {count}"
         return b.result(f"call i64 @find_text({arguments})", INDEX)
 
-    def _number_code(self, b: OneThread, column: Category, place: int) -> Value:
+    def _number_code(self, b: OneThread, column: Column, place: int) -> Value:
         assert column.values is not None
         self._global(f"values{place}", np.array(column.values, np.float64))
         x = b.load(b.pointer_argument("row"), FLOAT64, place)
@@ -116,10 +116,11 @@ class Reader:
 # --- which numbers can be encoded --------------------------------------------------------------------------------
 
 
-def encodable(column: Number) -> tuple[float, float]:
+def encodable(column: Column) -> tuple[float, float]:
     """The lowest and the highest number that a column may have: finite, and within float32 when it is scaled.
 
-    >>> column = Number("x", 0, "Float64", 0.0, 1.0, 0.0, clips=False)
+    >>> from lamina.table.types import ColumnSchema, Number
+    >>> column = Column(ColumnSchema("x", Number()), clips=False)
     >>> [float(np.float32(x)) == x for x in encodable(column)]
     [True, True]
     """

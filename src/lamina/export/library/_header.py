@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from textwrap import wrap
 
 from lamina import __version__
-from lamina.export import Category, Classes, Number, Numbers, Pictures, Prediction
+from lamina.export import Classes, Numbers, Pictures, Prediction
 from lamina.export.library._code import LibraryCode
-from lamina.export.library._interface import Field, Interface, class_names, is_text
+from lamina.export.library._interface import Field, Interface, class_names
 from lamina.export.library._network import CompiledNetwork
 from lamina.support.messages import printable
 
@@ -152,7 +152,7 @@ def _types(interface: Interface) -> list[str]:
     if interface.fields:
         lines = [f"typedef struct {name}_row {{"]
         for field in interface.fields:
-            kind = "const char *" if is_text(field.column) else "double "
+            kind = "const char *" if field.column.is_text else "double "
             lines.append(f"    {kind}{field.name}; /* {_harmless(_meaning(field))} */")
         lines += [f"}} {name}_row;", ""]
         lines += [f"extern const char *const {name}_column_names[{macro}_COLUMNS];", ""]
@@ -164,20 +164,17 @@ def _types(interface: Interface) -> list[str]:
 
 
 def _meaning(field: Field) -> str:
-    column = field.column
+    column, schema = field.column, field.column.schema
     title = "" if column.name == field.name else f"{column.name}: "
-    if isinstance(column, Number):
-        known = column.low is not None and column.high is not None
-        between = f", {column.low:g} to {column.high:g} in training" if known else ""
-        unit = f" ({column.unit})" if column.unit else ""
+    if column.is_number:
+        known = schema.low is not None and schema.high is not None
+        between = f", {schema.low:g} to {schema.high:g} in training" if known else ""
+        unit = f" ({schema.type.unit})" if schema.type.unit else ""
         return f"{title}a number{unit}{between}; NaN: missing"
-    if not is_text(column):
-        assert column.values is not None
-        listed = _listed([f"{value:g}" for value in column.values], quoted=False)
-        return (
-            f"{title}1: yes, 0: no; NaN: missing" if column.is_boolean else f"{title}{listed}; NaN: missing"
-        )
-    return f"{title}{_listed(column.names)}; NULL: missing"
+    if column.values is None:
+        return f"{title}{_listed(schema.categories)}; NULL: missing"
+    listed = _listed([f"{value:g}" for value in column.values], quoted=False)
+    return f"{title}{'1: yes, 0: no' if column.is_boolean else listed}; NaN: missing"
 
 
 def _listed(names: Sequence[str], *, quoted: bool = True) -> str:
@@ -240,10 +237,9 @@ def _example(interface: Interface) -> str:
 
 
 def _example_value(field: Field) -> str:
-    column: Number | Category = field.column
-    if isinstance(column, Number):
-        return f"{column.mean if column.mean is not None else column.fill:g}"
-    if not is_text(column):
-        assert column.values is not None
+    column, schema = field.column, field.column.schema
+    if column.is_number:
+        return f"{column.fill if schema.mean is None else schema.mean:g}"
+    if column.values is not None:
         return f"{column.values[0]:g}"
-    return '"' + _harmless(column.names[0]).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _harmless(schema.categories[0]).replace("\\", "\\\\").replace('"', '\\"') + '"'

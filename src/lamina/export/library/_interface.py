@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lamina.errors import LaminaError
-from lamina.export import Category, Classes, Column, Prediction, Table
+from lamina.export import Classes, Column, Prediction, Table
 
-__all__ = ["Field", "Interface", "class_names", "identifier", "is_text"]
+__all__ = ["Field", "Interface", "class_names", "identifier"]
 
 _KEYWORDS = frozenset(
     """
@@ -118,11 +118,6 @@ class Interface:
     def outputs(self) -> int:
         """How many classes, labels or numbers there are."""
         return self.prediction.output.outputs
-
-
-def is_text(column: Column) -> bool:
-    """Whether a column's values are texts in C; what training had as numbers or truth values are doubles."""
-    return isinstance(column, Category) and column.values is None
 
 
 def class_names(output: Classes) -> list[str]:
