@@ -350,3 +350,18 @@ def test_names_and_attributes_of_scopes():
 def test_labels_of_old_losses_have_mxnet_s_shapes(loss, data, label):
     shapes, outputs, _ = getattr(mx.sym, loss)(var("x"), name="out").infer_shape(x=data)
     assert shapes == [data, label] and outputs == [data]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_is_made_of_operators_of_mxnet(name):
+    x = mx.nd.array([[-3.0, -0.5, 0.0, 0.5, 3.0]])
+    symbol = mx.sym.Activation(mx.sym.var("x"), act_type=name)
+    again = mx.sym.load_json(symbol.tojson())
+    np.testing.assert_allclose(
+        again.eval(x=x)[0].asnumpy(), ACTIVATIONS[name](x).asnumpy(), rtol=1e-6, atol=1e-7
+    )
+
+
+def test_an_activation_that_mxnet_lacks_is_an_error_of_its_use():
+    with pytest.raises(ValueError, match="'hard_swish' is none of"):
+        mx.sym.Activation(mx.sym.var("x"), act_type="hard_swish")
