@@ -67,7 +67,7 @@ class _Turns:
 
 
 def watch(array: Array, name: str = "") -> None:
-    """From now on, look whether this array, which has a gradient, stays finite."""
+    """Check from now on that this array, which has a gradient, stays finite."""
     if state.trace is not None:
         return
     key = id(array)

@@ -107,7 +107,7 @@ class CudaDriver:
         return self.functions[name](*arguments)
 
     def words(self, code: int) -> str:
-        """What an error means."""
+        """The description of an error."""
         text = c_char_p()
         self.functions["cuGetErrorString"](code, ctypes.byref(text))
         return f"{(text.value or b'an unknown error').decode()} (error {code})"

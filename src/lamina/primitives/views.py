@@ -1,4 +1,4 @@
-"""Which results share memory with their operand, and the same as copies.
+"""Primitives whose results share memory with their operand, and their copying variants.
 
 NumPy's views share it by themselves; those of devices are made here.
 """

@@ -64,9 +64,9 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 
 
 class PlainNumbers:
-    """Its attributes are Python's numbers where NumPy's are set: what they decide is not computed in their precision.
+    """Converts NumPy's numbers to Python's when they are set as attributes, so that their precision has no effect.
 
-    Nor do arrays without axes change with them, in the hands of who set them.
+    An array without axes becomes a number, too: later changes of the array have no effect.
 
     >>> class Rate(PlainNumbers): ...
     >>> rate = Rate()
@@ -83,7 +83,7 @@ class PlainNumbers:
 def no_argument(
     subject: str, name: str, known: Sequence[str], other_names: Mapping[str, str] | None = None
 ) -> TypeError:
-    """That `subject` has no argument `name`; `other_names`: what arguments are called elsewhere, and here.
+    """The error that `subject` has no argument `name`; `other_names`: other libraries' names of arguments, and ours.
 
     >>> raise no_argument("Dense", "bias", ["units", "use_bias"], {"bias": "use_bias"})
     Traceback (most recent call last):

@@ -75,7 +75,7 @@ def _is_raised(last: TracebackType) -> bool:
 
 
 def show_at_users_lines() -> None:
-    """From now on, show uncaught errors so: in Python, in threads and in notebooks."""
+    """Show uncaught errors at the user's lines from now on: in Python, in threads and in notebooks."""
     hook, thread_hook = sys.excepthook, threading.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -1,4 +1,4 @@
-"""Products of operands that lie in memory as they are, but for a panel of B that many tiles read."""
+"""Products of unpacked operands, except for a packed panel of B where many tiles read it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class OneThread(ThreadBuilder):
         """There are no other threads to wait for."""
 
     def flush_denormals(self) -> Value:
-        """From here on denormals count as zero; what `restore_state` takes."""
+        """Flush denormals to zero from here on; returns the state for `restore_state`."""
         return self.result("call i64 @flush_denormals()", INDEX)
 
     def restore_state(self, saved: Value) -> None:

@@ -143,7 +143,7 @@ class Specialization:
             look_at_labels(self._array(slot, arguments), classes, who, rows if are_rows else None)
 
     def fill(self, results: Sequence[Any]) -> Any:
-        """What the function returns, with these results in their places."""
+        """The function's return value, with these results in their places."""
         return self._filled(self._result, results, ())
 
     def _filled(self, template: Any, results: Sequence[Any], arguments: Sequence[Array]) -> Any:

@@ -24,7 +24,7 @@ _UINT32 = np.dtype(np.uint32)
 
 
 def blocks_of_elements(kernel: Kernel) -> int:
-    """How many blocks share a kernel of one of these kinds."""
+    """The number of blocks for a kernel of one of these kinds."""
     if kernel.kind == "fill":
         (node,) = kernel.stores
         count = -(-node.size // _numbers_a_block(node.dtype))

@@ -60,7 +60,7 @@ class Builder(Reductions):
         return Pointer(f"%{name}")
 
     def lanes(self, dtype: DType) -> int:
-        """How many elements of a dtype a vector register holds."""
+        """Elements of a dtype per vector register."""
         return self.module.machine.lanes(dtype)
 
     # control flow

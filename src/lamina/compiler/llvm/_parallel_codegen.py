@@ -133,7 +133,7 @@ def _emit() -> Any:
 
 
 def joined(parts: Sequence[bytes]) -> bytes:
-    """Object files in one: how many, how long each is, and then themselves."""
+    """Object files joined into one: their number, their lengths, and their contents."""
     return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
 
 

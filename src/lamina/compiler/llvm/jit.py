@@ -86,7 +86,7 @@ class CompiledModule:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Machine code that is not in place yet, and the note that was made of it."""
+    """Machine code before linking, and its note."""
 
     machine: Machine
     make_ir: MakeIR
