@@ -1,4 +1,4 @@
-"""What the functions of `nd` share: the `out=` argument, and how an operand that is not an array joins one that is."""
+"""The common part of `nd`'s functions: the `out=` argument, and the conversion of operands to arrays."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ _NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made a
 
 
 def operand(x: Array, other: Any) -> Any:
-    """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
+    """`other` as an operand beside `x`: arrays unchanged, numbers in the dtype of `x`, other array-likes converted."""
     if isinstance(other, Array):
         return other
     if isinstance(other, _NUMBERS):

@@ -1,4 +1,4 @@
-"""`distill`: what any fitted model predicts, learned by a network that leaves as ONNX, a page, C or a file.
+"""`distill`: a network learns the predictions of any fitted model, for ONNX, a page, C or a file.
 
 The student learns the teacher's predictions (soft targets: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
 network", 2015, arXiv 1503.02531) for the rows of the table and for made ones (MUNGE: Buciluă, Caruana,
