@@ -21,7 +21,7 @@ __all__ = ["install"]
 
 
 def install() -> None:
-    """From now on, ``import mxnet`` and the imports of all of its modules give lamina's.
+    """Make ``import mxnet``, and imports of its modules, import lamina's from now on.
 
     Raises:
         ImportError: MXNet itself is loaded already.

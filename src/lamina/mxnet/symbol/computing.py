@@ -188,7 +188,7 @@ class Step(NamedTuple):
 
 
 def key_of(output: Output) -> Key:
-    """What an output is called."""
+    """The key of an output."""
     node, i = output
     return node.name if node.operator is None else (id(node), i)
 
