@@ -29,7 +29,7 @@ _MOST_BYTES = 1 << 24
 
 
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
-    """Rows that differ in what is to be predicted: of each class in turn, or of low, middle and high targets.
+    """Rows with different targets: of each class in turn, or of low, middle and high targets.
 
     They have the columns that the network sees, and the target: none that was left out, as ids are.
     """

@@ -26,7 +26,7 @@ __all__ = [
 
 
 class HasTypes(Protocol):
-    """What is known of one file of a table before its rows are read.
+    """The columns of one file of a table, before its rows are read.
 
     Attributes:
         name: what messages call the file.
@@ -92,7 +92,7 @@ class Format:
     packages: tuple[str, ...] = ()
 
     def reader(self) -> Callable[..., Reader]:
-        """What reads one file, given its `Source` and the `ReadOptions`.
+        """The reader of one file, given its `Source` and the `ReadOptions`.
 
         Raises:
             MissingPackageError: a package is not installed.
@@ -101,7 +101,7 @@ class Format:
         return _imported(self.reads)
 
     def writer(self) -> Writer:
-        """What writes one file; only of a format that is `writable`."""
+        """The writer of one file; only for `writable` formats."""
         assert self.writes is not None
         return _imported(self.writes)
 
@@ -155,7 +155,7 @@ NOT_READ: dict[str, str] = {
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start what reading files of such names needs and takes a while to start, before what else has to be loaded.
+    """Start the slow helpers for reading files of such names, before other modules are loaded.
 
     >>> begin_reading(["people.csv"])
     """
@@ -173,7 +173,7 @@ def end_reading() -> None:
 
 
 def described() -> str:
-    """What files may be, in words, for help texts.
+    """The supported file formats, in words, for help texts.
 
     >>> described()
     'CSV, TSV, Parquet, Feather, JSON lines, npz, IDX, images (.gz and .zst too)'

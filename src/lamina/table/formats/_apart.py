@@ -172,7 +172,7 @@ def begin() -> None:
 
 
 def end() -> None:
-    """End the child, which takes some memory, when all is read; what is read later starts another."""
+    """End the child, to free its memory after reading; a later read starts another."""
     _service.end()
 
 

@@ -49,7 +49,7 @@ class ColumnarFile:
         return self._types
 
     def count(self) -> int:
-        """How many rows the file has, which it says without being read."""
+        """The number of rows, from the file's metadata."""
         return int(read_apart(self._path, self._format, rows=None).item())
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
