@@ -34,7 +34,7 @@ _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
 class Batches(Protocol):
-    """Where a training takes the rows of its steps from: from memory, or from a table that is larger than that.
+    """The source of a training's batches: memory, or a table larger than memory.
 
     Attributes:
         rows: how many rows each member sees in an epoch.
@@ -43,7 +43,7 @@ class Batches(Protocol):
     rows: int
 
     def fingerprints(self) -> list[str]:
-        """What the rows are known by when an earlier run goes on."""
+        """Digests of the rows, to recognize them when an earlier run goes on."""
         ...
 
     def epoch(
@@ -167,7 +167,7 @@ class EnsembleTraining(Loop):
         self.network.load_state(arrays)
 
     def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """What the next epoch depends on, besides the data."""
+        """The state that the next epoch depends on, besides the data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}

@@ -1,4 +1,4 @@
-"""What people see of a fitted estimator: its pictures, and how a notebook shows it."""
+"""Views of a fitted estimator: figures, and its display in notebooks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Views:
         repeats: int = 1,
         random_state: int = 0,
     ) -> Explanation:
-        """What each column adds to each prediction: SHAP values (see `lamina.estimators.shapley`).
+        """Each column's contribution to each prediction: SHAP values (see `lamina.estimators.shapley`).
 
         Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. The values of a
         row sum to its prediction minus the mean prediction of the background.

@@ -33,7 +33,7 @@ _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
 
 
 def at_a_time(n_jobs: int | None) -> int:
-    """How many tasks joblib has at a time, by `n_jobs` or what `joblib.parallel_config` says.
+    """The number of joblib tasks at a time, from `n_jobs` or `joblib.parallel_config`.
 
     Raises:
         ValueError: `n_jobs` is no number of jobs.
@@ -61,7 +61,7 @@ class Apart(Observer):
         self._stack.close()
 
     def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        """What `EnsembleTraining.take_steps` does, with what `HeldBatches.steps` gives."""
+        """`EnsembleTraining.take_steps`, with the steps of `HeldBatches.steps`."""
         training = self._training
         data = training.data
         assert isinstance(data, Sequence)

@@ -95,7 +95,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Which classes a row may be of, so that this share of rows has the true one among them: (rows, classes), bool.
+        """Prediction sets: classes of each row, so that this share of rows has the true one among them; (rows,
+        classes), bool.
 
         Columns are those of `classes_`. The sets are made by conformal prediction from rows that members held out, and
         as small as they can be on average (see `lamina.estimators.conformal.likely`); each has the likeliest class at
@@ -139,7 +140,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @property
     def positive_class_(self) -> Any:
-        """Of two classes the one that `threshold` is about: the second, or of texts the rarer; else None."""
+        """The class of two that `threshold` is about: the second, or of texts the rarer; None for other numbers of
+        classes."""
         target = self._fitted().target
         return target.values[target.positive] if target.is_binary else None
 

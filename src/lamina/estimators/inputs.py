@@ -1,4 +1,4 @@
-"""Inputs of the estimators: arrays checked by scikit-learn, data frames as they are, and rows of either."""
+"""Inputs of the estimators: arrays checked by scikit-learn, data frames unchanged, and rows of either."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def require_target(y: np.ndarray) -> None:
 
 
 def values_of(X: Any) -> np.ndarray:
-    """What a table holds, (rows, columns): numbers as they are, the values of a data frame as Python's objects."""
+    """A table's values, (rows, columns): numbers unchanged, the values of a data frame as Python objects."""
     if is_frame(X):
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)

@@ -66,7 +66,7 @@ def softmax(x: NDArray) -> NDArray:
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of each row's class, int64: that of the greatest number, the first of equals.
+    """The position of each row's class, int64: the greatest number, the first of equal ones.
 
     With a threshold it is `positive` where that class has at least this probability, else the other one of two.
 

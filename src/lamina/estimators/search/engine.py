@@ -112,7 +112,7 @@ class Search:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What the search is known by when it goes on."""
+        """A digest of the search, to recognize it when it goes on."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
         given = self._estimator.get_params(deep=False)

@@ -93,7 +93,7 @@ class Moments:
 
 
 class Counted:
-    """How often each value of a column is there, and the first row that has it.
+    """The count of each value of a column, and its first row.
 
     Attributes:
         counts, rows: by value. Of no use once `overflowed`: there were more than `MOST_VALUES`.
@@ -142,7 +142,7 @@ class Counted:
 
 
 class Order:
-    """How like each other the targets of neighbouring rows are: one minus the ratio of von Neumann (1941).
+    """Serial correlation of the targets of neighbouring rows: one minus von Neumann's ratio (1941).
 
     That is half the mean squared difference of neighbours over the variance; of classes, how often neighbours differ
     over how often two random rows do.
@@ -269,7 +269,7 @@ class SummaryColumn(Column):
             self.counts.merge(other.counts)
 
     def number_moments(self, read: Callable[[str], float | None]) -> Moments:
-        """Those of the numbers that the column holds, as texts too, which `read` reads."""
+        """The moments of the column's numbers, including texts that `read` parses."""
         if self.is_number:
             return self.moments
         assert self.counts is not None

@@ -70,7 +70,7 @@ class RowSample:
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 
     def merge(self, other: RowSample) -> None:
-        """See what another sample, of other rows with the same seed and size, has kept."""
+        """Add another sample, of other rows with the same seed and size."""
         for frame in other._frames:
             self._frames.append(frame)
         self._keys = np.concatenate([self._keys, other._keys])

@@ -58,7 +58,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Division:
-    """How a streamed table is divided.
+    """The division of a streamed table.
 
     Attributes:
         validation, test: rows that are held back.
@@ -80,7 +80,7 @@ class Division:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the first pass found out.
+    """The results of the first pass.
 
     Attributes:
         statistics: of all rows.
@@ -234,7 +234,7 @@ def _named(blocks: Blocks) -> Any:
 
 
 def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
-    """An encoder whose scales are of the sample's quartiles, and of the schema's ranges and counts."""
+    """An encoder with scales from the sample's quartiles and the schema's ranges and counts."""
     return TableEncoder(schema, **settings).fit_counted(sample)
 
 
