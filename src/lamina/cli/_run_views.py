@@ -19,7 +19,7 @@ __all__ = ["how_to_go_on", "published", "show_prepared", "tell_end"]
 
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
-    """The columns, those that are constrained as such, the task and the rows of a table."""
+    """Show the columns of a table, with constraints, the task and the number of rows."""
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint

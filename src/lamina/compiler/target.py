@@ -38,7 +38,7 @@ class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs o
 
 
 class Code(Protocol):
-    """A plan's code, loaded. What else it has is its target's business."""
+    """A plan's loaded code; targets add members of their own."""
 
     def ir(self) -> str:
         """The code as LLVM assembly."""
@@ -110,7 +110,7 @@ class BoundStep(Protocol):
         turn: Turn | None = None,
         then: Callable[[list[Any]], list[Change]] | None = None,
     ) -> list[Any]:
-        """Run a number of steps, and return their results, before whose axes come those of `lead`.
+        """Run a number of steps, and return their results, with the axes `lead` in front.
 
         `numbers`: those of each step, one step after the other. The changes ``then(results)`` are made with it. Nothing
         is done if `turn` is closed before. Raises `Overlap`.

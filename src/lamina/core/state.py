@@ -196,7 +196,7 @@ class Mode:
 
 
 class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
-    """Inside, operators go to this trace, or to none; nothing is put off, and nothing recorded."""
+    """Send operators inside to this trace, or to none; nothing is deferred or recorded."""
 
     def __init__(self, trace: Trace | None) -> None:
         self._trace = trace

@@ -44,7 +44,7 @@ class Turn:
     def take(self, changes: Iterable[Change]) -> Iterator[Change]:
         """An iterator to `make`. The changes of the caller that had the turn before will not be made.
 
-        A list can be filled after this: so what is found out meanwhile holds if the changes are made.
+        A list can be filled afterwards: facts read after `take` still hold if the changes are made.
         """
         list(self._changes)
         self._changes = own = iter(changes)

@@ -72,7 +72,7 @@ class Attribute:
 
 
 def open_library() -> Any:
-    """The driver's library. `DeviceError` says which files were looked for."""
+    """The driver's library. Raises `DeviceError`, which names the files that were tried."""
     names = ["nvcuda.dll"] if sys.platform == "win32" else ["libcuda.so.1", "libcuda.so"]
     for name in names:
         try:

@@ -331,7 +331,8 @@ class HeldBatches:
             yield from self.groups(rows)
 
     def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
-        """Which rows (steps, members · batch) an epoch takes, and, if they are not dropped, those that are left."""
+        """The rows of an epoch's steps, (steps, members · batch), and of the last smaller batch unless it is
+        dropped."""
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
         steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]

@@ -36,7 +36,7 @@ class Learned:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices, (in, out) each, as they multiply a layer's input; those of the first member."""
+        """The weight matrices of the first member, (in, out) each."""
         network = self._fitted().network.members[0]
         return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 

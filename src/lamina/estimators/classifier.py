@@ -67,7 +67,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @lacking(return_std="Classes have none; predict_proba(X, return_std=True) says how far members differ")
     def predict(self, X: Any) -> np.ndarray:
-        """The most likely class of each row, or what `threshold` says (multi-label: 0 or 1 for each label)."""
+        """The most likely class of each row, or the class by `threshold` (multi-label: 0 or 1 for each label)."""
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
@@ -241,7 +241,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
         if isinstance(self.threshold, str) and not held_out:
             raise ValueError(
-                f"threshold={self.threshold!r} is chosen on rows that validate, and there are none: hold some out "
+                f"threshold={self.threshold!r} is chosen on validation rows, and there are none: hold some out "
                 "(early_stopping), give fit an eval_set, or give a number between 0 and 1"
             )
 

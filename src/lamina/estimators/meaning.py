@@ -1,8 +1,8 @@
 """The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
 
-Every formula is here once, in `lamina.nd`: the graphs that ways out are made of have them, and predictions run them
-compiled, so that a model says the same bits here and in a compiled library. Each step is rounded as IEEE 754 says, in
-an order that no processor changes: for the same outputs probabilities are the same bits everywhere.
+Every formula is here once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that a model's outputs
+have the same bits here and in a compiled library. Each step is rounded as IEEE 754 says, in an order that no processor
+changes: for the same outputs probabilities are the same bits everywhere.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
 
 
 def embeds_numbers(given: bool | None, numbers: int) -> bool:
-    """Whether a table's numbers are embedded: as is said, else if they are few."""
+    """Whether a table's numbers are embedded: as given, by default if they are few."""
     return numbers <= _MOST_EMBEDDED if given is None else given
 
 

@@ -47,7 +47,7 @@ class PredictedNumbers(RegressorMixin, BaseEstimator):
 
 
 def is_scorer(scoring: Any) -> bool:
-    """Whether `scoring` is one of scikit-learn's: its name, or what `sklearn.metrics.make_scorer` made."""
+    """Whether `scoring` is a scorer of scikit-learn: its name, or a result of `sklearn.metrics.make_scorer`."""
     return isinstance(scoring, str) or hasattr(scoring, "_score_func")
 
 

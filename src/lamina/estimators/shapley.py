@@ -105,7 +105,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Game:
-    """A prediction as a game of the columns: rows and background rows, encoded, and which inputs are whose.
+    """A prediction as a game of the columns: encoded rows and background rows, and each column's inputs.
 
     Attributes:
         fitted: what predicts.

@@ -23,7 +23,7 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class Node:
-    """One operator of a graph: which, on what, with which settings.
+    """One operator of a graph, with its inputs, outputs and attributes.
 
     Attributes:
         name: the file's; may be empty.

@@ -71,7 +71,7 @@ def array_of(value: Any, dtype: Any = None) -> NDArray:
 
 
 def operand(node: Node, value: Value, other: Value) -> Any:
-    """A value beside another one: a known single number as Python's, else an array."""
+    """A value as an operand: a known single number as a Python number, else an array."""
     is_number = is_known(value) and value.size == 1 and value.dtype != object
     if is_known(value) and is_number and isinstance(other, NDArray) and value.ndim <= other.ndim:
         return value.item()

@@ -353,7 +353,7 @@ class ResizeIter(_OfWholeBatches):
 
 
 class PrefetchingIter(_OfWholeBatches):
-    """One or several iterators whose next batches are made in other threads, meanwhile; their parts beside each other.
+    """One or several iterators whose next batches are made in other threads; their parts are joined in each batch.
 
     Args:
         iters: an iterator, or a list of iterators of the same length.

@@ -158,7 +158,7 @@ def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
 
 
 def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
-    """`value`, if it is one of the `known` names of an argument; else an error that lists them."""
+    """`value` if it is one of the `known` names of an argument; otherwise raises an error that lists them."""
     if value not in known:
         raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
     return value

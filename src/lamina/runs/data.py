@@ -295,7 +295,7 @@ def part_files(request: Request) -> dict[str, str]:
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
-    """The shares of the table's rows that validate and test."""
+    """The shares of the table's validation and test rows."""
     # In a search each network holds back rows of its own, so that all rows train some.
     usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {

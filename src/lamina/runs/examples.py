@@ -71,7 +71,7 @@ def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The example rows of a run, that may have been left out or changed by hand; none where there is no such file.
+    """The example rows of a run, perhaps edited by hand; none if the file is absent.
 
     Args:
         path: the run's folder, or its model file.

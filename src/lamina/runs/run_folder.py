@@ -228,7 +228,7 @@ def _no_tensors(file: Path) -> str:
 
 
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
-    """The model of a run, and what `save_run` was told: "settings" and "results".
+    """The model of a run, and the "settings" and "results" given to `save_run`.
 
     Args:
         path: the run's folder, or its model file.

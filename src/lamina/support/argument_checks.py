@@ -113,7 +113,7 @@ def names_of(maker: Callable[..., Any]) -> list[str] | None:
 
 
 def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
-    """A class whose ``__init__``, which passes nothing on, answers an unknown argument by `no_argument`.
+    """A class decorator: ``__init__``, if it passes no arguments on, raises `no_argument` for an unknown one.
 
     >>> @answering({"lr": "learning_rate"})
     ... class Step:
@@ -141,7 +141,7 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A method without arguments that those of its name have elsewhere: `instead` says what to do in their place.
+    """A method that lacks arguments that other libraries' methods of the name have; `instead` names the replacement.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

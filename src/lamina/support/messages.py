@@ -179,7 +179,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 class Shown(str):
-    """A text of several lines, which prompts and notebooks show as it is, without quotes.
+    """A multi-line text that prompts and notebooks show without quotes.
 
     >>> Shown("one\\ntwo")
     one

@@ -150,7 +150,7 @@ def inspect(
 
 
 class Look:
-    """`inspect` in two steps, between which a new table may be read as the schema says; arguments as there.
+    """`inspect` in two steps: in between, a new table may be read by the schema. Arguments are those of `inspect`.
 
     Attributes:
         schemas: by column, what it is, or why training would refuse it.

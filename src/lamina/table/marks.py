@@ -190,11 +190,11 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The column whose values look like ids of groups, as each has all of its rows together; None if there is none.
+    """A column that looks like ids of groups, with the rows of each value together; None if there is none.
 
-    Blocks alone do not say that of numbers in ascending or descending order: a table may be sorted by a measured
-    column. Another column must be an attribute of the groups, one value a block and to and fro from block to block, or
-    number the rows of each block; or the name must be one that ids have.
+    For ascending or descending numbers that is not enough: a table may be sorted by a measured column. Another column
+    must be an attribute of the groups, one value a block and to and fro from block to block, or number the rows of each
+    block; or the name must be one that ids have.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):

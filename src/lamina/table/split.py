@@ -49,7 +49,7 @@ class Splitter(ABC):
         """The whole table in three parts.
 
         Args:
-            validation: the share of all rows that validates, 0 … 1.
+            validation: the validation share of all rows, 0 … 1.
             test: the share of all rows that tests, 0 … 1.
             seed: the same seed gives the same parts.
 
@@ -374,7 +374,7 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """Divides in time: the last rows test, those before validate, and those before these train.
+    """Divides in time: the last rows are for test, the rows before for validation, and the earliest for training.
 
     Rows of one time stay together. Several members hold out the last rows window after window, and each trains on what
     comes before its own window (forward chaining), as scikit-learn's `TimeSeriesSplit`. With groups, rows of a group

@@ -1,4 +1,4 @@
-"""The loop over epochs, which every training goes through: watched, interrupted, and resumed to the same bits."""
+"""The loop over epochs of every training, with observers, interruption, and resumption to the same bits."""
 
 from __future__ import annotations
 

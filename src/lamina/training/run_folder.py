@@ -63,7 +63,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Take the place of the run that is replaced, in one step, and remove that one; else nothing."""
+        """Atomically take the place of the run to replace, and remove that one; does nothing without one."""
         if self.replaces is None:
             return
         before = self.path

@@ -122,7 +122,7 @@ class CPU:
         return compiling_for(target_machine().in_order) if captured.independent_rows else nullcontext()
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether it is packed by the product, which then reads what it is computed from."""
+        """Whether a product computes this operand while packing it, from the operand's own inputs."""
         from lamina.compiler.cpu._products import computes_operand
 
         return computes_operand(product, operand)

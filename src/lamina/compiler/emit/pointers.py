@@ -181,7 +181,7 @@ def _kernel_name(number: int, kernel: Kernel) -> str:
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
-    """All that a kernel's code depends on, with nodes numbered in the order in which they are met."""
+    """A text of all that a kernel's code depends on, with nodes numbered in order of appearance."""
     leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []

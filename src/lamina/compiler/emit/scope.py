@@ -57,8 +57,8 @@ class Scope(ABC):
     def compute(
         self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
     ) -> None:
-        """Compute members at their indices, and store them: all are computed before the first one is stored, which may
-        overwrite what another is made of."""
+        """Compute members at their indices, and store them: all are computed first, since a store may overwrite
+        another's operand."""
         values = self.evaluator(lanes, known)
         results = [(node, values.at(node, index), index) for node, index in indices.items()]
         for node, value, index in results:

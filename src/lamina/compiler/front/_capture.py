@@ -271,7 +271,7 @@ class Capture:
         return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
-        """The ids of those that the function found outside, be they arguments or not, or whose gradient it used."""
+        """The ids of arrays that the function found outside (arguments or not), or whose gradient it used."""
         found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
         return {id(x) for x in arrays if id(x) in found}
 

@@ -96,7 +96,7 @@ class Specialization:
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
-        """`run_steps` on the rows (steps, batch) of arrays, which the first argument says."""
+        """`run_steps` on rows of the arrays, given by the first argument, (steps, batch)."""
         flush_pending()
         with self.step.lock:
             arguments = [self._first_row(rows, context_of(arrays)), *arrays]

@@ -1,4 +1,4 @@
-"""Watches: one class for each way in which something outside can become something else.
+"""Watches: a class for each way that a function's outside can change.
 
 Each is written into the check that a call makes (`condition`), says what the user calls the change (`change`), and can
 set back what a capture changed (`undo`).

@@ -34,7 +34,7 @@ class CapturedSequence:
 def captured_sequence(
     do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
 ) -> CapturedSequence:
-    """The graph of what ``do(numbers)`` does to arrays; it returns the arrays whose contents are results.
+    """The graph of ``do(numbers)``, which returns the arrays whose contents are results.
 
     `do` gets the numbers that change from time to time as inputs of the graph. Gradients are results, too. Raises
     `Uncompilable`.

@@ -115,7 +115,7 @@ def _unscattered(scope: DeviceScope) -> dict[int, int]:
 
 
 def emit_fill(scope: DeviceScope) -> None:
-    """A block of four 64-bit words a thread: Philox, as `primitives.random` defines what is made of it."""
+    """Philox: a block of four 64-bit words per thread; `primitives.random` defines the numbers made of it."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)

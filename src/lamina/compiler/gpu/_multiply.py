@@ -44,7 +44,7 @@ class Multiplication(ABC):
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """Which column is the one of this number for this thread."""
+        """The tile's column that is number `number` of this thread."""
 
 
 class FusedMultiplyAdds(Multiplication):

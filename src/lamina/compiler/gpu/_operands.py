@@ -77,8 +77,8 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """Which elements of a tile are the thread's at a turn, of `count` at a time: the row or column and the term of
-        the first. What is next to each other in memory is neighbouring threads'."""
+        """The thread's elements of a tile at a turn, `count` at a time: the row or column, and the term, of the first.
+        Elements that are neighbours in memory go to neighbouring threads."""
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)
         line, place = b.unravel(b.mul(self.part.scope.thread, count), sizes)

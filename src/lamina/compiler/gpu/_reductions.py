@@ -29,7 +29,7 @@ _SIDE_BY_SIDE = 32
 
 @dataclass(frozen=True)
 class Team:
-    """How the threads of a block share results: `size` work on each. They are neighbours, unless `stride` says
+    """The threads that share results in a block: `size` work on each. They are neighbours, unless `stride` says
     otherwise: then neighbours work on neighbouring results. Each result may be folded in `parts`, by as many blocks.
     """
 

@@ -117,7 +117,7 @@ class Schedule:
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
     def groups(self, stage: Stage) -> list[list[Task]]:
-        """A launch's tasks, those together whose code is the same but for its pointers: an ensemble has many."""
+        """A launch's tasks, grouped by equal code except for pointers: an ensemble has many."""
         found: dict[str, list[Task]] = {}
         for task in stage.tasks:
             found.setdefault(self._task_text(task, self.task_slots(task)), []).append(task)

@@ -49,7 +49,7 @@ class Partition:
 
 @dataclass
 class Plan:
-    """The kernels of a graph in order, with a place for each stored node, and which of them wait at a barrier first.
+    """The kernels of a graph in order, the places of stored nodes, and the kernels that wait at a barrier first.
 
     `held`: for each input that is held transposed, by its slot, where in the memory of those that are, which has
     `held_bytes`. `strands`: where in the order each strand ends. All of them lie in the same stretches of the arena, so

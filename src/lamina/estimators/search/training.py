@@ -47,7 +47,7 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """With the target and the weights of the held-out rows, or of a sample of them if they are very many."""
+        """The shared data, with targets and weights of the held-out rows, or of a sample if they are very many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
         some = [
             part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])

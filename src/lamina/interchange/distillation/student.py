@@ -63,7 +63,7 @@ def distill(
     random_state: Any = None,
     **settings: Any,
 ) -> MLPClassifier | MLPRegressor:
-    """A network that predicts what `teacher` predicts: an ordinary estimator, which every way out takes.
+    """A network with the predictions of `teacher`, as an ordinary estimator for every export.
 
     Args:
         teacher: a fitted model with `predict_proba` (a classifier) or `predict` (a regressor), which takes tables like

@@ -221,10 +221,10 @@ class Symbol(Symbolic):
         """The shapes of the arguments, of the outputs and of the auxiliary states, each in the order of its list.
 
         Args:
-            shapes: of the arguments, in the order of `list_arguments`; None for what is to be found.
+            shapes: of the arguments, in the order of `list_arguments`; None for unknown ones.
             named: of inputs, by their names.
 
-        Three times None, and a warning, if they do not tell all shapes.
+        Returns (None, None, None), with a warning, if they don't determine all shapes.
 
         >>> import lamina as mx
         >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")

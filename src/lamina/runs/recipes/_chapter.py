@@ -118,7 +118,7 @@ class ChapterNetwork:
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """What steps with `batches`, int32 (steps, rows), get: their rows in images and labels. Here as they are."""
+        """The images and labels of steps with these `batches`, int32 (steps, rows); here unchanged."""
         return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:

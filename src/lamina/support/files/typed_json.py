@@ -1,4 +1,4 @@
-"""JSON of declared types: what a file says is checked, value by value, while it is read, and nothing else is built."""
+"""JSON of declared types: values are checked while they are read, and nothing undeclared is built."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def end_reading() -> None:
-    """End what `begin_reading` starts, or reading started itself, to have its memory: for a while nothing is read."""
+    """End the helpers that reading or `begin_reading` started, to free their memory while nothing is read."""
     for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()
@@ -206,7 +206,7 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
-    """The format and the packing that a file's name says, None where it says no format.
+    """The format and the packing from a file's name; None where the name has no known format.
 
     >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
     (('csv', 'gz'), ('idx', ''), (None, ''))

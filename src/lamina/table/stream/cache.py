@@ -183,7 +183,7 @@ def _write(file: Any, content: memoryview, path: Path) -> None:
 
 
 class ShuffledWriter:
-    """Writes a `RowCache` in random order, however the rows come: they are dealt to files, which are then shuffled.
+    """Writes a `RowCache` in random order: rows are dealt to files, which are then shuffled.
 
     Args:
         folder, layout: as for `CacheWriter`.
@@ -203,7 +203,7 @@ class ShuffledWriter:
             path.unlink(missing_ok=True)
 
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
-        """Deal more rows to the files; `keys` say to which, and in which order they will be there."""
+        """Deal more rows to the files; `keys` decide the file, and the order in it."""
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
         # The high bits order the rows within a file, and the low ones say in which.
         part = (keys % np.uint64(self._parts)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""A sample of a table's rows that does not depend on how the table is cut into blocks, nor on who reads which."""
+"""A sample of a table's rows, the same for any division into blocks and readers."""
 
 from __future__ import annotations
 

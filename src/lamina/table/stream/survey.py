@@ -122,7 +122,7 @@ class Survey:
         Args:
             keys: of groups or of times.
             blocks: the table.
-            validation: the share of all rows that validates, 0 … 1.
+            validation: the validation share of all rows, 0 … 1.
             test: the share of all rows that tests, 0 … 1.
             gap: how much later rows of the next part are, at least.
 
@@ -296,7 +296,7 @@ def encoded_block(
     encoder: TableEncoder,
     encode_target: Callable[[Any], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers, codes, targets and keys of those rows that train, of a block whose first row has the number `start`."""
+    """Numbers, codes, targets and keys of a block's training rows; the block's first row has the number `start`."""
     keys = row_keys(start, len(block), division.seed)
     trains = np.ones(len(block), bool)
     with rows_from(start):

@@ -51,7 +51,7 @@ class Nominal(OfJson):
         return {name: code for code, name in enumerate(categories, start=1)}
 
     def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
-        """The numbers that the categories are names of, if training had numbers, which float64 tells apart."""
+        """The categories as numbers, if they were numbers in training and are distinct in float64."""
         if self.holds not in ("number", "boolean"):
             return None
         truth = {"false": 0.0, "true": 1.0}

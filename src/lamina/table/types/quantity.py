@@ -1,4 +1,4 @@
-"""Columns whose values are numbers to the network, whatever they are to people."""
+"""Types of columns whose values are numbers to the network."""
 
 from __future__ import annotations
 
