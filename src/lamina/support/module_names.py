@@ -39,6 +39,7 @@ _NAMES = {
     "arguments": "support.argument_checks",
     "dask": "estimators.dask",
     "deferral": "compiler.deferral",
+    "estimators.apart": "estimators.joblib_members",
     "files.aside": "support.files.staging",
     "gluon.symbol_block": "mxnet.symbol.block",
     "gluon.symbol_export": "mxnet.symbol.export",

@@ -27,9 +27,9 @@ import numpy as np
 from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
-from lamina.estimators.apart import at_a_time
 from lamina.estimators.base import Data
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps

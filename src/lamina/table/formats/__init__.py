@@ -116,13 +116,13 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", ends="_apart:end",
-        packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet",
+        begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", ends="_apart:end",
-        packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather",
+        begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
     ),
     "jsonl": Format(
         "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),

@@ -1,4 +1,4 @@
-"""Members of an ensemble trained apart: an epoch of each by joblib's backend, in threads, processes or a cluster.
+"""Training of an ensemble's members by joblib: each member's epoch is a task, in threads, processes or a cluster.
 
 A member's epoch depends on its weights, its moments, its rows and its own random streams, and on nothing of the other
 members. So it has the same bits wherever it is trained, and the same as in the step that trains all side by side; what
@@ -26,7 +26,7 @@ from lamina.training.loop import Loop, Observer
 if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
-__all__ = ["Apart", "at_a_time"]
+__all__ = ["JoblibMembers", "at_a_time"]
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
 _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
@@ -43,8 +43,8 @@ def at_a_time(n_jobs: int | None) -> int:
     return int(found)
 
 
-class Apart(Observer):
-    """Trains the members of an `EnsembleTraining` apart, `n_jobs` at a time as joblib counts them.
+class JoblibMembers(Observer):
+    """Trains the members of an `EnsembleTraining` as joblib tasks, `n_jobs` at a time.
 
     Joblib's workers live from the training's beginning to its end.
     """
