@@ -25,7 +25,7 @@ __all__ = [
 
 
 def record(train_mode: bool = True) -> Mode:
-    """``with autograd.record():`` what is computed inside can be differentiated; layers behave as in training.
+    """``with autograd.record():`` computations inside can be differentiated; layers behave as in training.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])
@@ -65,13 +65,13 @@ def is_training() -> bool:
 
 
 def set_recording(is_recording: bool) -> bool:
-    """Switch recording on or off; returns what it was."""
+    """Switch recording on or off; returns the previous state."""
     before, state.recording = state.recording, bool(is_recording)
     return before
 
 
 def set_training(train_mode: bool) -> bool:
-    """Switch training mode on or off; returns what it was."""
+    """Switch training mode on or off; returns the previous state."""
     before, state.training = state.training, bool(train_mode)
     return before
 

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class LaminaError(RuntimeError):
-    """Base class: something was used in a way that cannot work; the message says what and what to do.
+    """Base class of lamina's errors; the message says what was wrong and what to do.
 
     A `RuntimeError`, as `MXNetError` is.
     """
@@ -39,7 +39,7 @@ MXNetError = LaminaError
 
 
 class DataError(LaminaError, ValueError):
-    """A data file is missing, truncated, corrupt, or not what it was said to be."""
+    """A data file is missing, truncated, corrupt, or of another kind than stated."""
 
 
 class DataUnavailableError(LaminaError, OSError):
@@ -67,7 +67,7 @@ class ContextError(LaminaError, ValueError):
 
 
 class DeviceError(LaminaError, RuntimeError):
-    """A device failed, or can't do what it was told; the message says which one, and what its driver says."""
+    """A device failed, or can't do what was requested; the message names it and quotes its driver."""
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
@@ -83,19 +83,19 @@ class NonFiniteLossError(LaminaError, FloatingPointError):
 
 
 class LabelWarning(UserWarning):
-    """A loss was given labels that are no class; the message says which, where, and how many classes there are."""
+    """A loss got labels that are no class; the message says which, where, and the number of classes."""
 
 
 class NonFiniteWarning(RuntimeWarning):
-    """Weights or a loss of a loop of the user's became infinite or NaN; the message says which, and when."""
+    """Weights or a loss in a user's training loop became infinite or NaN; the message says which, and when."""
 
 
 class AnomalyError(LaminaError, FloatingPointError):
-    """Inside `lamina.detect_anomaly`, an operator made NaN or infinity of finite numbers; the message says which."""
+    """Inside `lamina.detect_anomaly`, an operator made NaN or infinity from finite numbers; the message names it."""
 
 
 class OutsideError(LaminaError, AttributeError):
-    """A name of MXNet's that lamina leaves out on purpose; the message says what there is instead."""
+    """A name of MXNet's that lamina leaves out on purpose; the message names the replacement."""
 
 
 class StaleGradientError(LaminaError, RuntimeError):

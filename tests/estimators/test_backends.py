@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import lamina
 from lamina import nd
-from lamina.estimators.apart import Apart
+from lamina.estimators.joblib_members import JoblibMembers
 from lamina.training.loop import Observer
 
 rng = np.random.default_rng(0)
@@ -62,7 +62,7 @@ def test_the_number_of_jobs_may_come_from_the_context():
 
     class Seen(Observer):
         def on_begin(self, loop):
-            seen.append(any(isinstance(one, Apart) for one in loop.observers))
+            seen.append(any(isinstance(one, JoblibMembers) for one in loop.observers))
 
     given = {**SMALL, "max_iter": 1, "callbacks": Seen()}
     with parallel_config("threading", n_jobs=2):

@@ -50,7 +50,7 @@ class _Commands(TyperGroup):
 
 
 def help_text(command: Callable[..., Any]) -> str:
-    """The docstring, each paragraph one line, so that a terminal of any width breaks it; examples stay as they are.
+    """The docstring with each paragraph on one line, to wrap at any terminal width; examples stay as they are.
 
     >>> def dance() -> None:
     ...     '''Dance to

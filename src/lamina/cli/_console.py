@@ -1,4 +1,4 @@
-"""Where the commands on tables speak: results to standard output, progress and warnings to standard error."""
+"""Consoles of the commands on tables: results to standard output, progress and warnings to standard error."""
 
 from __future__ import annotations
 

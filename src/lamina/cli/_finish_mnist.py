@@ -1,4 +1,4 @@
-"""What the folder of a run on MNIST gets after the last step: its pictures and its page."""
+"""Finishes the folder of a run on MNIST after the last step: pictures and page."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["Reading", "grouped"]
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are to be read."""
+    """Options for reading files."""
 
     format: options.FormatOption = None
     delimiter: options.DelimiterOption = None

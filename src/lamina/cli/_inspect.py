@@ -1,4 +1,4 @@
-"""``lamina inspect``: what a run's network is; what a table is, before anything is trained on it."""
+"""``lamina inspect``: shows a run's network, or a table before training."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) ->
 
 
 def is_table(what: str) -> bool:
-    """Whether what is to be inspected is a table, by its name or content; else a run or a model.
+    """Whether the argument is a table, by its name or content; else it is a run or a model.
 
     >>> is_table("people.csv"), is_table("part-*.csv.gz"), is_table("-"), is_table("runs/income-1")
     (True, True, True, False)

@@ -1,4 +1,4 @@
-"""What ``lamina inspect`` does with a table, alone or beside a new one, and how it is shown."""
+"""``lamina inspect`` on a table, alone or compared with a new one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def inspect_data(
 
 
 def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
-    """Show how a new table differs from that on which a run was trained, which is read again."""
+    """Show how a new table differs from a run's training table, which is read again."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.runs.run_folder import open_run, reading_of
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, and checks of what is given to them."""
+"""Options of several commands, and checks of their values."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Number = TypeVar("Number", int, float)
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
-    """An option: `shown` is the default as the help says it; `named`, what it is called, if not as the argument."""
+    """An option. `shown`: its default in the help; `named`: its name, if not the argument's."""
     return typer.Option(*named.split(), help=help, show_default=shown, **more)
 
 
 def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any) -> Any:
-    """An option that takes one of `values`: `help` says them at ``{}``, and a shell completes what is typed."""
+    """An option that takes one of `values`, listed in `help` at ``{}`` and completed by shells."""
 
     def completed(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
@@ -57,7 +57,7 @@ QuoteOption = Annotated[str | None, option("The character around fields; none fo
 def reading(
     format: str | None, delimiter: str | None, encoding: str | None, decimal: str | None, quote: str | None
 ) -> dict[str, Any]:
-    """What the command line says of files, as arguments of `lamina.table.read.ReadOptions`.
+    """The command line's options for reading files, as arguments of `lamina.table.read.ReadOptions`.
 
     Raises:
         LaminaError: a format or a decimal point that does not exist.
@@ -76,7 +76,7 @@ def reading(
 
 
 def said(**given: Any) -> dict[str, Any]:
-    """What is given: all that is not None."""
+    """The given options: those that are not None."""
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -19,7 +19,7 @@ __all__ = ["predict"]
 
 @dataclass(frozen=True)
 class Added:
-    """Which columns are added, and where the table is written."""
+    """Options for the added columns and the output."""
 
     out: Annotated[
         str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")

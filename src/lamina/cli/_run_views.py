@@ -1,4 +1,4 @@
-"""What a command that trains shows besides its progress: the table at first, at last what came of it."""
+"""Views of a training besides its progress: the table at the beginning, the results at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["how_to_go_on", "published", "show_prepared", "tell_end"]
 
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
-    """The columns, those that are constrained as such, the task and the rows of a table."""
+    """Show the columns of a table, with constraints, the task and the number of rows."""
     from rich.markup import escape
 
     from lamina.cli._table_views import columns_table, override_hint
@@ -52,7 +52,7 @@ def tell_end(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Show what came of a complete run and how to use it, or, if it was interrupted, to go on; the exit status."""
+    """Show a complete run's results and how to use it, or how to resume an interrupted one; the exit status."""
     if console:
         _show_results(console, run)
     say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
@@ -86,7 +86,7 @@ def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
 
 
 def how_to_go_on(folder: RunFolder) -> str:
-    """What to say to continue a run."""
+    """The command that resumes a run."""
     from lamina.training.run_folder import CHECKPOINT
 
     if not folder.has(CHECKPOINT):

@@ -1,4 +1,4 @@
-"""How a search gets on: a live table of its trials, or one line of status, or a plain line a trial."""
+"""Progress of a search: a live table of its trials, one line of status, or a plain line per trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is seen of a table and its network: the columns and what becomes of them, metrics, an architecture."""
+"""Views of a table and its network: columns and their treatment, metrics, architecture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TOLD = 0.9
 
 
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
-    """A row for each column: kind, missing values, what it holds, what becomes of it; which are constrained."""
+    """A row for each column: kind, missing values, contents, treatment, and constraint."""
     table = Table(
         title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
     )
@@ -47,7 +47,7 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 
 
 def override_hint(schema: Schema) -> str:
-    """How to say that a column is something else, with a column of this table."""
+    """How to override a column's kind, with a column of this table as the example."""
     quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
     used = [column for column in schema.columns if column.used]
     first = (*quantities, *used, *schema.columns)[0]
@@ -108,7 +108,7 @@ def quantiles_said(results: Mapping[str, Any]) -> list[str]:
 
 
 def members_table(network: Any) -> Table:
-    """A row for each network of an ensemble: its share of the mean, and what it is made of."""
+    """A row for each network of an ensemble: its share of the mean, and its settings."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("share", justify="right")
     for name in ("layers", "activation", "dropout", "normalization"):

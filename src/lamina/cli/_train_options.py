@@ -89,7 +89,7 @@ Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--q
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table's columns are."""
+    """Options for the columns of a table."""
 
     target: Target = None
     task: Task = None
@@ -100,7 +100,7 @@ class Columns:
     month_first: MonthFirst = False
 
     def said(self) -> dict[str, Any]:
-        """What is said of the columns, as a `Request` has it."""
+        """The given options for columns, as arguments of `Request`."""
         return said(
             target=self.target,
             task=one_of("--task", self.task, TASKS),
@@ -117,7 +117,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Table(Columns):
-    """What is trained on, and where the run is."""
+    """Options for the table and the run's folder."""
 
     data: Data = None
     group: Group = None
@@ -129,7 +129,7 @@ class Table(Columns):
     replace: Replace = False
 
     def said(self) -> dict[str, Any]:
-        """What is said of the table and of its parts, as a `Request` has it."""
+        """The given options for the table and its parts, as arguments of `Request`."""
         parts = said(
             data=tuple(self.data or ()) or None,
             group=self.group,
@@ -174,7 +174,7 @@ def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
 
 
 def typed(one: Option, panel: str | None) -> Any:
-    """For typer, in a panel of the help."""
+    """The option's type for typer, in a panel of the help."""
     more: dict[str, Any] = {"shown": one.shown or True, "named": one.flags, "rich_help_panel": panel}
     return choosing(one.help, one.choices, **more) if one.choices else option(one.help, **more)
 
@@ -192,7 +192,7 @@ def _value(one: Option, said: Any) -> Any:
 
 @_having(OPTIONS)
 class Training(_Settings):
-    """How networks are trained, and what counts as good."""
+    """Options for training networks, and for the score."""
 
     stream: Stream = False
     memory: Memory = None
@@ -200,12 +200,12 @@ class Training(_Settings):
 
 @_having({name: one for name, one in OPTIONS.items() if one.tunes})
 class Tuning(_Settings):
-    """How a search is trained, and what counts as good."""
+    """Options for a search, and for the score."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What is printed."""
+    """Options for the output."""
 
     as_json: Json = False
     quiet: Quiet = False

@@ -98,7 +98,7 @@ def run_table(
     memory: str | None = None,
     live: bool = False,
 ) -> int:
-    """Train as was chosen, in a new run's folder or in that of a run that goes on; the exit code.
+    """Train with the chosen options, in the folder of a new or resumed run; the exit code.
 
     `live`: whether to show each trial of a search.
     """

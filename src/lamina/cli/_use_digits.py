@@ -1,4 +1,4 @@
-"""What ``lamina evaluate``, ``predict`` and ``inspect`` do with a run on MNIST."""
+"""``lamina evaluate``, ``predict`` and ``inspect`` for runs on MNIST."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def evaluate_digits(run: Path, *, as_json: bool) -> None:
 
 
 def inspect_digits(run: Path, *, as_json: bool) -> None:
-    """What a run's network is, how it is trained, and how far it is."""
+    """Show a run's network, its training, and its progress."""
     from lamina.runs.recipes.run import as_line, read_run
     from lamina.table.messages import counted
     from lamina.training.time_limit import duration_said

@@ -1,4 +1,4 @@
-"""What ``lamina evaluate``, ``predict`` and ``inspect`` do with a run on a table."""
+"""``lamina evaluate``, ``predict`` and ``inspect`` for runs on tables."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def evaluate_table(
 
 
 def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[Any, dict[str, Any]]:
-    """A model and its details, see `open_model`, if the packages are there that what follows needs."""
+    """A model and its details, see `open_model`; raises if packages that the command needs are missing."""
     require("using a network trained on a table", *needed)
     from lamina.runs.run_folder import open_model
 
@@ -138,7 +138,7 @@ def _is_same_file(path: str, other: str) -> bool:
 def batches_of(
     model: Any, details: Mapping[str, Any], data: Sequence[str], reading: Mapping[str, Any]
 ) -> Generator[Any]:
-    """New files, a part at a time, read as the training's, but for what is said of them."""
+    """Batches of new files, read with the training's options unless overridden."""
     from lamina.runs.run_folder import reading_of
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
@@ -151,7 +151,7 @@ def batches_of(
 
 
 def inspect_table(run: Path, *, as_json: bool) -> None:
-    """What a run's network is, what it was trained on, and how good it was."""
+    """Show a run's network, its training table, and its metrics."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained

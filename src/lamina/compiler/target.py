@@ -38,14 +38,14 @@ class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs o
 
 
 class Code(Protocol):
-    """A plan's code, loaded. What else it has is its target's business."""
+    """A plan's loaded code; targets add members of their own."""
 
     def ir(self) -> str:
-        """LLVM's assembly of it."""
+        """The code as LLVM assembly."""
         ...
 
     def assembly(self) -> str:
-        """The machine's assembly of it."""
+        """The code as the machine's assembly."""
         ...
 
 
@@ -62,7 +62,7 @@ class Lowered:
 
     @cached_property
     def plan(self) -> Plan:
-        """What the passes made of the graph."""
+        """The plan that the passes made of the graph."""
         return self._make()
 
 
@@ -82,7 +82,7 @@ class Program:
 
     @property
     def graph(self) -> Graph:
-        """What the passes made of the captured graph."""
+        """The captured graph after the passes."""
         return self.plan.graph
 
     @cached_property
@@ -110,7 +110,7 @@ class BoundStep(Protocol):
         turn: Turn | None = None,
         then: Callable[[list[Any]], list[Change]] | None = None,
     ) -> list[Any]:
-        """Run a number of steps, and return their results, before whose axes come those of `lead`.
+        """Run a number of steps, and return their results, with the axes `lead` in front.
 
         `numbers`: those of each step, one step after the other. The changes ``then(results)`` are made with it. Nothing
         is done if `turn` is closed before. Raises `Overlap`.
@@ -148,13 +148,13 @@ class Target(Protocol):
 
     @property
     def description(self) -> str:
-        """All that code for it depends on beside the graph: its kind, and which machine of that kind it is."""
+        """All that code depends on beside the graph: the kind of target, and the machine."""
         ...
 
     # how a plan is made
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """What holds while a plan is made of a graph."""
+        """The context in which a plan is made of a graph."""
         ...
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
@@ -162,7 +162,8 @@ class Target(Protocol):
         ...
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """How a kernel is shared out. `updates`: how many arrays of its shape it updates in place."""
+        """The division of a kernel among workers. `updates`: the number of arrays of its shape that it updates in
+        place."""
         ...
 
     # how it is run
@@ -190,7 +191,7 @@ class Target(Protocol):
     # words and figures for `explain`
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """How a kernel is shared out, in words."""
+        """The division of a kernel, in words."""
         ...
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:

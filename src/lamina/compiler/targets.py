@@ -1,4 +1,4 @@
-"""Which machine computes where arrays live: a target for each type of device.
+"""The target for each type of device that arrays live on.
 
 A new target is a package that implements `lamina.compiler.target.Target`, and a line here.
 """

@@ -20,7 +20,7 @@ __all__ = ["Watch", "detect_anomaly", "set_detect_anomaly"]
 
 
 class Watch:
-    """In the place of a thread's queue: computes each operator at once, and looks at its result."""
+    """Replaces a thread's queue: computes each operator at once, and checks its result."""
 
     asleep = 0
 

@@ -1,4 +1,4 @@
-"""`Array`: what the mechanism needs of an array; `lamina.nd.NDArray` adds everything that users see."""
+"""`Array`, the core of an array; `lamina.nd.NDArray` adds everything that users see."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ UserArray = Any
 
 
 class Facade:
-    """What stands in front of an array with another interface; ``_array`` is the array behind it.
+    """An array with another interface in front of an `Array`, its ``_array``.
 
     No operator takes one: `lamina.nd.facade` is where the two kinds meet.
     """
@@ -46,7 +46,7 @@ class Facade:
 
 
 class Symbolic:
-    """What stands for an array in a network that is written down, and not computed: `lamina.mxnet.symbol.Symbol`."""
+    """A symbol in place of an array, in a network that is declared and not computed: `lamina.mxnet.symbol.Symbol`."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class Symbolic:
 
 
 class Value(Protocol):
-    """What an array holds: a NumPy buffer, memory of a device, or while tracing a node of the graph."""
+    """An array's contents: a NumPy buffer, memory of a device, or a node of the graph while tracing."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -65,7 +65,7 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """What holds an array's contents for a while, see `lamina.compiler.cpu._holding`."""
+    """A temporary holder of an array's contents, see `lamina.compiler.cpu._holding`."""
 
     def give_back(self) -> None: ...
 
@@ -91,7 +91,7 @@ class StaleGradient:
 
 
 class View:
-    """How a traced array came out of another one whose memory it shares (eager views share memory by themselves)."""
+    """How a traced view was made from the array whose memory it shares (eager views share memory by themselves)."""
 
     __slots__ = ("base", "base_value", "read", "write")
 

@@ -99,7 +99,7 @@ _register = _working_register()
 
 
 def flush_denormals() -> Saved:
-    """From here on, this thread computes 0 where the result (or an operand) is denormal.
+    """Flush denormals: from here on, denormal results and operands are 0 in this thread.
 
     Returns what to give to `restore_denormals`. Where processor or system lack it, nothing happens.
     """

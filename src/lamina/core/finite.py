@@ -67,7 +67,7 @@ class _Turns:
 
 
 def watch(array: Array, name: str = "") -> None:
-    """From now on, look whether this array, which has a gradient, stays finite."""
+    """Check from now on that this array, which has a gradient, stays finite."""
     if state.trace is not None:
         return
     key = id(array)
@@ -103,7 +103,7 @@ def look(array: Array, numbers: np.ndarray) -> None:
 
 
 def look_at_saved(arrays: Iterable[Array]) -> None:
-    """Warn if there are weights among arrays that are saved, and they are not finite."""
+    """Warn if arrays to be saved include weights that are not finite."""
     found = [(weights[id(x)], x) for x in arrays if id(x) in weights]
     _tell_of([(weight, x) for weight, x in found if weight.array() is x], None)
 

@@ -36,7 +36,7 @@ class compiling:  # noqa: N801 - used as `with compiling():`
 
 
 def free_in_children(lock: threading.RLock) -> threading.RLock:
-    """A lock that a thread which forks takes first, so that no other one holds it in the child."""
+    """A lock that a forking thread takes first, so that no other thread holds it in the child."""
     _locks.append(lock)
     return lock
 

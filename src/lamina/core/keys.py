@@ -1,4 +1,4 @@
-"""Parameters of operators as parts of keys: what was computed or compiled before is found again by them."""
+"""Operators' parameters as parts of keys of caches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Unfit", "frozen"]
 
 
 class Unfit(Exception):  # noqa: N818 - not an error
-    """What can't be a part of a key, or be noted: it is done at once."""
+    """A parameter that can't be a part of a key, so its operator can't be deferred."""
 
 
 def frozen(value: Any) -> Any:

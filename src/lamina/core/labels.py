@@ -47,7 +47,7 @@ def check_labels(label: Any, classes: int, who: str) -> None:
 
 
 def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
-    """`check_labels` of what can be read without computing anything, or of `rows` of it."""
+    """`check_labels` of labels that can be read without computing anything, or of their `rows`."""
     turns, started = _turns[who, classes], perf_counter()
     if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
         return

@@ -88,7 +88,7 @@ class Fill:
 
 
 class Decompose:
-    """By other operators: ``function(*arrays, **params)``, run while tracing."""
+    """Composition of other operators: ``function(*arrays, **params)``, run while tracing."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function

@@ -1,4 +1,4 @@
-"""Where arrays' memory comes from, and where in a cache line it begins.
+"""Allocation of arrays' memory, and its alignment to cache lines.
 
 Memory of freed arrays stays with the process, so that the next step's arrays need no new pages.
 
@@ -26,7 +26,8 @@ _LARGEST_LEARNED = 31 << 20
 
 
 def keep_freed_memory() -> None:
-    """Let the allocator reuse what is freed, up to 62 MiB. The block is never touched, so this costs no memory."""
+    """Let the allocator keep freed memory for reuse, up to 62 MiB. The block is never touched, so this costs no
+    memory."""
     np.empty(_LARGEST_LEARNED, np.uint8)
 
 
@@ -48,7 +49,7 @@ def is_misplaced(array: np.ndarray) -> bool:
 
 
 def share_memory(x: Any, y: Any) -> bool:
-    """Whether what one array holds may be a view of what another holds."""
+    """Whether one array's contents may be a view of another's."""
     if isinstance(x, np.ndarray):
         return isinstance(y, np.ndarray) and np.may_share_memory(x, y)
     return x.shares_memory(y)

@@ -1,4 +1,4 @@
-"""What the operands of float32 products may be rounded to, where a device has units that are the faster for it."""
+"""Rounding of float32 products' operands, for devices with units that are faster then."""
 
 from __future__ import annotations
 

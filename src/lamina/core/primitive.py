@@ -153,7 +153,7 @@ def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
 
 
 def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """`bind` for what is made of numbers alone: the result lives on `context`."""
+    """`bind` for primitives of numbers alone: the result lives on `context`."""
     if context is current_context():
         return bind(primitive, *inputs, **params)
     before = set_current(context)

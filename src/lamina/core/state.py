@@ -1,4 +1,4 @@
-"""What the current thread is doing: recording a tape, training, tracing for the compiler."""
+"""The current thread's state: recording a tape, training, tracing for the compiler."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class Trace(Protocol):
-    """What `bind` and the arrays ask of a trace; `lamina.compiler.front._capture` provides the one implementation."""
+    """The interface of a trace for `bind` and arrays; `lamina.compiler.front._capture` has the one implementation."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]
@@ -49,7 +49,7 @@ class Trace(Protocol):
         ...
 
     def assign(self, array: Array, value: Array) -> None:
-        """From here on, `array` holds what `value` holds now."""
+        """Make `array` hold the current value of `value` from here on."""
         ...
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
@@ -74,7 +74,8 @@ class Trace(Protocol):
 
 
 class Queue(Protocol):
-    """What `bind` and the arrays ask of the queue of deferred operators; `lamina.compiler.deferral` provides it."""
+    """The interface of the queue of deferred operators for `bind` and arrays; `lamina.compiler.deferral` provides
+    it."""
 
     asleep: int
     """How many more operators it lets pass unseen."""
@@ -195,7 +196,7 @@ class Mode:
 
 
 class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
-    """Inside, operators go to this trace, or to none; nothing is put off, and nothing recorded."""
+    """Send operators inside to this trace, or to none; nothing is deferred or recorded."""
 
     def __init__(self, trace: Trace | None) -> None:
         self._trace = trace
@@ -223,7 +224,7 @@ def concrete() -> traced_by:
 
 
 def mark_step() -> None:
-    """A step of the user's may begin here: what is deferred before is computed."""
+    """A step of the user's may begin here: compute what was deferred before."""
     if state.queue is not None:
         state.queue.mark()
 

@@ -1,4 +1,4 @@
-"""The tape: what was computed under `record()`, and the walk back over it."""
+"""The tape: operations recorded under `record()`, and the backward pass over them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class TapeNode:
         self.outputs = []
 
     def releasing(self) -> list[Change]:
-        """The changes of `release`. They keep what it lets go of, since an array's end may call Python code."""
+        """The changes of `release`. They keep the released objects alive, since an array's finalizer may call Python
+        code."""
         return [
             setting(self, "freed", next(_order)),
             setting(self, "inputs", None),
@@ -298,7 +299,7 @@ def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
 
 
 def recording() -> Any:
-    """`with recording():` what happens inside is recorded; whether it is training stays as it is."""
+    """`with recording():` record operations inside; training mode stays as it is."""
     return _Recording(True)
 
 

@@ -1,4 +1,4 @@
-"""How many threads compute: of compiled functions, and at most of the library that multiplies NumPy's matrices."""
+"""The number of threads: of compiled functions, and at most of NumPy's BLAS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _usual_threads: int | None = None
 
 
 def get_num_threads() -> int:
-    """How many threads compiled functions run on.
+    """The number of threads that compiled functions run on.
 
     What `set_num_threads` said, else `LAMINA_NUM_THREADS`; else the cores that this process may use (its affinity
     and its control group's quota, a share of them where MPI started several processes), and of those at most
@@ -74,7 +74,7 @@ def _checked(threads: int, where: str) -> int:
 
 @cache
 def available_cores() -> int:
-    """How many cores this process may use: its affinity, and its control group's quota (rounded up).
+    """The number of cores this process may use: its affinity, and its control group's quota (rounded up).
 
     Of Apple's processors only the fast cores count: threads get equal shares of the work, and would wait for slow ones.
     """

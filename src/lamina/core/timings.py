@@ -46,7 +46,7 @@ def _pass_to(name: str) -> None:
 
 
 class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
-    """Count the time inside, on the main thread, for `name`; less what is timed inside by another name."""
+    """Count the time inside, on the main thread, for `name`, without inner blocks timed under other names."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -33,7 +33,7 @@ def make(changes: Iterator[Change]) -> list[Any]:
 
 
 class Turn:
-    """Whose changes to something are made: those of the latest who took it, until it is closed."""
+    """The right to change something: the latest caller that took it has it, until it is closed."""
 
     __slots__ = ("_changes", "is_closed")
 
@@ -42,9 +42,9 @@ class Turn:
         self.is_closed = False
 
     def take(self, changes: Iterable[Change]) -> Iterator[Change]:
-        """What to `make`. The changes of who took the turn before will not be made any more.
+        """An iterator to `make`. The changes of the caller that had the turn before will not be made.
 
-        A list can be filled after this: so what is found out meanwhile holds if the changes are made.
+        A list can be filled afterwards: facts read after `take` still hold if the changes are made.
         """
         list(self._changes)
         self._changes = own = iter(changes)
@@ -53,6 +53,6 @@ class Turn:
         return own
 
     def close(self) -> None:
-        """From now on no change is made."""
+        """Make no change from now on."""
         self.is_closed = True
         list(self._changes)

@@ -72,7 +72,7 @@ class Attribute:
 
 
 def open_library() -> Any:
-    """The driver's library. `DeviceError` says which files were looked for."""
+    """The driver's library. Raises `DeviceError`, which names the files that were tried."""
     names = ["nvcuda.dll"] if sys.platform == "win32" else ["libcuda.so.1", "libcuda.so"]
     for name in names:
         try:
@@ -107,7 +107,7 @@ class CudaDriver:
         return self.functions[name](*arguments)
 
     def words(self, code: int) -> str:
-        """What an error means."""
+        """The description of an error."""
         text = c_char_p()
         self.functions["cuGetErrorString"](code, ctypes.byref(text))
         return f"{(text.value or b'an unknown error').decode()} (error {code})"

@@ -33,10 +33,10 @@ class Owner:
 
     @property
     def is_here(self) -> bool:
-        """Whether this is the process, and the device works: else nothing of it is to be freed."""
+        """Whether this is the owning process and the device works; otherwise nothing on it may be freed."""
         return not self._lost and not sys.is_finalizing() and os.getpid() == self._process
 
     def lose(self, why: str) -> DeviceError:
-        """From now on nothing works any more; the error to raise."""
+        """Mark the device as lost; returns the error to raise."""
         self._lost = self._lost or why
         return DeviceError(f"{self._name} failed: {why}")

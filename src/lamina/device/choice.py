@@ -1,4 +1,4 @@
-"""Which devices there are, and what their numbers are: `mx.gpu(0)`, `mx.gpu(1)` …
+"""The available devices and their numbers: `mx.gpu(0)`, `mx.gpu(1)` …
 
 First come NVIDIA's GPUs, in their driver's order, then the GPUs that OpenCL knows (NVIDIA's not again). The environment
 variable ``LAMINA_DEVICE`` asks for others:
@@ -55,7 +55,7 @@ def found() -> list[Found]:
 
 
 def looked_for() -> str:
-    """In words, what was looked for, and what came of it.
+    """The search for devices and its result, in words.
 
     >>> isinstance(looked_for(), str)
     True
@@ -64,7 +64,7 @@ def looked_for() -> str:
 
 
 def problems() -> list[str]:
-    """What keeps `gpu()` from being used, a sentence for each place where devices were looked for."""
+    """Why `gpu()` can't be used: a sentence for each place where devices were looked for."""
     return list(_search().looked_for)
 
 

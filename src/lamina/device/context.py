@@ -65,7 +65,7 @@ class Context:
         return self.devstr2type[self.device_type]
 
     def empty_cache(self) -> None:
-        """MXNet's: give back, for other programs, what is kept of a device's memory for the next arrays."""
+        """Give the memory that is kept for the next arrays back to the device, for other programs; as in MXNet."""
         if not self.is_host:
             device_of(self).release_kept_memory()
 

@@ -23,7 +23,7 @@ _OLDEST = (8, 0)
 
 
 class GPU(NamedTuple):
-    """What was found: its name, and why it can't be used, if it can't."""
+    """A GPU that was found: its name, and the reason if it can't be used."""
 
     name: str
     reason: str | None
@@ -88,7 +88,7 @@ class CudaDevice:
             return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
-        """See `Device`. The driver may still read memory that isn't pinned when it returns: so it is waited for."""
+        """See `Device`. Waits, since the driver may still read memory that isn't pinned after its call returns."""
         with self._entered():
             data = np.ascontiguousarray(source)
             target.check(data.nbytes)
@@ -125,7 +125,7 @@ class CudaDevice:
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Give the driver back what is kept for reuse, for other programs."""
+        """Give memory that is kept for reuse back to the driver, for other programs."""
         with self._entered():
             self._pool.release_kept()
 
@@ -153,7 +153,7 @@ class CudaDevice:
     # --- code ----------------------------------------------------------------------------------------------------
 
     def load(self, code: bytes) -> CudaModule:
-        """See `Device`. What the driver's assembler says against the code is a part of the error."""
+        """See `Device`. Errors contain the messages of the driver's assembler."""
         with self._entered():
             log = ctypes.create_string_buffer(_LOG_BYTES)
             options = (c_int * 2)(_ERROR_LOG_BUFFER, _ERROR_LOG_BYTES)

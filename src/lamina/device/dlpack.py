@@ -94,7 +94,7 @@ def _never_taken(capsule: int) -> None:
 
 
 def device_type(value: DeviceArray) -> tuple[int, int]:
-    """DLPack's name of an array's device. `ContextError` for those that other libraries have no name for."""
+    """DLPack's type of an array's device. Raises `ContextError` for devices without one."""
     there: Any = value.device
     if there.kind == "cuda":
         return CUDA, there.ordinal
@@ -106,7 +106,7 @@ def device_type(value: DeviceArray) -> tuple[int, int]:
 
 
 def exported(value: DeviceArray, stream: int | None) -> Any:
-    """A capsule of an array's memory. The other library's `stream` waits until what is in it is computed."""
+    """A capsule of an array's memory. The other library's `stream` waits until its contents are computed."""
     kind, number = device_type(value)
     there: Any = value.device
     kept: list[Any] = [value]
@@ -165,7 +165,7 @@ def device_of_capsule(kind: int, number: int) -> Any:
 
 
 def imported(capsule: Any) -> tuple[DeviceArray, bool]:
-    """What a capsule holds, on its device, and whether it must not be written; the capsule is used up."""
+    """A capsule's contents, on its device, and whether they are read-only; the capsule is consumed."""
     is_versioned = bool(_is_valid(capsule, _NAME_VERSIONED))
     if not is_versioned and not _is_valid(capsule, _NAME):
         raise ValueError("from_dlpack: the capsule was used before, or is none of DLPack's")

@@ -1,4 +1,4 @@
-"""What a device is: memory of its own, code in one of three dialects, and launches in the order they are given in.
+"""The interface of a device: memory of its own, code in one of three dialects, and launches in call order.
 
 Implemented for NVIDIA's driver, for OpenCL, and by the emulator (`lamina.compiler.gpu.emulator`); used by arrays whose
 context is a GPU, and by the compiler (`lamina.compiler.gpu`), which never asks which of the three it has before it.
@@ -37,17 +37,16 @@ Dim = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Limits:
-    """What code for a device depends on.
+    """A device's limits, which its code depends on.
 
     ``architecture``  LLVM's name of the processor ("sm_90"); empty where the dialect has none
     ``subgroup``      threads that run in lockstep (a warp); 1 where that isn't known
     ``block_threads`` most threads of a block
     ``shared_bytes``  most shared memory of a block
     ``processors``    how many blocks run at the same time at least: multiprocessors, compute units
-    ``alignment``     of buffers, in bytes; the compiler's own regions within them do, too, and
-                      with views that begin elsewhere a device has to cope
-    ``peak_flops``    float32 operations a second, about; for `explain`
-    ``has_tensor_cores`` whether it multiplies small matrices of tf32 and bfloat16 numbers, and copies to shared memory
+    ``alignment`` of buffers and of the compiler's own regions within them, in bytes; views may begin elsewhere
+    ``peak_flops`` float32 operations a second, about; for `explain` ``has_tensor_cores`` whether it multiplies small
+    matrices of tf32 and bfloat16 numbers, and copies to shared memory
                       while threads go on: NVIDIA's from Ampere on do both
     """
 
@@ -88,7 +87,7 @@ class Region:
 
 
 class DeviceArray:
-    """What an array on a device holds (`lamina.core.array.Value`): elements in C order from a region's start on.
+    """The contents of an array on a device (`lamina.core.array.Value`): elements in C order from a region's start on.
 
     ``sharing``: the same object in all views of the same memory, and in nothing else; so its reference
     count tells whether this is the only one.
@@ -116,7 +115,7 @@ class DeviceArray:
 
     @property
     def device(self) -> Device:
-        """Where it is."""
+        """The device that it is on."""
         return self.region.buffer.device
 
     @property
@@ -206,12 +205,12 @@ class Device(Protocol):
     def kind(self) -> Literal["cuda", "opencl", "emulator"]: ...
     @property
     def name(self) -> str:
-        """As its maker calls it."""
+        """Its maker's name for it."""
         ...
 
     @property
     def number(self) -> int:
-        """That of its context: `mx.gpu(number)`."""
+        """The number of its context: `mx.gpu(number)`."""
         ...
 
     @property
@@ -230,7 +229,7 @@ class Device(Protocol):
         ...
 
     def release_kept_memory(self) -> None:
-        """Give back, for other programs, what is kept for the next arrays."""
+        """Give memory that is kept for the next arrays back, for other programs."""
         ...
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
@@ -260,7 +259,7 @@ class Device(Protocol):
         ...
 
     def record(self, launches: Sequence[Launch]) -> Recording | None:
-        """What `launch` would launch, to be replayed many times; None where the device gains nothing by that."""
+        """Record what `launch` would launch, for many replays; None where the device gains nothing by that."""
         ...
 
     def synchronize(self) -> None:

@@ -26,7 +26,7 @@ _NVIDIA = 0x10DE  # the PCI-SIG's number of NVIDIA
 
 
 class Found(NamedTuple):
-    """What was found: pyopencl's device, and why it can't be used, if it can't."""
+    """A device that was found: pyopencl's object, and the reason if it can't be used."""
 
     device: Any
     name: str
@@ -170,7 +170,7 @@ class OpenCLDevice:
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Give the driver back what is kept for reuse, for other programs."""
+        """Give memory that is kept for reuse back to the driver, for other programs."""
         with self._entered():
             self._pool.release_kept()
 
@@ -217,7 +217,7 @@ class OpenCLDevice:
     # --- code ----------------------------------------------------------------------------------------------------
 
     def load(self, code: bytes) -> OpenCLModule:
-        """See `Device`. What the driver's compiler says against the code is a part of the error."""
+        """See `Device`. Errors contain the messages of the driver's compiler."""
         cl = self._cl
         with self._entered(), warnings.catch_warnings():
             warnings.simplefilter("ignore", cl.CompilerWarning)

@@ -19,7 +19,7 @@ __all__ = ["Driver", "Pool", "PooledBuffer", "in_words", "memory_limit", "out_of
 
 
 class Driver(Protocol):
-    """What a pool asks of the device that it is for."""
+    """The interface of a pool's device."""
 
     def take_memory(self, nbytes: int) -> int | None:
         """The address of new memory; None if there is none left."""
@@ -78,7 +78,7 @@ class Pool:
         return PooledBuffer(device, nbytes, size, address, self._returned)
 
     def release_kept(self) -> None:
-        """Give the driver back what is kept for reuse."""
+        """Give memory that is kept for reuse back to the driver."""
         with self._lock:
             self._take_back()
             if any(self._kept.values()):
@@ -164,7 +164,7 @@ _UNITS = {
 
 
 def memory_limit(total: int) -> int | None:
-    """What ``LAMINA_DEVICE_MEMORY`` allows of a device's memory: "6GiB", "80%"; None if it is not set."""
+    """The memory limit in ``LAMINA_DEVICE_MEMORY``, such as "6GiB" or "80%"; None if it is not set."""
     text = os.environ.get("LAMINA_DEVICE_MEMORY", "").strip().upper()
     if not text:
         return None

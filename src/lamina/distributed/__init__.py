@@ -1,4 +1,4 @@
-"""Several processes that train one network: who they are, and sums, values and messages that all of them share.
+"""Several processes that train one network: ranks, sums, shared values and messages.
 
 ``mpirun -n 4 python program.py`` starts the program four times; each process has a `rank` from 0 on, and does its
 `share` of what is to be done. Without mpirun there is one process, and everything here works as well. Needs mpi4py
@@ -59,7 +59,7 @@ def rank() -> int:
 
 
 def size() -> int:
-    """How many processes there are.
+    """The number of processes.
 
     >>> size()
     1
@@ -77,7 +77,7 @@ def share(count: int) -> range:
 
 
 def sum(parts: Any, shards: int | None = None) -> Any:
-    """The sum of the arrays of all processes, on each of them, in an order that is fixed.
+    """The sum of all processes' arrays, on each of them, in a fixed order.
 
     Args:
         parts: an array of this process; or, with `shards`, a list of arrays of one shape and dtype, one for each of the
@@ -136,7 +136,7 @@ def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -
 
 
 def gather(value: Any) -> list[Any]:
-    """The values of all processes by rank, on each of them: what pickle can hold; an `NDArray` is sent as NumPy's.
+    """All processes' values by rank, on each of them. Values are pickled; an `NDArray` is sent as NumPy's.
 
     >>> gather("a")
     ['a']
@@ -145,7 +145,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """The value of process 0, on each of them: what pickle can hold. An `NDArray` of theirs is written into.
+    """The value of process 0, on each process. Values are pickled; the others' `NDArray` is written into.
 
     >>> from lamina import nd
     >>> weight = nd.ones(2) * (rank() + 1)

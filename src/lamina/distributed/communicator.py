@@ -1,4 +1,4 @@
-"""The processes that MPI started, or this one alone: who is there, and how they exchange arrays and objects."""
+"""The processes that MPI started, or this one alone, and their exchange of arrays and objects."""
 
 from __future__ import annotations
 
@@ -45,26 +45,26 @@ class Communicator:
         return self.rank == 0
 
     def bounds(self, count: int) -> list[int]:
-        """Where each process's share of `count` things begins, and at last where they end."""
+        """The beginnings of the processes' shares of `count` things, and the end of the last."""
         return [rank * count // self.size for rank in range(self.size + 1)]
 
     def share(self, count: int, rank: int | None = None) -> range:
-        """This process's share of `count` things, or that of another one."""
+        """The share of this process, or of another one, of `count` things."""
         at = self.rank if rank is None else rank
         return range(at * count // self.size, (at + 1) * count // self.size)
 
     # --- objects -------------------------------------------------------------------------------------------------
 
     def broadcast(self, value: Any) -> Any:
-        """The first process's value, on all of them; what pickle can hold."""
+        """The first process's value, on all of them; it must be picklable."""
         return value if self.size == 1 else self._timed(self._comm.bcast, value)
 
     def gather(self, value: Any) -> list[Any]:
-        """The values of all processes by rank, on each of them."""
+        """All processes' values by rank, on each of them."""
         return [value] if self.size == 1 else self._timed(self._comm.allgather, value)
 
     def decided(self, decide: Callable[[], Any]) -> Any:
-        """What the first process makes of something, on all of them: so that all of them go on alike."""
+        """The first process's decision, on all of them, so that all go on alike."""
         return self.broadcast(decide() if self.is_first else None)
 
     # --- arrays --------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def _end_all_on_errors(communicator: Communicator) -> None:
 
 
 def let_the_first_speak(rank: int | None) -> None:
-    """If several processes fail for the same reason, the first says so; the others wait, and are ended by it."""
+    """Where several processes fail for the same reason, the first reports it; the others wait until it ends them."""
     if rank:
         time.sleep(_FIRST_SPEAKS)
 

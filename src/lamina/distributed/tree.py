@@ -45,7 +45,7 @@ def _raised(node: Node, count: int) -> Node:
 
 
 class TreeSum:
-    """Adds arrays from left to right so that the result is that of the tree.
+    """Adds arrays from left to right with the result of a summation tree.
 
     Args:
         count: the shards of the whole tree.
@@ -58,7 +58,7 @@ class TreeSum:
 
     @staticmethod
     def depth(nodes: Sequence[Node], count: int) -> int:
-        """How many rows are needed at most to add these subtrees."""
+        """The most rows that adding these subtrees needs."""
         waiting: list[Node] = []
         most = 0
         for node in nodes:
@@ -71,7 +71,7 @@ class TreeSum:
         self._nodes.clear()
 
     def add(self, node: Node, values: np.ndarray) -> None:
-        """Add a subtree's sum, which stands to the right of those before; `values` may be the row it would get."""
+        """Add the sum of the next subtree to the right; `values` may be the row that it would get."""
         at = len(self._nodes)
         joined = _append(self._nodes, node, self._count)
         for left in range(at - 1, at - 1 - joined, -1):

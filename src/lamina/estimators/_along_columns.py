@@ -1,4 +1,4 @@
-"""How a target's mean changes along a column: in leaps, by polynomials, or in between."""
+"""Shape of a target's mean along a column: jumps, polynomials, or in between."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def roughness(
     rows: int = 1,
     bends: bool = False,
 ) -> float:
-    """How much more the target's mean differs between neighbouring values than by chance, which gives 1.
+    """The variation of the target's mean between neighbouring values, relative to chance, which gives 1.
 
     It is the mean of d² / (s²·(1/n + 1/m)) over all neighbours with n and m rows, at least 5 each, where d is the
     difference of their means, and s² the target's variance around the means of all values. Rows of different weights
@@ -82,7 +82,7 @@ def _of_bends(x: np.ndarray) -> np.ndarray:
 def lack_of_fit(
     values: np.ndarray, target: np.ndarray, places: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """By how much a polynomial of the values fails to give the target's means in pieces of their range.
+    """The misfit of a polynomial of the values to the target's means in pieces of their range.
 
     It is the sum of the squared differences, each divided by the mean's variance, less what it is expected to be by
     chance, and divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf: it cannot be told,

@@ -39,8 +39,8 @@ class RowsLikelihood(ABC):
 
 
 class OfClasses(RowsLikelihood):
-    """That of one class a row: outputs (rows, classes), float64; class numbers (rows,), or probabilities, whose mean
-    it is then."""
+    """The likelihood of one class per row: outputs (rows, classes), float64; class numbers (rows,), or probabilities,
+    whose mean it is then."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._below = outputs - outputs.max(axis=1, keepdims=True)
@@ -66,7 +66,8 @@ class OfClasses(RowsLikelihood):
 
 
 class OfLabels(RowsLikelihood):
-    """That of several labels a row, the mean over them: outputs and labels (0 or 1), (rows, labels) each."""
+    """The likelihood of several labels per row, the mean over them: outputs and labels (0 or 1), (rows, labels)
+    each."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._wrong = np.where(target > 0.5, -outputs, outputs)
@@ -95,11 +96,11 @@ class MeanLikelihood:
             self._of_rows = lambda _: whole
 
     def value(self, factor: float) -> float:
-        """With this factor on the outputs."""
+        """The likelihood with this factor on the outputs."""
         return self._mean([self._of_rows(part).values(factor) for part in self._parts])
 
     def slopes(self, factor: float) -> tuple[float, float]:
-        """Its first and second derivative by the factor."""
+        """The first and second derivative by the factor."""
         first, second = zip(*(self._of_rows(part).slopes(factor) for part in self._parts), strict=True)
         return self._mean(first), self._mean(second)
 

@@ -1,4 +1,4 @@
-"""Which categories are rare, and how much faster their embeddings decay."""
+"""Faster weight decay of rare categories' embeddings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rare_columns(data: Data, cardinalities: Sequence[int]) -> set[int]:
 
 
 def decays_of_categories(data: Data, j: int, cardinality: int) -> np.ndarray:
-    """How many times as fast as others the embedding of each code of a column decays, (cardinality,): 1 + (10 / rows)².
+    """The factors on the decay of a column's embeddings, (cardinality,): 1 + (10 / rows)² for each code.
 
     Of a category with few rows an embedding learns their noise. So it stays near 0, where the code of missing and
     unknown values is, too, if training has none of them: an unknown value is then like a rare one.

@@ -1,4 +1,4 @@
-"""Encoded rows as networks take them, and a member's share of a batch of them."""
+"""Encoded rows for networks, and a member's share of a batch."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Data:
         return order
 
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
-        """What picks the rows that count, or some of them, out of the arrays."""
+        """The index of the rows in use, or of some of them, into the arrays."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
     def fingerprint(self) -> str:

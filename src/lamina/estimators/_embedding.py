@@ -1,4 +1,4 @@
-"""An estimator as a transformer: what its last hidden layers make of a row."""
+"""An estimator as a transformer: the last hidden layers' activations."""
 
 from __future__ import annotations
 

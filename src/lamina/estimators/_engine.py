@@ -17,7 +17,7 @@ from lamina.estimators._flat import Piece
 from lamina.estimators._losses import Loss
 from lamina.estimators._outputs import Blocks, own_outputs
 from lamina.estimators._solvers import SOLVERS
-from lamina.estimators.apart import Apart, at_a_time
+from lamina.estimators.joblib_members import JoblibMembers, at_a_time
 from lamina.estimators.network import Ensemble, part_of
 from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray
@@ -34,7 +34,7 @@ _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 
 
 class Batches(Protocol):
-    """Where a training takes the rows of its steps from: from memory, or from a table that is larger than that.
+    """The source of a training's batches: memory, or a table larger than memory.
 
     Attributes:
         rows: how many rows each member sees in an epoch.
@@ -43,7 +43,7 @@ class Batches(Protocol):
     rows: int
 
     def fingerprints(self) -> list[str]:
-        """What the rows are known by when an earlier run goes on."""
+        """Digests of the rows, to recognize them when an earlier run goes on."""
         ...
 
     def epoch(
@@ -70,7 +70,7 @@ class EnsembleTraining(Loop):
         score: judges the outputs for `validation`, part after part; higher is better.
         observers: what watches; another rule for stopping early is among them.
         seed: of dropout, for which each member has streams of its own, so that it can be trained apart.
-        n_jobs: how many members are trained at a time, by joblib's backend (see `Apart`).
+        n_jobs: how many members are trained at a time, by joblib's backend (see `JoblibMembers`).
     """
 
     def __init__(
@@ -93,9 +93,9 @@ class EnsembleTraining(Loop):
         )
         members = len(network.members)
         may_part = members > 1 and isinstance(data, Sequence) and network.context.is_host
-        self._apart = Apart(self, n_jobs) if may_part and at_a_time(n_jobs) > 1 else None
-        apart = [] if self._apart is None else [self._apart]
-        super().__init__(settings.epochs, [*apart, *observers, *stopping], tolerance)
+        self._joblib = JoblibMembers(self, n_jobs) if may_part and at_a_time(n_jobs) > 1 else None
+        joblib_members = [] if self._joblib is None else [self._joblib]
+        super().__init__(settings.epochs, [*joblib_members, *observers, *stopping], tolerance)
         self.network, self.loss, self.settings = network, loss, settings
         self.data, self.validation, self.score = data, validation, score
         self._judged = Blocks(network, validation) if validation else None
@@ -137,12 +137,12 @@ class EnsembleTraining(Loop):
     def _train(self, number: int) -> float:
         """An epoch; the mean loss, with the penalty."""
         settings, members = self.settings, len(self.network.members)
-        if self._apart is None:
+        if self._joblib is None:
             groups = self._batches.epoch(self._rng, self._batch, settings.drop_last)
             trained = self.take_steps(groups)
         else:
             assert isinstance(self._batches, HeldBatches)
-            trained = self._apart.take_steps(self._batches.steps(self._rng, self._batch, settings.drop_last))
+            trained = self._joblib.take_steps(self._batches.steps(self._rng, self._batch, settings.drop_last))
         sizes = np.concatenate(
             [np.full(len(losses), rows // members) for losses, rows in trained] or [np.zeros(0)]
         )
@@ -167,7 +167,7 @@ class EnsembleTraining(Loop):
         self.network.load_state(arrays)
 
     def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """What the next epoch depends on, besides the data."""
+        """The state that the next epoch depends on, besides the data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
@@ -331,7 +331,8 @@ class HeldBatches:
             yield from self.groups(rows)
 
     def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
-        """Which rows (steps, members · batch) an epoch takes, and, if they are not dropped, those that are left."""
+        """The rows of an epoch's steps, (steps, members · batch), and of the last smaller batch unless it is
+        dropped."""
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
         steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]

@@ -1,4 +1,4 @@
-"""What the metadata of an estimator's file says, declared: today's, and that of lamina's first files."""
+"""The declared metadata of estimators' files: of the current format and of earlier ones."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """The first five say what a classifier's target is, the others what a regressor's is; `levels` are quantiles.
+    """The first five fields describe a classifier's target, the others a regressor's; `levels` are quantiles.
 
     `positive` and `threshold` are of two classes; before format 6 there were none.
     """
@@ -137,7 +137,7 @@ class ContentOfOneArchitecture(_OneArchitecture, forbid_unknown_fields=True, kw_
     target: TargetState
 
     def modern(self) -> Content:
-        """The same, as it is said today."""
+        """The same in the current format."""
         return self._with(self.target)
 
 
@@ -148,7 +148,7 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
     rates: dict[str, tuple[float, bool]]
 
     def modern(self) -> Content:
-        """The same, as it is said today."""
+        """The same in the current format."""
         learned, target = self.learned, self.classes or TargetState()
         if self.kind == "MLPClassifier":
             target.multilabel = learned.multilabel

@@ -1,4 +1,4 @@
-"""What a network trains with in flat arrays, so that the shards of a batch, and processes, can share its steps.
+"""A network's parameters and training state in flat arrays, so that shards and processes can share steps.
 
 Each shard of a batch gives gradients of its own. Their sum, in a fixed order, is divided among the processes: the owner
 of a slice takes the optimizer's step on it, and all processes get the new parameters. Where there is one process, it
@@ -29,7 +29,7 @@ _LINE = 16  # elements: arrays begin where lines of the cache do
 
 @dataclass(frozen=True)
 class Piece:
-    """What a solver steps on: a parameter or a part of one, its gradient, what is kept of earlier steps; its bounds.
+    """The unit of a solver's step: a parameter or a part of one, its gradient, its moments, its bounds.
 
     `is_matrix`: whether it is the whole matrix of a hidden layer. `decays`: how many times as fast each value decays.
     """

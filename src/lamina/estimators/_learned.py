@@ -1,4 +1,4 @@
-"""What an estimator has learned: what users read of it, what it makes of a table, what pickles hold of it."""
+"""A fitted estimator's results: its attributes, its use on tables, its pickled state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Learned:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices, (in, out) each, as they multiply a layer's input; those of the first member."""
+        """The weight matrices of the first member, (in, out) each."""
         network = self._fitted().network.members[0]
         return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 
@@ -58,7 +58,7 @@ class Learned:
 
     @property
     def out_activation_(self) -> str:
-        """What turns outputs into probabilities or predictions."""
+        """The name of the function from outputs to probabilities or predictions."""
         return self._fitted().target.activation
 
     def _fitted(self) -> FittedModel[Any]:

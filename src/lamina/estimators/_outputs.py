@@ -1,4 +1,4 @@
-"""What networks make of encoded rows, a block at a time: outputs, each member's own, the last hidden layers'."""
+"""Networks' outputs for encoded rows, block by block: the mean, each member's, the last hidden layers'."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def members_outputs(network: Ensemble, data: Data) -> np.ndarray:
 
 
 def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
-    """What the members' last hidden layers give for all rows, beside each other: (rows, features), float32."""
+    """The members' last hidden layers for all rows, concatenated: (rows, features), float32."""
     members = network.members
     if network.compiled_hidden is None:
         network.compiled_hidden = compile(
@@ -87,7 +87,7 @@ class Blocks:
         self._kept: tuple[Context, list[NDArray]] | None = None
 
     def inputs(self, block: int) -> list[NDArray]:
-        """What a compiled function takes of the parts' rows, part after part."""
+        """A compiled function's inputs from the parts' rows, part after part."""
         if self._kept is not None and self._kept[0] is self._network.context:
             return self._kept[1]
         context = self._network.context

@@ -1,4 +1,4 @@
-"""How many pieces the piecewise linear function of a number has, where they begin, and where they are hardly needed."""
+"""The number and bounds of pieces of a number's piecewise linear function, and numbers that hardly need any."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Pieces(NamedTuple):
 
     @property
     def most(self) -> int:
-        """Of any of them."""
+        """The most pieces of any number."""
         return max([self.usual, *self.rough.values()])
 
     def of(self, number: int) -> int:
-        """Of the number at this position."""
+        """The pieces of the number at this position."""
         return self.rough.get(number, self.usual)
 
 

@@ -1,4 +1,4 @@
-"""What `verbose` shows while an estimator trains."""
+"""The display of `verbose` while an estimator trains."""
 
 from __future__ import annotations
 

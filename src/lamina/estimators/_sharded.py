@@ -1,4 +1,4 @@
-"""Training whose batches are cut into shards, which several processes share: the same bits on any number of them."""
+"""Training with batches cut into shards, for several processes: the same bits on any number of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of rows that are in a file: a window of them in memory, and the next one read meanwhile."""
+"""Batches of rows in a file: a window of them in memory, and the next one read meanwhile."""
 
 from __future__ import annotations
 

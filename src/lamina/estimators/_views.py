@@ -1,4 +1,4 @@
-"""What people see of a fitted estimator: its pictures, and how a notebook shows it."""
+"""Views of a fitted estimator: figures, and its display in notebooks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Views:
         repeats: int = 1,
         random_state: int = 0,
     ) -> Explanation:
-        """What each column adds to each prediction: SHAP values (see `lamina.estimators.shapley`).
+        """Each column's contribution to each prediction: SHAP values (see `lamina.estimators.shapley`).
 
         Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. The values of a
         row sum to its prediction minus the mean prediction of the background.
@@ -126,7 +126,7 @@ class Views:
         return ShapDisplay.from_estimator(self, X, background, ax=ax, output=output)
 
     def report(self, path: Any, X: Any, y: Any) -> None:
-        """Write a page that needs nothing else about the estimator and how good it is: the report of `lamina train`.
+        """Write a self-contained report page about the estimator and its quality, as `lamina train` does.
 
         Args:
             path: the HTML file; it is written aside and takes its name when it is complete.
@@ -207,7 +207,7 @@ class Views:
         return encoded, target if is_class else estimator._fitted().target.decode(target)
 
     def _keep_held_out(self, parts: Sequence[Data]) -> None:
-        """Keep some of the rows that validate, for `plot_importance`."""
+        """Keep some of the validation rows, for `plot_importance`."""
         self._held_out = None
         if not parts or not isinstance(parts[0].numeric, np.ndarray):
             return

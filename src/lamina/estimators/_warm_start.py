@@ -1,4 +1,4 @@
-"""What a warm start goes on with, and what must therefore be as it was."""
+"""The state that a warm start continues from, and the settings that must be unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["require_same_network"]
 
 
 def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None) -> None:
-    """A network that learned one thing can't go on with another.
+    """Raise an error unless a warm start's network fits its data.
 
     Args:
         fitted: what `fit` made before.

@@ -1,4 +1,4 @@
-"""What the estimators' network is made of: its parts, and all of its parameters."""
+"""The architecture of the estimators' network: its parts and all parameters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Initial = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 @dataclass(frozen=True)
 class Parameter:
-    """What there is to say of a parameter before there are values.
+    """The description of a parameter, without values.
 
     shape
         that of its array, which is float32.
@@ -69,7 +69,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Architecture:
-    """What the network is made of.
+    """The network's architecture.
 
     numbers
         how many of the numeric inputs, from the first on, are raw numbers: these get a PBLD embedding.
@@ -158,18 +158,18 @@ class Architecture:
         return _for_each(self.dropout, len(self.hidden), "dropout")
 
     def parameters(self) -> dict[str, Parameter]:
-        """All parameters by name, in the order in which they get their first values."""
+        """All parameters by name, in the order of their initialization."""
         parameters = self.input_parameters()
         for i in range(len(self.hidden) + 1):
             parameters |= self.layer_parameters(i)
         return parameters
 
     def input_parameters(self) -> dict[str, Parameter]:
-        """Those of embeddings and of the inputs' scale."""
+        """The parameters of embeddings and of the inputs' scale."""
         return self._bounded(self._input_parameters())
 
     def layer_parameters(self, i: int) -> dict[str, Parameter]:
-        """Those of layer i: its linear map, its normalization, and how much of the activation it uses."""
+        """The parameters of layer i: its linear map, its normalization, and its share of the activation."""
         return self._bounded(self._layer_parameters(i))
 
     def _bounded(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:

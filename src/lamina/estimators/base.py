@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: their settings, and how they are trained on tables in memory."""
+"""The common base of classifier and regressor: settings, and training on tables in memory."""
 
 from __future__ import annotations
 
@@ -474,7 +474,7 @@ def fit_table(
     groups: Any = None,
     time: Any = None,
 ) -> Any:
-    """`fit` for a caller that knows what the columns are: `schema` holds, and `column_kinds` is not looked at."""
+    """`fit` for a caller that knows the columns' types: `schema` replaces `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 

@@ -67,7 +67,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @lacking(return_std="Classes have none; predict_proba(X, return_std=True) says how far members differ")
     def predict(self, X: Any) -> np.ndarray:
-        """The most likely class of each row, or what `threshold` says (multi-label: 0 or 1 for each label)."""
+        """The most likely class of each row, or the class by `threshold` (multi-label: 0 or 1 for each label)."""
         outputs = self._outputs(X)
         return self.fitted_.target.predictions(outputs)
 
@@ -95,7 +95,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Which classes a row may be of, so that this share of rows has the true one among them: (rows, classes), bool.
+        """Prediction sets: classes of each row, so that this share of rows has the true one among them; (rows,
+        classes), bool.
 
         Columns are those of `classes_`. The sets are made by conformal prediction from rows that members held out, and
         as small as they can be on average (see `lamina.estimators.conformal.likely`); each has the likeliest class at
@@ -139,7 +140,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @property
     def positive_class_(self) -> Any:
-        """Of two classes the one that `threshold` is about: the second, or of texts the rarer; else None."""
+        """The class of two that `threshold` is about: the second, or of texts the rarer; None for other numbers of
+        classes."""
         target = self._fitted().target
         return target.values[target.positive] if target.is_binary else None
 
@@ -239,7 +241,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
         if isinstance(self.threshold, str) and not held_out:
             raise ValueError(
-                f"threshold={self.threshold!r} is chosen on rows that validate, and there are none: hold some out "
+                f"threshold={self.threshold!r} is chosen on validation rows, and there are none: hold some out "
                 "(early_stopping), give fit an eval_set, or give a number between 0 and 1"
             )
 

@@ -34,7 +34,7 @@ _ROWS_OF_THE_WHOLE = 20
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What members said of rows that they held out, and what is so; a sample of them.
+    """A sample of held-out rows: members' outputs, and the true targets.
 
     Attributes:
         said: float32; of a regression the outputs (rows, outputs), of a classification the probability of the true
@@ -82,7 +82,7 @@ class HeldOut:
 
     @classmethod
     def from_arrays(cls, target: Classes | Numbers, arrays: Mapping[str, np.ndarray]) -> Self:
-        """What a file holds.
+        """The held-out rows from a file's arrays.
 
         Raises:
             ValueError: the arrays do not fit the target, or each other.
@@ -104,7 +104,7 @@ class HeldOut:
         return found
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """As a file holds it."""
+        """The arrays for a file."""
         found = {"said": self.said, "target": self.target, "weights": self.weights}
         return {name: array for name, array in found.items() if array is not None}
 
@@ -212,7 +212,7 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 
 
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
-    """Which classes a row's set has, (rows, classes) of bool: the smallest sets that hold `coverage` of the truth.
+    """The classes of each row's set, (rows, classes) of bool: the smallest sets with this `coverage` of the truth.
 
     They have all classes that are at least as probable as the threshold which that share of held-out rows' true classes
     reach (Sadinle, Lei, Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", 2019), and the

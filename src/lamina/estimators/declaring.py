@@ -153,7 +153,7 @@ _SAME = object()
 
 @dataclass(frozen=True)
 class About:
-    """All there is to say of a setting besides its name and type, in ``Annotated[type, About(…)]``.
+    """The declaration of a setting besides its name and type, in ``Annotated[type, About(…)]``.
 
     Attributes:
         words: what it means, for `help()` and the documentation; a function if that takes imports.
@@ -188,7 +188,7 @@ class About:
 
     @property
     def meaning(self) -> str:
-        """Its words."""
+        """Its description."""
         return self.words if isinstance(self.words, str) else self.words()
 
     def check(self, name: str, value: Any, owner: Any = None) -> None:

@@ -83,7 +83,7 @@ class LearningCurveDisplay(_Display):
 
 
 class ImportanceDisplay(_Display):
-    """By how much a loss grows when a column is shuffled (Breiman, 2001), with 95 % intervals.
+    """Permutation importance: the increase of a loss when a column is shuffled (Breiman, 2001), with 95 % intervals.
 
     Attributes:
         importances: the columns' importances, the greatest first.

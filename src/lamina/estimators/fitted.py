@@ -1,4 +1,4 @@
-"""What an estimator has learned: all that a prediction needs, from a table to classes or numbers."""
+"""`FittedModel`: all that a prediction needs, from a table to classes or numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TARGETS = {kind.__name__: kind for kind in (Classes, Numbers, Quantiles)}
 
 @dataclass(frozen=True)
 class FittedModel(Generic[TargetT]):
-    """An encoder, a network, and what the network's outputs stand for.
+    """An encoder, a network, and the target that the network's outputs describe.
 
     Attributes:
         encoder: makes numbers and codes of a table; its `schema` says what the columns are.
@@ -63,7 +63,7 @@ class FittedModel(Generic[TargetT]):
         return self.computed(encoded, outputs_of)
 
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """What a function of the network and of rows makes of an encoded table."""
+        """The results of a function of the network and of rows, for an encoded table."""
         with timed("computing"):
             return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
@@ -97,7 +97,7 @@ class FittedModel(Generic[TargetT]):
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers all members of the network have learned."""
+        """The number of learned parameters of all members."""
         return self.network.parameter_count
 
     def require_fit(self) -> None:

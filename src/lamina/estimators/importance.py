@@ -22,7 +22,7 @@ _MOST_COLUMNS = 30
 
 @dataclass(frozen=True)
 class Importance:
-    """How much a loss (see `loss_name`) grows when `column` is shuffled.
+    """The increase of a loss (see `loss_name`) when `column` is shuffled.
 
     `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the rows that were
     drawn and the shuffles together.
@@ -35,7 +35,7 @@ class Importance:
 
 
 def loss_name(target: Any) -> str:
-    """What importance is measured in: log-loss; or, in the target's unit, RMSE, of quantiles the pinball loss."""
+    """The loss of importances: log-loss; for numbers, in the target's unit, RMSE, or for quantiles the pinball loss."""
     if isinstance(target, Classes):
         return "log-loss"
     return "pinball loss" if isinstance(target, Quantiles) else "RMSE"

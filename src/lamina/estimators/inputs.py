@@ -1,4 +1,4 @@
-"""Inputs of the estimators: arrays checked by scikit-learn, data frames as they are, and rows of either."""
+"""Inputs of the estimators: arrays checked by scikit-learn, data frames unchanged, and rows of either."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _KEPT = "d?bBhHiIlLef"
 
 
 def is_frame(X: Any) -> bool:
-    """Whether `X` is a table with named columns: pandas, polars, pyarrow and what else narwhals knows."""
+    """Whether `X` is a data frame: pandas, polars, pyarrow and others that narwhals knows."""
     if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):
         return False
     return hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__narwhals_dataframe__")
 
 
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-    """`X` and `y` validated: arrays by scikit-learn, data frames as they are. What an array masks is missing.
+    """`X` and `y` validated: arrays by scikit-learn, data frames unchanged. Masked elements count as missing.
 
     `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
     """
@@ -162,7 +162,7 @@ def require_target(y: np.ndarray) -> None:
 
 
 def values_of(X: Any) -> np.ndarray:
-    """What a table holds, (rows, columns): numbers as they are, the values of a data frame as Python's objects."""
+    """A table's values, (rows, columns): numbers unchanged, the values of a data frame as Python objects."""
     if is_frame(X):
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)

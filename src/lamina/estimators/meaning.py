@@ -1,8 +1,8 @@
 """The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
 
-Every formula is here once, in `lamina.nd`: the graphs that ways out are made of have them, and predictions run them
-compiled, so that a model says the same bits here and in a compiled library. Each step is rounded as IEEE 754 says, in
-an order that no processor changes: for the same outputs probabilities are the same bits everywhere.
+Every formula is here once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that a model's outputs
+have the same bits here and in a compiled library. Each step is rounded as IEEE 754 says, in an order that no processor
+changes: for the same outputs probabilities are the same bits everywhere.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def softmax(x: NDArray) -> NDArray:
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of each row's class, int64: that of the greatest number, the first of equals.
+    """The position of each row's class, int64: the greatest number, the first of equal ones.
 
     With a threshold it is `positive` where that class has at least this probability, else the other one of two.
 

@@ -1,4 +1,4 @@
-"""The estimators' `monotone`: which of a table's columns it constrains, and what that asks of the network."""
+"""The estimators' `monotone`: the constrained columns, and their consequences for the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ to 0.34."""
 
 
 def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
-    """What other values settings have that are the preset's, where columns are constrained."""
+    """Values that replace the preset's where columns are constrained."""
     if not estimator.monotone:
         return {}
     others = {
@@ -92,7 +92,7 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
 def constraints(
     columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
 ) -> dict[str, Any]:
-    """What an `Architecture` with these constrained columns is made of, beside what it is without.
+    """Further arguments of an `Architecture` with these constrained columns.
 
     Raises:
         ValueError: more than two classes, or settings with which the constraints would not hold.

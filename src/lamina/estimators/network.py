@@ -147,7 +147,7 @@ class Network:
         return self.linear(len(self.architecture.hidden), self.hidden(numeric, codes, dropout))
 
     def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
-        """What the last hidden layer gives for a batch; without hidden layers, the embedded inputs."""
+        """The last hidden layer's output for a batch; without hidden layers, the embedded inputs."""
         parts = self.architecture
         x = self.embed(numeric, codes)
         for i, (activation, rate) in enumerate(zip(parts.activations(), parts.dropouts(), strict=True)):
@@ -191,7 +191,7 @@ class Network:
         return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
-        """By how much a number's function rises on each of its pieces: (numbers, pieces, 3).
+        """The rise of a number's function on each of its pieces: (numbers, pieces, 3).
 
         Of rough numbers the parameter holds the function's value at the end of each piece instead: then one value of
         the column has a gradient with little to do with those beside it, as a category has.
@@ -290,12 +290,12 @@ class Ensemble:
 
     @property
     def architecture(self) -> Architecture:
-        """That of the first member; all members have its inputs and its outputs."""
+        """The architecture of the first member; all members have the same inputs and outputs."""
         return self.members[0].architecture
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
-        """Of each member the widths of its layers, from the first hidden layer's input to the output."""
+        """The widths of each member's layers, from the first hidden layer's input to the output."""
         return [member.architecture.widths for member in self.members]
 
     @property
@@ -306,7 +306,7 @@ class Ensemble:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers all members have learned."""
+        """The number of learned parameters of all members."""
         return sum(weight.array.size for weight in self.weights.values())
 
     def state(self) -> dict[str, np.ndarray]:

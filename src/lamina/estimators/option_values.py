@@ -147,7 +147,7 @@ def scoring(flag: str, name: str) -> str:
 
 
 def threshold(flag: str, text: str) -> str | float:
-    """A threshold between two classes, or what it is chosen by.
+    """A threshold between two classes, or the criterion to choose it with.
 
     Raises:
         LaminaError: neither.

@@ -221,7 +221,7 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 
 @dataclass(frozen=True)
 class Saved:
-    """An estimator's file: what predicts, read; the estimator, which needs scikit-learn, is made where it is needed.
+    """An estimator's file, read for prediction; the estimator, which needs scikit-learn, is made on demand.
 
     Attributes:
         fitted: what predicts.
@@ -245,7 +245,7 @@ class Saved:
 
 
 def load_fitted(path: str | os.PathLike[str]) -> Saved:
-    """What an estimator in a file has learned.
+    """The fitted model of an estimator's file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -324,12 +324,13 @@ def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
 def require_networks(
     architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
 ) -> None:
-    """The file holds the arrays of networks, as ``network.0.…``, and besides those whose names begin with `others`.
+    """Raise an error unless the file has only networks' arrays, ``network.0.…``, and arrays whose names begin with
+    `others`.
 
     Nothing has been allocated for them yet.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it has other arrays.
     """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):

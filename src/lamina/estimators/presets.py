@@ -66,7 +66,7 @@ _FAST_MEMBERS = 4  # two cores take as long for five as for six
 
 
 def enough_members(preset: str, rows: int, columns: int) -> int:
-    """How many networks a preset trains if the user does not say: more where that takes little time."""
+    """A preset's default number of networks: more where that takes little time."""
     if rows > _MEDIUM:
         return FEWEST_MEMBERS[preset]
     is_slow = rows > _SMALL or (preset in ("medium", "fast") and columns > _WIDE)
@@ -76,7 +76,7 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
 
 
 def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What `fast` does otherwise on a table of few rows, `numbers` of whose columns are: the settings not `given`.
+    """Settings of `fast` on a table of few rows and `numbers` numeric columns, without those `given`.
 
     Each network sees the rows a few times, and `_ROWS_SEEN` of them at least, in batches small enough for many steps.
     """
@@ -94,12 +94,12 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
 
 
 def embeds_numbers(given: bool | None, numbers: int) -> bool:
-    """Whether a table's numbers are embedded: as is said, else if they are few."""
+    """Whether a table's numbers are embedded: as given, by default if they are few."""
     return numbers <= _MOST_EMBEDDED if given is None else given
 
 
 def enough_epochs(preset: str, rows: int, batch: int) -> int:
-    """How many epochs a preset trains on `rows` if the user does not say.
+    """A preset's default number of epochs on `rows` rows.
 
     The preset's number of steps, but at least some epochs; for small tables, where more networks are trained, just the
     steps.

@@ -26,7 +26,7 @@ class Quantiles(Numbers):
 
     @classmethod
     def of_numbers(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
-        """Those of a target whose scale is known.
+        """Quantiles of a target with a known scale.
 
         Raises:
             ValueError: there are several targets.
@@ -42,7 +42,7 @@ class Quantiles(Numbers):
 
     @classmethod
     def restored(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
-        """What a file holds of it: a scale for each of the levels.
+        """The target from a file's values, with a scale for each level.
 
         Raises:
             ValueError: they do not fit together.
@@ -61,7 +61,7 @@ class Quantiles(Numbers):
 
     @property
     def middle(self) -> int:
-        """Which output is nearest to the median."""
+        """The position of the output nearest to the median."""
         return int(np.abs(np.array(self.levels) - 0.5).argmin())
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class Quantiles(Numbers):
         return self.single.encode(y)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """What was encoded, (rows,)."""
+        """The target, (rows,), from its encoded form."""
         return self.single.decode(target)
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:

@@ -221,7 +221,7 @@ class BlockNetwork:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers it has learned."""
+        """The number of learned parameters."""
         return sum(math.prod(p.shape) for p in self.block.collect_params().values() if p.grad_req != "null")
 
     def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:

@@ -1,4 +1,4 @@
-"""Scores of outputs on validation data by scikit-learn's scorers, which expect an estimator that predicts."""
+"""Validation scores by scikit-learn's scorers, from outputs instead of an estimator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class PredictedClasses(ClassifierMixin, BaseEstimator):
-    """A classifier that has predicted already: each method gives what it was made with, whatever the rows."""
+    """A classifier with fixed predictions: its methods return them, whatever the rows."""
 
     def __init__(self, classes: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> None:
         self.classes_, self._predictions, self._probabilities = classes, predictions, probabilities
@@ -47,7 +47,7 @@ class PredictedNumbers(RegressorMixin, BaseEstimator):
 
 
 def is_scorer(scoring: Any) -> bool:
-    """Whether `scoring` is one of scikit-learn's: its name, or what `sklearn.metrics.make_scorer` made."""
+    """Whether `scoring` is a scorer of scikit-learn: its name, or a result of `sklearn.metrics.make_scorer`."""
     return isinstance(scoring, str) or hasattr(scoring, "_score_func")
 
 
@@ -65,7 +65,7 @@ def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
 
 
 def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.ndarray | None) -> float:
-    """What a scorer says of predictions; higher is better.
+    """A scorer's score of predictions; higher is better.
 
     Raises:
         ValueError: it is for other targets, as "f1" is for two classes.
@@ -82,7 +82,7 @@ _OF_THE_LOSS = (None, "loss", "log_loss", "neg_log_loss")
 
 
 def shown_score(scoring: Any) -> tuple[str, int]:
-    """What a validation score is called where people see it, and the sign it has there: losses are positive.
+    """The displayed name of a validation score, and its displayed sign: losses are positive.
 
     >>> shown_score(None), shown_score("f1"), shown_score("neg_mean_absolute_error"), shown_score(max)
     (('loss', -1), ('f1', 1), ('mean_absolute_error', -1), ('score', 1))

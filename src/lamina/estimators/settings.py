@@ -205,7 +205,7 @@ def _log_uniform(rng: Any, low: float, high: float) -> float:
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class TrainingSettings:
-    """How long is trained, and on which rows."""
+    """Length of the training, and its rows."""
 
     preset: Annotated[str, About(
         "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, "
@@ -250,7 +250,7 @@ class TrainingSettings:
 @dataclass(eq=False, repr=False)
 @declares
 class NetworkSettings(TrainingSettings):
-    """What the network is made of, and how inputs enter it."""
+    """The network's architecture, and the encoding of its inputs."""
 
     hidden_layer_sizes: Annotated[Setting[tuple[int, ...], Any], About(
         "the widths of the hidden layers, or one width. () gives a linear model.",
@@ -310,7 +310,7 @@ class NetworkSettings(TrainingSettings):
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class StepSettings(NetworkSettings):
-    """How the network's weights change with each step."""
+    """The steps: changes of the network's weights."""
 
     solver: Annotated[Setting[str], About(
         lambda: ", ".join(f"{name!r} ({solver.meaning})" for name, solver in _solvers().items()) + ".",
@@ -450,7 +450,7 @@ class Settings(_ClassTraining, StepSettings):
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class EstimatorSettings:
-    """What `fit` does besides a training, and where."""
+    """Further settings of `fit`: loss, seed, device and others."""
 
     loss: Annotated[Any, About(
         "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; outputs "
@@ -537,7 +537,7 @@ class EstimatorSettings:
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class ClassifierSettings(_ClassTraining):
-    """What only classifiers have."""
+    """Settings of classifiers only."""
 
     class_weight: Annotated[Any, About(
         "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied with "
@@ -563,7 +563,7 @@ class ClassifierSettings(_ClassTraining):
 @dataclass(eq=False, repr=False, kw_only=True)
 @declares
 class RegressorSettings:
-    """What only regressors have."""
+    """Settings of regressors only."""
 
     quantile: Annotated[float | Sequence[float], About(
         "the level of loss='quantile' (Koenker and Bassett, 1978), or a list of levels, ascending: then predictions "

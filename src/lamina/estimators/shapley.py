@@ -39,7 +39,7 @@ _ELEMENTS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Shapley values, and what they are of.
+    """Shapley values, with their columns, rows and outputs.
 
     Attributes:
         values: float64, (rows, columns), or (rows, columns, outputs) of several classes, labels or targets.
@@ -73,7 +73,7 @@ class Explanation:
         )
 
     def place_of(self, which: str | int) -> int:
-        """Where an output is among `output_names`; raises as `of_output`."""
+        """The position of an output among `output_names`; raises as `of_output`."""
         names = self.output_names
         place = names.index(which) if which in names else which
         if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
@@ -81,7 +81,7 @@ class Explanation:
         return int(place)
 
     def mean_absolute(self) -> np.ndarray:
-        """How much each column matters: the mean of the values' sizes, (columns,) or (columns, outputs)."""
+        """The mean absolute value of each column, (columns,) or (columns, outputs)."""
         return np.abs(self.values).mean(axis=0)
 
     def to_shap(self) -> Any:
@@ -105,7 +105,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Game:
-    """A prediction as a game of the columns: rows and background rows, encoded, and which inputs are whose.
+    """A prediction as a game of the columns: encoded rows and background rows, and each column's inputs.
 
     Attributes:
         fitted: what predicts.
@@ -124,7 +124,7 @@ class Game:
     def of(
         cls, fitted: FittedModel[Any], rows: Encoded, background: Encoded, alone: Sequence[str] | None = None
     ) -> Game:
-        """That of all columns which the network sees, in the table's order.
+        """The game of all columns that the network uses, in the table's order.
 
         `alone`: the columns that play by themselves, in this order; all others together are one more player, the last.
         """
@@ -176,7 +176,7 @@ class Game:
         return self.predict(Encoded(numeric, codes))
 
     def cases_at_once(self) -> int:
-        """How many cases `mixed` may get."""
+        """The most cases for one call of `mixed`."""
         return max(256, _ELEMENTS // max(1, len(self.owners[0]) + len(self.owners[1])))
 
 
@@ -204,7 +204,7 @@ def exact_values(game: Game) -> np.ndarray:
 
 
 def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
-    """Estimates of the Shapley values (rows, players, outputs), which sum to what is divided as the exact ones do.
+    """Estimates of the Shapley values (rows, players, outputs), with the same sum as the exact ones.
 
     From each background row, the columns take the explained row's values one after the other, in `repeats` random
     orders and in their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for

@@ -235,7 +235,7 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
 def computed_of_source(
     estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
 ) -> Generator[np.ndarray]:
-    """What a function of the network and of encoded rows makes of a source's rows, block after block."""
+    """The results of a function of the network and of encoded rows, for a source's rows, block by block."""
     start = 0
     blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
     for block in blocks.blocks():

@@ -1,4 +1,4 @@
-"""Targets as networks learn them, and what a network's outputs say of them: classes, labels, numbers."""
+"""Targets (classes, labels, numbers): their encoding for networks, and the meaning of outputs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Classes:
 
     @classmethod
     def of(cls, y: np.ndarray) -> Self:
-        """Those of the training rows.
+        """The classes of the training rows.
 
         Raises:
             ValueError: there is only one.
@@ -64,12 +64,12 @@ class Classes:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a network needs."""
+        """The number of outputs of a network."""
         return len(self.values)
 
     @property
     def labels(self) -> tuple[str | int | float | bool, ...]:
-        """The classes as plain values, those that are dates as texts."""
+        """The classes as plain values, dates as texts."""
         return tuple((self.values.astype(str) if self.values.dtype.kind in "mM" else self.values).tolist())
 
     @property
@@ -79,7 +79,7 @@ class Classes:
 
     @property
     def activation(self) -> str:
-        """What turns outputs into probabilities."""
+        """The name of the function from outputs to probabilities."""
         return "logistic" if self.multilabel else "softmax"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ class Classes:
         return codes.astype(np.float32)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """What was encoded."""
+        """The target from its encoded form."""
         return target.astype(int) if self.multilabel else self.values[target.astype(int)]
 
     def strata(self, target: np.ndarray) -> np.ndarray | None:
@@ -109,7 +109,7 @@ class Classes:
         return None if self.multilabel else target
 
     def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:
-        """The weights of encoded rows without those of their classes, which change the loss and not what is counted."""
+        """The weights of encoded rows without class weights, which change the loss but not the metrics."""
         if weights is None or self.weights is None:
             return weights
         by_class = self.weights[target.astype(int)]
@@ -136,7 +136,7 @@ class Classes:
         return [found, self.decided(outputs if self.threshold is None else found)]
 
     def decided(self, said: ArrayT) -> ArrayT:
-        """The position of the class of each row: the likeliest, or what the threshold says of probabilities.
+        """The position of each row's class: the likeliest, or by the threshold on probabilities.
 
         >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
         [0, 0]
@@ -237,12 +237,12 @@ class Numbers:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a network needs."""
+        """The number of outputs of a network."""
         return len(self.center)
 
     @property
     def activation(self) -> str:
-        """What turns outputs into predictions, before these are scaled."""
+        """The name of the function from outputs to predictions, before scaling."""
         return "exp" if self.logarithmic else "identity"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
@@ -250,14 +250,14 @@ class Numbers:
         return np.ascontiguousarray((y.reshape(len(y), -1) - self.center) / self.scale, dtype=np.float32)
 
     def decode(self, target: np.ndarray) -> np.ndarray:
-        """What was encoded."""
+        """The target from its encoded form."""
         return self._shaped(target * self.scale + self.center)
 
     def strata(self, target: np.ndarray) -> None:
         """Stratification labels: none."""
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """The target, in its own units, that outputs stand for: (rows,) or (rows, targets), float64."""
+        """The predictions for outputs, in the target's units: (rows,) or (rows, targets), float64."""
         limits = self.center, self.scale, self.low, self.high
         return self._shaped(self._in_units(outputs, *limits))
 
@@ -282,7 +282,7 @@ class Numbers:
 
 
 def target_named(name: str, target: Classes | Numbers) -> Target:
-    """What a table's schema says of the column of this name that is predicted.
+    """The schema of a table's target column.
 
     >>> target_named("town", Classes(np.array(["Aachen", "Bergen"]))).classes
     ('Aachen', 'Bergen')

@@ -1,4 +1,4 @@
-"""The probability from which on one of two classes is predicted: given, or the best on rows that validate."""
+"""The threshold on the probability of one of two classes: given, or the best on validation rows."""
 
 from __future__ import annotations
 

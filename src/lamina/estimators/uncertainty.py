@@ -1,4 +1,4 @@
-"""How sure an estimator is: how far its members differ, and what it knows of rows that they held out."""
+"""Uncertainty of an estimator: the spread of its members, and their outputs for held-out rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_ROWS = 4000
 
 
 def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | None:
-    """What the members say of rows that each of them held out, or all of them held out together; of a sample of them.
+    """The members' outputs for a sample of held-out rows: each member's own, or those that all held out.
 
     Args:
         fitted: after training, and after calibration.
@@ -47,10 +47,10 @@ def _sample(part: Data, most: int) -> Data:
 
 
 def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
-    """What is known of held-out rows.
+    """The held-out rows' outputs; raises an error if there are none.
 
     Raises:
-        DataError: nothing is.
+        DataError: there are none.
     """
     if fitted.held_out is None:
         raise DataError(

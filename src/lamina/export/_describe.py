@@ -1,4 +1,4 @@
-"""Makes a `Prediction` of what lamina trained: the one place of the ways out that knows what is inside a model."""
+"""Makes a `Prediction` of a trained model: the only part of the exports that knows the inside of models."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["describe"]
 
 
 def describe(model: Any) -> Prediction:
-    """What a model predicts.
+    """The `Prediction` of a model.
 
     Args:
         model: a fitted `lamina.MLPClassifier` or `lamina.MLPRegressor`; or the folder, or the model file, of a run on

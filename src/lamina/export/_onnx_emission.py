@@ -1,4 +1,4 @@
-"""From the graph of a function to an ONNX graph: each node once, what is known as a constant, patterns first."""
+"""Emission of a function's graph as an ONNX graph: each node once, known values as constants, patterns first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX graphs as they are built: nodes with names of their own, each node and each constant once, and the file."""
+"""Builds ONNX graphs, with unique names and each node and constant once, and writes the file."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class OnnxGraph:
             self._layer = before
 
     def constant(self, value: Any, dtype: Any = None, stem: str = "constant") -> str:
-        """An array of numbers or texts; equal ones are one."""
+        """A constant of numbers or texts; equal constants share one tensor."""
         array = np.asarray(value, dtype)
         if array.dtype.kind in "OU":
             array = array.astype(object)

@@ -100,7 +100,7 @@ def _dtype(column: Column) -> Any:
 
 
 def missing_text(column: Column) -> str:
-    """The text that says that a value of a column of texts is missing: the empty one, or what training did not have."""
+    """The text that means a missing value in a column of texts: the empty one, or one that training did not have."""
     text = ""
     while text in column.spellings:
         text = f"<{text or 'missing'}>"

@@ -47,7 +47,7 @@ class _Linear:
 
 
 def linear_map(e: Emission, node: Node) -> str | None:
-    """A product of matrices, with what is linear before and after it."""
+    """A matrix product, merged with the linear operations before and after it."""
     found = _linear(e, node) if node.dtype.kind == "f" and len(node.shape) == 2 else None
     if found is None:
         return None
@@ -181,7 +181,7 @@ def _looked_up(e: Emission, lookups: list[_Lookup]) -> tuple[str, np.ndarray]:
 
 
 def part_of_concatenation(node: Node) -> Node | None:
-    """What a slice takes whole out of a concatenation, or of an array; None if it is none of that form."""
+    """The whole part of a concatenation (or the array) that a slice takes; None for other slices."""
     if not node.is_op("slice", "slice_copy") or any(step != 1 for step in node.params["step"]):
         return None
     (x,) = node.inputs

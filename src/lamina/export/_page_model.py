@@ -1,4 +1,4 @@
-"""A `Prediction` as a page holds it: what is shown as JSON, and what it computes as JavaScript and its arrays."""
+"""A `Prediction` in a page: its description as JSON, and its computation as JavaScript and arrays."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _LONGEST_NAME = 120
 def page_model(
     prediction: Prediction, examples: Iterable[Mapping[str, Any]]
 ) -> tuple[dict[str, Any], Script]:
-    """What the page shows and computes.
+    """The page's description and computation.
 
     Args:
         prediction: what is predicted, from a table or from pictures.

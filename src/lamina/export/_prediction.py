@@ -1,4 +1,4 @@
-"""What a fitted model predicts: the networks, and what is around them, as plain arrays and names.
+"""The prediction of a fitted model: the networks, their inputs and outputs, as plain arrays and names.
 
 Nothing in here computes. An `ONNX` file, a compiled library and a page are each made from a `Prediction` and from
 nothing else of the model, so that what an estimator is inside is read in one place only (`_describe.py`).
@@ -106,7 +106,7 @@ class Composite:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and what makes the network's inputs of them.
+    """Columns, and their encoding into the network's inputs.
 
     Attributes:
         columns: those that the network sees, in the table's order, composite ones by their parts that are read.
@@ -167,7 +167,7 @@ class Networks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """All that is needed to predict, and what is known of it.
+    """All that predictions need, and the model's facts.
 
     Attributes:
         inputs: what a row is.

@@ -40,7 +40,7 @@ Size = int | Rows
 
 @dataclass
 class Traced:
-    """What a function computes.
+    """The graph of a function.
 
     Attributes:
         results: the nodes that it returns.
@@ -78,7 +78,7 @@ class Traced:
         return np.asarray(state.silently(node.op.eval, *values, **params), node.dtype).reshape(node.shape)
 
     def place(self, node: Node) -> str:
-        """Where a node comes from, for messages."""
+        """The origin of a node, for messages."""
         return _in(self.layers.get(node))
 
 

@@ -40,7 +40,7 @@ const readDate = dateReader(dates), readNumber = numberReader(numbers);"""
 def export_page(
     model: Any, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] | None = None
 ) -> None:
-    """Write a page on which a person tries a model: one file, that opens without a server and asks for nothing else.
+    """Write a page for trying a model: one self-contained file, which opens without a server.
 
     Of a run on MNIST it has a sheet to draw on; of a table a form with a field for each column, the prediction, how
     that moves with the columns that matter most, and example rows to start from. The network computes in the page, as

@@ -1,4 +1,4 @@
-"""The page that a training leaves in its run's folder, so that what was trained can be tried at once."""
+"""The page that a training leaves in its run's folder, to try the model at once."""
 
 from __future__ import annotations
 

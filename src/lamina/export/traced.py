@@ -1,4 +1,4 @@
-"""A prediction as one function of arrays: encoding, networks, and what outputs stand for, in `lamina.nd`.
+"""A prediction as one function of arrays (encoding, networks, decoding of outputs), in `lamina.nd`.
 
 Traced, it is the graph that every way out is made of. The networks in it are those that were trained. Readers do what
 a graph can't: they make codes of texts, and numbers of dates.
@@ -49,7 +49,7 @@ def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callab
 
 
 def encoded(table: Table, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-    """What networks take of `numbers` and `codes`, see `prediction_of`."""
+    """The networks' inputs from `numbers` and `codes`, see `prediction_of`."""
     return table.encoder.traced(_with_derived(table, numbers), codes)
 
 

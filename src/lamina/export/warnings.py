@@ -1,4 +1,4 @@
-"""What ways out warn of."""
+"""Warnings of the exports."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ class NotLinkedWarning(UserWarning):
 
     @property
     def subjects(self) -> frozenset[str]:
-        """What it is about, for the command line, which says each thing once."""
+        """The subjects, for the command line, which reports each once."""
         return frozenset({str(self)})

@@ -1,4 +1,4 @@
-"""The files that a prediction can become: `WAYS`, and `export`, which makes several at once."""
+"""The export formats, `WAYS`, and `export`, which writes several files at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Way:
     packages: tuple[str, ...] = ()
 
     def write(self, prediction: Any, path: Path, **options: Any) -> list[Path]:
-        """Make the file, and what belongs to it; which ones these are."""
+        """Write the file and those that belong to it; returns their paths."""
         written = getattr(import_module(self.module), self.function)(prediction, path, **options)
         return [path] if written is None else written
 

@@ -43,7 +43,7 @@ Hook = Callable[..., None]
 
 
 class HookHandle:
-    """What registering a hook returns: `detach` removes the hook, as does leaving a ``with`` statement."""
+    """The handle of a registered hook: `detach` removes the hook, as does leaving a ``with`` statement."""
 
     def __init__(self, hooks: dict[int, Hook], hook: Hook) -> None:
         self._hooks = hooks
@@ -112,7 +112,7 @@ class Block:
 
     @property
     def prefix(self) -> str:
-        """What the names of its parameters start with."""
+        """The prefix of its parameters' names."""
         return self._prefix
 
     @property
@@ -122,7 +122,7 @@ class Block:
 
     @property
     def params(self) -> ParameterDict:
-        """Its own parameters; `collect_params` has the children's too."""
+        """The block's own parameters; `collect_params` includes the children's."""
         return self._params
 
     def name_scope(self) -> NameScope:
@@ -211,7 +211,8 @@ class Block:
     # --- parameters -----------------------------------------------------------------------------------------
 
     def collect_params(self, select: str | None = None) -> ParameterDict:
-        """The parameters of this block and all below; with `select`, those whose full name starts to match it.
+        """The parameters of this block and its descendants; with `select`, those whose full name matches it from the
+        start.
 
         ``net.collect_params(".*weight|.*bias")``
         """

@@ -1,4 +1,4 @@
-"""What blocks say of settings and inputs that they can't take."""
+"""Errors for settings and inputs that blocks can't take."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["check_naming", "require_arrays", "require_inputs", "unknown_argument
 
 
 def unknown_argument(kind: type[Block], name: str) -> TypeError:
-    """What to say of an argument that a block does not take."""
+    """The error for an unknown argument of a block."""
     named = [p for p in inspect.signature(kind).parameters.values() if p.kind is not p.VAR_KEYWORD]
     known = [*dict.fromkeys([*(p.name for p in named if p.kind is not p.VAR_POSITIONAL), "prefix", "params"])]
     return no_argument(kind.__name__, name, known, ARGUMENTS)
@@ -49,7 +49,7 @@ def check_naming(kind: str, prefix: object, params: object) -> None:
 
 
 def require_arrays(block: Block, args: tuple[Any, ...]) -> None:
-    """Raise `TypeError` for NumPy's array as input, and where numbers and lists stand for arrays: none is given."""
+    """Raise `TypeError` for inputs that are NumPy arrays, numbers or lists."""
     first = args[0] if args else None
     while isinstance(first, list | tuple) and first:
         first = first[0]

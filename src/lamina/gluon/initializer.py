@@ -74,7 +74,7 @@ class Initializer:
     __hash__ = object.__hash__
 
     def dumps(self) -> str:
-        """Its name and settings as JSON, as symbol files have them.
+        """The name and settings as JSON, as in symbol files.
 
         >>> Uniform(0.5).dumps()
         '["uniform", {"scale": 0.5}]'
@@ -127,12 +127,12 @@ _initializers = Registry[Initializer]("initializer", Initializer)
 
 
 def register(klass: type[Initializer]) -> type[Initializer]:
-    """A decorator: make an initializer known by the name of its class."""
+    """A decorator that registers an initializer under its class's name."""
     return _initializers.register()(klass)
 
 
 def alias(*aliases: str) -> Callable[[type[Initializer]], type[Initializer]]:
-    """A decorator: make an initializer known by these names too."""
+    """A decorator that registers an initializer under further names."""
     return _initializers.register(*aliases)
 
 
@@ -344,7 +344,7 @@ class Mixed(Initializer):
 
 
 class Load(Initializer):
-    """Values from arrays by name, or from a file of them; `default_init` for names that are not there.
+    """Values from named arrays, or from a file of them; `default_init` for missing names.
 
     Args:
         param: a dict of arrays, or the path of a ``.params`` or safetensors file. ``arg:`` and ``aux:`` in front of

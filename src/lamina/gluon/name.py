@@ -1,4 +1,4 @@
-"""MXNet's ``mx.name``: who gives names to what has none, by counting or with a prefix.
+"""MXNet's ``mx.name``: managers that name unnamed objects, by counting or with a prefix.
 
 Gluon's blocks outside of any other block get their names here.
 """

@@ -47,7 +47,7 @@ class ParameterDict:
 
     @property
     def prefix(self) -> str:
-        """What `get` puts before each name."""
+        """The prefix that `get` puts before each name."""
         return self._prefix
 
     def __repr__(self) -> str:
@@ -180,7 +180,7 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save`; `restore_prefix` goes before each name. All of them, or an error and none.
+        """Read values saved by `save`; `restore_prefix` goes before each name. After an error nothing is changed.
 
         `allow_missing`: parameters that the file lacks stay as they are. `ignore_extra`: names that are not
         here are skipped. `cast_dtype`: another element type is converted to the parameter's (`dtype_source`

@@ -137,7 +137,7 @@ class Trainer:
         self._update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
-        """Where parameters live on several devices, give each of them the sum of all gradients."""
+        """Sum the gradients of parameters that live on several devices, on each of them."""
         self._init_kvstore()
         self._require_own_updates("allreduce_grads")
         self._allreduce_grads()
@@ -279,7 +279,8 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read what `save_states` wrote, for the same parameters and kind of optimizer; all of it, or an error.
+        """Read a file of `save_states`, for the same parameters and kind of optimizer. After an error nothing is
+        changed.
 
         Raises:
             DataError: if the file is damaged, or of another optimizer or network.

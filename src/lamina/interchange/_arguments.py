@@ -29,7 +29,7 @@ _MOVED: dict[str, tuple[str, ...]] = {
 
 
 def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
-    """The inputs as the newest version has them; those that are left out are None."""
+    """The inputs in the newest version's order; omitted ones are None."""
     names = _MOVED.get(node.op, ())
     if not any(name in node.attributes for name in names):
         return list(inputs)

@@ -1,4 +1,4 @@
-"""What an ONNX file says, read and checked: nodes, tensors, inputs and outputs, without protobuf's objects."""
+"""The contents of an ONNX file, checked: nodes, tensors, inputs and outputs, without protobuf's objects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_NAME = 80
 
 @dataclass(frozen=True)
 class Node:
-    """One operator of a graph: which, on what, with which settings.
+    """One operator of a graph, with its inputs, outputs and attributes.
 
     Attributes:
         name: the file's; may be empty.
@@ -49,7 +49,7 @@ class Node:
         return f"node {self.place} {named}({excerpt(domain + self.op, _LONGEST_NAME)})"
 
     def error(self, problem: object) -> DataError:
-        """The error of a node that can't be what it says."""
+        """The error for an invalid node."""
         return DataError(f"{self}: {excerpt(problem)}")
 
     def get(self, name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
@@ -96,7 +96,7 @@ class Node:
 
 @dataclass(frozen=True)
 class GraphInput:
-    """What a graph is computed from.
+    """An input of a graph.
 
     Attributes:
         name: the file's.

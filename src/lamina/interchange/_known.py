@@ -1,4 +1,4 @@
-"""Arithmetic with what is known whatever the input: shapes, axes, single numbers; on NumPy arrays, and small."""
+"""Arithmetic with values that don't depend on the input (shapes, axes, single numbers), on small NumPy arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operators of ONNX's domain ``ai.onnx.ml`` that scikit-learn's networks and what goes before them are made of."""
+"""The operators of ONNX's domain ``ai.onnx.ml`` in scikit-learn's networks and their preprocessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the bytes of an ONNX file to a `Graph`: what protobuf read, checked and bounded."""
+"""Reads an ONNX file into a `Graph`: parsed by protobuf, checked and bounded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CONTROL_FLOW = "lamina imports networks without control flow"
 
 
 def read_graph(path: str | os.PathLike[str]) -> Graph:
-    """What an ONNX file says.
+    """The graph in an ONNX file.
 
     Raises:
         FileNotFoundError: there is no such file.

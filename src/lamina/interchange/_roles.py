@@ -1,4 +1,4 @@
-"""Which arrays of a network are to be trained, told from what is done with them."""
+"""Finds the arrays of a network that are trainable, from their use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AFFINE = frozenset({"Add", "Sub", "Mul", "Div"})
 
 @dataclass(frozen=True)
 class Roles:
-    """What becomes of the arrays of floats that a file holds.
+    """The roles of a file's float arrays.
 
     Attributes:
         trained: the names of those that training changes.

@@ -1,4 +1,4 @@
-"""The arrays of an ONNX file: what they claim is compared with the bytes there are before anything is allocated."""
+"""The arrays of an ONNX file: claimed sizes are compared with the available bytes before any allocation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_AXES = 64  # of NumPy
 
 
 def text_of(value: str | bytes) -> str:
-    """A name or text; protobuf gives bytes for what is no UTF-8."""
+    """A name or text; protobuf gives bytes where it is not UTF-8."""
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 

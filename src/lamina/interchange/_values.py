@@ -1,4 +1,4 @@
-"""The values that flow through an imported network, and what its operators do with each kind.
+"""The values in an imported network: arrays, known values and labels.
 
 There are three. Arrays (`NDArray`) come from the input or from parameters. What is known whatever the input, such as
 shapes, axes and single numbers, is a NumPy array; a network computes with it before and between its operators, and it
@@ -43,7 +43,7 @@ class Labels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the positions."""
+        """The shape of the positions."""
         return self.positions.shape
 
 
@@ -56,7 +56,7 @@ def is_known(value: Any) -> TypeGuard[np.ndarray]:
 
 
 def data(node: Node, value: Value) -> NDArray:
-    """A value as an array; what is known becomes one."""
+    """A value as an array; known values are converted."""
     if isinstance(value, NDArray):
         return value
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -71,7 +71,7 @@ def array_of(value: Any, dtype: Any = None) -> NDArray:
 
 
 def operand(node: Node, value: Value, other: Value) -> Any:
-    """A value beside another one: a known single number as Python's, else an array."""
+    """A value as an operand: a known single number as a Python number, else an array."""
     is_number = is_known(value) and value.size == 1 and value.dtype != object
     if is_known(value) and is_number and isinstance(other, NDArray) and value.ndim <= other.ndim:
         return value.item()

@@ -82,7 +82,7 @@ class ImportedNetwork(HybridBlock):
         return found[0] if len(found) == 1 else found
 
     def values(self, *args: NDArray) -> list[Value]:
-        """The outputs as they are computed: arrays, what doesn't depend on the input, and labels."""
+        """The outputs as computed: arrays, values that don't depend on the input, and labels."""
         values: dict[str, Value] = {**self._known, **self._arrays(args), **self._taken(args)}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
@@ -105,7 +105,7 @@ class ImportedNetwork(HybridBlock):
         return value if isinstance(value, NDArray) else array_of(value)
 
     def predict(self, *args: Any) -> dict[str, np.ndarray]:
-        """What ONNX Runtime would give for NumPy arrays, by the outputs' names; labels that are texts as texts.
+        """ONNX Runtime's outputs for NumPy arrays, by the outputs' names; text labels as texts.
 
         Probabilities that the file hands out as dictionaries are a matrix, a column a class.
         """

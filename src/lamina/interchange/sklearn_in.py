@@ -183,7 +183,7 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
         case _:
             raise DataError(
                 f"the pipeline's step {type(step).__name__} is no scaling, imputing or encoding of single columns that "
-                "lamina has; apply it before, and give the network alone"
+                "lamina has; apply it first, and import the network alone"
             )
 
 

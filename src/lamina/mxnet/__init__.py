@@ -1,4 +1,4 @@
-"""MXNet's namespace: what only programs written for MXNet 1.x need, and the rest of lamina beside it.
+"""MXNet's namespace: names for programs written for MXNet 1.x, beside the rest of lamina.
 
 ``import lamina as mx`` offers all of it. Programs that say ``import mxnet`` run unchanged after `install`:
 
@@ -21,7 +21,7 @@ __all__ = ["install"]
 
 
 def install() -> None:
-    """From now on, ``import mxnet`` and the imports of all of its modules give lamina's.
+    """Make ``import mxnet``, and imports of its modules, import lamina's from now on.
 
     Raises:
         ImportError: MXNet itself is loaded already.

@@ -19,7 +19,7 @@ def set_bulk_size(size: int) -> int:
 
 @contextmanager
 def bulk(size: int) -> Generator[None]:
-    """``with bulk(size):`` runs what is inside as always."""
+    """``with bulk(size):`` has no effect."""
     before = set_bulk_size(size)
     try:
         yield

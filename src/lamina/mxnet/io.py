@@ -49,7 +49,7 @@ class DataDesc(_NamedShape):
 
     @staticmethod
     def get_batch_axis(layout: str | None) -> int:
-        """Where the samples are in a layout, 0 if there is none.
+        """The batch axis of a layout; 0 if there is none.
 
         >>> DataDesc.get_batch_axis("TNC")
         1
@@ -260,7 +260,7 @@ class NDArrayIter(DataIter):
         return self._rows(self.label)
 
     def getpad(self) -> int:
-        """How many samples at the end of the current batch only fill it up; or how many rolled over into it."""
+        """The number of samples that pad the current batch at its end, or that rolled over into it."""
         if self._position == 0 and self._begun_with:
             return self._begun_with
         return max(0, self._position + self.batch_size - len(self._order))
@@ -353,7 +353,7 @@ class ResizeIter(_OfWholeBatches):
 
 
 class PrefetchingIter(_OfWholeBatches):
-    """One or several iterators whose next batches are made in other threads, meanwhile; their parts beside each other.
+    """One or several iterators whose next batches are made in other threads; their parts are joined in each batch.
 
     Args:
         iters: an iterator, or a list of iterators of the same length.

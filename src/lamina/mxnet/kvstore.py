@@ -26,7 +26,7 @@ Arrays = NDArray | Sequence[Any]
 
 
 class KVStoreBase:
-    """What a trainer asks of a store; a class that is registered can be made by `create`."""
+    """The interface of a store for trainers; `create` makes registered classes."""
 
     OPTIMIZER = "optimizer"
     kv_registry: ClassVar[dict[str, type[KVStoreBase]]] = {}
@@ -64,7 +64,7 @@ class KVStoreBase:
         raise NotImplementedError(f"{type(self).__name__} must define broadcast")
 
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
-        """Add the values of all workers and devices, and write the sum, or what was updated by it, to `out`."""
+        """Sum the values of all workers and devices, and write the sum, or the values updated with it, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must define pushpull")
 
     def replace(self, key: Any, value: NDArray) -> None:
@@ -137,7 +137,7 @@ class KVStore(KVStoreBase):
         stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
-        """Add up each value's arrays; the sum replaces what is stored, or updates it, if there is an updater."""
+        """Sum each value's arrays; the sum replaces the stored value, or updates it if there is an updater."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
             total = self._sum(arrays, stored)
@@ -160,7 +160,7 @@ class KVStore(KVStoreBase):
     def pull(
         self, key: Any, out: Arrays | None = None, priority: int = 0, ignore_sparse: bool = True
     ) -> None:
-        """Write what is stored into each value's arrays."""
+        """Write the stored values into each value's arrays."""
         if out is None:
             raise TypeError("KVStore.pull: out, the arrays to write, is missing")
         for each, arrays in _pairs(key, out):
@@ -194,13 +194,13 @@ class KVStore(KVStoreBase):
         self._set_updater(get_updater(optimizer))
 
     def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:
-        """Call ``updater(key, pushed, stored)`` for what is pushed; it changes what is stored."""
+        """Call ``updater(key, pushed, stored)`` for each pushed value; it changes the stored one."""
         self._updater = updater
 
     _set_updater = set_updater
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
-        """Write the optimizer's states; `dump_optimizer`: with its learning rate."""
+        """Write the optimizer's states; with `dump_optimizer`, also its learning rate."""
         with atomic_write(fname) as file:
             file.write(self._optimizing().get_states(dump_optimizer))
 
@@ -297,8 +297,7 @@ _ON_ONE_MACHINE = ("local", "device", "local_allreduce_cpu", "local_allreduce_de
 
 
 def create(name: str = "local") -> KVStoreBase:
-    """A store by its name: ``"local"`` or ``"device"``, which are the same here, ``"dist_sync"``, or one that was
-    registered.
+    """A store by name: ``"local"`` or ``"device"``, which are the same here, ``"dist_sync"``, or a registered one.
 
     Raises:
         ContextError: another store that spans machines, and none of the name is registered.

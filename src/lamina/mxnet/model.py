@@ -18,7 +18,7 @@ Arrays = dict[str, NDArray]
 
 
 class BatchEndParam(NamedTuple):
-    """What callbacks of `lamina.callback` get after a batch."""
+    """The argument of `lamina.callback`'s callbacks after a batch."""
 
     epoch: int
     nbatch: int

@@ -39,7 +39,7 @@ Shapes = Sequence[Sequence[int]]
 
 
 class CustomOp:
-    """What an operator computes; override `forward` and `backward`, and write results by `assign`."""
+    """A custom operator; override `forward` and `backward`, and write results by `assign`."""
 
     def forward(
         self,
@@ -49,7 +49,7 @@ class CustomOp:
         out_data: list[NDArray],
         aux: list[NDArray],
     ) -> None:
-        """Compute `out_data` from `in_data`; `req` says of each how it is to be written."""
+        """Compute `out_data` from `in_data`; `req` says how to write each."""
         raise NotImplementedError(f"{type(self).__name__} must override forward")
 
     def backward(
@@ -75,7 +75,7 @@ class CustomOp:
 
 
 class CustomOpProp:
-    """What an operator takes and gives. Settings of `nd.Custom` come to its constructor as texts.
+    """The inputs and outputs of an operator. Its constructor gets settings of `nd.Custom` as texts.
 
     Args:
         need_top_grad: whether `backward` uses `out_grad`; accepted and unused.
@@ -106,7 +106,7 @@ class CustomOpProp:
         return in_type, [in_type[0]] * len(self.list_outputs()), [in_type[0]] * states
 
     def declare_backward_dependency(self, out_grad: Any, in_data: Any, out_data: Any) -> list[Any]:
-        """What `backward` needs; here it gets all, whatever this says."""
+        """The arrays that `backward` needs. It has no effect: `backward` gets all."""
         return [*(out_grad if self.need_top_grad_ else ()), *in_data, *out_data]
 
     def create_operator(self, ctx: Any, in_shapes: Shapes, in_dtypes: Sequence[Any]) -> CustomOp:

@@ -28,7 +28,7 @@ class Feature(NamedTuple):
 
 
 def feature_list() -> list[Feature]:
-    """All features that MXNet 1.9 knows. On are LAPACK and large arrays, CUDA with a GPU, DEBUG with LAMINA_DEBUG."""
+    """All features of MXNet 1.9. LAPACK and large arrays are on, CUDA with a GPU, DEBUG with LAMINA_DEBUG."""
     on = {"LAPACK", "INT64_TENSOR_SIZE"}
     if num_gpus():
         on.add("CUDA")

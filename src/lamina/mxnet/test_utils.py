@@ -102,7 +102,7 @@ def list_gpus() -> range:
 
 
 def default_context() -> Context:
-    """The context in which arrays are made."""
+    """The context that arrays are created on."""
     return current_context()
 
 
@@ -300,7 +300,7 @@ def create_2d_tensor(rows: int, columns: int, dtype: Any = np.int64) -> NDArray:
 def np_reduce(
     dat: np.ndarray, axis: int | tuple[int, ...] | None, keepdims: bool, numpy_reduce_func: Callable[..., Any]
 ) -> np.ndarray:
-    """A reduction of NumPy's over several axes; `keepdims` for those that lack it."""
+    """A NumPy reduction over several axes; with `keepdims` also for functions that lack it."""
     axes = range(dat.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
     out = dat
     for a in sorted((a % dat.ndim for a in axes), reverse=True):
@@ -310,7 +310,7 @@ def np_reduce(
 
 
 def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The sum over the axes along which `shape` broadcasts to that of `a`."""
+    """The sum of `a` over the axes along which `shape` broadcasts to its shape."""
     missing = a.ndim - len(shape)
     axes = (*range(missing), *(i + missing for i, n in enumerate(shape) if n == 1 != a.shape[i + missing]))
     return np.sum(a, axis=axes, keepdims=True).reshape(shape)
@@ -352,7 +352,7 @@ def discard_stderr() -> Generator[None]:
 
 
 def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator for tests of what is random: at most `n` tries until no `AssertionError` is raised."""
+    """A decorator for random tests: up to `n` tries until one raises no `AssertionError`."""
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(test)

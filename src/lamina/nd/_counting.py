@@ -1,4 +1,4 @@
-"""Sums up to each element, histograms, statistics and positions: what is counted along or over an array."""
+"""Cumulative sums, histograms, statistics and positions along or over an array."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def capsule_of(
 
 
 def from_device(exporter: Any, kind: int, number: int) -> NDArray:
-    """An array that shares memory with one of another library on one of lamina's devices."""
+    """An array that shares memory with another library's array on a device."""
     there = device_of_capsule(kind, number)
     stream = getattr(there, "stream", None)
     try:

@@ -1,4 +1,4 @@
-"""Diagonals and triangles of matrices as vectors, and matrices that are made of them."""
+"""Diagonals and triangles of matrices as vectors, and matrices from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MXNet's output layers: they give predictions, and their gradient is that of a loss, whatever comes from above."""
+"""MXNet's output layers: their values are predictions, and their gradient is a loss's, whatever the head gradient."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
     out_grad: bool = False,
     smooth_alpha: float = 0.0,
 ) -> NDArray:
-    """softmax(data), whose gradient is that of the cross-entropy with `label`: softmax - one_hot(label).
+    """softmax(data), with the gradient of the cross-entropy with `label`: softmax - one_hot(label).
 
     The classes are all axes but the first; with `preserve_shape` the last axis, with `multi_output` axis 1. A `label`
     of the shape of `data` holds probabilities. `smooth_alpha`: the share of the label spread over the other classes.
@@ -123,7 +123,7 @@ def SVMOutput(  # noqa: N802 - MXNet's name
     regularization_coefficient: float = 1.0,
     use_linear: bool = False,
 ) -> NDArray:
-    """`data`, whose gradient is that of a support vector machine: of the squared hinge loss, or the hinge loss."""
+    """`data`, with the gradient of a support vector machine: of the squared hinge loss, or the hinge loss."""
     x = stop_gradient(data)
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x
@@ -146,7 +146,7 @@ def _regression(data: NDArray, label: NDArray, value: NDArray, slope: Any, grad_
 def LinearRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, whose gradient is that of half the squared error: (data - label) · grad_scale / outputs."""
+    """`data`, with the gradient of half the squared error: (data - label) · grad_scale / outputs."""
     return _regression(data, label, stop_gradient(data), lambda d: d, grad_scale)
 
 
@@ -154,7 +154,7 @@ def LinearRegressionOutput(  # noqa: N802 - MXNet's name
 def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """sigmoid(data), whose gradient is that of the binary cross-entropy: (sigmoid - label) · grad_scale / outputs."""
+    """sigmoid(data), with the gradient of the binary cross-entropy: (sigmoid - label) · grad_scale / outputs."""
     return _regression(data, label, sigmoid(stop_gradient(data)), lambda d: d, grad_scale)
 
 
@@ -162,7 +162,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 def MAERegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, whose gradient is that of the absolute error: ±grad_scale / outputs, - where data = label."""
+    """`data`, with the gradient of the absolute error: ±grad_scale / outputs, - where data = label."""
     return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 
 

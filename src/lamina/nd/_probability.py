@@ -44,8 +44,8 @@ def softmax(
 ) -> NDArray:
     """exp(x) / Σ exp(x) along `axis`, of ``data / temperature``.
 
-    With `use_length` of the first `length` elements of each line, an integer for each; the others are 0. A number in
-    the place of `length` is the axis.
+    With `use_length`, only over the first `length` elements of each line (an integer per line); the others are 0. A
+    number in the place of `length` is the axis.
 
     >>> from lamina import nd
     >>> nd.softmax(nd.array([[0, 0]])).asnumpy()

@@ -60,7 +60,7 @@ def reshape(
 
 
 def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[int, ...]:
-    """The sizes that `shape`, perhaps with MXNet's codes, stands for."""
+    """The sizes of `shape`, with MXNet's codes resolved."""
     if isinstance(shape, np.ndarray):
         shape = shape.tolist()
     codes = (int(shape),) if isinstance(shape, int | np.integer) else tuple([int(n) for n in shape])
@@ -249,7 +249,7 @@ def broadcast_like(
 
 
 def broadcast_arrays(*data: NDArray) -> list[NDArray]:
-    """All arrays in their common shape.
+    """All arrays broadcast to their common shape.
 
     Raises `ShapeError` if the shapes do not fit together.
     """

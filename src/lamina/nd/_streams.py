@@ -1,4 +1,4 @@
-"""Where random numbers come from: a seed and the number of a stream, which every draw takes anew."""
+"""The source of random numbers: a seed and the number of a stream, a new one for each draw."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Source:
 
     @property
     def seed(self) -> int:
-        """What all numbers come from."""
+        """The seed."""
         return self._at[0]
 
     def next_stream(self) -> int:
@@ -41,7 +41,7 @@ class Source:
             return seed, _STREAMS - length_hint(streams)
 
     def go_to(self, seed: int, stream: int) -> None:
-        """Go on as from that position."""
+        """Go on from a position."""
         with self.lock:
             self._at = seed, iter(range(stream, _STREAMS))
 
@@ -59,7 +59,7 @@ _chosen = _Chosen()
 
 @contextmanager
 def drawing_from(own: Source) -> Generator[None]:
-    """Inside, this thread's numbers come from `own`; what is captured inside draws from it whenever it runs.
+    """Draw this thread's numbers from `own` inside; functions captured inside draw from it whenever they run.
 
     A training that draws from a source of its own neither disturbs others, in other threads too, nor is disturbed.
     """

@@ -25,7 +25,7 @@ class _Presentation:
 
 
 def set_facade(make: Callable[[Array], Facade]) -> None:
-    """Say what puts a facade in front of an array: called once, by `lamina.np`, which stands above this package."""
+    """Set the function that puts a facade in front of an array: called once, by `lamina.np`, above this package."""
     _Presentation.make = make
 
 
@@ -35,7 +35,7 @@ def is_presenting() -> bool:
 
 
 def present(active: bool) -> bool:
-    """Have Gluon hand out ``np.ndarray``, or `NDArray` again; returns what it did before."""
+    """Make Gluon hand out ``np.ndarray``, or `NDArray` again; returns the previous state."""
     before, _Presentation.active = _Presentation.active, bool(active)
     return before
 

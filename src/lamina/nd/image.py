@@ -173,7 +173,7 @@ def _changed(
 
 @operator
 def random_brightness(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """All colors times a factor that is drawn."""
+    """All colors times a random factor."""
     return _changed("random_brightness", data, _brightness, min_factor, max_factor)
 
 
@@ -193,7 +193,7 @@ def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> ND
 def random_color_jitter(
     data: NDArray, brightness: float, contrast: float, saturation: float, hue: float = 0.0
 ) -> NDArray:
-    """Brightness, contrast and saturation, each times a factor within ± what is given of 1. `hue` must be 0."""
+    """Brightness, contrast and saturation, each times a random factor within 1 ± its argument. `hue` must be 0."""
     if hue:
         raise ShapeError(f"image.random_color_jitter: lamina changes no hues; pass hue=0, not {hue}")
     out: Any = data

@@ -352,7 +352,7 @@ class NDArray(Array, Fluent):
         return other
 
     def as_in_context(self, context: Context) -> NDArray:
-        """This array on `context`: itself, if it is there already."""
+        """This array on `context`: itself if it is already there."""
         return self if context is self._context else _on(self, context)
 
     as_in_ctx = as_in_context

@@ -1,4 +1,4 @@
-"""What the functions of `nd` share: the `out=` argument, and how an operand that is not an array joins one that is."""
+"""The common part of `nd`'s functions: the `out=` argument, and the conversion of operands to arrays."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ _NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made a
 
 
 def operand(x: Array, other: Any) -> Any:
-    """`other` as a partner of `x`: an array as it is, a number in the dtype of `x`, anything array-like converted."""
+    """`other` as an operand beside `x`: arrays unchanged, numbers in the dtype of `x`, other array-likes converted."""
     if isinstance(other, Array):
         return other
     if isinstance(other, _NUMBERS):
@@ -158,7 +158,7 @@ def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
 
 
 def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
-    """`value`, if it is one of the `known` names of an argument; else an error that lists them."""
+    """`value` if it is one of the `known` names of an argument; otherwise raises an error that lists them."""
     if value not in known:
         raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
     return value

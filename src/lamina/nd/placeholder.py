@@ -55,6 +55,6 @@ class PlaceholderArray(NDArray):
 
 
 def stand_in(array: Array) -> NDArray:
-    """An array of the same type and place without numbers: what a step is bound to that gets others at each call."""
+    """An array of the same type and device without contents, to bind a step to that gets new arrays at each call."""
     nothing: Any = Type(array.shape, array._dtype)
     return NDArray(nothing, array._context)

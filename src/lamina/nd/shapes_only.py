@@ -47,7 +47,7 @@ class ShapesOnly:
         """Raise if a result of this shape is not to be believed; any is."""
 
     def value(self, array: Array) -> Value:
-        """What an array holds: its type, or of one from outside its contents."""
+        """An array's value: its type, or the contents of an array from outside."""
         return array._data
 
     def assign(self, array: Array, value: Array) -> None:

@@ -1,4 +1,5 @@
-"""Checks of optimizers' settings: what would fail, or be silently wrong, only in the first step is said at once."""
+"""Checks of optimizers' settings at construction, for errors that would otherwise appear in the first step, or
+never."""
 
 from __future__ import annotations
 

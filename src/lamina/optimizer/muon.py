@@ -1,4 +1,4 @@
-"""Muon: momentum whose matrices are made orthogonal before they are stepped along; Adam for all that is no matrix."""
+"""Muon: orthogonalized momentum for matrices, and Adam for all other parameters."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Muon(Optimizer):
         self.adam_for = None if adam_for is None else frozenset(adam_for)
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(m,) of a matrix that is Muon's, (m, v) of what is Adam's; zeros at first."""
+        """(m,) for a matrix that Muon updates, (m, v) for a parameter that Adam updates; zeros."""
         return self._moments(weight, 1 if self._is_hidden(index, weight) else 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

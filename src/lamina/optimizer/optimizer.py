@@ -119,7 +119,7 @@ class Optimizer(PlainNumbers):
     # --- what a subclass defines ---------------------------------------------------------------------------------
 
     def create_state(self, index: int, weight: NDArray) -> Any:
-        """What the optimizer keeps for this parameter: None, an array, or a tuple of arrays."""
+        """The optimizer's state for this parameter: None, an array, or a tuple of arrays."""
         return None
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
@@ -327,7 +327,7 @@ class ScheduledRateError(ParameterError, UserWarning):
 
 
 def clipped(x: NDArray, bound: float | None) -> NDArray:
-    """`x` within ±`bound`; what is not above 0 is no bound, as in MXNet's operators, whose default is -1."""
+    """`x` clipped to ±`bound`; a bound of 0 or less means none, as in MXNet's operators, whose default is -1."""
     return clip(x, -bound, bound) if bound is not None and bound > 0 else x
 
 

@@ -87,7 +87,7 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 
 @optimizers.register("lars")
 class LARS(SGD):
-    """SGD whose rate is, for each array, in proportion to its length: that of `SGD` times `lars_ratio`.
+    """SGD with a rate in proportion to each array's norm: the rate of `SGD` times `lars_ratio`.
 
     Arrays whose names end in gamma, beta or bias get the rate as it is.
 
@@ -156,7 +156,8 @@ class SGLD(Optimizer):
 def dcasgd_step(
     w: NDArray, g: NDArray, previous: NDArray, *, rate: float, lamda: float, decay: float
 ) -> NDArray:
-    """What a delayed gradient adds to a velocity (Zheng et al., 2017): -rate·(g + decay·w + λ·g²·(w - previous))."""
+    """The velocity's increment for a delayed gradient (Zheng et al., 2017): -rate·(g + decay·w + λ·g²·(w -
+    previous))."""
     return -rate * (g + decay * w + lamda * (g * g) * (w - previous))
 
 

@@ -82,7 +82,7 @@ class Updater:
         return buffer.getvalue()
 
     def set_states(self, states: bytes) -> None:
-        """Take what `get_states` gave, for the same kind of optimizer; nothing in the bytes is executed.
+        """Restore the states from `get_states`, for the same kind of optimizer; nothing in the bytes is executed.
 
         Raises:
             DataError: the bytes are something else.

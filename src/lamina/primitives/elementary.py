@@ -226,7 +226,7 @@ def cosine_of_turns(b: Any, x: Any) -> Any:
 
 
 def expm1_by_log(b: Any, x: Any) -> Any:
-    """exp(x) - 1, by exp and log alone: what is rounded away in u = exp(x) - 1 is so in log(1 + u) (Kahan)."""
+    """exp(x) - 1 from exp and log alone: log(1 + u) has the same rounding error as u = exp(x) - 1 (Kahan)."""
     power = exp(b, x)
     less_one = b.sub(power, 1.0)
     corrected = b.mul(less_one, b.div(x, log(b, power)))

@@ -1,4 +1,4 @@
-"""Primitives whose addresses are data: take and scatter, gather_nd, iota; and the sorting ones, which stay eager."""
+"""Primitives with data-dependent addresses: take, scatter, gather_nd, iota; and sorting, which stays eager."""
 
 from __future__ import annotations
 

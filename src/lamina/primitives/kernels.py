@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 
 def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) -> Function:
-    """A `compute` that asks ``find(dtype)`` once for what computes a dtype, and is `eval` while that is None."""
+    """A `compute` that calls ``find(dtype)`` once for each dtype's function, and `eval` while there is none."""
     known: dict[str, Function] = {}
 
     def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:

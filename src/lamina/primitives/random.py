@@ -35,7 +35,7 @@ def philox(seed: int, stream: int) -> np.random.Philox:
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
-    """NumPy's distributions over a stream, for what is never compiled (gamma, Poisson, shuffling)."""
+    """NumPy's generator over a stream, for distributions that are never compiled (gamma, Poisson, shuffling)."""
     return np.random.Generator(philox(seed, stream))
 
 

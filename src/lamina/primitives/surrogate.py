@@ -1,4 +1,4 @@
-"""Values whose gradient is another one than theirs: straight-through estimators, and MXNet's output layers."""
+"""Values with a surrogate gradient: straight-through estimators, and MXNet's output layers."""
 
 from __future__ import annotations
 

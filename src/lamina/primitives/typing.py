@@ -20,7 +20,7 @@ Type = tuple[tuple[int, ...], np.dtype]
 
 
 def element_type(dtype: Any) -> np.dtype:
-    """What a user calls a dtype, as NumPy's, in native byte order; None is float32.
+    """A user's dtype as NumPy's, in native byte order; None is float32.
 
     Raises `DTypeError` if there is no such type, or its elements are no numbers that an array can hold.
     """

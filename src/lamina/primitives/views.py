@@ -1,4 +1,4 @@
-"""Which results share memory with their operand, and the same as copies.
+"""Primitives whose results share memory with their operand, and their copying variants.
 
 NumPy's views share it by themselves; those of devices are made here.
 """
@@ -47,7 +47,7 @@ COPIES = {reshape_copy: reshape, slice_copy: slice_}
 
 
 def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
-    """The result of one of `VIEWS`, as a view of what an array on a device holds; None where it can't be one.
+    """The result of one of `VIEWS` as a view of a device array's memory; None where it can't be one.
 
     Of a NumPy array it is what the primitive's `eval` gives.
     """

@@ -1,4 +1,4 @@
-"""What the metadata of a run on a table says, declared: of its model, and of its checkpoint."""
+"""The declared metadata of a run on a table: of its model, and of its checkpoint."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Details(msgspec.Struct, forbid_unknown_fields=True):
-    """What a run's model says besides the estimator."""
+    """A run's metadata beside the estimator's."""
 
     settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
     results: _Results
@@ -129,7 +129,7 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TablePosition(Position, kw_only=True):
-    """Where an `EnsembleTraining` is; the last is of lamina's first checkpoints.
+    """The position of an `EnsembleTraining`; the last field is of lamina's first checkpoints.
 
     `random` has a seed and a stream for each member; earlier, two numbers for all of them.
     """

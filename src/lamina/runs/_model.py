@@ -27,7 +27,7 @@ _MOST_COLUMNS = 20
 
 
 def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
-    """One number a row: of several quantiles (rows, levels) that of the level nearest to the median."""
+    """One number per row: of several quantiles (rows, levels), the one nearest to the median."""
     middle = getattr(fitted.target, "middle", None)
     return values if middle is None else values[:, middle]
 
@@ -39,7 +39,7 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TableModel:
-    """What was learned of a table, and the schema, with the target, that it was trained on.
+    """A fitted model of a table, and the schema, with the target, that it was trained on.
 
     Attributes:
         fitted: what predicts.
@@ -94,7 +94,7 @@ class TableModel:
 
     @property
     def positive(self) -> int:
-        """Of two classes the position of the one that F1 and a threshold are of; of other targets 1."""
+        """The position of the positive class of two, for F1 and a threshold; 1 for other targets."""
         return getattr(self.fitted.target, "positive", 1)
 
     @property
@@ -112,11 +112,11 @@ class TableModel:
         return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
-        """Of several quantiles (rows, levels) that of the level nearest to the median; other outputs as they are."""
+        """Of several quantiles (rows, levels), the one nearest to the median; other outputs unchanged."""
         return central(self.fitted, outputs) if self.levels else outputs
 
     def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
-        """How well each of the quantiles holds what it promises, and the outermost two."""
+        """The coverage of each quantile, and of the interval between the outermost two."""
         return levels_held(self.levels, target, quantiles)
 
     def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
@@ -231,7 +231,7 @@ class TableModel:
             yield batch.with_columns(new)
 
     def predicted(self, batches: Iterable[pl.DataFrame]) -> Generator[tuple[pl.DataFrame, np.ndarray]]:
-        """Each part of a table with its `outputs`, of several quantiles (rows, levels) all of them.
+        """Each part of a table with its `outputs`; several quantiles have shape (rows, levels).
 
         Messages count the rows of the whole table.
         """

@@ -1,4 +1,4 @@
-"""From files to the parts of a table that train, validate and test, and what is known of their columns."""
+"""Reads files into the parts of a table for training, validation and test, with their columns' schema."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _Settings: Any = make_dataclass(
 
 @dataclass(frozen=True)
 class Request(_Settings):
-    """What a user asks of a training: a table, and the settings that are options (`SETTINGS`), by the options' names.
+    """A user's request for a training: a table, and the settings that are options (`SETTINGS`), by the options' names.
 
     Attributes:
         data: paths, globs, or "-" for standard input.
@@ -95,7 +95,7 @@ class Request(_Settings):
 
     @property
     def run_name(self) -> str:
-        """What its folder is called, but for a number."""
+        """The name of its folder, without the number."""
         return re.sub(r"[^\w.-]+", "_", self.target or LABEL).strip("._") or "run"
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Request(_Settings):
 
     @classmethod
     def from_dict(cls, asked: Mapping[str, Any]) -> Request:
-        """What `to_dict` made; raises `KeyError` or `TypeError` where it did not."""
+        """The inverse of `to_dict`; raises `KeyError` or `TypeError` for other dictionaries."""
         fields: dict[str, Any] = {
             name: tuple(cast("list[Any]", said)) if isinstance(said, list) else said
             for name, said in asked.items()
@@ -163,14 +163,14 @@ class Prepared:
 
     @property
     def rows(self) -> dict[str, int]:
-        """How many rows each part has that there is."""
+        """The number of rows of each existing part."""
         parts = {"training": self.train, "validation": self.validation, "test": self.test}
         counts = {name: len(part) for name, part in parts.items() if part is not None}
         return counts if self.streamed is None else {**counts, "training": self.streamed.division.training}
 
     @property
     def judged(self) -> tuple[str, Part]:
-        """The part on which the network is judged, and what it is called."""
+        """The part that the network is evaluated on, and its name."""
         if self.test is not None:
             return "test", self.test
         return ("validation", self.validation) if self.validation is not None else ("training", self.train)
@@ -270,7 +270,7 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
 
 
 def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """By column, what it is where nothing is to be inferred: as the user says, or as an earlier version saw it."""
+    """The kinds of columns that are not inferred: given by the user, or found by an earlier version."""
     kept: dict[str, Choice] = {}
     if request.keeps_row_numbers:
         target = usual_target(request, list(types))
@@ -295,7 +295,7 @@ def part_files(request: Request) -> dict[str, str]:
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
-    """The shares of the table's rows that validate and test."""
+    """The shares of the table's validation and test rows."""
     # In a search each network holds back rows of its own, so that all rows train some.
     usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {
@@ -408,7 +408,7 @@ def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The columns of `schema`, without the target, in their order; those that no network sees may be all missing.
+    """The columns of `schema`, without the target, in order; unused columns may be missing throughout.
 
     Raises:
         DataError: columns are missing (all are named).

@@ -51,7 +51,7 @@ _STEPS = 300
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a baseline says of rows: its outputs, as the network's, and its threshold, if it has one."""
+    """A baseline's outputs for rows, in the network's form, and its threshold, if it has one."""
 
     outputs: np.ndarray
     threshold: float | None = None
@@ -60,7 +60,7 @@ class Baseline:
 def baseline_outputs(
     estimator: Any, encoder: TableEncoder, schema: Schema, prepared: Prepared, judged: Part
 ) -> dict[str, Baseline]:
-    """What scikit-learn's baselines, trained on the training rows, say of the rows of `judged`.
+    """The outputs of scikit-learn's baselines, trained on the training rows, for the rows of `judged`.
 
     "linear" is a logistic regression or a ridge regression on the network's own encoding of the columns, of at
     most 50,000 training rows drawn at random, fewer if there are more than ten classes; "trivial" gives every
@@ -135,7 +135,7 @@ _TIMED_ROWS = 2048
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured.
+    """The results of an evaluation.
 
     Attributes:
         part: "test", "validation" or "training": on which rows.
@@ -183,14 +183,14 @@ def measure(
 
 
 def seconds_of_a_row(model: TableModel, part: Part) -> float:
-    """How long a row takes through the network, which has been compiled."""
+    """The seconds per row of the compiled network."""
     begun = time.perf_counter()
     model.outputs(part.frame[:_TIMED_ROWS])
     return (time.perf_counter() - begun) / max(min(len(part), _TIMED_ROWS), 1)
 
 
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """How wrong each row's prediction is: −log of the true class's probability, or the absolute error.
+    """Each row's loss: −log of the true class's probability, or the absolute error.
 
     A class that training lacks has the probability 0, so its loss is infinite.
     """
@@ -329,7 +329,7 @@ _Z = 1.96  # standard errors in half a 95 % interval
 
 @dataclass(frozen=True)
 class ColumnShap:
-    """What a column adds to predictions, up or down, in the mean over rows.
+    """A column's mean absolute SHAP value over rows.
 
     Attributes:
         column: its name; `OTHERS` for all that are not named, together.
@@ -365,7 +365,7 @@ class MeanShap:
 def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
-    """Of a part of a run's table, see `mean_shap`; None without columns, or rows to compare with each other."""
+    """`mean_shap` for a part of a run's table; None without columns, or with too few rows."""
     part = known_rows(part)
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
     if len(chosen) < FEWEST_LOOKED_AT or not names:
@@ -381,7 +381,7 @@ def mean_shap(
     seed: int = 0,
     most_rows: int = MOST_ROWS,
 ) -> MeanShap:
-    """What columns add to the predictions for rows in random order, compared with the first of them.
+    """The columns' mean SHAP values for randomly ordered rows; the first rows are the background.
 
     Args:
         fitted: what an estimator has learned.

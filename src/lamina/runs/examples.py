@@ -29,7 +29,7 @@ _MOST_BYTES = 1 << 24
 
 
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
-    """Rows that differ in what is to be predicted: of each class in turn, or of low, middle and high targets.
+    """Rows with different targets: of each class in turn, or of low, middle and high targets.
 
     They have the columns that the network sees, and the target: none that was left out, as ids are.
     """
@@ -71,7 +71,7 @@ def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The example rows of a run, that may have been left out or changed by hand; none where there is no such file.
+    """The example rows of a run, perhaps edited by hand; none if the file is absent.
 
     Args:
         path: the run's folder, or its model file.

@@ -72,7 +72,7 @@ def learning_curves(
 
 @_drawn
 def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
-    """How often each true class (rows) is predicted as each class (columns); shades are shares of the row."""
+    """The confusion matrix: true classes (rows) by predicted classes (columns), shaded by shares of the row."""
     side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
     figure.set_size_inches(side + 0.5, side)
     axes = figure.subplots()
@@ -100,7 +100,7 @@ def search(
     score: str,
     sign: int,
 ) -> None:
-    """Each trial's score by when it ended, as a point, and that of the best average over time, as a line."""
+    """Each trial's score at its end (points), and the best average's score over time (line)."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]
@@ -136,7 +136,7 @@ def search(
 def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of bins of equally many rows: the mean confidence, the share that is correct, and the number of rows."""
+    """The mean confidence, the share of correct rows, and the number of rows, in bins of equally many rows."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
     said = np.array([confidence[part].mean() for part in parts])
@@ -161,7 +161,7 @@ def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, wha
 
 @_drawn
 def roc(figure: Figure, found: Sequence[Ranking]) -> None:
-    """The true positive rate over the false positive rate, and what chance gives."""
+    """The ROC curve: the true positive rate over the false positive rate, and the diagonal of chance."""
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--")
     for one, color in zip(found, _LINES, strict=False):
@@ -227,7 +227,7 @@ def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray
 
 @_drawn
 def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
-    """How the errors are distributed."""
+    """The distribution of the errors."""
     axes = figure.subplots()
     errors = target - predicted
     low, high = np.quantile(errors, [0.005, 0.995])
@@ -267,7 +267,7 @@ def importances(figure: Figure, found: Sequence[Importance], unit: str, *, wide:
 
 @_drawn
 def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
-    """How much each column adds to predictions, in the order of the importances, with intervals."""
+    """The columns' mean SHAP values, in the order of the importances, with intervals."""
     _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
 
 

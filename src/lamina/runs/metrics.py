@@ -143,7 +143,7 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
 
 
 def format_metric(value: float | None, name: str = "") -> str:
-    """Four decimals, less of greater numbers, thousands with commas; a dash for what is not defined.
+    """A metric with four decimals, fewer for large numbers, and commas for thousands; a dash if it is undefined.
 
     Args:
         value: the metric.

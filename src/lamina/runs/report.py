@@ -1,4 +1,4 @@
-"""``report.html``: one page that needs nothing else, about a run on a table or an estimator that was fitted in Python.
+"""``report.html``: a self-contained page about a run on a table, or about an estimator that was fitted in Python.
 
 Its words and layout are in ``report.html.jinja``, its style in ``report.css``; this module gathers its facts.
 """

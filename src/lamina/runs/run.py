@@ -1,4 +1,4 @@
-"""From a trained network to a complete run: measured, reported, and in its folder."""
+"""Completes a run from its trained network: evaluation, report, and folder."""
 
 from __future__ import annotations
 

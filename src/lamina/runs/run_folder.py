@@ -41,7 +41,7 @@ _SEARCH = "lamina search 1"
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """What JSON holds of an epoch."""
+    """An epoch for JSON."""
     return {
         "epoch": epoch.number,
         "loss": float(epoch.loss),
@@ -52,7 +52,7 @@ def as_line(epoch: Epoch) -> dict[str, Any]:
 
 
 def search_metadata(request: Request) -> dict[str, str]:
-    """What a `CHECKPOINT` says of a search."""
+    """The metadata of a search's `CHECKPOINT`."""
     return {"format": _SEARCH, "request": json.dumps(request.to_dict())}
 
 
@@ -121,7 +121,7 @@ def save_run(
 
 
 def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[str, Any]]:
-    """Any model of tables that lamina saved, and what is known of its training: "settings" and "results".
+    """Any saved model of tables, and the facts of its training: "settings" and "results".
 
     Of a run on a table they are what `save_run` was told. A file of `lamina.save` has neither, and both are None; what
     it calls neither columns nor the target is called x0, x1, … and "target".
@@ -156,7 +156,7 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
 
 def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
-    """How text files are read as the training's were: what the user said of those, not what was found out."""
+    """The options to read text files with as in training: the user's, not those that were detected."""
     settings = details["settings"]
     return {} if settings is None else {name: settings["options"][name] for name in _AS_TRAINED}
 
@@ -228,7 +228,7 @@ def _no_tensors(file: Path) -> str:
 
 
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
-    """The model of a run, and what `save_run` was told: "settings" and "results".
+    """The model of a run, and the "settings" and "results" given to `save_run`.
 
     Args:
         path: the run's folder, or its model file.

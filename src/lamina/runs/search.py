@@ -46,7 +46,7 @@ def begin(folder: RunFolder, request: Request) -> None:
 
 
 def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
-    """What a network has to beat, which needs none: measured before the search, so that its time is known."""
+    """The baselines, measured before the search, so that their time is known."""
     estimator = estimator_for(prepared, request, [])
     encoder = encoder_for(estimator, prepared)
     with warnings.catch_warnings():
@@ -168,7 +168,7 @@ class SearchLog(SearchObserver):
         return [{**trial, "share": self.shares.get(trial["number"], 0.0)} for trial in self.trials]
 
     def summary(self) -> dict[str, Any]:
-        """What the run's results hold: how much was searched, and which trials are averaged."""
+        """The search's part of the run's results: its size, and the averaged trials."""
         return {
             "trials": len(self.trials),
             "seconds": round(self.seconds, 3),
@@ -229,7 +229,7 @@ class Closing(SearchObserver):
         return left if left > _FIRST_START * self._pace.slowness else _LEAST_LIMIT
 
     def seconds_over(self) -> float:
-        """How many seconds more than its limit the command has taken by now; 0 while that is kept."""
+        """The seconds that the command has exceeded its limit by now; 0 within it."""
         return seconds_over(self._since(), self._limit)
 
     @property
@@ -238,7 +238,7 @@ class Closing(SearchObserver):
         return self._pace.slowness * (_VARIES * _FIGURES * self._figure + _COMPUTED) + self._spare
 
     def on_search_begin(self, search: SearchView) -> None:
-        """What earlier runs took is not left any more."""
+        """Deduct the time of earlier runs."""
         if search.earlier_seconds:
             self._limit -= search.earlier_seconds
             self._move(search)

@@ -29,7 +29,7 @@ __all__ = ["Trained", "encoder_for", "estimator_for", "fit", "train"]
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What a training gives.
+    """The result of a training.
 
     Attributes:
         model: with the parameters of the best epoch.
@@ -183,7 +183,7 @@ def _by_class(class_weight: Any, target: Target) -> Any:
 
 
 def fit(estimator: Any, prepared: Prepared) -> None:
-    """Fit an estimator to the rows that train, and have it validate on those that do."""
+    """Fit an estimator to the training rows, with the validation rows."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
 

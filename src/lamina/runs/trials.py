@@ -1,4 +1,4 @@
-"""The trials of a search in its run's folder, a file each, so that a search that was interrupted goes on.
+"""The trials of a search in its run's folder, a file each, so that an interrupted search can go on.
 
 The files are safetensors with a digest: written aside and renamed, and read as they are declared here. Whatever ends
 the search, the trials that were complete are there; they belong to the same search if rows, seed and settings are the
@@ -84,7 +84,7 @@ class TrialFolder:
         self.run, self._fingerprint = run, ""
 
     def load(self, fingerprint: str) -> StoredTrials:
-        """The trials of the search that is known by `fingerprint`, by number; each is read when it is looked at.
+        """The trials of the search with this `fingerprint`, by number; each is read on first use.
 
         One may be missing before others, if several were trained at a time.
 
@@ -137,7 +137,7 @@ class StoredTrials(Sequence[Trial]):
         return len(self._files)
 
     def said(self, at: int) -> Any:
-        """What JSON holds of a trial.
+        """A trial for JSON.
 
         Raises:
             DataError: its file is damaged, or another's.

@@ -20,7 +20,7 @@ _MOST_SIZES = 3
 
 
 def networks_in_words(layers: Sequence[Sequence[int]]) -> str:
-    """How many networks there are, and the units of their layers.
+    """The number of networks, and the units of their layers.
 
     Args:
         layers: of each network, the widths from the input to the output.
@@ -65,7 +65,7 @@ _SHORT = {
 
 
 def search_summary(search: Mapping[str, Any]) -> str:
-    """How much was tried, and how many are averaged.
+    """The number of trials, and of averaged ones.
 
     >>> search_summary({"trials": 12, "chosen": [{}, {}, {}]})
     '12 trials, 3 of them averaged'
@@ -87,7 +87,7 @@ def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def short_name(setting: str) -> str:
-    """What a setting is called where there is little room.
+    """The short name of a setting.
 
     >>> short_name("learning_rate_init"), short_name("batch_size")
     ('rate', 'batch size')
@@ -109,7 +109,7 @@ def value_in_words(value: Any) -> str:
 
 
 def decision_of(model: TableModel) -> dict[str, Any] | None:
-    """Of a classification the number of classes and, of two, the positive one and its threshold, as JSON holds it."""
+    """For classification, the number of classes and, of two, the positive one and its threshold, for JSON."""
     if model.target.task == "regression":
         return None
     classes = model.fitted.target.values.tolist()
@@ -119,7 +119,7 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
-    """A line on what F1 and average precision are of, and from which probability on the positive class is predicted.
+    """A line that names the positive class of F1 and average precision, and its threshold.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
     ['F1 and average precision are of fraud, which is predicted from a probability of 0.25 on']

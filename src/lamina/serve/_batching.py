@@ -1,4 +1,4 @@
-"""Predictions for many requests at once: what has queued while one batch runs is the next.
+"""Predictions for many requests at once: requests that queue while one batch runs are the next batch.
 
 A request that comes while nothing runs is computed at once, so that batching adds no time where it saves none. One
 thread computes for all models: the kernels share out a batch over the processor's cores themselves.
@@ -58,7 +58,7 @@ class Batcher:
         return await job.answer
 
     def end(self) -> None:
-        """Compute what is waiting, and end the thread."""
+        """Compute the waiting requests, and end the thread."""
         with self._changed:
             self._ended = True
             self._changed.notify()

@@ -1,4 +1,4 @@
-"""Connections from strangers: uvicorn's, with the bounds that it leaves to a proxy in front of it."""
+"""Connections from strangers: uvicorn's, with the limits that it leaves to a proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/` and `/docs`: a page that shows what `/openapi.json` says, with a form to try each model.
+"""`/` and `/docs`: a page that shows `/openapi.json`, with a form to try each model.
 
 It loads nothing but that description: style and script are in it, and its Content-Security-Policy allows no others.
 """

@@ -1,4 +1,4 @@
-"""What a request can be told instead of an answer."""
+"""The errors that requests are answered with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Problem:
         return f"{', '.join(places)}: {self.reason}" if places else self.reason
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The problem for JSON."""
         return {"row": self.row, "column": self.column, "message": str(self)}
 
 
@@ -66,7 +66,7 @@ class RequestError(Exception):
         return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
 
     def to_dict(self, request_id: str) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The error for JSON."""
         problems = [problem.to_dict() for problem in self.problems]
         error = {"status": self.status, "message": str(self), "problems": problems, "request_id": request_id}
         return {"error": error}

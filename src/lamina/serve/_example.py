@@ -1,4 +1,4 @@
-"""A request to each model that works as it stands, for its description and for people who try it."""
+"""A working example request for each model, for its description and for trying it."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class _Request(msgspec.Struct):
 
 
 def metadata(name: str, model: Model) -> dict[str, Any]:
-    """What a model takes and gives."""
+    """A model's inputs and outputs."""
     outputs: list[dict[str, Any]] = [
         {"name": output, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
         for output, array in model.tensors(model.no_outputs).items()

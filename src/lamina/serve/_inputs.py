@@ -1,4 +1,4 @@
-"""The checked rows of a request, in a form in which those of many requests can be joined."""
+"""The checked rows of a request, in a form that joins with other requests' rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Inputs:
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self.arrays[0])
 
 

@@ -46,7 +46,7 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
 
 
 def decoded(body: bytes, most_rows: int) -> Any:
-    """What JSON holds; of a key that is there twice, the last value.
+    """The contents of a JSON text; of a duplicate key, the last value.
 
     Raises:
         RequestError: 400 if it is not JSON, 413 if it has more arrays and objects than `most` rows need.

@@ -1,4 +1,4 @@
-"""What requests may ask of a server, one by one and together."""
+"""Limits of requests, single and together."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Admission:
 
     @contextmanager
     def admitted(self) -> Generator[Held]:
-        """Meanwhile, a request is under way.
+        """Count a request as under way inside the block.
 
         Raises:
             RequestError: there are too many (429).

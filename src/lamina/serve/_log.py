@@ -1,4 +1,4 @@
-"""What a server says on standard error: what happens to it, and a line for each request; as text or as JSON.
+"""A server's log on standard error: its events, and a line for each request, as text or as JSON.
 
 A thread writes the lines, so that no request waits for their reader.
 """
@@ -42,7 +42,7 @@ def request_id(given: bytes | None) -> str:
 
 @dataclass
 class Seen:
-    """What is known of a request for its line in the log.
+    """A request's facts for its line in the log.
 
     Attributes:
         id: of the request, see `request_id`.
@@ -159,7 +159,7 @@ def _write(line: str) -> None:
 
 @contextmanager
 def logging_to_stderr(access: str, level: str) -> Generator[None]:
-    """Meanwhile, what happens is written, from this level on.
+    """Write events of this level and above inside the block.
 
     Args:
         access: the form of requests' lines: "text", "json", of all lines then, or "off".

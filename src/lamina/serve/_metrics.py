@@ -1,4 +1,4 @@
-"""What `/metrics` says, for Prometheus."""
+"""The metrics at `/metrics`, for Prometheus."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Metrics:
         self.models.labels(slot.name, slot.model.version).set(1)
 
     def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+        """All metrics, in Prometheus' text format."""
         if self._shared is None:
             return generate_latest(self._registry)
         together = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""A network as it is served: what it is given, how its outputs are computed, and what they say."""
+"""A served model: its inputs, the computation of its outputs, and the answers."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ class Model(ABC):
 
     @abstractmethod
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """What is said of each row."""
+        """The answer for each row."""
 
     @abstractmethod
     def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """What an estimator's methods give, by their names: `predict`, and `predict_proba` of classes."""
+        """The results of an estimator's methods, by their names: `predict`, and `predict_proba` of classes."""
 
     @property
     @abstractmethod

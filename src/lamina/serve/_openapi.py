@@ -1,4 +1,4 @@
-"""`/openapi.json`: what is served, with the columns of each model, in OpenAPI 3.1."""
+"""`/openapi.json`: a description of the server, with the columns of each model, in OpenAPI 3.1."""
 
 from __future__ import annotations
 

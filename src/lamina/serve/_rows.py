@@ -56,7 +56,7 @@ class TableRows:
     # --- from JSON -----------------------------------------------------------------------------------------------
 
     def as_objects(self, rows: list[Any]) -> list[Any]:
-        """Rows whose values are arrays, which they may be where training had no names, as objects; others as they are.
+        """Rows as objects: arrays of values, allowed where training had no names, are converted.
 
         Raises:
             RequestError: 422, an array of another length.

@@ -30,7 +30,7 @@ _ON_THEIR_WAY = 0.3
 
 @dataclass(frozen=True)
 class Settings:
-    """How to serve.
+    """The settings of a server.
 
     Attributes:
         host, port: where; port 0 is any that is free.

@@ -49,7 +49,7 @@ class Slot:
         return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
     def changed_model(self) -> Model | None:
-        """The version that is there now, if it is another one.
+        """The new version, if the file has changed.
 
         A file that can't be loaded is tried once; the version before it stays.
 
@@ -101,7 +101,7 @@ async def watch(
     """Look for new versions for ever.
 
     Args:
-        slots: the models' slots.
+        slots: the slots to watch.
         seconds: how long from one look to the next.
         apart: runs a function in another thread, so that requests go on meanwhile.
         tell: called for each new version, and for one that can't be loaded, with the reason.

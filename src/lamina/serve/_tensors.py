@@ -121,7 +121,7 @@ def _texts(content: memoryview) -> list[str]:
 
 
 def datatype_of(array: np.ndarray) -> str:
-    """What the values of an output are: BOOL, INT64, FP64 or BYTES."""
+    """The data type of an output: BOOL, INT64, FP64 or BYTES."""
     return {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}.get(array.dtype.kind, "BYTES")
 
 

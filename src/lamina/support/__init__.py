@@ -1,1 +1,1 @@
-"""What every package stands on: files, messages, checks of arguments, names of modules."""
+"""The common base of all packages: files, messages, checks of arguments, names of modules."""

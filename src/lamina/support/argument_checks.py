@@ -64,9 +64,9 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 
 
 class PlainNumbers:
-    """Its attributes are Python's numbers where NumPy's are set: what they decide is not computed in their precision.
+    """Converts NumPy's numbers to Python's when they are set as attributes, so that their precision has no effect.
 
-    Nor do arrays without axes change with them, in the hands of who set them.
+    An array without axes becomes a number, too: later changes of the array have no effect.
 
     >>> class Rate(PlainNumbers): ...
     >>> rate = Rate()
@@ -83,7 +83,7 @@ class PlainNumbers:
 def no_argument(
     subject: str, name: str, known: Sequence[str], other_names: Mapping[str, str] | None = None
 ) -> TypeError:
-    """That `subject` has no argument `name`; `other_names`: what arguments are called elsewhere, and here.
+    """The error that `subject` has no argument `name`; `other_names`: other libraries' names of arguments, and ours.
 
     >>> raise no_argument("Dense", "bias", ["units", "use_bias"], {"bias": "use_bias"})
     Traceback (most recent call last):
@@ -113,7 +113,7 @@ def names_of(maker: Callable[..., Any]) -> list[str] | None:
 
 
 def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
-    """A class whose ``__init__``, which passes nothing on, answers an unknown argument by `no_argument`.
+    """A class decorator: ``__init__``, if it passes no arguments on, raises `no_argument` for an unknown one.
 
     >>> @answering({"lr": "learning_rate"})
     ... class Step:
@@ -141,7 +141,7 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A method without arguments that those of its name have elsewhere: `instead` says what to do in their place.
+    """A method that lacks arguments that other libraries' methods of the name have; `instead` names the replacement.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

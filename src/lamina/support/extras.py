@@ -42,7 +42,7 @@ _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "pr
 
 
 def require(purpose: str, *packages: str) -> None:
-    """Make sure that packages are there before the work begins that needs them.
+    """Raise an error before the work begins if packages that it needs are missing.
 
     Args:
         purpose: the work, a gerund: "reading a table".
@@ -112,7 +112,7 @@ def _has_room_for_polars() -> bool:
 
 
 def missing_packages(purpose: str, packages: Sequence[str]) -> MissingPackageError:
-    """What to say of packages that are not installed.
+    """The error for packages that are not installed.
 
     >>> print(missing_packages("training on a table", ["scikit-learn", "polars"]))
     training on a table needs scikit-learn and polars, not installed here: pip install 'lamina[sklearn,table]'

@@ -305,7 +305,7 @@ _WITH_THESE_NAMES = ("lamina.nd", "lamina.gluon", "lamina.gluon.nn", "lamina.glu
 
 
 def of_module(module: str, name: str) -> str | None:
-    """What to do instead of asking a module for this name, or None.
+    """The advice for a name that a module does not have, or None.
 
     >>> of_module("lamina.gluon.nn", "Module")
     "Use gluon.Block, whose `forward` a network of one's own overrides"
@@ -333,7 +333,7 @@ class _Telling:
 
 
 def no_member(owner: str, name: str, called: str | None = None) -> AttributeError:
-    """That objects of the class `owner` have no attribute `name`; `called` is the name of the object's own class.
+    """The error that objects of the class `owner` have no attribute `name`; `called`: the object's own class's name.
 
     >>> raise no_member("NDArray", "numpy")
     Traceback (most recent call last):
@@ -345,7 +345,7 @@ def no_member(owner: str, name: str, called: str | None = None) -> AttributeErro
 
 
 def telling(cls: T) -> T:
-    """A class whose members from other libraries raise an error that names lamina's; ``dir`` does not show them."""
+    """A class decorator: members with other libraries' names raise an error that names lamina's; ``dir`` hides them."""
     names = _OF_CLASSES[cls.__name__]
     for name in names:
         if hasattr(cls, name):

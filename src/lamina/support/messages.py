@@ -1,4 +1,4 @@
-"""How lamina speaks to people: at which of their lines something happened, and which name they may have meant."""
+"""Messages to users: the line of theirs that a message is about, and the name that they may have meant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def on_command_line() -> AbstractContextManager[None]:
 
 @contextmanager
 def being(variable: ContextVar[T], value: T) -> Generator[None]:
-    """Meanwhile, the variable has this value."""
+    """Set a context variable inside the block."""
     token = variable.set(value)
     try:
         yield
@@ -64,7 +64,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def suggesting(message: str, name: str) -> AttributeError:
-    """An error that says what may have been meant, beside which Python is to propose nothing."""
+    """An error with a suggestion of its own, to which Python adds none."""
     return AttributeError(message, name=name, obj=None)
 
 
@@ -148,7 +148,7 @@ def encodable(text: str, encoding: str) -> str:
 
 
 def adapt(stream: TextIO | None) -> None:
-    """Have a stream write what it cannot encode as `encodable` does, instead of failing.
+    """Make a stream write characters that it can't encode as `encodable` does, instead of failing.
 
     Streams of notebooks and in memory have no encoding of their own, and are left as they are.
     """
@@ -158,7 +158,7 @@ def adapt(stream: TextIO | None) -> None:
 
 @contextmanager
 def adapted(stream: TextIO) -> Generator[None]:
-    """Meanwhile, `adapt` a stream that is the user's."""
+    """`adapt` a user's stream inside the block."""
     before = getattr(stream, "errors", None)
     adapt(stream)
     try:
@@ -169,7 +169,7 @@ def adapted(stream: TextIO) -> Generator[None]:
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """What to say of a name that stands for nothing.
+    """The message for an unknown name.
 
     >>> unknown("preset", "defalt", ["default", "fast"])
     "unknown preset 'defalt'. Did you mean 'default'? Known: default, fast"
@@ -179,7 +179,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 class Shown(str):
-    """A text of several lines, which prompts and notebooks show as it is, without quotes.
+    """A multi-line text that prompts and notebooks show without quotes.
 
     >>> Shown("one\\ntwo")
     one
@@ -198,7 +198,7 @@ class Shown(str):
 
 
 def excerpt(text: object, most: int = 300) -> str:
-    """What a file or a library says, for a message: escaped where it could move a terminal's cursor, and not endless.
+    """A file's or a library's text for a message: shortened, and escaped where it could move a terminal's cursor.
 
     >>> excerpt("a\\x1b[2J"), excerpt("long " * 9, most=10)
     ('a\\\\x1b[2J', 'long long …')
@@ -209,7 +209,7 @@ def excerpt(text: object, most: int = 300) -> str:
 
 
 def in_a_line(value: object) -> str:
-    """How Python shows a value, in one line that is not endless.
+    """The `repr` of a value, shortened to one line.
 
     >>> print(in_a_line([[1, 2], "a\\n"])), print(in_a_line("long " * 99))
     [[1, 2], 'a\\n']

@@ -1,4 +1,4 @@
-"""The other names of lamina's modules: MXNet's, and those that programs and pickles of earlier versions hold.
+"""Other names of lamina's modules: MXNet's, and those in programs and pickles of earlier versions.
 
 A finder in front of Python's own gives the same module under each name, and imports it when it is first used.
 """
@@ -39,6 +39,7 @@ _NAMES = {
     "arguments": "support.argument_checks",
     "dask": "estimators.dask",
     "deferral": "compiler.deferral",
+    "estimators.apart": "estimators.joblib_members",
     "files.aside": "support.files.staging",
     "gluon.symbol_block": "mxnet.symbol.block",
     "gluon.symbol_export": "mxnet.symbol.export",
@@ -56,7 +57,7 @@ _NAMES = {
 
 
 def real_name(name: str) -> str | None:
-    """Where the module of a name below `lamina` is; None if that is its own name.
+    """The real name of a module below `lamina`; None if this is its real name.
 
     >>> real_name("lamina.symbol.nodes")
     'lamina.mxnet.symbol.nodes'
@@ -79,7 +80,7 @@ class ModuleNames:
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """How to load the module; None if the name is not one of these."""
+        """The spec of a module by another name; None for other modules."""
         if name.startswith("lamina."):
             return ModuleSpec(name, self) if real_name(name) else None  # pyright: ignore[reportArgumentType]
         if self.mxnet and name.partition(".")[0] == "mxnet":

@@ -21,12 +21,12 @@ _RAISE = opmap["RAISE_VARARGS"]
 
 
 def at_users_lines(error: BaseException, traceback: TracebackType | None = None) -> TracebackType | None:
-    """The part of an error's traceback that its reader can do something about: the lines that are not lamina's.
+    """The user's part of an error's traceback: the lines that are not lamina's.
 
     `traceback`: a part of the error's, to begin with.
 
-    Of an error that lamina did not raise on purpose, its lines are left out only before the first of the user's. All
-    stay with ``LAMINA_DEBUG=traceback`` or a level, where no line is the user's, and on the command line.
+    For an error that lamina did not raise on purpose, only lamina's lines before the user's first one are left out. All
+    lines stay with ``LAMINA_DEBUG=traceback`` or a level, without any line of the user's, and on the command line.
     """
     whole = traceback or error.__traceback__
     frames = _frames(whole)
@@ -75,7 +75,7 @@ def _is_raised(last: TracebackType) -> bool:
 
 
 def show_at_users_lines() -> None:
-    """From now on, show uncaught errors so: in Python, in threads and in notebooks."""
+    """Show uncaught errors at the user's lines from now on: in Python, in threads and in notebooks."""
     hook, thread_hook = sys.excepthook, threading.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:

@@ -147,7 +147,7 @@ OUTSIDE: dict[str, str] = {
 
 
 def no_attribute(module: str, name: str) -> Exception:
-    """What the ``__getattr__`` of a module raises for a name that it does not have.
+    """The error that a module's ``__getattr__`` raises for a name that it does not have.
 
     It is an `OutsideError`, which is an `AttributeError`, for what lamina leaves out. Names of other libraries are
     answered with lamina's, and misspelled ones with the nearest. In ``from module import name``

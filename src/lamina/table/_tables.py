@@ -108,7 +108,7 @@ def _matrix_table(matrix: Any) -> Table:
 
 
 def by_column(matrix: Any) -> Any:
-    """A `Table.matrix` in a form whose columns are quickly taken: an array as it is, sparse ones by column."""
+    """A `Table.matrix` with fast access to columns: an array unchanged, a sparse matrix by column."""
     return matrix if isinstance(matrix, np.ndarray) else matrix.tocsc()
 
 

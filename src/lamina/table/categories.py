@@ -1,4 +1,4 @@
-"""Categories as numbers: which category each row has, and what is said of values that training did not have."""
+"""Categories as codes, and warnings of values that training did not have."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def report_unknown(found: Unknown) -> None:
 
 @dataclass(frozen=True)
 class Unknown:
-    """The values of a column that training did not have; `first_row` has the first of them."""
+    """A column's values that training did not have; `first_row` is the row of the first."""
 
     column: str
     values: Sequence[str]
@@ -68,7 +68,7 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 @contextmanager
 def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
-    """Meanwhile, `category_codes` does not warn; the list has what it found at the end, a column once.
+    """Collect the warnings of `category_codes` inside the block in a list, one per column.
 
     Args:
         owners: the column behind each part, by the part's name, see `Schema.owners`.
@@ -87,7 +87,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
 
 @contextmanager
 def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
-    """Meanwhile, `category_codes` does not warn; there is one warning of all columns at the end."""
+    """Collect the warnings of `category_codes` inside the block into one at the end."""
     with unknown_values(owners) as found:
         yield
     if found:

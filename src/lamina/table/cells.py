@@ -15,7 +15,7 @@ __all__ = ["as_text", "in_texts"]
 
 
 def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """Cells that are not plain as texts, see `as_text`; those that no text stands for as they are."""
+    """Cells with values that are not plain converted to texts, see `as_text`; others unchanged."""
     texts: list[Any] = []
     for value in values:
         text = None if is_plain(value) else as_text(value)
@@ -24,7 +24,7 @@ def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
 
 
 def as_text(value: Any) -> str | None:
-    """A text that says what is in a cell; None where there is none.
+    """A cell's contents as a text; None if it has no text form.
 
     What holds several values is JSON, bytes are UTF-8, and objects are what `str` makes of them, unless that only says
     which object it is.

@@ -67,7 +67,7 @@ def is_missing(value: object) -> bool:
 
 
 def value_name(value: object) -> str:
-    """The text that stands for a value as a category, the same in every library and file format.
+    """The name of a value as a category, the same in every library and file format.
 
     >>> [value_name(value) for value in ("a", 1, 1.0, 1.5, True)]
     ['a', '1', '1', '1.5', 'true']
@@ -169,7 +169,7 @@ class Column(ABC):
         )
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """What `parse` makes of each value's name, NaN where it gives None, float64; and the first row of such a value.
+        """The numbers (float64) that `parse` gives for values' names, NaN for None; and the first row with None.
 
         A text that stands for a missing value, as in a text file, is none.
         """
@@ -187,7 +187,7 @@ class Column(ABC):
         return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
     def converted(self, name: str, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
-        """What `parse` makes of each value's name, missing ones NaN, float64.
+        """The numbers (float64) that `parse` gives for values' names; missing values are NaN.
 
         Args:
             name: what errors call the column.
@@ -458,7 +458,7 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
 
 
 def storage_of_values(values: list[Any]) -> Storage:
-    """What a list of Python objects holds."""
+    """The type of the values in a list of Python objects."""
     kinds: set[Storage] = {_storage_of_value(value) for value in values if not is_missing(value)}
     if not kinds:
         return "empty"
@@ -542,7 +542,7 @@ def require_names_differ(frame: Any) -> None:
 
 
 def unmasked(values: Any) -> Any:
-    """A masked array of NumPy's with NaN, NaT or None for what it masks, numbers as floats; anything else is itself.
+    """A masked NumPy array with NaN, NaT or None for masked elements, numbers as floats; anything else unchanged.
 
     >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
     array([ 1., nan])

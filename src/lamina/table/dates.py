@@ -75,7 +75,7 @@ _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text among dates stands for a missing one.
+    """Whether a text among dates means a missing value.
 
     >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
     [True, True, True, False]
@@ -306,7 +306,7 @@ def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) ->
 
 @dataclass(frozen=True)
 class DateForm:
-    """How a column writes dates.
+    """The form of a column's dates.
 
     Attributes:
         order: of numbers that could be read in several ways: "dmy", "mdy" or "ymd"; empty: such texts are not dates.
@@ -349,7 +349,7 @@ class DateForm:
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
     def page_data(self) -> dict[str, Any]:
-        """What a page needs to read dates of this form, beside `page_shapes`."""
+        """A page's data for reading dates of this form, beside `page_shapes`."""
         own = [] if self.form in ("", *EPOCHS) else [in_javascript(_pattern_of(self.form))]
         return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
 

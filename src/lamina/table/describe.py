@@ -133,7 +133,7 @@ def _shown(name: str) -> str:
 
 
 def describe_rows(parts: Mapping[str, int]) -> str:
-    """How many rows each part of a table has.
+    """The number of rows of each part of a table.
 
     >>> describe_rows({"training": 1200, "test": 300})
     '1,200 training, 300 test'
@@ -142,7 +142,7 @@ def describe_rows(parts: Mapping[str, int]) -> str:
 
 
 def describe_target(target: Target) -> str:
-    """One sentence on what is predicted.
+    """One sentence about the target.
 
     >>> describe_target(Target("income", "classification", "text values", ("no", "yes"), (3, 1)))
     "classification of 'income' into 2 classes: no (75.0 %), yes (25.0 %)"

@@ -1,4 +1,4 @@
-"""Columns by their distinct values: what is read of each is computed once, and rows say which one they have."""
+"""Columns by their distinct values: each is parsed once, and rows refer to them by number."""
 
 from __future__ import annotations
 

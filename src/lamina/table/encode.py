@@ -51,7 +51,7 @@ _STAYS_SPARSE = 1 << 26
 
 @dataclass(frozen=True)
 class Encoded:
-    """A table as a network takes it; see `TableEncoder` for which column is what.
+    """An encoded table, the network's input; see `TableEncoder` for its columns.
 
     Attributes:
         numeric: float32, (rows, inputs), C order: raw numbers first, those with an embedding before the others, then
@@ -471,7 +471,8 @@ class TableEncoder:
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """All that the encoder is: a dictionary for JSON, and named arrays; float64, but for composite columns' own."""
+        """The whole state of the encoder: a dictionary for JSON, and named arrays, float64 but for composite columns'
+        own."""
         settings = {
             "version": FORMAT_VERSION,
             "schema": self.schema.to_dict(),

@@ -1,4 +1,4 @@
-"""`inspect`: what a table is, and what is wrong with it, before anything is trained on it."""
+"""`inspect`: a table's columns and problems, before training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HEAD = 1000
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What is known of a column.
+    """The facts of a column.
 
     Attributes:
         name: its name.
@@ -61,7 +61,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect` found.
+    """The results of `inspect`.
 
     Attributes:
         rows: the number of rows.
@@ -85,7 +85,7 @@ class Inspection:
         return tuple(one for one in self.findings if one.level == "warning")
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The results for JSON."""
         columns: list[dict[str, Any]] = []
         for one in self.columns:
             known = (
@@ -150,7 +150,7 @@ def inspect(
 
 
 class Look:
-    """`inspect` in two steps, between which a new table may be read as the schema says; arguments as there.
+    """`inspect` in two steps: in between, a new table may be read by the schema. Arguments are those of `inspect`.
 
     Attributes:
         schemas: by column, what it is, or why training would refuse it.
@@ -230,7 +230,7 @@ class Look:
         return Schema(columns, self.table.rows, self.table.named, self.target)
 
     def inspection(self, new: Any = None) -> Inspection:
-        """All that is found, of a new table too; once."""
+        """The whole inspection, of a new table too; computed once."""
         compared = [cells for name, cells in self.cells.items() if self._tells_rows_apart(name)]
         keys = _keys(compared, self.table.rows)
         features = [one for name in self.cells for one in self._features(name)]

@@ -1,4 +1,4 @@
-"""Finds out what each column of a training table is: `infer` makes the `Schema` that encoding starts from."""
+"""Infers the type of each column of a training table: `infer` makes the `Schema` that encoding starts from."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def infer(
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:
-    """The schema of a table whose columns are judged; warns of what is left out.
+    """The schema of a table with inferred columns; warns of columns that are left out.
 
     Raises:
         DataError: all is.
@@ -145,7 +145,7 @@ def name_of(key: Any, names: Sequence[str]) -> str:
 
 
 def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataError:
-    """That a kind is chosen for a column that a table of these columns does not have.
+    """The error for a kind that is given for a column that the table does not have.
 
     >>> raise kind_of_no_column("zipp", "drop", ["zip"])
     Traceback (most recent call last):
@@ -156,7 +156,7 @@ def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataEr
 
 
 def choices_of(table: Table, kinds: Mapping[Any, Choice]) -> dict[str, Choice]:
-    """By column, what the user says it is; raises `DataError` where there is no such column, or no such kind."""
+    """The user's kinds, by column; raises `DataError` for unknown columns and kinds."""
     choices: dict[str, Choice] = {}
     for key, choice in kinds.items():
         name = name_of(key, table.names)
@@ -185,7 +185,7 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
 
 
 def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
-    """What one column is; `choice`, `dates`: as the user says."""
+    """The schema of one column; `choice`, `dates`: the user's kind and form of dates."""
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
     if _has_no_value(column):

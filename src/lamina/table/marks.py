@@ -1,4 +1,4 @@
-"""What marks rows that belong together: their groups and their times; and whether a table looks as if it had such."""
+"""Groups and times of rows, and signs that a table has such columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def as_mark(what: str, column: str) -> str:
-    """How a user says that a column has the groups, or the times, of rows.
+    """The option that names the column of groups or times.
 
     >>> from lamina.table.messages import on_command_line
     >>> as_mark("groups", "customer")
@@ -46,7 +46,7 @@ def as_mark(what: str, column: str) -> str:
 
 
 def as_gap(gap: float) -> str:
-    """How a user says how far parts are from each other in time.
+    """The option for the gap in time between parts.
 
     >>> as_gap(7.0)
     'time_gap=7'
@@ -115,7 +115,7 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
 
 
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
-    """The number that stands for each value, float64: dates in days; None where a column has categories or texts."""
+    """A column's values as numbers, float64, dates in days; None for categories and texts."""
     kind = known.type.of_values
     if isinstance(kind, Composite):
         first = known.parts[0] if known.parts else known
@@ -190,11 +190,11 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The column whose values look like ids of groups, as each has all of its rows together; None if there is none.
+    """A column that looks like ids of groups, with the rows of each value together; None if there is none.
 
-    Blocks alone do not say that of numbers in ascending or descending order: a table may be sorted by a measured
-    column. Another column must be an attribute of the groups, one value a block and to and fro from block to block, or
-    number the rows of each block; or the name must be one that ids have.
+    For ascending or descending numbers that is not enough: a table may be sorted by a measured column. Another column
+    must be an attribute of the groups, one value a block and to and fro from block to block, or number the rows of each
+    block; or the name must be one that ids have.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):

@@ -1,4 +1,4 @@
-"""How this package speaks to people: warnings about their data, names and numbers in a sentence, what to do."""
+"""Messages of this package: warnings about data, names and numbers in sentences, remedies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (
 
 
 class DataWarning(UserWarning):
-    """Something in the data that lamina could handle but its owner should know; it says what was done.
+    """A problem in the data that lamina handled; the message says how.
 
     `subjects` name what it is about, where later warnings on the next parts of a table would only repeat it.
     """
@@ -49,7 +49,7 @@ def warn(message: str, subjects: Iterable[str] = ()) -> None:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """Meanwhile, what is warned of again is not repeated, as several steps of one call look at the same data."""
+    """Suppress repeated warnings inside the block, as several steps of one call look at the same data."""
     with being(_SAID, set[str]()):
         yield
 
@@ -88,7 +88,7 @@ def format_number(value: float) -> str:
 
 
 def row(index: int) -> str:
-    """How messages name a row of a table: by its place in the file, where that is known.
+    """A row's name in messages: its place in the file, where that is known.
 
     >>> row(17)
     'row 17 (counting from 0)'
@@ -97,7 +97,7 @@ def row(index: int) -> str:
 
 
 def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
-    """While a table that was read from files is at work: `row` says what `place` says of a row's number.
+    """Make `row` use `place` for the names of rows inside the block, for a table that was read from files.
 
     >>> with rows_called(lambda number: f"line {number + 2} of people.csv"):
     ...     row(17)
@@ -128,7 +128,7 @@ def rows_from(start: int) -> AbstractContextManager[None]:
 
 
 def as_option(name: str, value: str | None) -> str:
-    """How a user gives a value to an option.
+    """How a user writes an option with a value.
 
     >>> as_option("encoding", "utf-16-le"), as_option("quote", None)
     ("encoding='utf-16-le'", 'quote=None')
@@ -142,7 +142,7 @@ def as_option(name: str, value: str | None) -> str:
 
 
 def as_kind(column: str, kind: str | Iterable[str]) -> str:
-    """How a user says what a column is.
+    """How a user writes the kind of a column.
 
     >>> as_kind("zip code", "categorical")
     "the kind 'categorical'"

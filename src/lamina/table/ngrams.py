@@ -66,7 +66,7 @@ _SPARE = 10
 
 
 def folded(text: str) -> str:
-    """A text without what is no difference: NFKC, small letters.
+    """A normalized text: NFKC, lower case.
 
     >>> folded("Ｓtraße Ⅳ ΣΟΦΟΣ"), folded("STRASSE")
     ('strasse iv σοφοσ', 'strasse')

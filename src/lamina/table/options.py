@@ -1,4 +1,4 @@
-"""What a user may say about the files that a table is read from."""
+"""Options for reading the files of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ReadOptions"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read; what is not given is found out.
+    """The options of reading; those not given are detected.
 
     Attributes:
         format: of the files, a key of `lamina.table.formats.FORMATS`; else by name, then by content.

@@ -19,7 +19,7 @@ class _Lazy:
 
 
 def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """What `re.compile` makes of a pattern, once it is used.
+    """A compiled pattern, compiled on first use.
 
     >>> lazily("a+").fullmatch("aa") is not None
     True

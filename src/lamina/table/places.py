@@ -1,4 +1,4 @@
-"""Where the rows of a table stand in its files: in which one, and on which line of a text file."""
+"""The places of a table's rows: the file, and the line of a text file."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LineNumbers:
 
 
 class Places:
-    """Where each row of a table stands, found out while the table is read.
+    """The place of each row of a table, recorded while the table is read.
 
     >>> places = Places()
     >>> places.begin("a.parquet", None)
@@ -68,7 +68,7 @@ class Places:
         self._files: list[tuple[str, LineNumbers | None]] = []
 
     def begin(self, name: str, lines: LineNumbers | None) -> None:
-        """From the next row on, rows stand in the file of this name."""
+        """The following rows are in the file of this name."""
         self._starts.append(self.rows)
         self._files.append((name, lines))
 
@@ -85,11 +85,11 @@ class Places:
         return (name, "row", row) if lines is None else (name, "line", lines[row])
 
     def of(self, row: int) -> str:
-        """In words."""
+        """The place of a row, in words."""
         name, unit, number = self.within(row)
         place = f"line {number}" if unit == "line" else f"row {number} (counting from 0)"
         return place if self.single and unit == "row" else f"{place} of {name}"
 
     def named(self) -> AbstractContextManager[None]:
-        """Meanwhile, messages that name a row of the table name its place."""
+        """Make messages name the places of the table's rows inside the block."""
         return rows_called(self.of)

@@ -1,4 +1,4 @@
-"""What is known of a table's columns once training data has been looked at: `Schema`, which JSON can hold."""
+"""`Schema`: the columns of a training table, with their types and statistics, in a form for JSON."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Schema:
         return dict(pairs)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What composite columns learned that JSON can't hold, under names such as ``"column3.idf"``."""
+        """The arrays that composite columns learned, under names such as ``"column3.idf"``."""
         return {
             f"column{i}.{name}": array
             for i, column in enumerate(self.columns)

@@ -1,4 +1,4 @@
-"""Reads a table whose files several processes share: each file is read once, by one of them, and all get all rows."""
+"""Reads a table with several processes: each file is read once, by one of them, and all get all rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a table comes from: files, globs, standard input; which format it has; and its unpacked bytes."""
+"""Sources of tables (files, globs, standard input), their formats, and their unpacked bytes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class _Unpacked(io.RawIOBase):
 
 
 def is_read_once(part: str | os.PathLike[str]) -> bool:
-    """Whether what is named gives its bytes one time only: standard input, or a pipe."""
+    """Whether the source can be read only once: standard input, or a pipe."""
     return os.fspath(part) == "-" or Path(part).is_fifo()
 
 

@@ -13,7 +13,7 @@ __all__ = ["SparseNumbers"]
 
 @dataclass(frozen=True)
 class SparseNumbers:
-    """A float32 matrix whose rows are made dense when they are taken, ``numbers[rows]``, as an array's are.
+    """A sparse float32 matrix that gives dense rows, ``numbers[rows]``, as an array does.
 
     Attributes:
         zeros: what a zero of the table became, in each column, float32.

@@ -1,4 +1,4 @@
-"""How the rows of a table are divided into training, validation and test: at random, by groups, or in time.
+"""Division of a table's rows into training, validation and test: at random, by groups, or in time.
 
 A `Splitter` divides rows; `splitter_for` makes the one that fits what is known of the rows.
 """
@@ -49,7 +49,7 @@ class Splitter(ABC):
         """The whole table in three parts.
 
         Args:
-            validation: the share of all rows that validates, 0 … 1.
+            validation: the validation share of all rows, 0 … 1.
             test: the share of all rows that tests, 0 … 1.
             seed: the same seed gives the same parts.
 
@@ -80,7 +80,7 @@ class Splitter(ABC):
         return list(splits) if can_validate else [(rows, None)] * members
 
     def most_members(self, rows: np.ndarray) -> int | None:
-        """How many members can hold out other rows each; None: any number."""
+        """The most members that can each hold out different rows; None: any number."""
         return None
 
     @abstractmethod
@@ -102,7 +102,7 @@ def splitter_for(
     time: Column | None = None,
     gap: float = 0.0,
 ) -> Splitter:
-    """What divides a table of `rows` rows.
+    """The splitter for a table of `rows` rows.
 
     Args:
         rows: how many.
@@ -135,7 +135,7 @@ def require_shares(validation: float, test: float) -> None:
 
 
 def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
-    """That a streamed table has too few groups or times, or single ones of too many rows."""
+    """The error for a streamed table with too few groups or times, or with one that is too large."""
     what = "groups" if mark == "groups" else "different times"
     return DataError(
         f"{as_mark(mark, name)}: there are too few {what} for {parts} parts, or a part would have more rows than fit "
@@ -144,7 +144,7 @@ def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
 
 
 def nothing_before(name: str, gap: float) -> DataError:
-    """That a gap leaves nothing of a part."""
+    """The error for a gap that leaves a part without rows."""
     return DataError(
         f"{as_mark('time', name)}: a part has no row that comes {as_gap(gap)} before the next part; make the gap "
         "smaller"
@@ -374,7 +374,7 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """Divides in time: the last rows test, those before validate, and those before these train.
+    """Divides in time: the last rows are for test, the rows before for validation, and the earliest for training.
 
     Rows of one time stay together. Several members hold out the last rows window after window, and each trains on what
     comes before its own window (forward chaining), as scikit-learn's `TimeSeriesSplit`. With groups, rows of a group

@@ -1,4 +1,4 @@
-"""What a text in a cell says: that it is missing, a number, a date, a time. And the mean of numbers of any size."""
+"""The meaning of a text in a cell: missing, a number, a date, a time. And a mean without overflow."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def write_batches(
     *,
     safe: bool = False,
 ) -> int:
-    """Write a table that comes in parts, holding no more than a few of them in memory.
+    """Write a table from its parts, with only a few of them in memory.
 
     Args:
         batches: the parts, at least one, all with the columns and types of the first.

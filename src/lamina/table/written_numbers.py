@@ -161,7 +161,7 @@ class Atom(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a text says: a number, or a range with two ends, or with one.
+    """The meaning of a text: a number, or a range with one or two ends.
 
     Attributes:
         low, high: the number, or the ends.
@@ -307,7 +307,7 @@ def _closed_range(text: str) -> Written | None:
 
 @dataclass(frozen=True)
 class Form:
-    """How a column writes its numbers.
+    """The form of a column's numbers.
 
     Attributes:
         decimal: the decimal sign, a point or a comma.
@@ -331,7 +331,7 @@ class Form:
     like: str = ""
 
     def page_form(self) -> dict[str, Any]:
-        """What a page needs to read numbers of this form, beside `page_words`."""
+        """A page's data for reading numbers of this form, beside `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}

@@ -1,1 +1,1 @@
-"""What every training shares: the loop over epochs, what watches it, its checkpoints, its folder, its curves."""
+"""The common part of all trainings: the loop over epochs, observers, checkpoints, folder, curves."""

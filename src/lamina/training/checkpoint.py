@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training goes on from, in its run's folder, so that a run that is killed loses little."""
+"""Checkpoints: a training's whole state, in its run's folder, so that a killed run loses little."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class NotSavedWarning(UserWarning):
 
 
 class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """What JSON holds of every `Loop.state`; a subclass declares what its loop adds."""
+    """The JSON part of every `Loop.state`; a subclass declares what its loop adds."""
 
     past: list[_EPOCH]  # pyright: ignore[reportInvalidTypeForm] - made above
     best: tuple[Count, float, float]
@@ -45,7 +45,7 @@ class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a training goes on from.
+    """The state that a training goes on from.
 
     Attributes:
         request: the options as JSON, which determine the rows and the initial network.
@@ -109,7 +109,7 @@ class Checkpoint:
 
 
 class Checkpoints(Observer):
-    """Saves a training's state and its metrics in the run's folder, and has a training go on from there.
+    """Saves a training's state and its metrics in the run's folder, and restores them.
 
     The first checkpoint comes after the first epoch; after that they are so far apart that they cost little. They are a
     file of their own, `CHECKPOINT`, which a loss that is not finite removes. But where the model is all that the
@@ -164,7 +164,7 @@ class Checkpoints(Observer):
         self._due = end + max(_SECONDS, (end - start) / _COST)
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Save what Ctrl-C leaves, and remove what is of no use: from there the loss would be infinite again."""
+        """Save the state after Ctrl-C; remove a checkpoint from which the loss would become infinite again."""
         if self._model is None and isinstance(error, NonFiniteLossError):
             self.folder.remove(CHECKPOINT)
             if not self.folder.has(MODEL):  # which an earlier Ctrl-C kept

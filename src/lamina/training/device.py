@@ -1,4 +1,4 @@
-"""Where a training computes: what ``device="gpu"`` and ``"auto"`` mean."""
+"""The device of a training: the meaning of ``device="gpu"`` and ``"auto"``."""
 
 from __future__ import annotations
 

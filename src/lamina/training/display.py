@@ -30,7 +30,7 @@ def _is_in_notebook() -> bool:
 
 @contextmanager
 def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
-    """A function that shows what is being done, if `stream` is a terminal; nothing is left of it at the end."""
+    """A function that shows the current activity, if `stream` is a terminal; it is erased at the end."""
     if stream is None or not stream.isatty():
         yield lambda _: None
         return
@@ -92,7 +92,7 @@ class Display(Observer):
         self._bar.update(self._task, completed=completed, total=total, **said)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """Show what is known after an epoch."""
+        """Show an epoch's results."""
         if self._bar is not None:
             said, total = self._said(loop, epoch), loop.expected_epochs
             self._bar.update(self._task, completed=epoch.number, total=total, description=said)
@@ -147,7 +147,7 @@ class Display(Observer):
 
 
 class Waiting(Observer):
-    """Says at the end what share of the time processes have waited that share a training."""
+    """Reports at the end the share of time that the processes of a training have waited."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

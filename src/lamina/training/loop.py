@@ -1,4 +1,4 @@
-"""The loop over epochs, which every training goes through: watched, interrupted, and resumed to the same bits."""
+"""The loop over epochs of every training, with observers, interruption, and resumption to the same bits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BEST = "best."
 
 @dataclass
 class Epoch:
-    """What is known after an epoch.
+    """The results of an epoch.
 
     Attributes:
         number: from 1 on.
@@ -40,7 +40,7 @@ class Epoch:
 
 
 class Observer:
-    """Sees a training; a subclass overrides what it wants to see.
+    """Observes a training; a subclass overrides the methods that it needs.
 
     Whatever a method raises ends the training, and so does `loop.stop()` after the present epoch.
 
@@ -53,7 +53,7 @@ class Observer:
     """Whether `on_steps` is wanted; without, a training may run a whole epoch at once."""
 
     def on_begin(self, loop: Loop) -> None:
-        """Before the first step; `loop.past` holds the epochs of an earlier run that goes on."""
+        """Called before the first step; `loop.past` holds the epochs of an earlier run that goes on."""
 
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         """Part of an epoch is done; `loss` is the training loss until now, where it is known."""
@@ -62,11 +62,11 @@ class Observer:
         """An epoch is complete, measured, and among `loop.past`."""
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """The training is over, or `error` ends it: Ctrl-C is a `KeyboardInterrupt`."""
+        """Called when the training ends, or when `error` ends it: Ctrl-C is a `KeyboardInterrupt`."""
 
 
 class Loop:
-    """Trains epoch after epoch; a subclass says what an epoch is, and what its state consists of.
+    """Trains epoch after epoch; a subclass defines an epoch and the state.
 
     `past` are the epochs done. `state` gives all that the rest of the training depends on, and `restore` has another
     training of the same settings go on from there to the same bits. The best epoch's parameters are kept, if there is
@@ -119,7 +119,7 @@ class Loop:
 
     @property
     def expected_epochs(self) -> int:
-        """How many epochs there will be, as far as is known by now."""
+        """The expected number of epochs."""
         return self.epochs
 
     @property
@@ -142,7 +142,7 @@ class Loop:
             self._load_parameters(self.best_state)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """All that the training goes on from: arrays, and what JSON can hold."""
+        """The whole state that the training goes on from: arrays, and values for JSON."""
         arrays, position = self._own_state()
         arrays |= {_BEST + name: x for name, x in (self.best_state or {}).items()}
         best = [self.best_epoch, self.best_score, self.best_loss]
@@ -199,7 +199,7 @@ class Loop:
     # --- what subclasses say -------------------------------------------------------------------------------------
 
     def fingerprints(self) -> list[str]:
-        """What the training's data is known by when an earlier run goes on."""
+        """Digests of the training's data, to recognize it when an earlier run goes on."""
         return []
 
     def _begin_together(self) -> None:

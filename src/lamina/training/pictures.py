@@ -133,7 +133,7 @@ def bars(
 
 
 def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], what: str) -> list[Any]:
-    """Draw values as points, a line of them for each name, the first on top; what was drawn for each.
+    """Draw values as points, a line for each name, the first on top; returns the artists.
 
     Args:
         axes: Matplotlib's.

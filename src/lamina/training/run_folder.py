@@ -29,7 +29,7 @@ _ASIDE = ".lamina-run-"
 
 
 def model_file(path: Path) -> Path:
-    """The model of a run, which is named by its folder or by that file."""
+    """The model file of a run, given its folder or that file."""
     return path / MODEL if path.is_dir() else path
 
 
@@ -63,7 +63,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Take the place of the run that is replaced, in one step, and remove that one; else nothing."""
+        """Atomically take the place of the run to replace, and remove that one; does nothing without one."""
         if self.replaces is None:
             return
         before = self.path
@@ -74,12 +74,12 @@ class RunFolder:
 
     @property
     def resuming(self) -> str:
-        """The options of `lamina train` with which the run goes on."""
+        """The options of `lamina train` that resume the run."""
         return f"--resume {self.path}" if self.replaces is None else f"--resume {self.replaces} --replace"
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
-        """A hidden folder for what only the training needs; what a killed process left there, the next one removes."""
+        """A hidden folder for the training's own files; the next process removes those of a killed one."""
         with aside(self.path, _ASIDE, Path.mkdir) as path:
             yield path
             shutil.rmtree(self.path / path.name, ignore_errors=True)
@@ -89,13 +89,13 @@ class RunFolder:
         return (self.path / name).is_file()
 
     def remove_without_model(self) -> None:
-        """Remove what was put here, if nothing of it can be used or go on, as when the disk is full at the start."""
+        """Remove the files put here if none can be used or resumed, as when the disk is full at the start."""
         if not self.has(MODEL) and not self.has(CHECKPOINT):
             for name in self._filled:
                 (self.path / name).unlink(missing_ok=True)
 
     def remove(self, *names: str) -> None:
-        """Remove files, if they are there, and the folder, if it is empty then."""
+        """Remove files if they exist, and the folder if it is empty afterwards."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
         _release(None, [self.path])
@@ -135,7 +135,7 @@ def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[
 
 @contextmanager
 def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
-    """Hold the folder of a run that goes on; with `replace`, that of a training which was to replace the run.
+    """Lock the folder of a run to resume; with `replace`, that of a training that was to replace the run.
 
     Raises:
         LaminaError: there is none, or another process trains it.

@@ -40,22 +40,22 @@ class TimeLimit:
 
     @property
     def used(self) -> float:
-        """Seconds that are over."""
+        """The elapsed seconds."""
         return self.clock() - self._start
 
     @property
     def available(self) -> float:
-        """Seconds that steps, and what is done between them, may take in all."""
+        """Seconds available for steps and the work between them."""
         return max(0.0, self.seconds - self.kept)
 
     @property
     def left(self) -> float:
-        """How many of the available seconds are left; below 0 when steps should have ended."""
+        """The remaining available seconds; below 0 when steps should have ended."""
         return self.available - self.used
 
     @property
     def share(self) -> float:
-        """How much of the available time is over, from 0 to 1."""
+        """The used share of the available time, from 0 to 1."""
         return min(1.0, self.used / self.available) if self.available else 1.0
 
     def go_on(self, used: float) -> None:
@@ -64,14 +64,14 @@ class TimeLimit:
 
     @contextmanager
     def keeping(self) -> Generator[None]:
-        """What happens inside happens once more after the last step: its time is kept for that."""
+        """Time the block, and reserve that time: it runs once more after the last step."""
         start = self.clock()
         yield
         self.kept += self.clock() - start
 
 
 class Pace:
-    """How many seconds pass while this thread computes for one: about 3 beside two busy processes on its core.
+    """Elapsed seconds per second that this thread computes: about 3 beside two busy processes on its core.
 
     Args:
         wall: seconds since any moment; tests count with one of their own.
@@ -91,7 +91,7 @@ class Pace:
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """What happens inside is computed by this thread, which waits for nothing but the processor."""
+        """Measure the pace inside the block, where this thread waits for nothing but the processor."""
         wall, computed = self._wall(), self._computed()
         yield
         self._seconds += self._wall() - wall
@@ -99,7 +99,7 @@ class Pace:
 
 
 def seconds_over(used: float, limit: float) -> float:
-    """By how many seconds a limit was exceeded; 0 where it was kept: within a second, or 2 % of it.
+    """The seconds over a limit; 0 within a second, or 2 % of it.
 
     >>> seconds_over(300.0, 300.0), seconds_over(305.0, 300.0), seconds_over(310.0, 300.0)
     (0.0, 0.0, 10.0)

@@ -41,12 +41,12 @@ _MOST_ATTEMPTS = 100  # to run a step, which each interrupt may run, too
 
 
 def threads_for(program: Program) -> int:
-    """How many threads a program runs on."""
+    """The number of threads a program runs on."""
     return get_num_threads() if _gains_by_threads(program) else 1
 
 
 def threads_of_kernel(program: Program) -> int:
-    """How many threads of a program work on one kernel."""
+    """The number of a program's threads that work on one kernel."""
     return threads_for(program) if program.code.outline.barriers else 1
 
 
@@ -169,7 +169,7 @@ class Binding:
         release_buffers(self.bound)
 
     def forget_run(self) -> None:
-        """In a forked child: a thread that was running the step stayed in the parent, with the lock."""
+        """Reset the lock in a forked child: a thread that held it while running the step stayed in the parent."""
         if self.lock is not HOLDING:
             self.lock = threading.RLock()
             self.release()

@@ -1,4 +1,4 @@
-"""How large the blocks are into which a product's operands are cut, by its shape and the caches."""
+"""Block sizes for a product's operands, from its shape and the caches."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def choose_blocking(
     *,
     skips_zeros: bool = False,
 ) -> Blocking | None:
-    """The blocks of a product, by its shape and the caches; None where the operands fit them as they are."""
+    """The block sizes of a product, from its shape and the caches; None where whole operands fit the caches."""
     itemsize = dtype.itemsize
     left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
     right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes

@@ -1,4 +1,4 @@
-"""Kernels that go over the same rows one after the other, chunk by chunk: what one writes, the next finds in the cache.
+"""Consecutive kernels over the same rows, run chunk by chunk: what one writes, the next finds in the cache.
 
 Where no barrier stands between kernels, each thread reads and writes its own rows only, whatever the other threads are
 doing. So a thread may stand in for several: it runs all of the kernels for the first of its chunks, then for the next.

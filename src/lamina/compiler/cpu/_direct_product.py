@@ -1,4 +1,4 @@
-"""Products of operands that lie in memory as they are, but for a panel of B that many tiles read."""
+"""Products of unpacked operands, except for a packed panel of B where many tiles read it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LONG_STEP = 8
 
 @dataclass(frozen=True)
 class DirectProduct:
-    """One emission of such a product; `fetch(row, column, width)` asks for what the epilogue will read of a row."""
+    """One emission of such a product; `fetch(row, column, width)` prefetches the epilogue's operands of a row."""
 
     shape: MatrixProduct
     b: Builder
@@ -188,7 +188,7 @@ class DirectProduct:
         replace(self, row_order=order)._emit_panels()
 
     def order(self, rows: Range, columns: Range) -> ColumnOrder:
-        """Columns of A as it lies in memory, those first that are not zero throughout some rows."""
+        """The order of the columns of A: first those that are not zero throughout some rows."""
         b, shape = self.b, self.shape
         assert self.scratch is not None
         memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)

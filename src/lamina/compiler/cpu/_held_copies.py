@@ -27,7 +27,7 @@ def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
 
 
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
-    """Transpose the held inputs from their buffers to where they are held, or back, where the caller asks for it.
+    """Transpose the held inputs from their buffers to their held copies, or back, as the caller requests.
 
     What was computed before is waited for, and so are the copies.
     """

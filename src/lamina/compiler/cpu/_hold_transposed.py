@@ -1,4 +1,4 @@
-"""How parameters are held while a step trains them: the way their first product reads them.
+"""Parameters held transposed while a step trains them, as their first product reads them.
 
 The code generator reads the right operand of a product along its rows. `gluon.nn.Dense` keeps a weight as (units,
 inputs) and multiplies with its transpose, so that each step would copy the batch or the weight transposed. A step

@@ -70,7 +70,7 @@ class Holder:
         self.is_ahead = False
 
     def beginning(self) -> list[Change]:
-        """What is to change so that the arrays are held: nothing if their buffers have other references.
+        """The changes that begin holding the arrays: none if their buffers have other references.
 
         The buffers must be up to date.
         """

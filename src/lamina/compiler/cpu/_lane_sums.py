@@ -134,7 +134,7 @@ class LaneSums:
 
 
 def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
-    """The sum of the lanes of each of some vectors, whose number is a power of two, and at most that of their lanes.
+    """The sum of each vector's lanes. The number of vectors is a power of two, at most the number of lanes.
 
     The upper half of a vector is added to its lower half, and so on: two vectors give one that holds the halves of
     both, until a single one is left.

@@ -269,7 +269,7 @@ class MatrixProduct:
         if min(self.rows, self.columns) == 0:
             return
         if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
-            raise ValueError("only a product in blocks that says so takes its rows from a table")
+            raise ValueError("rows of a table need a product in blocks, made with takes_rows")
         if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
             raise ValueError("this product reads its left operand in place: it has to lie in memory")
         product = _Product(

@@ -64,7 +64,7 @@ class LeftTile:
         return b.offset(self.pointer, _numbered(b, self.columns, k) * self.inner_stride, dtype)
 
     def offset(self, row: int) -> int | Value:
-        """Where a row begins in a column."""
+        """The offset of a row in a column."""
         return row * self.row_stride if self.rows is None else self.rows[row] * self.row_stride
 
 

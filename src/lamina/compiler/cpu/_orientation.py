@@ -1,4 +1,4 @@
-"""Which way round a product is computed: as it is, or as the transpose of Bᵀ · Aᵀ, whose vectors run along the rows.
+"""The orientation of a product: A · B as written, or the transpose of Bᵀ · Aᵀ, whose vectors run along the rows.
 
 A product with fewer columns than a vector has lanes wastes the others. Turned, its vectors are full: they run along the
 rows of the result, or, where both operands lie along the summed dimension, along that (`_lane_sums`). A simple model of
@@ -28,7 +28,7 @@ _COPY_CYCLES = 2.0
 
 
 def product_shape(product: Node) -> MatrixProduct:
-    """How the code generator multiplies: the operands change places where the product is turned."""
+    """The shape of the generated product: its operands are swapped where the product is transposed."""
     left, right = product.inputs
     shape = _Shape.of(product)
     if is_swapped(product):

@@ -1,4 +1,4 @@
-"""What a step's machine code is run by, without the plan that it was made from."""
+"""Outlines: what running a step's machine code needs, without the plan that it was made from."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class Outline:
         return {name: digest for name, digest in named if name not in self.elsewhere}
 
     def packed(self) -> bytes:
-        """As it is stored."""
+        """The outline as stored bytes."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def unpacked(cls, stored: bytes) -> Outline:
-        """What was `packed`."""
+        """The inverse of `packed`."""
         fields = json.loads(stored)
         layout = fields.pop("layout")
         held = {int(slot): offset for slot, offset in layout["held"].items()}

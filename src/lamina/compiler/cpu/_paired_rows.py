@@ -1,4 +1,4 @@
-"""Products of few rows that go through them two at a time, each pair with those terms in which A is not zero.
+"""Products of few rows, computed two rows at a time, each pair over the terms where A is not zero.
 
 Of a batch of 64 pictures of MNIST 63 % of the pixels are in use, of two pictures 29 %. So a pair needs less than half
 of the terms, and B, which then comes from the second cache for each pair, is still there in time.
@@ -65,7 +65,8 @@ class PairedRows:
     right_is_finite: bool
 
     def pay(self, of_rows: Value) -> Value:
-        """List the terms of the pairs; whether they are fewer than `of_rows`, which all rows have otherwise."""
+        """List the terms of the pairs; whether computing by pairs pays against `of_rows`, the terms of all rows
+        otherwise."""
         b = self.b
         total = b.variable(b.const(0))
 

@@ -17,7 +17,7 @@ _BYTE = 2
 
 
 def work_of(plan: Plan) -> int:
-    """How long the kernels of a plan take, in operations of a product."""
+    """The estimated time of a plan's kernels, in operations of a product."""
     return sum(kernel.flops + _BYTE * bytes_touched(kernel, plan) for kernel in plan.kernels)
 
 

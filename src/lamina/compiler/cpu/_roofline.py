@@ -1,4 +1,4 @@
-"""Measures what one core can do at most: the roof that kernels are compared with."""
+"""Measures the peak of one core, the roof that kernels are compared with."""
 
 from __future__ import annotations
 

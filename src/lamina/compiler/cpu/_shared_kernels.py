@@ -32,7 +32,7 @@ class SharedKernels:
         self._homes: dict[str, Home] = {}
 
     def find(self, digest: str) -> tuple[Home, CompiledModule] | None:
-        """Where a kernel's code is, and the code itself, which stays in memory as long as it is referenced."""
+        """The place of a kernel's code, and its module, which stays in memory while it is referenced."""
         with self._lock:
             home = self._homes.get(digest)
             module = home and self.at(home)

@@ -40,7 +40,7 @@ _TAKING = 10
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
-    """What runs the step of a plan. `rows`: the bytes that each step takes of an input, after those of the last."""
+    """The outline of a plan. `rows`: bytes that an input slot moves on with each step."""
     work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
     machine = target_machine()

@@ -26,7 +26,7 @@ def takes_whole_rows(node: Node) -> bool:
 
 
 def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value:
-    """Which row of its table such a node has at a place, `numbers` being its second input in memory."""
+    """The table row that a taking node has at a position; `numbers` is its second input in memory."""
     table, indices = node.inputs
     number = scope.b.load(numbers, indices.dtype, place)
     position = PullContext(scope.evaluator(1)).table_position(number, table.shape[0], node.params["mode"])

@@ -128,7 +128,7 @@ class TermLists:
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The terms of the pair of rows that begins with this one, or what else is listed at its place."""
+        """The terms of the pair of rows that begins with this one, or the other list at its place."""
         return self._order(self._of(row, 0))
 
     def _order(self, numbers: Pointer) -> ColumnOrder:

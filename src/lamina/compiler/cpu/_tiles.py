@@ -102,5 +102,5 @@ def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
 
 
 def multiply_adds_per_cycle(machine: Machine) -> float:
-    """How many vectors a core multiplies and adds in a cycle."""
+    """Vector multiply-adds per cycle of a core."""
     return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0

@@ -1,4 +1,4 @@
-"""How a product is cut up for a matrix unit, and where its packed parts lie in a thread's scratch memory."""
+"""Blocking of a product for a matrix unit, and the places of its packed parts in a thread's scratch memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class UnitBlocking:
 
     @property
     def left_tile_bytes(self) -> int:
-        """Of 32 rows of A."""
+        """The bytes of 32 packed rows of A."""
         return self.steps * self.left_parts * 2 * TILE_BYTES
 
     @property

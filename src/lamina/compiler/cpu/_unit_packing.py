@@ -30,7 +30,7 @@ class LeftOperand:
     is_transposed: bool
 
     def element(self, b: Builder, row: Value, term: Value) -> Value:
-        """What is multiplied for a row of the result."""
+        """The operand's element for a row of the result."""
         return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 
@@ -169,7 +169,7 @@ class UnitPacking:
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
-        """How many steps there are from a term on, in this part of the summed dimension."""
+        """The number of steps from a term on, in this part of the summed dimension."""
         b = self.b
         left = -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
         return b.minimum(b.const(self.blocking.steps), left)

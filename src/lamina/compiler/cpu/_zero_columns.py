@@ -21,7 +21,7 @@ __all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]
 
 @dataclass(frozen=True)
 class ColumnOrder:
-    """A range of column numbers, in another order: those in use, ascending, then those that are zero.
+    """A range of column numbers, reordered: columns in use, ascending, then zero columns.
 
     The order is written to the same positions of `numbers` (int32) as the range itself; from position
     `first_unused` on come the zero columns.

@@ -1,4 +1,4 @@
-"""What the compiler has to know of the processor it runs on."""
+"""The processor's properties that the compiler needs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Machine:
         return replace(self, has_matrix_unit=False, may_reorder_sums=False)
 
     def lanes(self, dtype: DType) -> int:
-        """How many elements of a dtype a vector register holds."""
+        """Elements of a dtype per vector register."""
         return self.vector_bits // (8 * dtype.itemsize)
 
     @property

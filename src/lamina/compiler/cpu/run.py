@@ -163,7 +163,7 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
 
 
 def running(function: int, arguments: int | None, threads: int) -> Change:
-    """What `run` does, as one change."""
+    """`run` as one change (see `lamina.core.turns`)."""
     if threads > 1 and threads != _pool.threads:
         _pool.resize(threads)
     return partial(_runtime().run, function, arguments, threads)
@@ -187,7 +187,7 @@ def linked(
     functions: tuple[str, ...],
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
 ) -> CompiledModule:
-    """What was fetched, ready to run."""
+    """The fetched code, ready to run."""
     return found.linked(functions, {"lamina_barrier": _runtime().barrier_address}, elsewhere)
 
 

@@ -1,4 +1,4 @@
-"""A graph as a function that needs nothing else: one thread, its constants inside, memory that the caller lends it.
+"""A graph as a self-contained function: one thread, constants inside, memory from the caller.
 
 This is how a network leaves lamina. The kernels are those of compiled functions, so that results are the same bits;
 only how many threads there are is known beforehand.
@@ -40,7 +40,7 @@ class OneThread(ThreadBuilder):
         """There are no other threads to wait for."""
 
     def flush_denormals(self) -> Value:
-        """From here on denormals count as zero; what `restore_state` takes."""
+        """Flush denormals to zero from here on; returns the state for `restore_state`."""
         return self.result("call i64 @flush_denormals()", INDEX)
 
     def restore_state(self, saved: Value) -> None:
@@ -138,7 +138,7 @@ def global_array(name: str, array: np.ndarray) -> str:
 def with_transposed_constants(
     graph: Graph, constants: Mapping[int, np.ndarray]
 ) -> tuple[Graph, dict[int, np.ndarray]]:
-    """The graph with matrices that products read transposed stored as they read them, and what its constants hold then.
+    """The graph with constants stored transposed where products read them so, and the new constants.
 
     >>> from lamina import nd
     >>> from lamina.compiler.front.graphs import compilable_graph

@@ -37,7 +37,7 @@ __all__ = ["CPU"]
 
 @dataclass(frozen=True)
 class CPUCode:
-    """A step's machine code, and what it is run by: ``step`` is the address of its function."""
+    """A step's machine code and its outline; ``step`` is the address of its function."""
 
     module: CompiledModule
     outline: Outline
@@ -122,13 +122,13 @@ class CPU:
         return compiling_for(target_machine().in_order) if captured.independent_rows else nullcontext()
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether it is packed by the product, which then reads what it is computed from."""
+        """Whether a product computes this operand while packing it, from the operand's own inputs."""
         from lamina.compiler.cpu._products import computes_operand
 
         return computes_operand(product, operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """How a kernel is divided among threads so that they share no cache line."""
+        """The division of a kernel among threads, so that they share no cache line."""
         from lamina.compiler.cpu._partition import partition_of
 
         return partition_of(kernel, updates)
@@ -180,7 +180,7 @@ class CPU:
         return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """By rows or columns, and whether on the processor's matrix unit."""
+        """The division by rows or columns, and the use of the processor's matrix unit, in words."""
         from lamina.compiler.cpu._products import runs_on_matrix_unit
 
         kind = plan.partitions[kernel].kind
@@ -189,7 +189,7 @@ class CPU:
             return f"{text}, matrix unit" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """What the vector units of the cores do that the program runs on."""
+        """The peak of the vector units of the cores that the program runs on."""
         from lamina.compiler.cpu._roofline import peak_flops
 
         return threads_of_kernel(program) * peak_flops(dtype)

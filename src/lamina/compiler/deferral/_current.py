@@ -32,7 +32,7 @@ __all__ = ["Sequence", "place_of"]
 
 
 class Sequence:
-    """What a queue knows of the sequence that it is in. Another one begins with another object.
+    """The state of the current sequence. Each sequence has an object of its own.
 
     So who is interrupted while he notes something, and finds that the sequence has ended meanwhile, has changed
     only what is never read again.
@@ -75,7 +75,7 @@ class Sequence:
         return self.is_halfway or (not self.is_observing and self.next is not self.cursor.hot_child)
 
     def note_made(self, event: Any) -> None:
-        """What an event made, or gave other contents."""
+        """Note an array that an event made or overwrote."""
         if isinstance(event, Applied):
             self.made.add(event.output)
             if event.view_of is not None:
@@ -94,7 +94,7 @@ class Sequence:
         return None
 
     def keys_of(self, inputs: Items[Any]) -> list[Any]:
-        """What tells operands from others: positions of those that are known, types of the rest."""
+        """The keys of operands: positions of known arrays, types of the rest."""
         keys: list[Any] = [] if any(isinstance(x, Array) for x in inputs) else [current_context()]
         fresh: dict[int, int] = {}
         for x in inputs:

@@ -1,4 +1,4 @@
-"""What a sequence that has ended owes, and how far that is done."""
+"""Pending work of an ended sequence, and its progress."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Debt"]
 
 
 class Debt:
-    """What is to be computed of a sequence that has ended.
+    """The pending work of an ended sequence.
 
     It is paid in steps. Each is prepared first and then made atomically, with the count of steps done
     (`lamina.core.turns`). So an interrupt that needs the results goes on with the next step itself; the interrupted
@@ -40,7 +40,7 @@ class Debt:
         self.path.run_compiled(self._values, self._numbers, self._program, ran)
 
     def pay(self) -> None:
-        """Do what is not done yet: after the compiled program if that ran, else operator by operator."""
+        """Do the remaining steps: those after the compiled program if it ran, else operator by operator."""
         if self.is_paid:
             return
         self._program.close()

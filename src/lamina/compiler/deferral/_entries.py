@@ -1,4 +1,4 @@
-"""What a queue notes: operators, writes and walks back over the tape, in a tree of all sequences that were seen.
+"""The queue's events (operators, writes, backward passes), in a tree of all observed sequences.
 
 An `Entry` is one event, and knows the entries that came after it. So a program that repeats walks down the same path of
 the tree again and again. Arrays are identified by *position*: each array that a sequence meets for the first time, and
@@ -83,7 +83,7 @@ class New:
 
 
 def type_of(x: Array) -> tuple[Any, ...]:
-    """All that a sequence must know of an array made outside."""
+    """The type of an array made outside, as far as a sequence depends on it."""
     leaf = x._leaf
     return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
@@ -145,7 +145,7 @@ class Entry:
         self.path: Any = None
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
-        """Do it to the arrays, by position; `numbers` are those that vary."""
+        """Do the event on the arrays, by position; `numbers` are those that vary."""
         raise NotImplementedError
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
@@ -215,7 +215,7 @@ class Applied(Entry):
         )
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
-        """What it is applied to, from the arrays by position, and the numbers that vary."""
+        """The primitive's inputs, from the arrays by position and the varying numbers."""
         return tuple([_operand(operand, arrays, numbers) for operand in self.operands])
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> UserArray:
@@ -309,7 +309,7 @@ class Backward(Entry):
             backward_now(heads, grads, retain_graph=self.retain_graph)
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """The gradients get their contents, and the tape lets go of what was walked over."""
+        """Changes that write the gradients and release the tape nodes walked over."""
         heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
         used_up: list[TapeNode] = []
         with Mode(False, self.training):
@@ -322,7 +322,7 @@ class Backward(Entry):
 
 
 def position(operand: Any) -> int:
-    """Where an array operand stands."""
+    """The position of an array operand."""
     return operand if operand.__class__ is int else operand.position
 
 

@@ -133,7 +133,7 @@ class Path:
     def steps_after(
         self, ran: Ran, values: list[Any], numbers: Sequence[Any]
     ) -> list[Callable[[], list[Change]]]:
-        """What is to be done, step by step, once the program ran: results get to their arrays, and back on the tape."""
+        """The steps after the program ran: results move into their arrays, and back onto the tape."""
         used = [i for i in ran.needed if i in self._consumed]
         placed = () if ran.restored else used  # as of a step whose loss alone is kept
         steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
@@ -226,7 +226,7 @@ _ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refe
 
 
 class Ran(NamedTuple):
-    """What came of a program: which outputs are needed, what must be on the tape again, the results by position."""
+    """The results of a program by position, the needed outputs, and the records to put back on the tape."""
 
     needed: list[int]
     restored: list[Applied]

@@ -12,7 +12,7 @@ __all__ = ["period_of", "until_boundary"]
 
 
 def period_of(events: Sequence[Any]) -> int | None:
-    """After how many events a long sequence repeats, if it does."""
+    """The period of a long sequence, in events; None if it does not repeat."""
     marks = [(event.primitive, str(getattr(event, "params", ""))) for event in reversed(events)]
     for period in range(1, len(marks) // 3):
         if all(marks[i] == marks[i + period] for i in range(2 * period)):
@@ -21,7 +21,7 @@ def period_of(events: Sequence[Any]) -> int | None:
 
 
 def until_boundary(events: Sequence[Any], period: int) -> int:
-    """How many more events to wait, so that sequences of `period` events begin where the least is handed on.
+    """The number of events until the best boundary for sequences of `period` events: where the least is passed on.
 
     What one sequence makes and the next one reads must be stored, and is not fused with what reads it. Between two
     steps of a loop that is nothing but what it learns or counts.

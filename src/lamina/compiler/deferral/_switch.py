@@ -23,7 +23,7 @@ __all__ = ["eager", "start"]
 
 
 def start(thread: int) -> None:
-    """Defer what the thread of this identifier does from now on, unless ``LAMINA_EAGER=1`` says not to.
+    """Defer the operators of the thread with this identifier from now on, unless ``LAMINA_EAGER=1``.
 
     Operators of arrays on devices are computed by the compiler's own, also without deferral.
     Python must count references: they tell whether anybody can still ask for a result.

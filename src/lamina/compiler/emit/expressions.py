@@ -18,7 +18,7 @@ __all__ = ["Evaluator", "Memory", "PullContext", "own_index", "step_numbers"]
 
 
 class Memory:
-    """Where nodes lie in memory, as pointers of the function that is being written."""
+    """The nodes' places in memory, as pointers of the function being written."""
 
     def __init__(self, pointers: Mapping[Node, Pointer]) -> None:
         self._pointers = pointers
@@ -117,7 +117,7 @@ class Reader:
 
 
 class PullContext:
-    """What a `Pull` or `Scatter` lowering writes code with: the builder's operations, and positions."""
+    """The interface for `Pull` and `Scatter` lowerings: the builder's operations, and positions."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._b, self._lanes = evaluator.b, evaluator.lanes

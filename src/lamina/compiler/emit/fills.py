@@ -20,7 +20,7 @@ _WORD_BYTES = 8
 
 
 def emit_fill(scope: Scope) -> None:
-    """All numbers of a stream, from (seed, stream)."""
+    """Write all random numbers of a stream, from (seed, stream)."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)

@@ -14,7 +14,7 @@ __all__ = ["flat_axes", "is_made_of_flat"]
 
 
 def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
-    """A position in memory as an index: the last axis that is more than 1 has stride 1, so all of it goes there."""
+    """A position in memory as an index: the whole position goes to the last axis longer than 1, which has stride 1."""
     last = max((a for a, n in enumerate(shape) if n != 1), default=0)
     before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
     return [*before, position, *after]
@@ -23,8 +23,8 @@ def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
 def is_made_of_flat(
     nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
 ) -> bool:
-    """Whether each element is made of those at its place in buffers of this shape, and of single numbers; and of those
-    of `known` nodes of this shape."""
+    """Whether each element depends only on elements at its own place, in buffers or `known` nodes of this shape, and on
+    single numbers."""
     seen = set(known)
     stack = list(nodes)
     while stack:

@@ -18,7 +18,7 @@ _FEWEST_PARTS = 3
 
 
 def emit_join(scope: Scope) -> bool:
-    """Write the kernel, if it is arrays joined along an axis, and what is computed of them; whether it is.
+    """Write a kernel that joins arrays along an axis, with its elementwise work; False if the kernel is none.
 
     A choice among few is cheap where all lanes agree, as they do along all axes but the last.
     """

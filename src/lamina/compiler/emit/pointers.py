@@ -69,7 +69,7 @@ class Layout:
 
     @classmethod
     def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
-        """For a plan; `rows`: the bytes that each step takes of an input, after those of the last."""
+        """The layout of a plan. `rows`: bytes that an input slot moves on with each step."""
         graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
@@ -82,7 +82,7 @@ class Layout:
         return self.FIRST_INPUT <= entry < self.first_result
 
     def slot(self, place: Place) -> Slot:
-        """Where a place is."""
+        """The entry of a place."""
         if place.kind == "arena":
             return Slot(self.arena, place.number)
         if place.kind == "input" and place.number in self.held:
@@ -181,7 +181,7 @@ def _kernel_name(number: int, kernel: Kernel) -> str:
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
-    """All that a kernel's code depends on, with nodes numbered in the order in which they are met."""
+    """A text of all that a kernel's code depends on, with nodes numbered in order of appearance."""
     leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []

@@ -176,7 +176,7 @@ def merged_index(kernel: Kernel, kept: list[Axis], reduced: list[Axis]) -> list[
 
 
 def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> None:
-    """Store the anchor's result at an index of the kept axes, and what is made of it."""
+    """Store the anchor's result, and the results computed from it, at an index of the kept axes."""
     indices = {node: row_index(scope, node.shape, kept) for node in scope.kernel.stores}
     scope.compute(indices, lanes, {scope.kernel.main: result})
 

@@ -12,7 +12,7 @@ __all__ = ["emit_scatter"]
 
 
 def emit_scatter(scope: Scope) -> None:
-    """In order, on one thread: several elements may meet at one position."""
+    """Write a scatter: in order and on one thread, since several elements may go to one position."""
     anchor = scope.kernel.main
     b = scope.b
     with scope.on_one_worker_if_serial():

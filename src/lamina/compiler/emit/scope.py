@@ -1,4 +1,4 @@
-"""What the emission of every kernel shares: the kernel's memory, shares of the work, loops, stores."""
+"""The common part of emitting kernels: a kernel's memory, shares of the work, loops, stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Scope"]
 
 
 class Scope(ABC):
-    """One kernel while it is written, by the code of a *worker*: one of those who work on it at the same time.
+    """One kernel while its code is written, for a *worker*: one of the threads that run it at the same time.
 
     `targets` are the pointers that each stored node is written to; `numbers` the values of the step's numbers,
     `scratch` memory of the worker's own. What a worker is, is the target's to say.
@@ -57,8 +57,8 @@ class Scope(ABC):
     def compute(
         self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
     ) -> None:
-        """Compute members at their indices, and store them: all are computed before the first one is stored, which may
-        overwrite what another is made of."""
+        """Compute members at their indices, and store them: all are computed first, since a store may overwrite
+        another's operand."""
         values = self.evaluator(lanes, known)
         results = [(node, values.at(node, index), index) for node, index in indices.items()]
         for node, value, index in results:

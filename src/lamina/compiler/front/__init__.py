@@ -1,4 +1,4 @@
-"""The front of the compiler: what a user's function reads and writes, guarded, captured, and called as it was.
+"""The compiler's front end: guards, capture and calls of users' functions.
 
 It knows machines only as a `lamina.compiler.target.Target`.
 """

@@ -100,7 +100,7 @@ def take_nothing(_values: Sequence[Any]) -> None:
 
 
 def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
-    """What takes arguments of the same types as these.
+    """The function that takes arguments of the same types as these.
 
     Most calls are like the one before. To see that takes less time than to make a key and to look it up. Known are
     plain arrays and numbers only.

@@ -113,7 +113,7 @@ def _eager_step(
 
 
 def of_one_step(result: Any) -> Any:
-    """What one step returns, with a first axis of 1."""
+    """The result of one step, with a first axis of 1."""
     from lamina import nd
 
     return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))

@@ -60,7 +60,7 @@ class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts 
 
 @dataclass
 class Captured:
-    """What a capture found.
+    """The result of a capture.
 
     `arrays`: for each input slot the array that was found outside, or what stood for an argument. `result`: what the
     function returns, with a `Result` or `Returned` in the place of arrays. `getters`: for a slot whose array may be
@@ -148,7 +148,7 @@ class Capture:
         return (self._node(primitive, nodes, params, shape, dtype),)
 
     def value(self, array: Array) -> Node:
-        """What an array holds now."""
+        """The current value of an array."""
         leaf = array._leaf
         if leaf is not None:
             self._gradients.add(id(leaf.grad))
@@ -174,7 +174,7 @@ class Capture:
         return self._current[key]
 
     def assign(self, array: Array, value: Array) -> None:
-        """From here on `array` holds `value`, converted to its shape and dtype."""
+        """Make `array` hold `value` from here on, converted to its shape and dtype."""
         node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
         if isinstance(array._data, Node):
             view = array._view
@@ -236,7 +236,7 @@ class Capture:
             self._current[id(array)] = self._input(array)
 
     def argument(self, array: Array, *, is_outside: bool) -> Array:
-        """What the function gets for an argument, which has the next input slot.
+        """The symbolic array for an argument, in the next input slot.
 
         An array that it also finds outside is given as it is. For others there is a stand-in: should the function
         find the same array by itself, then that is another input, and `finds_outside` says so; also if the gradient
@@ -271,7 +271,7 @@ class Capture:
         return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
-        """The ids of those that the function found outside, be they arguments or not, or whose gradient it used."""
+        """The ids of arrays that the function found outside (arguments or not), or whose gradient it used."""
         found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
         return {id(x) for x in arrays if id(x) in found}
 

@@ -1,4 +1,4 @@
-"""What a compiled step does, in the user's terms: its kernels, the formulas that each computes, and their cost."""
+"""Explanations of compiled steps in the user's terms: the kernels, their formulas, and their cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards: what a function found outside, so that a replaced parameter, constant or layer is noticed.
+"""Guards on what a function found outside, which notice a replaced parameter, constant or layer.
 
 What they promise is said in ``docs/adr/guards.md``. The walk (`walk`) finds what to watch, `watches` are the ways.
 """
@@ -18,7 +18,7 @@ __all__ = ["Guards"]
 
 
 class Guards:
-    """What a function, and the functions it calls, look up; and what it meant when the function was captured.
+    """The names that a function and its callees look up, with their meaning when the function was captured.
 
     `arguments` are objects among its arguments whose attributes it may read, too.
 
@@ -39,14 +39,14 @@ class Guards:
         self.hold = self._written_hold()
 
     def complete(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
-        """The capture went well: guard what it found, too. `with_leaves`: arrays whose gradient it used."""
+        """Guard what a successful capture found, too. `with_leaves`: arrays whose gradient it used."""
         self._keep += arrays
         self.arrays |= {id(x) for x in arrays}
         self._leaves = [(x, x._leaf) for x in with_leaves]
         self.hold = self._written_hold()
 
     def changed(self) -> str | None:
-        """What the user calls the first thing that is no longer what it was; None if all is."""
+        """The user's name for the first thing that has changed, or None."""
         if self.hold():
             return self._imported()
         for watch in self._watches:
@@ -64,12 +64,12 @@ class Guards:
         )
 
     def undo(self) -> None:
-        """Set everything to what it was, after a capture that came to nothing."""
+        """Restore everything after a failed capture."""
         for watch in self._watches:
             watch.undo()
 
     def name_of(self, array: Array) -> str | None:
-        """What the user calls an array."""
+        """The user's name for an array."""
         return self._names.get(id(array))
 
     def _imported(self) -> str | None:

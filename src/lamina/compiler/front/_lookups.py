@@ -1,4 +1,4 @@
-"""What code looks up, whose a function, class or module is, and where objects keep what they hold."""
+"""Names that code looks up, owners of functions, classes and modules, and storage of objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_VARIABLES = ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL", "L
 
 
 class Names(NamedTuple):
-    """What a function's code looks up."""
+    """The names that a function's code looks up."""
 
     variables: frozenset[str]
     attributes: frozenset[str]

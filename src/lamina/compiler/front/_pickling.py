@@ -1,4 +1,4 @@
-"""How compiled functions travel: as Python's own functions do with the same pickler, without their machine code.
+"""Pickling of compiled functions: as the same pickler does with Python functions, without machine code.
 
 `pickle` sends a function by its name. cloudpickle, which joblib's processes, Dask and Ray use, sends functions of
 `__main__`, closures and lambdas by value, with what they read; a compiled function is then compiled anew where it
@@ -15,7 +15,7 @@ __all__ = ["reduced"]
 
 
 def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
-    """What `compiled.__reduce__` returns: an attribute of its object (a method), a name, or the function itself.
+    """The result of `compiled.__reduce__`: an attribute of its object (a method), a name, or the function itself.
 
     `options` are those of `lamina.compile`.
     """

@@ -96,7 +96,7 @@ class Specialization:
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
-        """`run_steps` on the rows (steps, batch) of arrays, which the first argument says."""
+        """`run_steps` on rows of the arrays, given by the first argument, (steps, batch)."""
         flush_pending()
         with self.step.lock:
             arguments = [self._first_row(rows, context_of(arrays)), *arrays]
@@ -143,7 +143,7 @@ class Specialization:
             look_at_labels(self._array(slot, arguments), classes, who, rows if are_rows else None)
 
     def fill(self, results: Sequence[Any]) -> Any:
-        """What the function returns, with these results in their places."""
+        """The function's return value, with these results in their places."""
         return self._filled(self._result, results, ())
 
     def _filled(self, template: Any, results: Sequence[Any], arguments: Sequence[Array]) -> Any:

@@ -53,7 +53,7 @@ class StandsFor:
 
 
 class Opaque(NamedTuple):
-    """Something whose contents can't be watched: what the user calls it, and what it is."""
+    """Something whose contents can't be watched: the user's name for it, and its kind."""
 
     label: str
     kind: str

@@ -1,4 +1,4 @@
-"""Watches: one class for each way in which something outside can become something else.
+"""Watches: a class for each way that a function's outside can change.
 
 Each is written into the check that a call makes (`condition`), says what the user calls the change (`change`), and can
 set back what a capture changed (`undo`).
@@ -55,15 +55,15 @@ class Watch:
             return False
 
     def change(self) -> str | None:
-        """What the user calls the change; None if there is none."""
+        """The change in the user's words, or None."""
         return None if self.now() else self.label
 
     def undo(self) -> None:
-        """Set back what it was."""
+        """Restore the watched state."""
 
 
 class Item(Watch):
-    """What a mapping holds under a name: a variable, an attribute."""
+    """A mapping's item: a variable, an attribute."""
 
     def __init__(self, mapping: Mapping[Any, Any], key: Any, owner: Any, label: str) -> None:
         super().__init__(label)
@@ -79,7 +79,7 @@ class Item(Watch):
 
 
 class Absent(Watch):
-    """Names that a mapping must not get: attributes that would come before those that were found, or variables."""
+    """Names that must stay absent: attributes or variables that would shadow those that were found."""
 
     def __init__(self, mapping: Mapping[Any, Any], names: Iterable[str], owner: Any, label: str) -> None:
         super().__init__(label)
@@ -108,7 +108,7 @@ class Absent(Watch):
 
 
 class Keys(Watch):
-    """All names of a mapping, for code that looks up names that it makes."""
+    """All names of a mapping, for code that looks up computed names."""
 
     def __init__(self, mapping: Mapping[Any, Any], label: str) -> None:
         super().__init__(label)
@@ -231,7 +231,7 @@ class Items(Watch):
 
 
 class Contents(Watch):
-    """What can only be looked at as a whole: the numbers in a buffer, the members of a set.
+    """Contents that are compared as a whole: the numbers in a buffer, the members of a set.
 
     `read` gives something to compare; `restore` sets the contents back.
     """
@@ -252,7 +252,7 @@ class Contents(Watch):
 
 
 def buffer_of(value: Any) -> tuple[Any, ...]:
-    """The contents of an array or another buffer, and what they mean."""
+    """The contents of an array or another buffer, and their type."""
     if isinstance(value, np.ndarray):
         return value.tobytes(), value.shape, value.dtype
     return bytes(memoryview(value)), getattr(value, "typecode", None)

@@ -1,4 +1,4 @@
-"""What `lamina.compile` returns: a function that knows its specializations, and makes them."""
+"""`CompiledFunction`, the result of `lamina.compile`: it makes and keeps its specializations."""
 
 from __future__ import annotations
 

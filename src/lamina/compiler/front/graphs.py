@@ -1,4 +1,4 @@
-"""The graph of a function, for those that make something else of it than a compiled function of this process."""
+"""Graphs of functions, for exports and other uses than compiled functions of this process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["FunctionGraph", "compilable_graph", "graph_of", "with_known_values"]
 
 @dataclass(frozen=True)
 class FunctionGraph:
-    """What a function computes.
+    """The graph of a function.
 
     Attributes:
         graph: the first input slots are the arguments, in their order. Every primitive may be in it, of every dtype.
@@ -36,7 +36,7 @@ class FunctionGraph:
 def graph_of(
     function: Callable[..., Any], arguments: Sequence[NDArray], watch: Callable[[Node], None] | None = None
 ) -> FunctionGraph:
-    """What `function` makes of arrays of these types, in whatever mode it is: training, prediction.
+    """The graph of `function` for arrays of these types, in the current mode (training or prediction).
 
     Numbers that are computed anew at each step have the value that they have now.
 
@@ -93,7 +93,7 @@ class _AsItStands(Capture):
 
 
 def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArray]) -> FunctionGraph:
-    """What machine code is made of, for a function of arrays of these types that always gives the same for the same.
+    """The graph to compile for a deterministic function of arrays of these types.
 
     Raises:
         TraceError: it draws random numbers, changes arrays, depends on numbers that change, or has no compiled form.

@@ -1,4 +1,4 @@
-"""The graph of events that `lamina.compiler.deferral` has queued, and what it must know of the compiler."""
+"""Graphs of the events that `lamina.compiler.deferral` has queued, its interface to the compiler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class CapturedSequence:
-    """What events do: a graph, the array in each of its input slots, and which result is which."""
+    """The graph of some events, the array in each of its input slots, and the positions of its results."""
 
     graph: Graph
     arrays: list[Array]
@@ -34,7 +34,7 @@ class CapturedSequence:
 def captured_sequence(
     do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
 ) -> CapturedSequence:
-    """The graph of what ``do(numbers)`` does to arrays; it returns the arrays whose contents are results.
+    """The graph of ``do(numbers)``, which returns the arrays whose contents are results.
 
     `do` gets the numbers that change from time to time as inputs of the graph. Gradients are results, too. Raises
     `Uncompilable`.
@@ -53,7 +53,7 @@ def captured_sequence(
 def built(
     graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """What `lamina.compiler.program.build` makes of a graph.
+    """The program that `lamina.compiler.program.build` makes of a graph.
 
     Raises `Uncompilable` where the target can't compute it, or the device's driver does not take the program.
     """

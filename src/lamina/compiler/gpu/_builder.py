@@ -60,12 +60,12 @@ class DeviceBuilder(Mathematics):
         return self.dialect.block(self)
 
     def barrier(self) -> None:
-        """Wait until all threads of the block are here; what they wrote is visible to each other after."""
+        """Wait for all threads of the block; afterwards they see each other's writes."""
         self.waits += 1
         self.dialect.barrier(self)
 
     def fence(self) -> None:
-        """What this thread wrote is visible to other blocks before what it writes next."""
+        """Make this thread's writes visible to other blocks before its next writes."""
         self.dialect.fence(self)
 
     @property
@@ -139,7 +139,8 @@ class DeviceBuilder(Mathematics):
 
     @contextmanager
     def shared_again(self) -> Generator[None]:
-        """What is reserved inside is free after: a barrier must lie between its last use and its next one."""
+        """Free the shared memory reserved inside at the end: a barrier must lie between its last use and the next
+        one."""
         before = self._shared_top
         yield
         self._shared_top = before

@@ -1,4 +1,4 @@
-"""What differs between the languages that kernels are written in: who a thread is, barriers, the last translation."""
+"""The differences between the languages of kernels: thread numbers, barriers, the last translation."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Dialect(ABC):
 
     @abstractmethod
     def barrier(self, b: DeviceBuilder) -> None:
-        """Wait for all threads of the block; what they wrote is visible after."""
+        """Wait for all threads of the block; their writes are visible afterwards."""
 
     def fence(self, b: DeviceBuilder) -> None:
-        """What this thread wrote is visible to other blocks before what it writes next."""
+        """Make this thread's writes visible to other blocks before its next writes."""
         b.emit('fence syncscope("device") acq_rel')
 
     def wide_mul(self, b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value] | None:
@@ -63,7 +63,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
-        """What the device loads."""
+        """The code that the device loads."""
 
     @abstractmethod
     def assembly(self, ir: str) -> str:
@@ -71,7 +71,7 @@ class Dialect(ABC):
 
 
 class TensorDialect(Dialect):
-    """That of processors with tensor cores, whose threads can also have memory copied while they go on."""
+    """The dialect of processors with tensor cores and asynchronous copies."""
 
     @abstractmethod
     def begin_copy(

@@ -24,7 +24,7 @@ _UINT32 = np.dtype(np.uint32)
 
 
 def blocks_of_elements(kernel: Kernel) -> int:
-    """How many blocks share a kernel of one of these kinds."""
+    """The number of blocks for a kernel of one of these kinds."""
     if kernel.kind == "fill":
         (node,) = kernel.stores
         count = -(-node.size // _numbers_a_block(node.dtype))
@@ -115,7 +115,7 @@ def _unscattered(scope: DeviceScope) -> dict[int, int]:
 
 
 def emit_fill(scope: DeviceScope) -> None:
-    """A block of four 64-bit words a thread: Philox, as `primitives.random` defines what is made of it."""
+    """Philox: a block of four 64-bit words per thread; `primitives.random` defines the numbers made of it."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)

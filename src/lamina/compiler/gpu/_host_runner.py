@@ -1,4 +1,4 @@
-"""What runs a kernel's coroutines for the emulator: LLVM's assembly of it, and what a thread leaves word of for others.
+"""The emulator's scheduler of a kernel's coroutines, as LLVM assembly, and the records that threads share.
 
 The threads of a block run warp by warp, each warp up to its next barrier; its lanes run one after the other up to where
 they wait for each other. A copy that a thread begins makes the memory that it goes to ones (NaN) at once, and is done
@@ -136,7 +136,7 @@ def run_functions(parts: Mapping[str, str]) -> str:
 
 
 def run_coroutines(parts: Mapping[str, str]) -> str:
-    """What runs all blocks of a kernel in which threads wait for each other."""
+    """Assembly of the function that runs all blocks of a kernel whose threads wait for each other."""
     return _filled(_HEAD + _EACH_COROUTINE + _TAIL, parts)
 
 

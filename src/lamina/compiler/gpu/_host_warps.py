@@ -1,4 +1,4 @@
-"""What the lanes of an emulated warp do together: each leaves its operands where the others find them, waits for them,
+"""Warp operations in the emulator: each leaves its operands where the others find them, waits for them,
 and computes its own results."""
 
 from __future__ import annotations

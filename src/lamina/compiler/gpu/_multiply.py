@@ -1,4 +1,4 @@
-"""How a block of threads multiplies two tiles in shared memory: what a way to do so must know, and the usual way."""
+"""Multiplication of two tiles in shared memory by a block of threads: the interface, and the usual way."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Multiplication(ABC):
 
     @abstractmethod
     def line(self) -> Value:
-        """Which of the lines of threads, one below the other, this thread is in."""
+        """This thread's line among the lines of threads, one below the other."""
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """Which row of the tile is the one of this number for the threads of a line."""
+        """The tile's row that is number `number` of the threads of a line."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """Which column is the one of this number for this thread."""
+        """The tile's column that is number `number` of this thread."""
 
 
 class FusedMultiplyAdds(Multiplication):
@@ -73,7 +73,7 @@ class FusedMultiplyAdds(Multiplication):
         return y, b.add(b.mul(warp_across, 8), x)
 
     def elements(self, operand: Operand) -> int:
-        """How many elements a tile of an operand takes in shared memory."""
+        """The elements that a tile of an operand takes in shared memory."""
         return self.tile.depth * (operand.width + _PAD)
 
     def place(self, operand: Operand, outer: Value, term: Value) -> Value:

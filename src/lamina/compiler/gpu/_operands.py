@@ -32,7 +32,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """What one block computes: which result of a batch, from which row and column on, over which terms of the sums."""
+    """One block's work: the result's number in a batch, its first row and column, and its terms of the sums."""
 
     scope: DeviceScope
     cut: Cut
@@ -44,11 +44,11 @@ class Part:
 
     @property
     def tile(self) -> Tile:
-        """Its size, and how it is computed."""
+        """The tile's size and method."""
         return self.cut.tile
 
     def index(self) -> list[Axis]:
-        """Which result of a batch, as an index."""
+        """The result's number in a batch, as an index."""
         return self.scope.index(self.batch, self.scope.kernel.main.shape[:-2])
 
 
@@ -77,8 +77,8 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """Which elements of a tile are the thread's at a turn, of `count` at a time: the row or column and the term of
-        the first. What is next to each other in memory is neighbouring threads'."""
+        """The thread's elements of a tile at a turn, `count` at a time: the row or column, and the term, of the first.
+        Elements that are neighbours in memory go to neighbouring threads."""
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)
         line, place = b.unravel(b.mul(self.part.scope.thread, count), sizes)
@@ -132,7 +132,7 @@ class Operand:
         return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
     def in_memory(self) -> SpacePointer | None:
-        """Where the matrix begins, if it lies in memory as the product wants it."""
+        """The matrix's first element, if memory has the product's layout."""
         scope = self.part.scope
         found = scope.memory.find(self.node)
         if found is None or scope.kernel.main.dtype != FLOAT32:
@@ -142,6 +142,6 @@ class Operand:
         return scope.b.address(found, scope.b.mul(self.part.batch, rows * columns), FLOAT32)
 
     def position(self, outer: Value, term: Value) -> Value:
-        """Where an element lies in the matrix."""
+        """The position of an element in the matrix."""
         b, line = self.part.scope.b, self.node.shape[-1]
         return b.add(b.mul(outer, line), term) if self.sums_last else b.add(b.mul(term, line), outer)

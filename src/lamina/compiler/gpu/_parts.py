@@ -1,4 +1,4 @@
-"""Sums that several blocks compute in parts: the block that is done last finds the others' parts in memory."""
+"""Sums in parts, one per block: the block that finishes last adds the others' parts from memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rounded(nbytes: int) -> int:
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
-    """Whether all other parts of what has this number are done and visible, for all threads of the block to know.
+    """Whether all other parts of this number are done and visible; the same answer for all threads of the block.
 
     What this block has stored is visible to the last one. The counter is 0 again afterwards.
     """

@@ -1,5 +1,5 @@
-"""Sums of products over tiles of both operands that threads bring to shared memory: by way of their registers, where
-they may round them, or by copies. Some tiles are under way while those before are multiplied."""
+"""Sums of products over tiles of both operands in shared memory. Threads load tiles through registers, which may round
+them, or by copies; some tiles are loaded while earlier ones are multiplied."""
 
 from __future__ import annotations
 

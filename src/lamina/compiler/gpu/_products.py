@@ -1,4 +1,4 @@
-"""Matrix products: which tile of the result a block computes, and what becomes of its elements.
+"""Matrix products: the tile of each block, and the epilogue on its elements.
 
 What the kernel does with the elements is done at the end, while neighbouring threads have neighbouring elements. Where
 a sum is computed in parts, by several blocks, the last one to finish adds them, in order.

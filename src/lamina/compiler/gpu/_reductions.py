@@ -29,7 +29,7 @@ _SIDE_BY_SIDE = 32
 
 @dataclass(frozen=True)
 class Team:
-    """How the threads of a block share results: `size` work on each. They are neighbours, unless `stride` says
+    """The threads that share results in a block: `size` work on each. They are neighbours, unless `stride` says
     otherwise: then neighbours work on neighbouring results. Each result may be folded in `parts`, by as many blocks.
     """
 
@@ -47,11 +47,11 @@ class Team:
         return -(-math.prod(kernel.kept) // self.results) * self.parts
 
     def counters_bytes(self, kernel: Kernel) -> int:
-        """What counters take of the blocks' common memory."""
+        """Bytes of counters in the blocks' common memory."""
         return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, kernel: Kernel) -> int:
-        """What the parts take of it."""
+        """Bytes of the parts' sums in the blocks' common memory."""
         if self.parts == 1:
             return 0
         return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)

@@ -92,11 +92,11 @@ class RoundedTiles:
     # in shared memory
 
     def start(self, pair: Value, lane: Value) -> Value:
-        """Where a lane's words of a pair begin."""
+        """The offset of a lane's words of a pair."""
         return self._b.add(self._b.mul(pair, _PAIR), self._b.mul(lane, self._order.lane))
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Store what the thread has read, rounded."""
+        """Store the values that the thread has read, rounded."""
         first, second = values[:NEIGHBOURS], values[NEIGHBOURS:]
         lines = [first, second] if self._has_four_terms else zip(first, second, strict=True)
         words: dict[int, Value] = {}

@@ -1,4 +1,4 @@
-"""Which kernels one launch computes: those that don't wait for each other, side by side, each by blocks of its own.
+"""Launches: independent kernels run side by side in one launch, each in blocks of its own.
 
 A launch begins when the one before has ended; nothing else orders blocks. Kernels that work row by row on what a
 product computes follow it in the very same blocks, where these have whole rows.
@@ -42,19 +42,19 @@ class Task:
 
     @property
     def kernels(self) -> list[Kernel]:
-        """All of them, in order."""
+        """All kernels of the task, in order."""
         return [self.kernel, *self.followers]
 
     @property
     def counters_bytes(self) -> int:
-        """What counters take of the blocks' common memory."""
+        """Bytes of counters in the blocks' common memory."""
         if isinstance(self.how, Team):
             return self.how.counters_bytes(self.kernel)
         return self.how.counters_bytes() if self.how is not None else 0
 
     @property
     def sums_bytes(self) -> int:
-        """What sums in parts take of it."""
+        """Bytes of sums in parts in the blocks' common memory."""
         if isinstance(self.how, Team):
             return self.how.sums_bytes(self.kernel)
         return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
@@ -69,7 +69,7 @@ class Stage:
 
     @property
     def blocks(self) -> int:
-        """Of all its tasks."""
+        """The number of blocks of all tasks."""
         return sum(task.blocks for task in self.tasks)
 
 
@@ -117,7 +117,7 @@ class Schedule:
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
     def groups(self, stage: Stage) -> list[list[Task]]:
-        """A launch's tasks, those together whose code is the same but for its pointers: an ensemble has many."""
+        """A launch's tasks, grouped by equal code except for pointers: an ensemble has many."""
         found: dict[str, list[Task]] = {}
         for task in stage.tasks:
             found.setdefault(self._task_text(task, self.task_slots(task)), []).append(task)
@@ -153,12 +153,12 @@ class Schedule:
 
     @cached_property
     def counters_bytes(self) -> int:
-        """What must be zeros before the first step."""
+        """Bytes that must be zero before the first step."""
         return max((sum(t.counters_bytes for t in s.tasks) for s in self.stages), default=0)
 
     @cached_property
     def scratch_bytes(self) -> int:
-        """All of it."""
+        """Bytes of the whole scratch memory."""
         return self.counters_bytes + max((sum(t.sums_bytes for t in s.tasks) for s in self.stages), default=0)
 
 

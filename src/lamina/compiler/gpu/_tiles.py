@@ -1,4 +1,4 @@
-"""How a matrix product is cut: a tile of the result a block, and where there are few tiles, the sum in parts."""
+"""Tiling of matrix products: a tile of the result per block, and where there are few tiles, sums in parts."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class Cut:
         return self.tiles * self.parts
 
     def counters_bytes(self) -> int:
-        """What the tiles' counters take of the blocks' common memory: how many parts are done of each."""
+        """Bytes of the tiles' counters (of completed parts) in the blocks' common memory."""
         return rounded(self.tiles * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, itemsize: int) -> int:
-        """What the parts' sums take of it."""
+        """Bytes of the parts' sums in the blocks' common memory."""
         return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 

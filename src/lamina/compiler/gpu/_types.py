@@ -18,7 +18,7 @@ FLOAT16 = np.dtype(np.float16)
 
 
 def narrow_numbers(graph: Graph) -> Graph:
-    """The step's numbers, and what is computed of them alone, in float32 instead of float64."""
+    """The step's numbers, and values computed from them alone, in float32 instead of float64."""
     if any(node.dtype == FLOAT64 for node in graph.roots):
         return graph
 

@@ -57,7 +57,7 @@ class EmulatedBuffer:
 
     @property
     def contents(self) -> np.ndarray:
-        """Its bytes."""
+        """The buffer's bytes."""
         return self.memory[_GUARD : _GUARD + self.nbytes]
 
     def is_intact(self) -> bool:

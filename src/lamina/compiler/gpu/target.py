@@ -108,7 +108,7 @@ class GPU:
     computes_operand = staticmethod(computes_operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """None: who computes what is decided for each launch."""
+        """None: each launch decides the division of its work."""
         return Partition("serial")
 
     def load(self, lowered: Lowered) -> DeviceCode:
@@ -150,7 +150,7 @@ class GPU:
         return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """How a product is cut; the blocks of others."""
+        """The tiling of a product, or the blocks of another kernel, in words."""
         if kernel.kind != "product":
             return "by blocks"
         cut = cut_for(kernel, self.device.limits, plan.graph.precision)
@@ -159,7 +159,7 @@ class GPU:
         return f"{cut.tiles} tiles of {cut.tile.rows} × {cut.tile.columns}{rounded}{parts}"
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """What the device's maker says."""
+        """The peak according to the device's maker."""
         return self.device.limits.peak_flops
 
 
@@ -186,7 +186,7 @@ class Written:
         return self.dialect.assembly(self.module.ir())
 
     def code(self) -> bytes:
-        """What a device would load."""
+        """The code that a device would load."""
         return self.dialect.translate(self.module.ir(), self.module.kernels)
 
 

@@ -60,7 +60,7 @@ class Builder(Reductions):
         return Pointer(f"%{name}")
 
     def lanes(self, dtype: DType) -> int:
-        """How many elements of a dtype a vector register holds."""
+        """Elements of a dtype per vector register."""
         return self.module.machine.lanes(dtype)
 
     # control flow
@@ -95,8 +95,8 @@ class Builder(Reductions):
         initial: Sequence[Value],
         body: Callable[[Value, list[Value]], Sequence[Value]],
     ) -> list[Value]:
-        """A `loop` that carries values without variables, which are a lot of text: `body(i, values)` gives those of the
-        next round, and the result is the last ones."""
+        """A `loop` with values carried by phi nodes instead of variables, for less text: `body(i, values)` returns the
+        next values; the result is the last ones."""
         before, first = self._block, len(self._lines)
         with self.loop(start, stop, step) as i:
             latch, place = f"{self._block}.next", len(self._lines)

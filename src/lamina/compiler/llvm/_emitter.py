@@ -66,7 +66,7 @@ class Emitter:
         return name
 
     def once(self, key: tuple[Any, ...], write: Callable[[], V]) -> V:
-        """What `write` writes, unless this block has it already."""
+        """The value that `write` writes, written once per block."""
         found = self._here.get(key)
         if found is None:
             found = self._here[key] = write()

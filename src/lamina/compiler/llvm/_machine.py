@@ -1,4 +1,4 @@
-"""What writing and translating code depends on of the machine that it is for."""
+"""The machine's properties that code generation depends on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Machine"]
 
 
 class Machine(Protocol):
-    """A machine that LLVM knows. Equal ones have equal hashes, and their `repr` says all that code depends on."""
+    """A machine known to LLVM. Equal machines have equal hashes; `repr` shows everything that code depends on."""
 
     @property
     def triple(self) -> str:
@@ -43,5 +43,5 @@ class Machine(Protocol):
         ...
 
     def lanes(self, dtype: DType) -> int:
-        """How many elements of a dtype one instruction works on."""
+        """Elements of a dtype per vector instruction."""
         ...

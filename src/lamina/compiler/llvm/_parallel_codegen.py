@@ -25,7 +25,7 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 
 
 class Team:
-    """Threads that make object files of modules, in the order in which they are given, while more of them come.
+    """Threads that compile modules to object files, in order, while more modules arrive.
 
     One of the threads is the caller's, which joins in `objects`; the others begin when there is something for them to
     do, and end there. `target` makes what generates code, one for each thread, and `clean` is what is done to a module
@@ -133,7 +133,7 @@ def _emit() -> Any:
 
 
 def joined(parts: Sequence[bytes]) -> bytes:
-    """Object files in one: how many, how long each is, and then themselves."""
+    """Object files joined into one: their number, their lengths, and their contents."""
     return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
 
 

@@ -39,7 +39,7 @@ class Shifted(Value):
 
 
 class Positions(Emitter):
-    """What is written about positions, for the operations of `Arithmetic`; None says that it is none of these."""
+    """Position arithmetic for the operations of `Arithmetic`; None where an operation is none on positions."""
 
     puts_off_sums = True
     """Whether constants in positions wait until something asks for the sum."""

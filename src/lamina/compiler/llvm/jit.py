@@ -67,8 +67,8 @@ class CompiledModule:
         return self._tracker[name]
 
     def own(self) -> CompiledModule:
-        """The same machine code, which keeps neither what it was made from nor other modules in memory: for functions
-        that call no others."""
+        """The same machine code without references to its source or to other modules, for functions that call no
+        others."""
         return CompiledModule(self._machine, str, self._tracker, {})
 
     def ir(self) -> str:
@@ -86,7 +86,7 @@ class CompiledModule:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Machine code that is not in place yet, and the note that was made of it."""
+    """Machine code before linking, and its note."""
 
     machine: Machine
     make_ir: MakeIR
@@ -134,7 +134,7 @@ def fetched(
     make_own: MakeIR | None = None,
     is_usable: Callable[[bytes], bool] = lambda note: True,
 ) -> Fetched:
-    """A module's machine code as `load` has it, and beside it on disk what `make_note` gives when the code is made.
+    """A module's machine code as `load` returns it, with the note that `make_note` returned when the code was made.
 
     `make_own`: the part of the module that is compiled, if other modules have the rest. `is_usable`: whether code with
     a note, found on disk, can be used; otherwise it is made anew.

@@ -1,4 +1,4 @@
-"""Mathematical functions: vector code for those that networks run on, the C library for the rare ones."""
+"""Mathematical functions: vector code for those common in networks, the C library for the rare ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Mathematics(Builder):
         return self.per_lane_call("atan2", self._without_denormals(y), self._without_denormals(x))
 
     def hypot(self, x: Operand, y: Operand) -> Value:
-        """In float64: the C library of Windows has no other."""
+        """hypot in float64: the C library of Windows has no other."""
         x, y = self.match(x, y)
         wide = self.per_lane_call("hypot", self.cast(x, FLOAT64), self.cast(y, FLOAT64))
         return self.cast(wide, x.dtype)

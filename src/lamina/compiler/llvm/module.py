@@ -106,7 +106,7 @@ class Module(Generic[B]):
         return "\n".join([*self._declarations, *self.functions.values(), ""])
 
     def part(self, names: Iterable[str]) -> str:
-        """Some of its functions as a module of their own: with what they need, and declarations of other ones."""
+        """A module of some of the functions, with what they need, and declarations of the others."""
         texts: dict[str, str] = {}
         others: dict[str, None] = {}
         waiting = list(names)

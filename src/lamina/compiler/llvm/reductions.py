@@ -70,7 +70,7 @@ class Reductions(Arithmetic):
         return self.result(f"bitcast i{lanes} {low} to {type_name(BOOL, lanes)}", BOOL, lanes)
 
     def count_ones(self, bits: Value) -> Value:
-        """How many bits of a uint64 are set."""
+        """The number of set bits of a uint64."""
         self.module.declare("declare i64 @llvm.ctpop.i64(i64)")
         return self.result(f"call i64 @llvm.ctpop.i64({bits.typed})", UINT64)
 

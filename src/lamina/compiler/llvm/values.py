@@ -1,4 +1,4 @@
-"""What generated code computes with: typed values (scalars or vectors), and pointers."""
+"""The operands of generated code: typed values (scalars or vectors), and pointers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fusion: which nodes are computed together in one kernel, which are stored, and which are computed where read.
+"""Fusion: grouping nodes into kernels, and deciding which are stored and which are computed where read.
 
 An **anchor** (a matrix product, a reduction, a scatter, a random fill) always starts a kernel. An elementwise node
 joins the last kernel that it depends on, if it runs over the same elements. What joins nothing is **inlined** into
@@ -115,7 +115,7 @@ def fuse(
     *,
     stores_transposed: bool = False,
 ) -> list[Kernel]:
-    """The kernels of a graph, in an order in which each comes after all that it reads.
+    """The kernels of a graph, each after all that it reads.
 
     `stores_transposed`: a matrix in memory that is read transposed, several times or to be joined with others, is
     copied first.

@@ -28,7 +28,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Scalar:
-    """A number that Python gives anew for each step: number `slot` among the program's scalars."""
+    """A number that Python computes before each step: scalar `slot` of the program."""
 
     slot: int
     name = "scalar"
@@ -134,7 +134,7 @@ def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
 
 @dataclass
 class Graph:
-    """What one step computes.
+    """The computation of one step.
 
     `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
     buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held

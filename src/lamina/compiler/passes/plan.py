@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Partition:
-    """How those who work on a kernel at the same time share it: by ``rows`` (the first axis), ``columns`` (the last),
+    """The division of a kernel among its workers: by ``rows`` (the first axis), ``columns`` (the last),
     ``flat`` (stretches of memory), or not at all (``serial``).
 
     `extent` is split in whole `step`s. No axis that is summed over is ever split.
@@ -49,7 +49,7 @@ class Partition:
 
 @dataclass
 class Plan:
-    """The kernels of a graph in order, with a place for each stored node, and which of them wait at a barrier first.
+    """The kernels of a graph in order, the places of stored nodes, and the kernels that wait at a barrier first.
 
     `held`: for each input that is held transposed, by its slot, where in the memory of those that are, which has
     `held_bytes`. `strands`: where in the order each strand ends. All of them lie in the same stretches of the arena, so
@@ -118,7 +118,7 @@ def plan(
 
 @dataclass(frozen=True, eq=False)
 class Access:
-    """How a kernel reads a node in memory. Of each kind there is one, which `_access` gives.
+    """How a kernel reads a node in memory; `_access` returns the one instance of each kind.
 
     ``aligned``  always at the very element that it computes
     ``rows``     always in the same row (first axis), ``columns`` in the same column (last axis)
@@ -184,7 +184,7 @@ def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
 
 
 def bytes_touched(kernel: Kernel, plan: Plan) -> int:
-    """What a kernel reads and writes, each buffer counted once."""
+    """The bytes that a kernel reads and writes, each buffer counted once."""
     read = sum(node.nbytes for node in nodes_read(kernel, plan.places))
     return read + sum(node.nbytes * len(plan.places[node]) for node in kernel.stores)
 

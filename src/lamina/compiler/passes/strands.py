@@ -23,8 +23,8 @@ _ALIKE = 0.8
 
 
 def own_rows(graph: Graph) -> Graph:
-    """The graph in which rows that are taken out of a table at once, and read by several in parts, are taken in these
-    parts: each of the readers takes its own, and they have nothing in common."""
+    """Split rows taken from a table at once: each reader of a part takes its own rows, so that readers have nothing in
+    common."""
     users = users_of(graph.nodes())
     roots = {*graph.results, *graph.writes.values()}
     parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}

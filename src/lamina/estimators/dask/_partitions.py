@@ -84,7 +84,7 @@ class Partitions:
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
     ) -> TableStatistics:
-        """What one pass finds out. Workers look over their partitions, and merge what they found, in a fixed order."""
+        """The statistics of one pass. Workers compute those of their partitions, which are merged in a fixed order."""
         settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False

@@ -67,7 +67,7 @@ class WorkersRows:
 
     @property
     def groups(self) -> int:
-        """How many groups there are."""
+        """The number of groups."""
         return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:

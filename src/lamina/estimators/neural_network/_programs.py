@@ -29,7 +29,7 @@ Parameters = Sequence[NDArray]
 
 @dataclass(frozen=True)
 class Kind:
-    """What a program depends on beside dtype and the rows of a batch: scikit-learn's names of functions, and sizes."""
+    """The key of a program beside dtype and batch size: scikit-learn's names of functions, and sizes."""
 
     activation: str
     output: str

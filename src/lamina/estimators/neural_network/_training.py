@@ -1,4 +1,4 @@
-"""What takes the place of scikit-learn's arithmetic while one of its estimators is trained."""
+"""The compiled replacement of scikit-learn's arithmetic while one of its estimators is trained."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Best:
         return Ensemble(members, tuple(shares))
 
     def held_out(self, shared: Shared) -> HeldOut | None:
-        """What the average says of the rows that its members held out, for intervals."""
+        """The average's outputs for held-out rows, for intervals."""
         outputs = self.outputs()
         return None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
 
@@ -84,7 +84,7 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose anew, with the best of these trials as they are now; whether that is better than any before."""
+        """Choose again, with these trials' current best; whether the average is better than any before."""
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
         best = max(self._chosen(pool), key=lambda one: _known(one.score))
@@ -99,7 +99,7 @@ class Average:
         self._tell()
 
     def keep(self, trial: Trial) -> list[int]:
-        """Have a trial among those to choose from; the numbers of those that are not any more."""
+        """Add a trial to the candidates; returns the numbers of trials that are candidates no more."""
         if len(trial.outputs):
             self._pool[trial.number] = trial
         ranked = _ranked(self._pool.values())

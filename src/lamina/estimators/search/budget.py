@@ -55,5 +55,5 @@ class Budget:
         self.costs[kind] = max(seconds, self.cost(kind))
 
     def cost(self, kind: str, unknown: float = 0.0) -> float:
-        """How long a step of this kind may take: the longest one until now, or `unknown`, if there was none."""
+        """The expected seconds of a step of this kind: the longest so far, or `unknown` if there was none."""
         return self.costs.get(kind, unknown)

@@ -1,4 +1,4 @@
-"""What goes with a search, and what does not."""
+"""Validates settings against a search."""
 
 from __future__ import annotations
 

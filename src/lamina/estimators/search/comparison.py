@@ -1,4 +1,4 @@
-"""Which earlier trials a trial is compared with, to be ended early where it is worse than most of them.
+"""Early stopping of trials: a trial that is worse than most earlier ones at the same point ends.
 
 The answer depends on the trials' numbers alone, not on which of them happen to be complete: so a search comes to the
 same bits however many trials are trained at a time. Trials come in rounds, each twice as long as the one before, and a
@@ -22,7 +22,7 @@ _FEWEST_TO_COMPARE = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """How a trial got on: how many epochs were planned, and the score of each that was trained."""
+    """The curve of a trial: its planned number of epochs, and the score of each trained one."""
 
     epochs: int
     scores: Sequence[float]

@@ -1,7 +1,7 @@
 """The search: trial after trial until the time is over, and the best average of them in the estimator.
 
 The order of the trials, and all that happens in each of them, depends on the table and the seed alone; the limit says
-where the sequence is cut. So more time is never worse on the rows that validate, and as many trials give the same bits.
+where the sequence is cut. So more time is never worse on the validation rows, and as many trials give the same bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
 has `time_limit`, `trials`, or `preset="best"`. Among its `callbacks` may be `SearchObserver`s, a `TrialStore`,
@@ -27,9 +27,9 @@ import numpy as np
 from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
-from lamina.estimators.apart import at_a_time
 from lamina.estimators.base import Data
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps
@@ -112,7 +112,7 @@ class Search:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What the search is known by when it goes on."""
+        """A digest of the search, to recognize it when it goes on."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
         given = self._estimator.get_params(deep=False)

@@ -1,4 +1,4 @@
-"""What an estimator learns by a search."""
+"""Fitting an estimator with the result of a search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["learn"]
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Have the best average in the estimator; what `fit` learns of a training is that of the best trial in it.
+    """Put the best average into the estimator; facts about the training are the best trial's.
 
     Args:
         estimator: the user's.

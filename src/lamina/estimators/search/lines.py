@@ -1,4 +1,4 @@
-"""What `verbose` says of a search: a line a trial."""
+"""The lines that `verbose` prints for a search, one per trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each trial of a search is: by its number, the seed and the table alone."""
+"""The plan of a search: each trial's configuration follows from its number, the seed and the table alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Plan:
         return type(self._estimator)(**{**given, "n_jobs": 1, "verbose": False, **settings})
 
     def configuration(self, number: int) -> Configuration:
-        """What trial `number` is."""
+        """The configuration of trial `number`."""
         rows, drawn = self._rows, number - len(self._openings)
         if drawn < 0:
             preset, rows = self._openings[number]

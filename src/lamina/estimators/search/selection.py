@@ -1,4 +1,4 @@
-"""Which trials are averaged, and with which shares: greedy selection with replacement.
+"""Choice of the averaged trials and their shares: greedy selection with replacement.
 
 Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004.
 """
@@ -15,7 +15,7 @@ _ROUNDS = 20
 
 
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
-    """How often each is taken into the mean that measures best.
+    """The number of times that each is selected into the best mean.
 
     Whichever improves the mean the most is added, also when it is in it already, until none does.
 

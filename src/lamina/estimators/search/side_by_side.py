@@ -67,7 +67,7 @@ class SideBySide:
         self._stack.close()
 
     def events(self) -> Iterator[Event]:
-        """What happens, as it happens: a job begins, an epoch or a trial ends; None a few times a second.
+        """Events as they happen: a job begins, an epoch or a trial ends; None a few times a second.
 
         It ends when nothing runs and nothing is to begin.
 
@@ -80,7 +80,7 @@ class SideBySide:
             yield from self.rest()
 
     def rest(self, seconds: float | None = None) -> Iterator[Event]:
-        """What happens until nothing runs, or for `seconds`."""
+        """Events until nothing runs, or for `seconds`."""
         until = None if seconds is None else time.perf_counter() + seconds
         while self._is_at_work and (until is None or time.perf_counter() < until):
             try:

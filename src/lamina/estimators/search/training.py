@@ -1,4 +1,4 @@
-"""One trial: a configuration is trained until its end or the deadline, and what is good of it is offered meanwhile."""
+"""One trial: a configuration is trained to its end or the deadline, and offers good states meanwhile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_HELD_OUT = 100_000
 
 @dataclass(frozen=True)
 class Shared:
-    """What all trials share.
+    """The common data of all trials.
 
     Attributes:
         encoder, target: as the estimator has fitted them.
@@ -47,7 +47,7 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """With the target and the weights of the held-out rows, or of a sample of them if they are very many."""
+        """The shared data, with targets and weights of the held-out rows, or of a sample if they are very many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
         some = [
             part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
@@ -71,7 +71,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is tried: an estimator that has these settings, on `rows` rows of each member.
+    """A trial's configuration: an estimator with these settings, on `rows` rows of each member.
 
     Attributes:
         number: of the trial.
@@ -87,7 +87,7 @@ class Configuration:
 
 
 def settled(tried: Configuration, shared: Shared) -> Settings:
-    """All settings of a configuration, the number of epochs among them."""
+    """All settings of a configuration, including the number of epochs."""
     rows = tried.rows if tried.rows < min(map(len, shared.train)) else len(shared.train[0])
     return tried.estimator._settled_epochs(tried.estimator._resolved(), rows)
 
@@ -169,7 +169,8 @@ class TrialTraining(Observer):
         self._offer_best(loop)
 
     def result(self) -> Trial | None:
-        """The trial as it was kept, else as it is; a failure, if it diverged at once; None if nothing is known."""
+        """The trial as kept, else in its current state; a failure if it diverged at once; None before any
+        measurement."""
         best = self._kept or self._best()
         if best is None and self._is_complete:
             best = dataclasses.replace(self.unmeasured(), state={})

@@ -1,4 +1,4 @@
-"""What a search is made of and how it is watched: trials, who sees them, and where they are kept."""
+"""Trials of a search, and the interfaces of their observers and stores."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Trial:
 
 
 class SearchView(Protocol):
-    """What an observer may look at while a search runs.
+    """The view of a running search for observers.
 
     Attributes:
         trials: those that have ended, by number. Where several are trained at a time, one that ends before another
@@ -106,7 +106,7 @@ class SearchView(Protocol):
 
 
 class SearchObserver:
-    """Sees a search; a subclass overrides what it wants to see. It is passed among an estimator's `callbacks`.
+    """Observes a search; a subclass overrides the methods that it needs. It is passed among an estimator's `callbacks`.
 
     Whatever a method raises ends the search, with the best so far left in the estimator.
 
@@ -116,7 +116,7 @@ class SearchObserver:
     """
 
     def on_search_begin(self, search: SearchView) -> None:
-        """Before the first trial; `search.trials` holds those of an earlier run that goes on."""
+        """Called before the first trial; `search.trials` holds those of an earlier run that goes on."""
 
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
@@ -136,11 +136,12 @@ class SearchObserver:
         """The ensemble is better than any before: `search.best_score` and `search.shares`."""
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        """The search is over and the estimator is fitted, or `error` ended it: Ctrl-C is a `KeyboardInterrupt`."""
+        """Called when the search is over and the estimator fitted, or when `error` ended it: Ctrl-C is a
+        `KeyboardInterrupt`."""
 
 
 class TrialStore(Protocol):
-    """Where trials are kept, so that an interrupted search goes on. It is passed among an estimator's `callbacks`."""
+    """Stores trials, so that an interrupted search can go on. It is passed among an estimator's `callbacks`."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
         """The trials of an earlier run of the same search, by number; none, if there is none.
@@ -153,7 +154,7 @@ class TrialStore(Protocol):
         ...
 
     def save(self, trial: Trial) -> None:
-        """Keep a trial that is complete, in place of what was kept of it; called before observers hear of it.
+        """Store a complete trial, replacing its earlier state; called before observers hear of it.
 
         One that waits for others is kept with `earlier`, and again without once it has ended.
         """

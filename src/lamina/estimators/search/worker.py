@@ -111,7 +111,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker tells.
+    """The result of a worker.
 
     Attributes:
         number: the trial's.

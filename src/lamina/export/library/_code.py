@@ -69,7 +69,7 @@ done:
 
 @dataclass(frozen=True)
 class LibraryCode:
-    """An object file; what it needs of the stack, and the C library's functions that it calls."""
+    """An object file, its need of stack memory, and the C library's functions that it calls."""
 
     object: bytes
     stack_bytes: int

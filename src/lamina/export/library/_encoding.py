@@ -1,4 +1,4 @@
-"""The reader of a row in machine code: doubles as they are, texts and numbers that name categories as codes.
+"""The reader of a row in machine code: doubles unchanged, categories (texts and numbers) as codes.
 
 All arithmetic is the graph's; a value that the graph cannot take is refused here.
 """

@@ -1,4 +1,4 @@
-"""The header of a library: what a C program includes, and what its author reads."""
+"""The header of a library, with its documentation for C programmers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a library looks like from C: the names of its functions, types and fields."""
+"""The C interface of a library: the names of its functions, types and fields."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Interface:
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """Those of a row of a table, in the table's order."""
+        """The fields of a table's row, in the table's order."""
         inputs = self.prediction.inputs
         columns = inputs.columns if isinstance(inputs, Table) else ()
         own = {f"{self.name.upper()}_{what}" for what in _OWN_MACROS}
@@ -116,7 +116,7 @@ class Interface:
 
     @property
     def outputs(self) -> int:
-        """How many classes, labels or numbers there are."""
+        """The number of classes, labels or predicted numbers."""
         return self.prediction.output.outputs
 
 

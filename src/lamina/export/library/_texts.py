@@ -1,4 +1,4 @@
-"""Texts in machine code: tables of them, and the search for one."""
+"""Texts in machine code: tables, and searching them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def declare_texts(
 
 
 def declare_words(module: OneThreadModule, name: str, codes: Mapping[str, int]) -> int:
-    """What `find_text` looks through: NAME and NAME_codes; how many words there are."""
+    """Declare the tables NAME and NAME_codes for `find_text`; returns the number of words."""
     words = sorted((bytes_of(text), code) for text, code in codes.items())
     declare_texts(module, name, [word for word, _ in words])
     numbers = ", ".join(f"i64 {code}" for _, code in words)

@@ -1,4 +1,4 @@
-"""What MXNet has under ``gluon.contrib`` of dense networks."""
+"""The parts of MXNet's ``gluon.contrib`` for dense networks."""
 
 from typing import Any
 

@@ -57,7 +57,7 @@ class HybridConcurrent(HybridSequential):
 
 
 class Identity(HybridBlock):
-    """Gives what it gets."""
+    """Returns its input."""
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
         """The input."""

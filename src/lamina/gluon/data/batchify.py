@@ -1,4 +1,4 @@
-"""How samples become a mini-batch."""
+"""Functions that join samples into a mini-batch."""
 
 from __future__ import annotations
 

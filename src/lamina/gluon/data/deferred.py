@@ -1,4 +1,4 @@
-"""Samples whose arithmetic waits, so that a transform called sample by sample costs what one for the batch costs.
+"""Samples with deferred arithmetic, so that a transform called per sample costs as much as one per batch.
 
 A `DataLoader` must call the user's transform once for each sample, in order: only then do random numbers, counters and
 choices in it come out as in MXNet. What is slow about that is not the call but sixty thousand tiny array operations.
@@ -95,7 +95,7 @@ class Recipe:
 
 
 class RowSource:
-    """An array whose rows along axis 0 are samples, deferred for as long as no transform looks into one."""
+    """An array whose rows along axis 0 are samples, deferred until a transform reads one."""
 
     def __init__(self, data: NDArray) -> None:
         self.data = data
@@ -103,7 +103,7 @@ class RowSource:
         self.recipe = Recipe(data[0].copy() * 0) if self.deferring else None
 
     def rows(self) -> Callable[[int], NDArray]:
-        """For one batch: the function that gives its rows by index."""
+        """The function that gives one batch's rows by index."""
         if self.recipe is None or not self.deferring or state.trace is not None:
             return self.data.__getitem__
         return Rows(self, self.recipe).get

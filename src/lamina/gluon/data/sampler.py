@@ -1,4 +1,4 @@
-"""Samplers: in which order samples are drawn, and how they are grouped into mini-batches."""
+"""Samplers: the order of samples, and their grouping into mini-batches."""
 
 from __future__ import annotations
 

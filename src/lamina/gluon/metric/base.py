@@ -67,7 +67,7 @@ class EvalMetric:
         return f"EvalMetric: {dict(self.get_name_value())}"
 
     def get_config(self) -> dict[str, Any]:
-        """What `create` makes the same metric of, as a dictionary or as JSON.
+        """The settings from which `create` makes the same metric, as a dictionary or as JSON.
 
         >>> from lamina.gluon.metric import create
         >>> create(create("acc").get_config()).get_config()["metric"]
@@ -165,7 +165,7 @@ def _pairs(labels: Arrays, preds: Arrays) -> Iterator[tuple[Any, Any]]:
 
 
 def as_list(values: Arrays) -> list[Any]:
-    """A list of arrays as it is; one array, or plain (nested) lists of numbers, as a list of one."""
+    """A list of arrays unchanged; one array, or nested lists of numbers, as a list of one."""
     if isinstance(values, list | tuple) and any(getattr(value, "shape", ()) for value in values):
         return list(values)
     return [values]
@@ -275,7 +275,7 @@ class CompositeEvalMetric(EvalMetric):
             metric.update(labels, preds)
 
     def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - MXNet's names
-        """Update all, each with what it takes of what this one takes."""
+        """Update all metrics, each with the outputs and labels that it takes."""
         for metric in self.metrics:
             metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
 

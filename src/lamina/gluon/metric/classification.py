@@ -1,4 +1,4 @@
-"""How often the right class is found: accuracy, top-k accuracy, F1 and Matthews' correlation."""
+"""Metrics of predicted classes: accuracy, top-k accuracy, F1 and Matthews' correlation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How probable the truth was: cross-entropy, likelihood, perplexity; and the mean of a loss."""
+"""Metrics of predicted probabilities: cross-entropy, likelihood, perplexity; and the mean of a loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far predicted numbers are from the true ones: MAE, MSE, RMSE, and Pearson's correlation."""
+"""Metrics of predicted numbers: MAE, MSE, RMSE, and Pearson's correlation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What any fitted model predicts, learned by a network: `distill`."""
+"""Distillation of any fitted model into a network: `distill`."""
 
 from lamina.interchange.distillation.student import distill
 from lamina.interchange.distillation.teachers import OnnxModel

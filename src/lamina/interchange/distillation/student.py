@@ -1,4 +1,4 @@
-"""`distill`: what any fitted model predicts, learned by a network that leaves as ONNX, a page, C or a file.
+"""`distill`: a network learns the predictions of any fitted model, for ONNX, a page, C or a file.
 
 The student learns the teacher's predictions (soft targets: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
 network", 2015, arXiv 1503.02531) for the rows of the table and for made ones (MUNGE: Buciluă, Caruana,
@@ -63,7 +63,7 @@ def distill(
     random_state: Any = None,
     **settings: Any,
 ) -> MLPClassifier | MLPRegressor:
-    """A network that predicts what `teacher` predicts: an ordinary estimator, which every way out takes.
+    """A network with the predictions of `teacher`, as an ordinary estimator for every export.
 
     Args:
         teacher: a fitted model with `predict_proba` (a classifier) or `predict` (a regressor), which takes tables like

@@ -1,4 +1,4 @@
-"""Teachers: fitted models of any library, files of ONNX, predictions made elsewhere; what they say, checked."""
+"""Teachers: fitted models of any library, ONNX files, predictions made elsewhere; their outputs, checked."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Told:
             self.classes, self._order = _sorted_classes([*said.columns], "teacher")
 
     def says(self, X: Any) -> np.ndarray:
-        """As `Teacher.says`, of the one table that they are for."""
+        """As `Teacher.says`, for the one table that the predictions belong to."""
         if self.classes is None:
             return _numbers_of(self._said, length(X), "teacher")
         return _shares_of(self._said, (length(X), len(self._order)), "teacher")[:, self._order]
@@ -246,7 +246,7 @@ class OnnxModel:
         return np.array(known)
 
     def fed(self, X: Any) -> dict[str, np.ndarray]:
-        """Its inputs, of a table."""
+        """The model's inputs, from a table."""
         values, inputs = values_of(X), self._session.get_inputs()
         names = [str(name) for name in X.columns] if is_frame(X) else []
         if all(one.name in names for one in inputs):
@@ -264,7 +264,7 @@ class OnnxModel:
         return fed
 
     def run(self, fed: dict[str, np.ndarray]) -> list[Any]:
-        """Its outputs, of inputs."""
+        """The model's outputs for inputs."""
         try:
             return list(self._session.run(self._wanted, fed))
         except Exception as error:

@@ -322,7 +322,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return other if isinstance(other, ndarray) else wrapped(result)
 
     def as_in_ctx(self, ctx: Context) -> ndarray:
-        """This array on `ctx`: itself, if it is there already."""
+        """This array on `ctx`: itself if it is already there."""
         return self if ctx is self._array._context else wrapped(self._array.as_in_context(ctx))
 
     def as_in_context(self, context: Context) -> ndarray:

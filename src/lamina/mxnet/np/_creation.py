@@ -1,4 +1,4 @@
-"""Arrays from nothing, and from whatever is made of numbers. float32 unless `dtype` says otherwise."""
+"""Creation of arrays, from shapes and from values. float32 unless `dtype` is given."""
 
 from __future__ import annotations
 

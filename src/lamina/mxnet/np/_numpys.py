@@ -1,4 +1,4 @@
-"""Functions that NumPy itself computes: for what has no gradient and is no part of a training step.
+"""Functions that NumPy computes: those without gradients, outside of training steps.
 
 MXNet does the same with the functions that it has not written: results are arrays again, and while gradients are
 recorded an array that needs one is an error.
@@ -25,7 +25,7 @@ __all__ = ["by_numpy", "given_to_numpy", "of_numpy"]
 
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a function of NumPy's gives for arrays: each array of numbers as an `NDArray`, 64-bit floats as float32.
+    """The results of a NumPy function, with arrays of numbers as `NDArray`s and 64-bit floats as float32.
 
     They stay 64-bit if an argument is. They live where the first array among the arguments does, or on ``ctx``.
     """

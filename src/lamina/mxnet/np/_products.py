@@ -147,7 +147,7 @@ def vdot(a: Any, b: Any) -> Any:
 
 @function
 def outer(a: Any, b: Any) -> Any:
-    """The products of all elements of `a`, as rows, with all of `b`."""
+    """The outer product: the products of all elements of `a` (rows) with all of `b` (columns)."""
     a, b = _pair(a, b)
     return bind(BINARY["multiply"], with_shape(a, (a.size, 1)), with_shape(b, (1, b.size)))
 

@@ -1,4 +1,4 @@
-"""NumPy's own functions, given ``np.ndarray``: they are answered by those of `lamina.np`, as in MXNet."""
+"""NumPy's own functions on MXNet's ``np.ndarray``: `lamina.np` implements them, as in MXNet."""
 
 from __future__ import annotations
 

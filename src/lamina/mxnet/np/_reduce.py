@@ -105,7 +105,7 @@ def _mean(x: Any, axis: Any, keepdims: Any) -> Any:
 
 @function
 def mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    """The mean over `axis`; float32 of integers."""
+    """The mean over `axis`; integers give float32."""
     return _mean(as_float(_in_type(as_array(a), dtype)), axis, keepdims)
 
 
@@ -118,7 +118,7 @@ def _variance(a: Any, axis: Any, dtype: Any, ddof: int, keepdims: Any) -> Any:
 
 @function
 def var(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-    """The mean square of what is apart from the mean; divided by the count less `ddof`. float32 of integers."""
+    """The variance: the sum of squared deviations from the mean over (count - `ddof`). Integers give float32."""
     return _variance(a, axis, dtype, ddof, keepdims)
 
 
@@ -130,7 +130,7 @@ def std(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bo
 
 @function
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False) -> Any:
-    """The mean, weighted; with `returned` a pair of it and the sum of the weights.
+    """The weighted mean; with `returned`, a pair of it and the sum of the weights.
 
     >>> from lamina import np
     >>> np.average(np.array([1, 3]), weights=np.array([3, 1]))
@@ -185,7 +185,7 @@ def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
 
 @function
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """How many elements are not 0; int64."""
+    """The number of non-zero elements, int64."""
     return _reduced("count_nonzero", reduce.reduce_sum, cast_to(as_bool(as_array(a)), _INT), axis, keepdims)
 
 

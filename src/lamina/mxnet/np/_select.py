@@ -68,20 +68,20 @@ def _positions(x: Any) -> tuple[Any, ...]:
 
 @function
 def nonzero(a: Any) -> Any:
-    """The positions of what is not 0: int64, an array for each axis."""
+    """The positions of non-zero elements: int64, an array for each axis."""
     return _positions(as_array(a))
 
 
 @function
 def flatnonzero(a: Any) -> Any:
-    """The positions of what is not 0, in the row of all elements."""
+    """The positions of non-zero elements in the flattened array."""
     x = as_array(a)
     return _positions(with_shape(x, (x.size,)))[0]
 
 
 @function
 def argwhere(a: Any) -> Any:
-    """The positions of what is not 0, as rows."""
+    """The positions of non-zero elements, as rows."""
     return by_numpy("argwhere", onp.argwhere, as_array(a).detach())
 
 
@@ -243,7 +243,7 @@ def _differences(x: Any, axis: int) -> Any:
 
 @function
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The differences of neighbours along `axis`, n times."""
+    """The n-th differences of neighbours along `axis`."""
     x = as_array(a)
     place = normalize_axis("diff", axis, x.ndim)
     ends = [z for z in (prepend, x, append) if z is not None]
@@ -264,7 +264,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 @function
 def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
-    """For each element that of the first choice whose condition holds, else `default`."""
+    """Each element from the first choice whose condition holds there, else `default`."""
     if len(condlist) != len(choicelist) or not condlist:
         raise ParameterError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
     found: Any = default

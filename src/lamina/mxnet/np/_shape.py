@@ -30,7 +30,7 @@ __all__ = [
 
 @function
 def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
-    """The same elements under another shape, in which one size may be -1: what remains. A copy.
+    """The same elements in another shape; one size may be -1, which is inferred. A copy.
 
     >>> from lamina import np
     >>> np.reshape(np.arange(6), (2, -1)).shape
@@ -58,7 +58,7 @@ def _resolved(x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 @function
 def ravel(x: Any, order: str = "C") -> Any:
-    """All elements in a row; a copy."""
+    """The flattened array; a copy."""
     x = as_array(x)
     return bind(reshape_copy, x, shape=(x.size,))
 
@@ -126,7 +126,7 @@ def broadcast_to(array: Any, shape: Any) -> Any:
 
 @function
 def broadcast_arrays(*args: Any) -> list[Any]:
-    """All arrays in their common shape."""
+    """All arrays broadcast to their common shape."""
     return nd.broadcast_arrays(*[as_array(x) for x in args]) if args else []
 
 
@@ -222,7 +222,7 @@ def hstack(arrays: Any) -> Any:
 
 @function
 def dstack(arrays: Any) -> Any:
-    """Join along axis 2, which matrices get."""
+    """Join along axis 2; matrices get one of size 1 first."""
     deep = [
         with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape) for x in _arrays("dstack", arrays)
     ]
@@ -320,7 +320,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 
 @function
 def tile(A: Any, reps: Any) -> Any:
-    """The whole array, repeated ``reps[i]`` times along axis i."""
+    """The array repeated ``reps[i]`` times along axis i."""
     x = as_array(A)
     times = (reps,) if isinstance(reps, int) else tuple(int(n) for n in reps)
     return nd.tile(with_shape(x, x.shape or (1,)), times) if times else x.copy()
@@ -359,7 +359,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 @function
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """The elements moved on by `shift` places; those that leave at the end come in at the beginning."""
+    """The elements shifted by `shift` places; those beyond the end come back at the beginning."""
     x = as_array(a)
     if axis is None:
         return with_shape(_rolled(with_shape(x, (x.size,)), int(shift), 0), x.shape)

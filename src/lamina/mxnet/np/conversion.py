@@ -35,7 +35,7 @@ def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
 
 
 def as_array(value: Any) -> Any:
-    """An array as it is, anything else `copied`."""
+    """An array unchanged, anything else `copied`."""
     value = plain(value)
     return value if isinstance(value, Array) else copied(value)
 

@@ -1,4 +1,4 @@
-"""``np.linalg``: computed by NumPy's LAPACK and never compiled; what has a gradient says so.
+"""``np.linalg``: computed by NumPy's LAPACK and never compiled; functions with a gradient say so.
 
 >>> from lamina import np
 >>> np.linalg.norm(np.array([3, 4])), np.linalg.det(np.eye(2))

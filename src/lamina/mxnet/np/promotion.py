@@ -34,7 +34,7 @@ def as_bool(x: Any) -> Any:
 
 
 def as_float(x: Any) -> Any:
-    """Integers and bools as float32; floats as they are."""
+    """Integers and bools as float32; floats unchanged."""
     return x if x._dtype.kind == "f" else bind(cast, x, dtype=_FLOAT)
 
 

@@ -84,7 +84,7 @@ def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None
 
 @function
 def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """e to the power of what is normal with mean `mean` and standard deviation `sigma`."""
+    """The exponential of normal numbers with mean `mean` and standard deviation `sigma`."""
     mean, sigma = _parameter(mean), _parameter(sigma)
     return bind(
         same_exp, nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean
@@ -197,7 +197,7 @@ def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None
 def multivariate_normal(
     mean: Any, cov: Any, size: Any = None, check_valid: Any = None, tol: Any = None
 ) -> Any:
-    """Normal vectors with this mean (…, n) and covariance (…, n, n); a shape (…) of them for each."""
+    """Normal vectors with mean (…, n) and covariance (…, n, n); `size` of them for each."""
     mean, cov = as_float(as_array(mean)), as_float(as_array(cov))
     root = nd.linalg.potrf(cov)
     batch = onp.broadcast_shapes(mean.shape[:-1], cov.shape[:-2])
@@ -287,7 +287,7 @@ def permutation(x: Any) -> Any:
 
 @function
 def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
-    """How often each class came in n draws with the probabilities `pvals`; int64 of shape (*size, classes).
+    """The number of draws of each class among n draws with probabilities `pvals`; int64 of shape (*size, classes).
 
     >>> from lamina import np
     >>> np.random.multinomial(10, np.array([0, 1, 0]))

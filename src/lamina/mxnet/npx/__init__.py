@@ -1,4 +1,4 @@
-"""What MXNet adds to NumPy: the switch to its arrays, the functions of networks, files, devices.
+"""MXNet's additions to NumPy: the switch to its arrays, functions of networks, files, devices.
 
 >>> from lamina import np, npx
 >>> npx.softmax(np.zeros((1, 4)))

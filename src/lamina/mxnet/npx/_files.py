@@ -38,5 +38,5 @@ def _numbers(x: Any) -> Any:
 
 
 def load(file: str | os.PathLike[str]) -> Any:
-    """What `save` wrote: a dict if the arrays have names, else a list."""
+    """The arrays in a file of `save`: a dict if they have names, else a list."""
     return mapped(nd.load(file), shown)

@@ -103,7 +103,7 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
 
 @function
 def nonzero(a: Any) -> Any:
-    """The positions of what is not 0, as rows; int64."""
+    """The positions of non-zero elements, as rows; int64."""
     x = as_array(a)
     return nd.array(onp.argwhere(x._numbers()), dtype=onp.int64, ctx=x.context)
 

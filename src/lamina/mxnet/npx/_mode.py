@@ -19,7 +19,7 @@ __all__ = [
 
 
 def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
-    """From now on Gluon takes and gives ``np.ndarray``.
+    """Make Gluon take and give ``np.ndarray`` from now on.
 
     Args:
         shape: whether arrays have NumPy's shapes. Those of `lamina.np` always have, so only its opposite matters:
@@ -55,7 +55,7 @@ def is_np_array() -> bool:
 
 
 def is_np_shape() -> bool:
-    """Whether shapes are NumPy's, where () is that of a number: those of what Gluon hands out, after `set_np`."""
+    """Whether shapes are NumPy's, with () for a number: those of Gluon's arrays after `set_np`."""
     return is_presenting()
 
 

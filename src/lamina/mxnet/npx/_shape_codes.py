@@ -12,7 +12,7 @@ Ints = tuple[int, ...]
 
 
 def resolved(shape: Ints, codes: Ints, reverse: bool) -> Ints:
-    """The sizes that codes stand for, for an array of `shape`."""
+    """The sizes that codes mean for an array of `shape`."""
     if reverse:
         return _matched(shape[::-1], _reversed(codes))[::-1]
     return _matched(shape, codes)

@@ -35,7 +35,7 @@ def normal_n(
 def bernoulli(
     prob: Any = None, logit: Any = None, size: Any = None, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """1 with probability `prob`, or with that whose logarithm of odds is `logit`, else 0; float32."""
+    """1 with probability `prob`, or sigmoid(`logit`), else 0; float32."""
     if (prob is None) == (logit is None):
         raise ValueError("bernoulli: give either prob or logit")
     if prob is None:

@@ -1,4 +1,4 @@
-"""How nodes are named: after their operator, counted, and after the block that they are made in; else by `mx.name`."""
+"""Names of nodes: the operator's with a number, after the name of the block that makes them; else by `mx.name`."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Operator:
         return tuple(name for name in self.arrays if name not in skipped)
 
     def outputs(self, values: Mapping[str, Any]) -> int:
-        """How many outputs a node has that others see."""
+        """The number of visible outputs of a node."""
         if self.name == "SliceChannel":
             return max(1, values["num_outputs"])
         if self.name == "_split_v2":

@@ -23,7 +23,7 @@ _TYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "b
 
 
 def read_value(text: str, kind: str) -> Any:
-    """The value that a text stands for.
+    """The value of an attribute's text.
 
     Args:
         text: as the file has it.
@@ -97,7 +97,7 @@ _READERS: dict[str, Any] = {
 
 
 def written_value(value: Any, kind: str) -> str:
-    """What a file has for a value; `read_value` takes it back.
+    """The text of a value in files; the inverse of `read_value`.
 
     Raises:
         ValueError: the value is of another kind.

@@ -165,7 +165,7 @@ class SymbolBlock(HybridBlock):
         return parameter._array_on(ctx)
 
     def infer_shape(self, *args: Any) -> None:
-        """Initialize what waits for the shape of the inputs."""
+        """Initialize the parameters that wait for the shape of the inputs."""
         self.forward(*args)
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:

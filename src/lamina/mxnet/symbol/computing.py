@@ -150,7 +150,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     assert operator is not None
     if values.get("output_mean_var"):
         raise DataError(
-            f"node {node.name!r} ({operator.name}): it gives its statistics, too, which lamina does not"
+            f"node {node.name!r} ({operator.name}): it returns its statistics, too, which lamina's operator does not"
         )
     function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
@@ -188,7 +188,7 @@ class Step(NamedTuple):
 
 
 def key_of(output: Output) -> Key:
-    """What an output is called."""
+    """The key of an output."""
     node, i = output
     return node.name if node.operator is None else (id(node), i)
 

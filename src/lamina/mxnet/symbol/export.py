@@ -32,7 +32,7 @@ def export(block: HybridBlock, path: str, epoch: int) -> None:
 
 
 def written_down(block: HybridBlock) -> Symbol:
-    """The symbol of what a block computes for inputs of the form that it had before.
+    """The symbol of a block, for inputs like those of its last call.
 
     Raises:
         LaminaError: its forward looks into arrays, or uses other operators than those of ``F``.

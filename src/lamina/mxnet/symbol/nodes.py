@@ -1,4 +1,4 @@
-"""`Symbol`: what a network computes, as nodes that take one another's outputs; it holds no numbers."""
+"""`Symbol`: a network's computation as a graph of nodes, without numbers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Node:
         self.outputs = 1 if operator is None else operator.outputs(self.values)
 
     def output_names(self) -> list[str]:
-        """What its outputs are called."""
+        """The names of its outputs."""
         if self.operator is None:
             return [self.name]
         if self.outputs == 1:
@@ -56,7 +56,7 @@ Output = tuple[Node, int]
 
 
 def nodes_of(heads: Sequence[Output]) -> list[Node]:
-    """All nodes that outputs depend on, each once, inputs before what takes them."""
+    """All nodes that outputs depend on, each once, after its inputs."""
     found: dict[int, Node] = {}
     waiting: list[tuple[Node, bool]] = [(node, False) for node, _ in reversed(heads)]
     while waiting:
@@ -155,7 +155,7 @@ class Symbol(Symbolic):
         return Symbol([(node, i) for node in nodes_of(self.heads) for i in range(node.outputs)])
 
     def get_children(self) -> Symbol | None:
-        """What its nodes take; None for a variable."""
+        """The inputs of its nodes; None for a variable."""
         found = [given for node, _ in self.heads for given in node.inputs]
         return Symbol(found) if found else None
 
@@ -189,7 +189,7 @@ class Symbol(Symbolic):
     # --- files ---------------------------------------------------------------------------------------------------
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
-        """What `save` writes."""
+        """The text that `save` writes."""
         from lamina.mxnet.symbol._file import text_of
 
         return text_of(self.heads)
@@ -221,10 +221,10 @@ class Symbol(Symbolic):
         """The shapes of the arguments, of the outputs and of the auxiliary states, each in the order of its list.
 
         Args:
-            shapes: of the arguments, in the order of `list_arguments`; None for what is to be found.
+            shapes: of the arguments, in the order of `list_arguments`; None for unknown ones.
             named: of inputs, by their names.
 
-        Three times None, and a warning, if they do not tell all shapes.
+        Returns (None, None, None), with a warning, if they don't determine all shapes.
 
         >>> import lamina as mx
         >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=10, name="fc")

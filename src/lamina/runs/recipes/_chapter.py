@@ -28,7 +28,7 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Span:
-    """How far a schedule is at each step: at the step `since` at `share`, from 0 to 1; all of it would be `steps`.
+    """A schedule's progress, from 0 to 1: `share` at the step `since`, of `steps` in all.
 
     >>> Span(steps=200).at(50), Span(0.5, since=100, steps=200).at(120)
     (0.25, 0.6)
@@ -109,7 +109,7 @@ class ChapterNetwork:
         return nd.mean(loss)
 
     def see(self, variant: str) -> None:
-        """From now on see pictures in this one of the variants: here there are none."""
+        """Use this variant of seeing pictures from now on; this network has none."""
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
         """The images as an epoch sees them: here always the same."""
@@ -118,7 +118,7 @@ class ChapterNetwork:
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """What steps with `batches`, int32 (steps, rows), get: their rows in images and labels. Here as they are."""
+        """The images and labels of steps with these `batches`, int32 (steps, rows); here unchanged."""
         return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:

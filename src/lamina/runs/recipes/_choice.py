@@ -53,7 +53,7 @@ class TooSlowError(Exception):
 
 
 class Hurry(Observer):
-    """Ends short trainings, by a `TooSlowError`, when their share of what is left of a time limit is over."""
+    """Ends short trainings with a `TooSlowError` when their share of the remaining time limit is over."""
 
     watches_steps = True
 
@@ -80,6 +80,6 @@ def chosen(losses: Mapping[str, float]) -> str:
 
 
 def choice_said(losses: Mapping[str, float], variant: str) -> str:
-    """What was chosen and why, in words."""
+    """The choice and its reason, in words."""
     said = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
     return f"pictures are {variant} at random, by the log-loss of short trainings: {said}"

@@ -17,7 +17,7 @@ __all__ = ["RECIPES", "Recipe", "Settings"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train, but for the settings.
+    """A recipe: the training, apart from its settings.
 
     Attributes:
         network: what is trained, with its step.
@@ -48,7 +48,7 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What determines a training; with a number of epochs, the same settings give the same bits on the same machine.
+    """The settings that determine a training; with a number of epochs, they give the same bits on the same machine.
 
     There is either a number of epochs or a time limit in seconds, from the command to its last file.
     Raises `LaminaError` where a value makes no sense.
@@ -65,7 +65,7 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """A recipe's settings, but for those chosen; what is chosen of epochs and time limit excludes the other."""
+        """A recipe's settings with the chosen ones; a chosen number of epochs or time limit excludes the other."""
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)

@@ -52,7 +52,7 @@ _SLOW = 5e10  # operations a second that any processor does: what work a time li
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the epoch begun is: its number from 0 on, its batches done, the moving loss, and the steps' seconds.
+    """The progress of the current epoch: its number from 0 on, completed batches, moving loss, and seconds of steps.
 
     `used`: the seconds of the time limit that are over; all of them once the training is complete.
     `variant`: which of the network's it sees pictures in; "" for the first, or as long as none is chosen.
@@ -186,7 +186,7 @@ class Training(Loop):
         return None, {**accuracies, "train_seconds": self.progress.seconds}
 
     def accuracies(self) -> dict[str, float]:
-        """On the training images, or as many as the recipe measures, and on the test images."""
+        """The accuracies on the training images (as many as the recipe measures) and on the test images."""
         train = self.train.first(self._recipe.measured)
         return {
             f"{part}_accuracy": evaluate(self.network, data)[0]

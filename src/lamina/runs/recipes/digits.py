@@ -33,7 +33,7 @@ class Digits:
         return Digits(self.images[:count], self.labels[:count]) if count else self
 
     def at(self, rows: np.ndarray) -> Digits:
-        """Those at these places, int32."""
+        """The images at these positions, int32."""
         places = nd.array(rows, ctx=self.labels.context, dtype=np.int32)
         return Digits(nd.take(self.images, places), nd.take(self.labels, places))
 

@@ -62,12 +62,12 @@ _METADATA = {
 
 
 def checkpoints(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> Checkpoints:
-    """What keeps the run's model up to date, and has it go on from what is `saved`."""
+    """The observer that saves the run's model, and resumes it from `saved`."""
     return Checkpoints(folder, asdict(settings), as_line, _METADATA, saved)
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """What JSON holds of an epoch."""
+    """An epoch for JSON."""
     return {"epoch": epoch.number, "loss": epoch.loss, **epoch.scores}
 
 
@@ -78,7 +78,7 @@ def write_settings(folder: RunFolder, settings: Settings) -> None:
 
 
 def read_run(path: Path) -> tuple[Settings, Checkpoint]:
-    """The settings of a run, and what it goes on from.
+    """The settings of a run, and the checkpoint it goes on from.
 
     Args:
         path: its folder, or its model file.

@@ -27,7 +27,7 @@ _FAINTEST_INK = 20.0  # of 255: a picture whose every pixel is nearer to the pap
 
 
 def read_digit(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a picture of one digit (PNG, JPEG and what else Pillow reads) and bring it to MNIST's form.
+    """Read a picture of one digit (PNG, JPEG or another format of Pillow) and convert it to MNIST's form.
 
     Args:
         path: the picture. Of an animation, the first frame counts.

@@ -18,7 +18,7 @@ _TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Published:
-    """What is known of a data set on the net.
+    """A published data set: its files, their digests and addresses.
 
     Attributes:
         name: what it is called, "Fashion-MNIST".

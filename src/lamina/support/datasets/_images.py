@@ -1,4 +1,4 @@
-"""What every data set of pictures is: four arrays and the names of the classes, checked, then read-only."""
+"""Data sets of pictures: four arrays and the names of the classes, checked, then read-only."""
 
 from dataclasses import dataclass
 

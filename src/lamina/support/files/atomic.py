@@ -19,7 +19,7 @@ _MOST_LINKS = 40  # as many as Linux follows
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Generator[None]:
-    """An `OSError` in the block that does not say which file it means, as that of a full disk, says `path`.
+    """Add `path` to an `OSError` from the block that names no file, such as that of a full disk.
 
     >>> with naming("out.csv"):
     ...     raise OSError(28, "No space left on device")
@@ -101,7 +101,7 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Give each of two folders, beside each other, the other's name.
+    """Swap the names of two folders beside each other, atomically.
 
     On Linux that is one step (renameat2, RENAME_EXCHANGE): the name is never missing, and what was opened under it
     before stays open. On other systems, and file systems without it, `one` is missing for a moment.

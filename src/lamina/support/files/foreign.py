@@ -1,4 +1,4 @@
-"""Files of other libraries in the place of a model or weights: what they are, and how their content gets here."""
+"""Other libraries' files given as a model or weights: their kinds, and how to convert them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[n
 
 
 def what_else(file: IO[bytes]) -> str | None:
-    """What a file is that lamina does not load as a model, and what to do; None: nothing that is known.
+    """The kind of a file that lamina does not load as a model, with advice; None for unknown files.
 
     Nothing in it is executed or unpacked.
 

@@ -1,4 +1,4 @@
-"""How much of what a file claims about itself is believed before there are bytes that prove it."""
+"""Limits on the sizes that a file claims, before there are bytes that prove them."""
 
 from __future__ import annotations
 

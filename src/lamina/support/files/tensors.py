@@ -93,11 +93,11 @@ class TensorFile:
             raise self.error(f"its version is {version!r}; this lamina reads {_VERSION}")
 
     def error(self, problem: object) -> DataError:
-        """The error of a file that is not what it should be."""
+        """Error for a file of the wrong kind or content."""
         return DataError(self._what(problem))
 
     def damaged(self, problem: object) -> DataError:
-        """The error of a file that was what it should be."""
+        """Error for a corrupted file."""
         return DataError(f"{self.name} is damaged: {excerpt(problem)}")
 
     def arrays(self) -> dict[str, np.ndarray]:

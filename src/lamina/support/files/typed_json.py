@@ -1,4 +1,4 @@
-"""JSON of declared types: what a file says is checked, value by value, while it is read, and nothing else is built."""
+"""JSON of declared types: values are checked while they are read, and nothing undeclared is built."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_LENIENT = 1 << 23
 
 
 def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True) -> T:
-    """What a JSON text holds, as `kind` declares it.
+    """The contents of a JSON text, of the declared type `kind`.
 
     JSON is decoded at once into the declared types, so that hostile text takes little memory. Python also writes NaN,
     infinities and halves of surrogate pairs, which are not JSON, and whole numbers of more than 64 bits: if `lenient`,

@@ -1,1 +1,1 @@
-"""What `lamina.table.inspection` looks for: leakage, duplicates, drift."""
+"""The findings of `lamina.table.inspection`: leakage, duplicates, drift."""

@@ -187,7 +187,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
 
 
 def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[str, tuple[int, int]]:
-    """By column, how many categories of a new table training lacks, and how many rows have one."""
+    """By column, the number of a new table's categories that training lacks, and of rows with one."""
     found: dict[str, tuple[int, int]] = {}
     for before, after in zip(training, new, strict=True):
         if before.names is None:

@@ -1,4 +1,4 @@
-"""Rows that are there more than once: in a table, with other targets, or in the training table and a new one."""
+"""Duplicate rows: within a table, with different targets, or in both the training table and a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns that give the target away: equal to it, a function of it, or terms of a sum that is it."""
+"""Columns that leak the target: equal to it, a function of it, or terms of a sum that equals it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class Score:
-    """How well one column alone predicts the target, on rows whose targets were not looked at.
+    """How well one column alone predicts the target, on held-out rows.
 
     Attributes:
         value: 0 for no better than without the column, 1 for without error. Of classes, the share of the errors of

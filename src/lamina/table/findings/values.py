@@ -60,7 +60,7 @@ class Series:
 
     @property
     def present(self) -> np.ndarray:
-        """Where there is a value."""
+        """A mask of the rows with a value."""
         return ~np.isnan(self.values) if self.names is None else self.values >= 0
 
     def of(self, rows: np.ndarray) -> Series:
@@ -106,7 +106,7 @@ def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None
 def features_of(
     schema: ColumnSchema | None, column: Column, cells: Series, known: Sequence[Series] | None = None
 ) -> list[Series]:
-    """What a network sees of a column: its `cells`, or its parts; nothing of one that is left out.
+    """A column's inputs to a network: its `cells`, or its parts; none for an unused column.
 
     `known` are the training table's, whose codes a new table's have.
 

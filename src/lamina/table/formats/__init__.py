@@ -26,7 +26,7 @@ __all__ = [
 
 
 class HasTypes(Protocol):
-    """What is known of one file of a table before its rows are read.
+    """The columns of one file of a table, before its rows are read.
 
     Attributes:
         name: what messages call the file.
@@ -92,7 +92,7 @@ class Format:
     packages: tuple[str, ...] = ()
 
     def reader(self) -> Callable[..., Reader]:
-        """What reads one file, given its `Source` and the `ReadOptions`.
+        """The reader of one file, given its `Source` and the `ReadOptions`.
 
         Raises:
             MissingPackageError: a package is not installed.
@@ -101,7 +101,7 @@ class Format:
         return _imported(self.reads)
 
     def writer(self) -> Writer:
-        """What writes one file; only of a format that is `writable`."""
+        """The writer of one file; only for `writable` formats."""
         assert self.writes is not None
         return _imported(self.writes)
 
@@ -116,13 +116,13 @@ FORMATS: dict[str, Format] = {
     "tsv": Format("TSV", (".tsv", ".tab"), reads="delimited:DelimitedFile", writes="delimited:write_tsv"),
     "parquet": Format(
         "Parquet", (".parquet", ".pq"), (b"PAR1",),
-        reads="columnar:ColumnarFile", writes="columnar:write_parquet", begins="_apart:begin", ends="_apart:end",
-        packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_parquet",
+        begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
     ),
     "feather": Format(  # Arrow's IPC file
         "Feather", (".feather", ".arrow", ".ipc"), (b"ARROW1", b"FEA1"),
-        reads="columnar:ColumnarFile", writes="columnar:write_feather", begins="_apart:begin", ends="_apart:end",
-        packs_itself=True,
+        reads="columnar:ColumnarFile", writes="columnar:write_feather",
+        begins="_subprocess_reader:begin", ends="_subprocess_reader:end", packs_itself=True,
     ),
     "jsonl": Format(
         "JSON lines", (".jsonl", ".ndjson", ".json"), (b"{",),
@@ -155,7 +155,7 @@ NOT_READ: dict[str, str] = {
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start what reading files of such names needs and takes a while to start, before what else has to be loaded.
+    """Start the slow helpers for reading files of such names, before other modules are loaded.
 
     >>> begin_reading(["people.csv"])
     """
@@ -166,14 +166,14 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def end_reading() -> None:
-    """End what `begin_reading` starts, or reading started itself, to have its memory: for a while nothing is read."""
+    """End the helpers that reading or `begin_reading` started, to free their memory while nothing is read."""
     for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()
 
 
 def described() -> str:
-    """What files may be, in words, for help texts.
+    """The supported file formats, in words, for help texts.
 
     >>> described()
     'CSV, TSV, Parquet, Feather, JSON lines, npz, IDX, images (.gz and .zst too)'
@@ -206,7 +206,7 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
-    """The format and the packing that a file's name says, None where it says no format.
+    """The format and the packing from a file's name; None where the name has no known format.
 
     >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
     (('csv', 'gz'), ('idx', ''), (None, ''))

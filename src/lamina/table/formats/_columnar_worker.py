@@ -1,4 +1,4 @@
-"""The program of the child process in which polars reads Parquet and Feather files; see `lamina.table.formats._apart`.
+"""The child process that reads Parquet and Feather files by polars; see `lamina.table.formats._subprocess_reader`.
 
 It is run by its path, imports nothing of lamina, and reads requests from standard input, answers to standard
 output. A request is a length (8 bytes) and that many bytes of JSON; an answer is a length, a letter and that

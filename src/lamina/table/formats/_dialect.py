@@ -1,4 +1,4 @@
-"""How a text file with a table is written: its encoding, its delimiter, the names in its header."""
+"""The dialect of a text file with a table: its encoding, its delimiter, the names in its header."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MARKS = (
 
 @dataclass(frozen=True)
 class Dialect:
-    """How one text file is written.
+    """The dialect of one text file.
 
     Attributes:
         encoding: its encoding, by Python's name.

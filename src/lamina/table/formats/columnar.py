@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from lamina.errors import DataError
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
 from lamina.table.formats import FORMATS
-from lamina.table.formats._apart import read_apart
+from lamina.table.formats._subprocess_reader import read_in_subprocess
 from lamina.table.formats.textual import in_types
 from lamina.table.options import ReadOptions
 from lamina.table.places import LineNumbers
@@ -23,7 +23,7 @@ __all__ = ["ColumnarFile", "read_bounded", "write_feather", "write_parquet"]
 
 
 class ColumnarFile:
-    """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._apart`.
+    """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._subprocess_reader`.
 
     Raises:
         DataError: the file is truncated, corrupt, or not of its format.
@@ -37,7 +37,7 @@ class ColumnarFile:
         self._path = source.unpacked()
         self._format = source.format
         try:
-            self._types = dict(read_apart(self._path, self._format).schema)
+            self._types = dict(read_in_subprocess(self._path, self._format).schema)
         except DataError as error:
             kind = FORMATS[source.format].title
             raise DataError(f"{source.name} is not a readable {kind} file: {error}") from error
@@ -49,15 +49,15 @@ class ColumnarFile:
         return self._types
 
     def count(self) -> int:
-        """How many rows the file has, which it says without being read."""
-        return int(read_apart(self._path, self._format, rows=None).item())
+        """The number of rows, from the file's metadata."""
+        return int(read_in_subprocess(self._path, self._format, rows=None).item())
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
         start = unpacked = 0
         limit = unpacked_limit(self._path.stat().st_size)
         while True:
             try:
-                batch = read_apart(self._path, self._format, start, rows)
+                batch = read_in_subprocess(self._path, self._format, start, rows)
             except DataError as error:
                 raise DataError(f"{self.name} is corrupt after row {start}: {error}") from error
             if not len(batch):
@@ -70,7 +70,7 @@ class ColumnarFile:
 
 
 def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
-    """The first rows of a stranger's file, with bounds that its size does not say; raises as `read_apart` does.
+    """The first rows of a stranger's file, with bounds that its size does not say; raises as `read_in_subprocess` does.
 
     Args:
         path: the file.
@@ -78,7 +78,7 @@ def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: flo
         rows: the most rows to read.
         limit, seconds: bytes that they may have, and the time that decoding may take.
     """
-    return read_apart(path, format, 0, rows, limit=limit, seconds=seconds)
+    return read_in_subprocess(path, format, 0, rows, limit=limit, seconds=seconds)
 
 
 def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:

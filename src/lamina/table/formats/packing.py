@@ -1,4 +1,4 @@
-"""How whole files are compressed: gzip and zstd."""
+"""Compression of whole files: gzip and zstd."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ PACKINGS: dict[str, Packing] = {
 
 @contextmanager
 def open_packed(target: Target, mode: Mode, packing: str) -> Generator[IO[bytes]]:
-    """A file as it is unpacked; `packing` is a key of `PACKINGS`, or "" for none."""
+    """A stream that unpacks a file; `packing` is a key of `PACKINGS`, or "" for none."""
     if packing:
         with PACKINGS[packing].open(target, mode) as file:
             yield file

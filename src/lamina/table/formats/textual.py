@@ -1,4 +1,4 @@
-"""Which columns of text are numbers, and turning them into numbers.
+"""Finds columns of text that are numbers, and converts them.
 
 A column becomes Int64 if every value is a whole number that 64 bits hold, Float64 if every value is a number;
 else it stays text. Digits after a leading zero and whole numbers of 19 digits or more are codes, so text. Spaces
@@ -56,7 +56,7 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 def cleaned(
     frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> tuple[pl.DataFrame, Types]:
-    """A frame of text without spaces around values and without texts that stand for a missing value.
+    """A frame of text with values stripped, and texts that mean a missing value removed.
 
     Args:
         frame: every column text; `missing` is null already, where neither spaces nor `QUOTED` hide it.
@@ -183,5 +183,5 @@ def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """What selects the columns of `types`, in that order and with those types."""
+    """The expressions that select the columns of `types`, in that order and with those types."""
     return [named(name).cast(kind) for name, kind in types.items()]

@@ -74,7 +74,7 @@ class Moments:
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
-        """See all that others have seen."""
+        """Add what another part has seen."""
         if other.infinite is not None and (self.infinite is None or other.infinite < self.infinite):
             self.infinite, self.worst = other.infinite, other.worst
         if not other.count:
@@ -93,7 +93,7 @@ class Moments:
 
 
 class Counted:
-    """How often each value of a column is there, and the first row that has it.
+    """The count of each value of a column, and its first row.
 
     Attributes:
         counts, rows: by value. Of no use once `overflowed`: there were more than `MOST_VALUES`.
@@ -128,7 +128,7 @@ class Counted:
         self._forget_many()
 
     def merge(self, other: Counted) -> None:
-        """See all that others have seen."""
+        """Add what another part has seen."""
         self.overflowed = self.overflowed or other.overflowed
         for value, count in other.counts.items():
             self.counts[value] = self.counts.get(value, 0) + count
@@ -142,7 +142,7 @@ class Counted:
 
 
 class Order:
-    """How like each other the targets of neighbouring rows are: one minus the ratio of von Neumann (1941).
+    """Serial correlation of the targets of neighbouring rows: one minus von Neumann's ratio (1941).
 
     That is half the mean squared difference of neighbours over the variance; of classes, how often neighbours differ
     over how often two random rows do.
@@ -164,7 +164,7 @@ class Order:
             self._squares += float((values.diff() ** 2).sum() or 0.0)
 
     def merge(self, other: Order) -> None:
-        """See all that others have seen."""
+        """Add what another part has seen."""
         self._pairs += other._pairs
         self._differ += other._differ
         self._squares += other._squares
@@ -254,7 +254,7 @@ class SummaryColumn(Column):
         return pl.Series(self.name, texts, dtype=pl.String).gather(positions)
 
     def merge(self, other: SummaryColumn) -> None:
-        """See all that the column of another part has seen."""
+        """Add what the column of another part has seen."""
         self.storage = other.storage if self.storage == "empty" else self.storage
         self._rows += other._rows
         self._missing += other._missing
@@ -269,7 +269,7 @@ class SummaryColumn(Column):
             self.counts.merge(other.counts)
 
     def number_moments(self, read: Callable[[str], float | None]) -> Moments:
-        """Those of the numbers that the column holds, as texts too, which `read` reads."""
+        """The moments of the column's numbers, including texts that `read` parses."""
         if self.is_number:
             return self.moments
         assert self.counts is not None

@@ -26,7 +26,7 @@ _FEWEST_ROWS = 128
 
 @dataclass(frozen=True)
 class Layout:
-    """What a row consists of, all in words of 4 bytes: numbers, codes, targets.
+    """The layout of a row in words of 4 bytes: numbers, codes, targets.
 
     Attributes:
         inputs, codes: the columns of `Encoded.numeric` and of `Encoded.codes`.
@@ -76,7 +76,7 @@ class EncodedRows(Protocol):
 
     @property
     def groups(self) -> int:
-        """How many groups there are, none with more rows than `layout.group`."""
+        """The number of groups, of at most `layout.group` rows."""
         ...
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
@@ -98,7 +98,7 @@ class RowCache:
 
     @property
     def groups(self) -> int:
-        """How many groups there are; the last may have fewer rows."""
+        """The number of groups; the last may have fewer rows."""
         return -(-self.rows // self.layout.group)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
@@ -146,7 +146,7 @@ class CacheWriter:
         self._file.close()
 
     def append(self, *arrays: np.ndarray) -> None:
-        """Write more rows: numbers, codes, targets; what comes after these is for those who shuffle."""
+        """Write more rows: numbers, codes, targets; further arrays are for subclasses that shuffle."""
         done, count = 0, len(arrays[0])
         while done < count:
             taken = min(count - done, self.layout.group - self._filled)
@@ -158,7 +158,7 @@ class CacheWriter:
                 self._write_group()
 
     def finish(self) -> RowCache:
-        """What was written."""
+        """Finish writing; returns the cache."""
         self._write_group()
         return RowCache(self.path, self.layout, self.rows, self._digest.hexdigest())
 
@@ -183,7 +183,7 @@ def _write(file: Any, content: memoryview, path: Path) -> None:
 
 
 class ShuffledWriter:
-    """Writes a `RowCache` in random order, however the rows come: they are dealt to files, which are then shuffled.
+    """Writes a `RowCache` in random order: rows are dealt to files, which are then shuffled.
 
     Args:
         folder, layout: as for `CacheWriter`.
@@ -203,7 +203,7 @@ class ShuffledWriter:
             path.unlink(missing_ok=True)
 
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
-        """Deal more rows to the files; `keys` say to which, and in which order they will be there."""
+        """Deal more rows to the files; `keys` decide the file, and the order in it."""
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
         # The high bits order the rows within a file, and the low ones say in which.
         part = (keys % np.uint64(self._parts)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""How much memory there is, and what training on a table would take of it."""
+"""The available memory, and an estimate of a training's need."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _of_the_container() -> int | None:
 
 
 def used_memory(process: int | None = None) -> int:
-    """The bytes that a process, or this one, and those that it has started take now; 0 where that is not told."""
+    """The bytes used by a process (default: this one) and its children; 0 where the system doesn't report them."""
     used = 0
     own = os.getpid() if process is None else process
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""A sample of a table's rows that does not depend on how the table is cut into blocks, nor on who reads which."""
+"""A sample of a table's rows, the same for any division into blocks and readers."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RowSample:
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 
     def merge(self, other: RowSample) -> None:
-        """See what another sample, of other rows with the same seed and size, has kept."""
+        """Add another sample, of other rows with the same seed and size."""
         for frame in other._frames:
             self._frames.append(frame)
         self._keys = np.concatenate([self._keys, other._keys])

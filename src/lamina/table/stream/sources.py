@@ -1,4 +1,4 @@
-"""Where the rows of a streamed table come from: files, a pyarrow dataset, a lazy frame of polars, or a sequence."""
+"""Sources of a streamed table: files, a pyarrow dataset, a lazy frame of polars, or a sequence."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Blocks(Protocol):
 
 
 def rows_at_once(columns: int) -> int:
-    """How many rows of a table a block has at most."""
+    """The most rows of a block."""
     return max(256, min(BLOCK_ROWS, _BLOCK_CELLS // max(columns, 1)))
 
 
 class FileBlocks:
-    """The rows of files, which must stay as they are meanwhile; `files_as_blocks` opens them."""
+    """The rows of files, which must not change meanwhile; `files_as_blocks` opens them."""
 
     named = True
 
@@ -155,7 +155,7 @@ def _is_lazy(X: Any) -> bool:
 
 
 def blocks_of(X: Any) -> Blocks:
-    """What `is_source` knows, as `Blocks`.
+    """A source (see `is_source`) as `Blocks`.
 
     Raises:
         DataError: it has no rows, or what it gives is no table.

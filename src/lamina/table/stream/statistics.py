@@ -1,4 +1,4 @@
-"""What one pass over a table finds out: `TableStatistics`, which parts of a table fill by themselves and merge."""
+"""`TableStatistics` of one pass over a table; those of its parts can be merged."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _IN_RUNS = 0.1
 
 
 class TableStatistics:
-    """What is known of a table from its rows, one block after the other.
+    """Statistics of a table, updated block by block.
 
     Exact, however many rows: missing values, the range and the mean of numbers, and how often each category is there.
     Of numbers' quantiles, a sample of rows tells. The same for any blocks, and for parts of a table that were read
@@ -120,7 +120,7 @@ class TableStatistics:
         self._next += len(block)
 
     def merge(self, other: TableStatistics) -> None:
-        """See all that other statistics, of another part of the same table, have seen.
+        """Add the statistics of another part of the same table.
 
         Raises:
             DataError: they are of other columns.
@@ -137,7 +137,7 @@ class TableStatistics:
     # --- what they say -------------------------------------------------------------------------------------------
 
     def schema(self) -> Schema:
-        """What the columns are, as `infer` would say of the whole table.
+        """The schema, as `infer` would find it in the whole table.
 
         A column of text with more than 65,536 different values, which are not counted on, is left out with a warning,
         unless all are dates, or all times of day.

@@ -58,7 +58,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Division:
-    """How a streamed table is divided.
+    """The division of a streamed table.
 
     Attributes:
         validation, test: rows that are held back.
@@ -80,7 +80,7 @@ class Division:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the first pass found out.
+    """The results of the first pass.
 
     Attributes:
         statistics: of all rows.
@@ -122,7 +122,7 @@ class Survey:
         Args:
             keys: of groups or of times.
             blocks: the table.
-            validation: the share of all rows that validates, 0 … 1.
+            validation: the validation share of all rows, 0 … 1.
             test: the share of all rows that tests, 0 … 1.
             gap: how much later rows of the next part are, at least.
 
@@ -234,7 +234,7 @@ def _named(blocks: Blocks) -> Any:
 
 
 def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
-    """An encoder whose scales are of the sample's quartiles, and of the schema's ranges and counts."""
+    """An encoder with scales from the sample's quartiles and the schema's ranges and counts."""
     return TableEncoder(schema, **settings).fit_counted(sample)
 
 
@@ -296,7 +296,7 @@ def encoded_block(
     encoder: TableEncoder,
     encode_target: Callable[[Any], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers, codes, targets and keys of those rows that train, of a block whose first row has the number `start`."""
+    """Numbers, codes, targets and keys of a block's training rows; the block's first row has the number `start`."""
     keys = row_keys(start, len(block), division.seed)
     trains = np.ones(len(block), bool)
     with rows_from(start):

@@ -1,4 +1,4 @@
-"""Types of columns, a module each: `infer` asks them what a column is, and everything else asks a column's type."""
+"""Types of columns, a module each. `infer` finds a column's type among them; all other code calls the type."""
 
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean

@@ -1,4 +1,4 @@
-"""What a column of a table is: `ColumnType`, and the `ColumnSchema` that holds one with the column's statistics."""
+"""`ColumnType`, the type of a table's column, and `ColumnSchema`, a type with the column's statistics."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MOSTLY = 0.9
 
 @dataclass(frozen=True)
 class ColumnType(ABC):
-    """What a column is: how it is recognized, read, learned, encoded, shown and described.
+    """The type of a column: how to recognize, read, learn, encode, show and describe it.
 
     A type is a small dataclass whose fields (truth values, whole numbers, texts; all with defaults) files hold beside
     its tag. A subclass of `Quantity` makes one number of a value, one of `Nominal` a code, one of `Composite` several
@@ -92,7 +92,7 @@ class ColumnType(ABC):
 
     @abstractmethod
     def treatment(self, column: ColumnSchema) -> str:
-        """What becomes of a column, in a few words."""
+        """The treatment of a column, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class OfJson(ColumnType):
     wanted: ClassVar[str] = "a text, a number, true or false"
 
     def refusal(self, value: Any) -> str:
-        """What is wrong with a value that JSON has; empty if nothing is."""
+        """Why a JSON value is invalid; empty if it is valid."""
         return "" if type(value) in self.json_types else f"is not {self.wanted}"
 
     def takes(self, values: Sequence[Any]) -> bool:
@@ -196,7 +196,7 @@ class ColumnSchema(Generic[OfType]):
         return {name: code for code, name in enumerate(self.categories, start=1)}
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it, without the arrays."""
+        """The schema for JSON, without the arrays."""
         names = (one.name for one in dataclasses.fields(self) if one.name != "arrays")
         fields: dict[str, Any] = {name: getattr(self, name) for name in names}
         fields |= {"type": self.type.to_dict(), "parts": [part.to_dict() for part in self.parts]}
@@ -236,7 +236,7 @@ def _column_in_files() -> Any:
 
 
 class Candidate:
-    """A column whose type is sought, and what types ask of it.
+    """A column whose type is to be inferred, with the answers that types need.
 
     Attributes:
         column: the column.
@@ -250,7 +250,7 @@ class Candidate:
 
     @property
     def is_text(self) -> bool:
-        """Whether it has texts, or values of several types, that may stand for others."""
+        """Whether it has texts, or values of several types, that may mean other values."""
         column = self.column
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
 
@@ -291,11 +291,11 @@ class Candidate:
         return _present(self.head)
 
     def share(self, holds: Callable[[str], bool]) -> float:
-        """The share of rows with such a text among those that have one; 0 where none has."""
+        """The share of rows with such a text among rows with a text; 0 without texts."""
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """That share among the first rows: where it is small, the others need not be looked at."""
+        """That share among the first rows: where it is small, the others need no check."""
         return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:

@@ -21,7 +21,7 @@ __all__ = ["Composite"]
 
 @dataclass(frozen=True)
 class Composite(OfJson):
-    """A type whose values become several columns, the parts, which are of types with one number or one code a value.
+    """A type whose values become several columns, the parts, each of a type with one number or code per value.
 
     The encoder, the network and its ways out see the parts; people see the column. A schema of such a column has
     `ColumnSchema.parts`, ordinary columns called ``"column: part"``; the first may have the column's own name;
@@ -61,7 +61,8 @@ class Composite(OfJson):
         raise NotImplementedError(f"{type(self).__name__} reads its parts")
 
     def split_by_number(self, schema: ColumnSchema, numbers: np.ndarray) -> list[Column]:
-        """What `split` gives where all parts but the first are `derived`, of the first part's numbers, (rows,)."""
+        """The parts that `split` gives, from the first part's numbers, (rows,), where all others are `derived` from
+        it."""
         from lamina import nd
 
         derived = self.derived(schema, nd.array(numbers.reshape(-1, 1), dtype="float64"))
@@ -73,7 +74,7 @@ class Composite(OfJson):
         return column
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
-        """What the `page_script` needs, as JSON holds it; arrays become typed arrays."""
+        """The data of `page_script`, for JSON; arrays become typed arrays."""
         return {}
 
     def treatment(self, column: ColumnSchema) -> str:
@@ -83,7 +84,7 @@ class Composite(OfJson):
         )
 
     def values_said(self, column: ColumnSchema) -> str:
-        """What a column holds, for people; empty: what its first part does."""
+        """A column's contents, for people; empty: those of its first part."""
         return ""
 
     def example(self, column: ColumnSchema) -> Any:
@@ -91,5 +92,5 @@ class Composite(OfJson):
         return None
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        """What JSON may hold for a column, as JSON Schema says it."""
+        """The JSON Schema of a column's values."""
         return {"type": ["string", "null"], "description": f"null: missing.{missing_said(column)}"}

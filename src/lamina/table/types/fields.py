@@ -1,4 +1,4 @@
-"""Texts of one form, such as URLs, whose fields are columns of their own: what the types of such texts share."""
+"""The common part of types of texts with fields, such as URLs; each field is a column of its own."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Fields(Composite):
         return replace(schema, parts=tuple(parts))
 
     def part(self, column: Column) -> ColumnSchema:
-        """What a field is: texts are names, also if they are digits."""
+        """The schema of a field: texts are categories, even if they are digits."""
         if column.storage != "text":
             return plain_schema(column)
         told_apart = Identifier().recognize(Candidate(column, None, named=True))
@@ -137,12 +137,12 @@ class Fields(Composite):
 def values_read(
     values: Sequence[Any], read: Callable[[str], Mapping[str, Field] | None]
 ) -> list[Mapping[str, Field] | None]:
-    """What is read of each value, None where that is not of the type, or missing."""
+    """The parsed values, None for missing values and those of another type."""
     return [None if value is None else read(value_name(value)) for value in values]
 
 
 def plain_schema(column: Column) -> ColumnSchema:
-    """What a part is: a number, a category, a date …, but nothing that has parts itself."""
+    """The schema of a part: a number, a category, a date …, but no type with parts."""
     if column.missing() == len(column):
         return ColumnSchema(column.name, Missing(), column.type_name, len(column))
     candidate = Candidate(column, None, named=True)

@@ -22,7 +22,7 @@ _MOST_CHOICES = 1000
 
 @dataclass(frozen=True)
 class Nominal(OfJson):
-    """A type whose values are names: a network sees which one a row has.
+    """A type whose values are names: the network sees a code.
 
     Attributes:
         holds: the storage of the training table's column, where its type told it; else mixed.
@@ -51,7 +51,7 @@ class Nominal(OfJson):
         return {name: code for code, name in enumerate(categories, start=1)}
 
     def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
-        """The numbers that the categories are names of, if training had numbers, which float64 tells apart."""
+        """The categories as numbers, if they were numbers in training and are distinct in float64."""
         if self.holds not in ("number", "boolean"):
             return None
         truth = {"false": 0.0, "true": 1.0}
@@ -83,7 +83,7 @@ class Nominal(OfJson):
         return self.value_of(max(pairs)[1] if column.counts else column.categories[0])
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        """What JSON may hold for a column, as JSON Schema says it."""
+        """The JSON Schema of a column's values."""
         choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "What training had."}
         other = {
             "type": ["string", "number", "boolean"],

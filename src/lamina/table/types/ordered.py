@@ -158,7 +158,7 @@ class Ordered(Composite):
 
 
 def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> ColumnSchema:
-    """The schema of a column whose order a user tells, or that has values of a known scale.
+    """The schema of a column with an order given by the user, or with values of a known scale.
 
     Raises:
         DataError: a value is not in that order, or no scale has all values.

@@ -1,4 +1,4 @@
-"""Columns whose values are numbers to the network, whatever they are to people."""
+"""Types of columns whose values are numbers to the network."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Quantity(ColumnType):
         return found
 
     def are_beyond(self, numbers: np.ndarray | np.float64) -> np.ndarray:
-        """Where numbers cannot be of this type."""
+        """A mask of the numbers that are out of this type's range."""
         low, high = self.limits
         return np.less(numbers, low) | np.greater(numbers, high)
 
@@ -97,7 +97,7 @@ class Quantity(ColumnType):
         return f"is not {self.wanted}, nor the {self.unit} of one"
 
     def refusal(self, value: Any) -> str:
-        """What is wrong with a value that JSON has; empty if nothing is."""
+        """Why a JSON value is invalid; empty if it is valid."""
         if isinstance(value, str) and self.example_texts:
             return self._no_such_number if self.parse(value) is None else ""
         if type(value) not in _JSON_NUMBERS:
@@ -108,7 +108,7 @@ class Quantity(ColumnType):
             return "is beyond the range of float64"
 
     def from_json(self, values: Sequence[Any]) -> np.ndarray | None:
-        """Numbers of values that JSON has; None if one of them has a `refusal`."""
+        """JSON values as numbers; None if one of them has a `refusal`."""
         if self.example_texts:
             read = [self.parse(value) if isinstance(value, str) else None for value in values]
             values = [given if number is None else number for given, number in zip(values, read, strict=True)]
@@ -174,7 +174,7 @@ class Quantity(ColumnType):
         return ColumnSchema(column.name, found, column.type_name, missing, low=low, high=high, mean=mean)
 
     def page_data(self) -> dict[str, Any]:
-        """What the `reader` of a page needs besides, as JSON holds it."""
+        """Further data of a page's `reader`, for JSON."""
         return {}
 
     # --- what is said ------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ class Quantity(ColumnType):
         return column.mean if column.mean is not None else low / 2 + high / 2
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        """What JSON may hold for a column, as JSON Schema says it."""
+        """The JSON Schema of a column's values."""
         what = "A number" + (f" ({self.unit})" if self.unit else "")
         what += f", or a text such as {self.example_texts}" if self.example_texts else ""
         if column.low is not None and column.high is not None:

@@ -86,7 +86,7 @@ def written(value: Any) -> str:
 
 
 def decoded(text: str) -> Any:
-    """What a text is in JSON, or as a literal of Python's; None where it is neither.
+    """A text parsed as JSON or as a Python literal; None if it is neither.
 
     >>> decoded('["a"]'), decoded("['a', 'b']"), decoded("('a', None)"), decoded("{a}")
     (['a'], ['a', 'b'], ('a', None), None)

@@ -39,8 +39,8 @@ class Unused(ColumnType):
 
     Attributes:
         left_out: the reason, in a table of columns.
-        adjective: what such columns are, in a warning; empty: there is none.
-        kept_as: what a user would say to keep one; None: that would be no use.
+        adjective: describes such columns in a warning; empty: no warning.
+        kept_as: the kind that keeps such a column; None: there is none.
     """
 
     used: ClassVar[bool] = False
@@ -67,7 +67,7 @@ class Missing(Unused):
 
 
 class Sentences(Unused):
-    """Text that differs in almost every row, of several words; of models of earlier versions."""
+    """Text of several words that differs in almost every row; only in models of earlier versions."""
 
     tag = "sentences"
     kind = "text"

@@ -1,4 +1,4 @@
-"""Members of an ensemble trained apart: an epoch of each by joblib's backend, in threads, processes or a cluster.
+"""Training of an ensemble's members by joblib: each member's epoch is a task, in threads, processes or a cluster.
 
 A member's epoch depends on its weights, its moments, its rows and its own random streams, and on nothing of the other
 members. So it has the same bits wherever it is trained, and the same as in the step that trains all side by side; what
@@ -26,14 +26,14 @@ from lamina.training.loop import Loop, Observer
 if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
-__all__ = ["Apart", "at_a_time"]
+__all__ = ["JoblibMembers", "at_a_time"]
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
 _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
 
 
 def at_a_time(n_jobs: int | None) -> int:
-    """How many tasks joblib has at a time, by `n_jobs` or what `joblib.parallel_config` says.
+    """The number of joblib tasks at a time, from `n_jobs` or `joblib.parallel_config`.
 
     Raises:
         ValueError: `n_jobs` is no number of jobs.
@@ -43,8 +43,8 @@ def at_a_time(n_jobs: int | None) -> int:
     return int(found)
 
 
-class Apart(Observer):
-    """Trains the members of an `EnsembleTraining` apart, `n_jobs` at a time as joblib counts them.
+class JoblibMembers(Observer):
+    """Trains the members of an `EnsembleTraining` as joblib tasks, `n_jobs` at a time.
 
     Joblib's workers live from the training's beginning to its end.
     """
@@ -61,7 +61,7 @@ class Apart(Observer):
         self._stack.close()
 
     def take_steps(self, steps: Sequence[np.ndarray]) -> list[tuple[np.ndarray, int]]:
-        """What `EnsembleTraining.take_steps` does, with what `HeldBatches.steps` gives."""
+        """`EnsembleTraining.take_steps`, with the steps of `HeldBatches.steps`."""
         training = self._training
         data = training.data
         assert isinstance(data, Sequence)

@@ -27,7 +27,7 @@ from lamina.table.formats import _columnar_worker as columnar_worker
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["begin", "end", "read_apart"]
+__all__ = ["begin", "end", "read_in_subprocess"]
 
 _SECONDS = 120
 _BYTES_A_SECOND = 1 << 20
@@ -172,11 +172,11 @@ def begin() -> None:
 
 
 def end() -> None:
-    """End the child, which takes some memory, when all is read; what is read later starts another."""
+    """End the child, to free its memory after reading; a later read starts another."""
     _service.end()
 
 
-def read_apart(
+def read_in_subprocess(
     path: Path,
     format: str,
     first: int = 0,
