@@ -40,7 +40,7 @@ def record(train_mode: bool = True) -> Mode:
 
 
 def pause(train_mode: bool = False) -> Mode:
-    """Inside, nothing is recorded."""
+    """Record nothing inside the block."""
     return Mode(False, train_mode)
 
 

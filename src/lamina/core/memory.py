@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LARGE_BYTES", "LINE_BYTES", "aligned_empty", "is_misplaced", "keep_freed_memory", "share_memory"]
+__all__ = [
+    "LARGE_BYTES",
+    "LINE_BYTES",
+    "aligned_empty",
+    "is_misplaced",
+    "keep_freed_memory",
+    "share_memory",
+    "whole_lines",
+]
 
 LINE_BYTES = 64
 """A cache line on all x86-64 processors and nearly all ARM ones; where it is longer, nothing but speed is lost."""
@@ -53,3 +61,12 @@ def share_memory(x: Any, y: Any) -> bool:
     if isinstance(x, np.ndarray):
         return isinstance(y, np.ndarray) and np.may_share_memory(x, y)
     return x.shares_memory(y)
+
+
+def whole_lines(nbytes: int) -> int:
+    """The next multiple of a line, so that what follows begins at one.
+
+    >>> whole_lines(1), whole_lines(64), whole_lines(65)
+    (64, 64, 128)
+    """
+    return -(-nbytes // LINE_BYTES) * LINE_BYTES

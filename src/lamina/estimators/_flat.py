@@ -118,7 +118,7 @@ class FlatState:
     # --- a step --------------------------------------------------------------------------------------------------
 
     def columns(self, batch: int, members: int) -> list[tuple[int, np.ndarray]]:
-        """This process's shards of a batch, and which of its rows are theirs; the members' rows follow each other."""
+        """This process's shards of a batch, each with the positions of its rows, member by member."""
         return [
             (shard, (np.arange(members)[:, None] * batch + _part(batch, shard, self.shards)).reshape(-1))
             for shard in self.communicator.share(self.shards)

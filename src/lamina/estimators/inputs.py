@@ -184,7 +184,7 @@ def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
 
 
 def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple[Any, ...]:
-    """X, y, the weights and the marks of the rows whose weight is not 0, if there are any; others count as not there.
+    """X, y, the weights and the marks of the rows with non-zero weight; without weights, of all rows.
 
     Raises:
         ValueError: a weight is negative, or they are not as many as rows.

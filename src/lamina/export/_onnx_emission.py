@@ -104,7 +104,7 @@ class Emission:
     # --- what emitters ask for -----------------------------------------------------------------------------------
 
     def is_shared(self, node: Node) -> bool:
-        """Whether several nodes read it, or the block returns it: then it is computed for its own sake."""
+        """Whether several nodes read the node, or the block returns it: then it can't be merged into another."""
         return self._readers[node] > 1 or node in self.traced.results
 
     def params(self, node: Node) -> dict[str, Any]:

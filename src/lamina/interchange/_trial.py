@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from lamina.errors import DataError
+from lamina.errors import DataError, ShapeError
 from lamina.interchange._graph import Graph, GraphInput, Node
 from lamina.interchange._roles import Roles
-from lamina.interchange._shapes import array_of_shape, on_shapes_only
 from lamina.interchange._values import Labels, Value
 from lamina.interchange.network import ImportedNetwork
 from lamina.nd.ndarray import NDArray
+from lamina.nd.shapes_only import ShapesOnly, array_of_shape, on_shapes_only
 from lamina.support.files.limits import untrusted
 
 __all__ = ["tried"]
 
 _ROWS = 2
 """That a network is tried with, where the file leaves a size open."""
+
+_MOST_NUMBERS = 1 << 27
+"""Of all results together, of the few rows that a network is tried on; they are never allocated."""
+
+_MOST_AXES = 32
+
+
+class _Believable(ShapesOnly):
+    """Raises `DataError` once the results have more numbers than dense networks have."""
+
+    def __init__(self) -> None:
+        self._numbers = 0
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Count what a result would hold."""
+        if len(shape) > _MOST_AXES:
+            raise ShapeError(f"an array of {len(shape)} axes")
+        self._numbers += math.prod(shape)
+        if self._numbers > _MOST_NUMBERS:
+            raise DataError(f"a result of shape {shape} for two rows is too large to be believed")
 
 
 def tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[str]) -> ImportedNetwork:
@@ -28,7 +49,7 @@ def tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[s
         DataError: a node can't be computed; or an output is not one that a block can give.
     """
     network = ImportedNetwork(graph, nodes, roles, outputs)
-    with untrusted("it can't be computed"), on_shapes_only():
+    with untrusted("it can't be computed"), on_shapes_only(_Believable()):
         values = network.values(*[_example(given) for given in graph.inputs])
     for name, value in zip(outputs, values, strict=True):
         if isinstance(value, Labels):

@@ -17,7 +17,7 @@ from lamina.nd.operators import operator
 from lamina.nd.reduce import mean, min, sum
 from lamina.primitives.elementwise import where
 from lamina.primitives.movement import reshape
-from lamina.primitives.scan import cumsum as cumsum_primitive
+from lamina.primitives.reduce import cumsum as cumsum_primitive
 from lamina.primitives.typing import normalize_axis
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from lamina.nd.join import pad
 from lamina.nd.operators import known_name, operand, operator
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
+from lamina.primitives.indexing import one_hot as one_hot_primitive
 from lamina.primitives.movement import reshape
-from lamina.primitives.onehot import one_hot as one_hot_primitive
 from lamina.primitives.typing import element_type, normalize_axis
 
 if TYPE_CHECKING:

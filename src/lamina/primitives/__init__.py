@@ -6,25 +6,15 @@ from lamina.primitives import (
     indexing,
     linalg,
     movement,
-    onehot,
     product,
     random,
     reduce,
-    scan,
     softmax,
     surrogate,
     views,
-)
+)  # fmt: skip
 
 __all__ = [
-    "contract",
-    "elementwise",
-    "indexing",
-    "linalg",
-    "movement",
-    "onehot",
-    "product",
-    "random",
-    "reduce",
-]
-__all__ += ["scan", "softmax", "surrogate", "views"]
+    "contract", "elementwise", "indexing", "linalg", "movement", "product", "random", "reduce", "softmax", "surrogate",
+    "views",
+]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lamina.core.lowering import Pull, Scatter
+from lamina.core.lowering import Decompose, Pull, Scatter
 from lamina.core.primitive import bind, bind_on, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
@@ -15,7 +15,7 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
 __all__ = [
-    "argsort", "full", "gather_nd", "iota", "scatter_nd_add", "scatter_nd_set",
+    "argsort", "full", "gather_nd", "iota", "one_hot", "scatter_nd_add", "scatter_nd_set",
     "sort", "take", "take_add", "take_along", "take_along_add",
 ]  # fmt: skip
 
@@ -315,3 +315,28 @@ argsort = primitive(
     infer=lambda x, axis, ascending, dtype: (tuple(x.shape), np.dtype(dtype)),
 )
 """``argsort(x, axis=, ascending=, dtype=)``: positions in sorted order."""
+
+
+# --- one-hot vectors: a composition when compiled, which simplifies it further; eagerly one comparison --------------
+
+
+_INDEX = np.dtype(np.int32)
+
+
+def _one_hot(indices: np.ndarray, depth: int, dtype: Any) -> np.ndarray:
+    column = indices.astype(_INDEX)[..., None]
+    return (column == np.arange(depth, dtype=_INDEX)).astype(dtype)
+
+
+def _one_hot_type(indices: Any, depth: int, dtype: Any) -> Type:
+    return (*indices.shape, depth), np.dtype(dtype)
+
+
+def _one_hot_composed(indices: Any, depth: int, dtype: Any) -> Any:
+    column = bind(reshape, bind(cast, indices, dtype=_INDEX), shape=(*indices.shape, 1))
+    positions = bind_on(indices._context, iota, size=depth, start=0, step=1, dtype=_INDEX)
+    return bind(cast, bind(COMPARISON["equal"], column, positions), dtype=dtype)
+
+
+one_hot = primitive("one_hot", eval=_one_hot, infer=_one_hot_type, lowering=Decompose(_one_hot_composed))
+"""``one_hot(indices, depth=, dtype=)``: a last axis with 1 at the index, which is truncated to an integer."""

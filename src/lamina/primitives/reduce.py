@@ -16,7 +16,7 @@ from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
 __all__ = [
-    "argmax", "argmin", "broadcast_to", "reduce_max", "reduce_min", "reduce_sum", "sum_to",
+    "argmax", "argmin", "broadcast_to", "cumsum", "reduce_max", "reduce_min", "reduce_sum", "sum_to",
 ]  # fmt: skip
 
 Axes = tuple[int, ...]
@@ -177,3 +177,25 @@ broadcast_to = primitive(
     lowering=Movement(_broadcast_index),
 )
 """``broadcast_to(x, shape=)``: repeat along new axes in front and along axes of size 1."""
+
+
+# --- cumulative sums: eager only, since each element needs the one before -----------------------------------------
+
+
+def _cumsum(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+    if not reverse:
+        return np.cumsum(x, axis=axis, dtype=x.dtype)
+    return np.ascontiguousarray(np.flip(np.cumsum(np.flip(x, axis), axis=axis, dtype=x.dtype), axis))
+
+
+def _cumsum_vjp(g: Any, out: Any, x: Any, axis: int, reverse: bool) -> Any:
+    return bind(cumsum, g, axis=axis, reverse=not reverse)
+
+
+cumsum = primitive(
+    "cumsum",
+    eval=_cumsum,
+    infer=lambda x, axis, reverse: (tuple(x.shape), np.dtype(x.dtype)),
+    vjp=(_cumsum_vjp,),
+)
+"""``cumsum(x, axis=, reverse=)``: the sums up to each element, or from it to the end."""

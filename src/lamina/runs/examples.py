@@ -31,7 +31,7 @@ _MOST_BYTES = 1 << 24
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
     """Rows with different targets: of each class in turn, or of low, middle and high targets.
 
-    They have the columns that the network sees, and the target: none that was left out, as ids are.
+    They have the columns that the network uses, and the target, but no unused columns such as ids.
     """
     assert schema.target is not None
     part = known_rows(part)

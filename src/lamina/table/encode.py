@@ -430,7 +430,7 @@ class TableEncoder:
         )
 
     def flags(self) -> dict[str, tuple[float, float]]:
-        """For each column with a flag, what that becomes where the number is missing, and where it is there."""
+        """For each column with a missing-value flag, its encoded values for missing and present numbers."""
         found: dict[str, tuple[float, float]] = self._computed.setdefault("flags", {})
         if len(found) < len(self._gaps):
             for j, column in enumerate(self._gaps, start=len(self._numbers)):
@@ -439,7 +439,7 @@ class TableEncoder:
         return found
 
     def codebooks(self) -> dict[str, np.ndarray]:
-        """For each one-hot column, what its codes become: float32, (categories + 1, columns)."""
+        """For each one-hot column, the encoding of its codes: float32, (categories + 1, columns)."""
         books: dict[str, np.ndarray] = self._computed.setdefault("codebooks", {})
         if len(books) < len(self._one_hot):
             j = len(self._numbers) + len(self._gaps)

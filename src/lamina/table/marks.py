@@ -147,7 +147,7 @@ _MORE_RUNS = 1.5
 
 
 def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
-    """Warn in one line where rows look as if they were a sequence, or of groups, which a random division ignores.
+    """Warn in one line where rows look like a sequence or like groups, which a random division ignores.
 
     Args:
         schema: of the table.

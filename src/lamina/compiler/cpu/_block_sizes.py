@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu._terms import terms_bytes
 from lamina.compiler.cpu._tiles import TileShape
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import DType
+from lamina.core.memory import whole_lines
 
 __all__ = ["Blocking", "choose_blocking", "even_part"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.emit.pointers import Layout
 from lamina.compiler.llvm import INDEX
 from lamina.compiler.passes.plan import Plan
+from lamina.core.memory import LINE_BYTES
 
 __all__ = ["copy_held", "emit_transposed_copies"]
 

@@ -14,7 +14,6 @@ from functools import cached_property
 from lamina.compiler.cpu._bfloat16 import PARTS
 from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
 from lamina.compiler.cpu._blocking import BlockedProduct
-from lamina.compiler.cpu._cache_lines import LINE_BYTES, whole_lines
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
@@ -28,6 +27,7 @@ from lamina.compiler.cpu._unit_product import UnitProduct
 from lamina.compiler.cpu._zero_columns import order_bytes
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
+from lamina.core.memory import LINE_BYTES, whole_lines
 
 __all__ = ["MatrixProduct", "TakenRows"]
 

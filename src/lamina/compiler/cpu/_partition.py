@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._orientation import is_turned
 from lamina.compiler.cpu._products import matrix_product_of
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition
+from lamina.core.memory import LINE_BYTES
 
 __all__ = ["partition_of"]
 

@@ -15,13 +15,13 @@ from functools import cached_property
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._chunks import Group, groups_of
 from lamina.compiler.cpu._held_copies import copy_held
 from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.emit.pointers import Frame, Layout, Slot
 from lamina.compiler.llvm import INDEX, Pointer, Value
 from lamina.compiler.passes.plan import Plan
+from lamina.core.memory import LINE_BYTES
 
 __all__ = ["emit_steps"]
 

@@ -6,11 +6,11 @@ it is read line after line only when half of it is there.
 
 from __future__ import annotations
 
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.emit.expressions import PullContext
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Pointer, Value
 from lamina.compiler.passes.graph import Node
+from lamina.core.memory import LINE_BYTES
 
 __all__ = ["emit_taken_rows", "row_taken", "takes_whole_rows"]
 

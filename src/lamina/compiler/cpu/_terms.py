@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu._microkernel import LeftTile
 from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, Value, Variable
+from lamina.core.memory import whole_lines
 
 __all__ = ["LOOKED_AT", "PAIR", "TermLists", "pairs_pay", "terms_bytes"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.llvm import INDEX, Builder, DType, Operand, Pointer, Value
 from lamina.compiler.llvm.module import Argument
+from lamina.core.memory import LINE_BYTES
 
 __all__ = ["emit_transpose", "transpose_vectors"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from lamina.compiler.cpu._bfloat16 import BITS, PARTS
 from lamina.compiler.cpu._block_sizes import even_part
-from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
 from lamina.compiler.llvm.values import FLOAT32
+from lamina.core.memory import whole_lines
 
 __all__ = ["BLOCK", "SUMS_BYTES", "UnitBlocking", "choose_unit_blocking"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu._cover import Range
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value
+from lamina.core.memory import whole_lines
 
 __all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._cache_lines import whole_lines
 from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
 from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
@@ -23,6 +22,7 @@ from lamina.compiler.llvm import INDEX, Operand, Pointer, Value
 from lamina.compiler.llvm.module import Argument
 from lamina.compiler.passes.graph import Graph, Input, Node
 from lamina.compiler.program import lower
+from lamina.core.memory import whole_lines
 
 __all__ = ["OneThread", "OneThreadModule", "Standalone", "global_array", "with_transposed_constants"]
 

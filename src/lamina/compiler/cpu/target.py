@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.cpu._binding import Binding, threads_of_kernel
-from lamina.compiler.cpu._cache_lines import LINE_BYTES
 from lamina.compiler.cpu._hold_transposed import hold_transposed
 from lamina.compiler.cpu._layout_products import lay_out_products
 from lamina.compiler.cpu._outline import Outline
@@ -31,6 +30,7 @@ from lamina.compiler.passes.scale_products import scale_products
 from lamina.compiler.passes.strands import own_rows
 from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Value
+from lamina.core.memory import LINE_BYTES
 
 __all__ = ["CPU"]
 

@@ -7,13 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._machine import DeviceMachine
 from lamina.compiler.llvm import INDEX, DType, Pointer, Value
 
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["Bounds", "Dialect", "TensorDialect", "parameters_of"]
+__all__ = ["Bounds", "DeviceMachine", "Dialect", "TensorDialect", "parameters_of"]
+
+
+@dataclass(frozen=True)
+class DeviceMachine:
+    """See `lamina.compiler.llvm.module.Machine`. A thread computes with single numbers: it is itself a lane."""
+
+    triple: str
+    cpu: str = ""
+    features: str = ""
+    function_attributes: str = ""
+    has_fused_multiply_add: bool = True
+    has_masked_moves: bool = False
+
+    def lanes(self, dtype: DType) -> int:
+        """One, whatever the type."""
+        return 1
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
+from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, TensorDialect, parameters_of
 from lamina.compiler.gpu._host_runner import (
     COPIES,
     DECLARATIONS,
@@ -25,7 +25,6 @@ from lamina.compiler.gpu._host_runner import (
     run_functions,
 )
 from lamina.compiler.gpu._host_warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
-from lamina.compiler.gpu._machine import DeviceMachine
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated
 from lamina.compiler.llvm.processor import named_processor, requested

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Bounds, TensorDialect, parameters_of
-from lamina.compiler.gpu._machine import DeviceMachine
+from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, TensorDialect, parameters_of
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value
 from lamina.compiler.llvm.jit import translated
 

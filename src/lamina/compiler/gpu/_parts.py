@@ -11,7 +11,7 @@ COUNTER_BYTES = 4
 
 
 def rounded(nbytes: int) -> int:
-    """Whole stretches of memory, so that each begins where a device likes it to."""
+    """Bytes rounded up to a multiple of the devices' alignment."""
     return -(-nbytes // 256) * 256
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lamina.compiler.gpu._dialect import Bounds, Dialect, parameters_of
-from lamina.compiler.gpu._machine import DeviceMachine
+from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, Dialect, parameters_of
 from lamina.compiler.llvm import INDEX, Value
 from lamina.compiler.llvm.jit import translated
 from lamina.compiler.target import NotForTarget

@@ -51,7 +51,7 @@ processor of ARM's has."""
 
 
 def architecture() -> str:
-    """This process's: "x86_64", "aarch64" or Python's name of another one."""
+    """This process's architecture: "x86_64", "aarch64", or Python's name of another one."""
     name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 

@@ -1,4 +1,4 @@
-"""Numbers."""
+"""The type of plain numbers."""
 
 from __future__ import annotations
 
