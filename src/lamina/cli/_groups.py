@@ -1,4 +1,4 @@
-"""Options in groups, each a dataclass: what several commands have is declared, and checked, once."""
+"""Options in groups, each a dataclass, so that options of several commands are declared and checked once."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Pair = tuple[float, float]
 
 
 def bias_correction(beta: float, t: int) -> float:
-    """1/(1 - βᵗ): what a running mean must be multiplied by at step t for having started from zero.
+    """1/(1 - βᵗ): the factor on a running mean at step t that corrects its start from zero.
 
     >>> bias_correction(0.5, 1)
     2.0

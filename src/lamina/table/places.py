@@ -15,7 +15,7 @@ __all__ = ["LineNumbers", "Places"]
 class LineNumbers:
     """The lines, counted from 1, on which the records of a text file begin.
 
-    Kept are only the records that do not begin on the line after the one before's.
+    Only the records are kept that do not begin on the line after the previous record's first line.
 
     >>> lines = LineNumbers()
     >>> lines.add(np.array([2, 3, 4]))

@@ -20,7 +20,7 @@ _MOST_OPERATIONS = 4
 
 
 def recompute(graph: Graph, kernels: list[Kernel]) -> list[Kernel]:
-    """The kernels, with less among their stores."""
+    """The kernels, with fewer stored nodes: cheap ones are computed again where they are read."""
     return _Recomputation(graph, kernels).run()
 
 

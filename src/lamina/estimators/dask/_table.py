@@ -1,4 +1,4 @@
-"""A table on workers that is trained on: looked over and encoded there, and fetched from there, block after block."""
+"""A training table on workers: surveyed and encoded there, and fetched block by block."""
 
 from __future__ import annotations
 

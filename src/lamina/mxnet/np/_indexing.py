@@ -1,4 +1,4 @@
-"""``x[key]`` and ``x[key] = value`` by NumPy's rules: what takes an integer of every axis is a number, of shape ()."""
+"""``x[key]`` and ``x[key] = value`` by NumPy's rules: an integer for every axis gives a number, of shape ()."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Progress:
     """The progress of the current epoch: its number from 0 on, completed batches, moving loss, and seconds of steps.
 
     `used`: the seconds of the time limit that are over; all of them once the training is complete.
-    `variant`: which of the network's it sees pictures in; "" for the first, or as long as none is chosen.
+    `variant`: the network's chosen variant of seeing pictures; "" for the first, or before the choice.
     """
 
     epoch: int = 0

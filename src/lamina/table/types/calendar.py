@@ -98,7 +98,7 @@ class Calendar(Composite):
 
     @property
     def cycles(self) -> tuple[str, ...]:
-        """The cycles whose places are parts."""
+        """The cycles (such as the year or the week) whose phase is a part."""
         return tuple(name for name in ("year", "week", "day") if getattr(self, name))
 
     def looks_like(self, text: str) -> bool:
