@@ -85,11 +85,7 @@ def predict(
 
     added.check()
     chosen = one_of("--output-format", added.output_format, writable())
-    how: dict[str, Any] = {
-        "interval": added.interval,
-        "std": added.std,
-        "safe": added.safe_csv,
-        "target": target,
-        "as_json": as_json,
-    }
-    predict_table(run, data, added.out or "-", files.said(), chosen, added.prefix, **how)
+    more: dict[str, Any] = {"std": added.std, "safe": added.safe_csv, "target": target, "as_json": as_json}
+    predict_table(
+        run, data, added.out or "-", files.said(), chosen, added.prefix, interval=added.interval, **more
+    )
