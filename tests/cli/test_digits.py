@@ -10,6 +10,7 @@ import sys
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from PIL import Image
 
@@ -105,6 +106,38 @@ def test_predict_pictures_and_idx_files(cli, finished, tmp_path):
         assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-4)
     code, out, _ = cli("predict", finished, tmp_path / "seven.png")
     assert re.fullmatch(r".*seven\.png: \d \(\d+\.\d %\)\n", out)
+
+
+def test_drawings_are_a_table_too(cli, finished, tmp_path):
+    Image.fromarray(255 - mnist().test_images[0]).resize((90, 90)).save(tmp_path / "seven.png")
+    write_idx(tmp_path / "two.idx", mnist().test_images[1])
+    drawings = [str(tmp_path / name) for name in ("seven.png", "two.idx")]
+    answers = json.loads(cli("predict", finished, *drawings, "--json")[1])
+    code, out, err = cli("predict", finished, *drawings, "-o", tmp_path / "said.parquet")
+    assert (code, out) == (0, "") and "2 rows" in err
+    said = pl.read_parquet(tmp_path / "said.parquet")
+    assert said.columns == ["image", "prediction", *(f"probability_{i}" for i in range(10))]
+    assert said["image"].to_list() == [drawings[0], drawings[1] + "[0]"]
+    assert said["prediction"].to_list() == [answer["digit"] for answer in answers]
+    np.testing.assert_array_equal(
+        said.drop("image", "prediction"), [answer["probabilities"] for answer in answers]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("evaluate", "RUN", "IMAGES"), "has no column 'digit' to compare predictions with"),
+        (("explain", "RUN", "IMAGES"), "name rows to compare with by --background"),
+        (("inspect", "RUN", "IMAGES"), "there is no table to compare"),
+    ],
+)
+def test_what_drawings_lack_of_a_table_is_said(cli, finished, tmp_path, arguments, message):
+    write_idx(tmp_path / "images.idx", mnist().test_images[:2])
+    known = {"RUN": finished, "IMAGES": tmp_path / "images.idx"}
+    code, out, err = cli(*(known.get(argument, argument) for argument in arguments))
+    assert (code, out) == (2, "") and message in err
+    assert_one_line(err)
 
 
 def test_inspect_describes_the_run(cli, finished):

@@ -4,12 +4,18 @@ import json
 import tracemalloc
 
 import numpy as np
+import polars as pl
 import pytest
 
+import lamina
+from lamina import nd
 from lamina.errors import DataError
+from lamina.estimators.meaning import computed_probabilities
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.recipes import ChapterNetwork, Digits, Settings, Training
-from lamina.recipes.run import checkpoints, is_digits_run, network_of_run, read_run, write_settings
+from lamina.recipes.run import checkpoints, network_of_run, read_run, write_settings
+from lamina.runs.run_folder import open_model
+from lamina.table.formats.arrays import pixel_frame
 from lamina.training.loop import Observer
 from lamina.training.run_folder import held_run, new_run
 
@@ -45,7 +51,7 @@ def folder(tmp_path):
 
 def test_what_is_saved_comes_back_and_goes_on(folder):
     settings, saved = read_run(folder)
-    assert settings == SETTINGS and is_digits_run(folder)
+    assert settings == SETTINGS
     network = network_of_run(folder)
     for name, array in saved.arrays.items():
         np.testing.assert_array_equal(network.arrays()[name], array)
@@ -56,6 +62,22 @@ def test_what_is_saved_comes_back_and_goes_on(folder):
     list(whole.run())
     for name, array in load_tensors(folder / "model.safetensors")[0].items():
         np.testing.assert_array_equal(array, whole.state()[0][name])
+
+
+def test_it_is_a_model_of_a_table_of_pixels(folder):
+    model, details = open_model(folder)
+    network = network_of_run(folder)
+    pixels = np.random.default_rng(1).integers(0, 256, (300, 784), np.uint8)
+    scores = lamina.compile(network.__call__, independent_rows=True)(
+        nd.array(pixels, dtype=np.uint8)
+    ).asnumpy()
+    np.testing.assert_array_equal(model.fitted.of_table(pixels), scores)
+    frame = pixel_frame("pictures", pixels).reverse().with_columns(image=pl.lit("name"))
+    np.testing.assert_array_equal(model.outputs(frame), computed_probabilities(scores, several=False)[::-1])
+    assert (model.target.name, model.target.classes) == ("digit", tuple(range(10)))
+    assert details["settings"]["hidden"] == (4,) and len(details["metrics"]) == 2
+    with pytest.raises(DataError, match=r"256 in row 0 .* is not a whole number from 0"):
+        model.fitted.of_table(np.full((1, 784), 256))
 
 
 def test_other_programs_can_read_it(folder):
@@ -69,14 +91,15 @@ def test_other_programs_can_read_it(folder):
 
 
 def test_no_run_here(tmp_path):
-    assert not is_digits_run(tmp_path)
-    with pytest.raises(DataError, match="holds no run"):
-        read_run(tmp_path)
+    for read in (read_run, open_model):
+        with pytest.raises(DataError, match="holds no run"):
+            read(tmp_path)
 
 
 def test_a_foreign_model_is_told_apart(tmp_path):
     save_tensors(tmp_path / "model.safetensors", {"x": np.zeros(3, np.float32)}, {"format": "pt"})
-    assert not is_digits_run(tmp_path)
+    with pytest.raises(DataError, match="holds arrays without a model"):
+        open_model(tmp_path)
     with pytest.raises(DataError, match="not a model that lamina trained on digits"):
         read_run(tmp_path)
 
@@ -137,6 +160,6 @@ def test_a_truncated_model_is_told(folder):
     file = folder / "model.safetensors"
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
-    assert not is_digits_run(folder)
-    with pytest.raises(DataError, match="not a readable safetensors file"):
-        read_run(folder)
+    for read in (read_run, open_model):
+        with pytest.raises(DataError, match="not a readable safetensors file"):
+            read(folder)

@@ -15,6 +15,7 @@ from serving import RUNS
 from lamina.runs.run_folder import open_run
 from lamina.serve._errors import RequestError
 from lamina.serve._rows import TableRows
+from lamina.table.formats.arrays import pixel_frame
 from lamina.table.kinds import infer
 
 ROWS = 60
@@ -149,6 +150,9 @@ def test_digits_are_answered_from_pixels_and_from_pictures(server):
     assert [answer["label"] for answer in answers] == scores.argmax(axis=1).tolist()
     for image, answer in zip(images[:3], answers, strict=False):
         assert server.predictions("digits", png(image), "image/png") == [answer]
+    table = io.BytesIO()
+    pixel_frame("pictures", images).write_csv(table)
+    assert server.predictions("digits", table.getvalue(), "text/csv") == answers
     drawn = 255 - np.kron(images[0], np.ones((5, 5), np.uint8))  # large, and dark on light
     assert server.predictions("digits", png(drawn), "image/png")[0]["label"] == answers[0]["label"]
 

@@ -1,4 +1,4 @@
-"""``lamina evaluate``: how good a run's network is, on a table or on MNIST's test images."""
+"""``lamina evaluate``: how good a run's network is, on a table or on the test pictures of its training."""
 
 from __future__ import annotations
 
@@ -34,13 +34,6 @@ def evaluate(
       lamina evaluate runs/mnist-1
     """
     begin_reading(data or ())
-    from lamina.runs.recipes.run import is_digits_run
-
-    if not data and is_digits_run(run):
-        from lamina.cli._use_digits import evaluate_digits
-
-        evaluate_digits(run, as_json=as_json)
-        return
     from lamina.cli._use_table import evaluate_table
 
     evaluate_table(run, data or [], files.said(), target, as_json=as_json)

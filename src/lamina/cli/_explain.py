@@ -65,10 +65,7 @@ def explain(
     """
     begin_reading([*data, *([background] if background else [])])
     from lamina.cli._use_table import batches_of, open_table_run
-    from lamina.runs.recipes.run import is_digits_run
 
-    if is_digits_run(run):
-        raise LaminaError(f"{run} is a run on MNIST; lamina explain is for runs on tables")
     chosen = one_of("--output-format", output_format or ("jsonl" if as_json else None), writable())
     given = files.said()
     model, details = open_table_run(run, "scikit-learn", "polars", target=target)
@@ -99,11 +96,12 @@ def _background(
     from lamina.cli._use_table import batches_of
     from lamina.table.source import is_read_once
 
-    if named is None and details["settings"] is None:
+    trained_on: Sequence[str] = (details["settings"] or {}).get("data", ())
+    if named is None and not trained_on:
         raise LaminaError(
             f"{run} does not say what it was trained on: name rows to compare with by --background"
         )
-    files: Sequence[str] = details["settings"]["data"] if named is None else [named]
+    files = trained_on if named is None else [named]
     # A pipe that is called so today has other rows: perhaps those to explain.
     gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]
     if named is None and gone:

@@ -68,15 +68,7 @@ def inspect(
 
 def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) -> None:
     """Say what a run is, or compare `new` files with the table that it was trained on."""
-    from lamina.runs.recipes.run import is_digits_run
-
-    if is_digits_run(run):
-        from lamina.cli._use_digits import inspect_digits
-
-        if new:
-            raise LaminaError(f"{run} is a run on MNIST, which has no table to compare {new[0]} with")
-        inspect_digits(run, as_json=as_json)
-    elif new:
+    if new:
         from lamina.cli._inspect_table import inspect_new
 
         inspect_new(run, new, files.said(), as_json=as_json)

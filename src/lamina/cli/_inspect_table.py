@@ -68,11 +68,15 @@ def inspect_data(
 def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
     """Show how a new table differs from a run's training table, which is read again."""
     require(_PURPOSE, "scikit-learn", "polars")
-    from lamina.runs.run_folder import open_run, reading_of
+    from lamina.runs.run_folder import open_model, reading_of
 
-    model, details = open_run(run)
-    settings = details["settings"]
-    data = settings["data"]
+    model, details = open_model(run)
+    settings = details["settings"] or {}
+    data = settings.get("data")
+    if not data:
+        raise LaminaError(
+            f"{run} does not say what it was trained on: there is no table to compare {new[0]} with"
+        )
     asked: dict[str, Any] = {
         "target": model.target.name,
         "task": model.target.task,

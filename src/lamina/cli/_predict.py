@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -82,21 +81,11 @@ def predict(
       lamina predict runs/mnist-1 seven.png
     """
     begin_reading(data)
-    from lamina.runs.recipes.run import is_digits_run
-
-    added.check()
-    if is_digits_run(run):
-        from lamina.cli._use_digits import predict_digits
-
-        predict_digits(run, [Path(path) for path in data], as_json=as_json)
-        return
     from lamina.cli._use_table import predict_table
 
-    chosen = one_of("--output-format", added.output_format or ("jsonl" if as_json else None), writable())
-    how: dict[str, Any] = {
-        "interval": added.interval,
-        "std": added.std,
-        "safe": added.safe_csv,
-        "target": target,
-    }
-    predict_table(run, data, added.out or "-", files.said(), chosen, added.prefix, **how)
+    added.check()
+    chosen = one_of("--output-format", added.output_format, writable())
+    more: dict[str, Any] = {"std": added.std, "safe": added.safe_csv, "target": target, "as_json": as_json}
+    predict_table(
+        run, data, added.out or "-", files.said(), chosen, added.prefix, interval=added.interval, **more
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lamina.table.schema import Schema
 
 __all__ = [
-    "columns_table", "intervals_said", "measured_title", "members_table", "metrics_table", "override_hint",
-    "quantiles_said",
+    "columns_table", "confusion_table", "intervals_said", "measured_title", "members_table", "metrics_table",
+    "override_hint", "quantiles_said",
 ]  # fmt: skip
 
 _MOST_ROWS = 60
@@ -135,4 +135,16 @@ def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]])
         table.add_column(name, justify="right")
     for model, cells in rows.items():
         table.add_row(model, *(f"[bold]{text}[/bold]" if best else text for text, best in cells))
+    return table
+
+
+def confusion_table(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> Table:
+    """Rows: the true class; columns: the network's answer."""
+    table = Table(title="Confusion matrix: rows are true classes, columns the network's answers")
+    table.add_column("", justify="right", style="bold")
+    for name in (*map(str, classes), "correct"):
+        table.add_column(name, justify="right")
+    for i, row in enumerate(counts):
+        cells = [str(n) if n else "·" for n in row]
+        table.add_row(str(classes[i]), *cells, f"{100 * row[i] / max(1, sum(row)):.1f} %")
     return table

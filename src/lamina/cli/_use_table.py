@@ -37,6 +37,9 @@ def evaluate_table(
     from lamina.table.messages import counted, rows_from
 
     model, details = open_table_run(run, "scikit-learn", "polars", target=named)
+    if not data and model.schema.pictures:
+        _evaluate_on_own(model, as_json=as_json)
+        return
     if not data:
         raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")
@@ -70,10 +73,30 @@ def evaluate_table(
 
 def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[Any, dict[str, Any]]:
     """A model and its details, see `open_model`; raises if packages that the command needs are missing."""
-    require("using a network trained on a table", *needed)
     from lamina.runs.run_folder import open_model
 
-    return open_model(run, target)
+    model, details = open_model(run, target)
+    if not model.schema.pictures:
+        require("using a network trained on a table", *needed)
+    return model, details
+
+
+def _evaluate_on_own(model: Any, *, as_json: bool) -> None:
+    """Accuracy and confusion matrix on the test pictures that came with the training's."""
+    from lamina.cli._table_views import confusion_table
+    from lamina.runs.recipes import evaluate, load_digits
+
+    test = load_digits()[1]
+    accuracy, loss, probabilities = evaluate(model.fitted.network.block, test)
+    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
+    np.add.at(counts, (test.labels.asnumpy().astype(int), probabilities.argmax(axis=1)), 1)
+    confusion: Any = counts.tolist()
+    if as_json:
+        print(json.dumps({"accuracy": accuracy, "loss": loss, "confusion": confusion}))
+        return
+    console = output()
+    console.print(f"accuracy {accuracy:.4f}, loss {loss:.4f} on {len(test):,} test images", soft_wrap=True)
+    console.print(confusion_table(confusion, model.target.classes))
 
 
 def _with_target(batches: Any, name: str) -> Any:
@@ -100,10 +123,12 @@ def predict_table(
     interval: float | None = None,
     std: bool = False,
     safe: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Write a table with its predictions added, a part at a time.
+    """Write a table with its predictions added, a part at a time; of drawings say what they show.
 
-    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`.
+    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`; `as_json`: the output format
+    where none is said.
     """
     from lamina.table.messages import counted
     from lamina.table.write import is_delimited, write_batches
@@ -113,14 +138,41 @@ def predict_table(
             f"--out {out} is the table itself: predictions would take its place; name another file"
         )
     model, details = open_table_run(run, "polars", "narwhals", target=target)
+    if model.schema.pictures and out == "-" and output_format is None:
+        _say_pictures(model, data, as_json=as_json)
+        return
+    output_format = output_format or ("jsonl" if as_json else None)
     with batches_of(model, details, data, reading) as batches:
         brief = is_delimited(out, output_format)
         extended = model.extended(batches, prefix, brief=brief, interval=interval, std=std)
-        if are_pictures(data, reading.get("format")):
+        if model.schema.pictures or are_pictures(data, reading.get("format")):
             extended = map(_without_pixels, extended)
         rows = write_batches(extended, out, output_format, safe=safe)
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with predictions in {out}", error=True)
+
+
+def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
+    """Say which class each picture shows."""
+    from lamina.table.encode import Encoded
+
+    names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
+    encoded = Encoded(pixels.astype(np.float32), np.empty((len(pixels), 0), np.int32))
+    probabilities = model.fitted.target.probabilities(model.fitted.outputs(encoded))
+    answers: list[dict[str, Any]] = [
+        {
+            "image": name,
+            model.target.name: model.target.classes[i],
+            "probability": row[i],
+            "probabilities": row.tolist(),
+        }
+        for name, i, row in zip(names, model.decided(probabilities).tolist(), probabilities, strict=True)
+    ]
+    if as_json:
+        print(json.dumps(answers, indent=2))
+        return
+    for answer in answers:
+        say(f"{answer['image']}: {answer[model.target.name]} ({100 * answer['probability']:.1f} %)")
 
 
 def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
@@ -143,11 +195,25 @@ def batches_of(
     from lamina.table.places import Places
     from lamina.table.read import ReadOptions, iter_batches
 
+    if model.schema.pictures:
+        yield iter([_drawings(model, data)])
+        return
     options = ReadOptions(**{**reading_of(details), **reading}, as_text=model.schema.text_columns)
     places = Places()
     batches = iter_batches(list(data), _BATCH_ROWS, options, places)
     with warnings_as_lines(), places.named(), closing(batches):
         yield batches
+
+
+def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
+    """Picture files as a table of their names and pixels."""
+    require("tables of pictures", "polars", "narwhals")
+    import polars as pl
+
+    from lamina.table.formats.arrays import pixel_frame
+
+    names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
+    return pixel_frame("pictures", pixels).insert_column(0, pl.Series("image", names))
 
 
 def inspect_table(run: Path, *, as_json: bool) -> None:
@@ -162,6 +228,9 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     results = details["results"]
     fitted = model.fitted
     if as_json:
+        if model.schema.pictures:
+            print(json.dumps({**_network_summary(fitted), **details}))
+            return
         schema = model.schema.to_dict()
         schema["columns"] = [{"kind": column.kind, **column.to_dict()} for column in model.schema.columns]
         print(json.dumps({**_network_summary(fitted), **details, "schema": schema}))
@@ -169,6 +238,10 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     console = output()
     console.print(f"{describe_target(model.target)}", markup=False, style="bold")
     _show_network(console, fitted)
+    if model.schema.pictures:
+        for text in details["done"]:
+            console.print(text)
+        return
     if results is None:
         if model.target.reason:
             console.print(f"{model.target.name!r}: {model.target.reason}; --target says it", markup=False)
@@ -214,8 +287,7 @@ def _show_network(console: Any, fitted: Any) -> None:
 
     network, parameters = fitted.network, fitted.parameter_count
     if isinstance(network, BlockNetwork):
-        shape = " × ".join(map(str, network.shape))
-        console.print(f"a Gluon network of {shape} numbers a row, {network.dtype}: {parameters:,} parameters")
+        console.print(f"{network.said}: {parameters:,} parameters")
         return
     parts, count = network.architecture, len(network.members)
     if (

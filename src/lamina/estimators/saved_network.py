@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "network_fitted",
-    "save_network",
+    "numbers_fitted", "save_network",
 ]  # fmt: skip
 
 FORMAT = "lamina network 1"
@@ -224,6 +224,11 @@ class BlockNetwork:
         """The number of learned parameters."""
         return sum(math.prod(p.shape) for p in self.block.collect_params().values() if p.grad_req != "null")
 
+    @property
+    def said(self) -> str:
+        """What it is, in a few words."""
+        return f"a Gluon network of {' × '.join(map(str, self.shape))} numbers a row, {self.dtype}"
+
     def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
         """Outputs (rows, outputs), float32, of encoded rows."""
         rows = numeric.reshape((numeric.shape[0], *self.shape)).astype(self.dtype)
@@ -245,7 +250,7 @@ class BlockNetwork:
 
 _SOFTMAX = ("softmax", "SoftmaxOutput", "SoftmaxActivation")
 _SIGMOID = ("sigmoid", "LogisticRegressionOutput")
-_LEAST = float(np.finfo(np.float32).tiny)
+_LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 class _Complete(TableEncoder):
@@ -260,6 +265,11 @@ class _Complete(TableEncoder):
                     f"column {column.name!r} is missing in {where}, and a Gluon network has no rule for missing values"
                 )
         return super()._encoded(table, codes_of)
+
+    def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
+        if np.abs(numbers).max(initial=0) <= _LARGEST:
+            return Encoded(numbers.astype(np.float32), codes)
+        return super().transform_coded(numbers, codes)  # which says where it is not
 
 
 def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
@@ -309,11 +319,14 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         content.columns is not None,
         target_named(content.target, target) if content.target else None,
     )
+    last, has_classes = _last_operator(net._symbol), content.classes is not None
+    return numbers_fitted(schema, BlockNetwork(net, shape, dtype, target.outputs, last, has_classes), target)
+
+
+def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any]:
+    """A network that takes the numbers of a table as they are, as what predicts for such tables."""
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True
-    network: Any = BlockNetwork(
-        net, shape, dtype, target.outputs, _last_operator(net._symbol), content.classes is not None
-    )
     return FittedModel(encoder, network, target)
 
 

@@ -6,12 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, cast
 
 from lamina.errors import LaminaError
-from lamina.export._prediction import Classes, Column, Composite, Pictures, Prediction, Table
+from lamina.export._prediction import Column, Composite, Pictures, Prediction, Table
 from lamina.table import types
 
 if TYPE_CHECKING:
@@ -59,40 +57,15 @@ def describe(model: Any) -> Prediction:
 
 
 def _of_path(path: Path) -> Prediction:
-    from lamina.runs.recipes.run import is_digits_run
-
-    return _of_digits(path) if is_digits_run(path) else _of_table(path)
-
-
-def _of_table(path: Path) -> Prediction:
     from lamina.runs.run_folder import open_model
 
     model, details = open_model(path)
     results = details["results"]
     if results is None:
-        return _of_fitted(model.fitted)
+        return _of_fitted(model.fitted, metrics=details.get("measured"))
     known = {name: value for name, value in results["metrics"]["lamina"].items() if value is not None}
     importance = {one["column"]: one["mean"] for one in results["importance"]}
     return _of_fitted(model.fitted, model.target.name, known, importance)
-
-
-def _of_digits(path: Path) -> Prediction:
-    from lamina import __version__
-    from lamina.runs.recipes.run import network_of_run, read_run
-
-    _, saved = read_run(path)
-    scores = saved.past[-1].scores if saved.past else {}
-    metrics = {name: float(scores[name]) for name in ("train_accuracy", "test_accuracy") if name in scores}
-    network = network_of_run(path)
-    side = round(network.sizes[0] ** 0.5)
-    return Prediction(
-        Pictures(side, network.sizes[0] // side),
-        network,
-        Classes(np.arange(network.sizes[-1])),
-        __version__,
-        "digit",
-        metrics,
-    )
 
 
 # --- estimators --------------------------------------------------------------------------------------------------
@@ -107,18 +80,23 @@ def _of_fitted(
     from lamina import __version__
     from lamina.estimators.saved_network import BlockNetwork
 
+    schema = fitted.encoder.schema
+    target = target or (schema.target.name if schema.target else "")
+    if pictures := schema.pictures:
+        inputs, drawn = Pictures(pictures.side, pictures.side), cast(BlockNetwork, fitted.network)
+        return Prediction(inputs, drawn.block, fitted.target, __version__, target, metrics or {})
     if isinstance(fitted.network, BlockNetwork):
         raise LaminaError(
             "this file holds a Gluon network: in Python, lamina.export_onnx or lamina.export_library writes "
             "lamina.load(file)"
         )
-    schema, network = fitted.encoder.schema, fitted.network.copy()
+    network = fitted.network.copy()
     return Prediction(
         _table(fitted.encoder, _rough(network)),
         network,
         fitted.target,
         __version__,
-        target or (schema.target.name if schema.target else ""),
+        target,
         metrics or {},
         importance or {},
     )

@@ -432,8 +432,10 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
         DataError: it has another number of columns.
     """
     names = [column.name for column in schema.columns]
-    if schema.named or set(names) <= set(frame.columns):
+    if schema.named:
         return frame
+    if set(names) <= set(frame.columns):
+        return frame.select(named(names))
     target = schema.target.name if schema.target else None
     found = [name for name in frame.columns if name != target]
     if len(found) != len(names):

@@ -147,8 +147,16 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         fitted = network_fitted(file)
         model = _saved(fitted, partial(network_estimator, fitted))
         details = {"settings": None, "results": None}
+    elif "classes" in metadata:
+        from lamina.runs.recipes.run import fitted_of_run
+
+        fitted, details = fitted_of_run(path)
+        model = _saved(fitted, partial(network_estimator, fitted))
     else:
-        raise DataError(f"{file} {_other_kind(metadata)}")
+        raise DataError(
+            f"{file} holds arrays without a model. Models are written by lamina train, or in Python by lamina.save: "
+            "save(estimator, path), or save(net, path, inputs=nd.ones((1, 784))) of a Gluon network"
+        )
     if target is not None:
         named = dataclasses.replace(model.target, name=target)
         model = dataclasses.replace(model, schema=dataclasses.replace(model.schema, target=named))
@@ -157,8 +165,8 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
 def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
     """The options to read text files with as in training: the user's, not those that were detected."""
-    settings = details["settings"]
-    return {} if settings is None else {name: settings["options"][name] for name in _AS_TRAINED}
+    options = (details["settings"] or {}).get("options", {})
+    return {name: options[name] for name in _AS_TRAINED if name in options}
 
 
 _AS_TRAINED = ("delimiter", "decimal", "quote")
@@ -184,16 +192,6 @@ def _saved(fitted: FittedModel[Any], make: Callable[[], Any]) -> TableModel:
 
 
 _NAMELESS = "the file does not name it"
-
-
-def _other_kind(metadata: Mapping[str, str]) -> str:
-    """What a safetensors file is that holds no model of tables, and how one comes to be."""
-    if "classes" in metadata:
-        return "is a run on MNIST, not a model of tables"
-    return (
-        "holds arrays without a model. Models are written by lamina train, or in Python by lamina.save: "
-        "save(estimator, path), or save(net, path, inputs=nd.ones((1, 784))) of a Gluon network"
-    )
 
 
 def _existing(path: Path) -> Path:

@@ -29,7 +29,7 @@ from lamina.serve._limits import Admission, Held, Limits, busy
 from lamina.serve._log import EVENTS as _LOG
 from lamina.serve._log import Seen, request_id
 from lamina.serve._metrics import Metrics
-from lamina.serve._model import Model, TableModel
+from lamina.serve._model import Model
 from lamina.serve._openapi import description
 from lamina.serve._slots import Slot, watch
 from lamina.support.messages import closest
@@ -399,11 +399,11 @@ def _about(slot: Slot) -> dict[str, Any]:
         "model": slot.name, "version": model.version, "content_types": list(model.bodies.readers),
         "most_rows": model.most_rows,
     }  # fmt: skip
-    if not isinstance(model, TableModel):
-        return about | {"task": "classification", "classes": list(range(10))}
     about |= {"task": model.target.task, "target": model.target.name}
     if model.is_classification:
         about["classes"] = list(model.target.classes)
+    if model.schema.pictures:
+        return about
     about |= {"columns": [column.name for column in model.schema.used]}
     return about if model.schema.named else about | {"columns_are_named": False}
 

@@ -1,4 +1,4 @@
-"""Bodies of requests by their content type: JSON, CSV, Arrow and Parquet for tables, JSON and PNG for digits."""
+"""Bodies of requests by their content type: JSON, CSV, Arrow and Parquet; of pictures PNG, too."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
+from lamina.serve._errors import Problem, RequestError
 from lamina.serve._inputs import Inputs
 from lamina.serve._json import read_json
 from lamina.serve._limits import Limits
 from lamina.serve._rows import TableRows
 from lamina.support.messages import excerpt
+from lamina.table.types import Pixel
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "PIXELS", "PNG", "DigitBodies", "Reader", "TableBodies",
+    "ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "PNG", "Reader", "TableBodies",
 ]  # fmt: skip
 
 JSON, CSV, PNG = "application/json", "text/csv", "image/png"
@@ -38,7 +39,6 @@ _UNPACKED = 128 << 20
 _DECODING_SECONDS = 10.0
 _FURTHER_COLUMNS = 1000
 _MOST_PIXELS = 1 << 22
-PIXELS = 784
 
 Reader = Callable[[bytes, int], Inputs]
 """Reads a body; the number is the most rows it may have."""
@@ -52,7 +52,7 @@ class TableBodies:
         readers: by content type; the first is what is proposed. Those in `apart` take long even for small bodies.
     """
 
-    apart = frozenset((CSV, *_COLUMNAR))
+    apart = frozenset((CSV, PNG, *_COLUMNAR))
 
     def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
         """`reading`: how the training's text files were read, as arguments of `lamina.table.read.ReadOptions`."""
@@ -62,26 +62,33 @@ class TableBodies:
         self.readers: dict[str, Reader] = {JSON: self._json, CSV: self._csv}
         for kind in _COLUMNAR:
             self.readers[kind] = lambda body, most, kind=kind: self._columnar(body, most, kind)
+        if self.schema.pictures:
+            self.readers[PNG] = partial(self._png, self.schema.pictures)
 
     def _json(self, body: bytes, most: int) -> Inputs:
         form, entry = read_json(body, most, ("rows", "columns"))
         if form == "rows":
             if not isinstance(entry, list):
                 raise RequestError(422, '"rows" is to be an array of objects')
-            require_rows(len(entry), most)
-            entry = self._rows.as_objects(entry)
-            others = [
-                Problem(i, None, "is not an object") for i, row in enumerate(entry) if type(row) is not dict
-            ]
-            if others:
-                raise RequestError.of_values(others)
-            return self._rows.of_objects(entry)
+            return self.of_rows(entry, most)
         if not isinstance(entry, dict):
             raise RequestError(422, '"columns" is to be an object of arrays')
         others = [Problem(None, name, "is not an array") for name, x in entry.items() if type(x) is not list]
         if others:
             raise RequestError.of_values(others)
         return self.of_columns(entry, most)
+
+    def of_rows(self, rows: list[Any], most: int) -> Inputs:
+        """Rows that JSON has: objects, or arrays where training had no names."""
+        require_rows(len(rows), most)
+        found = self._rows.of_arrays(rows)
+        if found is not None:
+            return found
+        rows = self._rows.as_objects(rows)
+        others = [Problem(i, None, "is not an object") for i, row in enumerate(rows) if type(row) is not dict]
+        if others:
+            raise RequestError.of_values(others)
+        return self._rows.of_objects(rows)
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]], most: int) -> Inputs:
         """Columns by their names, with the values that JSON has."""
@@ -116,63 +123,19 @@ class TableBodies:
             )
         return self._of_frame(frame, most)
 
-    def _of_frame(self, frame: pl.DataFrame, most: int) -> Inputs:
-        require_rows(len(frame), most)
-        return self._rows.of_frame(frame)
-
-
-class DigitBodies:
-    """Reads pictures of digits: 784 pixels each, as MNIST has them, or a PNG file of any size."""
-
-    apart = frozenset((PNG,))
-
-    def __init__(self) -> None:
-        self.readers: dict[str, Reader] = {JSON: self._json, PNG: self._png}
-
-    def _json(self, body: bytes, most: int) -> Inputs:
-        _, rows = read_json(body, most, ("rows",))
-        if not isinstance(rows, list):
-            raise RequestError(422, '"rows" is to be an array of arrays of 784 pixels')
-        return self.of_rows(rows, most)
-
     @staticmethod
-    def of_rows(rows: Sequence[Any], most: int) -> Inputs:
-        """Pictures as arrays of pixels."""
-        require_rows(len(rows), most)
-        problems: list[Problem] = []
-        for i, row in enumerate(rows):
-            problems += _wrong_pixels(i, row)
-            if len(problems) >= MOST_PROBLEMS:
-                break
-        if problems:
-            raise RequestError.of_values(problems)
-        return Inputs((np.array(rows, np.uint8),))
-
-    def _png(self, body: bytes, most: int) -> Inputs:
-        from lamina.support.datasets import digit_in
-
+    def _png(pictures: Pixel, body: bytes, most: int) -> Inputs:
         if not body.startswith(b"\x89PNG\r\n\x1a\n"):
             raise RequestError(400, "the body is not a PNG picture")
         try:
-            digit = digit_in(io.BytesIO(body), "the body", _MOST_PIXELS)
+            pixels = pictures.drawing(io.BytesIO(body), "the body", _MOST_PIXELS)
         except (DataError, ValueError, TypeError) as error:
             raise RequestError(400, excerpt(error)) from error
-        return Inputs((digit.reshape(1, -1),))
+        return Inputs((pixels.astype(np.float64), np.empty((1, 0), np.int32)))
 
-
-def _wrong_pixels(i: int, row: Any) -> list[Problem]:
-    if type(row) is not list or len(row) != PIXELS:
-        found = f"has {len(row):,} values" if type(row) is list else "is not an array"
-        return [Problem(i, None, f"{found}; a digit is an array of {PIXELS} pixels, row by row")]
-    if set(map(type, row)) == {int} and min(row) >= 0 and max(row) <= 255:
-        return []
-    reason = "is not a whole number from 0 (paper) to 255 (ink)"
-    wrong = (j for j, value in enumerate(row) if not _is_pixel(value))
-    return [Problem(i, f"pixel {j}", reason) for j in islice(wrong, MOST_PROBLEMS)]
-
-
-def _is_pixel(value: Any) -> bool:
-    return type(value) in (int, float) and value == value // 1 and 0 <= value <= 255
+    def _of_frame(self, frame: pl.DataFrame, most: int) -> Inputs:
+        require_rows(len(frame), most)
+        return self._rows.of_frame(frame)
 
 
 def require_rows(rows: int, most: int) -> None:

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from lamina.serve._bodies import PIXELS
-from lamina.serve._model import Model, TableModel
+from lamina.serve._model import Model
 
 __all__ = ["example_request"]
 
 
 def example_request(model: Model) -> dict[str, Any]:
-    """A row such as training had many of: numbers near the middle, the most frequent categories; or a digit, a 1."""
-    if isinstance(model, TableModel):
-        return {"rows": [{column.name: column.type.example(column) for column in model.schema.used}]}
-    picture = np.zeros((28, 28), int)
-    picture[4:24, 13:15] = 255
-    return {"rows": [picture.reshape(PIXELS).tolist()]}
+    """A row such as training had many of: numbers near the middle, the most frequent categories; of pictures, a 1."""
+    values = {column.name: column.type.example(column) for column in model.schema.used}
+    return {"rows": [[*values.values()] if model.schema.pictures else values]}

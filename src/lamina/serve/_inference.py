@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from starlette.responses import Response
 
-from lamina.serve._bodies import PIXELS, DigitBodies, TableBodies
+from lamina.serve._bodies import TableBodies
 from lamina.serve._errors import RequestError
 from lamina.serve._inputs import Inputs
 from lamina.serve._json import decoded, require_single_keys
@@ -65,11 +65,9 @@ def metadata(name: str, model: Model) -> dict[str, Any]:
 
 def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
     """The inputs of a model: their datatypes, and their shapes behind the rows."""
-    if isinstance(model.bodies, DigitBodies):
-        return {_MATRIX: ("UINT8", [PIXELS])}
-    schema = model.bodies.schema
+    schema = model.schema
     if not schema.named and _is_numeric(model.bodies):
-        return {_MATRIX: ("FP64", [len(schema.columns)])}
+        return {_MATRIX: ("UINT8" if schema.pictures else "FP64", [len(schema.columns)])}
     return {column.name: (_datatype(column), []) for column in schema.used}
 
 
@@ -125,15 +123,15 @@ class InferenceCall:
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
         """The rows of inputs; the values of each input are in row-major order."""
         bodies, shapes = self._model.bodies, {tensor.name: tensor.shape for tensor in self._request.inputs}
-        if isinstance(bodies, DigitBodies):
-            if list(shapes) != [_MATRIX] or shapes[_MATRIX][1:] != [PIXELS]:
-                raise RequestError(400, f"the model takes one input, {_MATRIX!r}, of shape [rows, {PIXELS}]")
-            flat = values[_MATRIX]
-            return bodies.of_rows([flat[i : i + PIXELS] for i in range(0, len(flat), PIXELS)], most)
         names = [column.name for column in bodies.schema.columns]
         width = len(names)
         if list(shapes) == [_MATRIX] and shapes[_MATRIX][1:] == [width] and _is_numeric(bodies):
-            return bodies.of_columns({name: values[_MATRIX][i::width] for i, name in enumerate(names)}, most)
+            flat = values[_MATRIX]
+            if not bodies.schema.named:
+                return bodies.of_rows([flat[i : i + width] for i in range(0, len(flat), width)], most)
+            return bodies.of_columns({name: flat[i::width] for i, name in enumerate(names)}, most)
+        if bodies.schema.pictures:
+            raise RequestError(400, f"the model takes one input, {_MATRIX!r}, of shape [rows, {width}]")
         for name, shape in shapes.items():
             if shape[1:] not in ([], [1]):
                 said = f"the input {excerpt(name, 80)!r} has the shape {shape}"

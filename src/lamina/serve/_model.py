@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.estimators.meaning import compile_probabilities, computed_probabilities, decided
+from lamina.estimators.meaning import compile_probabilities
 from lamina.serve._blocks import Blocks
-from lamina.serve._bodies import PIXELS, DigitBodies, TableBodies
+from lamina.serve._bodies import TableBodies
 from lamina.serve._errors import RequestError
 from lamina.serve._limits import Limits
 from lamina.serve._rows import TableRows
@@ -22,7 +21,7 @@ from lamina.table.columns import value_name
 from lamina.table.messages import rows_called
 from lamina.training.run_folder import model_file
 
-__all__ = ["DigitModel", "Model", "TableModel", "load_model"]
+__all__ = ["Model", "load_model"]
 
 _MOST_VALUES = 1_000_000
 """Probabilities in one answer: with very many classes, fewer rows are taken at a time."""
@@ -30,7 +29,7 @@ _MOST_VALUES = 1_000_000
 _SAMPLE = 256
 
 
-class Model(ABC):
+class Model:
     """One version of a network, warm: whatever has to be compiled has been.
 
     Attributes:
@@ -40,39 +39,6 @@ class Model(ABC):
         classes: of a classification, its classes or labels.
         quantiles: what answers call the quantiles that they have; most models have none.
     """
-
-    version: str
-    bodies: TableBodies | DigitBodies
-    most_rows: int
-    classes: list[Any]
-    quantiles: Sequence[str] = ()
-
-    @abstractmethod
-    def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities (rows, classes), values (rows,) or quantiles (rows, levels), float64, of arrays of inputs.
-
-        The bits of a row's do not depend on the other rows.
-
-        Raises:
-            RequestError: a value is beyond what the network computes with.
-        """
-
-    @abstractmethod
-    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """The answer for each row."""
-
-    @abstractmethod
-    def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The results of an estimator's methods, by their names: `predict`, and `predict_proba` of classes."""
-
-    @property
-    @abstractmethod
-    def no_outputs(self) -> np.ndarray:
-        """The outputs of no rows."""
-
-
-class TableModel(Model):
-    """A run on a table, or any other model that `open_model` opens."""
 
     def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
         from lamina.runs.run_folder import reading_of
@@ -84,8 +50,8 @@ class TableModel(Model):
         self.bodies = TableBodies(self._rows, reading_of(details), limits)
         outputs = self._fitted.target.outputs
         self.most_rows = max(1, min(limits.rows, _MOST_VALUES // outputs))
-        self.classes = self._fitted.target.values.tolist() if self.is_classification else []
-        self.quantiles = [f"{level:g}" for level in getattr(self._fitted.target, "levels", ())]
+        self.classes: list[Any] = self._fitted.target.values.tolist() if self.is_classification else []
+        self.quantiles: Sequence[str] = [f"{level:g}" for level in getattr(self._fitted.target, "levels", ())]
         self._names = [value_name(label) for label in self.classes]
         self._blocks = Blocks(self._forward, self._sample())
         if self.is_classification:
@@ -117,6 +83,13 @@ class TableModel(Model):
         return self._fitted.outputs(Encoded(*arrays))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """Probabilities (rows, classes), values (rows,) or quantiles (rows, levels), float64, of arrays of inputs.
+
+        The bits of a row's do not depend on the other rows.
+
+        Raises:
+            RequestError: a value is beyond what the network computes with.
+        """
         try:
             with rows_called("row {}".format):
                 encoded = self._fitted.encoder.transform_coded(*arrays)
@@ -132,6 +105,7 @@ class TableModel(Model):
         return target.probabilities(outputs) if self.is_classification else target.predictions(outputs)
 
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """The answer for each row."""
         if not self.is_classification:
             return self._values(outputs)
         if self.has_several_targets:
@@ -139,6 +113,7 @@ class TableModel(Model):
         return _labelled(self._fitted.target.decided(outputs), self.classes, self._names, outputs)
 
     def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        """The results of an estimator's methods, by their names: `predict`, and `predict_proba` of classes."""
         target = self._fitted.target
         if not self.is_classification:
             return {"predict": outputs}
@@ -148,6 +123,7 @@ class TableModel(Model):
 
     @property
     def no_outputs(self) -> np.ndarray:
+        """The outputs of no rows."""
         target = self._fitted.target
         none = np.empty((0, target.outputs), np.float32)
         return target.probabilities(none) if self.is_classification else target.predictions(none)
@@ -161,44 +137,6 @@ class TableModel(Model):
             {"value": row[middle], "quantiles": dict(zip(self.quantiles, row, strict=True))}
             for row in outputs.tolist()
         ]
-
-
-class DigitModel(Model):
-    """A run on MNIST."""
-
-    def __init__(self, network: Any, version: str, limits: Limits) -> None:
-        from lamina.compiler import compile
-
-        if network.sizes[0] != PIXELS:
-            raise DataError(
-                f"a network of {network.sizes[0]} inputs; pictures of digits have {PIXELS} pixels"
-            )
-        self.version = version
-        self.most_rows = limits.rows
-        self.bodies = DigitBodies()
-        self.classes = list(range(10))
-        self._compiled = compile(network.__call__, independent_rows=True)
-        sample = np.random.default_rng(0).integers(0, 256, (_SAMPLE, PIXELS)).astype(np.uint8)
-        self._blocks = Blocks(self._forward, [sample])
-        compile_probabilities(network.sizes[-1], several=False, rows=self.most_rows)
-
-    def _forward(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        from lamina import nd
-
-        return self._compiled(nd.array(arrays[0], dtype=np.uint8)).asnumpy()
-
-    def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        return computed_probabilities(self._blocks.outputs(arrays), several=False)
-
-    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        return _labelled(decided(outputs), self.classes, list(map(str, self.classes)), outputs)
-
-    def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        return {"predict": decided(outputs).astype(np.int64), "predict_proba": outputs}
-
-    @property
-    def no_outputs(self) -> np.ndarray:
-        return np.empty((0, 10))
 
 
 def _labelled(
@@ -231,16 +169,11 @@ def load_model(path: Path, limits: Limits) -> Model:
         DataError: there is no model, or its model is damaged.
         MissingPackageError: what networks on tables need is not installed.
     """
-    from lamina.runs.recipes.run import is_digits_run, network_of_run
+    require("serving a network", "scikit-learn", "polars", "narwhals")
+    from lamina.runs.run_folder import open_model
 
     version = _version(path)
-    if is_digits_run(path):
-        model: Model = DigitModel(network_of_run(path), version, limits)
-    else:
-        require("serving a network trained on a table", "scikit-learn", "polars", "narwhals")
-        from lamina.runs.run_folder import open_model
-
-        model = TableModel(*open_model(path), version, limits)
+    model = Model(*open_model(path), version, limits)
     if _version(path) != version:
         raise DataError(f"{path} was replaced while it was loaded")
     return model

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PIXELS, PNG
+from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PNG
 from lamina.serve._example import example_request
-from lamina.serve._model import Model, TableModel
+from lamina.serve._model import Model
 from lamina.serve._slots import Slot
 
 __all__ = ["description"]
@@ -142,35 +142,33 @@ def _predict(slot: Slot) -> dict[str, Any]:
     content: dict[str, Any] = {
         JSON: {"schema": _body_schema(model), "example": example_request(model)},
     }
-    if isinstance(model, TableModel):
-        content[CSV] = {
-            "schema": {"type": "string", "description": "UTF-8, a line with the columns' names first."}
-        }
-        for kind in (ARROW_FILE, ARROW_STREAM, PARQUET):
-            content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
-    else:
+    content[CSV] = {
+        "schema": {"type": "string", "description": "UTF-8, a line with the columns' names first."}
+    }
+    for kind in (ARROW_FILE, ARROW_STREAM, PARQUET):
+        content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
+    if model.schema.pictures:
         content[PNG] = {
-            "schema": {"type": "string", "contentMediaType": PNG, "description": "One digit, any size."}
+            "schema": {"type": "string", "contentMediaType": PNG, "description": "One picture, any size."}
         }
     answer = {"description": "An answer for each row.", "content": {JSON: {"schema": _answer_schema(model)}}}
     return {
-        "summary": _summary(model),
+        "summary": f"Predicts {model.target.name!r}: {model.target.task}.",
         "operationId": f"{slot.name}.predict",
         "requestBody": {"required": True, "content": content},
         "responses": {"200": answer, **{str(status): _refusal(what) for status, what in _REFUSALS.items()}},
     }
 
 
-def _summary(model: Model) -> str:
-    if not isinstance(model, TableModel):
-        return "Which digit pictures show."
-    return f"Predicts {model.target.name!r}: {model.target.task}."
-
-
 def _body_schema(model: Model) -> dict[str, Any]:
-    if not isinstance(model, TableModel):
-        pixel = {"type": "integer", "minimum": 0, "maximum": 255}
-        picture = {"type": "array", "items": pixel, "minItems": PIXELS, "maxItems": PIXELS}
+    if model.schema.pictures:
+        count, first = len(model.schema.columns), model.schema.columns[0]
+        picture = {
+            "type": "array",
+            "items": first.type.json_schema(first),
+            "minItems": count,
+            "maxItems": count,
+        }
         picture["description"] = "28 rows of 28 pixels; 0 is paper, 255 is ink."
         return _entry("rows", {"type": "array", "items": picture, "minItems": 1, "maxItems": model.most_rows})
     names = [column.name for column in model.schema.used]
@@ -202,7 +200,7 @@ def _entry(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answer_schema(model: Model) -> dict[str, Any]:
-    if isinstance(model, TableModel) and not model.is_classification:
+    if not model.is_classification:
         values = {"type": "array", "items": {"type": "number"}}
         answer = (
             _entry("values", values) if model.has_several_targets else _entry("value", {"type": "number"})
@@ -215,13 +213,12 @@ def _answer_schema(model: Model) -> dict[str, Any]:
             }
             answer["required"] = ["value", "quantiles"]
     else:
-        classes = model.target.classes if isinstance(model, TableModel) else list(range(10))
+        classes, several = model.target.classes, model.has_several_targets
         shares = {
             "type": "object",
             "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1.000001},
         }
         label = {"enum": list(classes[:_MOST_CHOICES])} if len(classes) <= _MOST_CHOICES else {}
-        several = isinstance(model, TableModel) and model.has_several_targets
         name = "labels" if several else "label"
         answer = _entry(name, {"type": "array", "items": label} if several else label)
         answer["properties"]["probabilities"] = shares

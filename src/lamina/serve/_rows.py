@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,6 +52,9 @@ class TableRows:
         self._own = [column for column in schema.used if not isinstance(column.type, Composite)]
         known = {column.name for column in schema.columns}
         self._known = known | ({schema.target.name} if schema.target else set())
+        kinds = [column.type for column in schema.columns]
+        alike = not schema.named and isinstance(kinds[0], Quantity) and kinds.count(kinds[0]) == len(kinds)
+        self._alike = kinds[0] if alike else None
 
     # --- from JSON -----------------------------------------------------------------------------------------------
 
@@ -72,6 +75,16 @@ class TableRows:
         if wrong:
             raise RequestError.of_values(wrong)
         return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
+
+    def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
+        """Rows that are arrays, where all columns are numbers of one type and have no names; None of all others."""
+        width = len(self._numeric)
+        if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
+            return None
+        numbers = self._alike.from_json([*chain.from_iterable(rows)])
+        if numbers is None:
+            return None
+        return Inputs((numbers.reshape(-1, width), np.empty((len(rows), 0), np.int32)))
 
     def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
         """Rows that are objects, each with all columns.

@@ -15,7 +15,7 @@ from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table import Task
 from lamina.table.messages import closest
-from lamina.table.types import ColumnSchema, Nominal, Quantity
+from lamina.table.types import ColumnSchema, Nominal, Pixel, Quantity
 from lamina.table.written_numbers import Form
 
 __all__ = ["ColumnSchema", "Schema", "Target", "Task"]
@@ -125,6 +125,12 @@ class Schema:
     def input_names(self) -> tuple[str, ...]:
         """Those of the `inputs`."""
         return tuple(column.name for column in self.inputs)
+
+    @cached_property
+    def pictures(self) -> Pixel | None:
+        """The type of the columns, if they are the pixels of pictures."""
+        first = self.columns[0].type if self.columns else None
+        return first if isinstance(first, Pixel) and all(one.type == first for one in self.columns) else None
 
     @cached_property
     def owners(self) -> dict[str, str]:

@@ -71,6 +71,9 @@ class ChapterNetwork:
         self.position = 0  # steps done
         self.span = Span()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}{self.sizes}"
+
     @property
     def widths(self) -> list[tuple[int, ...]]:
         """`sizes`, as of several networks."""

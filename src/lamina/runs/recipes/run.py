@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,24 @@ import msgspec
 import numpy as np
 
 from lamina.errors import DataError, LaminaError
+from lamina.estimators.fitted import FittedModel
+from lamina.estimators.saved_network import BlockNetwork, numbers_fitted
+from lamina.estimators.targets import Classes, target_named
 from lamina.runs.recipes._augmented import MOMENTS
 from lamina.runs.recipes._chapter import ChapterNetwork, parameter_shapes
 from lamina.runs.recipes._settings import Settings
 from lamina.runs.recipes._training import Progress, network_of
 from lamina.support.files.tensors import TensorFile, open_tensors
 from lamina.support.files.typed_json import Count, decoded, strict
+from lamina.support.messages import counted
+from lamina.table.schema import Schema
+from lamina.table.types.pixel import Pixel, pixel_columns
 from lamina.training.checkpoint import Checkpoint, Checkpoints, Position, damaged
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
+from lamina.training.time_limit import duration_said
 
-__all__ = ["as_line", "checkpoints", "is_digits_run", "network_of_run", "read_run", "write_settings"]
+__all__ = ["as_line", "checkpoints", "fitted_of_run", "network_of_run", "read_run", "write_settings"]
 
 _FIRST_FORMAT = "lamina digits 1"
 _SETTINGS = strict(Settings)
@@ -123,15 +131,6 @@ def _check(asked: Any, file: TensorFile) -> None:
             )
 
 
-def is_digits_run(path: Path) -> bool:
-    """Whether a folder holds a run on MNIST, or a model file is of one; False too if there is no run."""
-    try:
-        with open_tensors(model_file(path)) as file:
-            return "classes" in file.metadata
-    except (OSError, DataError):
-        return False
-
-
 def _first_format(file: TensorFile) -> Checkpoint:
     """The checkpoint in a model that was saved before tables and digits had one format."""
     what = str(damaged(Path(file.name), "its metadata"))
@@ -152,10 +151,74 @@ def _first_format(file: TensorFile) -> Checkpoint:
 
 def network_of_run(path: Path) -> ChapterNetwork:
     """The trained network, ready to predict; raises as `read_run` does."""
-    settings, saved = read_run(path)
+    return _trained(path, *read_run(path))
+
+
+def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwork:
     for name, array in saved.arrays.items():
         if not np.isfinite(array).all():
             raise damaged(model_file(path), f"{name!r} has values that are not finite")
     network = network_of(settings, saved.arrays["W1"].shape[0])
     network.load(dict(saved.arrays))
     return network
+
+
+def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
+    """The trained network as what predicts for tables of pixels, and what `open_model` says of a run.
+
+    "settings" are those of the recipe, "metrics" the epochs so far, "measured" the last one's accuracies; "done" says
+    the same in words.
+    """
+    settings, saved = read_run(path)
+    network = _trained(path, settings, saved)
+    if network.sizes[0] != Pixel.side**2:
+        raise DataError(
+            f"a network of {network.sizes[0]} inputs; pictures of digits have {Pixel.side**2} pixels"
+        )
+    classes = network.sizes[-1]
+    target = Classes(np.arange(classes))
+    schema = Schema(pixel_columns(), 0, False, target_named("digit", target))
+    fitted = numbers_fitted(
+        schema, PictureNetwork(network, network.sizes[:1], np.dtype(np.uint8), classes), target
+    )
+    past = [as_line(epoch) for epoch in saved.past]
+    measured = {name: past[-1][name] for name in ("train_accuracy", "test_accuracy")} if past else {}
+    details = {"settings": asdict(settings), "results": None, "metrics": past, "measured": measured}
+    return fitted, details | {"done": [_recipe_said(settings), _done_said(settings, saved, past)]}
+
+
+class PictureNetwork(BlockNetwork):
+    """A recipe's network in the place of a `FittedModel`'s."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Its layers'."""
+        return self.block.sizes
+
+    @property
+    def said(self) -> str:
+        return f"layers {' – '.join(map(str, self.widths))}"
+
+    @property
+    def parameter_count(self) -> int:
+        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.widths))
+
+
+def _recipe_said(settings: Settings) -> str:
+    return (
+        f"recipe {settings.recipe}: batches of {settings.batch_size}, learning rate {settings.lr:g}, "
+        f"seed {settings.seed}"
+    )
+
+
+def _done_said(settings: Settings, saved: Checkpoint, past: Sequence[Mapping[str, Any]]) -> str:
+    """How far a run is."""
+    if settings.time_limit is None:
+        done = f"{len(past)} of {counted(settings.epochs or 0, 'epoch')}"
+    else:
+        used = saved.position.get("used", 0.0) / settings.time_limit
+        done = f"{counted(len(past), 'epoch')}, {used:.0%} of a time limit of {duration_said(settings.time_limit)}"
+    if not past:
+        return done
+    last = past[-1]
+    return f"{done}; accuracy {last['train_accuracy']:.4f} (training), {last['test_accuracy']:.4f} (test)"

@@ -15,6 +15,7 @@ from lamina.table.types.nominal import Nominal
 from lamina.table.types.number import Coordinate, Number
 from lamina.table.types.ordered import Ordered, ordered_by
 from lamina.table.types.phone import Phone
+from lamina.table.types.pixel import Pixel
 from lamina.table.types.quantity import Quantity
 from lamina.table.types.record import Record
 from lamina.table.types.text import Text
@@ -38,14 +39,15 @@ from lamina.table.types.written_number import WrittenNumber
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
     "Composite", "Constant", "Coordinate", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal",
-    "Number", "Ordered", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted", "WrittenNumber",
-    "ordered_by", "register",
+    "Number", "Ordered", "Pixel", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted",
+    "WrittenNumber", "ordered_by", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Version(), Vector(), Coordinate(), Number(), Date(), Calendar(), TimeOfDay(), Duration(), Boolean(),
-    Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(), RowNumbers(),
-    Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(), Record(),
+    Category(), Pixel(), Version(), Vector(), Coordinate(), Number(), Date(), Calendar(), TimeOfDay(), Duration(),
+    Boolean(), Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(),
+    RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(),
+    Record(),
 ):  # fmt: skip
     register(_type)
