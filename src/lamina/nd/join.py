@@ -13,7 +13,7 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
 from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
-from lamina.nd.creation import as_shape, ones_like
+from lamina.nd.creation import Shape, as_shape, ones_like
 from lamina.nd.operators import known_name, operator
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
@@ -120,7 +120,7 @@ def _cut(data: NDArray, bounds: Sequence[int], axis: int, squeeze_axis: bool) ->
 
 
 @operator
-def tile(data: NDArray, reps: int | Sequence[int]) -> NDArray:
+def tile(data: NDArray, reps: Shape) -> NDArray:
     """The whole array, repeated ``reps[i]`` times along axis i.
 
     >>> from lamina import nd
