@@ -24,7 +24,7 @@ TOOL = ROOT / "tools" / "compare_mxnet"
     [
         "networks",
         "numpy_arrays",
-        *(pytest.param(one, marks=pytest.mark.slow) for one in ("arrays", "settings")),
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("arrays", "edges", "settings")),
     ],
 )
 def test_answers_are_mxnets_or_settled_and_the_page_says_so(part: str) -> None:

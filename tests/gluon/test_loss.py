@@ -204,11 +204,11 @@ def test_triplet():
 
 
 def test_cosine_embedding():
-    other, label = rng.normal(size=(4, 3)), np.array([1.0, -1, 1, -1])
+    other, label = rng.normal(size=(4, 3)), np.array([1.0, -1, 0.5, -1])
 
     def formula(p):
         cosine = (p * other).sum(1) / np.linalg.norm(p, axis=1) / np.linalg.norm(other, axis=1)
-        return np.where(label == 1, 1 - cosine, np.maximum(0, cosine - 0.1))
+        return (label == 1) * (1 - cosine) + (label == -1) * np.maximum(0, cosine - 0.1)
 
     value, gradient = with_gradient(losses.CosineEmbeddingLoss(margin=0.1), PRED, other, label)
     np.testing.assert_allclose(value, formula(PRED)[:, None], rtol=1e-9)

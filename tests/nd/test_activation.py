@@ -99,6 +99,15 @@ def test_leaky_relu_kinds(act_type: str) -> None:
     np.testing.assert_allclose(nd.LeakyReLU(x, act_type=act_type).asnumpy(), LEAKY[act_type](A), rtol=1e-12)
 
 
+def test_prelu_has_slopes_for_axis_0_where_only_that_fits() -> None:
+    slopes = np.linspace(0.1, 0.6, len(A))
+    assert len(A) != A.shape[1]
+    y = nd.LeakyReLU(x, nd.array(slopes, dtype="float64"), act_type="prelu")
+    np.testing.assert_allclose(y.asnumpy(), np.where(A > 0, A, slopes[:, None] * A))
+    with pytest.raises(ShapeError, match=r"gamma \(9,\) does not fit axis 1 or 0"):
+        nd.LeakyReLU(x, nd.ones(9), act_type="prelu")
+
+
 def test_prelu_has_a_slope_for_each_place_on_axis_1() -> None:
     slopes = np.linspace(0.1, 0.6, 6)
     gamma = nd.array(slopes, dtype="float64")
@@ -112,7 +121,7 @@ def test_prelu_has_a_slope_for_each_place_on_axis_1() -> None:
     np.testing.assert_allclose(one.asnumpy(), np.where(A > 0, A, 0.5 * A))
     with pytest.raises(ParameterError, match="needs the slopes, gamma"):
         nd.LeakyReLU(x, act_type="prelu")
-    with pytest.raises(ShapeError, match=r"gamma \(5,\) does not fit axis 1 of data \(4, 6\)"):
+    with pytest.raises(ShapeError, match=r"gamma \(5,\) does not fit axis 1 or 0 of data \(4, 6\)"):
         nd.prelu(x, nd.ones(5, dtype="float64"))
 
 

@@ -35,6 +35,19 @@ def test_arange(start: float, stop: float, step: float, repeat: int) -> None:
     np.testing.assert_allclose(nd.arange(start, stop, step, repeat).asnumpy(), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64"])
+@pytest.mark.parametrize("numbers", [(0, 2, 0.5), (-1.5, 2, 1), (1, 9, 2.5)])
+def test_arange_of_integers_cuts_start_and_step(numbers: tuple[float, float, float], dtype: str) -> None:
+    expected = np.arange(*numbers, dtype="int64").astype(dtype)
+    np.testing.assert_array_equal(nd.arange(*numbers, dtype=dtype).asnumpy(), expected)
+
+
+def test_a_shape_may_be_an_array() -> None:
+    for make in (nd.zeros, nd.ones, nd.empty, lambda shape: nd.full(shape, 2)):
+        assert make(np.array([2, 3])).shape == (2, 3)
+    assert nd.random.uniform(shape=np.array([2, 3])).shape == (2, 3)
+
+
 def test_arange_forms() -> None:
     assert nd.arange(4).asnumpy().tolist() == [0, 1, 2, 3]
     assert nd.arange(4).dtype == np.float32

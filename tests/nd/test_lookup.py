@@ -107,6 +107,8 @@ def test_where() -> None:
 def test_a_vector_as_condition_chooses_rows() -> None:
     square = nd.array([[1, 2], [3, 4]])
     assert nd.where(nd.array([0, 1]), square, -square).asnumpy().tolist() == [[-1, -2], [3, 4]]
+    with pytest.raises(ShapeError, match=r"a condition \(2,\) does not choose among the rows of \(3, 2\)"):
+        nd.where(nd.array([0, 1]), nd.ones((3, 2)), nd.zeros((3, 2)))
 
 
 def test_where_keeps_gradients_of_what_was_not_chosen_at_zero() -> None:

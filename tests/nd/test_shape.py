@@ -118,6 +118,11 @@ def test_impossible_shapes(codes: Any, message: str) -> None:
         counted((2, 3)).reshape(codes)
 
 
+def test_a_split_has_one_open_size() -> None:
+    with pytest.raises(ShapeError, match="cannot split a size of 1 into -1 and -1"):
+        counted((1,)).reshape((-4, -1, -1))
+
+
 def test_reshape_like() -> None:
     x = counted((30, 7))
     assert nd.reshape_like(x, nd.zeros((7, 30))).shape == (7, 30)

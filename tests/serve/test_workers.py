@@ -30,14 +30,11 @@ def _workers(one):
     return sorted(int(name.partition('worker="')[2].partition('"')[0]) for name in names)
 
 
-@pytest.mark.parametrize(
-    ("connections", "requests", "pause"), [(12, 20, 0.02), pytest.param(64, 40, 0.0, marks=pytest.mark.slow)]
-)
-def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy, connections, requests, pause):
-    run = run_copy("prices")
+def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
+    run, connections, requests = run_copy("prices"), 12, 20
     one = serving(f"m={run}", "--workers", 2, "--look", 0.05)
     first = one.predict("m", BODY).json
-    busy = clients(connections, one, "m", BODY, lambda _: False, pause)
+    busy = clients(connections, one, "m", BODY, lambda _: False, 0.02)
     enough = lambda count: all(len(client.found) >= count for client in busy)  # noqa: E731
     one.wait_for(lambda: enough(requests // 2), 120)
     shutil.copy(RUNS["kinds"] / "model.safetensors", run / "new")

@@ -143,6 +143,37 @@ def test_mxnet_computes_exported_networks(tmp_path):
     assert max(found.values()) < 2e-6
 
 
+@pytest.mark.skipif(mxnet_python() is None, reason="MXNET_PYTHON names no interpreter with MXNet 1.9.1")
+def test_mxnet_loads_what_block_save_writes(tmp_path):
+    net = nn.HybridSequential()
+    net.add(nn.Dense(3, activation="relu"), nn.HybridSequential())
+    net[1].add(nn.Dense(2))
+    net.initialize()
+    x = normal(2, 4)
+    nd.save(tmp_path / "data.params", {"x": x, "y": net(x)})
+    net.save(tmp_path / "net")
+    code = """if True:
+        import mxnet as mx
+        from mxnet.gluon import nn
+        net = nn.HybridSequential()
+        net.add(nn.Dense(3, activation="relu"), nn.HybridSequential())
+        net[1].add(nn.Dense(2))
+        net.load("net")
+        data = mx.nd.load("data.params")
+        print(float(abs(net(data["x"]) - data["y"]).max().asscalar()) < 1e-5)
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    run = subprocess.run(
+        [mxnet_python(), "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        cwd=tmp_path,
+    )
+    assert run.stdout == "True\n"
+
+
 def test_names_are_those_of_mxnet(tmp_path):
     net = nn.HybridSequential(prefix="layers_")
     with net.name_scope():

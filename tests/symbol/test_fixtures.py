@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lamina import gluon, nd
+from lamina.gluon import nn
 from lamina.symbol import load_json, var
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -64,3 +65,31 @@ def test_every_operator_is_covered():
     files += [json.loads((FIXTURES / f"{name}-symbol.json").read_text()) for name in NETWORKS]
     covered = {node["op"] for file in files for node in file["nodes"]}
     assert known - covered == {"_random_normal", "_random_uniform"}
+
+
+def saved_network():
+    net = nn.HybridSequential(prefix="own_")
+    with net.name_scope():
+        net.add(nn.Dense(3, activation="relu"), nn.Dense(2))
+    return net
+
+
+def places_and_names(blocks):
+    """Of what `Block.save` writes, all but the graphs."""
+    kept = {key: value for key, value in blocks.items() if key in ("orig_name", "children")}
+    return kept | {key: places_and_names(value) for key, value in blocks.items() if key[-1].isdigit()}
+
+
+def test_what_block_save_of_mxnet_wrote_loads_and_is_written_alike(tmp_path):
+    data = nd.load(FIXTURES / "saved-data.params")
+    net = saved_network()
+    net.load(FIXTURES / "saved")
+    np.testing.assert_allclose(net(data["input0"]).asnumpy(), data["output0"].asnumpy(), rtol=2e-5, atol=1e-6)
+    net.save(tmp_path / "again")
+    for name in ("saved", "again"):
+        assert nd.load((FIXTURES if name == "saved" else tmp_path) / f"{name}-model.params").keys() == {
+            "0.weight", "0.bias", "1.weight", "1.bias"
+        }  # fmt: skip
+    theirs = json.loads((FIXTURES / "saved-model.json").read_text())
+    ours = json.loads((tmp_path / "again-model.json").read_text())
+    assert places_and_names(ours) == places_and_names(theirs)

@@ -24,7 +24,8 @@ Item = tuple[str, str, Any]
 def main(library: str, part_name: str, skipped: int) -> None:
     mx = importlib.import_module(library)
     part = importlib.import_module(f"parts.{part_name}")
-    sys.modules.setdefault("mxnet", mx)
+    if library == "lamina":
+        mx.mxnet.install()
     for number, (kind, key, answer) in enumerate(_items(mx, part)):
         if number >= skipped:
             print(json.dumps([kind, key], ensure_ascii=True), flush=True)
@@ -153,7 +154,21 @@ def _helpers(mx: Any) -> dict[str, Any]:
         """Shape and dtype, for what is random."""
         return [kind(y) for y in x] if isinstance(x, (list, tuple)) else [x.shape, np.dtype(x.dtype).name]
 
-    return {"grads": grads, "derivatives": derivatives, "kind": kind}
+    def star(module: str) -> list[str]:
+        """Which of the common names ``from mxnet.MODULE import *`` brings."""
+        names: dict[str, Any] = {}
+        exec(f"from mxnet.{module} import *", names)
+        return sorted(names.keys() & _COMMON)
+
+    return {"grads": grads, "derivatives": derivatives, "kind": kind, "star": star}
+
+
+_COMMON = {
+    "Block", "Context", "Dense", "Function", "HybridBlock", "NDArray", "Parameter", "Trainer", "array",
+    "assert_almost_equal", "backward", "default_context", "get_symbol", "grad", "is_recording", "is_training",
+    "mark_variables", "np", "pause", "predict_mode", "rand_ndarray", "record", "same", "seed", "set_recording",
+    "set_training", "train_mode", "uniform",
+}  # fmt: skip
 
 
 def _result(mx: Any, run: Any) -> Any:

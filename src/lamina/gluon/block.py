@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -30,6 +32,7 @@ from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parame
 from lamina.gluon.parameter_dict import ParameterDict
 from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
+from lamina.support.files.atomic import atomic_write
 from lamina.support.files.named import read_arrays, write_arrays
 from lamina.support.foreign_names import telling
 from lamina.support.messages import warn
@@ -280,6 +283,27 @@ class Block:
         """
         source = os.fspath(filename)
         self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
+
+    def save(self, prefix: str | os.PathLike[str]) -> None:
+        """Write the values into ``PREFIX-model.params``, and into ``PREFIX-model.json`` the names of the blocks, which
+        MXNet's `Block.load` gives to a network that was built alike."""
+        with atomic_write(f"{prefix}-model.json", "w") as file:
+            json.dump(self._names_of_blocks(count()), file)
+        self.save_parameters(f"{prefix}-model.params")
+
+    def load(self, prefix: str | os.PathLike[str]) -> None:
+        """Read the values that `save` wrote, here or in MXNet, into a network that was built alike; names stay."""
+        self.load_parameters(f"{prefix}-model.params")
+
+    def _names_of_blocks(self, numbers: Iterator[int]) -> dict[str, Any]:
+        """This block and those inside it, as MXNet writes them: by class and number, with the places of children."""
+        key = f"{type(self).__name__.lower()}{next(numbers)}"
+        children = self._children.items()
+        told: dict[str, Any] = {"orig_name": self.name, "hybridized": False}
+        told["children"] = {child.name: place for place, child in children}
+        for _, child in children:
+            told |= child._names_of_blocks(numbers)
+        return {key: told}
 
     def load_dict(
         self,

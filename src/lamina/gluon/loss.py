@@ -401,7 +401,7 @@ class PoissonNLLLoss(Loss):
 
 
 class CosineEmbeddingLoss(Loss):
-    """1 − cos(input1, input2) for label 1, max(0, cos(input1, input2) − margin) for label −1.
+    """1 − cos(input1, input2) for label 1, max(0, cos(input1, input2) − margin) for label −1, 0 for others.
 
     The cosine is taken along the last axis, over norms whose product is at least 1e-12.
     """
@@ -419,8 +419,8 @@ class CosineEmbeddingLoss(Loss):
         input1 = self._like(input1, input2)
         norms = F.norm(input1, axis=-1) * F.norm(input2, axis=-1)
         cosine = (F.sum(input1 * input2, axis=-1) / F.maximum(norms, _SMALL)).reshape((-1, 1))
-        is_same = self._like(label, cosine) == 1
-        loss = F.where(is_same, 1.0 - cosine, F.relu(cosine - self._margin))
+        label = self._like(label, cosine)
+        loss = (label == 1) * (1.0 - cosine) + (label == -1) * F.relu(cosine - self._margin)
         return self._weighted(F, loss, sample_weight)
 
 

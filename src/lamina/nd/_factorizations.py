@@ -37,23 +37,30 @@ def _of_matrix(name: str, primitive: Primitive, A: NDArray, gives: int = 2) -> N
 
 
 @operator
-def potrf(A: NDArray) -> NDArray:
-    """The lower triangular L with L·Lᵀ = A, of symmetric positive definite matrices (Cholesky).
+def potrf(A: NDArray, lower: bool = True) -> NDArray:
+    """The lower triangular L with L·Lᵀ = A, of symmetric positive definite matrices (Cholesky); without `lower`, Lᵀ.
 
-    Only the lower triangle of `A` is read. Raises `MatrixError` if a matrix is not positive definite.
+    Only the lower triangle of `A` is read (the upper one without `lower`). Raises `MatrixError` if a matrix is not
+    positive definite.
 
     >>> from lamina import nd
     >>> nd.linalg.potrf(nd.array([[4, 2], [2, 10]])).asnumpy()
     array([[2., 0.],
            [1., 3.]], dtype=float32)
     """
-    return _of_matrix("potrf", linalg.cholesky, A)
+    return _of_matrix("potrf", linalg.cholesky, A) if lower else _transposed(potrf(_transposed(A)))
+
+
+def _transposed(A: NDArray) -> NDArray:
+    return swapaxes(A, -1, -2)
 
 
 @operator
-def potri(A: NDArray) -> NDArray:
-    """(L·Lᵀ)⁻¹ of lower triangular L: the inverse of the matrices whose `potrf` is `A`."""
-    inverted = trsm(A, broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape))
+def potri(A: NDArray, lower: bool = True) -> NDArray:
+    """(L·Lᵀ)⁻¹ of lower triangular L: the inverse of the matrices whose `potrf` is `A`, with the same `lower`."""
+    inverted = trsm(
+        A if lower else _transposed(A), broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
+    )
     return matrix_product("potri", inverted, inverted, True, False)
 
 
@@ -86,7 +93,7 @@ def trsm(
     """
     scaled = B if alpha == 1.0 else B * alpha
     if rightside:
-        return swapaxes(_solved(A, swapaxes(scaled, -1, -2), not transpose, bool(lower)), -1, -2)
+        return _transposed(_solved(A, _transposed(scaled), not transpose, bool(lower)))
     return _solved(A, scaled, bool(transpose), bool(lower))
 
 

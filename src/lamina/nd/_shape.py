@@ -12,10 +12,10 @@ from lamina.core.array import view
 from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.errors import ShapeError
-from lamina.nd._shape_codes import resolve_shape
 from lamina.nd.conversion import array
 from lamina.nd.creation import full
 from lamina.nd.operators import operator
+from lamina.nd.shape_codes import resolve_shape
 from lamina.primitives import movement
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
 from lamina.primitives.typing import normalize_axes, normalize_axis

@@ -117,15 +117,18 @@ def selu(data: NDArray) -> NDArray:
 
 @operator
 def prelu(data: NDArray, gamma: NDArray) -> NDArray:
-    """x where x > 0, else gamma · x, with a slope for all or for each place on axis 1 (He et al., 2015).
+    """x where x > 0, else gamma · x, with a slope for all, or for each place on axis 1, or on axis 0 where that fits
+    and axis 1 does not (He et al., 2015).
 
-    Raises `ShapeError` if `gamma` has neither one element nor that of axis 1.
+    Raises `ShapeError` if `gamma` has neither one element nor those of one of the two axes.
     """
     if gamma.ndim == 1 and data.ndim > 1:
-        channels = data.shape[1]
-        if gamma.shape[0] not in (1, channels):
-            raise ShapeError(f"prelu: gamma {gamma.shape} does not fit axis 1 of data {data.shape}")
-        gamma = bind(reshape, gamma, shape=(1, gamma.shape[0]) + (1,) * (data.ndim - 2))
+        fitting = [axis for axis in (1, 0) if gamma.shape[0] in (1, data.shape[axis])]
+        if not fitting:
+            raise ShapeError(f"prelu: gamma {gamma.shape} does not fit axis 1 or 0 of data {data.shape}")
+        sizes = [1] * data.ndim
+        sizes[fitting[0]] = gamma.shape[0]
+        gamma = bind(reshape, gamma, shape=tuple(sizes))
     return bind(where, _positive(data), data, data * gamma)
 
 

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["arange", "empty", "eye", "full", "linspace", "ones", "ones_like", "zeros", "zeros_like"]
 
-Shape = int | tuple[int, ...] | list[int]
+Shape = int | tuple[int, ...] | list[int] | np.ndarray
 
 
 def as_shape(shape: Shape) -> tuple[int, ...]:
     """A shape as a tuple; an integer n means (n,)."""
     try:
-        sizes = tuple(map(index, shape if isinstance(shape, tuple | list) else (shape,)))
+        given: Any = shape.tolist() if isinstance(shape, np.ndarray) else shape
+        sizes = tuple(map(index, given if isinstance(given, tuple | list) else (given,)))
     except TypeError:
         raise ShapeError(f"a shape is an integer or a tuple of integers, not {in_a_line(shape)}") from None
     if sizes and min(sizes) < 0:
@@ -107,6 +108,8 @@ def arange(
 ) -> NDArray:
     """``start, start + step, …`` below `stop`, each `repeat` times; float32 by default.
 
+    An integer `dtype` cuts the fractions of `start` and `step`; how many numbers there are is counted before.
+
     Raises `ParameterError` if the step is 0.
 
     >>> from lamina import nd
@@ -119,7 +122,10 @@ def arange(
     steps = (last - first) / step
     underflows = steps == 0 and (last > first if step > 0 else last < first)
     size = 1 if underflows else max(0, math.ceil(steps))
-    count = bind_on(usable(ctx), iota, size=size, start=first, step=step, dtype=element_type(dtype))
+    kind = element_type(dtype)
+    if kind.kind in "iu":
+        first, step = int(first), int(step)
+    count = bind_on(usable(ctx), iota, size=size, start=first, step=step, dtype=kind)
     if repeat != 1:
         rows = bind(broadcast_to, bind(reshape, count, shape=(size, 1)), shape=(size, repeat))
         count = bind(reshape, rows, shape=(size * repeat,))

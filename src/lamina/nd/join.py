@@ -13,7 +13,7 @@ from lamina.errors import ParameterError, ShapeError
 from lamina.nd._basic_index import copied_part
 from lamina.nd._shape import expand_dims, squeeze
 from lamina.nd.conversion import array
-from lamina.nd.creation import ones_like
+from lamina.nd.creation import Shape, as_shape, ones_like
 from lamina.nd.operators import known_name, operator
 from lamina.primitives import movement
 from lamina.primitives.elementwise import where
@@ -120,7 +120,7 @@ def _cut(data: NDArray, bounds: Sequence[int], axis: int, squeeze_axis: bool) ->
 
 
 @operator
-def tile(data: NDArray, reps: int | Sequence[int]) -> NDArray:
+def tile(data: NDArray, reps: Shape) -> NDArray:
     """The whole array, repeated ``reps[i]`` times along axis i.
 
     >>> from lamina import nd
@@ -128,11 +128,12 @@ def tile(data: NDArray, reps: int | Sequence[int]) -> NDArray:
     array([[1., 2., 1., 2.],
            [1., 2., 1., 2.]], dtype=float32)
     """
-    times = [reps] if isinstance(reps, int) else list(reps)
-    if any(n < 0 for n in times):
-        raise ParameterError(f"tile: an array is repeated 0 times or more, not {reps}")
-    ndim = max(len(times), data.ndim)
-    times = [1] * (ndim - len(times)) + times
+    try:
+        counts = as_shape(reps)
+    except ShapeError:
+        raise ParameterError(f"tile: an array is repeated 0 times or more, not {reps!r}") from None
+    ndim = max(len(counts), data.ndim)
+    times = (1,) * (ndim - len(counts)) + counts
     own = (1,) * (ndim - data.ndim) + data.shape
     apart = [n for size in own for n in (1, size)]
     repeated = tuple([n for pair in zip(times, own, strict=True) for n in pair])

@@ -148,6 +148,8 @@ def one_hot(
 def where(condition: NDArray, x: Any, y: Any) -> NDArray:
     """`x` where the condition is not 0, else `y`; a one-axis condition chooses rows of `x` and `y`.
 
+    Raises `ShapeError` if such a condition has not an element for each row.
+
     >>> from lamina import nd
     >>> nd.where(nd.array([1, 0]), nd.array([[1, 2], [3, 4]]), nd.array([[5, 6], [7, 8]])).asnumpy()
     array([[1., 2.],
@@ -155,7 +157,11 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
     """
     main = x if isinstance(x, Array) else y if isinstance(y, Array) else condition
     rank = len(main.shape)
-    if len(condition.shape) == 1 < rank and condition.shape[0] == main.shape[0]:
+    if len(condition.shape) == 1 < rank:
+        if condition.shape[0] not in (1, main.shape[0]):
+            raise ShapeError(
+                f"where: a condition {condition.shape} does not choose among the rows of {main.shape}"
+            )
         condition = bind(reshape, condition, shape=(condition.shape[0],) + (1,) * (rank - 1))
     return bind(where_primitive, condition, operand(main, x), operand(main, y))
 

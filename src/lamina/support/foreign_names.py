@@ -238,8 +238,7 @@ _BLOCKS_METHODS = {
     **dict.fromkeys(
         ("parameters", "named_parameters", "weights", "trainable_variables"), "Use net.collect_params()"
     ),
-    **dict.fromkeys(("state_dict", "save", "save_weights"), "Use net.save_parameters(path)"),
-    "load": "Use net.load_parameters(path), or gluon.SymbolBlock.imports for what `export` wrote",
+    **dict.fromkeys(("state_dict", "save_weights"), "Use net.save_parameters(path)"),
     "register_op_hook": "Use net.register_forward_hook(hook), also of each block within: net.apply visits them",
     "infer_type": "Use net.cast(dtype)",
     "optimize_for": "Use net.hybridize()",

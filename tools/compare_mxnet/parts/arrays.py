@@ -210,6 +210,8 @@ nd.tile(V, 2)
 nd.tile(A, (2, 1)).shape
 nd.tile(A, reps=(2, 1, 1)).shape
 nd.tile(V, ())
+nd.tile(V, 0)
+nd.tile(V, -1)
 nd.repeat(V, 2)
 nd.repeat(A, repeats=2, axis=1)
 nd.repeat(A, 2)
@@ -290,6 +292,7 @@ nd.take(A, nd.array([-1, 5]))
 nd.take(A, nd.array([-1, 5]), mode="wrap")
 nd.take(A, nd.array([-1, 5]), mode="raise")
 nd.take(A, nd.array([0, 1]), mode="raise")
+nd.take(A, nd.array([0, -1]), mode="raise")
 nd.take(A, nd.array([0, 1]), axis=1)
 nd.take(A, nd.array([0, 1]), axis=-1)
 nd.take(A, nd.array([[0, 1], [1, 2]]), axis=0).shape
@@ -325,6 +328,8 @@ nd.where(nd.array([1, 0, 1]), V, -V)
 nd.where(nd.array([1, 0, 1]), A, -A)
 nd.where(A > 0, A, nd.zeros_like(A))
 nd.where(nd.array([1, 0]), A, A)
+nd.where(nd.array([1, 0, 1, 0]), A, A)
+nd.where(A > 0, V.reshape((3, 1)), A)
 nd.where(A > 0, A, 0)
 nd.where(A > 0, 1, A)
 nd.where(A > 0, A, V)
@@ -1200,11 +1205,11 @@ SETTLED: dict[str, str] = {
     # results: lamina takes more
     **dict.fromkeys(
         (
-            "nd.reshape(A, shape=nd.array([4, 3]))", "nd.reshape(A, np.array([4, 3]))", "A.reshape(np.array([4, 3]))",
+            "nd.zeros(np.array([2, 3]))", "nd.reshape(A, shape=nd.array([4, 3]))", "nd.reshape(A, np.array([4, 3]))", "A.reshape(np.array([4, 3]))",
             "y = A.reshape((-1,), inplace=True); y", "nd.transpose(B, axes=(2, -3, 1)).shape",
             "B.transpose(2, 0, 1).shape", "nd.broadcast_to(nd.array([1, 2]), (3, 2))",
             'nd.pad(A, mode="constant", pad_width=(1, 1, 1, 1))', "nd.batch_take(A, nd.array([0, 1, 9]))",
-            "nd.where(A > 0, A, 0)", "nd.where(A > 0, 1, A)", "nd.where(nd.array([[1], [0], [1]]), A, -A)",
+            "nd.where(A > 0, A, 0)", "nd.where(A > 0, V.reshape((3, 1)), A)", "nd.where(A > 0, 1, A)", "nd.where(nd.array([[1], [0], [1]]), A, -A)",
             "nd.contrib.boolean_mask(A, nd.array([1, 0, 0, 1]), axis=1)", 'nd.norm(A, axis=0, out_dtype="float64")',
             "A @ A.T", "A + np.ones((3, 4))", "np.ones((3, 4)) + A", "A + [1, 2, 3, 4]", "nd.broadcast_add(A, 1)",
             "nd.elemwise_add(A, nd.ones((1, 4)))",
@@ -1217,7 +1222,7 @@ SETTLED: dict[str, str] = {
         _MORE,
     ),
     **dict.fromkeys(
-        ("nd.zeros((2, 0))", "nd.arange(5, 1)", "nd.arange(0)", "nd.sum(nd.zeros((0, 2)), axis=0)",
+        ("nd.zeros((2, 0))", "nd.tile(V, 0)", "nd.arange(5, 1)", "nd.arange(0)", "nd.sum(nd.zeros((0, 2)), axis=0)",
             "bool(nd.zeros((0,)))"),
         _EMPTY,
     ),
@@ -1249,6 +1254,7 @@ SETTLED: dict[str, str] = {
     # results: different on purpose
     "nd.gather_nd(A, nd.array([[][[]0, 1], [[]1, 9]]))": "an index out of range is clipped; in MXNet an error, later",
     "nd.LeakyReLU(A, act_type=\"rrelu\")": "the result alone; MXNet adds the slopes",
+    'nd.take(A, nd.array([[]0, -1]), mode="raise")': "an index from -size on counts from the end, as in NumPy; an error in MXNet",
     "A == [N\"]*": "False, as Python does; in MXNet an error",
     "nd.exp(A, unknown=3)": "an unknown argument is an error; MXNet ignores it",
     "np.sum(A)": "NumPy's functions give NumPy's results",

@@ -525,8 +525,8 @@ SETTLED: dict[str, str] = {
     **dict.fromkeys(("mx.kv*.KVStore(handle)",), "a store is made by mx.kv.create"),
     **dict.fromkeys(("mx.gluon.Parameter.dtype", "mx.gluon.Constant.dtype"), "an attribute of each parameter"),
     **dict.fromkeys(
-        ("mx.gluon.*.save", "mx.gluon.*.load", "mx.gluon.*.register_op_hook", "mx.gluon.*.optimize_for"),
-        "save_parameters and export write networks, register_forward_hook looks into them; there is no operator backend",
+        ("mx.gluon.*.register_op_hook", "mx.gluon.*.optimize_for"),
+        "register_forward_hook looks into networks; there is no operator backend",
     ),
     "mx.gluon.*.infer_type": "parameters have the dtype of their layer; cast changes it",
     "mx.gluon.data.vision.*(root)": "without a root, MNIST comes with lamina, and others are downloaded and kept",

@@ -14,6 +14,7 @@ from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
 from lamina.mxnet.np.promotion import joined
+from lamina.nd.shape_codes import NP_CODES, resolve_shape
 from lamina.primitives import movement
 from lamina.primitives.indexing import take as take_primitive
 from lamina.primitives.reduce import broadcast_to as broadcast_to_primitive
@@ -39,21 +40,8 @@ def reshape(a: Any, newshape: Any, order: str = "C") -> Any:
     x = as_array(a)
     if order != "C":
         raise ParameterError(f"reshape: order={order!r} is unknown; known: 'C'")
-    sizes = (newshape,) if isinstance(newshape, int | onp.integer) else newshape
-    return bind(reshape_copy, x, shape=_resolved(x, tuple([int(n) for n in sizes])))
-
-
-def _resolved(x: Any, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Sizes with the number that -1 stands for."""
-    if min(sizes, default=0) < -1 or sizes.count(-1) > 1:
-        raise ShapeError(
-            f"reshape: of the sizes {sizes} one may be -1, and none less; npx.reshape knows MXNet's codes"
-        )
-    known = math.prod(n for n in sizes if n != -1)
-    fits = x.size == known if -1 not in sizes else bool(known) and x.size % known == 0
-    if not fits:
-        raise ShapeError(f"reshape: an array of shape {x.shape}, {x.size} elements, has no shape {sizes}")
-    return tuple([x.size // known if n == -1 else n for n in sizes])
+    sizes: Any = (newshape,) if isinstance(newshape, int | onp.integer) else newshape
+    return bind(reshape_copy, x, shape=resolve_shape(x.shape, sizes, meanings=NP_CODES))
 
 
 @function
@@ -322,8 +310,7 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
 def tile(A: Any, reps: Any) -> Any:
     """The array repeated ``reps[i]`` times along axis i."""
     x = as_array(A)
-    times = (reps,) if isinstance(reps, int) else tuple(int(n) for n in reps)
-    return nd.tile(with_shape(x, x.shape or (1,)), times) if times else x.copy()
+    return x.copy() if onp.size(reps) == 0 else nd.tile(with_shape(x, x.shape or (1,)), reps)
 
 
 @function

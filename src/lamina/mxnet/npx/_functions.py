@@ -17,7 +17,7 @@ from lamina.core.primitive import bind
 from lamina.errors import ShapeError
 from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, cast_to, joined
-from lamina.mxnet.npx._shape_codes import resolved
+from lamina.nd.shape_codes import NPX_CODES, resolve_shape
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import scatter_nd_add, scatter_nd_set
 from lamina.primitives.views import reshape_copy
@@ -98,7 +98,7 @@ def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> A
     """
     x = as_array(a)
     codes = tuple([int(n) for n in ((newshape,) if isinstance(newshape, int | onp.integer) else newshape)])
-    return bind(reshape_copy, x, shape=resolved(x.shape, codes, reverse))
+    return bind(reshape_copy, x, shape=resolve_shape(x.shape, codes, reverse, NPX_CODES))
 
 
 @function
