@@ -75,8 +75,8 @@ class _OnWorkers(BaseMLP):
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
             eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
-            groups, time: the name of a column of `X`, or None: no group both trains and validates, or the rows of the last
-                times validate. Groups are learned from only where `column_kinds` names their column.
+            groups, time: the name of a column of `X`, or None: no group both trains and validates, or the rows of the
+                last times validate. Groups are learned from only where `column_kinds` names their column.
 
         Raises:
             TypeError: X or y is no collection of Dask.
