@@ -44,6 +44,7 @@ def seen(values, **kinds):
         ([f"The dog number {i} was seen near {DRAW.choice(LAST)}" for i in range(N)], "text"),
         ([f"{DRAW.choice(['Small', 'Large', 'Huge', 'Tiny'])} box {i}" for i in range(N)], "text"),
         ([f"{DRAW.choice(['male', 'female'])} patient {i}" for i in range(N)], "text"),
+        ([" ".join(DRAW.choices(["red", "box", "blue", "lid"], k=40)) for _ in range(N)], "text"),
         (NAMES, "text"),
         ([name.split()[0] + DRAW.choice(LAST).lower() * 2 + DRAW.choice(FIRST).lower() for name in NAMES], "text"),
         ([DRAW.choice(TITLES) for _ in range(N)], "text"),

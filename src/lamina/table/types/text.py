@@ -41,6 +41,8 @@ _FREQUENT = 5
 """Values in as many rows are categories, too."""
 
 _LONGEST_EXAMPLE, _LONGEST_SHOWN = 200, 40
+_LONGEST_LOOK = 1000
+"""Letters of a text by whose words it is told from codes."""
 
 _WORD = lazily(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
 """Three letters or more, or any of other scripts than Latin, between what is neither a letter nor a digit."""
@@ -170,9 +172,9 @@ def _is_of_words(candidate: Candidate) -> bool:
     if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
         return False
     texts = [text for value, _ in candidate.head if (text := value_name(value)).strip() not in MISSING_TOKENS]
-    words = Counter(frozenset(_WORD.findall(text)) for text in texts)
+    words = Counter(tuple(_WORD.findall(text[:_LONGEST_LOOK])) for text in texts)
     others = len(texts) - max(words.values(), default=0)
-    if words[frozenset()] > len(texts) / 2 or (len(words) < _FEW and others <= _BESIDE * len(texts)):
+    if words[()] > len(texts) / 2 or (len(words) < _FEW and others <= _BESIDE * len(texts)):
         return False  # codes, perhaps behind words that are the same in (almost) all rows
     if len(set(map(len, texts))) == 1 and not any(" " in text for text in texts):
         return False  # keys
