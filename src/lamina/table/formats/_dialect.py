@@ -251,7 +251,7 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
 
 
 def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
-    """The names, of which the later ones of several that are the same get a number."""
+    """The names; a repeated name gets a number from its second column on."""
     taken, seen, found, renamed = set(names), Counter[str](), list[str](), dict[str, str]()
     for name in names:
         seen[name] += 1

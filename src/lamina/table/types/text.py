@@ -35,14 +35,14 @@ _MANY = 100
 """Texts that repeat and have fewer different values are categories only."""
 
 _FEW, _BESIDE = 5, 0.05
-"""Fewer different words, of which a smaller share than this varies, are a prefix of codes, or a suffix."""
+"""Fewer different words are a prefix or a suffix of codes, unless more than this share of the rows has others."""
 
 _FREQUENT = 5
 """Values in as many rows are categories, too."""
 
 _LONGEST_EXAMPLE, _LONGEST_SHOWN = 200, 40
 _LONGEST_LOOK = 1000
-"""Letters of a text by whose words it is told from codes."""
+"""Letters of a text whose words are looked at."""
 
 _WORD = lazily(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
 """Three letters or more, or any of other scripts than Latin, between what is neither a letter nor a digit."""
