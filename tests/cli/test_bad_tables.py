@@ -32,7 +32,6 @@ ERRORS = {
     "an infinite target": (table(y=but(3, np.inf, float)), ["'y' is infinite in line 5 of"]),
     "a constant target": (table(y=[2.5] * N), ["'y' is constant: 2.5 in all 40 rows"]),
     "one class": (table(y=["a"] * N), ["'y' has only one class, 'a'"]),
-    "repeated names": (b"a,a,y\n" + b"1,2,0\n2,3,1\n" * 9, ["column names are repeated: 'a'"]),
     "a ragged row": (b"a,b,y\n1,2,0\n1,2,1\n1,2\n", ["line 4: 2 fields instead of 3"]),
     "no rows": (b"a,b,y\n", ["no rows"]),
     "one row": (b"a,b,y\n1,2,0\n", ["only 1 row"]),
@@ -118,6 +117,10 @@ WARNINGS = {
     "numbers and one text": (
         table(x=but(33, "oops", lambda i: str(i * 1.5))),
         ["column 'x' holds numbers, but 'oops' in line 35 of"],
+    ),
+    "repeated names": (
+        b"a,a,y\n" + b"1,2,0\n2,3,1\n" * 9,
+        ["column names are repeated: 'a'; later ones are called 'a_2'"],
     ),
     "five rows": (b"a,y\n1,0\n2,1\n3,0\n4,1\n5,1\n", ["5 rows are too few"]),
 }

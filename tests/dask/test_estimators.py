@@ -16,6 +16,9 @@ import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 
 from lamina import dask as on_dask  # noqa: E402
+from lamina.estimators import streamed  # noqa: E402
+from lamina.estimators.dask import _estimators  # noqa: E402
+from lamina.estimators.streamed import fit_streamed  # noqa: E402
 
 SMALL = {"preset": "fast", "hidden_layer_sizes": (16,), "max_iter": 4, "random_state": 0}
 
@@ -76,6 +79,50 @@ def test_the_workers_change_no_bit_and_predictions_stay_with_them(client, one_wo
             assert model.score(X, y) == local.score(INPUTS, FRAME.answer) > 0.9
     first, second = (model.to_local().predict_proba(INPUTS) for model in models)
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("marks", "gap"), [({"groups": "who"}, 0), ({"time": "when"}, 0), ({"time": "when"}, 20)], ids=str
+)
+def test_groups_and_times_divide_rows_as_those_of_a_streamed_table(client, monkeypatch, marks, gap):
+    rng = np.random.default_rng(2)
+    days = np.datetime64("2024-01-01") + rng.integers(0, 400, 900)
+    who = [f"customer {i}" for i in rng.integers(0, 40, 900)]
+    frame = FRAME[["number", "answer"]].assign(who=who, when=days.astype(str))
+    divisions = []
+
+    def divided(estimator, table, eval_set=None):
+        divisions.append(table.division)
+        return fit_streamed(estimator, table, eval_set)
+
+    monkeypatch.setattr(streamed, "fit_streamed", divided)
+    monkeypatch.setattr(_estimators, "fit_streamed", divided)
+    settings = {**SMALL, "time_gap": gap, "early_stopping": True}
+    lamina.MLPClassifier(**settings).fit(pl.from_pandas(frame).lazy(), "answer", **marks)
+    pieces = [frame[:400], frame[400:400], frame[400:]]  # of which one has no row
+    whole = dd.concat([dd.from_pandas(piece, npartitions=1) for piece in pieces])
+    model = on_dask.MLPClassifier(**settings).fit(whole, "answer", **marks)
+    expected, found = divisions
+    np.testing.assert_array_equal(found.validation.numbers, expected.validation.numbers)
+    assert (found.training, found.above) == (expected.training, expected.above)
+    (name,) = marks.values()
+    held = set(found.validation.frame[name])
+    others = set(frame[name][frame.index.difference(found.validation.numbers)])
+    assert not held & others and 0 < len(found.validation) < 300
+    assert model.fitted_.encoder.schema["who"].used == ("groups" not in marks)
+    if gap:
+        assert found.training < 900 - len(found.validation)
+
+
+def test_groups_and_times_are_names_of_columns(client):
+    X, y = collections(2)
+    for marks in ({"groups": y}, {"time": "whenn"}):
+        with pytest.raises(
+            ValueError, match="of a collection of Dask is the name of one of its columns, 'number'"
+        ):
+            on_dask.MLPClassifier(**SMALL).fit(X, y, **marks)
+    with pytest.raises(DataError, match=r"time is missing in .* rows, first in row"):
+        on_dask.MLPClassifier(**SMALL, early_stopping=True).fit(X, y, time="gaps")
 
 
 @pytest.mark.slow

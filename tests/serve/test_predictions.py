@@ -209,7 +209,7 @@ def test_dates_are_texts_or_days():
     )
     for one in (found, of_file):
         np.testing.assert_array_equal(one.arrays[0][:, 0], [15249, np.nan])
-        assert one.notes == ("row 1, column 'day': training did not have 'soon'; it counts as missing",)
+        assert one.notes == ("row 1, column 'day': 'soon' is not a date; it counts as missing",)
     typed = frame.with_columns(
         day=pl.Series([datetime.datetime(2011, 10, 2), datetime.datetime(2011, 10, 3, 12)])
     )

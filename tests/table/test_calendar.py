@@ -77,6 +77,26 @@ def test_the_order_that_no_value_tells_is_said():
     assert column_of(first).reason == "day first: the first number is always 1"
 
 
+@pytest.mark.parametrize("zeros", ["0000-00-00", " 0000-00-00 00:00:00"])
+def test_dates_of_zeros_are_missing_and_that_is_said(zeros, recwarn):
+    column = column_of(["2024-01-31", zeros, "2025-02-01"] * 20)
+    assert (column.missing, column.reason, list(recwarn)) == (20, f"{zeros.strip()} counts as missing", [])
+
+
+def test_what_is_no_date_in_prediction_is_called_so():
+    frame = pl.DataFrame({"when": written("%Y-%m-%d"), "word": ["a", "b"] * (N // 2), "x": X})
+    encoder = TableEncoder(infer(frame)).fit(frame)
+    odd = frame[:2].with_columns(when=pl.Series(["2024-13-45", "2024-01-01"]))
+    with pytest.warns(
+        DataWarning, match="'when' has 1 value that could not be read as a date, .*'2024-13-45'"
+    ):
+        encoder.transform(odd)
+    with pytest.warns(
+        DataWarning, match="2 columns have values that training did not have or that could not be"
+    ):
+        encoder.transform(odd.with_columns(word=pl.lit("c")))
+
+
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame])
 @pytest.mark.parametrize("place", [0, 7, N - 1])
 def test_words_among_dates_count_as_missing(library, place):
@@ -302,7 +322,7 @@ def test_the_server_takes_dates_as_training_wrote_them(model, frame):
     assert "in training from 2019-01-01 01:30 to 2022-" in described
     for column, value in (("texts", "soon"), ("digits", 20241301)):
         found = rows.of_objects([objects[0] | {column: value}])
-        assert f"column {column!r}: training did not have '{value}'; it counts as missing" in found.notes[0]
+        assert f"column {column!r}: '{value}' is not a date; it counts as missing" in found.notes[0]
     for column, value in (("texts", [1]), ("digits", True), ("timestamp", 10**400)):
         with pytest.raises(RequestError, match="is not a date"):
             rows.of_objects([objects[0] | {column: value}])

@@ -42,6 +42,9 @@ def seen(values, **kinds):
     [
         (sentences(N, 1), "text"),
         ([f"The dog number {i} was seen near {DRAW.choice(LAST)}" for i in range(N)], "text"),
+        ([f"{DRAW.choice(['Small', 'Large', 'Huge', 'Tiny'])} box {i}" for i in range(N)], "text"),
+        ([f"{DRAW.choice(['male', 'female'])} patient {i}" for i in range(N)], "text"),
+        ([" ".join(DRAW.choices(["red", "box", "blue", "lid"], k=40)) for _ in range(N)], "text"),
         (NAMES, "text"),
         ([name.split()[0] + DRAW.choice(LAST).lower() * 2 + DRAW.choice(FIRST).lower() for name in NAMES], "text"),
         ([DRAW.choice(TITLES) for _ in range(N)], "text"),
@@ -52,6 +55,7 @@ def seen(values, **kinds):
         ([f"A{i:05}" for i in range(N)], "id"),
         ([f"customer_{i}" for i in range(N)], "id"),
         ([f"Order No. {i}" for i in range(N)], "id"),
+        ([f"{'Order' if i % 50 else 'Return'} No. {i}" for i in range(N)], "id"),
         ([f"{DRAW.getrandbits(64):016x}" for _ in range(N)], "id"),
         (["".join(DRAW.choices("abcdefghijKLMNOPQRS", k=12)) for _ in range(N)], "id"),
         ([f"#{i:06}-{DRAW.randint(100, 999)}-b" for i in range(N)], "id"),

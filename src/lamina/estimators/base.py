@@ -61,7 +61,7 @@ from lamina.training.early_stopping import CycleStopping
 from lamina.training.loop import Epoch, Loop, Observer
 
 __all__ = [
-    "BaseMLP", "Data", "fit_table", "fitted_encoder", "require_no_marks", "settings_of", "targets_of", "with_target",
+    "BaseMLP", "Data", "fit_table", "fitted_encoder", "settings_of", "targets_of", "with_target",
 ]  # fmt: skip
 
 
@@ -476,15 +476,6 @@ def fit_table(
 ) -> Any:
     """`fit` for a caller that knows the columns' types: `schema` replaces `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
-
-
-def require_no_marks(groups: Any, time: Any, what: str) -> None:
-    """Raise `ValueError` where groups or times are given for `what`, whose rows are not in memory."""
-    if groups is not None or time is not None:
-        raise ValueError(
-            f"groups and time are for tables in memory, not for {what}; divide its rows beforehand, and give fit those "
-            "that validate as eval_set"
-        )
 
 
 def settings_of(estimator: BaseMLP) -> Settings:

@@ -187,7 +187,7 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
     """X, y, the weights and the marks of the rows with non-zero weight; without weights, of all rows.
 
     Raises:
-        ValueError: a weight is negative, or they are not as many as rows.
+        ValueError: a weight is negative, they are not as many as rows, or only one of them is above 0.
     """
     if sample_weight is None:
         return X, y, None, *marks
@@ -197,6 +197,10 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
     rows = np.flatnonzero(weights)
     if len(rows) in (0, len(weights)):
         return X, y, weights, *marks
+    if len(rows) == 1:
+        raise ValueError(
+            f"sample_weight: only that of row {rows[0]} is above 0, of {len(weights):,} rows; training needs at least 2"
+        )
     frame = import_narwhals().from_native(X, eager_only=True) if is_frame(X) else None
     table = X[rows] if frame is None else frame[rows].to_native()
     return table, *(None if one is None else _safe_indexing(one, rows) for one in (y, weights, *marks))

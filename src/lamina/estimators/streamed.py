@@ -26,7 +26,15 @@ from lamina.table.read import import_polars
 from lamina.table.stream.cache import EncodedRows, RowCache
 from lamina.table.stream.keys import MarkKeys
 from lamina.table.stream.sources import Blocks, blocks_of, with_target
-from lamina.table.stream.survey import Division, Rows, Survey, encode_rows, fitted_encoder, look_over
+from lamina.table.stream.survey import (
+    Division,
+    KeyedBlocks,
+    Rows,
+    Survey,
+    encode_rows,
+    fitted_encoder,
+    look_over,
+)
 from lamina.table.target import target_values
 
 if TYPE_CHECKING:
@@ -34,7 +42,15 @@ if TYPE_CHECKING:
     from lamina.estimators.base import BaseMLP
     from lamina.estimators.network import Ensemble
 
-__all__ = ["LookedOver", "Streamed", "computed_of_source", "fit_source", "fit_streamed", "named_kinds"]
+__all__ = [
+    "LookedOver",
+    "Streamed",
+    "computed_of_source",
+    "fit_source",
+    "fit_streamed",
+    "kinds_beside",
+    "mark_keys",
+]
 
 
 class LookedOver(Protocol):
@@ -89,30 +105,35 @@ def fit_source(
         blocks, target = with_target(blocks, y)
     task: Any = estimator._task
     marks: dict[Any, str | None] = {"groups": groups, "time": time}
-    _require_columns(marks, [*blocks.types])
-    kinds: dict[str, Any] = {} if groups is None else {groups: "drop"}
-    kinds |= named_kinds([*blocks.types], dict(estimator.column_kinds or {}))
+    kinds = kinds_beside(marks, estimator.column_kinds, [*blocks.types], "a streamed table")
     survey = look_over(blocks, target, task=task, kinds=kinds, dates=estimator.date_format, seed=seed)
     share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
     keys = mark_keys(survey, marks)
+    keyed = None if keys is None else KeyedBlocks(keys, blocks)
     division = (
-        survey.divided(share)
-        if keys is None
-        else survey.divided_by(keys, blocks, share, gap=estimator.time_gap)
+        survey.divided(share) if keyed is None else survey.divided_by(keyed, share, gap=estimator.time_gap)
     )
     with scratch("lamina-rows-") as folder:
         table = Streamed(blocks, survey, division, folder, not isinstance(y, str))
         return fit_streamed(estimator, table, eval_set)
 
 
-def _require_columns(marks: Mapping[Any, str | None], columns: list[str]) -> None:
+def kinds_beside(
+    marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
+) -> dict[str, Any]:
+    """`column_kinds` by the columns' names, of `what`; the column of the groups is left out unless they name it.
+
+    Raises:
+        ValueError: a mark names no column, or there are both.
+    """
     for mark, name in marks.items():
         if name is not None and (not isinstance(name, str) or name not in columns):
-            raise ValueError(
-                f"{mark} of a streamed table is the name of one of its columns, {listed(columns)}"
-            )
+            raise ValueError(f"{mark} of {what} is the name of one of its columns, {listed(columns)}")
     if all(marks.values()):
         raise ValueError("groups and time together are for tables in memory; leave one of them out")
+    groups = marks["groups"]
+    named = {columns[key] if isinstance(key, int) else str(key): kind for key, kind in (kinds or {}).items()}
+    return ({} if groups is None else {groups: "drop"}) | named
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
@@ -127,11 +148,6 @@ def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | Non
                 )
             return MarkKeys(mark, known, survey.seed)
     return None
-
-
-def named_kinds(names: list[str], kinds: Mapping[Any, Any]) -> dict[str, Any]:
-    """`column_kinds`, whose keys may be positions, by the columns' names."""
-    return {names[key] if isinstance(key, int) else str(key): kind for key, kind in kinds.items()}
 
 
 def _note_columns(estimator: BaseMLP, survey: Survey) -> None:

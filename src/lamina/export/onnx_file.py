@@ -8,6 +8,7 @@ from typing import Any
 from lamina.errors import LaminaError
 from lamina.export._describe import describe
 from lamina.export._prediction import Prediction
+from lamina.export._texts import warn_of_texts
 from lamina.support.extras import require
 
 __all__ = ["export_onnx", "write_onnx"]
@@ -21,9 +22,10 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
     where they were measured, the metrics.
 
     * Of a table with names each column is an input of that name, (rows, 1): texts are strings; an empty one, or one
-    that training did not have, counts as missing; numbers and truth values are float64 (float32 where they were so in
-    training); NaN is missing. A table without names is one input ``X``, (rows, columns). * A classifier gives
-    ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
+      that training did not have, counts as missing; numbers and truth values are float64 (float32 where they were so
+      in training); NaN is missing. A table without names is one input ``X``, (rows, columns). ONNX reads no sentences,
+      lists, money or dates in texts: a warning says which columns these are, and what the file takes instead.
+    * A classifier gives ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
       several labels a row, ``label`` is (rows, labels). A regressor gives ``variable``, (rows, targets), float64, in
       the target's units. These are the names that skl2onnx gives; where a column has one of them, the output is called
       ``output_label``, ``output_probability`` or ``output_variable``.
@@ -79,4 +81,5 @@ def write_onnx(prediction: Prediction, path: str | os.PathLike[str]) -> None:
     from lamina.export._onnx_graph import write_model
     from lamina.export._onnx_model import onnx_model
 
+    warn_of_texts(prediction, "an ONNX file")
     write_model(onnx_model(prediction), path)

@@ -19,6 +19,7 @@ from lamina.export._describe import describe
 from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, readers_of, shown
 from lamina.export._prediction import Classes, Pictures, Prediction
+from lamina.export._texts import warn_of_texts
 from lamina.support.files.atomic import atomic_write
 
 __all__ = ["examples_of", "export_page", "page_of", "write_page"]
@@ -73,6 +74,7 @@ def write_page(
     prediction: Prediction, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] = ()
 ) -> None:
     """Write the page; see `export_page`."""
+    warn_of_texts(prediction, "a page", reads=True)
     content = page_of(prediction, examples)
     with atomic_write(path, "w") as file:
         file.write(content)

@@ -37,7 +37,7 @@ from lamina.table.stream.cache import Layout
 from lamina.table.stream.memory import free_memory, in_words, memory_to_hold, used_memory
 from lamina.table.stream.sample import RowSample
 from lamina.table.stream.sources import FileBlocks, files_as_blocks
-from lamina.table.stream.survey import MOST_HELD, Rows, look_over
+from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,7 +103,7 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         if keys is None:
             division = survey.divided(**shares)
         else:
-            division = survey.divided_by(keys, blocks, **shares, gap=request.time_gap)
+            division = survey.divided_by(KeyedBlocks(keys, blocks), **shares, gap=request.time_gap)
             said = "by groups" if keys.mark == "groups" else "in time (the last rows are held back)"
         parts = {"validation": division.validation, "test": division.test}
         found = {name: _part(rows, schema, blocks) for name, rows in parts.items() if len(rows)}

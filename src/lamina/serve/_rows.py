@@ -20,7 +20,7 @@ from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
 from lamina.serve._inputs import Inputs
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt
-from lamina.table.categories import category_codes, unknown_values
+from lamina.table.categories import Unknown, category_codes, unknown_values
 from lamina.table.check import check
 from lamina.table.columns import as_column, named, value_name
 from lamina.table.messages import closest, counted, listed, rows_called
@@ -145,14 +145,14 @@ class TableRows:
         for name, found in codes.items():
             if -1 in found:
                 i = found.index(-1)
-                notes.append(_unknown(f"row {i}, column {name!r}", given[name][i], found.count(-1)))
+                notes.append(_unknown(Unknown(name, (), f"row {i}"), given[name][i], found.count(-1)))
         with rows_called("row {}".format), unknown_values(self.schema.owners) as unknown:
             for column in self._composites:
                 try:
                     self._split(column, given[column.name], numbers, codes)
                 except DataError as error:
                     raise self._not_split(column, given[column.name]) from error
-        notes += [_unknown(f"{one.first_row}, column {one.column!r}", one.values[0]) for one in unknown]
+        notes += [_unknown(one, one.values[0]) for one in unknown]
         rows = len(given[self.schema.used[0].name])
         known = np.maximum(_stacked([codes[column.name] for column in self._others], rows, np.int32), 0)
         found = _stacked([numbers[column.name] for column in self._numeric], rows, np.float64)
@@ -207,7 +207,7 @@ class TableRows:
                 numbers = [table.column(column.name).numbers() for column in self._numeric]
                 codes = [category_codes(column, table.column(column.name)) for column in self._others]
         notes = _ignored({name for name in frame.columns if name not in self._known})
-        notes += [_unknown(f"{one.first_row}, column {one.column!r}", one.values[0]) for one in unknown]
+        notes += [_unknown(one, one.values[0]) for one in unknown]
         arrays = _stacked(numbers, len(frame), np.float64), _stacked(codes, len(frame), np.int32)
         return Inputs(arrays, tuple(notes[:_MOST_NOTES]))
 
@@ -274,6 +274,7 @@ def _ignored(names: set[str]) -> list[str]:
     return [f"ignored {counted(len(names), 'column')} that the model was not trained on: {shown}"]
 
 
-def _unknown(place: str, value: object, count: int = 1) -> str:
+def _unknown(found: Unknown, value: object, count: int = 1) -> str:
     more = f" (and {count - 1} more)" if count > 1 else ""
-    return f"{place}: training did not have {_shown(value)}; it counts as missing{more}"
+    said = found.said(_shown(value))
+    return f"{found.first_row}, column {found.column!r}: {said}; it counts as missing{more}"

@@ -56,11 +56,23 @@ def report_unknown(found: Unknown) -> None:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A column's values that training did not have; `first_row` is the row of the first."""
+    """Values of a column that count as missing.
+
+    Attributes:
+        column: its name.
+        values: the values, by their names.
+        first_row: which row has the first of them.
+        wanted: what they are not, such as "a date"; empty: values of training.
+    """
 
     column: str
     values: Sequence[str]
     first_row: str
+    wanted: str = ""
+
+    def said(self, shown: str) -> str:
+        """What is wrong with one of the values, `shown` as it is written."""
+        return f"{shown} is not {self.wanted}" if self.wanted else f"training did not have {shown}"
 
 
 _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values together", default=None)
@@ -96,9 +108,12 @@ def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
 
 def _warn_of_unknown(found: Sequence[Unknown]) -> None:
     first = found[0]
+    lacks = f"could not be read as {first.wanted}" if first.wanted else "training did not have"
+    if len({one.wanted for one in found}) > 1:
+        lacks = "training did not have or that could not be read"
     if len(found) == 1:
         message = (
-            f"column {first.column!r} has {counted(len(first.values), 'value')} that training did not have, and that "
+            f"column {first.column!r} has {counted(len(first.values), 'value')} that {lacks}, and that "
             f"count as missing: {listed(first.values)}; {shown(first.values[0])} in {first.first_row}"
         )
     else:
@@ -108,7 +123,7 @@ def _warn_of_unknown(found: Sequence[Unknown]) -> None:
         ]
         more = f", and {len(parts) - _MOST_NAMED} more columns" if len(parts) > _MOST_NAMED else ""
         message = (
-            f"{len(found)} columns have values that training did not have, and that count as missing: "
+            f"{len(found)} columns have values that {lacks}, and that count as missing: "
             f"{', '.join(parts[:_MOST_NAMED])}{more}"
         )
     warn(message, subjects=[f"unknown values in {one.column!r}" for one in found])

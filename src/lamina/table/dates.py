@@ -21,8 +21,8 @@ from lamina.table.patterns import in_javascript, lazily
 from lamina.table.values import DAY, MISSING_TOKENS
 
 __all__ = [
-    "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "page_shapes",
-    "requested_form",
+    "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "is_zeros",
+    "page_shapes", "requested_form",
 ]  # fmt: skip
 
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
@@ -80,8 +80,12 @@ def is_blank(text: str) -> bool:
     >>> [is_blank(text) for text in ("?", "00/00/0000", "0000-00-00 00:00:00", "unknown")]
     [True, True, True, False]
     """
-    text = text.strip()
-    return text in MISSING_TOKENS or _ZEROS.fullmatch(text) is not None
+    return text.strip() in MISSING_TOKENS or is_zeros(text)
+
+
+def is_zeros(text: str) -> bool:
+    """Whether a text is a date of zeros, with which MySQL says that there is none."""
+    return _ZEROS.fullmatch(text.strip()) is not None
 
 
 def is_date(text: str) -> bool:
@@ -157,7 +161,7 @@ _MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
-_ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}))?(?: ?{_OFFSET})?(?: \([a-z ]+\))?"
+_ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}))?(?: ?{_OFFSET}(?:\[[a-z_/]+\])?)?(?: \([a-z ]+\))?"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import check_random_state
 
 import lamina.estimators as plain
-from lamina.estimators.base import BaseMLP, require_no_marks
+from lamina.estimators.base import BaseMLP
 from lamina.estimators.dask._partitions import Partitions, is_array, is_frame
-from lamina.estimators.dask._table import PartitionedTable
-from lamina.estimators.streamed import fit_streamed, named_kinds
+from lamina.estimators.dask._table import KeyedPartitions, PartitionedTable
+from lamina.estimators.streamed import fit_streamed, kinds_beside, mark_keys
 from lamina.table.stream.survey import Survey
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
@@ -65,8 +65,8 @@ class _OnWorkers(BaseMLP):
         sample_weight: Any = None,
         eval_set: Any = None,
         *,
-        groups: Any = None,
-        time: Any = None,
+        groups: str | None = None,
+        time: str | None = None,
     ) -> Self:
         """Train.
 
@@ -75,23 +75,29 @@ class _OnWorkers(BaseMLP):
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
             eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
-            groups, time: must be None; divide the rows beforehand, and give an `eval_set`.
+            groups, time: the name of a column of `X`, or None: no group both trains and validates, or the rows of the
+                last times validate. Groups are learned from only where `column_kinds` names their column.
 
         Raises:
             TypeError: X or y is no collection of Dask.
+            ValueError: `X` has no such column, or both `groups` and `time` are given.
             DataError: partitions don't fit each other, or as `lamina.MLPClassifier.fit`.
         """
-        require_no_marks(groups, time, "a collection of Dask")
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for a collection of Dask")
         settings, client = self._resolved(), self.client_
         partitions = Partitions(client, X, y)
-        kinds = named_kinds([*partitions.types], self.column_kinds or {})
+        marks: dict[Any, str | None] = {"groups": groups, "time": time}
+        kinds = kinds_beside(marks, self.column_kinds, [*partitions.types], "a collection of Dask")
         seed = int(check_random_state(self.random_state).randint(2**31))
         statistics = partitions.statistics(self._task, kinds, self.date_format, seed)
         survey = Survey(statistics, statistics.schema(), seed)
-        holds_out = settings.early_stopping and eval_set is None
-        division = survey.divided(settings.validation_fraction if holds_out else 0.0)
+        share = settings.validation_fraction if settings.early_stopping and eval_set is None else 0.0
+        keys = mark_keys(survey, marks)
+        keyed = None if keys is None else KeyedPartitions(keys, partitions)
+        division = (
+            survey.divided(share) if keyed is None else survey.divided_by(keyed, share, gap=self.time_gap)
+        )
         return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:

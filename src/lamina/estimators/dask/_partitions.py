@@ -47,7 +47,7 @@ class Partitions:
         target: its name.
         is_apart: whether it was given besides.
         types: the columns and their types, the target's too.
-        lengths: the rows of each partition.
+        parts, lengths: the partitions with rows, and how many.
         named: whether columns have names of their own.
 
     Raises:
@@ -71,10 +71,13 @@ class Partitions:
             )
         whole = client.compute(parts)
         own = client.compute(targets) if self.is_apart else targets
-        self.parts = client.map(_frame, whole, own, [self.target] * len(parts), pure=False)
-        described = client.gather(client.map(_described, self.parts, pure=False))
-        self.lengths = [rows for rows, _ in described]
-        self.types = _common_types([empty for rows, empty in described if rows] or [described[0][1]])
+        frames = client.map(_frame, whole, own, [self.target] * len(parts), pure=False)
+        described = client.gather(client.map(_described, frames, pure=False))
+        # Those without rows, as filters leave them, have nothing to learn from, not even types.
+        kept = [i for i, (rows, _) in enumerate(described) if rows] or [0]
+        self.parts = [frames[i] for i in kept]
+        self.lengths = [described[i][0] for i in kept]
+        self.types = _common_types([described[i][1] for i in kept])
 
     @property
     def starts(self) -> list[int]:
@@ -89,6 +92,10 @@ class Partitions:
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
         )  # fmt: skip
+        return self.merged(found)
+
+    def merged(self, found: list[Any]) -> Any:
+        """What workers found of each partition, merged there in a fixed order."""
         while len(found) > 1:
             groups = [found[i : i + _MERGED_AT_ONCE] for i in range(0, len(found), _MERGED_AT_ONCE)]
             found = [self.client.submit(_merged, group, pure=False) for group in groups]
@@ -182,7 +189,7 @@ def _looked_over(
     return statistics
 
 
-def _merged(parts: Sequence[TableStatistics]) -> TableStatistics:
+def _merged(parts: Sequence[Any]) -> Any:
     import copy
 
     whole = copy.deepcopy(parts[0])  # a worker's memory is not ours to change: another task may read it, too

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.estimators.dask._partitions import Partitions
 from lamina.table.encode import TableEncoder
+from lamina.table.messages import rows_from
 from lamina.table.stream.cache import Layout
+from lamina.table.stream.keys import MarkKeys
+from lamina.table.stream.sample import RowSample
 from lamina.table.stream.survey import Division, Survey, encoded_block
 
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["PartitionedTable", "WorkersRows"]
+__all__ = ["KeyedPartitions", "PartitionedTable", "WorkersRows"]
 
 _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -37,6 +41,28 @@ class PartitionedTable:
         described = client.gather(client.map(_described, parts, pure=False))
         layout = Layout(len(encoder.numeric_names), len(encoder.code_names), _outputs(described))
         return WorkersRows(client, parts, [rows for rows, _, _ in described], layout, _digest(described))
+
+
+@dataclass(frozen=True)
+class KeyedPartitions:
+    """Partitions with keys of their rows: see `lamina.table.stream.survey.KeyedRows`."""
+
+    keys: MarkKeys
+    partitions: Partitions
+
+    def lowest(self, most: int) -> RowSample:
+        """See `KeyedRows`: each worker finds those of its partitions."""
+        own = self.partitions
+        return own.merged(self._mapped(_lowest, own.starts, types=own.types, most=most))
+
+    def count(self, above: int) -> int:
+        """See `KeyedRows`."""
+        own = self.partitions
+        return sum(own.client.gather(self._mapped(_count, own.starts, types=own.types, above=above)))
+
+    def _mapped(self, function: Callable[..., Any], *others: Any, **settings: Any) -> list[Any]:
+        own = self.partitions
+        return own.client.map(function, own.parts, *others, keys=self.keys, pure=False, **settings)
 
 
 def _outputs(described: Sequence[tuple[int, int, str]]) -> int:
@@ -109,8 +135,20 @@ class _How:
         self.types, self.target, self.encoder, self.encode_target = types, target, encoder, encode_target
         none = division.sample.frame.clear()
         empty = type(division.sample)(none, division.sample.numbers[:0])
-        # Which rows train follows from their numbers; the rows that are held back need not travel.
-        self.division = Division(empty, empty, empty, division.training, division.above, division.seed)
+        # Which rows train follows from their keys; the rows that are held back need not travel.
+        self.division = replace(division, validation=empty, test=empty, sample=empty)
+
+
+def _lowest(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, most: int) -> RowSample:
+    found, block = RowSample(most, keys.seed), frame.cast(types)
+    with rows_from(start):
+        found.update(block, start, keys.of(block))
+    return found
+
+
+def _count(frame: pl.DataFrame, start: int, *, keys: MarkKeys, types: Any, above: int) -> int:
+    with rows_from(start):
+        return int((keys.of(frame.cast(types)) > np.uint64(above)).sum())
 
 
 def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:

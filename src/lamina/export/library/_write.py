@@ -13,6 +13,7 @@ from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
 from lamina.compiler.llvm import FLOAT64, INT32, DType
 from lamina.errors import LaminaError
 from lamina.export import Pictures, Prediction, Table, describe
+from lamina.export._texts import warn_of_texts
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._header import C_TYPES, network_header, prediction_header
 from lamina.export.library._interface import Interface, checked_name, identifier
@@ -90,6 +91,7 @@ def write_library(
 ) -> list[Path]:
     """Write what a model predicts; see `export_library`."""
     machine, interface = _machine(target), Interface(_symbol(path, name), prediction)
+    warn_of_texts(prediction, "a library")
     network = compile_network(prediction_of(prediction), _row_arrays(prediction.inputs), machine)
     code = prediction_code(interface, network, machine)
     return _write(path, code, prediction_header(interface, code, target), machine)

@@ -20,6 +20,9 @@ from lamina.table.source import Source
 
 __all__ = ["Dialect", "find_dialect", "utf8_chunks"]
 
+_MIXED = "utf-8 with windows-1252"
+"""Of files that are UTF-8 but for some bytes."""
+
 _CHUNK = 1 << 24
 _HEAD = 1 << 20
 
@@ -137,17 +140,41 @@ def _require_text(source: Source, head: bytes) -> None:
 
 
 def _guess(source: Source, line: int, byte: bytes) -> str:
-    encoding = "windows-1252"
+    """Windows-1252, or Latin-1 where it has bytes that the former lacks; or UTF-8 with such bytes among it."""
+    encoding = _MIXED if _is_mostly_utf8(source) else "windows-1252"
     try:
         for _ in utf8_chunks(source, encoding):
             pass
     except DataError:
         encoding = "latin-1"
+    read = "such bytes are read as windows-1252" if encoding == _MIXED else f"it is read as {encoding}"
     warn(
-        f"{source.name} is not UTF-8 (line {line} has the byte 0x{byte.hex()}); it is read as {encoding}. "
+        f"{source.name} is not UTF-8 (line {line} has the byte 0x{byte.hex()}); {read}. "
         "If letters look wrong, say its encoding"
     )
     return encoding
+
+
+def _is_mostly_utf8(source: Source) -> bool:
+    """Whether letters beyond ASCII are UTF-8 at least half as often as bytes are not, as where files were joined."""
+    right = wrong = 0
+    with source.open() as file:
+        while chunk := file.read(_CHUNK):
+            text = chunk.decode(errors="ignore")
+            kept = len(text.encode())
+            right += kept - len(text)
+            wrong += len(chunk) - kept
+    return 2 * right >= wrong
+
+
+def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
+    """What a decoder makes of bytes that it can't read; the five that Windows-1252 lacks are as in Latin-1."""
+    assert isinstance(error, UnicodeDecodeError)
+    some = error.object[error.start : error.end]
+    return "".join(bytes([one]).decode("cp1252", "ignore") or chr(one) for one in some), error.end
+
+
+codecs.register_error("lamina.windows-1252", _as_windows_1252)
 
 
 def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Generator[bytes]:
@@ -156,6 +183,7 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     Raises:
         DataError: the file is not in that encoding (names the byte), or there is no such encoding.
     """
+    encoding, errors = ("utf-8", "lamina.windows-1252") if encoding == _MIXED else (encoding, "strict")
     try:
         known = codecs.lookup(encoding)
     except (LookupError, ValueError) as error:  # ValueError: a name with a zero byte
@@ -164,7 +192,7 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     incremental: Any = known.incrementaldecoder  # None for a few
     if not known._is_text_encoding or incremental is None:  # as base64, and idna's kind
         raise DataError(f"{encoding!r} is not an encoding of text files; Python's names are utf-8, cp1252, …")
-    decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)()
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)(errors)
     old_mac = None
     try:
         with source.open() as file:
@@ -173,7 +201,8 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
                 if old_mac is None:  # lines that end in a carriage return alone
                     old_mac = "\r" in text[:_HEAD] and "\n" not in text[:_HEAD]
                 yield (text.replace("\r", "\n") if old_mac else text).encode()
-            decoder.decode(b"", final=True)
+            if rest := decoder.decode(b"", final=True):
+                yield rest.encode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{source.name} is not in {encoding}: it has the byte "
@@ -211,14 +240,6 @@ def _widths(reader: Any) -> Generator[int]:
 def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str, ...]:
     if not header:
         return tuple(f"column_{i}" for i in range(1, len(fields) + 1))
-    repeated = [name for name, count in Counter(fields).items() if count > 1 and name]
-    if repeated:
-        places = [str(i) for i, name in enumerate(fields, start=1) if name == repeated[0]]
-        shown = ", ".join(places[:10]) + (" …" if len(places) > 10 else "")
-        raise DataError(
-            f"{source.name}: column names are repeated: {listed(repeated)} (columns {shown}); "
-            "give each column a name of its own"
-        )
     unnamed = [i for i, name in enumerate(fields, start=1) if not name]
     if unnamed:
         called = listed(map(_unnamed, unnamed))
@@ -226,7 +247,26 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
             f"{source.name}: {counted(len(unnamed), 'column')} without a name, called {called}. "
             "Such a column is often a row number: leave it out of training then"
         )
-    return tuple(name or _unnamed(i) for i, name in enumerate(fields, start=1))
+    return _each_its_own(source, [name or _unnamed(i) for i, name in enumerate(fields, start=1)])
+
+
+def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
+    """The names; a repeated name gets a number from its second column on."""
+    taken, seen, found, renamed = set(names), Counter[str](), list[str](), dict[str, str]()
+    for name in names:
+        seen[name] += 1
+        own = name
+        while seen[name] > 1 and own in taken:
+            own = f"{name}_{seen[name]}"
+            seen[name] += own in taken
+        if own != name:
+            renamed[own] = name
+            taken.add(own)
+        found.append(own)
+    if renamed:
+        repeated = listed(dict.fromkeys(renamed.values()))
+        warn(f"{source.name}: column names are repeated: {repeated}; later ones are called {listed(renamed)}")
+    return tuple(found)
 
 
 def _unnamed(position: int) -> str:

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MOST_HELD",
     "Division",
+    "KeyedBlocks",
+    "KeyedRows",
     "Rows",
     "Survey",
     "encode_rows",
@@ -78,6 +80,57 @@ class Division:
     keys: MarkKeys | None = None
 
 
+class KeyedRows(Protocol):
+    """A table with keys of its rows, wherever they are.
+
+    Attributes:
+        keys: what keys are made of.
+    """
+
+    @property
+    def keys(self) -> MarkKeys: ...
+
+    def lowest(self, most: int) -> RowSample:
+        """The `most` rows with the lowest keys.
+
+        Raises:
+            DataError: as `MarkKeys.of`.
+        """
+        ...
+
+    def count(self, above: int) -> int:
+        """How many keys are above a number."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeyedBlocks:
+    """A table that is read block after block: see `KeyedRows`."""
+
+    keys: MarkKeys
+    blocks: Blocks
+
+    def lowest(self, most: int) -> RowSample:
+        """See `KeyedRows`."""
+        found = RowSample(most, self.keys.seed)
+        for block, start, keys in self._keyed():
+            found.update(block, start, keys)
+        return found
+
+    def count(self, above: int) -> int:
+        """See `KeyedRows`."""
+        return sum(int((keys > np.uint64(above)).sum()) for _, _, keys in self._keyed())
+
+    def _keyed(self) -> Iterator[tuple[pl.DataFrame, int, np.ndarray]]:
+        """The blocks, the numbers of their first rows, and their rows' keys."""
+        start = 0
+        for block in self.blocks.blocks():
+            with _named(self.blocks), rows_from(start):
+                keys = self.keys.of(block)
+            yield block, start, keys
+            start += len(block)
+
+
 @dataclass(frozen=True)
 class Survey:
     """The results of the first pass.
@@ -113,15 +166,14 @@ class Survey:
         return Division(parts[1], parts[0], parts[2], rows - held, above, self.seed)
 
     def divided_by(
-        self, keys: MarkKeys, blocks: Blocks, validation: float, test: float = 0.0, gap: float = 0.0
+        self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
         """Hold back about these shares of the rows, at most about 65,536 for each: whole groups, or the last rows.
 
         Reads the table once, and once more if there is a gap; can be called once.
 
         Args:
-            keys: of groups or of times.
-            blocks: the table.
+            keyed: the table, with keys of groups or of times.
             validation: the validation share of all rows, 0 … 1.
             test: the share of all rows that tests, 0 … 1.
             gap: how much later rows of the next part are, at least.
@@ -134,11 +186,8 @@ class Survey:
             return self.divided(0.0)
         rows, held = self.statistics.rows, {"test": test, "validation": validation}
         counts = {name: min(max(round(share * rows), 1), MOST_HELD) for name, share in held.items() if share}
-        lowest, start = RowSample(2 * sum(counts.values()) + 1, self.seed), 0
-        for block, found in self._keyed(keys, blocks):
-            lowest.update(block, start, found)
-            start += len(block)
-        frame, numbers, found = lowest.rows()
+        keys = keyed.keys
+        frame, numbers, found = keyed.lowest(2 * sum(counts.values()) + 1).rows()
         ends = [0, *_ends(found, [*counts.values()], complete=len(found) == rows)]
         if len(ends) <= len(counts):
             raise too_few_to_divide(keys.mark, keys.column.name, len(counts) + 1)
@@ -149,7 +198,7 @@ class Survey:
             parts["validation"] = int(np.searchsorted(found, np.uint64(before), "right")), ends[2]
         training = rows - ends[-1]
         if gap:
-            training = sum(int((found > np.uint64(above)).sum()) for _, found in self._keyed(keys, blocks))
+            training = keyed.count(above)
         sampled, sampled_numbers, _ = self.statistics.sample.rows()
         own = np.flatnonzero(keys.of(sampled) > np.uint64(above))
         self.statistics.sample.forget()
@@ -161,16 +210,6 @@ class Survey:
         return Division(
             some.get("validation", none), some.get("test", none), sample, training, above, self.seed, keys
         )
-
-    @staticmethod
-    def _keyed(keys: MarkKeys, blocks: Blocks) -> Iterator[tuple[pl.DataFrame, np.ndarray]]:
-        """The blocks with their rows' keys."""
-        start = 0
-        for block in blocks.blocks():
-            with _named(blocks), rows_from(start):
-                found = keys.of(block)
-            yield block, found
-            start += len(block)
 
     @staticmethod
     def _some(frame: pl.DataFrame, numbers: np.ndarray, begin: int, end: int) -> Rows:

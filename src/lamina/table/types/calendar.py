@@ -20,6 +20,7 @@ from lamina.table.dates import (
     found_form,
     is_blank,
     is_date,
+    is_zeros,
     requested_form,
 )
 from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, shown, warn
@@ -171,7 +172,7 @@ class Calendar(Composite):
             days |= {text: day for text in others if (day := Date().parse(text)) is not None}
             others = [text for text in others if np.isnan(days.get(text, np.nan))]
         if others and not self.gaps:
-            report_unknown(Unknown(name, others, row(column.row_of(others[0]))))
+            report_unknown(Unknown(name, others, row(column.row_of(others[0])), self.wanted))
         return column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
@@ -354,6 +355,9 @@ class _Reading:
             said.append(f"{_SAID[form.order]}, as told")
         if found.short_years:
             said.append(f"years of two digits are {form.pivot} to {form.pivot + 99}")
+        zeros = next(filter(is_zeros, self._texts), None)
+        if zeros is not None:
+            said.append(f"{zeros.strip()} counts as missing")
         return "; ".join(said)
 
     def _order_said(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,13 +34,15 @@ _FEWEST, _TEXTS_A_NUMBER = 2, 10
 _MANY = 100
 """Texts that repeat and have fewer different values are categories only."""
 
-_FEW = 5
-"""Fewer different words are a prefix of codes, or a suffix."""
+_FEW, _BESIDE = 5, 0.05
+"""Fewer different words are a prefix or a suffix of codes, unless more than this share of the rows has others."""
 
 _FREQUENT = 5
 """Values in as many rows are categories, too."""
 
 _LONGEST_EXAMPLE, _LONGEST_SHOWN = 200, 40
+_LONGEST_LOOK = 1000
+"""Letters of a text whose words are looked at."""
 
 _WORD = lazily(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
 """Three letters or more, or any of other scripts than Latin, between what is neither a letter nor a digit."""
@@ -169,9 +172,10 @@ def _is_of_words(candidate: Candidate) -> bool:
     if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
         return False
     texts = [text for value, _ in candidate.head if (text := value_name(value)).strip() not in MISSING_TOKENS]
-    words = [frozenset(_WORD.findall(text)) for text in texts]
-    if sum(map(bool, words)) < len(texts) / 2 or len(set(words)) < _FEW:
-        return False  # codes, perhaps behind words that are the same in all rows
+    words = Counter(tuple(_WORD.findall(text[:_LONGEST_LOOK])) for text in texts)
+    others = len(texts) - max(words.values(), default=0)
+    if words[()] > len(texts) / 2 or (len(words) < _FEW and others <= _BESIDE * len(texts)):
+        return False  # codes, perhaps behind words that are the same in (almost) all rows
     if len(set(map(len, texts))) == 1 and not any(" " in text for text in texts):
         return False  # keys
     return not candidate.looks_meant
