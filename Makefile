@@ -71,9 +71,10 @@ release-check: $(VENV)/.release
 release:
 	$(PYTHON) tools/release.py $(VERSION)
 
-# Strictly: a broken link or an undescribed name ends it
+# Strictly: a broken link or an undescribed name ends it; then its search is tried
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	LAMINA_SITE=site $(BIN)/python -m pytest tests/docs/test_search.py
 
 # As long as one likes: random programs from SEED on, compiled and eager; damaged files of each kind; killed processes;
 # trainings that are interrupted between any two bytecodes

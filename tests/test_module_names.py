@@ -1,17 +1,20 @@
 """Names of modules: MXNet's, and those of earlier versions, are the same objects; `import mxnet` after `install`."""
 
 import pickle
+import re
 import subprocess
 import sys
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 import lamina
 from lamina.support.module_names import FINDER, MXNET, real_name
 
+ROOT = Path(__file__).parents[1]
 OF_EARLIER_VERSIONS = {
     "lamina.arguments": "PlainNumbers",
     "lamina.compiler": "CompiledFunction",
@@ -123,6 +126,52 @@ except ImportError as error:
 assert not hasattr(sys.modules["mxnet"], "nd")
 """
     assert run(program) == ["mxnet", "True"]
+
+
+@pytest.mark.parametrize("name", ["io", "symbol"])
+def test_a_name_is_no_program(name):
+    done = subprocess.run(
+        [sys.executable, "-m", f"lamina.{name}"], capture_output=True, text=True, check=False
+    )
+    said = f"lamina.{name} is another name of the module lamina.mxnet.{name}, not a program"
+    assert (done.returncode, done.stderr.count("\n"), said in done.stderr) == (1, 1, True)
+
+
+def test_type_checkers_have_a_stub_of_each_name(monkeypatch):
+    """They run no finder."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    from module_stubs import FOLDER, stubs
+
+    assert {path.name: path.read_text() for path in FOLDER.iterdir()} == stubs()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checker", ["pyright", "mypy"])
+def test_type_checkers_know_the_names(checker, tmp_path):
+    program = """
+import lamina as mx
+import lamina.symbol as sym
+from lamina.io import NDArrayIter
+from lamina.metric import Accuracy
+
+reveal_type(NDArrayIter([1]))
+reveal_type(mx.io.NDArrayIter([1]))
+reveal_type(Accuracy())
+reveal_type(sym.var("x"))
+NDArrayIter([1]).no_such_name
+"""
+    (tmp_path / "program.py").write_text(program)
+    options = ["--pythonpath", sys.executable] if checker == "pyright" else [f"--cache-dir={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, "-m", checker, *options, "program.py"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    revealed = re.findall(r'(?:Type of .* is|Revealed type is) "([\w.]+)"', done.stdout)
+    assert [name.rpartition(".")[2] for name in revealed] == [
+        "NDArrayIter", "NDArrayIter", "Accuracy", "Symbol"
+    ], done.stdout  # fmt: skip
+    assert re.findall(r"\b(\d+) error", done.stdout) == ["1"], done.stdout
+    assert "no_such_name" in done.stdout
 
 
 def test_without_install_there_is_no_mxnet():

@@ -76,13 +76,24 @@ def reference_page(module: ModuleType, known: dict[int, str]) -> str:
 
 
 def gallery() -> str:
-    """The programs in examples/, each with what it says of itself."""
-    parts = ["# Examples\n"]
-    for path in sorted((ROOT / "examples").glob("*.py")):
+    """The programs in examples/, each with its docstring; first the questions, whose programs draw a picture."""
+    shown = {path.stem for path in (ROOT / "docs" / "gallery").glob("*.png")}
+    programs = sorted((ROOT / "examples").glob("*.py"), key=lambda path: (path.stem not in shown, path.stem))
+    parts = [
+        "# Gallery of examples\n\nShort programs that run as they are, in seconds, on data of their own.\n"
+    ]
+    for path in programs:
         text = path.read_text()
         title, _, rest = (ast.get_docstring(ast.parse(text)) or "").partition("\n")
-        said = re.sub(r"^(python examples/.*)$", r"```console\n$ \1\n```", rest.strip(), flags=re.MULTILINE)
-        parts += [f"## {title}\n", said, f'\n```python title="examples/{path.name}"\n{text}```\n']
+        commands = r"^((?:python examples/|pip install ).*)$"
+        said = re.sub(commands, r"```console\n$ \1\n```", rest.strip(), flags=re.MULTILINE)
+        code = f'```python title="examples/{path.name}"\n{text}```\n'
+        if path.stem in shown:
+            picture = f"![What the program draws](gallery/{path.stem}.png)\n"
+            indented = re.sub(r"^(?=.)", "    ", code, flags=re.MULTILINE)
+            parts += [f"## {title}\n", said, "", picture, f'??? example "The program"\n\n{indented}']
+        else:
+            parts += [f"## {title}\n", said, "", code]
     return "\n".join(parts)
 
 
@@ -123,7 +134,12 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Links to files that are no pages are shown as their paths; one to a folder becomes one to its page."""
+    """Links to files that are no pages are shown as their paths; one to a folder becomes one to its page.
+
+    In the search, pages that say how something is done come before names and decisions.
+    """
+    if page.file.src_uri.startswith(("adr/", "reference/", "decisions.md")):
+        page.meta["search"] = {"boost": 0.001}  # a match in a title counts a thousand times one in a text
     markdown = markdown.replace("](adr/)", "](decisions.md)")
     return re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?!docs/)([\w./-]+)\)", r"\1 (`\2`)", markdown)
 

@@ -108,6 +108,10 @@ class ModuleNames:
         """The module has been run already."""
         module.__spec__ = self._specs[module.__name__]
 
+    def get_code(self, name: str) -> None:
+        """What ``python -m lamina.io`` needs: there is nothing to run."""
+        raise ImportError(f"{name} is another name of the module {real_name(name)}, not a program", name=name)
+
 
 def _install() -> ModuleNames:
     finder = ModuleNames()

@@ -1,0 +1,1 @@
+from lamina.device.context import *

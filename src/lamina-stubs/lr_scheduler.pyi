@@ -1,0 +1,1 @@
+from lamina.optimizer.lr_scheduler import *

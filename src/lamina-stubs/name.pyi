@@ -1,0 +1,1 @@
+from lamina.gluon.name import *

@@ -1,0 +1,1 @@
+from lamina.estimators.neural_network import *

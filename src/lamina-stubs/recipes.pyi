@@ -1,0 +1,1 @@
+from lamina.runs.recipes import *

@@ -1,0 +1,1 @@
+from lamina.mxnet.test_utils import *
