@@ -21,13 +21,13 @@ from lamina.cli import main
 from lamina.files.tensors import load_tensors
 from lamina.training.run_folder import CHECKPOINT, MODEL
 
-pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")
+pytest.importorskip("mpi4py", reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests/support/several_processes.py"
 MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
-pytestmark = pytest.mark.skipif(MPIRUN is None, reason="there is no mpirun: pip install 'lamina[mpi]'")
+pytestmark = pytest.mark.skipif(MPIRUN is None, reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 
 def started(processes, *arguments):

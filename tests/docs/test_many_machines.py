@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")
+pytest.importorskip("mpi4py", reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 ROOT = Path(__file__).parents[2]
 SECTION = re.search(r"\n## Many machines\n(.*?)(\n## |\Z)", (ROOT / "docs/scale.md").read_text(), re.DOTALL)[
@@ -27,7 +27,7 @@ ENVIRONMENT = {
 }
 MPIRUN = shutil.which("mpirun", path=ENVIRONMENT["PATH"])
 
-pytestmark = pytest.mark.skipif(MPIRUN is None, reason="there is no mpirun: pip install 'lamina[mpi]'")
+pytestmark = pytest.mark.skipif(MPIRUN is None, reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 
 def run(command, folder):

@@ -33,7 +33,7 @@ def marks_of(page):
     marks = [pytest.mark.slow] if page.stem in LONG else []
     if packages := NEIGHBOURS.get(page.stem):
         missing = [name for name in packages if find_spec(name) is None]
-        reason = f"needs {', '.join(missing)}: make neighbours"
+        reason = f"NOT TESTED: documentation with {' and '.join(missing)} (make neighbours)"
         marks += [pytest.mark.skipif(bool(missing), reason=reason), pytest.mark.filterwarnings("ignore")]
     return marks
 
