@@ -38,7 +38,7 @@ def marks_of(page):
     return marks
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
 @pytest.mark.parametrize(
     "page",
