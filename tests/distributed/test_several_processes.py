@@ -25,7 +25,9 @@ pytest.importorskip("mpi4py", reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests/support/several_processes.py"
-MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+MPIRUN = shutil.which(
+    "mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+)
 
 pytestmark = pytest.mark.skipif(MPIRUN is None, reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 

@@ -21,7 +21,7 @@ SECTION = re.search(r"\n## Many machines\n(.*?)(\n## |\Z)", (ROOT / "docs/scale.
 PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 ENVIRONMENT = {
     **os.environ,
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     "OMPI_ALLOW_RUN_AS_ROOT": "1",  # as in containers
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
 }
