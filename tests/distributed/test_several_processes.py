@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +42,9 @@ def started(processes, *arguments):
     }
     command = [MPIRUN, "--oversubscribe", "-n", str(processes), sys.executable, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env={**os.environ, **allowed}, **pipes)
+    return subprocess.Popen(
+        command, text=True, env={"HOME": tempfile.gettempdir(), **os.environ, **allowed}, **pipes
+    )
 
 
 def ended(job, seconds=100):

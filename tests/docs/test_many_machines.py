@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ SECTION = re.search(r"\n## Many machines\n(.*?)(\n## |\Z)", (ROOT / "docs/scale.
 ]
 PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 ENVIRONMENT = {
+    "HOME": tempfile.gettempdir(),  # Open MPI needs one
     **os.environ,
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     "OMPI_ALLOW_RUN_AS_ROOT": "1",  # as in containers
