@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with git, make and Python >= 3.11:
 #   make train   trains the chapter's network on MNIST
-#   make test    runs the tests: some minutes; ORDER=random shuffles them, ORDER=12345 repeats an order
+#   make test    runs the tests: some minutes; ORDER=random shuffles them, ORDER=12345 repeats an order; COVERAGE=1 adds
+#                the coverage to the table at the end, for half as much time again
 #   make test-all  and the slow ones besides
 #   make coverage  measures the lines and branches of src that the tests run; fails under 95 % of lines
 #   make docs    builds the documentation's site into site/
@@ -28,8 +29,12 @@ ifneq ($(ORDER),)
   PYTEST += --random-order --random-order-seed=$(SEED_OF_ORDER)
 endif
 
+ifneq ($(COVERAGE),)
+test: coverage
+else
 test: $(VENV)/.dev
 	$(PYTEST) -m "not slow"
+endif
 
 # What takes long and rarely finds what the others don't; in two processes, since these tests start more of their own
 test-slow: $(VENV)/.dev

@@ -1,16 +1,19 @@
 """Settings for all tests."""
 
+import gc
 import os
 import random
 import shutil
 import signal
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import summary
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
 import lamina
@@ -29,6 +32,47 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
     # Where nothing writes bytecode, each of the processes that tests start would compile lamina's modules anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if hasattr(config, "workerinput"):
+        _begin_elsewhere(config)
+
+
+def _begin_elsewhere(config: pytest.Config) -> None:
+    """Let each worker collect another folder first: on a fresh clone, each compiles a part of the modules and finds
+    the bytecode of the rest, where all would compile the same ones at the same time."""
+    worker: dict[str, Any] = config.workerinput  # pyright: ignore[reportAttributeAccessIssue] - pytest-xdist's
+    arguments = [part for argument in config.args for part in _parts(argument)]
+    first = int(worker["workerid"].removeprefix("gw")) * len(arguments) // worker["workercount"]
+    config.args[:] = arguments[first:] + arguments[:first]
+
+
+def _parts(argument: str) -> list[str]:
+    """The folder of all tests divided into what is collected in it; any other argument is one part."""
+    folder = Path(__file__).parent
+    if Path(argument).resolve() != folder:
+        return [argument]
+    return sorted(
+        str(path)
+        for path in folder.iterdir()
+        if path.name.startswith("test_") or (path.is_dir() and path.name[0] != "_")
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What is collected stays: the garbage collector need not look at it, now or in any test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, Any, Any]:
+    """Docstrings of tests have no examples; looking for them takes as long as looking for tests."""
+    found = yield
+    return [one for one in found if not isinstance(one, DoctestModule)]
 
 
 COMPILER = Path(__file__).parent / "compiler"
@@ -37,6 +81,9 @@ COMPILER = Path(__file__).parent / "compiler"
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``LAMINA_COMPILE=0`` nothing can be said of compiled functions, which all of `tests/compiler` is about."""
+    items.sort(
+        key=lambda item: item.path
+    )  # workers, which begin at different folders, have to agree on the order
     _take_a_few(items)
     if os.environ.get("LAMINA_COMPILE", "1") == "0":
         for item in items:

@@ -1,4 +1,4 @@
-"""Coverage of src by `make coverage`: lines and branches, the least covered files, what is excluded and why.
+"""Coverage of src by `make coverage`: lines and branches of each package, the least covered files, what is excluded.
 
 python tools/coverage_table.py   # after `coverage combine`; exit 1 under 95 % of lines
 """
@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +34,40 @@ def excluded() -> list[str]:
     return [line.strip() for line in after.partition("\n]")[0].splitlines()]
 
 
-def percent_of_lines(found: dict[str, Any]) -> float:
+def percent_of_lines(totals: dict[str, int]) -> float:
     """Of what can be run, what was."""
-    return 100 * found["totals"]["covered_lines"] / found["totals"]["num_statements"]
+    return 100 * totals["covered_lines"] / (totals["num_statements"] or 1)
+
+
+def percent_of_branches(totals: dict[str, int]) -> float:
+    """Of the ways out of conditions, those that were taken."""
+    return 100 * totals["covered_branches"] / (totals["num_branches"] or 1)
+
+
+def packages(found: dict[str, Any]) -> dict[str, Counter[str]]:
+    """What is counted in the files of each package: the folders below `lamina`, and its own modules."""
+    counted: dict[str, Counter[str]] = {}
+    for name, file in found["files"].items():
+        below = Path(name).parts[Path(name).parts.index("lamina") + 1 :] if "lamina" in name else (name,)
+        counted.setdefault(below[0] if len(below) > 1 else "lamina", Counter()).update(file["summary"])
+    return dict(sorted(counted.items()))
 
 
 def table(found: dict[str, Any]) -> list[str]:
-    """The files with most lines that were not run, both shares, and what is excluded."""
+    """Both shares of each package, the files with most lines that were not run, both shares, and what is excluded."""
     totals = found["totals"]
-    branches = 100 * totals["covered_branches"] / totals["num_branches"]
     missing = {name: file["summary"]["missing_lines"] for name, file in found["files"].items()}
     most = sorted((name for name in missing if missing[name]), key=lambda name: -missing[name])[:SHOWN]
-    rows = [(f"{missing[name]}", f"lines not run in {name}") for name in most]
-    rows += [("lines", f"{percent_of_lines(found):.1f} % of {totals['num_statements']:,}")]
-    rows += [("branches", f"{branches:.1f} % of {totals['num_branches']:,}")]
+    rows = [
+        (
+            name,
+            f"{percent_of_lines(counts):5.1f} % of lines  {percent_of_branches(counts):5.1f} % of branches",
+        )
+        for name, counts in packages(found).items()
+    ]
+    rows += [(f"{missing[name]}", f"lines not run in {name}") for name in most]
+    rows += [("lines", f"{percent_of_lines(totals):.1f} % of {totals['num_statements']:,}")]
+    rows += [("branches", f"{percent_of_branches(totals):.1f} % of {totals['num_branches']:,}")]
     rows += [("excluded", line) for line in excluded()]
     return [f"{name:>13}  {value}" for name, value in rows]
 
@@ -54,7 +75,7 @@ def table(found: dict[str, Any]) -> list[str]:
 def main() -> int:
     found = measured(ROOT)
     print("\n".join(table(found)))
-    if percent_of_lines(found) < LEAST:
+    if percent_of_lines(found["totals"]) < LEAST:
         print(f"coverage: under {LEAST:.0f} % of lines")
         return 1
     return 0

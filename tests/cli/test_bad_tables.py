@@ -126,6 +126,7 @@ WARNINGS = {
 }
 
 
+@pytest.mark.pictures
 @pytest.mark.few(1)
 @pytest.mark.parametrize("case", WARNINGS)
 def test_warnings_are_lines_and_training_goes_on(tmp_path, cli, case):
@@ -145,7 +146,6 @@ def test_a_run_folder_is_never_overwritten(run, cli):
     assert (run / "model.safetensors").read_bytes() == before
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_many_categories(tmp_path, cli):
     rows = 3000
     frame = pl.DataFrame(
@@ -223,7 +223,6 @@ def test_what_is_not_a_run(tmp_path, run, cli):
     assert code == 2 and "no rows to evaluate on" in err
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_new_files_are_read_as_the_training_table_was(tmp_path, cli):
     """What the user said of decimal points holds for prediction, until another is said."""
     semicolons = table(y=[i / 7 for i in range(N)]).replace(b",", b";").replace(b".", b",")

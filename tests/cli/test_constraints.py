@@ -24,7 +24,6 @@ def table(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_predictions_obey(cli, table, tmp_path):
     run = tmp_path / "run"
     asked = [

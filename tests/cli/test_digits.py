@@ -53,6 +53,7 @@ def assert_one_line(error):
     assert "Traceback" not in error
 
 
+@pytest.mark.pictures
 def test_training_shows_a_plain_table_and_fills_a_fresh_folder(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = cli(*QUICK, 1)

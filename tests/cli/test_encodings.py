@@ -74,7 +74,6 @@ def shown(encoded, *arguments):
 
 @pytest.mark.slow
 @IN_ONE
-@pytest.mark.usefixtures("no_pictures")
 def test_every_command_on_tables(encoded):
     for kind, target in (("classes", "ziel"), ("numbers", "ziel")):
         run = f"{kind}-{encoded.encoding}"
@@ -95,7 +94,6 @@ def test_every_command_on_tables(encoded):
 
 
 @IN_ONE
-@pytest.mark.usefixtures("no_pictures")
 def test_predictions_on_standard_output_are_data_in_utf_8(encoded):
     shown(encoded, "train", "classes.csv", "-t", "ziel", *QUICK, "-o", f"data-{encoded.encoding}")
     code, out, _ = encoded("predict", f"data-{encoded.encoding}", "classes.csv")

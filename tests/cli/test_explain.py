@@ -115,7 +115,6 @@ def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_of_several_quantiles_the_middle_one_is_explained_and_said(cli, folder, tmp_path):
     asked = ["-t", "y", "--preset", "fast", "--epochs", "3", "--hidden", "16", "--quiet"]
     code, _, error = cli(

@@ -10,8 +10,6 @@ import pytest
 from lamina.runs.data import Request, prepare
 from lamina.runs.run_folder import open_run
 
-pytestmark = pytest.mark.usefixtures("no_pictures")
-
 QUICK = ["--preset", "fast", "--hidden", "4", "--epochs", "2"]
 
 

@@ -122,7 +122,6 @@ def test_a_table_on_a_terminal_cannot_command_it(hostile, trained):
     assert b"prediction" in shown and b"\x1b" not in shown and TURN.encode() not in shown
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_names_that_polars_takes_for_patterns_are_names(tmp_path, cli):
     """With such a target, its column stayed among the inputs."""
     frame = pl.DataFrame(
@@ -136,7 +135,6 @@ def test_names_that_polars_takes_for_patterns_are_names(tmp_path, cli):
     assert code == 0 and out.startswith("y,*,^y$,prediction")
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_formulas_are_written_as_they_are_with_a_warning_or_made_safe(tmp_path, cli):
     cells = ["=1+2", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "=x", "plain", "-7", "+1.5e3"]
     frame = pl.DataFrame(

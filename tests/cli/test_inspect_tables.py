@@ -86,7 +86,7 @@ def test_json_holds_what_the_function_finds(cli, rides):
     assert (found["rows"], found["rows_read"], found["new_rows"]) == (160, 160, 80)
 
 
-def test_a_run_knows_the_table_it_was_trained_on(cli, rides, no_pictures):
+def test_a_run_knows_the_table_it_was_trained_on(cli, rides):
     quick = ("--preset", "fast", "--epochs", "1", "--hidden", "4")
     with pytest.raises(SystemExit) as ended:
         main(["train", str(rides / "rides.csv"), "-t", "count", *quick, "-o", str(rides / "run"), "--quiet"])

@@ -16,7 +16,6 @@ def pictures(tmp_path):
     return tmp_path
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_picture_gets_its_class_and_probabilities_without_its_pixels(pictures, cli):
     quick = ("--preset", "fast", "--epochs", "20", "--hidden", "8")
     code, out, _ = cli("train", pictures / "pics", *quick, "-o", pictures / "run")

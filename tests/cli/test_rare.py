@@ -101,7 +101,6 @@ def test_a_rare_class_that_is_missed_is_told_of(plain):
 
 
 @pytest.mark.parametrize("weights", [["balanced"], ["fraud=30", "legitimate=1"]])
-@pytest.mark.usefixtures("no_pictures")
 def test_weights_of_classes(cli, files, plain, tmp_path, weights):
     asked = [part for one in weights for part in ("--class-weight", one)]
     code, _, error = cli("train", files / "claims.csv", "-t", "kind", *QUICK, *asked, "-o", tmp_path / "run")
@@ -115,6 +114,7 @@ def test_weights_of_classes(cli, files, plain, tmp_path, weights):
     assert weighted.outputs(frame)[:, 0].mean() > 3 * plain.outputs(frame)[:, 0].mean()
 
 
+@pytest.mark.pictures
 def test_validation_scores_what_is_said(cli, files, tmp_path):
     asked = ["--scoring", "average_precision", "-o", tmp_path / "run"]
     code, _, error = cli("train", files / "claims.csv", "-t", "kind", *QUICK, *asked)
@@ -139,7 +139,6 @@ def test_progress_shows_the_score_with_its_sign():
     )
 
 
-@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.slow
 def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
     asked = ["--trials", "2", "--scoring", "f1", "--threshold", "balanced"]
@@ -183,7 +182,6 @@ def test_what_cannot_be(cli, files, tmp_path, asked, said):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_three_classes_have_no_threshold(cli, tmp_path):
     pl.DataFrame({"x": range(90), "y": ["a", "b", "c"] * 30}).write_csv(tmp_path / "three.csv")
     asked = ["-t", "y", *QUICK, "-o", tmp_path / "run"]

@@ -62,6 +62,7 @@ def _beside(run):
     return sorted(path.name for path in run.parent.iterdir() if path.name.startswith("."))
 
 
+@pytest.mark.pictures
 def test_a_new_run_takes_the_place_of_the_one_that_is_there(data, run, cli):
     old = _content(run)
     code, out, err = cli("train", data, *QUICK, "3", "--out", run, "--replace")
@@ -75,7 +76,6 @@ def test_a_new_run_takes_the_place_of_the_one_that_is_there(data, run, cli):
     assert cli("evaluate", run, data)[0] == 0
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_without_a_run_it_is_a_new_one_and_other_folders_are_not_touched(data, tmp_path, cli):
     assert cli("train", data, *QUICK, "1", "--out", tmp_path / "new", "--replace", "--quiet")[0] == 0
     (tmp_path / "precious").mkdir()
@@ -88,7 +88,6 @@ def test_without_a_run_it_is_a_new_one_and_other_folders_are_not_touched(data, t
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli):
     old = _content(run)
     arguments = ["train", data, *QUICK, "6", "--out", run, "--replace"]
@@ -108,7 +107,6 @@ def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli)
     assert code == 2 and f"no training that replaces {run} was interrupted" in err
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_leaves_the_old_run_and_says_how_to_go_on(data, run, cli, monkeypatch):
     from lamina.training.display import Display
 
@@ -143,7 +141,6 @@ def test_of_two_that_replace_one_run_the_second_is_refused(data, run, cli):
     assert _beside(run) == []
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_run_behind_a_link_is_replaced_where_it_is(data, run, tmp_path, cli):
     link = tmp_path / "current"
     link.symlink_to(run)
@@ -152,7 +149,6 @@ def test_a_run_behind_a_link_is_replaced_where_it_is(data, run, tmp_path, cli):
     assert _content(run)["metrics.jsonl"].count(b"\n") == 1
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_rows_that_were_read_from_the_disk_leave_nothing(data, run, cli):
     assert cli("train", data, *QUICK, "1", "--out", run, "--replace", "--stream", "--quiet")[0] == 0
     assert not [name for name in os.listdir(run) if name.startswith(".")]

@@ -46,6 +46,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.pictures
 def test_training_shows_what_it_inferred_and_fills_a_folder(tmp_path, cli):
     PEOPLE.write_csv(tmp_path / "people.csv")
     code, out, err = cli(
@@ -85,7 +86,6 @@ def test_a_report_is_one_page_that_needs_nothing_else(folder):
     assert "Predictions and residuals" in (folder / "numbers/report.html").read_text()
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, folder, cli, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, _ = cli("train", folder / "people.csv", "-t", "price", *QUICK, "--json")
@@ -107,7 +107,6 @@ def test_json_is_one_object_and_the_same_seed_gives_the_same_network(tmp_path, f
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("stream", [(), ("--stream",)])
-@pytest.mark.usefixtures("no_pictures")
 def test_row_numbers_are_left_out_unless_they_are_said_to_be_numbers(tmp_path, cli, stream):
     PEOPLE.with_row_index("id").write_csv(tmp_path / "people.csv")
     train = ("train", tmp_path / "people.csv", "-t", "price", *QUICK, *stream)
@@ -214,7 +213,6 @@ def test_standard_input_and_output(folder, cli, monkeypatch):
     assert len(found) == N and found.columns[-1] == "prediction"
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_validation_and_test_files_with_a_new_class(tmp_path, cli):
     for name, rows in (("train", slice(0, 80)), ("valid", slice(80, 100)), ("test", slice(100, 120))):
         PEOPLE[rows].write_csv(tmp_path / f"{name}.csv")
@@ -279,7 +277,6 @@ def _interrupt_after(epoch, monkeypatch, press):
 
 @pytest.mark.untraced
 @pytest.mark.parametrize("press", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_keeps_the_best_epoch(tmp_path, folder, cli, monkeypatch, press):
     _interrupt_after(4, monkeypatch, press)
     asked = ("-t", "income", "--epochs", "99", "--hidden", "8", "-o", tmp_path / "run")
@@ -323,7 +320,6 @@ def _assert_same_networks(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     data, run = folder / "people.csv", tmp_path / "killed"
     command = [sys.executable, "-c", KILLED, "train", data, *LONGER, "-o", run]
@@ -360,7 +356,6 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     assert "is complete" in cli("train", "--resume", run)[2]
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_run_that_ctrl_c_ended_goes_on(tmp_path, folder, cli, monkeypatch, often):
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
@@ -375,7 +370,6 @@ def test_a_run_that_ctrl_c_ended_goes_on(tmp_path, folder, cli, monkeypatch, oft
     _assert_same_networks(tmp_path / "whole", run)
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_ctrl_c_after_the_first_epoch_leaves_something_to_go_on_from(tmp_path, folder, cli, monkeypatch):
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
@@ -386,7 +380,6 @@ def test_ctrl_c_after_the_first_epoch_leaves_something_to_go_on_from(tmp_path, f
     assert code == 0 and f"{run} goes on after 1 epoch\n" in err
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):
     from lamina.training.checkpoint import Checkpoints
 
@@ -414,7 +407,6 @@ def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, fold
     assert sorted(os.listdir(tmp_path / "run")) == UNFINISHED
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(tmp_path, folder, cli):
     code, out, _ = cli(
         "train", folder / "people.csv", "-t", "price", "--validation", "0", "--test", "0", *QUICK, "-o",
@@ -423,7 +415,6 @@ def test_without_validation_and_test_rows_the_measures_are_of_the_training_rows(
     assert code == 0 and "Metrics on 120 training rows" in out and "kept epoch 2" in out
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_scikit_learns_preset_stops_early_on_scaled_columns(tmp_path, cli):
     """Its networks need scaled columns, which a pipeline gives them elsewhere: without, these are hopeless."""
     x = np.random.default_rng(0).normal(1e6, 1.0, 400)
@@ -436,7 +427,6 @@ def test_scikit_learns_preset_stops_early_on_scaled_columns(tmp_path, cli):
     assert results["epochs"] <= 200 and results["rows"] == {"training": 288, "validation": 32, "test": 80}
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_folder_of_images_by_class(tmp_path, cli):
     from PIL import Image
 
@@ -466,6 +456,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, folder):
     assert process.wait() == 0
 
 
+@pytest.mark.pictures
 def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
     start = datetime.datetime(2011, 10, 2)
     at = [start + datetime.timedelta(hours=5 * i, seconds=i) for i in range(N)]
@@ -496,6 +487,7 @@ def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
     assert json.loads((run / "examples.jsonl").read_text().splitlines()[0])["date"] > 15248
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -74,7 +74,6 @@ def test_the_report_tells_of_the_search(whole):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "lamina", "train", *map(str, SMALL), "--trials", "3", "-o", str(out)]
@@ -94,7 +93,6 @@ def test_a_search_that_is_killed_goes_on_to_the_same_bits(whole, tmp_path, cli):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_sent", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.usefixtures("no_pictures")
 def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_path, cli):
     out = tmp_path / "run"
     command = [
@@ -126,7 +124,6 @@ def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     code, _, err = cli("train", "--resume", run)
@@ -140,7 +137,6 @@ def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_pa
     assert [json.loads(line)["score"] for line in after[:3]] == [json.loads(line)["score"] for line in before]
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_search_that_was_killed_after_its_last_trial_needs_no_other(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     (run / "trials/00002.safetensors").write_bytes(b"torn")
@@ -271,7 +267,6 @@ def test_the_table_shows_trials_that_run_and_one_that_waits():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_a_limit_that_is_exceeded_is_told_of(tmp_path, cli, monkeypatch):
     passed = iter(range(1000))
     monkeypatch.setattr("lamina.cli._search_run.since_start", lambda: float(next(passed)))

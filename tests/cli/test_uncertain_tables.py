@@ -85,7 +85,6 @@ def test_quantiles_are_judged_as_quantiles(cli, folder):
     assert all(f"{one['pinball']:.4f}" in page for one in results["quantiles"])
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_run_says_what_its_intervals_hold(cli, folder, tmp_path):
     results = json.loads(cli("inspect", folder / "quantiles", "--json")[1])["results"]
     assert [one["coverage"] for one in results["intervals"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
@@ -134,7 +133,6 @@ def test_quantiles_that_cannot_be(cli, folder, tmp_path, asked, said):
     assert code == 2 and said in err
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_classes_have_no_interval(cli, folder, tmp_path):
     run = tmp_path / "run"
     asked = ("-t", "town", "--preset", "fast", "--epochs", "1", "--hidden", "4", "-o", run)

@@ -7,7 +7,7 @@ import pytest
 
 @contextmanager
 def _cluster(workers, **more):
-    distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
+    distributed = pytest.importorskip("distributed", reason="NOT TESTED: Dask, which is not installed")
     settings = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
     settings |= more
     with (

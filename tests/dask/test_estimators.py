@@ -11,7 +11,7 @@ import lamina
 from lamina.errors import DataError
 from lamina.table.stream import cache
 
-dask = pytest.importorskip("dask", reason="dask[distributed] is not installed")
+dask = pytest.importorskip("dask", reason="NOT TESTED: Dask, which is not installed")
 import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 

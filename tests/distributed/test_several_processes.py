@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,13 +22,15 @@ from lamina.cli import main
 from lamina.files.tensors import load_tensors
 from lamina.training.run_folder import CHECKPOINT, MODEL
 
-pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")
+pytest.importorskip("mpi4py", reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests/support/several_processes.py"
-MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+MPIRUN = shutil.which(
+    "mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+)
 
-pytestmark = pytest.mark.skipif(MPIRUN is None, reason="there is no mpirun: pip install 'lamina[mpi]'")
+pytestmark = pytest.mark.skipif(MPIRUN is None, reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 
 def started(processes, *arguments):
@@ -39,7 +42,9 @@ def started(processes, *arguments):
     }
     command = [MPIRUN, "--oversubscribe", "-n", str(processes), sys.executable, *map(str, arguments)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, text=True, env={**os.environ, **allowed}, **pipes)
+    return subprocess.Popen(
+        command, text=True, env={"HOME": tempfile.gettempdir(), **os.environ, **allowed}, **pipes
+    )
 
 
 def ended(job, seconds=100):

@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mpi4py", reason="several processes need mpi4py and an MPI: pip install 'lamina[mpi]'")
+pytest.importorskip("mpi4py", reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 ROOT = Path(__file__).parents[2]
 SECTION = re.search(r"\n## Many machines\n(.*?)(\n## |\Z)", (ROOT / "docs/scale.md").read_text(), re.DOTALL)[
@@ -20,14 +21,15 @@ SECTION = re.search(r"\n## Many machines\n(.*?)(\n## |\Z)", (ROOT / "docs/scale.
 ]
 PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 ENVIRONMENT = {
+    "HOME": tempfile.gettempdir(),  # Open MPI needs one
     **os.environ,
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     "OMPI_ALLOW_RUN_AS_ROOT": "1",  # as in containers
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
 }
 MPIRUN = shutil.which("mpirun", path=ENVIRONMENT["PATH"])
 
-pytestmark = pytest.mark.skipif(MPIRUN is None, reason="there is no mpirun: pip install 'lamina[mpi]'")
+pytestmark = pytest.mark.skipif(MPIRUN is None, reason="NOT TESTED: MPI (pip: 'lamina[mpi]')")
 
 
 def run(command, folder):

@@ -33,12 +33,12 @@ def marks_of(page):
     marks = [pytest.mark.slow] if page.stem in LONG else []
     if packages := NEIGHBOURS.get(page.stem):
         missing = [name for name in packages if find_spec(name) is None]
-        reason = f"needs {', '.join(missing)}: make neighbours"
+        reason = f"NOT TESTED: documentation with {' and '.join(missing)} (make neighbours)"
         marks += [pytest.mark.skipif(bool(missing), reason=reason), pytest.mark.filterwarnings("ignore")]
     return marks
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
 @pytest.mark.parametrize(
     "page",

@@ -54,6 +54,7 @@ def test_the_checks_of_scikit_learn_for_others(estimator, check):
     check(estimator)
 
 
+@pytest.mark.few(40)
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks([MLPClassifier(**CHECKED)], expected_failed_checks=lambda _estimator: EXPECTED)
 def test_the_checks_of_scikit_learn(estimator, check):

@@ -42,6 +42,7 @@ CHAPTER_NAMES = [
 ]
 
 
+@pytest.mark.slow  # that the chapter's network learns, tests/test_readme.py says as well
 def test_the_program_trains():
     (line,) = run_file(PROGRAM, "--epochs", "1").splitlines()
     numbers = re.fullmatch(r"Epoch 0\. Loss: (\S+), Train_acc (\S+), Test_acc (\S+)", line)

@@ -22,7 +22,7 @@ from lamina.gluon import nn
 
 FRAME, NEW = training_table(), pl.concat([new_table(1000, seed) for seed in range(1, 11)])
 needs_compiler = pytest.mark.skipif(
-    not shutil.which("cc"), reason="no C compiler (cc): C programs are not tried"
+    not shutil.which("cc"), reason="NOT TESTED: exported libraries in C programs, without a C compiler (cc)"
 )
 ARM_COMPILER, ARM_EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 pytestmark = [
@@ -64,7 +64,7 @@ def test_levels_of_x86_64(model, expected, tmp_path, target):
 
 @pytest.mark.skipif(
     not (shutil.which(ARM_COMPILER) and shutil.which(ARM_EMULATOR)),
-    reason=f"no {ARM_COMPILER} and {ARM_EMULATOR}: code for aarch64 is made, but not run",
+    reason=f"NOT TESTED: running code for aarch64, without {ARM_COMPILER} and {ARM_EMULATOR}",
 )
 def test_aarch64_in_an_emulator(model, expected, tmp_path):
     files = export_library(model, tmp_path / "people.so", target="aarch64")
@@ -87,7 +87,7 @@ def test_objects_are_for_their_processor(tmp_path, target, machine):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("nm"), reason="no nm: an object's symbols are not looked at")
+@pytest.mark.skipif(not shutil.which("nm"), reason="NOT TESTED: symbols of exported objects, without nm")
 def test_what_an_object_needs_and_shows(model, tmp_path):
     net = nn.HybridSequential()
     net.add(

@@ -20,7 +20,7 @@ CASES: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     "floor": (np.floor, ANY),
     "ceil": (np.ceil, ANY),
     "trunc": (np.trunc, ANY),
-    "fix": (np.fix, ANY),
+    "fix": (np.trunc, ANY),  # np.fix is deprecated since NumPy 2.5
     "rint": (np.rint, ANY),
     "round": (np.round, ANY),
     "exp": (np.exp, ANY),

@@ -64,7 +64,7 @@ DTYPES = ["float64", "float32", "float16", "int64", "int32", "uint8", "bool"]
 
 
 def test_pytorch_both_ways() -> None:
-    torch = pytest.importorskip("torch", reason="DLPack with PyTorch: torch is not installed")
+    torch = pytest.importorskip("torch", reason="NOT TESTED: DLPack with PyTorch, which is not installed")
     for name in DTYPES:
         theirs = torch.ones((2, 3), dtype=getattr(torch, name))
         nd.from_dlpack(theirs)[0, 0] = 0
@@ -80,7 +80,7 @@ def test_pytorch_both_ways() -> None:
 
 
 def test_jax_both_ways() -> None:
-    jax = pytest.importorskip("jax", reason="DLPack with JAX: jax is not installed")
+    jax = pytest.importorskip("jax", reason="NOT TESTED: DLPack with JAX, which is not installed")
     theirs = jax.numpy.ones((2, 3))
     copy = nd.from_dlpack(theirs)
     copy[:] = 7  # JAX's arrays never change

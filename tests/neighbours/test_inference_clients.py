@@ -15,8 +15,8 @@ from serving import Server
 
 import lamina
 
-kserve = pytest.importorskip("kserve", reason="KServe's client: pip install kserve")
-triton = pytest.importorskip("tritonclient.http", reason="Triton's client: pip install tritonclient[http]")
+kserve = pytest.importorskip("kserve", reason="NOT TESTED: KServe's client (make neighbours)")
+triton = pytest.importorskip("tritonclient.http", reason="NOT TESTED: Triton's client (make neighbours)")
 
 RANDOM = np.random.default_rng(0)
 FRAME = pl.DataFrame(
@@ -123,7 +123,7 @@ def description():
     """The protocol in OpenAPI, a file of MLServer's package, without the routes that MLServer adds."""
     package = find_spec("mlserver")
     if package is None or package.origin is None:
-        pytest.skip("the protocol's description: pip install --no-deps mlserver")
+        pytest.skip("NOT TESTED: the description of the inference protocol (make neighbours)")
     content = json.loads((Path(package.origin).parent / "rest/openapi/dataplane.json").read_text())
     content["components"]["schemas"]["TensorData"] = {"type": "array"}  # or "bytes", which OpenAPI has not
     paths = content["paths"]

@@ -18,7 +18,7 @@ from lamina.errors import DataError, LaminaError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    mlflow = pytest.importorskip("mlflow", reason="models in MLflow: pip install 'lamina[mlflow]'")
+    mlflow = pytest.importorskip("mlflow", reason="NOT TESTED: mlflow (make neighbours)")
     import mlflow.sklearn  # noqa: F811
 
 import lamina.mlflow

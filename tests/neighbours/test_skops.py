@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
 
-skops = pytest.importorskip("skops.io", reason="files of skops: pip install skops")
+skops = pytest.importorskip("skops.io", reason="NOT TESTED: files of skops (make neighbours)")
 
 ROWS = np.random.default_rng(0)
 FRAME = pd.DataFrame(

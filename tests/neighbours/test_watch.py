@@ -23,7 +23,7 @@ def trained():
 
 
 def needs(package):
-    return pytest.mark.skipif(find_spec(package) is None, reason=f"needs {package}: make neighbours")
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"NOT TESTED: {package} (make neighbours)")
 
 
 @needs("mlflow")

@@ -3,13 +3,13 @@
 import numpy as np
 import polars as pl
 import pytest
-from browsing import accessible, browser, opened, pytest_terminal_summary
+from browsing import accessible, browser, opened
 from command_line import cli, no_pictures
 
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
 
-__all__ = ["accessible", "browser", "cli", "no_pictures", "opened", "pytest_terminal_summary", "trained_on"]
+__all__ = ["accessible", "browser", "cli", "no_pictures", "opened", "trained_on"]
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browsing import accessible, browser, pytest_terminal_summary
+from browsing import accessible, browser
 from serving import RUNS, Server
 
-__all__ = ["accessible", "browser", "pytest_terminal_summary"]
+__all__ = ["accessible", "browser"]
 
 
 @pytest.fixture(scope="session")

@@ -190,7 +190,7 @@ def test_the_line_that_is_shown_works_in_a_shell(server):
     import subprocess
 
     if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
+        pytest.skip("NOT TESTED: requests by curl, which is not installed")
     lines = [line for line in server.shown if "curl" in line] or _rest(server)
     assert len(lines) == len(RUNS)
     for line in lines:

@@ -48,7 +48,7 @@ def assembled(
     """Assemble it; it must have no spills, no memory of a thread's own, and no access without a known memory."""
     program = ptxas()
     if program is None:
-        pytest.skip("nvidia-cuda-nvcc is not installed")
+        pytest.skip("NOT TESTED: assembling for NVIDIA GPUs, without ptxas (pip: nvidia-cuda-nvcc)")
     limits = Limits(
         architecture, 32, 1024, 48 << 10, 132, has_float64=True, has_float16=True, has_tensor_cores=True
     )

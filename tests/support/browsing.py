@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages; without one they are skipped, and a line at the end says why."""
+"""A real browser for the tests of pages; without one they are skipped."""
 
 import importlib.util
 import shutil
@@ -8,12 +8,6 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-missing: list[str] = []
-
-
-def pytest_terminal_summary(terminalreporter):
-    if missing:
-        terminalreporter.write_line(f"NOT TESTED: pages in a browser: {missing[0]}")
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +15,9 @@ def browser():
     """Chromium without a window. Of a module: its event loop would be in the way of other tests that have one."""
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None or importlib.util.find_spec("playwright") is None:
-        missing.append("it takes Chromium (apt-get install chromium) and playwright (in the extra 'dev')")
-        pytest.skip(missing[0])
+        pytest.skip(
+            "NOT TESTED: pages in a browser, without Chromium (Debian: chromium) and playwright (in the extra 'dev')"
+        )
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -19,7 +19,7 @@ __all__ = ["PEOPLE_PROGRAM", "TableLibrary", "compiled", "exported_function", "n
 
 needs_linker = pytest.mark.skipif(
     not any(map(shutil.which, ("cc", "gcc", "clang", "ld", "ld.lld"))),
-    reason="no linker (cc, ld or ld.lld): libraries are not tried",
+    reason="NOT TESTED: exported libraries, without a linker (cc, ld or ld.lld)",
 )
 
 

@@ -127,7 +127,10 @@ def mxnet_python():
     return os.environ.get("MXNET_PYTHON") or (str(own) if own.exists() else None)
 
 
-@pytest.mark.skipif(mxnet_python() is None, reason="MXNET_PYTHON names no interpreter with MXNet 1.9.1")
+@pytest.mark.skipif(
+    mxnet_python() is None,
+    reason="NOT TESTED: loading in MXNet 1.9.1 (MXNET_PYTHON)",
+)
 def test_mxnet_computes_exported_networks(tmp_path):
     for name in NETWORKS:
         inputs, outputs = exported(name, tmp_path)

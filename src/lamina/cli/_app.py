@@ -10,6 +10,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from inspect import cleandoc
 from typing import Annotated, Any
 
@@ -136,11 +137,15 @@ def _terminated_as_interrupted() -> Generator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+_command = cache(typer.main.get_command)
+"""The parsers of all commands, which Typer would build anew for each call."""
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     # Typer's usage errors derive from its copy of click's ClickException; older Typers use click itself.
     usage_error: Any = typer.BadParameter.__mro__[2]
     try:
-        result = app(arguments, prog_name="lamina", standalone_mode=False)
+        result = _command(app)(arguments, prog_name="lamina", standalone_mode=False)
     except usage_error as error:
         return _complain(error.format_message() or "incomplete command; see lamina --help")
     except (LaminaError, OSError) as error:

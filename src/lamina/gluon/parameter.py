@@ -108,7 +108,6 @@ class Parameter:
         self._shape = None if shape is None else as_shape(shape)
         self._allow_deferred_init = allow_deferred_init
         self._differentiable = differentiable
-        self._stype, self._grad_stype = stype, grad_stype
         self._data: list[NDArray] | None = None
         self._grad: list[NDArray] | None = None
         self._deferred_init: _Deferred | None = None

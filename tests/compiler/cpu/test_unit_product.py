@@ -40,7 +40,7 @@ def unit(request, monkeypatch):
     if request.param == "emulated":
         monkeypatch.setattr(unit_product, "MatrixUnit", EmulatedUnit)
     elif not host.has_matrix_unit:
-        pytest.skip("this processor has no matrix unit")
+        pytest.skip("NOT TESTED: a matrix unit (AMX), which this processor lacks; it is emulated")
     with compiling_for(dataclasses.replace(host, has_matrix_unit=True)):
         yield request.param
 

@@ -1,5 +1,5 @@
 """Pages are tested in a browser."""
 
-from browsing import accessible, browser, opened, pytest_terminal_summary
+from browsing import accessible, browser, opened
 
-__all__ = ["accessible", "browser", "opened", "pytest_terminal_summary"]
+__all__ = ["accessible", "browser", "opened"]

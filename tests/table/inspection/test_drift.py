@@ -124,7 +124,15 @@ def test_arrays_are_compared_by_position():
     assert [one.column for one in found.found] == ["x2"]
 
 
-@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "diabetes", "digits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "iris",
+        "wine",
+        "diabetes",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("breast_cancer", "digits")),
+    ],
+)
 def test_random_halves_of_real_tables_do_not_drift(name):
     rows = getattr(datasets, f"load_{name}")().data
     order = np.random.default_rng(1).permutation(len(rows))
@@ -133,10 +141,11 @@ def test_random_halves_of_real_tables_do_not_drift(name):
     assert found.drift.auc_adjusted is None or found.drift.auc_adjusted >= LEVEL
 
 
-def test_noise_gives_findings_at_the_stated_level():
+@pytest.mark.parametrize("times", [100, pytest.param(400, marks=pytest.mark.slow)])
+def test_noise_gives_findings_at_the_stated_level(times):
     """At most the share of the level, but for chance: the binomial's tail of 1e-4."""
     alarms = 0
-    for seed in range(400):
+    for seed in range(times):
         rng = np.random.default_rng(seed)
         whole = [
             Series("normal", "normal", rng.normal(size=130)),
@@ -147,7 +156,7 @@ def test_noise_gives_findings_at_the_stated_level():
         ]
         first, second = np.arange(80), np.arange(80, 130)
         alarms += bool(drift([one.of(first) for one in whole], [one.of(second) for one in whole]).found)
-    assert alarms <= stats.binom.ppf(1 - 1e-4, 400, LEVEL)
+    assert alarms <= stats.binom.ppf(1 - 1e-4, times, LEVEL)
 
 
 def _named(values):
