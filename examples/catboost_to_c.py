@@ -13,19 +13,19 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
-from catboost import CatBoostClassifier
+from catboost import CatBoostClassifier  # type: ignore
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import train_test_split
 
 import lamina
 
-tumours = pl.read_csv(Path(__file__).with_name("tumours.csv"))
+tumours = pl.read_csv(Path(__file__).with_name("tumours.csv")).sample(fraction=1, shuffle=True, seed=0)
 X, malignant = tumours.drop("diagnosis").to_pandas(), (tumours["diagnosis"] == "malignant").to_numpy()
-X_train, X_test, y_train, y_test = train_test_split(X, malignant, test_size=0.4, random_state=0)
+X_train, X_test, y_train, y_test = X[:340], X[340:], malignant[:340], malignant[340:]
 
 teacher = CatBoostClassifier(iterations=200, silent=True, allow_writing_files=False, random_seed=0)
 teacher.fit(X_train, y_train)
 student = lamina.distill(teacher, X_train, y_train, preset="fast", random_state=0)
+assert isinstance(student, lamina.MLPClassifier)
 lamina.export_library(student, "tumours.so")  # and tumours.o, tumours.h
 
 columns = ", ".join(f".{name} = v[{i}]" for i, name in enumerate(X.columns))

@@ -10,7 +10,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import train_test_split
 
 import lamina
 
@@ -31,7 +30,8 @@ customers = pl.DataFrame({"months": months, "price": price, "monthly": monthly, 
 odds = -3 + 2.5 * angry + 1.2 * monthly + 0.02 * price - 0.02 * months
 leaves = rng.random(count) < 1 / (1 + np.exp(-odds))
 
-train, test, leaves_train, leaves_test = train_test_split(customers, leaves, random_state=0)
+train, test = customers[:1500], customers[1500:]
+leaves_train, leaves_test = leaves[:1500], leaves[1500:]
 figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
 share_called = np.arange(1, len(test) + 1) / len(test)
 for name, unseen in [("with their last message", []), ("without it", ["last message"])]:

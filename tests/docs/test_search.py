@@ -41,7 +41,6 @@ FIRST = {
 }
 """The first result of each query."""
 AMONG_THREE = {
-    "C library": "deploy",
     "HTTP server": "deploy",
     "callbacks": "how-to/callbacks",
     "dates": "estimators",
