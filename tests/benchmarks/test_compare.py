@@ -12,7 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def run(script, *arguments, timeout=120):
+def run(script, *arguments, timeout=600):
     """A script of the benchmarks, in this very environment; its standard output."""
     environment = os.environ | {"LAMINA_BENCHMARK_PYTHON": sys.executable}
     command = [sys.executable, BENCHMARKS / script, *arguments]

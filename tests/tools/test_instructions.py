@@ -10,7 +10,7 @@ SCRIPT = Path(__file__).parents[2] / "tools" / "instructions.py"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", ["import_lamina", "predict_rows", "arrays", "estimators"])
+@pytest.mark.parametrize("program", ["import_lamina", "predict_rows", "first_compile", "calls", "estimators"])
 def test_workloads_run_where_nobody_counts(program, tmp_path):
     command = [sys.executable, str(SCRIPT), "--run", program]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
