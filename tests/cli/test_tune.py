@@ -21,6 +21,7 @@ from lamina.files.tensors import load_tensors
 from lamina.runs.data import Request
 
 PEOPLE = Path(__file__).parents[1] / "training/files/people.csv"
+SEARCHED = r"3 trials, (one|\d) of them (used|averaged)"
 SMALL = (PEOPLE, "-t", "income", "--hidden", "4", "--seed", "1")
 
 
@@ -35,7 +36,7 @@ def whole(tmp_path_factory):
     with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit) as ended:
         main(["train", *map(str, SMALL), "--trials", "3", "-o", str(out)])
     assert not ended.value.code
-    assert "3 trials, of which " in printed.getvalue()
+    assert re.search(SEARCHED, printed.getvalue())
     return out
 
 
@@ -60,13 +61,13 @@ def test_a_search_leaves_a_run_like_any_other(whole, cli):
     scores = [score for _, score in search["best"]]
     assert scores == sorted(scores)
     code, out, _ = cli("inspect", whole)
-    assert code == 0 and "3 trials, of which" in out
+    assert code == 0 and re.search(SEARCHED, out)
     assert cli("predict", whole, PEOPLE, "-o", whole.parent / "out.csv")[0] == 0
 
 
 def test_the_report_tells_of_the_search(whole):
     page = (whole / "report.html").read_text()
-    assert "The search" in page and "3 trials, of which" in page
+    assert "The search" in page and re.search(SEARCHED, page)
     shown = re.search("alt='(Validation log-loss of the best average: [^']*)'", page)[1]
     assert re.search(
         r"[0-9.]+ after [0-9.]+ s\. The best of 3 single trials is trial \d, with [0-9.]+\.", shown

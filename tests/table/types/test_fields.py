@@ -248,7 +248,7 @@ def test_the_server_notes_values_of_another_form_in_tables_too():
     rows = TableRows(infer(pl.DataFrame({"x": URLS, "day": days})))
     found = rows.of_frame(pl.DataFrame({"x": [URLS[0], "no URL"], "day": ["2020-02-03", "junk"]}))
     assert sorted(found.notes) == [
-        "row 1, column 'day': training did not have 'junk'; it counts as missing",
+        "row 1, column 'day': 'junk' is not a date; it counts as missing",
         "row 1, column 'x': training did not have 'no URL'; it counts as missing",
     ]
 
