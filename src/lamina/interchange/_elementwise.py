@@ -75,11 +75,13 @@ def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
     main = next((x for x in (a, b) if isinstance(x, NDArray)), None)
     x = data(node, a) if main is None else operand(node, a, main)
     y = operand(node, b, x) if isinstance(x, NDArray) else data(node, b)
-    choice = data(node, condition)
-    rank = max(z.ndim for z in (choice, x, y) if isinstance(z, NDArray))
-    if choice.ndim < rank:  # of a vector `nd.where` would take the first axis
-        choice = choice.reshape((1,) * (rank - choice.ndim) + choice.shape)
-    return nd.where(choice, x, y)
+    return _chosen(data(node, condition), x, y)
+
+
+def _chosen(condition: NDArray, x: Any, y: Any) -> NDArray:
+    """`nd.where`, but that a vector runs along the last axis, not the first."""
+    rank = max(z.ndim for z in (condition, x, y) if isinstance(z, NDArray))
+    return nd.where(condition.reshape((1,) * (rank - condition.ndim) + condition.shape), x, y)
 
 
 def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArray:
@@ -144,7 +146,7 @@ def _selu(node: Node, x: Value) -> NDArray:
 
 def _prelu(node: Node, x: Value, slope: Value) -> NDArray:
     z = data(node, x)
-    return nd.where(nd.lesser(z, 0.0), nd.multiply(*_pair(node, z, slope)), z)
+    return _chosen(nd.lesser(z, 0.0), nd.multiply(*_pair(node, z, slope)), z)
 
 
 def _thresholded_relu(node: Node, x: Value) -> NDArray:
