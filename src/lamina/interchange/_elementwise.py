@@ -78,7 +78,7 @@ def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
     return _chosen(data(node, condition), x, y)
 
 
-def _chosen(condition: NDArray, x: Any, y: Any) -> NDArray:
+def _chosen(condition: NDArray, x: NDArray | float, y: NDArray | float) -> NDArray:
     """`nd.where`, but that a vector runs along the last axis, not the first."""
     rank = max(z.ndim for z in (condition, x, y) if isinstance(z, NDArray))
     return nd.where(condition.reshape((1,) * (rank - condition.ndim) + condition.shape), x, y)
