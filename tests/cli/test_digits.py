@@ -42,6 +42,7 @@ def finished(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.pictures
 def test_quietly_only_the_folder_is_said(cli, tmp_path):
     code, out, err = cli(*QUICK, "1", "--out", tmp_path / "run", "--quiet")
     assert (code, out, err) == (0, f"{tmp_path / 'run'}\n", "")
@@ -165,6 +166,7 @@ def test_resuming_continues_exactly_and_may_prolong(cli, finished, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.pictures
 def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
     folder = tmp_path / "run"
     command = ("train", "mnist", "--recipe", "best", "--time-limit", "2s", "--hidden", "8")

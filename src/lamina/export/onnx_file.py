@@ -8,7 +8,7 @@ from typing import Any
 from lamina.errors import LaminaError
 from lamina.export._describe import describe
 from lamina.export._prediction import Prediction
-from lamina.export._texts import warn_of_texts
+from lamina.export.warnings import warn_of_texts
 from lamina.support.extras import require
 
 __all__ = ["export_onnx", "write_onnx"]

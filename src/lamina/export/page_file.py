@@ -19,7 +19,7 @@ from lamina.export._describe import describe
 from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, readers_of, shown
 from lamina.export._prediction import Classes, Pictures, Prediction
-from lamina.export._texts import warn_of_texts
+from lamina.export.warnings import warn_of_texts
 from lamina.support.files.atomic import atomic_write
 
 __all__ = ["examples_of", "export_page", "page_of", "write_page"]

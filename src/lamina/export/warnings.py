@@ -1,8 +1,15 @@
-"""Warnings of the exports."""
+"""Warnings of the exports: without a linker, and where a file takes columns otherwise than training had them."""
 
 from __future__ import annotations
 
-__all__ = ["NotLinkedWarning"]
+from collections.abc import Iterator
+
+from lamina.export._prediction import Pictures, Prediction, Table
+from lamina.table.messages import counted, listed, shown, warn
+
+__all__ = ["NotLinkedWarning", "warn_of_texts"]
+
+_MOST_NAMED = 5
 
 
 class NotLinkedWarning(UserWarning):
@@ -12,3 +19,41 @@ class NotLinkedWarning(UserWarning):
     def subjects(self) -> frozenset[str]:
         """The subjects, for the command line, which reports each once."""
         return frozenset({str(self)})
+
+
+def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> None:
+    """Warn, in one line, of columns that a file takes otherwise than training had them.
+
+    Args:
+        prediction: what the file predicts.
+        file: what it is, such as "an ONNX file".
+        reads: whether it reads numbers and dates in texts, and texts by a type's `page_script`, as pages do.
+    """
+    if isinstance(prediction.inputs, Pictures):
+        return
+    said = [*_taken(prediction.inputs, reads=reads)]
+    if not said:
+        return
+    more = f" and {counted(len(said) - _MOST_NAMED, 'more column')}" if len(said) > _MOST_NAMED else ""
+    others = "lamina serve and lamina.load read" if reads else "lamina serve, a page and lamina.load read"
+    warn(
+        f"{file} does not read all columns as training had them; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
+        f"{others} {'them as they are' if len(said) > 1 else 'it as it is'}"
+    )
+
+
+def _taken(table: Table, *, reads: bool) -> Iterator[str]:
+    """How such columns are taken."""
+    parts: set[int] = set()
+    for one in table.composites:
+        kind = one.schema.type
+        if kind.derives:
+            continue
+        parts |= {*one.columns}
+        names = [table.columns[i].name for i in one.columns]
+        if not (reads and kind.page_script) and names != [one.schema.name]:
+            yield f"{shown(one.schema.name)} by its {counted(len(names), 'part')}, {listed(names, 2)}"
+    for i, column in enumerate(table.columns):
+        unit = column.schema.type.unit if column.is_number else ""
+        if not reads and i not in parts and column.is_number and (unit or column.schema.type.reads_text):
+            yield f"{shown(column.name)} as {unit or 'a number'}"

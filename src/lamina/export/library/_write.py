@@ -13,14 +13,13 @@ from lamina.compiler.cpu.machine import NAMED_MACHINES, Machine, host_machine
 from lamina.compiler.llvm import FLOAT64, INT32, DType
 from lamina.errors import LaminaError
 from lamina.export import Pictures, Prediction, Table, describe
-from lamina.export._texts import warn_of_texts
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._header import C_TYPES, network_header, prediction_header
 from lamina.export.library._interface import Interface, checked_name, identifier
 from lamina.export.library._link import linked
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
 from lamina.export.traced import prediction_of
-from lamina.export.warnings import NotLinkedWarning
+from lamina.export.warnings import NotLinkedWarning, warn_of_texts
 from lamina.gluon.block import Block
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write
