@@ -485,3 +485,35 @@ def test_arrays_that_scikit_learn_would_leave_as_they_are_skip_its_check():
     named = _small(MLPRegressor).fit(pd.DataFrame(x, columns=list("abc")), x[:, 0])
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         named.predict(x)
+
+
+def test_calls_that_come_into_a_first_one_agree_with_it():
+    """What encoding keeps of the training is computed by the first call, and a thread may come in between."""
+    x, _ = _separable()
+    encoder = _small(MLPRegressor).fit(x, x[:, 0]).fitted_.encoder
+    wanted = encoder.transform(x).numeric
+
+    class Centers:
+        def __getitem__(self, places):
+            encoder._center = centers  # only once
+            found.append(encoder.transform(x).numeric)
+            return centers[places]
+
+    centers, found = encoder._center, []
+    encoder._computed, encoder._center = {}, Centers()
+    found += [encoder.transform(x).numeric, encoder.transform(x).numeric]
+    assert len(found) == 3
+    np.testing.assert_array_equal(found, [wanted] * 3)
+
+
+@pytest.mark.parametrize("kind", [MLPRegressor, MLPClassifier])
+def test_one_row_with_a_weight_goes_on_with_a_training(kind):
+    x, y = _separable()
+    target = y if kind is MLPClassifier else x[:, 0]
+    one = np.eye(len(x))[3]
+    with pytest.raises(ValueError, match="only that of row 3 is above 0"):
+        _small(kind).fit(x, target, sample_weight=one)
+    model, other = (_small(kind).fit(x, target) for _ in range(2))
+    model.partial_fit(x[:2], target[:2], sample_weight=[1.0, 0.0])
+    other.partial_fit(x[:1], target[:1])
+    np.testing.assert_array_equal(model.predict(x), other.predict(x))

@@ -105,3 +105,11 @@ def test_tile_does_not_repeat_less_than_not_at_all() -> None:
         x.tile(-1)
     with pytest.raises(ParameterError, match=r"0 times or more, not 2\.5"):
         x.tile(2.5)
+
+
+def test_counts_of_tile_may_be_an_array_of_lamina() -> None:
+    counts = nd.array([2, 3], dtype="int32")
+    np.testing.assert_array_equal(x.tile(counts).asnumpy(), np.tile(A, (2, 3)))
+    with pytest.raises(ParameterError, match="<NDArray 2") as told:
+        nd.tile(x, nd.array([0.5, 1]))
+    assert "\n" not in str(told.value)

@@ -109,6 +109,23 @@ def test_offsets_of_summer_time_are_an_hour_apart():
 
 
 @pytest.mark.parametrize(
+    "zone",
+    [
+        "Z[UTC]",
+        "Z[Europe/London]",
+        "-00:00[America/Port-au-Prince]",
+        "+00:00 [Etc/GMT-5]",
+        "+00:00[GMT+05:30]",
+    ],
+)
+def test_regions_in_brackets_follow_an_offset(zone):
+    """As Java writes a ZonedDateTime: London is Z in winter."""
+    plain, named = DateForm().days(["2024-01-27T02:30:00Z", f"2024-01-27T02:30:00{zone}"])
+    assert plain == named
+    assert np.isnan(DateForm().days(["2024-01-27T02:30:00[Europe/London]"])).all()  # which may be either
+
+
+@pytest.mark.parametrize(
     ("text", "date"),
     [
         ("2024-05", "2024-05-01"),

@@ -37,6 +37,7 @@ from lamina.estimators.inputs import (
     length,
     mark_of_rows,
     one_pair,
+    require_rows,
     selection,
     union,
     with_weight,
@@ -173,6 +174,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         every = self._checked_target(y)  # a class may have no row with a weight above 0
         X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
+        if earlier is None:
+            require_rows(len(y), sample_weight)
         target = self._target_after(earlier, y, weights, every)
         wanted = target.encode(y)
         weights = self._weights(weights, y)

@@ -21,8 +21,8 @@ from lamina.table.columns import (
 )
 
 __all__ = [
-    "check_inputs", "counted_rows", "is_frame", "length", "mark_of_rows", "one_pair", "require_target", "selection",
-    "union", "values_of", "with_weight",
+    "check_inputs", "counted_rows", "is_frame", "length", "mark_of_rows", "one_pair", "require_rows", "require_target",
+    "selection", "union", "values_of", "with_weight",
 ]  # fmt: skip
 
 _KEPT = "d?bBhHiIlLef"
@@ -187,7 +187,7 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
     """X, y, the weights and the marks of the rows with non-zero weight; without weights, of all rows.
 
     Raises:
-        ValueError: a weight is negative, they are not as many as rows, or only one of them is above 0.
+        ValueError: a weight is negative, or they are not as many as rows.
     """
     if sample_weight is None:
         return X, y, None, *marks
@@ -197,13 +197,19 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
     rows = np.flatnonzero(weights)
     if len(rows) in (0, len(weights)):
         return X, y, weights, *marks
-    if len(rows) == 1:
-        raise ValueError(
-            f"sample_weight: only that of row {rows[0]} is above 0, of {len(weights):,} rows; training needs at least 2"
-        )
     frame = import_narwhals().from_native(X, eager_only=True) if is_frame(X) else None
     table = X[rows] if frame is None else frame[rows].to_native()
     return table, *(None if one is None else _safe_indexing(one, rows) for one in (y, weights, *marks))
+
+
+def require_rows(rows: int, sample_weight: Any) -> None:
+    """Raise `ValueError` where one weight of several is above 0: a first training needs two `rows`."""
+    if rows == 1 and np.ndim(sample_weight) and len(sample_weight) > 1:
+        row = np.flatnonzero(np.asarray(sample_weight))[0]
+        raise ValueError(
+            f"sample_weight: only that of row {row} is above 0, of {len(sample_weight):,} rows; training needs at "
+            "least 2"
+        )
 
 
 def mark_of_rows(what: str, values: Any) -> Column | None:

@@ -32,7 +32,8 @@ Shape = int | tuple[int, ...] | list[int] | np.ndarray
 def as_shape(shape: Shape) -> tuple[int, ...]:
     """A shape as a tuple; an integer n means (n,)."""
     try:
-        given: Any = shape.tolist() if isinstance(shape, np.ndarray) else shape
+        given: Any = shape
+        given = given.tolist() if hasattr(given, "tolist") else given  # NumPy's arrays, and lamina's
         sizes = tuple(map(index, given if isinstance(given, tuple | list) else (given,)))
     except TypeError:
         raise ShapeError(f"a shape is an integer or a tuple of integers, not {in_a_line(shape)}") from None

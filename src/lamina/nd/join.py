@@ -20,6 +20,7 @@ from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import take
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.typing import normalize_axis
+from lamina.support.messages import in_a_line
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -131,7 +132,7 @@ def tile(data: NDArray, reps: Shape) -> NDArray:
     try:
         counts = as_shape(reps)
     except ShapeError:
-        raise ParameterError(f"tile: an array is repeated 0 times or more, not {reps!r}") from None
+        raise ParameterError(f"tile: an array is repeated 0 times or more, not {in_a_line(reps)}") from None
     ndim = max(len(counts), data.ndim)
     times = (1,) * (ndim - len(counts)) + counts
     own = (1,) * (ndim - data.ndim) + data.shape

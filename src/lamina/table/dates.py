@@ -161,7 +161,8 @@ _MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
-_ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}))?(?: ?{_OFFSET}(?:\[[a-z_/]+\])?)?(?: \([a-z ]+\))?"
+_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # as Java writes it behind the offset, which says all
+_ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION})?(?: \([a-z ]+\))?"
 
 
 @dataclass(frozen=True)

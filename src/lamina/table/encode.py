@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,8 @@ from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.sparse import SparseNumbers
 
 __all__ = ["Encoded", "TableEncoder"]
+
+_T = TypeVar("_T")
 
 FORMAT_VERSION = 1
 
@@ -136,7 +138,7 @@ class TableEncoder:
         self._center = np.zeros(len(names))
         self._factor = np.ones(len(names))
         self._fill = np.zeros(len(self._numbers))
-        self._computed: dict[Any, Any] = {}  # of what was learned
+        self._computed: dict[object, Any] = {}  # of what was learned
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -370,13 +372,19 @@ class TableEncoder:
 
     def _rows(self, work: Any) -> list[np.ndarray]:
         """Centers, factors and fills of the numbers, scaled, each a row of a type."""
-        kept = self._computed.setdefault(np.dtype(work), [])
-        if not kept:
-            count = len(self._numbers)
-            center, factor = self._center[:count], self._factor[:count]
-            finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
-            kept += [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
-        return kept
+        return self._once(np.dtype(work), lambda: self._made_rows(work))
+
+    def _made_rows(self, work: Any) -> list[np.ndarray]:
+        count = len(self._numbers)
+        center, factor = self._center[:count], self._factor[:count]
+        finite = np.minimum(factor, np.finfo(work).max)  # since 0 · ∞ would be NaN
+        return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
+
+    def _once(self, key: object, made: Callable[[], _T]) -> _T:
+        """A value that is computed when it is first needed; threads that come together compute it each, alike."""
+        if key not in self._computed:
+            self._computed[key] = made()
+        return self._computed[key]
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
         """`transform_coded` in a graph: what `Encoded` holds, without codes where no column is embedded.
@@ -431,22 +439,26 @@ class TableEncoder:
 
     def flags(self) -> dict[str, tuple[float, float]]:
         """For each column with a missing-value flag, its encoded values for missing and present numbers."""
-        found: dict[str, tuple[float, float]] = self._computed.setdefault("flags", {})
-        if len(found) < len(self._gaps):
-            for j, column in enumerate(self._gaps, start=len(self._numbers)):
-                absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
-                found[column.name] = absent, present
+        return self._once("flags", self._made_flags)
+
+    def _made_flags(self) -> dict[str, tuple[float, float]]:
+        found: dict[str, tuple[float, float]] = {}
+        for j, column in enumerate(self._gaps, start=len(self._numbers)):
+            absent, present = self._encoded_values(j, np.array([[1.0], [0.0]])).ravel().tolist()
+            found[column.name] = absent, present
         return found
 
     def codebooks(self) -> dict[str, np.ndarray]:
         """For each one-hot column, the encoding of its codes: float32, (categories + 1, columns)."""
-        books: dict[str, np.ndarray] = self._computed.setdefault("codebooks", {})
-        if len(books) < len(self._one_hot):
-            j = len(self._numbers) + len(self._gaps)
-            for column in self._one_hot:
-                patterns = _patterns(len(column.categories))
-                books[column.name] = self._encoded_values(j, patterns)
-                j += patterns.shape[1]
+        return self._once("codebooks", self._made_codebooks)
+
+    def _made_codebooks(self) -> dict[str, np.ndarray]:
+        books: dict[str, np.ndarray] = {}
+        j = len(self._numbers) + len(self._gaps)
+        for column in self._one_hot:
+            patterns = _patterns(len(column.categories))
+            books[column.name] = self._encoded_values(j, patterns)
+            j += patterns.shape[1]
         return books
 
     def _write_gaps(self, table: Table, numeric: np.ndarray) -> None:
