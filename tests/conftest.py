@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import summary
 from _pytest.doctest import DoctestModule
+from command_line import without_pictures
 from hypothesis import given, settings, strategies
 
 import lamina
@@ -126,6 +127,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     random.seed(0)
     np.random.seed(0)
     lamina.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def few_pictures(request: pytest.FixtureRequest) -> Generator[None]:
+    """Only tests that are marked so draw the figures of their reports, which takes longer than their trainings."""
+    if request.node.get_closest_marker("pictures"):
+        yield
+        return
+    with without_pictures():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -146,6 +146,7 @@ def test_members_of_different_architectures_train_side_by_side_and_apart(shards)
         assert trained(2) == together
 
 
+@pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_importance_and_the_report_know_of_all_members():
     from lamina.runs.report import report_on
 

@@ -69,6 +69,7 @@ def test_the_training_loss_is_the_pinball_loss():
     np.testing.assert_allclose(model.loss_, pinball(scaled, outputs, LEVELS).mean(), rtol=1e-5)
 
 
+@pytest.mark.pictures
 def test_scores(model):
     predicted = model.predict(X[600:])
     theirs = [d2_pinball_score(Y[600:], p, alpha=level) for p, level in zip(predicted.T, LEVELS, strict=True)]

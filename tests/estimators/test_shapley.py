@@ -136,6 +136,7 @@ def test_what_cannot_be_explained(model):
         model.shap_values(X[:2], X, repeats=0)
 
 
+@pytest.mark.pictures
 def test_the_picture_has_a_point_for_each_row(model):
     display = model.plot_shap(pl.from_pandas(table(30, 1)))
     assert isinstance(display, ShapDisplay)
@@ -151,6 +152,7 @@ def test_the_picture_has_a_point_for_each_row(model):
     plt.close(display.figure_)
 
 
+@pytest.mark.pictures
 @pytest.mark.parametrize(("output", "name"), [(None, "b$_2$"), ("a", "a"), (0, "a")])
 def test_the_picture_says_which_class_is_explained(output, name):
     X = np.random.default_rng(0).normal(size=(60, 2))

@@ -16,6 +16,7 @@ from lamina.errors import DataError, MissingPackageError
 from lamina.estimators import ImportanceDisplay, LearningCurveDisplay
 
 mpl.use("Agg")
+pytestmark = pytest.mark.pictures
 rng = np.random.default_rng(0)
 X = pl.DataFrame(
     {"strong": rng.normal(size=400), "noise": rng.normal(size=400), "word": rng.choice(list("ab"), 400)}

@@ -4,12 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 from browsing import accessible, browser, opened
-from command_line import cli, no_pictures
+from command_line import cli
 
 from lamina.runs.data import Request, prepare
 from lamina.runs.training import train
 
-__all__ = ["accessible", "browser", "cli", "no_pictures", "opened", "trained_on"]
+__all__ = ["accessible", "browser", "cli", "opened", "trained_on"]
 
 
 @pytest.fixture(scope="session")

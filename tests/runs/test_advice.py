@@ -73,6 +73,7 @@ class _EndsAfter(SearchObserver):
             search.end_at(search.seconds())
 
 
+@pytest.mark.filterwarnings("ignore:the report has no pictures")
 @pytest.mark.parametrize(
     ("trials", "said"),
     [

@@ -75,6 +75,7 @@ def _killed(request, out, after):
         _begin(request, out, _Killer(after))
 
 
+@pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_a_killed_run_goes_on_to_the_same_network(request_, tmp_path, often):
     whole = _begin(request_, tmp_path / "whole")
     _killed(request_, None, 2)
@@ -125,6 +126,7 @@ def test_a_damaged_checkpoint_is_told(request_, tmp_path, often, what):
         _resume(tmp_path / "run")
 
 
+@pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_a_disk_that_is_full_for_a_while_ends_no_training(request_, tmp_path, often, monkeypatch):
     def fail(*_arguments):
         raise OSError(28, "No space left on device", "run")

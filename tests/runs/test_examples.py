@@ -25,6 +25,7 @@ def test_examples_differ_in_what_is_predicted_and_leave_out_what_the_network_doe
     assert len(targets) == 6 and targets.is_sorted()
 
 
+@pytest.mark.filterwarnings("ignore:the report has no pictures")
 def test_a_run_keeps_them_and_they_can_be_changed_or_removed(trained_on, tmp_path):
     request, prepared, trained = trained_on("number")
     run = complete(prepared, trained, request, RunFolder(tmp_path))

@@ -56,6 +56,7 @@ def test_no_rows_no_importance(trained_on):
     assert permutation_importance(trained.model, empty) == []
 
 
+@pytest.mark.pictures
 def test_it_is_that_of_the_estimator(trained_on):
     _, prepared, trained = trained_on("number")
     part = measure(trained.model, prepared).rows

@@ -51,6 +51,7 @@ def same(a, b):
     return all(np.array_equal(x, network(b)[name]) for name, x in network(a).items())
 
 
+@pytest.mark.pictures
 def test_a_run_is_complete_and_used_as_any_other(folder, cli):
     code, out, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "-o", "run")
     assert code == 0 and err == ""
@@ -66,7 +67,6 @@ def test_a_run_is_complete_and_used_as_any_other(folder, cli):
     assert cli("inspect", "run")[0] == 0
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_shares_and_files_of_validation_and_test(folder, cli):
     code, out, _ = cli(
         "train", "rows/0.parquet", "-t", "y", *QUICK, "--validation", "0", "--test", "rows/1.parquet", "-o", "run",
@@ -78,7 +78,6 @@ def test_shares_and_files_of_validation_and_test(folder, cli):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("no_pictures")
 def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     monkeypatch.setattr(cache, "_WINDOW_BYTES", 1 << 12)
     monkeypatch.setattr(cache, "_GROUP_BYTES", 1 << 10)
@@ -118,7 +117,6 @@ def test_rows_that_are_others_do_not_go_on(folder, cli):
         assert prepared.streamed.survey.statistics.rows == N + 700
 
 
-@pytest.mark.usefixtures("no_pictures")
 def test_a_table_that_would_not_fit_is_streamed_by_itself(folder, cli, monkeypatch):
     request = Request(("rows/*.parquet",), "y")
     assert why_streamed(request, 1 << 30) is None
@@ -146,7 +144,6 @@ def test_what_a_table_would_take_is_about_told_by_its_files(folder, suffix):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without named pipes")
-@pytest.mark.usefixtures("no_pictures")
 def test_a_pipe_is_not_looked_at_before_it_is_read(folder, cli):
     """As of a shell's ``lamina train <(zcat rows.csv.gz)``; it gives its rows once."""
     pipe_with(Path("pipe"), pl.read_parquet("rows/0.parquet").write_csv().encode())

@@ -17,13 +17,6 @@ def without_pictures():
 
 
 @pytest.fixture
-def no_pictures():
-    """`without_pictures`, for a test."""
-    with without_pictures():
-        yield
-
-
-@pytest.fixture
 def cli(capfdbinary):
     """Runs a command; returns its exit code, standard output and standard error."""
 

@@ -11,14 +11,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from command_line import no_pictures
 
 from lamina.cli import main
 from lamina.compiler.cpu.machine import host_machine
 from lamina.files.tensors import load_tensors
-
-__all__ = ["no_pictures"]
-pytestmark = pytest.mark.usefixtures("no_pictures")
 
 FILES = Path(__file__).parent / "files"
 TABLE = ("people.csv", "-t", "income", "--epochs", "6", "--hidden", "4", "--seed", "3")

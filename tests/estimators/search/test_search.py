@@ -65,6 +65,7 @@ def test_the_validation_score_is_that_of_the_members_on_rows_that_they_held_out(
     assert found == pytest.approx(-calibrated.best_validation_score_, rel=1e-5)
 
 
+@pytest.mark.pictures
 def test_what_is_said_of_epochs_is_of_the_best_trial_that_has_a_share():
     model = regressor(4).fit(X, Y)
     best = max((trial for trial in model.trials_ if trial["share"]), key=lambda trial: trial["score"])
