@@ -1,4 +1,4 @@
-"""The command line: ``lamina train``, ``evaluate``, ``predict``, ``doctor``. One module a command."""
+"""The command line: ``lamina train``, ``evaluate``, ``predict``, ``doctor`` etc., one module per command."""
 
 from lamina.cli._app import main
 

@@ -41,17 +41,17 @@ _MNIST = "train mnist"
 
 
 class _Commands(TyperGroup):
-    """Commands, one of them with a name of two words."""
+    """The command group, in which one command has a name of two words."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the first arguments name, and the other arguments."""
+        """The command named by the first arguments, and the remaining arguments."""
         if " ".join(args[:2]) == _MNIST:
             return _MNIST, self.get_command(ctx, _MNIST), args[2:]
         return super().resolve_command(ctx, args)
 
 
 def help_text(command: Callable[..., Any]) -> str:
-    """The docstring with each paragraph on one line, to wrap at any terminal width; examples stay as they are.
+    """A command's docstring with each paragraph on one line, to wrap at any terminal width; examples stay as they are.
 
     >>> def dance() -> None:
     ...     '''Dance to
@@ -64,7 +64,7 @@ def help_text(command: Callable[..., Any]) -> str:
 
 
 _LONGEST_MESSAGE = 3000
-"""Letters of an error; names and values from a file, which it may hold, can be of any length."""
+"""Longest error message, in characters; names and values from a file can be of any length."""
 
 app = typer.Typer(
     name="lamina",
@@ -103,7 +103,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 if all went well, 2 after an error, 130 after Ctrl-C or SIGTERM."""
+    """Run the command line and exit: 0 for success, 2 for an error, 130 after Ctrl-C or SIGTERM."""
     _clock.begin(of_process=arguments is None)
     adapt(sys.stdout)
     adapt(sys.stderr)
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _terminated_as_interrupted() -> Generator[None]:
-    """``kill`` and schedulers end a command as Ctrl-C does: it keeps its best epoch and leaves nothing half-written."""
+    """Make SIGTERM, from ``kill`` or a scheduler, act like Ctrl-C: the best epoch is kept, no file is half-written."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -138,7 +138,7 @@ def _terminated_as_interrupted() -> Generator[None]:
 
 
 _command = cache(typer.main.get_command)
-"""The parsers of all commands, which Typer would build anew for each call."""
+"""The parsers of all commands, cached, since Typer would rebuild them for each call."""
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -161,7 +161,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """What an error says; of an error of the operating system, the file and the reason."""
+    """An error's message; for operating system errors, the file and the reason."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return textwrap.shorten(str(error), _LONGEST_MESSAGE, placeholder=" …")
@@ -176,7 +176,7 @@ def _complain(message: str, code: int = EXIT_ERROR) -> int:
 
 
 def _close_quietly() -> int:
-    """The reader of our output went away (``lamina … | head``): say nothing, not even when Python exits."""
+    """Handle a closed output pipe (``lamina … | head``) silently, even when Python exits."""
     if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - where it was closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -1,4 +1,4 @@
-"""When the command began, from which a time limit counts."""
+"""The command's start time, from which a time limit counts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _begun = [time.perf_counter()]
 
 
 def begin(*, of_process: bool) -> None:
-    """The command begins now, or began with this process: starting Python and importing are part of a command."""
+    """Set the start time: now, or the process's start, since starting Python and importing belong to a command."""
     _begun[0] = time.perf_counter() - (_age_of_process() if of_process else 0.0)
 
 
 def started() -> float:
-    """When the command began, by `time.perf_counter`."""
+    """The command's start time, by `time.perf_counter`."""
     return _begun[0]
 
 
@@ -28,7 +28,7 @@ def since_start() -> float:
 
 
 def _age_of_process() -> float:
-    """The seconds since this process began, where the system tells; else those that it has computed."""
+    """The seconds since this process began, or, if the system doesn't tell, its CPU time."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")

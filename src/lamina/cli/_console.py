@@ -1,4 +1,4 @@
-"""Consoles of the commands on tables: results to standard output, progress and warnings to standard error."""
+"""Consoles of the table commands: results on standard output, progress and warnings on standard error."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "output", "say", "warnings_as_lines"]
 
 EXIT_ERROR = 2
-"""The exit code where something given was wrong, or training diverged; one line on stderr says what."""
+"""The exit code for invalid input or diverged training; one line on stderr gives the reason."""
 
 EXIT_INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 + SIGINT, as shells have it; SIGTERM is treated alike."""
+"""The exit code after Ctrl-C: 128 + SIGINT, as in shells; the same for SIGTERM."""
 
 _WIDTH_OF_A_PIPE = 110
 
 
 def output() -> Console:
-    """The console on standard output: plain text of a fixed width where that is not a terminal.
+    """The console on standard output: plain text of fixed width if that is not a terminal.
 
-    Texts are `printable`, before they are measured: names and values from data cannot act on the terminal.
+    Text is made `printable` before it is measured, so that names and values from data can't affect the terminal.
     """
     from rich.console import Console
     from rich.text import Text
@@ -41,14 +41,14 @@ def output() -> Console:
 
 
 def say(text: str, *, error: bool = False) -> None:
-    """A line, or several, on standard output or standard error, as `printable` text."""
+    """Print one or several lines to standard output or standard error, as `printable` text."""
     print(printable(text), file=sys.stderr if error else sys.stdout)
 
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """Each warning about the data, checkpoints or devices is a line on standard error, once a subject; others are not
-    for users."""
+    """Print each warning about data, checkpoints or devices as one line on standard error, once per subject; hide
+    the others."""
     from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning
     from lamina.training.checkpoint import NotSavedWarning

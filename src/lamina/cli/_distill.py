@@ -1,4 +1,4 @@
-"""``lamina distill``: what another program's model predicts, learned by a network."""
+"""``lamina distill``: train a network on the predictions of another program's model."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def distill(
     time_limit: Annotated[str | None, option("Of all of it, as 5m: then a search.", "none")] = None,
     seed: Annotated[int, option("The seed of all randomness.")] = 0,
 ) -> None:
-    """Train a network to predict what a teacher predicts, a model of any library.
+    """Train a network on the predictions of a teacher: a model of any library.
 
-    The teacher is a file of ONNX, as boosting libraries and skl2onnx write it, or one of lamina's models; or its
-    predictions are columns of the table. Pickles are not read: they may run any code. In Python, lamina.distill takes
-    any fitted model. The student is a file of lamina.save, which the other commands take.
+    The teacher is an ONNX file, as written by boosting libraries and skl2onnx, or a lamina model; or its
+    predictions are columns of the table. Pickles are not read, since they can run code. In Python, lamina.distill takes
+    any fitted model. The student is written as a lamina model file, which the other commands accept.
 
     Examples:
 
@@ -90,10 +90,10 @@ def distill(
 
 
 def _known(frame: Any, names: list[str]) -> list[str]:
-    """Columns that the table has.
+    """The given columns, which must be in the table.
 
     Raises:
-        LaminaError: it has none of such a name.
+        LaminaError: a column is missing.
     """
     from lamina.table.messages import closest
 
@@ -104,7 +104,7 @@ def _known(frame: Any, names: list[str]) -> list[str]:
 
 
 def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
-    """Predictions that are columns of the table, and the others."""
+    """The predictions among the table's columns, and the other columns."""
     pairs = [text.rpartition("=") for text in columns]
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
@@ -120,7 +120,7 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
 
 
 class _OfRun:
-    """A run's model, asked by tables without the columns that it left out."""
+    """A run's model, for tables without the columns that it ignores."""
 
     def __init__(self, model: Any) -> None:
         self._model, self.classes_ = model, getattr(model.estimator, "classes_", None)
@@ -133,7 +133,7 @@ class _OfRun:
 
 
 def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
-    """The teacher in a file, the columns that it takes, and what its target is called, where the file says it."""
+    """The teacher in a file, its columns, and its target's name, if the file has one."""
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 

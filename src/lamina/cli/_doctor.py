@@ -1,4 +1,4 @@
-"""``lamina doctor``: what lamina finds on this machine, and whether it works here."""
+"""``lamina doctor``: reports lamina's environment on this machine, and checks that it works."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _model_name() -> str:
 
 
 def _devices() -> dict[str, str]:
-    """What `gpu()` names, and what else was looked for."""
+    """The devices that `gpu()` names, and others that were looked for."""
     from lamina.device.choice import found, looked_for
     from lamina.errors import ContextError
 
@@ -126,7 +126,7 @@ def _files() -> dict[str, str]:
 
 
 def _passes(name: str, check: Callable[[], str]) -> bool:
-    """Run a check and print how it went."""
+    """Run a check and print its result."""
     start = time.perf_counter()
     try:
         found = check()
@@ -138,7 +138,7 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
 
 
 def _check_gradient() -> str:
-    """A gradient against finite differences, in float64."""
+    """Check a gradient against finite differences, in float64."""
     import numpy as np
 
     from lamina import autograd, nd
@@ -161,7 +161,7 @@ def _check_gradient() -> str:
 
 
 def _check_compiler() -> str:
-    """A compiled function against the same one run eagerly."""
+    """Check a compiled function against its eager result."""
     import numpy as np
 
     import lamina
@@ -180,7 +180,7 @@ def _check_compiler() -> str:
 
 
 def _check_training() -> str:
-    """A tiny network on a few of MNIST's digits."""
+    """Check the training of a tiny network on a few of MNIST's digits."""
     from lamina.runs.recipes import Digits, Settings, Training, load_digits
 
     train, test = (Digits(part.images[:2000], part.labels[:2000]) for part in load_digits())
@@ -192,7 +192,7 @@ def _check_training() -> str:
 
 
 def _device_checks() -> dict[str, Callable[[], str]]:
-    """A check of the first device, where there is one."""
+    """A check of the first device, if there is one."""
     from lamina import num_gpus
     from lamina.errors import ContextError
 
@@ -203,7 +203,7 @@ def _device_checks() -> dict[str, Callable[[], str]]:
 
 
 def _check_device() -> str:
-    """A compiled function on the first device against the CPU's."""
+    """Check a compiled function on the first device against the CPU."""
     import numpy as np
 
     import lamina

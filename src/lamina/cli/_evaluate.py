@@ -1,4 +1,4 @@
-"""``lamina evaluate``: how good a run's network is, on a table or on the test pictures of its training."""
+"""``lamina evaluate``: metrics of a run's network, on a table or on its test images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def evaluate(
     target: options.TargetOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Metrics of a trained network on a table; of a run on MNIST: accuracy and confusion matrix on the test images.
+    """Evaluate a trained network on a table; for a run on MNIST: accuracy and confusion matrix on the test images.
 
     Examples:
 

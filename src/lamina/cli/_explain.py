@@ -1,4 +1,4 @@
-"""``lamina explain``: what each column of a table adds to the predictions for its rows."""
+"""``lamina explain``: the contribution of each column to the predictions for a table's rows."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["explain"]
 _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
 _BACKGROUND = 2000
-"""Rows of the background's file from which as many as `shap_values` compares with are drawn."""
+"""Rows read from the background file, from which the background of `shap_values` is drawn."""
 _OF_A_PROCESS = ("/dev/fd/", "/dev/std", "/proc/")
-"""So begin names of what a process has open: in another process they name something else."""
+"""Prefixes of paths to a process's own open files, which mean other files in another process."""
 
 
 @grouped
@@ -51,11 +51,11 @@ def explain(
     target: options.TargetOption = None,
     as_json: Annotated[bool, option("JSON lines, all rows.", named="--json")] = False,
 ) -> None:
-    """What each column adds to a prediction: SHAP values, for the rows of a table.
+    """Explain predictions: the contribution (SHAP value) of each column, for the rows of a table.
 
-    A prediction is the mean prediction of the background's rows and what the columns add. The terminal shows the first
-    rows; a table that is written keeps its columns, and gets "mean", "explained" and, for each column, "adds_COLUMN".
-    Of several quantiles the one nearest to the median is explained.
+    A prediction is the mean prediction for the background rows plus all contributions. The terminal shows the first
+    rows; an output table keeps its columns, and gets "mean", "explained" and, for each column, "adds_COLUMN".
+    With several quantiles, the one nearest to the median is explained.
 
     Examples:
 
@@ -80,7 +80,7 @@ def explain(
 
 
 def _require_class(model: Any, of_class: str | None) -> None:
-    """A class that there is."""
+    """The class, which must exist."""
     if of_class is None:
         return
     if model.target.task == "regression":
@@ -92,7 +92,7 @@ def _require_class(model: Any, of_class: str | None) -> None:
 def _background(
     run: Path, model: Any, details: Mapping[str, Any], named: str | None, given: Mapping[str, Any]
 ) -> Any:
-    """Rows to compare with: from the first part of the table that is named, or of the training's."""
+    """Background rows: from the first part of the given table, or of the training table."""
     from lamina.cli._use_table import batches_of
     from lamina.table.source import is_read_once
 
@@ -125,7 +125,7 @@ def _background(
 def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
 ) -> Generator[tuple[pl.DataFrame, Any, Any]]:
-    """Each part of a table with the explanation of its predictions, and the classes that are predicted, if any are."""
+    """Each part of a table with its predictions explained, and the predicted classes, if any."""
     from lamina.table.messages import rows_from
 
     start = 0
@@ -150,7 +150,7 @@ def _write(
 
 
 def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
-    """A part of a table with the explanation as further columns."""
+    """A part of a table with the explanation as additional columns."""
     import polars as pl
 
     new = {"mean": [found.base_values] * len(batch), "explained": found.predictions}
@@ -162,13 +162,13 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
 
 
 def _output_of(model: Any, of_class: str | None) -> str | int:
-    """Which of several outputs is explained: a class, or the quantile that is nearest to the median."""
+    """The output to explain: a class, or the quantile nearest to the median."""
     middle = getattr(model.fitted.target, "middle", None)
     return of_class or (-1 if middle is None else middle)
 
 
 def _what_is_explained(model: Any, of_class: str | None) -> str:
-    """What the numbers are that columns add up to."""
+    """The quantity that the contributions add up to, in words."""
     if model.target.task == "classification":
         return f"the probability of {of_class or model.fitted.target.values[-1]}"
     target = model.fitted.target
@@ -178,7 +178,7 @@ def _what_is_explained(model: Any, of_class: str | None) -> str:
 
 
 def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: str) -> None:
-    """The first rows, a table each: the columns that add the most; `what`: they add up to."""
+    """Show the first rows, one table each, with the largest contributions; `what` they add up to."""
     from rich.markup import escape
 
     from lamina.runs.metrics import format_quantity
@@ -205,7 +205,7 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: 
 
 
 def _value_said(value: Any) -> str:
-    """A value of a table; a dash for one that is missing."""
+    """A cell as text; a dash if it is missing."""
     from lamina.support.messages import printable
     from lamina.table.columns import is_missing
 
@@ -213,7 +213,7 @@ def _value_said(value: Any) -> str:
 
 
 def _row_table(model: Any, found: Any, row: int) -> Any:
-    """What the columns add to the prediction for a row, the most important first."""
+    """The contributions to one row's prediction, largest first."""
     import numpy as np
     from rich import box
     from rich.markup import escape

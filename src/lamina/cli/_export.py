@@ -1,4 +1,4 @@
-"""``lamina export``: a run's network as files that other programs use."""
+"""``lamina export``: write a run's network as files for other programs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def export(
     target: Annotated[str | None, choosing("The library's processor: {}.", _TARGETS, shown="host")] = None,
     name: Annotated[str | None, option("What the library's symbols begin with.", "the file's name")] = None,
 ) -> None:
-    """Write a trained network, with all that its predictions need, as a file for other programs.
+    """Write a trained network, complete for prediction, as a file for other programs.
 
     One call may write several files.
 

@@ -1,4 +1,4 @@
-"""Finishes the folder of a run on MNIST after the last step: pictures and page."""
+"""Finishes the folder of a run on MNIST after the last step: figures and page."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["Rehearsal", "finish"]
 
 
 class Rehearsal(Observer):
-    """Does before the first step what follows the last one, in a folder aside, to know how much time to keep for it.
+    """Runs the work after the last step once before the first one, in a temporary folder, to measure its time.
 
-    The first time of everything takes longest, so more is kept than will be needed.
+    First runs are the slowest, so the reserved time is more than enough.
     """
 
     def __init__(self, folder: RunFolder, limit: TimeLimit) -> None:
         self._folder, self._limit = folder, limit
 
     def on_begin(self, loop: Loop) -> None:
-        """The model is in the folder already."""
+        """Rehearse; the model is in the folder already."""
         assert isinstance(loop, Training)
         with self._limit.keeping(), self._folder.scratch() as aside:
             measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())
@@ -38,7 +38,7 @@ class Rehearsal(Observer):
 
 
 def finish(folder: RunFolder, training: Training) -> Path | None:
-    """Draw the pictures, if Matplotlib is there, and write the page, which is returned unless it would be too large."""
+    """Draw the figures, if Matplotlib is installed, and write the page; returns its path (None if too large)."""
     try:
         _draw(folder.path, training, training.past)
     except MissingPackageError as error:

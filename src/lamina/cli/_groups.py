@@ -1,4 +1,4 @@
-"""Options in groups, each a dataclass, so that options of several commands are declared and checked once."""
+"""Groups of options, each a dataclass, so that options shared by commands are declared and checked once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reading:
 
 
 def grouped(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command for typer, of one whose parameters may be groups: a group's fields are options in its place.
+    """Turn a command with dataclass parameters into one for Typer, with their fields as options instead.
 
     >>> @grouped
     ... def show(path: str, files: Reading) -> str:

@@ -1,4 +1,4 @@
-"""``lamina inspect``: shows a run's network, or a table before training."""
+"""``lamina inspect``: show a run's network, or a table before training."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def inspect(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
 ) -> None:
-    """Look at a table before training, or at a run.
+    """Inspect a table before training, or a run.
 
-    Of a table: what each column is recognized as, missing values, examples; with --target, columns that give the target
-    away (leakage) and rows that contradict each other; repeated rows. With NEW, rows of it that are in the training
+    For a table: each column's recognized type, missing values, examples; with --target, columns that reveal the target
+    (leakage) and contradictory rows; repeated rows. With NEW, its rows that are in the training
     table, and columns whose values have drifted. Nothing is trained.
 
-    Of a run on a table: architecture, columns and metrics; with NEW, the table that it was trained on is compared with
-    that. Of a run on MNIST: settings and accuracy.
+    For a run on a table: architecture, columns and metrics; with NEW, its training table is compared with
+    that. For a run on MNIST: settings and accuracy.
 
     Examples:
 
@@ -67,7 +67,7 @@ def inspect(
 
 
 def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) -> None:
-    """Say what a run is, or compare `new` files with the table that it was trained on."""
+    """Describe a run, or compare `new` files with its training table."""
     if new:
         from lamina.cli._inspect_table import inspect_new
 
@@ -79,7 +79,7 @@ def _inspect_run(run: Path, new: list[str], files: Reading, *, as_json: bool) ->
 
 
 def is_table(what: str) -> bool:
-    """Whether the argument is a table, by its name or content; else it is a run or a model.
+    """Whether the argument is a table, by name or content; otherwise it is a run or a model.
 
     >>> is_table("people.csv"), is_table("part-*.csv.gz"), is_table("-"), is_table("runs/income-1")
     (True, True, True, False)

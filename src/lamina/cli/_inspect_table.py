@@ -1,4 +1,4 @@
-"""``lamina inspect`` on a table, alone or compared with a new one."""
+"""``lamina inspect`` for a table, alone or compared with a new one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PURPOSE = "inspecting a table"
 
 @dataclass(frozen=True)
 class _Sizes:
-    """The rows of the tables, and how many of them were read, in a sample."""
+    """The number of rows in the tables, and in the samples read from them."""
 
     training: int
     read: int
@@ -56,7 +56,7 @@ def inspect_data(
     *,
     as_json: bool,
 ) -> None:
-    """Show what a table is, and how a new one differs."""
+    """Describe a table, and how a new one differs."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.table.read import ReadOptions
 
@@ -66,7 +66,7 @@ def inspect_data(
 
 
 def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as_json: bool) -> None:
-    """Show how a new table differs from a run's training table, which is read again."""
+    """Compare a new table with a run's training table, which is read again."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.runs.run_folder import open_model, reading_of
 
@@ -109,7 +109,7 @@ def _inspected(
     kinds: Mapping[str, Any] | None = None,
     date_format: str | None = None,
 ) -> tuple[Inspection, _Sizes]:
-    """The tables, read and inspected."""
+    """The tables, read and analyzed."""
     from lamina.table.findings.reading import read_sample
     from lamina.table.inspection import Look
     from lamina.table.places import Places
@@ -147,7 +147,7 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
 
 
 def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    """How many rows there are, and on how many of them figures rest."""
+    """The number of rows, and the number of sampled rows behind the figures."""
     said = f"{sizes.training:,}"
     if sizes.read < sizes.training:
         said += f", a random sample of {sizes.read:,} of them read"
@@ -163,14 +163,14 @@ def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
 
 
 def _in_a_line(text: str) -> str:
-    """A text from data, such that it neither acts on a terminal nor looks like more than one line."""
+    """Text from data on one line, unable to affect the terminal."""
     return printable(text, keep="")
 
 
 def _columns_table(found: Inspection, width: int) -> Table:
-    """A row for each column, or for a run of numbered ones: what it is recognized as, an example, what it holds.
+    """One row per column, or per group of numbered columns: recognized type, example, contents.
 
-    A narrow terminal shows less.
+    A narrow terminal shows fewer details.
     """
     left_out = {"distinct", "example"} if width < _NARROW else set[str]()
     table = Table(
@@ -208,7 +208,7 @@ def _of_column(found: Inspection, facts: ColumnFacts) -> tuple[Sequence[str], bo
 
 
 def _example(facts: ColumnFacts) -> str:
-    """The first value: a number in few digits, the beginning of a long text."""
+    """The first value: a number with few digits, or the beginning of a long text."""
     text = "" if facts.example is None else _in_a_line(facts.example)
     if len(text) > _LONGEST_NUMBER and facts.schema is not None and (number := number_in(text)) is not None:
         return format_number(number)
@@ -221,7 +221,7 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 
 
 def _override(found: Inspection) -> str:
-    """How to say that a column is something else, with a column of this table."""
+    """The option that overrides a column's kind, with one of this table's columns as the example."""
     from lamina.cli._table_views import override_hint
 
     return override_hint(found.schema)
@@ -231,7 +231,7 @@ def _override(found: Inspection) -> str:
 
 
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
-    """A line for each finding, and what was looked for in vain."""
+    """One line per finding, and the checks that found nothing."""
     if found.findings:
         table = Table(
             title="Findings",
@@ -265,7 +265,7 @@ _SOUGHT = {"leakage": "leakage", "duplicates": "repeated rows"}
 
 
 def _show_drift(console: Console, drift: Drift, name: str) -> None:
-    """What has drifted, the largest first; how sure that is; and categories that training lacks."""
+    """Drifted columns, largest drift first, with significance; and categories unseen in training."""
     found = drift.found
     if found:
         console.print(_drift_table(drift, name))
@@ -310,7 +310,7 @@ def _drift_table(drift: Drift, name: str) -> Table:
 
 
 def p_said(p_value: float) -> str:
-    """A p-value for people.
+    """A p-value as text.
 
     >>> p_said(0.04321), p_said(1e-30), p_said(1.0)
     ('0.043', '< 0.001', '1')

@@ -76,15 +76,15 @@ def reading(
 
 
 def said(**given: Any) -> dict[str, Any]:
-    """The given options: those that are not None."""
+    """The given options, i.e. those that are not None."""
     return {name: value for name, value in given.items() if value is not None}
 
 
 def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
-    """The value, if it is known or None.
+    """The value, if known or None.
 
     Raises:
-        LaminaError: it is not; the message proposes the closest.
+        LaminaError: it is unknown; the message suggests the closest.
     """
     if value is not None and value not in known:
         from lamina.table.messages import closest
@@ -94,7 +94,7 @@ def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
 
 
 def positive(option: str, value: Number | None) -> Number | None:
-    """The value, if it is above 0 and finite, or None.
+    """The value, if positive and finite, or None.
 
     Raises:
         LaminaError: it is not.

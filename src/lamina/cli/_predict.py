@@ -1,4 +1,4 @@
-"""``lamina predict``: a table with predictions added, or which digit a picture shows."""
+"""``lamina predict``: a table with predictions added, or the digit in an image."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Added:
     ] = False
 
     def check(self) -> None:
-        """Raise `LaminaError` where an interval cannot be."""
+        """Raise `LaminaError` for an invalid interval."""
         if self.interval is not None and not 0 < self.interval < 1:
             raise LaminaError(
                 f"--interval {self.interval:g}: the share of rows to hold is between 0 and 1, as 0.9"
@@ -65,12 +65,12 @@ def predict(
     target: options.TargetOption = None,
     as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
 ) -> None:
-    """Add a network's predictions to a table; of a run on MNIST: say which digit each image shows.
+    """Add a network's predictions to a table; for a run on MNIST, tell the digit in each image.
 
     A table keeps its columns and the order of its rows, and gets "prediction" and, for each class,
-    "probability_CLASS". A run with several quantiles gives a column for each, "prediction_0.05" …; --interval adds
+    "probability_CLASS". With several quantiles there is one column for each, "prediction_0.05" …; --interval adds
     "TARGET_lower" and "TARGET_upper", --std adds "TARGET_std". Files may be larger than memory. Drawn digits of any
-    size, dark on light or light on dark, are first brought to the form of MNIST's.
+    size, dark on light or light on dark, are first converted to the form of MNIST's.
 
     Examples:
 

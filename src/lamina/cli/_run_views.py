@@ -1,4 +1,4 @@
-"""Views of a training besides its progress: the table at the beginning, the results at the end."""
+"""Views of a training before and after its progress: the table, and the results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> N
 
 
 def published(run: Any, page: Path | None, folder: RunFolder) -> tuple[Any, Path | None]:
-    """The run and its page where they are once a complete run has taken the place of the one that it replaces."""
+    """The run and its page at their final path, after a complete run has replaced the old one."""
     if run.results["interrupted"]:
         return run, page
     folder.publish()
@@ -52,7 +52,7 @@ def tell_end(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Show a complete run's results and how to use it, or how to resume an interrupted one; the exit status."""
+    """Show a complete run's results and next commands, or how to resume an interrupted one; return the exit code."""
     if console:
         _show_results(console, run)
     say(json.dumps({"run": str(run.path), **run.results}) if as_json else _closing(run, page, request, quiet))
@@ -63,7 +63,7 @@ def tell_end(
 
 
 def _show_results(console: Any, run: Any) -> None:
-    """The metrics of a complete run, and how it was trained."""
+    """Show the metrics of a complete run and a summary of its training."""
     from lamina.cli._table_views import intervals_said, measured_title, metrics_table, quantiles_said
     from lamina.runs.wording import decision_said, how_trained
 
@@ -75,7 +75,7 @@ def _show_results(console: Any, run: Any) -> None:
 
 
 def _closing(run: Any, page: Path | None, request: Request, quiet: bool) -> str:
-    """Where everything is, and what can be done with it."""
+    """The paths of the results, and commands to use them."""
     if quiet:
         return str(run.path)
     new = "NEW.png" if are_pictures(request.data, request.options.format) else "NEW.csv -o predictions.csv"

@@ -1,4 +1,4 @@
-"""Progress of a search: a live table of its trials, one line of status, or a plain line per trial."""
+"""Progress of a search: a live table of trials, one status line, or a plain line per trial."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["SearchDisplay"]
 
 _NARROW, _MORE_THAN_ANY = 60, 10_000
-"""Columns of a terminal where there is no room for settings, and of none that there is."""
+"""Terminal widths: too narrow for settings, and larger than any terminal."""
 _AROUND = 8
-"""Lines of a terminal that the table's rows leave: head, status, and the prompt."""
+"""Terminal lines not available to the table's rows: head, status and prompt."""
 _FEWEST = 4
 
 
 class SearchDisplay(SearchObserver):
-    """Shows a search.
+    """Display of a search.
 
-    On a terminal with `live` there is a table on standard output, which stays; without, a line of status on standard
-    error, which goes. Where standard output is no terminal, `live` gives a plain line for each trial on standard error.
+    On a terminal, `live` shows a permanent table on standard output; otherwise a temporary status line on standard
+    error appears. If standard output is not a terminal, `live` prints one plain line per trial on standard error.
 
     Args:
         request: the run's request.
         since: the seconds since the command's start.
-        live: whether the trials are to be seen, each.
-        as_json: that standard output is for JSON.
+        live: whether to show each trial.
+        as_json: whether standard output is reserved for JSON.
     """
 
     def __init__(self, request: Request, since: Callable[[], float], *, live: bool, as_json: bool) -> None:
@@ -105,11 +105,11 @@ class SearchDisplay(SearchObserver):
         return f"trial {trial.number}: {score} ({said}); {self._status()}"
 
     def _shown(self, score: float) -> str:
-        """A score as people know it, a loss as positive; none of a trial that diverged."""
+        """A score for display, a loss as a positive number; a dash for a trial that diverged."""
         return f"{self._sign * score:.4f}" if math.isfinite(score) else "–"
 
     def _status(self) -> str:
-        """The best so far, and what is left."""
+        """The best score so far, and the remaining time."""
         averaged = len(self._shares)
         parts = (
             []
@@ -144,7 +144,7 @@ class SearchDisplay(SearchObserver):
         return Group(self._table(), status) if self._has_table else status
 
     def _now(self) -> str:
-        """The line below the table: the trials that run, the best, the time."""
+        """The line below the table: running trials, best score, time."""
         running = [row for row in self._rows_that_run() if "seconds" not in row]
         if not running:
             return self._status() or "beginning …"
@@ -157,7 +157,7 @@ class SearchDisplay(SearchObserver):
         return f"{at}; {self._status()}".removesuffix("; ")
 
     def _rows_that_run(self) -> list[dict[str, Any]]:
-        """The trials that run, and those that wait for them; they change while this is looked at from a thread."""
+        """The running trials and those queued; they may change during the call, from another thread."""
         running = self._running.copy()
         return [running[number] for number in sorted(running)]
 
@@ -174,7 +174,7 @@ class SearchDisplay(SearchObserver):
     def _table_of(
         self, rows: list[dict[str, Any]], running: list[dict[str, Any]], names: list[str], *, wide: bool
     ) -> Table:
-        """The trials; `wide`: each setting has a column of its own. Where there is no room, settings are cut."""
+        """The table of trials; `wide`: with one column per setting. In narrow terminals, settings are cut."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -206,7 +206,7 @@ class SearchDisplay(SearchObserver):
         return f"Trials ({more} more that are neither averaged nor new)" if more else "Trials"
 
     def _rows(self, most: int) -> list[dict[str, Any]]:
-        """The trials that there is room for: those that are averaged, then the newest."""
+        """The trials that fit: the averaged ones, then the newest."""
         by_share = sorted(self._shares, key=lambda number: -self._shares[number])
         newest = sorted(self._trials, reverse=True)
         chosen = list(dict.fromkeys(number for number in (*by_share, *newest) if number in self._trials))
@@ -220,7 +220,7 @@ class SearchDisplay(SearchObserver):
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    """What is shown of a trial that is trained."""
+    """The row of a trial in training."""
     names = ("number", "score", "seconds", "complete", "best_epoch")
     return {name: getattr(trial, name) for name in names} | {"settings": dict(trial.settings)}
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TUNED", "require_search", "run_search"]
 
 TUNED = ("time_limit", "trials")
-"""What may be more when a search goes on."""
+"""Options that may increase when a search is resumed."""
 
 _NOT_WITH = {
     "stream": "it compares networks on a table in memory",
@@ -30,9 +30,9 @@ _NOT_WITH = {
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
-    """Raise `LaminaError` for options that need a search without one, or that exclude one.
+    """Raise `LaminaError` for options that need a search, if there is none, or that exclude one.
 
-    `jobs`: trials at a time; `resumes`: whether an earlier run says whether it searches.
+    `jobs`: parallel trials; `resumes`: whether a run is resumed, which determines whether it is a search.
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:
@@ -63,9 +63,9 @@ def run_search(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Search, and fill the run's folder; the exit code.
+    """Search, and fill the run's folder; return the exit code.
 
-    `jobs`: how many trials at a time; `live`: whether to show a table of them.
+    `jobs`: parallel trials; `live`: whether to show a table of them.
     """
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.run_page import write_run_page

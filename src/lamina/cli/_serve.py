@@ -1,4 +1,4 @@
-"""``lamina serve``: networks behind HTTP."""
+"""``lamina serve``: networks over HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["serve"]
 _FORMS, _LEVELS = ("text", "json", "off"), ("debug", "info", "warning", "error")
 _TOKEN = "LAMINA_SERVE_TOKEN"
 _SHORT = 1000
-"""Letters of an example that is shown whole; a longer one is fetched from the server."""
+"""Longest example shown in full, in characters; a longer one is fetched from the server."""
 
 
 def serve(
@@ -51,12 +51,12 @@ def serve(
     ] = "text",
     log_level: Annotated[str, choosing("What is logged at least: {}.", _LEVELS, shown=True)] = "info",
 ) -> None:
-    """Serve networks over HTTP: predictions for JSON, CSV, Arrow, Parquet or, of digits, PNG.
+    """Serve networks over HTTP: predictions for JSON, CSV, Arrow and Parquet, or for digits PNG.
 
-    Each model has /v1/models/NAME/predict; /docs is a page to try it, /openapi.json describes its columns. Requests
-    that queue up are computed together. A run that is replaced is served in its new version without a restart. SIGTERM
-    and Ctrl-C let requests under way be answered. Requests have ids, of their header X-Request-ID or new ones, which
-    answers and the log have too; --log-level warning leaves lines of refused requests and errors.
+    Each model is at /v1/models/NAME/predict; /docs is a page to try it, /openapi.json describes its columns. Requests
+    that queue up are computed together. When a run is replaced, its new version is served without a restart. SIGTERM
+    and Ctrl-C let current requests finish. Requests have ids, from the header X-Request-ID or new ones, which
+    appear in responses and the log; --log-level warning logs only refused requests and errors.
 
     Examples:
 
@@ -103,7 +103,7 @@ def _token(file: Path | None) -> str | None:
 
 
 def _show(address: str, examples: dict[str, dict[str, Any]], *, token: bool) -> None:
-    """Where what is served, with lines that can be copied to a shell and work."""
+    """Show the URLs served, with commands to copy into a shell."""
     header = f' -H "Authorization: Bearer ${_TOKEN}"' if token else ""
     say(f"lamina: serving at {address}; /docs shows it, /openapi.json describes it, Ctrl-C ends it")
     for name, example in examples.items():

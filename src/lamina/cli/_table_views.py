@@ -1,4 +1,4 @@
-"""Views of a table and its network: columns and their treatment, metrics, architecture."""
+"""Views of a table and its network: columns and their encoding, metrics, architecture."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = [
 
 _MOST_ROWS = 60
 _TOLD = 0.9
-"""The level of the interval whose coverage is shown; the report has all."""
+"""The level of the interval shown; the report shows all."""
 
 
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
-    """A row for each column: kind, missing values, contents, treatment, and constraint."""
+    """One row per column: kind, missing values, contents, encoding, and constraint."""
     table = Table(
         title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
     )
@@ -47,7 +47,7 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 
 
 def override_hint(schema: Schema) -> str:
-    """How to override a column's kind, with a column of this table as the example."""
+    """A hint how to override a column's kind, with one of this table's columns as the example."""
     quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
     used = [column for column in schema.columns if column.used]
     first = (*quantities, *used, *schema.columns)[0]
@@ -68,7 +68,7 @@ def measured_title(results: Mapping[str, Any]) -> str:
 
 
 def intervals_said(results: Mapping[str, Any]) -> list[str]:
-    """A line on the intervals of a regression, where they were measured.
+    """A line on a regression's intervals, if they were measured.
 
     >>> intervals_said({"intervals": [{"coverage": 0.9, "held": 0.912, "width": 1.5}], "measured_on": "test"})
     ['90 % intervals hold 91.2 % of the test rows; mean width 1.5000']
@@ -82,7 +82,7 @@ def intervals_said(results: Mapping[str, Any]) -> list[str]:
 
 
 def quantiles_said(results: Mapping[str, Any]) -> list[str]:
-    """Lines on the quantiles of a regression, where there are some: their loss, and what lies between the outermost.
+    """Lines on a regression's quantiles, if any: their loss, and the share between the outermost.
 
     >>> one = {"level": 0.05, "share": 0.04, "pinball": 0.25}, {"level": 0.95, "share": 0.93, "pinball": 0.75}
     >>> quantiles_said({"quantiles": one, "outermost": {"coverage": 0.9, "held": 0.89, "width": 1.5}})
@@ -108,7 +108,7 @@ def quantiles_said(results: Mapping[str, Any]) -> list[str]:
 
 
 def members_table(network: Any) -> Table:
-    """A row for each network of an ensemble: its share of the mean, and its settings."""
+    """One row per network of an ensemble: its share of the mean, and its settings."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("share", justify="right")
     for name in ("layers", "activation", "dropout", "normalization"):
@@ -127,7 +127,7 @@ def _of_each_layer(value: Any) -> str:
 
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
-    """A row for each model, a column for each metric; the best of each in bold."""
+    """One row per model, one column per metric; the best of each in bold."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
     titles, rows = compared(metrics)
     table.add_column("")
@@ -139,7 +139,7 @@ def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]])
 
 
 def confusion_table(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> Table:
-    """Rows: the true class; columns: the network's answer."""
+    """The confusion matrix, with true classes as rows and predicted classes as columns."""
     table = Table(title="Confusion matrix: rows are true classes, columns the network's answers")
     table.add_column("", justify="right", style="bold")
     for name in (*map(str, classes), "correct"):

@@ -1,4 +1,4 @@
-"""``lamina train mnist``: train on MNIST, show the table, fill a run's folder."""
+"""``lamina train mnist``: train on MNIST, show progress, fill a run's folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["mnist"]
 
 _OTHER = {"epochs": "time_limit", "time_limit": "epochs"}
-"""What a run has that doesn't have the one."""
+"""The alternative to each setting; a run has only one of the two."""
 
 _HEADER = f"{'epoch':>5}  {'moving loss':>11}  {'train accuracy':>14}  {'test accuracy':>13}  {'seconds':>7}"
 
@@ -63,7 +63,7 @@ def mnist(
     """Train a multilayer perceptron on MNIST.
 
     The folder then holds the model, its settings, metrics by epoch, two pictures, and a page to draw digits on.
-    Ctrl-C keeps what is trained so far.
+    Ctrl-C keeps the network trained so far.
     """
     units = None if hidden is None else layers("--hidden", hidden)
     chosen = said(
@@ -94,7 +94,7 @@ def _begin(chosen: dict[str, Any], out: Path | None, device: str, quiet: bool, *
 def _resume(
     chosen: dict[str, Any], path: Path, out: Path | None, device: str, quiet: bool, *, replace: bool
 ) -> int:
-    """Go on with an earlier run: with its own settings, but perhaps more epochs."""
+    """Resume an earlier run with its own settings, optionally with more epochs."""
     from lamina.runs.recipes.run import read_run
     from lamina.training.run_folder import held_run
 
@@ -113,7 +113,7 @@ def _resume(
 
 
 def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
-    """What is chosen is as in the run that goes on; only a number of epochs may be another."""
+    """Raise if a chosen setting differs from the resumed run's; only the number of epochs may."""
     for name, value in chosen.items():
         if value != getattr(settings, name) and (name != "epochs" or settings.epochs is None):
             given = name if getattr(settings, name) is not None else _OTHER[name]
@@ -125,7 +125,7 @@ def _require_same(settings: Settings, chosen: dict[str, Any]) -> None:
 def _train(
     folder: RunFolder, settings: Settings, device: str, saved: Checkpoint | None = None, *, quiet: bool
 ) -> int:
-    """Train to the end or to Ctrl-C; then draw the pictures."""
+    """Train to the end or to Ctrl-C; then draw the figures."""
     from lamina.cli._finish_mnist import Rehearsal, finish
     from lamina.runs.recipes import Training, load_digits
     from lamina.runs.recipes.run import checkpoints, write_settings
@@ -164,7 +164,7 @@ def _train(
 
 
 def _display() -> Display:
-    """A table that grows by a row an epoch."""
+    """A table with one more row per epoch."""
     from lamina.training.display import Display
 
     def row(epoch: Epoch) -> str:

@@ -1,6 +1,6 @@
-"""The options of `lamina train` on a table (`lamina tune` has some of them), and their evaluation.
+"""The options of `lamina train` for tables (`lamina tune` shares some), and their parsing.
 
-Those that are settings are declared with them, in `lamina.estimators.settings`.
+Options for estimators' settings are declared with these, in `lamina.estimators.settings`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Columns", "Quiet", "Replace", "Shown", "Table", "Training", "Tuning"
 _Group = TypeVar("_Group", bound="type[_Settings]")
 
 PART = "A file, or a share of the rows; 0 for none."
-"""What may validate, and test."""
+"""Help of --validation and --test."""
 
 Data = Annotated[
     list[str] | None,
@@ -100,7 +100,7 @@ class Columns:
     month_first: MonthFirst = False
 
     def said(self) -> dict[str, Any]:
-        """The given options for columns, as arguments of `Request`."""
+        """The given column options, as arguments of `Request`."""
         return said(
             target=self.target,
             task=one_of("--task", self.task, TASKS),
@@ -109,7 +109,7 @@ class Columns:
         )
 
     def _order(self) -> str | None:
-        """The order of a date's numbers, as `date_format` has it."""
+        """The order of day and month in dates, for `date_format`."""
         if self.day_first and self.month_first:
             raise LaminaError("--day-first and --month-first exclude each other; leave one out")
         return "day-first" if self.day_first else "month-first" if self.month_first else None
@@ -141,7 +141,7 @@ class Table(Columns):
 
 
 class _Settings:
-    """Options that are declared with the estimators' settings: fields by the options' names."""
+    """Options declared with the estimators' settings; the fields have the options' names."""
 
     _options: ClassVar[Mapping[str, Option]]
 
@@ -150,17 +150,17 @@ class _Settings:
         def __getattr__(self, name: str) -> Any: ...
 
     def said(self) -> dict[str, Any]:
-        """The values of those that a run is known by, as a `Request` has them.
+        """The given values of the options stored with a run, for `Request`.
 
         Raises:
-            LaminaError: there is no such value.
+            LaminaError: a value is invalid.
         """
         kept = (one for one in self._options.values() if one.kept)
         return said(**{one.name: _value(one, getattr(self, one.name)) for one in kept})
 
 
 def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
-    """A group that has these options before its own."""
+    """A class decorator that adds these options before the class's own."""
 
     def decorate(cls: _Group) -> _Group:
         found = {one.name: Annotated[one.kind | None, typed(one, one.panel)] for one in options.values()}
@@ -174,13 +174,13 @@ def _having(options: Mapping[str, Option]) -> Callable[[_Group], _Group]:
 
 
 def typed(one: Option, panel: str | None) -> Any:
-    """The option's type for typer, in a panel of the help."""
+    """The option's type for Typer, in a help panel."""
     more: dict[str, Any] = {"shown": one.shown or True, "named": one.flags, "rich_help_panel": panel}
     return choosing(one.help, one.choices, **more) if one.choices else option(one.help, **more)
 
 
 def _value(one: Option, said: Any) -> Any:
-    """A setting's value, of what the command line read; None where it said nothing."""
+    """A setting's value from the command line; None if not given."""
     if said is None or said in one.retired:
         return said
     if one.read is not None:

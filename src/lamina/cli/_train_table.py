@@ -1,4 +1,4 @@
-"""``lamina train DATA --target COLUMN``: a network on a table, from files to a run's folder."""
+"""``lamina train DATA --target COLUMN``: train a network on a table, and fill a run's folder."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ __all__ = ["run_table", "train_table"]
 
 @grouped
 def train_table(table: Table, training: Training, files: Reading, shown: Shown) -> int:
-    """Train a multilayer perceptron on a table, and measure it.
+    """Train a multilayer perceptron on a table, and evaluate it.
 
-    Finds out what the columns are, holds rows back for validation and test, keeps the epoch with the best
-    validation score (fast stops when it no longer improves), compares with a linear model, and writes
+    Infers the columns' types, holds rows back for validation and test, keeps the epoch with the best
+    validation score (the preset fast stops when it no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
-    A run that was killed, or Ctrl-C ended, goes on with --resume from its last checkpoint, to the same network as if
-    nothing had happened: checkpoints are saved after the first epoch, and then every 10 seconds. A table that is larger
-    than memory is read from the disk, and encoded into the run's folder until the training ends.
+    A killed or interrupted run continues with --resume from its last checkpoint, to the same network as if
+    nothing had happened; checkpoints are saved after the first epoch, and then every 10 seconds. A table larger
+    than memory is read from disk, and stored in encoded form in the run's folder during training.
 
-    With --time-limit, --trials or --preset best, networks of many settings are trained, and the best are averaged, as
-    `lamina tune` shows it; the limit counts from the command's start to its end. What was killed goes on with
-    --resume; a search that is complete does with a longer --time-limit or more --trials.
+    With --time-limit, --trials or --preset best, networks with many settings are trained, and the best are averaged, as
+    `lamina tune` shows; the limit is the command's total time. A killed search continues with
+    --resume, and so does a complete one with a longer --time-limit or more --trials.
 
-    --replace trains anew into the folder of a run: beside it, so that the old one is there, and is served, until the
-    new one is complete and takes its place in one step. Interrupted, it leaves the old one, and goes on with --resume
+    --replace trains a run anew: the old one stays, and is served, until the
+    new one is complete and replaces it in one step. If interrupted, the old one stays; continue with --resume
     RUN --replace.
 
     Examples:
@@ -98,7 +98,7 @@ def run_table(
     memory: str | None = None,
     live: bool = False,
 ) -> int:
-    """Train with the chosen options, in the folder of a new or resumed run; the exit code.
+    """Train with the given options, in the folder of a new or resumed run; return the exit code.
 
     `live`: whether to show each trial of a search.
     """
@@ -138,7 +138,7 @@ def _require_shards(request: Request, team: Communicator) -> None:
 
 
 def _help(team: Communicator) -> int:
-    """Train along with the first process, which alone speaks and writes files."""
+    """Train along with the first process; only that one prints and writes files."""
     from lamina.distributed.communicator import let_the_first_speak
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed
@@ -166,7 +166,7 @@ def _help(team: Communicator) -> int:
 def _held(
     chosen: dict[str, Any], read_as: dict[str, Any], out: Path | None, resume: Path | None, *, replace: bool
 ) -> Generator[tuple[RunFolder, Request, Checkpoint | None]]:
-    """The folder of a new run, or of an earlier one that goes on: its request, and what it goes on from."""
+    """The folder of a new or resumed run, with its request and the checkpoint to resume from."""
     from lamina.runs.data import Request
     from lamina.runs.run_folder import read_unfinished
     from lamina.table.read import ReadOptions
@@ -190,7 +190,7 @@ def _held(
 
 
 def _require_more(begun: Request, request: Request, run: Path) -> None:
-    """A search that is complete goes on only where there is to be more of it."""
+    """Raise unless a complete search gets more time or trials."""
     if not any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED):
         raise LaminaError(
             f"the search in {run} is complete; to search on, give it a longer --time-limit, of all runs together, or "
@@ -199,7 +199,7 @@ def _require_more(begun: Request, request: Request, run: Path) -> None:
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
-    """An earlier run's request; raises if an option now says something else. A search may have more time or trials."""
+    """The resumed run's request; raises if an option differs from it. A search may get more time or trials."""
     for name, value in (chosen | read_as).items():
         if begun.searches and name in TUNED:
             continue
@@ -212,7 +212,7 @@ def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Re
 
 
 def _said(name: str, value: Any) -> str:
-    """How the command line says, or does not say, what a run was begun with."""
+    """The command-line options with which a run was started, or "no --OPTION"."""
     flags = {"kinds": "--kind or --drop", **{option.name: option.flag for option in OPTIONS.values()}}
     option = flags.get(name, f"--{name}")
     if value is None or value == {}:
@@ -226,7 +226,7 @@ def _said(name: str, value: Any) -> str:
 def _prepared(
     folder: RunFolder, request: Request, memory: str | None, *, quiet: bool
 ) -> Generator[tuple[Request, Prepared]]:
-    """The table, in memory if it fits there."""
+    """The table, in memory if it fits."""
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed, why_streamed
     from lamina.table.stream.memory import bytes_in
@@ -291,7 +291,7 @@ def _run(
 
 
 def _progress(request: Request) -> Callable[[Loop, Epoch], str]:
-    """What is shown of an epoch: loss, validation loss or another score, and the best of that."""
+    """An epoch's progress: loss, validation loss or another score, and its best value."""
     from lamina.estimators.scoring import shown_score
 
     name, sign = shown_score(request.scoring)

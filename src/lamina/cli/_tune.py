@@ -1,4 +1,4 @@
-"""``lamina tune DATA --target COLUMN``: the search of `lamina train --preset best`, trial by trial."""
+"""``lamina tune DATA --target COLUMN``: the search of `lamina train --preset best`, shown trial by trial."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["tune"]
 
 @grouped
 def tune(table: asked.Table, tuning: asked.Tuning, files: Reading, shown: asked.Shown) -> int:
-    """Search for the best network on a table, and see it.
+    """Search for the best network on a table, and show the trials.
 
-    Trains networks of many settings, the presets' first, and averages the best, each as often as that lowers the loss
-    of rows that they were not trained on. A table shows each trial: the settings that differ, its loss, its share of
-    the average, its seconds; below it the best so far, and the time that is left. In the end there is a folder like
+    Trains networks with many settings, the presets' first, and averages the best, weighted to minimize the loss
+    on rows they were not trained on. A table shows each trial: the settings that differ, its loss, its share of
+    the average, its seconds; below it the best so far, and the remaining time. The result is a folder like
     that of `lamina train`; its report shows the search, and trials.jsonl holds all trials.
 
-    Ctrl-C and the time limit keep the best so far. Each trial that is complete is kept in the folder, so that a search
-    that was killed goes on with --resume, and one that is complete does with a longer --time-limit or more --trials.
-    As many trials give the same network, however often they were interrupted, and however many are trained at a time.
+    Ctrl-C and the time limit keep the best so far. Complete trials are kept in the folder, so that a
+    killed search continues with --resume, and so does a complete one with a longer --time-limit or more --trials.
+    The result depends only on the number of trials, not on interruptions or on parallel training.
 
     Examples:
 

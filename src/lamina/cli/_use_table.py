@@ -29,7 +29,7 @@ _BATCH_ROWS = 1 << 16
 def evaluate_table(
     run: Path, data: Sequence[str], reading: Mapping[str, Any], named: str | None = None, *, as_json: bool
 ) -> None:
-    """Metrics of a model on a table that has the target, of the name that is given where the file has none."""
+    """Evaluate a model on a table with the target; a given target name is used if the model file has none."""
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
@@ -72,7 +72,7 @@ def evaluate_table(
 
 
 def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[Any, dict[str, Any]]:
-    """A model and its details, see `open_model`; raises if packages that the command needs are missing."""
+    """A model and its details, see `open_model`; raises if required packages are missing."""
     from lamina.runs.run_folder import open_model
 
     model, details = open_model(run, target)
@@ -82,7 +82,7 @@ def open_table_run(run: Path, *needed: str, target: str | None = None) -> tuple[
 
 
 def _evaluate_on_own(model: Any, *, as_json: bool) -> None:
-    """Accuracy and confusion matrix on the test pictures that came with the training's."""
+    """Accuracy and confusion matrix on the training data's own test images."""
     from lamina.cli._table_views import confusion_table
     from lamina.runs.recipes import evaluate, load_digits
 
@@ -125,10 +125,10 @@ def predict_table(
     safe: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Write a table with its predictions added, a part at a time; of drawings say what they show.
+    """Write a table with predictions added, in parts; for image files, print the predictions.
 
-    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`; `as_json`: the output format
-    where none is said.
+    `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`; `as_json`: the default
+    output format is JSON.
     """
     from lamina.table.messages import counted
     from lamina.table.write import is_delimited, write_batches
@@ -153,7 +153,7 @@ def predict_table(
 
 
 def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
-    """Say which class each picture shows."""
+    """Print each image's class."""
     from lamina.table.encode import Encoded
 
     names, pixels = model.schema.pictures.drawings(list(map(Path, data)))
@@ -176,7 +176,7 @@ def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
 
 
 def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
-    """What can be read of pictures with their predictions."""
+    """Images' columns for display, with their predictions and without pixels."""
     return batch.drop([name for name in batch.columns if re.fullmatch(r"pixel_\d+", name)])
 
 
@@ -206,7 +206,7 @@ def batches_of(
 
 
 def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
-    """Picture files as a table of their names and pixels."""
+    """Image files as a table of names and pixels."""
     require("tables of pictures", "polars", "narwhals")
     import polars as pl
 
@@ -217,7 +217,7 @@ def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
 
 
 def inspect_table(run: Path, *, as_json: bool) -> None:
-    """Show a run's network, its training table, and its metrics."""
+    """Describe a run's network, its training table, and its metrics."""
     from lamina.cli._table_views import columns_table, measured_title, metrics_table
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained
@@ -264,7 +264,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
 
 
 def _network_summary(fitted: Any) -> dict[str, Any]:
-    """What JSON holds of the network; `architecture` is the first member's."""
+    """The network's summary for JSON; `architecture` is the first member's."""
     from lamina.estimators.saved_network import BlockNetwork
 
     network = fitted.network
@@ -311,7 +311,7 @@ def _show_network(console: Any, fitted: Any) -> None:
 
 
 def _inputs(parts: Any) -> str:
-    """The first layer's inputs in words."""
+    """The first layer's inputs, in words."""
     texts = [f"{parts.numbers} numbers" + (" with embeddings" if parts.embeds_numbers else "")]
     if parts.inputs > parts.numbers:
         texts.append(f"{parts.inputs - parts.numbers} one-hot and flag columns")

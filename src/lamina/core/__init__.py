@@ -1,1 +1,1 @@
-"""The mechanism: arrays, primitives and the one door `bind`, and the tape."""
+"""The core: arrays, primitives, their single entry point `bind`, and the tape."""

@@ -1,4 +1,4 @@
-"""`detect_anomaly`: which operator, forward or backward, made the first NaN or infinity of finite numbers."""
+"""`detect_anomaly`: find the operator, forward or backward, that made the first NaN or infinity from finite numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Watch", "detect_anomaly", "set_detect_anomaly"]
 
 
 class Watch:
-    """Replaces a thread's queue: computes each operator at once, and checks its result."""
+    """A stand-in for a thread's queue that computes each operator at once and checks its result."""
 
     asleep = 0
 
@@ -30,7 +30,7 @@ class Watch:
         )
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
-        """The result of a primitive, computed now."""
+        """The result of a primitive, computed immediately."""
         out = apply(primitive, inputs, params)
         if state.trace is None:
             if not self._gradients:
@@ -52,7 +52,7 @@ class Watch:
         pass
 
     def _watch_gradient(self, node: TapeNode) -> None:
-        """Have a recorded operator's gradients looked at, and remember at which line of the user's it was recorded."""
+        """Check a recorded operator's gradients, and remember the user's line of the recording."""
         primitive, line = node.primitive, user_location()
         if primitive.vjp is None:
             return
@@ -89,15 +89,15 @@ class Watch:
 
 
 class detect_anomaly(ContextDecorator):  # noqa: N801 - PyTorch's name, used as `with lamina.detect_anomaly():`
-    """``with lamina.detect_anomaly():`` finds the operator that makes the first NaN or infinity of finite numbers.
+    """``with lamina.detect_anomaly():`` finds the operator that makes the first NaN or infinity from finite numbers.
 
-    Inside, each operator is computed at once and its result looked at; so are the gradients of those that are recorded
-    inside. Hybridized blocks and compiled functions run as they are written, operator by operator, which is slow. NaN
-    that was there before, and infinity that the program itself writes, as in ``nd.where(mask, x, -math.inf)``, are no
-    anomaly. It holds for the thread that enters it; as a decorator, ``@lamina.detect_anomaly()``, for a function.
+    Inside, each operator is computed at once and its result checked; so are the gradients of operators recorded
+    inside. Hybridized blocks and compiled functions run as Python, operator by operator, which is slow. NaNs
+    that already exist, and infinities that the program itself writes, as in ``nd.where(mask, x, -math.inf)``, are not
+    anomalies. It applies to the current thread, or as a decorator, ``@lamina.detect_anomaly()``, to a function.
 
     Raises:
-        AnomalyError: an operator made such a number. The message tells its name, the shapes of its arrays, and the
+        AnomalyError: an operator made such a number. The message gives its name, the shapes of its arrays, and the
             user's line that called it, also where its gradient made the number.
 
     >>> import lamina
@@ -134,7 +134,7 @@ _before: list[tuple[Queue | None, bool]] = []
 
 
 def set_detect_anomaly(mode: bool) -> None:
-    """Switch `detect_anomaly` on for all that follows in this thread, or off again.
+    """Switch `detect_anomaly` on, for everything that follows in this thread, or off again.
 
     >>> import lamina
     >>> lamina.set_detect_anomaly(True)
@@ -150,7 +150,7 @@ def set_detect_anomaly(mode: bool) -> None:
 def _require_finite(
     what: str, out: Any, inputs: Sequence[Any], arrays: Sequence[Any], line: Callable[[], str]
 ) -> None:
-    """Raise if a number of `out` is not finite, and all in the inputs are; the shapes told are those of `arrays`."""
+    """Raise if `out` has non-finite numbers and all inputs are finite; the message shows the shapes of `arrays`."""
     if not isinstance(out, Array) or _is_finite(out) or not all(map(_is_finite, _flat(inputs))):
         return
     numbers = out._numbers()
@@ -164,7 +164,7 @@ def _require_finite(
 
 
 def _there(inputs: Sequence[Any], shape: tuple[int, ...], place: tuple[int, ...]) -> str:
-    """The numbers that stand in the inputs where the output is not finite, if all have its shape."""
+    """The inputs' numbers at the output's non-finite positions, if all shapes are equal."""
     arrays = [x for x in _flat(inputs) if isinstance(x, Array)]
     if not arrays or any(x.shape != shape for x in arrays):
         return ""
@@ -176,7 +176,7 @@ def _flat(values: Iterable[Any]) -> list[Any]:
 
 
 def _is_finite(x: Any) -> bool:
-    """Whether an operand holds finite numbers only."""
+    """Whether an operand has only finite numbers."""
     if isinstance(x, Array):
         numbers = x._numbers()
         return numbers.dtype.kind != "f" or bool(np.isfinite(numbers).all())

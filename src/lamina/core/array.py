@@ -1,4 +1,4 @@
-"""`Array`, the core of an array; `lamina.nd.NDArray` adds everything that users see."""
+"""`Array`, the core of an array; `lamina.nd.NDArray` adds the public interface."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ __all__ = [
 keep_freed_memory()
 
 UserArray = Any
-"""An array as users see it, with operators: `lamina.nd.NDArray`, as `Array` to everything in `core`."""
+"""The public array class, `lamina.nd.NDArray`, which `core` treats as `Array`."""
 
 
 class Facade:
-    """An array with another interface in front of an `Array`, its ``_array``.
+    """An array with another interface that wraps an `Array`, in ``_array``.
 
-    No operator takes one: `lamina.nd.facade` is where the two kinds meet.
+    Operators don't accept one; `lamina.nd.facade` converts between the two.
     """
 
     __slots__ = ("__weakref__", "_array")
@@ -46,12 +46,12 @@ class Facade:
 
 
 class Symbolic:
-    """A symbol in place of an array, in a network that is declared and not computed: `lamina.mxnet.symbol.Symbol`."""
+    """A symbol in place of an array, in a network that is described but not computed: `lamina.mxnet.symbol.Symbol`."""
 
     __slots__ = ()
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A Gluon block's outputs for `args`; `self` is the first."""
+        """A Gluon block's outputs for `args`, which begin with `self`."""
         raise NotImplementedError
 
 
@@ -65,16 +65,16 @@ class Value(Protocol):
 
 
 class Keeper(Protocol):
-    """A temporary holder of an array's contents, see `lamina.compiler.cpu._holding`."""
+    """A temporary holder of an array's contents; see `lamina.compiler.cpu._holding`."""
 
     def give_back(self) -> None: ...
 
 
 class StaleGradient:
-    """Stands in the place of a gradient's buffer after a compiled step that consumed the gradient without storing it.
+    """A stand-in for a gradient's buffer, after a compiled step that used the gradient without storing it.
 
-    NumPy asks it for its numbers through `__array__`, and gets a clear error instead of old values. Who writes to a
-    gradient as a whole asks `renew` for a buffer; whatever else is done to a stale one reads it, and raises.
+    NumPy requests its numbers through `__array__`, and gets a clear error instead of old values. Code that overwrites a
+    whole gradient gets a buffer from `renew`; any other use of a stale gradient reads it, and raises.
     """
 
     __slots__ = ("dtype", "shape")
@@ -91,7 +91,7 @@ class StaleGradient:
 
 
 class View:
-    """How a traced view was made from the array whose memory it shares (eager views share memory by themselves)."""
+    """The origin of a traced view: the array whose memory it shares (eager views share memory by themselves)."""
 
     __slots__ = ("base", "base_value", "read", "write")
 
@@ -111,14 +111,14 @@ _EXPORTED = 1
 class Array:
     """A buffer on a device, with its place on the tape.
 
-    ``_data``     what it holds (see `Value`)
+    ``_data``     its contents (see `Value`)
     ``_context``  the device
     ``_node``     the tape node that computed it, with ``_index`` among that node's outputs; None for a leaf
     ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
-    ``_writes``   counts the in-place writes to its memory, in a list that all views of it share; a second number in
-                  it says that others than lamina's arrays may know the memory
-    ``_view``     while tracing: what it is a view of; while its contents are elsewhere: their type
-    ``_keeper``   once a compiled step held its contents in a layout of its own: who gives them back
+    ``_writes``   the number of in-place writes to its memory, in a list shared by all views; a second number
+                  means that objects other than lamina's arrays may refer to the memory
+    ``_view``     while tracing: its view's origin; while its contents are elsewhere: their type
+    ``_keeper``   the holder of its contents, after a compiled step kept them in another layout
     """
 
     __slots__ = (
@@ -134,7 +134,7 @@ class Array:
     )
 
     _is_computed = True
-    """Whether its numbers are there."""
+    """Whether it has its numbers now."""
 
     _data: Value
     _context: Context
@@ -166,7 +166,7 @@ class Array:
 
     @property
     def _is_stale(self) -> bool:
-        """Whether it is a gradient that has no numbers at the moment, see `StaleGradient`."""
+        """Whether it is a gradient without numbers at present; see `StaleGradient`."""
         return isinstance(self._data, StaleGradient)
 
     def _is_recorded(self) -> bool:
@@ -176,35 +176,35 @@ class Array:
 
     @property
     def _dtype(self) -> np.dtype:
-        """The element type as NumPy's descriptor."""
+        """The dtype as NumPy's descriptor."""
         return self._data.dtype  # pyright: ignore[reportReturnType]
 
     @property
     def _version(self) -> int:
-        """How often its memory was written in place, so that `backward` notices when what it needs has changed."""
+        """The number of in-place writes; shows `backward` whether a value it needs has changed."""
         return self._writes[0]
 
     def _note_write(self) -> None:
-        """Count an in-place write that follows. Pending arrays may need the old contents: they are computed first."""
+        """Count a following in-place write. Pending arrays, which may need the old contents, are computed first."""
         flush_pending()
         self._writes[0] += 1
 
     @staticmethod
     def _note_writes(arrays: Iterable[Array], times: int = 1) -> None:
-        """`_note_write` of several arrays, which are written several times."""
+        """`_note_write` for several arrays, each written several times."""
         flush_pending()
         for array in arrays:
             array._writes[0] += times
 
     def _write(self, value: Array) -> None:
-        """Replace the contents in place by those of `value` (same shape, any dtype)."""
+        """Replace the contents in place with those of `value` (same shape, any dtype)."""
         if state.queue is not None and state.queue.write(self, value):
             return
         flush_pending()
         self._write_now(value)
 
     def _write_now(self, value: Array) -> None:
-        """`_write` for callers that know that no pending array needs the old contents."""
+        """`_write` for callers that know no pending array needs the old contents."""
         if state.trace is not None:
             self._writes[0] += 1
             state.trace.assign(self, value)
@@ -212,7 +212,7 @@ class Array:
             make(iter(self._rewritten(value)))
 
     def _rewritten(self, value: Array) -> list[Change]:
-        """The changes that give it the contents of `value` and raise its version."""
+        """The changes that replace its contents by those of `value` and increment its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)
@@ -224,9 +224,9 @@ class Array:
         return [copy, putting(self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
-        """The buffer, for copying numbers out at once; an error while tracing, when there are no numbers yet.
+        """The buffer, to copy numbers from immediately; raises while tracing, when there are no numbers.
 
-        Of an array on a device it is a copy.
+        For an array on a device it is a copy.
         """
         if state.trace is not None:
             raise TraceError(
@@ -241,19 +241,19 @@ class Array:
         return np.asarray(self._data)  # a stale gradient or a node of a finished trace raises its own error
 
     def _concrete(self) -> np.ndarray:
-        """The buffer, for callers that may keep it and read and write it at any time."""
+        """The buffer, for callers that may keep it, and read and write it at any time."""
         flush_pending()
         self._note_export()
         return self._numbers()
 
     def _note_export(self) -> None:
-        """From now on others may know its memory."""
+        """Note that others may refer to its memory from now on."""
         if len(self._writes) == 1:
             self._writes.append(_EXPORTED)
 
 
 def placed(numbers: np.ndarray, context: Context) -> Any:
-    """Numbers where arrays of a context hold them: themselves, or a copy on a device."""
+    """Numbers in the form that a context's arrays hold: unchanged, or copied to a device."""
     if context.is_host:
         return numbers
     from lamina.device.context import device_of
@@ -263,13 +263,13 @@ def placed(numbers: np.ndarray, context: Context) -> Any:
 
 
 def require_numbers(array: Array) -> None:
-    """Raise `StaleGradientError` if an array that is about to be read is stale."""
+    """Raise `StaleGradientError` if an array to be read is stale."""
     if array._is_stale:
         np.asarray(array._data)
 
 
 def renew(array: Array) -> None:
-    """Give an array that is about to be written as a whole a buffer, if it is a stale gradient, which has none."""
+    """Give an array that is about to be overwritten a buffer, if it is a stale gradient without one."""
     if not array._is_stale:
         return
     if array._context.is_host:
@@ -284,7 +284,7 @@ def renew(array: Array) -> None:
 def view(
     result: UserArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
 ) -> UserArray:
-    """Note that `result` shares memory with `base`. Eagerly it does by itself; while tracing, by `read` and `write`."""
+    """Note that `result` shares memory with `base`: automatic in eager mode, by `read` and `write` while tracing."""
     result._writes = base._writes
     if state.trace is not None:
         result._view = View(base, state.trace.value(base), read, write)

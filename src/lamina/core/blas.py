@@ -1,8 +1,8 @@
-"""NumPy's matrix products on one thread: the same bits and the same time whatever else the machine does.
+"""NumPy's matrix products on one thread, with the same bits and time whatever else the machine does.
 
-A BLAS that shares a product among threads adds in another order for each number of them, and its threads wait for each
-other actively: where another process has a core, all wait until one of them gets its turn, and a product takes ten
-times its time. What needs more than a core is compiled, on threads that do neither.
+A multithreaded BLAS adds in an order that depends on the number of threads, and its threads wait for each
+other by spinning: if another process occupies a core, all wait until one of them is scheduled, and a product takes ten
+times as long. Work for more than one core is compiled, on threads without these problems.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMES = (
 
 @cache
 def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
-    """How to ask NumPy's BLAS for its number of threads and to set it; None of one that has no way (Accelerate)."""
+    """Functions to get and set the number of threads of NumPy's BLAS; None if it has none (Accelerate)."""
     try:  # of a library's names, those of the libraries that it was linked with are found, too
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # pyright: ignore[reportAttributeAccessIssue]
     except (AttributeError, OSError, TypeError):
@@ -45,7 +45,7 @@ def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
 
 
 class _OneThread:
-    """Inside, in whatever Python threads, BLAS has one thread; after the last one is out, what it had before."""
+    """A context in which BLAS has one thread; when the last Python thread leaves it, the old number is restored."""
 
     def __init__(self) -> None:
         self._lock = free_in_children(threading.RLock())

@@ -1,7 +1,7 @@
-"""Flushing denormal numbers to zero while a network is trained, as MXNet and compiled code do.
+"""Flushing denormal numbers to zero during training, as MXNet and compiled code do.
 
 Once a network is confident, softmax and gradients hold numbers below 1.2e-38. Processors compute with such
-denormals in microcode, some hundred times slower than with others, for contributions that vanish anyway. Bits
+denormals in microcode, some hundred times more slowly, for negligible contributions. Bits
 of the floating-point control register make them zero instead: flush-to-zero and denormals-are-zero in MXCSR
 on x86-64 (Intel SDM, volume 1, 10.2.3), FZ in FPCR on AArch64 (Arm ARM, C5.2.8). The register belongs to the
 thread; the C library reads and writes it with the rest of the floating-point environment.
@@ -20,7 +20,7 @@ __all__ = ["Saved", "flush_denormals", "restore_denormals"]
 
 
 class _Layout(NamedTuple):
-    """A C library's ``fenv_t`` as 32-bit words: how many, which one is the register, and the bits to set."""
+    """A C library's ``fenv_t`` as 32-bit words: their number, the position of the register, and the bits to set."""
 
     words: int
     register: int
@@ -36,7 +36,7 @@ _LAYOUTS = {
 }
 
 Saved = tuple["ctypes.Array[ctypes.c_uint32]", int] | None
-"""What `restore_denormals` needs to undo `flush_denormals`; None: nothing to undo."""
+"""The saved state for `restore_denormals`; None if there is nothing to undo."""
 
 
 # Computed before any flushing: NumPy up to 2.2 finds the limits by computing, and warns where denormals vanish.
@@ -76,7 +76,7 @@ class _Register:
 
 
 def _working_register() -> _Register | None:
-    """The register, if on this system it provably does what it should."""
+    """The register, if it verifiably works on this system."""
     layout = _LAYOUTS.get((sys.platform, platform.machine()))
     if layout is None:
         return None
@@ -99,9 +99,9 @@ _register = _working_register()
 
 
 def flush_denormals() -> Saved:
-    """Flush denormals: from here on, denormal results and operands are 0 in this thread.
+    """Flush denormals in this thread: from now on, denormal results and operands are 0.
 
-    Returns what to give to `restore_denormals`. Where processor or system lack it, nothing happens.
+    Returns the argument for `restore_denormals`. Does nothing where the processor or system lacks it.
     """
     return None if _register is None else _register.set_bits()
 

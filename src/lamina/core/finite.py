@@ -1,8 +1,8 @@
-"""Non-finite training: a single warning when weights or a loss become NaN or infinite.
+"""One warning when weights or a loss become NaN or infinite during training.
 
-A loss need not show it: `nansum` of NaN alone is 0. So the weights are looked at where a program looks at a number
-anyway, or saves arrays; a step pays nothing. Weights are arrays with a gradient that were written since it was
-attached, and whose gradient was, too: inputs with missing values are none.
+A loss need not show it: `nansum` of NaNs is 0. So the weights are checked when a program reads a number
+anyway, or saves arrays; steps have no overhead. Weights are arrays with a gradient that were written since it was
+attached, and whose gradient was written too, unlike inputs with missing values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _data_of: Any = Array._data
 
 
 class _Weight:
-    """An array with a gradient: how often they had been written when it was attached, and when it was finite last."""
+    """An array with a gradient: its write counts when the gradient was attached, and when it was last finite."""
 
     __slots__ = ("finite_at", "gradient_since", "is_told", "name", "reference", "since", "thread", "was_bad")
 
@@ -51,16 +51,16 @@ class _Weight:
         return x if gradient._version != self.gradient_since or _is_stale(gradient) else None
 
     def updates(self, x: Array) -> int:
-        """How often it was written."""
+        """The number of writes to it."""
         return x._version - self.since
 
 
 weights: dict[int, _Weight] = {}
-"""By `id`, all arrays with a gradient."""
+"""All arrays with a gradient, by `id`."""
 
 
 class _Turns:
-    """When weights are looked at next, and how many looks out of turn are left until then."""
+    """The schedule of checks: when the next one is due, and the remaining number of extra checks until then."""
 
     due = 0.0
     patience = _PATIENCE
@@ -78,12 +78,12 @@ def watch(array: Array, name: str = "") -> None:
 
 
 def unwatch(array: Array) -> None:
-    """Leave it out: lamina's own trainings look at their losses, and end with an error."""
+    """Stop checking an array: lamina's own trainings check their losses, and end with an error."""
     weights.pop(id(array), None)
 
 
 def look(array: Array, numbers: np.ndarray) -> None:
-    """The program reads an array: warn if its numbers, or weights, are not finite."""
+    """Called when the program reads an array: warn if its numbers, or weights, are not finite."""
     if numbers.dtype.kind != "f":
         return
     if numbers.size == 1:
@@ -109,7 +109,7 @@ def look_at_saved(arrays: Iterable[Array]) -> None:
 
 
 def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
-    """Warn of non-finite weights; if all are finite, of a non-finite loss that the program has read."""
+    """Warn of non-finite weights, or if all are finite, of a non-finite loss that the program has read."""
     bad = [(weight, x, before) for weight, x in trained if (before := _last_finite(weight, x)) is not None]
     new = [each for each in bad if not each[0].is_told]
     untold = [(weight, x) for weight, x in trained if not weight.is_told]
@@ -132,7 +132,7 @@ def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
 
 
 def _last_finite(weight: _Weight, x: Array) -> int | None:
-    """After how many updates a weight that is not finite was known to be so last; None of one that is."""
+    """The update count at which a non-finite weight was last known to be finite; None for a finite weight."""
     if x._version != weight.finite_at and not _is_finite(np.asarray(x._data)):
         return None if _is_on_purpose(x) else weight.finite_at - weight.since
     weight.finite_at = x._version
@@ -142,7 +142,7 @@ def _last_finite(weight: _Weight, x: Array) -> int | None:
 
 
 def _is_on_purpose(x: Array) -> bool:
-    """Whether NaN was rather written into it, as missing values of inputs are: no gradient shows it."""
+    """Whether NaN was written on purpose, such as missing values of inputs: then no gradient has it."""
     assert x._leaf is not None
     gradient = x._leaf.grad
     if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
@@ -151,13 +151,13 @@ def _is_on_purpose(x: Array) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """A sum tells it in a fraction of the time, unless it overflows."""
+    """Whether all numbers are finite: by a sum, much faster, unless it overflows."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.sum(numbers)) or np.isfinite(numbers).all())
 
 
 def _is_stale(gradient: Array) -> bool:
-    """Whether a compiled step used a gradient up."""
+    """Whether a compiled step consumed the gradient."""
     return isinstance(_contents(gradient), StaleGradient)
 
 
@@ -170,7 +170,7 @@ def can_be_read(x: Array) -> bool:
 
 
 def _contents(x: Array) -> Any:
-    """What an array holds; None if that is elsewhere, or pending."""
+    """An array's contents; None if they are elsewhere or pending."""
     try:
         return _data_of.__get__(x)
     except AttributeError:
@@ -178,7 +178,7 @@ def _contents(x: Array) -> Any:
 
 
 def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
-    """Whether a recorded array is one number that `backward` came by, or gradients are not finite either."""
+    """Whether a recorded array is a loss: a single number used by `backward`; or gradients are not finite either."""
     if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
         return True
     gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]

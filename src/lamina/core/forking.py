@@ -1,10 +1,10 @@
-"""A process forks between compilations, not during one, and while certain locks are free.
+"""Forks and signals wait for compilations to end, and for certain locks to be free.
 
-Signals, too, are handled between compilations: what a handler does must not get into what is being captured, nor may it
+Signals are handled between compilations too: a handler's operations must not be captured, nor may it
 find half-imported modules of the compiler.
 
-A thread that compiles holds locks: Python's of the modules that it imports, LLVM's, its function's. In a child that is
-forked meanwhile no thread would ever release them.
+A compiling thread holds locks: Python's import locks, LLVM's, its function's. In a child process
+forked meanwhile, no thread would ever release them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _locks: list[threading.RLock] = []
 
 
 class compiling:  # noqa: N801 - used as `with compiling():`
-    """Inside, other threads that fork wait for this one, and handlers of signals but Ctrl-C's usual one, too."""
+    """A context in which forks by other threads wait, and signal handlers too, except Ctrl-C's default one."""
 
     def __enter__(self) -> None:
         _threads.append(threading.get_ident())
@@ -36,7 +36,7 @@ class compiling:  # noqa: N801 - used as `with compiling():`
 
 
 def free_in_children(lock: threading.RLock) -> threading.RLock:
-    """A lock that a forking thread takes first, so that no other thread holds it in the child."""
+    """Register a lock that forking threads take first, so that no other thread holds it in the child."""
     _locks.append(lock)
     return lock
 

@@ -1,4 +1,4 @@
-"""Signals while something is computed that must be done as a whole: Ctrl-C and others are heard when it is done."""
+"""Deferred signals: Ctrl-C and others take effect after a computation that must be completed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["interrupts_later"]
 
 _get_handler: Any = _signal.getsignal
 _set_handler: Any = _signal.signal
-"""Without the conversion of handlers to enumerations and back, which takes several microseconds a step."""
+"""The C functions, which avoid converting handlers to enumerations: several microseconds per step."""
 
 _exhaust = deque[Any](maxlen=0).extend
-"""Takes all that an iterator gives, and no step of the interpreter between."""
+"""Consumes an iterator without a bytecode in between."""
 
 _SIGNALS = tuple(
     int(getattr(signal, name))
     for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGPROF")
     if hasattr(signal, name)
 )
-"""Those that programs have handled by functions, which may raise anything or look at arrays."""
+"""Signals with Python handlers, which may raise or read arrays."""
 
 
 class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
-    """Inside, signals are only noted; they take effect at the end. `but_ctrl_c`: it raises at once, as usual."""
+    """A context in which signals are only noted, and take effect at its end. `but_ctrl_c`: Ctrl-C raises at once."""
 
     def __init__(self, *, but_ctrl_c: bool = False) -> None:
         self._but_ctrl_c = but_ctrl_c
@@ -56,9 +56,9 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
             handlers[number](number, frame)
 
     def _restore(self) -> None:
-        """Put all handlers back, also if two of those that are back raise meanwhile.
+        """Restore all handlers, even if two of the restored ones raise meanwhile.
 
-        Each time in one call: Python looks for signals as a loop begins anew, too, in 3.13 outside of any `try`.
+        Each in a single call, since Python checks for signals at each loop iteration too, in 3.13 outside any `try`.
         """
         try:
             _exhaust(starmap(_set_handler, self._handlers))

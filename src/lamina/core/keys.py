@@ -1,4 +1,4 @@
-"""Operators' parameters as parts of keys of caches."""
+"""Operators' parameters as cache keys."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["Unfit", "frozen"]
 
 
 class Unfit(Exception):  # noqa: N818 - not an error
-    """A parameter that can't be a part of a key, so its operator can't be deferred."""
+    """A parameter that can't be part of a key, so that its operator can't be deferred."""
 
 
 def frozen(value: Any) -> Any:
-    """A parameter's value as a part of a key; different values, different keys."""
+    """A parameter's value in hashable form; different values give different keys."""
     if isinstance(value, dict):
         return tuple([(name, frozen(x)) for name, x in value.items()])
     if isinstance(value, tuple | list):

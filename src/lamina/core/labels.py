@@ -1,4 +1,4 @@
-"""Labels outside the classes: as in MXNet, losses take the nearest class; a warning says so once."""
+"""Labels outside the range of classes: losses use the nearest class, as in MXNet; a warning is shown once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REST = 50
 
 
 class _Turns:
-    """How often labels were looked at, and when to look next."""
+    """The number of checks of labels so far, and the next one due."""
 
     __slots__ = ("due", "looks")
 
@@ -30,15 +30,15 @@ class _Turns:
 
 
 _turns: defaultdict[tuple[str, int], _Turns] = defaultdict(_Turns)
-"""By whose labels they are, and the number of classes."""
+"""The label checks noted, by array and number of classes."""
 _told: set[str] = set()
-"""The user's lines where a label that is no class was told."""
+"""User lines that were already warned of."""
 
 
 def check_labels(label: Any, classes: int, who: str) -> None:
-    """Warn if labels are no class numbers from 0 to `classes` - 1; not each time, since looking costs a little.
+    """Warn of labels that are not class numbers from 0 to `classes` - 1; not at each call, since checking takes time.
 
-    While a function is captured, those of its arguments are noted, to be looked at when the compiled step runs.
+    While a function is captured, its labels are noted, and checked when the compiled step runs.
     """
     if state.trace is not None:
         state.trace.note_labels(label, classes, who)
@@ -47,7 +47,7 @@ def check_labels(label: Any, classes: int, who: str) -> None:
 
 
 def look_at_labels(label: Array, classes: int, who: str, rows: np.ndarray | None = None) -> None:
-    """`check_labels` of labels that can be read without computing anything, or of their `rows`."""
+    """`check_labels` for labels (or their `rows`) that can be read without computing anything."""
     turns, started = _turns[who, classes], perf_counter()
     if started < turns.due or not can_be_read(label) or not isinstance(label._data, np.ndarray):
         return

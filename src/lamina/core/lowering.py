@@ -1,7 +1,7 @@
-"""How a primitive is compiled: declarations that the compiler reads. Nothing here knows LLVM.
+"""Declarations of how a primitive is compiled, read by the compiler. Nothing here depends on LLVM.
 
 An ``emit`` function gets ``b``, the code generator's facade, and values that may be scalars or vectors; parameters of
-the primitive arrive by name. Plain classes, since dataclasses would take a good part of `import lamina`.
+the primitive are passed by name. Plain classes, since dataclasses would slow down `import lamina`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = [
 class Elementwise:
     """Element i of the result from elements i of the (broadcast) inputs: ``emit(b, *values, **params)``.
 
-    `expensive`: more than a few instructions, so that it had better not be computed twice. `conditional`: the first
-    input is a condition, whose dtype has nothing to do with that of the others.
+    `expensive`: more than a few instructions, so that it should not be computed twice. `conditional`: the first
+    input is a condition, whose dtype is independent of the others'.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Elementwise:
 
 
 class Reduction:
-    """Over the axes ``axis``: start from `initial` (dtype → number), fold with ``combine(b, accumulator, value)``."""
+    """Reduction over ``axis``: start from `initial` (dtype → number), fold with ``combine(b, accumulator, value)``."""
 
     def __init__(self, initial: Callable[[Any], float], combine: Callable[..., Any]) -> None:
         self.initial = initial
@@ -37,25 +37,25 @@ class Reduction:
 
 
 class ArgReduction:
-    """The position along ``axis`` of the first element with ``better(b, value, best)`` against all others."""
+    """Position along ``axis`` of the first element that is ``better(b, value, best)`` than all others."""
 
     def __init__(self, better: Callable[..., Any]) -> None:
         self.better = better
 
 
 class Contraction:
-    """A matrix product, perhaps batched, with flags ``transpose_a`` and ``transpose_b``."""
+    """A matrix product, optionally batched, with flags ``transpose_a`` and ``transpose_b``."""
 
 
 class Reshape:
-    """The same elements in the same order under another shape: never a copy."""
+    """The same elements in the same order in another shape: never a copy."""
 
 
 class Movement:
-    """An affine index map: ``index(out_index, in_shape, **params)`` gives the input's index for an output's index.
+    """An affine index map: ``index(out_index, in_shape, **params)`` returns the input's index for an output's index.
 
-    Indices are lists of `lamina.compiler.emit.positions.Axis`, one for each axis; they can be added to and multiplied
-    with integers.
+    Indices are lists of `lamina.compiler.emit.positions.Axis`, one per axis, which support addition to and
+    multiplication by integers.
     """
 
     def __init__(self, index: Callable[..., list[Any]]) -> None:
@@ -63,10 +63,10 @@ class Movement:
 
 
 class Pull:
-    """Each output element fetches what it needs: ``element(b, out_index, inputs, **params)``.
+    """Each output element is computed from any input elements: ``element(b, out_index, inputs, **params)``.
 
-    ``inputs[k](index)`` is the value of input k there, ``inputs[k].shape`` and ``.dtype`` its type. `expensive`: as for
-    `Elementwise`.
+    ``inputs[k](index)`` is input k's value at an index, ``inputs[k].shape`` and ``.dtype`` its type. `expensive`: as
+    for `Elementwise`.
     """
 
     def __init__(self, element: Callable[..., Any], *, expensive: bool = False) -> None:
@@ -74,9 +74,9 @@ class Pull:
 
 
 class Scatter:
-    """Starts from zeros and adds each element of the first input at ``index(b, in_index, inputs, **params)``.
+    """Start from zeros and add each element of the first input at ``index(b, in_index, inputs, **params)``.
 
-    With ``adds=False`` it is written there, in the order of the elements.
+    With ``adds=False`` elements are written, in order, instead of added.
     """
 
     def __init__(self, index: Callable[..., list[Any]], *, adds: bool = True) -> None:
@@ -84,11 +84,11 @@ class Scatter:
 
 
 class Fill:
-    """Numbers that come in blocks (a random stream): emitted by the code generator under the primitive's name."""
+    """Numbers generated in blocks (a random stream), emitted by the code generator under the primitive's name."""
 
 
 class Decompose:
-    """Composition of other operators: ``function(*arrays, **params)``, run while tracing."""
+    """A composition of other operators: ``function(*arrays, **params)``, run while tracing."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function

@@ -1,6 +1,6 @@
-"""Allocation of arrays' memory, and its alignment to cache lines.
+"""Memory allocation for arrays: alignment to cache lines, and reuse of freed pages.
 
-Memory of freed arrays stays with the process, so that the next step's arrays need no new pages.
+Freed memory stays with the process, so that the next step's arrays need no new pages.
 
 glibc takes every block of more than 128 KiB from the operating system and gives it back when it is freed, and each new
 page costs a page fault: an update of a 784 × 256 matrix takes 1 ms instead of 0.1. But glibc learns: once a larger
@@ -26,15 +26,15 @@ __all__ = [
 ]
 
 LINE_BYTES = 64
-"""A cache line on all x86-64 processors and nearly all ARM ones; where it is longer, nothing but speed is lost."""
+"""The cache line size of all x86-64 and nearly all ARM processors; a wrong value only costs speed."""
 LARGE_BYTES = 4096
-"""Where smaller arrays begin makes no difference that one could measure."""
+"""Below this size, alignment makes no measurable difference."""
 _LARGEST_LEARNED = 31 << 20
-"""A little below the 32 MiB above which glibc learns nothing (on 64-bit systems)."""
+"""A little below 32 MiB, glibc's limit for adapting its threshold (on 64-bit systems)."""
 
 
 def keep_freed_memory() -> None:
-    """Let the allocator keep freed memory for reuse, up to 62 MiB. The block is never touched, so this costs no
+    """Make the allocator keep up to 62 MiB of freed memory for reuse. The block is never touched, so this costs no
     memory."""
     np.empty(_LARGEST_LEARNED, np.uint8)
 
@@ -52,7 +52,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype, alignment: int = LINE
 
 
 def is_misplaced(array: np.ndarray) -> bool:
-    """Whether an array is large enough for its place to matter, and begins inside a cache line."""
+    """Whether an array is large enough for alignment to matter, and not aligned to a cache line."""
     return array.nbytes >= LARGE_BYTES and array.ctypes.data % LINE_BYTES != 0
 
 
@@ -64,7 +64,7 @@ def share_memory(x: Any, y: Any) -> bool:
 
 
 def whole_lines(nbytes: int) -> int:
-    """The next multiple of a line, so that what follows begins at one.
+    """The size rounded up to whole cache lines, so that the next item is aligned.
 
     >>> whole_lines(1), whole_lines(64), whole_lines(65)
     (64, 64, 128)

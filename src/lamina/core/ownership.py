@@ -1,4 +1,4 @@
-"""Whether an array is the only way to its memory, so that its contents may be elsewhere, or pending, for a while."""
+"""Exclusive ownership of memory: whether an array is its only reference, so that contents can be moved or deferred."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lamina.core.memory import aligned_empty, is_misplaced
 __all__ = ["COUNTS_REFERENCES", "bind_buffer", "is_alone", "move_to_line", "release_buffers"]
 
 COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
-"""Whether reference counts tell who knows an object."""
+"""Whether reference counts reliably show references."""
 _ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
 
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
-"""By a buffer's id, an item for each reference that compiled steps keep to it: harmless ones, since a step asks the
+"""References that compiled steps keep to a buffer, one item each, by its id: harmless, since a step asks the
 array first. Lists and not numbers, since they grow and shrink atomically under interrupts."""
 _buffer_of: Any = Array.__dict__["_data"].__get__
-"""What an array holds, without asking for it where it is elsewhere."""
+"""An array's `_data`, without triggering its computation."""
 
 
 def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None:
-    """Put a buffer into a compiled step's list of buffers, and count it."""
+    """Put a buffer into a compiled step's list of buffers, counting the reference."""
     with _counting:
         if buffers[slot] is not None:
             release_buffers(buffers, (slot,))
@@ -39,7 +39,7 @@ def bind_buffer(buffers: MutableSequence[Any], slot: int, buffer: Value) -> None
 
 
 def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None = None) -> None:
-    """Empty a compiled step's list of buffers, or some slots of it."""
+    """Clear a compiled step's list of buffers, or some of its slots."""
     with _counting:
         for slot in range(len(buffers)) if slots is None else slots:
             former, buffers[slot] = buffers[slot], None
@@ -51,9 +51,9 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
 
 
 def is_alone(array: Array) -> bool:
-    """Whether nothing but `array` and compiled steps knows its buffer, and the memory is NumPy's or a device's.
+    """Whether only `array` and compiled steps refer to its buffer, and the memory is NumPy's or a device's.
 
-    A stale gradient has no memory that anybody could know.
+    A stale gradient has no memory, so the answer is yes.
     """
     if not COUNTS_REFERENCES:
         return False
@@ -72,10 +72,10 @@ def is_alone(array: Array) -> bool:
 
 
 def move_to_line(array: Array) -> None:
-    """Have an array's contents begin where a cache line does, unless another reference to the memory exists.
+    """Move an array's contents to a cache line boundary, unless another reference to the memory exists.
 
-    NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then have a
-    line of every row in common, and each waits for it to come from the other's core.
+    NumPy's large arrays begin 16 bytes into a line. Threads that write neighbouring columns of a matrix then share a
+    line in every row, which moves back and forth between their cores.
     """
     data: Any = array
     if not is_misplaced(data._data) or not is_alone(array):

@@ -1,4 +1,4 @@
-"""Rounding of float32 products' operands, for devices with units that are faster then."""
+"""Precision of float32 products: rounding of operands, for devices that are faster then."""
 
 from __future__ import annotations
 

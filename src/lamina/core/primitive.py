@@ -1,4 +1,4 @@
-"""Primitives and `bind`, the one door through which every operator passes."""
+"""Primitives, and `bind`, the single entry point of every operator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Operand = Any
 """An input of a primitive: an `Array`, or a Python number that takes the arrays' dtype."""
 
 Type = tuple[tuple[int, ...], np.dtype]
-"""The shape and dtype of one value."""
+"""The shape and dtype of a value."""
 
 REGISTRY: dict[str, Primitive] = {}
 """Every primitive by name. The tests and the compiler iterate over it."""
@@ -35,7 +35,7 @@ _array_type: type[Array] = Array
 
 
 def set_array_type(array_type: type[Array]) -> None:
-    """Say which subclass of `Array` `bind` returns: called once, by `lamina.nd`."""
+    """Set the subclass of `Array` that `bind` returns; called once, by `lamina.nd`."""
     global _array_type  # noqa: PLW0603 - the one registration that breaks the import cycle
     _array_type = array_type
 
@@ -44,9 +44,9 @@ _evaluate_on_device: Any = None
 
 
 def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
-    """Say how primitives are computed on devices: called once, by `lamina.compiler.deferral`.
+    """Set the function that computes primitives on devices; called once, by `lamina.compiler.deferral`.
 
-    ``evaluate(primitive, inputs, params, context)`` gives the result's value on that context.
+    ``evaluate(primitive, inputs, params, context)`` returns the result's value on that context.
     """
     global _evaluate_on_device  # noqa: PLW0603 - what knows the compiler stands far above
     _evaluate_on_device = evaluate
@@ -56,16 +56,16 @@ _kernel: Any = None
 
 
 def set_kernels(kernel: Callable[[Primitive, np.dtype], Callable[..., Any] | None]) -> None:
-    """Say where `kernel` has compiled code from: called once, by `lamina.compiler.deferral`."""
+    """Set the source of compiled code for `kernel`; called once, by `lamina.compiler.deferral`."""
     global _kernel  # noqa: PLW0603 - what knows the compiler stands far above
     _kernel = kernel
 
 
 def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    """The compiled code of a primitive for arrays of a float dtype; None where nothing is compiled.
+    """The compiled code of a primitive for a float dtype; None if there is none.
 
-    Of an elementwise primitive a function of any NumPy array; of a reduction ``fold(x, axes)``, which gives the results
-    in a row, for arrays that are not empty; of a matrix product ``product(a, b, out)``.
+    For an elementwise primitive, a function of any NumPy array; for a reduction ``fold(x, axes)``, which returns the
+    results flattened, for non-empty arrays; for a matrix product ``product(a, b, out)``.
     """
     return None if _kernel is None else _kernel(primitive, dtype)
 
@@ -81,22 +81,22 @@ class ForEachInput:
 
 
 class Primitive:
-    """One operator: how to evaluate, type, differentiate and compile it.
+    """An operator: how to evaluate, type, differentiate and compile it.
 
     ``eval(*buffers, **params)``
-        the result as a NumPy array (a tuple of them if there are several): the oracle for compiled code.
+        the result as a NumPy array, or a tuple of several: the oracle for compiled code.
     ``compute(*buffers, **params)``
-        the same, eagerly: `eval`, unless NumPy's functions round differently from compiled code, which is called then.
+        the same, for eager evaluation: `eval`, or compiled code where NumPy's functions round differently.
         `bind` calls it with NumPy's floating-point warnings off.
     ``infer(*inputs, **params)``
         ``(shape, dtype)`` of the result from inputs that have `shape` and `dtype` (a list of pairs for several
         results), or an error that shows the shapes.
     ``vjp``
         one function for each input, ``vjp[i](g, out, *inputs, **params)``: the gradient of that input, in lamina
-        operators. None in an input's place, or for all: the gradient is 0, and stops here. One function an input, so
+        operators. None for an input, or for all: the gradient is 0 and stops here. One function per input, so
         that unused gradients are never computed.
     ``lowering``
-        how the compiler emits it (see `lamina.core.lowering`); None: it always runs eagerly.
+        how to compile it (see `lamina.core.lowering`); None: it always runs eagerly.
     """
 
     __slots__ = ("compute", "eval", "infer", "lowering", "name", "same_dtype", "vjp")
@@ -134,7 +134,7 @@ def primitive(
     lowering: Lowering | None = None,
     same_dtype: bool = False,
 ) -> Primitive:
-    """Declare a primitive and enter it into the registry. `same_dtype`: its array inputs may not mix dtypes."""
+    """Declare and register a primitive. `same_dtype`: its array inputs must have equal dtypes."""
     if name in REGISTRY:
         raise ValueError(f"primitive {name!r} is declared twice")
     declared = Primitive(name, eval, infer, vjp, lowering, same_dtype)
@@ -143,7 +143,7 @@ def primitive(
 
 
 def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """Apply a primitive with one result to arrays and numbers: eagerly, as a node of the current trace, or later."""
+    """Apply a primitive with one result to arrays and numbers: eagerly, as a node of the current trace, or deferred."""
     queue = state.queue
     if queue is not None:
         if not queue.asleep:
@@ -153,7 +153,7 @@ def bind(primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
 
 
 def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: Any) -> UserArray:
-    """`bind` for primitives of numbers alone: the result lives on `context`."""
+    """`bind` for primitives of numbers alone; the result is on `context`."""
     if context is current_context():
         return bind(primitive, *inputs, **params)
     before = set_current(context)
@@ -164,7 +164,7 @@ def bind_on(context: Context, primitive: Primitive, *inputs: Operand, **params: 
 
 
 def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any]) -> UserArray:
-    """`bind` without the queue: eagerly, or as a node of the current trace."""
+    """`bind` without deferring: eagerly, or as a node of the current trace."""
     if pending.is_open and state.queue is None:
         wait_for_pending()
     context, buffers = _unpack(primitive, inputs)
@@ -182,12 +182,12 @@ def apply(primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, A
 
 
 def new_array(value: Value, context: Context) -> UserArray:
-    """An array of the type that users see."""
+    """A new array of the public class."""
     return _array_type(value, context)
 
 
 def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context, list[Any]]:
-    """The inputs' common context, and their buffers; raise if contexts differ, or dtypes where they must not."""
+    """The inputs' common context, and their buffers; raises if contexts differ, or dtypes that must be equal."""
     context = dtype = None
     buffers: list[Any] = []
     for x in inputs:
@@ -215,7 +215,7 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
-    """The result as `compute` returns it. Overflow, poles and NaN make no warnings, as on any accelerator."""
+    """The result by `compute`. Overflow, poles and NaN cause no warnings, as on any accelerator."""
     try:
         out = state.silently(primitive.compute, *buffers, **params)
     except RuntimeError:

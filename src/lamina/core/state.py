@@ -1,4 +1,4 @@
-"""The current thread's state: recording a tape, training, tracing for the compiler."""
+"""The current thread's state: recording, training, tracing, deferring."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ __all__ = [
 
 
 class Trace(Protocol):
-    """The interface of a trace for `bind` and arrays; `lamina.compiler.front._capture` has the one implementation."""
+    """The interface of a trace for `bind` and arrays; implemented by `lamina.compiler.front._capture`."""
 
     def bind(
         self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]
     ) -> tuple[Value, ...]:
-        """Add a node for this primitive to the graph; return its values."""
+        """Add a node for a primitive to the graph; return its values."""
         ...
 
     def value(self, array: Array) -> Value:
-        """The graph value that this array holds at this point of the trace."""
+        """The graph value of an array at this point of the trace."""
         ...
 
     def assign(self, array: Array, value: Array) -> None:
-        """Make `array` hold the current value of `value` from here on."""
+        """Make `array` refer to the current value of `value` from now on."""
         ...
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
-        """A number that Python computes anew before every step."""
+        """A number that Python computes anew before each step."""
         ...
 
     def after_run(self, function: Callable[[], None]) -> None:
@@ -61,51 +61,51 @@ class Trace(Protocol):
         ...
 
     def uses_gradient(self, array: Array) -> None:
-        """Remember that it matters which gradient is attached to `array`."""
+        """Note that the trace depends on the gradient attached to `array`."""
         ...
 
     def note_labels(self, label: object, classes: int, who: str) -> None:
-        """Remember that an argument holds class numbers, to be looked at when the step runs."""
+        """Note that an argument holds class numbers, to be checked when the step runs."""
         ...
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Remember where `array` was found, so that its replacement is noticed."""
+        """Note where `array` was found, to detect its replacement."""
         ...
 
 
 class Queue(Protocol):
-    """The interface of the queue of deferred operators for `bind` and arrays; `lamina.compiler.deferral` provides
+    """The interface, for `bind` and arrays, of the queue of deferred operators; `lamina.compiler.deferral` implements
     it."""
 
     asleep: int
-    """How many more operators it lets pass unseen."""
+    """The number of operators still to ignore."""
 
     def bind(self, primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, object]) -> UserArray:
         """The result of a primitive, computed or pending."""
         ...
 
     def write(self, array: Array, value: Array) -> bool:
-        """Note that `array` takes the contents of `value`; False: the caller must do it now."""
+        """Defer assigning the contents of `value` to `array`; False: the caller must do it now."""
         ...
 
     def backward(self, heads: Sequence[Array], head_grads: Sequence[Array], retain_graph: bool) -> bool:
-        """Note a whole walk back over the tape; False: the caller must do it now."""
+        """Defer a whole backward pass over the tape; False: the caller must do it now."""
         ...
 
     def look(self, array: Array) -> None:
-        """Called before numbers are copied out of `array`."""
+        """Called before numbers are read from `array`."""
         ...
 
     def mark(self, *, recording: bool = False) -> None:
-        """A step of the user's may begin here: a batch is fetched, or (`recording`) a tape begins."""
+        """Mark a possible start of a user's step: a batch is fetched, or (`recording`) a tape begins."""
         ...
 
 
 class _Pending:
-    """What every thread must know of the queue: whether something is pending, and how to compute it.
+    """State of the queue for all threads: whether something is pending, and how to compute it.
 
-    ``lock``: held while contents of arrays move: pending ones are computed, those that compiled steps hold are used or
-    given back. One for both, as each leads to the other, and with two locks threads could wait for each other.
+    ``lock``: held while contents of arrays move, i.e. pending ones are computed, or those held by compiled steps are
+    used or returned. One lock for both, since each may lead to the other, and two could deadlock.
     """
 
     __slots__ = ("flush", "is_open", "lock")
@@ -120,13 +120,13 @@ pending = _Pending()
 
 
 def flush_pending() -> None:
-    """Compute everything pending, before memory is handed out or changed without the queue's knowledge."""
+    """Compute everything pending, before memory is exported or changed outside the queue."""
     if pending.is_open:
         pending.flush()
 
 
 def wait_for_pending() -> None:
-    """Before reading contents, wait for a thread that is computing pending arrays."""
+    """Wait, before reading contents, for a thread that is computing pending arrays."""
     with pending.lock:
         pass
 
@@ -141,9 +141,9 @@ class _State(threading.local):
     trace: Trace | None = None
     queue: Queue | None = None
     runs_as_written: bool = False
-    """Whether compiled functions do not run compiled: inside another one, and while each operator is looked at."""
+    """Whether compiled functions run as plain Python: inside another one, and during anomaly detection."""
     queues: ClassVar[dict[int, Queue]] = {}
-    """Those of threads that have no state yet, by the threads' identifiers."""
+    """The contexts of threads without a state yet, by thread identifier."""
 
     def __init__(self) -> None:
         self.queue = self.queues.pop(threading.get_ident(), None)
@@ -165,9 +165,9 @@ state = _State()
 
 
 class Mode:
-    """A context manager that sets recording and training inside; None leaves one as it is.
+    """A context manager that sets recording and training mode; None leaves a mode unchanged.
 
-    Inside a mode that sets recording, which is what training happens in, denormals are flushed to zero.
+    While recording, as in training, denormals are flushed to zero.
     """
 
     def __init__(self, recording: bool | None, training: bool | None) -> None:
@@ -196,7 +196,7 @@ class Mode:
 
 
 class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
-    """Send operators inside to this trace, or to none; nothing is deferred or recorded."""
+    """A context in which operators go to this trace, or to none; nothing is deferred or recorded."""
 
     def __init__(self, trace: Trace | None) -> None:
         self._trace = trace
@@ -214,23 +214,23 @@ class traced_by:  # noqa: N801 - used as `with traced_by(trace):`
 
 
 def concrete() -> traced_by:
-    """Suspend tracing, deferring and recording: what runs inside runs now, once, on real buffers.
+    """A context without tracing, deferring and recording: operators run immediately, once, on real buffers.
 
-    For state that is made on the way (a parameter initialized on the first forward, an optimizer's momenta).
-    A signal that raises as `__exit__` begins leaves everything suspended: where programs are interrupted often, this
-    belongs inside `interrupts_later`.
+    For state created during a trace (a parameter initialized at the first forward, an optimizer's momenta).
+    A signal that raises at the start of `__exit__` leaves everything suspended: if interrupts are frequent, use it
+    inside `interrupts_later`.
     """
     return traced_by(None)
 
 
 def mark_step() -> None:
-    """A step of the user's may begin here: compute what was deferred before."""
+    """Mark a possible start of a user's step: compute everything deferred before."""
     if state.queue is not None:
         state.queue.mark()
 
 
 def after_run(function: Callable[[], None]) -> None:
-    """Call a function now, or inside `lamina.compile` after each run of the compiled step."""
+    """Call a function now, or, inside `lamina.compile`, after each run of the compiled step."""
     if state.trace is None:
         function()
     else:
@@ -238,10 +238,10 @@ def after_run(function: Callable[[], None]) -> None:
 
 
 def call_each_step(function: Callable[[], float], *, integer: bool = False) -> float:
-    """A number that Python computes anew at each step: a scheduled learning rate, a step count.
+    """A number computed by Python at each step, such as a scheduled learning rate or a step count.
 
-    Eagerly this is `function()`. Inside `lamina.compile` the compiled step calls `function` before each of its
-    runs, so the number may change (and the function may count) without a recompilation.
+    Eagerly this is `function()`. Inside `lamina.compile`, the compiled step calls `function` before each
+    run, so the number may change (and the function may have state) without recompilation.
     """
     if state.trace is None:
         return function()

@@ -28,7 +28,7 @@ _order = itertools.count()
 class Leaf:
     """An array's gradient and what `backward` does with it: ``"write"`` or ``"add"``.
 
-    ``known`` is the version of the gradient that a program has called used; one of another version is fresh.
+    ``known`` is the gradient's version when a program marked it as used; at another version it is fresh.
     """
 
     __slots__ = ("grad", "known", "req")
@@ -38,7 +38,7 @@ class Leaf:
 
 
 def become_leaf(x: Array) -> None:
-    """Forget what `x` was computed from. Pending arrays may need it: they are computed first."""
+    """Forget how `x` was computed. Pending arrays, which may need it, are computed first."""
     flush_pending()
     x._node = None
 
@@ -46,7 +46,7 @@ def become_leaf(x: Array) -> None:
 class TapeNode:
     """One recorded application of a primitive.
 
-    The outputs are kept as values and not as arrays: an array points to its node, so the node must not point back.
+    The outputs are kept as values, not arrays, since an array refers to its node, and a cycle must be avoided.
     """
 
     __slots__ = (
@@ -72,15 +72,15 @@ class TapeNode:
         self.written = [(x._writes, x._writes[0]) for x in (*outputs, *arrays)]
 
     def output(self, i: int) -> UserArray:
-        """The i-th output as an array that stands on the tape where the original stood."""
+        """The i-th output as an array with the original's place on the tape."""
         array = self.array_type(self.outputs[i], self.context)
         array._node, array._index = self, i
         return array
 
     def release(self) -> None:
-        """Forget inputs and outputs, so that memory is freed and a second walk is noticed.
+        """Forget inputs and outputs, to free memory and to detect a second backward pass.
 
-        What is computed from the outputs from now on takes them as constants, as in MXNet: a hidden state that is
+        Later computations take the outputs as constants, as in MXNet: a hidden state
         carried from one training step to the next needs no `detach`.
         """
         self.freed = next(_order)
@@ -88,8 +88,8 @@ class TapeNode:
         self.outputs = []
 
     def releasing(self) -> list[Change]:
-        """The changes of `release`. They keep the released objects alive, since an array's finalizer may call Python
-        code."""
+        """The changes made by `release`. They keep the released objects alive, since an array's finalizer may call
+        Python code."""
         return [
             setting(self, "freed", next(_order)),
             setting(self, "inputs", None),
@@ -99,7 +99,7 @@ class TapeNode:
 
 
 def is_on_tape(x: Array) -> bool:
-    """Whether it was computed from something with a gradient, and no walk has used that up."""
+    """Whether it was computed from an array with a gradient, on a part of the tape not yet released."""
     node = x._node
     return node is not None and node.inputs is not None
 
@@ -112,7 +112,7 @@ def is_recorded(x: object) -> bool:
 def record(
     primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
 ) -> None:
-    """Note an application on the tape, if a gradient could flow through it."""
+    """Record an operation on the tape, if a gradient could flow through it."""
     for x in inputs:
         if isinstance(x, Array) and (x._leaf is not None or is_on_tape(x)):
             record_node(primitive, inputs, params, outputs)
@@ -122,7 +122,7 @@ def record(
 def record_node(
     primitive: Primitive, inputs: tuple[Operand, ...], params: dict[str, Any], outputs: tuple[Array, ...]
 ) -> None:
-    """Put a node on the tape and make it the origin of `outputs`."""
+    """Add a node to the tape as the origin of `outputs`."""
     node = TapeNode(primitive, inputs, params, outputs)
     for i, y in enumerate(outputs):
         y._node, y._index = node, i
@@ -137,13 +137,14 @@ def gradients(
     inner: Sequence[Array] = (),
     used_up: list[TapeNode] | None = None,
 ) -> dict[int, UserArray]:
-    """Walk back from `heads` and return, by `id`, the gradient of every leaf that was reached and is `wanted`.
+    """Run the tape back from `heads` and return the gradients of all `wanted` leaves reached, by `id`.
 
-    So are those of the arrays `inner`, which need not be leaves. Nodes are visited in the reverse order of their
-    recording, which is a topological order. A leaf that is only reached through what has no slope (a comparison,
-    `stop_gradient`) gets zeros, as in MXNet; on such ways nothing is computed.
+    Also returned are the gradients of the arrays `inner`, which need not be leaves. Nodes are visited in reverse order
+    of recording, a topological order. A leaf reached only through operators without a gradient (a comparison,
+    `stop_gradient`) gets zeros, as in MXNet; nothing is computed along such paths.
 
-    Unless `retain_graph`, the nodes are released; where there is a list `used_up`, by the caller, who finds them there.
+    Unless `retain_graph`, the nodes are released; or appended to the list `used_up`, if given, for the caller to
+    release.
     """
     found: dict[int, UserArray] = {}
     walk = _Walk()
@@ -180,7 +181,7 @@ def gradients(
 
 
 def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """Run the tape back and write or add each reached leaf's gradient as its `req` says."""
+    """Run the tape back, and write or add each reached leaf's gradient according to its `req`."""
     if state.queue is not None and state.queue.backward(heads, head_grads, retain_graph):
         return
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
@@ -188,7 +189,7 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
 
 
 def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """`backward` for callers that know that nothing is pending, and want nothing deferred."""
+    """`backward` for callers that know nothing is pending, and want nothing deferred."""
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
         grad._write_now(value)
 
@@ -200,7 +201,7 @@ def walked(
     retain_graph: bool,
     used_up: list[TapeNode] | None = None,
 ) -> Iterator[tuple[UserArray, UserArray]]:
-    """Walk back, and give each gradient that is to be written, with what. `used_up`: see `gradients`."""
+    """Run the tape back; return each gradient to write, with its values. `used_up`: see `gradients`."""
     leaves: list[Array] = []
 
     def wanted(leaf: Array) -> bool:
@@ -216,7 +217,7 @@ def walked(
 
 
 class _Walk:
-    """Cotangents on the way: of nodes still to visit, and of leaves."""
+    """Cotangents during a backward pass: of nodes still to visit, and of leaves."""
 
     def __init__(self) -> None:
         self.pending: dict[int, TapeNode] = {}
@@ -225,7 +226,7 @@ class _Walk:
         self.leaves: dict[int, tuple[UserArray, UserArray | None]] = {}
 
     def add(self, x: Array, grad: UserArray | None, used_by: int = 0) -> None:
-        """A part of the gradient of `x`, None for 0; `used_by`: the order of the node that it comes from."""
+        """Add a term to the gradient of `x` (None for 0); `used_by`: the order of the node it comes from."""
         if x._leaf is not None:
             known = self.leaves.get(id(x))
             self.leaves[id(x)] = (x, grad if known is None else _sum(known[1], grad))
@@ -251,12 +252,12 @@ class _Walk:
 
 
 def _sum(a: UserArray | None, b: UserArray | None) -> UserArray | None:
-    """The sum of two gradients; None is 0."""
+    """The sum of two gradients, where None is 0."""
     return b if a is None else a if b is None else a + b
 
 
 def _propagate(node: TapeNode, walk: _Walk) -> None:
-    """Send the cotangents of a node's outputs to those of its inputs that need them."""
+    """Propagate the cotangents of a node's outputs to the inputs that need them."""
     slots = walk.cotangents.pop(node.order)
     inputs, primitive = node.inputs, node.primitive
     assert inputs is not None
@@ -284,7 +285,7 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
 
 
 def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
-    """The message about a value that has been written over, although a vjp may need it."""
+    """The message for a value that was overwritten, although a vjp may need it."""
     names = [f"the result of {node.primitive.name} (shape {value.shape})" for value in node.outputs]
     names += [
         f"input {i} of {node.primitive.name} (shape {x.shape})"
@@ -299,7 +300,7 @@ def _what_changed(node: TapeNode, inputs: tuple[Operand, ...]) -> str:
 
 
 def recording() -> Any:
-    """`with recording():` record operations inside; training mode stays as it is."""
+    """`with recording():` record operations inside; training mode is unchanged."""
     return _Recording(True)
 
 

@@ -1,4 +1,4 @@
-"""The number of threads: of compiled functions, and at most of NumPy's BLAS."""
+"""The number of threads: for compiled functions, and the maximum for NumPy's BLAS."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _usual_threads: int | None = None
 def get_num_threads() -> int:
     """The number of threads that compiled functions run on.
 
-    What `set_num_threads` said, else `LAMINA_NUM_THREADS`; else the cores that this process may use (its affinity
-    and its control group's quota, a share of them where MPI started several processes), and of those at most
+    Set by `set_num_threads`, else by `LAMINA_NUM_THREADS`; else the number of cores this process may use (its affinity
+    and its control group's quota, divided among the processes started by MPI), but at most
     `OMP_NUM_THREADS`, with which joblib, Dask and Ray limit the cores of their workers' libraries.
     """
     global _usual_threads  # noqa: PLW0603
@@ -76,7 +76,7 @@ def _checked(threads: int, where: str) -> int:
 def available_cores() -> int:
     """The number of cores this process may use: its affinity, and its control group's quota (rounded up).
 
-    Of Apple's processors only the fast cores count: threads get equal shares of the work, and would wait for slow ones.
+    On Apple's processors only the fast cores count, since threads get equal shares of the work.
     """
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -87,7 +87,7 @@ def available_cores() -> int:
 
 
 def _fast_apple_cores() -> int | None:
-    """What the kernel of macOS says about the first of its performance levels; None elsewhere."""
+    """The number of cores at macOS's first performance level; None elsewhere."""
     if sys.platform != "darwin":
         return None
     cores, size = ctypes.c_int32(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int32))

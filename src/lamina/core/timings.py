@@ -1,4 +1,4 @@
-"""Where a command's time goes: ``lamina --timings COMMAND``. Off, each `timed` costs a function call."""
+"""Where a command's time goes: ``lamina --timings COMMAND``. When off, each `timed` costs a function call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STARTING, _OTHER = "starting Python and lamina", "everything else"
 _seconds: Counter[str] = Counter()
 _notes: Counter[str] = Counter()
 _inside = [_OTHER]
-"""What the main thread does, outermost first: each second is counted once, for the innermost."""
+"""The main thread's activities, outermost first; each second counts once, for the innermost."""
 _since: list[float] = []
 """The last reading of the clock; empty until `begin`."""
 
@@ -46,7 +46,7 @@ def _pass_to(name: str) -> None:
 
 
 class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
-    """Count the time inside, on the main thread, for `name`, without inner blocks timed under other names."""
+    """Count the time of the block, on the main thread, for `name`, without inner blocks timed under other names."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -67,7 +67,7 @@ class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
 
 
 def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, Generator[T]]]:
-    """A decorator of generator functions: count the time that each item takes for `name`."""
+    """A decorator of generator functions that counts the time of each item for `name`."""
 
     def decorate(make: Callable[P, Generator[T]]) -> Callable[P, Generator[T]]:
         @wraps(make)
@@ -87,13 +87,13 @@ def timed_parts(name: str) -> Callable[[Callable[P, Generator[T]]], Callable[P, 
 
 
 def noted(what: str) -> None:
-    """Count something that explains the times: "kernels compiled", "kernels from the cache"."""
+    """Count an event that explains the times: "kernels compiled", "kernels from the cache"."""
     if _since:
         _notes[what] += 1
 
 
 def report() -> str:
-    """The total and a line for each name, longest first, which add up to it; "" before `begin`."""
+    """The total, and one line per name, longest first, that add up to it; "" before `begin`."""
     if not _since:
         return ""
     _pass_to(_OTHER)

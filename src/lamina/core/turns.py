@@ -1,11 +1,11 @@
-"""Changes that are atomic under interrupts: made as a whole or not at all.
+"""Changes that are atomic under interrupts: made completely or not at all.
 
 Between any two bytecodes Python may run something else on the same thread: a signal's handler, ``__del__`` of what the
-collector found, a weak reference's callback, the function of a debugger. A lock does not keep it out, since the thread
-holds it already; what it finds half done, it must be able to end or to do itself, and who was interrupted must notice.
+collector found, a weak reference's callback, a debugger's function. A lock does not exclude it, since the thread
+holds it already; it must be able to complete or redo half-done work, and the interrupted code must notice.
 
-So a change that others can see is prepared aside, as a list of calls of C functions. One bytecode makes all of them
-(`make`). Until then another caller can take the turn: then nothing is made, and the first caller prepares anew.
+So a visible change is first prepared as a list of calls of C functions. A single bytecode executes all of them
+(`make`). Until then another caller can take the turn; then nothing is executed, and the first caller starts again.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any
 __all__ = ["Change", "Turn", "make", "putting", "setting"]
 
 Change = Callable[[], Any]
-"""A call of a C function; `setting` and `putting` are the usual ones. It must run no Python code."""
+"""A call of a C function, usually `setting` or `putting`. It must not run Python code."""
 
 
 setting: Callable[[object, str, object], Change] = partial(partial, setattr)
-"""``setting(owner, name, value)``: ``owner.name = value``, where no Python code gets to know of it."""
+"""``setting(owner, name, value)``: ``owner.name = value``, without running Python code."""
 putting: Callable[[Any, Any, object], Change] = partial(partial, setitem)
 """``putting(items, key, value)``: ``items[key] = value``."""
 
 
 def make(changes: Iterator[Change]) -> list[Any]:
-    """Make changes, and return what the calls return: nothing if another caller took the turn."""
+    """Execute changes, and return the calls' results; nothing if another caller took the turn."""
     return list(map(call, changes))
 
 
 class Turn:
-    """The right to change something: the latest caller that took it has it, until it is closed."""
+    """The right to make changes: it belongs to the latest caller that took it, until closed."""
 
     __slots__ = ("_changes", "is_closed")
 
@@ -42,9 +42,9 @@ class Turn:
         self.is_closed = False
 
     def take(self, changes: Iterable[Change]) -> Iterator[Change]:
-        """An iterator to `make`. The changes of the caller that had the turn before will not be made.
+        """An iterator for `make`. Changes by the previous holder of the turn will not be made.
 
-        A list can be filled afterwards: facts read after `take` still hold if the changes are made.
+        A list can be filled afterwards: facts read after `take` still hold when the changes are made.
         """
         list(self._changes)
         self._changes = own = iter(changes)
@@ -53,6 +53,6 @@ class Turn:
         return own
 
     def close(self) -> None:
-        """Make no change from now on."""
+        """Revoke the turn: no further changes are made."""
         self.is_closed = True
         list(self._changes)

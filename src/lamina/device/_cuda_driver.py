@@ -1,7 +1,7 @@
-"""NVIDIA's driver by its C interface: which library it is, its functions' types, its errors in words.
+"""NVIDIA's driver through its C interface: the library, function types, and error messages.
 
 Names and types are those of `cuda.h` (CUDA Driver API, https://docs.nvidia.com/cuda/cuda-driver-api), versions 11.4 and
-later. Nothing is built, and no package is needed: the driver's library comes with the driver.
+later. Nothing is compiled, and no package is needed: the library comes with the driver.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Attribute:
 
 
 def open_library() -> Any:
-    """The driver's library. Raises `DeviceError`, which names the files that were tried."""
+    """Load the driver's library. Raises `DeviceError`, which names the files that were tried."""
     names = ["nvcuda.dll"] if sys.platform == "win32" else ["libcuda.so.1", "libcuda.so"]
     for name in names:
         try:
@@ -103,7 +103,7 @@ class CudaDriver:
             raise DeviceError(f"{name}: {self.words(code)}")
 
     def code(self, name: str, *arguments: Any) -> int:
-        """Call a function; the number of its error, 0 if there was none."""
+        """Call a function and return its error number, 0 for success."""
         return self.functions[name](*arguments)
 
     def words(self, code: int) -> str:
@@ -119,7 +119,7 @@ class CudaDriver:
         return value.value
 
     def handle(self, name: str, *arguments: Any) -> c_void_p:
-        """Call a function that gives a handle by its first argument."""
+        """Call a function that returns a handle through its first argument."""
         made = c_void_p()
         self(name, ctypes.byref(made), *arguments)
         return made

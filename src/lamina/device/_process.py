@@ -1,4 +1,4 @@
-"""Devices belong to the process that opened them: a forked child has neither the driver's threads nor its memory."""
+"""Ownership of devices by the process that opened them: a forked child has neither the driver's threads nor memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Owner:
         self._name, self._process, self._lost = name, os.getpid(), ""
 
     def check(self) -> None:
-        """Raise `DeviceError` in another process than that, and after the device was lost."""
+        """Raise `DeviceError` in any other process, and after the device was lost."""
         if os.getpid() != self._process:
             raise DeviceError(
                 f"{self._name} was opened by the process that this one was forked from, and can't be used here. Start "

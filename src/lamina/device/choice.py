@@ -1,14 +1,14 @@
 """The available devices and their numbers: `mx.gpu(0)`, `mx.gpu(1)` …
 
-First come NVIDIA's GPUs, in their driver's order, then the GPUs that OpenCL knows (NVIDIA's not again). The environment
-variable ``LAMINA_DEVICE`` asks for others:
+NVIDIA's GPUs come first, in their driver's order, then OpenCL's GPUs, without NVIDIA's. The environment
+variable ``LAMINA_DEVICE`` selects others:
 
 ``cuda``              NVIDIA's GPUs only
-``opencl``            all devices of OpenCL, also processors, so never chosen by default: a way to try programs
-``emulator``          a GPU that is emulated, slowly, to find mistakes in kernels; ``emulator:2`` are two
-``none``              no device at all
+``opencl``            all OpenCL devices, including CPUs, to try programs; never chosen by default
+``emulator``          a slow software GPU, to find mistakes in kernels; ``emulator:2`` gives two
+``none``              no devices
 
-Several are written with commas, in the order in which they are numbered: ``opencl,cuda``.
+Several are separated by commas, and numbered in that order: ``opencl,cuda``.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ __all__ = ["Found", "device", "found", "looked_for", "opened", "problems"]
 
 
 class Found(NamedTuple):
-    """A device that was found, and not opened yet."""
+    """A device that was found but not opened yet."""
 
     kind: str
     name: str
     open: Callable[[int], Device]
     """``open(number)``."""
     is_gpu: bool
-    """Whether it is faster than the CPU, presumably: no emulator, and no processor under OpenCL."""
+    """Whether it is presumably faster than the CPU: neither the emulator nor a CPU under OpenCL."""
 
 
 class _Search(NamedTuple):
     found: list[Found]
     looked_for: list[str]
-    """What was looked for where, and what came of it."""
+    """The result of each search for devices, in words."""
 
 
 _process = os.getpid()
@@ -50,7 +50,7 @@ _opened: dict[tuple[str, int], Device] = {}
 
 
 def found() -> list[Found]:
-    """The devices by number."""
+    """The found devices, in order of their numbers."""
     return _search().found
 
 
@@ -64,12 +64,12 @@ def looked_for() -> str:
 
 
 def problems() -> list[str]:
-    """Why `gpu()` can't be used: a sentence for each place where devices were looked for."""
+    """The reasons why `gpu()` can't be used: one sentence per search."""
     return list(_search().looked_for)
 
 
 def device(number: int) -> Device:
-    """The device of a number, opened. `ContextError` where there is none; `DeviceError` if it can't be opened."""
+    """Open the device of this number. Raises `ContextError` if there is none, `DeviceError` if it can't be opened."""
     known = _opened.get((_setting(), number))
     if known is not None:
         return known
@@ -84,7 +84,7 @@ def device(number: int) -> Device:
 
 
 def opened() -> list[Device]:
-    """The devices that this process has in use."""
+    """The devices opened by this process."""
     return list(_opened.values()) if _process == os.getpid() else []
 
 
@@ -179,7 +179,7 @@ def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:
 
 
 def _emulator() -> Found:
-    """The emulator is a part of the compiler, far above this package: it is found by its name."""
+    """Load the emulator, which is part of the compiler, a package above this one, by its name."""
     return Found(
         "emulator",
         "emulator",

@@ -1,4 +1,4 @@
-"""Devices: where an array lives. `cpu()` is always there; what `gpu()` names, `lamina.device.choice` knows."""
+"""Contexts: the device that holds an array. `cpu()` always exists; `lamina.device.choice` knows the GPUs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = [
 class Context:
     """A device: a type (``"cpu"`` or ``"gpu"``) and a number. ``is_host``: whether NumPy can see its memory.
 
-    Page-locked memory (``"cpu_pinned"``) and memory that processes share (``"cpu_shared"``), which have types of their
-    own in MXNet, are plain memory of the CPU under another name.
+    MXNet's page-locked memory (``"cpu_pinned"``) and memory shared by processes (``"cpu_shared"``) are accepted
+    as other names of plain CPU memory.
 
     Contexts are interned, so equal contexts are the same object. Used in a ``with`` statement, a context becomes the
     default for arrays created inside it.
@@ -65,7 +65,7 @@ class Context:
         return self.devstr2type[self.device_type]
 
     def empty_cache(self) -> None:
-        """Give the memory that is kept for the next arrays back to the device, for other programs; as in MXNet."""
+        """Return memory kept for reuse to the device, for other programs; as in MXNet."""
         if not self.is_host:
             device_of(self).release_kept_memory()
 
@@ -88,7 +88,7 @@ class Context:
 
 
 def cpu(device_id: int = 0) -> Context:
-    """The CPU. All numbers mean the same processor; arrays of different numbers still may not be mixed."""
+    """The CPU. All numbers mean the same processor, but arrays with different numbers can't be mixed."""
     return Context("cpu", device_id)
 
 
@@ -98,12 +98,12 @@ def cpu_pinned(device_id: int = 0) -> Context:
 
 
 def gpu(device_id: int = 0) -> Context:
-    """A GPU's name. Putting an array there raises `ContextError` where there is no such device."""
+    """The context of a GPU. Creating an array there raises `ContextError` if there is no such device."""
     return Context("gpu", device_id)
 
 
 def num_gpus() -> int:
-    """The number of devices that `gpu()` can name.
+    """The number of devices available as `gpu()`.
 
     >>> import lamina as mx
     >>> ctx = mx.gpu() if mx.num_gpus() else mx.cpu()
@@ -114,19 +114,19 @@ def num_gpus() -> int:
 
 
 def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
-    """MXNet's: the bytes that are free on a GPU, and all that it has. What lamina keeps for reuse counts as free."""
+    """Free and total bytes of a GPU, as in MXNet. Memory that lamina keeps for reuse counts as free."""
     return device_of(gpu(device_id)).memory_info()
 
 
 def device_of(context: Context) -> Device:
-    """The device that a context names, opened; `ContextError` where there is none."""
+    """The opened device of a context; raises `ContextError` if there is none."""
     from lamina.device.choice import device
 
     return device(context.device_id)
 
 
 def usable(ctx: Context | None) -> Context:
-    """The context, by default the current one; `ContextError` if it is none, or no array can live there."""
+    """The context, by default the current one; raises `ContextError` if it is invalid or can't hold arrays."""
     context = current_context() if ctx is None else ctx
     if not isinstance(context, Context):
         hint = "; a shape of several sizes is a tuple, like (2, 3)" if isinstance(context, int) else ""
@@ -144,7 +144,7 @@ _default = _Default()
 
 
 def current_context() -> Context:
-    """The context in which new arrays are made: `cpu(0)`, unless inside ``with context:``.
+    """The context for new arrays: `cpu(0)`, unless inside ``with context:``.
 
     >>> import lamina as mx
     >>> with mx.cpu(1):
@@ -155,6 +155,6 @@ def current_context() -> Context:
 
 
 def set_current(context: Context) -> Context:
-    """Make `context` this thread's current one; returns the one before."""
+    """Make `context` this thread's current one; returns the previous one."""
     before, _default.context = _default.context, context
     return before

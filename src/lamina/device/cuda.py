@@ -1,4 +1,4 @@
-"""NVIDIA's GPUs (Ampere and later) as devices, by their driver alone: code is PTX, which the driver assembles."""
+"""NVIDIA's GPUs (Ampere and later) as devices, through the driver alone: the driver assembles kernels from PTX."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OLDEST = (8, 0)
 
 
 class GPU(NamedTuple):
-    """A GPU that was found: its name, and the reason if it can't be used."""
+    """A GPU that was found: its name, and the reason if it is unusable."""
 
     name: str
     reason: str | None
@@ -31,14 +31,14 @@ class GPU(NamedTuple):
 
 @cache
 def _driver() -> CudaDriver:
-    """The driver, initialized. `DeviceError` where there is none, or where it finds no GPU."""
+    """The driver, initialized. Raises `DeviceError` if there is no driver or no GPU."""
     driver = CudaDriver(open_library())
     driver("cuInit", 0)
     return driver
 
 
 def find() -> list[GPU]:
-    """The GPUs by the driver's number. `DeviceError` says why there are none."""
+    """The GPUs in the driver's order. `DeviceError` gives the reason if there are none."""
     driver, count = _driver(), c_int()
     driver("cuDeviceGetCount", byref(count))
     return [_found(driver, i) for i in range(count.value)]
@@ -120,12 +120,12 @@ class CudaDevice:
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
 
     def memory_info(self) -> tuple[int, int]:
-        """The bytes that arrays can still have, and all there are."""
+        """The bytes available to arrays, and the total."""
         with self._entered():
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Give memory that is kept for reuse back to the driver, for other programs."""
+        """Return memory kept for reuse to the driver, for other programs."""
         with self._entered():
             self._pool.release_kept()
 
@@ -167,13 +167,13 @@ class CudaDevice:
             return CudaModule(self, module)
 
     def unload(self, module: c_void_p) -> None:
-        """Forget a module, when no launch of its kernels is under way."""
+        """Unload a module, when no launch of its kernels is pending."""
         if self._owner.is_here:
             with self._entered():
                 self._call.code("cuModuleUnload", module)
 
     def function(self, module: c_void_p, name: str) -> c_void_p:
-        """A function of a module; `KeyError` if there is none of that name."""
+        """A function of a module; raises `KeyError` if missing."""
         with self._entered():
             found = c_void_p()
             code = self._call.code("cuModuleGetFunction", byref(found), module, name.encode())
@@ -204,7 +204,7 @@ class CudaDevice:
                     )
 
     def record(self, launches: Sequence[Launch]) -> CudaGraph:
-        """See `Device`: the launches become a graph."""
+        """See `Device`: the launches become a CUDA graph."""
         with self._entered():
             self._do("cuStreamBeginCapture_v2", self._stream, _CAPTURE_OF_THIS_THREAD)
             graph = c_void_p()
@@ -220,12 +220,12 @@ class CudaDevice:
             return CudaGraph(self, executable, launches)
 
     def replay(self, executable: c_void_p) -> None:
-        """Launch a graph."""
+        """Launch a CUDA graph."""
         with self._entered():
             self._do("cuGraphLaunch", executable, self._stream)
 
     def destroy_graph(self, executable: c_void_p) -> None:
-        """Forget a graph."""
+        """Destroy a CUDA graph."""
         if self._owner.is_here:
             with self._entered():
                 self._call.code("cuGraphExecDestroy", executable)
@@ -239,7 +239,7 @@ class CudaDevice:
 
     @property
     def ordinal(self) -> int:
-        """The device's number in the driver and in other libraries."""
+        """The device's number in the driver and other libraries."""
         return self._handle
 
     @property
@@ -248,7 +248,7 @@ class CudaDevice:
         return self._stream.value or 0
 
     def wait_in(self, stream: int) -> None:
-        """Have another library's stream wait for all that was told this device until now."""
+        """Make another library's stream wait for all work submitted to this device so far."""
         with self._entered():
             event = self._call.handle("cuEventCreate", _NO_TIMING)
             try:
@@ -263,7 +263,7 @@ class CudaDevice:
         return _Entered(self)
 
     def enter(self) -> None:
-        """Make the device this thread's current one, which other libraries may have changed; one thread at a time."""
+        """Make the device this thread's current one, as other libraries may have changed it; one thread at a time."""
         self._owner.check()
         self._lock.acquire()
         try:
@@ -273,7 +273,7 @@ class CudaDevice:
             raise
 
     def leave(self) -> None:
-        """The end of what `enter` began."""
+        """Undo `enter`."""
         self._lock.release()
 
     def _do(self, name: str, *arguments: Any) -> None:
@@ -285,7 +285,7 @@ class CudaDevice:
         self._do("cuStreamSynchronize", self._stream)
 
     def _check(self, code: int, what: str) -> None:
-        """Raise what an error means. After some, the driver says, nothing of the process works any more."""
+        """Raise the error for a code. After some errors, the driver is unusable in this process."""
         if not code:
             return
         why = f"{what}: {self._call.words(code)}"
@@ -295,7 +295,7 @@ class CudaDevice:
 
 
 class _Entered:
-    """`with device._entered():` see `CudaDevice.enter`; a class, as a generator takes four times as long."""
+    """`with device._entered():` see `CudaDevice.enter`; a class, since a generator takes four times as long."""
 
     __slots__ = ("_device",)
 
@@ -331,7 +331,7 @@ class CudaKernel:
         self._allowed = _SHARED_BYTES_OF_ALL
 
     def allow_shared_bytes(self, nbytes: int) -> None:
-        """More shared memory than every device has must be requested."""
+        """Request shared memory beyond the size that every device has."""
         if nbytes > self._allowed:
             self._device._do("cuFuncSetAttribute", self.handle, _MAX_DYNAMIC_SHARED_BYTES, nbytes)
             self._allowed = nbytes
@@ -357,7 +357,7 @@ def _address(region: Region) -> int:
 
 
 def _packed(arguments: Sequence[Region | int]) -> Any:
-    """Pointers to the arguments, as `cuLaunchKernel` reads them while it is called."""
+    """Pointers to the arguments, in the form that `cuLaunchKernel` reads during its call."""
     values = [_address(x) if isinstance(x, Region) else x & (1 << 64) - 1 for x in arguments]
     cells = (c_uint64 * max(len(values), 1))(*values)
     first = ctypes.addressof(cells)
@@ -367,7 +367,7 @@ def _packed(arguments: Sequence[Region | int]) -> Any:
 
 
 _CORES = {(8, 0): 64}
-"""Units for float32 of a multiprocessor; 128 where nothing is said (CUDA C Programming Guide, compute capabilities)."""
+"""float32 units per multiprocessor, 128 if not listed (CUDA C Programming Guide, compute capabilities)."""
 
 
 def _limits(driver: CudaDriver, handle: int) -> Limits:
@@ -403,4 +403,4 @@ _SHARED_BYTES_OF_ALL = 48 << 10
 _LOG_BYTES = 16 << 10
 _NOT_FOUND = 500
 _DEADLY = frozenset((4, 201, 214, 220, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999))
-"""Errors after which a context can't be used: the driver is gone, a device fails, a kernel ended in the middle."""
+"""Errors after which a context is unusable: driver unloaded, device failure, kernel aborted."""

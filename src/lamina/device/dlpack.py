@@ -1,8 +1,8 @@
-"""Memory of devices given to other libraries, and theirs taken, without a copy: DLPack's capsules.
+"""Zero-copy exchange of device memory with other libraries, by DLPack capsules.
 
-The structures are those of dlpack.h (https://dmlc.github.io/dlpack/latest/c_api.html); who waits for whom is said in
-the Python specification beside it. A CUDA array's address is a pointer of the device. An OpenCL array's is a `cl_mem`;
-lamina makes one of its shared virtual memory, and takes only such ones back.
+The structures are those of dlpack.h (https://dmlc.github.io/dlpack/latest/c_api.html); synchronization follows
+the Python specification there. A CUDA array's address is a device pointer. An OpenCL array's is a `cl_mem`;
+lamina exports one for its shared virtual memory, and imports only such ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["CUDA", "OPENCL", "device_of_capsule", "device_type", "exported", "im
 CUDA, OPENCL, _CUDA_MANAGED = 2, 4, 13
 """Numbers of DLDeviceType."""
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
-"""Numbers of DLDataTypeCode by NumPy's kinds."""
+"""Numbers of DLDataTypeCode by NumPy kind."""
 
 
 class _Device(ctypes.Structure):
@@ -79,7 +79,7 @@ _NAME_VERSIONED, _USED_VERSIONED = b"dltensor_versioned", b"used_dltensor_versio
 # --- given -------------------------------------------------------------------------------------------------------
 
 _given: dict[int, tuple[Any, ...]] = {}
-"""By a structure's address: what must live as long as the other library has it."""
+"""Objects kept alive while another library uses a structure, by its address."""
 
 
 @_Deleter
@@ -94,7 +94,7 @@ def _never_taken(capsule: int) -> None:
 
 
 def device_type(value: DeviceArray) -> tuple[int, int]:
-    """DLPack's type of an array's device. Raises `ContextError` for devices without one."""
+    """DLPack's device type for an array. Raises `ContextError` for devices without one."""
     there: Any = value.device
     if there.kind == "cuda":
         return CUDA, there.ordinal
@@ -106,7 +106,7 @@ def device_type(value: DeviceArray) -> tuple[int, int]:
 
 
 def exported(value: DeviceArray, stream: int | None) -> Any:
-    """A capsule of an array's memory. The other library's `stream` waits until its contents are computed."""
+    """A capsule of an array's memory. The other library's `stream` waits until the contents are computed."""
     kind, number = device_type(value)
     there: Any = value.device
     kept: list[Any] = [value]
@@ -138,7 +138,7 @@ _LEGACY_STREAM = 1  # CUDA's default stream, which DLPack means by none
 
 
 class ForeignBuffer:
-    """Another library's memory, until nothing here refers to it any more."""
+    """Another library's memory, released when nothing here refers to it any more."""
 
     __slots__ = ("__weakref__", "_give_back", "address", "device", "kept", "nbytes")
 
@@ -151,7 +151,7 @@ class ForeignBuffer:
 
 
 def device_of_capsule(kind: int, number: int) -> Any:
-    """The device of an array that DLPack describes so. `ContextError` if it is none of `gpu()`'s."""
+    """The device of an array described by DLPack. Raises `ContextError` if it is none of `gpu()`'s."""
     if kind in (CUDA, _CUDA_MANAGED):
         for i, one in enumerate(found()):
             if one.kind == "cuda" and getattr(there := device(i), "ordinal", None) == number:

@@ -1,9 +1,9 @@
 """The interface of a device: memory of its own, code in one of three dialects, and launches in call order.
 
-Implemented for NVIDIA's driver, for OpenCL, and by the emulator (`lamina.compiler.gpu.emulator`); used by arrays whose
-context is a GPU, and by the compiler (`lamina.compiler.gpu`), which never asks which of the three it has before it.
+Implemented for NVIDIA's driver, for OpenCL, and by the emulator (`lamina.compiler.gpu.emulator`); used by arrays on
+GPUs and by the compiler (`lamina.compiler.gpu`), which never distinguishes the three implementations.
 
-A device works in the order of the calls: a copy waits for the launches before it, a launch for the copies before it.
+A device works in call order: a copy waits for earlier launches, a launch for earlier copies.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ __all__ = [
 ]
 
 Dialect = Literal["nvptx", "spirv", "host"]
-"""What a device's code is: PTX (text), a SPIR-V 1.2 module for OpenCL, or an object file for the emulator."""
+"""A device's code format: PTX (text), a SPIR-V 1.2 module for OpenCL, or an object file for the emulator."""
 Dim = tuple[int, int, int]
-"""A number of blocks or threads along x, y and z; y and z are at most 65535."""
+"""Numbers of blocks or threads along x, y and z; y and z are at most 65535."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """A device's limits, which its code depends on.
+    """Limits of a device that its code depends on.
 
-    ``architecture``  LLVM's name of the processor ("sm_90"); empty where the dialect has none
-    ``subgroup``      threads that run in lockstep (a warp); 1 where that isn't known
-    ``block_threads`` most threads of a block
-    ``shared_bytes``  most shared memory of a block
-    ``processors``    how many blocks run at the same time at least: multiprocessors, compute units
+    ``architecture``  LLVM's name of the processor ("sm_90"); empty if the dialect has none
+    ``subgroup``      threads in lockstep (a warp); 1 if unknown
+    ``block_threads`` maximum threads per block
+    ``shared_bytes``  maximum shared memory per block
+    ``processors``    minimum number of concurrent blocks: multiprocessors, compute units
     ``alignment`` of buffers and of the compiler's own regions within them, in bytes; views may begin elsewhere
     ``peak_flops`` float32 operations a second, about; for `explain` ``has_tensor_cores`` whether it multiplies small
     matrices of tf32 and bfloat16 numbers, and copies to shared memory
@@ -63,7 +63,7 @@ class Limits:
 
 
 class Buffer(Protocol):
-    """Memory of a device. It is freed (or kept by the device's allocator) when nothing refers to it any more."""
+    """Memory of a device, freed (or kept by the device's allocator) when nothing refers to it any more."""
 
     @property
     def device(self) -> Device: ...
@@ -73,13 +73,13 @@ class Buffer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A buffer from a byte on."""
+    """A buffer from a byte offset on."""
 
     buffer: Buffer
     offset: int = 0
 
     def check(self, nbytes: int) -> None:
-        """Raise `ValueError` if `nbytes` bytes from here exceed the buffer."""
+        """Raise `ValueError` if `nbytes` bytes from here would exceed the buffer."""
         if self.offset < 0 or self.offset + nbytes > self.buffer.nbytes:
             raise ValueError(
                 f"{nbytes} bytes from {self.offset} on are beyond a buffer of {self.buffer.nbytes}"
@@ -87,10 +87,10 @@ class Region:
 
 
 class DeviceArray:
-    """The contents of an array on a device (`lamina.core.array.Value`): elements in C order from a region's start on.
+    """The contents of an array on a device (`lamina.core.array.Value`): elements in C order from the start of a region.
 
-    ``sharing``: the same object in all views of the same memory, and in nothing else; so its reference
-    count tells whether this is the only one.
+    ``sharing``: an object shared only by all views of the same memory, so that its reference
+    count shows whether there are other views.
     """
 
     __slots__ = ("__weakref__", "dtype", "region", "shape", "sharing")
@@ -101,13 +101,13 @@ class DeviceArray:
 
     @classmethod
     def empty(cls, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
-        """New memory, whose contents are not set."""
+        """New uninitialized memory."""
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         return cls(Region(device.allocate(nbytes)), shape, dtype)
 
     @classmethod
     def of(cls, device: Device, numbers: np.ndarray) -> DeviceArray:
-        """New memory with a copy of these numbers."""
+        """New memory with a copy of these values."""
         made = cls.empty(device, numbers.shape, numbers.dtype)
         if made.nbytes:
             device.copy_in(made.region, np.ascontiguousarray(numbers))
@@ -115,7 +115,7 @@ class DeviceArray:
 
     @property
     def device(self) -> Device:
-        """The device that it is on."""
+        """Its device."""
         return self.region.buffer.device
 
     @property
@@ -129,21 +129,21 @@ class DeviceArray:
         return self.size * self.dtype.itemsize
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """A copy of the numbers, when all that was launched before is done."""
+        """A copy of the values, after all earlier launches."""
         numbers = np.empty(self.shape, self.dtype)
         if numbers.nbytes:
             self.device.copy_out(self.region, numbers)
         return numbers if dtype is None else numbers.astype(dtype, copy=False)
 
     def part(self, first: int, shape: tuple[int, ...]) -> DeviceArray:
-        """The elements from the one of this number on, under a shape; shares memory."""
+        """A view of the elements from position `start`, in another shape."""
         start = self.region.offset + first * self.dtype.itemsize
         view = DeviceArray(Region(self.region.buffer, start), shape, self.dtype)
         view.sharing = self.sharing
         return view
 
     def copy(self) -> DeviceArray:
-        """The same numbers in new memory of the device."""
+        """A copy of the values in new memory of the device."""
         made = DeviceArray.empty(self.device, self.shape, self.dtype)
         made.write(self)
         return made
@@ -153,7 +153,7 @@ class DeviceArray:
         return isinstance(other, DeviceArray) and other.sharing is self.sharing
 
     def write(self, source: Any) -> None:
-        """Take the contents of an array of the same shape: of this device's, another one's, or NumPy's; any dtype."""
+        """Copy the contents of an array of the same shape and any dtype, from this device, another one or NumPy."""
         if not self.nbytes:
             return
         if isinstance(source, DeviceArray) and source.device is self.device and source.dtype == self.dtype:
@@ -165,23 +165,23 @@ class DeviceArray:
 
 
 class Kernel(Protocol):
-    """A function of a module, to be launched."""
+    """A function in a module that can be launched."""
 
     @property
     def name(self) -> str: ...
 
 
 class Module(Protocol):
-    """Code on a device. It is unloaded when nothing refers to it or its kernels any more."""
+    """Code on a device, unloaded when nothing refers to it or its kernels any more."""
 
     def kernel(self, name: str) -> Kernel:
-        """A kernel by its name; `KeyError` if there is none."""
+        """A kernel by name; raises `KeyError` if missing."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A kernel on a grid of blocks of threads, with its arguments: pointers, and numbers of 64 bits (int)."""
+    """A kernel on a grid of thread blocks, with its arguments: pointers, and 64-bit integers."""
 
     kernel: Kernel
     grid: Dim
@@ -191,10 +191,10 @@ class Launch:
 
 
 class Recording(Protocol):
-    """A sequence of launches that the device has seen before, so that to launch them all costs little."""
+    """A recorded sequence of launches, cheap to launch again."""
 
     def replay(self) -> None:
-        """Launch them all in order. It holds on to the buffers."""
+        """Launch all in order. The recording keeps the buffers alive."""
         ...
 
 
@@ -205,7 +205,7 @@ class Device(Protocol):
     def kind(self) -> Literal["cuda", "opencl", "emulator"]: ...
     @property
     def name(self) -> str:
-        """Its maker's name for it."""
+        """The manufacturer's name for it."""
         ...
 
     @property
@@ -221,15 +221,15 @@ class Device(Protocol):
     # memory
 
     def allocate(self, nbytes: int) -> Buffer:
-        """Memory whose contents are not set; also of 0 bytes."""
+        """Uninitialized memory, possibly of 0 bytes."""
         ...
 
     def memory_info(self) -> tuple[int, int]:
-        """The bytes that arrays can still have, and all there are."""
+        """The bytes available to arrays, and the total."""
         ...
 
     def release_kept_memory(self) -> None:
-        """Give memory that is kept for the next arrays back, for other programs."""
+        """Free memory kept for reuse, for other programs."""
         ...
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
@@ -237,15 +237,15 @@ class Device(Protocol):
         ...
 
     def copy_out(self, source: Region, target: np.ndarray) -> None:
-        """Copy to a writeable array in C order, which holds the numbers when this returns."""
+        """Copy to a writable C-ordered array, which is filled when this returns."""
         ...
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
-        """Copy within the device; the stretches do not overlap."""
+        """Copy within the device; the ranges must not overlap."""
         ...
 
     def set_word(self, target: Region, value: int) -> None:
-        """Set 4 bytes to a number of 32 bits (0 <= value < 2**31), without waiting for the device."""
+        """Set 4 bytes to a 32-bit number (0 <= value < 2**31), without waiting for the device."""
         ...
 
     # code
@@ -255,13 +255,13 @@ class Device(Protocol):
         ...
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        """Launch kernels, one after the other, each when the one before has ended; returns without waiting."""
+        """Launch kernels in sequence, each after the previous one has ended; returns without waiting."""
         ...
 
     def record(self, launches: Sequence[Launch]) -> Recording | None:
-        """Record what `launch` would launch, for many replays; None where the device gains nothing by that."""
+        """Record the launches for many replays; None if the device would not gain from it."""
         ...
 
     def synchronize(self) -> None:
-        """Wait until all is done. What went wrong before is raised here at the latest."""
+        """Wait until all work is done. Earlier errors are raised here at the latest."""
         ...

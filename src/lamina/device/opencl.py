@@ -1,6 +1,6 @@
-"""Devices of OpenCL that take SPIR-V (Intel's GPUs, PoCL, rusticl), by the package pyopencl (extra ``opencl``).
+"""OpenCL devices that accept SPIR-V (Intel's GPUs, PoCL, rusticl), through pyopencl (extra ``opencl``).
 
-Memory is "coarse-grained shared virtual memory": the host never looks into it, but it has addresses, so that an array
+Memory is "coarse-grained shared virtual memory": the host never accesses it, but it has addresses, so that an array
 may begin anywhere in a buffer.
 """
 
@@ -26,7 +26,7 @@ _NVIDIA = 0x10DE  # the PCI-SIG's number of NVIDIA
 
 
 class Found(NamedTuple):
-    """A device that was found: pyopencl's object, and the reason if it can't be used."""
+    """A device that was found: pyopencl's object, and the reason if it is unusable."""
 
     device: Any
     name: str
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 def find() -> list[Found]:
-    """The devices of all platforms. `DeviceError` says why there are none."""
+    """The devices of all platforms. `DeviceError` gives the reason if there are none."""
     try:
         import pyopencl as cl
     except ImportError:
@@ -67,7 +67,7 @@ def _described(cl: Any, platform: Any, device: Any) -> Found:
 
 
 def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
-    """What a device says, or the default if it is too old to know the question."""
+    """A property of the device, or the default if the device is too old to have it."""
     try:
         return device.get_info(getattr(cl.device_info, name))
     except cl.Error:
@@ -75,7 +75,7 @@ def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
 
 
 def _said_once(error: Exception) -> str:
-    """What the driver says against a program: pyopencl repeats how it begins, and adds options that it gave itself.
+    """The driver's error messages without repeats: pyopencl repeats the beginning and adds its own options.
 
     >>> print(_said_once(Exception("failed: X - failed: X - failed: X\\n\\nits log\\n\\n(options: -I a)")))
     failed: X
@@ -89,7 +89,7 @@ def _said_once(error: Exception) -> str:
 
 
 class OpenCLDevice:
-    """See `lamina.device.interface.Device`. Everything is done in one queue, in order."""
+    """See `lamina.device.interface.Device`. All work is in one in-order queue."""
 
     kind: Literal["opencl"] = "opencl"
     dialect: Dialect = "spirv"
@@ -138,7 +138,7 @@ class OpenCLDevice:
             self._copy(self._at(target, nbytes), self._at(source, nbytes), is_blocking=False)
 
     def as_cl_mem(self, buffer: Any) -> Any:
-        """A buffer object of a pool's memory, for libraries that know no other."""
+        """An OpenCL buffer object on pool memory, for libraries that support no other."""
         cl = self._cl
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
         block = (ctypes.c_char * buffer.size).from_address(buffer.address)
@@ -146,7 +146,7 @@ class OpenCLDevice:
             return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
 
     def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
-        """The address of such a buffer object, and the object; `ContextError` if its memory has no address."""
+        """The address of such a buffer object, and the object; raises `ContextError` if its memory has no address."""
         cl = self._cl
         memory = cl.Buffer.from_int_ptr(handle, retain=True)
         if not memory.get_info(cl.mem_info.USES_SVM_POINTER):
@@ -165,12 +165,12 @@ class OpenCLDevice:
             )
 
     def memory_info(self) -> tuple[int, int]:
-        """The bytes that arrays can still have, and all there are; other programs' are not known."""
+        """The bytes available to arrays, and the total; other programs' usage is unknown."""
         with self._entered():
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Give memory that is kept for reuse back to the driver, for other programs."""
+        """Return memory kept for reuse to the driver, for other programs."""
         with self._entered():
             self._pool.release_kept()
 
@@ -179,7 +179,7 @@ class OpenCLDevice:
             self._try(lambda: self._cl.enqueue_copy(self._queue, target, source, is_blocking=is_blocking))
 
     def _at(self, region: Region, nbytes: int) -> Any:
-        """A stretch of memory as pyopencl takes it; of at least one byte, as there is no pointer to none."""
+        """A memory range in pyopencl's form, of at least one byte, since no pointer to an empty range exists."""
         region.check(nbytes)
         buffer: Any = region.buffer
         return self._pointer(buffer.address + region.offset, nbytes)
@@ -227,7 +227,7 @@ class OpenCLDevice:
                 raise DeviceError(f"{self._label} can't load a program: {_said_once(error)}") from None
 
     def kernel_of(self, program: Any, name: str) -> Any:
-        """A program's kernel; `KeyError` if there is none of that name."""
+        """A program's kernel; raises `KeyError` if missing."""
         with self._entered():
             try:
                 return self._cl.Kernel(program, name)
@@ -235,7 +235,7 @@ class OpenCLDevice:
                 raise KeyError(name) from None
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        """See `Device`. Shared memory beside the kernel's own is its last argument."""
+        """See `Device`. Dynamic shared memory is the kernel's last argument."""
         cl = self._cl
         with self._entered():
             for one in launches:
@@ -259,7 +259,7 @@ class OpenCLDevice:
         return self._pointer(buffer.address + value.offset, buffer.nbytes - value.offset)
 
     def record(self, launches: Sequence[Launch]) -> None:
-        """See `Device`: OpenCL's command buffers are an extension that few have."""
+        """See `Device`. None, since few drivers have OpenCL's command buffers."""
 
     def synchronize(self) -> None:
         """See `Device`."""
@@ -269,12 +269,12 @@ class OpenCLDevice:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _entered(self) -> Any:
-        """The device, for one thread; it must be this process's, and work."""
+        """Lock the device for one thread; raises if it belongs to another process or was lost."""
         self._owner.check()
         return self._lock
 
     def _try(self, call: Any) -> Any:
-        """Call OpenCL. An error that the device raises means that it can't be used any more."""
+        """Call OpenCL. After an error from the device, it is unusable."""
         cl = self._cl
         try:
             return call()
@@ -311,8 +311,8 @@ _UNITS_OF_GPU = 128  # for float32 in a compute unit, a guess that serves `expla
 
 
 def _options(cl: Any, device: Any) -> list[str]:
-    """Build options: OpenCL lets float32 quotients and roots be off by a few units in
-    the last place otherwise."""
+    """Build options for correctly rounded float32 division and roots, which OpenCL otherwise lets be off by a few units
+    in the last place."""
     rounds = cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
     has_it = _asked(cl, device, "SINGLE_FP_CONFIG", 0) & rounds
     return ["-cl-fp32-correctly-rounded-divide-sqrt"] if has_it else []

@@ -1,8 +1,8 @@
-"""Memory of a device that is kept when it is freed, for the next array of its size.
+"""A memory pool for a device: freed blocks are kept for the next array of their size.
 
-To ask a driver for memory takes as long as many kernels, and to give it back waits for the device. Here a freed block
-goes into a list, and comes back from there. Work of a device is done in the order in which it was given, so a block may
-be used again at once, though the kernel that used it last may not have run yet.
+Requesting memory from a driver takes as long as many kernels, and returning it waits for the device. Here a freed block
+goes into a list for reuse. A device works in call order, so a block may
+be reused at once, even if the last kernel that uses it has not run yet.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ __all__ = ["Driver", "Pool", "PooledBuffer", "in_words", "memory_limit", "out_of
 
 
 class Driver(Protocol):
-    """The interface of a pool's device."""
+    """The interface of a device for its pool."""
 
     def take_memory(self, nbytes: int) -> int | None:
-        """The address of new memory; None if there is none left."""
+        """The address of new memory; None if no memory is left."""
         ...
 
     def free_memory(self, address: int) -> None:
-        """Give memory back that nothing uses any more."""
+        """Free memory that nothing uses any more."""
         ...
 
     def free_and_total(self) -> tuple[int, int]:
-        """The bytes that are free on the device, and all that it has."""
+        """The free and total bytes of the device."""
         ...
 
     def synchronize(self) -> None:
-        """Wait until all is done."""
+        """Wait until all work is done."""
         ...
 
 
 class PooledBuffer:
-    """Memory that comes back to its pool when nothing refers to it any more. See `lamina.device.interface.Buffer`."""
+    """Memory that returns to its pool when nothing refers to it any more. See `lamina.device.interface.Buffer`."""
 
     __slots__ = ("__weakref__", "_returned", "address", "device", "nbytes", "size")
 
@@ -55,7 +55,7 @@ class PooledBuffer:
 
 
 class Pool:
-    """A device's memory. `limit`: the most bytes that it takes from the driver; None: all there are."""
+    """A device's memory. `limit`: the maximum number of bytes taken from the driver; None: no limit."""
 
     def __init__(self, driver: Driver, name: str, limit: int | None = None) -> None:
         self._driver, self._name, self._limit = driver, name, limit
@@ -78,7 +78,7 @@ class Pool:
         return PooledBuffer(device, nbytes, size, address, self._returned)
 
     def release_kept(self) -> None:
-        """Give memory that is kept for reuse back to the driver."""
+        """Return memory kept for reuse to the driver."""
         with self._lock:
             self._take_back()
             if any(self._kept.values()):
@@ -90,7 +90,7 @@ class Pool:
             self._kept.clear()
 
     def free_and_total(self) -> tuple[int, int]:
-        """The bytes that arrays can still have, and all there are."""
+        """The bytes available to arrays, and the total."""
         with self._lock:
             self._take_back()
             free, total = self._driver.free_and_total()
@@ -128,7 +128,7 @@ class Pool:
 def out_of_memory(
     name: str, nbytes: int, held: int, free: int, total: int, limit: int | None = None
 ) -> DeviceMemoryError:
-    """The error to raise: requested, held and free memory, and what to do."""
+    """The out-of-memory error: requested, used and free memory, and advice."""
     allowed = "" if limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(limit)}"
     return DeviceMemoryError(
         f"{name} is out of memory: {in_words(nbytes)} were requested; lamina's arrays hold {in_words(held)}, "
@@ -142,7 +142,7 @@ _LARGE = 1 << 21
 
 
 def _rounded(nbytes: int) -> int:
-    """A size that other arrays are likely to have, too: at most a quarter more."""
+    """A size rounded up, by at most a quarter, to be shared by more arrays."""
     if nbytes <= _SMALLEST:
         return _SMALLEST
     if nbytes >= 16 * _LARGE:
@@ -176,7 +176,7 @@ def memory_limit(total: int) -> int | None:
 
 
 def in_words(nbytes: int) -> str:
-    """An amount of memory.
+    """A number of bytes in words.
 
     >>> in_words(3 << 29)
     '1.5 GiB'

@@ -1,11 +1,11 @@
-"""Several processes that train one network: ranks, sums, shared values and messages.
+"""Training one network with several processes: ranks, sums, shared values and barriers.
 
 ``mpirun -n 4 python program.py`` starts the program four times; each process has a `rank` from 0 on, and does its
-`share` of what is to be done. Without mpirun there is one process, and everything here works as well. Needs mpi4py
-and an MPI (``pip install 'lamina[mpi]'``) where there are several.
+`share` of the work. Without mpirun there is one process, and everything here works too. Needs mpi4py
+and an MPI (``pip install 'lamina[mpi]'``) for several processes.
 
-A step of one's own is cut at the sum of gradients: a compiled function computes those of a shard, `sum` adds them in an
-order that does not depend on the number of processes, and a compiled function updates the parameters.
+A custom training step is split at the sum of gradients: a compiled function computes a shard's, `sum` adds them in an
+order independent of the number of processes, and another compiled function updates the parameters.
 
 >>> import numpy as np
 >>> import lamina
@@ -50,7 +50,7 @@ __all__ = ["barrier", "broadcast", "gather", "rank", "share", "size", "sum"]
 
 
 def rank() -> int:
-    """This process's number, from 0 on; by custom the process 0 writes files and prints.
+    """This process's number, from 0; by convention process 0 writes files and prints.
 
     >>> rank()
     0
@@ -68,7 +68,7 @@ def size() -> int:
 
 
 def share(count: int) -> range:
-    """This process's share of `count` things: consecutive numbers, about as many for each process.
+    """This process's share of `count` items: consecutive numbers, about equally many per process.
 
     >>> list(share(3))
     [0, 1, 2]
@@ -80,16 +80,16 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     """The sum of all processes' arrays, on each of them, in a fixed order.
 
     Args:
-        parts: an array of this process; or, with `shards`, a list of arrays of one shape and dtype, one for each of the
+        parts: this process's array; or, with `shards`, a list of arrays of one shape and dtype, one for each of the
             process's ``share(shards)``. `NDArray` or NumPy.
-        shards: how many arrays there are in all. They are added in a balanced tree: the same `shards` give the same
+        shards: the total number of arrays. They are added in a balanced tree: the same `shards` give the same
             bits on any number of processes. MPI's Allreduce does not (docs/adr/many-machines.md).
 
     Returns:
-        The sum, an `NDArray` if the parts are, else NumPy's.
+        The sum, an `NDArray` if the parts are, otherwise a NumPy array.
 
     Raises:
-        ShapeError: not as many parts as the process's share, or of different shapes or dtypes.
+        ShapeError: the number of parts differs from the process's share, or shapes or dtypes differ.
 
     >>> sum([np.float32([1, 2]), np.float32([3, 4])], shards=2)
     array([4., 6.], dtype=float32)
@@ -121,7 +121,7 @@ def sum(parts: Any, shards: int | None = None) -> Any:
 
 
 _ordered = lru_cache(maxsize=64)(OrderedSum)
-"""Sums of arrays of a kind use the same memory each time."""
+"""Sums cached by shards, length and dtype, to reuse their memory."""
 
 
 def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -> np.ndarray:
@@ -136,7 +136,7 @@ def _summed(parts: Sequence[np.ndarray], shards: int, length: int, dtype: str) -
 
 
 def gather(value: Any) -> list[Any]:
-    """All processes' values by rank, on each of them. Values are pickled; an `NDArray` is sent as NumPy's.
+    """Every process's value by rank, on each process. Values are pickled; an `NDArray` is sent as a NumPy array.
 
     >>> gather("a")
     ['a']
@@ -145,7 +145,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def broadcast(value: Any) -> Any:
-    """The value of process 0, on each process. Values are pickled; the others' `NDArray` is written into.
+    """Process 0's value, on each process. Values are pickled; an `NDArray` is written in place on the others.
 
     >>> from lamina import nd
     >>> weight = nd.ones(2) * (rank() + 1)
@@ -159,7 +159,7 @@ def broadcast(value: Any) -> Any:
 
 
 def barrier() -> None:
-    """Wait until all processes have come here, without using the processor meanwhile.
+    """Wait, without using the CPU, until all processes have called this.
 
     >>> barrier()
     """

@@ -1,4 +1,4 @@
-"""The processes that MPI started, or this one alone, and their exchange of arrays and objects."""
+"""The processes started by MPI, or this one alone, and their exchange of arrays and objects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from lamina.support.extras import require
 __all__ = ["Communicator", "end_all", "let_the_first_speak", "rank_at_start", "world"]
 
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
-"""What launchers tell a process: Open MPI's ``mpirun``, ``srun --mpi=pmix``, and the PMI of MPICH, Intel and Slurm."""
+"""Environment variables set by launchers: Open MPI's ``mpirun``, ``srun --mpi=pmix``, and the PMI of MPICH, Intel and
+Slurm."""
 
 _FIRST_SPEAKS = 0.5  # seconds
 _LOOKS = 0.02  # seconds between two looks whether the first process has ended
@@ -28,9 +29,9 @@ class Communicator:
     """The processes of one job, or this process alone.
 
     Attributes:
-        rank: this process's number, from 0 on.
-        size: how many there are.
-        seconds: the time spent in exchanging and in waiting for others.
+        rank: this process's number, from 0.
+        size: the number of processes.
+        seconds: the time spent on exchange and waiting.
     """
 
     def __init__(self, comm: Any = None) -> None:
@@ -41,15 +42,15 @@ class Communicator:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def bounds(self, count: int) -> list[int]:
-        """The beginnings of the processes' shares of `count` things, and the end of the last."""
+        """The start of each process's share of `count` items, and the end of the last share."""
         return [rank * count // self.size for rank in range(self.size + 1)]
 
     def share(self, count: int, rank: int | None = None) -> range:
-        """The share of this process, or of another one, of `count` things."""
+        """The share of `count` items of this process, or of another one."""
         at = self.rank if rank is None else rank
         return range(at * count // self.size, (at + 1) * count // self.size)
 
@@ -60,11 +61,11 @@ class Communicator:
         return value if self.size == 1 else self._timed(self._comm.bcast, value)
 
     def gather(self, value: Any) -> list[Any]:
-        """All processes' values by rank, on each of them."""
+        """Every process's value by rank, on each process."""
         return [value] if self.size == 1 else self._timed(self._comm.allgather, value)
 
     def decided(self, decide: Callable[[], Any]) -> Any:
-        """The first process's decision, on all of them, so that all go on alike."""
+        """The first process's decision, on all of them, so that all proceed alike."""
         return self.broadcast(decide() if self.is_first else None)
 
     # --- arrays --------------------------------------------------------------------------------------------------
@@ -72,14 +73,14 @@ class Communicator:
     def exchange(
         self, sent: np.ndarray, sizes: Sequence[int], received: np.ndarray, their: Sequence[int]
     ) -> None:
-        """Send consecutive parts of a flat array to the processes, and receive theirs, one after the other."""
+        """Send consecutive parts of a flat array to the processes, and receive their parts, concatenated."""
         if self.size > 1:
             self._timed(
                 self._comm.Alltoallv, [sent, (sizes, _starts(sizes))], [received, (their, _starts(their))]
             )
 
     def complete(self, array: np.ndarray, bounds: Sequence[int]) -> None:
-        """Fill a flat array on all processes; process r has the part from ``bounds[r]`` to ``bounds[r + 1]``."""
+        """Fill a flat array on all processes; process r provides the part from ``bounds[r]`` to ``bounds[r + 1]``."""
         if self.size > 1:
             sizes = np.diff(bounds).tolist()
             self._timed(self._comm.Allgatherv, self._in_place(), [array, (sizes, list(bounds[:-1]))])
@@ -92,7 +93,7 @@ class Communicator:
     # --- the job -------------------------------------------------------------------------------------------------
 
     def wait_for_all(self) -> None:
-        """Wait until every process has come here, without using the processor meanwhile."""
+        """Wait, without using the CPU, until every process has called this."""
         if self.size > 1:
             request = self._comm.Ibarrier()
             while not request.Test():
@@ -106,7 +107,7 @@ class Communicator:
             self.seconds += time.perf_counter() - start
 
     def abort(self, code: int) -> None:
-        """End all processes of the job at once."""
+        """End all processes of the job immediately."""
         sys.stdout.flush()
         sys.stderr.flush()
         self._comm.Abort(code)
@@ -120,7 +121,7 @@ _world: Communicator | None = None
 
 
 def world() -> Communicator:
-    """All processes that a launcher of MPI started; without one, this process alone.
+    """All processes started by an MPI launcher; without one, this process alone.
 
     With several processes, an uncaught error in one of them ends all.
 
@@ -138,13 +139,13 @@ def world() -> Communicator:
 
 
 def rank_at_start(environment: Mapping[str, str] = os.environ) -> int | None:
-    """The rank that a launcher of MPI gave this process; None if none started it."""
+    """The rank given to this process by an MPI launcher; None without one."""
     found = next((environment[name] for name in _RANKS if name in environment), "")
     return int(found) if found.isdecimal() else None
 
 
 def _is_used() -> bool:
-    """Whether the program has begun to use MPI by itself."""
+    """Whether the program itself has begun to use MPI."""
     return "mpi4py.MPI" in sys.modules and sys.modules["mpi4py.MPI"].Is_initialized()
 
 
@@ -174,7 +175,7 @@ def _divide_cores(mpi: Any) -> None:
 
 
 def _end_all_on_errors(communicator: Communicator) -> None:
-    """Show an uncaught error and end the whole job: the other processes would wait for this one for ever."""
+    """Show an uncaught error and end the whole job, since the other processes would wait for this one forever."""
     before = sys.excepthook
 
     def end(kind: type[BaseException], error: BaseException, trace: Any) -> None:
@@ -189,7 +190,7 @@ def _end_all_on_errors(communicator: Communicator) -> None:
 
 
 def let_the_first_speak(rank: int | None) -> None:
-    """Where several processes fail for the same reason, the first reports it; the others wait until it ends them."""
+    """Let the first process report an error common to several; the others wait until it ends them."""
     if rank:
         time.sleep(_FIRST_SPEAKS)
 

@@ -1,7 +1,8 @@
-"""The sum of arrays of all processes in a fixed order: the same bits, however many processes there are.
+"""The sum of arrays over all processes in a fixed order, with the same bits for any number of processes.
 
-MPI's own Allreduce adds in an order that depends on the number of processes and on the library. Here the leaves are
-shards, whose number is the program's; each process adds what it has of the tree, and the owner of a slice the rest.
+MPI's own Allreduce adds in an order that depends on the number of processes and on the library. Here the leaves of a
+tree are shards, whose number the program chooses; each process adds its subtrees, and the owner of a slice adds the
+rest.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ _LINE = 16  # elements: slices begin where lines of the cache do
 
 
 class OrderedSum:
-    """Sums arrays of one length, one for each shard, and gives each process its slice of the sum.
+    """Sums arrays of one length, one per shard, and gives each process its slice of the sum.
 
     Args:
         communicator: the processes. Each has the shards ``communicator.share(shards)``.
-        shards: how many there are.
-        length: of the arrays.
-        dtype: of their elements.
+        shards: the number of shards.
+        length: the length of the arrays.
+        dtype: the dtype of the arrays.
 
     Attributes:
-        bounds: where each process's slice begins, and at last the length.
+        bounds: the start of each process's slice, followed by the length.
         total: this process's slice of the sum, after `finish`; the same memory each time.
     """
 
@@ -57,7 +58,7 @@ class OrderedSum:
         self._next += 1
 
     def finish(self) -> np.ndarray:
-        """Exchange what all processes have added; `total`."""
+        """Exchange the partial sums of all processes; return `total`."""
         if self._communicator.size > 1:
             self._communicator.exchange(self._packed(), self._sizes, self._received.reshape(-1), self._their)
             self._final.clear()
@@ -68,7 +69,7 @@ class OrderedSum:
         return self.total
 
     def _packed(self) -> np.ndarray:
-        """What is sent: of each process's slice the sums of this one's subtrees."""
+        """The message: for each process's slice, the sums of this process's subtrees."""
         if self._mine <= 1:
             return self._rows.reshape(-1)
         at = 0

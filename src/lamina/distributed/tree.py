@@ -1,4 +1,4 @@
-"""A sum in a fixed order: a balanced tree over all shards, whichever process computes a part."""
+"""A sum in a fixed order: a balanced tree over all shards, independent of how processes divide the work."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 __all__ = ["Node", "TreeSum", "nodes_of"]
 
 Node = tuple[int, int]
-"""The height and the place of a subtree: (h, i) sums the shards from i·2ʰ up to, but without, (i + 1)·2ʰ."""
+"""The height and position of a subtree: (h, i) sums the shards from i·2ʰ up to, but without, (i + 1)·2ʰ."""
 
 
 def nodes_of(shards: range, count: int) -> list[Node]:
-    """The largest subtrees that consecutive shards fill, of a tree over `count` shards; from left to right.
+    """The largest subtrees filled by consecutive shards, in a tree over `count` shards, from left to right.
 
     >>> nodes_of(range(0, 8), 8), nodes_of(range(2, 8), 8), nodes_of(range(3, 5), 8)
     ([(3, 0)], [(1, 1), (2, 1)], [(0, 3), (0, 4)])
@@ -25,7 +25,7 @@ def nodes_of(shards: range, count: int) -> list[Node]:
 
 
 def _append(nodes: list[Node], node: Node, count: int) -> int:
-    """Put a subtree behind those to its left, joined with its sibling as often as that is there; how often."""
+    """Append a subtree, merging it with its left sibling as long as there is one; return the number of merges."""
     joined = 0
     node = _raised(node, count)
     while nodes and node[1] % 2 == 1 and nodes[-1] == (node[0], node[1] - 1):
@@ -37,7 +37,7 @@ def _append(nodes: list[Node], node: Node, count: int) -> int:
 
 
 def _raised(node: Node, count: int) -> Node:
-    """The same sum as high in the tree as it stands: a node without a right sibling is its parent."""
+    """The subtree raised to the top of its chain: a node without a right sibling equals its parent."""
     height, place = node
     while place % 2 == 0 and place > 0 and (place + 1) << height >= count:
         height, place = height + 1, place // 2
@@ -45,11 +45,11 @@ def _raised(node: Node, count: int) -> Node:
 
 
 class TreeSum:
-    """Adds arrays from left to right with the result of a summation tree.
+    """Adds arrays from left to right with the result of a balanced tree.
 
     Args:
-        count: the shards of the whole tree.
-        rows: memory for what waits for its sibling, a row each, (`depth`, length); the sums are its first rows.
+        count: the number of shards of the whole tree.
+        rows: memory for partial sums awaiting their sibling, (`depth`, length); results are in the first rows.
     """
 
     def __init__(self, count: int, rows: np.ndarray) -> None:
@@ -58,7 +58,7 @@ class TreeSum:
 
     @staticmethod
     def depth(nodes: Sequence[Node], count: int) -> int:
-        """The most rows that adding these subtrees needs."""
+        """The maximum number of partial sums while adding these subtrees."""
         waiting: list[Node] = []
         most = 0
         for node in nodes:
@@ -67,11 +67,11 @@ class TreeSum:
         return most
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start over."""
         self._nodes.clear()
 
     def add(self, node: Node, values: np.ndarray) -> None:
-        """Add the sum of the next subtree to the right; `values` may be the row that it would get."""
+        """Add the sum of the next subtree to the right; `values` may be its own row of memory."""
         at = len(self._nodes)
         joined = _append(self._nodes, node, self._count)
         for left in range(at - 1, at - 1 - joined, -1):

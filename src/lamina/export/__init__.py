@@ -1,6 +1,6 @@
-"""Ways out of lamina: a trained network in files that other programs use. Each is imported when it is used.
+"""Exports: a trained network as files for other programs. Each exporter is imported on first use.
 
-`describe` says what a model predicts, as plain arrays and names (`Prediction`); each way out walks that.
+`describe` makes a `Prediction` (plain arrays and names) of a model, from which every exporter works.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes a `Prediction` of a trained model: the only part of the exports that knows the inside of models."""
+"""Makes a `Prediction` from a trained model; the only export module that knows models' internals."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def describe(model: Any) -> Prediction:
     """The `Prediction` of a model.
 
     Args:
-        model: a fitted `lamina.MLPClassifier` or `lamina.MLPRegressor`; or the folder, or the model file, of a run on
-            a table or on MNIST; or a file that `lamina.save` wrote.
+        model: a fitted `lamina.MLPClassifier` or `lamina.MLPRegressor`; the folder or model file of a run on
+            a table or on MNIST; or a file written by `lamina.save`.
 
     Raises:
-        LaminaError: an estimator that is not fitted, or something else.
-        DataError: there is no run, or its model is damaged.
+        LaminaError: the estimator is not fitted, or `model` is none of these.
+        DataError: the folder is not a run, or its model is damaged.
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -103,12 +103,12 @@ def _of_fitted(
 
 
 def _rough(network: Ensemble) -> set[int]:
-    """The positions among the numbers of those that some network learned value by value."""
+    """Positions of the numeric columns that some network embedded value by value."""
     return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
 
 
 def _table(encoder: TableEncoder, rough: set[int]) -> Table:
-    """The columns, each read or derived of another one."""
+    """The columns, each read from the table or derived from another."""
     schema, inputs = encoder.schema, _inputs(encoder, rough)
     columns: list[Column] = []
     composites: list[Composite] = []
@@ -127,7 +127,7 @@ def _table(encoder: TableEncoder, rough: set[int]) -> Table:
 
 
 def _inputs(encoder: TableEncoder, rough: set[int]) -> dict[str, Column]:
-    """What becomes of each of the encoder's inputs, by name."""
+    """The encoding parameters of each encoder input, by name."""
     settings, arrays = encoder.state()
     found = {column.name: Column(column) for column in encoder.schema.nominals}
     scalings = zip(arrays["center"], arrays["factor"], arrays["fill"], strict=False)

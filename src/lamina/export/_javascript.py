@@ -1,10 +1,10 @@
-"""JavaScript of a function of arrays, emitted from its graph through the lowerings that compiled code is made of.
+"""JavaScript for a function of arrays, emitted from its graph by the compiler's lowerings.
 
-Each operator's own lowering writes its code, with a builder of JavaScript in place of the compiler's. So this file
+Each operator's own lowering emits its code through a JavaScript builder instead of the compiler's. So this file
 defines no operators, only element operations; one without a JavaScript form is an error that names the operator.
 
 Every operation rounds to its dtype, float32 by ``Math.fround``; products and sums accumulate in double precision and
-round once. Whole numbers are exact up to 2⁵³.
+round once. Integers are exact up to 2⁵³.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
 __all__ = ["Script", "script_of"]
 
 _HELD_AS = {"bool": "u1", "uint8": "u1", "int32": "i4", "int64": "f8", "float32": "f4", "float64": "f8"}
-"""The arrays that hold a dtype, as network.js and NumPy call them."""
+"""JavaScript's typed array for each dtype, by the names of network.js and NumPy."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """A function as JavaScript.
+    """A JavaScript function.
 
     Attributes:
         text: ``v => () => …``, of the arrays `arrays`: the inner function computes the results from the arguments.
-        arrays: the type of each array's elements, how many there are, and of a constant where it begins, in bytes of
-            `content`. The first ones are the arguments.
+        arrays: for each array its element type, its size, and for a constant its offset, in bytes, in
+            `content`. The arguments come first.
         content: the constants, little-endian.
-        results: positions in `arrays`.
+        results: positions of the results in `arrays`.
     """
 
     text: str
@@ -66,11 +66,11 @@ class Script:
 
 
 def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Script:
-    """The script of a function, traced for arguments of these types.
+    """The script of a function, traced for arguments of the given types.
 
     Raises:
         TraceError: it draws random numbers, changes arrays, or has no compiled form.
-        LaminaError: JavaScript has no form of an operator.
+        LaminaError: an operator has no JavaScript form.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
@@ -90,7 +90,7 @@ def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Scr
 
 
 def _simplified(found: FunctionGraph) -> FunctionGraph:
-    """The graph simplified, with constants in the place of what depends on no argument."""
+    """The simplified graph, with constants for nodes that depend on no argument."""
 
     def better(node: Node, inputs: list[Node]) -> Node:
         node = node.with_inputs(inputs)
@@ -118,7 +118,7 @@ class _Emission:
             self._array(math.prod(shape), dtype)
 
     def script(self) -> Script:
-        """The whole."""
+        """The complete script."""
         for node in self._graph.nodes():
             if isinstance(node.op, Input) and node.op.slot in self._contents:
                 self._place(node, self._contents[node.op.slot])
@@ -134,7 +134,7 @@ class _Emission:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _array(self, size: int, dtype: DType, content: np.ndarray | None = None) -> int:
-        """The position of a new array."""
+        """The position of a newly added array."""
         if dtype.name not in _HELD_AS:
             raise LaminaError(
                 f"arrays of {dtype} cannot be exported to a page; convert them with astype('float32')"
@@ -149,7 +149,7 @@ class _Emission:
         return len(self._arrays) - 1
 
     def _place(self, node: Node, content: np.ndarray | None = None) -> Pointer:
-        """Memory of a node's own."""
+        """Memory for a node."""
         pointer = Pointer(f"v[{self._array(node.size, node.dtype, content)}]")
         self._pointers[node] = pointer
         return pointer
@@ -186,7 +186,7 @@ class _Emission:
         )
 
     def _readers(self, node: Node) -> list[Node]:
-        """The nodes that compute with a node's elements, perhaps after movements."""
+        """The nodes that compute with a node's elements, directly or through movements."""
         return [
             reader
             for user in self._users[node]
@@ -226,7 +226,7 @@ class _Emission:
         self._calls.append(f"product({','.join([self._place(node).name, *operands, *sizes])});\n")
 
     def _concat(self, node: Node) -> None:
-        """Each part is computed at its place in the whole."""
+        """Compute each part at its offset in the concatenation."""
         out, axis, start = self._place(node), node.params["axis"], 0
         for part in node.inputs:
             kernel = _Kernel(self._memory)
@@ -297,11 +297,11 @@ _TRUTHS = {
     "less": "{0}<{1}", "less_equal": "{0}<={1}", "logical_and": "{0}!=0&&{1}!=0", "logical_or": "{0}!=0||{1}!=0",
     "logical_xor": "{0}!=0!=({1}!=0)",
 }  # fmt: skip
-"""The compiler's element operations in JavaScript: what needs no rounding, what does, and what is true or false."""
+"""JavaScript for the compiler's element operations: exact ones, rounded ones, and comparisons."""
 
 
 class _Kernel:
-    """A function of arrays and numbers, ``(o, p0, …, n0, …) => { … }``, that writes an array o in a nest of loops.
+    """A function of arrays and numbers, ``(o, p0, …, n0, …) => { … }``, that writes the array o in nested loops.
 
     Lowerings use it as their builder. Arrays and numbers are parameters, so that layers of one kind share a function.
     """
@@ -314,7 +314,7 @@ class _Kernel:
         self._values = self.depth = 0
 
     def text(self) -> str:
-        """The function."""
+        """The function's source."""
         numbers = [f"n{i}" for i in range(len(self._numbers))]
         parameters = ",".join(["o", *self._arrays.values(), *numbers])
         return f"({parameters})=>{{{''.join(self.lines)}{'}' * self.depth}}}"
@@ -326,7 +326,7 @@ class _Kernel:
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def loop(self, size: int) -> Axis:
-        """The position in a loop over an axis, which ends at `close`, or with the function."""
+        """Open a loop over an axis and return its index; `close`, or the function's end, closes it."""
         if size == 1:
             return Axis.at(self._builder, 0)
         i = f"i{self.depth}"
@@ -335,20 +335,20 @@ class _Kernel:
         return Axis(self._builder, Value(self, i, INDEX))
 
     def nest(self, shape: Sequence[int]) -> list[Axis]:
-        """The positions in loops over all axes."""
+        """Open loops over all axes and return their indices."""
         return [self.loop(size) for size in shape]
 
     def close(self, depth: int) -> None:
-        """End the loops but the first `depth`."""
+        """Close all loops but the first `depth`."""
         self.lines.append("}" * (self.depth - depth))
         self.depth = depth
 
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """An element of a node; nodes without memory are computed in place."""
+        """An element of a node; nodes without memory are computed inline."""
         return _Evaluator(self._builder, self._memory, 1, {}).at(node, index)
 
     def store(self, value: Value, index: Sequence[Axis], shape: Sequence[int]) -> None:
-        """Write a value to the array of this shape."""
+        """Write a value to the output array of this shape."""
         self.lines.append(f"o[{flat_position(self._builder, index, shape, 1).base.name}]={value.name};")
 
     @property
@@ -387,11 +387,11 @@ class _Kernel:
         return Value(self, name, dtype)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, rounded twice."""
+        """x · y + z, with two roundings."""
         return self._operation("add", self._operation("mul", x, y), z)
 
     def cast(self, x: Value, dtype: Any) -> Value:
-        """Floats truncate toward zero when they become whole numbers."""
+        """Convert; a float becomes an integer by truncation."""
         wanted = np.dtype(dtype)
         if wanted == x.dtype:
             return x
@@ -406,7 +406,7 @@ class _Kernel:
         return self._rounded(x.name, wanted) if wanted == FLOAT32 else Value(self, x.name, wanted)
 
     def const(self, value: float, dtype: DType, lanes: int = 1) -> Value:
-        """A number: a parameter, or 0 or 1."""
+        """A number, as 0, 1 or a parameter."""
         number = dtype.type(value).item()
         text = _literal(number)
         if text not in ("0", "1"):
@@ -415,7 +415,7 @@ class _Kernel:
         return Value(self, text, dtype, constant=number)
 
     def splat(self, x: Value, lanes: int) -> Value:
-        """The value: there is one lane."""
+        """The value itself, since there is one lane."""
         return x
 
     def load_strided(self, pointer: Pointer, dtype: DType, at: Value, step: int, lanes: int) -> Value:
@@ -425,12 +425,12 @@ class _Kernel:
 
 
 class _LackingError(Exception):
-    """There is no JavaScript for this."""
+    """An operator without a JavaScript form."""
 
 
 class _Evaluator(Evaluator):
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """As the compiler's; an error names the operator."""
+        """Like the compiler's; errors name the operator."""
         try:
             return super().at(node, index)
         except _LackingError as cause:

@@ -1,4 +1,4 @@
-"""`block_model`: a Gluon block as an ONNX model, layer by layer or whatever its `forward` does."""
+"""`block_model`: a Gluon block as an ONNX model, layer by layer, for any `forward`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
     """A block's prediction as an ONNX model, for any number of rows.
 
     Args:
-        block: its parameters have values, or get them when it first sees `inputs`.
-        inputs: an array that it takes, or several in a list: the first axis is rows, the others and the dtype are those
-            of the model's inputs. None: as the first `Dense` layer wants it.
+        block: initialized; parameters of unknown shape are inferred from `inputs`.
+        inputs: an example input, or several in a list: the first axis is rows, the other sizes and the dtype are those
+            of the model's inputs. None: as the first `Dense` layer needs.
 
     Raises:
-        LaminaError: there is an operator that ONNX has no form of, named with its layer; or see `traced`.
+        LaminaError: an operator has no ONNX form (named with its layer); or see `traced`.
     """
     examples = _examples(block, inputs)
     types = [(array.shape[1:], array.dtype) for array in examples]
@@ -53,7 +53,7 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
 
 
 def _size(size: Any) -> int | str:
-    """A size as the file names it."""
+    """A size as written in the file."""
     if not isinstance(size, Rows):
         return size
     return ROWS if size.times == 1 else f"{size.times} {ROWS}"
@@ -66,7 +66,7 @@ def _metadata(block: Block) -> dict[str, str]:
 
 
 def _examples(block: Block, inputs: Any) -> list[NDArray]:
-    """Arrays that the block takes; it has seen them, so that all its sizes are known."""
+    """Example inputs, already passed through the block so that all its sizes are known."""
     given = (
         [_first_input(block)] if inputs is None else inputs if isinstance(inputs, list | tuple) else [inputs]
     )
@@ -84,7 +84,7 @@ def _examples(block: Block, inputs: Any) -> list[NDArray]:
 
 
 def _first_input(block: Block) -> NDArray:
-    """What the first dense layer takes."""
+    """An example input for the first dense layer."""
     dense: list[nn.Dense] = []
     _visit(block, dense)
     sizes = dense[0].weight.shape if dense else None
@@ -97,7 +97,7 @@ def _first_input(block: Block) -> NDArray:
 
 
 def _visit(block: Block, found: list[nn.Dense]) -> None:
-    """Find dense layers, in the order in which they were added."""
+    """Collect dense layers, in the order in which they were added."""
     if isinstance(block, nn.Dense):
         found.append(block)
     for child in block._children.values():
@@ -105,7 +105,7 @@ def _visit(block: Block, found: list[nn.Dense]) -> None:
 
 
 def _names(block: Block, count: int) -> list[str]:
-    """What the block's own `forward` calls its inputs."""
+    """The names of the inputs in the block's own `forward`."""
     hybrid = isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward
     own = block.hybrid_forward if hybrid else block.forward  # pyright: ignore[reportAttributeAccessIssue]
     parameters = list(inspect.signature(own).parameters.values())[1 if hybrid else 0 :]

@@ -18,20 +18,20 @@ from lamina.export._trace import Rows, Traced
 __all__ = ["Codes", "Emission", "Emitter", "Pattern"]
 
 Emitter = Callable[["Emission", Node], str]
-"""Emits a node of one primitive, and gives the name of the tensor."""
+"""Emits the node of one primitive and returns the tensor's name."""
 
 Pattern = Callable[["Emission", Node], str | None]
-"""Emits a node and some before it as one, or None where they are not of its form."""
+"""Emits a node together with some of its inputs as one ONNX node; returns None if they don't match."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """An input (rows, columns) of whole numbers.
+    """An integer input (rows, columns) of category codes.
 
     Attributes:
-        counts: the number of codes of each column, which are 0, 1, …
-        order: the columns' order for which `shifted` takes the fewest nodes.
-        shifted: the tensor, int64, of some columns, with a number added to each.
+        counts: the number of codes (0, 1, …) of each column
+        order: the order of columns for which `shifted` needs the fewest nodes.
+        shifted: a function that returns an int64 tensor of some columns, with an offset added to each.
     """
 
     counts: Sequence[int]
@@ -40,15 +40,15 @@ class Codes:
 
 
 class Emission:
-    """One translation.
+    """Translation of one graph to ONNX.
 
     Args:
-        graph: takes the nodes.
-        traced: what to translate.
-        inputs: the tensors of the first input slots; empty where nothing reads one.
-        emitters: by the name of a primitive.
-        patterns: tried in this order before a node's own primitive.
-        codes: of input slots that are codes, what is known of them.
+        graph: receives the nodes.
+        traced: the graph to translate.
+        inputs: tensors of the first input slots; empty for unused inputs.
+        emitters: by primitive name.
+        patterns: tried in this order before the emitter of a node's primitive.
+        codes: `Codes` by input slot, for inputs that are category codes.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class Emission:
         return codes.shifted(range(len(codes.counts)), [0] * len(codes.counts))
 
     def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on no argument and no number of rows."""
+        """The value of a node that depends on neither an argument nor the number of rows."""
         return self.traced.known(node)
 
     # --- what emitters ask for -----------------------------------------------------------------------------------
 
     def is_shared(self, node: Node) -> bool:
-        """Whether several nodes read the node, or the block returns it: then it can't be merged into another."""
+        """Whether several nodes read the node, or it is a result, so that it can't be merged into another."""
         return self._readers[node] > 1 or node in self.traced.results
 
     def params(self, node: Node) -> dict[str, Any]:
@@ -120,19 +120,19 @@ class Emission:
         return self.graph.constant(value, dtype)
 
     def integers(self, *values: int) -> str:
-        """A constant of positions, axes or sizes: int64, 1-D."""
+        """A constant of positions, axes or sizes: a 1-D int64 tensor."""
         return self.graph.constant(list(values), np.int64)
 
     def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """The one result of a node of ONNX."""
+        """Add an ONNX node with one result."""
         return self.graph.add(op, *inputs, **attributes)
 
     def cast(self, x: str, dtype: Any, wanted: Any) -> str:
-        """A tensor in another element type."""
+        """A tensor converted to another element type."""
         return x if np.dtype(dtype) == np.dtype(wanted) else self.add("Cast", x, to=element_type(wanted))
 
     def sizes(self, shape: Sequence[Any]) -> str:
-        """A shape as a tensor, also where it depends on the number of rows."""
+        """A shape as a tensor, possibly depending on the number of rows."""
         if not any(isinstance(size, Rows) for size in shape):
             return self.integers(*shape)
         parts = [

@@ -1,4 +1,4 @@
-"""Builds ONNX graphs, with unique names and each node and constant once, and writes the file."""
+"""Builds ONNX graphs, with unique names and without duplicate nodes or constants, and writes the file."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from lamina.support.files.atomic import atomic_write
 __all__ = ["ML", "OPSET", "ROWS", "OnnxGraph", "element_type", "joined", "write_model"]
 
 OPSET = 17
-"""ONNX 1.12 of 2022: read by ONNX Runtime from 1.12 on, and by whatever else is kept up."""
+"""The opset of ONNX 1.12 (2022), read by ONNX Runtime since 1.12 and other maintained runtimes."""
 
 ML = "ai.onnx.ml"
 _ML_OPSET = 3
 _IR = 8
-"""What ONNX 1.12 came with."""
+"""The IR version of ONNX 1.12."""
 
 ROWS = "rows"
-"""The name of the dimension that is open."""
+"""The name of the open dimension."""
 
 _LARGEST = (1 << 31) - (1 << 20)
-"""Bytes of a file: Protocol Buffers end at 2 GiB."""
+"""Protocol Buffers limit a file to 2 GiB."""
 
 
 class OnnxGraph:
-    """A graph under construction; tensors are known by their names.
+    """An ONNX graph under construction; tensors are identified by name.
 
-    Names of inputs and outputs are the user's, and reserved from the start: no other tensor has one of them.
+    Names of inputs and outputs are the user's and reserved from the start, so no other tensor gets one.
     """
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
@@ -49,7 +49,7 @@ class OnnxGraph:
         self._layer = ""
 
     def name(self, stem: str) -> str:
-        """A name that nothing has yet."""
+        """An unused name."""
         name, number = stem, 0
         while name in self._taken:
             number += 1
@@ -58,25 +58,25 @@ class OnnxGraph:
         return name
 
     def input(self, name: str, dtype: Any, shape: Sequence[int | str]) -> str:
-        """An input of the model."""
+        """Add an input of the model."""
         self._taken.add(name)
         self._inputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
         return name
 
     def output(self, value: str, name: str, dtype: Any, shape: Sequence[int | str]) -> None:
-        """Have the model give a tensor out under a name."""
+        """Make a tensor an output of the model, under a name."""
         self._taken.add(name)
         self._nodes.append(helper.make_node("Identity", [value], [name], name=self.name(f"as {name}")))
         self._outputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """The one result of a node; an input that is left out is the empty name."""
+        """Add a node and return its only result; an omitted input is the empty name."""
         return self.add_several(op, *inputs, results=1, domain=domain, **attributes)[0]
 
     def add_several(
         self, op: str, *inputs: str, results: int, domain: str = "", **attributes: Any
     ) -> list[str]:
-        """The results of a node; of the same inputs and attributes there is one."""
+        """Add a node and return its results; equal nodes are added once."""
         key = (op, inputs, results, domain, repr(attributes))
         if key in self._found:
             return self._found[key]
@@ -88,7 +88,7 @@ class OnnxGraph:
 
     @contextmanager
     def named(self, layer: str) -> Generator[None]:
-        """Nodes that are added meanwhile are named after a layer."""
+        """Name nodes added in the block after a layer."""
         before, self._layer = self._layer, layer
         try:
             yield
@@ -96,7 +96,7 @@ class OnnxGraph:
             self._layer = before
 
     def constant(self, value: Any, dtype: Any = None, stem: str = "constant") -> str:
-        """A constant of numbers or texts; equal constants share one tensor."""
+        """A constant of numbers or strings; equal constants share one tensor."""
         array = np.asarray(value, dtype)
         if array.dtype.kind in "OU":
             array = array.astype(object)
@@ -109,7 +109,7 @@ class OnnxGraph:
         return self._constants[key]
 
     def model(self, title: str, metadata: Mapping[str, Any]) -> onnx.ModelProto:
-        """The whole, checked. `metadata`: texts, or what JSON makes texts of."""
+        """The complete, checked model. `metadata`: strings, or values to write as JSON."""
         from lamina import __version__
 
         _forward_outputs(self._nodes)
@@ -129,12 +129,12 @@ class OnnxGraph:
 
 
 def joined(graph: OnnxGraph, parts: Sequence[str]) -> str:
-    """Tensors beside each other, along axis 1 or the last."""
+    """Tensors concatenated along axis 1, or along the last axis."""
     return graph.add("Concat", *parts, axis=-1) if len(parts) > 1 else parts[0]
 
 
 def _forward_outputs(nodes: list[onnx.NodeProto]) -> None:
-    """Let the node that computes an output give it its name, in place of an Identity, where nothing else reads it."""
+    """Give outputs' names to the nodes that compute them, instead of Identity nodes, if nothing else reads these."""
     producers = {node.output[0]: node for node in nodes}
     readers: dict[str, int] = {}
     for node in nodes:
@@ -155,17 +155,17 @@ def _tensor(array: np.ndarray, name: str) -> onnx.TensorProto:
 
 
 def element_type(dtype: Any) -> int:
-    """ONNX's number of an element type; of texts, that is of `str` or `object`."""
+    """ONNX's number of an element type; `str` and `object` are strings."""
     dtype = np.dtype(dtype)
     return TensorProto.STRING if dtype.kind in "OU" else helper.np_dtype_to_tensor_dtype(dtype)
 
 
 def write_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
-    """Write a model aside, and rename it.
+    """Write a model atomically.
 
     Raises:
-        LaminaError: it is larger than an ONNX file can be, or not valid ONNX: that is a bug of lamina's.
-        OSError: the file cannot be written.
+        LaminaError: it exceeds ONNX's file size limit, or is invalid ONNX (a bug in lamina).
+        OSError: the file can't be written.
     """
     if model.ByteSize() > _LARGEST:
         raise LaminaError(

@@ -1,6 +1,6 @@
-"""The inputs of an ONNX file: columns under their names, texts and numbers as codes, missing values.
+"""Inputs of an ONNX model: named columns, with strings and numbers encoded as codes, and missing values.
 
-A graph of lamina's has arrays of numbers and of codes only; what makes them of columns is written down here.
+lamina's graphs take only arrays of numbers and codes; this module makes these from columns.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from lamina.export._prediction import Column, Pictures, Table
 __all__ = ["MATRIX", "TableInputs", "missing_text", "pixels"]
 
 MATRIX = "X"
-"""The name of the input of a table without names, as skl2onnx calls it."""
+"""The input's name for a table without column names, as in skl2onnx."""
 
 
 def pixels(graph: OnnxGraph, pictures: Pictures) -> str:
-    """The pictures, uint8 (rows, height · width)."""
+    """The image input, uint8 (rows, height · width)."""
     return graph.input(MATRIX, np.uint8, [ROWS, pictures.height * pictures.width])
 
 
 class TableInputs:
-    """The model's inputs: a tensor (rows, 1) for each column, or one (rows, columns) for a table without names.
+    """The model's inputs: one tensor (rows, 1) per column, or one (rows, columns) for a table without names.
 
     Attributes:
-        dtype: what `numbers` are computed in: float32 where it holds them all, as lamina does; else float64.
+        dtype: dtype for computing with `numbers`: float32 if that holds all of them, as in lamina; otherwise float64.
         categories: the columns of `codes`.
     """
 
@@ -50,7 +50,7 @@ class TableInputs:
         self.dtype: Any = self._work(table.numbers)
 
     def numbers(self) -> str:
-        """The columns of numbers beside each other, (rows, numbers), NaN where one is missing; "" if there are none."""
+        """The numeric columns, concatenated to (rows, numbers), NaN where missing; "" if there are none."""
         return self._several(self._table.numbers) if self._table.numbers else ""
 
     @property
@@ -61,7 +61,7 @@ class TableInputs:
         return Codes(counts, order, self._shifted_codes)
 
     def _shifted_codes(self, columns: Sequence[int], begins: Sequence[int]) -> str:
-        """The codes of some categories beside each other, each with a number added."""
+        """The codes of some categorical columns, concatenated, each with an offset added."""
         begin_of = {self.categories[i]: begin for i, begin in zip(columns, begins, strict=True)}
         texts = [column for column in begin_of if column.values is None]
         valued = [column for column in begin_of if column.values is not None]
@@ -79,7 +79,7 @@ class TableInputs:
         return np.float64 if np.float64 in [self._dtypes[column] for column in columns] else np.float32
 
     def _several(self, columns: Sequence[Column]) -> str:
-        """Columns of numbers beside each other, in one type that holds them."""
+        """Numeric columns concatenated, in a common dtype."""
         work = self._work(columns)
         if not self._is_matrix:
             return joined(self._graph, [self._cast(c.name, self._dtypes[c], work) for c in columns])
@@ -93,14 +93,14 @@ class TableInputs:
 
 
 def _dtype(column: Column) -> Any:
-    """The element type of a column's input: texts; else what can say that a value is missing, float32 or float64."""
+    """The element type of a column's input: string, or a float that can express a missing value as NaN."""
     if column.is_text:
         return object
     return np.float32 if column.schema.type_name.lower() in ("float32", "float16") else np.float64
 
 
 def missing_text(column: Column) -> str:
-    """The text that means a missing value in a column of texts: the empty one, or one that training did not have."""
+    """The string that means missing in a string column: the empty one, or one that did not occur in training."""
     text = ""
     while text in column.spellings:
         text = f"<{text or 'missing'}>"
@@ -118,7 +118,7 @@ def _codes_of_text(graph: OnnxGraph, column: Column, begin: int) -> str:
 def _codes_of_values(
     graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Column], begins: Sequence[int]
 ) -> str:
-    """Codes (rows, columns) of numbers: each is compared with all values of its column, and equals one or none."""
+    """Codes (rows, columns) of numbers, by comparison with all known values of the column."""
     most = max(len(column.schema.categories) for column in columns)
     keys = np.full((len(columns), most), np.nan)  # which nothing is equal to
     for row, column in zip(keys, columns, strict=True):

@@ -1,7 +1,7 @@
-"""`onnx_model`: a whole prediction as an ONNX model, from columns under their names to labels and probabilities.
+"""`onnx_model`: a complete prediction as an ONNX model, from named columns to labels and probabilities.
 
-What is computed is the graph of `prediction_of`, by `EMITTERS` and `PATTERNS`. Written here is what no graph has: the
-names of inputs and outputs, what stands for classes, and what the file says of itself.
+`EMITTERS` and `PATTERNS` emit the graph of `prediction_of`. This module adds what the graph lacks: the
+names of inputs and outputs, the class labels, and the file's metadata.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from lamina.export.traced import prediction_of
 __all__ = ["onnx_model"]
 
 LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
-"""What skl2onnx calls the outputs of a classifier and of a regressor."""
+"""Output names of classifiers and regressors, as in skl2onnx."""
 
 _OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIABLE: "output_variable"}
-"""Where a column of the table has such a name."""
+"""A prefix for outputs, if a column of the table has such a name."""
 
 
 def onnx_model(prediction: Prediction) -> onnx.ModelProto:
@@ -61,7 +61,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
 def _classes(
     graph: OnnxGraph, probabilities: str, decided: str, classes: Classes, names: Mapping[str, str]
 ) -> None:
-    """The label of each row and the probabilities of all classes; of several labels, 0 or 1 for each."""
+    """The label of each row and the probabilities of all classes; for multilabel targets, 0 or 1 for each label."""
     count = len(classes.labels)
     if classes.multilabel:
         graph.output(decided, names[LABEL], np.int64, [ROWS, count])
@@ -74,14 +74,14 @@ def _classes(
 
 
 def _label_array(classes: Classes) -> np.ndarray:
-    """The classes as ONNX has them: texts, or int64, also of truth values; scikit-learn allows no other numbers."""
+    """The classes as an ONNX array: strings, or int64 (also for booleans), the only numbers scikit-learn allows."""
     if any(isinstance(label, str) for label in classes.labels):
         return np.array([str(label) for label in classes.labels], object)
     return np.array(classes.labels).astype(np.int64)
 
 
 def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[str, str]) -> None:
-    """The target in its own units, float64, (rows, targets); of quantiles, (rows, levels)."""
+    """The target in its own units, float64, (rows, targets), or for quantiles (rows, levels)."""
     graph.output(variable, names[VARIABLE], np.float64, [ROWS, len(target.scale)])
 
 
@@ -89,7 +89,7 @@ def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[st
 
 
 def _metadata(prediction: Prediction) -> dict[str, Any]:
-    """What the file says besides the graph: texts, and JSON."""
+    """The file's metadata: strings, and JSON."""
     output = prediction.output
     is_classification = isinstance(output, Classes)
     found: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""Nodes of a graph that are one node in ONNX: activations, layer normalization, softmax, and all that is linear.
+"""Subgraphs that are a single node in ONNX: activations, layer normalization, softmax and linear maps.
 
-What a form looks like in a graph is not written down here: a pattern is the graph of lamina's own function for the
-shape at hand, with certain numbers in the place of its settings (`_Example`).
+A pattern is not written down: it is captured as the graph of lamina's own function for the
+shape at hand, with marker numbers in place of its settings (`_Example`).
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from lamina.nd.ndarray import NDArray
 __all__ = ["PATTERNS"]
 
 _SETTINGS = (0.7310585786300049, 0.2689414213699951, 0.0474258731775668)
-"""Numbers that no function of lamina has in it: where a pattern has one of them, a setting stands."""
+"""Marker numbers for settings in a pattern; no lamina function contains them."""
 
 Form = Callable[..., NDArray]
 Emit = Callable[[Emission, list[Node], list[float]], str]
-"""Of an emission, what stands for the arrays, and the settings."""
+"""Emits ONNX for a match, from the emission, the nodes matched to the arrays, and the settings."""
 
 
 class _Example:
-    """A pattern that looks like a function.
+    """A pattern captured from a function.
 
     Args:
-        function: of an array as large as the result, further arrays, and settings.
-        emit: what stands for it in ONNX.
-        settings: how many there are.
-        others: the shapes of the further arrays for a shape of the result.
-        of_doubles: whether ONNX Runtime knows it for float64.
-        axes: of how many axes the result is; None: any.
+        function: takes an array of the result's shape, further arrays, and settings.
+        emit: emits its ONNX form.
+        settings: the number of settings.
+        others: shapes of the further arrays, given the result's shape.
+        of_doubles: whether ONNX Runtime supports it for float64.
+        axes: the result's number of axes; None: any.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class _Example:
 
 
 class _Match:
-    """A pattern laid on a graph: which nodes stand for its arrays, and which numbers for its settings."""
+    """A match of a pattern with a graph: the nodes for its arrays and the numbers for its settings."""
 
     def __init__(self, e: Emission, settings: Sequence[float]) -> None:
         self._e, self._wanted = e, settings
@@ -86,7 +86,7 @@ class _Match:
         self.settings: dict[float, float] = {}
 
     def fits(self, pattern: Node, node: Node) -> bool:
-        """Whether they are the same, but for arrays and settings."""
+        """Whether pattern and graph agree except for arrays and settings."""
         if isinstance(pattern.op, Input):
             same_type = (pattern.shape, pattern.dtype) == (node.shape, node.dtype)
             return same_type and self.arrays.setdefault(pattern.op.slot, node) is node
@@ -114,7 +114,7 @@ class _Match:
 
 
 def _one(op: str, *names: str) -> Emit:
-    """A node of ONNX whose attributes are the settings."""
+    """An ONNX node whose attributes are the settings."""
     return lambda e, arrays, settings: e.add(
         op, *map(e.tensor, arrays), **dict(zip(names, settings, strict=True))
     )
@@ -126,7 +126,7 @@ def _mish(e: Emission, arrays: list[Node], settings: list[float]) -> str:
 
 
 def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
-    """ONNX aligns the slopes with the last axes, lamina with axis 1."""
+    """PRelu; ONNX aligns the slopes with the last axes, lamina with axis 1."""
     x, slopes = arrays
     shape = (-1, *[1] * (len(x.shape) - 2))
     known = e.known(slopes)
@@ -148,7 +148,7 @@ _ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0
 
 
 def _ascending_rows(e: Emission, node: Node) -> str | None:
-    """Only where it may be that: the pattern has as many exchanges as pairs of columns."""
+    """The sort pattern, only where it can match: it has as many exchanges as pairs of columns."""
     exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
     return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None
 
@@ -187,7 +187,7 @@ def _without_effect(e: Emission, node: Node) -> str | None:
 
 
 def _product_of_constants(e: Emission, node: Node) -> str | None:
-    """x · a · b as x · (a · b)."""
+    """x · a · b merged to x · (a · b)."""
     if not node.is_op("multiply") or not node.inputs[0].is_op("multiply") or node.dtype.kind != "f":
         return None
     (x, a), b = node.inputs[0].inputs, node.inputs[1]
@@ -219,4 +219,4 @@ PATTERNS: list[Pattern] = [
     _Example(logistic, _one("Sigmoid"), of_doubles=True),
     _Example(nd.clip, _clip, 2, of_doubles=True),
 ]
-"""Tried in this order: what is larger comes first."""
+"""Tried in this order, larger patterns first."""

@@ -1,7 +1,7 @@
-"""`EMITTERS`: every primitive of lamina that ONNX has a form of.
+"""`EMITTERS`: the ONNX form of every primitive that has one.
 
-ONNX Runtime knows most operators for float32 (and float16, by way of it), many for float64, a few for whole numbers.
-Elsewhere values are converted to the nearest type that is known, and the result back.
+ONNX Runtime implements most operators for float32 (and float16, through it), many for float64, a few for integers.
+For other dtypes, values are converted to the nearest supported one, and the result back.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from lamina.export._trace import Rows
 __all__ = ["EMITTERS"]
 
 EMITTERS: dict[str, Emitter] = {}
-"""By the name of a primitive."""
+"""Emitters by primitive name."""
 
 FLOAT, DOUBLE, INTEGER, TRUTH = (np.dtype(name) for name in ("float32", "float64", "int64", "bool"))
 _OF_ONE_PRECISION = {
     "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Elu", "Erf", "HardSigmoid", "ReduceProd", "Selu",
     "Sinh", "Softplus", "Softsign", "Tan",
 }  # fmt: skip
-"""What ONNX Runtime 1.16 does not know for float64."""
+"""Operators that ONNX Runtime 1.16 lacks for float64."""
 
 OfTensor = Callable[[Emission, str, Any], str]
-"""Of an emission, a tensor, and its dtype, which is a float's."""
+"""A function of an emission, a tensor, and its float dtype."""
 
 
 def _emits(*names: str) -> Callable[[Emitter], Emitter]:
@@ -42,7 +42,7 @@ def _emits(*names: str) -> Callable[[Emitter], Emitter]:
 
 
 def _through(e: Emission, op: str, inputs: Sequence[str], dtype: np.dtype, **attributes: Any) -> str:
-    """A node of floats: in float32, where nothing knows it for float64."""
+    """Add a float node, through float32 if ONNX Runtime lacks it for float64."""
     if dtype == DOUBLE and op in _OF_ONE_PRECISION:
         return e.cast(e.add(op, *(e.cast(x, DOUBLE, FLOAT) for x in inputs), **attributes), FLOAT, DOUBLE)
     return e.add(op, *inputs, **attributes)
@@ -64,7 +64,7 @@ def _trunc(e: Emission, x: str, dtype: Any) -> str:
 
 
 def _round(e: Emission, x: str, dtype: Any) -> str:
-    """Halves away from zero."""
+    """Round halves away from zero."""
     size = e.add("Abs", x)
     whole = e.add("Floor", size)
     up = e.add("GreaterOrEqual", e.add("Sub", size, whole), e.constant(0.5, dtype))
@@ -142,7 +142,7 @@ _ROUNDING = {"floor", "ceil", "trunc", "rint", "round", "nan_to_zero"}
 
 @_emits(*_UNARY)
 def _unary(e: Emission, node: Node) -> str:
-    """Whole numbers by way of float64, as lamina has it."""
+    """A unary function; integers go through float64, as in lamina."""
     (x,) = node.inputs
     name, tensor = node.op.name, e.tensor(x)
     if x.dtype.kind == "f":
@@ -156,7 +156,7 @@ def _unary(e: Emission, node: Node) -> str:
 
 
 def _computed(dtype: np.dtype) -> np.dtype:
-    """The type in which there is arithmetic."""
+    """The nearest dtype with ONNX arithmetic."""
     return dtype if dtype.kind == "f" or dtype in (np.dtype(np.int32), INTEGER) else INTEGER
 
 
@@ -165,7 +165,7 @@ def _operands(e: Emission, node: Node, dtype: np.dtype) -> list[str]:
 
 
 def _unexpanded(node: Node) -> list[Node]:
-    """The inputs of a node that broadcasts them itself, without a broadcast before it."""
+    """A node's inputs without preceding broadcasts, where ONNX broadcasts by itself."""
     found = list(node.inputs)
     for i, x in enumerate(found):
         if x.is_op("broadcast_to"):
@@ -185,7 +185,7 @@ def _arithmetic(e: Emission, node: Node) -> str:
 
 @_emits("divide")
 def _divide(e: Emission, node: Node) -> str:
-    """Whole numbers by way of float64; divided by 0 they are 0."""
+    """Division; integers go through float64, and division by 0 gives 0."""
     if node.dtype.kind == "f":
         return e.add("Div", *_operands(e, node, node.dtype))
     x, y = _operands(e, node, DOUBLE)
@@ -206,7 +206,7 @@ def _power(e: Emission, node: Node) -> str:
 
 @_emits("mod")
 def _mod(e: Emission, node: Node) -> str:
-    """With the sign of the divisor."""
+    """Modulo with the sign of the divisor."""
     dtype = _computed(node.dtype)
     x, y = _operands(e, node, dtype)
     if dtype.kind != "f":
@@ -226,7 +226,7 @@ def _hypot(e: Emission, node: Node) -> str:
 
 @_emits("arctan2")
 def _arctan2(e: Emission, node: Node) -> str:
-    """2 · atan(y / (√(x² + y²) + x)), and π where both x < 0 and y = 0."""
+    """2 · atan(y / (√(x² + y²) + x)), or π where x < 0 and y = 0."""
     dtype = node.dtype if node.dtype.kind == "f" else DOUBLE
     y, x = _operands(e, node, dtype)
     zero, pi = e.constant(0, dtype), e.constant(np.pi, dtype)
@@ -247,7 +247,7 @@ _LOGIC = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 
 
 def _truth(e: Emission, node: Node) -> str:
-    """A node as a tensor of truth values: whether it is not 0."""
+    """A node as a boolean tensor: whether it is nonzero."""
     name, known = node.op.name, e.known(node)
     if known is not None:
         return e.graph.constant(known != 0)
@@ -280,7 +280,7 @@ def _where(e: Emission, node: Node) -> str:
 
 @_emits("cast")
 def _cast(e: Emission, node: Node) -> str:
-    """Floats that no small or unsigned integer holds wrap around, as in lamina."""
+    """Convert; floats outside a small or unsigned integer's range wrap around, as in lamina."""
     (x,) = node.inputs
     if x.is_op(*_COMPARISONS, *_LOGIC):
         return e.cast(_truth(e, x), TRUTH, node.dtype)
@@ -349,7 +349,7 @@ def _arg_reduction(e: Emission, node: Node) -> str:
 
 
 def _place(e: Emission, node: Node) -> str:
-    """Where the largest or smallest elements stand, as int64."""
+    """Positions of the largest or smallest elements, as int64."""
     (x,) = node.inputs
     dtype, keepdims = x.dtype if x.dtype.kind == "f" else DOUBLE, node.params["keepdims"]
     tensor = e.cast(e.tensor(x), x.dtype, dtype)
@@ -401,7 +401,7 @@ def _slice(e: Emission, node: Node) -> str:
 
 
 def _bounds(e: Emission, node: Node, name: str) -> list[int]:
-    """Positions, the end of all rows as a large number."""
+    """Slice bounds, with a large number for the end of all rows."""
     shape, found = e.shape(node.inputs[0]), []
     for position, size in zip(e.params(node)[name], shape, strict=True):
         if isinstance(position, Rows) and position != size:
@@ -419,7 +419,7 @@ def _of_part(e: Emission, node: Node) -> LaminaError:
 
 @_emits("place", "slice_assign")
 def _slice_assign(e: Emission, node: Node) -> str:
-    """The elements of the slice, each from its place in the values; the others from what was there, or 0."""
+    """Slice assignment: elements of the slice come from the values, the others from the old array, or are 0."""
     params, shape = e.params(node), e.shape(node)
     inside = np.ones((), bool)
     values = e.tensor(node.inputs[-1])
@@ -510,7 +510,7 @@ def _full(e: Emission, node: Node) -> str:
 
 @_emits("sort", "argsort")
 def _sort(e: Emission, node: Node) -> str:
-    """Of equal elements the first comes first."""
+    """Stable sort: equal elements keep their order."""
     (x,) = node.inputs
     axis, size = node.params["axis"], e.shape(x)[node.params["axis"]]
     dtype = x.dtype if x.dtype.kind == "f" else INTEGER

@@ -1,8 +1,8 @@
-"""A pass over the graph: equal nodes are one, and arrays of the same form are computed as one along a new first axis.
+"""A graph pass that merges equal nodes, and stacks computations of the same form along a new first axis.
 
-The embeddings of numbers of several networks are the same operators of the same numbers with other constants; side by
-side they take a node each, not one for each network. That is done with three axes only: products of matrices are faster
-one by one, since ONNX Runtime packs constant matrices in advance, but not stacks of them.
+The numeric embeddings of several networks apply the same operators to the same inputs, with other constants; stacked,
+they need one node instead of one per network. This applies to three axes only: matrix products are faster
+separately, since ONNX Runtime prepacks constant matrices, but not stacks of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["side_by_side"]
 
 
 def side_by_side(traced: Traced) -> Traced:
-    """The same graph with siblings joined: nodes that differ in constants alone."""
+    """The graph with siblings stacked, i.e. nodes that differ only in constants."""
     return _Joining(traced).joined()
 
 
@@ -58,14 +58,14 @@ class _Joining:
         return self._numbers.setdefault(key, len(self._numbers))
 
     def _computed(self, node: Node) -> Hashable:
-        """The same for nodes that compute the same."""
+        """A key shared by nodes that compute the same value."""
         known = self._old.known(node)
         if known is not None:
             return node.dtype, known.shape, known.tobytes()
         return node.op, self._fixed(node), tuple(self._value[x] for x in node.inputs)
 
     def _formed(self, node: Node) -> Hashable:
-        """The same for nodes that may be computed side by side."""
+        """A key shared by nodes that can be stacked."""
         if self._old.known(node) is not None:
             return node.dtype, node.shape
         if not _can_join(node):
@@ -81,7 +81,7 @@ class _Joining:
     # --- the new graph -------------------------------------------------------------------------------------------
 
     def _rewritten(self, node: Node) -> Node:
-        """A node of the new graph: its own, or its place in what is computed together."""
+        """A node of the new graph: a copy, or its entry in a stacked node."""
         if self._old.known(node) is not None:
             return node
         shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
@@ -99,7 +99,7 @@ class _Joining:
         return new
 
     def _join(self, form: int) -> Node | None:
-        """All nodes of a form as one; None if they are the same, or their inputs are not alike."""
+        """All nodes of a form stacked into one; None if they are equal, or their inputs can't be stacked."""
         if form not in self._together:
             siblings = self._siblings[form]
             differ = len({self._value[node] for node in siblings}) > 1
@@ -122,7 +122,7 @@ class _Joining:
         return self._noted(Node(first.op, inputs, params, (count, *first.shape), first.dtype), shape, params)
 
     def _joined_input(self, axes: int, column: Sequence[Node]) -> Node | None:
-        """An input of all siblings: what they share, their constants, or siblings themselves."""
+        """An input of all siblings: a shared node, their stacked constants, or stacked siblings."""
         if len({self._value[x] for x in column}) == 1:
             return self._new[self._value[column[0]]]
         values = [self._old.known(x) for x in column]
@@ -142,7 +142,7 @@ _RESHAPES = ("reshape", "reshape_copy")
 
 
 def _can_join(node: Node) -> bool:
-    """Whether ONNX computes it along one more axis: of three axes, or out of three."""
+    """Whether a node can be stacked in ONNX: its result or the input of its reshape has at least three axes."""
     if not isinstance(node.op, Primitive):
         return False
     axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)

@@ -1,4 +1,4 @@
-"""A `Prediction` in a page: its description as JSON, and its computation as JavaScript and arrays."""
+"""A `Prediction` for a page: its description as JSON, and its computation as JavaScript and arrays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from lamina.table.written_numbers import page_words
 __all__ = ["page_model", "readers_of", "shown"]
 
 _LONGEST_NAME = 120
-"""Letters of a name or a value; a label of more cannot be read."""
+"""Longest name or value to show, in characters."""
 
 
 def page_model(
@@ -41,14 +41,14 @@ def page_model(
     """The page's description and computation.
 
     Args:
-        prediction: what is predicted, from a table or from pictures.
-        examples: of a table, rows by the columns' names; the target's, if it is there, is shown as the truth.
+        prediction: the prediction, from a table or from images.
+        examples: for a table, rows as dictionaries by column name; a target value is shown as the truth.
 
     Returns:
-        What JSON holds, with the arrays of the script as `Script` has them; and the script.
+        The description, including the script's arrays, for JSON; and the script.
 
     Raises:
-        LaminaError: JavaScript has no form of what the model computes.
+        LaminaError: an operator of the model has no JavaScript form.
     """
     script, names = _computed(prediction)
     content: dict[str, Any] = {
@@ -65,7 +65,7 @@ def page_model(
 
 
 def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
-    """What the page computes of one row, and the names of the results."""
+    """The page's computation for one row, and the names of its results."""
     inputs, network, meaning = prediction.inputs, prediction.network, prediction.output.traced
     names = ["values", "decided"] if isinstance(prediction.output, Classes) else ["values"]
     if isinstance(inputs, Pictures):
@@ -84,7 +84,7 @@ def _computed(prediction: Prediction) -> tuple[Script, list[str]]:
 
 
 def shown(value: object) -> str:
-    """A name or a value from data as a person reads it: nothing invisible, not endless, not empty.
+    """A name or value from data in displayable form: visible, not too long, not empty.
 
     >>> shown("a\\u2028b"), shown(3.0), shown(" ")
     ('a\\\\u2028b', '3', '(empty)')
@@ -96,14 +96,14 @@ def shown(value: object) -> str:
 
 
 def readers_of(inputs: Table | Pictures) -> dict[str, str]:
-    """The JavaScript that reads columns of several parts, by the tag of their type."""
+    """The JavaScript readers of composite columns, by type tag."""
     fields = [] if isinstance(inputs, Pictures) else _fields(inputs)
     kinds = [one.schema.type for one in fields if isinstance(one, Composite)]
     return {kind.tag: kind.page_script for kind in kinds}
 
 
 def _fields(table: Table) -> list[Column | Composite]:
-    """What the form has a field for: the columns, but for the parts of those that a page can read as a whole."""
+    """The form's fields: the columns, or the whole composite column if the page can read it."""
     whole = {
         place: one
         for one in table.composites
@@ -115,7 +115,7 @@ def _fields(table: Table) -> list[Column | Composite]:
 
 
 def _owner(table: Table, column: Column | Composite) -> str:
-    """The column of the table that a field is of."""
+    """The table column that a field belongs to."""
     if isinstance(column, Composite):
         return column.schema.name
     place = table.columns.index(column)
@@ -155,7 +155,7 @@ def _column(column: Column | Composite, table: Table) -> dict[str, Any]:
 
 
 def _form(column: Column, table: Table) -> dict[str, Any]:
-    """How the texts of a column are read, where they are no plain numbers."""
+    """The text format of a column, if its texts are not plain numbers."""
     place = table.columns.index(column)
     wholes = [one.schema for one in table.composites if one.schema.type.derives and place in one.columns]
     data = wholes[0].type.page_data(wholes[0]) if wholes else column.schema.type.page_data()
@@ -163,14 +163,14 @@ def _form(column: Column, table: Table) -> dict[str, Any]:
 
 
 def _shared(columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the readers of several columns share."""
+    """Data shared by the readers of several columns."""
     readers = {column.get("reader") for column in columns}
     found = {"dates": page_shapes()} if "date" in readers else {}
     return found | ({"numbers": page_words()} if readers & {"written", Mixed.tag} else {})
 
 
 def _encoded(value: Any) -> Any:
-    """A value as JSON holds it; of an array, its type and its bytes."""
+    """A value for JSON; an array as its type and bytes."""
     if not isinstance(value, np.ndarray):
         return value
     code = f"{value.dtype.kind}{value.dtype.itemsize}"
@@ -183,7 +183,7 @@ def _output(output: Classes | Numbers) -> dict[str, Any]:
 
 
 def _names(prediction: Prediction) -> dict[str, Any]:
-    """What the outputs are called."""
+    """The display names of the outputs."""
     output = prediction.output
     if isinstance(output, Classes):
         names = [shown(label) for label in output.labels]
@@ -214,15 +214,15 @@ def _table(prediction: Prediction, table: Table, examples: Iterable[Mapping[str,
 def _row(
     table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]
 ) -> list[float | str | None]:
-    """The values of an example in the form's fields."""
+    """An example's values for the form's fields."""
     known = {**example, **_parts(table, fields, example)}
     return [_value(column, known.get(column.name)) for column in map(_named, fields)]
 
 
 def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the parts of columns that the page can't read as a whole, by the parts' names.
+    """The values of parts, by name, for composite columns that the page can't read as a whole.
 
-    Numbers of a column whose parts are derived are the first part's already, as in a run's ``examples.jsonl``.
+    For a column with derived parts, a number is already the first part's value, as in a run's ``examples.jsonl``.
     """
     found: dict[str, Any] = {}
     for one in table.composites:
@@ -244,7 +244,7 @@ def _named(column: Column | Composite) -> Any:
 
 
 def _value(column: Any, value: Any) -> float | str | None:
-    """A number, or None; a category's code; of several parts, the text. What is none of them counts as missing."""
+    """A number or None; a category's code; for composite columns the text. Invalid values count as missing."""
     if isinstance(column, ColumnSchema):
         return None if is_missing(value) else value_name(value)
     if not column.is_number:

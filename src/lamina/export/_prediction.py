@@ -1,13 +1,13 @@
-"""The prediction of a fitted model: the networks, their inputs and outputs, as plain arrays and names.
+"""The prediction of a fitted model: its networks, inputs and outputs, as plain arrays and names.
 
-Nothing in here computes. An `ONNX` file, a compiled library and a page are each made from a `Prediction` and from
-nothing else of the model, so that what an estimator is inside is read in one place only (`_describe.py`).
+Nothing here computes. An ONNX file, a compiled library and a page are each made from a `Prediction` and from
+nothing else, so that only `_describe.py` reads the internals of estimators.
 
-The whole prediction of a row is
+The prediction of a row consists of
 
-1. the inputs of the networks: of a table `Table.columns`, encoded by `Table.encoder`; of pictures the pixels;
-2. the networks, which are traced as they were trained; the mean of their outputs, by their shares;
-3. what the outputs stand for: `Classes` or `Numbers`.
+1. the networks' inputs: for a table `Table.columns`, encoded by `Table.encoder`; for images the pixels;
+2. the networks, traced as trained, and the weighted mean of their outputs;
+3. the meaning of the outputs: `Classes` or `Numbers`.
 
 The networks compute in float32; the encoding of numbers and the output in float64.
 """
@@ -33,17 +33,17 @@ __all__ = ["Classes", "Column", "Composite", "Networks", "Numbers", "Pictures", 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column that the network sees, a number or a category.
+    """A column that the network sees: a number or a category.
 
     A number x becomes (x − center) · factor, in float64; a missing one is first replaced by `fill`. A category becomes
     a code: 0 if it is missing or unknown, else 1, 2, …
 
     Attributes:
-        schema: what it is, and what training knew of it.
-        position: its place in the table, counted from 0 with the columns that the network does not see.
-        center, factor, fill: of a number, see above.
+        schema: its type and what training learned of it.
+        position: its position in the table, from 0, counting columns that the network does not see.
+        center, factor, fill: the encoding of a number, see above.
         clips: whether x / √(1 + (x/3)²) follows.
-        rough: whether the network learned a number value by value, since neighbouring ones say different things.
+        rough: whether a number is embedded value by value, since close values predict different targets.
     """
 
     schema: ColumnSchema[Any]
@@ -61,40 +61,40 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number to the network, not a code."""
+        """Whether the network sees it as a number, not a code."""
         return isinstance(self.schema.type, types.Quantity)
 
     @property
     def is_boolean(self) -> bool:
-        """Whether it says yes or no: its categories are "false" and "true"."""
+        """Whether it is boolean, with the categories "false" and "true"."""
         return isinstance(self.schema.type, types.Boolean)
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are texts: of a category, training had neither numbers nor truth values."""
+        """Whether its values are strings, i.e. a category that had neither numbers nor booleans in training."""
         return not self.is_number and self.values is None
 
     @cached_property
     def spellings(self) -> dict[str, int]:
-        """Of a category, every text that is one, with its code: the names; of yes and no also what else says so."""
+        """For a category, the code of each accepted spelling: the names, and for booleans other spellings too."""
         return self.schema.type.spellings(self.schema.categories)
 
     @cached_property
     def values(self) -> tuple[float, ...] | None:
-        """Of a category, the numbers or truth values that the names stand for; None where training had texts."""
+        """For a category, the numbers or booleans behind the names; None if training had strings."""
         return self.schema.type.numbers_of(self.schema.categories)
 
 
 @dataclass(frozen=True)
 class Composite:
-    """A column of the table whose values become several of `Table.columns`.
+    """A table column that is split into several of `Table.columns`.
 
     Attributes:
-        schema: what it is, and what it learned.
-        position: its place in the table, as of a `Column`.
-        columns: the places of its parts among `Table.columns`; of one whose parts are derived, that of the first.
-        derived: the names of the parts that are computed of the first one; empty: all parts are read.
-        places: for each of them, its place among what `lamina.table.types.Composite.derived` gives.
+        schema: its type and what training learned of it.
+        position: its position in the table, as for a `Column`.
+        columns: positions of its parts in `Table.columns`; if parts are derived, only that of the first.
+        derived: names of the parts computed from the first one; empty: all parts are read.
+        places: for each derived part, its position in the result of `lamina.table.types.Composite.derived`.
     """
 
     schema: ColumnSchema[types.Composite]
@@ -109,11 +109,11 @@ class Table:
     """Columns, and their encoding into the network's inputs.
 
     Attributes:
-        columns: those that the network sees, in the table's order, composite ones by their parts that are read.
-        width: the number of the table's columns, with those that the network does not see.
-        named: whether the table had names of its own; if not, columns are known by position.
-        encoder: makes the network's inputs of the columns' numbers and codes.
-        composites: what some of the columns are parts of.
+        columns: the columns that the network sees, in table order; composite columns by the parts that are read.
+        width: the number of table columns, including those that the network does not see.
+        named: whether the table had column names; otherwise columns are identified by position.
+        encoder: computes the network's inputs from numbers and codes.
+        composites: the composite columns, whose parts are among `columns`.
     """
 
     columns: tuple[Column, ...]
@@ -135,7 +135,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Gray pictures of uint8, ink 255 on paper 0, flattened by rows."""
+    """Grayscale images of uint8, ink 255 on paper 0, flattened by rows."""
 
     height: int
     width: int
@@ -145,19 +145,19 @@ class Pictures:
 
 
 class Networks(Protocol):
-    """Networks as they were trained."""
+    """The trained networks."""
 
     @property
     def widths(self) -> Sequence[Sequence[int]]:
-        """For each network the widths of its layers, from the input to the output."""
+        """The layer widths of each network, from input to output."""
         ...
 
     def __call__(self, numeric: NDArray, codes: NDArray | None = None, /) -> NDArray:
         """The mean of the networks' outputs, float32 (rows, outputs).
 
         Args:
-            numeric: float32 (rows, inputs), of a table; of pictures their pixels, uint8.
-            codes: int32 (rows, embedded categories); None where no category is embedded.
+            numeric: float32 (rows, inputs) for a table; uint8 pixels for images.
+            codes: int32 (rows, embedded categories); None if no category is embedded.
         """
         ...
 
@@ -167,16 +167,16 @@ class Networks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """All that predictions need, and the model's facts.
+    """Everything needed to predict, and facts about the model.
 
     Attributes:
-        inputs: what a row is.
-        network: what was trained.
-        output: what the mean stands for.
-        target: the name of what is predicted; empty if it has none.
+        inputs: the table or the images.
+        network: the trained networks.
+        output: the meaning of the networks' mean output.
+        target: the target's name; empty if it has none.
         version: the version of lamina that described it.
         metrics: its measured quality, such as ``{"log_loss": 0.31}``; empty if unknown.
-        importance: for each column how much worse predictions get without it, most first; empty if it is not known.
+        importance: by column, how much worse predictions get without it, largest first; empty if unknown.
     """
 
     inputs: Table | Pictures

@@ -1,7 +1,7 @@
-"""The graph of a function or a block for any number of rows, with the layer that each node belongs to.
+"""The graph of a function or block for any number of rows, with the layer of each node.
 
-It is captured with two numbers of rows. What is the same in both graphs is a constant; what differs must be a
-multiple of the number of rows, or a part of it, and is one (`Rows`) in the merged graph.
+It is captured with two numbers of rows. Sizes equal in both graphs are constants; the others must be
+proportional to the number of rows, and become `Rows` in the merged graph.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROWS = (6, 10)
 
 @dataclass(frozen=True)
 class Rows:
-    """A size or a position in proportion to the number of rows: `times` that number."""
+    """A size or position proportional to the number of rows: `times` that number."""
 
     times: Fraction = Fraction(1)
 
@@ -43,10 +43,10 @@ class Traced:
     """The graph of a function.
 
     Attributes:
-        results: the nodes that it returns.
-        contents: by input slot the arrays that are known: parameters, and whatever the function found.
-        shapes, params: of each node, with `Rows` where a size depends on the number of rows.
-        layers: the names of the layer that made a node.
+        results: the returned nodes.
+        contents: known arrays by input slot: parameters and other arrays the function uses.
+        shapes, params: by node, with `Rows` where a size depends on the number of rows.
+        layers: the layer names of each node.
     """
 
     results: list[Node]
@@ -57,7 +57,7 @@ class Traced:
     _known: dict[Node, np.ndarray | None] = field(default_factory=dict[Node, "np.ndarray | None"])
 
     def known(self, node: Node) -> np.ndarray | None:
-        """The value of a node that depends on no argument and no number of rows."""
+        """The value of a node that depends on neither an argument nor the number of rows."""
         if node not in self._known:
             self._known[node] = self._evaluated(node)
         return self._known[node]
@@ -89,16 +89,16 @@ def _flat(value: Any) -> list[Any]:
 def traced(
     function: Callable[..., Any], inputs: Sequence[tuple[tuple[int, ...], Any]], name: str = "the function"
 ) -> Traced:
-    """The graph of a function, or of a block's prediction.
+    """The graph of a function, or of a block in prediction mode.
 
     Args:
-        function: of arrays with rows along their first axis. A block's parameters are initialized.
+        function: takes arrays with rows along their first axis. A block must be initialized.
         inputs: shape without rows, and dtype, of each input.
         name: for messages.
 
     Raises:
-        TraceError: it needs the values of arrays.
-        LaminaError: what it computes depends on the number of rows, or it changes arrays that it keeps.
+        TraceError: the function reads array values.
+        LaminaError: its computation depends on the number of rows, or it modifies stored arrays.
     """
     layers: dict[Node, str] = {}
     first, second = (_captured(function, inputs, rows, layers) for rows in _ROWS)
@@ -144,7 +144,7 @@ def _captured(
     rows: int,
     layers: dict[Node, str],
 ) -> FunctionGraph:
-    """The graph for `rows` rows; `layers` learns which layer makes each node."""
+    """The graph for `rows` rows; fills `layers` with the layer of each node."""
     stack: list[str] = []
 
     def note(node: Node) -> None:
@@ -167,14 +167,14 @@ def _all_blocks(block: Block) -> list[Block]:
 
 
 def _structure(nodes: Sequence[Node]) -> list[tuple[Any, ...]]:
-    """Operators, dtypes, and which nodes they take, but for shapes and parameters."""
+    """Operators, dtypes and connections of the nodes, without shapes and parameters."""
     numbers = {node: i for i, node in enumerate(nodes)}
     ops = ["number" if isinstance(node.op, Constant) else node.op for node in nodes]
     return [(op, node.dtype, *(numbers[x] for x in node.inputs)) for op, node in zip(ops, nodes, strict=True)]
 
 
 def _merged(one: Any, other: Any, traced: Traced, node: Node) -> Any:
-    """What is the same for both numbers of rows, or `Rows`."""
+    """A size equal for both numbers of rows, or `Rows`."""
     if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
         return tuple(_merged(x, y, traced, node) for x, y in zip(one, other, strict=True))
     if one == other:

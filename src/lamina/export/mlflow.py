@@ -1,7 +1,7 @@
-"""An MLflow flavour that keeps estimators as the safetensors files of `lamina.save`, without a pickle.
+"""MLflow flavour for estimators, stored as safetensors files of `lamina.save`, without a pickle.
 
-`log_model` and `save_model` fill in what the training table says: the signature and an example of its rows.
-`load_model` gives the estimator, ``mlflow.pyfunc.load_model`` a function of frames.
+`log_model` and `save_model` derive the signature and an input example from the training table.
+`load_model` returns the estimator, ``mlflow.pyfunc.load_model`` a model of frames.
 """
 
 # pyright: reportMissingImports=false, reportUnusedFunction=false
@@ -40,7 +40,7 @@ _TYPES = {
     "Int": "long", "UInt": "long", "Float": "double", "Decimal": "double", "Boolean": "boolean", "Date": "datetime",
     "String": "string", "Categorical": "string", "Enum": "string", "Object": "string",
 }  # fmt: skip
-"""MLflow's types, by how the names of a table's types begin; it has none for times of day and durations."""
+"""MLflow types by the prefix of a table type's name; it has none for times of day and durations."""
 
 
 def log_model(model: Any, name: str = "model", **options: Any) -> ModelInfo:
@@ -48,14 +48,14 @@ def log_model(model: Any, name: str = "model", **options: Any) -> ModelInfo:
 
     Args:
         model: a fitted `MLPClassifier` or `MLPRegressor`.
-        name: what MLflow calls the model.
+        name: the model's name in MLflow.
         **options: those of `save_model`, and of ``mlflow.models.Model.log``: ``registered_model_name``, ``params``, ….
 
     Returns:
-        ModelInfo: with the address of what was logged, ``model_uri``.
+        ModelInfo: with ``model_uri``, the address of the logged model.
 
     Raises:
-        TypeError, LaminaError: as of `lamina.save`.
+        TypeError, LaminaError: as for `lamina.save`.
         MissingPackageError: MLflow is not installed.
     """
     require("lamina.mlflow", "mlflow")
@@ -81,14 +81,14 @@ def save_model(
         model: a fitted `MLPClassifier` or `MLPRegressor`.
         path: the folder, which must not exist yet.
         mlflow_model: MLflow's description, to which the flavour is added.
-        signature: of inputs and outputs; by default the columns of the training table, and what is predicted.
-        input_example: rows; by default one of the columns' means and most frequent values.
-        pip_requirements: by default lamina of this version; a path or address of its wheel where no index has it.
+        signature: of inputs and outputs; by default from the training table's columns and the predictions.
+        input_example: example rows; by default one row of means and most frequent values.
+        pip_requirements: by default this version of lamina; give a path or URL of its wheel if no index has it.
         pyfunc_predict_fn: the method that ``pyfunc`` calls: "predict", "predict_proba", ….
         **options: of ``mlflow.pyfunc.save_model``: ``metadata``, ``extra_pip_requirements``, ….
 
     Raises:
-        TypeError: it is no estimator.
+        TypeError: `model` is not an estimator.
         LaminaError: it is not fitted, or `lamina.save` can't write it.
         MissingPackageError: MLflow is not installed.
     """
@@ -119,11 +119,11 @@ def save_model(
 
 
 def load_model(model_uri: str, dst_path: str | None = None) -> Any:
-    """The estimator that `log_model` or `save_model` wrote.
+    """Load the estimator written by `log_model` or `save_model`.
 
     Args:
-        model_uri: a folder or one of MLflow's addresses: ``models:/…``, ``runs:/…``, ….
-        dst_path: the folder to copy what is far away to; by default a temporary one.
+        model_uri: a folder, or an MLflow URI: ``models:/…``, ``runs:/…``, ….
+        dst_path: folder for downloads; by default a temporary one.
 
     Raises:
         DataError: it was written with another flavour, or is damaged.
@@ -141,7 +141,7 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
 
 
 def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
-    """What ``mlflow.pyfunc.load_model`` wraps: an object whose `predict` is the method that was chosen."""
+    """The object wrapped by ``mlflow.pyfunc.load_model``, whose `predict` is the chosen method."""
     return SimpleNamespace(predict=getattr(load(path), (model_config or {}).get("method", "predict")))
 
 
@@ -149,7 +149,7 @@ def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
 
 
 def _inputs_of(model: Any) -> Schema:
-    """The columns of the training table, as MLflow declares them."""
+    """The training table's columns as MLflow's input schema."""
     from mlflow.types import ColSpec, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
@@ -160,14 +160,14 @@ def _inputs_of(model: Any) -> Schema:
 
 
 def _type_of(column: ColumnSchema[Any]) -> str | None:
-    """The name of MLflow's type; None: it has none."""
+    """The name of the MLflow type; None if there is none."""
     found = next((name for start, name in _TYPES.items() if column.type_name.startswith(start)), None)
     # pandas has floats where whole numbers have gaps.
     return "double" if found == "long" and column.missing else found
 
 
 def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
-    """One row: means, and the most frequent categories."""
+    """One row of means and most frequent categories."""
     import pandas as pd
 
     table = model.fitted_.encoder.schema
@@ -178,7 +178,7 @@ def _example_of(model: Any) -> np.ndarray | pd.DataFrame:
 
 
 def _value_of(column: ColumnSchema[Any]) -> Any:
-    """A number or date near the middle, or the most frequent category; of a column that is left out None."""
+    """A number or date near the middle, or the most frequent category; None for an ignored column."""
     first = column.parts[0] if column.parts else column
     if _type_of(column) == "datetime" and isinstance(first.type, Quantity):
         return np.datetime64(round(first.type.middle(first)), "D")

@@ -1,4 +1,4 @@
-"""`export_onnx`: whatever lamina trained as an ONNX file."""
+"""`export_onnx`: any trained model as an ONNX file."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ __all__ = ["export_onnx", "write_onnx"]
 
 
 def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None) -> None:
-    """Write a network, an estimator or a run as an ONNX file, which appears under `path` once it is complete.
+    """Write a network, an estimator or a run as an ONNX file, atomically.
 
-    It takes any number of rows. The file is of ONNX 1.12 (opset 17), which ONNX Runtime reads from 1.12 on, and says in
-    its metadata which version of lamina wrote it; of estimators and runs also the columns, the classes, the target and,
-    where they were measured, the metrics.
+    The model takes any number of rows. The format is ONNX 1.12 (opset 17), for ONNX Runtime from 1.12 on. The
+    metadata hold lamina's version; for estimators and runs also the columns, the classes, the target and,
+    if measured, the metrics.
 
-    * Of a table with names each column is an input of that name, (rows, 1): texts are strings; an empty one, or one
-      that training did not have, counts as missing; numbers and truth values are float64 (float32 where they were so
-      in training); NaN is missing. A table without names is one input ``X``, (rows, columns). ONNX reads no sentences,
-      lists, money or dates in texts: a warning says which columns these are, and what the file takes instead.
+    * In a table with names, each column is an input of that name, (rows, 1). Texts are strings; empty ones, and those
+      unknown in training, count as missing; numbers and booleans are float64 (float32 if they were
+      in training); NaN is missing. A table without names is one input ``X``, (rows, columns). ONNX can't parse prose,
+      lists, money or dates in texts: a warning names these columns, and what the file takes instead.
     * A classifier gives ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
       several labels a row, ``label`` is (rows, labels). A regressor gives ``variable``, (rows, targets), float64, in
-      the target's units. These are the names that skl2onnx gives; where a column has one of them, the output is called
+      the target's units. These are the names that skl2onnx gives; if a column has one of them, the output is called
       ``output_label``, ``output_probability`` or ``output_variable``.
     * A Gluon block has the inputs that its `forward` names, and ``output``; several are ``output0``, ``output1``, …
 
     Args:
         model: a Gluon block; a fitted `MLPClassifier` or `MLPRegressor`; a run's folder, or a file of `lamina.save`.
         path: the file to write.
-        inputs: of a block, an array that it takes, or a list of several: the first axis is rows, the others and the
-            element types are those of the file's inputs. None: a matrix as the first `Dense` layer takes it.
+        inputs: for a block, an example input, or a list of several: the first axis is rows, the other sizes and the
+            element types are those of the file's inputs. None: a matrix for the first `Dense` layer.
 
     Raises:
-        LaminaError: an operator of the block has no form in ONNX: the message names it and its layer; an estimator that
-            is not fitted; or what is none of these.
-        TraceError: the block decides by values, which a graph cannot.
-        DataError: there is no run, or its model is damaged.
+        LaminaError: an operator has no ONNX form (the message names it and its layer); the estimator
+            is not fitted; or `model` is none of these.
+        TraceError: the block branches on array values.
+        DataError: the folder is not a run, or its model is damaged.
         MissingPackageError: onnx is not installed.
         OSError: the file cannot be written.
 

@@ -1,4 +1,4 @@
-"""One page with a network inside: to draw digits on, or to fill in a table's row; it needs no server and no network."""
+"""One self-contained page with a network inside, to draw digits on or fill in a table row; it works offline."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ const readDate = dateReader(dates), readNumber = numberReader(numbers);"""
 def export_page(
     model: Any, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] | None = None
 ) -> None:
-    """Write a page for trying a model: one self-contained file, which opens without a server.
+    """Write a page for trying a model: one self-contained file that opens without a server.
 
-    Of a run on MNIST it has a sheet to draw on; of a table a form with a field for each column, the prediction, how
-    that moves with the columns that matter most, and example rows to start from. The network computes in the page, as
-    `predict_proba` and `predict` do to 1e-5.
+    For a run on MNIST it has a canvas to draw on; for a table a form with a field per column, the prediction, its
+    dependence on the most important columns, and example rows to start from. The network runs in the page and matches
+    `predict_proba` and `predict` to 1e-5.
 
     Args:
         model: a run's folder or model file, or a fitted estimator; as `describe` takes it.
         path: the file to write.
-        examples: of a table, rows to start from: a dictionary by column each, the target's value too, which is shown as
-            the truth. They can be read in the page. None: of a run, its ``examples.jsonl``.
+        examples: for a table, rows to start from, as dictionaries by column; a target value is shown as
+            the truth. The page contains them in readable form. None: a run's ``examples.jsonl``.
 
     Raises:
-        LaminaError: what cannot be described, pictures that are not of 28×28 pixels, or an operator that has no form in
+        LaminaError: unsupported model, images that are not 28×28 pixels, or an operator without a form in
             JavaScript.
         OSError: the file cannot be written.
 
@@ -81,7 +81,7 @@ def write_page(
 
 
 def examples_of(model: Any) -> list[dict[str, Any]]:
-    """The example rows that a run on a table keeps; none of another model."""
+    """The example rows stored with a run on a table; none for other models."""
     from lamina.runs.examples import read_examples
 
     return read_examples(model) if isinstance(model, str | os.PathLike) else []
@@ -96,7 +96,7 @@ def page_of(prediction: Prediction, examples: Iterable[Mapping[str, Any]] = ()) 
 
 
 def _digits(pictures: Pictures) -> list[dict[str, str]]:
-    """The first of MNIST's test pictures of each digit."""
+    """The first MNIST test image of each digit."""
     from lamina.support.datasets import mnist
 
     if (pictures.height, pictures.width) != (_SIDE, _SIDE):
@@ -147,12 +147,12 @@ def _source(name: str) -> str:
 
 
 def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with each {{name}} replaced, once: what is put in is not looked into."""
+    """The template with each {{name}} replaced once; inserted text is not expanded again."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def _policy(script: str, style: str) -> str:
-    """What the page may do: run this one script, and have this one style; nothing is loaded, sent or made of text."""
+    """The content security policy: only this script and this style run; nothing is loaded, sent or evaluated."""
     script_hash, style_hash = (
         f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'" for text in (script, style)
     )
@@ -163,7 +163,7 @@ def _policy(script: str, style: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON in ASCII that no browser takes for markup."""
+    """JSON in ASCII that can't be taken for markup."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -200,7 +200,7 @@ def _networks(prediction: Prediction) -> str:
 
 
 def _quality(prediction: Prediction) -> str:
-    """How good it was, if that is known."""
+    """The measured quality, if known."""
     if isinstance(prediction.inputs, Pictures):
         accuracy = prediction.metrics.get("test_accuracy")
         return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."

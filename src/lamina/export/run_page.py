@@ -1,4 +1,4 @@
-"""The page that a training leaves in its run's folder, to try the model at once."""
+"""The page that training writes into the run's folder, for trying the model."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["PAGE", "write_run_page"]
 PAGE = "page.html"
 
 _MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
-"""The most weights (bytes) and columns of a page that is written by default: a browser is slow with more."""
+"""Limits of weights (bytes) and columns for a default page, since browsers are slow with more."""
 
 
 def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
-    """Write the page of a complete run into its folder; None, and no page, if it would be very large.
+    """Write the page of a complete run into its folder; returns None, without a page, if it would be very large.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         to: another folder for the page.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder is not writable.
     """
     prediction = describe(folder)
     if _is_large(prediction):

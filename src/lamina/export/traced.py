@@ -1,7 +1,7 @@
-"""A prediction as one function of arrays (encoding, networks, decoding of outputs), in `lamina.nd`.
+"""A prediction as one function of arrays in `lamina.nd`: encoding, networks, decoding of outputs.
 
-Traced, it is the graph that every way out is made of. The networks in it are those that were trained. Readers do what
-a graph can't: they make codes of texts, and numbers of dates.
+Every exporter works from its traced graph, which contains the trained networks. Readers do what
+a graph can't: they convert strings to codes, and dates to numbers.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ __all__ = ["encoded", "prediction_of"]
 
 
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
-    """The whole prediction, as a function of arrays of the same number of rows.
+    """The complete prediction, as a function of arrays with the same number of rows.
 
-    Its arguments are, of a table, ``numbers``, (rows, `Table.numbers`), where NaN is a missing value: float64, or
-    float32, in which they are then encoded, where every column of the training table was float32; and
-    ``codes``, int32 (rows, categories), where 0 is a missing or unknown value and 1, 2, … are a category's names in
-    order; of pictures, the pixels, uint8 (rows, height · width). A table without numbers, or without categories, has
-    arguments of no columns.
+    For a table its arguments are ``numbers``, (rows, `Table.numbers`), with NaN for missing values: float64, or
+    float32 (also for the encoding) if every column of the training table was float32; and
+    ``codes``, int32 (rows, categories), where 0 is missing or unknown and 1, 2, … are a category's names in
+    order. For images they are the pixels, uint8 (rows, height · width). Without numbers, or without categories, the
+    argument has no columns.
 
-    It gives, of classes, their probabilities, (rows, classes), of the dtype `precision`, and the position of the class
-    that is decided for, int64 (rows,); of several labels a row, the probability of each, and whether it holds, int64
-    (rows, labels); of numbers, the target, float64 (rows, targets).
+    For classes it returns probabilities, (rows, classes), of dtype `precision`, and the position of the predicted
+    class, int64 (rows,); for multilabel targets the probability of each label, and whether it is predicted, int64
+    (rows, labels); for numbers the target, float64 (rows, targets).
 
     >>> import lamina
     >>> from lamina import nd
@@ -49,12 +49,12 @@ def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callab
 
 
 def encoded(table: Table, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-    """The networks' inputs from `numbers` and `codes`, see `prediction_of`."""
+    """The networks' inputs from `numbers` and `codes`; see `prediction_of`."""
     return table.encoder.traced(_with_derived(table, numbers), codes)
 
 
 def _with_derived(table: Table, x: NDArray) -> NDArray:
-    """The numbers and those derived of them: (rows, quantities of the encoder)."""
+    """The numbers and those derived from them: (rows, quantities of the encoder)."""
     places = {number.name: i for i, number in enumerate(table.numbers)}
     scaled = [column.name for column in table.encoder.schema.quantities]
     if scaled == [*places]:
@@ -73,7 +73,7 @@ def _with_derived(table: Table, x: NDArray) -> NDArray:
 
 
 def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
-    """Columns, those beside each other together."""
+    """Columns grouped into runs of adjacent ones."""
     runs: list[list[int]] = []
     for column in columns:
         if runs and runs[-1][-1] + 1 == column:

@@ -1,4 +1,4 @@
-"""Warnings of the exports: without a linker, and where a file takes columns otherwise than training had them."""
+"""Warnings of the exports: no linker found, and columns that a file takes in another form than training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMED = 5
 
 
 class NotLinkedWarning(UserWarning):
-    """There is no linker for a library's processor, so that only its object file was written."""
+    """No linker was found for a library's processor, so only the object file was written."""
 
     @property
     def subjects(self) -> frozenset[str]:
@@ -22,12 +22,12 @@ class NotLinkedWarning(UserWarning):
 
 
 def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> None:
-    """Warn, in one line, of columns that a file takes otherwise than training had them.
+    """Warn, in one line, of columns that a file takes in another form than training.
 
     Args:
-        prediction: what the file predicts.
-        file: what it is, such as "an ONNX file".
-        reads: whether it reads numbers and dates in texts, and texts by a type's `page_script`, as pages do.
+        prediction: the exported prediction.
+        file: the kind of file, such as "an ONNX file".
+        reads: whether it parses numbers and dates in texts, and texts by a type's `page_script`, as pages do.
     """
     if isinstance(prediction.inputs, Pictures):
         return
@@ -43,7 +43,7 @@ def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> 
 
 
 def _taken(table: Table, *, reads: bool) -> Iterator[str]:
-    """How such columns are taken."""
+    """The form in which the file takes such columns."""
     parts: set[int] = set()
     for one in table.composites:
         kind = one.schema.type

@@ -17,14 +17,14 @@ __all__ = ["WAYS", "Way", "export"]
 
 @dataclass(frozen=True)
 class Way:
-    """A kind of file.
+    """An export format.
 
     Attributes:
-        purpose: what writing it is, a gerund: "writing ONNX".
-        module: where `function` is, which is imported when it is used.
-        function: called with a `Prediction`, the path, and the options of its own; it writes the file aside and
-            renames it. Where there are other files than that one, it returns all.
-        packages: what it needs besides lamina, by the names on PyPI.
+        purpose: the activity, as a gerund: "writing ONNX".
+        module: the module of `function`, imported on first use.
+        function: called with a `Prediction`, the path and its own options; writes the file
+            atomically. If it writes several files, it returns all their paths.
+        packages: additional packages, by their names on PyPI.
     """
 
     purpose: str
@@ -33,7 +33,7 @@ class Way:
     packages: tuple[str, ...] = ()
 
     def write(self, prediction: Any, path: Path, **options: Any) -> list[Path]:
-        """Write the file and those that belong to it; returns their paths."""
+        """Write the file and any that accompany it; returns their paths."""
         written = getattr(import_module(self.module), self.function)(prediction, path, **options)
         return [path] if written is None else written
 
@@ -43,22 +43,22 @@ WAYS: dict[str, Way] = {
     "html": Way("writing a page", "lamina.export.page_file", "write_page"),
     "library": Way("writing a library", "lamina.export.library", "write_library"),
 }
-"""By the name of the option of `lamina export`."""
+"""Formats by the option name of `lamina export`."""
 
 
 def export(
     model: Any, paths: Mapping[str, Path | None], options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> list[Path]:
-    """Write a model as files, and say which.
+    """Write a model in one or more formats and return the paths.
 
     Args:
         model: see `describe`.
-        paths: by the names in `WAYS`, where to; None: not at all.
-        options: by the same names, further arguments of the functions.
+        paths: output paths by the names in `WAYS`; None: don't write this format.
+        options: further arguments of the format's function, by the same names.
 
     Raises:
-        LaminaError: no path is given, or the model can't be written in one of the formats.
-        MissingPackageError: a package is not installed; nothing has been written then.
+        LaminaError: no path is given, or a format can't represent the model.
+        MissingPackageError: a package is not installed; nothing was written.
         OSError: a file cannot be written.
     """
     wanted = {name: path for name, path in paths.items() if path is not None}

@@ -25,9 +25,9 @@ def assign(
     cast_dtype: bool,
     dtype_source: str,
 ) -> None:
-    """Give each parameter the array of its name. Everything is checked first: an error changes nothing.
+    """Assign arrays to parameters by name. Everything is checked first, so an error changes nothing.
 
-    Two names may stand for one (shared) parameter; then one of them in the file is enough.
+    A shared parameter has two names; the file needs only one of them.
     """
     if dtype_source not in ("current", "saved"):
         raise ParameterError(f"dtype_source is 'current' or 'saved', not {dtype_source!r}")
@@ -53,7 +53,7 @@ def assign(
 
 
 def brief(names: Iterable[str], most: int = 8) -> str:
-    """Some of the names, for a message."""
+    """A few of the names, for a message."""
     listed = [f"'{name}'" for name in names]
     if len(listed) > most:
         listed = [*listed[: most // 2], "…", *listed[-most // 2 :]]

@@ -1,4 +1,4 @@
-"""Names of blocks: counters per class, and prefixes that nest inside ``with block.name_scope():``."""
+"""Block names: counters per class, and nested prefixes inside ``with block.name_scope():``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NameScope", "new_prefix"]
 
 
 class _Current(threading.local):
-    """The innermost open scope of this thread. `NameManager` names the blocks made outside of any."""
+    """The innermost open scope of this thread. Blocks made outside any scope are named by `NameManager`."""
 
     scope: NameScope | None = None
 
@@ -23,8 +23,8 @@ _current = _Current()
 class NameScope:
     """``with block.name_scope():`` blocks made inside are named after `block`, with counters of its own.
 
-    `prefix` and `params` are the block's. Inside a `transparent` scope, that of a block with the prefix "", names are
-    made as outside.
+    `prefix` and `params` are the block's. The scope of a block with prefix "" is `transparent`: names inside are
+    made as outside it.
     """
 
     def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:

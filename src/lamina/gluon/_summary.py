@@ -22,7 +22,7 @@ class _Row(NamedTuple):
 
 
 def summary(block: Block, *inputs: Any) -> str:
-    """Run `block` on `inputs`, layer by layer, and describe what happened as a table."""
+    """The summary table of running `block` on `inputs`, layer by layer."""
     rows = [_Row("Input", _shapes(inputs), 0)]
     uses: list[Parameter] = []
 
@@ -41,7 +41,7 @@ def summary(block: Block, *inputs: Any) -> str:
 
 
 class _Eagerly:
-    """Inside, a hybridized block runs its Python code, so that the hooks of its children are called."""
+    """A context in which a hybridized block runs its Python code, so that its children's hooks are called."""
 
     def __init__(self, block: Block) -> None:
         self._block = block

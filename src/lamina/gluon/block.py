@@ -71,7 +71,7 @@ class Block:
     inside ``with self.name_scope():``, it is named after it.
 
     Args:
-        prefix: goes before the names of its parameters; None counts the blocks of each class: ``dense0_``,
+        prefix: prepended to the names of its parameters; None counts the blocks of each class: ``dense0_``,
             ``dense1_`` …; inside a `name_scope` the parent's prefix goes before.
         params: another block's `params` or `collect_params()` to share parameters with.
 
@@ -92,9 +92,9 @@ class Block:
     """
 
     _active = False
-    """Whether it runs compiled, see `HybridBlock.hybridize`."""
+    """Whether it runs compiled; see `HybridBlock.hybridize`."""
     _has_row = True
-    """Whether it is a layer of its own in `summary`'s table, and not just the ones inside it."""
+    """Whether `summary` shows it as a layer, rather than only the layers inside it."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -110,7 +110,7 @@ class Block:
         self._scope = NameScope(self._prefix, self._params, transparent=prefix == "")
 
     def _alias(self) -> str:
-        """The word that is counted to make names."""
+        """The base name that is numbered to name blocks."""
         return type(self).__name__.lower()
 
     @property
@@ -120,7 +120,7 @@ class Block:
 
     @property
     def name(self) -> str:
-        """The prefix without the underscore at its end."""
+        """The prefix without its trailing underscore."""
         return self._prefix.removesuffix("_")
 
     @property
@@ -154,7 +154,7 @@ class Block:
 
     @property
     def __lamina_children__(self) -> dict[str, Block]:
-        """The children, which a block calls without naming them, for `lamina.compile` to notice a change of them."""
+        """The children, which `lamina.compile` watches for changes."""
         return self._children
 
     def register_child(self, block: Block, name: str | None = None) -> None:
@@ -200,12 +200,12 @@ class Block:
         return HookHandle(self._forward_hooks, hook)
 
     def hybridize(self, active: bool = True, **flags: Any) -> None:
-        """Compile every `HybridBlock` below; MXNet's further `flags` are accepted and mean nothing here."""
+        """Compile every `HybridBlock` inside; MXNet's other `flags` are accepted and ignored."""
         for child in self._children.values():
             child.hybridize(active, **flags)
 
     def apply(self, fn: Callable[[Block], Any]) -> Self:
-        """Call ``fn(block)`` for every block below, children first, then for this one."""
+        """Call ``fn(block)`` for every block inside, children first, then for this one."""
         for child in self._children.values():
             child.apply(fn)
         fn(self)
@@ -245,7 +245,7 @@ class Block:
         self.collect_params().zero_grad()
 
     def _collect_params_with_prefix(self, prefix: str = "") -> dict[str, Parameter]:
-        """Parameters by their place in the structure: ``"0.weight"``, ``"hidden.bias"``."""
+        """Parameters by their path in the network: ``"0.weight"``, ``"hidden.bias"``."""
         dotted = f"{prefix}." if prefix else ""
         found = {dotted + name: p for name, p in self._reg_params.items()}
         for name, child in self._children.items():
@@ -253,7 +253,7 @@ class Block:
         return found
 
     def save_parameters(self, filename: str | os.PathLike[str], deduplicate: bool = False) -> None:
-        """Write all values by their place in the structure (``"0.weight"``), so that names do not matter.
+        """Write all values by path in the network (``"0.weight"``), independent of parameter names.
 
         The format is safetensors if the file name ends so, else MXNet's `.params`. `deduplicate`: a shared
         parameter is written once.
@@ -278,8 +278,8 @@ class Block:
     ) -> None:
         """Read values saved by `save_parameters`, or by `ParameterDict.save` with or without this block's prefix.
 
-        The arguments are those of `ParameterDict.load`. Either all values are taken, or there is an error and
-        none.
+        The arguments are those of `ParameterDict.load`. After an error no
+        value is changed.
         """
         source = os.fspath(filename)
         self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
@@ -292,11 +292,11 @@ class Block:
         self.save_parameters(f"{prefix}-model.params")
 
     def load(self, prefix: str | os.PathLike[str]) -> None:
-        """Read the values that `save` wrote, here or in MXNet, into a network that was built alike; names stay."""
+        """Read values that `save` wrote, here or in MXNet, into a network of the same structure; names are kept."""
         self.load_parameters(f"{prefix}-model.params")
 
     def _names_of_blocks(self, numbers: Iterator[int]) -> dict[str, Any]:
-        """This block and those inside it, as MXNet writes them: by class and number, with the places of children."""
+        """This block and those inside it as MXNet describes them: class, number and the paths of children."""
         key = f"{type(self).__name__.lower()}{next(numbers)}"
         children = self._children.items()
         told: dict[str, Any] = {"orig_name": self.name, "hybridized": False}
@@ -333,7 +333,7 @@ class Block:
     load_params = load_parameters
 
     def summary(self, *inputs: Any) -> None:
-        """Print a table of the layers: output shapes and numbers of parameters, for these inputs."""
+        """Print a table of layers with output shapes and numbers of parameters, for the given inputs."""
         print(summary(self, *inputs))
 
 
@@ -341,7 +341,7 @@ class HybridBlock(Block):
     """A block that can be compiled: `hybridize` runs it, with all its children, through `lamina.compile`.
 
     Subclasses override ``hybrid_forward(self, F, x, …, weight, bias)``, where `F` is `lamina.nd` and the
-    parameters come by the names of their attributes; or they override `forward`. A layer whose parameters may
+    parameters are passed under their attribute names; or they override `forward`. A layer whose parameters may
     have unknown sizes overrides `infer_shape` too.
 
     >>> from lamina import gluon, nd
@@ -358,13 +358,13 @@ class HybridBlock(Block):
     """
 
     _node: str | None = None
-    """What MXNet calls the layer's own node in exported files."""
+    """The name of the layer's own node in MXNet's exported files."""
     _hands_on = False
-    """Whether `hybrid_forward` calls other blocks or functions with the inputs, and so must not change their kind."""
+    """Whether `hybrid_forward` passes its inputs to other blocks or functions, so that their array class must stay."""
     _layout: Any = None
-    """How the inputs of its first call were nested, since it was hybridized; see `export`."""
+    """The nesting of the inputs at the first call after `hybridize`; see `export`."""
     _precision: Precision = "float32"
-    """What its products are rounded to, see `hybridize`."""
+    """The precision of its matrix products; see `hybridize`."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -399,14 +399,14 @@ class HybridBlock(Block):
         """Compile this block (``active=False``: stop doing so).
 
         This matters only where evaluation is not deferred: in threads beside the main one, and with ``LAMINA_EAGER=1``.
-        Deferred steps are compiled by themselves and whole, and inside another compiled function all is compiled
+        Deferred steps are compiled automatically, and inside another compiled function everything is compiled
         together. MXNet's further arguments are accepted without effect; a `backend` is an error.
 
         precision
-            What a GPU's tensor cores may round the operands of large products to, here and in the gradients:
-            ``"float32"`` (not at all), ``"tf32"`` or ``"bfloat16"``. `lamina.compile` says what each costs. Rounded, a
-            block is compiled by itself where evaluation is deferred, too: its forward and its gradients are two
-            programs, and the optimizer's update a third. Inside another compiled function that one's precision counts.
+            Rounding of large products' operands for a GPU's tensor cores, forward and backward:
+            ``"float32"`` (none), ``"tf32"`` or ``"bfloat16"``. `lamina.compile` says what each costs. With rounding, a
+            block is compiled separately even where evaluation is deferred: forward and gradients are two
+            programs and the optimizer's update a third. Inside another compiled function, its precision applies.
 
         Raises:
             ValueError: `precision` is none of these.
@@ -426,15 +426,15 @@ class HybridBlock(Block):
         super().cast(dtype)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles go without compiled code: it is made again when needed."""
+        """Copies and pickles leave out compiled code, which is made again when needed."""
         return {**self.__dict__, "_compiled": None}
 
     def export(self, path: str | os.PathLike[str], epoch: int = 0, remove_amp_cast: bool = True) -> None:
         """Write the network as MXNet's two files, ``path-symbol.json`` and ``path-0000.params`` (with `epoch`).
 
-        MXNet and all that reads its files take them; here `SymbolBlock.imports` does. Inputs are called ``data``, or
-        ``data0``, ``data1`` … Everything must be computed with ``F``, as MXNet asks of hybrid blocks; how many inputs
-        there are is known from the first call after `hybridize`, or from `hybrid_forward`.
+        MXNet can load them; here `SymbolBlock.imports` does. Inputs are called ``data``, or
+        ``data0``, ``data1`` … Everything must be computed with ``F``, as in MXNet's hybrid blocks. The number of inputs
+        comes from the first call after `hybridize`, or from `hybrid_forward`.
 
         Raises:
             LaminaError: the network needs sizes or values of arrays, or operators that MXNet does not have.
@@ -443,7 +443,7 @@ class HybridBlock(Block):
         import_module("lamina.mxnet.symbol.export").export(self, os.fspath(path), epoch)
 
     def _written_down(self) -> Symbol:
-        """The symbol that `export` writes, with its errors."""
+        """The symbol for `export`; raises the errors of `export`."""
         return import_module("lamina.mxnet.symbol.export").written_down(self)
 
     def _run(self, *args: Any, **kwargs: Any) -> Any:
@@ -460,7 +460,7 @@ class HybridBlock(Block):
         return self._compiled_as("forward")(*args, **kwargs)
 
     def _compiled_as(self, method: str) -> Callable[..., Any]:
-        """One of its methods, compiled: `forward`, or `_behind`."""
+        """A method in compiled form: `forward` or `_behind`."""
         compiled = self._compiled
         if compiled is None or compiled[0] != method:
             from lamina.compiler import compile
@@ -469,13 +469,13 @@ class HybridBlock(Block):
         return compiled[1]
 
     def _behind(self, *args: Any, **kwargs: Any) -> Any:
-        """`forward` of ``np.ndarray``, for the arrays behind them."""
+        """`forward` on the `NDArray`s inside ``np.ndarray`` inputs."""
         return mapped(self.forward(*mapped(args, shown), **mapped(kwargs, shown)), plain)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `hybrid_forward` on the parameters' arrays, initializing those that waited for the shape of `args`.
+        """Run `hybrid_forward` with the parameters' arrays, first initializing those with unknown shapes.
 
-        For symbols it is run with ``F = lamina.symbol`` and the parameters as variables.
+        Given symbols, it uses ``F = lamina.symbol`` and passes the parameters as variables.
         """
         if args and isinstance(args[0], Symbolic):
             return args[0]._forward(self, args, kwargs)
@@ -492,7 +492,7 @@ class HybridBlock(Block):
         return self.hybrid_forward(nd, *args, **kwargs, **params)
 
     def _knows_nd_alone(self) -> bool:
-        """Whether it is a layer of Gluon's own, which computes with `NDArray`; others get what they are given."""
+        """Whether it is one of Gluon's own layers, which compute with `NDArray`; others get their inputs unchanged."""
         return not self._hands_on and str(type(self).hybrid_forward.__module__).startswith("lamina.")
 
     def _arrays(self, args: tuple[Any, ...]) -> dict[str, NDArray]:
@@ -500,7 +500,7 @@ class HybridBlock(Block):
         return {name: p._array_on(ctx) for name, p in self._reg_params.items()}
 
     def _finish_initialization(self, *args: Any) -> None:
-        """Learn the unknown sizes from the inputs, and initialize."""
+        """Infer the unknown sizes from the inputs, and initialize."""
         self.infer_shape(*args)
         for parameter in self._reg_params.values():
             parameter._finish_deferred_init()
@@ -525,7 +525,7 @@ def _layout_of(args: Any) -> Any:
 
 
 def with_children(block: Block, children: Mapping[str, Block]) -> str:
-    """The class name with each child on lines of its own, indented."""
+    """The class name, followed by each child on its own indented lines."""
     lines = "\n".join(f"  ({key}): " + repr(child).replace("\n", "\n  ") for key, child in children.items())
     return f"{type(block).__name__}(\n{lines}\n)"
 
@@ -540,7 +540,7 @@ def _blocks_in(value: Any) -> Iterator[Block]:
 
 
 def _warn_of_hidden_blocks(block: Block) -> None:
-    """Blocks in a plain list are no children: nothing would train them."""
+    """Warn of blocks in a plain list: they are not registered as children, so nothing would train them."""
     children = set(block._children.values())
     for name, value in block.__dict__.items():
         if name == "_children" or not isinstance(value, list | tuple | dict):

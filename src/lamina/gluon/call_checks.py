@@ -1,4 +1,4 @@
-"""Errors for settings and inputs that blocks can't take."""
+"""Errors for invalid settings and inputs of blocks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def unknown_argument(kind: type[Block], name: str) -> TypeError:
 
 
 def check_naming(kind: str, prefix: object, params: object) -> None:
-    """Raise `TypeError` for what can't be a block's `prefix` and `params`: often a setting, or a layer, was meant."""
+    """Raise `TypeError` if `prefix` or `params` is invalid: often a setting, or a layer, was meant."""
     if not (prefix is None or isinstance(prefix, str)):
         raise TypeError(
             f"{kind}: the prefix of its parameters' names must be a string, not a {type(prefix).__name__}. "
@@ -67,9 +67,9 @@ def _has_array(value: Any) -> bool:
 
 
 def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Raise `TypeError` if a block's computation takes another number of inputs, or none of such names.
+    """Raise `TypeError` if the number or the names of the inputs don't match the block's computation.
 
-    It is for a call that failed: what Python says of it, deep inside, counts parameters as inputs, too.
+    Used after a failed call, since Python's own message would count parameters as inputs too.
     """
     given, computation = _computation(block)
     parameters = {name: None for name in block._reg_params if name in computation.parameters}
@@ -81,14 +81,14 @@ def require_inputs(block: Block, args: tuple[Any, ...], kwargs: Mapping[str, Any
 
 
 def _is_own(block: Block, asked: inspect.Parameter) -> bool:
-    """Whether the block gives this itself: a parameter of its, or one that it could have, as a bias, and has not."""
+    """Whether the block itself passes this argument: a parameter, or an absent optional one such as a bias."""
     return asked.name in block._reg_params or (
         asked.default is None and vars(block).get(asked.name, block) is None
     )
 
 
 def _computation(block: Block) -> tuple[tuple[Any, ...], inspect.Signature]:
-    """The method that a subclass has overridden, and what is passed to it before the inputs."""
+    """The method that a subclass has overridden, and the arguments passed to it before the inputs."""
     from lamina.gluon.block import HybridBlock
 
     if isinstance(block, HybridBlock) and type(block).forward is HybridBlock.forward:

@@ -1,7 +1,7 @@
 """Initializers: the first values of parameters. Random ones follow `lamina.random.seed`.
 
-An initializer is called with a description of the parameter (its name) and the array to fill. The name decides: what
-ends in ``weight`` gets the initializer's values; a ``bias``, ``beta`` or ``running_mean`` is 0, a ``gamma`` or
+An initializer is called with a description of the parameter (its name) and the array to fill. The name decides: a name
+ending in ``weight`` gets the initializer's values; a ``bias``, ``beta`` or ``running_mean`` is 0, a ``gamma`` or
 ``running_var`` 1, whatever the initializer. A parameter with an initializer of its own always gets that one's values.
 """
 
@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 Fill = Callable[[str, NDArray], object]
-"""Fills the array of a parameter of this name; an `Initializer` does."""
+"""A callable that fills the array of the parameter with the given name, such as an `Initializer`."""
 
 
 class InitDesc(str):
@@ -50,7 +50,7 @@ class InitDesc(str):
 
 
 class Initializer:
-    """Base class: override `_init_weight`, and further ``_init_…`` where names other than weights are to differ.
+    """Base class: override `_init_weight`, and other ``_init_…`` methods for parameters other than weights.
 
     >>> from lamina import nd
     >>> class Ramp(Initializer):
@@ -137,7 +137,7 @@ def alias(*aliases: str) -> Callable[[type[Initializer]], type[Initializer]]:
 
 
 def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
-    """The initializer of this name (in any case), or the given one itself.
+    """The initializer of this name (case-insensitive), or the given initializer itself.
 
     >>> create("xavier", magnitude=2)
     Xavier(rnd_type='uniform', factor_type='avg', magnitude=2)
@@ -149,13 +149,13 @@ def create(init: str | Initializer, *args: Any, **kwargs: Any) -> Initializer:
 
 
 def _made(init: Any) -> Fill:
-    """What fills arrays: any function of a name and an array is taken as it is."""
+    """An initializer as given; any function of a name and an array is accepted."""
     is_function = callable(init) and not isinstance(init, type)
     return init if is_function else _initializers.create(init)
 
 
 def _as_lists(value: Any) -> Any:
-    """Arrays, and NumPy's numbers, for JSON."""
+    """Arrays and NumPy numbers as lists and plain numbers, for JSON."""
     return np.asarray(value).tolist()
 
 
@@ -164,21 +164,21 @@ def _as_lists(value: Any) -> Any:
 
 @_initializers.register("zero", "zeros")
 class Zero(Initializer):
-    """0."""
+    """Fill with 0."""
 
     _init_weight = Initializer._init_zero
 
 
 @_initializers.register("one", "ones")
 class One(Initializer):
-    """1."""
+    """Fill with 1."""
 
     _init_weight = Initializer._init_one
 
 
 @_initializers.register("constant")
 class Constant(Initializer):
-    """A number, or an array of the parameter's shape."""
+    """Fill with a number, or with an array of the parameter's shape."""
 
     def __init__(self, value: Any) -> None:
         super().__init__(value=value)
@@ -192,7 +192,7 @@ class Constant(Initializer):
 
 
 def _draw(distribution: Any, first: float, second: float, shape: tuple[int, ...], dtype: Any) -> NDArray:
-    """Random numbers in float64 for such a parameter, in float32 for any other."""
+    """Random numbers, drawn as float64 for a float64 parameter, otherwise as float32."""
     return distribution(first, second, shape=shape, dtype=np.float64 if dtype == np.float64 else np.float32)
 
 
@@ -226,7 +226,7 @@ class Orthogonal(Initializer):
 
     Args:
         scale: the length of rows or columns; MXNet's default, √2 rounded, suits ReLU.
-        rand_type: what the matrix is made from: ``"uniform"`` or ``"normal"`` numbers.
+        rand_type: the distribution before orthogonalization: ``"uniform"`` or ``"normal"``.
     """
 
     def __init__(self, scale: float = 1.414, rand_type: str = "uniform") -> None:
@@ -305,7 +305,7 @@ class MSRAPrelu(Xavier):
 
 @_initializers.register("mixed")
 class Mixed(Initializer):
-    """For each parameter the first initializer whose pattern, a regular expression, matches the start of its name.
+    """Use, for each parameter, the first initializer whose regular expression matches the start of its name.
 
     >>> Mixed(["bias", ".*"], [Zero(), Uniform(0.1)])
     Mixed(patterns=['bias', '.*'], initializers=[Zero(), Uniform(scale=0.1)])
@@ -319,7 +319,7 @@ class Mixed(Initializer):
         self.map = [(re.compile(pattern), init) for pattern, init in zip(patterns, made, strict=True)]
 
     def dumps(self) -> str:
-        """Its patterns and initializers as JSON."""
+        """The patterns and initializers as JSON."""
         unnamed = next((init for _, init in self.map if not isinstance(init, Initializer)), None)
         if unnamed is not None:
             raise ParameterError(f"Mixed: {in_a_line(unnamed)} has no settings that could be written as JSON")
@@ -347,7 +347,7 @@ class Load(Initializer):
     """Values from named arrays, or from a file of them; `default_init` for missing names.
 
     Args:
-        param: a dict of arrays, or the path of a ``.params`` or safetensors file. ``arg:`` and ``aux:`` in front of
+        param: a dict of arrays, or the path of a ``.params`` or safetensors file. Prefixes ``arg:`` and ``aux:`` of
             names are dropped.
         default_init: an initializer or its name; without it, a missing name is an error.
         verbose: accepted as in MXNet.

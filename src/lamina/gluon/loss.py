@@ -1,6 +1,6 @@
-"""Losses: how far predictions are from labels, one number for each sample.
+"""Losses: the distance of predictions from labels, one number per sample.
 
-Every loss averages over all axes but `batch_axis` (what is summed or averaged before is in its formula) and
+Every loss averages over all axes but `batch_axis` (after any sum or mean in its formula) and
 gives shape (batch,). Common arguments: `weight`, a number that multiplies the loss; `batch_axis`, the axis of
 the samples. A call may have a `sample_weight` after the label: an array that broadcasts against the loss of
 each element, such as (batch, 1) to weigh samples. Labels may have any shape with as many elements as the
@@ -34,7 +34,7 @@ _SMALL = 1e-12  # MXNet's guard against log 0
 
 
 class Loss(HybridBlock):
-    """The base of all losses: a weight, the batch axis, and the average over the others.
+    """The base of all losses: a weight, the batch axis, and the mean over the other axes.
 
     >>> from lamina import gluon, nd
     >>> class LogCosh(gluon.loss.Loss):
@@ -76,7 +76,7 @@ class Loss(HybridBlock):
             )
 
     def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
-        """The loss of each element, times the weights."""
+        """The elementwise loss, times the weights."""
         if sample_weight is not None:
             loss = F.broadcast_mul(loss, sample_weight)
         scale = factor if self._weight is None else factor * self._weight
@@ -93,7 +93,7 @@ class Loss(HybridBlock):
 
 
 def _axes(batch_axis: Any) -> Any:
-    """Where the samples are: an axis, several, or None for a loss that is one number for all of them."""
+    """Where the samples are: an axis, several, or None for a single loss for the batch."""
     if batch_axis is None or isinstance(batch_axis, list | tuple):
         return batch_axis
     try:
@@ -105,7 +105,7 @@ def _axes(batch_axis: Any) -> Any:
 
 
 class _ElementLoss(Loss):
-    """A loss of each element of a prediction and of the label, which is brought to its shape."""
+    """A loss computed element by element, with the label reshaped like the prediction."""
 
     _factor = 1.0
 
@@ -429,8 +429,8 @@ class SDMLLoss(Loss):
     Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
 
     Args:
-        smoothing_parameter: the share of probability that rows beside the right one get together.
-        weight, batch_axis: as in MXNet they are accepted and not used.
+        smoothing_parameter: total probability assigned to the non-matching rows.
+        weight, batch_axis: accepted and ignored, as in MXNet.
     """
 
     def __init__(
@@ -455,11 +455,11 @@ class SDMLLoss(Loss):
 
 
 class CTCLoss(Loss):
-    """Connectionist temporal classification: how improbable a sequence of labels is, wherever its labels stand
+    """Connectionist temporal classification: -log probability of a label sequence, over all its alignments
     (Graves et al., 2006). The last class is the blank.
 
     Args:
-        layout: of pred: ``"NTC"``, samples, times, classes, or ``"TNC"``.
+        layout: axes of pred: ``"NTC"`` (samples, times, classes) or ``"TNC"``.
         label_layout: ``"NT"`` or ``"TN"``.
         weight: see `Loss`.
     """
@@ -483,7 +483,7 @@ class CTCLoss(Loss):
         label_lengths: NDArray | None = None,
         sample_weight: NDArray | None = None,
     ) -> NDArray:
-        """pred: scores; label: classes, filled up with -1 where there are no lengths; → (batch,)."""
+        """pred: scores; label: classes, padded with -1 if no lengths are given; → (batch,)."""
         if self._layout == "NTC":
             pred = F.swapaxes(pred, 0, 1)
         if self._label_layout == "TN":

@@ -1,6 +1,6 @@
 """MXNet's ``mx.name``: managers that name unnamed objects, by counting or with a prefix.
 
-Gluon's blocks outside of any other block get their names here.
+Gluon blocks outside any other block get their names here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _WithCurrent(type):
 
 
 class NameManager(metaclass=_WithCurrent):
-    """Counts: the first ``dense`` without a name is ``dense0``. In a ``with`` statement it is the current one.
+    """Number names by hint: the first unnamed ``dense`` is ``dense0``. A ``with`` statement makes it current.
 
     >>> with NameManager() as names:
     ...     names.get(None, "dense"), names.get("mine", "dense"), NameManager.current.get(None, "dense")
@@ -60,7 +60,7 @@ class NameManager(metaclass=_WithCurrent):
 
 
 class Prefix(NameManager):
-    """A manager that puts a prefix before all names.
+    """A manager that prepends a prefix to all names.
 
     >>> Prefix("net_").get(None, "dense")
     'net_dense0'
@@ -71,5 +71,5 @@ class Prefix(NameManager):
         self._prefix = prefix
 
     def get(self, name: str | None, hint: str) -> str:
-        """The prefix, and what `NameManager` would say."""
+        """The prefix, followed by the name from `NameManager`."""
         return self._prefix + super().get(name, hint)

@@ -33,11 +33,11 @@ Contexts = Context | Sequence[Context] | None
 
 
 class UninitializedParameterError(ParameterError, RuntimeError):
-    """A parameter was used before `initialize`."""
+    """Use of a parameter before `initialize`."""
 
 
 class DeferredInitializationError(UninitializedParameterError):
-    """A parameter was used before its shape is known: before the first forward."""
+    """Use of a parameter before its shape is known, i.e. before the first forward."""
 
 
 class DenseParameterError(ParameterError, RuntimeError):
@@ -57,8 +57,8 @@ class Parameter:
     """A named array that training changes: a weight, a bias.
 
     Args:
-        name: its full name, such as ``"dense0_weight"``. Initializers and the optimizer's settings go by it.
-        grad_req: `backward` replaces the gradient (``"write"``), adds to it (``"add"``); none (``"null"``).
+        name: its full name, such as ``"dense0_weight"``. Initializers and per-parameter optimizer settings look it up.
+        grad_req: `backward` replaces the gradient (``"write"``) or adds to it (``"add"``); ``"null"``: no gradient.
         shape: the sizes; 0 means "not known yet", None nothing known at all.
         dtype: the element type.
         lr_mult, wd_mult: factors on the optimizer's learning rate and weight decay.
@@ -128,7 +128,7 @@ class Parameter:
 
     @property
     def shape(self) -> Shape | None:
-        """The sizes, 0 where unknown; None if nothing is known. Assigning may only fill in the unknown."""
+        """The sizes, 0 if unknown; None if even the number of axes is. Assigning can only fill in unknown sizes."""
         return self._shape
 
     @shape.setter
@@ -174,14 +174,14 @@ class Parameter:
         """Make the array and its gradient; with an unknown shape, at the first forward.
 
         Args:
-            init: an initializer or its name, for this parameter: it goes before `self.init`.
-            ctx: the device, or several: each gets a copy.
-            default_init: what is used if neither `init` nor `self.init` is given: it decides by the name, so
-                that a bias is 0. Uniform on [-0.07, 0.07] if None.
-            force_reinit: initialize again what is initialized; without it that is only warned of.
+            init: an initializer or its name, for this parameter; overrides `self.init`.
+            ctx: the device, or several, with a copy on each.
+            default_init: fallback if neither `init` nor `self.init` is given; chooses by the name, so
+                that a bias is 0. Default: uniform on [-0.07, 0.07] if None.
+            force_reinit: initialize again; otherwise a second initialization only warns.
 
         Raises:
-            ParameterError: if the shape is unknown and may not be deferred.
+            ParameterError: the shape is unknown and deferring is not allowed.
         """
         if self._data is not None and not force_reinit:
             warn(
@@ -200,7 +200,7 @@ class Parameter:
             self._finish_deferred_init()
 
     def _finish_deferred_init(self) -> None:
-        """Carry out an initialization that waited for the shape; nothing if none waits."""
+        """Carry out an initialization deferred for an unknown shape; otherwise do nothing."""
         waiting = self._deferred_init
         if waiting is None:
             return
@@ -214,7 +214,7 @@ class Parameter:
             self._place(data, waiting.contexts)
 
     def _initial(self, how: _Deferred) -> np.ndarray:
-        """The initial values: from an initializer of its own, else from the default one, whatever the name."""
+        """Initial values: from the parameter's own initializer, or else from the default, which goes by the name."""
         values = zeros(self._shape or (), ctx=cpu(), dtype=self.dtype)
         default = initializer.create("uniform" if how.default_init is None else how.default_init)
         own = default if how.init is None else how.init
@@ -222,14 +222,14 @@ class Parameter:
         return values.asnumpy()
 
     def _place(self, values: Any, contexts: Sequence[Context]) -> None:
-        """Make the array on each device, and its gradient."""
+        """Create the array and its gradient on each device."""
         self._deferred_init = None
         self._data = [self._array_of(values, context) for context in contexts]
         self._grad = None
         self._attach_grad()
 
     def _array_of(self, values: Any, context: Context) -> NDArray:
-        """A new array of the values; of one number, it has shape () after ``npx.set_np()``, and else (1,)."""
+        """A new array of the values; a single number gets shape () after ``npx.set_np()``, otherwise (1,)."""
         made = array(values, ctx=context, dtype=self.dtype)
         return made.reshape(()).copy() if self._shape == () and is_presenting() else made
 
@@ -271,7 +271,7 @@ class Parameter:
     # --- the arrays -----------------------------------------------------------------------------------------
 
     def data(self, ctx: Context | None = None) -> NDArray:
-        """The array itself, not a copy: the same object until it is initialized anew or cast.
+        """The array itself, not a copy: the same object until initialized again or cast.
 
         Raises:
             DeferredInitializationError: while the shape is unknown.
@@ -322,13 +322,13 @@ class Parameter:
     list_row_sparse_data = row_sparse_data
 
     def list_ctx(self) -> list[Context]:
-        """The devices it is, or will be, initialized on."""
+        """The devices on which it is, or will be, initialized."""
         if self._data is None and self._deferred_init is not None:
             return list(self._deferred_init.contexts)
         return [x.context for x in self._initialized(self._data)]
 
     def var(self) -> Symbol:
-        """The parameter in a network that is written down: a variable of its name, always the same."""
+        """The variable that stands for the parameter in a symbol; always the same object."""
         found = self._var
         if found is None:
             init = self.init if isinstance(self.init, str | initializer.Initializer) else None
@@ -340,7 +340,7 @@ class Parameter:
     def set_data(self, data: Any) -> None:
         """Write new values into the array on every device; it stays the same object.
 
-        Before the first forward the values wait, like an initialization, and settle an unknown shape.
+        Before the first forward the values are kept for initialization and determine an unknown shape.
         """
         if self._data is None and self._deferred_init is None:
             raise self._missing()
@@ -354,12 +354,12 @@ class Parameter:
             x[:] = data
 
     def zero_grad(self) -> None:
-        """Set the gradient to 0; nothing happens where there is none."""
+        """Set the gradient to 0, if there is one."""
         for g in self._grad or ():
             g[:] = 0
 
     def _values(self) -> np.ndarray:
-        """The values (of the first device: all hold the same)."""
+        """The values on the first device (all devices hold the same)."""
         return self._initialized(self._data)[0].asnumpy()
 
     def _initialized(self, arrays: list[NDArray] | None) -> list[NDArray]:
@@ -380,7 +380,7 @@ class Parameter:
         )
 
     def _position(self, arrays: list[NDArray], ctx: Context | None) -> int:
-        """Which of the arrays is on `ctx`: by default the only one, or that on the current context."""
+        """Index of the array on `ctx`; by default the only array, or that on the current context."""
         if len(arrays) == 1 and (ctx is None or ctx is arrays[0].context):
             return 0
         contexts, wanted = self.list_ctx(), ctx or current_context()
@@ -394,7 +394,7 @@ class Parameter:
     # --- loading --------------------------------------------------------------------------------------------
 
     def _check_loaded(self, values: np.ndarray, cast_dtype: bool, source: str) -> None:
-        """Raise if `values`, from the file `source`, do not fit."""
+        """Raise if `values`, read from the file `source`, don't fit."""
         if not self._fits(values.shape):
             raise UnfitParameterError(
                 f"Parameter '{self.name}': {source} has shape {values.shape}, but {self.shape} is expected"
@@ -408,13 +408,13 @@ class Parameter:
     def _load_init(
         self, data: Any, ctx: Contexts, cast_dtype: bool = False, dtype_source: str = "current"
     ) -> None:
-        """MXNet's name for taking an array as the data: programs call it that fill a `SymbolBlock` by hand."""
+        """MXNet's name for setting the data; called by programs that fill a `SymbolBlock` by hand."""
         values = np.asarray(data)
         self._check_loaded(values, cast_dtype, f"'{self.name}'")
         self._take(values, ctx, values.dtype if cast_dtype and dtype_source == "saved" else self.dtype)
 
     def _take(self, values: np.ndarray, ctx: Contexts, dtype: Any) -> None:
-        """Take `values` as the data, initialized or not; `dtype`: the element type from now on."""
+        """Set `values` as the data, initialized or not; `dtype` becomes the element type."""
         if np.dtype(self.dtype) != np.dtype(dtype):
             self.cast(dtype)
         if self._data is None:
@@ -441,7 +441,7 @@ def _as_contexts(ctx: Contexts) -> list[Context]:
 
 
 class Constant(Parameter):
-    """A named array that training leaves alone: it has no gradient, and `initialize` sets it to `value`.
+    """A named array that is not trained: it has no gradient, and `initialize` sets it to `value`.
 
     >>> import lamina as mx
     >>> half = mx.gluon.Constant("half", [0.5])

@@ -21,11 +21,11 @@ __all__ = ["ParameterDict"]
 
 
 class ParameterDict:
-    """Parameters by full name, in the order of their making.
+    """Parameters by full name, in creation order.
 
     Args:
-        prefix: goes before the name of each parameter made by `get`.
-        shared: where `get` looks for a parameter of that full name before making one.
+        prefix: prepended to the name of each parameter made by `get`.
+        shared: dictionary that `get` searches before making a parameter.
 
     >>> import lamina as mx
     >>> params = mx.gluon.ParameterDict("net_")
@@ -47,7 +47,7 @@ class ParameterDict:
 
     @property
     def prefix(self) -> str:
-        """The prefix that `get` puts before each name."""
+        """The prefix that `get` adds to names."""
         return self._prefix
 
     def __repr__(self) -> str:
@@ -85,10 +85,10 @@ class ParameterDict:
     # --- making ---------------------------------------------------------------------------------------------
 
     def get(self, name: str, **attributes: Any) -> Parameter:
-        """The parameter called ``prefix + name``: from here, from the shared dictionary, or made with `attributes`.
+        """The parameter called ``prefix + name``: found here or in the shared dictionary, or created with `attributes`.
 
         Raises:
-            ParameterError: if the parameter exists with other attributes; an unknown size fits any.
+            ParameterError: the parameter exists with other attributes (unknown sizes match any).
         """
         full_name = self._prefix + name
         found = self._find(full_name)
@@ -100,7 +100,7 @@ class ParameterDict:
         return found
 
     def get_constant(self, name: str, value: Any = None) -> Constant:
-        """The constant called ``prefix + name``: from here, the shared dictionary, or made of `value`."""
+        """The constant called ``prefix + name``: found here or in the shared dictionary, or created from `value`."""
         full_name = self._prefix + name
         found = self._find(full_name)
         if found is None:
@@ -119,7 +119,7 @@ class ParameterDict:
         return self._params.get(full_name)
 
     def update(self, other: ParameterDict | Mapping[str, Parameter]) -> None:
-        """Add all parameters of `other`; a name may not stand for two different parameters."""
+        """Add all parameters of `other`; raises if a name would refer to two different parameters."""
         for name, parameter in other.items():
             if self._params.setdefault(name, parameter) is not parameter:
                 raise ParameterError(
@@ -132,14 +132,14 @@ class ParameterDict:
     def initialize(
         self, init: Any = None, ctx: Contexts = None, verbose: bool = False, force_reinit: bool = False
     ) -> None:
-        """Initialize every parameter; `init` serves those that have no initializer of their own."""
+        """Initialize every parameter; `init` is used for those without their own initializer."""
         for parameter in self.values():
             parameter.initialize(None, ctx, init, force_reinit=force_reinit)
             if verbose:
                 print(f"Initialized {parameter}")
 
     def list_ctx(self) -> list[Context]:
-        """All devices that parameters are, or will be, initialized on."""
+        """All devices on which parameters are, or will be, initialized."""
         return list(dict.fromkeys(ctx for parameter in self.values() for ctx in parameter.list_ctx()))
 
     def zero_grad(self) -> None:
@@ -180,11 +180,11 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """Read values saved by `save`; `restore_prefix` goes before each name. After an error nothing is changed.
+        """Read values saved by `save`; `restore_prefix` is prepended to each name. After an error nothing is changed.
 
-        `allow_missing`: parameters that the file lacks stay as they are. `ignore_extra`: names that are not
-        here are skipped. `cast_dtype`: another element type is converted to the parameter's (`dtype_source`
-        ``"current"``), or taken over from the file (``"saved"``).
+        `allow_missing`: parameters missing in the file keep their values. `ignore_extra`: names unknown
+        here are skipped. `cast_dtype`: values are converted to the parameter's dtype (`dtype_source`
+        ``"current"``), or the parameter takes the file's (``"saved"``).
         """
         loaded = {restore_prefix + name: values for name, values in read_arrays(filename).items()}
         source = os.fspath(filename)
@@ -201,7 +201,7 @@ class ParameterDict:
         cast_dtype: bool = False,
         dtype_source: str = "current",
     ) -> None:
-        """`load` from arrays in memory; `filename`: what to call them in messages."""
+        """`load` from arrays in memory; `filename` is the name shown in messages."""
         loaded = {
             restore_prefix + name.removeprefix("arg:").removeprefix("aux:"): np.asarray(x)
             for name, x in param_dict.items()
@@ -211,7 +211,7 @@ class ParameterDict:
 
 
 def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
-    """Make sure that an existing parameter has this attribute; fill it in where it is unknown."""
+    """Check an attribute of an existing parameter against the requested one; fill it in if unknown."""
     existing = getattr(parameter, key, None)
     if existing is None:
         setattr(parameter, key, wanted)
@@ -229,7 +229,7 @@ def _reconcile(parameter: Parameter, key: str, wanted: Any) -> None:
 
 
 def _merge_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The shape that fits both, where 0 fits anything; None if there is none."""
+    """The common shape of both, where 0 matches any size; None if they conflict."""
     if len(a) != len(b) or any(m != n and m and n for m, n in zip(a, b, strict=True)):
         return None
     return tuple(m or n for m, n in zip(a, b, strict=True))

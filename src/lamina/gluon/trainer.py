@@ -41,12 +41,12 @@ class Trainer:
         params: ``net.collect_params()``, or a list or dictionary of parameters.
         optimizer: an optimizer, or its name (``"sgd"``, ``"adam"`` …).
         optimizer_params: the optimizer's arguments, if it is given by name.
-        kvstore: adds the gradients of several devices: a store, or the name of one (see `lamina.kvstore`), which is
-            used if parameters live on several devices. With ``"dist_sync"``, gradients are summed over all processes
-            that mpirun started, which begin with the first one's parameters; `step` takes the rows of all of them.
-        compression_params: accepted and unused: on one machine nothing has to be compressed.
-        update_on_kvstore: whether the store updates the parameters that it keeps, and devices get them from there; by
-            default if there is a store that can. `allreduce_grads` and `update` are for False.
+        kvstore: sums the gradients of several devices: a store, or the name of one (see `lamina.kvstore`),
+            used if parameters are on several devices. With ``"dist_sync"``, gradients are summed over all processes
+            started by mpirun, with the first one's initial parameters; `step` takes the total number of rows.
+        compression_params: accepted and ignored: one machine needs no compression.
+        update_on_kvstore: whether the store holds and updates the parameters for all devices; by
+            default if the store can. `allreduce_grads` and `update` need False.
 
     Works inside `lamina.compile` too: there the update becomes part of the compiled step, and a changed
     learning rate or a schedule does not recompile it.
@@ -95,7 +95,7 @@ class Trainer:
         self._note_used(i for i, p in enumerate(self._params) if p._grad is not None)
 
     def _begin_alike(self) -> None:
-        """Give all workers the first one's parameters before their first gradients, those whose shapes are known."""
+        """Send the first worker's parameters with known shapes to all workers, before their first gradients."""
         from lamina.distributed import broadcast
 
         for parameter in self._params:
@@ -109,16 +109,16 @@ class Trainer:
 
     @property
     def _kv_initialized(self) -> bool:
-        """Whether the store was chosen, which loops written for MXNet ask."""
+        """Whether the store has been chosen; read by loops written for MXNet."""
         return self._stored is not None
 
     @property
     def learning_rate(self) -> float:
-        """The current learning rate: the scheduler's, if there is one."""
+        """The current learning rate, from the scheduler if there is one."""
         return self._optimizer.learning_rate
 
     def set_learning_rate(self, lr: float) -> None:
-        """Change the learning rate; an error, which is a `UserWarning` too, if a scheduler decides it."""
+        """Set the learning rate; raises an error (also a `UserWarning`) if a scheduler determines it."""
         self._optimizer.set_learning_rate(lr)
 
     # --- updating -------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ class Trainer:
     def step(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
         """Update all parameters from their gradients divided by `batch_size`.
 
-        `backward` of a vector of losses gives the gradient of their sum; dividing makes it that of the mean.
+        `backward` of a vector of losses gives the gradient of their sum; the division makes it the mean's.
 
         A gradient that `backward` has not written since the last step is *stale*. Its parameter is not
         updated, and a warning says so, unless `ignore_stale_grad`.
@@ -137,13 +137,13 @@ class Trainer:
         self._update(batch_size, ignore_stale_grad)
 
     def allreduce_grads(self) -> None:
-        """Sum the gradients of parameters that live on several devices, on each of them."""
+        """Sum gradients across devices, for parameters on several devices."""
         self._init_kvstore()
         self._require_own_updates("allreduce_grads")
         self._allreduce_grads()
 
     def update(self, batch_size: float, ignore_stale_grad: bool = False) -> None:
-        """`step` without `allreduce_grads`: for gradients that were changed, say clipped, after it."""
+        """`step` without `allreduce_grads`, for gradients modified after it, e.g. clipped."""
         self._init_kvstore()
         self._require_own_updates("update")
         self._update(batch_size, ignore_stale_grad)
@@ -156,7 +156,7 @@ class Trainer:
             )
 
     def _init_kvstore(self) -> None:
-        """Make the store, at the first step; parameters come into it as soon as they are initialized."""
+        """Create the store at the first step; parameters enter it once they are initialized."""
         if self._stored is None:
             chosen, update = self._kvstore_params
             if isinstance(chosen, str):
@@ -180,7 +180,7 @@ class Trainer:
             self._store_parameters(self._kvstore, self._stored)
 
     def _store_parameters(self, store: KVStoreBase, stored: dict[int, int]) -> None:
-        """Give the store what is initialized since, and where it updates, what was written since."""
+        """Pass newly initialized parameters to the store and, if the store updates, newly written values."""
         for i, parameter in enumerate(self._params):
             if parameter._data is None:
                 continue
@@ -214,13 +214,13 @@ class Trainer:
         after_run(lambda: self._note_used(todo))
 
     def _note_used(self, indices: Iterable[int]) -> None:
-        """These parameters' gradients are used as they are now."""
+        """Mark the current gradients of these parameters as used."""
         for i in indices:
             gradient = self._params[i]._gradients()[0]
             self._used[i] = gradient, gradient._version
 
     def _is_used(self, i: int) -> bool:
-        """Whether `backward` has not written a parameter's gradient since it was used."""
+        """Whether a parameter's gradient is stale: not written by `backward` since it was last used."""
         gradient = self._params[i]._gradients()[0]
         used, version = self._used.get(i, (gradient, 0))
         return used is gradient and version == gradient._version
@@ -244,7 +244,7 @@ class Trainer:
             parameter._array_on(context)[:] = weight.as_in_context(context)
 
     def _without_stale(self, todo: list[int], warn: bool) -> list[int]:
-        """The indices whose gradient is new since the last step."""
+        """Indices of the parameters with fresh gradients."""
         stale = [i for i in todo if self._is_used(i)]
         if stale and warn:
             names = ", ".join(f"'{self._params[i].name}'" for i in stale)
@@ -279,11 +279,11 @@ class Trainer:
         save_tensors(fname, arrays, described)
 
     def load_states(self, fname: str | os.PathLike[str]) -> None:
-        """Read a file of `save_states`, for the same parameters and kind of optimizer. After an error nothing is
+        """Read a file written by `save_states`, for the same parameters and optimizer class. After an error nothing is
         changed.
 
         Raises:
-            DataError: if the file is damaged, or of another optimizer or network.
+            DataError: the file is damaged, or from another optimizer or network.
         """
         from lamina.support.files.tensors import load_tensors
 
@@ -305,7 +305,7 @@ class Trainer:
     def _state_pairs(
         self, i: int, loaded: Mapping[str, np.ndarray], source: str
     ) -> list[tuple[NDArray, np.ndarray]]:
-        """Each array of a parameter's state with its values in the file."""
+        """Pair each array of a parameter's state with its values from the file."""
         if i >= len(self._params):
             raise DataError(f"{source} has a state for parameter {i}; the trainer has {len(self._params)}")
         parameter = self._params[i]
@@ -323,7 +323,7 @@ class Trainer:
     def _check_described(
         self, described: Mapping[str, str], source: str
     ) -> tuple[dict[int, int], int, float | None]:
-        """The update counts, and the learning rate if there is one, in a file's metadata."""
+        """Check and return the update counts and learning rate from a file's metadata."""
         from lamina.support.files.typed_json import Count, decoded
 
         kind, found = type(self._optimizer).__name__, described.get("optimizer")
@@ -338,7 +338,7 @@ class Trainer:
 
 
 def _distinct(params: Any) -> list[Parameter]:
-    """The parameters in order, each once."""
+    """The parameters in order, without repeats."""
     listed = list(params.values()) if isinstance(params, ParameterDict | Mapping) else params
     if not isinstance(listed, list | tuple) or not all(isinstance(p, Parameter) for p in listed):
         raise ParameterError(

@@ -54,7 +54,7 @@ def split_data(data: NDArray, num_slice: int, batch_axis: int = 0, even_split: b
 def split_and_load(
     data: Any, ctx_list: Sequence[Context] | Context, batch_axis: int = 0, even_split: bool = True
 ) -> list[NDArray]:
-    """`split_data`, one part for each context, moved there. `data` may be anything that `nd.array` takes.
+    """`split_data`, with one part moved to each context. `data` may be anything `nd.array` accepts.
 
     >>> import lamina as mx
     >>> from lamina import gluon
@@ -69,11 +69,11 @@ def split_and_load(
 
 
 def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite: bool = True) -> Any:
-    """Scale all arrays by one factor, in place, if the norm of all their elements together is above `max_norm`.
+    """Scale all arrays in place by one factor, if their joint norm exceeds `max_norm`.
 
     Args:
         arrays: usually gradients.
-        max_norm: the largest norm that is left as it is.
+        max_norm: the largest permitted norm.
         check_isfinite: return the norm as a NumPy number and warn if it is not finite; else return it as an array of
             shape (1,). Inside `lamina.compile`, where no numbers exist yet, it is always an array.
 
@@ -106,7 +106,7 @@ def clip_global_norm(arrays: Sequence[NDArray], max_norm: float, check_isfinite:
 
 
 def check_sha1(filename: str | os.PathLike[str], sha1_hash: str) -> bool:
-    """Whether a file has this SHA-1 digest, in hexadecimal digits."""
+    """Whether a file has this SHA-1 digest, given in hexadecimal."""
     with open(filename, "rb") as file:
         return hashlib.file_digest(file, "sha1").hexdigest() == sha1_hash
 

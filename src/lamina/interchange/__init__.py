@@ -1,4 +1,4 @@
-"""Networks that other libraries made: ONNX files, scikit-learn's fitted estimators, PyTorch's state_dicts."""
+"""Import of networks from ONNX files, fitted scikit-learn estimators and PyTorch state_dicts."""
 
 from lamina.interchange.network import ImportedNetwork
 from lamina.interchange.onnx_in import import_onnx

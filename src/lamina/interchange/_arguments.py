@@ -1,4 +1,4 @@
-"""Settings that older versions of an operator have as attributes and newer ones as inputs: all become inputs."""
+"""Converts settings that were attributes in older opsets and are inputs in newer ones: all become inputs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MOVED: dict[str, tuple[str, ...]] = {
     "Dropout": ("ratio",),
     **dict.fromkeys(REDUCTIONS, ("axes",)),
 }
-"""By operator: the attributes that became inputs, after the first one."""
+"""By operator: the attributes that became inputs, which follow the first input."""
 
 
 def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
-    """The inputs in the newest version's order; omitted ones are None."""
+    """The inputs in the newest opset's order; omitted ones are None."""
     names = _MOVED.get(node.op, ())
     if not any(name in node.attributes for name in names):
         return list(inputs)

@@ -1,4 +1,4 @@
-"""ONNX's types of elements by their numbers in a file, which are part of its format: no package is needed for them."""
+"""ONNX's element types by number; the numbers are part of the file format, so no package is needed."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
     ElementType.INT32: np.dtype("i4"), ElementType.INT64: np.dtype("i8"), ElementType.UINT8: np.dtype("u1"),
     ElementType.UINT16: np.dtype("u2"), ElementType.UINT32: np.dtype("u4"), ElementType.UINT64: np.dtype("u8"),
 }  # fmt: skip
-"""NumPy's type for each of ONNX's that lamina computes with."""
+"""NumPy dtypes of the ONNX types that lamina computes with."""
 
 
 def element_type(number: int) -> np.dtype[Any]:
-    """NumPy's type for the number of one of ONNX's.
+    """The NumPy dtype for ONNX's number of an element type.
 
     Raises:
-        DataError: lamina doesn't compute with it.
+        DataError: lamina doesn't support the type.
     """
     if number not in ELEMENT_TYPES:
         known = {each.value: each.name for each in ElementType}

@@ -1,4 +1,4 @@
-"""ONNX's operators that work element by element: arithmetic, comparisons, mathematics, activations."""
+"""ONNX's elementwise operators: arithmetic, comparisons, mathematical functions, activations."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _mean(node: Node, *inputs: Value) -> NDArray:
 
 
 def _power(node: Node, base: Value, exponent: Value) -> NDArray:
-    """The exponent may be of another type."""
+    """Power; the exponent may have another dtype."""
     x = data(node, base)
     if is_known(exponent) and exponent.size == 1 and exponent.ndim <= x.ndim:
         number = known_number(node, exponent, "the exponent")
@@ -64,7 +64,7 @@ def _power(node: Node, base: Value, exponent: Value) -> NDArray:
 
 
 def _mod(node: Node, a: Value, b: Value) -> NDArray:
-    """The remainder has the sign of the divisor, or with ``fmod=1`` that of the dividend."""
+    """Remainder, with the sign of the divisor, or with ``fmod=1`` of the dividend."""
     x, y = _pair(node, a, b)
     if not node.integer("fmod", 0):
         return nd.modulo(x, y)
@@ -79,13 +79,13 @@ def _where(node: Node, condition: Value, a: Value, b: Value) -> NDArray:
 
 
 def _chosen(condition: NDArray, x: NDArray | float, y: NDArray | float) -> NDArray:
-    """`nd.where`, but that a vector runs along the last axis, not the first."""
+    """`nd.where`, except that a vector condition runs along the last axis, not the first."""
     rank = max(z.ndim for z in (condition, x, y) if isinstance(z, NDArray))
     return nd.where(condition.reshape((1,) * (rank - condition.ndim) + condition.shape), x, y)
 
 
 def _clip(node: Node, x: Value, low: Value = None, high: Value = None) -> NDArray:
-    """A bound that is NaN is none; one that is left out is the largest finite number of the type."""
+    """Clip; a NaN bound means none, and an omitted one is the largest finite number of the dtype."""
     result = data(node, x)
     if np.dtype(result.dtype).kind == "f":
         most = np.finfo(np.dtype(result.dtype).name).max
@@ -197,7 +197,7 @@ _ACTIVATIONS: dict[str, Operator] = {
 
 
 def _round(x: NDArray) -> NDArray:
-    """To the nearest whole number, halves to the even one; `nd.rint` has MXNet's rule."""
+    """Round to the nearest integer, halves to even (`nd.rint` rounds as MXNet does)."""
     return bind(UNARY["rint"], x)
 
 
@@ -238,4 +238,4 @@ ELEMENTWISE: dict[str, Operator] = {
     "Identity": _identity,
     "Dropout": _dropout,
 }
-"""By ONNX's name: the node and its inputs' values to the result."""
+"""Functions from a node and its input values to the result, by ONNX operator name."""

@@ -1,4 +1,4 @@
-"""The contents of an ONNX file, checked: nodes, tensors, inputs and outputs, without protobuf's objects."""
+"""The contents of an ONNX file, checked: nodes, tensors, inputs and outputs, without protobuf objects."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Node:
     """One operator of a graph, with its inputs, outputs and attributes.
 
     Attributes:
-        name: the file's; may be empty.
-        op, domain: which operator.
+        name: the name in the file; may be empty.
+        op, domain: the operator.
         opset: the version of the domain's operators.
-        inputs, outputs: names of values; an empty one stands for an input or output that is left out.
+        inputs, outputs: names of values; an empty name means an omitted input or output.
         attributes: the settings, by name.
-        place: how many nodes are before it.
+        place: its position in the file, from 0.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Node:
         return DataError(f"{self}: {excerpt(problem)}")
 
     def get(self, name: str, default: Any, kind: type | tuple[type, ...]) -> Any:
-        """A setting, or the default where there is none.
+        """A setting, or the default if absent.
 
         Raises:
-            DataError: the setting is of another kind.
+            DataError: the setting has another type.
         """
         value = self.attributes.get(name, default)
         if value is not default and not isinstance(value, kind):
@@ -64,27 +64,27 @@ class Node:
         return value
 
     def integer(self, name: str, default: int) -> int:
-        """A whole number."""
+        """An integer setting."""
         return self.get(name, default, int)
 
     def number(self, name: str, default: float) -> float:
-        """A number."""
+        """A float setting."""
         return self.get(name, default, (int, float))
 
     def text(self, name: str, default: str) -> str:
-        """A text."""
+        """A string setting."""
         return self.get(name, default, str)
 
     def integers(self, name: str) -> list[int] | None:
-        """Whole numbers, or None where there are none."""
+        """A list of integers, or None if absent."""
         return self._items(name, (int,))
 
     def numbers(self, name: str) -> list[float] | None:
-        """Numbers, or None where there are none."""
+        """A list of floats, or None if absent."""
         return self._items(name, (int, float))
 
     def texts(self, name: str) -> list[str] | None:
-        """Texts, or None where there are none."""
+        """A list of strings, or None if absent."""
         return self._items(name, (str,))
 
     def _items(self, name: str, kinds: tuple[type, ...]) -> Any:
@@ -99,9 +99,9 @@ class GraphInput:
     """An input of a graph.
 
     Attributes:
-        name: the file's.
-        dtype: of the elements.
-        shape: the sizes; None where the file gives a name or nothing.
+        name: the name in the file.
+        dtype: the element type.
+        shape: the sizes; None if symbolic or missing.
     """
 
     name: str
@@ -115,13 +115,13 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network as a file has it: operators in an order in which they can be computed.
+    """A network as stored in a file, with operators in computable (topological) order.
 
     Attributes:
         nodes: the operators.
-        tensors: by name, the arrays that the file holds.
-        inputs, outputs: what goes in, and the names of what comes out.
-        metadata: text by name.
+        tensors: the file's arrays, by name.
+        inputs, outputs: the inputs, and the names of the outputs.
+        metadata: strings by name.
     """
 
     nodes: Sequence[Node]

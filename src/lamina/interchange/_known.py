@@ -1,4 +1,4 @@
-"""Arithmetic with values that don't depend on the input (shapes, axes, single numbers), on small NumPy arrays."""
+"""Constant folding of values independent of the input (shapes, axes, single numbers), on small NumPy arrays."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Function = Callable[..., Any]
 
 
 def computed(node: Node, inputs: Sequence[Any]) -> Any:
-    """The results of a node whose inputs are all known, or None if it is one for arrays.
+    """The results of a node whose inputs are all known, or None if the node computes with arrays.
 
     Raises:
-        DataError: the result would be large, as that of no shape is.
+        DataError: the result is larger than any shape computation needs.
     """
     function = _FUNCTIONS.get(node.op) if not node.domain else None
     given = [x for x in inputs if x is not None]
@@ -54,7 +54,7 @@ def _elementwise(function: Function) -> Function:
 
 
 def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Whole numbers truncate."""
+    """Division; integers truncate."""
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):

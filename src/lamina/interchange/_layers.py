@@ -1,4 +1,4 @@
-"""ONNX's products, normalizations, softmax and reductions."""
+"""ONNX's matrix products, normalizations, softmax and reductions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lamina.nd.ndarray import NDArray
 __all__ = ["LAYERS"]
 
 _SOFTMAX_OF_ONE_AXIS = 13
-"""From this opset on softmax goes along an axis; before, over all axes from it on."""
+"""From this opset on softmax uses one axis; before, that axis and all later ones."""
 
 
 # --- products ---------------------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
 
 
 def _matmul(node: Node, a: Value, b: Value) -> NDArray:
-    """As NumPy multiplies: matrices in the last two axes, the axes before broadcast."""
+    """NumPy's matmul: matrices in the last two axes, batch axes broadcast."""
     x, y = data(node, a), data(node, b)
     if y.ndim <= 2:
         return reshaped(nd.dot(x, y), (*x.shape[:-1], *y.shape[1:]))
@@ -64,7 +64,7 @@ def _matmul(node: Node, a: Value, b: Value) -> NDArray:
 
 
 def _one_output(node: Node) -> None:
-    """Raise if a node is to give its statistics, too."""
+    """Raise if a normalization node also outputs its statistics."""
     if any(node.outputs[1:]):
         raise node.error("has more than one output, as in training")
 
@@ -134,7 +134,7 @@ def _itself(x: NDArray) -> NDArray:
 def _reduction(
     fold: Callable[..., NDArray], before: Function = _itself, after: Function = _itself
 ) -> Callable[..., NDArray]:
-    """after(fold(before(x))), of float16 in float32; nothing is folded where `noop_with_empty_axes` says so."""
+    """after(fold(before(x))), for float16 in float32; with `noop_with_empty_axes` and no axes nothing is folded."""
 
     def apply(node: Node, x: Value, axes: Value = None) -> NDArray:
         array = data(node, x)
@@ -155,7 +155,7 @@ def _reduction(
 
 
 def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
-    """log Σ exp(x), of x less its maximum where that is finite; the axes are kept."""
+    """log Σ exp(x), after subtracting the maximum where it is finite; the axes are kept."""
     most = nd.stop_gradient(nd.max(x, axis=axis, keepdims=keepdims))
     if np.dtype(x.dtype).kind == "f":
         most = nd.where(nd.lesser(nd.abs(most), math.inf), most, nd.zeros_like(most))
@@ -199,4 +199,4 @@ LAYERS: dict[str, Any] = {
     "ReduceLogSum": _reduction(nd.sum, after=nd.log),
     "ReduceLogSumExp": _reduction(_log_sum_exp),
 }
-"""By ONNX's name: the node and its inputs' values to the result."""
+"""Functions from a node and its input values to the result, by ONNX operator name."""

@@ -1,4 +1,4 @@
-"""ONNX's operators that move elements, look them up, or make them of nothing: reshape, slice, concat and their like."""
+"""ONNX's operators that move, look up or create elements: reshape, slice, concat and similar."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["MOVEMENT"]
 
 
 def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zero: bool) -> list[int]:
-    """The shape that `sizes` mean: -1 is what remains, 0 the size at that place."""
+    """The shape for ONNX's `sizes`: -1 infers the size, 0 keeps it."""
     if any(n < -1 for n in sizes) or sizes.count(-1) > 1:
         raise node.error(f"a shape {list(sizes)[:20]}")
     if not zero_is_zero:
@@ -47,7 +47,7 @@ def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zer
 
 
 def _moved(function: Callable[..., NDArray]) -> Callable[..., Any]:
-    """Of labels the positions are moved."""
+    """Make a function apply to arrays, and for `Labels` to their positions."""
 
     def apply(node: Node, x: Value, *others: Value) -> Any:
         if isinstance(x, Labels):
@@ -214,4 +214,4 @@ MOVEMENT: dict[str, Any] = {
     "ConstantOfShape": _constant_of_shape,
     "Range": _range,
 }
-"""By ONNX's name: the node and its inputs' values to the result, or to a tuple of results."""
+"""Functions from a node and its input values to the result (or a tuple of results), by ONNX operator name."""

@@ -1,4 +1,4 @@
-"""The operators of ONNX's domain ``ai.onnx.ml`` in scikit-learn's networks and their preprocessing."""
+"""Operators of ONNX's domain ``ai.onnx.ml`` that occur in scikit-learn's networks and preprocessing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _feature_vectorizer(node: Node, *inputs: Value) -> NDArray:
 
 
 def _array_feature_extractor(node: Node, x: Value, positions: Value) -> Any:
-    """The elements at these positions of the last axis; of a vector a matrix of one row."""
+    """Elements of the last axis at the given positions; a vector gives a one-row matrix."""
     where = nd.cast(data(node, positions), np.int64).reshape((-1,))
     if is_known(x) and x.dtype == object:
         if x.ndim > 1 and x.shape[0] != 1:
@@ -79,7 +79,7 @@ _VALUES = ("values_strings", "values_int64s", "values_floats")
 
 
 def _label_encoder(node: Node, x: Value) -> Any:
-    """What stands beside the key that equals the element, or the default; keys are numbers."""
+    """Map numeric keys to values, with a default for unknown keys."""
     keys = next((node.numbers(name) for name in _KEYS if node.attributes.get(name)), None)
     name = next((name for name in _VALUES if node.attributes.get(name)), None)
     if keys is None or name is None:
@@ -106,11 +106,11 @@ def _label_encoder(node: Node, x: Value) -> Any:
 
 _MOST_KEYS = 10_000
 _NAN_IS_A_KEY = 4
-"""From this version of the domain on."""
+"""The domain version from which NaN matches a NaN key."""
 
 
 def _zip_map(node: Node, x: Value) -> NDArray:
-    """Dictionaries of classes and their probabilities stay a matrix."""
+    """Keep class probabilities as a matrix, instead of dictionaries."""
     return data(node, x)
 
 
@@ -124,4 +124,4 @@ OF_SKLEARN: dict[str, Any] = {
     "LabelEncoder": _label_encoder,
     "ZipMap": _zip_map,
 }
-"""By ONNX's name: the node and its inputs' values to the result."""
+"""Functions from a node and its input values to the result, by ONNX operator name."""

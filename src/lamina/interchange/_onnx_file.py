@@ -25,10 +25,10 @@ __all__ = ["read_graph"]
 _MOST_NODES = 10_000
 _MOST_TENSORS = 10_000
 _MOST_NAMES = 100_000
-"""Of a dense network; each costs more memory than it has bytes in the file."""
+"""Limits for dense networks: each item costs more memory than it has bytes in the file."""
 
 _OLDEST_OPSET = 7
-"""From here on (2017) operators broadcast as NumPy does."""
+"""The first opset (2017) whose operators broadcast like NumPy."""
 
 _CONTROL_FLOW = "lamina imports networks without control flow"
 
@@ -38,7 +38,7 @@ def read_graph(path: str | os.PathLike[str]) -> Graph:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or of a kind that can't be a dense network; one line.
+        DataError: the file is damaged, or can't be a dense network (one line).
     """
     file = Path(path)
     if file.is_dir():
@@ -90,7 +90,7 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
 
 
 def _require_sizes(graph: GraphProto) -> None:
-    """Raise before anything is made of more parts than dense networks have."""
+    """Raise for more parts than dense networks have, before anything is built from them."""
     counts = (
         ("nodes", len(graph.node), _MOST_NODES),
         ("tensors", len(graph.initializer), _MOST_TENSORS),
@@ -111,7 +111,7 @@ def _require_sizes(graph: GraphProto) -> None:
 
 
 def _opsets(model: ModelProto) -> dict[str, int]:
-    """The versions of the operators, by domain; that of ONNX's own is ''."""
+    """Operator set versions by domain; ONNX's own domain is ''."""
     opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
     version, newest = opsets.get("", 0), defs.onnx_opset_version()
     if not _OLDEST_OPSET <= version <= newest:
@@ -170,7 +170,7 @@ def _attribute(proto: AttributeProto, folder: Path) -> Any:
 
 
 def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
-    """Enter what a node of the kind Constant makes among the arrays of the file."""
+    """Add the value of a Constant node to the file's arrays."""
     if len(node.outputs) != 1 or len(node.attributes) != 1 or node.inputs:
         raise node.error("it must have one output, one attribute and no input")
     if node.outputs[0] in tensors:
@@ -215,7 +215,7 @@ def _require_once(what: str, names: Sequence[str]) -> None:
 
 
 def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> None:
-    """Every value is made once, before it is used."""
+    """Check that every value is computed once, before it is used."""
     made = set(known)
     for node in nodes:
         for name in node.inputs:

@@ -1,4 +1,4 @@
-"""Every operator of ONNX that lamina computes, by domain and name, and how a node is computed."""
+"""All supported ONNX operators, by domain and name, and the computation of a node."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ OPERATORS: dict[tuple[str, str], Callable[..., Any]] = {
     **{("", name): function for name, function in (ELEMENTWISE | LAYERS | MOVEMENT).items()},
     **{(ML, name): function for name, function in OF_SKLEARN.items()},
 }
-"""By domain and name: takes the node and its inputs' values, gives a value, or a tuple of them."""
+"""Functions from a node and its input values to a value or a tuple of values, by domain and name."""
 
 
 def require_supported(node: Node) -> None:
-    """Raise `DataError` for an operator that dense networks don't have, or one with other inputs than it takes."""
+    """Raise `DataError` for an unsupported operator, or for inputs that it doesn't take."""
     function = OPERATORS.get((node.domain, node.op))
     if function is None:
         raise node.error("lamina imports dense networks, and has no such operator")
@@ -39,7 +39,7 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
     """The values of a node's outputs.
 
     Raises:
-        DataError: it makes fewer than it says.
+        DataError: it computes fewer outputs than it declares.
     """
     known = computed(node, inputs)
     if known is None:

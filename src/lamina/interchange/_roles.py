@@ -1,4 +1,4 @@
-"""Finds the arrays of a network that are trainable, from their use."""
+"""Finds the trainable arrays of a network from their use."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _WEIGHTS = {
     "RMSNormalization": (1,),
     "PRelu": (1,),
 }
-"""By operator: which of its inputs are learned."""
+"""By operator: the positions of its learned inputs."""
 
 _STATISTICS = {"BatchNormalization": (3, 4)}
 _LINEAR = frozenset({"Gemm", "MatMul"})
 _VIEWS = frozenset({"Identity", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Dropout"})
-"""What hands its first input's numbers on."""
+"""Operators that pass on the elements of their first input."""
 
 _AFFINE = frozenset({"Add", "Sub", "Mul", "Div"})
 
@@ -35,9 +35,9 @@ class Roles:
     """The roles of a file's float arrays.
 
     Attributes:
-        trained: the names of those that training changes.
-        statistics: of those that batch normalization follows in training.
-        fixed: of the others.
+        trained: names of trainable arrays.
+        statistics: names of batch normalization's running statistics.
+        fixed: names of the others.
     """
 
     trained: frozenset[str]
@@ -46,7 +46,7 @@ class Roles:
 
 
 def needed_nodes(graph: Graph, outputs: Sequence[str]) -> list[Node]:
-    """The nodes without which these outputs can't be computed."""
+    """The nodes needed to compute these outputs."""
     wanted, found = set(outputs), list[Node]()
     for node in reversed(graph.nodes):
         if wanted.intersection(node.outputs) - {""}:
@@ -58,9 +58,9 @@ def needed_nodes(graph: Graph, outputs: Sequence[str]) -> list[Node]:
 def roles_of(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) -> Roles:
     """The role of each array of floats that the nodes use.
 
-    Learned are the weights of products and normalizations, what is added to a product, and the vectors that scale and
-    shift between two products, as a normalization does that an exporter has taken apart. What comes before the first
-    product or after the last (scaling of inputs and outputs) is fixed, as are single numbers.
+    Trainable are the weights of products and normalizations, terms added to a product, and the vectors that scale and
+    shift between two products (a normalization that an exporter has split). Everything before the first
+    product or after the last (scaling of inputs and outputs) is fixed, as are scalars.
     """
     floats = {name for name, array in tensors.items() if array.dtype.kind == "f" and array.size}
     learned = set(_learned_inputs(nodes, tensors))
@@ -100,12 +100,12 @@ def _learned_inputs(nodes: Sequence[Node], tensors: Mapping[str, np.ndarray]) ->
 
 
 def _is_one_bias(array: np.ndarray, uses: int) -> bool:
-    """Whether a single number can be the bias of one output: formulas' constants have no axes, or are used again."""
+    """Whether a single number may be the bias of one output; constants in formulas have no axes, or several uses."""
     return array.ndim > 0 and uses == 1
 
 
 def _after_products(nodes: Sequence[Node]) -> tuple[set[str], set[str]]:
-    """The values that depend on a product, and those that are one, however its elements are moved."""
+    """The values that depend on a product, and the products themselves, also reshaped or transposed."""
     after, products = set[str](), set[str]()
     for node in nodes:
         if node.op in _LINEAR or after.intersection(node.inputs):

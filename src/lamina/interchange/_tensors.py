@@ -21,25 +21,25 @@ _FIELDS: dict[int, str] = {
     TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data",
     TensorProto.UINT32: "uint64_data", TensorProto.UINT64: "uint64_data",
 }  # fmt: skip
-"""Where elements are that are not raw bytes; else in ``int32_data``."""
+"""The field that holds elements not stored as raw bytes; for other types ``int32_data``."""
 
 _MOST_AXES = 64  # of NumPy
 
 
 def text_of(value: str | bytes) -> str:
-    """A name or text; protobuf gives bytes where it is not UTF-8."""
+    """A name or text as a string; protobuf gives bytes if it is not UTF-8."""
     return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
 def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
-    """The array; of texts an array of Python's.
+    """A tensor as an array; strings as an object array.
 
     Args:
-        tensor: the file's description of it.
-        folder: where a file lies that holds its elements; None: no such file is read.
+        tensor: the tensor's protobuf message.
+        folder: folder of external data files; None: reading them is not allowed.
 
     Raises:
-        DataError: there are not as many elements as the shape says, or they are of a type without arithmetic.
+        DataError: the number of elements does not match the shape, or the type is unsupported.
     """
     shape = tuple(tensor.dims)
     if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
@@ -69,7 +69,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
 
 
 def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """As bytes in a file, little-endian; another byte than 0 and 1 is no bool."""
+    """Elements from little-endian bytes; raises for a bool that is neither 0 nor 1."""
     return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
 
 
@@ -92,7 +92,7 @@ def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
 
 
 def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
-    """The elements of an array that a file beside the model holds."""
+    """The elements of an array stored in an external file."""
     entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
     name = entries.get("location", "")
     path = _beside(name, folder)
@@ -118,7 +118,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
 
 
 def _beside(name: str, folder: Path | None) -> Path:
-    """Where a file of elements is: in the model's own folder or below, links followed."""
+    """The path of an external data file, which must be in the model's folder or below, links resolved."""
     if folder is None:
         raise DataError("its elements are in another file")
     if not name or "\0" in name or "\\" in name or Path(name).is_absolute():

@@ -19,22 +19,22 @@ from lamina.support.files.limits import untrusted
 __all__ = ["tried"]
 
 _ROWS = 2
-"""That a network is tried with, where the file leaves a size open."""
+"""Size of the trial batch, for axes of open size."""
 
 _MOST_NUMBERS = 1 << 27
-"""Of all results together, of the few rows that a network is tried on; they are never allocated."""
+"""Limit on the total number of elements of all results in the trial; they are never allocated."""
 
 _MOST_AXES = 32
 
 
 class _Believable(ShapesOnly):
-    """Raises `DataError` once the results have more numbers than dense networks have."""
+    """A shape-only trace that raises `DataError` once the results are too large for a dense network."""
 
     def __init__(self) -> None:
         self._numbers = 0
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Count what a result would hold."""
+        """Add a result's size to the total."""
         if len(shape) > _MOST_AXES:
             raise ShapeError(f"an array of {len(shape)} axes")
         self._numbers += math.prod(shape)
@@ -43,10 +43,10 @@ class _Believable(ShapesOnly):
 
 
 def tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[str]) -> ImportedNetwork:
-    """The network of these nodes.
+    """The network of these nodes, after a trial run on shapes.
 
     Raises:
-        DataError: a node can't be computed; or an output is not one that a block can give.
+        DataError: a node can't be computed, or a block can't return one of the outputs.
     """
     network = ImportedNetwork(graph, nodes, roles, outputs)
     with untrusted("it can't be computed"), on_shapes_only(_Believable()):

@@ -1,8 +1,8 @@
 """The values in an imported network: arrays, known values and labels.
 
-There are three. Arrays (`NDArray`) come from the input or from parameters. What is known whatever the input, such as
-shapes, axes and single numbers, is a NumPy array; a network computes with it before and between its operators, and it
-is small. Labels are a choice of known texts or numbers, made by an array of positions.
+There are three kinds. Arrays (`NDArray`) depend on the input or on parameters. Known values, which no input changes, as
+shapes, axes and single numbers, are small NumPy arrays, with which a network computes before and between its
+operators. Labels are known strings or numbers, selected by an array of positions.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_KNOWN = 1024
-"""Elements of a known value that is computed with: shapes have far fewer."""
+"""Size limit of known values in computations; shapes have far fewer elements."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Known texts at the places that an array says.
+    """Known strings, selected by an array of positions.
 
     Attributes:
-        choices: (k,), the texts.
+        choices: (k,), the strings.
         positions: of any shape, int64.
     """
 
@@ -51,12 +51,12 @@ Value = NDArray | np.ndarray | Labels | None
 
 
 def is_known(value: Any) -> TypeGuard[np.ndarray]:
-    """Whether it is known whatever the input."""
+    """Whether a value is known independently of the input."""
     return isinstance(value, np.ndarray)
 
 
 def data(node: Node, value: Value) -> NDArray:
-    """A value as an array; known values are converted."""
+    """A value as an `NDArray`; known values are converted."""
     if isinstance(value, NDArray):
         return value
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -65,13 +65,13 @@ def data(node: Node, value: Value) -> NDArray:
 
 
 def array_of(value: Any, dtype: Any = None) -> NDArray:
-    """NumPy's array as lamina's, one without axes included (`nd.array` gives it one)."""
+    """A NumPy array as an `NDArray` of the same shape, also without axes (which `nd.array` would add)."""
     value = np.asarray(value, dtype)
     return reshaped(nd.array(np.ascontiguousarray(value), dtype=value.dtype), value.shape)
 
 
 def operand(node: Node, value: Value, other: Value) -> Any:
-    """A value as an operand: a known single number as a Python number, else an array."""
+    """A value as an operand: a known single number as a Python number, otherwise an array."""
     is_number = is_known(value) and value.size == 1 and value.dtype != object
     if is_known(value) and is_number and isinstance(other, NDArray) and value.ndim <= other.ndim:
         return value.item()
@@ -79,10 +79,10 @@ def operand(node: Node, value: Value, other: Value) -> Any:
 
 
 def known_integers(node: Node, value: Value, what: str) -> list[int]:
-    """Whole numbers that may not depend on the input: a shape, axes.
+    """Integers that must not depend on the input: a shape, axes.
 
     Raises:
-        DataError: they do, or they are too many, or no whole numbers.
+        DataError: they depend on the input, are too many, or are not integers.
     """
     if not is_known(value) or value.dtype.kind not in "iu" or value.size > MOST_KNOWN:
         raise node.error(f"{what} must be whole numbers that don't depend on the input")
@@ -90,24 +90,24 @@ def known_integers(node: Node, value: Value, what: str) -> list[int]:
 
 
 def known_number(node: Node, value: Value, what: str) -> float:
-    """A single number that may not depend on the input."""
+    """A single number that must not depend on the input."""
     if not is_known(value) or value.size != 1 or value.dtype.kind not in "iufb":
         raise node.error(f"{what} must be a number that doesn't depend on the input")
     return value.item()
 
 
 def axis_of(node: Node, axis: int, ndim: int) -> int:
-    """An axis, counted from the first."""
+    """An axis as a non-negative number."""
     if not -ndim <= axis < ndim:
         raise node.error(f"axis {axis} of an array of {ndim} axes")
     return axis % ndim
 
 
 def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
-    """Axes, counted from the first, in order.
+    """Axes as non-negative numbers, in order.
 
     Raises:
-        DataError: one is named twice, or isn't there.
+        DataError: an axis repeats or doesn't exist.
     """
     found = sorted({axis_of(node, axis, ndim) for axis in axes})
     if len(found) != len(axes):
@@ -116,27 +116,27 @@ def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
 
 
 def reshaped(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The same elements under a shape without codes."""
+    """The same elements in a shape without codes such as -1."""
     target = tuple(shape)
     return x if x.shape == target else bind(reshape, x, shape=target)
 
 
 def broadcast(x: NDArray, shape: Sequence[int]) -> NDArray:
-    """The array in a shape without codes."""
+    """The array broadcast to a shape without codes such as -1."""
     return x if x.shape == tuple(shape) else bind(broadcast_to, x, shape=tuple(shape))
 
 
 def by_norm(x: NDArray, norm: NDArray) -> NDArray:
-    """x / norm; where the norm is 0, x, as scikit-learn and ONNX have it."""
+    """x / norm, or x where the norm is 0, as in scikit-learn and ONNX."""
     return x / nd.where(nd.equal(norm, 0.0), nd.ones_like(norm), norm)
 
 
 def sliced(
     node: Node, shape: Sequence[int], starts: Value, ends: Value, axes: Value = None, steps: Value = None
 ) -> tuple[slice, ...]:
-    """The index that the inputs of a node Slice mean.
+    """The index for the inputs of a Slice node.
 
-    Bounds are cut to the axis first: a start before it is the first element also where the step is negative; Python's
+    Bounds are clipped first: a start before it means the first element even if the step is negative; Python's
     slice would be empty there.
     """
     first, last = (known_integers(node, value, "bounds") for value in (starts, ends))

@@ -1,4 +1,4 @@
-"""`ImportedNetwork`: the Gluon block that an ONNX file becomes."""
+"""`ImportedNetwork`: the Gluon block for an ONNX file."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["ImportedNetwork"]
 
 
 class ImportedNetwork(HybridBlock):
-    """A network that `import_onnx` read: it computes the operators of the file, in the file's order.
+    """A network read by `import_onnx`: it computes the operators of the file, in the file's order.
 
-    Called with an array for each input, it gives the array of each output: one, or a tuple of several. Labels that are
-    texts come as positions (int64) in `classes`; `predict` gives the texts. The first axis of inputs, the batch, may
+    Called with one array per input, it returns one array per output (a tuple if several). String labels
+    come as positions (int64) in `classes`; `predict` gives the strings. The first axis of inputs, the batch, may
     have any size. Parameters keep the file's names (`save_parameters`, `load_parameters`, `collect_params`).
 
     Attributes:
         input_names, output_names: as in the file, in order.
-        classes: by output, the texts that it chooses among.
-        metadata: text by name, which the file holds.
+        classes: by output, its possible strings.
+        metadata: the file's metadata, strings by name.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class ImportedNetwork(HybridBlock):
         return "imported"
 
     def _add(self, name: str, array: np.ndarray, roles: Roles) -> None:
-        """Make an array of the file a parameter."""
+        """Make an array of the file a parameter of the block."""
         full = self.params.prefix + re.sub(r"\W", "_", name)
         while full in self.params:
             full += "_"
@@ -77,7 +77,7 @@ class ImportedNetwork(HybridBlock):
     # --- running --------------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any) -> Any:
-        """The outputs for an array for each input."""
+        """The outputs for one array per input."""
         found = tuple([self._visible(value) for value in self.values(*args)])
         return found[0] if len(found) == 1 else found
 
@@ -92,22 +92,22 @@ class ImportedNetwork(HybridBlock):
         return [values[name] for name in self.output_names]
 
     def _taken(self, args: Sequence[Any]) -> dict[str, NDArray]:
-        """The arguments by the names of the inputs, in their types."""
+        """The arguments by input name, converted to the inputs' dtypes."""
         if len(args) != len(self._inputs):
             wanted = ", ".join(map(str, self._inputs))
             raise TypeError(f"{self.name} takes {len(self._inputs)} arrays, {wanted}; got {len(args)}")
         return {given.name: _fitting(given, x) for given, x in zip(self._inputs, args, strict=True)}
 
     def _visible(self, value: Value) -> NDArray:
-        """An output as users get it."""
+        """An output in the form returned to users."""
         if isinstance(value, Labels):
             return value.positions
         return value if isinstance(value, NDArray) else array_of(value)
 
     def predict(self, *args: Any) -> dict[str, np.ndarray]:
-        """ONNX Runtime's outputs for NumPy arrays, by the outputs' names; text labels as texts.
+        """ONNX Runtime's outputs for NumPy arrays, by output name; string labels as strings.
 
-        Probabilities that the file hands out as dictionaries are a matrix, a column a class.
+        Probabilities that the file returns as dictionaries are a matrix with a column per class.
         """
         arrays = [array_of(x, given.dtype) for x, given in zip(args, self._inputs, strict=False)]
         outputs = self(*arrays, *args[len(arrays) :])
@@ -126,7 +126,7 @@ class ImportedNetwork(HybridBlock):
 
 
 def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """The node's results; errors of lamina's say which node it is."""
+    """A node's results; adds the node to lamina's errors."""
     try:
         return apply(node, inputs)
     except LaminaError as error:
@@ -136,14 +136,14 @@ def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
 
 
 def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """The texts at these positions."""
+    """The strings at these positions."""
     if positions.size and not -len(choices) <= positions.min() <= positions.max() < len(choices):
         raise DataError(f"the output {name[:80]!r} chooses outside of its {len(choices)} texts")
     return choices[positions].astype(str)
 
 
 def _fitting(given: GraphInput, x: Any) -> NDArray:
-    """An argument in the type of an input."""
+    """An argument in the dtype of an input."""
     if not isinstance(x, NDArray):
         raise TypeError(f"input {given} needs an NDArray, got {type(x).__name__}; make one with nd.array")
     fits = len(x.shape) == len(given.shape) and all(
@@ -155,7 +155,7 @@ def _fitting(given: GraphInput, x: Any) -> NDArray:
 
 
 def _last_uses(nodes: Sequence[Node], outputs: Sequence[str]) -> list[tuple[str, ...]]:
-    """For each node the values that nothing after it needs."""
+    """For each node, the values that no later node needs."""
     kept, found = set(outputs), list[tuple[str, ...]]()
     for node in reversed(nodes):
         names = ({*node.inputs, *node.outputs} - kept) - {""}

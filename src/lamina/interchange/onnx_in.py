@@ -1,4 +1,4 @@
-"""`import_onnx`: from an ONNX file of a dense network to a Gluon block that predicts the same and trains on."""
+"""`import_onnx`: a trainable Gluon block from the ONNX file of a dense network."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["import_onnx"]
 
 
 def import_onnx(path: str | os.PathLike[str], outputs: Sequence[str] | None = None) -> ImportedNetwork:
-    """The dense network in an ONNX file, as PyTorch, Keras (tf2onnx), skl2onnx and lamina write them.
+    """Read the dense network in an ONNX file, as written by PyTorch, Keras (tf2onnx), skl2onnx or lamina.
 
-    What products and normalizations learn becomes parameters, what scales inputs and outputs stays as it is. The whole
-    file is checked, also by running the network on shapes alone; nothing that it only claims is allocated. Weights in
+    Weights of products and normalizations become parameters; scalings of inputs and outputs stay fixed. The whole
+    file is checked, also by running the network on shapes alone, so claimed sizes allocate nothing. Weights in
     other files are read if these lie in the model's folder.
 
     Args:
-        path: the file. It may come from anybody.
-        outputs: the names of the values to give, of any in the file: the logits before a softmax, say, to train on.
+        path: the file, which need not be trusted.
+        outputs: names of the values to return, of any in the file, e.g. the logits before a softmax, to train on.
             None: the file's own outputs.
 
     Returns:
-        A block that takes an array for each of the file's inputs; initialized.
+        An initialized block that takes one array per input of the file.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -68,7 +68,7 @@ def import_onnx(path: str | os.PathLike[str], outputs: Sequence[str] | None = No
 
 
 def _wanted(outputs: Sequence[str] | None, own: Sequence[str], nodes: Sequence[Node]) -> list[str]:
-    """The names of the values to give."""
+    """The names of the values to return."""
     if outputs is None:
         return list(own)
     names = [outputs] if isinstance(outputs, str) else list(outputs)

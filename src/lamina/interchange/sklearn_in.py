@@ -1,4 +1,4 @@
-"""`from_sklearn`: lamina's estimator with the network that one of scikit-learn's has learned."""
+"""`from_sklearn`: a lamina estimator with the learned network of a scikit-learn estimator."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ _ROUNDING = 1e-9  # of scaled numbers, which are of about 1
 
 
 def from_sklearn(model: Any) -> Any:
-    """lamina's estimator with the network of a fitted MLPClassifier or MLPRegressor of scikit-learn, or of
-    `lamina.neural_network`.
+    """Convert a fitted MLPClassifier or MLPRegressor of scikit-learn, or of
+    `lamina.neural_network`, to a lamina estimator.
 
-    It predicts the same, to the rounding of float32, and trains on: `partial_fit`, or `fit` after
-    ``set_params(warm_start=True)``. Settings that both have are taken over; with ``solver="lbfgs"`` it would train on
-    with Adam. A network with one logistic output gets one for each of its two classes.
+    It predicts the same, up to float32 rounding, and can be trained further: `partial_fit`, or `fit` after
+    ``set_params(warm_start=True)``. Common settings are kept; after ``solver="lbfgs"`` it continues training
+    with Adam. A network with one logistic output gets two outputs, one per class.
 
     Args:
-        model: the estimator; or a pipeline that ends with it, after steps that take each column by itself: scalers,
+        model: the estimator; or a pipeline that ends with it, after steps that process each column separately: scalers,
             SimpleImputer, OneHotEncoder, OrdinalEncoder, TargetEncoder, selection of columns; also in a
-            ColumnTransformer and in pipelines in it. Numbers get the scale and the fill value that the steps give them,
-            categories an embedding that holds what the steps make of each. Categories that an encoder did not see count
-            as missing; a warning names the columns in which the pipeline does otherwise.
+            ColumnTransformer and pipelines inside it. Numbers get the steps' scale and fill value,
+            categories an embedding of the steps' outputs. Categories that an encoder did not see count
+            as missing; a warning names the columns where the pipeline treats them differently.
 
     Returns:
-        A `lamina.MLPClassifier` or `lamina.MLPRegressor`, with all settings given as they are in scikit-learn. It takes
-        the table that the pipeline takes.
+        A `lamina.MLPClassifier` or `lamina.MLPRegressor`, with all settings as in scikit-learn. It takes
+        the pipeline's input table.
 
     Raises:
         TypeError: another kind of estimator.
-        DataError: it is not fitted; a step of the pipeline is of another kind; a column is a category and a number.
+        DataError: it is not fitted; the pipeline has an unsupported step; a column is used as both category and number.
 
     >>> import numpy as np
     >>> from sklearn.neural_network import MLPClassifier
@@ -95,7 +95,7 @@ def from_sklearn(model: Any) -> Any:
 
 
 def _flat(step: Any) -> list[Any]:
-    """A step, or those of a pipeline in it."""
+    """A step, or the steps of a nested pipeline."""
     return [one for _, part in step.steps for one in _flat(part)] if hasattr(step, "steps") else [step]
 
 
@@ -109,7 +109,7 @@ def _require_fitted(network: Any) -> None:
 
 
 def _settings(network: Any, kind: Any) -> dict[str, Any]:
-    """lamina's settings that do what those of the estimator do."""
+    """Lamina settings equivalent to the estimator's."""
     from lamina.estimators.settings import Settings
 
     plain = {name: value for name, value in vars(Settings("sklearn")).items() if hasattr(kind, name)}
@@ -126,12 +126,12 @@ _LIMITED, _SCALED = -1, -2  # outputs of few values, as of categories; and scale
 
 
 def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any]]) -> list[int]:
-    """The table's column whose values each output of a step is, or what else it is; the step takes `columns`.
+    """The table column behind each output of a step, given the step's input `columns`.
 
-    `known` gets the values that encoders know of columns, missing ones last.
+    `known` collects the values known to encoders, by column, missing ones last.
 
     Raises:
-        DataError: outputs may depend on several columns, or not linearly on a number.
+        DataError: an output may depend on several columns, or nonlinearly on a number.
     """
     from sklearn import preprocessing
     from sklearn.compose import ColumnTransformer
@@ -188,10 +188,10 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
 
 
 class _Steps:
-    """What a pipeline's steps make of rows that differ from one row in one value.
+    """The outputs of a pipeline's steps for rows that differ from a base row in one value.
 
     Attributes:
-        base: the outputs for that row: of numbers 0, of categories the first.
+        base: the outputs for the base row: numbers 0, categories the first.
     """
 
     def __init__(self, steps: Any, names: Sequence[str] | None, first: Sequence[Any]) -> None:
@@ -199,7 +199,7 @@ class _Steps:
         self.base = self.of([(0, first[0])])[0]
 
     def of(self, changes: Sequence[tuple[int, Any]]) -> np.ndarray:
-        """The outputs (changes, outputs), float64, for rows with another value in one column each."""
+        """The outputs (changes, outputs), float64, for rows with one value changed each."""
         kinds = [np.float64 if isinstance(value, float) else object for value in self._first]
         columns = [np.full(len(changes), value, kind) for value, kind in zip(self._first, kinds, strict=True)]
         for row, (column, value) in enumerate(changes):
@@ -211,7 +211,7 @@ class _Steps:
         return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
 
     def of_first_taken(self, column: int, values: Sequence[Any]) -> np.ndarray:
-        """The outputs (outputs,) for the first of these values that the steps take; NaN: they take none."""
+        """The outputs (outputs,) for the first of these values that the steps accept; NaN if they accept none."""
         for value in values:
             try:
                 found = self.of([(column, value)])[0]
@@ -222,15 +222,15 @@ class _Steps:
         return np.full_like(self.base, np.nan)
 
     def of_missing(self, columns: Sequence[int]) -> np.ndarray:
-        """The outputs (columns, outputs) where a number is missing; NaN: it must not be."""
+        """The outputs (columns, outputs) for a missing number; NaN if missing is not allowed."""
         try:
             return self.of([(column, np.nan) for column in columns])
         except ValueError:  # one must not be
             return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
 
     def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For each column of numbers, that at which the first output that depends on it is 0 (columns,), all outputs
-        there and their slopes (columns, outputs)."""
+        """For each numeric column, the zero of the first output that depends on it (columns,), all outputs
+        at this zero, and their slopes (columns, outputs)."""
         count = len(columns)
         center, width, slopes = np.zeros(count), np.ones(count), np.zeros((count, len(self.base)))
         for _ in range(3):  # the nearer the rows are to it, the more exactly a center far from 0 is found
@@ -246,7 +246,7 @@ class _Steps:
 
 
 def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
-    """A frame of the library that is there, for steps that know columns by name."""
+    """A frame of an installed library, for steps that select columns by name."""
     try:
         import pandas
 
@@ -260,10 +260,10 @@ def _frame(names: Sequence[str], columns: Sequence[np.ndarray]) -> Any:
 
 
 class _FirstLayer:
-    """What columns and the first layer become where the steps before it are part of them.
+    """Columns and first layer with the preprocessing steps merged into them.
 
     Attributes:
-        schema: of the table.
+        schema: the table's schema.
     """
 
     def __init__(self, steps: Any, network: Any, names: Sequence[str] | None, columns: int) -> None:
@@ -300,7 +300,7 @@ class _FirstLayer:
         self.schema = replace(schema, columns=tuple(found), rows=0)
 
     def _category(self, j: int, column: ColumnSchema, known: list[Any]) -> ColumnSchema:
-        """A column of categories, each with the outputs that the steps have for it."""
+        """A categorical column, each category with the steps' outputs for it."""
         present = [value for value in known if not is_missing(value)]
         unknown = self._made.of_first_taken(j, _UNKNOWN)
         if present and not isinstance(present[0], str):
@@ -329,7 +329,7 @@ class _FirstLayer:
     def _number(
         self, column: ColumnSchema, center: float, there: np.ndarray, slopes: np.ndarray, missing: np.ndarray
     ) -> ColumnSchema:
-        """A column of numbers, with a flag where the steps have more for a missing one than a number in its place."""
+        """A numeric column, with a missing flag if the steps treat missing values by more than a fill value."""
         missing = there if np.isnan(missing).any() else missing
         own = np.flatnonzero(slopes)
         if not len(own) and np.array_equal(missing, there):
@@ -345,7 +345,7 @@ class _FirstLayer:
         return replace(column, missing=1)
 
     def encoder(self) -> TableEncoder:
-        """What gives the network its inputs: numbers, flags, and codes of all categories."""
+        """The encoder of the network's inputs: numbers, flags and category codes."""
         settings = {
             "version": 1, "schema": self.schema.to_dict(), "max_one_hot": 0, "missing_indicator": True,
             "robust_scale": True, "smooth_clip": False,
@@ -356,7 +356,7 @@ class _FirstLayer:
         return TableEncoder.from_state(settings, scales)
 
     def parameters(self) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-        """The embeddings, (categories + 1, width) each, and the layer's weight and bias."""
+        """The embeddings, (categories + 1, width) each, and the first layer's weight and bias."""
         units = self._weight.shape[1]
         width = min(max([outputs.shape[1] for outputs, _ in self._tables], default=1), units)
         tables = [_of_width(*table, width) for table in self._tables]
@@ -366,7 +366,7 @@ class _FirstLayer:
 
 
 def _of_width(outputs: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """An embedding (categories + 1, width), and the rows (width, units) of the layer after it, whose product is that of
+    """An embedding (categories + 1, width) and the next layer's rows (width, units), with the same product as
     `outputs` and `weight`."""
     missing = width - outputs.shape[1]
     if missing < 0:  # more than the layer has units
@@ -378,7 +378,7 @@ def _of_width(outputs: np.ndarray, weight: np.ndarray, width: int) -> tuple[np.n
 
 
 def _take_over(ours: Any, network: Any, first: _FirstLayer, is_classifier: bool) -> None:
-    """Give an estimator what one of scikit-learn's has learned."""
+    """Copy a scikit-learn estimator's learned state into an estimator."""
     from lamina.estimators.architecture import Architecture
     from lamina.estimators.fitted import FittedModel
     from lamina.estimators.network import Ensemble
@@ -415,7 +415,7 @@ def _classes(network: Any) -> Any:
 
 
 def _numbers(network: Any) -> Any:
-    """Targets in their own units, without bounds."""
+    """Regression targets in their own units, unbounded."""
     from lamina.estimators.targets import Numbers
 
     count = network.n_outputs_

@@ -1,4 +1,4 @@
-"""`load_state_dict`: the parameters of a PyTorch network, from its file into a Gluon network."""
+"""`load_state_dict`: parameters of a PyTorch network from its file, for a Gluon network."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ _NAMES: dict[type[Block], dict[str, str]] = {
     },
     nn.PReLU: {"weight": "alpha"},
 }
-"""By layer: what PyTorch calls each parameter, and what lamina does."""
+"""By layer: PyTorch's name of each parameter, and lamina's."""
 
 _IGNORED = frozenset({"num_batches_tracked"})
-"""What PyTorch's layers have that lamina's don't need."""
+"""Entries of PyTorch's layers that lamina's layers don't need."""
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """A layer with parameters of its own, on either side.
+    """A layer with its own parameters, in PyTorch or lamina.
 
     Attributes:
-        name: its place: "hidden.0" on both sides, if the networks are built alike.
-        parts: its parameters by PyTorch's names; on PyTorch's side arrays, on lamina's `Parameter`.
+        name: its path, such as "hidden.0", equal in both if the networks have the same structure.
+        parts: its parameters by PyTorch's names: arrays for PyTorch, `Parameter` for lamina.
     """
 
     name: str
@@ -59,27 +59,27 @@ _Pair = tuple[_Layer, _Layer]
 
 
 def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str, str] | None = None) -> None:
-    """Give a Gluon network the parameters of a PyTorch network, from a file of its `state_dict`.
+    """Load the parameters of a PyTorch network from a `state_dict` file into a Gluon network.
 
-    Layers belong together that have the same place in both networks. If places differ, as they do where one counts
-    activations as layers and the other doesn't, then layers whose places differ by numbers alone (``net.0``, ``net.2``;
-    ``fc1``, ``fc2``) go in their order, and others to the only layer that they fit. Linear's weight is Dense's (both
-    (out, in)); BatchNorm1d, LayerNorm, Embedding and PReLU have their own. A weight that is stored transposed,
-    (in, out), is turned where its shape leaves no doubt. Deferred shapes are settled. Either all is taken or nothing.
+    Layers with the same path in both networks are paired. If paths differ, as when only one network counts
+    activations as layers, then layers whose paths differ only in numbers (``net.0``, ``net.2``;
+    ``fc1``, ``fc2``) are paired in order, and others with the only layer they fit. Linear's weight is Dense's (both
+    (out, in)); BatchNorm1d, LayerNorm, Embedding and PReLU map to the same layers here. A weight stored transposed,
+    (in, out), is transposed if its shape is unambiguous. Deferred shapes are resolved. Loading is all or nothing.
 
     BatchNorm's epsilon is 1e-5 on both sides by default, as is LayerNorm's. PyTorch's momentum 0.1 is lamina's 0.9.
 
     Args:
-        net: the network; its layers are Dense, BatchNorm, LayerNorm, Embedding and PReLU, and such without parameters.
-        path: what `torch.save(module.state_dict(), path)` wrote (a zip archive, since PyTorch 1.6; nothing in it is
-            unpickled), or `safetensors.torch.save_file` and `save_model`. It may come from anybody; it has no digest
-            that could be checked.
-        names: PyTorch's place of a layer by lamina's (``{"0": "encoder.first"}``), for all layers with parameters.
+        net: the network; of Dense, BatchNorm, LayerNorm, Embedding and PReLU, and layers without parameters.
+        path: a file by `torch.save(module.state_dict(), path)` (a zip archive, since PyTorch 1.6; nothing in it is
+            unpickled), or by `safetensors.torch.save_file` or `save_model`. It need not be trusted; there is no digest
+            to check.
+        names: PyTorch's path of each layer, by lamina's (``{"0": "encoder.first"}``), for all layers with parameters.
 
     Raises:
         FileNotFoundError: there is no such file.
         DataError: it is damaged.
-        ParameterError: the networks don't fit; the message lists what doesn't, with the shapes of both sides.
+        ParameterError: the networks don't match; the message lists the mismatches, with both shapes.
 
     >>> import tempfile, pathlib
     >>> import numpy as np
@@ -108,7 +108,7 @@ def load_state_dict(net: Block, path: str | os.PathLike[str], names: Mapping[str
 
 
 def _layers_of_arrays(arrays: Mapping[str, np.ndarray]) -> list[_Layer]:
-    """PyTorch's layers; in the order of their places, numbers by size (a file keeps no order)."""
+    """PyTorch's layers, ordered by path with numbers by value (files keep no order)."""
     layers: dict[str, _Layer] = {}
     for name in sorted(arrays, key=_order):
         place, _, part = name.rpartition(".")
@@ -118,13 +118,13 @@ def _layers_of_arrays(arrays: Mapping[str, np.ndarray]) -> list[_Layer]:
 
 
 def _order(name: str) -> list[tuple[int, int, str]]:
-    """Numbers inside names count as numbers: fc2 comes before fc10."""
+    """A sort key that compares numbers inside names as numbers: fc2 before fc10."""
     parts = re.split("([0-9]{1,9})", name)
     return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in parts]
 
 
 def _layers_of(block: Block, place: str) -> Iterator[_Layer]:
-    """lamina's layers that have parameters, in the order of their making."""
+    """lamina's layers with parameters, in creation order."""
     names = next((names for kind, names in _NAMES.items() if isinstance(block, kind)), None)
     if names is None and block._reg_params:
         raise ParameterError(
@@ -139,7 +139,7 @@ def _layers_of(block: Block, place: str) -> Iterator[_Layer]:
 
 
 def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, str]) -> list[_Pair]:
-    """Which layers the user says belong together."""
+    """The pairs of layers given by the user."""
     by_place = {layer.name: layer for layer in theirs}
     for layer in ours:
         if names.get(layer.name) not in by_place:
@@ -154,7 +154,7 @@ def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, s
 
 
 def _pairs(ours: list[_Layer], theirs: list[_Layer], source: str) -> list[_Pair]:
-    """Which layers belong together: by their places, in order, or because they fit no others."""
+    """Pairs of layers: by path, in order, or because only they fit."""
     if len(ours) != len(theirs):
         raise ParameterError(
             f"the network has {len(ours)} layers with parameters, {source} {len(theirs)}: "
@@ -181,7 +181,7 @@ def _places(layers: list[_Layer]) -> list[str]:
 
 
 def _without_wrapper(places: list[str]) -> list[str]:
-    """The places without the one name that all begin with, as of DataParallel's "module"."""
+    """The paths without a common first name, such as DataParallel's "module"."""
     first = {place.partition(".")[0] for place in places}
     return [place.partition(".")[2] for place in places] if len(first) == 1 else places
 
@@ -196,7 +196,7 @@ def _more(items: list[Any], shown: int = 8) -> str:
 
 
 def _problems(own: _Layer, other: _Layer) -> Iterator[str]:
-    """What doesn't fit in a pair of layers."""
+    """Mismatches in a pair of layers."""
     if own.parts.keys() != other.parts.keys():
         yield f"{own} has other parts than {other} in the file"
         return
@@ -213,7 +213,7 @@ def _named(layer: _Layer, name: str) -> str:
 
 
 def _turned(parameter: Parameter, values: np.ndarray) -> np.ndarray:
-    """The values, transposed if only so they fit."""
+    """The values, transposed if only that fits."""
     if parameter._fits(values.shape) or values.ndim != 2 or not parameter._fits(values.shape[::-1]):
         return values
     return values.T

@@ -1,6 +1,6 @@
-"""MXNet's namespace: names for programs written for MXNet 1.x, beside the rest of lamina.
+"""MXNet's namespace, for programs written for MXNet 1.x.
 
-``import lamina as mx`` offers all of it. Programs that say ``import mxnet`` run unchanged after `install`:
+``import lamina as mx`` offers all of it. Programs with ``import mxnet`` run unchanged after `install`:
 
     import lamina.mxnet
     lamina.mxnet.install()
@@ -21,10 +21,10 @@ __all__ = ["install"]
 
 
 def install() -> None:
-    """Make ``import mxnet``, and imports of its modules, import lamina's from now on.
+    """Make ``import mxnet``, and imports of its modules, resolve to lamina from now on.
 
     Raises:
-        ImportError: MXNet itself is loaded already.
+        ImportError: MXNet itself is already imported.
     """
     loaded = sys.modules.get("mxnet")
     if loaded not in (None, lamina):

@@ -1,6 +1,6 @@
-"""MXNet's ``mx.AttrScope``: attributes that symbols made inside a ``with`` statement get.
+"""MXNet's ``mx.AttrScope``: attributes for symbols created inside a ``with`` statement.
 
-Variables and operators of symbols note them (``ctx_group``, ``lr_mult``); arrays and blocks have none.
+Variables and operators in symbols store them (``ctx_group``, ``lr_mult``); arrays and blocks don't.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class AttrScope(metaclass=_WithCurrent):
         self._outer: list[tuple[AttrScope, dict[str, str]]] = []
 
     def get(self, attr: dict[str, str] | None) -> dict[str, str]:
-        """The attributes of the scope, and `attr`, which goes before."""
+        """The attributes of the scope, overridden by `attr`."""
         return {**self._attr, **(attr or {})}
 
     def __enter__(self) -> AttrScope:

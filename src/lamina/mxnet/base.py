@@ -1,4 +1,4 @@
-"""MXNet's ``mx.base``: its error, and the types that count as numbers and texts."""
+"""MXNet's ``mx.base``: its error class, and its tuples of numeric and string types."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ string_types = (str,)
 numeric_types = (float, int, np.generic)
 integer_types = (int, np.int32, np.int64)
 mx_real_t = np.float32
-"""The default element type of arrays."""
+"""The default dtype of arrays."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Callbacks under MXNet's names: what a training loop calls after batches and epochs. They speak through `logging`."""
+"""Callbacks with MXNet's names, called by training loops after batches and epochs. They log through `logging`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
-    """After every `period` epochs: `model.save_checkpoint`. Called with epoch, symbol, weights and auxiliary states."""
+    """Save a checkpoint after every `period` epochs. Called with epoch, symbol, weights and auxiliary states."""
     every = int(max(1, period))
 
     def callback(
@@ -35,7 +35,7 @@ def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
 def module_checkpoint(
     mod: Any, prefix: str, period: int = 1, save_optimizer_states: bool = False
 ) -> Callable[..., None]:
-    """After every `period` epochs: ``mod.save_checkpoint(prefix, epoch, save_optimizer_states)``, whatever `mod` is."""
+    """Call ``mod.save_checkpoint(prefix, epoch, save_optimizer_states)`` after every `period` epochs."""
     every = int(max(1, period))
 
     def callback(iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:
@@ -46,7 +46,7 @@ def module_checkpoint(
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:
-    """Every `period` batches, log the metric; `auto_reset`: and start it anew, locally."""
+    """Log the metric every `period` batches; with `auto_reset`, reset it locally afterwards."""
 
     def callback(param: Any) -> None:
         if param.nbatch % period == 0 and param.eval_metric is not None:
@@ -59,7 +59,7 @@ def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], N
 
 
 class Speedometer:
-    """Every `frequent` batches, log how many samples a second there were, and the metric.
+    """Log the samples per second and the metric every `frequent` batches.
 
     >>> import lamina as mx
     >>> speed = Speedometer(batch_size=32, frequent=10)
@@ -107,7 +107,7 @@ class Speedometer:
 
 
 class ProgressBar:
-    """After each batch, log how much of an epoch of `total` batches is done, as a bar of `length` characters."""
+    """Log a progress bar of `length` characters after each batch, for an epoch of `total` batches."""
 
     def __init__(self, total: int, length: int = 80) -> None:
         self.bar_len, self.total = length, total
@@ -120,7 +120,7 @@ class ProgressBar:
 
 
 class LogValidationMetricsCallback:
-    """After an epoch, log the metric of the validation data."""
+    """Log the validation metric after an epoch."""
 
     def __call__(self, param: Any) -> None:
         """After an evaluation."""

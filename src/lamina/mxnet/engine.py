@@ -1,4 +1,4 @@
-"""MXNet's ``mx.engine``: how many operators are run together. lamina decides that itself, so it means nothing here."""
+"""MXNet's ``mx.engine``, for bulk execution of operators. lamina decides that itself, so it has no effect."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 __all__ = ["bulk", "set_bulk_size"]
 
 _size = [15]
-"""MXNet's value at the start."""
+"""MXNet's initial value."""
 
 
 def set_bulk_size(size: int) -> int:
-    """Remember a size; returns the one before."""
+    """Store a size and return the previous one."""
     before, _size[0] = _size[0], int(size)
     return before
 

@@ -1,6 +1,6 @@
-"""`mx.nd._internal`: the names under which MXNet's operators and symbol files know the arithmetic of arrays.
+"""`mx.nd._internal`: arithmetic of arrays under the names in MXNet's operators and symbol files.
 
-Programs call them where they write operators of their own. Each is a function of `nd`; a number is called `scalar`.
+Used by programs with custom operators. Each is a function of `nd`; number operands are called `scalar`.
 
 >>> from lamina import nd
 >>> nd._internal._rminus_scalar(nd.array([1, 2]), scalar=5).asnumpy()
@@ -76,13 +76,13 @@ for _name in nd.__all__:
 
 @operator
 def _slice_assign(lhs: NDArray, rhs: NDArray, begin: Any, end: Any, step: Any = None) -> NDArray:
-    """A copy of `lhs` with `rhs` in the slice."""
+    """A copy of `lhs` with the slice replaced by `rhs`."""
     return lhs.copy().slice_assign(rhs, begin, end, step)
 
 
 @operator
 def _slice_assign_scalar(data: NDArray, scalar: float, begin: Any, end: Any, step: Any = None) -> NDArray:
-    """A copy of `data` with a number in the slice."""
+    """A copy of `data` with the slice set to a number."""
     return data.copy().slice_assign_scalar(scalar, begin, end, step)
 
 
@@ -92,17 +92,17 @@ _backward_gather_nd = scatter_nd
 
 @operator
 def _copy(data: NDArray) -> NDArray:
-    """A copy, through which gradients go."""
+    """A copy; gradients flow through it."""
     return data.copy()
 
 
 def _copyto(data: NDArray, out: NDArray) -> NDArray:
-    """`data` written into `out`, which it gives."""
+    """Copy `data` into `out` and return `out`."""
     return write_into(out, data.as_in_context(out.context))
 
 
 def _set_value(src: float, out: NDArray) -> NDArray:
-    """A number written everywhere into `out`, which it gives."""
+    """Fill `out` with a number and return it."""
     out[:] = src
     return out
 

@@ -1,4 +1,4 @@
-"""Data iterators of MXNet's: `NDArrayIter`, mini-batches of arrays in memory, and iterators over iterators."""
+"""MXNet's data iterators: `NDArrayIter`, mini-batches of arrays in memory, and wrappers of iterators."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class DataDesc(_NamedShape):
     def get_list(
         shapes: Iterable[tuple[str, tuple[int, ...]]], types: Iterable[tuple[str, Any]] | None
     ) -> list[DataDesc]:
-        """Descriptions from pairs of name and shape, and of name and dtype."""
+        """Descriptions from pairs (name, shape) and pairs (name, dtype)."""
         if types is None:
             return [DataDesc(name, shape) for name, shape in shapes]
         dtypes = dict(types)
@@ -70,7 +70,7 @@ class DataDesc(_NamedShape):
 class DataBatch:
     """A mini-batch: lists of arrays `data` and `label`.
 
-    `pad` is how many samples at the end only fill the batch up; `index` are the positions of its samples in the data.
+    `pad` is the number of padding samples at the end; `index` holds the samples' positions in the data.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class DataBatch:
 class DataIter:
     """Base class of iterators over batches.
 
-    A subclass overrides `next`, which raises `StopIteration` at the end; or `iter_next`, which goes on to the next
-    batch and says whether there is one, and `getdata`, `getlabel`, `getpad` and `getindex`, which tell its parts.
+    A subclass overrides `next`, which raises `StopIteration` at the end; or `iter_next`, which advances to the next
+    batch and returns whether there is one, together with `getdata`, `getlabel`, `getpad` and `getindex`.
     """
 
     def __init__(self, batch_size: int = 0) -> None:
@@ -123,7 +123,7 @@ class DataIter:
         return DataBatch(self.getdata(), self.getlabel(), self.getpad(), self.getindex())
 
     def iter_next(self) -> bool:
-        """Go on to the next batch; False at the end."""
+        """Advance to the next batch; False at the end."""
         raise TypeError(f"{type(self).__name__} must override next, or iter_next and what it uses")
 
     def getdata(self) -> list[NDArray]:
@@ -135,32 +135,32 @@ class DataIter:
         raise TypeError(f"{type(self).__name__} must override getlabel")
 
     def getindex(self) -> np.ndarray | None:
-        """The positions of the current batch's samples, if they are known."""
+        """The positions of the current batch's samples, if known."""
         return None
 
     def getpad(self) -> int | None:
-        """How many samples at the end of the current batch only fill it up."""
+        """The number of padding samples at the end of the current batch."""
         return None
 
 
 class NDArrayIter(DataIter):
-    """Batches of arrays. After a pass, which ends with `StopIteration`, `reset` starts the next.
+    """Batches of arrays. `StopIteration` ends a pass; `reset` starts the next.
 
     Args:
-        data: an array, a list of arrays, or a dict of arrays by name, with the samples along one axis. What is not an
-            NDArray becomes one of float32.
-        label: the labels, in the same way, or None.
+        data: an array, a list of arrays, or a dict of arrays by name, with samples along one axis. Other
+            types become float32.
+        label: the labels, in the same forms, or None.
         batch_size: samples in every batch.
         shuffle: a new random order at each pass, from lamina's random streams.
-        last_batch_handle: what becomes of the samples left at the end: ``"pad"`` fills the batch up with samples from
-            the beginning (`pad` says how many); ``"discard"`` drops them; ``"roll_over"`` puts them in front of the
-            next pass (`pad` says how many, in the batch that begins with them).
-        data_name, label_name: what a single array is called in `provide_data`, `provide_label`; several are called
+        last_batch_handle: treatment of the samples left at the end: ``"pad"`` fills the batch with samples from
+            the beginning (`pad` is their number); ``"discard"`` drops them; ``"roll_over"`` moves them to the
+            start of the next pass (`pad` is their number, in its first batch).
+        data_name, label_name: name of a single array in `provide_data`, `provide_label`; several are called
             ``_0_data``, ``_1_data`` ….
-        layout: letters for the axes; N is where the samples are.
+        layout: letters for the axes; N is the sample axis.
 
     Raises:
-        ShapeError: if the arrays differ in length.
+        ShapeError: the arrays differ in length.
 
     >>> train = NDArrayIter(np.arange(6).reshape(3, 2), np.array([0, 1, 2]), batch_size=2)
     >>> [(batch.label[0].asnumpy().tolist(), batch.pad) for batch in train]
@@ -216,14 +216,14 @@ class NDArrayIter(DataIter):
         return self._order[len(self._order) - self.num_data :]
 
     def reset(self) -> None:
-        """Start the next pass, in a new order if shuffled, after what rolled over."""
+        """Start the next pass, in a new order if shuffled, beginning with samples that rolled over."""
         self._begun_with = len(self._rolled_over)
         self._order = np.concatenate([self._rolled_over, self._new_order()])
         self._position = -self.batch_size
         self._rolled_over = self._order[:0]
 
     def hard_reset(self) -> None:
-        """Start anew: nothing rolls over."""
+        """Start from scratch; nothing rolls over."""
         self._rolled_over = np.zeros(0, np.int64)
         self.reset()
 
@@ -234,7 +234,7 @@ class NDArrayIter(DataIter):
         return shuffled(array(order, dtype=np.int64)).asnumpy()
 
     def iter_next(self) -> bool:
-        """Go on to the next batch; False after the last."""
+        """Advance to the next batch; False after the last."""
         mark_step()
         self._position = min(self._position + self.batch_size, len(self._order))
         left = len(self._order) - self._position
@@ -279,7 +279,7 @@ class NDArrayIter(DataIter):
 
 
 class _OfWholeBatches(DataIter):
-    """An iterator whose `iter_next` leaves the next batch as `current_batch`."""
+    """Base of iterators whose `iter_next` stores the next batch as `current_batch`."""
 
     current_batch: DataBatch | None
 
@@ -302,7 +302,7 @@ class _OfWholeBatches(DataIter):
         return self._current().index
 
     def getpad(self) -> int | None:
-        """How many samples of the current batch only fill it up."""
+        """The number of padding samples in the current batch."""
         return self._current().pad
 
     def _current(self) -> DataBatch:
@@ -312,12 +312,12 @@ class _OfWholeBatches(DataIter):
 
 
 class ResizeIter(_OfWholeBatches):
-    """Another number of batches a pass than an iterator has: it is reset in between where it ends.
+    """An iterator with another number of batches per pass; the wrapped iterator is reset whenever it ends.
 
     Args:
         data_iter: the iterator.
-        size: batches a pass.
-        reset_internal: whether `reset` starts the iterator again, too.
+        size: batches per pass.
+        reset_internal: whether `reset` also resets the iterator.
 
     >>> batches = NDArrayIter(np.arange(3.0), batch_size=1)
     >>> [batch.data[0].item() for batch in ResizeIter(batches, 5)]
@@ -340,7 +340,7 @@ class ResizeIter(_OfWholeBatches):
             self.data_iter.reset()
 
     def iter_next(self) -> bool:
-        """Go on to the next batch."""
+        """Advance to the next batch."""
         if self.cur >= self.size:
             return False
         try:
@@ -353,11 +353,11 @@ class ResizeIter(_OfWholeBatches):
 
 
 class PrefetchingIter(_OfWholeBatches):
-    """One or several iterators whose next batches are made in other threads; their parts are joined in each batch.
+    """Prefetch the batches of one or several iterators in threads, and merge these into one batch.
 
     Args:
         iters: an iterator, or a list of iterators of the same length.
-        rename_data, rename_label: for each iterator, new names by the old ones.
+        rename_data, rename_label: for each iterator, a mapping from old names to new ones.
 
     >>> batches = PrefetchingIter([NDArrayIter(np.zeros((4, 2)), batch_size=2), NDArrayIter(np.ones(4), batch_size=2)])
     >>> [[x.shape for x in batch.data] for batch in batches]
@@ -406,7 +406,7 @@ class PrefetchingIter(_OfWholeBatches):
         self._fetch()
 
     def iter_next(self) -> bool:
-        """Go on to the next batch."""
+        """Advance to the next batch."""
         mark_step()
         batches = [coming.result() for coming in self._coming]
         there = [batch for batch in batches if batch is not None]
@@ -437,7 +437,7 @@ def _renamed(described: list[list[DataDesc]], names: Sequence[Mapping[str, str]]
 
 
 def _named(arrays: Any, name: str) -> list[tuple[str, NDArray]]:
-    """Arrays with their names: those of a dict in the order of the names."""
+    """Arrays with their names; a dict's in order of the names."""
     if arrays is None:
         return []
     if isinstance(arrays, Mapping):

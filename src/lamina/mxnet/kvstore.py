@@ -1,7 +1,7 @@
-"""Key-value stores under MXNet's names: sums of gradients, and parameters that are updated where they are stored.
+"""Key-value stores under MXNet's names: gradient sums, and parameters updated in the store.
 
-On one machine a store adds what several devices push; ``dist_sync`` adds what all processes push that MPI started.
-Other stores enter themselves by `KVStoreBase.register`, with the same methods; `Trainer` asks nothing else of one.
+On one machine a store sums the pushes of several devices; ``dist_sync`` sums those of all MPI processes.
+Other stores with the same methods, all that `Trainer` needs, are added by `KVStoreBase.register`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class KVStoreBase:
 
     @staticmethod
     def register(klass: type[KVStoreBase]) -> type[KVStoreBase]:
-        """A decorator: make a store known to `create` by the name of its class."""
+        """A decorator that makes a store known to `create` by its class's name."""
         KVStoreBase.kv_registry[klass.__name__.lower()] = klass
         return klass
 
@@ -44,38 +44,38 @@ class KVStoreBase:
 
     @property
     def rank(self) -> int:
-        """Which of the workers this process is."""
+        """This process's worker number."""
         return 0
 
     @property
     def num_workers(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
         return 1
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether it can do something: ``"optimizer"`` is update parameters where they are stored."""
+        """Whether it has a capability; ``"optimizer"`` means updating parameters in the store."""
         if capability.lower() != KVStoreBase.OPTIMIZER:
             raise ValueError(f"unknown capability {capability!r}; known: {KVStoreBase.OPTIMIZER}")
         return False
 
     def broadcast(self, key: Any, value: Arrays, out: Arrays, priority: int = 0) -> None:
-        """Give every worker and device the value of the first."""
+        """Send the first worker's and device's value to all others."""
         raise NotImplementedError(f"{type(self).__name__} must define broadcast")
 
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
-        """Sum the values of all workers and devices, and write the sum, or the values updated with it, to `out`."""
+        """Sum the values of all workers and devices; write the sum, or the values updated with it, to `out`."""
         raise NotImplementedError(f"{type(self).__name__} must define pushpull")
 
     def replace(self, key: Any, value: NDArray) -> None:
-        """Take a new value for a key: a parameter was loaded or set."""
+        """Replace a key's value, after a parameter was loaded or set."""
         raise ParameterError(
             f"a {type(self).__name__} that updates parameters can't take new values for them; load them before the "
             "first step, or make a new trainer"
         )
 
     def set_optimizer(self, optimizer: Optimizer) -> None:
-        """Update stored values from pushed ones."""
+        """Update stored values from pushed ones, by this optimizer."""
         raise NotImplementedError(f"{type(self).__name__} must define set_optimizer")
 
     def save_optimizer_states(self, fname: str | os.PathLike[str], dump_optimizer: bool = False) -> None:
@@ -90,8 +90,8 @@ class KVStoreBase:
 class KVStore(KVStoreBase):
     """The store of one machine, made by `create`.
 
-    Keys are whole numbers or texts; a list of keys goes with a list of values, and a value may be a list of arrays, one
-    a device, which are added. `priority` is accepted and unused.
+    Keys are integers or strings; a list of keys goes with a list of values, and a value may be a list of arrays, one
+    per device, which are summed. `priority` is accepted and ignored.
 
     >>> from lamina import kv, nd
     >>> store = kv.create("local")
@@ -110,16 +110,16 @@ class KVStore(KVStoreBase):
 
     @property
     def type(self) -> str:
-        """The name that it was made by."""
+        """The name it was created with."""
         return self._name
 
     @staticmethod
     def is_capable(capability: str) -> bool:
-        """Whether it can do something: ``"optimizer"`` is update parameters where they are stored."""
+        """Whether it has a capability; ``"optimizer"`` means updating parameters in the store."""
         return KVStoreBase.is_capable(capability) or True
 
     def init(self, key: Any, value: Arrays) -> None:
-        """Store first values under new keys."""
+        """Store initial values under new keys."""
         for each, arrays in _pairs(key, value):
             if each in self._stored:
                 raise ParameterError(f"KVStore: key {each!r} has been initialized already")
@@ -132,12 +132,12 @@ class KVStore(KVStoreBase):
         self.pull(key, out)
 
     def replace(self, key: Any, value: NDArray) -> None:
-        """Store another value."""
+        """Replace a stored value."""
         stored = self._at(key)
         stored[:] = value.as_in_context(stored.context)
 
     def push(self, key: Any, value: Arrays, priority: int = 0) -> None:
-        """Sum each value's arrays; the sum replaces the stored value, or updates it if there is an updater."""
+        """Sum each value's arrays; the sum replaces or, if there is an updater, updates the stored value."""
         for each, arrays in _pairs(key, value):
             stored = self._at(each)
             total = self._sum(arrays, stored)
@@ -147,11 +147,11 @@ class KVStore(KVStoreBase):
                 self._updater(each, total, stored)
 
     def _first(self, array: NDArray) -> NDArray:
-        """What is stored of a first value."""
+        """The stored form of an initial value."""
         return array.copy()
 
     def _sum(self, arrays: Sequence[NDArray], stored: NDArray) -> NDArray:
-        """What all workers and devices push, where it is stored."""
+        """The sum over all workers and devices, on the store's device."""
         total = arrays[0].as_in_context(stored.context)
         for array in arrays[1:]:
             total = total + array.as_in_context(stored.context)
@@ -169,7 +169,7 @@ class KVStore(KVStoreBase):
                 array[:] = stored.as_in_context(array.context)
 
     def pushpull(self, key: Any, value: Arrays, out: Arrays | None = None, priority: int = 0) -> None:
-        """`push` the values, and `pull` into `out`, or into themselves."""
+        """`push` the values, then `pull` into `out`, or into the values themselves."""
         self.push(key, value)
         self.pull(key, value if out is None else out)
 
@@ -180,11 +180,11 @@ class KVStore(KVStoreBase):
         return found
 
     def row_sparse_pull(self, key: Any, out: Any = None, priority: int = 0, row_ids: Any = None) -> None:
-        """Arrays here are dense."""
+        """Always raises an error, since all arrays are dense."""
         raise OutsideError("KVStore.row_sparse_pull: lamina's arrays are dense. Use pull")
 
     def set_gradient_compression(self, compression_params: Any) -> None:
-        """Nothing travels between machines here."""
+        """Accepted and ignored: nothing is sent between machines."""
         raise OutsideError(
             "KVStore.set_gradient_compression: on one machine nothing has to be compressed, and sums stay exact"
         )
@@ -194,7 +194,7 @@ class KVStore(KVStoreBase):
         self._set_updater(get_updater(optimizer))
 
     def set_updater(self, updater: Callable[[Any, NDArray, NDArray], None]) -> None:
-        """Call ``updater(key, pushed, stored)`` for each pushed value; it changes the stored one."""
+        """Call ``updater(key, pushed, stored)`` for each pushed value; it modifies the stored one."""
         self._updater = updater
 
     _set_updater = set_updater
@@ -214,17 +214,17 @@ class KVStore(KVStoreBase):
         return self._updater
 
     def barrier(self) -> None:
-        """Wait for all workers: there are no others."""
+        """Nothing to wait for: there are no other workers."""
 
     _barrier = barrier
 
 
 class KVStoreDist(KVStore):
-    """The store of all processes that MPI started (`lamina.distributed`), made by `create`: ``"dist_sync"``.
+    """The store of all MPI processes (`lamina.distributed`), created as ``"dist_sync"``.
 
-    What is pushed is added in an order that is fixed; the leaves of the sum are the workers' arrays, those of worker 0
-    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit by bit. Each worker stores
-    everything, and all of them make the same calls in the same order, as with MXNet's.
+    Pushed arrays are summed in a fixed order: a tree whose leaves are the workers' arrays, those of worker 0
+    first. So 1, 2 and 4 workers with 4, 2 and 1 devices train the same network, bit for bit. Each worker stores
+    everything, and all must make the same calls in the same order, as in MXNet.
 
     >>> from lamina import kv
     >>> store = kv.create("dist_sync")
@@ -240,12 +240,12 @@ class KVStoreDist(KVStore):
 
     @property
     def rank(self) -> int:
-        """Which of the workers this process is."""
+        """This process's worker number."""
         return self._team.rank
 
     @property
     def num_workers(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
         return self._team.size
 
     def _first(self, array: NDArray) -> NDArray:
@@ -264,7 +264,7 @@ class KVStoreDist(KVStore):
         return sum(arrays, len(arrays) * self._team.size).as_in_context(stored.context)
 
     def barrier(self) -> None:
-        """Wait until all workers have come here."""
+        """Wait until all workers have called this."""
         self._team.wait_for_all()
 
     _barrier = barrier
@@ -297,10 +297,10 @@ _ON_ONE_MACHINE = ("local", "device", "local_allreduce_cpu", "local_allreduce_de
 
 
 def create(name: str = "local") -> KVStoreBase:
-    """A store by name: ``"local"`` or ``"device"``, which are the same here, ``"dist_sync"``, or a registered one.
+    """A store by name: ``"local"`` or ``"device"`` (the same here), ``"dist_sync"``, or a registered one.
 
     Raises:
-        ContextError: another store that spans machines, and none of the name is registered.
+        ContextError: another distributed store of MXNet's that is not registered.
         ValueError: an unknown name.
     """
     if not isinstance(name, str):

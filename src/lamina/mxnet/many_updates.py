@@ -1,6 +1,6 @@
-"""MXNet's update operators for many arrays in one call: an operator of `lamina.mxnet.updates` for each in turn.
+"""MXNet's update operators for several arrays per call, each looping over an operator of `lamina.mxnet.updates`.
 
-MXNet has them to save calls; here a loop of single updates is compiled as one program. States are written in place and
+MXNet uses them to save calls; here a loop of single updates is compiled as one program. States are written in place and
 the new weights are returned.
 """
 
@@ -43,7 +43,7 @@ def each(
     out: NDArray | Sequence[NDArray] | None,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`update` of each group of arrays; settings that are sequences hold one for each. One result is no list."""
+    """Apply `update` to each group of arrays; list settings hold one value per group. A single result is no list."""
     for key, values in settings.items():
         if isinstance(values, list | tuple) and len(values) != len(groups):
             raise ShapeError(f"{name}: {len(values)} {key} for {len(groups)} weights")
@@ -59,7 +59,7 @@ def each(
 
 
 def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[Sequence[NDArray]]:
-    """The arrays of one weight after the other's."""
+    """The arrays grouped by weight."""
     if len(data) != count * width:
         raise ShapeError(
             f"{name}: num_weights={count} takes {count * width} arrays ({width} for each weight), got {len(data)}"
@@ -68,7 +68,7 @@ def _groups(name: str, data: Sequence[NDArray], count: int, width: int) -> list[
 
 
 def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
-    """`update` for `num_weights` weights, each with the arrays that `update` takes."""
+    """`update` for `num_weights` weights, each with the arrays of `update`."""
 
     def many(
         *data: NDArray,
@@ -90,7 +90,7 @@ def _of_many(name: str, update: Callable[..., NDArray], width: int) -> Callable[
 
 
 def _of_many_with_rates(name: str, update: Callable[..., NDArray], width: int) -> Callable[..., Any]:
-    """As `_of_many`, but the rates and decays are arrays, which come last."""
+    """Like `_of_many`, but with rates and decays as arrays, which come last."""
 
     def many(
         *data: NDArray, num_weights: int = 1, out: Any = None, **settings: Any
@@ -133,7 +133,7 @@ def multi_lars(
     eps: float,
     rescale_grad: float = 1.0,
 ) -> NDArray:
-    """The rates of LARS (You, Gitman and Ginsburg, 2017), of sums of squares from `nd.multi_sum_sq`.
+    """The rates of LARS (You, Gitman and Ginsburg, 2017), from sums of squares by `nd.multi_sum_sq`.
 
     lr · eta · ‖w‖ / (rescale_grad · ‖g‖ + wd · ‖w‖ + eps), and lr where a norm is 0.
     """
@@ -143,7 +143,7 @@ def multi_lars(
 
 
 def reset_arrays(*data: NDArray, num_arrays: int | None = None) -> None:
-    """Write zeros into all arrays.
+    """Fill all arrays with zeros.
 
     >>> from lamina import nd
     >>> x = nd.ones(2)
@@ -174,7 +174,7 @@ def multi_adamw_update(
     size: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`nd.contrib.adamw_update` of several weights."""
+    """`nd.contrib.adamw_update` for several weights."""
     groups = list(zip(weights, grads, mean, var, strict=True))
     settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
     return each("multi_adamw_update", adamw_update, groups, out, **settings)
@@ -195,7 +195,7 @@ def multi_mp_adamw_update(
     size: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`nd.contrib.mp_adamw_update` of several weights."""
+    """`nd.contrib.mp_adamw_update` for several weights."""
     groups = list(zip(weights, grads, mean, var, weights32, strict=True))
     settings |= {"rescale_grad": rescale_grad, "lr": list(lrs), "wd": list(wds), "eta": list(etas)}
     return each("multi_mp_adamw_update", mp_adamw_update, groups, out, **settings)
@@ -213,7 +213,7 @@ def multi_lamb_update(
     num_tensors: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """The whole step of LAMB (You et al., 2020) for several weights; `step_count` counts each one's updates from 1."""
+    """The complete LAMB step (You et al., 2020) for several weights; `step_count` holds update numbers from 1."""
     groups = list(zip(weights, grads, mean, var, strict=True))
     settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
     return each("multi_lamb_update", lamb_update, groups, out, **settings)
@@ -232,7 +232,7 @@ def multi_mp_lamb_update(
     num_tensors: int = 0,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """`nd.contrib.multi_lamb_update` of the weights' copies in float32."""
+    """`nd.contrib.multi_lamb_update` for weights with float32 copies."""
     groups = list(zip(weights, grads, mean, var, weights32, strict=True))
     settings |= {"t": list(step_count), "lr": list(lrs), "wd": list(wds)}
     return each("multi_mp_lamb_update", mp_lamb_update, groups, out, **settings)

@@ -1,4 +1,4 @@
-"""Checkpoints under MXNet's names: a network's symbol and its parameters in two files."""
+"""Checkpoints under MXNet's names: symbol and parameters of a network, in two files."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def save_checkpoint(
     aux_params: Mapping[str, NDArray],
     remove_amp_cast: bool = True,
 ) -> None:
-    """Write ``prefix-symbol.json`` and ``prefix-0000.params`` (with `epoch`), each whole or not at all.
+    """Write ``prefix-symbol.json`` and ``prefix-0000.params`` (with `epoch` as the number), atomically.
 
     Args:
-        symbol: the network, or None: then only parameters are written.
-        arg_params, aux_params: its weights, and what operators keep, by name.
+        symbol: the network; None: write only parameters.
+        arg_params, aux_params: weights and auxiliary states, by name.
     """
     if symbol is not None:
         symbol.save(f"{prefix}-symbol.json")
@@ -50,7 +50,7 @@ def save_checkpoint(
 
 
 def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
-    """The weights, and what operators keep, from ``prefix-0000.params`` (with `epoch`)."""
+    """Weights and auxiliary states from ``prefix-0000.params`` (with `epoch` as the number)."""
     path = f"{prefix}-{epoch:04d}.params"
     found = nd.load(path)
     if not found:
@@ -67,9 +67,9 @@ def load_params(prefix: str, epoch: int) -> tuple[Arrays, Arrays]:
 
 
 def load_checkpoint(prefix: str, epoch: int) -> tuple[Symbol, Arrays, Arrays]:
-    """Symbol, weights, and what operators keep, as `save_checkpoint` here or in MXNet wrote them.
+    """Symbol, weights and auxiliary states from files that `save_checkpoint` wrote, here or in MXNet.
 
-    ``gluon.SymbolBlock.imports`` makes a network of the two files at once.
+    ``gluon.SymbolBlock.imports`` makes a network from both files directly.
     """
     return load(f"{prefix}-symbol.json"), *load_params(prefix, epoch)
 

@@ -1,4 +1,4 @@
-"""Operators of one's own under MXNet's names: `CustomOp` computes, `CustomOpProp` describes, `register` makes known.
+"""Custom operators with MXNet's names: `CustomOp` computes, `CustomOpProp` describes, `register` registers.
 
 >>> import lamina as mx
 >>> class Square(mx.operator.CustomOp):
@@ -18,7 +18,7 @@
 >>> y.item(), x.grad.item()
 (9.0, 6.0)
 
-New programs write an `autograd.Function`, which is shorter.
+New programs should use `autograd.Function`, which is shorter.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Shapes = Sequence[Sequence[int]]
 
 
 class CustomOp:
-    """A custom operator; override `forward` and `backward`, and write results by `assign`."""
+    """A custom operator; override `forward` and `backward`, and write results with `assign`."""
 
     def forward(
         self,
@@ -61,11 +61,11 @@ class CustomOp:
         in_grad: list[NDArray],
         aux: list[NDArray],
     ) -> None:
-        """Compute `in_grad`, the gradients of the inputs, from `out_grad`, those of the outputs."""
+        """Compute the inputs' gradients `in_grad` from the outputs' gradients `out_grad`."""
         raise NotImplementedError(f"{type(self).__name__} must override backward")
 
     def assign(self, dst: NDArray, req: str, src: Any) -> None:
-        """Write `src` into `dst` as `req` says: ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"``: not at all."""
+        """Write `src` into `dst` as `req` says: ``"write"`` or ``"inplace"``, ``"add"``, or ``"null"`` (nothing)."""
         if req in ("write", "inplace"):
             dst[:] = src
         elif req == "add":
@@ -75,10 +75,10 @@ class CustomOp:
 
 
 class CustomOpProp:
-    """The inputs and outputs of an operator. Its constructor gets settings of `nd.Custom` as texts.
+    """Inputs and outputs of a custom operator. The constructor gets the settings of `nd.Custom` as strings.
 
     Args:
-        need_top_grad: whether `backward` uses `out_grad`; accepted and unused.
+        need_top_grad: whether `backward` uses `out_grad`; accepted and ignored.
     """
 
     def __init__(self, need_top_grad: bool = True) -> None:
@@ -93,11 +93,11 @@ class CustomOpProp:
         return ["output"]
 
     def list_auxiliary_states(self) -> list[str]:
-        """The names of arrays that the operator keeps and changes, given after the inputs."""
+        """The names of the operator's auxiliary states, arrays passed after the inputs."""
         return []
 
     def infer_shape(self, in_shape: Any) -> Any:
-        """The shapes of inputs, outputs and auxiliary states, three lists; by default all as the first input."""
+        """The shapes of inputs, outputs and auxiliary states, as three lists; by default all as the first input."""
         return in_shape, (in_shape[0],) * len(self.list_outputs()), ()
 
     def infer_type(self, in_type: Any) -> Any:
@@ -106,7 +106,7 @@ class CustomOpProp:
         return in_type, [in_type[0]] * len(self.list_outputs()), [in_type[0]] * states
 
     def declare_backward_dependency(self, out_grad: Any, in_data: Any, out_data: Any) -> list[Any]:
-        """The arrays that `backward` needs. It has no effect: `backward` gets all."""
+        """The arrays that `backward` needs. No effect here: `backward` gets all of them."""
         return [*(out_grad if self.need_top_grad_ else ()), *in_data, *out_data]
 
     def create_operator(self, ctx: Any, in_shapes: Shapes, in_dtypes: Sequence[Any]) -> CustomOp:
@@ -118,7 +118,7 @@ P = TypeVar("P", bound=type[CustomOpProp])
 
 
 def register(reg_name: str) -> Callable[[P], P]:
-    """A decorator for a `CustomOpProp`: make its operator known to ``nd.Custom(…, op_type=reg_name)``.
+    """A decorator that registers a `CustomOpProp` for ``nd.Custom(…, op_type=reg_name)``.
 
     >>> import lamina as mx
     >>> from lamina import nd
@@ -143,7 +143,7 @@ def register(reg_name: str) -> Callable[[P], P]:
 
 
 def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: Any) -> Any:
-    """The outputs of an operator: one array, or a list."""
+    """The outputs of a custom operator: one array, or a list."""
     arrays = {key: value for key, value in given.items() if isinstance(value, NDArray)}
     settings: dict[str, Any] = {key: str(value) for key, value in given.items() if key not in arrays}
     prop = prop_cls(**settings)
@@ -171,7 +171,7 @@ def _applied(name: str, prop_cls: type[CustomOpProp], *data: NDArray, **given: A
 
 
 def _check(name: str, prop: CustomOpProp, shapes: Any, taken: list[NDArray]) -> None:
-    """Raise for an `infer_shape` that says something else than the lists of names, or than what there is."""
+    """Raise if `infer_shape` contradicts the lists of names, or the actual shapes."""
     wanted = len(prop.list_arguments()), len(prop.list_outputs()), len(prop.list_auxiliary_states())
     counts = tuple(len(part) for part in (*shapes, ())[:3])
     if counts != wanted:
@@ -186,7 +186,7 @@ def _check(name: str, prop: CustomOpProp, shapes: Any, taken: list[NDArray]) -> 
 
 
 class _Application(autograd.Function):
-    """One application of an operator, for the tape."""
+    """One application of a custom operator, for the tape."""
 
     def __init__(self, operator: CustomOp, outputs: Any, aux: list[NDArray]) -> None:
         super().__init__()

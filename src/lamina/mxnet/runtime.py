@@ -1,4 +1,4 @@
-"""MXNet's ``mx.runtime``: what this build can do. lamina is Python and LLVM, so most of MXNet's features are off."""
+"""MXNet's ``mx.runtime``: features of the build. lamina is Python and LLVM, so most of MXNet's features are off."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ __all__ = [
 
 
 class _MNIST(Mapping[str, np.ndarray]):
-    """The four arrays of `get_mnist`, each made on first use: 188 MB of floats are often not needed."""
+    """The four arrays of `get_mnist`, each created on first use, since 188 MB of floats are often not needed."""
 
     def __init__(self) -> None:
         self._made: dict[str, np.ndarray] = {}
@@ -74,7 +74,7 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
 
     Returns:
         ``train_data`` float32 (60000, 1, 28, 28) from 0 to 1, ``train_label`` int8 (60000,), ``test_data`` and
-        ``test_label`` likewise with 10,000. Each array is made at its first use.
+        ``test_label`` likewise with 10,000. Each array is created on first use.
 
     >>> mnist = get_mnist()
     >>> mnist["test_data"].shape, mnist["test_label"][:4].tolist()
@@ -84,7 +84,7 @@ def get_mnist(path: str | None = None) -> Mapping[str, np.ndarray]:
 
 
 def get_mnist_iterator(batch_size: int, input_shape: tuple[int, ...], **_ignored: Any) -> tuple[Any, Any]:
-    """`NDArrayIter`s over MNIST to train (shuffled) and to test with; a sample has the shape `input_shape`."""
+    """`NDArrayIter`s over MNIST for training (shuffled) and testing; samples have shape `input_shape`."""
     from lamina.mxnet.io import NDArrayIter
 
     mnist = get_mnist()
@@ -102,12 +102,12 @@ def list_gpus() -> range:
 
 
 def default_context() -> Context:
-    """The context that arrays are created on."""
+    """The context on which arrays are created."""
     return current_context()
 
 
 def set_default_context(ctx: Context) -> None:
-    """Change it, for this thread."""
+    """Set this thread's default context."""
     context._default.context = ctx
 
 
@@ -124,7 +124,7 @@ Tolerance = float | Mapping[Any, float] | None
 
 
 def _tolerance(a: np.ndarray, b: np.ndarray, given: Tolerance, defaults: Mapping[Any, float]) -> float:
-    """The given one, or the larger one of two types; `given` may have one for some types."""
+    """The given tolerance, or the larger default of two dtypes; `given` may map dtypes to tolerances."""
     if isinstance(given, int | float):
         return given
     known = {**defaults, **{np.dtype(t): value for t, value in (given or {}).items()}}
@@ -148,7 +148,7 @@ def almost_equal(
     equal_nan: bool = False,
     use_broadcast: bool = True,
 ) -> bool:
-    """Whether |a - b| <= atol + rtol·|b| everywhere, in their common shape (`use_broadcast`).
+    """Whether |a - b| <= atol + rtol·|b| everywhere, broadcast if `use_broadcast`.
 
     `rtol` and `atol` are 1e-5 and 1e-20 by default.
     """
@@ -168,8 +168,8 @@ def assert_almost_equal(
 ) -> None:
     """Raise `AssertionError`, with the largest difference, unless the arrays are `almost_equal`.
 
-    `rtol` and `atol` (numbers, or a dict of some for types) are by default 1e-4 and 1e-3 for float32, 1e-5 and 1e-20
-    for float64, 1e-2 and 1e-1 for float16, 0 for integers; of two types the larger.
+    `rtol` and `atol` (numbers, or dicts by dtype) are by default 1e-4 and 1e-3 for float32, 1e-5 and 1e-20
+    for float64, 1e-2 and 1e-1 for float16, 0 for integers; for two dtypes the larger ones.
     """
     x, y = _in_one_shape(a, b, use_broadcast)
     relative, absolute = _tolerance(x, y, rtol, _RTOLS), _tolerance(x, y, atol, _ATOLS)
@@ -185,7 +185,7 @@ assert_allclose = assert_almost_equal
 def assert_almost_equal_ignore_nan(
     a: Any, b: Any, rtol: float | None = None, atol: float | None = None, names: tuple[str, str] = ("a", "b")
 ) -> None:
-    """`assert_almost_equal` where neither has a NaN."""
+    """`assert_almost_equal`, ignoring positions where either is NaN."""
     x, y = _numpy(a), _numpy(b)
     known = ~(np.isnan(x) | np.isnan(y))
     assert_almost_equal(x[known], y[known], rtol, atol, names)
@@ -248,21 +248,21 @@ def get_etol(etol: float | None = None) -> float:
 
 
 def rand_shape_2d(dim0: int = 10, dim1: int = 10, allow_zero_size: bool = False) -> tuple[int, int]:
-    """A random shape of two axes, at most so large."""
+    """A random 2-D shape, with sizes up to the given ones."""
     return rand_shape_nd(2, (dim0, dim1), allow_zero_size)  # pyright: ignore[reportReturnType]
 
 
 def rand_shape_3d(
     dim0: int = 10, dim1: int = 10, dim2: int = 10, allow_zero_size: bool = False
 ) -> tuple[int, int, int]:
-    """A random shape of three axes, at most so large."""
+    """A random 3-D shape, with sizes up to the given ones."""
     return rand_shape_nd(3, (dim0, dim1, dim2), allow_zero_size)  # pyright: ignore[reportReturnType]
 
 
 def rand_shape_nd(
     num_dim: int, dim: int | tuple[int, ...] = 10, allow_zero_size: bool = False
 ) -> tuple[int, ...]:
-    """A random shape, each size at most `dim`, drawn by `numpy.random`."""
+    """A random shape, with sizes up to `dim`, drawn by `numpy.random`."""
     largest = (dim,) * num_dim if isinstance(dim, int) else dim
     return tuple(int(np.random.randint(0 if allow_zero_size else 1, n + 1)) for n in largest)
 
@@ -281,7 +281,7 @@ def random_uniform_arrays(
 
 
 def random_sample(population: Sequence[Any], k: int) -> list[Any]:
-    """`k` of the elements, each at most once, in an order that `numpy.random` draws."""
+    """`k` distinct elements in random order, drawn by `numpy.random`."""
     mixed = list(population)
     np.random.shuffle(mixed)
     return mixed[:k]
@@ -310,7 +310,7 @@ def np_reduce(
 
 
 def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The sum of `a` over the axes along which `shape` broadcasts to its shape."""
+    """Sum `a` over its broadcast axes, to `shape`."""
     missing = a.ndim - len(shape)
     axes = (*range(missing), *(i + missing for i, n in enumerate(shape) if n == 1 != a.shape[i + missing]))
     return np.sum(a, axis=axes, keepdims=True).reshape(shape)
@@ -318,7 +318,7 @@ def collapse_sum_like(a: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @contextmanager
 def environment(*changes: Any) -> Generator[None]:
-    """``with environment("NAME", "value"):`` or ``environment({…})``: other variables inside; None removes one."""
+    """``with environment("NAME", "value"):`` or ``environment({…})`` sets environment variables; None removes one."""
     wanted: Mapping[str, str | None] = changes[0] if len(changes) == 1 else {changes[0]: changes[1]}
     before = {name: os.environ.get(name) for name in wanted}
     try:
@@ -332,7 +332,7 @@ def environment(*changes: Any) -> Generator[None]:
 
 @contextmanager
 def discard_stderr() -> Generator[None]:
-    """``with discard_stderr():`` hides what is written to the standard error, by libraries in C too."""
+    """``with discard_stderr():`` discards standard error, including that of C libraries."""
     try:
         number = sys.stderr.fileno()
     except (AttributeError, OSError):  # there is no file behind it
@@ -352,7 +352,7 @@ def discard_stderr() -> Generator[None]:
 
 
 def retry(n: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator for random tests: up to `n` tries until one raises no `AssertionError`."""
+    """A decorator for random tests: try up to `n` times until no `AssertionError` is raised."""
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(test)

@@ -1,7 +1,7 @@
-"""MXNet's update operators: steps of `lamina.optimizer` that write their states in place and return the new weight.
+"""MXNet's update operators: steps of `lamina.optimizer` that write states in place and return the new weight.
 
 Gradients are multiplied by `rescale_grad`, and clipped to [-clip_gradient, clip_gradient] unless that is negative.
-``mp_`` operators update `weight32`, the weight's copy in float32, and return it in the weight's dtype.
+``mp_`` operators update `weight32`, a float32 copy of the weight, and return it in the weight's dtype.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def clipped(x: NDArray, bound: float) -> NDArray:
 
 
 def set_states(states: State, values: State) -> None:
-    """Write an optimizer's states in place, unrecorded."""
+    """Write an optimizer's states in place, without recording."""
     with recording_suspended():
         for state, value in zip(states, values, strict=True):
             state[:] = value
 
 
 def _written(states: State, stepped: Stepped) -> NDArray:
-    """The new weight of a step, whose states are written."""
+    """The new weight from a step, after writing its states."""
     new, values = stepped
     set_states(states, values)
     return new
@@ -63,7 +63,7 @@ def sgd_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`sgd_step` of (1 - lr · wd) · weight.
+    """`sgd_step` applied to (1 - lr · wd) · weight.
 
     >>> from lamina import nd
     >>> w = nd.ones(2)
@@ -85,7 +85,7 @@ def sgd_mom_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`momentum_step` with the gradient + wd · weight."""
+    """`momentum_step` with wd · weight added to the gradient."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), momentum_step(weight, g, (mom,), rate=lr, momentum=momentum))
 
@@ -101,7 +101,7 @@ def nag_mom_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`nesterov_step` with the gradient + wd · weight."""
+    """`nesterov_step` with wd · weight added to the gradient."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), nesterov_step(weight, g, (mom,), rate=lr, momentum=momentum))
 
@@ -121,7 +121,7 @@ def adam_update(
     clip_gradient: float = -1.0,
     lazy_update: bool = True,
 ) -> NDArray:
-    """`adam_step` without bias correction, with the gradient + wd · weight."""
+    """`adam_step` without bias correction, with wd · weight added to the gradient."""
     g, state = clipped(grad * rescale_grad + wd * weight, clip_gradient), (mean, var)
     return _written(state, adam_step(weight, g, state, rate=lr, betas=(beta1, beta2), epsilon=epsilon))
 
@@ -139,7 +139,7 @@ def rmsprop_update(
     clip_gradient: float = -1.0,
     clip_weights: float = -1.0,
 ) -> NDArray:
-    """`rmsprop_step` with the gradient + wd · weight."""
+    """`rmsprop_step` with wd · weight added to the gradient."""
     g = clipped(grad * rescale_grad + wd * weight, clip_gradient)
     new = _written((n,), rmsprop_step(weight, g, (n,), rate=lr, beta=gamma1, epsilon=epsilon))
     return clipped(new, clip_weights)
@@ -161,7 +161,7 @@ def rmspropalex_update(
     clip_gradient: float = -1.0,
     clip_weights: float = -1.0,
 ) -> NDArray:
-    """`centered_rmsprop_step` with the gradient + wd · weight; its state is (n, g, delta)."""
+    """`centered_rmsprop_step` with wd · weight added to the gradient; its state is (n, g, delta)."""
     slope, state = clipped(grad * rescale_grad + wd * weight, clip_gradient), (n, g, delta)
     settings = {"beta": gamma1, "momentum": gamma2, "epsilon": epsilon}
     return clipped(
@@ -203,7 +203,7 @@ def ftml_update(
     rescale_grad: float = 1.0,
     clip_grad: float = -1.0,
 ) -> NDArray:
-    """`ftml_step` with the gradient + wd · weight; `t` counts the updates from 1."""
+    """`ftml_step` with wd · weight added to the gradient; `t` counts the updates from 1."""
     if t < 1:
         raise ParameterError(f"ftml_update: t counts the updates from 1; got {t}")
     g, state = clipped(grad * rescale_grad + wd * weight, clip_grad), (d, v, z)
@@ -238,7 +238,7 @@ def signum_update(
     clip_gradient: float = -1.0,
     wd_lh: float = 0.0,
 ) -> NDArray:
-    """`signum_step` with the gradient + wd · weight, and decay `wd_lh`."""
+    """`signum_step` with wd · weight added to the gradient, and decay `wd_lh`."""
     g = clipped(grad * rescale_grad, clip_gradient) + wd * weight
     return _written((mom,), signum_step(weight, g, (mom,), rate=lr, momentum=momentum, decay=wd_lh))
 
@@ -258,7 +258,7 @@ def lamb_update_phase1(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """The direction of a step of LAMB, Adam's + wd · weight (You et al., 2020); `t` counts the updates from 1."""
+    """The direction of a LAMB step: Adam's plus wd · weight (You et al., 2020); `t` counts the updates from 1."""
     g, state, betas = clipped(grad * rescale_grad, clip_gradient), (mean, var), (beta1, beta2)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     decayed = adam_step(wd * weight, g, state, rate=-1.0, betas=betas, epsilon=epsilon, correction=correction)
@@ -275,7 +275,7 @@ def lamb_update_phase2(
     lower_bound: float = -1.0,
     upper_bound: float = -1.0,
 ) -> NDArray:
-    """weight - lr · r1/r2 · g, with the norms r1 of the weight (bounded) and r2 of g; r1/r2 is 1 if one is 0."""
+    """weight - lr · r1/r2 · g, with r1 the (bounded) norm of the weight and r2 that of g; r1/r2 is 1 if either is 0."""
     if lower_bound > 0:
         r1 = maximum(r1, lower_bound)
     if upper_bound > 0:
@@ -301,7 +301,7 @@ def lamb_update(
     rescale_grad: float = 1.0,
     clip_gradient: float = -1.0,
 ) -> NDArray:
-    """`lamb_step`, for `multi_lamb_update`; `t` counts the updates from 1."""
+    """`lamb_step` for `multi_lamb_update`; `t` counts the updates from 1."""
     g, state = clipped(grad * rescale_grad, clip_gradient), (mean, var)
     correction = (_correction(beta1, t), _correction(beta2, t)) if bias_correction else None
     settings: dict[str, Any] = {"betas": (beta1, beta2), "epsilon": epsilon, "correction": correction}
@@ -324,9 +324,9 @@ def adamw_update(
     wd: float = 0,
     clip_gradient: float = -1,
 ) -> NDArray:
-    """`adamw_step` without bias correction, at the rate eta · lr and with decay eta · wd.
+    """`adamw_step` without bias correction, with rate eta · lr and decay eta · wd.
 
-    Nothing is done if `rescale_grad` is 0 or not finite, which loss scaling relies on.
+    If `rescale_grad` is 0 or not finite, nothing is updated, as loss scaling requires.
     """
     scale = float(rescale_grad)
     if scale == 0 or not math.isfinite(scale):
@@ -342,7 +342,7 @@ def adamw_update(
 
 
 def _in_float32(update: Callable[..., NDArray], is_step: bool = True) -> Operator[...]:
-    """`update` of the weight's float32 copy, an array after the others; its result is written there if it `is_step`."""
+    """`update` for the weight's float32 copy, the last array; if it `is_step`, the result is written to the copy."""
     name, declared = f"mp_{update.__name__}", list(signature(update).parameters.values())
     count = sum(parameter.annotation == "NDArray" for parameter in declared)
     copy = Parameter("weight32", Parameter.POSITIONAL_OR_KEYWORD, annotation="NDArray")

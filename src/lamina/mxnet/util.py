@@ -1,4 +1,4 @@
-"""MXNet's ``mx.util``: the switches of its NumPy interface (those of `lamina.npx`), and the environment."""
+"""MXNet's ``mx.util``: the switches of its NumPy interface (as in `lamina.npx`), and environment variables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def set_np_shape(active: bool) -> bool:
-    """MXNet's switch for empty arrays and shape (), which `lamina.np` always has; returns the previous state."""
+    """MXNet's switch for empty arrays and shape (), both always on in `lamina.np`; returns the previous state."""
     return is_np_shape()
 
 

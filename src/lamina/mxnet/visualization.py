@@ -20,17 +20,17 @@ def print_summary(
     line_length: int = 120,
     positions: Sequence[float] = (0.44, 0.64, 0.74, 1.0),
 ) -> None:
-    """Print the operators of a network: output shapes without the batch, parameters, and where the inputs come from.
+    """Print a table of a network's operators: output shapes without the batch axis, parameters, and inputs.
 
     Args:
         symbol: the network.
-        shape: of its inputs, by name; without it neither shapes nor parameters are known.
-        line_length: of the table, in characters.
-        positions: where its columns end, in characters or as parts of the line.
+        shape: its inputs' shapes by name; without them, output shapes and parameters are unknown.
+        line_length: width of the table, in characters.
+        positions: ends of its columns, in characters or as fractions of the width.
 
     Raises:
-        TypeError: `symbol` is none.
-        ValueError: the shapes do not tell those of everything.
+        TypeError: `symbol` is not a symbol.
+        ValueError: the given shapes don't determine all others.
 
     >>> import lamina as mx
     >>> net = mx.sym.FullyConnected(mx.sym.var("data"), num_hidden=3, name="fc")
@@ -67,7 +67,7 @@ def print_summary(
 
 
 def _shapes(symbol: Symbol, given: Shapes) -> dict[str, tuple[int, ...]]:
-    """The shapes of all variables and outputs, by their names."""
+    """The shapes of all variables and outputs, by name."""
     internals = symbol.get_internals()
     _, outputs, _ = internals.infer_shape(**given)
     if outputs is None:
@@ -90,14 +90,14 @@ def _is_parameter(given: Node, of: Node) -> bool:
 
 
 def _is_trained(given: Node, of: Node) -> bool:
-    """Whether a variable is a weight, and no running mean or variance."""
+    """Whether a variable is a weight, rather than a running mean or variance."""
     names = () if of.operator is None else of.operator.inputs(of.values)
     place = next(i for i, (x, _) in enumerate(of.inputs) if x is given)
     return _is_parameter(given, of) and (of.operator is None or names[place] not in of.operator.auxiliary)
 
 
 def _parameters(node: Node, shapes: Shapes) -> int:
-    """The elements of its weights."""
+    """The number of elements of its weights."""
     count = 0
     for given, _ in node.inputs:
         if given.name in shapes and _is_trained(given, node):

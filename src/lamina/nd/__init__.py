@@ -1,4 +1,4 @@
-"""Arrays and the functions of arrays, under MXNet 1.x's names. The names come from the families' own `__all__`."""
+"""Arrays and the functions of arrays, under MXNet 1.x's names. Public names are those in each submodule's `__all__`."""
 # ruff: noqa: F403
 
 import sys
@@ -91,11 +91,11 @@ __all__ += [f"linalg_{name}" for name in linalg.__all__ if "dot" not in name]
 
 
 op = sys.modules[__name__]
-"""In MXNet the operators have a module of their own besides: `mx.nd.op.broadcast_add`."""
+"""MXNet also exposes the operators as a module: `mx.nd.op.broadcast_add`."""
 
 
 _BESIDE = ("np", "npx", "numpy", "numpy_extension")
-"""What a hybrid block reaches as `F.np` and `F.npx`."""
+"""`F.np` and `F.npx` in a hybrid block."""
 
 
 _UPDATES = {
@@ -111,7 +111,7 @@ _UPDATES = {
         "preloaded_multi_sgd_update", "reset_arrays",
     ),
 }  # fmt: skip
-"""Modules of `lamina.mxnet`, and the functions that MXNet's programs find here."""
+"""Functions loaded from `lamina.mxnet` on first access, by module."""
 _MODULES = {name: module for module, names in _UPDATES.items() for name in names}
 __all__ += [name for name in _MODULES]  # noqa: C416 - a form that type checkers know
 

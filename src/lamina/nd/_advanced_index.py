@@ -1,4 +1,4 @@
-"""Keys with arrays in them: each becomes the positions that `take` or `gather_nd` reads.
+"""Array keys (advanced indexing), as index arrays for `take` or `gather_nd`.
 
 An integer array stands for the positions along its axis, negative ones from the end; several of them go together, as
 in NumPy. A boolean array stands for the positions where it is true. Positions of a float array are taken as integers,
@@ -45,7 +45,7 @@ def get_advanced(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """The positions that the key selects, as the indices of `gather_nd`: (k, *shape), for the k leading axes."""
+    """Index arrays for `gather_nd` from a key: shape (k, *shape), for the k leading axes."""
     if not any(isinstance(p, slice) or p is None or p is Ellipsis or _is_boolean(p) for p in parts):
         if len(parts) > x.ndim:
             raise IndexError(f"{len(parts)} indices for an array of shape {x.shape}")
@@ -54,7 +54,7 @@ def address(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """For slices and arrays together, and booleans: NumPy applies the key to the numbers of the elements."""
+    """Index arrays for keys with booleans, or slices among arrays: NumPy applies the key to element numbers."""
     index = tuple([numpy_key(p) for p in parts])
     if len(index) == 1 and index[0].dtype.kind == "b" and index[0].shape == x.shape[: index[0].ndim]:
         return array(np.stack(np.nonzero(index[0])), ctx=x.context, dtype=_INDEX)
@@ -67,7 +67,7 @@ def _address_by_numpy(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
 
 
 def numpy_key(part: Any) -> Any:
-    """One part of a key in NumPy's terms: booleans select, numbers are positions whatever their dtype."""
+    """One part of a key for NumPy: booleans as a mask, numbers as integer positions whatever their dtype."""
     if isinstance(part, Array):
         part = part._numbers()
     elif isinstance(part, list):
@@ -84,7 +84,7 @@ def _is_boolean(part: Any) -> bool:
 
 
 def _along_axis(x: NDArray, part: Any, axis: int) -> NDArray:
-    """Positions along one axis, in [0, size). Their range is checked, except while tracing, when it is not known."""
+    """Positions along one axis, in [0, size). The range is checked, except while tracing, when values are unknown."""
     size = x.shape[axis]
     if isinstance(part, Array) and state.trace is not None:
         whole = bind(cast, part, dtype=_INDEX)

@@ -1,4 +1,4 @@
-"""MXNet's products of attention: queries, keys and values of several heads in one array, interleaved.
+"""MXNet's attention products, with queries, keys and values of all heads interleaved in one array.
 
 A projection has shape (steps, batch, heads · parts · size), where the parts are query, key and value (self-attention),
 or key and value. Weights have shape (batch · heads, steps of queries, steps of keys).
@@ -31,7 +31,7 @@ def div_sqrt_dim(data: NDArray) -> NDArray:
 
 
 def _heads(name: str, projection: NDArray, heads: int, parts: int) -> list[NDArray]:
-    """The parts, each (batch · heads, steps, size)."""
+    """Queries, keys or values of every head, each of shape (batch · heads, steps, size)."""
     shape = projection.shape
     if len(shape) != 3 or shape[2] % (heads * parts):
         raise ShapeError(f"{name}: shape {shape} is not (steps, batch, {heads} heads · {parts} parts · size)")
@@ -42,7 +42,7 @@ def _heads(name: str, projection: NDArray, heads: int, parts: int) -> list[NDArr
 
 
 def _joined(x: NDArray, heads: int) -> NDArray:
-    """(batch · heads, steps, size) as (steps, batch, heads · size)."""
+    """Heads joined: (batch · heads, steps, size) to (steps, batch, heads · size)."""
     both, steps, size = x.shape
     return bind(reshape, bind(transpose, x, axes=(1, 0, 2)), shape=(steps, both // heads, heads * size))
 

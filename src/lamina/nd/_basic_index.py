@@ -1,4 +1,4 @@
-"""Keys of integers, slices, ellipsis and None in normal form: a slice of every axis, then a reshape."""
+"""Basic indexing (integers, slices, ellipsis, None), normalized to one slice per axis and a reshape."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class BasicIndex(NamedTuple):
 
     @property
     def where(self) -> dict[str, Ints]:
-        """The slice, as the parameters of the primitives that take one."""
+        """Parameters of the slicing primitives."""
         return {"begin": self.begin, "end": self.end, "step": self.step}
 
     def is_whole(self, shape: Ints) -> bool:
@@ -35,7 +35,7 @@ class BasicIndex(NamedTuple):
         return self.sliced == shape and all(s == 1 for s in self.step)
 
     def is_contiguous(self, shape: Ints) -> bool:
-        """Whether the part is one stretch of memory: leading single elements, one range, then whole axes."""
+        """Whether the part is contiguous: single leading indices, one range, then whole axes."""
         if 0 in self.sliced:
             return True
         first = next((a for a, n in enumerate(self.sliced) if n != 1), len(shape))
@@ -78,7 +78,7 @@ def parse_basic(shape: Ints, parts: tuple[Any, ...]) -> BasicIndex:
 
 
 def copied_part(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[parts]`` of integers and slices with memory of its own, as MXNet's functions give it."""
+    """``x[parts]`` for integers and slices, as a copy (as MXNet's functions return it)."""
     basic = parse_basic(x.shape, parts)
     result = bind(slice_copy, x, **basic.where)
     return result if result.shape == basic.shape else bind(reshape, result, shape=basic.shape)

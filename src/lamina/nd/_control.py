@@ -1,7 +1,7 @@
-"""Loops and choices as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
+"""Control flow as functions: MXNet's ``nd.contrib.foreach``, ``while_loop`` and ``cond``.
 
-They run as Python does, operator by operator; what repeats is compiled by itself. Inside `lamina.compile` only
-`foreach` is possible, since the others ask for values.
+They run in Python, operator by operator; repeated steps are compiled. Inside `lamina.compile` only
+`foreach` is possible, since the others read values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["cond", "foreach", "while_loop"]
 
 Arrays = Any
-"""An array, or a list of them (of lists)."""
+"""An array, or a list of them (nested to any depth)."""
 
 
 def _flat(arrays: Arrays) -> list[NDArray]:
@@ -29,14 +29,14 @@ def _flat(arrays: Arrays) -> list[NDArray]:
 
 
 def _like(arrays: Arrays, flat: list[Any]) -> Arrays:
-    """`flat` in the nesting of `arrays`; takes from its front."""
+    """`flat` nested like `arrays`; consumes items from the front."""
     if isinstance(arrays, list | tuple):
         return [_like(part, flat) for part in arrays]
     return flat.pop(0)
 
 
 def _stacked(outputs: list[Arrays]) -> Arrays:
-    """The outputs of the steps, along a new first axis."""
+    """The outputs of all steps, stacked along a new axis 0."""
     columns = zip(*[_flat(output) for output in outputs], strict=True)
     return _like(outputs[0], [stack(*column, axis=0) for column in columns])
 
@@ -47,7 +47,7 @@ def foreach(
     init_states: Arrays,
     name: str | None = None,
 ) -> tuple[Arrays, Arrays]:
-    """``outputs, states = body(data[i], states)`` for each i along axis 0; the outputs stacked, and the last states.
+    """Apply ``outputs, states = body(data[i], states)`` along axis 0; return the stacked outputs and the final states.
 
     Raises `ShapeError` if the arrays in `data` differ along axis 0, or have no elements there.
 
@@ -76,9 +76,9 @@ def while_loop(
     max_iterations: int | None = None,
     name: str | None = None,
 ) -> tuple[Arrays, Arrays]:
-    """``outputs, loop_vars = func(*loop_vars)`` while ``cond(*loop_vars)``, at most `max_iterations` times.
+    """Run ``outputs, loop_vars = func(*loop_vars)`` while ``cond(*loop_vars)``, at most `max_iterations` times.
 
-    The outputs are stacked to `max_iterations` along axis 0, with zeros for steps that were not made.
+    The outputs are stacked along axis 0 and padded with zeros to `max_iterations`.
 
     Raises `ParameterError` without `max_iterations`, and `ShapeError` if `func` gives another number of loop variables.
 
@@ -120,5 +120,5 @@ def cond(
     else_func: Callable[[], Arrays],
     name: str | None = None,
 ) -> Arrays:
-    """``then_func()`` if the one element of `pred` is not 0, else ``else_func()``."""
+    """``then_func()`` if the single element of `pred` is nonzero, else ``else_func()``."""
     return then_func() if bool(pred) else else_func()

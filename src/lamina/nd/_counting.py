@@ -1,4 +1,4 @@
-"""Cumulative sums, histograms, statistics and positions along or over an array."""
+"""Cumulative sums, histograms, moments and index conversion."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 @operator
 def cumsum(a: NDArray, axis: int | None = None, dtype: Any = None) -> NDArray:
-    """The sums up to each element along `axis`; of all elements in a row if None.
+    """Cumulative sum along `axis`; over the flattened array if None.
 
     >>> from lamina import nd
     >>> nd.cumsum(nd.array([1, 2, 3])).asnumpy()
@@ -100,7 +100,7 @@ def multi_sum_sq(*data: NDArray, num_arrays: int = 1) -> NDArray:
 
 @operator
 def amp_cast(data: NDArray, dtype: Any) -> NDArray:
-    """Another type of float; the same as `cast`."""
+    """Cast to another float type; the same as `cast`."""
     return data.astype(dtype)
 
 
@@ -114,7 +114,7 @@ def amp_multicast(*data: NDArray, num_outputs: int | None = None, cast_narrow: b
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
-    """`out`, overwritten with a 1 in each row at the index; the older form of `one_hot`."""
+    """Write one-hot rows of the indices into `out`; the older form of `one_hot`."""
     out[:] = one_hot(indices, out.shape[1], dtype=out.dtype)
     return out
 
@@ -135,9 +135,9 @@ def _sizes(name: str, shape: Sequence[int]) -> list[int]:
 
 @operator
 def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Positions in a flat array, from those in an array of `shape`, a column of `data` each.
+    """Flat indices from the multi-indices in the columns of `data`, for an array of `shape`.
 
-    Raises `ShapeError` if `data` has not a row for each axis of `shape`.
+    Raises `ShapeError` if `data` does not have one row for each axis of `shape`.
 
     >>> from lamina import nd
     >>> nd.ravel_multi_index(nd.array([[1, 0], [2, 1]]), shape=(2, 3)).asnumpy()
@@ -154,7 +154,7 @@ def ravel_multi_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
 
 @operator
 def unravel_index(data: NDArray, shape: Sequence[int] = ()) -> NDArray:
-    """Positions in an array of `shape`, along a new first axis, from those in a flat one."""
+    """Multi-indices for an array of `shape`, along a new first axis, from flat indices."""
     rest, rows = data, list[Any]()
     for n in reversed(_sizes("unravel_index", shape)[1:]):
         rows.append(rest % n)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CTCLoss", "ctc_loss"]
 
 _NEVER = -1e30
-"""The logarithm of a probability of 0; finite, so that differences of two of them are no NaN."""
+"""Stands for log 0; finite, so that the difference of two of them is not NaN."""
 
 
 @operator
@@ -97,7 +97,7 @@ def _lengths(lengths: NDArray | None, use: bool, name: str, batch: int) -> NDArr
 
 
 def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
-    """The labels with a blank before, between and after them; and where the blank before may be skipped."""
+    """The labels interleaved with blanks, and a mask of the blanks that may be skipped."""
     batch, longest = label.shape
     blanks = full((batch, longest), blank, ctx=label.context, dtype=np.int32)
     pairs = bind(reshape, stack(blanks, label, axis=2), shape=(batch, 2 * longest))
@@ -107,7 +107,7 @@ def _states(label: NDArray, blank: int) -> tuple[NDArray, NDArray]:
 
 
 def _log_sum(parts: list[NDArray]) -> NDArray:
-    """log Σ exp(x) of arrays."""
+    """log Σ exp(x) over several arrays, element by element."""
     most = parts[0]
     for x in parts[1:]:
         most = maximum(most, x)

@@ -1,6 +1,6 @@
-"""Densities of `nd.random`'s distributions, ``nd.random_pdf_*``: of a sample's last axis, one set of parameters a line.
+"""Densities of `nd.random`'s distributions, ``nd.random_pdf_*``, along the last axis of a sample.
 
-With `is_log` their logarithms. The parameters have the shape of `sample` without its last axis.
+With `is_log` the log densities. The parameters have the shape of `sample` without its last axis.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _lines(name: str, sample: NDArray, *parameters: NDArray) -> list[NDArray]:
-    """Parameters in a shape that broadcasts over the lines of `sample`."""
+    """Parameters reshaped to broadcast over the last axis of `sample`."""
     for p in parameters:
         if p.shape != sample.shape[:-1]:
             raise ShapeError(

@@ -1,4 +1,4 @@
-"""Arrays on devices from and to other libraries on the same device, by DLPack."""
+"""Zero-copy exchange of device arrays with other libraries, by DLPack."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def capsule_of(
     dl_device: tuple[int, int] | None = None,
     copy: bool | None = None,
 ) -> Any:
-    """See `__dlpack__` of the array interchange protocol. Whatever `max_version` is, the capsule is of the first."""
+    """The DLPack capsule, always of the first protocol version, whatever `max_version` is. See `__dlpack__`."""
     if dl_device == _CPU:
         if copy is False:
             raise BufferError(f"an array on {x._context} gets to the CPU only by a copy")
@@ -46,7 +46,7 @@ def capsule_of(
 
 
 def from_device(exporter: Any, kind: int, number: int) -> NDArray:
-    """An array that shares memory with another library's array on a device."""
+    """An array that shares device memory with another library's array."""
     there = device_of_capsule(kind, number)
     stream = getattr(there, "stream", None)
     try:

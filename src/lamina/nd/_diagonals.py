@@ -21,7 +21,7 @@ __all__ = ["extractdiag", "extracttrian", "makediag", "maketrian"]
 
 
 def _read(name: str, A: NDArray, places: np.ndarray) -> NDArray:
-    """The elements of each matrix at these flat positions, as the last axis."""
+    """The elements of each matrix at the given flat positions, as the last axis."""
     batch = A.shape[:-2]
     if not places.size:
         raise ShapeError(f"{name}: there are no such elements in matrices of shape {A.shape}")
@@ -31,7 +31,7 @@ def _read(name: str, A: NDArray, places: np.ndarray) -> NDArray:
 
 
 def _written(A: NDArray, n: int, places: np.ndarray) -> NDArray:
-    """n × n matrices of zeros, with the last axis of `A` at these flat positions."""
+    """n × n matrices of zeros with the last axis of `A` at the given flat positions."""
     batch = A.shape[:-1]
     at = array(places, ctx=A.context, dtype=np.int32)
     flat = bind(take_add, A, at, size=n * n, axis=len(batch), mode="clip")
@@ -74,7 +74,7 @@ def makediag(A: NDArray, offset: int = 0) -> NDArray:
 
 
 def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
-    """The flat positions of the triangle that begins at a diagonal, which lies below the main one or above it.
+    """Flat positions of the triangle that starts at diagonal `offset`: lower if negative, upper if positive.
 
     A lower triangle goes row by row; an upper one column by column.
     """
@@ -85,7 +85,7 @@ def _triangle(n: int, offset: int, lower: bool) -> np.ndarray:
 
 @operator
 def extracttrian(A: NDArray, offset: int = 0, lower: bool = True) -> NDArray:
-    """The triangle of square matrices that begins at a diagonal; `lower` counts only for the main one.
+    """The triangle that starts at diagonal `offset` of square matrices; `lower` matters only for offset 0.
 
     A lower triangle is read row by row, an upper one column by column.
 

@@ -1,4 +1,4 @@
-"""Random arrays. Every call takes a stream of its own from the seeded counter, so results do not depend on timing.
+"""Random arrays. Each call takes its own stream from the seeded counter, so results don't depend on thread timing.
 
 Parameters of a distribution may be numbers (the result has shape `shape`) or arrays (each element gives its own
 `shape` of samples: the result's shape is that of the parameters followed by `shape`).
@@ -70,7 +70,7 @@ def bits(shape: tuple[int, ...], ctx: Context | None, dtype: Any) -> NDArray:
 
 
 def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
-    """An operator whose ``out=`` also says the shape and the type, where the arguments don't."""
+    """An operator that takes shape and dtype from ``out=`` when the arguments don't give them."""
     as_operator, parameters = operator(function), signature(function)
 
     @wraps(function)
@@ -85,7 +85,7 @@ def _sampler(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _logarithmic(dtype: Any) -> Any:
-    """The type in which logarithms of uniform numbers are taken: float16 has so few that 1 - u is often 0."""
+    """Dtype for logarithms of uniform numbers: float32 for float16, whose few values often make 1 - u zero."""
     return np.float32 if dtype == np.float16 else dtype
 
 
@@ -94,7 +94,7 @@ def _as_type(x: NDArray, dtype: Any) -> NDArray:
 
 
 class _Draw:
-    """The shape, dtype and context of a result, and the parameters brought to that shape."""
+    """Shape, dtype and context of a result, with the parameters broadcast to that shape."""
 
     def __init__(self, shape: Shape | None, dtype: Any, ctx: Context | None, *parameters: Parameter) -> None:
         arrays = [p for p in parameters if isinstance(p, Array)]
@@ -121,7 +121,7 @@ class _Draw:
         return _as_type(-bind(same_log, 1.0 - _unit(self.shape, self.context, wide)), self.dtype)
 
     def filled(self, parameter: Parameter) -> NDArray:
-        """A parameter as an array of the result's shape."""
+        """A parameter, broadcast to the result's shape."""
         if isinstance(parameter, Array):
             return parameter  # pyright: ignore[reportReturnType]
         return full(self.shape, parameter, ctx=self.context, dtype=self.dtype)
@@ -221,7 +221,7 @@ def negative_binomial(
     dtype: Any = None,
     ctx: Context | None = None,
 ) -> NDArray:
-    """The number of failures before `k` successes of probability `p`: Poisson with a gamma-distributed mean."""
+    """Failures before the `k`-th success of probability `p`: a Poisson with gamma-distributed mean."""
     draw = _Draw(shape, dtype, ctx, k, p)
     k, p = draw.parameters
     rate = bind(random_gamma, *next_stream(), draw.filled(k)) * ((1 - p) / p)
@@ -265,7 +265,7 @@ def randint(
 
 
 _LONGEST_WAIT = 64.0
-"""More than -log u of any uniform number but 0, for which all classes would wait forever, impossible ones no longer."""
+"""Above any finite -log u: caps the infinite one of u = 0, so that impossible classes still wait longest."""
 
 
 def multinomial(
@@ -273,8 +273,8 @@ def multinomial(
 ) -> NDArray | list[NDArray]:
     """Classes drawn with the probabilities `data`, (k,) or (m, k): int32 of shape `shape`, or (m, *shape).
 
-    With `get_prob` also the log-probabilities of the drawn classes, which carry a gradient to `data`. Of exponential
-    waiting times with rates p the shortest one's class is drawn.
+    With `get_prob` also the log-probabilities of the drawn classes, differentiable by `data`. The class drawn is the
+    one with the shortest of exponential waiting times with rates p.
 
     Raises `ShapeError` if `data` has another number of axes.
 
@@ -303,6 +303,6 @@ def multinomial(
 
 @_sampler
 def shuffle(data: NDArray) -> NDArray:
-    """The parts along axis 0 in random order; a copy."""
+    """A copy with the entries along axis 0 in random order."""
     order = argsort(_unit(data.shape[:1], data.context, np.float64), dtype=np.int64)
     return bind(take, data, order, axis=0, mode="clip")

@@ -1,4 +1,4 @@
-"""Factorizations, inverses and determinants of matrices in the last two axes, and products with triangles."""
+"""Factorizations, inverses and determinants of matrices in the last two axes, and triangular products and solves."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["det", "gelqf", "inverse", "potrf", "potri", "slogdet", "sumlogdiag",
 
 
 def _batched(name: str, x: NDArray) -> NDArray:
-    """`x` with at most one axis before the matrices, which is what the primitives take."""
+    """`x` with at most one batch axis before the matrices, as the primitives need."""
     if x.ndim < 2:
         raise ShapeError(f"{name}: needs matrices in the last two axes, got shape {x.shape}")
     return bind(reshape, x, shape=(math.prod(x.shape[:-2]), *x.shape[-2:])) if x.ndim > 3 else x
 
 
 def _of_matrix(name: str, primitive: Primitive, A: NDArray, gives: int = 2) -> NDArray:
-    """A primitive of matrices that gives arrays of `gives` axes for each."""
+    """Apply a matrix primitive batchwise; its outputs have `gives` axes per matrix."""
     out = bind(primitive, _batched(name, A))
     return out if A.ndim <= 3 else bind(reshape, out, shape=(*A.shape[:-2], *out.shape[out.ndim - gives :]))
 
@@ -57,7 +57,7 @@ def _transposed(A: NDArray) -> NDArray:
 
 @operator
 def potri(A: NDArray, lower: bool = True) -> NDArray:
-    """(L·Lᵀ)⁻¹ of lower triangular L: the inverse of the matrices whose `potrf` is `A`, with the same `lower`."""
+    """(L·Lᵀ)⁻¹ for a lower triangular L: the inverse of a matrix from its Cholesky factor (with the same `lower`)."""
     inverted = trsm(
         A if lower else _transposed(A), broadcast_to(eye(A.shape[-1], ctx=A.context, dtype=A.dtype), A.shape)
     )
@@ -82,9 +82,9 @@ def trsm(
     lower: bool = True,
     alpha: float = 1.0,
 ) -> NDArray:
-    """The X with T·X = alpha · B, where T is the lower triangle of `A` (the upper one without `lower`).
+    """Solve T·X = alpha · B for X, where T is the lower triangle of `A` (the upper one without `lower`).
 
-    With `transpose` Tᵀ·X, with `rightside` X·T.
+    With `transpose` Tᵀ·X = alpha · B, with `rightside` X·T = alpha · B.
 
     >>> from lamina import nd
     >>> nd.linalg.trsm(nd.array([[2, 0], [1, 1]]), nd.array([[2], [3]])).asnumpy()
@@ -123,13 +123,13 @@ def trmm(
 
 
 def gelqf(A: NDArray) -> list[NDArray]:
-    """[Q, L] with A = L·Q, where the rows of Q are orthonormal and L is lower triangular; no more rows than columns."""
+    """LQ factorization [Q, L]: A = L·Q with orthonormal rows of Q and lower triangular L; rows ≤ columns."""
     Q = _of_matrix("gelqf", linalg.orthonormal_rows, A)
     return [Q, linalg.triangle(matrix_product("gelqf", A, Q, False, True))]
 
 
 def syevd(A: NDArray) -> list[NDArray]:
-    """[U, λ] with A = Uᵀ·diag(λ)·U, of symmetric matrices: the rows of U are eigenvectors, λ ascends."""
+    """Eigendecomposition [U, λ] of symmetric matrices: A = Uᵀ·diag(λ)·U, eigenvectors as rows, λ ascending."""
     return [
         _of_matrix("syevd", linalg.eigenvectors, A),
         _of_matrix("syevd", linalg.eigenvalues, A, gives=1),
@@ -138,7 +138,7 @@ def syevd(A: NDArray) -> list[NDArray]:
 
 @operator
 def sumlogdiag(A: NDArray) -> NDArray:
-    """The sum of the logarithms of the diagonals: half the log of the determinant whose `potrf` is `A`."""
+    """Sum of the logarithms of each diagonal: half the log determinant, for a Cholesky factor."""
     return sum(log(extractdiag(A)), axis=-1)
 
 

@@ -1,7 +1,7 @@
 """Methods of arrays that are functions of `lamina.nd` under the same name: ``x.sum(axis=0)`` is ``nd.sum(x, axis=0)``.
 
-A function in a class body is a method, one that is imported there too; so no more than the names stand here, and each
-method has the signature and the documentation of its function.
+A function imported in a class body becomes a method. So this file lists names only, and each
+method has the signature and docstring of its function.
 """
 # ruff: noqa: I001 - by subject
 
@@ -84,11 +84,11 @@ class Fluent:
 
     @property
     def writable(self: Any) -> bool:
-        """Whether it may be written: always."""
+        """Whether it is writable: always true."""
         return True
 
     def as_nd_ndarray(self: Any) -> NDArray:
-        """The array itself, which is no ``np.ndarray``."""
+        """The array itself (it is not an ``np.ndarray``)."""
         return self
 
     def as_np_ndarray(self: Any) -> Any:
@@ -97,6 +97,6 @@ class Fluent:
 
 
 def _slices(begin: Any, end: Any, step: Any) -> tuple[_slice, ...]:
-    """Slices from MXNet's bounds, a number for each axis; the steps may be missing."""
+    """Slices from MXNet's bounds, one entry per axis; steps are optional."""
     steps = tuple(step or ()) + (None,) * (len(begin) - len(step or ()))
     return tuple([_slice(b, e, s) for b, e, s in zip(begin, end, steps, strict=True)])

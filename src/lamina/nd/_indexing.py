@@ -30,7 +30,7 @@ __all__ = ["get", "set"]
 
 
 def get(x: NDArray, key: Any) -> NDArray:
-    """``x[key]``. Parts that are contiguous in memory share it; others, and all keys with arrays, are copies."""
+    """``x[key]``: a view if the part is contiguous in memory, otherwise a copy (as for every array key)."""
     parts = key if isinstance(key, tuple) else (key,)
     if is_advanced(parts):
         return get_advanced(x, parts)
@@ -46,7 +46,7 @@ def get(x: NDArray, key: Any) -> NDArray:
 
 
 def _get_now(x: NDArray, parts: tuple[Any, ...]) -> NDArray:
-    """``x[key]`` by NumPy's own slicing, where nothing needs to know what was done."""
+    """``x[key]`` by NumPy's own slicing, when neither tape nor trace records it."""
     try:
         part = x._numbers()[parts if Ellipsis in parts else (*parts, Ellipsis)]
     except (IndexError, TypeError):
@@ -117,7 +117,7 @@ def _place(base: Any, basic: BasicIndex, value: Any) -> Any:
 
 
 def _scatter(x: NDArray, parts: tuple[Any, ...], value: Any) -> Any:
-    """`x` with `value` at a key with arrays: by a mask of the addressed elements."""
+    """`x` with `value` written at an array key, by a mask of the addressed elements."""
     positions = address(x, parts)
     new = _broadcast(value, (*positions.shape[1:], *x.shape[positions.shape[0] :]))
     mask = bind(scatter_nd_set, ones(new.shape, ctx=x.context, dtype=np.bool_), positions, shape=x.shape)

@@ -17,11 +17,11 @@ __all__ = ["from_dlpack", "from_numpy", "to_dlpack_for_read", "to_dlpack_for_wri
 
 
 def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
-    """An array that shares memory with a C-contiguous NumPy array (``zero_copy=False``: a copy of any).
+    """An array sharing memory with a C-contiguous NumPy array (``zero_copy=False`` copies any array).
 
-    The dtype stays as it is. A number alone, an array without axes, gets shape (1,).
+    The dtype is kept. A zero-dimensional array gets shape (1,).
 
-    Raises `ValueError` if an array to be shared is not C-contiguous, and `DTypeError` for a type that no array has.
+    Raises `ValueError` if an array to be shared is not C-contiguous, and `DTypeError` for an unsupported dtype.
 
     >>> import numpy as np
     >>> from lamina import nd
@@ -44,16 +44,16 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
 
 
 def from_dlpack(dlpack: Any) -> NDArray:
-    """An array that shares memory with an array of another library: a DLPack capsule, or whatever makes one.
+    """An array sharing memory with another library's array: a DLPack capsule, or an object with ``__dlpack__``.
 
-    It may be on the CPU, or on one of the devices that `gpu()` names, where the result is then, too.
+    It may be on the CPU, or on a device that `gpu()` names; the result is on the same device.
 
-    Copied is only what is not C-contiguous, or must not be written (JAX's and pyarrow's arrays never change).
+    Arrays that are not C-contiguous or are read-only (JAX's and pyarrow's) are copied.
 
     Raises:
         ContextError: the array is on another device.
         ValueError: it is on a device and not C-contiguous.
-        DTypeError: no array can have its elements (complex numbers, bfloat16).
+        DTypeError: unsupported dtype (complex numbers, bfloat16).
 
     >>> import numpy as np
     >>> from lamina import nd
@@ -82,7 +82,7 @@ def from_dlpack(dlpack: Any) -> NDArray:
 
 
 def _shared(memory: np.ndarray) -> NDArray:
-    """An array of memory that others know, too."""
+    """An array on memory that is shared with another library."""
     context = current_context()
     result = NDArray(memory, context if context.is_host else cpu())
     result._note_export()
@@ -90,11 +90,11 @@ def _shared(memory: np.ndarray) -> NDArray:
 
 
 _HOST = (1, 3, 11)
-"""DLPack's types of memory of the host: also what CUDA and ROCm have pinned, as CuPy's is."""
+"""DLPack device types of host memory, including memory pinned by CUDA (as CuPy's) or ROCm."""
 
 
 def _never_changes(exporter: Any) -> bool:
-    """Whether NumPy's view of the array says that it must not be written, as old capsules can't."""
+    """Whether NumPy's view of the array is read-only; old capsules can't say."""
     return hasattr(exporter, "__array__") and not np.asarray(exporter).flags.writeable
 
 
@@ -106,7 +106,7 @@ def _capsule(exporter: Any) -> Any:
 
 
 class _Exporter:
-    """A capsule in the clothes of the protocol."""
+    """An object with ``__dlpack__`` that wraps a bare capsule."""
 
     def __init__(self, capsule: Any) -> None:
         self._capsule = capsule
@@ -119,7 +119,7 @@ class _Exporter:
 
 
 class _Writable:
-    """The memory of a read-only array, for writing; keeps the array alive."""
+    """A writable export of a read-only array's memory; keeps the array alive."""
 
     def __init__(self, shared: np.ndarray) -> None:
         self._owner = shared
@@ -135,13 +135,13 @@ def to_dlpack_for_read(data: NDArray) -> Any:
 def to_dlpack_for_write(data: NDArray) -> Any:
     """A DLPack capsule that shares the memory of `data`, for another library to write.
 
-    What is written there is not noticed by `autograd`.
+    `autograd` does not notice writes through it.
     """
     return data.__dlpack__()
 
 
 def waitall() -> None:
-    """Compute everything pending, and wait for all devices. Errors of devices are raised here."""
+    """Compute everything pending and wait for all devices; errors on devices are raised here."""
     from lamina.device.choice import opened
 
     flush_pending()

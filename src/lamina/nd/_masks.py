@@ -1,4 +1,4 @@
-"""Smaller functions of ``nd.contrib``: masks and positions, tests of numbers, and gradients that are replaced."""
+"""Smaller functions of ``nd.contrib``: masks, positions, tests for NaN and infinity, and replaced gradients."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = [
 
 @operator
 def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
-    """The parts along `axis` where `index` is not 0. Its shape depends on values, so it cannot be compiled.
+    """The entries along `axis` where `index` is nonzero. The shape depends on values, so it can't be compiled.
 
     Raises `ShapeError` if `index` has not as many elements as the axis.
 
@@ -59,7 +59,7 @@ def boolean_mask(data: NDArray, index: NDArray, axis: int = 0) -> NDArray:
 
 @operator
 def index_copy(old_tensor: NDArray, index_vector: NDArray, new_tensor: NDArray) -> NDArray:
-    """`old_tensor` with the rows of `new_tensor` at the places `index_vector`.
+    """A copy of `old_tensor` with its rows at `index_vector` replaced by those of `new_tensor`.
 
     Raises `ShapeError` if the rows do not fit.
 
@@ -97,7 +97,7 @@ def arange_like(
     ctx: Context | None = None,
     axis: int | None = None,
 ) -> NDArray:
-    """``start, start + step, …``, as many as `data` has elements (and in its shape), or places along `axis`."""
+    """``start, start + step, …`` with as many elements as `data` (and its shape), or as its `axis`."""
     size = data.size if axis is None else data.shape[normalize_axis("arange_like", axis, data.ndim)]
     count = -(-size // repeat)
     numbers = arange(
@@ -172,7 +172,7 @@ def rand_zipfian(
     """Classes drawn with P(k) = log((k + 2) / (k + 1)) / log(range_max + 1), for sampled losses.
 
     Returns:
-        The drawn classes (int64), and how often each of `true_classes` and of the drawn ones is to be expected.
+        The drawn classes (int64), the expected counts of `true_classes`, and those of the drawn classes.
     """
     scale = math.log(range_max + 1)
     unit: Any = uniform(0, scale, shape=(num_sampled,), dtype="float64", ctx=ctx)

@@ -22,7 +22,7 @@ __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "L2Normalization", "LayerNo
 
 
 def _moments(data: NDArray, axes: tuple[int, ...]) -> tuple[NDArray, NDArray, NDArray]:
-    """``data - mean``, the mean, and the (biased) variance over `axes`, which stay with size 1."""
+    """``data - mean``, the mean, and the biased variance over `axes` (kept with size 1)."""
     count = math.prod([data.shape[a] for a in axes])
     mean = bind(reduce_sum, data, axis=axes, keepdims=True) / count
     centered = data - mean

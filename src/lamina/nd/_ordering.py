@@ -22,7 +22,7 @@ __all__ = ["argsort", "sort", "topk"]
 
 
 def _line(name: str, data: NDArray, axis: int | None) -> tuple[NDArray, int]:
-    """`data` and its non-negative axis; flat for axis None."""
+    """`data` and its axis as a non-negative number; flattened for axis None."""
     if axis is None:
         return bind(reshape, data, shape=(data.size,)), 0
     return data, normalize_axis(name, axis, data.ndim)

@@ -1,4 +1,4 @@
-"""MXNet's output layers: their values are predictions, and their gradient is a loss's, whatever the head gradient."""
+"""MXNet's output layers: the forward pass predicts, the backward pass is the gradient of a loss."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def SoftmaxOutput(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """softmax(data), with the gradient of the cross-entropy with `label`: softmax - one_hot(label).
 
-    The classes are all axes but the first; with `preserve_shape` the last axis, with `multi_output` axis 1. A `label`
+    The classes lie on all axes but the first; with `preserve_shape` on the last, with `multi_output` on axis 1. `label`
     of the shape of `data` holds probabilities. `smooth_alpha`: the share of the label spread over the other classes.
-    `normalization` divides by the number of labels (``"batch"``: of examples), with `use_ignore` without those that
-    are `ignore_label`, whose gradient is 0. With `out_grad` the gradient from above multiplies.
+    `normalization` divides by the number of labels (``"batch"``: of examples). With `use_ignore`, labels equal to
+    `ignore_label` do not count and get gradient 0. With `out_grad` the incoming gradient multiplies the result.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([[0.0, 0.0]])
@@ -123,7 +123,7 @@ def SVMOutput(  # noqa: N802 - MXNet's name
     regularization_coefficient: float = 1.0,
     use_linear: bool = False,
 ) -> NDArray:
-    """`data`, with the gradient of a support vector machine: of the squared hinge loss, or the hinge loss."""
+    """`data`, with the gradient of a support vector machine's loss: squared hinge, or hinge with `use_linear`."""
     x = stop_gradient(data)
     side = 1.0 - 2.0 * one_hot(label, data.shape[1], dtype=data.dtype)  # -1 at the label
     short = margin + side * x
@@ -162,7 +162,7 @@ def LogisticRegressionOutput(  # noqa: N802 - MXNet's name
 def MAERegressionOutput(  # noqa: N802 - MXNet's name
     data: NDArray, label: NDArray, grad_scale: float = 1.0
 ) -> NDArray:
-    """`data`, with the gradient of the absolute error: ±grad_scale / outputs, - where data = label."""
+    """`data`, with the gradient of the absolute error: ±grad_scale / outputs, negative where data = label."""
     return _regression(data, label, stop_gradient(data), lambda d: 2.0 * (d > 0) - 1.0, grad_scale)
 
 

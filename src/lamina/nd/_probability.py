@@ -1,4 +1,4 @@
-"""Probabilities from scores: softmax and its kin."""
+"""Probabilities from scores: softmax and related functions."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def softmax(
 ) -> NDArray:
     """exp(x) / Σ exp(x) along `axis`, of ``data / temperature``.
 
-    With `use_length`, only over the first `length` elements of each line (an integer per line); the others are 0. A
-    number in the place of `length` is the axis.
+    With `use_length`, only over the first `length` elements of each row (one integer per row); the others are 0. A
+    plain number passed as `length` is taken as the axis.
 
     >>> from lamina import nd
     >>> nd.softmax(nd.array([[0, 0]])).asnumpy()
@@ -62,7 +62,7 @@ def softmax(
 
 
 def _within(data: NDArray, length: NDArray | None, axis: int) -> NDArray:
-    """1 for the first elements of each line along an axis, as many as `length` says."""
+    """Mask of the first `length` elements along an axis."""
     lines = data.shape[:axis] + data.shape[axis + 1 :]
     if length is None or length.shape != lines:
         raise ShapeError(

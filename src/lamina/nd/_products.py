@@ -21,7 +21,7 @@ __all__ = ["batch_dot", "dot", "gemm", "gemm2", "khatri_rao", "matrix_product", 
 
 @operator
 def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:
-    """The product over the last axis of `lhs` and the first of `rhs`; two vectors give shape (1,).
+    """Sum product over the last axis of `lhs` and the first of `rhs`; two vectors give shape (1,).
 
     The flags transpose first: `transpose_a` takes the first axis of `lhs` for the product, `transpose_b` the last
     of `rhs`. Raises `ShapeError` if the two sizes differ.
@@ -68,7 +68,7 @@ def batch_dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b
 
 
 def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpose_b: bool) -> NDArray:
-    """The products of matrices in the last two axes; the axes before must be equal."""
+    """Products of matrices in the last two axes; the batch axes must be equal."""
     if len(a.shape) < 2 or a.shape[:-2] != b.shape[:-2]:
         raise ShapeError(f"{name}: needs matrices, or equal batches of them, got {a.shape} and {b.shape}")
     batch = a.shape[:-2]
@@ -80,7 +80,7 @@ def matrix_product(name: str, a: NDArray, b: NDArray, transpose_a: bool, transpo
 
 
 def _with_rows_at(x: NDArray, axis: int, back: bool = False) -> NDArray:
-    """Move the axis of matrix rows from `axis` to the last but one (or back); columns are always the last axis."""
+    """Move the axis of matrix rows from `axis` to the last but one, or back; columns stay on the last axis."""
     ndim = len(x.shape)
     source, target = (ndim - 2, axis % ndim) if back else (axis % ndim, ndim - 2)
     if source == target:
@@ -127,7 +127,7 @@ def gemm(
 
 @operator
 def khatri_rao(*args: NDArray) -> NDArray:
-    """The Kronecker products of the columns of matrices with equally many columns.
+    """Column-wise Kronecker product (Khatri-Rao) of matrices with the same number of columns.
 
     Raises `ShapeError` if an argument is no matrix, or has another number of columns.
 

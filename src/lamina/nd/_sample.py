@@ -27,7 +27,7 @@ __all__ = [
 
 
 def _as_operator(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
-    """The same distribution as MXNet's operators take it by position: `ctx` comes before `dtype`."""
+    """The distribution with MXNet's positional order of arguments: `ctx` before `dtype`."""
     *others, dtype, ctx = signature(function).parameters.values()
     swapped, first = Signature([*others, ctx, dtype]), len(others)
 

@@ -55,7 +55,7 @@ def SequenceMask(  # noqa: N802 - MXNet's name
     value: float = 0.0,
     axis: int = 0,
 ) -> NDArray:
-    """`value` after the end of each sequence.
+    """Set the elements after the end of each sequence to `value`.
 
     >>> from lamina import nd
     >>> nd.SequenceMask(nd.ones((3, 2)), nd.array([1, 2]), use_sequence_length=True).asnumpy()
@@ -90,7 +90,7 @@ def SequenceLast(  # noqa: N802 - MXNet's name
 def SequenceReverse(  # noqa: N802 - MXNet's name
     data: NDArray, sequence_length: NDArray | None = None, use_sequence_length: bool = False, axis: int = 0
 ) -> NDArray:
-    """Each sequence backwards; what comes after its end stays."""
+    """Each sequence reversed; padding after its end stays in place."""
     if axis != 0:
         raise ParameterError(f"SequenceReverse: axis must be 0, as in MXNet, not {axis}")
     lengths = _lengths("SequenceReverse", data, sequence_length, use_sequence_length, axis)

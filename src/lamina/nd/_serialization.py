@@ -24,7 +24,7 @@ Path = str | os.PathLike[str]
 def save(fname: Path, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) -> None:
     """Write an array, a list of arrays, or a dict of them; MXNet 1.x loads the file.
 
-    The file appears whole or not at all.
+    The write is atomic.
     """
     from lamina.support.files.mxnet_params import save_params
 
@@ -68,7 +68,7 @@ def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, N
 
 
 def load_frombuffer(buf: bytes, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """`load` of a file's content."""
+    """`load` from a file's bytes."""
     from lamina.support.files.mxnet_params import params_from_bytes
 
     if not isinstance(buf, bytes | bytearray):

@@ -1,4 +1,4 @@
-"""Functions that give the same elements another shape or order: reshape, transpose, broadcast and their like."""
+"""Functions that change shape or order but not elements: reshape, transpose, broadcast and similar."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def reshape(
     target_shape: Shape | None = None,
     keep_highest: bool = False,
 ) -> NDArray:
-    """The same elements under another shape; a copy, where the method ``x.reshape`` shares memory.
+    """The same elements in another shape, as a copy (the method ``x.reshape`` shares memory).
 
-    Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size at this place; -1 is what remains; -2 all
+    Besides sizes, `shape` may hold MXNet's codes: 0 keeps the size of this axis; -1 infers the size; -2 all
     remaining sizes; -3 the product of the next two; -4 splits the next one into the two that follow. `reverse`
     matches from the right. Raises `ShapeError` if the number of elements would change.
 
-    `target_shape` and `keep_highest` are an older form, where 0 is what remains, and `keep_highest` keeps axis 0.
+    `target_shape` and `keep_highest` are an older form: there 0 infers the size, and `keep_highest` keeps axis 0.
 
     >>> from lamina import nd
     >>> nd.zeros((2, 3, 4)).reshape((-3, 0)).shape
@@ -68,12 +68,12 @@ def shape_of(data: NDArray, shape: Shape | int, reverse: bool = False) -> tuple[
 
 
 def _copied(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    """`data` under a shape whose sizes are all known, with memory of its own."""
+    """`data` in a fully known shape, as a copy."""
     return bind(reshape_copy, data, shape=target)
 
 
 def as_shape(data: NDArray, target: tuple[int, ...]) -> NDArray:
-    """`data` under a shape whose sizes are all known; shares memory."""
+    """`data` in a fully known shape; shares memory."""
     result = bind(movement.reshape, data, shape=target)
     if state.trace is None:
         result._writes = data._writes
@@ -96,7 +96,7 @@ def reshape_like(
     rhs_begin: int | None = None,
     rhs_end: int | None = None,
 ) -> NDArray:
-    """The elements of `lhs` in the shape of `rhs`; with begin and end, only those axes are replaced.
+    """`lhs` in the shape of `rhs`; with begin and end, only those axes are replaced.
 
     >>> from lamina import nd
     >>> nd.reshape_like(nd.zeros((30, 7)), nd.zeros((15, 2, 4)), 0, 1, 0, 2).shape
@@ -109,7 +109,7 @@ def reshape_like(
 
 @operator
 def flatten(data: NDArray, inplace: bool = False) -> NDArray:
-    """A matrix: axis 0 stays, all others become one.
+    """Flatten all axes but the first, to a matrix.
 
     A copy; `inplace`: the result shares memory with `data`.
 
@@ -135,7 +135,7 @@ def expand_dims(data: NDArray, axis: int, inplace: bool = False) -> NDArray:
 def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: bool = False) -> NDArray:
     """Remove axes of size 1 (all of them if `axis` is None); at least one axis stays. `inplace`: see `flatten`.
 
-    Raises `ShapeError` if an axis is named whose size is not 1.
+    Raises `ShapeError` if a given axis does not have size 1.
     """
     shape = data.shape
     axes = [a for a, n in enumerate(shape) if n == 1] if axis is None else None
@@ -150,7 +150,7 @@ def squeeze(data: NDArray, axis: int | tuple[int, ...] | None = None, inplace: b
 def transpose(data: NDArray, axes: int | Shape | None = ()) -> NDArray:
     """Permute the axes (reversed if `axes` is empty); a copy.
 
-    Raises `ShapeError` if `axes` does not name each axis once.
+    Raises `ShapeError` if `axes` is not a permutation of the axes.
 
     >>> from lamina import nd
     >>> nd.transpose(nd.zeros((2, 3, 4)), axes=(1, 0, 2)).shape
@@ -176,7 +176,7 @@ def swapaxes(data: NDArray, dim1: int = 0, dim2: int = 0) -> NDArray:
 def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> NDArray:
     """Move axes from the places `source` to the places `destination`; the others keep their order.
 
-    Raises `ShapeError` if there are not as many sources as destinations, or an axis is named twice.
+    Raises `ShapeError` if the numbers of sources and destinations differ, or an axis repeats.
 
     >>> from lamina import nd
     >>> nd.moveaxis(nd.zeros((2, 3, 4)), 0, -1).shape
@@ -205,7 +205,7 @@ def moveaxis(tensor: NDArray, source: int | Shape, destination: int | Shape) -> 
 
 @operator
 def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
-    """Repeat along axes of size 1, and new axes in front; a 0 in `shape` keeps the size.
+    """Repeat axes of size 1, and add leading axes; a 0 in `shape` keeps the size.
 
     >>> from lamina import nd
     >>> nd.broadcast_to(nd.array([[1], [2]]), (0, 3)).asnumpy()
@@ -226,7 +226,7 @@ def broadcast_to(data: NDArray, shape: Shape) -> NDArray:
 
 @operator
 def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()) -> NDArray:
-    """Repeat the axes `axis`, of size 1, to the sizes `size`."""
+    """Repeat each of the axes `axis`, all of size 1, to the size in `size`."""
     axes, sizes = ((x,) if isinstance(x, int) else tuple(x) for x in (axis, size))
     if len(axes) != len(sizes):
         raise ShapeError(f"broadcast_axis: {len(axes)} axes, but {len(sizes)} sizes")
@@ -240,7 +240,7 @@ def broadcast_axis(data: NDArray, axis: int | Shape = (), size: int | Shape = ()
 def broadcast_like(
     lhs: NDArray, rhs: NDArray, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None
 ) -> NDArray:
-    """Broadcast `lhs` to the shape of `rhs`, or only its `lhs_axes` to the sizes of the `rhs_axes` of `rhs`."""
+    """Broadcast `lhs` to the shape of `rhs`, or only its `lhs_axes` to the sizes of `rhs_axes`."""
     if lhs_axes is None or rhs_axes is None:
         return broadcast_to(lhs, rhs.shape)
     if not lhs_axes or len(lhs_axes) != len(rhs_axes):

@@ -1,4 +1,4 @@
-"""The source of random numbers: a seed and the number of a stream, a new one for each draw."""
+"""Random number streams: a seed, and a counter that numbers the stream of each draw."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Source", "drawing_from", "next_stream", "seed", "source"]
 
 
 _STREAMS = sys.maxsize
-"""As many as there are."""
+"""The stream counter has this many values."""
 
 
 class Source:
-    """The seed, and the number of the next stream."""
+    """A seed and the number of the next stream."""
 
     def __init__(self, seed: int = 0, stream: int = 0) -> None:
         self.lock = threading.RLock()  # a signal's handler may draw while this thread holds it
@@ -35,19 +35,19 @@ class Source:
             return next(self._at[1])  # atomic under interrupts
 
     def position(self) -> tuple[int, int]:
-        """The seed and the next stream: all that later numbers depend on."""
+        """The seed and next stream number, which determine all later draws."""
         with self.lock:
             seed, streams = self._at
             return seed, _STREAMS - length_hint(streams)
 
     def go_to(self, seed: int, stream: int) -> None:
-        """Go on from a position."""
+        """Continue from a saved position."""
         with self.lock:
             self._at = seed, iter(range(stream, _STREAMS))
 
 
 source = Source()
-"""What `seed` sets: every thread draws from it, unless it is `drawing_from` another."""
+"""The source that `seed` sets, shared by all threads except inside `drawing_from`."""
 
 
 class _Chosen(threading.local):
@@ -59,9 +59,9 @@ _chosen = _Chosen()
 
 @contextmanager
 def drawing_from(own: Source) -> Generator[None]:
-    """Draw this thread's numbers from `own` inside; functions captured inside draw from it whenever they run.
+    """Make this thread draw from `own` inside; functions captured inside keep drawing from it.
 
-    A training that draws from a source of its own neither disturbs others, in other threads too, nor is disturbed.
+    A training run with its own source is independent of random draws elsewhere, also in other threads.
     """
     before, _chosen.source = _chosen.source, own
     try:
@@ -76,6 +76,6 @@ def seed(seed_state: int, ctx: Any = "all") -> None:
 
 
 def next_stream() -> tuple[float, float]:
-    """The seed and a fresh stream: numbers that a compiled step asks for anew each time."""
+    """The seed and a new stream number; a compiled step requests them anew at each call."""
     drawn = _chosen.source or source
     return call_each_step(lambda: drawn.seed, integer=True), call_each_step(drawn.next_stream, integer=True)

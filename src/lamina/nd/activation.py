@@ -76,7 +76,7 @@ def mish(data: NDArray) -> NDArray:
 
 @operator
 def hard_sigmoid(data: NDArray, alpha: float = 0.2, beta: float = 0.5) -> NDArray:
-    """alpha·x + beta, cut to [0, 1]; NaN of NaN. The gradient is 0 outside (0, 1)."""
+    """alpha·x + beta, clipped to [0, 1]; NaN stays NaN. The gradient is 0 outside (0, 1)."""
     line = data * alpha + beta
     inside = bind(COMPARISON["greater"], line, 0.0) * bind(COMPARISON["less"], line, 1.0)
     return bind(where, inside, line, clip(stop_gradient(line), 0.0, 1.0))
@@ -117,10 +117,10 @@ def selu(data: NDArray) -> NDArray:
 
 @operator
 def prelu(data: NDArray, gamma: NDArray) -> NDArray:
-    """x where x > 0, else gamma · x, with a slope for all, or for each place on axis 1, or on axis 0 where that fits
-    and axis 1 does not (He et al., 2015).
+    """x where x > 0, else gamma · x; `gamma` is one slope, or one per channel on axis 1, or on axis 0 if only that fits
+    (He et al., 2015).
 
-    Raises `ShapeError` if `gamma` has neither one element nor those of one of the two axes.
+    Raises `ShapeError` if the size of `gamma` is neither 1 nor that of axis 0 or 1.
     """
     if gamma.ndim == 1 and data.ndim > 1:
         fitting = [axis for axis in (1, 0) if gamma.shape[0] in (1, data.shape[axis])]
@@ -152,15 +152,15 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
     "silu": lambda data: data * sigmoid(data),
     "mish": mish,
 }
-"""What is chosen by name: by `Activation`, Gluon's layers and the estimators.
+"""Activations by name, for `Activation`, Gluon's layers and the estimators.
 
-leaky_relu and elu have the slopes of the papers (Maas et al., 2013; Clevert et al., 2015); the functions of these names
-have MXNet's, 0.25, by default. SiLU: Elfwing et al., 2018.
+leaky_relu and elu here have the papers' slopes (Maas et al., 2013; Clevert et al., 2015); the functions themselves
+default to MXNet's 0.25. SiLU: Elfwing et al., 2018.
 """
 
 
 def activation_by_name(name: str) -> ActivationFunction:
-    """The function; an unknown name raises `ParameterError`, which lists the known ones."""
+    """The activation function called `name`; an unknown name raises `ParameterError`, which lists the known ones."""
     if name not in ACTIVATIONS:
         raise ParameterError(unknown("activation", name, ACTIVATIONS))
     return ACTIVATIONS[name]
@@ -186,9 +186,9 @@ def LeakyReLU(  # noqa: N802 - MXNet's name
     lower_bound: float = 0.125,
     upper_bound: float = 0.334,
 ) -> NDArray:
-    """The family of `leaky_relu`: act_type leaky, elu, selu, gelu, prelu (slopes `gamma`) or rrelu.
+    """MXNet's leaky ReLU family: act_type leaky, elu, selu, gelu, prelu (slopes `gamma`) or rrelu.
 
-    rrelu draws each slope from [lower_bound, upper_bound) in training mode, and takes the middle else.
+    rrelu draws each slope from [lower_bound, upper_bound) in training mode, and uses the midpoint otherwise.
 
     Raises `ParameterError` for an unknown `act_type`, and for "prelu" without `gamma`.
 

@@ -1,7 +1,7 @@
-"""Functions of two operands, element by element, with broadcasting: arithmetic and comparisons.
+"""Elementwise functions of two operands, with broadcasting: arithmetic and comparisons.
 
 Each of them takes arrays and numbers, and has MXNet's three names: ``add``, ``broadcast_add`` and, where MXNet has it,
-``elemwise_add``. Comparisons answer 0 or 1 in the dtype of their operands.
+``elemwise_add``. Comparisons return 0 or 1 in the dtype of their operands.
 
 >>> from lamina import nd
 >>> nd.add(nd.array([[1], [2]]), nd.array([10, 20])).asnumpy()
@@ -38,7 +38,7 @@ Binary = Callable[..., "NDArray"]
 
 
 def _binary(primitive_name: str, name: str, doc: str, symmetric: bool = False) -> Binary:
-    """`symmetric`: a number goes second, wherever it stands; that decides the gradient at a tie, as in MXNet."""
+    """Make a binary operator. `symmetric`: numbers go second, which decides the gradient at a tie, as in MXNet."""
     primitive = BINARY.get(primitive_name) or COMPARISON[primitive_name]
 
     def function(lhs: NDArray | float, rhs: NDArray | float) -> NDArray:

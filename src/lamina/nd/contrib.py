@@ -43,7 +43,7 @@ _UPDATES = {"adamw_update": "updates", "mp_adamw_update": "updates"} | dict.from
     ("multi_adamw_update", "multi_lamb_update", "multi_mp_adamw_update", "multi_mp_lamb_update"),
     "many_updates",
 )
-"""Functions by the modules of `lamina.mxnet` that they are in."""
+"""Modules of `lamina.mxnet`, each with the functions loaded from it."""
 __all__ += [name for name in _UPDATES]  # noqa: C416 - a form that type checkers know
 
 

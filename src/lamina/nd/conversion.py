@@ -1,4 +1,4 @@
-"""`array`: a new array with a copy of whatever is made of numbers."""
+"""`array`: a new array from nested lists, numbers, NumPy arrays or other arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     """A new array with a copy of `source_array` (nested lists, a number, a NumPy array, an NDArray …).
 
     Without `dtype` it is float32, unless `source_array` is an NDArray, whose dtype it keeps, as in MXNet. A single
-    number gives shape (1,). Raises `TypeError` if `source_array` is not made of numbers, or of rows that differ in
+    number gives shape (1,). Raises `TypeError` if `source_array` does not consist of numbers, or has rows of unequal
     length.
 
     >>> from lamina import nd
@@ -62,7 +62,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
 
 
 def _read_by_the_step(source: np.ndarray, context: Context) -> NDArray | None:
-    """A NumPy array whose contents a compiled step reads each time it runs; None for types without machine code."""
+    """A NumPy array that a compiled step reads again at each run; None for dtypes the compiler lacks."""
     if source.dtype.kind not in "fiub" or source.dtype.itemsize > 8 or not source.dtype.isnative:
         return None
     if element_type(source.dtype) != source.dtype:

@@ -1,4 +1,4 @@
-"""Arrays from nothing: zeros, ones, full, arange, eye, linspace and their like."""
+"""Array creation: zeros, ones, full, arange, eye, linspace and similar."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def arange(
 ) -> NDArray:
     """``start, start + step, …`` below `stop`, each `repeat` times; float32 by default.
 
-    An integer `dtype` cuts the fractions of `start` and `step`; how many numbers there are is counted before.
+    With an integer `dtype`, `start` and `step` are truncated, but the count is computed before that.
 
     Raises `ParameterError` if the step is 0.
 
@@ -154,7 +154,7 @@ def linspace(
 
 @operator
 def eye(N: int, M: int = 0, k: int = 0, ctx: Context | None = None, dtype: Any = np.float32) -> NDArray:
-    """Ones on the k-th diagonal of an N × M matrix (M = 0: square).
+    """The N × M matrix (M = 0: square) with ones on the k-th diagonal.
 
     >>> from lamina import nd
     >>> nd.eye(2, 3, k=1).asnumpy()

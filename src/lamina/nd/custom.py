@@ -1,4 +1,4 @@
-"""`Custom`: operators of one's own by the name under which `lamina.operator` knows them."""
+"""`Custom`: user-defined operators, by the name registered with `lamina.operator`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lamina.support.messages import unknown
 __all__ = ["CUSTOM", "Custom"]
 
 CUSTOM: dict[str, Callable[..., Any]] = {}
-"""By name; `lamina.operator.register` enters functions of arrays and settings here."""
+"""Operators by name, filled by `lamina.operator.register`."""
 
 
 def Custom(*data: Any, op_type: str, name: str | None = None, **kwargs: Any) -> Any:  # noqa: N802 - MXNet's name
-    """Apply the operator that ``mx.operator.register(op_type)`` made known; see `lamina.operator`.
+    """Apply the operator registered as ``mx.operator.register(op_type)``; see `lamina.operator`.
 
     Args:
-        data: its inputs, in order; they may also be given by name.
-        op_type: which operator.
+        data: the inputs, in order, or by keyword.
+        op_type: the registered name.
         name: accepted and unused.
-        kwargs: its settings, which its class gets as texts.
+        kwargs: the operator's settings, passed to its class as strings.
 
     Raises `ParameterError` if no operator has this name.
     """

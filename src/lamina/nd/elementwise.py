@@ -1,4 +1,4 @@
-"""Functions of each element of one array.
+"""Elementwise functions of one array.
 
 >>> from lamina import nd
 >>> nd.sqrt(nd.array([1, 4, 9])).asnumpy()
@@ -33,7 +33,7 @@ __all__ = [
 
 
 def _unary(name: str, doc: str, formula: Callable[[NDArray], NDArray] | None = None) -> Operator[NDArray]:
-    """The function of this name: that of the primitive, unless a formula tells it by others."""
+    """The operator of this name: the primitive, or a formula of other operators."""
     if formula is None:
         primitive = UNARY[name]
         formula = lambda data: bind(primitive, data)  # noqa: E731 - it gets its name, as any formula does
@@ -97,7 +97,7 @@ identity = _unary("identity", "A copy, through which gradients pass.", lambda da
 def gamma(data: NDArray) -> NDArray:
     """Γ(x), which is (x - 1)! for positive integers; computed as ±exp(log |Γ(x)|).
 
-    At the poles ±inf at ±0, and NaN at negative integers and -inf, as in MXNet and C's ``tgamma``.
+    At ±0 it is ±inf; at negative integers and -inf it is NaN, as in MXNet and C's ``tgamma``.
 
     >>> from lamina import nd
     >>> nd.gamma(nd.array([5.0])).asscalar().round().item()
@@ -114,7 +114,7 @@ def gamma(data: NDArray) -> NDArray:
 
 @operator
 def clip(data: NDArray, a_min: float, a_max: float) -> NDArray:
-    """Into [a_min, a_max]; the gradient passes where the element lies within, the bounds included.
+    """Limit to [a_min, a_max]; the gradient passes inside the limits and at them.
 
     >>> from lamina import nd
     >>> nd.clip(nd.array([-2, 0, 5]), -1, 1).asnumpy()
@@ -146,7 +146,7 @@ def cast(data: NDArray, dtype: Any) -> NDArray:
 
 @operator
 def stop_gradient(data: NDArray) -> NDArray:
-    """A copy; the gradient that passes back is 0.
+    """A copy through which no gradient flows back.
 
     >>> from lamina import autograd, nd
     >>> x = nd.array([3.0])

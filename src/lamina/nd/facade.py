@@ -1,7 +1,7 @@
-"""`Facade`: what stands in front of an `NDArray` with another interface, and whether Gluon is to hand it out.
+"""`Facade`: an object that wraps an `NDArray` in another interface, such as ``np.ndarray``.
 
-``np.ndarray`` is one: it has NumPy's semantics, and the array behind it does the work. What knows `NDArray` alone asks
-`plain` for it, and hands out its own arrays through `presented`.
+``np.ndarray`` has NumPy's semantics and delegates to its `NDArray`. Code that handles only `NDArray` unwraps
+arguments by `plain` and wraps its results by `presented`.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ __all__ = [
 
 
 class _Presentation:
-    """Whether arrays are handed out behind a facade, for all threads: loaders of data have some of their own."""
+    """Whether Gluon returns wrapped arrays; shared by all threads, since data loaders have their own."""
 
     active = False
     make: Callable[[Array], Facade] | None = None
 
 
 def set_facade(make: Callable[[Array], Facade]) -> None:
-    """Set the function that puts a facade in front of an array: called once, by `lamina.np`, above this package."""
+    """Set the function that wraps an array; called once, by `lamina.np`, a package above this one."""
     _Presentation.make = make
 
 
 def is_presenting() -> bool:
-    """Whether Gluon hands out ``np.ndarray``: after ``npx.set_np()``."""
+    """Whether Gluon returns ``np.ndarray``, i.e. after ``npx.set_np()``."""
     return _Presentation.active
 
 
 def present(active: bool) -> bool:
-    """Make Gluon hand out ``np.ndarray``, or `NDArray` again; returns the previous state."""
+    """Make Gluon return ``np.ndarray``, or `NDArray` again; returns the previous state."""
     before, _Presentation.active = _Presentation.active, bool(active)
     return before
 
 
 def plain(value: Any) -> Any:
-    """The `NDArray` behind a facade; anything else is itself."""
+    """The `NDArray` inside a facade; any other value unchanged."""
     return value._array if isinstance(value, Facade) else value
 
 
 def shown(value: Any) -> Any:
-    """An `NDArray` as an ``np.ndarray`` of the same memory; anything else is itself."""
+    """An `NDArray` as an ``np.ndarray`` of the same memory; any other value unchanged."""
     if not isinstance(value, Array):
         return value
     if _Presentation.make is None:
@@ -56,12 +56,12 @@ def shown(value: Any) -> Any:
 
 
 def presented(value: Any) -> Any:
-    """`value` as Gluon is to hand it out: after ``npx.set_np()`` as `shown`, and so are all arrays in lists."""
+    """`value` as Gluon returns it: after ``npx.set_np()`` with every array, also in lists, as ``np.ndarray``."""
     return mapped(value, shown) if _Presentation.active else value
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`value` with ``leaf(x)`` in the place of every `x` in its lists, tuples and dictionaries."""
+    """`value` with ``leaf(x)`` in place of each leaf `x` of its nested lists, tuples and dictionaries."""
     if isinstance(value, list):
         return [mapped(x, leaf) for x in value]
     if isinstance(value, tuple):
@@ -73,5 +73,5 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def has_facade(values: Any) -> bool:
-    """Whether there is a facade among values, or in their lists."""
+    """Whether any of the values, or of the items in their lists, is a facade."""
     return any(isinstance(x, Facade) or (isinstance(x, list | tuple) and has_facade(x)) for x in values)

@@ -1,6 +1,6 @@
-"""Functions of pictures, under MXNet's ``nd.image``: of shape (height, width, channels), or batches of them.
+"""Image functions, under MXNet's ``nd.image``: shape (height, width, channels), or batches.
 
-What a dense network needs: conversion, normalization, flips, crops and changes of color.
+Covered: conversion, normalization, flips, crops and color jitter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]  # fmt: skip
 
 _GRAY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
+"""Weights of red, green and blue in luminance (ITU-R BT.601)."""
 
 _EIGENVALUES = (55.46, 4.794, 1.148)
 _EIGENVECTORS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
@@ -67,9 +67,9 @@ def _per_channel(value: float | Sequence[float], data: NDArray) -> NDArray:
 def normalize(
     data: NDArray, mean: float | Sequence[float] = (0.0,), std: float | Sequence[float] = (1.0,)
 ) -> NDArray:
-    """(x - mean) / std of pictures with the channels first, for all channels or each.
+    """(x - mean) / std of channels-first images; `mean` and `std` are one number, or one per channel.
 
-    Raises `ShapeError` if there are neither one mean and deviation nor one for each channel.
+    Raises `ShapeError` if `mean` or `std` has neither one element nor one per channel.
     """
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)
@@ -80,14 +80,14 @@ def normalize(
 
 @operator
 def flip_left_right(data: NDArray) -> NDArray:
-    """The columns in the other order."""
+    """Mirror images left to right."""
     _pictures("flip_left_right", data)
     return copied_part(data, (..., slice(None, None, -1), slice(None)))
 
 
 @operator
 def flip_top_bottom(data: NDArray) -> NDArray:
-    """The rows in the other order."""
+    """Mirror images top to bottom."""
     _pictures("flip_top_bottom", data)
     return copied_part(data, (..., slice(None, None, -1), slice(None), slice(None)))
 
@@ -102,21 +102,21 @@ def _between(low: float, high: float) -> float:
 
 @operator
 def random_flip_left_right(data: NDArray) -> NDArray:
-    """`flip_left_right`, or not, with equal chances."""
+    """`flip_left_right` with probability ½."""
     return flip_left_right(data) if _chance() < 0.5 else data.copy()
 
 
 @operator
 def random_flip_top_bottom(data: NDArray) -> NDArray:
-    """`flip_top_bottom`, or not, with equal chances."""
+    """`flip_top_bottom` with probability ½."""
     return flip_top_bottom(data) if _chance() < 0.5 else data.copy()
 
 
 @operator
 def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
-    """The part from column `x` and row `y` on.
+    """The part of the given width and height from column `x` and row `y`.
 
-    Raises `ShapeError` if the part does not lie in the picture.
+    Raises `ShapeError` if the part does not lie within the image.
 
     >>> from lamina import nd
     >>> nd.image.crop(nd.zeros((28, 28, 1)), x=4, y=4, width=20, height=22).shape
@@ -135,7 +135,7 @@ def crop(data: NDArray, x: int, y: int, width: int, height: int) -> NDArray:
 
 
 def _in_own_range(data: NDArray, changed: NDArray) -> NDArray:
-    """Back in the type of the picture: integers are cut to what they hold."""
+    """The result in the image's dtype; integers are clipped to its range."""
     kind = np.dtype(data.dtype)
     if kind.kind == "f":
         return changed.astype(kind)
@@ -144,7 +144,7 @@ def _in_own_range(data: NDArray, changed: NDArray) -> NDArray:
 
 
 def _gray(data: NDArray) -> NDArray:
-    """Brightness as one channel."""
+    """Luminance, as one channel."""
     if data.shape[-1] == 1:
         return data
     if data.shape[-1] != 3:
@@ -179,13 +179,13 @@ def random_brightness(data: NDArray, min_factor: float, max_factor: float) -> ND
 
 @operator
 def random_contrast(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """The difference from the mean brightness times a factor that is drawn."""
+    """Scale the difference from the mean brightness by a random factor."""
     return _changed("random_contrast", data, _contrast, min_factor, max_factor)
 
 
 @operator
 def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> NDArray:
-    """The difference from gray times a factor that is drawn."""
+    """Scale the difference from gray by a random factor."""
     return _changed("random_saturation", data, _saturation, min_factor, max_factor)
 
 
@@ -193,7 +193,7 @@ def random_saturation(data: NDArray, min_factor: float, max_factor: float) -> ND
 def random_color_jitter(
     data: NDArray, brightness: float, contrast: float, saturation: float, hue: float = 0.0
 ) -> NDArray:
-    """Brightness, contrast and saturation, each times a random factor within 1 ± its argument. `hue` must be 0."""
+    """Random brightness, contrast and saturation, each scaled by a factor within 1 ± its argument. `hue` must be 0."""
     if hue:
         raise ShapeError(f"image.random_color_jitter: lamina changes no hues; pass hue=0, not {hue}")
     out: Any = data
@@ -209,7 +209,7 @@ def random_color_jitter(
 
 @operator
 def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
-    """Colors shifted along the principal components of ImageNet's (AlexNet's augmentation), as far as `alpha` says."""
+    """Colors shifted along ImageNet's principal color components by `alpha` (AlexNet's augmentation)."""
     _pictures("adjust_lighting", data)
     shift = np.asarray(_EIGENVECTORS) @ (np.asarray(alpha) * _EIGENVALUES)
     return _in_own_range(data, data.astype(np.float32) + array(shift, ctx=data.context))
@@ -217,7 +217,7 @@ def adjust_lighting(data: NDArray, alpha: Sequence[float]) -> NDArray:
 
 @operator
 def random_lighting(data: NDArray, alpha_std: float = 0.05) -> NDArray:
-    """`adjust_lighting` by normal numbers of this standard deviation."""
+    """`adjust_lighting` by normal random numbers with standard deviation `alpha_std`."""
     return adjust_lighting(data, normal(0, alpha_std, shape=3)._numbers().tolist())
 
 

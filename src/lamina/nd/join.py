@@ -53,7 +53,7 @@ def concat(*data: Any, dim: int = 1, num_args: int | None = None) -> NDArray:
 
 @operator
 def concatenate(arrays: Sequence[NDArray], axis: int = 0, always_copy: bool = True) -> NDArray:
-    """Join a list of arrays along an axis, 0 by default; without `always_copy` a list of one gives that array.
+    """Join a list of arrays along an axis, 0 by default; without `always_copy` a single array is returned as is.
 
     >>> from lamina import nd
     >>> nd.concatenate([nd.ones((2, 3)), nd.zeros((1, 3))]).shape
@@ -83,7 +83,7 @@ def stack(*data: Any, axis: int = 0, num_args: int | None = None) -> NDArray:
 def split(
     data: NDArray, num_outputs: int, axis: int = 1, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """`num_outputs` equal parts along `axis`, as a list (one part: that array); `squeeze_axis` drops the axis.
+    """`num_outputs` equal parts along `axis`, as a list (one part: the array itself); `squeeze_axis` drops the axis.
 
     Raises `ShapeError` if the number of parts does not divide the axis.
 
@@ -104,7 +104,7 @@ def split(
 def split_v2(
     ary: NDArray, indices_or_sections: int | Sequence[int], axis: int = 0, squeeze_axis: bool = False
 ) -> list[NDArray] | NDArray:
-    """Equal parts along `axis`, or parts that begin at the given indices."""
+    """Equal parts along `axis`, or parts split at the given indices."""
     if isinstance(indices_or_sections, int):
         return split(ary, indices_or_sections, axis, squeeze_axis)
     place = normalize_axis("split_v2", axis, ary.ndim)
@@ -146,7 +146,7 @@ def tile(data: NDArray, reps: Shape) -> NDArray:
 
 @operator
 def repeat(data: NDArray, repeats: int, axis: int | None = None) -> NDArray:
-    """Each element `repeats` times in a row: along `axis`, or of the flat array if None.
+    """Repeat each element `repeats` times along `axis`, or in the flattened array if None.
 
     >>> from lamina import nd
     >>> nd.repeat(nd.array([1, 2]), 2).asnumpy()
@@ -179,12 +179,12 @@ def flip(data: NDArray, axis: int | Sequence[int]) -> NDArray:
 def pad(
     data: NDArray, mode: str = "constant", pad_width: Sequence[int] = (), constant_value: float = 0.0
 ) -> NDArray:
-    """A border: `pad_width` is (before, after) of axis 0, then of axis 1, and so on.
+    """Pad each axis; `pad_width` is (before, after) of axis 0, then of axis 1, and so on.
 
-    It holds `constant_value`, or with ``mode="edge"`` the outermost elements, or with ``"reflect"`` what lies as far
-    inside. (MXNet pads the last axes of four- and five-dimensional arrays only.)
+    The border holds `constant_value`, with ``mode="edge"`` the outermost elements, or with ``"reflect"`` the mirrored
+    interior. (MXNet pads only the last axes of four- and five-dimensional arrays.)
 
-    Raises `ShapeError` if `pad_width` has not two sizes, of 0 or more, for each axis.
+    Raises `ShapeError` unless `pad_width` has two non-negative sizes for each axis.
 
     >>> from lamina import nd
     >>> nd.pad(nd.ones((1, 2)), pad_width=(0, 0, 1, 2), constant_value=7).asnumpy()
@@ -210,7 +210,7 @@ def pad(
 
 
 def _continued(data: NDArray, mode: str, pad_width: Sequence[int]) -> NDArray:
-    """A border of the array's own elements."""
+    """A border copied from the array's own elements (edge or reflection)."""
     for axis, (size, widths) in enumerate(
         zip(data.shape, zip(pad_width[::2], pad_width[1::2], strict=True), strict=True)
     ):
@@ -237,9 +237,9 @@ def _blocks(name: str, data: NDArray, block_size: int) -> tuple[int, int, int, i
 
 @operator
 def depth_to_space(data: NDArray, block_size: int) -> NDArray:
-    """Channels become places: (n, c·b², h, w) gives (n, c, h·b, w·b).
+    """Move channel blocks to spatial positions: (n, c·b², h, w) to (n, c, h·b, w·b).
 
-    Raises `ShapeError` if the channels are no multiple of `block_size`².
+    Raises `ShapeError` if the number of channels is not a multiple of `block_size`².
 
     >>> from lamina import nd
     >>> nd.depth_to_space(nd.arange(4).reshape((1, 4, 1, 1)), 2).asnumpy().tolist()
@@ -258,9 +258,9 @@ def depth_to_space(data: NDArray, block_size: int) -> NDArray:
 
 @operator
 def space_to_depth(data: NDArray, block_size: int) -> NDArray:
-    """Places become channels: (n, c, h·b, w·b) gives (n, c·b², h, w); the inverse of `depth_to_space`.
+    """Move spatial blocks to channels: (n, c, h·b, w·b) to (n, c·b², h, w); the inverse of `depth_to_space`.
 
-    Raises `ShapeError` if height or width is no multiple of `block_size`.
+    Raises `ShapeError` if height or width is not a multiple of `block_size`.
     """
     b = int(block_size)
     n, c, height, width = _blocks("space_to_depth", data, b)

@@ -1,4 +1,4 @@
-"""Linear algebra, under MXNet's ``nd.linalg``: of matrices in the last two axes, batched over the others."""
+"""Linear algebra under MXNet's ``nd.linalg``, on matrices in the last two axes, batched over the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that look elements up: take, pick, gather_nd, one_hot, where, diag, Embedding and their like."""
+"""Indexing by function: take, pick, gather_nd, one_hot, where, diag, Embedding and similar."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MODES = ("clip", "wrap")
 
 @operator
 def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDArray:
-    """The parts of `a` at `indices` along `axis`; the shape of `indices` (of any number type) replaces the axis.
+    """Entries of `a` at `indices` along `axis`; the shape of `indices` (of any number type) replaces the axis.
 
     An index out of range is clipped (``mode="clip"``: -1 gives element 0), wrapped around (``"wrap"``), or raises
     `IndexError` (``"raise"``, which reads the indices and so cannot be compiled).
@@ -53,7 +53,7 @@ def take(a: NDArray, indices: NDArray, axis: int = 0, mode: str = "clip") -> NDA
 
 
 def rows_of(x: NDArray, positions: Any, axis: int = 0) -> NDArray:
-    """The rows of an array at integer positions in range, computed now; a batch is no part of a step."""
+    """Rows of an array at valid integer positions, computed immediately, outside any step."""
     if x._context.is_host:
         return new_array(x._numbers().take(positions, axis=axis), x._context)
     index = array(positions, ctx=x._context, dtype=np.int64)
@@ -72,7 +72,7 @@ def _check_range(indices: NDArray, size: int) -> None:
 def pick(
     data: NDArray, index: NDArray, axis: int | None = -1, keepdims: bool = False, mode: str = "clip"
 ) -> NDArray:
-    """One element of each line along `axis`: the one that `index` names.
+    """One element per row along `axis`, at the position in `index`.
 
     `index` has the shape of `data` without the axis, or with size 1 there.
 
@@ -104,7 +104,7 @@ def batch_take(a: NDArray, indices: NDArray) -> NDArray:
 
 @operator
 def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
-    """The elements (or parts) ``data[indices[0, j…], indices[1, j…], …]``; negative ones count from the end.
+    """Elements (or subarrays) ``data[indices[0, j…], indices[1, j…], …]``; negative indices count from the end.
 
     An index out of range is clipped. (MXNet raises an error when the result is read.)
 
@@ -122,9 +122,9 @@ def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
 
 @operator
 def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """Zeros of `shape` with `data` where `gather_nd` would read; at an address that occurs twice the values add.
+    """Zeros of `shape` with `data` added at `indices`, the inverse of `gather_nd`; repeated indices accumulate.
 
-    (MXNet leaves open which of them wins.)
+    (MXNet does not specify which of them wins.)
     """
     return bind(indexing.scatter_nd_add, data, indices, shape=tuple(shape))
 
@@ -133,7 +133,7 @@ def scatter_nd(data: NDArray, indices: NDArray, shape: tuple[int, ...]) -> NDArr
 def one_hot(
     indices: NDArray, depth: int, on_value: float = 1.0, off_value: float = 0.0, dtype: Any = np.float32
 ) -> NDArray:
-    """A last axis of `depth` with `on_value` at each index; an index outside gives only `off_value`.
+    """One-hot vectors of length `depth` on a new last axis; an index out of range gives only `off_value`.
 
     >>> from lamina import nd
     >>> nd.one_hot(nd.array([1, 0]), 3).asnumpy()
@@ -146,9 +146,9 @@ def one_hot(
 
 @operator
 def where(condition: NDArray, x: Any, y: Any) -> NDArray:
-    """`x` where the condition is not 0, else `y`; a one-axis condition chooses rows of `x` and `y`.
+    """`x` where the condition is nonzero, else `y`; a one-dimensional condition selects whole rows.
 
-    Raises `ShapeError` if such a condition has not an element for each row.
+    Raises `ShapeError` if a one-dimensional condition does not have one element per row.
 
     >>> from lamina import nd
     >>> nd.where(nd.array([1, 0]), nd.array([[1, 2], [3, 4]]), nd.array([[5, 6], [7, 8]])).asnumpy()
@@ -168,8 +168,8 @@ def where(condition: NDArray, x: Any, y: Any) -> NDArray:
 
 @operator
 def diag(data: NDArray, k: int = 0, axis1: int = 0, axis2: int = 1) -> NDArray:
-    """The k-th diagonal of the matrices in axes `axis1` and `axis2` (moved to the last axis), or, of a vector, the
-    square matrix that has it there.
+    """The k-th diagonal of the matrices in axes `axis1` and `axis2` (moved to the last axis); for a vector, the
+    square matrix with that diagonal.
 
     Raises `ShapeError` if the matrices have no such diagonal.
 
@@ -208,7 +208,7 @@ def Embedding(  # noqa: N802 - MXNet's name
     dtype: Any = None,
     sparse_grad: bool = False,
 ) -> NDArray:
-    """The rows of `weight` (input_dim, output_dim) that `data` names; an index out of range is clipped.
+    """Rows of `weight`, of shape (input_dim, output_dim), at the indices `data`; indices out of range are clipped.
 
     Raises `ShapeError` if `weight` has another shape.
 

@@ -1,4 +1,4 @@
-"""`NDArray`: the array that users see, with its operators, conversions and its place in autograd."""
+"""`NDArray`: the public array class, with its operators, conversions and autograd methods."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _EVERYTHING = slice(None)
 
 @telling
 class NDArray(Array, Fluent):
-    """A dense array on a device; what MXNet 1.x calls ``mx.nd.NDArray``.
+    """A dense array on a device (MXNet 1.x's ``mx.nd.NDArray``).
 
-    Made by `nd.array`, `nd.zeros` and their like, not by calling the class. The buffer is a C-contiguous NumPy array,
+    Create one with `nd.array`, `nd.zeros` etc., not by calling the class. The buffer is a C-contiguous NumPy array,
     or memory of a device.
 
     >>> from lamina import nd
@@ -58,7 +58,7 @@ class NDArray(Array, Fluent):
 
     @property
     def context(self) -> Context:
-        """The device it lives on."""
+        """The device that holds it."""
         return self._context
 
     ctx = context
@@ -99,13 +99,13 @@ class NDArray(Array, Fluent):
         return f"\n{self._seen()}\n<NDArray {sizes} @{self._context}>"
 
     def __format__(self, spec: str) -> str:
-        """Of one element as Python formats that number, ``f"{loss:.4f}"``; without a specification as `str`."""
+        """Format a single element like a Python number, ``f"{loss:.4f}"``; without a specification like `str`."""
         return formatted(self, self, spec)
 
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def _seen(self) -> np.ndarray:
-        """`_numbers` for the program to read."""
+        """The NumPy values for user code to read."""
         numbers = self._numbers()
         if weights:
             look(self, numbers)
@@ -117,14 +117,14 @@ class NDArray(Array, Fluent):
         return numbers.copy() if self._context.is_host else numbers
 
     def asscalar(self) -> Any:
-        """The one element, as a NumPy scalar of the array's dtype."""
+        """The single element, as a NumPy scalar of the array's dtype."""
         data = self._seen()
         if data.size != 1:
             raise ShapeError(f"asscalar: needs exactly one element, the shape is {self.shape}")
         return data.reshape(())[()]
 
     def item(self) -> Any:
-        """The one element, as a Python number."""
+        """The single element, as a Python number."""
         return self.asscalar().item()
 
     def tolist(self) -> list[Any]:
@@ -135,7 +135,7 @@ class NDArray(Array, Fluent):
         return np.array(self._numbers() if copy else self._concrete(), dtype=dtype, copy=copy)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        """NumPy's functions see NumPy arrays; without this some would call our methods, with their own arguments."""
+        """Convert to NumPy arrays for NumPy's functions; some would else call methods here with NumPy's arguments."""
         return function(*_as_numpy(args), **{name: _as_numpy(value) for name, value in kwargs.items()})
 
     def __dlpack__(self, **options: Any) -> Any:
@@ -169,7 +169,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        """Of one element Python's rounded number; of others an array, rounded half to even as NumPy does."""
+        """Python's rounded number for one element; otherwise an array, rounded half to even like NumPy."""
         if self.size == 1:
             return round(self.item(), ndigits)
         return array(np.round(self._numbers(), ndigits or 0), ctx=self._context, dtype=self._dtype)
@@ -182,7 +182,7 @@ class NDArray(Array, Fluent):
         return int(self.asscalar())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Its numbers, and its gradient if it has one: what trains it where it arrives needs both."""
+        """Pickle the values, and the gradient if there is one, since training needs both after loading."""
         rebuilt = (_rebuild, (self._numbers(), self._context))
         leaf = self._leaf
         if leaf is None:
@@ -190,7 +190,7 @@ class NDArray(Array, Fluent):
         return (*rebuilt, (leaf.req, None if leaf.grad._is_stale else leaf.grad))
 
     def __setstate__(self, state: tuple[str, NDArray | None]) -> None:
-        """For pickle: the gradient; None stands for one that a compiled step consumed."""
+        """Restore the gradient when unpickling; None stands for one that a compiled step consumed."""
         req, grad = state
         if grad is None:
             grad = NDArray(StaleGradient(self.shape, self._dtype), self._context)
@@ -305,7 +305,7 @@ class NDArray(Array, Fluent):
         return self
 
     def _forbid_recorded_write(self, value: Any = None) -> None:
-        """Inside `record()`, writing over an array that gradients flow through, or a part of it, loses gradients."""
+        """Raise for a write, inside `record()`, over an array that gradients flow through: they would be lost."""
         if state.recording and (is_recorded(self) or is_recorded(value)):
             raise AutogradError(
                 "Inplace operations (+=, -=, x[:]=, etc) are not supported when recording with autograd: "
@@ -333,7 +333,7 @@ class NDArray(Array, Fluent):
     # --- copies --------------------------------------------------------------------------------------------------
 
     def astype(self, dtype: Any, copy: bool = True) -> NDArray:
-        """Another element type. ``copy=False``: the array itself if it has that type already."""
+        """Convert to another dtype. ``copy=False``: the array itself if it already has that dtype."""
         if not copy and self._dtype == element_type(dtype):
             return self
         return bind(cast, self, dtype=element_type(dtype))
@@ -358,7 +358,7 @@ class NDArray(Array, Fluent):
     as_in_ctx = as_in_context
 
     def wait_to_read(self) -> None:
-        """Compute its contents, if they are pending, and wait for its device."""
+        """Compute pending contents and wait for the device."""
         if not self._is_computed:
             pending.flush()
         if not self._context.is_host:
@@ -368,14 +368,14 @@ class NDArray(Array, Fluent):
 
     @property
     def grad(self) -> NDArray | None:
-        """The gradient's array, or None without `attach_grad`. It stays the same object from step to step."""
+        """The gradient array, or None without `attach_grad`. It is the same object at every step."""
         if state.trace is not None:
             state.trace.uses_gradient(self)
         return None if self._leaf is None else self._leaf.grad
 
     @property
     def _fresh_grad(self) -> bool:
-        """Whether the gradient has been written since this was last set to False; loops written for MXNet ask it."""
+        """Whether the gradient was written since this was set to False; read by loops written for MXNet."""
         return self._leaf is not None and self._leaf.known != self._leaf.grad._version
 
     @_fresh_grad.setter
@@ -386,7 +386,7 @@ class NDArray(Array, Fluent):
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
         """Give the array a gradient, which `backward` writes (``"write"``) or adds to (``"add"``); ``"null"``: none.
 
-        The array becomes a leaf: what it was computed from is forgotten.
+        The array becomes a leaf: its history on the tape is dropped.
         """
         if grad_req not in ("write", "add", "null"):
             raise ValueError(f'grad_req {grad_req!r} is unknown; known: "write", "add", "null"')
@@ -399,7 +399,7 @@ class NDArray(Array, Fluent):
         watch(self)
 
     def detach(self) -> NDArray:
-        """The same memory, off the tape: no gradient flows back through the result."""
+        """The same memory, off the tape: no gradient flows back through it."""
         if state.trace is None:
             with recording_suspended():
                 result = bind(reshape, self, shape=self.shape)
@@ -411,9 +411,9 @@ class NDArray(Array, Fluent):
     def backward(
         self, out_grad: NDArray | None = None, retain_graph: bool = False, train_mode: bool = True
     ) -> None:
-        """Compute the gradients of this array (summed, if it has several elements) by the arrays with `attach_grad`.
+        """Compute gradients of this array (summed, if it has several elements) for all arrays with `attach_grad`.
 
-        `out_grad`: the gradient of the final objective by this array; ones if None.
+        `out_grad`: gradient of the final objective with respect to this array; ones if None.
         """
         with Mode(False, train_mode):
             out_grad = ones_like(self) if out_grad is None else out_grad
@@ -421,7 +421,7 @@ class NDArray(Array, Fluent):
 
 
 def formatted(shown: Any, x: NDArray, spec: str) -> str:
-    """``format(shown, spec)`` for an array `x` that may be shown behind a facade."""
+    """``format(shown, spec)`` for an array `x` that may be wrapped in a facade."""
     if not spec:
         return str(shown)
     if x.size != 1:
@@ -436,7 +436,7 @@ _add, _subtract, _multiply, _divide = (BINARY[n] for n in ("add", "subtract", "m
 
 
 def _is_everything(x: Array, key: Any) -> bool:
-    """Whether a key is a slice of the whole array; then what is written takes the array's place on the tape."""
+    """Whether a key selects the whole array; then the written value replaces the array on the tape."""
     return isinstance(key, slice) and bool(x.shape) and range(x.shape[0])[key] == range(x.shape[0])
 
 

@@ -35,10 +35,10 @@ def FullyConnected(  # noqa: N802 - MXNet's name
 ) -> NDArray:
     """data · weightᵀ + bias, with a weight of shape (num_hidden, inputs) and a bias of shape (num_hidden,).
 
-    With `flatten` all axes of `data` but the first count as inputs; without it only the last one does, and the others
+    With `flatten` all axes of `data` but the first are inputs; else only the last, and the others
     stay.
 
-    Raises `ShapeError` if `weight` or `bias` has another shape, and `ParameterError` without both bias and `no_bias`.
+    Raises `ShapeError` for wrong shapes, and `ParameterError` if neither bias nor `no_bias` is given.
 
     >>> from lamina import nd
     >>> nd.FullyConnected(nd.ones((2, 3)), nd.ones((4, 3)), nd.zeros(4), num_hidden=4).shape
@@ -70,12 +70,12 @@ def Dropout(  # noqa: N802 - MXNet's name
     axes: int | Sequence[int] | None = (),
     cudnn_off: bool = False,
 ) -> NDArray:
-    """Each element is 0 with probability `p`, else divided by 1 - p (Srivastava et al., 2014).
+    """Set each element to 0 with probability `p` and divide the others by 1 - p (Srivastava et al., 2014).
 
     Only in training mode (`autograd.record` or `autograd.train_mode`), unless ``mode="always"``. Along `axes` all
-    elements share one fate. `cudnn_off` is MXNet's and means nothing here.
+    elements are dropped together. `cudnn_off` is accepted for MXNet and ignored.
 
-    Raises `ParameterError` if `p` is no probability.
+    Raises `ParameterError` if `p` is not a probability.
     """
     known_name("Dropout", "mode", mode, ("training", "always"))
     if not 0 <= p <= 1:
@@ -95,8 +95,8 @@ _CHANCES = 1 << 16
 def dropped(data: NDArray, p: Any, shape: tuple[int, ...]) -> NDArray:
     """`data` times a mask of a shape that broadcasts: 0 with probability `p`, else 1 / (1 - p).
 
-    `p` may be a number that changes from step to step. A mask's element is decided by 16 random bits, which take a
-    quarter of the time of a uniform float32's; so a chance is off by at most 2⁻¹⁶.
+    `p` may be a number that changes from step to step. Each mask element uses 16 random bits, which take a
+    quarter of the time of a uniform float32; the probability is off by at most 2⁻¹⁶.
     """
     chance = bits(shape, data.context, np.uint16).astype(np.float32)
     kept = bind(COMPARISON["less"], chance, (1.0 - p) * _CHANCES)

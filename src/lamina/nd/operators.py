@@ -1,4 +1,4 @@
-"""The common part of `nd`'s functions: the `out=` argument, and the conversion of operands to arrays."""
+"""The common part of `nd`'s functions: the `out=` argument and operand conversion."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ P = ParamSpec("P")
 _AXES = ("axis", "axes", "dim")
 _NUMBER = re.compile(r"[+-]?\d+")
 _AXES_IN_TEXT = re.compile(r"\s*(?:None|[+-]?\d+|[(\[]\s*(?:[+-]?\d+(?:\s*,\s*[+-]?\d+)*\s*,?)?\s*[)\]])\s*")
-"""A whole number, or any number of them in brackets, or None."""
+"""An integer, a bracketed list of integers, or None."""
 
 
 class Operator(Protocol[P]):
-    """A function of `nd`: its own signature, and ``out=``, an array to write the result into."""
+    """Type of an `nd` function: its own signature plus ``out=``, an array for the result."""
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> NDArray: ...
@@ -41,7 +41,7 @@ class Operator(Protocol[P]):
 
 
 def operator(function: Callable[P, NDArray]) -> Operator[P]:
-    """Give a function MXNet's arguments that all operators have: `out`, and `name`, which is accepted and unused."""
+    """Add the arguments of every MXNet operator: `out`, and `name`, which is accepted and ignored."""
 
     @wraps(function)
     def call(*args: Any, out: NDArray | None = None, name: str | None = None, **kwargs: Any) -> NDArray:
@@ -60,7 +60,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
 
 
 def _no_array(name: str, args: tuple[Any, ...], error: AttributeError) -> Exception:
-    """A clear error, if what lacks an array's attribute is an argument that should have been an array."""
+    """A clear error if a failed attribute access came from an argument that is not an array."""
     culprit = getattr(error, "obj", None)
     if isinstance(culprit, Array) or not any(culprit is x for x in args):
         return error
@@ -93,14 +93,14 @@ def _axes_in(text: str) -> int | tuple[int, ...] | None:
 
 
 def _unknown_argument(function: Callable[..., Any], kwargs: dict[str, Any], error: TypeError) -> TypeError:
-    """A clear error, if a call failed since it named an argument that there is not."""
+    """A clear error if a call failed because of an unknown keyword argument."""
     known = [*signature(function).parameters, "out"]
     unknown = next((name for name in kwargs if name not in known), None)
     return error if unknown is None else no_argument(function.__name__, unknown, known, OPERATORS_ARGUMENTS)
 
 
 def write_into(out: NDArray, result: NDArray) -> NDArray:
-    """`out` with the result's contents, and on the tape in the result's place."""
+    """`out`, filled with the result and recorded on the tape in its place."""
     if out.shape != result.shape:
         raise ShapeError(f"out= has shape {out.shape}, the result has shape {result.shape}")
     out._forbid_recorded_write()
@@ -115,7 +115,7 @@ _NUMBERS = (float, int, np.number, np.bool_)  # a tuple: a union would be made a
 
 
 def operand(x: Array, other: Any) -> Any:
-    """`other` as an operand beside `x`: arrays unchanged, numbers in the dtype of `x`, other array-likes converted."""
+    """`other` as an operand for `x`: arrays unchanged, numbers in the dtype of `x`, other array-likes converted."""
     if isinstance(other, Array):
         return other
     if isinstance(other, _NUMBERS):
@@ -129,7 +129,7 @@ def operand(x: Array, other: Any) -> Any:
 
 
 def _whole_number(x: Array, number: Any) -> int:
-    """A number as a partner of integers; a fraction would be cut off silently."""
+    """A number as the partner of an integer array; raises for a fraction, which would be truncated silently."""
     if number == number // 1:
         return int(number)
     raise DTypeError(
@@ -152,13 +152,13 @@ def combine(primitive: Primitive, lhs: Any, rhs: Any) -> NDArray:
 
 
 def _of_numbers(primitive: Primitive, lhs: Any, rhs: Any) -> Any:
-    """Of two numbers a number, as in MXNet: an integer of two integers, where it is whole."""
+    """A number from two numbers, as in MXNet: an integer if both are integers and the result is whole."""
     result = primitive.compute(np.float64(lhs), np.float64(rhs)).item()
     return int(result) if isinstance(lhs, int) and isinstance(rhs, int) and result == result // 1 else result
 
 
 def known_name(function: str, argument: str, value: Any, known: tuple[str, ...]) -> str:
-    """`value` if it is one of the `known` names of an argument; otherwise raises an error that lists them."""
+    """`value` if it is one of the `known` names; otherwise raises an error that lists them."""
     if value not in known:
         raise ParameterError(f"{function}: {argument}={value!r} is unknown; known: {', '.join(known)}")
     return value

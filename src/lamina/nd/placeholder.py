@@ -1,4 +1,4 @@
-"""`PlaceholderArray`: an array of known type whose numbers are not in its buffer at the moment."""
+"""`PlaceholderArray`: an array of known type whose values are not in its buffer at present."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Type:
 
 
 class PlaceholderArray(NDArray):
-    """An `NDArray` without `_data`: `__getattr__` of a subclass provides it on access, up to date.
+    """An `NDArray` without `_data`; `__getattr__` of a subclass computes it on access.
 
-    Meanwhile its `_view` tells shape and dtype, so that asking for these costs nothing.
+    Shape and dtype come from its `_view`, so that reading them costs nothing.
     """
 
     __slots__ = ()
@@ -55,6 +55,6 @@ class PlaceholderArray(NDArray):
 
 
 def stand_in(array: Array) -> NDArray:
-    """An array of the same type and device without contents, to bind a step to that gets new arrays at each call."""
+    """An empty array of the same type and device, to bind a step that gets new arrays at each call."""
     nothing: Any = Type(array.shape, array._dtype)
     return NDArray(nothing, array._context)

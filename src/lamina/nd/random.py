@@ -1,4 +1,4 @@
-"""Random arrays, under MXNet's ``nd.random``: distributions, and the same in the shape of another array."""
+"""Random arrays under MXNet's ``nd.random``: distributions, and their ``*_like`` forms."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reductions: sums, means, extrema, norms and their positions.
 
-`axis` is an axis, several, or None for all; with ``exclude=True`` the axes to keep. A full reduction has shape (1,).
+`axis` is one axis, several, or None for all; with ``exclude=True`` the axes to keep. A full reduction has shape (1,).
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ def prod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool
 
 @operator
 def max(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The maximum over `axis`; NaN if one is among the elements. The gradient goes to every maximal element."""
+    """The maximum over `axis`; NaN if there is a NaN. Every maximal element gets the gradient."""
     return bind(reduce.reduce_max, data, axis=_axes("max", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator
 def min(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The minimum over `axis`; NaN if one is among the elements. The gradient goes to every minimal element."""
+    """The minimum over `axis`; NaN if there is a NaN. Every minimal element gets the gradient."""
     return bind(reduce.reduce_min, data, axis=_axes("min", data, axis, exclude), keepdims=bool(keepdims))
 
 
 @operator
 def mean(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: bool = False) -> NDArray:
-    """The mean over `axis`; of integers an integer, truncated.
+    """The mean over `axis`; for integers a truncated integer.
 
     >>> from lamina import nd
     >>> nd.mean(nd.array([[1, 2], [3, 4]]), axis=1).asnumpy()
@@ -98,7 +98,7 @@ def nanprod(data: NDArray, axis: Axis = None, keepdims: bool = False, exclude: b
 def norm(
     data: NDArray, ord: Literal[1, 2] = 2, axis: Axis = None, out_dtype: Any = None, keepdims: bool = False
 ) -> NDArray:
-    """The length of the vectors along `axis`: √Σx² (``ord=2``) or Σ|x| (``ord=1``), computed in `out_dtype`.
+    """Vector norm along `axis`: √Σx² (``ord=2``) or Σ|x| (``ord=1``), computed in `out_dtype`.
 
     Raises `ParameterError` for another `ord`.
 
@@ -128,7 +128,7 @@ def _arg(name: str, primitive: Primitive, data: NDArray, axis: int | None, keepd
 
 @operator
 def argmax(data: NDArray, axis: int | None = None, keepdims: bool = False) -> NDArray:
-    """The position of the (first) maximum along `axis`, of all elements in a row if None; as float32.
+    """Position of the first maximum along `axis`, or in the flattened array if None; as float32.
 
     >>> from lamina import nd
     >>> nd.argmax(nd.array([[1, 5, 2], [7, 0, 7]]), axis=1).asnumpy()
@@ -139,7 +139,7 @@ def argmax(data: NDArray, axis: int | None = None, keepdims: bool = False) -> ND
 
 @operator
 def argmin(data: NDArray, axis: int | None = None, keepdims: bool = False) -> NDArray:
-    """The position of the (first) minimum along `axis`, of all elements in a row if None; as float32."""
+    """Position of the first minimum along `axis`, or in the flattened array if None; as float32."""
     return _arg("argmin", reduce.argmin, data, axis, keepdims)
 
 

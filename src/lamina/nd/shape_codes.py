@@ -1,4 +1,4 @@
-"""Codes in the place of sizes: those of ``nd.reshape``, ``np.reshape`` and ``npx.reshape``."""
+"""Shape codes such as -1 in ``nd.reshape``, ``np.reshape`` and ``npx.reshape``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NPX_CODES", "NP_CODES", "resolve_shape"]
 _CODES = {0: "keep", -1: "infer", -2: "rest", -3: "merge", -4: "split"}
 NPX_CODES = {-1: "infer", -2: "keep", -3: "drop", -4: "rest", -5: "merge", -6: "split"}
 NP_CODES = {-1: "infer"}
-"""What codes mean; but for those of ``nd.reshape``, 0 is a size."""
+"""The meaning of each code; only in ``nd.reshape`` 0 is a code."""
 
 _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 
@@ -20,7 +20,7 @@ _TAKES = {"keep": 1, "merge": 2, "drop": 1, "split": 1}
 def resolve_shape(
     own: tuple[int, ...], codes: Sequence[int], reverse: bool = False, meanings: Mapping[int, str] = _CODES
 ) -> tuple[int, ...]:
-    """The sizes that `codes` stand for, of an array of shape `own`; `reverse`: matched from the right.
+    """The sizes for `codes`, reshaping from shape `own`; `reverse` matches from the right.
 
     Raises `ShapeError` if they do not fit.
     """
@@ -69,7 +69,7 @@ def resolve_shape(
 
 
 def _reversed_codes(codes: Sequence[int], meanings: Mapping[int, str]) -> list[int]:
-    """Codes from right to left; the two sizes after a split stay behind it."""
+    """Codes in reverse order; the two sizes of a split stay behind its code."""
     groups: list[list[int]] = []
     queue = list(codes)
     while queue:

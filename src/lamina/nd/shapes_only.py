@@ -25,7 +25,7 @@ __all__ = ["ShapesOnly", "array_of_shape", "on_shapes_only"]
 
 @dataclass(frozen=True)
 class _Type:
-    """Stands in an array for its contents."""
+    """A stand-in for an array's contents."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -37,41 +37,41 @@ class ShapesOnly:
     def bind(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     ) -> tuple[Value, ...]:
-        """The type of a primitive's result."""
+        """Shape and dtype of a primitive's result."""
         types = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         shape, dtype = primitive.infer(*types, **params)
         self.check(tuple(shape))
         return (_Type(tuple(shape), np.dtype(dtype)),)
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise if a result of this shape is not to be believed; any is."""
+        """Accept any shape."""
 
     def value(self, array: Array) -> Value:
-        """An array's value: its type, or the contents of an array from outside."""
+        """An array's type inside, or the contents of an array from outside."""
         return array._data
 
     def assign(self, array: Array, value: Array) -> None:
-        """Writes change no shapes."""
+        """Nothing: writes change no shapes."""
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> float:
-        """A number that would be computed at each step."""
+        """A stand-in for a number computed at each step."""
         return function()
 
     def after_run(self, function: Callable[[], None]) -> None:
-        """Nothing runs."""
+        """Nothing: no run follows."""
 
     def note_labels(self, label: Any, classes: int, who: str) -> None:
-        """There are no numbers to look at."""
+        """Nothing: there are no values."""
 
     def uses_gradient(self, array: Array) -> None:
-        """There are no gradients."""
+        """Nothing: there are no gradients."""
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Nothing is remembered."""
+        """Nothing: no source is recorded."""
 
 
 class on_shapes_only:  # noqa: N801 - used as `with on_shapes_only():`
-    """Inside, no operator computes anything."""
+    """A context in which operators only infer shapes."""
 
     def __init__(self, trace: ShapesOnly | None = None) -> None:
         self._mode = Mode(recording=False, training=False)
@@ -87,5 +87,5 @@ class on_shapes_only:  # noqa: N801 - used as `with on_shapes_only():`
 
 
 def array_of_shape(shape: Sequence[int], dtype: Any = np.float32) -> NDArray:
-    """An array without contents."""
+    """An array of this shape without contents."""
     return NDArray(_Type(tuple(shape), np.dtype(dtype)), current_context())

@@ -21,7 +21,7 @@ Bounds = int | Sequence[int | None] | None
 
 @operator
 def slice(data: NDArray, begin: Bounds, end: Bounds, step: Bounds = None) -> NDArray:
-    """A copy of ``data[begin[0]:end[0]:step[0], …]``; None leaves a bound open, axes without bounds are whole.
+    """A copy of ``data[begin[0]:end[0]:step[0], …]``; None means no bound, and axes without bounds are whole.
 
     Raises `ShapeError` if there are bounds for more axes than `data` has.
 
@@ -58,7 +58,7 @@ def slice_axis(data: NDArray, axis: int, begin: int, end: int | None) -> NDArray
 
 @operator
 def slice_like(data: NDArray, shape_like: NDArray, axes: Sequence[int] | None = ()) -> NDArray:
-    """The first elements of `data` along `axes` (all, if there are none), as many as `shape_like` has there.
+    """The leading part of `data`, as large as `shape_like` along `axes` (all if empty).
 
     Raises `ShapeError` if `shape_like` has other axes, or is longer.
     """

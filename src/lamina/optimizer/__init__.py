@@ -1,12 +1,12 @@
-"""Optimizers: the mathematics of each step written once, as a pure function, and MXNet's class that calls it.
+"""Optimizers: each step's mathematics as one pure function, and the class with MXNet's interface that calls it.
 
 A step such as `adam_step` takes a weight, its gradient, the state (a tuple of arrays like the weight) and
-hyperparameters, and returns the new weight and the new state; it writes into nothing. Made of operators of `lamina.nd`,
-it serves eager and compiled steps alike. An `Optimizer` calls it for `lamina.gluon.Trainer`, counts updates and keeps
+hyperparameters, and returns the new weight and state, without side effects. Written in operators of `lamina.nd`,
+it works in eager and compiled steps alike. An `Optimizer` calls it for `lamina.gluon.Trainer`, counts updates and keeps
 the settings; the estimators and the digits' recipe call it themselves.
 
 To add an optimizer, write a module here: its step, with paper and year in the docstring, and a subclass of `Optimizer`
-under ``@optimizers.register("name")`` whose `create_state` makes the state and whose `update` hands what the step gave
+under ``@optimizers.register("name")`` whose `create_state` makes the state and whose `update` passes the step's result
 to `write`. Import the class below. To offer the step as a `solver` of the estimators, add an entry to `SOLVERS` in
 ``estimators/optimization.py``. The formula in NumPy goes into ``tests/optimizer/test_formulas.py``.
 """

@@ -15,7 +15,7 @@ __all__ = ["check_counts", "check_momenta", "check_shares"]
 
 
 def check_counts(**settings: Any) -> None:
-    """Raise `ParameterError` unless these are numbers of times, of at least 1.
+    """Raise `ParameterError` unless all values are integers of at least 1.
 
     >>> check_counts(rounds=-1)
     Traceback (most recent call last):
@@ -27,7 +27,7 @@ def check_counts(**settings: Any) -> None:
 
 
 def check_momenta(**settings: Any) -> None:
-    """Raise `ParameterError` unless a mean of gradients with these forgets; negative ones do (Gidel et al., 2019).
+    """Raise `ParameterError` unless all momenta are above -1 and below 1 (negative momentum: Gidel et al., 2019).
 
     >>> check_momenta(beta1=1)
     Traceback (most recent call last):
@@ -40,7 +40,7 @@ def check_momenta(**settings: Any) -> None:
 
 
 def check_shares(**settings: Any) -> None:
-    """Raise `ParameterError` unless these can be what a running mean keeps of itself at each step.
+    """Raise `ParameterError` unless all decay rates of running means are at least 0 and below 1.
 
     >>> check_shares(beta2=1)
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""Adam and its family: running means of the gradient and of its square, corrected for starting from zero."""
+"""Adam and its variants: bias-corrected running means of the gradient and its square."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def bias_correction(beta: float, t: int) -> float:
 
 
 def _mean(mean: NDArray, x: NDArray, beta: float) -> NDArray:
-    """A running mean, with x added."""
+    """The running mean updated with x."""
     return beta * mean + (1.0 - beta) * x
 
 
 def _moments(g: NDArray, state: State, betas: Pair) -> tuple[NDArray, NDArray]:
-    """m and v: the running means of gradients and of their squares, with g added."""
+    """m and v updated with g: the running means of gradients and of their squares."""
     m, v = state
     return _mean(m, g, betas[0]), _mean(v, g * g, betas[1])
 
@@ -51,11 +51,11 @@ def _direction(m: NDArray, v: NDArray, epsilon: float, correction: Pair | None =
 
 
 class _Moments(Optimizer):
-    """Keeps for each parameter m, the running mean of its gradient, and v, that of the square."""
+    """State of the Adam family, per parameter: m and v, the running means of the gradient and of its square."""
 
     default_learning_rate = 0.001
     _v_is_mean = True
-    """Else it may keep all of itself: as a largest value it still grows, where a mean would stay 0."""
+    """If False, v is a running maximum, for which β₂ = 1 is valid too (a mean would stay 0)."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class _Moments(Optimizer):
         return self._moments(weight, 2)
 
     def _make(self, step: Any, weight: NDArray, g: NDArray, state: State, **settings: Any) -> None:
-        """Make a step with these settings, and those that all of the family have."""
+        """Apply a step with the settings given, besides those common to the Adam family."""
         settings = {"betas": (self.beta1, self.beta2), "epsilon": self.epsilon, **settings}
         write(weight, state, step(weight, g, state, **settings))
 
@@ -85,7 +85,7 @@ class _Moments(Optimizer):
         return self._each_step(index, lambda t: bias_correction(beta, t))
 
     def _unbias(self, t: int) -> float:
-        """√(1 - β₂ᵗ) / (1 - β₁ᵗ): what m/√v must be multiplied by at update t."""
+        """√(1 - β₂ᵗ) / (1 - β₁ᵗ): the combined bias correction of m/√v at update t."""
         return math.sqrt(1.0 - self.beta2**t) / (1.0 - self.beta1**t)
 
 
@@ -104,8 +104,8 @@ def adam_step(
     m = β₁m + (1-β₁)g;  v = β₂v + (1-β₂)g²;  w = w - rate·m̂/(√v̂ + ε), with m̂ = c₁m and v̂ = c₂v.
 
     Args:
-        correction: (c₁, c₂), the `bias_correction` of each mean. None: m̂ = m and v̂ = v, for callers with both
-            corrections in the rate, as at the end of the paper's section 2. That saves two multiplications an element.
+        correction: (c₁, c₂), the `bias_correction` of each mean. None: m̂ = m and v̂ = v, for callers that include both
+            corrections in the rate (end of the paper's section 2), which saves two multiplications per element.
     """
     m, v = _moments(g, state, betas)
     return w - rate * _direction(m, v, epsilon, correction), (m, v)
@@ -113,7 +113,7 @@ def adam_step(
 
 @optimizers.register("adam")
 class Adam(_Moments):
-    """Adam as MXNet has it: `adam_step` with both corrections in the rate, so that ε is added to √v, not √v̂.
+    """Adam as in MXNet: `adam_step` with both corrections in the rate, so that ε is added to √v, not √v̂.
 
     g = clip(rescale_grad·∇ + wd·w);  w = w - lr·√(1-β₂ᵗ)/(1-β₁ᵗ) · m/(√v + ε).
 
@@ -147,21 +147,21 @@ class Adam(_Moments):
 
 
 def adamw_step(w: NDArray, g: NDArray, state: State, *, decay: float, **adam: Any) -> Stepped:
-    """Adam with weight decay that bypasses the means (Loshchilov and Hutter, Decoupled weight decay, 2019).
+    """Adam with decoupled weight decay (Loshchilov and Hutter, Decoupled weight decay regularization, 2019).
 
-    As `adam_step`, but from (1 - decay)·w; `decay` is the paper's ηₜλ, so it has the learning rate in it.
+    Like `adam_step`, starting from (1 - decay)·w; `decay` is the paper's ηₜλ, which includes the learning rate.
     """
     return adam_step((1.0 - decay) * w, g, state, **adam)
 
 
 @optimizers.register("adamw")
 class AdamW(_Moments):
-    """Adam with weight decay that bypasses the moments: `adamw_step` with g = clip(rescale_grad·∇).
+    """Adam with decoupled weight decay: `adamw_step` with g = clip(rescale_grad·∇).
 
     w = w - lr·( m̂/(√v̂ + ε) + wd·w ), with m̂ = m/(1-β₁ᵗ), v̂ = v/(1-β₂ᵗ).
 
     Args:
-        correct_bias: without, m and v are used as they are (as in BERT's original code).
+        correct_bias: if False, m and v are used uncorrected (as in BERT's original code).
     """
 
     def __init__(
@@ -187,10 +187,10 @@ class AdamW(_Moments):
 
 
 def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pair, epsilon: float) -> Stepped:
-    """Adam with the largest gradient, exponentially forgotten, in the place of √v (Kingma and Ba, 2015, section 7.1).
+    """Adam with a decaying maximum of |g| instead of √v (Kingma and Ba, 2015, section 7.1).
 
-    m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - rate·m/(u + ε).  The rate has m's correction in it.
-    The state is (m, u). ε is not in the paper: it keeps a parameter whose gradient has been 0 so far from becoming 0/0.
+    m = β₁m + (1-β₁)g;  u = max(β₂u, |g|);  w = w - rate·m/(u + ε).  The rate includes m's bias correction.
+    The state is (m, u). ε, not in the paper, avoids 0/0 while a gradient has always been 0.
     """
     m, u = state
     m, u = _mean(m, g, betas[0]), maximum(betas[1] * u, abs(g))
@@ -199,7 +199,7 @@ def adamax_step(w: NDArray, g: NDArray, state: State, *, rate: float, betas: Pai
 
 @optimizers.register("adamax")
 class Adamax(_Moments):
-    """Adam with the largest gradient in the place of √v: `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
+    """Adam with a decaying maximum of |g| instead of √v: `adamax_step` with g = clip(rescale_grad·∇ + wd·w)."""
 
     default_learning_rate = 0.002
     _v_is_mean = False
@@ -235,8 +235,8 @@ class Nadam(_Moments):
 
     The momentum of step t is μₜ = β₁(1 - ½·0.96^(t·schedule_decay)).
 
-    Each parameter counts its own Mₜ. (MXNet multiplies one product for all parameters, which makes the result depend
-    on how many there are.)
+    Each parameter has its own Mₜ. (MXNet shares one product among all parameters, so that its result depends
+    on their number.)
     """
 
     def __init__(
@@ -289,7 +289,7 @@ def lamb_step(
     correction: Pair | None = None,
     bounds: tuple[float | None, float | None] = (None, None),
 ) -> Stepped:
-    """Adam whose step has, in each array, a length in proportion to the array's own (You et al., LAMB, 2020).
+    """Adam with layerwise step sizes in proportion to each array's norm (You et al., LAMB, 2020).
 
     m̂, v̂ and the state as in `adam_step`;  r = m̂/(√v̂ + ε) + decay·w;  w = w - rate·φ(‖w‖)/‖r‖·r, where φ limits ‖w‖ to
     `bounds`, and the ratio is 1 where ‖w‖ or ‖r‖ is 0.
@@ -300,7 +300,7 @@ def lamb_step(
 
 
 def _trust(w: NDArray, r: NDArray, lower: float | None, upper: float | None) -> NDArray:
-    """φ(‖w‖)/‖r‖, of shape (1,)."""
+    """The trust ratio φ(‖w‖)/‖r‖, of shape (1,)."""
     length, step = _norm(w), _norm(r)
     bounded = maximum(length, lower) if lower is not None and lower > 0 else length
     bounded = minimum(bounded, upper) if upper is not None and upper > 0 else bounded
@@ -315,11 +315,11 @@ def _norm(x: NDArray) -> NDArray:
 
 @optimizers.register("lamb")
 class LAMB(_Moments):
-    """Adam with steps in proportion to each array's length: `lamb_step` with g = clip(rescale_grad·∇), decay wd.
+    """Adam with step sizes in proportion to each array's norm: `lamb_step` with g = clip(rescale_grad·∇), decay wd.
 
     Args:
-        lower_bound, upper_bound: of the length; None, or what is not above 0, is no bound.
-        bias_correction: without, m and v stand for m̂ and v̂.
+        lower_bound, upper_bound: bounds of the norm; None, 0 or less: no bound.
+        bias_correction: if False, m and v are used uncorrected.
     """
 
     def __init__(

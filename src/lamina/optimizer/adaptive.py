@@ -1,4 +1,4 @@
-"""Optimizers with a learning rate for each element: AdaGrad, AdaDelta, RMSProp, Ftrl."""
+"""Optimizers with per-element learning rates: AdaGrad, AdaDelta, RMSProp, Ftrl."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = [
 def adagrad_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Divides by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011). The state is (h,).
+    """Divide by the root of the sum of all squared gradients (Duchi, Hazan and Singer, 2011). The state is (h,).
 
-    h = h + g²;  w = w - rate·( g/√(h + ε) + decay·w ).  As in MXNet, the decay does not enter h.
+    h = h + g²;  w = w - rate·( g/√(h + ε) + decay·w ).  As in MXNet, h excludes the decay.
     """
     (h,) = state
     h = h + g * g
@@ -31,7 +31,7 @@ def adagrad_step(
 
 @optimizers.register("adagrad")
 class AdaGrad(Optimizer):
-    """Divides by the root of the sum of all squared gradients: `adagrad_step` with g = clip(rescale_grad·∇)."""
+    """Divide by the root of the sum of all squared gradients: `adagrad_step` with g = clip(rescale_grad·∇)."""
 
     def __init__(self, eps: float = 1e-7, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,7 +39,7 @@ class AdaGrad(Optimizer):
         self.float_stable_eps = eps
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """h, zeros at first."""
+        """(h,), initially zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:
@@ -52,7 +52,7 @@ class AdaGrad(Optimizer):
 def adadelta_step(
     w: NDArray, g: NDArray, state: State, *, rho: float, epsilon: float, decay: float = 0.0
 ) -> Stepped:
-    """Steps as large as the steps before, in the gradient's units (Zeiler, 2012). No rate; the state is (h, d).
+    """Scale gradients by the RMS of past updates (Zeiler, 2012). No learning rate; the state is (h, d).
 
     h = ρh + (1-ρ)g²;  Δ = √(d + ε)/√(h + ε)·g;  d = ρd + (1-ρ)Δ²;  w = w - Δ - decay·w.
     """
@@ -65,7 +65,7 @@ def adadelta_step(
 
 @optimizers.register("adadelta")
 class AdaDelta(Optimizer):
-    """Steps as large as the steps before: `adadelta_step` with g = clip(rescale_grad·∇). Has no learning rate."""
+    """Scale gradients by the RMS of past updates: `adadelta_step` with g = clip(rescale_grad·∇). No learning rate."""
 
     def __init__(self, rho: float = 0.90, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,7 +73,7 @@ class AdaDelta(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(h, d), zeros at first."""
+        """(h, d), initially zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -86,7 +86,7 @@ class AdaDelta(Optimizer):
 def rmsprop_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, epsilon: float
 ) -> Stepped:
-    """Divides by the root of a running mean of squared gradients (Tieleman and Hinton, 2012). The state is (n,).
+    """Divide by the root of a running mean of squared gradients (Tieleman and Hinton, 2012). The state is (n,).
 
     n = βn + (1-β)g²;  w = w - rate·g/√(n + ε).
     """
@@ -98,7 +98,7 @@ def rmsprop_step(
 def centered_rmsprop_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, beta: float, momentum: float, epsilon: float
 ) -> Stepped:
-    """RMSProp by an estimate of the variance, and with momentum (Graves, 2013, section 4.2). The state is (n, m, Δ).
+    """RMSProp with the variance instead of the mean square, and momentum (Graves, 2013, section 4.2). State: (n, m, Δ).
 
     n = βn + (1-β)g²;  m = βm + (1-β)g;  Δ = momentum·Δ - rate·g/√(n - m² + ε);  w = w + Δ.
     """
@@ -111,15 +111,15 @@ def centered_rmsprop_step(
 
 @optimizers.register("rmsprop")
 class RMSProp(Optimizer):
-    """Divides by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
+    """Divide by the root of a running mean of squared gradients: `rmsprop_step`, or `centered_rmsprop_step`.
 
     g = clip(rescale_grad·∇ + wd·w).
 
     Args:
         gamma1: β of the running means.
-        gamma2: the momentum; only if centered.
+        gamma2: the momentum; used only if centered.
         centered: Graves' variant.
-        clip_weights: bound of each element of the weights after the step; None, or what is not above 0, is no bound.
+        clip_weights: limit on the absolute value of each weight after the step; None, 0 or less: no limit.
     """
 
     default_learning_rate = 0.001
@@ -142,7 +142,7 @@ class RMSProp(Optimizer):
         self.centered, self.clip_weights = centered, clip_weights
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(n,), or centered (n, m, Δ), zeros at first."""
+        """(n,), or if centered (n, m, Δ); initially zeros."""
         return self._moments(weight, 3 if self.centered else 1)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -189,7 +189,7 @@ class Ftrl(Optimizer):
         self.lamda1, self.beta = lamda1, beta
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(z, n), zeros at first."""
+        """(z, n), initially zeros."""
         return self._moments(weight, 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:

@@ -1,7 +1,7 @@
 """Learning rate schedules: the rate as a function of the number of updates.
 
 A scheduler is called with the number of updates made (1 for the first) and keeps no state besides its settings, so
-that training can be resumed anywhere. `base_lr` is the rate that the schedule starts from; an optimizer that was given
+that training can be resumed anywhere. `base_lr` is the rate that the schedule starts from; an optimizer created with
 a learning rate sets it. The formulas are those of `lamina.support.schedules`.
 """
 
@@ -20,16 +20,16 @@ __all__ = ["CosineScheduler", "FactorScheduler", "LRScheduler", "MultiFactorSche
 
 
 class LRScheduler(PlainNumbers):
-    """Base class, and the warm-up: during the first `warmup_steps` updates the rate rises to `base_lr`.
+    """Base class with warm-up: during the first `warmup_steps` updates the rate rises to `base_lr`.
 
     Args:
         base_lr: the rate after the warm-up.
         warmup_steps: length of the warm-up, in updates.
-        warmup_begin_lr: the rate that it starts from.
+        warmup_begin_lr: the initial rate.
         warmup_mode: ``"linear"``, or ``"constant"``: `warmup_begin_lr` until the warm-up ends.
 
     Raises:
-        ValueError: for settings that make no sense.
+        ValueError: invalid settings.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class LRScheduler(PlainNumbers):
 
 
 class _Falling:
-    """A rate that is multiplied by a factor now and then, one time after the other, which is how MXNet rounds it.
+    """A rate multiplied by a factor at certain updates, one multiplication after the other, to round like MXNet.
 
-    It remembers the last rate, and tells `logging` of a change, as MXNet does; what it answers depends on neither.
+    It logs changes of the rate, as MXNet does; this has no effect on the rate.
     """
 
     def __init__(self) -> None:
         self._last: tuple[float, float, float, int, float] | None = None
 
     def __call__(self, update: int, times: int, start: float, factor: float, lowest: float = 0.0) -> float:
-        """`start`, multiplied `times` times by `factor`, but not below `lowest`; `update` is for the log alone."""
+        """`start`, multiplied `times` times by `factor`, but not below `lowest`; `update` is only for the log."""
         done, rate = 0, start
         if self._last is not None and self._last[:3] == (start, factor, lowest) and self._last[3] <= times:
             done, rate = self._last[3:]
@@ -97,7 +97,7 @@ class _Falling:
 
 
 class FactorScheduler(LRScheduler):
-    """Multiplied by `factor` after every `step` updates, but never below `stop_factor_lr`.
+    """Multiply by `factor` after every `step` updates, but never go below `stop_factor_lr`.
 
     >>> schedule = FactorScheduler(step=10, factor=0.5, base_lr=1.0)
     >>> [schedule(n) for n in (1, 10, 11, 21)]
@@ -128,7 +128,7 @@ class FactorScheduler(LRScheduler):
 
 
 class MultiFactorScheduler(LRScheduler):
-    """Multiplied by `factor` after each of the updates in `step`.
+    """Multiply by `factor` after each of the updates in `step`.
 
     >>> schedule = MultiFactorScheduler(step=[10, 15], factor=0.1, base_lr=1.0)
     >>> [round(schedule(n), 3) for n in (10, 11, 16)]
@@ -163,7 +163,7 @@ def _check_factor(factor: float) -> None:
 
 
 class _Decay(LRScheduler):
-    """From `base_lr` after the warm-up to `final_lr` at update `max_update`, and constant from there."""
+    """A decay from `base_lr` after the warm-up to `final_lr` at update `max_update`, then constant."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class _Decay(LRScheduler):
         return self.final_lr + (self.base_lr - self.final_lr) * self._remaining(passed)
 
     def _remaining(self, passed: float) -> float:
-        """What is left of the way when this part of the time has passed, both from 0 to 1."""
+        """The remaining share of the decay after a share of the time, both from 0 to 1."""
         return linear(passed)
 
 

@@ -1,4 +1,4 @@
-"""Optimizers that follow the gradient, with or without momentum: SGD, NAG, Signum."""
+"""Gradient descent with or without momentum: SGD, NAG, Signum."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class _Momentum(Optimizer):
-    """Keeps a velocity for each parameter, unless `momentum` is 0."""
+    """State of optimizers with momentum: a velocity per parameter, unless `momentum` is 0."""
 
     def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -24,7 +24,7 @@ class _Momentum(Optimizer):
         self.momentum = momentum
 
     def create_state(self, index: int, weight: NDArray) -> NDArray | None:
-        """The velocity, zeros at first; None without momentum."""
+        """The velocity, initially zeros; None without momentum."""
         return self._moments(weight, 1)[0] if self.momentum else None
 
 
@@ -48,7 +48,7 @@ def momentum_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum
 
 @optimizers.register("sgd")
 class SGD(_Momentum):
-    """Stochastic gradient descent, perhaps with momentum: `sgd_step` or `momentum_step`.
+    """Stochastic gradient descent, optionally with momentum: `sgd_step` or `momentum_step`.
 
     g = clip(rescale_grad·∇) + wd·w.  `lazy_update` is for sparse gradients, which do not exist here.
 
@@ -76,8 +76,8 @@ class SGD(_Momentum):
 def nesterov_step(w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float) -> Stepped:
     """Nesterov's accelerated gradient (Sutskever, Martens, Dahl and Hinton, 2013); the state is (v,).
 
-    v = momentum·v - rate·g;  w = w + momentum·v - rate·g. So w is where the paper looks ahead to and takes the gradient
-    (Bengio, Boulanger-Lewandowski and Pascanu, 2013).
+    v = momentum·v - rate·g;  w = w + momentum·v - rate·g. Here w is the paper's look-ahead point, at which g is taken
+    (Bengio et al., 2013).
     """
     (v,) = state
     step = rate * g
@@ -103,14 +103,14 @@ class NAG(_Momentum):
 
 
 def signsgd_step(w: NDArray, g: NDArray, state: State = (), *, rate: float, decay: float = 0.0) -> Stepped:
-    """Steps of one size (Bernstein et al., signSGD, 2018): w = (1 - rate·decay)·w - rate·sign(g)."""
+    """signSGD, with steps of constant size (Bernstein et al., 2018): w = (1 - rate·decay)·w - rate·sign(g)."""
     return (1.0 - rate * decay) * w - rate * sign(g), ()
 
 
 def signum_step(
     w: NDArray, g: NDArray, state: State, *, rate: float, momentum: float, decay: float = 0.0
 ) -> Stepped:
-    """signSGD along the averaged gradient (Bernstein et al., 2018, its Signum); the state is (v,).
+    """Signum, signSGD along the averaged gradient (Bernstein et al., 2018); the state is (v,).
 
     v = momentum·v - (1 - momentum)·g;  w = (1 - rate·decay)·w + rate·sign(v).
     """
@@ -121,12 +121,12 @@ def signum_step(
 
 @optimizers.register("signum", "signsgd")
 class Signum(_Momentum):
-    """Steps of one size along the sign of the averaged gradient: `signum_step` with decay `wd_lh`.
+    """Steps of constant size along the sign of the averaged gradient: `signum_step` with decay `wd_lh`.
 
     g = clip(rescale_grad·∇) + wd·w.  Without momentum: `signsgd_step` with decay wd + wd_lh, and g without wd·w.
 
     Args:
-        wd_lh: weight decay that acts on the weight and not through the gradient (Loshchilov and Hutter, 2019).
+        wd_lh: decoupled weight decay (Loshchilov and Hutter, 2019).
     """
 
     def __init__(

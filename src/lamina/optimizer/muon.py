@@ -21,17 +21,17 @@ from lamina.support.argument_checks import check_numbers
 __all__ = ["Muon", "muon_step", "orthogonalized"]
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Jordan's: five rounds with them bring singular values from 0.01 to 1 to between 0.7 and 1.2, not to 1 exactly."""
+"""Jordan's coefficients: five rounds map singular values in [0.01, 1] to about [0.7, 1.2], not exactly to 1."""
 _SMALLEST_NORM = 1e-7
 _OF_ADAM = 0.2
-"""The usual root mean square of a step of Adam's, over the learning rate (Liu et al., 2025)."""
+"""The typical RMS of an Adam step, divided by the learning rate (Liu et al., 2025)."""
 
 
 def orthogonalized(x: NDArray, rounds: int = 5) -> NDArray:
-    """About the nearest matrix whose rows or columns are orthonormal: UVᵀ of x = USVᵀ, by Newton–Schulz products.
+    """Approximate orthogonalization UVᵀ of x = USVᵀ, by Newton–Schulz iteration.
 
     x ← x/‖x‖; then, `rounds` times, x ← ax + (bA + cA²)x with A = xxᵀ (Jordan et al., 2024). The result has x's shape;
-    zeros stay zeros. Rows are never more than columns in the products, so that these are of the smaller side.
+    zeros stay zeros. Tall matrices are transposed first, so that the products have the size of the smaller side.
     """
     rows, columns = x.shape
     if rows > columns:
@@ -55,10 +55,10 @@ def muon_step(
     nesterov: bool = True,
     rounds: int = 5,
 ) -> Stepped:
-    """Muon for a matrix (Jordan et al., 2024), with steps as long as Adam's (Liu et al., 2025); the state is (m,).
+    """Muon for a matrix (Jordan et al., 2024), with steps scaled to Adam's RMS (Liu et al., 2025); the state is (m,).
 
     m = μm + (1-μ)g;  w = (1 - decay)·w - rate·0.2·√max(rows, columns)·O(u), with u = μm + (1-μ)g again, or m without
-    `nesterov`, and O by `orthogonalized`. `decay` has the learning rate in it.
+    `nesterov`, and O is `orthogonalized`. `decay` includes the learning rate.
     """
     (m,) = state
     m = momentum * m + (1.0 - momentum) * g
@@ -69,24 +69,24 @@ def muon_step(
 
 @optimizers.register("muon")
 class Muon(Optimizer):
-    """`muon_step` for the matrices of hidden layers, and Adam with decoupled weight decay for all else.
+    """`muon_step` for the matrices of hidden layers, and Adam with decoupled weight decay for all other parameters.
 
-    What a matrix has learned is moved along momentum all of whose singular values are made about 1, so that rare
-    directions are followed as far as common ones (Jordan et al., Muon: An optimizer for hidden layers in neural
+    The update is the momentum with all singular values set to about 1, so that rare
+    directions move as far as common ones (Jordan et al., Muon: An optimizer for hidden layers in neural
     networks, 2024). A step is scaled to the root mean square of Adam's (Liu et al., Muon is scalable for LLM training,
     2025, arXiv 2502.16982), so that both parts have one learning rate and one weight decay, and rates that are good for
     AdamW are good here. g = clip(rescale_grad·∇).
 
-    Of a `Trainer`'s matrices the first and the last are Adam's, as Jordan advises: what the inputs and the outputs
-    are connected with. Without a trainer, all matrices are Muon's.
+    A `Trainer`'s first and last matrices, next to the inputs and outputs, are updated by Adam, as Jordan
+    advises. Without a trainer, Muon updates all matrices.
 
     Args:
-        momentum: μ, of Muon.
-        nesterov: whether the gradient counts once more, as in Nesterov's momentum.
-        rounds: of three matrix products each, which make a matrix orthogonal. Five take five times as many operations
-            as the layer itself, forward and backward, of a square matrix with as many rows in the batch.
-        beta1, beta2, epsilon: of Adam.
-        adam_for: the matrices that Adam is for, by name or index; None: the first and the last.
+        momentum: Muon's μ.
+        nesterov: whether to use Nesterov's momentum.
+        rounds: Newton–Schulz iterations, of three matrix products each. Five cost five times the operations
+            of the layer itself, forward and backward, for a square matrix and as many rows in the batch.
+        beta1, beta2, epsilon: Adam's.
+        adam_for: the matrices updated by Adam, by name or index; None: the first and the last.
 
     >>> from lamina import nd
     >>> w, muon = nd.zeros((2, 2)), Muon(learning_rate=1.0)
@@ -124,7 +124,7 @@ class Muon(Optimizer):
         self.adam_for = None if adam_for is None else frozenset(adam_for)
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(m,) for a matrix that Muon updates, (m, v) for a parameter that Adam updates; zeros."""
+        """(m,) for a matrix that Muon updates, (m, v) for a parameter that Adam updates; initially zeros."""
         return self._moments(weight, 1 if self._is_hidden(index, weight) else 2)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -142,7 +142,7 @@ class Muon(Optimizer):
         return partial(adamw_step, betas=betas, epsilon=self.epsilon, correction=(first, second))
 
     def _is_hidden(self, index: int, weight: NDArray) -> bool:
-        """Whether a parameter is Muon's."""
+        """Whether Muon updates a parameter."""
         if len(weight.shape) != 2:
             return False
         if self.adam_for is not None:
@@ -151,7 +151,7 @@ class Muon(Optimizer):
         return index not in matrices or index not in (matrices[0], matrices[-1])
 
     def _names(self) -> dict[int, str]:
-        """The parameters' names by their indices; what `adam_for` has must be among either."""
+        """The parameters' names by index; raises if an entry of `adam_for` is neither a name nor an index."""
         names = {**{i: one.name for i, one in self.param_dict.items()}, **self.idx2name}
         for asked in self.adam_for or ():
             if asked not in (names.values() if isinstance(asked, str) else names or (asked,)):

@@ -1,4 +1,4 @@
-"""`Optimizer`: what all optimizers share: counting updates, learning rates, weight decay, preparing gradients."""
+"""`Optimizer`, the base class: update counts, learning rates, weight decay, gradient preparation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lamina.support.registry import Registry
 __all__ = ["Optimizer", "ScheduledRateError", "State", "Stepped", "clipped", "create", "register", "write"]
 
 State = tuple[NDArray, ...]
-"""What a step keeps of a parameter's earlier steps: arrays of its shape."""
+"""The optimizer's state of a parameter: arrays of its shape."""
 
 Stepped = tuple[NDArray, State]
 """What a pure step returns: the new weight and the new state."""
@@ -31,30 +31,30 @@ Stepped = tuple[NDArray, State]
 
 @answering(OPTIMIZERS_ARGUMENTS)
 class Optimizer(PlainNumbers):
-    """Base class: how a parameter, its gradient and a state give the next parameter.
+    """Base class: computes a parameter's next value from its gradient and a state.
 
-    A subclass defines `create_state` and `update`, in operators of `lamina.nd`, and writes its results in place
-    (``weight[:] = …``, or by `write` what a pure step gave). That serves eager steps and those of `lamina.compile`;
-    what changes from step to step must come from `_step_size` or `_each_step` then. The learning rate, its factors and
-    the schedule do. The other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled
-    step; to change one later is an error.
+    A subclass defines `create_state` and `update` with operators of `lamina.nd`, and writes its results in place
+    (``weight[:] = …``, or a pure step's result by `write`). This works in eager steps and in those of `lamina.compile`,
+    where values that vary by step must come from `_step_size` or `_each_step`. The learning rate, its factors and
+    the schedule do. All other settings (`wd`, `rescale_grad`, `clip_gradient`, betas …) are constants of a compiled
+    step; changing one later is an error.
 
     An optimizer written for MXNet, with `_update_count`, `_get_lr`, `_get_wd` and `_index_update_count`, works too;
     only the last of these cannot be compiled.
 
-    Every optimizer prepares the gradient alike: rescaled, then clipped, then the weight decay added.
+    Every optimizer prepares the gradient in the same way: rescale, clip, add the weight decay.
 
     Args:
         rescale_grad: factor of every gradient; `Trainer.step` sets it to 1 / batch_size.
-        param_idx2name: names of parameters by index. Those that don't end in ``_weight`` or ``_gamma`` get no weight
-            decay then.
+        param_idx2name: names of parameters by index. Only those ending in ``_weight`` or ``_gamma`` then get weight
+            decay.
         wd: weight decay, λ: adds λ·w to the gradient.
-        clip_gradient: bound of each element of a gradient; None, or what is not above 0, is no bound.
+        clip_gradient: limit on the absolute value of each gradient element; None, 0 or less: no limit.
         learning_rate: the rate; by default the scheduler's base, or without scheduler the optimizer's own default.
-        lr_scheduler: gives the rate by the number of updates; starts from `learning_rate` if that is given too.
-        begin_num_update: the number of updates made before.
+        lr_scheduler: computes the rate from the number of updates; starts from `learning_rate` if that is given too.
+        begin_num_update: the initial number of updates.
         sym: a `Symbol` whose variables' ``__lr_mult__`` and ``__wd_mult__`` are factors for the names in it.
-        multi_precision: whether float16 parameters are updated by way of a float32 copy that the state keeps.
+        multi_precision: whether float16 parameters are updated through a float32 copy in the state.
         param_dict: parameters by index; their `lr_mult` and `wd_mult` are factors of the rate and of the decay.
 
     >>> from lamina import nd, optimizer
@@ -127,7 +127,7 @@ class Optimizer(PlainNumbers):
         raise TypeError(f"{type(self).__name__} must override update")
 
     def create_state_multi_precision(self, index: int, weight: NDArray) -> Any:
-        """`create_state`; with `multi_precision`, for float16: a float32 copy of the weight, and the state for that."""
+        """`create_state`; for float16 with `multi_precision`, a float32 copy of the weight and the copy's state."""
         if np.dtype(weight.dtype) != np.float16:
             return self.create_state(index, weight)
         if not self.multi_precision:
@@ -140,7 +140,7 @@ class Optimizer(PlainNumbers):
         return master, self.create_state(index, master)
 
     def update_multi_precision(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
-        """`update` with what `create_state_multi_precision` made."""
+        """`update` with a state from `create_state_multi_precision`."""
         if not self.multi_precision or np.dtype(weight.dtype) != np.float16:
             self.update(index, weight, grad, state)
             return
@@ -166,7 +166,7 @@ class Optimizer(PlainNumbers):
         return self.lr if self.lr_scheduler is None else self.lr_scheduler(self.num_update)
 
     def set_learning_rate(self, lr: float) -> None:
-        """Change the learning rate; `ScheduledRateError` if a scheduler decides it."""
+        """Set the learning rate; raises `ScheduledRateError` if a scheduler determines it."""
         if self.lr_scheduler is not None:
             raise ScheduledRateError(
                 f"the learning rate follows a {type(self.lr_scheduler).__name__}, so it can't be set; "
@@ -189,7 +189,7 @@ class Optimizer(PlainNumbers):
         }
 
     def _of_symbol(self, key: str) -> dict[str, float]:
-        """What the symbol says of its arguments."""
+        """Multipliers from the attributes of the symbol's variables."""
         if not self.sym_info:
             return {}
         attributes, names = self.sym_info
@@ -197,7 +197,7 @@ class Optimizer(PlainNumbers):
 
     @contextmanager
     def dividing_by(self, batch_size: float) -> Generator[None]:
-        """Inside, `rescale_grad` divides by `batch_size` too."""
+        """A context in which `rescale_grad` also divides by `batch_size`."""
         own = self.rescale_grad
         self.rescale_grad, self._own_rescale_grad = own / batch_size, own
         try:
@@ -218,7 +218,7 @@ class Optimizer(PlainNumbers):
         return self._counts
 
     def _count(self, index: int) -> int:
-        """Count an update of this parameter; its number, 1 for the first. Python's own work: not for a trace."""
+        """Count an update of this parameter and return its number, from 1. Plain Python: not for use in a trace."""
         count = self._counts.get(index, self.begin_num_update) + 1
         self._counts[index] = count
         self.num_update = max(count, self.num_update)
@@ -260,15 +260,15 @@ class Optimizer(PlainNumbers):
         return self._now(index, size)
 
     def _now(self, index: int, number: Callable[[], float]) -> float:
-        """A number of this step; a compiled step computes it anew, if the settings are what they were."""
+        """A value for this step; a compiled step computes it anew each time, if the settings are unchanged."""
         return number() if state.trace is None else call_each_step(self._if_unchanged(index, number))
 
     def _each_step(self, index: int, function: Callable[[int], float]) -> float:
-        """Another number of this update: `function` of its number."""
+        """Another value for this update: `function` of the update number."""
         return call_each_step(lambda: function(self._counts[index]))
 
     def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:
-        """`size`, or an error if a setting is no longer what it was when the step was compiled."""
+        """`size`; raises if a setting was changed after the step was compiled."""
         names, compiled = zip(*self._settings(), strict=True)
         read, decay = attrgetter(*names), self._get_wd(index)
 
@@ -283,7 +283,7 @@ class Optimizer(PlainNumbers):
         return checked
 
     def _settings(self) -> list[tuple[str, Any]]:
-        """The numbers that a compiled step keeps."""
+        """The settings that a compiled step holds as constants."""
         numbers = {k: v for k, v in vars(self).items() if isinstance(v, int | float | None)}
         own = numbers.pop("_own_rescale_grad")
         if own is not None:
@@ -310,7 +310,7 @@ class Optimizer(PlainNumbers):
         return self._rescaled(grad) + wd * weight if wd else self._rescaled(grad)
 
     def _decayed(self, index: int, weight: NDArray, grad: NDArray) -> NDArray:
-        """The gradient, rescaled, with the weight decay added, and clipped last, as MXNet's Adam does."""
+        """The gradient, rescaled, with weight decay added, then clipped, as in MXNet's Adam."""
         wd = self._get_wd(index)
         if not wd or self.clip_gradient is None:
             return self._prepared(index, weight, grad)
@@ -323,16 +323,16 @@ class Optimizer(PlainNumbers):
 
 
 class ScheduledRateError(ParameterError, UserWarning):
-    """The learning rate was set though a scheduler decides it; MXNet raises a `UserWarning`."""
+    """An attempt to set a learning rate that a scheduler determines; MXNet raises a `UserWarning`."""
 
 
 def clipped(x: NDArray, bound: float | None) -> NDArray:
-    """`x` clipped to ±`bound`; a bound of 0 or less means none, as in MXNet's operators, whose default is -1."""
+    """`x` clipped to ±`bound`; 0 or less means no bound, as in MXNet's operators, whose default is -1."""
     return clip(x, -bound, bound) if bound is not None and bound > 0 else x
 
 
 def write(weight: NDArray, state: State, stepped: Stepped) -> None:
-    """Write what a pure step gave into the arrays of a parameter and of its state."""
+    """Write the results of a pure step into a parameter's arrays and its state."""
     new, values = stepped
     for array, value in zip(state, values, strict=True):
         array[:] = value
@@ -345,7 +345,7 @@ optimizers = Registry[Optimizer]("optimizer", Optimizer, OPTIMIZERS_ARGUMENTS)
 
 
 def register(klass: type[Optimizer]) -> type[Optimizer]:
-    """A decorator: make an optimizer known to `create` by the name of its class.
+    """A decorator that makes an optimizer known to `create` by its class's name.
 
     >>> @register
     ... class Still(Optimizer):
@@ -358,7 +358,7 @@ def register(klass: type[Optimizer]) -> type[Optimizer]:
 
 
 def create(name: str | Optimizer, **kwargs: Any) -> Optimizer:
-    """The optimizer of this name (in any case), made with these arguments.
+    """The optimizer of this name (case-insensitive), created with the given arguments.
 
     >>> create("adam", learning_rate=0.1).learning_rate
     0.1

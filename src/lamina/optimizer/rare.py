@@ -1,4 +1,4 @@
-"""Optimizers that are seldom used: FTML, LARS, SGLD, DCASGD, and MXNet's Test."""
+"""Rarely used optimizers: FTML, LARS, SGLD, DCASGD, and MXNet's Test."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FTML(Optimizer):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
 
     def create_state(self, index: int, weight: NDArray) -> State:
-        """(d, v, z), zeros at first."""
+        """(d, v, z), initially zeros."""
         return self._moments(weight, 3)
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: State) -> None:
@@ -78,7 +78,7 @@ class FTML(Optimizer):
 
 
 def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: float) -> NDArray:
-    """η‖w‖/(‖g‖ + decay·‖w‖ + ε), and 1 where a norm is 0 (You, Gitman and Ginsburg, 2017); of shape (1,)."""
+    """η‖w‖/(‖g‖ + decay·‖w‖ + ε), or 1 if a norm is 0 (You, Gitman and Ginsburg, 2017); of shape (1,)."""
     shape = (1,) * len(w.shape)
     length, slope = sqrt(sum(w * w)).reshape(shape), sqrt(sum(g * g)).reshape(shape)
     ratio = eta * length / maximum(slope + decay * length + epsilon, 1e-38)
@@ -89,13 +89,13 @@ def lars_ratio(w: NDArray, g: NDArray, *, eta: float, decay: float, epsilon: flo
 class LARS(SGD):
     """SGD with a rate in proportion to each array's norm: the rate of `SGD` times `lars_ratio`.
 
-    Arrays whose names end in gamma, beta or bias get the rate as it is.
+    Arrays whose names end in gamma, beta or bias get the plain rate.
 
     Args:
-        momentum: of the velocity.
+        momentum: factor of the velocity.
         lazy_update: as in `SGD`.
         eta, eps: η and ε.
-        momentum_correction: whether the momentum is multiplied by how the rate has changed since the step before.
+        momentum_correction: whether to scale the momentum by the ratio of this step's rate to the previous one's.
     """
 
     def __init__(
@@ -156,17 +156,17 @@ class SGLD(Optimizer):
 def dcasgd_step(
     w: NDArray, g: NDArray, previous: NDArray, *, rate: float, lamda: float, decay: float
 ) -> NDArray:
-    """The velocity's increment for a delayed gradient (Zheng et al., 2017): -rate·(g + decay·w + λ·g²·(w -
+    """Velocity increment with compensation for a delayed gradient (Zheng et al., 2017): -rate·(g + decay·w + λ·g²·(w -
     previous))."""
     return -rate * (g + decay * w + lamda * (g * g) * (w - previous))
 
 
 @optimizers.register("dcasgd")
 class DCASGD(Optimizer):
-    """SGD that makes up for delayed gradients: `dcasgd_step` with g = clip(rescale_grad·∇).
+    """SGD with delay compensation: `dcasgd_step` with g = clip(rescale_grad·∇).
 
     Args:
-        momentum: of the velocity. (In MXNet 1.9 any but 0 is an error.)
+        momentum: factor of the velocity. (In MXNet 1.9 any value but 0 is an error.)
         lamda: λ (MXNet's spelling).
     """
 
@@ -176,7 +176,7 @@ class DCASGD(Optimizer):
         self.momentum, self.lamda = momentum, lamda
 
     def create_state(self, index: int, weight: NDArray) -> tuple[NDArray | None, NDArray]:
-        """The velocity, None without momentum, and the weight before."""
+        """The velocity, or None without momentum, and the previous weight."""
         return (self._moments(weight, 1)[0] if self.momentum else None), weight.copy()
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: Any) -> None:
@@ -192,12 +192,12 @@ class DCASGD(Optimizer):
 
 @optimizers.register("test")
 class Test(Optimizer):
-    """Adds the gradient: w = w + rescale_grad·∇; the state is w after it. For tests."""
+    """Add the gradient: w = w + rescale_grad·∇; the state is the new w. For tests."""
 
     __test__ = False  # to pytest
 
     def create_state(self, index: int, weight: NDArray) -> NDArray:
-        """Zeros at first."""
+        """Zeros."""
         return self._moments(weight, 1)[0]
 
     def update(self, index: int, weight: NDArray, grad: NDArray, state: NDArray) -> None:

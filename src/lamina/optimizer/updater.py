@@ -1,4 +1,4 @@
-"""`Updater`: an optimizer with the states of all parameters that it has updated."""
+"""`Updater`: an optimizer together with the states of all parameters it has updated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Updater", "arrays_in", "get_updater"]
 
 
 class Updater:
-    """Called with index, gradient and weight, it updates the weight: what key-value stores and trainers use.
+    """A callable (index, gradient, weight) that updates the weight; used by key-value stores and trainers.
 
     >>> from lamina import nd, optimizer
     >>> update = get_updater(optimizer.create("sgd", learning_rate=0.5, momentum=0.9))
@@ -43,7 +43,7 @@ class Updater:
             self.optimizer.update_multi_precision(i, w, g, self.state(i, w))
 
     def state(self, index: Any, weight: NDArray) -> Any:
-        """The state of a parameter, made at its first update."""
+        """The state of a parameter, created at its first update."""
         if index not in self.states:
             with concrete():
                 self.states[index] = self.optimizer.create_state_multi_precision(index, weight)
@@ -51,7 +51,7 @@ class Updater:
         return self.states[index]
 
     def _restore(self, index: Any) -> None:
-        """Write what `set_states` got into a state that was made since."""
+        """Write a state loaded by `set_states` into one created since."""
         saved = self._loaded.pop(index, None)
         if saved is None:
             return
@@ -65,7 +65,7 @@ class Updater:
             x[:] = array(values, dtype=values.dtype, ctx=x.context)
 
     def get_states(self, dump_optimizer: bool = False) -> bytes:
-        """The states as bytes for `set_states`, with update counts; `dump_optimizer`: and the learning rate."""
+        """The states and update counts as bytes for `set_states`; with `dump_optimizer` also the learning rate."""
         named: dict[str, Any] = {}
         for index, state in self.states.items():
             for k, x in enumerate(arrays_in(state)):
@@ -82,10 +82,10 @@ class Updater:
         return buffer.getvalue()
 
     def set_states(self, states: bytes) -> None:
-        """Restore the states from `get_states`, for the same kind of optimizer; nothing in the bytes is executed.
+        """Restore the states from `get_states` for the same optimizer class; nothing in the bytes is executed.
 
         Raises:
-            DataError: the bytes are something else.
+            DataError: the bytes are not from `get_states`.
         """
         try:
             with np.load(io.BytesIO(states), allow_pickle=False) as file:
@@ -122,7 +122,7 @@ _SETTINGS = "settings"
 
 
 def get_updater(optimizer: Optimizer) -> Updater:
-    """An `Updater` for an optimizer."""
+    """An `Updater` for this optimizer."""
     return Updater(optimizer)
 
 

@@ -1,4 +1,4 @@
-"""All primitives, one file a family. Importing this package fills the registry."""
+"""All primitives, one file per family. Importing this package fills the registry."""
 
 from lamina.primitives import (
     contract,

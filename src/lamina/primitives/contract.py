@@ -1,4 +1,4 @@
-"""The matrix product, the one contraction that everything dense is made of."""
+"""The matrix product, the only contraction primitive."""
 
 from __future__ import annotations
 
@@ -74,22 +74,23 @@ matmul = primitive(
     lowering=Contraction(),
     same_dtype=True,
 )
-"""``matmul(a, b, transpose_a=, transpose_b=)`` of two matrices (m,k)·(k,n), or of batches of them along axis 0."""
+"""``matmul(a, b, transpose_a=, transpose_b=)``: product of two matrices (m,k)·(k,n), or of batches of them along axis
+0."""
 
 
 _eager: str = "lamina"
 _LARGEST, _LARGEST_OF_VECTORS = 1 << 25, 1 << 19
-"""Multiply-adds of products that eager evaluation computes by lamina's own code: of matrices, and with a vector."""
+"""Largest products, in multiply-adds, that lamina's own code computes eagerly: of matrices, and with a vector."""
 
 
 def set_eager_products(by: str) -> None:
-    """Say what computes eager matrix products: "lamina", or "blas", NumPy's library.
+    """Choose who computes eager matrix products: "lamina", or "blas", NumPy's library.
 
-    lamina's own products have the bits of compiled ones. A BLAS adds in an order of its own, which may be faster; sums
-    of more than 4,096 terms and large products are always left to it (docs/adr/one-arithmetic.md).
+    lamina's products have the same bits as compiled ones. A BLAS adds in its own order, which may be faster; sums
+    of more than 4,096 terms and large products always use it (docs/adr/one-arithmetic.md).
 
     Raises:
-        ParameterError: another name.
+        ParameterError: an unknown name.
 
     >>> import lamina
     >>> lamina.set_eager_products("blas")
@@ -102,14 +103,14 @@ def set_eager_products(by: str) -> None:
 
 
 def _is_large(left: np.ndarray, right: np.ndarray) -> bool:
-    """Whether a BLAS is faster, with its threads, or loses fewer digits of a long sum."""
+    """Whether a BLAS is faster, with its threads, or more accurate for a long sum."""
     (rows, terms), columns = left.shape[-2:], right.shape[-1]
     most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
     return terms > LONGEST_CHAIN or rows * terms * columns > most
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """Eager evaluation as the compiled product computes it."""
+    """Eager evaluation with the compiled product's arithmetic."""
     if dtype.char not in "fd":
         return matmul.eval
     product = kernel(matmul, dtype)

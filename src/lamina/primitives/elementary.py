@@ -1,13 +1,13 @@
-"""Exponentials, logarithms and circular functions, written once for whatever computes: generated code, or NumPy.
+"""Exponentials, logarithms and trigonometric functions, written once for generated code and for NumPy.
 
-Each reduces its argument to a small interval and evaluates a minimax polynomial there (coefficients by Remez'
-algorithm in 60 digits). `b` is a code generator's builder, or one of these:
+Each reduces its argument to a small interval and evaluates a minimax polynomial there (coefficients by the Remez
+algorithm in 60 digits). `b` is a code generator's builder, or one of:
 
-* `Unfused(builder)`, which rounds a product before it is a term of a sum, also where one instruction would do both;
-* `ARRAYS`, which has a builder's methods for NumPy's arrays, and rounds as `Unfused` does.
+* `Unfused(builder)`, which rounds each product before adding it, even where a fused instruction exists;
+* `ARRAYS`, which has a builder's methods for NumPy arrays, and rounds like `Unfused`.
 
-So `Unfused` and `ARRAYS` give the same bits on every machine: each operation is rounded as IEEE 754 says, by itself.
-Fused, errors are at most 2 units in the last place; else a few.
+So `Unfused` and `ARRAYS` give the same bits on every machine: each operation is rounded separately, by IEEE 754.
+With fused operations, errors are at most 2 units in the last place; otherwise a few.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Format:
-    """A floating-point format, and the polynomials that are as accurate as it."""
+    """A floating-point format, with polynomials of matching accuracy."""
 
     integer: np.dtype
     mantissa_bits: int
@@ -114,14 +114,14 @@ LOG_SERIES = _DOUBLE.log
 
 
 def format_of(x: Any) -> Format:
-    """The format of an array's or value's dtype, float32 or float64; raises `TypeError` for what is no float."""
+    """The format of an array's or value's dtype, float32 or float64; raises `TypeError` for other dtypes."""
     if x.dtype.kind != "f":
         raise TypeError(f"mathematical functions take floats, not {x.dtype}: cast first")
     return _SINGLE if x.dtype == np.float32 else _DOUBLE
 
 
 def _parts(value: str, dtype: np.dtype, count: int) -> list[float]:
-    """A constant, given in many digits, as a sum of floats of falling size."""
+    """A constant, given in many digits, as a sum of floats of decreasing magnitude."""
     from decimal import Decimal, localcontext
 
     parts: list[float] = []
@@ -135,7 +135,7 @@ def _parts(value: str, dtype: np.dtype, count: int) -> list[float]:
 
 
 def _halves(value: float, dtype: np.dtype) -> tuple[float, float]:
-    """A float as the sum of two: the second one has the last 12 bits."""
+    """A float as the sum of two, where the second has the last 12 bits."""
     mantissa, exponent = math.frexp(value)
     bits = np.finfo(dtype).nmant + 1 - 12
     high = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
@@ -155,7 +155,7 @@ def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
 
 
 def nearest_multiple(b: Any, x: Any, unit: str, parts: int) -> tuple[Any, Any]:
-    """n and x - n · unit for the integer n that makes the rest smallest; n as an integer."""
+    """The integer n that minimizes |x - n · unit|, the remainder, and n as an integer value."""
     f = format_of(x)
     shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
     n = b.sub(shifted, f.round_magic)
@@ -184,9 +184,9 @@ def exp(b: Any, x: Any) -> Any:
 
 
 def log(b: Any, x: Any) -> Any:
-    """With x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1 and s = f / (2 + f): log m = 2 artanh(s).
+    """With x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1 and s = f / (2 + f): log x = e log 2 + 2 artanh(s).
 
-    It is written as f - (f²/2 - s (f²/2 + R)), as in fdlibm: the large term f is exact.
+    2 artanh(s) is written as f - (f²/2 - s (f²/2 + R)), as in fdlibm: the large term f is exact.
     """
     f = format_of(x)
     root_half_bits = int(np.asarray(math.sqrt(0.5), x.dtype).view(f.integer))
@@ -208,7 +208,7 @@ def log(b: Any, x: Any) -> Any:
 
 
 def sine_of_parts(b: Any, quadrant: Any, r: Any) -> Any:
-    """The sine of a number of quarter turns (an integer) plus r, |r| <= pi / 4."""
+    """The sine of an integer number of quarter turns plus r, |r| <= pi / 4."""
     f = format_of(r)
     z = b.mul(r, r)
     sine = b.multiply_add(b.mul(r, z), polynomial(b, z, f.sin), r)
@@ -218,7 +218,7 @@ def sine_of_parts(b: Any, quadrant: Any, r: Any) -> Any:
 
 
 def cosine_of_turns(b: Any, x: Any) -> Any:
-    """cos 2πx: quarter turns are taken off without an error."""
+    """cos 2πx, by an exact reduction by quarter turns."""
     quarters = b.mul(x, 4.0)
     n = b.rint(quarters)
     quadrant = b.add(b.cast(n, format_of(x).integer), 1)
@@ -245,17 +245,17 @@ class Unfused:
         return getattr(self._builder, name)
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        """x · y, rounded, plus z."""
+        """x · y + z, with the product rounded."""
         return self.add(self.mul(x, y), z)
 
     def fma(self, x: Any, y: float, z: Any) -> Any:
-        """x · y + z for a whole number x of few bits: its products with both halves of y are exact."""
+        """x · y + z for an integer x with few bits: its products with both halves of y are exact."""
         high, low = _halves(y, x.dtype)
         return self.add(self.mul(x, low), self.add(self.mul(x, high), z))
 
 
 class _Arrays(Unfused):
-    """The methods of a builder for NumPy's arrays: numbers among the operands take the arrays' dtype."""
+    """A builder's methods for NumPy arrays; number operands take the arrays' dtype."""
 
     def __init__(self) -> None:
         super().__init__(np)
@@ -271,7 +271,7 @@ class _Arrays(Unfused):
 
     @staticmethod
     def cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        """As `astype`."""
+        """Like `astype`."""
         return x.astype(dtype)
 
 

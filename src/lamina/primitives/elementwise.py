@@ -1,4 +1,4 @@
-"""Elementwise primitives: arithmetic, comparison, and the functions of one number."""
+"""Elementwise primitives: arithmetic, comparison, and unary functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Function = Callable[..., Any]
 def _unary(
     name: str, function: Function, derivative: Function | None, emit: Function | None = None
 ) -> Primitive:
-    """A function of one number; `derivative(x, out)` in lamina operators, None where it is 0 or does not exist."""
+    """A unary function; `derivative(x, out)` is in lamina operators, or None if it is 0 or undefined."""
     vjp = None if derivative is None else (lambda g, out, x: g * derivative(x, out),)
 
     lower = emit or _by_name(name)
@@ -42,27 +42,28 @@ def _unary(
 
 
 def _by_name(name: str) -> Function:
-    """The code generator's own function of this name."""
+    """The code generator's function of this name."""
     return lambda b, *values: getattr(b, name)(*values)
 
 
 _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "round", "nan_to_zero", "relu"}
-"""What integers know without a detour over floats: a few instructions, for floats, too."""
+"""Functions computed directly on integers; a few instructions, also for floats."""
 
 
 _ROUNDED_BY_IEEE = {"sqrt", "rsqrt"}
 _OF_THE_C_LIBRARY = {
     "log2", "log10", "cbrt", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
 }  # fmt: skip
-"""Computed element by element in compiled code; eagerly by NumPy, which has vector code on some processors."""
+"""Functions that compiled code computes element by element, and eager evaluation by NumPy, which has vector code for
+some processors."""
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
-"""For which NumPy has no answer."""
+"""Functions that NumPy lacks."""
 
 
 def _of_numbers(name: str, infer: Function) -> Function:
-    """`infer`, or an error for booleans."""
+    """`infer` that raises an error for booleans."""
 
     def checked(x: Any, *others: Any) -> Type:
         shape, dtype = infer(x, *others)
@@ -74,7 +75,7 @@ def _of_numbers(name: str, infer: Function) -> Function:
 
 
 def _through_float(emit: Function) -> Function:
-    """Integers are computed in float64 and converted back, as eagerly."""
+    """Compute integers in float64 and convert back, as in eager evaluation."""
 
     def emit_any(b: Any, *values: Any) -> Any:
         dtype = values[0].dtype
@@ -86,7 +87,7 @@ def _through_float(emit: Function) -> Function:
 
 
 def _keeping_dtype(function: Function) -> Function:
-    """Integers in, integers out, as in MXNet, by way of float64: NumPy would answer with some float, even float16."""
+    """Integers in, integers out, as in MXNet, through float64, since NumPy would return some float, even float16."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         out = function(x)
@@ -96,7 +97,7 @@ def _keeping_dtype(function: Function) -> Function:
 
 
 def _compiled(unary: Primitive) -> Function:
-    """Eager evaluation by the code that is part of compiled functions, so that bits are the same."""
+    """Eager evaluation by the code used in compiled functions, for the same bits."""
 
     def find(dtype: np.dtype) -> Function | None:
         if dtype.kind != "f":
@@ -112,7 +113,7 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _softrelu(x: np.ndarray) -> np.ndarray:
-    """log(1 + exp(x)), without overflow; np.logaddexp takes four times as long in float32."""
+    """log(1 + exp(x)) without overflow; np.logaddexp takes four times as long in float32."""
     return np.maximum(x, x.dtype.type(0)) + np.log1p(np.exp(-np.abs(x)))
 
 
@@ -121,13 +122,13 @@ def _softrelu_emit(b: Any, x: Any) -> Any:
 
 
 def _nan_to_zero(x: np.ndarray) -> np.ndarray:
-    """Most arrays have no NaN and need no copy: the result may be `x` itself."""
+    """Replace NaN by 0; may return `x` itself, since most arrays have no NaN."""
     nan = np.isnan(x)
     return np.where(nan, x.dtype.type(0), x) if nan.any() else x
 
 
 def _round_half_away(x: np.ndarray) -> np.ndarray:
-    """Not ``floor(x + 0.5)``, whose sum may round up to the next integer."""
+    """Round half away from zero; ``floor(x + 0.5)`` may round up to the next integer."""
     if x.dtype.kind != "f":
         return x
     whole = np.trunc(x)
@@ -206,7 +207,7 @@ polygamma = primitive(
     infer=lambda x, order: like_first(x),
     vjp=(lambda g, out, x, order: g * bind(polygamma, x, order=order + 1),),
 )
-"""``polygamma(x, order=)``: a derivative of digamma. It stays eager: only second gradients of Γ need it."""
+"""``polygamma(x, order=)``: a derivative of digamma. Never compiled, since only second gradients of Γ need it."""
 
 
 # --- two inputs --------------------------------------------------------------------------------------------------
@@ -220,7 +221,8 @@ def _binary(
     *,
     expensive: bool = False,
 ) -> Primitive:
-    """`vjp`: for each operand ``(g, out, x, y)`` in the broadcast shape; summed back to the operand's own shape."""
+    """A binary primitive. `vjp`: for each operand ``(g, out, x, y)`` in the broadcast shape, later summed to its
+    own."""
 
     def infer(x: Any, y: Any) -> Type:
         return broadcast_shapes(name, x, y), dtype_of(x, y)
@@ -253,7 +255,7 @@ def _divide(x: Any, y: Any) -> np.ndarray:
 
 
 def _power(x: Any, y: Any) -> np.ndarray:
-    """Powers; integers through float64, so that a negative exponent gives 0 and no error."""
+    """Powers; integers go through float64, so that a negative exponent gives 0 instead of an error."""
     dtype = dtype_of(x, y)
     if dtype.kind == "f":
         return np.power(x, y)
@@ -284,7 +286,7 @@ def _mod_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 
 def _in_own_dtype(function: Function) -> Function:
-    """Integers in, integers out, as for functions of one number."""
+    """Integers in, integers out, as for unary functions."""
     return lambda x, y: function(x, y).astype(dtype_of(x, y), copy=False)
 
 
@@ -335,7 +337,7 @@ power = BINARY["power"]
 
 
 def _comparison(name: str) -> Primitive:
-    """NumPy's comparison of this name; it answers 0 or 1 in the dtype of its operands, as MXNet's do."""
+    """NumPy's comparison of this name, with results 0 or 1 in the operands' dtype, as in MXNet."""
     function = getattr(np, name)
 
     def eval(x: Any, y: Any) -> np.ndarray:
@@ -380,7 +382,7 @@ where = primitive(
         lambda b, c, x, y: b.where(b.not_equal(c, b.const(0, c.dtype, c.lanes)), x, y), conditional=True
     ),
 )
-"""``where(condition, x, y)``: x where the condition is not 0, else y; all three broadcast."""
+"""``where(condition, x, y)``: x where the condition is nonzero, else y; all three broadcast."""
 
 
 def _cast_vjp(g: Any, out: Any, x: Any, dtype: Any) -> Any:
@@ -394,12 +396,12 @@ cast = primitive(
     vjp=(_cast_vjp,),
     lowering=Elementwise(lambda b, x, dtype: b.cast(x, dtype)),
 )
-"""``cast(x, dtype=)``: another element type; floats truncate toward zero when they become integers."""
+"""``cast(x, dtype=)``: conversion to another dtype; floats are truncated toward zero to integers."""
 
 stop_gradient = primitive(
     "stop_gradient", eval=lambda x: x.copy(), infer=like_first, lowering=Elementwise(lambda b, x: x)
 )
-"""``stop_gradient(x)``: a copy through which no gradient passes."""
+"""``stop_gradient(x)``: a copy that blocks gradients."""
 
 to_context = primitive(
     "to_context",
@@ -408,4 +410,4 @@ to_context = primitive(
     vjp=(lambda g, out, x, context: g.as_in_context(x.context),),
     lowering=Elementwise(lambda b, x, context: x),
 )
-"""``to_context(x, context=)``: a copy for another device; its gradient comes back to this one."""
+"""``to_context(x, context=)``: a copy on another device; its gradient is copied back."""

@@ -1,4 +1,4 @@
-"""Primitives with data-dependent addresses: take, scatter, gather_nd, iota; and sorting, which stays eager."""
+"""Primitives with data-dependent addresses (take, scatter, gather_nd), iota, and sorting, which is never compiled."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: 
 
 
 def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str) -> Any:
-    """`g` where the line was read, else 0. One index a line makes that elementwise, so that it fuses."""
+    """`g` where elements were read, else 0. With one index per row this is elementwise, so that it can be fused."""
     size = x.shape[axis]
     if indices.shape[axis] != 1:
         return bind(take_along_add, g, indices, size=size, axis=axis, mode=mode)
@@ -133,7 +133,7 @@ take_along = primitive(
     vjp=(_take_along_vjp, None),
     lowering=Pull(_take_along_element),
 )
-"""``take_along(x, indices, axis=, mode=)``: along the axis, each line at indices of its own."""
+"""``take_along(x, indices, axis=, mode=)``: like `take`, with separate indices for each row along the axis."""
 
 
 def _take_along_add(g: np.ndarray, indices: np.ndarray, size: int, axis: int, mode: str) -> np.ndarray:
@@ -160,7 +160,7 @@ take_along_add = primitive(
     vjp=(lambda d, out, g, i, size, axis, mode: bind(take_along, d, i, axis=axis, mode=mode), None),
     lowering=Scatter(_take_along_add_index),
 )
-"""``take_along_add(g, indices, size=, axis=, mode=)``: zeros with `g` added there: the vjp of `take_along`."""
+"""``take_along_add(g, indices, size=, axis=, mode=)``: zeros with `g` added at `indices`: the vjp of `take_along`."""
 
 
 # --- gather by tuples of indices ---------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ gather_nd = primitive(
     vjp=(lambda g, out, x, i: bind(scatter_nd_add, g, i, shape=x.shape), None),
     lowering=Pull(_gather_nd_element, expensive=True),
 )
-"""``gather_nd(x, indices)``: ``indices[:, j…]`` addresses the leading axes of `x`."""
+"""``gather_nd(x, indices)``: elements at ``indices[:, j…]``, which address the leading axes of `x`."""
 
 
 def _scatter_nd_type(g: Any, indices: Any, shape: Ints) -> Type:
@@ -250,7 +250,8 @@ scatter_nd_set = primitive(
     infer=_scatter_nd_type,
     lowering=Scatter(_scatter_nd_index, adds=False),
 )
-"""``scatter_nd_set(g, indices, shape=)``: zeros with `g` written there; of elements that meet, the last one stays."""
+"""``scatter_nd_set(g, indices, shape=)``: zeros with `g` written at `indices`; for repeated indices, the last one
+wins."""
 
 
 # --- constants -----------------------------------------------------------------------------------------------------
@@ -280,14 +281,14 @@ full = primitive(
     infer=lambda value, shape, dtype: (tuple(shape), np.dtype(dtype)),
     lowering=Pull(lambda b, index, inputs, shape, dtype: b.cast(inputs[0]([]), dtype)),
 )
-"""``full(value, shape=, dtype=)``: one number everywhere."""
+"""``full(value, shape=, dtype=)``: an array filled with one number."""
 
 
 # --- sorting -----------------------------------------------------------------------------------------------------
 
 
 def _stable_order(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
-    """Positions in sorted order; equal elements keep their order, NaN comes last."""
+    """Stable sorting order: equal elements keep their order, NaN comes last."""
     return np.argsort(x if ascending else _descending_key(x), axis=axis, kind="stable")
 
 
@@ -339,4 +340,4 @@ def _one_hot_composed(indices: Any, depth: int, dtype: Any) -> Any:
 
 
 one_hot = primitive("one_hot", eval=_one_hot, infer=_one_hot_type, lowering=Decompose(_one_hot_composed))
-"""``one_hot(indices, depth=, dtype=)``: a last axis with 1 at the index, which is truncated to an integer."""
+"""``one_hot(indices, depth=, dtype=)``: one-hot vectors on a new last axis; indices are truncated to integers."""

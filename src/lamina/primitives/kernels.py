@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 
 def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) -> Function:
-    """A `compute` that calls ``find(dtype)`` once for each dtype's function, and `eval` while there is none."""
+    """A `compute` that calls the function ``find(dtype)``, cached by dtype, or `eval` if there is none."""
     known: dict[str, Function] = {}
 
     def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:

@@ -1,7 +1,7 @@
-"""Factorizations and inverses of matrices, or of batches of them along axis 0, by NumPy's LAPACK.
+"""Factorizations and inverses of matrices, or batches along axis 0, by NumPy's LAPACK.
 
 They have no lowering: a loop in machine code would not be faster than LAPACK. Gradients are those of Seeger et al.,
-"Auto-Differentiating Linear Algebra" (2017), which are MXNet's.
+"Auto-Differentiating Linear Algebra" (2017), as in MXNet.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Function = Callable[..., Any]
 
 
 def _t(x: Any) -> Any:
-    """The transposed matrices."""
+    """The transposes of matrices."""
     return bind(transpose, x, axes=(1, 0) if len(x.shape) == 2 else (0, 2, 1))
 
 
@@ -41,7 +41,7 @@ def _dot(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -
 
 
 def triangle(x: Any, lower: bool = True, strict: bool = False) -> Any:
-    """The lower or upper triangle of matrices, zeros elsewhere; `strict`: without the diagonal."""
+    """The lower or upper triangle of matrices, with zeros elsewhere; `strict` excludes the diagonal."""
     rows, columns = x.shape[-2:]
     whole = np.dtype(np.int32)
     row = bind(reshape, bind(iota, size=rows, start=0, step=1, dtype=whole), shape=(rows, 1))
@@ -58,7 +58,7 @@ def _mirrored(x: Any) -> Any:
 
 
 def _as_columns(g: Any, x: Any) -> Any:
-    """One number a matrix, as something that multiplies the matrices `x`."""
+    """One number per matrix, reshaped to multiply the matrices `x`."""
     return bind(reshape, g, shape=(1, 1) if len(x.shape) == 2 else (x.shape[0], 1, 1))
 
 
@@ -66,7 +66,7 @@ def _as_columns(g: Any, x: Any) -> Any:
 
 
 def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
-    """The shape of matrices of floats, or an error."""
+    """The shape of float matrices; raises for anything else."""
     shape = tuple(x.shape)
     if len(shape) not in (2, 3) or (square and shape[-1] != shape[-2]):
         raise ShapeError(f"{name}: needs {'square ' * square}matrices, or a batch of them, got shape {shape}")
@@ -78,7 +78,7 @@ def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
 
 
 def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str = "matrix") -> Primitive:
-    """A function of square matrices that gives matrices, vectors, or one number each."""
+    """A primitive of square matrices that returns matrices, vectors, or one number each."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         _matrices(name, x)
@@ -166,7 +166,7 @@ triangular_solve = primitive(
     ),
     same_dtype=True,
 )
-"""``triangular_solve(a, b, transpose=, lower=)``: the X with T·X = b, where T is a triangle of `a`, or transposed."""
+"""``triangular_solve(a, b, transpose=, lower=)``: solve T·X = b, where T is a triangle of `a` or its transpose."""
 
 
 # --- LQ and eigenvalues -------------------------------------------------------------------------------------------
@@ -198,14 +198,14 @@ orthonormal_rows = primitive(
 
 
 def _eigenvectors(x: np.ndarray) -> np.ndarray:
-    """Either sign would do; as in MXNet, the element of each vector that is largest in size is positive."""
+    """Eigenvectors with a fixed sign: as in MXNet, each vector's element of largest magnitude is positive."""
     vectors = np.linalg.eigh(x)[1].swapaxes(-1, -2)
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(-1)[..., np.newaxis], -1)
     return vectors * np.where(largest < 0, -1, 1)
 
 
 def _eigenvectors_vjp(g: Any, out: Any, x: Any) -> Any:
-    """Gaps between (nearly) equal eigenvalues are clipped to the smallest distinguishable gap, as in MXNet."""
+    """The gradient; gaps between nearly equal eigenvalues are clipped to the smallest distinguishable, as in MXNet."""
     values = bind(eigenvalues, x)
     n = x.shape[-1]
     rows, columns = (bind(reshape, values, shape=(*x.shape[:-2], *s)) for s in ((n, 1), (1, n)))

@@ -58,7 +58,7 @@ def slice_length(begin: int, end: int, step: int) -> int:
 
 
 def slices(begin: Ints, end: Ints, step: Ints) -> tuple[slice, ...]:
-    """Python slices; an end before the first element is written None."""
+    """Python slices; an end before the first element becomes None."""
     return tuple(slice(b, None if e < 0 else e, s) for b, e, s in zip(begin, end, step, strict=True))
 
 
@@ -78,16 +78,16 @@ slice_ = primitive(
     vjp=(lambda g, out, x, begin, end, step: bind(place, g, shape=x.shape, begin=begin, end=end, step=step),),
     lowering=Movement(_slice_index),
 )
-"""``slice(x, begin=, end=, step=)``, all normalized: 0 <= begin, end = -1 for a backward slice that takes element 0.
+"""``slice(x, begin=, end=, step=)``, all normalized: 0 <= begin, and end = -1 if a backward slice includes element 0.
 
-Eagerly it shares memory where the part is contiguous (rows of axis 0), else it copies, as in MXNet.
+Eagerly it shares memory if the part is contiguous (rows of axis 0), otherwise it copies, as in MXNet.
 """
 
 
 def _inside(
     b: Any, index: list[Any], shape: Ints, begin: Ints, end: Ints, step: Ints
 ) -> tuple[Any, list[Any]]:
-    """Whether an index lies in the slice (None: it surely does), and its position there."""
+    """Whether an index lies in the slice (None: certainly), and its position there."""
     mask: Any = None
     position: list[Any] = []
     for i, size, start, stop, s in zip(index, shape, begin, end, step, strict=True):
@@ -150,7 +150,7 @@ slice_assign = primitive(
     lowering=Pull(_slice_assign_element, expensive=True),
     same_dtype=True,
 )
-"""``slice_assign(x, v, begin=, end=, step=)``: `x` with `v` (of the slice's shape) in the slice."""
+"""``slice_assign(x, v, begin=, end=, step=)``: `x` with the slice replaced by `v`."""
 
 
 # --- concat ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The product over axes. Its gradient multiplies the other elements, without a division, so zeros do no harm."""
+"""The product over axes. Its gradient multiplies the other elements without a division, so that zeros are allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Axes = tuple[int, ...]
 
 
 def _prod_vjp(g: Any, _out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    """The reduced axes as columns of a matrix with a row for each product, and the result in the shape of `x`."""
+    """The reduced axes moved to columns of a matrix with one row per product; the gradient is in the shape of `x`."""
     order = (*(a for a in range(len(x.shape)) if a not in axis), *axis)
     moved = tuple(x.shape[a] for a in order)
     columns = math.prod(x.shape[a] for a in axis)
@@ -31,10 +31,10 @@ def _prod_vjp(g: Any, _out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def _times_others(g: Any, x: Any) -> Any:
-    """For each element of a matrix the product of the others in its row, times `g` (rows, 1).
+    """For each element of a matrix, the product of all others in its row, times `g` (rows, 1).
 
-    An element's others are its neighbour, and the others of the pair they form: as many multiplications as elements, in
-    twice as many steps as n can be halved. Made of operators, so that it can be differentiated itself.
+    Recursively: an element's others are its neighbour and the others of their pair. This takes as many multiplications
+    as elements, in 2·log₂(n) steps. It consists of operators, so that it is differentiable.
     """
     rows, n = x.shape
     if n < 2:

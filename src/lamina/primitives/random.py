@@ -1,9 +1,9 @@
-"""Counter-based randomness: the numbers depend on (seed, stream) alone, eagerly and compiled alike.
+"""Counter-based random numbers: they depend only on (seed, stream), in eager and compiled code alike.
 
 The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as NumPy has it.
-Every random operator takes a stream of its own, so no state passes from one to the next. What distributions make of
-uniform numbers is made by additions, products, quotients and square roots, each rounded by itself, and by the functions
-``same_…``, which are made of these: so that all numbers are the same bits on every machine and device, too.
+Every random operator has its own stream, so no state passes from one to the next. Distributions transform
+uniform numbers by additions, products, quotients and square roots, each rounded separately, and by the functions
+``same_…``, which consist of these. So all numbers have the same bits on every machine and device.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ random_uniform = primitive(
 
 
 def _random_bits(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
-    """The 64-bit words cut into elements, lowest bits first."""
+    """The 64-bit words split into elements, lowest bits first."""
     size, itemsize = int(np.prod(shape)), np.dtype(dtype).itemsize
     words = np.asarray(philox(int(seed), int(stream)).random_raw(-(-size * itemsize // 8)), "<u8")
     return words.view(np.dtype(dtype).newbyteorder("<"))[:size].astype(dtype, copy=False).reshape(shape)
@@ -76,7 +76,7 @@ random_bits = primitive(
 
 
 def _sampled(name: str, sample: Any) -> Primitive:
-    """Rejection sampling, an element of the result for each of the parameter: never compiled."""
+    """Rejection sampling, one result per element of the parameter; never compiled."""
 
     def eval(seed: int, stream: int, parameter: np.ndarray) -> np.ndarray:
         if not (parameter >= 0).all():
@@ -91,15 +91,15 @@ def _sampled(name: str, sample: Any) -> Primitive:
 
 random_gamma = _sampled("random_gamma", lambda random, alpha: random.standard_gamma(alpha.astype(np.float64)))
 random_poisson = _sampled("random_poisson", lambda random, mean: random.poisson(mean))
-"""``random_gamma(seed, stream, alpha)`` of scale 1, and ``random_poisson(seed, stream, mean)``."""
+"""``random_gamma(seed, stream, alpha)`` with scale 1, and ``random_poisson(seed, stream, mean)``."""
 
 
 _AT_ONCE = 1 << 14
-"""Elements whose temporary arrays stay in the processor's caches."""
+"""Block size, in elements, whose temporary arrays fit the processor's caches."""
 
 
 def _same(name: str, function: Any, derivative: Any) -> Primitive:
-    """A function of one float with the same bits eagerly, compiled, and on every device; `derivative(x, out)`."""
+    """A function of one float with the same bits in eager and compiled code on every device; `derivative(x, out)`."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         flat = x.ravel()
@@ -116,7 +116,7 @@ def _same(name: str, function: Any, derivative: Any) -> Primitive:
 
 
 def _exp_without_denormals(b: Any, x: Any) -> Any:
-    """Some machines flush denormals to zero, some don't."""
+    """exp with denormal results set to 0, since some machines flush them and some don't."""
     least = float(np.log(np.finfo(x.dtype).smallest_normal))
     return b.where(b.less(x, least), 0.0, exp(b, x))
 
@@ -129,4 +129,4 @@ same_log = _same("same_log", log, lambda x, out: 1.0 / x)
 same_exp = _same("same_exp", _exp_without_denormals, lambda x, out: out)
 same_expm1 = _same("same_expm1", expm1_by_log, lambda x, out: out + 1.0)
 same_cosine_of_turns = _same("same_cosine_of_turns", cosine_of_turns, _derivative_of_cosine)
-"""log x, exp x, exp(x) - 1, cos 2πx."""
+"""Primitives for log x, exp x, exp(x) - 1 and cos 2πx."""

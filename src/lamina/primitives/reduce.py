@@ -1,4 +1,4 @@
-"""Reductions over axes, and broadcasting: the gradient of a sum is broadcast, that of a broadcast array summed."""
+"""Reductions over axes, and broadcasting, each the gradient of the other for sums."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
 
 
 def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
-    """Give a reduced array its axes back and broadcast it to `shape`."""
+    """Reinsert a reduced array's axes and broadcast it to `shape`."""
     kept = bind(reshape, x, shape=reduced_shape(shape, axis, True))
     return kept if kept.shape == shape else bind(broadcast_to, kept, shape=shape)
 
@@ -45,12 +45,12 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    """Every element equal to the extremum gets the gradient, as in MXNet."""
+    """The gradient goes to every element equal to the extremum, as in MXNet."""
     return _expand(g, x.shape, axis) * (x == _expand(out, x.shape, axis))
 
 
 def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
-    """A fold over axes. `empty`: the result over no elements, None if there is none."""
+    """A fold over axes. `empty`: the result for no elements, or None if undefined."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
@@ -69,19 +69,19 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
 
 
 LONGEST_CHAIN = 1 << 12
-"""Compiled folds add one element after the other. Eagerly longer chains are NumPy's, whose sums are pairwise: they lose
-fewer digits, and take less time."""
+"""Longest chain of a compiled fold, which adds one element after the other. Longer ones are NumPy's eagerly: its sums
+are pairwise, which loses fewer digits and takes less time."""
 
 
 def _longest_chain(x: np.ndarray, axis: Axes) -> int:
-    """How many elements a lane of a compiled fold goes through, see docs/adr/one-arithmetic.md."""
+    """The number of elements per lane of a compiled fold; see docs/adr/one-arithmetic.md."""
     folded = math.prod(x.shape[a] for a in axis)
     length = x.shape[-1]
     return folded // length * -(-length * x.itemsize // 64) if x.ndim - 1 in axis else folded
 
 
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """Eager evaluation in the order of compiled code; of integers no order matters."""
+    """Eager evaluation in the order of compiled code; for integers the order is irrelevant."""
     fold = kernel(reduction, dtype) if dtype.char in "fd" else None
     if fold is None:
         return None if dtype.char in "fd" else reduction.eval
@@ -132,11 +132,11 @@ def _arg_reduction(name: str, function: Any, lowering: ArgReduction) -> Primitiv
 
 argmax = _arg_reduction("argmax", np.argmax, ArgReduction(lambda b, x, best: b.greater(x, best)))
 argmin = _arg_reduction("argmin", np.argmin, ArgReduction(lambda b, x, best: b.less(x, best)))
-"""Positions along one axis, as float32 (MXNet's choice); the first of several, and the first NaN if there is one."""
+"""Positions of extrema along one axis, as float32 (as in MXNet): the first of equal ones, and the first NaN if any."""
 
 
 def sum_to(x: Any, shape: tuple[int, ...]) -> Any:
-    """Sum the axes along which `shape` was broadcast to `x.shape`: the vjp of broadcasting."""
+    """Sum over the axes along which `shape` was broadcast to `x.shape`: the vjp of broadcasting."""
     if x.shape == tuple(shape):
         return x
     missing = len(x.shape) - len(shape)
@@ -176,7 +176,7 @@ broadcast_to = primitive(
     vjp=(lambda g, out, x, shape: sum_to(g, x.shape),),
     lowering=Movement(_broadcast_index),
 )
-"""``broadcast_to(x, shape=)``: repeat along new axes in front and along axes of size 1."""
+"""``broadcast_to(x, shape=)``: repeat along new leading axes and axes of size 1."""
 
 
 # --- cumulative sums: eager only, since each element needs the one before -----------------------------------------
@@ -198,4 +198,4 @@ cumsum = primitive(
     infer=lambda x, axis, reverse: (tuple(x.shape), np.dtype(x.dtype)),
     vjp=(_cumsum_vjp,),
 )
-"""``cumsum(x, axis=, reverse=)``: the sums up to each element, or from it to the end."""
+"""``cumsum(x, axis=, reverse=)``: cumulative sums, or with `reverse` sums from each element to the end."""

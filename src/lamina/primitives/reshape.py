@@ -32,4 +32,4 @@ reshape = primitive(
     vjp=(lambda g, out, x, shape: bind(reshape, g, shape=x.shape),),
     lowering=Reshape(),
 )
-"""``reshape(x, shape=)``, all sizes known. Eagerly it shares memory with `x`."""
+"""``reshape(x, shape=)``, with all sizes known. Eagerly it shares memory with `x`."""

@@ -1,4 +1,4 @@
-"""softmax and log-softmax: compositions when compiled, single NumPy functions eagerly, where a composition is slow."""
+"""softmax and log-softmax: compositions when compiled, but single NumPy functions eagerly, for speed."""
 
 from __future__ import annotations
 

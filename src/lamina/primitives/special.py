@@ -34,7 +34,7 @@ _FAR = (
 
 
 def erfinv_array(x: np.ndarray) -> np.ndarray:
-    """The inverse error function: Giles' approximation (2012), polished by two Newton steps in float64."""
+    """The inverse error function: Giles' approximation (2012), refined by two Newton steps in float64."""
     y = np.asarray(x, np.float64)
     w = -np.log((1 - y) * (1 + y))
     inner = np.where(w < 5, w - 2.5, np.sqrt(np.maximum(w, 5)) - 3)
@@ -94,7 +94,7 @@ def digamma_array(x: np.ndarray) -> np.ndarray:
 
 
 def polygamma_array(x: np.ndarray, order: int) -> np.ndarray:
-    """The derivative of `digamma` of some order: recurrence up to 20, then the series (A & S 6.4.6 and 6.4.11).
+    """The derivative of `digamma` of the given order: recurrence up to 20, then the series (A & S 6.4.6 and 6.4.11).
 
     NaN at the poles, and below -1000, where the recurrence would take too long.
     """

@@ -34,7 +34,7 @@ straight_through = primitive(
     lowering=Elementwise(lambda b, value, x: value),
     same_dtype=True,
 )
-"""``straight_through(value, x)``: `value`, whose gradient passes to `x` of the same shape as if it were `x`."""
+"""``straight_through(value, x)``: `value`, with the gradient passed to `x` unchanged."""
 
 independent = primitive(
     "independent",
@@ -44,7 +44,7 @@ independent = primitive(
     lowering=Elementwise(lambda b, value, x: value),
     same_dtype=True,
 )
-"""``independent(value, x)``: `value`, as a function of `x` too, with the gradient 0."""
+"""``independent(value, x)``: `value`, with gradient 0 for `x`."""
 
 output_layer = primitive(
     "output_layer",
@@ -54,4 +54,4 @@ output_layer = primitive(
     lowering=Elementwise(lambda b, value, x, gradient: value),
     same_dtype=True,
 )
-"""``output_layer(value, x, gradient)``: `value`; the gradient of `x` is `gradient`, whatever comes from above."""
+"""``output_layer(value, x, gradient)``: `value`; the gradient of `x` is `gradient`, regardless of the incoming one."""

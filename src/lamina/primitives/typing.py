@@ -22,7 +22,7 @@ Type = tuple[tuple[int, ...], np.dtype]
 def element_type(dtype: Any) -> np.dtype:
     """A user's dtype as NumPy's, in native byte order; None is float32.
 
-    Raises `DTypeError` if there is no such type, or its elements are no numbers that an array can hold.
+    Raises `DTypeError` if there is no such dtype, or arrays don't support it.
     """
     try:
         found = np.dtype(np.float32 if dtype is None else dtype)
@@ -35,13 +35,13 @@ def element_type(dtype: Any) -> np.dtype:
 
 
 ELEMENT_TYPES = frozenset(map(np.dtype, "?bBhHiIlLqQefd"))
-"""What the elements of an array can be."""
+"""The dtypes of arrays."""
 
 _THERE_ARE = "there are float32, float64, float16, bool, uint8 and the other integers"
 
 
 def dtype_of(*inputs: Any) -> np.dtype:
-    """The dtype of the array inputs (Python numbers have none of their own and adapt)."""
+    """The common dtype of the array inputs (Python numbers adapt)."""
     found = [x.dtype for x in inputs if hasattr(x, "dtype")]
     first = found[0] if found else np.float32
     for dtype in found:
@@ -52,10 +52,11 @@ def dtype_of(*inputs: Any) -> np.dtype:
 
 
 def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
-    """`x.astype(dtype)`, where floats that no small or unsigned integer holds wrap around, as integers do.
+    """`x.astype(dtype)`, except that floats outside a small or unsigned integer's range wrap around, as integers do.
 
-    C leaves open what -1.0 is as an unsigned integer, so processors differ, and NumPy's loops on one processor. By way
-    of a signed integer that holds it, it is 255 as uint8 everywhere. Beyond 32 bits (uint32: 64 bits) it stays open.
+    In C the conversion of -1.0 to an unsigned integer is undefined, so processors differ, even NumPy's loops on one
+    processor. By way of a signed integer, it becomes 255 as uint8 everywhere. Beyond 32 bits (uint32: 64 bits) it stays
+    undefined.
     """
     dtype = np.dtype(dtype)
     if x.dtype.kind == "f":
@@ -67,7 +68,7 @@ def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
-    """The common shape under NumPy's broadcasting, or an error that shows all shapes."""
+    """The common shape under NumPy's broadcasting; raises an error that shows all shapes."""
     shapes = [tuple(getattr(x, "shape", ())) for x in inputs]
     try:
         return np.broadcast_shapes(*shapes)
@@ -79,7 +80,7 @@ def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
 
 
 def like_first(x: Any, *_others: Any, **_params: Any) -> Type:
-    """Same shape and dtype as the first input."""
+    """The first input's shape and dtype."""
     return tuple(x.shape), np.dtype(x.dtype)
 
 

@@ -1,6 +1,6 @@
-"""Primitives whose results share memory with their operand, and their copying variants.
+"""Primitives whose results share memory with their operand, and variants that copy.
 
-NumPy's views share it by themselves; those of devices are made here.
+NumPy's views share memory by themselves; views of device arrays are made here.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lamina.primitives.reshape import reshape
 __all__ = ["COPIES", "VIEWS", "reshape_copy", "slice_copy", "view_of"]
 
 VIEWS = frozenset((reshape, slice_))
-"""The primitives whose results may be views."""
+"""Primitives whose results may be views."""
 
 
 def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
-    """A primitive that gives what `view` gives, with memory of its own.
+    """A primitive like `view` whose result has its own memory.
 
-    Only one operator at a time has memory to share: compiled, where every result has its own, the two are the same.
+    Sharing only matters eagerly: in compiled code every result has its own memory, and the two are the same.
     """
     return primitive(
         f"{view.name}_copy",
@@ -37,19 +37,19 @@ def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
 
 
 reshape_copy = _copying(reshape, lambda x, shape: x.reshape(shape).copy())
-"""``reshape_copy(x, shape=)``: `reshape` with memory of its own, as MXNet's functions have it."""
+"""``reshape_copy(x, shape=)``: `reshape` as a copy, like MXNet's functions."""
 
 slice_copy = _copying(slice_, lambda x, begin, end, step: x[slices(begin, end, step)].copy())
-"""``slice_copy(x, begin=, end=, step=)``: `slice_` with memory of its own."""
+"""``slice_copy(x, begin=, end=, step=)``: `slice_` as a copy."""
 
 COPIES = {reshape_copy: reshape, slice_copy: slice_}
-"""The primitives that copy, and the views that they are copies of."""
+"""Copying primitives, with the view that each copies."""
 
 
 def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
-    """The result of one of `VIEWS` as a view of a device array's memory; None where it can't be one.
+    """The result of one of `VIEWS` as a view of a device array's memory; None if it can't be one.
 
-    Of a NumPy array it is what the primitive's `eval` gives.
+    For a NumPy array it is the primitive's `eval`.
     """
     if isinstance(value, np.ndarray):
         return primitive.eval(value, **params)
@@ -61,7 +61,7 @@ def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
 def _first_of_stretch(
     shape: tuple[int, ...], begin: Sequence[int], end: Sequence[int], step: Sequence[int]
 ) -> int | None:
-    """The number of a slice's first element, if the slice is one stretch of memory; else None."""
+    """The position of a slice's first element, if the slice is contiguous; otherwise None."""
     lengths = [len(range(b, e, s)) for b, e, s in zip(begin, end, step, strict=True)]
     if 0 in lengths:
         return 0

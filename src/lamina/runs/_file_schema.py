@@ -1,4 +1,4 @@
-"""The declared metadata of a run on a table: of its model, and of its checkpoint."""
+"""The declared metadata of a run on a table: of its model and its checkpoint."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Asked: Any = strict(
     kinds=dict[str, Choice],
     options=_OPTIONS,
 )
-"""What a user asked of a training, see `Request`."""
+"""A user's request; see `Request`."""
 
 _SETTINGS = msgspec.defstruct(
     "Settings",
@@ -36,7 +36,7 @@ _SETTINGS = msgspec.defstruct(
     frozen=True,
     kw_only=True,
 )
-"""What was asked, the version of lamina, and the estimator's settings that came of it."""
+"""The request, lamina's version, and the resulting estimator settings."""
 
 _TARGET, _IMPORTANCE = strict(Target, form=strict(Form) | None), strict(Importance)
 _COVERED, _BELOW = strict(Covered), strict(Below)
@@ -47,7 +47,7 @@ _Plain = None | bool | int | float | str
 
 
 class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
-    """A trial that is averaged."""
+    """A trial in the final average."""
 
     number: Count
     score: float | None
@@ -61,7 +61,7 @@ class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Search(msgspec.Struct, forbid_unknown_fields=True):
-    """What was searched: how many trials, how long, how good the best was when, and which are averaged."""
+    """Summary of a search: trials, duration, best score over time, and the averaged trials."""
 
     trials: Count
     seconds: float
@@ -72,7 +72,7 @@ class _Search(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """How it is decided between classes."""
+    """How classes are decided: their number, the positive class, its threshold."""
 
     classes: Count
     positive: str | None
@@ -102,7 +102,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
-    """What lamina's first files said of the table twice."""
+    """The table's schema, which lamina's first files stored a second time."""
 
     version: Literal[1]
     columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
@@ -112,7 +112,7 @@ class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Details(msgspec.Struct, forbid_unknown_fields=True):
-    """A run's metadata beside the estimator's."""
+    """A run's metadata besides the estimator's."""
 
     settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
     results: _Results
@@ -120,7 +120,7 @@ class Details(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Generator(msgspec.Struct, forbid_unknown_fields=True):
-    """The state of NumPy's PCG64: two numbers of 128 bits, and half a number that is left."""
+    """The state of NumPy's PCG64: two 128-bit numbers, and a buffered 32-bit number."""
 
     bit_generator: Literal["PCG64"]
     state: dict[Literal["state", "inc"], Count]
@@ -131,7 +131,7 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 class TablePosition(Position, kw_only=True):
     """The position of an `EnsembleTraining`; the last field is of lamina's first checkpoints.
 
-    `random` has a seed and a stream for each member; earlier, two numbers for all of them.
+    `random` holds a seed and a stream for each member; in old files, one pair for all members.
     """
 
     steps: Count

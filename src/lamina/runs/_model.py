@@ -1,4 +1,4 @@
-"""A trained network with the schema of its table: predictions for data frames and for files larger than memory."""
+"""A trained network with its table's schema: predictions for data frames, and for files larger than memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["TableModel", "central"]
 
 _MOST_COLUMNS = 20
-"""With more classes, a prediction is written with its own probability only."""
+"""With more classes, only the predicted class's probability is written."""
 
 
 def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
-    """One number per row: of several quantiles (rows, levels), the one nearest to the median."""
+    """One number per row: for several quantiles (rows, levels), the level nearest to the median."""
     middle = getattr(fitted.target, "middle", None)
     return values if middle is None else values[:, middle]
 
@@ -39,12 +39,12 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TableModel:
-    """A fitted model of a table, and the schema, with the target, that it was trained on.
+    """A fitted model of a table, with the schema and target it was trained on.
 
     Attributes:
-        fitted: what predicts.
-        schema: of the table.
-        make: makes the estimator that has learned this. That needs scikit-learn, which predictions do without.
+        fitted: the model that predicts.
+        schema: the table's schema.
+        make: creates the fitted estimator. Only this needs scikit-learn; predictions don't.
     """
 
     fitted: FittedModel[Any]
@@ -53,7 +53,7 @@ class TableModel:
 
     @classmethod
     def of(cls, estimator: Any, schema: Schema | None = None) -> TableModel:
-        """The model that a fitted estimator is, by the schema of its training unless another is given."""
+        """The model of a fitted estimator, with its training schema unless another is given."""
         fitted = estimator.fitted_
         return cls(fitted, schema or fitted.encoder.schema, lambda: estimator)
 
@@ -64,12 +64,12 @@ class TableModel:
 
     @property
     def target(self) -> Target:
-        """The column that is predicted."""
+        """The target column."""
         assert self.schema.target is not None
         return self.schema.target
 
     def require_one_target(self, purpose: str) -> None:
-        """Raise `DataError` where a row has several targets or labels."""
+        """Raise `DataError` if a row has several targets or labels."""
         target = self.fitted.target
         several = (
             target.multilabel if self.target.task == "classification" else not (self.levels or target.flat)
@@ -81,29 +81,29 @@ class TableModel:
             )
 
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
-        """Probabilities (rows, classes) of a classification, or predicted values (rows,); float64.
+        """Probabilities (rows, classes) for classification, or predicted values (rows,); float64.
 
-        Of several quantiles they are those of the level nearest to the median.
+        For several quantiles, the level nearest to the median.
 
-        Columns are found by name; left-out ones need not be there.
+        Columns are found by name; ignored columns may be missing.
 
         Raises:
-            DataError: columns are missing, or a value is not of its column's kind (names column and row).
+            DataError: columns are missing, or a value does not fit its column's type (names both).
         """
         return self.central(self._all_outputs(frame))
 
     @property
     def positive(self) -> int:
-        """The position of the positive class of two, for F1 and a threshold; 1 for other targets."""
+        """The position of the positive class of two, for F1 and the threshold; 1 for other targets."""
         return getattr(self.fitted.target, "positive", 1)
 
     @property
     def threshold(self) -> float | None:
-        """The probability of the positive class from which on it is predicted; None: the likelier class is."""
+        """The minimum probability for predicting the positive class; None: the likelier class is predicted."""
         return getattr(self.fitted.target, "threshold", None)
 
     def decided(self, outputs: np.ndarray) -> np.ndarray:
-        """The position of the class that is predicted for each row of a classification's `outputs`."""
+        """The position of the predicted class for each row of classification `outputs`."""
         return self.fitted.target.decided(outputs)
 
     @property
@@ -112,7 +112,7 @@ class TableModel:
         return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
-        """Of several quantiles (rows, levels), the one nearest to the median; other outputs unchanged."""
+        """For several quantiles (rows, levels), the level nearest to the median; other outputs unchanged."""
         return central(self.fitted, outputs) if self.levels else outputs
 
     def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
@@ -127,7 +127,7 @@ class TableModel:
         )
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns that the estimator was trained on, in their order; left-out ones may be all missing."""
+        """The columns that the estimator was trained on, in order; ignored ones may be all missing."""
         return aligned(self.schema, frame)
 
     def predicted_columns(
@@ -135,18 +135,18 @@ class TableModel:
     ) -> list[pl.Series]:
         """The columns that predictions add to a table.
 
-        "prediction", or, of several quantiles, "prediction_LEVEL" for each; of several targets or labels
-        "prediction_0", …; of a classification also "probability_CLASS" for each class, or, with more than 20 of them,
-        only "probability", that of the prediction.
+        "prediction"; for several quantiles "prediction_LEVEL" each; for several targets or labels
+        "prediction_0", …; for classification also "probability_CLASS" for each class, or, with more than 20 classes,
+        only "probability", of the predicted class.
 
         Args:
             frame: the table.
-            prefix: what new names begin with.
-            interval: the share of the truth that an interval should hold: "TARGET_lower" and "TARGET_upper".
-            std: whether to add how far the members' predictions differ: "TARGET_std".
+            prefix: prefix of new names.
+            interval: target coverage of an interval, which adds "TARGET_lower" and "TARGET_upper".
+            std: whether to add the standard deviation of the members' predictions: "TARGET_std".
 
         Raises:
-            DataError: as `outputs`; an interval or a spread of classes, or that the model does not know.
+            DataError: as for `outputs`; or an interval or standard deviation that the model can't give, as for classes.
         """
         import polars as pl
 
@@ -176,7 +176,7 @@ class TableModel:
     def _numbers(
         self, frame: pl.DataFrame, interval: float | None, std: bool
     ) -> Generator[tuple[str, np.ndarray]]:
-        """The new columns of a regression."""
+        """The added columns for regression."""
         inputs, name, fitted = self.inputs(frame), self.target.name, self.fitted
         outputs = fitted.of_table(inputs)
         found = fitted.target.predictions(outputs)
@@ -196,19 +196,19 @@ class TableModel:
 
     @staticmethod
     def _names(name: str, values: np.ndarray) -> list[str]:
-        """What the columns of predicted values are called: of several targets with their positions."""
+        """The names of predicted columns; for several targets, numbered."""
         return [name] if values.ndim == 1 else [f"{name}_{i}" for i in range(values.shape[1])]
 
     def extended(
         self, batches: Iterable[pl.DataFrame], prefix: str = "", *, brief: bool = False, **more: Any
     ) -> Generator[pl.DataFrame]:
-        """Each part of a table with its predictions added; all other columns and the order are kept.
+        """Each part of a table with predictions added; all other columns and the row order are kept.
 
-        `brief`: probabilities as float32, the precision they are computed in; text of them is a third as long.
+        `brief`: write probabilities as float32, the precision of their computation, whose text is a third as long.
         `more`: `interval` and `std`, see `predicted_columns`.
 
         Raises:
-            DataError: as `predicted_columns`; a column of the name of a new one is there already.
+            DataError: as for `predicted_columns`; or a new column's name already exists.
         """
         import polars as pl
 
@@ -233,7 +233,7 @@ class TableModel:
     def predicted(self, batches: Iterable[pl.DataFrame]) -> Generator[tuple[pl.DataFrame, np.ndarray]]:
         """Each part of a table with its `outputs`; several quantiles have shape (rows, levels).
 
-        Messages count the rows of the whole table.
+        Row numbers in messages are those of the whole table.
         """
         start = 0
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Reads files into the parts of a table for training, validation and test, with their columns' schema."""
+"""Reads files into the training, validation and test parts of a table, with their schema."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0
 
 
 SETTINGS = {name: option for name, option in OPTIONS.items() if option.kept}
-"""By the names of the estimators' parameters, the options that a run is known by."""
+"""The options stored with a run, by the estimators' parameter names."""
 
 
 _Settings: Any = make_dataclass(
@@ -61,19 +61,19 @@ _Settings: Any = make_dataclass(
 
 @dataclass(frozen=True)
 class Request(_Settings):
-    """A user's request for a training: a table, and the settings that are options (`SETTINGS`), by the options' names.
+    """A user's training request: a table, and the settings that are options (`SETTINGS`), by option name.
 
     Attributes:
         data: paths, globs, or "-" for standard input.
         target: the column to predict; None for the labels of a folder of images.
-        task: "classification" or "regression", where the inferred one is wrong.
-        kinds: by column, what it is, where the inferred kind is wrong.
-        group: the column of rows' groups, so that no group is in two parts; it is learned from only where `kinds` says
-        what it is. time: the column of rows' times: what validates and tests comes after what trains. It is learned
-        from. validation, test: a share of the rows ("0.2"), a file, or None for the usual share. options: how to read
-        the files. stream: whether rows come from the disk, as they do where the table is larger than memory.
-        keeps_row_numbers: whether columns that only count the rows are learned from, as in runs of earlier versions,
-            whose files do not say it; the command line has them left out.
+        task: "classification" or "regression", to override the inferred one.
+        kinds: by column, a kind that overrides the inferred one.
+        group: the column of groups, so that no group is in two parts; it is a predictor only if `kinds` gives
+        its kind. time: the column of times: validation and test rows come after training rows. It is a
+        predictor. validation, test: a share of the rows ("0.2"), a file, or None for the default. options: how to read
+        the files. stream: whether to read rows from disk, as is done if the table is larger than memory.
+        keeps_row_numbers: whether columns that only number the rows are predictors, as in runs of earlier versions,
+            whose files lack this field; the command line drops them.
     """
 
     data: tuple[str, ...]
@@ -90,16 +90,16 @@ class Request(_Settings):
 
     @property
     def searches(self) -> bool:
-        """Whether networks of many settings are tried."""
+        """Whether to search, i.e. train networks with many settings."""
         return self.preset == "best" or self.time_limit is not None or self.trials is not None
 
     @property
     def run_name(self) -> str:
-        """The name of its folder, without the number."""
+        """The name of its folder, without number."""
         return re.sub(r"[^\w.-]+", "_", self.target or LABEL).strip("._") or "run"
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """The request as JSON values."""
         asked = asdict(self)
         asked["options"] |= {name: list(getattr(self.options, name)) for name in _COLLECTIONS}
         return asked | {"kinds": dict(self.kinds)}
@@ -122,11 +122,11 @@ class Part:
     """Rows of a table.
 
     Attributes:
-        frame: the columns, the target's too.
-        target: float64 of a regression; of a classification, positions in the target's classes (int32), −1 for
+        frame: the columns, including the target.
+        target: float64 for regression; for classification, positions in the target's classes (int32), −1 for
             a class that training lacks.
-        places: where the rows of what was read stand in their files.
-        numbers: of the rows in what was read, from 0 (int64).
+        places: the positions of the rows in their files.
+        numbers: row numbers in the data read, from 0 (int64).
     """
 
     frame: pl.DataFrame
@@ -140,10 +140,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A table ready for training; `validation` and `test` are None where there are none.
+    """A table ready for training; `validation` and `test` are None if absent.
 
-    Of a table that is `streamed`, `train` is a sample of the rows that train. `divided` says how rows were divided;
-    `group` and `time` are the columns that they were divided by, or None.
+    If the table is `streamed`, `train` is a sample of the training rows. `divided` says how rows were divided;
+    `group` and `time` are the columns used for that, or None.
     """
 
     schema: Schema
@@ -157,30 +157,30 @@ class Prepared:
 
     @property
     def target(self) -> Target:
-        """The column to predict."""
+        """The target column."""
         assert self.schema.target is not None
         return self.schema.target
 
     @property
     def rows(self) -> dict[str, int]:
-        """The number of rows of each existing part."""
+        """The number of rows of each part."""
         parts = {"training": self.train, "validation": self.validation, "test": self.test}
         counts = {name: len(part) for name, part in parts.items() if part is not None}
         return counts if self.streamed is None else {**counts, "training": self.streamed.division.training}
 
     @property
     def judged(self) -> tuple[str, Part]:
-        """The part that the network is evaluated on, and its name."""
+        """The part that the network is evaluated on, with its name."""
         if self.test is not None:
             return "test", self.test
         return ("validation", self.validation) if self.validation is not None else ("training", self.train)
 
 
 def prepare(request: Request) -> Prepared:
-    """Read the files, find out what the columns are, and divide the rows.
+    """Read the files, infer the columns' types, and divide the rows.
 
     Raises:
-        DataError: whatever is wrong with the files, the columns, the target, or the shares.
+        DataError: an error in the files, the columns, the target, or the shares.
     """
     places = Places()
     frame = read_in_shares(list(request.data), world(), request.options, places)
@@ -214,7 +214,7 @@ def prepare(request: Request) -> Prepared:
 def marks_of(
     frame: pl.DataFrame, schema: Schema, group: str | None, time: str | None
 ) -> tuple[Column | None, Column | None]:
-    """The groups and the times of a table's rows, the latter as numbers, from the columns of these names."""
+    """The groups and times of a table's rows, from the columns of these names; times are converted to numbers."""
     groups = None if group is None else as_column(frame[group], group)
     if time is None:
         return groups, None
@@ -223,7 +223,7 @@ def marks_of(
 
 
 def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema, Part]:
-    """The schema and the table with the classes that the training rows have: the last rows may have others."""
+    """Schema and table restricted to classes in the training rows, since later rows may have others."""
     target = schema.target
     assert target is not None
     if target.task == "regression" or len(np.unique(whole.target[train])) == len(target.classes):
@@ -236,7 +236,7 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
 
 
 def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
-    """How rows were divided, and whether the columns that decided it are learned from."""
+    """A sentence on how rows were divided, and whether the columns used for that are predictors."""
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
     for name, others in ((request.group, "categorical"), (request.time, "drop")):
@@ -250,7 +250,7 @@ def division_said(request: Request, schema: Schema, said: str, left_out: int) ->
 
 
 def require_marks(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` where the columns of groups and times are none of the table's, or the target."""
+    """Raise `DataError` if the group or time column is missing, or is the target."""
     for option, name in (("--group", request.group), ("--time", request.time)):
         if name is None:
             continue
@@ -270,7 +270,7 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
 
 
 def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Choice]:
-    """The kinds of columns that are not inferred: given by the user, or found by an earlier version."""
+    """Kinds of columns that are not inferred: given by the user, or kept from an earlier version."""
     kept: dict[str, Choice] = {}
     if request.keeps_row_numbers:
         target = usual_target(request, list(types))
@@ -281,7 +281,7 @@ def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Ch
 
 
 def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
-    """Raise `DataError` where the target is spoken of as one of the other columns, or there are no others."""
+    """Raise `DataError` if the target is named among the predictors, or there are no predictors."""
     if target in request.kinds:
         raise DataError(f"{target!r} is the column to predict; --task says what it is, not --kind or --drop")
     if list(columns) == [target]:
@@ -289,13 +289,13 @@ def require_predictors(request: Request, target: str, columns: Sequence[str]) ->
 
 
 def part_files(request: Request) -> dict[str, str]:
-    """The files that hold rows to validate and to test on."""
+    """The files for the validation and test rows."""
     said = {"validation": request.validation, "test": request.test}
     return {name: text for name, text in said.items() if text is not None and _number(text) is None}
 
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
-    """The shares of the table's validation and test rows."""
+    """The shares of validation and test rows."""
     # In a search each network holds back rows of its own, so that all rows train some.
     usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {
@@ -311,10 +311,10 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
 
 
 def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
-    """The part that validates, if there is one.
+    """The validation part, if there is one.
 
     Raises:
-        DataError: none of its rows is of a class that training has.
+        DataError: all of its rows are of classes absent from training.
     """
     part = parts.get("validation")
     if part is not None and not len(known_rows(part)):
@@ -323,7 +323,7 @@ def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
 
 
 def usual_target(request: Request, columns: Sequence[str]) -> str:
-    """The column to predict: the one that is named, or the labels of images."""
+    """The target column: the named one, or the labels of images."""
     if request.target is not None:
         return request.target
     if LABEL in columns and columns[0] == FIRST_PIXEL:
@@ -341,7 +341,7 @@ def _number(text: str) -> float | None:
 
 
 def _share(name: str, text: str | None, usual: float) -> float:
-    """The share of rows that a part takes from the table; 0 if it has a file of its own."""
+    """The share of rows that a part takes from the table; 0 if it has its own file."""
     if text is None:
         return usual
     share = _number(text)
@@ -353,7 +353,7 @@ def _share(name: str, text: str | None, usual: float) -> float:
 
 
 Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
-"""Reads a file: rows of it, and their numbers there; and tells the places where they stand."""
+"""A function that reads rows of a file, with their row numbers and their places in the file."""
 
 
 def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
@@ -363,7 +363,7 @@ def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.Data
 
 
 def target_of(frame: pl.DataFrame, target: Target) -> np.ndarray:
-    """The target's values in a table, see `target_values`."""
+    """The target's values in a table; see `target_values`."""
     return target_values(target, as_column(frame[target.name], target.name))
 
 
@@ -378,7 +378,7 @@ def _rows(part: Part, rows: np.ndarray) -> Part:
 
 
 def part_from_file(file: str, options: ReadOptions, schema: Schema, read: Reading = read_whole) -> Part:
-    """A part that the user keeps in a file; rows of classes that training lacks stay, as −1."""
+    """A part in its own file; rows of classes absent from training are kept, as −1."""
     assert schema.target is not None
     name = schema.target.name
     places = Places()
@@ -408,10 +408,10 @@ def _warn_of_unknown_categories(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The columns of `schema`, without the target, in order; unused columns may be missing throughout.
+    """The columns of `schema`, in order, without the target; ignored columns may be missing.
 
     Raises:
-        DataError: columns are missing (all are named).
+        DataError: columns are missing (the message names all).
     """
     import polars as pl
 
@@ -426,10 +426,10 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """The table with the schema's names, where training had none: its columns, but for the target's, are in order.
+    """A table without column names, renamed by the schema: its columns, except the target's, must be in order.
 
     Raises:
-        DataError: it has another number of columns.
+        DataError: the number of columns differs.
     """
     names = [column.name for column in schema.columns]
     if schema.named:
@@ -448,7 +448,7 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def known_rows(part: Part) -> Part:
-    """The part without rows whose class training lacks; of a regression, all rows."""
+    """The part without rows of classes absent from training; for regression, all rows."""
     if part.target.dtype.kind == "f":
         return part
     return _rows(part, np.flatnonzero(part.target >= 0))

@@ -1,4 +1,4 @@
-"""Evaluation of a trained network: metrics and baselines, rankings, the columns that matter, advice."""
+"""Evaluation of a trained network: metrics, baselines, ranking curves, column importance, advice."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ __all__ = [
 
 _MOST_LINEAR_ROWS = 50_000
 _MOST_LINEAR_OUTPUTS = 500_000
-"""Rows times classes, which a logistic regression's time grows with."""
+"""Limit on rows times classes, to which a logistic regression's time is proportional."""
 _STEPS = 300
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline's outputs for rows, in the network's form, and its threshold, if it has one."""
+    """A baseline's outputs in the network's form, and its threshold, if any."""
 
     outputs: np.ndarray
     threshold: float | None = None
@@ -60,12 +60,12 @@ class Baseline:
 def baseline_outputs(
     estimator: Any, encoder: TableEncoder, schema: Schema, prepared: Prepared, judged: Part
 ) -> dict[str, Baseline]:
-    """The outputs of scikit-learn's baselines, trained on the training rows, for the rows of `judged`.
+    """Outputs for the rows of `judged` by scikit-learn's baselines, trained on the training rows.
 
     "linear" is a logistic regression or a ridge regression on the network's own encoding of the columns, of at
-    most 50,000 training rows drawn at random, fewer if there are more than ten classes; "trivial" gives every
-    row the classes' shares, or the mean. The logistic regression has the class weights and the threshold of
-    `estimator`; a threshold that is to be chosen is chosen on its training rows.
+    most 50,000 random training rows, fewer for more than ten classes; "trivial" predicts for every
+    row the class frequencies, or the mean. The logistic regression has the class weights and the threshold of
+    `estimator`; an automatic threshold is chosen on its training rows.
     """
     train = prepared.train
     task, classes = prepared.target.task, len(prepared.target.classes)
@@ -102,7 +102,7 @@ def _logistic(inputs: Any, labels: np.ndarray, new: Any, prepared: Prepared, est
 
 
 def _by_code(class_weight: Any, classes: tuple[Any, ...]) -> Any:
-    """Weights by class as weights by the classes' positions."""
+    """Class weights by the classes' positions."""
     if not isinstance(class_weight, Mapping):
         return class_weight
     return {code: class_weight.get(value, 1.0) for code, value in enumerate(classes)}
@@ -117,7 +117,7 @@ def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.
 
 
 def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
-    """The encoded columns, those with an embedding one-hot: a sparse matrix."""
+    """The encoded columns, with embedded ones one-hot: a sparse matrix."""
     from scipy.sparse import csr_array, hstack
 
     encoded = encoder.transform(aligned(schema, frame))
@@ -135,16 +135,16 @@ _TIMED_ROWS = 2048
 
 @dataclass(frozen=True)
 class Measured:
-    """The results of an evaluation.
+    """Results of an evaluation.
 
     Attributes:
-        part: "test", "validation" or "training": on which rows.
+        part: the rows evaluated: "test", "validation" or "training".
         rows: those rows.
-        outputs: the network's outputs for them, see `TableModel.outputs`.
-        metrics: by model ("lamina", "linear", "trivial") and metric.
-        baselines: what the baselines say of these rows, where they were measured.
-        intervals, quantiles: of a regression, on test rows, how well they hold what they promise.
-        outermost: what lies between the lowest and the highest of the quantiles, of two or more.
+        outputs: the network's outputs for these rows; see `TableModel.outputs`.
+        metrics: metrics by model ("lamina", "linear", "trivial") and name.
+        baselines: the baselines' outputs for these rows, if computed.
+        intervals, quantiles: for regression on test rows, observed against nominal coverage.
+        outermost: coverage between the lowest and highest of two or more quantiles.
     """
 
     part: str
@@ -160,9 +160,9 @@ class Measured:
 def measure(
     model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
 ) -> Measured:
-    """Metrics of the network and of the baselines on the test rows (without any: validation, training).
+    """Metrics of the network and the baselines on the test rows, or else validation or training rows.
 
-    `baselines`: what they say of these rows, if it is known.
+    `baselines`: their outputs for these rows, if known.
     """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
@@ -192,7 +192,7 @@ def seconds_of_a_row(model: TableModel, part: Part) -> float:
 def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """Each row's loss: −log of the true class's probability, or the absolute error.
 
-    A class that training lacks has the probability 0, so its loss is infinite.
+    A class absent from training has probability 0, so its loss is infinite.
     """
     if task == "regression":
         return np.abs(outputs - target)
@@ -211,7 +211,7 @@ _CALLED = {"lamina": "network", "linear": "linear model"}
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y) in order, and the area under them that names the curve's quality."""
+    """Points (x, y) of a curve in order, and the area under it."""
 
     x: np.ndarray
     y: np.ndarray
@@ -221,11 +221,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The curves of one class by one model.
+    """The ranking curves of one class by one model.
 
     Attributes:
-        name: of the model, or of several classes that of the class.
-        share: how many of the rows are of the class.
+        name: the model's name; with several classes, the class's.
+        share: the class's share of the rows.
         roc: the true positive rate over the false positive rate; its area is the AUC.
         precision_recall: precision over recall; its area is the average precision.
     """
@@ -239,10 +239,10 @@ class Ranking:
 def rankings(
     measured: Measured, names: Sequence[str], positive: int, threshold: float | None
 ) -> list[Ranking]:
-    """The curves on rows of known classes; of two classes the network's and the linear model's, for the positive one.
+    """ROC and precision-recall curves on rows of known classes; for two classes, by the network and the linear model.
 
-    Of more classes they are the network's for each class against the rest, where there are more than five for those
-    with the lowest average precision. None where rows are all of one class.
+    For more classes, the network's for each class against the rest; with more than five classes, for those
+    with the lowest average precision. None if all rows are of one class.
     """
     known = measured.rows.target >= 0
     target, outputs = measured.rows.target[known], measured.outputs[known]
@@ -283,7 +283,7 @@ def _ranking(
 
 
 def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As many points as a drawing shows, evenly along the curve."""
+    """A subset of the points, evenly along the curve, enough for drawing."""
     if len(x) <= _MOST_POINTS:
         return x, y
     along = np.append(0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
@@ -297,7 +297,7 @@ def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def permutation_importance(
     model: TableModel, part: Part, seed: int = 0, n_jobs: int | None = None, most_rows: int = MOST_ROWS
 ) -> list[Importance]:
-    """The importance of each column, the greatest first, on at most `most_rows`; see `estimators.importance`."""
+    """The importance of each column, largest first, on at most `most_rows` rows; see `estimators.importance`."""
     rng = np.random.default_rng(seed)
     part = known_rows(part)
     rows = np.sort(rng.permutation(len(part))[:most_rows])
@@ -311,18 +311,18 @@ def permutation_importance(
 # --- columns that matter: mean |SHAP|, for a number of predictions that is known before
 
 OTHERS = "all others"
-"""The name of the columns that are not looked at one by one."""
+"""The name for all columns not listed individually."""
 
 _SHARE_OF_COST = 0.5
-"""Of the predictions that permutation importance makes, how many are made here."""
+"""Number of predictions here, as a share of permutation importance's."""
 
 _BACKGROUND = 50
 _LEAST_BACKGROUND = 5
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 200
 MOST_LOOKED_AT = _BACKGROUND + _MOST_EXPLAINED
-"""Rows that are of use; more are not looked at."""
+"""The maximum number of rows used."""
 FEWEST_LOOKED_AT = 2
-"""A row alone would be compared with itself, and no column would seem to add anything."""
+"""A single row would be compared with itself, and every contribution would be 0."""
 
 _Z = 1.96  # standard errors in half a 95 % interval
 
@@ -332,12 +332,12 @@ class ColumnShap:
     """A column's mean absolute SHAP value over rows.
 
     Attributes:
-        column: its name; `OTHERS` for all that are not named, together.
-        mean: of numbers, the mean |SHAP value| in the target's unit; of several quantiles, their mean. Of classes, how
-            much probability the column moves from some to others: half the sum of |SHAP value| over classes, which
-            with two classes is that of either.
+        column: its name; `OTHERS` for all remaining columns together.
+        mean: for numbers, the mean |SHAP value| in the target's unit (averaged over quantiles). For classes, the
+            probability that the column moves between classes: half the sum of |SHAP value| over classes, which
+            with two classes equals that of either one.
         low, high: a 95 % interval, over the rows.
-        classes: the mean |SHAP value| of each class, of three or more.
+        classes: the mean |SHAP value| of each class, for three or more.
     """
 
     column: str
@@ -349,12 +349,12 @@ class ColumnShap:
 
 @dataclass(frozen=True)
 class MeanShap:
-    """The mean contribution of each column, in the given order.
+    """The mean |SHAP value| of each column, in the given order.
 
     Attributes:
-        rows: how many rows were explained.
-        background: how many rows they were compared with.
-        columns: what each adds.
+        rows: the number of explained rows.
+        background: the number of background rows.
+        columns: the values by column.
     """
 
     rows: int
@@ -365,7 +365,7 @@ class MeanShap:
 def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
-    """`mean_shap` for a part of a run's table; None without columns, or with too few rows."""
+    """`mean_shap` for a part of a run's table; None if there are no columns, or too few rows."""
     part = known_rows(part)
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
     if len(chosen) < FEWEST_LOOKED_AT or not names:
@@ -381,14 +381,14 @@ def mean_shap(
     seed: int = 0,
     most_rows: int = MOST_ROWS,
 ) -> MeanShap:
-    """The columns' mean SHAP values for randomly ordered rows; the first rows are the background.
+    """Mean SHAP values by column, for randomly ordered rows; the first rows are the background.
 
     Args:
-        fitted: what an estimator has learned.
-        encoded: rows that it was not trained on, at least two; the last of them are explained.
-        names: the columns that are looked at one by one; the others are one more player of the game.
-        seed: of what is drawn.
-        most_rows: the rows of permutation importance, which bound the predictions made here.
+        fitted: the fitted model.
+        encoded: at least two rows not used in training; the last of them are explained.
+        names: the columns to list individually; all others form one more player of the game.
+        seed: the random seed.
+        most_rows: the rows used for permutation importance, which bounds the predictions made here.
     """
     numeric, codes = encoded.numeric[:], encoded.codes
     cost = predictions_made(most_rows, len(names))
@@ -406,12 +406,12 @@ def mean_shap(
 
 
 def predictions_made(most_rows: int, columns: int) -> int:
-    """The most predictions that are made: a share of permutation importance's on `most_rows` rows."""
+    """The maximum number of predictions: a share of permutation importance's on `most_rows` rows."""
     return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
 
 
 def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) -> list[ColumnShap]:
-    """What |SHAP values| (rows, columns, outputs) come to."""
+    """A column's summary of |SHAP values| (rows, columns, outputs)."""
     sizes = values.sum(axis=2) / 2 if is_class else values.mean(axis=2)
     means = sizes.mean(axis=0)
     half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
@@ -428,18 +428,18 @@ def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) ->
 _FEW_TRIALS = 3
 _RARE = 0.05
 _FAR = 0.05
-"""By how much F1 must be better with another threshold."""
+"""The F1 gain that makes another threshold worth mentioning."""
 _DEVIATIONS = 2.0
-"""How many standard errors of its mean a difference must be above 0."""
+"""Standard errors above 0 for a mean difference to count as significant."""
 
 
 def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
-    """Lines on a rare class that another threshold finds better, and on a linear model that is better."""
+    """Advice lines: a better threshold for a rare class; a linear model that beats the network."""
     return [*_on_rare(prepared, model), *_on_linear(model, measured)]
 
 
 def advice_on_search(search: Mapping[str, Any]) -> list[str]:
-    """A line on a search that its time limit ended after one or two trials.
+    """A line of advice if the time limit ended the search after one or two trials.
 
     >>> advice_on_search({"trials": 1, "limit": 20.0, "most_trials": None})[0][:50]
     'the time limit of 20 s was enough for only 1 trial'
@@ -479,7 +479,7 @@ def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
 
 
 def _on_linear(model: TableModel, measured: Measured) -> list[str]:
-    """A linear model that is better on the test rows by more than chance makes of them."""
+    """Advice if the linear model is significantly better on the test rows."""
     linear = measured.baselines.get("linear")
     is_linear = not model.fitted.network.architecture.hidden
     if measured.part != "test" or linear is None or is_linear or model.levels:
@@ -501,7 +501,7 @@ def _on_linear(model: TableModel, measured: Measured) -> list[str]:
 
 
 def _row_losses(target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """How wrong each prediction is: −log of the true class's probability, of known classes; or the squared error."""
+    """The loss of each prediction: −log of the true class's probability, for known classes; or the squared error."""
     if target.dtype.kind == "f":
         unit = np.abs(target).max() or 1.0  # of numbers like 1e200 the squares would be infinite
         return ((outputs - target) / unit) ** 2

@@ -1,4 +1,4 @@
-"""A few rows of a run's table to start from when its network is tried: ``examples.jsonl`` in the folder."""
+"""Example rows of a run's table, ``examples.jsonl`` in its folder, to start from when trying the network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 __all__ = ["EXAMPLES", "example_rows", "read_examples"]
 
 EXAMPLES = "examples.jsonl"
-"""A JSON object for each row: the columns that the network sees, and the target."""
+"""One JSON object per row, with the network's columns and the target."""
 
 _COUNT = 6
 _MOST_BYTES = 1 << 24
 
 
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
-    """Rows with different targets: of each class in turn, or of low, middle and high targets.
+    """Rows with different targets: from each class in turn, or with low, middle and high targets.
 
-    They have the columns that the network uses, and the target, but no unused columns such as ids.
+    They have the network's columns and the target, but no ignored columns such as ids.
     """
     assert schema.target is not None
     part = known_rows(part)
@@ -45,7 +45,7 @@ def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
 
 
 def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
-    """Quantities as the network takes them: JSON has no times, durations and dates."""
+    """Times, durations and dates as numbers, since JSON lacks these types."""
     import polars as pl
 
     texts = {
@@ -64,20 +64,20 @@ def _in_numbers(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_turn(target: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Rows that are sorted by class, so that the first of each class come first, then the second ones."""
+    """Rows sorted by class, reordered to take from each class in turn."""
     classes = target[order]
     starts = np.searchsorted(classes, classes)
     return order[np.argsort(np.arange(len(order)) - starts, kind="stable")]
 
 
 def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The example rows of a run, perhaps edited by hand; none if the file is absent.
+    """The example rows of a run, which may have been edited by hand; none if the file is missing.
 
     Args:
         path: the run's folder, or its model file.
 
     Raises:
-        DataError: the file holds something else.
+        DataError: the file is invalid.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     file = folder / EXAMPLES

@@ -1,4 +1,4 @@
-"""The figures of a report, as SVG: learning curves, confusion matrix, calibration, residuals, importance."""
+"""The SVG figures of a report: learning curves, confusion matrix, calibration, residuals, importance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 MOST_POINTS = 1500
 BINS = 10
 FEW_CLASSES = 5
-"""The most classes for which a confusion matrix has room for shares beside the counts."""
+"""Up to this many classes, a confusion matrix has room for shares beside the counts."""
 
 _MANY_TRIALS = 30
 _LINES = (BLUE, ORANGE, "#3f9467", "#8a5fb0", GRAY)
@@ -38,7 +38,7 @@ P = ParamSpec("P")
 
 
 def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
-    """Makes of what fills a figure a function that gives its SVG text; the figure may get another size."""
+    """Turn a function that fills a figure into one that returns its SVG text, with a choice of size."""
 
     @wraps(draw)
     def text(*args: P.args, **kwargs: P.kwargs) -> str:
@@ -56,7 +56,7 @@ def learning_curves(
     score: str = "loss",
     sign: int = -1,
 ) -> None:
-    """Training and validation loss by epoch, with the epoch that was kept; another score beside the loss."""
+    """Training and validation loss by epoch, with the kept epoch marked; a separate score beside the loss."""
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
     is_validated = all(value is not None for value in scores)
@@ -72,7 +72,7 @@ def learning_curves(
 
 @_drawn
 def confusion(figure: Figure, counts: np.ndarray, names: Sequence[str]) -> None:
-    """The confusion matrix: true classes (rows) by predicted classes (columns), shaded by shares of the row."""
+    """The confusion matrix: true classes (rows) by predicted classes (columns), shaded by share of the row."""
     side = max(_NARROW - 0.5, 1.2 + 0.42 * len(names))
     figure.set_size_inches(side + 0.5, side)
     axes = figure.subplots()
@@ -100,7 +100,7 @@ def search(
     score: str,
     sign: int,
 ) -> None:
-    """Each trial's score at its end (points), and the best average's score over time (line)."""
+    """Each trial's final score (points), and the best average's score over time (line)."""
     figure.set_size_inches(_WIDE, 3.4)
     axes = figure.subplots()
     known = [trial for trial in trials if trial["score"] is not None]
@@ -136,7 +136,7 @@ def search(
 def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The mean confidence, the share of correct rows, and the number of rows, in bins of equally many rows."""
+    """Mean confidence, accuracy and number of rows in bins of equal row counts."""
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(BINS, len(order))) if len(part)]
     said = np.array([confidence[part].mean() for part in parts])
@@ -146,7 +146,7 @@ def calibration_bins(
 
 @_drawn
 def calibration(figure: Figure, confidence: np.ndarray, correct: np.ndarray, what: str) -> None:
-    """Observed frequencies over predicted probabilities, in bins of equal row counts, with 95 % (Wilson) intervals."""
+    """Observed frequency by predicted probability, in bins of equal row counts, with 95 % (Wilson) intervals."""
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     said, so, rows = calibration_bins(confidence, correct)
     low, high = _wilson(so, rows)
@@ -176,7 +176,7 @@ def roc(figure: Figure, found: Sequence[Ranking]) -> None:
 
 @_drawn
 def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
-    """Precision over recall; of one class, what chance gives."""
+    """Precision over recall; for a single class, also the chance level."""
     axes = figure.subplots()
     if len({one.share for one in found}) == 1:
         axes.axhline(found[0].share, color=GRAY, lw=1, ls="--")
@@ -190,19 +190,19 @@ def precision_recall(figure: Figure, found: Sequence[Ranking]) -> None:
 
 
 def _legend_above(axes: Any) -> None:
-    """Where it hides no curve."""
+    """Place the legend above the axes, where it hides no curve."""
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0))
 
 
 def _decision(axes: Any, curves: Sequence[Curve]) -> None:
-    """Mark where the network decides."""
+    """Mark the network's operating point."""
     for curve in curves:
         if curve.decision is not None:
             axes.plot(*curve.decision, color=BLUE, marker="o", ms=7, mec="white", ls="", label="as predicted")
 
 
 def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's 95 % interval of a share (1927)."""
+    """Wilson's 95 % interval for a proportion (1927)."""
     z = 1.96
     center = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
@@ -211,7 +211,7 @@ def _wilson(share: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @_drawn
 def predicted_and_true(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: str) -> None:
-    """Each row's prediction and true value, and the mean true value for each decile of the predictions."""
+    """True value by prediction for each row, with the mean true value per decile of predictions."""
     axes = figure.subplots()
     rows = np.random.default_rng(0).permutation(len(target))[:MOST_POINTS]
     axes.scatter(predicted[rows], target[rows], s=6, alpha=0.35, color=BLUE, lw=0, label="rows")
@@ -242,7 +242,7 @@ def residuals(figure: Figure, target: np.ndarray, predicted: np.ndarray, name: s
 
 @_drawn
 def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
-    """The observed coverage of intervals over the nominal one, with 95 % (Wilson) intervals."""
+    """Observed over nominal coverage of intervals, with 95 % (Wilson) intervals."""
     axes = figure.subplots()
     said, so = np.array([one.coverage for one in found]), np.array([one.held for one in found])
     low, high = _wilson(so, np.full(len(so), rows))
@@ -261,13 +261,13 @@ def coverage(figure: Figure, found: Sequence[Covered], rows: int) -> None:
 
 @_drawn
 def importances(figure: Figure, found: Sequence[Importance], unit: str, *, wide: bool) -> None:
-    """The importance of each column, the greatest on top, with intervals."""
+    """The importance of each column, largest on top, with intervals."""
     _columns(figure, found, f"increase in {unit}", wide=wide)
 
 
 @_drawn
 def mean_shap(figure: Figure, found: Sequence[ColumnShap], added: str) -> None:
-    """The columns' mean SHAP values, in the order of the importances, with intervals."""
+    """Mean SHAP values by column, in the order of the importances, with intervals."""
     _columns(figure, found, f"mean |SHAP|, {_label(added, 24)}", wide=False)
 
 
@@ -281,13 +281,13 @@ def _columns(figure: Figure, found: Sequence[Importance | ColumnShap], what: str
 
 
 def _label(name: str, most: int = 40) -> str:
-    """A name from data as it is drawn: not long, and of characters that an SVG may have."""
+    """A name from data for drawing: shortened, with only characters valid in SVG."""
     name = printable(name, keep="")
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
 def _plain_numbers(axes: Any) -> None:
-    """Thousands with commas instead of powers of ten, and few enough of them."""
+    """Tick labels with thousands separators instead of powers of ten, and not too many."""
     for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
         axis.set_major_formatter(pictures.plain_number())
         axis.get_major_locator().set_params(nbins=most)

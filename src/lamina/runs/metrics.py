@@ -26,7 +26,7 @@ METRIC_NAMES: dict[str, str] = {
     "mae": "MAE",
     "r2": "R²",
 }
-"""What people call the metrics."""
+"""Display names of the metrics."""
 
 MODEL_NAMES = {"lamina": "lamina", "linear": "linear model", "trivial": "trivial guess"}
 
@@ -36,10 +36,10 @@ _OF_NUMBERS = ("rmse", "mae", "r2")
 LOW_IS_GOOD = ("log_loss", "rmse", "mae")
 
 _IN_UNITS = ("rmse", "mae", "pinball")
-"""Metrics that have the target's unit, so that they may be of any size."""
+"""Metrics in the target's unit, which may be of any magnitude."""
 
 _SQUARES = 1e-140
-"""Numbers from this one to its inverse have squares that are neither denormal nor, many together, infinite."""
+"""Between this number and its inverse, squares are not denormal, and their sums don't overflow."""
 
 _LEAST = float(np.finfo(np.float64).tiny)
 
@@ -51,16 +51,16 @@ def metrics_of(
 
     Args:
         task: "classification" or "regression".
-        target: class positions (−1: a class that training lacks), or numbers; (rows,).
+        target: class positions (−1: a class absent from training), or numbers; (rows,).
         outputs: probabilities (rows, classes), or predicted numbers (rows,).
-        positive: of two classes, the position of the one that F1, average precision and the threshold are of.
-        threshold: the probability of that class from which on it is predicted; None: the likelier class is.
+        positive: for two classes, the position of the class for F1, average precision and the threshold.
+        threshold: the minimum probability for predicting that class; None: the likelier class is predicted.
 
     Returns:
         accuracy (rows of unknown classes count as wrong), balanced_accuracy (the mean of the classes' recalls), f1,
-        average_precision, auc and log_loss; or rmse, mae, r2. f1 and average_precision are of the positive class; of
+        average_precision, auc and log_loss; or rmse, mae, r2. f1 and average_precision are for the positive class; for
         more than two classes these and auc are means over the classes, each against the rest. All but accuracy and f1
-        are of rows of known classes only. None where a metric is not defined, as the AUC of rows of one class.
+        use only rows of known classes. None for an undefined metric, such as the AUC of rows of one class.
 
     >>> import numpy as np
     >>> metrics_of("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))
@@ -143,11 +143,11 @@ def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | No
 
 
 def format_metric(value: float | None, name: str = "") -> str:
-    """A metric with four decimals, fewer for large numbers, and commas for thousands; a dash if it is undefined.
+    """A metric with four decimals, fewer for large numbers, and thousands separators; a dash if undefined.
 
     Args:
         value: the metric.
-        name: which one it is; those in the target's unit are written by `format_quantity`.
+        name: the metric's name; those in the target's unit are written by `format_quantity`.
 
     >>> format_metric(0.86612), format_metric(46822.31), format_metric(-1e-9), format_metric(None)
     ('0.8661', '46,822', '0.0000', '–')
@@ -158,7 +158,7 @@ def format_metric(value: float | None, name: str = "") -> str:
 
 
 def format_quantity(value: float) -> str:
-    """A number in the target's unit: as a metric, but four significant digits where decimals would not tell anything.
+    """A number in the target's unit, like a metric, but with four significant digits if decimals would be meaningless.
 
     >>> format_quantity(0.86612), format_quantity(46822.31), format_quantity(2.48e-30), format_quantity(2.48e30)
     ('0.8661', '46,822', '2.48e-30', '2.48e+30')
@@ -176,7 +176,7 @@ def _decimals(value: float) -> str:
 def compared(
     metrics: Mapping[str, Mapping[str, float | None]],
 ) -> tuple[list[str], dict[str, list[tuple[str, bool]]]]:
-    """The titles of a table of models' metrics, and each model's cells: a text, and whether it is the best of several.
+    """Column titles for a table comparing models, and each model's cells: the text, and whether it is the best.
 
     >>> compared({"lamina": {"rmse": 0.5}, "linear": {"rmse": 0.75}})
     (['RMSE ↓'], {'lamina': [('0.5000', True)], 'linear model': [('0.7500', False)]})
@@ -203,11 +203,11 @@ _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True)
 class Covered:
-    """Intervals of one size.
+    """Coverage of intervals with one nominal level.
 
     Attributes:
-        coverage: the share of rows that they should hold.
-        held: the share that they hold.
+        coverage: nominal coverage, a share of rows.
+        held: observed coverage.
         width: their mean width, in the target's unit.
     """
 
@@ -218,11 +218,11 @@ class Covered:
 
 @dataclass(frozen=True)
 class Below:
-    """A predicted quantile.
+    """Coverage of a predicted quantile.
 
     Attributes:
-        level: which.
-        share: the share of rows that lie at or below it.
+        level: its level.
+        share: the share of rows at or below it.
         pinball: its mean pinball loss, in the target's unit; None in runs of earlier versions.
     """
 
@@ -232,10 +232,10 @@ class Below:
 
 
 def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[Covered]:
-    """The intervals of a regressor on rows that it has not seen, for those sizes that it has held-out rows enough for.
+    """Interval coverage on unseen rows, for those levels that the regressor has enough held-out rows for.
 
     Args:
-        estimator: fitted, of one target.
+        estimator: a fitted regressor with one target.
         inputs: the table.
         target: float64 (rows,).
     """
@@ -251,7 +251,7 @@ def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[
 
 
 def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
-    """The quantiles of a regressor that predicts several, see `levels_held`; none of another."""
+    """The coverage of a regressor's quantiles, see `levels_held`; empty unless it predicts several."""
     levels = getattr(estimator.fitted_.target, "levels", ())
     if not levels or not len(target):
         return [], None
@@ -261,10 +261,10 @@ def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple
 def levels_held(
     levels: Sequence[float], target: np.ndarray, predicted: np.ndarray
 ) -> tuple[list[Below], Covered | None]:
-    """The share of targets below each quantile, and between the outermost two if there are two.
+    """The share of targets below each quantile, and between the outermost two if there are several.
 
     Args:
-        levels: which quantiles, ascending.
+        levels: the quantiles' levels, ascending.
         target: float64 (rows,), at least one.
         predicted: (rows, levels).
 

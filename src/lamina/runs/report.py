@@ -1,6 +1,6 @@
-"""``report.html``: a self-contained page about a run on a table, or about an estimator that was fitted in Python.
+"""``report.html``: a self-contained page about a run on a table, or about an estimator fitted in Python.
 
-Its words and layout are in ``report.html.jinja``, its style in ``report.css``; this module gathers its facts.
+Text and layout are in ``report.html.jinja``, the style in ``report.css``; this module gathers the facts.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _MOST_LETTERS = 40  # of a value
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything the page tells."""
+    """All facts for the page."""
 
     target: Target
     rows: Mapping[str, int]  # by part
@@ -93,7 +93,7 @@ class Findings:
 
     @property
     def is_classification(self) -> bool:
-        """Whether classes are predicted."""
+        """Whether it is a classification."""
         return self.target.task == "classification"
 
 
@@ -101,7 +101,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
     """The page as HTML.
 
     Args:
-        findings: what it tells.
+        findings: the facts.
         pictures: whether to draw the figures.
 
     Raises:
@@ -111,7 +111,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
 
 
 def page_of(findings: Findings) -> str:
-    """The page, without figures where Matplotlib is not installed, with a warning.
+    """The page; without Matplotlib it has no figures, and a warning is issued.
 
     Raises:
         MissingPackageError: Jinja2 is not installed.
@@ -126,7 +126,7 @@ def page_of(findings: Findings) -> str:
 
 @cache
 def page_template() -> Template:
-    """The template of all pages: importing Jinja2 and compiling it take a tenth of a second, once.
+    """The template of all pages, cached, since importing Jinja2 and compiling it take a tenth of a second.
 
     Raises:
         MissingPackageError: Jinja2 is not installed.
@@ -155,12 +155,12 @@ def page_template() -> Template:
 
 
 def _shown(value: Any) -> Any:
-    """A value before HTML escaping: markup unchanged, other text with control characters as escapes."""
+    """A value before HTML escaping: markup unchanged, other text with control characters escaped."""
     return value if hasattr(value, "__html__") else printable(str(value))
 
 
 def _probability(share: float) -> str:
-    """A probability in percent, below 1 % with two significant digits.
+    """A probability in percent; below 1 %, with two significant digits.
 
     >>> _probability(0.0019), _probability(0.345), _probability(0.9969)
     ('0.19 %', '34.5 %', '99.7 %')
@@ -170,7 +170,7 @@ def _probability(share: float) -> str:
 
 @dataclass
 class _Figures:
-    """Figures as base64 by the names of their functions; none are drawn unless wanted."""
+    """Base64 figures by the names of their functions; drawn only if wanted."""
 
     wanted: bool
     drawn: dict[str, str] = field(default_factory=dict[str, str])
@@ -241,12 +241,12 @@ def _baselines(findings: Findings) -> dict[str, Any] | None:
 
 
 def _score(findings: Findings) -> tuple[str, int]:
-    """The validation score's name ("loss" for the loss), and the sign that it is shown with."""
+    """The validation score's display name ("loss" for the loss), and its sign."""
     return shown_score(findings.trained.model.estimator._chosen_scoring())
 
 
 def _loss_name(findings: Findings) -> str:
-    """The loss that the curves show."""
+    """The name of the loss in the curves."""
     if findings.is_classification:
         return "log-loss"
     is_of_quantiles = loss_name(findings.trained.model.fitted.target) == "pinball loss"
@@ -282,7 +282,7 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _known(score: float | None) -> float:
-    """A score to rank by; trials without one come last."""
+    """A score to sort by; trials without a score come last."""
     return -np.inf if score is None else score
 
 
@@ -312,7 +312,7 @@ def _residuals(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
-    """The confusion matrix of few classes, and the calibration."""
+    """The confusion matrix, if there are few classes, and the calibration."""
     model, names = findings.trained.model, list(map(str, findings.target.classes))
     known = findings.measured.rows.target >= 0
     true, outputs = findings.measured.rows.target[known], findings.measured.outputs[known]
@@ -342,7 +342,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
-    """A class's rows: how many are right, and the most frequent wrong prediction."""
+    """A class's rows: the number classified correctly, and the most frequent wrong prediction."""
     wrong = np.where(np.arange(len(names)) == i, 0, counts)
     most = int(wrong.argmax())
     return {
@@ -368,7 +368,7 @@ def _rankings(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """The coverage of intervals and quantiles."""
+    """Coverage of intervals and quantiles."""
     measured, held_out = findings.measured, findings.trained.model.fitted.held_out
     if not measured.intervals and not measured.quantiles:
         return None
@@ -379,7 +379,7 @@ def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """Which columns matter: to how good predictions are, and to what they are."""
+    """Column importance, for the quality and for the values of predictions."""
     if not findings.importance:
         return None
     shap, measured = findings.shap, findings.measured
@@ -405,7 +405,7 @@ def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
 
 
 def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
-    """Mean |SHAP| for the classes that columns affect most."""
+    """Mean |SHAP| for the classes most affected by columns."""
     values = np.array([one.classes for one in shap.columns])
     shown = np.sort(np.argsort(-values.sum(axis=0), kind="stable")[:_MOST_CLASSES])
     return {
@@ -416,7 +416,7 @@ def _shap_by_class(shap: MeanShap, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _worst(findings: Findings) -> dict[str, Any]:
-    """The rows whose predictions are the most wrong."""
+    """The rows with the largest errors."""
     measured, target = findings.measured, findings.target
     losses = losses_of(target.task, measured.rows.target, measured.outputs)
     rows = np.argsort(-losses, kind="stable")[:_WORST].tolist()
@@ -439,14 +439,14 @@ def _worst(findings: Findings) -> dict[str, Any]:
 
 
 def _place(findings: Findings, row: int) -> dict[str, Any]:
-    """A row's place, with its file if there are several."""
+    """A row's number, with its file if there are several."""
     part = findings.measured.rows
     name, unit, number = part.places.within(int(part.numbers[row]))
     return {"unit": unit, "number": number, "file": None if part.places.single else os.path.basename(name)}
 
 
 def _answer(findings: Findings, row: int) -> dict[str, Any]:
-    """The prediction for a row, and its error or the probability of the truth: None for a class unseen in training."""
+    """The prediction for a row, and its error or the probability of the true class (None if unseen in training)."""
     target, outputs, true = findings.target, findings.measured.outputs, findings.measured.rows.target[row]
     if not findings.is_classification:
         return {"predicted": float(outputs[row]), "error": float(true) - float(outputs[row])}
@@ -459,7 +459,7 @@ def _answer(findings: Findings, row: int) -> dict[str, Any]:
 
 
 def _value(value: Any) -> str | None:
-    """A short text of a cell; None if it is missing."""
+    """A cell's value as short text; None if missing."""
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -474,10 +474,10 @@ def _value(value: Any) -> str | None:
 
 
 def report_on(estimator: Any, X: Any, y: Any) -> str:
-    """The page as HTML. `X`, `y`: rows that the estimator was not trained on, as its `predict` takes them.
+    """The report as HTML. `X`, `y`: rows not used in training, in the form that `predict` takes.
 
     Raises:
-        DataError: the estimator has several targets or labels; a table that doesn't fit its training.
+        DataError: the estimator has several targets or labels, or the table does not match its training.
     """
     import polars as pl
 
@@ -547,13 +547,13 @@ def _target(name: str, estimator: Any, values: np.ndarray) -> Target:
 
 
 def _codes(classes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The classes' positions; −1 for those that training lacks."""
+    """The classes' positions; −1 for classes absent from training."""
     places = np.minimum(np.searchsorted(classes, values), len(classes) - 1)
     return np.where(classes[places] == values, places, -1).astype(np.int32)
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs as a run has them."""
+    """The epochs in the form of a run's history."""
     losses = list(estimator.loss_curve_)
     scores = estimator.validation_scores_ or [None] * len(losses)
     return [

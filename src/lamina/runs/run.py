@@ -1,4 +1,4 @@
-"""Completes a run from its trained network: evaluation, report, and folder."""
+"""Completes a run after training: evaluation, report, and folder."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["TRIALS_LOG", "Run", "complete"]
 
 TRIALS_LOG = "trials.jsonl"
-"""A JSON object for each trial of a search: its settings, score, seconds, and share of the mean."""
+"""One JSON object per trial of a search: settings, score, seconds, and share of the mean."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run in its folder: where it is, and what came out, as JSON holds it."""
+    """A run in its folder: the path, and the results as JSON values."""
 
     path: Path
     results: dict[str, Any]
@@ -57,13 +57,13 @@ def complete(
     baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> Run:
-    """Measure a trained network and fill its folder; only a run that Ctrl-C ended keeps its checkpoint.
+    """Evaluate a trained network and fill its folder; the checkpoint is kept only after Ctrl-C.
 
-    `tell` is called before each part that takes seconds; `baselines` are those that were measured
-    before; `closing` says how much time there is.
+    `tell` is called before each part that takes seconds; `baselines` are those measured
+    earlier; `closing` gives the time available.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder is not writable.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has

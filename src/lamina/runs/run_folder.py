@@ -1,4 +1,4 @@
-"""The files of a run on a table: the model with all that prediction needs, metrics, settings, a checkpoint."""
+"""The files of a run on a table: the complete model, metrics, settings, and a checkpoint."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 _SEARCH = "lamina search 1"
-"""The format of a `CHECKPOINT` that holds a search's request; its trials are files of their own."""
+"""The format of a search's `CHECKPOINT`, which holds only the request; trials are separate files."""
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """An epoch for JSON."""
+    """An epoch as a JSON object."""
     return {
         "epoch": epoch.number,
         "loss": float(epoch.loss),
@@ -57,12 +57,12 @@ def search_metadata(request: Request) -> dict[str, str]:
 
 
 def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
-    """An unfinished run's request, and the checkpoint it goes on from; None: the trials of its search.
+    """An unfinished run's request, and the checkpoint to resume from (None for a search, which has its trials).
 
-    A search that is complete can go on too, with more time or more trials.
+    A complete search can be resumed too, with more time or more trials.
 
     Raises:
-        LaminaError: no run is there, it is complete, or nothing was saved to go on from.
+        LaminaError: there is no run, it is complete, or there is no checkpoint.
         DataError: the checkpoint is damaged.
     """
     file = folder / CHECKPOINT
@@ -89,7 +89,7 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
 
 
 def _check_layers(asked: Any, file: TensorFile) -> None:
-    """Check that the requested layers, which a training would make first, are those of the file."""
+    """Check that the file's layers match the requested ones, which training creates first."""
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
@@ -106,11 +106,11 @@ def save_run(
     """Write model.safetensors, settings.json and metrics.jsonl into a folder.
 
     Args:
-        folder: where.
+        folder: the destination.
         model: the trained network.
-        settings: the request, as JSON holds it.
-        results: rows, metrics and so on, as JSON holds them.
-        history: a line of metrics an epoch.
+        settings: the request, as JSON values.
+        results: rows, metrics and so on, as JSON values.
+        history: one object of metrics per epoch.
     """
     from lamina.estimators.persistence import save
 
@@ -121,17 +121,17 @@ def save_run(
 
 
 def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[str, Any]]:
-    """Any saved model of tables, and the facts of its training: "settings" and "results".
+    """Open any saved table model, with the facts of its training: "settings" and "results".
 
-    Of a run on a table they are what `save_run` was told. A file of `lamina.save` has neither, and both are None; what
-    it calls neither columns nor the target is called x0, x1, … and "target".
+    For a run on a table, these are the arguments of `save_run`. A file by `lamina.save` has neither (both are None);
+    columns and target without names are called x0, x1, … and "target".
 
     Args:
         path: a run's folder, its model file, or a file of `lamina.save`.
-        target: what the column that is predicted is called, where it is another name than the file has.
+        target: the target column's name, if it differs from that in the file.
 
     Raises:
-        DataError: no model is there, it is damaged, or a file of another kind.
+        DataError: there is no model, it is damaged, or the file has another type.
     """
     file = _existing(path)
     with open_tensors(file) as opened:
@@ -164,17 +164,17 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
 
 def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The options to read text files with as in training: the user's, not those that were detected."""
+    """The options for reading text files as in training: those given by the user, not detected ones."""
     options = (details["settings"] or {}).get("options", {})
     return {name: options[name] for name in _AS_TRAINED if name in options}
 
 
 _AS_TRAINED = ("delimiter", "decimal", "quote")
-"""What holds for new files too; the encoding is found out anew."""
+"""Options that apply to new files too; the encoding is detected again."""
 
 
 def _saved(fitted: FittedModel[Any], make: Callable[[], Any]) -> TableModel:
-    """What is in a file of its own, which may say nothing of the target's name."""
+    """The content of a single model file, which may lack the target's name."""
     schema = fitted.encoder.schema
     names = [column.name for column in schema.columns]
 
@@ -195,10 +195,10 @@ _NAMELESS = "the file does not name it"
 
 
 def _existing(path: Path) -> Path:
-    """The model file of a path.
+    """The model file for a path.
 
     Raises:
-        DataError: there is none, or a file of another kind.
+        DataError: there is none, or the file has another type.
     """
     file = model_file(path)
     if file.is_file():
@@ -215,7 +215,7 @@ def _existing(path: Path) -> Path:
 
 
 def _no_tensors(file: Path) -> str:
-    """What to say of a file that is none of lamina's."""
+    """The message for a file that is not lamina's."""
     if file.name.endswith(("-symbol.json", ".params")):
         return (
             "does not say the shape of the network's input. In Python: "
@@ -226,13 +226,13 @@ def _no_tensors(file: Path) -> str:
 
 
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
-    """The model of a run, and the "settings" and "results" given to `save_run`.
+    """The model of a run, with the "settings" and "results" given to `save_run`.
 
     Args:
         path: the run's folder, or its model file.
 
     Raises:
-        DataError: there is no run on a table, or its model is damaged.
+        DataError: `path` is not a run on a table, or its model is damaged.
     """
     from lamina.estimators.persistence import load_fitted
 

@@ -1,6 +1,6 @@
-"""Search for the best network on a prepared table, in a run's folder: kept in time, stored, and gone on with.
+"""Search for the best network on a prepared table, in a run folder: timed, saved, and resumable.
 
-`Closing` moves the deadline so that measuring, report and page fit into the limit; `SearchLog` notes what was tried.
+`Closing` moves the deadline so that evaluation, report and page fit into the limit; `SearchLog` records the trials.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["Closing", "SearchLog", "baselines", "begin", "search"]
 
 
 def begin(folder: RunFolder, request: Request) -> None:
-    """Write the request into a new run's folder, so that a search that is killed can go on."""
+    """Write the request into a new run's folder, so that a killed search can be resumed."""
 
     def fill(filled: Path) -> None:
         save_tensors(filled / CHECKPOINT, {}, search_metadata(request))
@@ -46,7 +46,7 @@ def begin(folder: RunFolder, request: Request) -> None:
 
 
 def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
-    """The baselines, measured before the search, so that their time is known."""
+    """Compute the baselines before the search, so that their time is known."""
     estimator = estimator_for(prepared, request, [])
     encoder = encoder_for(estimator, prepared)
     with warnings.catch_warnings():
@@ -65,21 +65,21 @@ def search(
     device: str = "cpu",
     n_jobs: int | None = None,
 ) -> Trained:
-    """Search, from the start or from the trials that are in the folder.
+    """Run a search from the start, or from the trials in the folder.
 
     Args:
         prepared: the table.
         request: the run's request.
-        folder: the run's, which keeps each trial that is complete.
-        observers: what watches.
-        closing: what moves the deadline; None without a limit.
+        folder: the run's folder, which stores each complete trial.
+        observers: the observers of the search.
+        closing: moves the deadline; None without a limit.
         since: the seconds since the command's start.
-        device: where, as the estimators' parameter says.
-        n_jobs: how many are trained at a time, as joblib counts them.
+        device: as the estimators' parameter.
+        n_jobs: the number of parallel trainings, as in joblib.
 
     Raises:
-        LaminaError: settings that cannot work, or all trainings diverged.
-        KeyboardInterrupt: Ctrl-C before there was a network.
+        LaminaError: the settings are invalid, or all trainings diverged.
+        KeyboardInterrupt: Ctrl-C before the first network was complete.
     """
     log, begun = SearchLog(), since()
     watching = [*([] if closing is None else [closing]), log, *observers, TrialFolder(folder.path)]
@@ -109,7 +109,7 @@ def search(
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs of the best trial in the average."""
+    """The epochs of the best averaged trial."""
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
     return [
         {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}
@@ -124,14 +124,14 @@ _KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complet
 
 @dataclass
 class SearchLog(SearchObserver):
-    """Notes a search while it runs.
+    """Records a search while it runs.
 
     Attributes:
-        trials: of each trial that ended what JSON can hold of it, by number.
-        best: seconds since the search began, and the score of the ensemble that was the best from then on.
-        shares: of each trial in the present ensemble.
-        seconds: how long the search took, of all runs.
-        resumed: how many trials an earlier run left.
+        trials: each finished trial as JSON values, by number.
+        best: pairs of seconds since the search began and the score of the new best ensemble.
+        shares: each trial's share in the current ensemble.
+        seconds: the search's duration, over all runs.
+        resumed: the number of trials from earlier runs.
     """
 
     trials: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -180,35 +180,34 @@ class SearchLog(SearchObserver):
 # --- time for what follows the search
 
 _FEWEST_ROWS = 200
-"""The fewest rows for the importance of columns, however little time there is."""
+"""Minimum number of rows for column importance, even if time is short."""
 _IMPORTANCE = 0.05
-"""Of a limit, what the importance of columns may take where it takes long."""
+"""The share of the limit that column importance may take."""
 _FIGURES = 7
 _DRAWN = 2
-"""Figures that are drawn to know the pace: a tenth of a second, in which others get their turns several times."""
+"""Figures drawn to measure the pace, for a tenth of a second, long enough for other processes to run in between."""
 _VARIES = 1.4
-"""How many times as long something measured once may take."""
+"""Safety factor on a duration that was measured once."""
 _COMPUTED, _SPARE, _SPARE_SHARE = 0.4, 0.2, 0.01
-"""Computed seconds, seconds, and of the limit, that stay free: files are written, and the process ends."""
+"""Reserve for writing files and exiting: CPU seconds, wall seconds, and a share of the limit."""
 _FIRST_START = 0.3
-"""Seconds that any network takes to be compiled: with less, the first is not begun."""
+"""Minimum time to compile any network; with less left, no trial is started."""
 _BLOCKS = 8
 _LEAST_LIMIT = 1e-3  # a search has a limit above 0; with this one it ends before it compiles
 
 
 class Closing(SearchObserver):
-    """Moves a search's deadline so that what follows it is done in time.
+    """Moves a search's deadline so that the work after it is done within the limit.
 
-    Fixed costs are measured before the search, by drawing a figure. What depends on the networks is measured with the
-    first trial (compiling a forward pass, and rows through it), and in proportion to the networks that are averaged
-    it is what these take. All that is known in computed seconds takes as many times as long on the wall's clock as
-    what was measured did: beside other busy processes, twice or five times.
+    Fixed costs are measured before the search, by drawing a figure. Costs of networks are measured on the
+    first trial (compiling a forward pass, and predicting rows), and scaled to the averaged networks. CPU seconds are
+    converted to wall time by the measured ratio, which beside other busy processes may be two to five.
 
     Args:
         prepared: the table.
         limit: the seconds of the whole command.
-        since: what tells the seconds since its start.
-        pace: of this process; what is measured here is added to it.
+        since: returns the seconds since its start.
+        pace: the process's pace, which gets the measurements made here.
     """
 
     def __init__(
@@ -224,17 +223,17 @@ class Closing(SearchObserver):
         self._sizes: dict[int, tuple[int, int]] = {}  # layers and weights of each trial
 
     def search_seconds(self) -> float:
-        """The seconds that a search may take that begins now, as long as no network is known."""
+        """The seconds available for a search that begins now, before any network is known."""
         left = self._limit - self._report - self._since()
         return left if left > _FIRST_START * self._pace.slowness else _LEAST_LIMIT
 
     def seconds_over(self) -> float:
-        """The seconds that the command has exceeded its limit by now; 0 within it."""
+        """The seconds beyond the command's limit; 0 within it."""
         return seconds_over(self._since(), self._limit)
 
     @property
     def _report(self) -> float:
-        """The seconds that the report, the files and the process's end take, at the present pace."""
+        """The seconds for the report, the files and exiting, at the current pace."""
         return self._pace.slowness * (_VARIES * _FIGURES * self._figure + _COMPUTED) + self._spare
 
     def on_search_begin(self, search: SearchView) -> None:
@@ -244,7 +243,7 @@ class Closing(SearchObserver):
             self._move(search)
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
-        """Measure the first, and move the deadline."""
+        """Measure the first trial, and move the deadline."""
         parts = trial.architecture
         weights = sum(int(np.prod(one.shape)) for one in parts.parameters().values())
         self._sizes[trial.number] = trial.members * (len(parts.hidden) + 1), trial.members * weights
@@ -255,7 +254,7 @@ class Closing(SearchObserver):
         self._move(search)
 
     def on_new_best(self, search: SearchView) -> None:
-        """Networks that are averaged now take another time."""
+        """Move the deadline for the newly averaged networks."""
         self._move(search)
 
     def _move(self, search: SearchView) -> None:
@@ -267,7 +266,7 @@ class Closing(SearchObserver):
         search.end_at(search.seconds() + ends - self._since())
 
     def _ensemble(self, search: SearchView) -> tuple[float, float]:
-        """The seconds for compiling the present ensemble, and for one row through it."""
+        """The seconds for compiling the current ensemble, and for predicting one row."""
         sizes = [self._sizes.get(number, (0, 0)) for number in search.shares]
         return self._compiling * sum(n for n, _ in sizes), self._row * sum(n for _, n in sizes)
 
@@ -292,14 +291,14 @@ class Closing(SearchObserver):
         return (self._columns * REPEATS + 1) * rows + predictions_made(rows, self._columns)
 
     def importance_rows(self, seconds_of_a_row: float) -> int:
-        """On how many rows to measure the importance of columns, at `seconds_of_a_row` each."""
+        """The number of rows for column importance, at `seconds_of_a_row` each."""
         left = self._limit - self._report - self._since()
         rows = left / max(seconds_of_a_row * self._explaining(1), 1e-12)
         return int(min(max(rows, _FEWEST_ROWS), MOST_ROWS))
 
 
 def _computed_for_a_figure(pace: Pace) -> float:
-    """The seconds that drawing computes, once what draws is imported; 0 where that is not installed."""
+    """CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
     from lamina.errors import MissingPackageError
 
     try:

@@ -1,4 +1,4 @@
-"""Tables larger than memory: looked over and divided, with the parts in memory that measures and the report need."""
+"""Tables larger than memory: scanned and divided, with in-memory parts for evaluation and report."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ if TYPE_CHECKING:
 __all__ = ["prepare_streamed", "why_streamed"]
 
 _COMPILING = 256 << 20
-"""What the compiler, a network and the report take besides rows, about."""
+"""Approximate memory of the compiler, a network and the report, without rows."""
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
-    """Why a table is not to be held in memory, in words; None where it is to be.
+    """The reason, in words, for not holding a table in memory; None if it fits.
 
     Args:
         request: the run's request.
-        memory: the bytes that the training may take; None for half of what is free.
+        memory: the training's memory limit in bytes; None for half of the free memory.
     """
     if request.stream:
         return "as told"
@@ -76,10 +76,10 @@ def _bound(memory: int | None) -> int | None:
 
 @contextmanager
 def prepare_streamed(request: Request, folder: Path, memory: int | None = None) -> Generator[Prepared]:
-    """Look over the files of a table and divide its rows; they are read again, into `folder`, when it is trained on.
+    """Scan the files of a table and divide its rows; training reads them again, into `folder`.
 
     Raises:
-        DataError: as `lamina.runs.data.prepare`; the training would take more memory than it may.
+        DataError: as for `lamina.runs.data.prepare`; or the training would exceed the memory limit.
     """
     if request.group is not None and request.time is not None:
         raise DataError(
@@ -125,7 +125,7 @@ def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
 
 
 def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """A `Reading` of as many rows, drawn at random, as may be held back."""
+    """A `Reading` of a random sample, as large as may be held back."""
     sample, start = RowSample(MOST_HELD, seed=0), 0
     for batch in iter_batches(file, options=options, places=places):
         sample.update(batch, start)
@@ -136,7 +136,7 @@ def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.Data
 
 
 def _require_memory(schema: Schema, memory: int | None) -> None:
-    """Raise where training would take more than it may, however few rows are in memory at one time."""
+    """Raise if training would exceed the memory limit, even with few rows in memory at a time."""
     assert schema.target is not None
     encoder = TableEncoder(schema)
     layout = Layout(

@@ -1,4 +1,4 @@
-"""Trains the estimator that fits a prepared table; Ctrl-C ends the training with its best epoch."""
+"""Trains the estimator for a prepared table; Ctrl-C ends the training with its best epoch."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Trained:
     """The result of a training.
 
     Attributes:
-        model: with the parameters of the best epoch.
+        model: the model, with the parameters of the best epoch.
         history: for each epoch its number, loss, validation score (higher is better), whether it was the best
             until then, and seconds since the training began.
-        best_epoch: the epoch whose parameters are kept.
+        best_epoch: the epoch of the kept parameters.
         interrupted: whether Ctrl-C ended it.
-        seconds: of the whole training.
-        most_epochs: how many there would have been without an early end.
-        search: what was tried, if many networks were, see `lamina.runs.search`.
+        seconds: the total time.
+        most_epochs: the maximum number of epochs, without early stopping.
+        search: the summary of a search, if there was one; see `lamina.runs.search`.
     """
 
     model: TableModel
@@ -54,16 +54,16 @@ class Trained:
 def train(
     prepared: Prepared, request: Request, observers: Sequence[Observer] = (), device: str = "cpu"
 ) -> Trained:
-    """Train, from the start or from where an earlier run was.
+    """Train from the start, or resume an earlier run.
 
     Args:
         prepared: the table.
         request: preset, epochs, layers, learning rate, seed.
-        observers: what watches, as the run's `Checkpoints`, which may have an earlier run go on.
-        device: where, as the estimators' parameter says; no part of the request, as a run may go on elsewhere.
+        observers: observers, such as the run's `Checkpoints`, which may resume an earlier run.
+        device: as the estimators' parameter; not in the request, since a run may be resumed on another device.
 
     Raises:
-        LaminaError: settings that cannot work, or the training diverged.
+        LaminaError: the settings are invalid, or the training diverged.
         KeyboardInterrupt: Ctrl-C before the first epoch was complete.
     """
     watch = _Watch()
@@ -88,7 +88,7 @@ def train(
 
 
 class _Watch(Observer):
-    """Notes what is known of the training: when it began, its epochs, and how many there may be."""
+    """Records a training: its start, its epochs, and their maximum number."""
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
@@ -134,7 +134,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
 
 
 def _require_of_task(prepared: Prepared, request: Request) -> None:
-    """Raise `LaminaError` for settings of classes where there are numbers, and the reverse; or without validation."""
+    """Raise `LaminaError` for classification settings in a regression, the reverse, or missing validation rows."""
     name, is_class = prepared.target.name, prepared.target.task == "classification"
     if is_class and request.quantiles is not None:
         raise LaminaError(
@@ -165,10 +165,10 @@ def _require_of_task(prepared: Prepared, request: Request) -> None:
 
 
 def _by_class(class_weight: Any, target: Target) -> Any:
-    """Weights by the classes' names as weights by class.
+    """Weights by class name as weights by class.
 
     Raises:
-        LaminaError: there is no class of such a name.
+        LaminaError: there is no class with such a name.
     """
     if not isinstance(class_weight, Mapping):
         return class_weight
@@ -183,7 +183,7 @@ def _by_class(class_weight: Any, target: Target) -> Any:
 
 
 def fit(estimator: Any, prepared: Prepared) -> None:
-    """Fit an estimator to the training rows, with the validation rows."""
+    """Fit an estimator to the training rows, with validation rows."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
 
@@ -205,7 +205,7 @@ def fit(estimator: Any, prepared: Prepared) -> None:
 
 
 def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
-    """The encoder that an estimator learns from all rows that train."""
+    """The encoder, fitted to all training rows."""
     from lamina.estimators.base import fitted_encoder, settings_of
 
     table = prepared.train.frame.drop(named(prepared.target.name))
@@ -216,7 +216,7 @@ def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:
-    """The target as the estimator takes it: classes, or numbers."""
+    """The target for the estimator: classes, or numbers."""
     if prepared.target.task == "regression":
         return part.target
     return np.array(prepared.target.classes)[part.target]

@@ -1,8 +1,8 @@
-"""The trials of a search in its run's folder, a file each, so that an interrupted search can go on.
+"""The trials of a search in its run folder, one file each, so that an interrupted search can be resumed.
 
-The files are safetensors with a digest: written aside and renamed, and read as they are declared here. Whatever ends
-the search, the trials that were complete are there; they belong to the same search if rows, seed and settings are the
-same, by their digest, `fingerprint`.
+The files are safetensors with a digest, written atomically, and read as declared here. Whatever ends
+the search, complete trials are kept; they belong to the same search if rows, seed and settings are the
+same, i.e. by their digest, `fingerprint`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ARRAYS = (_OUTPUTS, "state")
 _OF_STAGES = ("score", "best_epoch", "factor")
 _MOST_STAGES = 16
 _MOST_MEMBERS = 1 << 16
-"""Memory is taken for each before the arrays are counted."""
+"""Limit on members, since memory is allocated for each before the arrays are counted."""
 
 _PLAIN = tuple(
     field.name
@@ -49,7 +49,7 @@ _Stage: Any = msgspec.defstruct(
     "Stage", [("score", float), ("best_epoch", Annotated[int, msgspec.Meta(ge=1)]), ("factor", float)],
     forbid_unknown_fields=True, kw_only=True,
 )  # fmt: skip
-"""What JSON holds of how a trial was at the end of an earlier cycle."""
+"""JSON of a trial's state at the end of an earlier cycle."""
 _Said: Any = msgspec.defstruct(
     "Said",
     [
@@ -70,14 +70,14 @@ _Said: Any = msgspec.defstruct(
     forbid_unknown_fields=True,
     kw_only=True,
 )
-"""What JSON holds of a `Trial`, and the search that it is of."""
+"""JSON of a `Trial`, with its search's fingerprint."""
 
 
 class TrialFolder:
     """Keeps trials in a run's folder: a `TrialStore`.
 
     Args:
-        run: the run's folder, which this process holds.
+        run: the run's folder, locked by this process.
     """
 
     def __init__(self, run: Path) -> None:
@@ -86,10 +86,10 @@ class TrialFolder:
     def load(self, fingerprint: str) -> StoredTrials:
         """The trials of the search with this `fingerprint`, by number; each is read on first use.
 
-        One may be missing before others, if several were trained at a time.
+        Numbers may be missing if several trials were trained in parallel.
 
         Raises:
-            DataError: a file is damaged, or of another search.
+            DataError: a file is damaged, or from another search.
         """
         self._fingerprint = fingerprint
         files = {
@@ -107,7 +107,7 @@ class TrialFolder:
         return trials
 
     def save(self, trial: Trial) -> None:
-        """Keep a trial; where there is no room for it, a warning says that it would be lost."""
+        """Save a trial; if there is no space, warn that it would be lost."""
         said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
         said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
@@ -128,7 +128,7 @@ class TrialFolder:
 
 
 class StoredTrials(Sequence[Trial]):
-    """The trials in files, by number; their arrays are in memory only while they are used."""
+    """Trials in files, by number; their arrays are in memory only during use."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -137,10 +137,10 @@ class StoredTrials(Sequence[Trial]):
         return len(self._files)
 
     def said(self, at: int) -> Any:
-        """A trial for JSON.
+        """A trial as JSON values.
 
         Raises:
-            DataError: its file is damaged, or another's.
+            DataError: its file is damaged, or from another trial.
         """
         with _with_advice(self._files[at]), open_tensors(self._files[at]) as file:
             return _said(file, self._files[at])
@@ -164,7 +164,7 @@ class StoredTrials(Sequence[Trial]):
 
 @contextmanager
 def _with_advice(file: Path) -> Generator[None]:
-    """What to do about a file that can't be read: it holds nothing that can't be trained again."""
+    """Add advice to the error of an unreadable file: a trial can be trained again."""
     try:
         yield
     except DataError as error:
@@ -210,12 +210,12 @@ def _trial(said: Any, file: TensorFile) -> Trial:
 
 
 def _prefix(stage: int) -> str:
-    """Of the names of a stage's arrays: 0 is the trial itself, then come its earlier ones."""
+    """The name prefix of a stage's arrays: 0 is the trial itself, followed by earlier stages."""
     return f"earlier.{stage - 1}." if stage else ""
 
 
 def _require_alike(file: TensorFile, prefix: str) -> None:
-    """Raise `ValueError` unless the arrays of an earlier stage are like the trial's own."""
+    """Raise `ValueError` unless an earlier stage's arrays match the trial's own."""
     own = {name: shape for name, shape in file.shapes.items() if name.startswith((_OUTPUTS, _NETWORK))}
     its = part_of(file.shapes, prefix)
     if own != its or any(file.dtypes[f"{prefix}{name}"] != file.dtypes[name] for name in own):
@@ -223,7 +223,7 @@ def _require_alike(file: TensorFile, prefix: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it."""
+    """A value in a form that JSON supports."""
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, tuple | list):

@@ -1,4 +1,4 @@
-"""Runs in words, for pages and the command line: networks, trainings, searches, and how classes are decided."""
+"""Descriptions of runs for pages and the command line: networks, trainings, searches, class decisions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MOST_SIZES = 3
 
 
 def networks_in_words(layers: Sequence[Sequence[int]]) -> str:
-    """The number of networks, and the units of their layers.
+    """The number of networks, and their layers' units, in words.
 
     Args:
-        layers: of each network, the widths from the input to the output.
+        layers: for each network, the widths from input to output.
 
     >>> networks_in_words([(4, 8, 1)]), networks_in_words([(4, 8, 1), (4, 8, 1)])
     ('A network of 4 – 8 – 1 units', 'The mean of 2 networks of 4 – 8 – 1 units')
@@ -42,7 +42,7 @@ def networks_in_words(layers: Sequence[Sequence[int]]) -> str:
 
 
 def share_in_words(share: float) -> str:
-    """A member's share of the mean.
+    """A member's share of the mean, in percent.
 
     >>> share_in_words(0.25), share_in_words(1 / 3)
     ('25 %', '33.3 %')
@@ -51,7 +51,7 @@ def share_in_words(share: float) -> str:
 
 
 def how_trained(results: Mapping[str, Any]) -> str:
-    """How a run was trained: its epochs, or its trials."""
+    """The training in words: its epochs or trials."""
     search = results.get("search")
     if search:
         return f"{search_summary(search)}; {results['seconds']:.1f} s"
@@ -65,7 +65,7 @@ _SHORT = {
 
 
 def search_summary(search: Mapping[str, Any]) -> str:
-    """The number of trials, and of averaged ones.
+    """The number of trials and of averaged ones, in words.
 
     >>> search_summary({"trials": 12, "chosen": [{}, {}, {}]})
     '12 trials, 3 of them averaged'
@@ -75,7 +75,7 @@ def search_summary(search: Mapping[str, Any]) -> str:
 
 
 def settings_that_differ(trials: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The names of the settings that not all trials have alike, in their order.
+    """The names of settings that differ among the trials, in order.
 
     >>> settings_that_differ([{"settings": {"a": 1, "b": 2}}, {"settings": {"a": 1, "b": 3, "c": 4}}])
     ['b', 'c']
@@ -96,7 +96,7 @@ def short_name(setting: str) -> str:
 
 
 def value_in_words(value: Any) -> str:
-    """A setting's value, short.
+    """A setting's value as short text.
 
     >>> value_in_words((256, 256)), value_in_words(0.123456), value_in_words(None)
     ('256, 256', '0.123', '–')
@@ -109,7 +109,7 @@ def value_in_words(value: Any) -> str:
 
 
 def decision_of(model: TableModel) -> dict[str, Any] | None:
-    """For classification, the number of classes and, of two, the positive one and its threshold, for JSON."""
+    """For classification, the number of classes and, if two, the positive one and its threshold, for JSON."""
     if model.target.task == "regression":
         return None
     classes = model.fitted.target.values.tolist()
@@ -119,7 +119,7 @@ def decision_of(model: TableModel) -> dict[str, Any] | None:
 
 
 def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
-    """A line that names the positive class of F1 and average precision, and its threshold.
+    """A line naming the positive class for F1 and average precision, and its threshold.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
     ['F1 and average precision are of fraud, which is predicted from a probability of 0.25 on']

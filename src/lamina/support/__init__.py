@@ -1,1 +1,1 @@
-"""The common base of all packages: files, messages, checks of arguments, names of modules."""
+"""The common base of all packages: files, messages, argument checks, module names."""

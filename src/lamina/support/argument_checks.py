@@ -25,7 +25,7 @@ _MANY = 20  # names; a longer list is left out when the right name is suggested
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number for a setting: Python's or NumPy's, an array without axes too; no truth value.
+    """Whether `value` is a number: Python's, NumPy's, or a zero-dimensional array; not a boolean.
 
     >>> [is_number(value) for value in (0.9, np.float32(0.9), np.array(0.9), True, "0.9", np.ones(1))]
     [True, True, True, False, False, False]
@@ -36,7 +36,7 @@ def is_number(value: Any) -> bool:
 
 
 def check_numbers(**settings: Any) -> None:
-    """Raise `ParameterError` unless these are numbers.
+    """Raise `ParameterError` unless all values are numbers.
 
     >>> check_numbers(momentum="0.9")
     Traceback (most recent call last):
@@ -48,7 +48,7 @@ def check_numbers(**settings: Any) -> None:
 
 
 def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) -> int:
-    """`value` as Python's whole number, of something; a truth value is 0 or 1.
+    """`value` as a Python int; a boolean is 0 or 1. Raises an error that names the setting.
 
     >>> whole_number("batch_size", np.float32(4), "rows")
     4
@@ -64,9 +64,9 @@ def whole_number(name: str, value: Any, of: str = "", least: float = -math.inf) 
 
 
 class PlainNumbers:
-    """Converts NumPy's numbers to Python's when they are set as attributes, so that their precision has no effect.
+    """Converts NumPy numbers to Python numbers when set as attributes, so that their precision has no effect.
 
-    An array without axes becomes a number, too: later changes of the array have no effect.
+    A zero-dimensional array becomes a number too, so that later changes of the array have no effect.
 
     >>> class Rate(PlainNumbers): ...
     >>> rate = Rate()
@@ -83,7 +83,7 @@ class PlainNumbers:
 def no_argument(
     subject: str, name: str, known: Sequence[str], other_names: Mapping[str, str] | None = None
 ) -> TypeError:
-    """The error that `subject` has no argument `name`; `other_names`: other libraries' names of arguments, and ours.
+    """The error that `subject` has no argument `name`; `other_names` maps other libraries' argument names to lamina's.
 
     >>> raise no_argument("Dense", "bias", ["units", "use_bias"], {"bias": "use_bias"})
     Traceback (most recent call last):
@@ -96,7 +96,7 @@ def no_argument(
 
 
 def names_of(maker: Callable[..., Any]) -> list[str] | None:
-    """The arguments that a class takes by name, and passes on to its bases; None where it takes any."""
+    """The keyword arguments of a class, including those of its bases; None if it takes any."""
     names: list[str] = []
     for cls in getattr(maker, "__mro__", (maker,)):
         if "__init__" not in vars(cls):
@@ -113,7 +113,7 @@ def names_of(maker: Callable[..., Any]) -> list[str] | None:
 
 
 def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
-    """A class decorator: ``__init__``, if it passes no arguments on, raises `no_argument` for an unknown one.
+    """A class decorator that makes ``__init__`` raise `no_argument` for an unknown argument.
 
     >>> @answering({"lr": "learning_rate"})
     ... class Step:
@@ -141,7 +141,7 @@ def answering(other_names: Mapping[str, str]) -> Callable[[C], C]:
 
 
 def lacking(**instead: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A method that lacks arguments that other libraries' methods of the name have; `instead` names the replacement.
+    """The method, with a `no_argument` error for arguments of other libraries' methods; `instead` names replacements.
 
     >>> class Scale:
     ...     @lacking(unit="It weighs in kilograms")

@@ -1,4 +1,4 @@
-"""The packages that only some things need, and the extra of lamina that installs each."""
+"""Optional packages, and the extra of lamina that installs each."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ EXTRAS = {
     "shap": "shap",
     "mlflow": "mlflow",
 }
-"""By a package's name on PyPI; where several extras have it, one of them."""
+"""The extra for each package, by its PyPI name; one of them if several include it."""
 
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL", "prometheus-client": "prometheus_client"}
-"""Where they are not called as the package."""
+"""Module names that differ from the package's."""
 
 
 def require(purpose: str, *packages: str) -> None:
-    """Raise an error before the work begins if packages that it needs are missing.
+    """Raise an error before work begins if required packages are missing.
 
     Args:
-        purpose: the work, a gerund: "reading a table".
+        purpose: the activity, as a gerund: "reading a table".
         packages: their names on PyPI.
 
     Raises:
-        MissingPackageError: some are not installed; the message names all of these, and how to install them.
-        LaminaError: polars is needed, and a limit on this process's address space leaves too little for it.
+        MissingPackageError: some are not installed; the message names all of them, and how to install them.
+        LaminaError: polars is required, but the process's address space limit is too low for it.
 
     >>> require("counting")
     """
@@ -66,7 +66,7 @@ def require(purpose: str, *packages: str) -> None:
 
 
 def address_space_limit() -> int | None:
-    """The bytes of address space that this process may have (``ulimit -v``); None: as many as it likes."""
+    """The process's address space limit in bytes (``ulimit -v``); None if unlimited."""
     try:
         import resource
     except ImportError:  # on Windows
@@ -90,9 +90,9 @@ mmap.mmap(-1, int(sys.argv[2]))
 
 @cache
 def _has_room_for_polars() -> bool:
-    """Whether polars works within the limit on address space; where it is low, another process tries it.
+    """Whether the address space limit leaves enough for polars; if it is low, a subprocess tries it.
 
-    With too little, polars fails with a NameError, aborts the process, or waits for ever, according to when it ends.
+    With too little, polars raises NameError, aborts the process or hangs, depending on when memory runs out.
     """
     limit = address_space_limit()
     if limit is None or not os.path.exists("/proc/self/statm"):

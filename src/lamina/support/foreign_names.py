@@ -110,7 +110,7 @@ ARGUMENTS = {
     "num_embeddings": "input_dim",
     "embedding_dim": "output_dim",
 }
-"""Names of layers' arguments in other libraries, with lamina's."""
+"""Argument names of other libraries' layers, with lamina's."""
 
 OPERATORS_ARGUMENTS = {
     **dict.fromkeys(("dim", "dims"), "axis"),
@@ -121,10 +121,10 @@ OPERATORS_ARGUMENTS = {
     "num_classes": "depth",
     "size": "shape",
 }
-"""The same of functions of arrays."""
+"""The same for functions of arrays."""
 
 OPTIMIZERS_ARGUMENTS = {"eps": "epsilon", "lr": "learning_rate", "weight_decay": "wd"}
-"""The same of optimizers' settings."""
+"""The same for optimizers' settings."""
 
 LOADERS_ARGUMENTS = {
     "collate_fn": "batchify_fn",
@@ -132,7 +132,7 @@ LOADERS_ARGUMENTS = {
     "persistent_workers": "auto_reload",
     "prefetch_factor": "prefetch",
 }
-"""The same of data loaders."""
+"""The same for data loaders."""
 
 ESTIMATORS_ARGUMENTS = {
     **dict.fromkeys(
@@ -156,7 +156,7 @@ ESTIMATORS_ARGUMENTS = {
     "n_epochs_no_change": "n_iter_no_change",
     "verbosity": "verbose",
 }
-"""The same of estimators' parameters, in other libraries for tables."""
+"""The same for the parameters of other tabular libraries' estimators."""
 
 _OF_MODULES: dict[str, dict[str, str]] = {
     "lamina": {
@@ -211,7 +211,7 @@ _OF_MODULES: dict[str, dict[str, str]] = {
         ),
     },
 }
-"""By module and name: what to do instead."""
+"""Advice by module and name."""
 
 _ARRAYS_METHODS = {
     **dict.fromkeys(("numpy", "to_numpy"), "Use x.asnumpy()"),
@@ -304,7 +304,7 @@ _WITH_THESE_NAMES = ("lamina.nd", "lamina.gluon", "lamina.gluon.nn", "lamina.glu
 
 
 def of_module(module: str, name: str) -> str | None:
-    """The advice for a name that a module does not have, or None.
+    """Advice for a name missing in a module, or None.
 
     >>> of_module("lamina.gluon.nn", "Module")
     "Use gluon.Block, whose `forward` a network of one's own overrides"
@@ -318,10 +318,10 @@ def of_module(module: str, name: str) -> str | None:
 
 
 class _Telling:
-    """In the place of a method that lamina does not have: asking for it says what there is instead.
+    """A placeholder for a method that lamina lacks; accessing it raises an error that names the alternative.
 
-    It is not found by ``hasattr``, costs other attributes nothing (a ``__getattr__`` would slow all of them), and an
-    attribute of that name which a subclass or an object has goes before it.
+    ``hasattr`` returns False for it, other attributes cost nothing extra (unlike with ``__getattr__``), and an
+    attribute of the same name in a subclass or object takes precedence.
     """
 
     def __init__(self, owner: str, name: str) -> None:
@@ -332,7 +332,7 @@ class _Telling:
 
 
 def no_member(owner: str, name: str, called: str | None = None) -> AttributeError:
-    """The error that objects of the class `owner` have no attribute `name`; `called`: the object's own class's name.
+    """The error that objects of class `owner` lack the attribute `name`; `called` is the object's own class name.
 
     >>> raise no_member("NDArray", "numpy")
     Traceback (most recent call last):
@@ -344,7 +344,7 @@ def no_member(owner: str, name: str, called: str | None = None) -> AttributeErro
 
 
 def telling(cls: T) -> T:
-    """A class decorator: members with other libraries' names raise an error that names lamina's; ``dir`` hides them."""
+    """A class decorator: members named as in other libraries raise an error that names lamina's; ``dir`` hides them."""
     names = _OF_CLASSES[cls.__name__]
     for name in names:
         if hasattr(cls, name):

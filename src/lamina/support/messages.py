@@ -1,4 +1,4 @@
-"""Messages to users: the line of theirs that a message is about, and the name that they may have meant."""
+"""User messages: the user's line that a message is about, suggestions for misspelled names, safe text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False
 
 
 def on_command_line() -> AbstractContextManager[None]:
-    """Messages say what to do in options of the command line instead of Python's arguments."""
+    """Make messages refer to command-line options instead of Python arguments."""
     return being(_ON_COMMAND_LINE, True)
 
 
@@ -46,7 +46,7 @@ def is_on_command_line() -> bool:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """A question that proposes the known name most like `name`, or nothing.
+    """A question proposing the most similar known name, or "".
 
     >>> closest("incme", ["age", "income"])
     " Did you mean 'income'?"
@@ -64,12 +64,12 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def suggesting(message: str, name: str) -> AttributeError:
-    """An error with a suggestion of its own, to which Python adds none."""
+    """An error with its own suggestion, so that Python adds none."""
     return AttributeError(message, name=name, obj=None)
 
 
 def _slips(said: str, meant: str) -> int:
-    """How many letters were left out, added, exchanged, or written in the wrong order (optimal string alignment)."""
+    """The edit distance: letters inserted, deleted, replaced or swapped (optimal string alignment)."""
     before, row = [0] * (len(meant) + 1), list(range(len(meant) + 1))
     for i, a in enumerate(said):
         row, before, earlier = [i + 1], row, before
@@ -81,7 +81,7 @@ def _slips(said: str, meant: str) -> int:
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """A number of things.
+    """A count with its noun, in the singular or plural.
 
     >>> counted(1, "row"), counted(2500, "row"), counted(2, "class", "classes")
     ('1 row', '2,500 rows', '2 classes')
@@ -90,10 +90,10 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def printable(text: str, keep: str = "\n\t") -> str:
-    """A text that may come from a file, with what could act on a terminal or deceive its reader shown as escapes.
+    """Text from a file, with characters that could affect a terminal or deceive a reader escaped.
 
-    Those are control characters (ESC begins commands of terminals), marks that turn the direction of writing, other
-    invisible characters, line separators and halves of surrogate pairs; those in `keep` stay.
+    These are control characters (ESC begins terminal commands), bidirectional marks, other
+    invisible characters, line separators and unpaired surrogates; characters in `keep` stay.
 
     >>> print(printable("a\\x1b[2Jb\\u202ec\\n"), end="")
     a\\x1b[2Jb\\u202ec
@@ -108,7 +108,7 @@ def _is_space(character: str) -> bool:
 
 
 _ENCODABLE = "lamina.encodable"
-"""A name of codecs' error handlers: what an encoding lacks is written in ASCII."""
+"""The codecs error handler that writes unencodable characters in ASCII."""
 
 _IN_ASCII = str.maketrans(
     {
@@ -139,7 +139,7 @@ codecs.register_error(_ENCODABLE, _encodable)
 
 
 def encodable(text: str, encoding: str) -> str:
-    """A text with ASCII for what the encoding lacks: signs become their likes, letters escapes.
+    """Text with ASCII for unencodable characters: similar signs for symbols, escapes for letters.
 
     >>> print(encodable("R² 0.9 ± 0.1 … Köln", "ascii"))
     R2 0.9 +- 0.1 ... K\\xf6ln
@@ -148,9 +148,9 @@ def encodable(text: str, encoding: str) -> str:
 
 
 def adapt(stream: TextIO | None) -> None:
-    """Make a stream write characters that it can't encode as `encodable` does, instead of failing.
+    """Make a stream write unencodable characters as `encodable` does, instead of failing.
 
-    Streams of notebooks and in memory have no encoding of their own, and are left as they are.
+    Notebook and in-memory streams have no encoding of their own and are left unchanged.
     """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors=_ENCODABLE)
@@ -179,7 +179,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> str:
 
 
 class Shown(str):
-    """A multi-line text that prompts and notebooks show without quotes.
+    """Multi-line text that prompts and notebooks show without quotes.
 
     >>> Shown("one\\ntwo")
     one
@@ -198,7 +198,7 @@ class Shown(str):
 
 
 def excerpt(text: object, most: int = 300) -> str:
-    """A file's or a library's text for a message: shortened, and escaped where it could move a terminal's cursor.
+    """Text of a file or a library for a message: shortened, and escaped where it could affect a terminal.
 
     >>> excerpt("a\\x1b[2J"), excerpt("long " * 9, most=10)
     ('a\\\\x1b[2J', 'long long …')
@@ -220,12 +220,12 @@ def in_a_line(value: object) -> str:
 
 
 def debug_level() -> int:
-    """The level in ``LAMINA_DEBUG``, whose words are separated by commas; 0 without one."""
+    """The level in ``LAMINA_DEBUG``, a comma-separated list; 0 if there is none."""
     return max((int(word) for word in _debug_words() if word.isdigit()), default=0)
 
 
 def shows_whole_tracebacks() -> bool:
-    """Whether ``LAMINA_DEBUG`` holds the word ``traceback``."""
+    """Whether ``LAMINA_DEBUG`` contains ``traceback``."""
     return "traceback" in _debug_words()
 
 
@@ -234,7 +234,7 @@ def _debug_words() -> list[str]:
 
 
 def warn(warning: str | Warning) -> None:
-    """Warn of something at the user's line."""
+    """Issue a warning attributed to the user's line."""
     frame = _user_frame()
     warnings.warn_explicit(
         warning,
@@ -253,7 +253,7 @@ def user_location() -> str:
 
 
 def _user_frame() -> FrameType:
-    """The innermost call that is neither lamina's nor a library's; if all are, the innermost that is not lamina's."""
+    """The innermost call outside lamina and other libraries; if there is none, the innermost outside lamina."""
     innermost = frame = sys._getframe(1)
     others: FrameType | None = None
     while frame is not None:

@@ -1,6 +1,6 @@
-"""Other names of lamina's modules: MXNet's, and those in programs and pickles of earlier versions.
+"""Aliases of lamina's modules: MXNet's names, and names in programs and pickles of earlier versions.
 
-A finder in front of Python's own gives the same module under each name, and imports it when it is first used.
+A finder before Python's own returns the same module under each name, imported on first use.
 """
 
 import sys
@@ -30,7 +30,7 @@ MXNET = {
     "sym": "mxnet.symbol",
     "viz": "mxnet.visualization",
 }
-"""Where the module of a name of MXNet's is, both below `lamina`."""
+"""MXNet's module names and the modules they refer to, both relative to `lamina`."""
 
 _SUPPORT = ("datasets", "extras", "files", "messages", "registry", "schedules", "tracebacks")
 _NAMES = {
@@ -53,11 +53,11 @@ _NAMES = {
     "outside": "support.unsupported",
     "recipes": "runs.recipes",
 }
-"""`MXNET`, and the other names that programs and pickles may hold."""
+"""`MXNET`, and other names that programs and pickles may contain."""
 
 
 def real_name(name: str) -> str | None:
-    """The real name of a module below `lamina`; None if this is its real name.
+    """The real name of a module in `lamina`; None if it already is.
 
     >>> real_name("lamina.symbol.nodes")
     'lamina.mxnet.symbol.nodes'
@@ -71,16 +71,16 @@ def real_name(name: str) -> str | None:
 
 
 class ModuleNames:
-    """A finder and loader for `sys.meta_path`: a module by its other names."""
+    """A finder and loader for `sys.meta_path` that resolves aliases of modules."""
 
     mxnet = False
-    """Whether ``mxnet`` is a name of `lamina`; `lamina.mxnet.install` says so."""
+    """Whether ``mxnet`` is an alias of `lamina`; set by `lamina.mxnet.install`."""
 
     def __init__(self) -> None:
         self._specs: dict[str, ModuleSpec | None] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """The spec of a module by another name; None for other modules."""
+        """The spec for an alias; None for other modules."""
         if name.startswith("lamina."):
             return ModuleSpec(name, self) if real_name(name) else None  # pyright: ignore[reportArgumentType]
         if self.mxnet and name.partition(".")[0] == "mxnet":
@@ -88,7 +88,7 @@ class ModuleNames:
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The module under its own name. Python then notes `spec` in it, which `exec_module` takes back."""
+        """The real module. Python stores `spec` in it, which `exec_module` reverts."""
         name = spec.name if spec.name.startswith("lamina.") else f"lamina{spec.name.removeprefix('mxnet')}"
         try:
             module = import_module(real_name(name) or name)
@@ -105,11 +105,11 @@ class ModuleNames:
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """The module has been run already."""
+        """Nothing to execute: the real module has been imported. Restores its spec."""
         module.__spec__ = self._specs[module.__name__]
 
     def get_code(self, name: str) -> None:
-        """What ``python -m lamina.io`` needs: there is nothing to run."""
+        """Empty code, needed for ``python -m lamina.io``."""
         raise ImportError(f"{name} is another name of the module {real_name(name)}, not a program", name=name)
 
 

@@ -1,4 +1,4 @@
-"""Things that are chosen by name: optimizers, metrics, initializers."""
+"""Registries of classes selected by name: optimizers, metrics, initializers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ C = TypeVar("C", bound=type)
 
 
 class Registry(Generic[T]):
-    """Classes by name, and instances of them. Names are compared in lower case.
+    """Classes by name, and their instances. Names are case-insensitive.
 
     >>> class Shape: ...
     >>> shapes = Registry("shape", Shape)
@@ -29,12 +29,12 @@ class Registry(Generic[T]):
     """
 
     def __init__(self, kind: str, base: type[T], other_names: Mapping[str, str] | None = None) -> None:
-        """`other_names`: what arguments are called elsewhere, and here."""
+        """`other_names`: argument names of other libraries, with lamina's."""
         self._kind, self._base, self._other_names = kind, base, other_names or {}
         self._makers: dict[str, Callable[..., T]] = {}
 
     def register(self, *names: str) -> Callable[[C], C]:
-        """A decorator: make the class known under these names, or without any, under its own."""
+        """A decorator that registers a class under these names, or by default under its own."""
 
         def decorate(cls: C) -> C:
             for name in names or (cls.__name__,):
@@ -48,7 +48,7 @@ class Registry(Generic[T]):
         return sorted(self._makers)
 
     def create(self, choice: Any, *args: Any, **kwargs: Any) -> T:
-        """An instance: `choice` itself if it is one, else made by the class with this name.
+        """An instance: `choice` itself if it is one, otherwise created from the class of this name.
 
         Raises `ValueError` for an unknown name, `TypeError` for an unknown argument; they list the known ones and the
         nearest.
@@ -75,7 +75,7 @@ class Registry(Generic[T]):
                 raise no_argument(f"{self._kind} {choice!r}", name, known, self._other_names)
 
     def _described(self, text: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Name and settings in JSON, as MXNet writes them: ``["name", {…}]``, or an object with the name in it."""
+        """Name and settings from JSON, in MXNet's forms: ``["name", {…}]``, or an object that includes the name."""
         import json
 
         try:

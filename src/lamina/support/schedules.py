@@ -1,7 +1,7 @@
-"""Learning-rate schedules, each a pure function: factors on the rate by progress, or by the number of the update.
+"""Learning-rate schedules as pure functions: factors on the rate by progress, or by update number.
 
-Progress t goes from 0 to 1; the estimators choose those schedules from `SCHEDULES` by name. The classes of
-`lamina.lr_scheduler` have MXNet's names and settings, and take their formulas from here.
+Progress t goes from 0 to 1; the estimators select such schedules by name from `SCHEDULES`. The classes of
+`lamina.lr_scheduler` have MXNet's names and settings and use these formulas.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def flat_cos(t: float) -> float:
 
 
 def coslog4(t: float) -> float:
-    """Four cosine cycles whose lengths double (RealMLP-TD, arXiv 2407.04491): ½(1 - cos(2π·log₂(1 + 15t))).
+    """Four cosine cycles with doubling lengths (RealMLP-TD, arXiv 2407.04491): ½(1 - cos(2π·log₂(1 + 15t))).
 
     >>> [round(coslog4(t), 3) for t in (0, 1 / 15, 3 / 15, 1)]
     [0.0, 0.0, 0.0, 0.0]
@@ -63,7 +63,7 @@ def coslog4(t: float) -> float:
 
 
 def one_cycle(t: float, warm_up: float = 0.15) -> float:
-    """A line from 0 to 1 for a share `warm_up` of the time, then a cosine to 0 (Smith and Topin, 2018).
+    """A linear rise from 0 to 1 during the share `warm_up` of the time, then a cosine to 0 (Smith and Topin, 2018).
 
     >>> [round(one_cycle(t, warm_up=0.5), 3) for t in (0, 0.25, 0.5, 0.75, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -84,14 +84,14 @@ SCHEDULES: dict[str, Schedule] = {
     "cosine": cosine,
     "linear": linear,
 }
-"""What the estimators' `learning_rate` and `regularization_schedule` may be."""
+"""The estimators' options for `learning_rate` and `regularization_schedule`."""
 
 CYCLES_END: dict[str, tuple[float, ...]] = {"coslog4": (1 / 15, 3 / 15, 7 / 15)}
-"""By schedule, the shares of a training after which the rate is 0: its networks are as good as they get till then."""
+"""By schedule, the shares of training at which the rate reaches 0, so that networks are at a local best."""
 
 
 def warm_up(update: int, steps: int, begin: float, end: float) -> float:
-    """The rate of an update in a warm-up of `steps` steps, on the line from `begin` to `end`.
+    """The rate of an update during a linear warm-up of `steps` steps from `begin` to `end`.
 
     >>> [warm_up(update, steps=4, begin=0.0, end=0.1) for update in (0, 2, 4)]
     [0.0, 0.05, 0.1]

@@ -1,7 +1,7 @@
-"""Tracebacks that end at the user's line: errors that lamina raises on purpose are not about lamina's own lines.
+"""Tracebacks that end at the user's line, for errors that lamina raises deliberately.
 
-`lamina.compile` cuts them where its errors pass; all others are cut when Python, a thread or a notebook shows an
-uncaught error. So operators pay nothing: a wrapper around each would cost as much as deferring it.
+`lamina.compile` shortens the ones it passes on; others are shortened when Python, a thread or a notebook shows an
+uncaught error. So operators have no overhead: a wrapper around each would cost as much as deferring it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _RAISE = opmap["RAISE_VARARGS"]
 
 
 def at_users_lines(error: BaseException, traceback: TracebackType | None = None) -> TracebackType | None:
-    """The user's part of an error's traceback: the lines that are not lamina's.
+    """The traceback without lamina's lines.
 
-    `traceback`: a part of the error's, to begin with.
+    `traceback`: the part of the error's traceback to shorten.
 
-    For an error that lamina did not raise on purpose, only lamina's lines before the user's first one are left out. All
-    lines stay with ``LAMINA_DEBUG=traceback`` or a level, without any line of the user's, and on the command line.
+    For an error not raised deliberately, only lamina's lines before the user's first one are omitted. All
+    lines stay with ``LAMINA_DEBUG=traceback`` or a level, if there is no user line, and on the command line.
     """
     whole = traceback or error.__traceback__
     frames = _frames(whole)
@@ -49,7 +49,7 @@ def _frames(traceback: TracebackType | None) -> list[TracebackType]:
 
 
 def _users(frames: list[TracebackType]) -> list[TracebackType]:
-    """The frames that are neither lamina's nor those of NumPy and the standard library that lamina called."""
+    """Frames outside lamina, and outside NumPy and the standard library as called by lamina."""
     users: list[TracebackType] = []
     is_users = True
     for frame in frames:
@@ -69,13 +69,13 @@ def _is_command_line(frame: TracebackType) -> bool:
 
 
 def _is_raised(last: TracebackType) -> bool:
-    """Whether lamina raised an error by a statement, as it does on purpose."""
+    """Whether lamina raised an error deliberately, by a raise statement."""
     is_laminas = _module(last).partition(".")[0] == "lamina"
     return is_laminas and last.tb_frame.f_code.co_code[last.tb_lasti] == _RAISE
 
 
 def show_at_users_lines() -> None:
-    """Show uncaught errors at the user's lines from now on: in Python, in threads and in notebooks."""
+    """Show uncaught errors at the user's lines from now on, in Python, threads and notebooks."""
     hook, thread_hook = sys.excepthook, threading.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
@@ -97,7 +97,7 @@ def show_at_users_lines() -> None:
 
 
 def _notebook() -> Any:
-    """IPython's shell, if this runs in one."""
+    """The IPython shell of a notebook, if there is one."""
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
 
@@ -114,7 +114,7 @@ def _show_in_notebook(
 
 
 def _shortened(error: BaseException, traceback: TracebackType | None) -> TracebackType | None:
-    """The traceback to show of an error."""
+    """The traceback to show for an error."""
     shown = at_users_lines(error, traceback)
     if shown is not traceback:
         error.__traceback__ = shown
@@ -123,7 +123,7 @@ def _shortened(error: BaseException, traceback: TracebackType | None) -> Traceba
 
 
 def _forget_inner_errors(error: BaseException) -> None:
-    """Leave out of an error's chain what lamina caught within itself."""
+    """Remove errors that lamina caught internally from an error's chain."""
     if error.__suppress_context__ and error.__cause__ is None:
         return
     before = error.__cause__ or error.__context__

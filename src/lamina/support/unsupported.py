@@ -1,6 +1,6 @@
 """MXNet features that lamina does not support, and the error for each.
 
-lamina trains dense networks. Names in this table are no attributes of their modules (``hasattr`` is False); access
+lamina trains dense networks. Names in this table are not attributes of their modules (``hasattr`` is False); access
 raises an error that names the alternative. docs/from-mxnet.md shows the table.
 """
 
@@ -147,11 +147,11 @@ OUTSIDE: dict[str, str] = {
 
 
 def no_attribute(module: str, name: str) -> Exception:
-    """The error that a module's ``__getattr__`` raises for a name that it does not have.
+    """The error that a module's ``__getattr__`` raises for a missing name.
 
-    It is an `OutsideError`, which is an `AttributeError`, for what lamina leaves out. Names of other libraries are
-    answered with lamina's, and misspelled ones with the nearest. In ``from module import name``
-    it is an `ImportError` with the same message, since Python would drop the message of another error.
+    For MXNet features left out it is an `OutsideError`, a subclass of `AttributeError`. Names from other libraries are
+    answered with lamina's, misspelled names with the nearest. In ``from module import name``
+    it is an `ImportError` with the same message, since Python would drop any other error's message.
 
     >>> raise no_attribute("lamina.nd", "Convolution")
     Traceback (most recent call last):
@@ -171,6 +171,6 @@ def no_attribute(module: str, name: str) -> Exception:
 
 
 def _public_names(module: ModuleType) -> set[str]:
-    """What a module offers, without what it imports for itself."""
+    """A module's public names, without its own imports."""
     listed = vars(module).get("__dir__")
     return {*module.__all__, *(listed() if listed else ())}

@@ -1,1 +1,1 @@
-"""The common part of all trainings: the loop over epochs, observers, checkpoints, folder, curves."""
+"""The common part of all trainings: epoch loop, observers, checkpoints, run folder, learning curves."""

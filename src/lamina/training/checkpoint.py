@@ -1,4 +1,4 @@
-"""Checkpoints: a training's whole state, in its run's folder, so that a killed run loses little."""
+"""Checkpoints: a training's complete state in its run's folder, so that a killed run loses little."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 __all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "Position", "damaged", "write_json_lines"]
 
 _FORMAT = "lamina checkpoint 2"
-"""Its files have a digest; those of format 1 have none."""
+"""The current format, with a digest; format 1 has none."""
 
 _FORMATS = ("lamina checkpoint 1", _FORMAT)
 _EPOCH = strict(Epoch)
@@ -31,7 +31,7 @@ _COST = 0.02  # the share of the time that saving them may take
 
 
 class NotSavedWarning(UserWarning):
-    """A checkpoint could not be saved, as on a full disk; the training goes on."""
+    """A checkpoint could not be saved, for example because the disk is full; training continues."""
 
     subjects = frozenset({"a checkpoint could not be saved"})
 
@@ -45,12 +45,12 @@ class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state that a training goes on from.
+    """The state to resume a training from.
 
     Attributes:
         request: the options as JSON, which determine the rows and the initial network.
         arrays, position: the training's `Loop.state`.
-        data: what its rows are known by, see `Loop.fingerprints`.
+        data: digests of its rows; see `Loop.fingerprints`.
     """
 
     request: Mapping[str, Any]
@@ -60,12 +60,12 @@ class Checkpoint:
 
     @property
     def past(self) -> list[Epoch]:
-        """The epochs that are done."""
+        """The completed epochs."""
         return [Epoch(**epoch) for epoch in self.position["past"]]
 
     @classmethod
     def read(cls, path: Path, request: Any = dict[str, Any], position: Any = dict[str, Any]) -> Checkpoint:
-        """The one in a file, which must be as the types of the request and the position declare; see `of`."""
+        """Read a checkpoint file, checked against the declared types of request and position; see `of`."""
         with open_tensors(path) as file:
             return cls.of(file, request, position)
 
@@ -77,11 +77,11 @@ class Checkpoint:
         position: Any,
         check: Callable[[Any, TensorFile], None] | None = None,
     ) -> Checkpoint:
-        """The one in a file that is open.
+        """The checkpoint in an open file.
 
         Args:
             file: the file.
-            request, position: what JSON must hold, as msgspec declares it; the position is a `Position`.
+            request, position: the msgspec types of the JSON parts; the position's is a `Position`.
             check: compares the request with the file's header; raises `LaminaError`, before arrays are read.
 
         Raises:
@@ -102,26 +102,26 @@ class Checkpoint:
         return cls(msgspec.to_builtins(asked), file.arrays(), msgspec.to_builtins(at.trainer), at.data)
 
     def write(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write it as a safetensors file with more metadata."""
+        """Write a safetensors file, with additional metadata."""
         position = {"data": self.data, "trainer": self.position}
         texts = {"request": json.dumps(self.request), "position": json.dumps(position)}
         save_tensors(path, self.arrays, {**metadata, "format": _FORMAT, **texts})
 
 
 class Checkpoints(Observer):
-    """Saves a training's state and its metrics in the run's folder, and restores them.
+    """Saves a training's state and metrics in the run's folder, and restores them.
 
-    The first checkpoint comes after the first epoch; after that they are so far apart that they cost little. They are a
-    file of their own, `CHECKPOINT`, which a loss that is not finite removes. But where the model is all that the
-    training goes on from, it is the checkpoint: it is saved before the first step and after each epoch, and stays. At
-    Ctrl-C the state is saved if it is good within an epoch, too.
+    The first checkpoint comes after the first epoch; later ones are far enough apart to cost little. They are a
+    separate file, `CHECKPOINT`, which a non-finite loss removes. If the model alone suffices to resume the
+    training, it is the checkpoint: saved before the first step and after each epoch, and kept. At
+    Ctrl-C the state is saved if it is valid within an epoch.
 
     Args:
-        folder: the run's.
+        folder: the run's folder.
         request: see `Checkpoint`.
-        as_line: what `METRICS` holds of an epoch.
-        model: that the model is the checkpoint, and the metadata that it has.
-        saved: what an earlier run left.
+        as_line: converts an epoch to a line of `METRICS`.
+        model: the model's metadata, if the model is the checkpoint.
+        saved: the checkpoint of an earlier run.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class Checkpoints(Observer):
         self._due = 0.0
 
     def on_begin(self, loop: Loop) -> None:
-        """Put a training where the earlier run was.
+        """Restore the state of the earlier run.
 
         Raises:
-            DataError: the rows are not the earlier run's, or the checkpoint does not fit.
+            DataError: the rows differ from the earlier run's, or the checkpoint does not fit.
         """
         if self._saved is not None:
             self._resume(loop, self._saved)
@@ -151,7 +151,7 @@ class Checkpoints(Observer):
             self._save(loop)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """Save the state, if it is time."""
+        """Save the state, if it is due."""
         start = time.perf_counter()
         if self._model is None and start < self._due:
             return
@@ -164,7 +164,7 @@ class Checkpoints(Observer):
         self._due = end + max(_SECONDS, (end - start) / _COST)
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Save the state after Ctrl-C; remove a checkpoint from which the loss would become infinite again."""
+        """Save the state after Ctrl-C; remove a checkpoint from which the loss would become non-finite again."""
         if self._model is None and isinstance(error, NonFiniteLossError):
             self.folder.remove(CHECKPOINT)
             if not self.folder.has(MODEL):  # which an earlier Ctrl-C kept
@@ -201,10 +201,10 @@ class Checkpoints(Observer):
 
 
 def damaged(path: Path, error: object) -> DataError:
-    """The error of a checkpoint that can't be used."""
+    """The error for an unusable checkpoint."""
     return DataError(f"{path} is damaged, or of another version of lamina: {excerpt(error)}")
 
 
 def write_json_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write a JSON object a line."""
+    """Write one JSON object per line."""
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

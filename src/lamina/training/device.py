@@ -1,4 +1,4 @@
-"""The device of a training: the meaning of ``device="gpu"`` and ``"auto"``."""
+"""The device of a training: resolves ``device="gpu"`` and ``"auto"``."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ __all__ = [
 ]  # fmt: skip
 
 WORTHWHILE_FLOPS = 1e12
-"""The work from which "auto" takes a GPU: some seconds of a CPU, about the time that compiling for a GPU takes."""
+"""The work from which "auto" takes a GPU: some CPU seconds, about the time of compiling for a GPU."""
 
 
 class NotRoundedWarning(UserWarning):
-    """The device has no units for the requested precision: products are more exact than requested."""
+    """The device lacks units for the requested precision, so products are more exact than requested."""
 
     subjects = frozenset({"products are not rounded"})
 
 
 def training_flops(weights: int, rows: int, epochs: int) -> float:
-    """The arithmetic of a training, about: forward, and backward to inputs and weights, 2 operations each."""
+    """The approximate arithmetic of a training: forward, and backward to inputs and weights, 2 operations each."""
     return 6.0 * weights * rows * epochs
 
 
 def chosen_device(device: str, flops: float) -> Context:
-    """The context that ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"`` means for this amount of work.
+    """The context for ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``, given the amount of work.
 
-    "auto" is the CPU, unless there is a GPU (no processor under OpenCL, no emulator) and the work is worth it. Raises
-    `ContextError` for other names, and for a GPU that isn't there.
+    "auto" is a GPU if there is one (not a CPU under OpenCL or an emulator) and enough work, else the CPU. Raises
+    `ContextError` for other names, and for a missing GPU.
 
     >>> chosen_device("cpu", 1e15)
     cpu(0)
@@ -57,12 +57,12 @@ def described(context: Context) -> str:
 
 
 def rounds_products(context: Context) -> bool:
-    """Whether a device has units for products whose operands are rounded."""
+    """Whether a device has units for products with rounded operands."""
     return not context.is_host and device_of(context).limits.has_tensor_cores
 
 
 def warn_if_not_rounded(precision: str, context: Context) -> None:
-    """Warn, at the user's line, where products are not rounded though a precision allows it."""
+    """Warn, at the user's line, if the device does not round products though the precision allows it."""
     if precision != "float32" and not rounds_products(context):
         warn(
             NotRoundedWarning(

@@ -1,4 +1,4 @@
-"""The progress of a training: a bar on terminals, and, where wanted, a line an epoch."""
+"""The progress of a training: a bar on terminals, and optionally one line per epoch."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["Display", "Waiting", "shows_bar", "telling"]
 
 
 _WIDE = 100
-"""Columns of a terminal that has room for all words."""
+"""Terminal width with room for all words."""
 
 
 def shows_bar(stream: TextIO) -> bool:
-    """Whether a bar can be shown: on a terminal, and in a notebook that has widgets."""
+    """Whether a bar can be shown: on a terminal, or in a notebook with widgets."""
     return stream.isatty() or (_is_in_notebook() and find_spec("ipywidgets") is not None)
 
 
@@ -30,7 +30,7 @@ def _is_in_notebook() -> bool:
 
 @contextmanager
 def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
-    """A function that shows the current activity, if `stream` is a terminal; it is erased at the end."""
+    """A function that shows the current activity, if `stream` is a terminal; the text is erased at the end."""
     if stream is None or not stream.isatty():
         yield lambda _: None
         return
@@ -45,18 +45,18 @@ def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
 
 
 class Display(Observer):
-    """Shows how a training gets on.
+    """Displays the progress of a training.
 
-    On a terminal, and in a notebook, there is a bar that fills epoch by epoch; lines are plain text, so that a file or
+    Terminals and notebooks show a bar that fills epoch by epoch; lines are plain text, so that a file or
     a pipe gets the same without control characters.
 
     Args:
-        stream: where to.
-        said: what the bar says after an epoch.
-        line: a line for each epoch, also where there is no terminal.
-        head: lines before the first.
-        stays: whether the bar is still there at the end.
-        last: a line at the end in a notebook, where a saved page has no bar.
+        stream: the output stream.
+        said: returns the bar's text after an epoch.
+        line: returns a line for each epoch, also printed without a terminal.
+        head: lines before the first epoch's.
+        stays: whether the bar remains at the end.
+        last: returns a final line for notebooks, since a saved notebook has no bar.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Display(Observer):
         self._adapted = ExitStack()
 
     def on_begin(self, loop: Loop) -> None:
-        """Show the bar, and the epochs of an earlier run."""
+        """Show the bar, and the epochs of a resumed run."""
         self._adapted.enter_context(adapted(self._stream))
         if self.watches_steps:
             self._start_bar(loop.expected_epochs)
@@ -100,7 +100,7 @@ class Display(Observer):
             self._print(self._line(epoch))
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self._bar is not None:
             self._bar.stop()
             if self._last is not None and loop.past and not self._stream.isatty():
@@ -113,7 +113,7 @@ class Display(Observer):
         from rich.table import Column
 
         class Said(TextColumn):
-            """What is cut first where the terminal is narrow."""
+            """The bar's text, cut first if the terminal is narrow."""
 
             def render(self, task: Any) -> Any:
                 text = super().render(task)
@@ -147,13 +147,13 @@ class Display(Observer):
 
 
 class Waiting(Observer):
-    """Reports at the end the share of time that the processes of a training have waited."""
+    """Reports, at the end, the share of time that processes waited for each other."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Say it, if there were several."""
+        """Report it, if there were several processes."""
         if error is None and loop.waited is not None:
             text = (
                 f"{loop.waited:.0%} of the steps' time went into exchanging and waiting for other processes"

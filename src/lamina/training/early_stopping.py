@@ -11,7 +11,7 @@ __all__ = ["CycleStopping", "EarlyStopping"]
 
 
 class EarlyStopping(Observer):
-    """Stops after `patience` epochs without an improvement on the best by more than `tolerance`.
+    """Stop after `patience` epochs without improving on the best by more than `tolerance`.
 
     Better is a higher validation score, or, without validation rows, a lower training loss.
     """
@@ -20,13 +20,13 @@ class EarlyStopping(Observer):
         self._patience, self._tolerance = patience, tolerance
 
     def on_begin(self, loop: Loop) -> None:
-        """Count the epochs of an earlier run."""
+        """Count the epochs of a resumed run."""
         self._loss, self._score, self._waited = float("inf"), -float("inf"), 0
         for epoch in loop.past:
             self.on_epoch(loop, epoch)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """Stop, if it has been long enough."""
+        """Stop, if the patience is exhausted."""
         if epoch.score is None:
             improved = epoch.loss < self._loss - self._tolerance
         else:
@@ -39,14 +39,14 @@ class EarlyStopping(Observer):
 
 
 class CycleStopping(Observer):
-    """Stops at the end of a learning-rate cycle that improved the validation score by too little.
+    """Stop at the end of a learning-rate cycle that improved the validation score by too little.
 
-    Within a cycle the score is noise, since the rate is high; where one ends, the score is as good as it gets until the
+    Within a cycle the score is noisy, since the rate is high; at its end, the score is at its best until the
     end of the next cycle, which is twice as long. The first cycles are too short to judge by.
 
     Args:
-        ends: shares of the training at which cycles end; where the first is less than an epoch, nothing is stopped.
-        least: gain of a cycle, relative to the best score before, that justifies the next one.
+        ends: shares of the training at which cycles end; if the first ends within an epoch, training is never stopped.
+        least: minimum gain of a cycle, relative to the best earlier score, to justify the next.
     """
 
     _JUDGED_FROM = 2  # the third cycle
@@ -55,12 +55,12 @@ class CycleStopping(Observer):
         self._ends, self._least = ends, least
 
     def on_begin(self, loop: Loop) -> None:
-        """Stop at once, if an earlier run had come to its end."""
+        """Stop at once, if the resumed run had stopped."""
         if loop.past:
             self.on_epoch(loop, loop.past[-1])
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """Stop, if a cycle ends that brought too little."""
+        """Stop at the end of a cycle with too little gain."""
         if not self._ends or self._ends[0] * loop.epochs < 1:
             return
         ends = [math.ceil(share * loop.epochs) for share in self._ends]

@@ -1,4 +1,4 @@
-"""The loop over epochs of every training, with observers, interruption, and resumption to the same bits."""
+"""The epoch loop of every training, with observers, interruption, and bit-exact resumption."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Epoch:
     """The results of an epoch.
 
     Attributes:
-        number: from 1 on.
+        number: its number, from 1.
         loss: the training loss.
-        score: of the validation rows, higher is better; None without them.
-        is_best: whether it is the best until now, by the score, or without it by the loss.
-        seconds: since the training began.
-        scores: what else was measured, by name.
+        score: the validation score, higher is better; None without validation rows.
+        is_best: whether it is the best so far, by the score, or without it by the loss.
+        seconds: seconds since the training began.
+        scores: other measurements, by name.
     """
 
     number: int
@@ -40,9 +40,9 @@ class Epoch:
 
 
 class Observer:
-    """Observes a training; a subclass overrides the methods that it needs.
+    """Base class of observers; a subclass overrides the methods it needs.
 
-    Whatever a method raises ends the training, and so does `loop.stop()` after the present epoch.
+    Any error from a method ends the training; `loop.stop()` ends it after the current epoch.
 
     >>> class Seconds(Observer):
     ...     def on_epoch(self, loop, epoch):
@@ -50,36 +50,36 @@ class Observer:
     """
 
     watches_steps: bool = False
-    """Whether `on_steps` is wanted; without, a training may run a whole epoch at once."""
+    """Whether `on_steps` is needed; if not, a training may run a whole epoch at once."""
 
     def on_begin(self, loop: Loop) -> None:
-        """Called before the first step; `loop.past` holds the epochs of an earlier run that goes on."""
+        """Called before the first step; `loop.past` holds the epochs of a resumed run."""
 
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
-        """Part of an epoch is done; `loss` is the training loss until now, where it is known."""
+        """Called within an epoch; `loss` is the training loss so far, if known."""
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """An epoch is complete, measured, and among `loop.past`."""
+        """Called after an epoch, measured and appended to `loop.past`."""
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Called when the training ends, or when `error` ends it: Ctrl-C is a `KeyboardInterrupt`."""
+        """Called when the training ends, normally or by `error` (`KeyboardInterrupt` for Ctrl-C)."""
 
 
 class Loop:
-    """Trains epoch after epoch; a subclass defines an epoch and the state.
+    """Runs epochs; a subclass defines an epoch and the state.
 
-    `past` are the epochs done. `state` gives all that the rest of the training depends on, and `restore` has another
-    training of the same settings go on from there to the same bits. The best epoch's parameters are kept, if there is
-    a validation score (of equal ones the last): `restore_best` puts them back.
+    `past` lists completed epochs. `state` returns all that the remaining training depends on; `restore` lets a second
+    training with the same settings continue from it, bit for bit. The best epoch's parameters are kept, if there is
+    a validation score (the last of equal ones); `restore_best` restores them.
 
     Args:
-        epochs: how many there are to be.
-        observers: what watches, in this order.
-        tolerance: without a validation score, by how much the loss of a better epoch is lower.
+        epochs: the number of epochs.
+        observers: called in this order.
+        tolerance: without a validation score, the decrease in loss that counts as better.
     """
 
     resumes_within_epochs: bool = False
-    """Whether `state` is good after Ctrl-C, too. If not, only between two epochs."""
+    """Whether `state` is valid after Ctrl-C, rather than only between epochs."""
 
     def __init__(self, epochs: int, observers: Sequence[Observer] = (), tolerance: float = 0.0) -> None:
         self.epochs, self.observers = epochs, list(observers)
@@ -90,7 +90,7 @@ class Loop:
         self._is_stopped = False
 
     def run(self, epochs: int | None = None) -> Iterator[Epoch]:
-        """Train `epochs` more epochs, or to the last, yielding after each.
+        """Train `epochs` more epochs, or all remaining ones, yielding after each.
 
         Raises:
             NonFiniteLossError: the loss became infinite or NaN.
@@ -124,35 +124,35 @@ class Loop:
 
     @property
     def waited(self) -> float | None:
-        """The share of the steps' time that went into exchanging and waiting for other processes, if there are any."""
+        """The share of the steps' time spent on exchange with, and waiting for, other processes, if any."""
         return None
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the present epoch is the last, as something has said so."""
+        """Whether the current epoch is the last, because of `stop`."""
         return self._is_stopped
 
     def stop(self) -> None:
-        """Let the present epoch be the last."""
+        """End the training after the current epoch."""
         self._is_stopped = True
 
     def restore_best(self) -> None:
-        """Put the best epoch's parameters back."""
+        """Restore the best epoch's parameters."""
         if self.best_state is not None:
             self._load_parameters(self.best_state)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The whole state that the training goes on from: arrays, and values for JSON."""
+        """The complete state to resume from: arrays, and values for JSON."""
         arrays, position = self._own_state()
         arrays |= {_BEST + name: x for name, x in (self.best_state or {}).items()}
         best = [self.best_epoch, self.best_score, self.best_loss]
         return arrays, {**position, "past": [asdict(epoch) for epoch in self.past], "best": best}
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Go on from a `state`.
+        """Continue from a `state`.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not one of a training of these settings.
+            KeyError, TypeError, ValueError: the state is not from a training with these settings.
         """
         best = {name.removeprefix(_BEST): x for name, x in arrays.items() if name.startswith(_BEST)}
         own = {name: x for name, x in arrays.items() if not name.startswith(_BEST)}
@@ -165,18 +165,18 @@ class Loop:
         self.best_state, self.past = best or None, past
 
     def watched(self) -> bool:
-        """Whether anybody wants to hear of the steps within an epoch."""
+        """Whether any observer needs to be called within an epoch."""
         return any(observer.watches_steps for observer in self.observers)
 
     def report(self, done: int, of: int, loss: float | None = None) -> None:
-        """Report the number of completed steps to observers of steps."""
+        """Report the number of completed steps to the observers that need it."""
         for observer in self.observers:
             if observer.watches_steps:
                 observer.on_steps(self, done, of, loss)
 
     @contextmanager
     def _observed(self) -> Generator[None]:
-        """Report the end, of whatever kind, to every observer that has begun."""
+        """A context that reports the end, normal or not, to every observer that has begun."""
         with ExitStack() as stack:
             for observer in self.observers:
                 observer.on_begin(self)
@@ -184,7 +184,7 @@ class Loop:
             yield
 
     def _is_best(self, number: int, loss: float, score: float | None) -> bool:
-        """Whether the epoch just trained is the best; if so by its score, its parameters are kept."""
+        """Whether the epoch just trained is the best; if judged by score, its parameters are kept."""
         if score is None:
             is_best = loss < self.best_loss - self._tolerance
         else:
@@ -199,25 +199,25 @@ class Loop:
     # --- what subclasses say -------------------------------------------------------------------------------------
 
     def fingerprints(self) -> list[str]:
-        """Digests of the training's data, to recognize it when an earlier run goes on."""
+        """Digests of the training's data, to recognize it when resuming."""
         return []
 
     def _begin_together(self) -> None:
-        """Observers have begun, which may have restored a state: have other processes do likewise."""
+        """Synchronize other processes after observers have begun, since they may have restored a state."""
 
     def _agreed(self, stop: bool) -> bool:
         """Whether to stop, agreed among all processes of a training."""
         return stop
 
     def _prepare(self, epochs: int) -> None:
-        """Called before `epochs` epochs are trained."""
+        """Prepare for training `epochs` epochs."""
 
     def _train(self, number: int) -> float:
-        """Train an epoch, telling `report` of its steps if it is `watched`; the training loss."""
+        """Train an epoch, reporting steps if `watched`; return the training loss."""
         raise NotImplementedError
 
     def _measure(self) -> tuple[float | None, dict[str, float]]:
-        """The validation score after an epoch, if there is one, and whatever else is measured."""
+        """The validation score after an epoch, if any, and other measurements."""
         raise NotImplementedError
 
     def _own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -225,15 +225,15 @@ class Loop:
         raise NotImplementedError
 
     def _restore_own(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Go on from `_own_state`; the arrays have its names and shapes."""
+        """Restore the result of `_own_state`; the arrays have the same names and shapes."""
         raise NotImplementedError
 
     def _parameters(self) -> dict[str, np.ndarray]:
-        """Copies of the parameters, as they are kept of the best epoch."""
+        """Copies of the parameters, to keep the best epoch."""
         raise NotImplementedError
 
     def _load_parameters(self, arrays: dict[str, np.ndarray]) -> None:
-        """Put `_parameters` back."""
+        """Restore the result of `_parameters`."""
         raise NotImplementedError
 
 

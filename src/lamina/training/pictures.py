@@ -1,4 +1,4 @@
-"""Pictures as bytes, drawn by Matplotlib without a display; and learning curves."""
+"""Figures as bytes, drawn by Matplotlib without a display; and learning curves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _STYLE = {
 def drawn(
     draw: Callable[[Any], None], width: float, height: float, kind: Literal["svg", "png"] = "svg"
 ) -> bytes:
-    """A figure of this size, in inches, that `draw` fills.
+    """A figure of this size, in inches, filled by `draw`.
 
     Raises:
         MissingPackageError: Matplotlib is not installed.
@@ -67,13 +67,13 @@ def drawn(
 
 @dataclass(frozen=True)
 class Curves:
-    """Lines over the epochs, in axes of their own.
+    """Lines over the epochs, in one pair of axes.
 
     Attributes:
-        what: what the vertical axis measures.
+        what: the label of the vertical axis.
         lines: the values of each epoch, by the line's name.
-        kept: the epoch whose network is kept, if one is.
-        begins_at_0: whether the vertical axis does.
+        kept: the epoch whose network is kept, if any.
+        begins_at_0: whether the vertical axis starts at 0.
     """
 
     what: str
@@ -83,13 +83,13 @@ class Curves:
 
 
 def learning_curves(numbers: Sequence[int], parts: Sequence[Curves], figure: Any) -> None:
-    """Draw curves over the epochs of these numbers side by side."""
+    """Draw curves over the given epochs, side by side."""
     for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
         curves(axes, numbers, part)
 
 
 def curves(axes: Any, numbers: Sequence[int], part: Curves) -> list[Any]:
-    """Draw curves over the epochs of these numbers; the lines that were drawn."""
+    """Draw curves over the given epochs; return the lines."""
     marker = "o" if len(numbers) <= _MOST_MARKERS else None
     lines = [
         axes.plot(numbers, values, color=color, marker=marker, ms=3, label=name)[0]
@@ -112,9 +112,9 @@ def bars(
     intervals: Sequence[tuple[float, float]],
     what: str,
 ) -> Any:
-    """Draw values as bars with their intervals, the first on top; the bars that were drawn.
+    """Draw values as bars with their intervals, the first on top; return the bars.
 
-    `what`: what the horizontal axis measures.
+    `what`: the label of the horizontal axis.
     """
     places = range(len(names) - 1, -1, -1)
     below = [value - low for value, (low, _) in zip(values, intervals, strict=True)]
@@ -133,13 +133,13 @@ def bars(
 
 
 def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], what: str) -> list[Any]:
-    """Draw values as points, a line for each name, the first on top; returns the artists.
+    """Draw values as points, one line per name, the first on top; return the artists.
 
     Args:
-        axes: Matplotlib's.
-        names: of the lines.
-        columns: for each its values, and their shades from 0 (blue) to 1 (orange), NaN for gray.
-        what: what the horizontal axis measures.
+        axes: Matplotlib's axes.
+        names: the names of the lines.
+        columns: for each line, its values and their shades from 0 (blue) to 1 (orange), NaN for gray.
+        what: the label of the horizontal axis.
     """
     import numpy as np
 
@@ -161,7 +161,7 @@ def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], 
 
 
 def _explain_shades(axes: Any, *, has_gray: bool) -> None:
-    """Say above the axes what the colours of points mean."""
+    """Explain the points' colours above the axes."""
     from matplotlib.lines import Line2D
 
     colors = {"low value": BLUE, "high value": ORANGE, **({"no number": GRAY} if has_gray else {})}
@@ -173,7 +173,7 @@ def _explain_shades(axes: Any, *, has_gray: bool) -> None:
 
 
 def _shaded(shades: Any) -> Any:
-    """Colours (points, 4) of shades: between blue and orange, gray for NaN."""
+    """Colours (points, 4) for shades: between blue and orange, gray for NaN."""
     import numpy as np
     from matplotlib.colors import to_rgba_array
 
@@ -186,7 +186,7 @@ def _shaded(shades: Any) -> Any:
 
 
 def _beside_each_other(bins: Any) -> Any:
-    """Heights from -0.4 to 0.4 at which points of the same bin do not hide each other."""
+    """Vertical offsets from -0.4 to 0.4, at which points of the same bin don't overlap."""
     import numpy as np
 
     _, where, counts = np.unique(bins, return_inverse=True, return_counts=True)
@@ -199,7 +199,7 @@ def _beside_each_other(bins: Any) -> Any:
 
 
 def plain_number() -> Any:
-    """A formatter of ticks: thousands with commas instead of powers of ten."""
+    """A tick formatter with thousands separators instead of powers of ten."""
     from matplotlib.ticker import FuncFormatter
 
     return FuncFormatter(lambda value, _: f"{value:,.6g}")

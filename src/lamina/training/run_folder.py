@@ -1,4 +1,4 @@
-"""A run's folder: held by the process that trains the run, and filled with files that are complete."""
+"""A run's folder: locked by the process that trains the run, and filled with complete files only."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ __all__ = [
 ]  # fmt: skip
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
-"""The model, which marks a folder as a run; and the checkpoint of an unfinished run, unless the model is one."""
+"""The model, which identifies a run's folder; and an unfinished run's checkpoint, unless the model is one."""
 
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
-"""A JSON object for each epoch; and the run's options, for people and other programs."""
+"""One JSON object per epoch; and the run's options, for users and other programs."""
 
 TRIALS = "trials"
-"""The folder, in the run's, that keeps the trials of a search."""
+"""The subfolder for the trials of a search."""
 
 _ASIDE = ".lamina-run-"
 
 
 def model_file(path: Path) -> Path:
-    """The model file of a run, given its folder or that file."""
+    """The model file of a run, given the run's folder or the file."""
     return path / MODEL if path.is_dir() else path
 
 
 class RunFolder:
-    """The folder of a run that this process trains; `new_run` and `held_run` give it.
+    """The folder of a run trained by this process; `new_run` and `held_run` return it.
 
     Attributes:
-        path: where it is.
-        replaces: the run whose place it takes with `publish`, if it does.
+        path: its path.
+        replaces: the run that `publish` replaces, if any.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,10 +47,10 @@ class RunFolder:
         self._filled: set[str] = set()
 
     def put(self, fill: Callable[[Path], object]) -> None:
-        """Put the files that `fill` makes into the folder, the model last.
+        """Put the files created by `fill` into the folder, the model last.
 
-        They are made in a hidden folder aside. If `fill` raises (Ctrl-C too), nothing has changed; what a process
-        left that was killed here, the next one removes.
+        They are created in a hidden folder. If `fill` raises (Ctrl-C too), nothing changes; the leftovers of a killed
+        process are removed by the next one.
         """
         with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
             fill(filled)
@@ -63,7 +63,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Atomically take the place of the run to replace, and remove that one; does nothing without one."""
+        """Atomically replace the run to be replaced, and remove it; without one, do nothing."""
         if self.replaces is None:
             return
         before = self.path
@@ -74,28 +74,28 @@ class RunFolder:
 
     @property
     def resuming(self) -> str:
-        """The options of `lamina train` that resume the run."""
+        """The options of `lamina train` that resume this run."""
         return f"--resume {self.path}" if self.replaces is None else f"--resume {self.replaces} --replace"
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
-        """A hidden folder for the training's own files; the next process removes those of a killed one."""
+        """A hidden folder for the training's own files; leftovers of killed processes are removed by the next one."""
         with aside(self.path, _ASIDE, Path.mkdir) as path:
             yield path
             shutil.rmtree(self.path / path.name, ignore_errors=True)
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the folder has this file."""
         return (self.path / name).is_file()
 
     def remove_without_model(self) -> None:
-        """Remove the files put here if none can be used or resumed, as when the disk is full at the start."""
+        """Remove the files put here if they can't be used or resumed, as when the disk is full at the start."""
         if not self.has(MODEL) and not self.has(CHECKPOINT):
             for name in self._filled:
                 (self.path / name).unlink(missing_ok=True)
 
     def remove(self, *names: str) -> None:
-        """Remove files if they exist, and the folder if it is empty afterwards."""
+        """Remove files if they exist, and then the folder if it is empty."""
         for name in names:
             (self.path / name).unlink(missing_ok=True)
         _release(None, [self.path])
@@ -103,13 +103,13 @@ class RunFolder:
 
 @contextmanager
 def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[RunFolder]:
-    """Make the folder `out`, or the next free ``runs/NAME-N``, and hold it; if it stays empty, it is gone at the end.
+    """Make the folder `out`, or the next free ``runs/NAME-N``, and lock it; it is removed if it stays empty.
 
-    It is there from the beginning, so that of two processes with one `out` the second is refused before it trains.
-    With `replace`, and a run in `out`, the folder is a hidden one beside it until `RunFolder.publish`.
+    It exists from the start, so that a second process with the same `out` fails before training.
+    With `replace` and a run in `out`, it is a hidden folder beside that run until `RunFolder.publish`.
 
     Raises:
-        LaminaError: `out` is a file or a folder that is not empty (with `replace`: and has no run), or another process
+        LaminaError: `out` is a file or a non-empty folder (with `replace`: without a run), or another process
             trains there.
     """
     if replace and out is None:
@@ -138,7 +138,7 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
     """Lock the folder of a run to resume; with `replace`, that of a training that was to replace the run.
 
     Raises:
-        LaminaError: there is none, or another process trains it.
+        LaminaError: there is no run, or another process trains it.
     """
     if not path.is_dir():
         raise LaminaError(f"there is no run {path}")
@@ -155,9 +155,9 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
 
 @contextmanager
 def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
-    """A hidden folder beside a run, for a training that replaces it: a new one, or the one that is `begun`.
+    """A locked hidden folder beside a run, for a training that replaces it: a new one, or the existing one if `begun`.
 
-    Both are held. What a training left there that was interrupted, the next one that is not to go on with it removes.
+    Both folders are locked. A new training removes what an interrupted one left there.
     """
     run = Path(os.path.realpath(out))
     held = _held_as_it_is(run, out)
@@ -185,7 +185,7 @@ def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
 
 
 def _held_as_it_is(run: Path, out: Path) -> int | None:
-    """Hold a run's folder, not one that had its name a moment ago."""
+    """Lock a run's folder, and check that it was not renamed meanwhile."""
     while True:
         held = _hold(run, out)
         if held is None or os.path.samestat(os.fstat(held), run.stat()):
@@ -194,7 +194,7 @@ def _held_as_it_is(run: Path, out: Path) -> int | None:
 
 
 def _release(held: int | None, folders: Sequence[Path]) -> None:
-    """Let go of a folder, and remove it and others if they are empty."""
+    """Unlock a folder, and remove it and others if empty."""
     if held is not None:
         os.close(held)
     for folder in folders:
@@ -203,7 +203,7 @@ def _release(held: int | None, folders: Sequence[Path]) -> None:
 
 
 def _claimed(out: Path) -> int | None:
-    """Make and hold a folder, if nothing is in it."""
+    """Create and lock a folder, if it is empty."""
     if out.exists() and not out.is_dir():
         raise LaminaError(f"{out} is a file; --out needs a folder")
     while True:
@@ -235,7 +235,7 @@ def _require_empty(out: Path) -> None:
 
 
 def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
-    """Make and hold ``parent/NAME-N``, N one more than the highest there."""
+    """Create and lock ``parent/NAME-N``, with N one more than the highest there."""
     parent.mkdir(parents=True, exist_ok=True)
     prefix = f"{name}-"
     taken = [path.name.removeprefix(prefix) for path in parent.iterdir() if path.name.startswith(prefix)]
@@ -249,7 +249,7 @@ def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
 
 
 def _hold(path: Path, said: Path | None = None) -> int | None:
-    """Lock a folder, for messages `said`, until its descriptor is closed, or this process ends, however it does."""
+    """Lock a folder (`said` in messages) until its descriptor is closed, or this process ends."""
     try:
         return lock(Path(os.path.realpath(path)))
     except BlockingIOError as error:

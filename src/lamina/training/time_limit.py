@@ -1,4 +1,4 @@
-"""The time that a training may take: from the command to its last file, on the wall's clock."""
+"""The time limit of a training: wall time from the command's start to its last file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _PART = re.compile(
 _PARTED = re.compile(r"(?<=[a-z])(?=\d)")
 
 _ALLOWED, _ALLOWED_SHARE = 1.0, 0.02
-"""Seconds, or share of a limit, that may be added to it."""
+"""Tolerance over a limit, in seconds or as a share."""
 
 
 class TimeLimit:
     """Time limit of a training, with a reserve for the work after its last step.
 
     Args:
-        seconds: how many there are.
-        used: how many are over already.
-        clock: seconds since any moment; tests count with one of their own.
+        seconds: the limit.
+        used: seconds already used.
+        clock: returns seconds since an arbitrary moment; tests replace it.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TimeLimit:
 
     @property
     def left(self) -> float:
-        """The remaining available seconds; below 0 when steps should have ended."""
+        """The remaining available seconds; negative when steps should have ended."""
         return self.available - self.used
 
     @property
@@ -59,23 +59,23 @@ class TimeLimit:
         return min(1.0, self.used / self.available) if self.available else 1.0
 
     def go_on(self, used: float) -> None:
-        """Add the seconds that an earlier run used."""
+        """Add the seconds used by an earlier run."""
         self._start -= used
 
     @contextmanager
     def keeping(self) -> Generator[None]:
-        """Time the block, and reserve that time: it runs once more after the last step."""
+        """Time the block, and reserve that time for its second run, after the last step."""
         start = self.clock()
         yield
         self.kept += self.clock() - start
 
 
 class Pace:
-    """Elapsed seconds per second that this thread computes: about 3 beside two busy processes on its core.
+    """Wall seconds per CPU second of this thread: about 3 with two other busy processes on its core.
 
     Args:
-        wall: seconds since any moment; tests count with one of their own.
-        computed: the seconds that this thread has computed.
+        wall: returns seconds since an arbitrary moment; tests replace it.
+        computed: returns this thread's CPU seconds.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class Pace:
 
     @property
     def slowness(self) -> float:
-        """Seconds on the wall's clock for one that is computed, in all that was watched; 1 before that."""
+        """Wall seconds per CPU second in all blocks watched; 1 before the first."""
         return max(1.0, self._seconds / self._of_these_computed) if self._of_these_computed else 1.0
 
     @contextmanager
     def watching(self) -> Generator[None]:
-        """Measure the pace inside the block, where this thread waits for nothing but the processor."""
+        """Measure the pace inside the block, in which this thread waits only for the CPU."""
         wall, computed = self._wall(), self._computed()
         yield
         self._seconds += self._wall() - wall
@@ -99,7 +99,7 @@ class Pace:
 
 
 def seconds_over(used: float, limit: float) -> float:
-    """The seconds over a limit; 0 within a second, or 2 % of it.
+    """The seconds over a limit; 0 if within a second or 2 %.
 
     >>> seconds_over(300.0, 300.0), seconds_over(305.0, 300.0), seconds_over(310.0, 300.0)
     (0.0, 0.0, 10.0)
@@ -109,13 +109,13 @@ def seconds_over(used: float, limit: float) -> float:
 
 
 def seconds_of(limit: Any) -> float:
-    """A limit as people give it, in seconds.
+    """A limit in seconds, parsed from user input.
 
     Args:
         limit: seconds, or text: a number of seconds, or numbers with units ("s", "m", "h", "d").
 
     Raises:
-        ValueError: it is not above 0, not finite, or cannot be read.
+        ValueError: it is not positive, not finite, or can't be parsed.
 
     >>> seconds_of(90), seconds_of("90"), seconds_of("1h 30m"), seconds_of("1.5 minutes")
     (90.0, 90.0, 5400.0, 90.0)
@@ -134,7 +134,7 @@ def seconds_of(limit: Any) -> float:
 
 
 def _read(text: str) -> float | None:
-    """The seconds that a text says, or None."""
+    """The seconds in a text, or None."""
     try:
         return float(text)
     except ValueError:
@@ -150,7 +150,7 @@ def _read(text: str) -> float | None:
 
 
 def duration_said(seconds: float) -> str:
-    """A time as people write it.
+    """A duration as text.
 
     >>> duration_said(300), duration_said(5430), duration_said(0.5)
     ('5m', '1h30m30s', '0.5s')

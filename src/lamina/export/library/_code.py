@@ -1,4 +1,4 @@
-"""A whole prediction as an object file: rows in, block by block through the compiled graph, numbers out."""
+"""A complete prediction as an object file: reads rows, computes blocks through the compiled graph, writes numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["LibraryCode", "network_code", "prediction_code"]
 
 _BYTE: DType = np.dtype(np.int8)
 _FRAMES = 4096
-"""What the functions need of the stack besides the memory of a block."""
+"""Stack bytes that the functions need besides a block's memory."""
 _BLOCK: Mapping[str, Argument] = {
     "rows": None,
     "values": None,
@@ -69,7 +69,7 @@ done:
 
 @dataclass(frozen=True)
 class LibraryCode:
-    """An object file, its need of stack memory, and the C library's functions that it calls."""
+    """An object file, its stack requirement, and the C library functions that it calls."""
 
     object: bytes
     stack_bytes: int
@@ -77,7 +77,7 @@ class LibraryCode:
 
 
 def prediction_code(interface: Interface, network: CompiledNetwork, machine: Machine) -> LibraryCode:
-    """The code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
+    """Object code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
     name, prediction = interface.name, interface.prediction
     module = OneThreadModule(machine)
     reader = None
@@ -99,7 +99,7 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
 
 
 def network_code(name: str, network: CompiledNetwork, machine: Machine) -> LibraryCode:
-    """The code of a bare network: NAME_predict, from its inputs to its outputs."""
+    """Object code of a bare network: NAME_predict, from inputs to outputs."""
     module = OneThreadModule(machine)
     for rows in network.programs:
         _emit_block(module, network, rows, None)
@@ -107,7 +107,7 @@ def network_code(name: str, network: CompiledNetwork, machine: Machine) -> Libra
 
 
 def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, reader: Reader | None) -> None:
-    """Predict `rows` rows; the result of the first has the number `start`."""
+    """Predict `rows` rows; `start` is the number of the first result."""
     with module.function(f"block{rows}", _BLOCK, internal=True) as b:
         inputs, status = [b.pointer_argument("rows")], b.pointer_argument("status")
         if reader is not None:
@@ -126,7 +126,7 @@ def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, re
 
 
 def _result(b: OneThread, name: str, result: RowArray, rows: int) -> Pointer:
-    """Where a block's result goes: the caller's array, or, where that is NULL, memory that is never read."""
+    """The destination of a block's result: the caller's array, or scratch memory if that is NULL."""
     given = b.pointer_argument(name)
     place = b.offset(given, b.argument("start") * result.size, result.dtype)
     unread = b.alloca(result.dtype, rows * result.size)
@@ -165,7 +165,7 @@ def _finished(
 
 
 def _emit_loop(module: OneThreadModule, block: int, row_bytes: int) -> None:
-    """All rows: whole blocks, and what is left row by row."""
+    """A loop over all rows: whole blocks, then the rest row by row."""
     with module.function("predict_rows", _LOOP, internal=True) as b:
         status = b.pointer_argument("status")
         count = b.argument("count")

@@ -1,6 +1,6 @@
-"""The reader of a row in machine code: doubles unchanged, categories (texts and numbers) as codes.
+"""Machine code that reads a row: doubles unchanged, categories (strings and numbers) as codes.
 
-All arithmetic is the graph's; a value that the graph cannot take is refused here.
+All arithmetic is in the graph; values that the graph can't take are rejected here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 class Reader:
     """Writes ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
 
-    A value that cannot be encoded puts the number of its column, from 1, into the status, if that is 0.
+    For a value that can't be encoded, its column number, from 1, is stored in status, if that is still 0.
     """
 
     def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
@@ -59,7 +59,7 @@ class Reader:
             start = stop
 
     def _emit_run(self, b: OneThread, start: int, stop: int) -> None:
-        """Numbers that are neighbours in the row."""
+        """Read numbers that are adjacent in the row."""
         shift = self.numbers[start][0] - start
 
         def body(i: Value, lanes: int) -> None:
@@ -76,7 +76,7 @@ class Reader:
     # --- categories ----------------------------------------------------------------------------------------------
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
-        """0 for a missing or unknown value, else 1, 2, …"""
+        """The code: 0 for a missing or unknown value, otherwise 1, 2, …"""
         code = self._text_code(b, column, place) if column.is_text else self._number_code(b, column, place)
         if column.is_boolean:  # what says neither yes nor no is an error, as it is in lamina
             self._report(b, b.less(code, 0), b.const(place + 1))
@@ -117,7 +117,7 @@ class Reader:
 
 
 def encodable(column: Column) -> tuple[float, float]:
-    """The lowest and the highest number that a column may have: finite, and within float32 when it is scaled.
+    """The lowest and highest number accepted for a column: finite, and within float32 after scaling.
 
     >>> from lamina.table.types import ColumnSchema, Number
     >>> column = Column(ColumnSchema("x", Number()), clips=False)
@@ -136,7 +136,7 @@ def encodable(column: Column) -> tuple[float, float]:
 
 
 def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float:
-    """The last float on the way to `end` for which it holds, as it does for `good` and for all between."""
+    """The last float toward `end` that satisfies a condition, which holds for `good` and all floats between."""
     if holds(np.float64(end)):
         return end
     first, last = _order(good), _order(end)
@@ -147,7 +147,7 @@ def _last(good: float, end: float, holds: Callable[[np.float64], bool]) -> float
 
 
 def _order(x: float) -> int:
-    """A whole number for each float, in the same order, one by one."""
+    """An integer for each float, in the same order, consecutive."""
     bits = int(np.float64(abs(x)).view(np.int64))
     return -bits if x < 0 else bits
 

@@ -1,4 +1,4 @@
-"""The header of a library, with its documentation for C programmers."""
+"""The C header of a library, with documentation for C programmers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ C_TYPES = {
     "float32": "float", "float64": "double", "uint8": "uint8_t", "int8": "int8_t", "uint16": "uint16_t",
     "int16": "int16_t", "uint32": "uint32_t", "int32": "int32_t", "uint64": "uint64_t", "int64": "int64_t",
 }  # fmt: skip
-"""What a network's inputs may be, and what C calls it."""
+"""C type names of the supported input dtypes."""
 
 _MOST_LISTED = 12
 _WIDTH = 96
@@ -100,7 +100,7 @@ def _comment(paragraphs: Iterable[str]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """A text that may come from data, as part of a comment."""
+    """A string, possibly from data, made safe inside a comment."""
     return printable(text, keep="").replace("*/", "* /").replace("/*", "/ *")
 
 
@@ -212,7 +212,7 @@ def _threshold_said(output: Classes) -> str:
 
 
 def _example(interface: Interface) -> str:
-    """A program that predicts one row, in the comment."""
+    """An example program in a comment, which predicts one row."""
     name, output = interface.name, interface.prediction.output
     if interface.fields:
         values = ", ".join(f".{field.name} = {_example_value(field)}" for field in interface.fields[:4])

@@ -1,4 +1,4 @@
-"""The C interface of a library: the names of its functions, types and fields."""
+"""The C interface of a library: names of functions, types and fields."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEYWORDS = frozenset(
     unsigned using virtual void volatile wchar_t while xor xor_eq
     """.split()  # noqa: SIM905 - a list of a hundred words is read best as words
 )
-"""Of C23 and C++23: a header is read by either."""
+"""Keywords of C23 and C++23, since headers are read by both."""
 
 _MACROS = frozenset(
     """
@@ -61,7 +61,7 @@ _MACROS = frozenset(
     i386
     """.split()  # noqa: SIM905
 )
-"""What may be a number or another name, by the headers of C, C++ and POSIX, and by compilers themselves; without the
+"""Names that headers of C, C++ and POSIX, or compilers, may define as macros, except the
 `_MACRO_FAMILIES`. (A macro with arguments harms no field.)"""
 
 _MACRO_FAMILIES = re.compile(
@@ -80,12 +80,12 @@ _MACRO_FAMILIES = re.compile(
 )
 
 _OWN_MACROS = ("COLUMNS", "PIXELS", "OUTPUTS", "LABELS", "CLASSES", "STACK_BYTES", "BAD_ARGUMENT", "H")
-"""What a header defines itself, after the library's name."""
+"""Macros that a generated header defines, after the library's name."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """A column's place in a row: eight bytes, a double or the address of a text."""
+    """A column's slot in a row: eight bytes, a double or the address of a string."""
 
     name: str
     column: Column
@@ -93,14 +93,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Interface:
-    """The names that a library for a prediction has in C; all begin with `name`."""
+    """The C names of a library for a prediction; all begin with `name`."""
 
     name: str
     prediction: Prediction
 
     @cached_property
     def fields(self) -> tuple[Field, ...]:
-        """The fields of a table's row, in the table's order."""
+        """The fields of a table's row, in table order."""
         inputs = self.prediction.inputs
         columns = inputs.columns if isinstance(inputs, Table) else ()
         own = {f"{self.name.upper()}_{what}" for what in _OWN_MACROS}
@@ -111,7 +111,7 @@ class Interface:
 
     @property
     def has_classes(self) -> bool:
-        """Whether it says classes (or labels) and their probabilities, not numbers."""
+        """Whether it predicts classes (or labels) with probabilities, rather than numbers."""
         return isinstance(self.prediction.output, Classes)
 
     @property
@@ -121,12 +121,12 @@ class Interface:
 
 
 def class_names(output: Classes) -> list[str]:
-    """The classes as texts."""
+    """The classes as strings."""
     return [str(label).lower() if isinstance(label, bool) else str(label) for label in output.labels]
 
 
 def identifier(text: str) -> str:
-    """A name for C that is like a text, and neither a keyword nor a macro.
+    """A C identifier similar to a string, and neither a keyword nor a macro.
 
     >>> [identifier(text) for text in ("age", "hours-per-week", "1st", "größe", "int", "EOF", "_Bool", "")]
     ['age', 'hours_per_week', '_1st', 'gr__e', 'int_', 'EOF_', 'x_Bool', '_']
@@ -141,7 +141,7 @@ def identifier(text: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name that a library's symbols begin with; `LaminaError` if C has no such names."""
+    """The prefix of a library's symbols; raises `LaminaError` if it is not a valid C name."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or name in _KEYWORDS:
         raise LaminaError(
             f"the library's symbols cannot begin with {name!r}: C's names are letters, digits and _; "
@@ -151,7 +151,7 @@ def checked_name(name: str) -> str:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The names, numbered where they would be equal."""
+    """The names, numbered where they would repeat."""
     used: set[str] = set()
     found: list[str] = []
     for name in names:

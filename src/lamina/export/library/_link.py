@@ -1,4 +1,4 @@
-"""Linking an object file to a shared library, with whatever linker is at hand."""
+"""Links an object file to a shared library, with any linker found."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MOST_SECONDS = 300
 
 
 def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
-    """The shared library of an object file, or None if nothing here links for that machine.
+    """Link an object file to a shared library; None if no installed linker supports that machine.
 
-    `needs`: the C library's functions that it calls.
+    `needs`: the C library functions that it calls.
 
     Raises:
-        LaminaError: the linker refuses the file.
+        LaminaError: the linker fails.
     """
     for command in _linkers(machine):
         program = shutil.which(command[0])
@@ -36,12 +36,12 @@ def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
 
 
 def _is_driver(name: str) -> bool:
-    """Whether a program is a compiler's, which knows where the libraries are."""
+    """Whether a program is a compiler driver, which knows where the libraries are."""
     return "gcc" in name or name in _DRIVERS
 
 
 def _linkers(machine: Machine) -> Iterator[Sequence[str]]:
-    """Commands that may link for a machine, the likeliest first."""
+    """Linker commands for a machine, the likeliest to work first."""
     if not machine.triple or machine.triple.startswith(_own_platform()):
         if sys.platform == "darwin":
             yield "cc", "-dynamiclib", "-nostdlib", "-lSystem"

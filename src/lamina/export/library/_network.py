@@ -1,4 +1,4 @@
-"""A function of rows as machine code: for one row, and for a block of rows."""
+"""A function of rows as machine code, for single rows and for blocks of rows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["CompiledNetwork", "RowArray", "compile_network"]
 
 _BLOCKS = (8, 4, 2)
 _MOST_STACK = 48 << 10
-"""A block's memory stays within this, so that a thread with a small stack can predict, too."""
+"""Limit on a block's memory, so that threads with small stacks can predict too."""
 
 
 @dataclass(frozen=True)
 class RowArray:
-    """A row of an input or of a result: its shape and dtype."""
+    """One row of an input or result: its shape and dtype."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -42,7 +42,7 @@ class RowArray:
 
 @dataclass
 class CompiledNetwork:
-    """Programs by the number of their rows, and the arrays that they read."""
+    """Programs by their number of rows, and the arrays that they read."""
 
     inputs: Sequence[RowArray]
     results: Sequence[RowArray] = ()
@@ -51,7 +51,7 @@ class CompiledNetwork:
     _arrays: dict[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def name_of(self, array: np.ndarray) -> str:
-        """The global array that holds these contents."""
+        """The name of the global array with these contents."""
         digest = hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()
         if digest not in self._names:
             self._names[digest] = f"weight{len(self._names)}"
@@ -60,7 +60,7 @@ class CompiledNetwork:
 
     @property
     def arrays_ir(self) -> str:
-        """LLVM's assembly of the arrays."""
+        """The arrays as LLVM assembly."""
         return "\n".join(global_array(name, array) for name, array in self._arrays.items()) + "\n"
 
     @property
@@ -69,11 +69,11 @@ class CompiledNetwork:
 
     @property
     def needs(self) -> list[str]:
-        """The C library's functions that it calls."""
+        """The C library functions that it calls."""
         return sorted({name for program in self.programs.values() for name in _called(program.ir)})
 
     def bytes_for(self, rows: int) -> int:
-        """The memory, inputs and results of a program."""
+        """Bytes of a program's memory, inputs and results."""
         row = sum(one.nbytes for one in (*self.inputs, *self.results))
         return self.programs[rows].memory_bytes + rows * row
 
@@ -81,10 +81,10 @@ class CompiledNetwork:
 def compile_network(
     function: Callable[..., Any], inputs: Sequence[RowArray], machine: Machine
 ) -> CompiledNetwork:
-    """Lower a function of batches for a machine, for one row and for the largest block whose memory is small.
+    """Compile a function of batches for a machine: for one row, and for the largest block that fits the memory limit.
 
     Raises:
-        LaminaError: the network's numbers are not all finite, it draws random numbers, or a row's result is not a row.
+        LaminaError: the network has non-finite numbers, draws random numbers, or does not return one result per row.
     """
     network = CompiledNetwork(inputs)
     _add(network, function, 1, machine)

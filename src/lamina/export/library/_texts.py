@@ -1,4 +1,4 @@
-"""Texts in machine code: tables, and searching them."""
+"""Strings in machine code: tables, and lookup in them."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ unknown:
   ret i64 -1
 }
 """
-"""The code of a text among words that are sorted by their bytes, by bisection: 0 for no text, -1 for another one."""
+"""Binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if not found."""
 
 
 def bytes_of(text: str) -> bytes:
-    """A text as C has it, without the zero at its end.
+    """A string's bytes in C, without the terminating zero.
 
     Raises:
-        LaminaError: it has a zero inside, which ends texts in C, or half a character.
+        LaminaError: it contains a zero byte, which would end it in C, or an unpaired surrogate.
     """
     try:
         data = text.encode()
@@ -76,7 +76,7 @@ def bytes_of(text: str) -> bytes:
 def declare_texts(
     module: OneThreadModule, name: str, texts: Sequence[bytes], *, is_seen: bool = False
 ) -> None:
-    """An array of addresses of texts under a name."""
+    """An array of string addresses under a name."""
     linkage = "" if is_seen else "internal "
     for i, text in enumerate(texts):
         ended = text + b"\0"

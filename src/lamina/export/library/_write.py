@@ -1,4 +1,4 @@
-"""The files of a library: its object file, its header, and, where there is a linker, the library."""
+"""Writes a library: object file, header and, if there is a linker, the shared library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lamina.support.messages import unknown, warn
 __all__ = ["TARGETS", "export_library", "write_library"]
 
 TARGETS = ("host", *NAMED_MACHINES)
-"""The processors that a library can be made for."""
+"""Supported target processors."""
 
 _LIBRARIES = (".so", ".dylib")
 _BYTE: DType = np.dtype(np.uint8)
@@ -42,10 +42,10 @@ def export_library(
     name: str | None = None,
     inputs: Any = None,
 ) -> list[Path]:
-    """Write a model as a library for C: machine code that predicts, without lamina and without Python.
+    """Write a model as a C library: machine code that predicts, without lamina or Python.
 
-    Besides the library there are an object file (``.o``), to be linked into a program, and a header (``.h``), which
-    says how it is called. For the processor of this machine it predicts the same bits as lamina does. See
+    Also written are an object file (``.o``), for linking into a program, and a header (``.h``), which
+    documents the calls. For this machine's processor it predicts the same bits as lamina. See
     docs/deploy.md.
 
     Args:
@@ -53,15 +53,15 @@ def export_library(
         path: ``model.so`` (``model.dylib`` on macOS), or ``model.o`` for the object file and the header alone.
         target: the processor: "host"; or on Linux "x86-64-v2" (SSE4.2), "x86-64-v3" (AVX2), "x86-64-v4" (AVX-512) or
             "aarch64".
-        name: what the library's symbols begin with; None: the file's name.
-        inputs: of a network, an array that it takes: the first axis is rows, the others and the element type are those
-            of the library's rows. None: float32, as many as its first dense layer takes.
+        name: prefix of the library's symbols; None: the file's name.
+        inputs: for a network, an example input: the first axis is rows, the other sizes and the dtype are those
+            of the library's rows. None: float32, as wide as the first dense layer's input.
 
     Returns:
-        The files that were written. Where no linker is found there is no library among them, and a warning says so.
+        The written files. Without a linker the library is missing, and a warning says so.
 
     Raises:
-        LaminaError: a network or a target that cannot be exported, a file of another kind.
+        LaminaError: unsupported network, target or file suffix.
         OSError: a file cannot be written.
 
     >>> import tempfile
@@ -88,7 +88,7 @@ def export_library(
 def write_library(
     prediction: Prediction, path: Path, *, target: str = "host", name: str | None = None
 ) -> list[Path]:
-    """Write what a model predicts; see `export_library`."""
+    """Write the library of a prediction; see `export_library`."""
     machine, interface = _machine(target), Interface(_symbol(path, name), prediction)
     warn_of_texts(prediction, "a library")
     network = compile_network(prediction_of(prediction), _row_arrays(prediction.inputs), machine)
@@ -97,7 +97,7 @@ def write_library(
 
 
 def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
-    """The arrays that `prediction_of` takes."""
+    """The rows of the arrays that `prediction_of` takes."""
     if isinstance(inputs, Pictures):
         return [RowArray((inputs.height * inputs.width,), _BYTE)]
     numbers = len(inputs.numbers)
@@ -105,7 +105,7 @@ def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
 
 
 def _machine(target: str) -> Machine:
-    """The processor of that name, as for `independent_rows`: without a matrix unit, for which a process has to ask."""
+    """The target processor of that name, as for `independent_rows`: no matrix unit, which a process must request."""
     if target not in TARGETS:
         raise LaminaError(unknown("target", target, TARGETS))
     return (host_machine() if target == "host" else NAMED_MACHINES[target]).in_order
@@ -125,7 +125,7 @@ def _require_float32(network: CompiledNetwork) -> None:
 
 
 def _row_of(net: Block, inputs: Any) -> RowArray:
-    """What a network takes of a row. It has seen an input then, so that all its sizes are known."""
+    """The row of an input, from an example that the network has seen, so that all its sizes are known."""
     example = _first_input(net) if inputs is None else inputs
     if not isinstance(example, NDArray):
         example = nd.array(np.asarray(example), dtype=np.asarray(example).dtype)
@@ -140,7 +140,7 @@ def _row_of(net: Block, inputs: Any) -> RowArray:
 
 
 def _first_input(net: Block) -> NDArray:
-    """What the first dense layer takes."""
+    """An example input for the first dense layer."""
     for parameter in net.collect_params().values():
         if parameter.name.endswith("weight") and parameter.shape and len(parameter.shape) == 2:
             return nd.zeros((1, parameter.shape[1]))

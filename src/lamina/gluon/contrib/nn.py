@@ -1,4 +1,4 @@
-"""Blocks beside each other, and the block that does nothing."""
+"""Parallel blocks with concatenated outputs, and the identity block."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _joined(F: Any, parts: list[Any], axis: int) -> Any:
 
 
 class Concurrent(Sequential):
-    """Every block on the same input; their results beside each other along `axis`.
+    """Apply every block to the same input and concatenate the results along `axis`.
 
     >>> from lamina import nd
     >>> both = Concurrent()
@@ -38,7 +38,7 @@ class Concurrent(Sequential):
         self.axis = axis
 
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> NDArray:
-        """The results beside each other."""
+        """The concatenated results."""
         return _joined(nd, [block(x) for block in self._children.values()], self.axis)
 
 
@@ -52,7 +52,7 @@ class HybridConcurrent(HybridSequential):
         self.axis = axis
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> NDArray:
-        """The results beside each other."""
+        """The concatenated results."""
         return _joined(F, [block(x) for block in self._children.values()], self.axis)
 
 

@@ -23,7 +23,7 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
     """Stack samples along a new axis 0. The dtype is that of the samples.
 
     Tuples are stacked part by part into a list, named tuples into one of the same type, dictionaries key by key into a
-    dictionary, at any depth. Texts become a list of texts.
+    dictionary, at any depth. Strings become a list of strings.
 
     Raises:
         ShapeError: samples differ in shape.
@@ -61,7 +61,7 @@ def default_batchify_fn(data: Sequence[Any]) -> Any:
 
 
 def _require_alike(samples: Sequence[Any], kind: type, form: Callable[[Any], Any], what: str) -> None:
-    """Raise unless all samples are of one kind and form; the message shows the first that differs."""
+    """Raise unless all samples have the same type and structure; the message shows the first that differs."""
     for place, sample in enumerate(samples):
         if not isinstance(sample, kind) or form(sample) != form(samples[0]):
             raise DataError(

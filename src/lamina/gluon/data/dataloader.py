@@ -1,4 +1,4 @@
-"""`DataLoader`: mini-batches of a data set, in order or shuffled, prepared ahead by threads if wished."""
+"""`DataLoader`: mini-batches of a data set, in order or shuffled, optionally prefetched by threads."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ __all__ = ["DataLoader"]
 
 @answering(LOADERS_ARGUMENTS)
 class DataLoader:
-    """Iterate over it to get the mini-batches of one pass.
+    """Mini-batches of a data set; each iteration is one pass.
 
     With the default `batchify_fn` a batch of tuples is a list of arrays, ``data, label``, each with the samples along
     axis 0 and in the data set's dtype. A batch of dictionaries is a dictionary of arrays; see `default_batchify_fn`.
 
     Args:
         dataset: a `Dataset`, or anything with a length and items by integer.
-        batch_size: samples a batch.
-        shuffle: a new random order at each pass (see `RandomSampler` for what decides it).
+        batch_size: samples per batch.
+        shuffle: a new random order in each pass (seeded as `RandomSampler` says).
         sampler: yields indices in place of `shuffle`.
-        last_batch: what becomes of a last, smaller batch: ``"keep"`` (default), ``"discard"``, or ``"rollover"`` to
+        last_batch: treatment of a last, smaller batch: ``"keep"`` (default), ``"discard"``, or ``"rollover"`` to
             the next pass.
-        batch_sampler: yields lists of indices, in place of the four arguments before.
+        batch_sampler: yields lists of indices, instead of the four arguments above.
         batchify_fn: makes a batch from a list of samples.
         num_workers: threads that prepare batches ahead. Batches come in the same order; with more than one thread, a
             transform's own random numbers are drawn in an order that depends on timing.
         prefetch: how many batches to prepare ahead; by default twice `num_workers`.
         timeout: seconds to wait for a batch from a worker.
-        auto_reload: whether the workers begin with the next pass as soon as one ends; `refresh` has them begin at once,
-            and `clean` forgets what they have prepared.
-        pin_memory, pin_device_id, thread_pool, try_nopython: MXNet's, without effect here: workers are always threads.
+        auto_reload: whether workers start the next pass as soon as one ends; `refresh` starts them immediately,
+            and `clean` discards the batches they have prepared.
+        pin_memory, pin_device_id, thread_pool, try_nopython: accepted for MXNet, ignored: workers are always threads.
 
     >>> from lamina import gluon, nd
     >>> data = gluon.data.ArrayDataset(nd.arange(6).reshape((3, 2)), [7, 8, 9])
@@ -107,7 +107,7 @@ class DataLoader:
         self._prepared = self._pass()
 
     def clean(self) -> None:
-        """Forget what `refresh` began."""
+        """Discard the batches that `refresh` started."""
         self._prepared = None
 
     def __iter__(self) -> Iterator[Any]:
@@ -130,7 +130,7 @@ class DataLoader:
         return self._batchify(list(draw(self._dataset, indices)))
 
     def _prefetched(self) -> Iterator[Any]:
-        """The batches; the first are started at once."""
+        """The batches, prefetched; preparing the first ones starts at once."""
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="lamina-data")
         indices = iter(self._batch_sampler)
         ahead = deque(pool.submit(self._batch, each) for each in islice(indices, self._prefetch))

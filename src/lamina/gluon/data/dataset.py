@@ -19,7 +19,7 @@ _ARRAYS = (NDArray, Facade)
 
 
 class Dataset:
-    """Base class: override ``__getitem__`` (the sample of an index) and ``__len__``.
+    """Base class: override ``__getitem__`` (the sample at an index) and ``__len__``.
 
     A sample is anything; a tuple's parts are passed to transforms as separate arguments.
     """
@@ -31,7 +31,7 @@ class Dataset:
         raise TypeError(f"{type(self).__name__} must define __len__")
 
     def transform(self, fn: Callable[..., Any], lazy: bool = True) -> Dataset:
-        """The data set of ``fn(*sample)``; computed at each access, or once and now with ``lazy=False``.
+        """The data set of ``fn(*sample)``, computed at each access, or once in advance with ``lazy=False``.
 
         >>> list(SimpleDataset([1, 2]).transform(lambda x: 10 * x))
         [10, 20]
@@ -48,7 +48,7 @@ class Dataset:
         return _SampledDataset(self, FilterSampler(fn, self))
 
     def shard(self, num_shards: int, index: int) -> Dataset:
-        """Part `index` of `num_shards`: contiguous, disjoint, in size differing by at most one.
+        """Part `index` of `num_shards` contiguous, disjoint parts, whose sizes differ by at most one.
 
         >>> [list(SimpleDataset(range(5)).shard(2, i)) for i in range(2)]
         [[0, 1, 2], [3, 4]]
@@ -67,7 +67,7 @@ class Dataset:
         return _SampledDataset(self, SequentialSampler(size))
 
     def sample(self, sampler: Sampler) -> Dataset:
-        """The samples at the indices that `sampler` yields, drawn once and now."""
+        """The samples at the indices from `sampler`, which is iterated once, immediately."""
         if not isinstance(sampler, Sampler):
             raise TypeError(f"sample: needs a gluon.data.Sampler, not {type(sampler).__name__}")
         return _SampledDataset(self, sampler)
@@ -78,7 +78,7 @@ class Dataset:
     def _draw(self, indices: Iterable[int]) -> Iterator[Any]:
         """The samples at `indices`, in order, each made on demand.
 
-        A class that overrides this to be faster gives what ``self[i]`` would give, with deferred rows for arrays.
+        A faster override must return the same as ``self[i]``, with deferred rows for arrays.
         """
         return (self[i] for i in indices)
 
@@ -113,7 +113,7 @@ class SimpleDataset(Dataset):
 
 
 class ArrayDataset(Dataset):
-    """Samples put together from several sequences of the same length, such as arrays of pictures and of labels.
+    """Samples combined from several sequences of equal length, such as arrays of images and of labels.
 
     With one sequence a sample is its item, with more it is a tuple. The items of an `NDArray` are its rows; those of
     one with a single axis are NumPy numbers.
@@ -157,7 +157,7 @@ def _numbers_or_rows(data: Any) -> Any:
 
 
 def _rows_of(data: Any, source: RowSource) -> Callable[[int], Any]:
-    """What gives the rows of an array by their indices, behind a facade if that array is."""
+    """A function from indices to rows of an array, wrapped in a facade if the array is."""
     rows = source.rows()
     return (lambda i: shown(rows(i))) if isinstance(data, Facade) else rows
 
@@ -198,7 +198,7 @@ class _SampledDataset(Dataset):
 
 
 class _First:
-    """Applies a function to the first of its arguments."""
+    """Apply a function to the first of its arguments."""
 
     def __init__(self, fn: Callable[[Any], Any]) -> None:
         self._fn = fn

@@ -1,4 +1,4 @@
-"""Samples with deferred arithmetic, so that a transform called per sample costs as much as one per batch.
+"""Deferred row arithmetic, so that a per-sample transform costs as little as a per-batch one.
 
 A `DataLoader` must call the user's transform once for each sample, in order: only then do random numbers, counters and
 choices in it come out as in MXNet. What is slow about that is not the call but sixty thousand tiny array operations.
@@ -34,9 +34,9 @@ _NUMBERS = frozenset((int, float, *(np.dtype(code).type for code in _CODES)))
 
 
 def _may_wait(kind: str, name: str, argument: Any) -> bool:
-    """Whether an operation on elements of this kind gives one value alone and among others.
+    """Whether an operation on this dtype gives each element the same value alone and in a batch.
 
-    Movements do, and so does arithmetic that is correctly rounded. A conversion does, but for float to integer, where
+    True for reshapes and transposes, correctly rounded arithmetic, and conversions except float to integer, where
     a NaN or an overflow may differ between the processor's instructions.
     """
     if name == "astype":
@@ -64,9 +64,9 @@ class Recipe:
         self.after: dict[Any, Recipe] = {}
 
     def then(self, name: str, argument: Any) -> Recipe | None:
-        """The recipe with one more operation, made at its first use; None if it can't be put off.
+        """The recipe with one more operation, cached; None if the operation can't be deferred.
 
-        Raises what the operation itself raises.
+        Raises the operation's own errors.
         """
         kind = np.dtype(self.model.dtype).kind
         if len(self.after) >= _MOST_BRANCHES or not _may_wait(kind, name, argument):
@@ -77,7 +77,7 @@ class Recipe:
         return self.after.setdefault((name, argument.__class__, argument), recipe)
 
     def on_row(self, row: NDArray) -> NDArray:
-        """The very calls that the transform made."""
+        """Replay the operations on a single row, exactly as the transform called them."""
         for name, argument, _ in self.operations:
             row = getattr(row, name)(argument)
         return row
@@ -134,7 +134,7 @@ _write_note: Callable[[Any, tuple[Rows, int, Recipe]], None] = _slot.__set__
 
 
 class DeferredRow(NDArray):
-    """A row of a data set and the operations noted on it; at any other use it becomes a plain `NDArray`.
+    """A row of a data set with the operations noted on it; any other use turns it into a plain `NDArray`.
 
     The slots of an array stay empty, so that reading any of them ends in `__getattr__`, which fills them.
     """
@@ -159,7 +159,7 @@ class DeferredRow(NDArray):
 
 
 def _move_later(row: NDArray, name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> NDArray:
-    """Whether a movement can wait: its arguments are integers, separate or in a tuple."""
+    """Whether a reshape or transpose can be deferred: its arguments are integers, separate or in a tuple."""
     values = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple) else arguments
     if named or not all(isinstance(value, int) for value in values):
         return getattr(_become_plain(row), name)(*arguments, **named)
@@ -175,7 +175,7 @@ def _arithmetic_later(name: str) -> Any:
 
 
 def _of_model(name: str) -> Any:
-    """An attribute that is known without computing the row."""
+    """An attribute known without computing the row."""
     return property(lambda row: getattr(_read_note(row)[2].model, name))
 
 
@@ -186,7 +186,7 @@ for _name in ("shape", "dtype", "context", "ndim", "size"):
 
 
 def _later(row: NDArray, name: str, argument: Any) -> NDArray:
-    """The row with one more operation noted; the operation itself, where it can't wait."""
+    """The row with one more operation noted; computed immediately if the operation can't be deferred."""
     rows, index, recipe = _read_note(row)
     try:
         longer = recipe.after.get((name, argument.__class__, argument)) or recipe.then(name, argument)
@@ -201,7 +201,7 @@ def _later(row: NDArray, name: str, argument: Any) -> NDArray:
 
 
 def _become_plain(row: NDArray) -> NDArray:
-    """The row, computed after all that waits, in the order of noting; from here on rows are plain arrays."""
+    """Compute all waiting rows in the order of noting, then this one; later rows are plain arrays."""
     rows = _read_note(row)[0]
     rows.source.deferring = False
     waiting, rows.waiting = rows.waiting, []
@@ -216,7 +216,7 @@ def _become_plain(row: NDArray) -> NDArray:
 
 
 def gather(samples: Sequence[Any]) -> NDArray | None:
-    """One array with the samples along axis 0, if all are rows of one source with the same notes; else None."""
+    """The batch with samples along axis 0, if all are rows of one source with equal recipes; else None."""
     if set(map(type, samples)) != {DeferredRow}:
         return None
     notes = list(map(_read_note, samples))

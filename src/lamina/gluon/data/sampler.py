@@ -37,7 +37,7 @@ class Sampler:
 
 
 class _Listed(Sampler):
-    """Indices that are the same at each pass."""
+    """Indices that are the same in each pass."""
 
     _indices: Sequence[int]
 
@@ -62,8 +62,8 @@ class SequentialSampler(_Listed):
 class RandomSampler(Sampler):
     """Each of 0 … length - 1 once, in a new random order at each pass.
 
-    The order comes from lamina's own random streams: `lamina.random.seed` decides it, as it decides everything else
-    that is random here, and without it a program gives the same orders each time it is run. (MXNet draws from
+    The order comes from lamina's random streams, so `lamina.random.seed` determines it, like everything else
+    that is random here; without a seed a program still gives the same orders in each run. (MXNet draws from
     NumPy's global generator; ``numpy.random.seed`` has no influence here.)
 
     >>> sorted(RandomSampler(4))
@@ -84,7 +84,7 @@ class RandomSampler(Sampler):
 
 
 class FilterSampler(_Listed):
-    """The indices of the samples for which `fn` holds, found once, when the sampler is made.
+    """Indices of the samples for which `fn` holds, found once, when the sampler is made.
 
     >>> list(FilterSampler(lambda sample: sample > 1, [0, 1, 2, 3]))
     [2, 3]
@@ -111,7 +111,7 @@ class IntervalSampler(_Listed):
 class BatchSampler(Sampler):
     """Groups the indices of another sampler into lists of `batch_size`.
 
-    `last_batch` says what becomes of a last, smaller one: ``"keep"`` yields it, ``"discard"`` drops it,
+    `last_batch` is the treatment of a last, smaller one: ``"keep"`` yields it, ``"discard"`` drops it,
     ``"rollover"`` puts it at the front of the next pass.
 
     >>> list(BatchSampler(SequentialSampler(5), 2, "discard"))

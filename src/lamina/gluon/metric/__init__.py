@@ -1,4 +1,4 @@
-"""Metrics: figures of merit, accumulated batch by batch, under MXNet's names."""
+"""Evaluation metrics, accumulated batch by batch, under MXNet's names."""
 
 from typing import Any
 

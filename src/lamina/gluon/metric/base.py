@@ -1,4 +1,4 @@
-"""`EvalMetric`: a figure of merit over many batches; several at once; and one's own functions as metrics."""
+"""`EvalMetric`: a metric over many batches; composite metrics; and user functions as metrics."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ __all__ = [
 ]  # fmt: skip
 
 Arrays = Any
-"""An NDArray, anything that NumPy makes an array of, or a list of these: one for each output of a network."""
+"""An NDArray or other array-like, or a list with one for each output of a network."""
 
 
 class EvalMetric:
-    """Base class: `update` adds a batch, `get` gives the value over all since `reset`.
+    """Base class: `update` adds a batch, `get` returns the value over all batches since `reset`.
 
-    A subclass overrides `_add`; it gets NumPy arrays and tells `_note` a sum and a number to divide.
-    One written for MXNet overrides `update`, and adds to `sum_metric` and `num_inst` (and, with
+    A subclass overrides `_add`, which gets NumPy arrays and passes a sum and a count to `_note`.
+    A subclass written for MXNet overrides `update`, and adds to `sum_metric` and `num_inst` (and, with
     ``has_global_stats=True``, to `global_sum_metric` and `global_num_inst`).
 
     Args:
-        name: what the value is called in `get`.
+        name: the name of the value in `get`.
         output_names: which outputs `update_dict` uses; all, if None.
         label_names: which labels.
-        has_global_stats: whether there is a value since `reset` beside the one since `reset_local`.
+        has_global_stats: whether to keep a value since `reset` besides the one since `reset_local`.
         kwargs: settings for `get_config`.
 
     >>> from lamina import metric
@@ -82,11 +82,11 @@ class EvalMetric:
         self.num_inst, self.sum_metric = 0, 0.0
 
     def reset_local(self) -> None:
-        """Forget all batches for `get`, and not for `get_global`."""
+        """Forget all batches for `get`, but not for `get_global`."""
         self.num_inst, self.sum_metric = 0, 0.0
 
     def update(self, labels: Arrays, preds: Arrays) -> None:
-        """Add a batch: the true labels, and what the network says."""
+        """Add a batch: true labels and the network's outputs."""
         for label, pred in _pairs(labels, preds):
             self._add(as_numpy(label), as_numpy(pred))
 
@@ -94,7 +94,7 @@ class EvalMetric:
         raise NotImplementedError(f"{type(self).__name__} must override _add, or update")
 
     def _note(self, total: float, count: float) -> None:
-        """Add to the sum and to the number, since both resets."""
+        """Add to the sum and the count, both local and global."""
         self.sum_metric += total
         self.global_sum_metric += total
         self.num_inst += count
@@ -118,7 +118,7 @@ class EvalMetric:
         return self.name, self.global_sum_metric / count if count else float("nan")
 
     def get_name_value(self) -> list[tuple[str, float]]:
-        """`get` as a list of pairs, also where there are several values."""
+        """`get` as a list of (name, value) pairs, also for several values."""
         return _named(self.get())
 
     def get_global_name_value(self) -> list[tuple[str, float]]:
@@ -132,7 +132,7 @@ def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
 
 
 class Averaged(EvalMetric):
-    """A metric whose value over several batches may mean two things.
+    """A metric that can be averaged over batches or over samples.
 
     Args:
         average: ``"macro"``: the mean of the batches' values, as MXNet does by default; ``"micro"``: the value of all
@@ -172,7 +172,7 @@ def as_list(values: Arrays) -> list[Any]:
 
 
 def as_numpy(x: Any) -> numpy.ndarray:
-    """An array of numbers, whatever it came as."""
+    """`values` as a NumPy array of numbers."""
     return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
 
 
@@ -275,7 +275,7 @@ class CompositeEvalMetric(EvalMetric):
             metric.update(labels, preds)
 
     def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - MXNet's names
-        """Update all metrics, each with the outputs and labels that it takes."""
+        """Update all metrics, each with its own outputs and labels."""
         for metric in self.metrics:
             metric.update_dict(_chosen(labels, self.label_names), _chosen(preds, self.output_names))
 
@@ -336,7 +336,7 @@ class CustomMetric(EvalMetric):
         self._note(*(value if isinstance(value, tuple) else (value, 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """A function is no text."""
+        """Raises: a function can't be written as text."""
         raise NotImplementedError("CustomMetric cannot be serialized")
 
 

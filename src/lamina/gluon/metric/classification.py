@@ -16,7 +16,7 @@ __all__ = ["F1", "MCC", "PCC", "Accuracy", "TopKAccuracy"]
 
 
 def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and predicted classes as flat integers; `pred` holds classes, or scores of classes along `axis`."""
+    """Labels and predicted classes as flat integers; `pred` holds classes, or class scores along `axis`."""
     classes = pred if pred.shape == label.shape else pred.argmax(axis=axis)
     if classes.size != label.size:
         raise ShapeError(f"{name}: labels of shape {label.shape} for predictions of shape {pred.shape}")
@@ -25,7 +25,7 @@ def _chosen(name: str, label: np.ndarray, pred: np.ndarray, axis: int) -> tuple[
 
 @metrics.register("acc", "accuracy")
 class Accuracy(EvalMetric):
-    """The share of samples whose class is the predicted one.
+    """The share of samples whose class is predicted correctly.
 
     Predictions are scores, with the classes along `axis`, or classes, in the labels' shape.
 
@@ -86,7 +86,7 @@ class TopKAccuracy(EvalMetric):
 
 
 class _Confusion(Averaged):
-    """From the counts of true and false, positive and negative decisions between class 0 and class 1."""
+    """A metric of the binary confusion matrix: true and false positives and negatives."""
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -211,7 +211,7 @@ class PCC(EvalMetric):
 
 
 def _correlation(counts: np.ndarray) -> float:
-    """Of the two ways to name classes, from how often both named which."""
+    """Correlation of true and predicted classes, from the confusion matrix."""
     total, one, other = counts.sum(), counts.sum(1), counts.sum(0)
     variances = (one * (total - one)).sum() * float((other * (total - other)).sum())
     return (

@@ -15,7 +15,7 @@ __all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity
 
 
 def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The probability that was given to each true class; classes along `axis`."""
+    """The probability predicted for each true class; classes along `axis`."""
     rows = np.moveaxis(pred, axis, -1).reshape(-1, pred.shape[axis]) if pred.ndim else pred.reshape(0, 0)
     classes = label.astype(np.int64).ravel()
     if len(rows) != classes.size:
@@ -111,7 +111,7 @@ def _exp(mean: float) -> float:
 
 @metrics.register("loss")
 class Loss(EvalMetric):
-    """The mean of what a loss function returned; labels are not looked at.
+    """The mean of the values returned by a loss function; labels are ignored.
 
     >>> from lamina import gluon, metric, nd
     >>> mean = metric.Loss()

@@ -24,7 +24,7 @@ def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
 
 
 class _Regression(EvalMetric):
-    """The mean over the batches of a batch's value, as in MXNet: a last, smaller batch counts as much as the others."""
+    """The mean over batches of each batch's value, as in MXNet: a smaller last batch counts as much as the others."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class MSE(_Regression):
 
 @metrics.register("rmse")
 class RMSE(_Regression):
-    """The root of the mean squared error: the mean of the batches' roots, as in MXNet."""
+    """The root of the mean squared error, averaged over the batches as in MXNet."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _PairedMoments:
         return cls(x.size, (x.mean(), y.mean()), (dx @ dx, dy @ dy, dx @ dy))
 
     def joined(self, other: _PairedMoments) -> _PairedMoments:
-        """Those of both sets together (Chan, Golub and LeVeque, 1979): stable, unlike sums of squares."""
+        """The moments of both sets combined (Chan, Golub and LeVeque, 1979); stable, unlike sums of squares."""
         count = self.count + other.count
         if count == 0:
             return self

@@ -1,4 +1,4 @@
-"""Layers; as in MXNet, `Block` and `HybridBlock` are here too."""
+"""Neural network layers; as in MXNet, `Block` and `HybridBlock` are exported here too."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

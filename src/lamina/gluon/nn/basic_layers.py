@@ -24,7 +24,7 @@ class Dense(HybridBlock):
         use_bias: whether there is a bias.
         flatten: True: an input of shape (batch, …) is taken as (batch, in_units). False: the layer works on
             the last axis, and all others stay.
-        dtype: of the parameters.
+        dtype: the dtype of the parameters.
         weight_initializer, bias_initializer: initializers or their names; None: the one given to
             `initialize`.
         in_units: the number of inputs; 0: as many as the first input has.
@@ -104,7 +104,7 @@ class Dropout(HybridBlock):
     """While training, sets each element to 0 with probability `rate` and divides the others by 1 − rate.
 
     Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting", 2014. In
-    prediction the input passes unchanged. `axes`: axes along which all elements share their fate.
+    prediction the input passes unchanged. `axes`: axes along which all elements are dropped together.
 
     >>> from lamina import autograd, nd
     >>> from lamina.gluon import nn
@@ -168,7 +168,7 @@ class Embedding(HybridBlock):
         )
 
     def hybrid_forward(self, F: Any, x: NDArray, weight: NDArray) -> NDArray:
-        """Indices to vectors; an index outside the table gets the nearest row, as in MXNet."""
+        """Look up vectors by index; an index out of range gets the nearest row, as in MXNet."""
         return F.Embedding(x, weight, input_dim=self._input_dim, output_dim=self._output_dim)
 
     def __repr__(self) -> str:

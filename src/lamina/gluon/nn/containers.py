@@ -1,4 +1,4 @@
-"""Layers in a row, `Sequential` and `HybridSequential`; functions as layers, `Lambda` and `HybridLambda`."""
+"""Sequential containers, `Sequential` and `HybridSequential`; functions as layers, `Lambda` and `HybridLambda`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HybridLambda", "HybridSequential", "Lambda", "Sequential"]
 
 
 class _Stack(Block):
-    """What the two sequential containers share."""
+    """The common part of the two sequential containers."""
 
     _has_row = False
 
@@ -29,12 +29,12 @@ class _Stack(Block):
         self.add(*(blocks[0] if len(blocks) == 1 and isinstance(blocks[0], list | tuple) else blocks))
 
     def add(self, *blocks: Block) -> None:
-        """Put blocks at the end."""
+        """Append blocks."""
         for block in blocks:
             self.register_child(block)
 
     def forward(self, x: Any, *args: Any, **_kwargs: Any) -> Any:
-        """Run the blocks in order, each on the result of the one before."""
+        """Run the blocks in order, each on the previous result."""
         for block in self._children.values():
             x = block(x, *args)
             args = ()
@@ -54,7 +54,7 @@ class _Stack(Block):
     @overload
     def __getitem__(self, key: slice) -> Self: ...
     def __getitem__(self, key: int | slice) -> Block:
-        """A block by its position; a slice gives a container of the same blocks, sharing their parameters."""
+        """A block by position; a slice gives a container that shares the blocks."""
         blocks = list(self._children.values())[key]
         if isinstance(blocks, Block):
             return blocks
@@ -67,10 +67,10 @@ class _Stack(Block):
 
 
 class Sequential(_Stack):
-    """Blocks in a row.
+    """Blocks run in sequence.
 
     Args:
-        blocks: the first ones, one by one or in a list; `add` puts more behind them. Blocks that are to be named after
+        blocks: the first blocks, one by one or in a list; `add` appends more. Blocks to be named after
             the container are added inside its `name_scope`. As in MXNet, a string here is the `prefix`.
         prefix, params: see `Block`.
 
@@ -90,7 +90,7 @@ class Sequential(_Stack):
 
 
 class HybridSequential(_Stack, HybridBlock):
-    """Hybrid blocks in a row: `hybridize` compiles them together. Used like `Sequential`.
+    """Hybrid blocks run in sequence; `hybridize` compiles them together. Used like `Sequential`.
 
     >>> from lamina import nd
     >>> from lamina.gluon import nn
@@ -108,7 +108,7 @@ class HybridSequential(_Stack, HybridBlock):
         return HybridBlock.forward(self, x, *args, **kwargs)
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
-        """Run the blocks in order, each on the result of the one before."""
+        """Run the blocks in order, each on the previous result."""
         return _Stack.forward(self, x, *args)
 
 
@@ -128,7 +128,7 @@ class Lambda(Block):
         self._label = _label(function)
 
     def forward(self, *args: Any) -> Any:
-        """The function of the inputs."""
+        """Apply the function to the inputs."""
         if self._is_of_nd and has_facade(args):
             return mapped(self._function(*mapped(args, plain)), shown)
         return self._function(*args)
@@ -153,7 +153,7 @@ class HybridLambda(HybridBlock):
         self._label = _label(function)
 
     def hybrid_forward(self, F: Any, *args: Any) -> Any:
-        """The function of the inputs."""
+        """Apply the function to the inputs."""
         return self._function(F, *args)
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ __all__ = ["BatchNorm", "BatchNormReLU", "GroupNorm", "InstanceNorm", "LayerNorm
 
 
 class _Normalization(HybridBlock):
-    """An axis that is normalized, and parameters of its size."""
+    """Base of the normalizing layers: a normalized axis and parameters of its size."""
 
     def __init__(self, axis: int, in_channels: int, settings: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -50,7 +50,7 @@ class _Normalization(HybridBlock):
 
 
 class BatchNorm(_Normalization):
-    """(x − mean) / √(variance + epsilon) · gamma + beta for each place on `axis` (Ioffe & Szegedy, 2015).
+    """(x − mean) / √(variance + epsilon) · gamma + beta for each entry of `axis` (Ioffe & Szegedy, 2015).
 
     While training (`autograd.record`, `autograd.train_mode`) mean and variance are those of the batch, over
     all other axes, and the running ones follow: running ← momentum·running + (1 − momentum)·batch. In
@@ -108,7 +108,7 @@ class BatchNorm(_Normalization):
         self.running_var = self._vector("running_var", running_variance_initializer, differentiable=False)
 
     def cast(self, dtype: Any) -> None:
-        """Change the element type; float16 is too coarse for statistics, so they become float32 instead."""
+        """Change the dtype, except to float16, which is too coarse for statistics: they become float32."""
         super().cast("float32" if np.dtype(dtype) == np.float16 else dtype)
 
     def hybrid_forward(
@@ -119,7 +119,7 @@ class BatchNorm(_Normalization):
 
 
 class BatchNormReLU(BatchNorm):
-    """max(0, ·) of `BatchNorm`, with its arguments."""
+    """`BatchNorm` followed by relu, with the same arguments."""
 
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
@@ -214,7 +214,7 @@ class GroupNorm(HybridBlock):
     (Wu & He, 2018). As in MXNet, gamma and beta have an element for each group.
 
     Args:
-        num_groups: into how many groups axis 1 falls.
+        num_groups: number of groups of axis 1.
         epsilon: keeps the denominator away from 0.
         center, scale: whether beta and gamma are learned; else they keep their initial values, 0 and 1.
         beta_initializer, gamma_initializer: initializers.

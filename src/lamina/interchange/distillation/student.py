@@ -1,8 +1,8 @@
-"""`distill`: a network learns the predictions of any fitted model, for ONNX, a page, C or a file.
+"""`distill`: train a network on the predictions of any fitted model, for export to ONNX, a page, C or a file.
 
 The student learns the teacher's predictions (soft targets: Hinton, Vinyals, Dean, "Distilling the knowledge in a neural
-network", 2015, arXiv 1503.02531) for the rows of the table and for made ones (MUNGE: Buciluă, Caruana,
-Niculescu-Mizil, "Model compression", KDD 2006): a made row is a row of the table with some cells of a near one. Of
+network", 2015, arXiv 1503.02531) for the rows of the table and for synthetic ones (MUNGE: Buciluă, Caruana,
+Niculescu-Mizil, "Model compression", KDD 2006): a synthetic row is a table row with some cells of a near one. For
 stacks of boosting and networks this was measured by Fakoor, Mueller, Erickson, Chaudhari, Smola ("Fast, accurate, and
 simple models for tabular data via augmented distillation", NeurIPS 2020, arXiv 2006.14284).
 """
@@ -36,15 +36,15 @@ from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 __all__ = ["distill"]
 
 _MADE, _MOST_ROWS = 4, 200_000
-"""Made rows for each row of a regression; at most this many rows in all. Classifiers lost log-loss by them."""
+"""Synthetic rows per row in regression, and the limit on all rows. They made classifiers' log-loss worse."""
 _SWAPPED = 0.3
-"""The share of a made row's cells that are its neighbour's."""
+"""The share of a synthetic row's cells taken from its neighbour."""
 _NEAREST, _LOOKED_AT = 5, 5000
 """A neighbour is one of the 5 nearest of 5,000 random rows."""
 _TRUTH = 0.5
-"""The share of `y` in the target of a row, where it is known; the rest is what the teacher says out of fold."""
+"""The weight of `y` in a row's target, if given; the rest is the teacher's out-of-fold prediction."""
 _TEACHERS_SHARE = 0.5
-"""Of the time limit, for refits and predictions of the teacher."""
+"""The share of the time limit for refits and predictions of the teacher."""
 _MOST_GROUPS = 1000
 _PLACES = 4
 
@@ -63,35 +63,35 @@ def distill(
     random_state: Any = None,
     **settings: Any,
 ) -> MLPClassifier | MLPRegressor:
-    """A network with the predictions of `teacher`, as an ordinary estimator for every export.
+    """Train a network on the predictions of `teacher`; returns an ordinary estimator, which every export takes.
 
     Args:
         teacher: a fitted model with `predict_proba` (a classifier) or `predict` (a regressor), which takes tables like
-            `X`; or its predictions for the rows of `X`, where it is elsewhere: numbers, (rows,) or (rows, targets), or
-            a frame of probabilities with a column for each class. Then no rows are made.
-        X: the rows to learn from, a table as `MLPClassifier` takes it: those that the teacher was trained on, or any
-            like them.
-        y: the target of these rows, (rows,), if `X` is what the teacher was trained on. Then a clone of the teacher
-            (`sklearn.base.clone`) is refit for each fold, and asked about the rows that it has not seen and about rows
-            made of these: the teacher itself is too sure of them. Of a row with a truth, half of the target is this.
-        preset: of the student; None: "medium", or with a time limit a search.
-        made: how many rows are made of each row, for the teacher to label; None: of a regression 4, or fewer of
-            large tables; of a classification none, as they cost log-loss where that was measured.
-        folds: how many refits; 0: none, and the teacher's own predictions are learned.
-        groups: the group of each row, (rows,), or None: rows of a group are in one fold, and train or validate.
-        target: what is predicted is called, in files and pages; None: the name that `y` has as a column.
-        time_limit: for all of it, seconds or text such as "5m": half for refits and made rows, at most, the rest for a
+            `X`; or, if only predictions for `X` are available, these: numbers, (rows,) or (rows, targets), or
+            a frame of probabilities with a column for each class. Then no synthetic rows are added.
+        X: the rows to learn from, as for `MLPClassifier.fit`: the teacher's training rows, or any
+            similar ones.
+        y: the target, (rows,), if `X` is the teacher's training table. Then a clone of the teacher
+            (`sklearn.base.clone`) is refit for each fold, and predicts held-out rows and synthetic rows
+            made from them, since the teacher is overconfident there. Half of a row's target is its `y`.
+        preset: the student's preset; None: "medium", or a search if there is a time limit.
+        made: synthetic rows per row, labelled by the teacher; None: 4 for regression, or fewer for
+            large tables; none for classification, where they made the log-loss worse in measurements.
+        folds: number of refits; 0: learn the teacher's own predictions.
+        groups: the group of each row, (rows,), or None: rows of a group stay together in folds and splits.
+        target: the target's name in files and pages; None: the name of `y` as a column.
+        time_limit: total seconds, or text such as "5m": at most half for refits and synthetic rows, the rest for a
             search (see `MLPClassifier`). None: one training.
-        random_state: the seed of the student and of the made rows.
-        settings: others of the student's.
+        random_state: the seed of the student and of the synthetic rows.
+        settings: other settings of the student.
 
     Raises:
         TypeError: the teacher has no `predict`, or can't be cloned though `y` is given.
-        DataError (a ValueError): it predicts something else than a finite number, or a probability for each class, in
-            each row; its classes are not those of `y`; a table that no estimator takes.
-        ValueError: a setting that is about the true classes, or does not go with a time limit.
+        DataError (a ValueError): the teacher's prediction is not a finite number, or a probability for each class, in
+            each row; its classes are not those of `y`; or an invalid table.
+        ValueError: a setting that needs the true classes, or conflicts with a time limit.
 
-    What a student would say of held-out truth is not known: `predict_interval` and `predict_set` raise.
+    Calibration on held-out truth is not available: `predict_interval` and `predict_set` raise.
 
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.ensemble import HistGradientBoostingClassifier
@@ -146,10 +146,10 @@ def distill(
 def _with_made_rows(
     table: Any, own: np.ndarray, made: Iterator[np.ndarray], teacher: Any
 ) -> tuple[Any, np.ndarray]:
-    """The table with made rows behind its own, and what the teacher says of them behind what it says of those.
+    """The table with synthetic rows appended, and the teacher's predictions for all rows.
 
     Args:
-        made: for each row of the table, the rows that its values are taken from: (rows, columns) each time.
+        made: for each set of synthetic rows, the source row of each cell: (rows, columns).
     """
     cells, told = [np.tile(np.arange(len(own))[:, None], table.shape[1])], [own]
     for mixed in made:
@@ -161,7 +161,7 @@ def _with_made_rows(
 
 
 def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
-    """Raise an error where the teacher must be asked about more rows and can't be, or such rows can't be made."""
+    """Raise if the teacher must predict further rows and can't, or synthetic rows can't be made from the table."""
     if is_told and (y is not None or made > 0):
         raise TypeError(
             "predictions can't be refit for y, nor asked about made rows: leave y out, and made None or 0"
@@ -171,7 +171,7 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
 
 
 def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
-    """The truth of the rows as the teacher's `own` predictions are."""
+    """`y` encoded like the teacher's predictions `own`."""
     if len(y) != len(own):
         raise DataError(f"y has {len(y)} values, and X {len(own)} rows")
     truth = teacher.encoded(y)
@@ -186,7 +186,7 @@ def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
 
 
 class _Taught(Classes):
-    """Classes whose probabilities each row has."""
+    """Classes as targets given by their probabilities."""
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(y, dtype=np.float32)
@@ -199,7 +199,7 @@ class _Taught(Classes):
 
 
 class _Student(MLPClassifier):
-    """A classifier whose target is the probability of each class in each row."""
+    """A classifier trained on class probabilities."""
 
     taught: np.ndarray
 
@@ -211,7 +211,7 @@ class _Student(MLPClassifier):
 
 
 def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
-    """What is to learn: an estimator that has not been fitted."""
+    """The unfitted student estimator."""
     if classes is None:
         return MLPRegressor(**settings)
     MLPClassifier(**settings)  # whose name is in the error of a wrong one
@@ -226,7 +226,7 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
 
 
 def _as_it_leaves(student: Any) -> Any:
-    """The estimator as any other; nothing is known of what it says of held-out truth."""
+    """The student as an ordinary estimator, without held-out predictions."""
     student.fitted_ = dataclasses.replace(student.fitted_, held_out=None)
     student._held_out = None
     student.time_limit = None
@@ -240,9 +240,9 @@ def _as_it_leaves(student: Any) -> Any:
 
 
 class _OutOfFold:
-    """Refits of a teacher, each asked only about rows that it has not seen, and about rows made of these.
+    """Refits of a teacher, each used only for held-out rows and synthetic rows made from them.
 
-    A teacher is surer of rows that it was trained on, and of those near them, than it should be.
+    A teacher is overconfident on its training rows and on rows near them.
     """
 
     def __init__(self, shape: tuple[int, ...], classes: np.ndarray | None) -> None:
@@ -250,7 +250,7 @@ class _OutOfFold:
         self.refits: list[tuple[Teacher, np.ndarray]] = []
 
     def says(self, table: Any) -> np.ndarray:
-        """As `Teacher.says`; row i of the table is row i of the folds, or made of it."""
+        """Like `Teacher.says`; row i of the table is row i of the folds, or made from it."""
         found = np.zeros(self._shape)
         for refit, rows in self.refits:
             said = refit.says(_picked(table, rows[:, None]))
@@ -271,7 +271,7 @@ def _out_of_fold(
     limit: TimeLimit | None,
     rng: np.random.Generator,
 ) -> _OutOfFold | Teacher:
-    """The refits, whose predictions have this shape; where the time is too short for them, the teacher itself."""
+    """The refits, with predictions of the given shape; the teacher itself if time is too short for refits."""
     if folds < 2:
         raise ValueError(f"folds={folds}: 0 for no refits, or 2 and more")
     # Not by classes: then a class of few rows is in no fold.
@@ -317,7 +317,7 @@ def _points(encoder: TableEncoder, X: Any, rng: np.random.Generator) -> np.ndarr
 
 
 def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The nearest rows of each row, (rows, neighbours), each looked for in a part of the rows that chance draws."""
+    """The nearest rows of each row, (rows, neighbours), searched in a random subset of the rows."""
     rows = len(points)
     blocks = np.array_split(rng.permutation(rows), -(-rows // _LOOKED_AT))
     count = min(_NEAREST, len(blocks[-1]) - 1)
@@ -331,7 +331,7 @@ def _near(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _mixtures(
     points: np.ndarray, width: int, times: int, limit: TimeLimit | None, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """For each time, as far as the time is enough, the row that each cell of a made table is of: (rows, width)."""
+    """The source row of each cell of the synthetic tables, (rows, width) each, as many as time allows."""
     near, seconds = _near(points, rng), 0.0
     rows, own = len(points), np.arange(len(points))
     for _ in range(times):
@@ -344,7 +344,7 @@ def _mixtures(
 
 
 def _picked(X: Any, rows: np.ndarray) -> Any:
-    """The table of the same type whose cell (i, j) is that of `rows` (n, columns), or (n, 1) for whole rows."""
+    """The table of the same type whose cell (i, j) comes from row `rows[i, j]`; `rows` is (n, columns) or (n, 1)."""
     if _is_sparse(X):
         return X.tocsr()[rows[:, 0]]
     if not is_frame(X):

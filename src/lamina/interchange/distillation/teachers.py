@@ -1,4 +1,4 @@
-"""Teachers: fitted models of any library, ONNX files, predictions made elsewhere; their outputs, checked."""
+"""Teachers: fitted models of any library, ONNX files or precomputed predictions, with checked outputs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from lamina.support.extras import require
 __all__ = ["OnnxModel", "Teacher", "Told"]
 
 _ROUNDING = 1e-3
-"""The tolerance of a row's sum of probabilities: they are of float32, or written in few digits."""
+"""Tolerance for a row's sum of probabilities, which may be float32 or rounded to few digits."""
 _CLASSES = ("classes_", "class_labels")
-"""What models call their classes: scikit-learn's, and AutoGluon's."""
+"""Attribute names for classes: scikit-learn's and AutoGluon's."""
 _SEVERAL = "several labels a row are not learned: distill one model for each label"
 
 
 class Teacher:
-    """A fitted model that answers for any rows.
+    """A fitted model that predicts any rows.
 
     Attributes:
-        classes: in order; None of a regressor.
+        classes: in order; None for a regressor.
     """
 
     def __init__(self, model: Any) -> None:
@@ -54,7 +54,7 @@ class Teacher:
             self.classes, self._order = _sorted_classes(classes, self.name)
 
     def says(self, X: Any) -> np.ndarray:
-        """Probabilities (rows, classes), or numbers (rows,) or (rows, targets); float64, checked."""
+        """Predictions: probabilities (rows, classes), or numbers (rows,) or (rows, targets); float64, checked."""
         if self.classes is None:
             return _numbers_of(self._model.predict(X), length(X), self.name)
         if not self._has_shares:
@@ -64,7 +64,7 @@ class Teacher:
         ]
 
     def encoded(self, y: Any) -> np.ndarray:
-        """The truth as `says` has predictions."""
+        """`y` in the form of the teacher's predictions."""
         y = np.asarray(y)
         require_target(y)
         if self.classes is None:
@@ -80,7 +80,7 @@ class Teacher:
         return found.astype(np.float64)
 
     def refit(self, X: Any, y: np.ndarray) -> Teacher:
-        """A teacher like this one, of these rows."""
+        """A clone of this teacher, fitted to the given rows."""
         try:
             fresh: Any = clone(self._model)
         except (TypeError, RuntimeError) as error:  # CatBoost's constructor alters its cat_features
@@ -101,7 +101,7 @@ class Teacher:
 
 
 class Told:
-    """Predictions for the rows of a table, by a teacher that is elsewhere: numbers, or a frame of probabilities."""
+    """A teacher given by its predictions for the rows of a table: numbers, or a frame of probabilities."""
 
     def __init__(self, said: Any) -> None:
         self._said, self.classes, self._order = said, None, np.zeros(0, np.intp)
@@ -109,14 +109,14 @@ class Told:
             self.classes, self._order = _sorted_classes([*said.columns], "teacher")
 
     def says(self, X: Any) -> np.ndarray:
-        """As `Teacher.says`, for the one table that the predictions belong to."""
+        """Like `Teacher.says`, but only for the table of the predictions."""
         if self.classes is None:
             return _numbers_of(self._said, length(X), "teacher")
         return _shares_of(self._said, (length(X), len(self._order)), "teacher")[:, self._order]
 
 
 def _sorted_classes(classes: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The classes in order, and where each was."""
+    """The classes in order, and their original positions."""
     try:
         sorted([*classes, *classes])  # NumPy would turn numbers beside texts into texts
         return np.unique(np.asarray(classes), return_index=True)
@@ -136,7 +136,7 @@ def _as_floats(said: Any, name: str) -> np.ndarray:
 
 
 def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
-    """Predictions of a regressor, checked: float64, (rows,) or (rows, targets)."""
+    """Checked predictions of a regressor: float64, (rows,) or (rows, targets)."""
     found = _as_floats(said, name)
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
@@ -147,7 +147,7 @@ def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
 
 
 def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
-    """Probabilities, checked: float64, (rows, classes), each row of sum 1."""
+    """Checked probabilities: float64, (rows, classes), each row with sum 1."""
     if isinstance(said, list):
         raise DataError(f"{name}: {_SEVERAL}")
     found = _as_floats(said, name)
@@ -176,15 +176,15 @@ def _require_finite(found: np.ndarray, name: str) -> None:
 
 
 class OnnxModel:
-    """A model in a file of ONNX, computed by ONNX Runtime: `predict`, of a classifier `predict_proba`, and `classes_`.
+    """A model in an ONNX file, run by ONNX Runtime: `predict`, and for classifiers `predict_proba` and `classes_`.
 
-    Its inputs are named like columns of the table, or there is one that takes all columns in their order. Its outputs
-    are those of skl2onnx, CatBoost, LightGBM, XGBoost and lamina: numbers, or labels and probabilities. No code of the
-    file's is run: ONNX has only the operators that ONNX Runtime knows.
+    Its inputs have the names of table columns, or one input takes all columns in order. Its outputs
+    are written as by skl2onnx, CatBoost, LightGBM, XGBoost and lamina: numbers, or labels and probabilities. Code
+    in the file can't run: ONNX has only the operators that ONNX Runtime implements.
 
     Args:
         path: the file.
-        X: rows for it; its answers show the classes if the file does not name them: then rows of each class.
+        X: input rows; if the file names no classes, these rows must include each class.
 
     Raises:
         DataError: the file cannot be read, or does not fit the table.
@@ -246,7 +246,7 @@ class OnnxModel:
         return np.array(known)
 
     def fed(self, X: Any) -> dict[str, np.ndarray]:
-        """The model's inputs, from a table."""
+        """The model's inputs from a table."""
         values, inputs = values_of(X), self._session.get_inputs()
         names = [str(name) for name in X.columns] if is_frame(X) else []
         if all(one.name in names for one in inputs):
@@ -272,7 +272,7 @@ class OnnxModel:
 
 
 def _as_type(values: np.ndarray, kind: str, path: str) -> np.ndarray:
-    """Cells as an input of ONNX takes them: a missing number is NaN, a missing text is empty."""
+    """Cells converted for an ONNX input: missing numbers to NaN, missing strings to ""."""
     if kind == "tensor(string)":
         return np.array([["" if _is_missing(x) else str(x) for x in row] for row in values], object)
     known = {"tensor(float)": "f4", "tensor(double)": "f8", "tensor(int64)": "i8", "tensor(bool)": "?"}

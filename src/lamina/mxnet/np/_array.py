@@ -1,4 +1,4 @@
-"""`ndarray`: an array with NumPy's semantics in front of an `NDArray`, which does the work."""
+"""`ndarray`: an array with NumPy's semantics that wraps an `NDArray`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _new: Any = object.__new__
 
 
 class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
-    """An array with NumPy's semantics: a number has shape (), comparisons give bools, types mix.
+    """An array with NumPy's semantics: scalars have shape (), comparisons return bools, dtypes may be mixed.
 
-    Made by `np.array`, `np.zeros` and their like, not by calling the class. `as_nd_ndarray` gives the `NDArray` behind
-    it, which shares its memory.
+    Create one with `np.array`, `np.zeros` etc., not by calling the class. `as_nd_ndarray` gives the wrapped `NDArray`,
+    which shares its memory.
 
     >>> from lamina import np
     >>> x = np.array([[1, 2], [3, 4]])
@@ -51,7 +51,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The sizes of the axes; () of a number."""
+        """The sizes of the axes; () for a scalar."""
         return self._array.shape
 
     @property
@@ -71,7 +71,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
 
     @property
     def ctx(self) -> Context:
-        """The device it lives on."""
+        """The device that holds it."""
         return self._array._context
 
     context = ctx
@@ -116,11 +116,11 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     # --- numbers out ---------------------------------------------------------------------------------------------
 
     def asnumpy(self) -> onp.ndarray:
-        """A copy as an array of NumPy's."""
+        """A copy as a NumPy array."""
         return self._array.asnumpy()
 
     def item(self, *position: int) -> Any:
-        """One element as a Python number: that at a position, or the only one."""
+        """One element as a Python number: the one at a position, or the only one."""
         if position:
             return self._array._numbers().item(*position)
         if self.size != 1:
@@ -128,7 +128,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self._array.item()
 
     def tolist(self) -> Any:
-        """Nested Python lists; of a number the number."""
+        """Nested Python lists; a number for a scalar."""
         return self._array.tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> onp.ndarray:
@@ -306,14 +306,14 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> ndarray:
-        """Another element type. ``copy=False``: the array itself if it has that type already."""
+        """Convert to another dtype. ``copy=False``: the array itself if it already has that dtype."""
         kind = element_type(dtype)
         if not copy and self.dtype == kind:
             return self
         return wrapped(as_bool(self._array) if kind.kind == "b" else self._array.astype(kind))
 
     def copy(self, order: str = "C") -> ndarray:
-        """A copy with memory of its own."""
+        """A copy with its own memory."""
         return wrapped(self._array.copy())
 
     def copyto(self, other: Any) -> Any:
@@ -330,7 +330,7 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self.as_in_ctx(context)
 
     def wait_to_read(self) -> None:
-        """Compute its contents, if they are pending."""
+        """Compute pending contents."""
         self._array.wait_to_read()
 
     # --- autograd ------------------------------------------------------------------------------------------------
@@ -350,12 +350,12 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return wrapped(self._array.detach())
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:
-        """Compute the gradients of this array (summed, if it has several elements) by the arrays with `attach_grad`."""
+        """Compute gradients of this array (summed, if it has several elements) for all arrays with `attach_grad`."""
         self._array.backward(plain(out_grad), retain_graph, train_mode)
 
 
 def wrapped(array: Any) -> ndarray:
-    """An `NDArray` behind its facade."""
+    """An `NDArray` wrapped in its facade."""
     made = _new(ndarray)
     made._array = array
     return made
@@ -375,7 +375,7 @@ def _compared(name: str, x: ndarray, other: object) -> Any:
 
 
 def _partner(x: Any, other: Any) -> Any:
-    """What joins `x` in place: a number, or an array whose type that of `x` holds."""
+    """The operand of an in-place operation: a number, or an array whose dtype fits that of `x`."""
     other = plain(other)
     if not isinstance(other, Array):
         if not isinstance(other, onp.ndarray | list | tuple):
@@ -390,7 +390,7 @@ def _partner(x: Any, other: Any) -> Any:
 
 
 def _text(x: Any) -> str:
-    """As NumPy shows it, without the type if that is float32, which is the usual one; with the device if it is not."""
+    """NumPy's text, with the dtype unless it is float32, and the device unless it is the default."""
     numbers = x._seen()
     text = repr(numbers)
     if numbers.dtype == onp.float32:

@@ -1,4 +1,4 @@
-"""Functions of two operands, element by element, with broadcasting: arithmetic, comparisons, logic.
+"""Elementwise functions of two operands, with broadcasting: arithmetic, comparisons, logic.
 
 Operands may be arrays and numbers. Type promotion: see `lamina.np.promotion`.
 
@@ -58,7 +58,7 @@ def _comparison(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _floats(name: str) -> Callable[[Any, Any], Any]:
-    """Of integers and bools, too, in floats."""
+    """Float results, also for integers and bools."""
 
     def compute(x: Any, y: Any) -> Any:
         x, y = (as_float(z) if isinstance(z, Array) else z for z in (x, y))
@@ -68,7 +68,7 @@ def _floats(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _extremum(name: str) -> Callable[[Any, Any], Any]:
-    """A number goes second: that decides the gradient at a tie, as in MXNet."""
+    """Maximum or minimum; a number operand goes second, which decides the gradient at a tie, as in MXNet."""
 
     def compute(x: Any, y: Any) -> Any:
         return arithmetic(BINARY[name], x, y) if isinstance(x, Array) else arithmetic(BINARY[name], y, x)
@@ -85,7 +85,7 @@ def _logical(name: str) -> Callable[[Any, Any], Any]:
 
 
 def _of_bits(name: str) -> Callable[[Any, Any], Any]:
-    """Of bools their logic; of integers NumPy's, which has no gradient anyway."""
+    """Bitwise functions: logic for bools, and NumPy's functions, without a gradient, for integers."""
     logical = _logical(name.replace("bitwise", "logical"))
 
     def compute(x: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether arrays are equal, nearly equal, or share memory."""
+"""Tests of arrays: equality, near equality, shared memory."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def array_equiv(a1: Any, a2: Any) -> bool:
 
 
 def may_share_memory(a: Any, b: Any, max_work: int | None = None) -> bool:
-    """Whether a write into one array may show in the other."""
+    """Whether writing to one array may change the other."""
     a, b = plain(a), plain(b)
     if isinstance(a, Array) and isinstance(b, Array):
         return a is b or share_memory(a._data, b._data)

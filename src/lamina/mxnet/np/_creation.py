@@ -1,4 +1,4 @@
-"""Creation of arrays, from shapes and from values. float32 unless `dtype` is given."""
+"""Array creation from shapes and from values. float32 unless `dtype` is given."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = [
 
 @function
 def array(object: Any, dtype: Any = None, ctx: Any = None) -> Any:
-    """A new array of numbers, nested lists, or arrays.
+    """A new array from numbers, nested lists, or arrays.
 
-    Without `dtype` it is float32, unless `object` is an array (of NumPy's, too), whose type it keeps, as in MXNet.
+    Without `dtype` it is float32, unless `object` is an array (also NumPy's), whose dtype it keeps, as in MXNet.
 
     >>> from lamina import np
     >>> np.array([1, 2]), np.array(3).shape
@@ -70,7 +70,7 @@ def empty(shape: Any, dtype: Any = "float32", order: str = "C", ctx: Any = None)
 
 @function
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", ctx: Any = None) -> Any:
-    """An array filled with a number, or with an array that is broadcast; of True and False bool, else float32.
+    """An array filled with a number or a broadcast array; bool for True and False, otherwise float32.
 
     >>> from lamina import np
     >>> np.full(2, 7)
@@ -122,7 +122,7 @@ def full_like(a: Any, fill_value: float, dtype: Any = None, order: str = "C", ct
 def arange(
     start: float, stop: float | None = None, step: float = 1, dtype: Any = None, ctx: Any = None
 ) -> Any:
-    """``start, start + step, …`` before `stop`; or from 0, if there is one bound. float32 by default.
+    """``start, start + step, …`` below `stop`; starts at 0 if only one bound is given. float32 by default.
 
     >>> from lamina import np
     >>> np.arange(2, 8, 2)
@@ -146,7 +146,7 @@ def linspace(
     axis: int = 0,
     ctx: Any = None,
 ) -> Any:
-    """`num` evenly spaced numbers from `start` to `stop`; with `retstep` a pair of them and the distance.
+    """`num` evenly spaced numbers from `start` to `stop`; with `retstep` also the step.
 
     >>> from lamina import np
     >>> np.linspace(0, 1, 5)
@@ -171,13 +171,13 @@ def logspace(
     axis: int = 0,
     ctx: Any = None,
 ) -> Any:
-    """`num` numbers from ``base ** start`` to ``base ** stop``, each the same multiple of the one before."""
+    """`num` numbers from ``base ** start`` to ``base ** stop``, evenly spaced on a log scale."""
     return copied(onp.logspace(start, stop, num, endpoint, base), dtype or onp.float32, ctx)
 
 
 @function
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = "float32", ctx: Any = None) -> Any:
-    """Ones on the k-th diagonal of an N × M matrix (M = None: square).
+    """The N × M matrix (M = None: square) with ones on the k-th diagonal.
 
     >>> from lamina import np
     >>> np.eye(2)
@@ -197,7 +197,7 @@ def identity(n: int, dtype: Any = None, ctx: Any = None) -> Any:
 
 @function
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None, ctx: Any = None) -> Any:
-    """Ones at and below the k-th diagonal of an N × M matrix."""
+    """The N × M matrix with ones at and below the k-th diagonal."""
     return cast_to(nd.array(onp.tri(N, M, k), ctx=ctx), element_type(dtype))
 
 
@@ -228,7 +228,7 @@ def triu(m: Any, k: int = 0) -> Any:
 
 @function
 def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = True) -> list[Any]:
-    """Coordinates of a grid from those along its axes; ``indexing="xy"`` puts the second axis first.
+    """Coordinate arrays of a grid, from the coordinates along its axes; ``indexing="xy"`` swaps the first two axes.
 
     >>> from lamina import np
     >>> [x.shape for x in np.meshgrid(np.arange(2), np.arange(3))]
@@ -251,7 +251,7 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False, copy: bool = 
 
 @function
 def indices(dimensions: Any, dtype: Any = "int32", ctx: Any = None) -> Any:
-    """The position of each element of a grid: one array of the grid's shape for each of its axes, stacked."""
+    """The indices of a grid: one array of the grid's shape per axis, stacked."""
     return copied(onp.indices(nd.creation.as_shape(dimensions)), dtype, ctx)
 
 

@@ -1,4 +1,4 @@
-"""`einsum`: products and sums over named axes, two arrays at a time, each time as one product of matrices."""
+"""`einsum`: sums of products over named axes, as matrix products of two arrays at a time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from lamina.primitives.reduce import broadcast_to, reduce_sum
 __all__ = ["einsum"]
 
 _SPARE = "⓪①②③④⑤⑥⑦⑧⑨"
-"""Names for the axes that an ellipsis stands for."""
+"""Names for the axes in an ellipsis."""
 
 
 @function
 def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
     """Sums of products by Einstein's convention: ``"ij,jk->ik"`` is the product of two matrices.
 
-    Axes that are named in the result stay, all others are summed over; without ``->`` those stay that occur once, in
-    the order of the alphabet. Axes that ``...`` stands for are broadcast.
+    Axes named in the result are kept, all others are summed over; without ``->``, axes named once are kept, in
+    alphabetical order. Axes in ``...`` are broadcast.
 
     >>> from lamina import np
     >>> np.einsum("ij,kj->ik", np.ones((2, 3)), np.ones((4, 3))).shape
@@ -45,7 +45,7 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = False) -> Any:
 
 
 def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
-    """The axes of each operand and of the result, a letter each, with ``...`` written out."""
+    """One letter for each axis of the operands and the result, with ``...`` expanded."""
     left, arrow, right = subscripts.partition("->")
     inputs = left.split(",")
     if len(inputs) != len(arrays):
@@ -70,7 +70,7 @@ def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
 
 
 def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
-    """The size of each named axis; 1 where it is broadcast."""
+    """The size of each named axis; 1 if only broadcast."""
     sizes: dict[str, int] = {}
     for names, x in zip(inputs, arrays, strict=True):
         for c, n in zip(names, x.shape, strict=True):
@@ -82,7 +82,7 @@ def _sizes(inputs: list[str], arrays: list[Any]) -> dict[str, int]:
 
 
 def _distinct(x: Any, names: str) -> tuple[Any, str]:
-    """An operand whose axes have different names: of equal ones the diagonal is taken."""
+    """An operand with distinct axis names, after taking the diagonal of repeated ones."""
     while len(set(names)) != len(names):
         c = next(c for c in names if names.count(c) > 1)
         first, second = names.index(c), names.index(c, names.index(c) + 1)
@@ -92,7 +92,7 @@ def _distinct(x: Any, names: str) -> tuple[Any, str]:
 
 
 def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
-    """Without unused axes, which are summed."""
+    """An operand with unused axes summed out."""
     gone = tuple([i for i, c in enumerate(names) if c not in needed])
     if not gone:
         return x, names
@@ -102,7 +102,7 @@ def _summed(x: Any, names: str, needed: set[str]) -> tuple[Any, str]:
 
 
 def _combined(left: Any, right: Any, needed: set[str], sizes: dict[str, int]) -> tuple[Any, str]:
-    """Contract two operands by a matrix product over their shared axes that the result does not have."""
+    """Contract two operands by a matrix product over shared axes that the result lacks."""
     a, na = _summed(left[0], left[1], needed | set(right[1]))
     b, nb = _summed(right[0], right[1], needed | set(left[1]))
     shared = [c for c in na if c in nb]
@@ -135,7 +135,7 @@ def _ordered(x: Any, names: str, order: str) -> Any:
 
 
 def _laid_out(x: Any, names: str, order: str) -> Any:
-    """With the axes of `order`, those that it lacks with size 1."""
+    """The operand with the axes of `order`; missing ones have size 1."""
     own = "".join(c for c in order if c in names)
     x = _ordered(x, names, own)
     shape = iter(x.shape)
@@ -143,13 +143,13 @@ def _laid_out(x: Any, names: str, order: str) -> Any:
 
 
 def _whole(x: Any, names: str, order: str, paired: str, sizes: dict[str, int]) -> Any:
-    """In this order, and with the axes `paired` in their full sizes."""
+    """The operand in this axis order, with the axes `paired` broadcast to their full sizes."""
     x = _ordered(x, names, order)
     shape = tuple([sizes[c] if c in paired else n for c, n in zip(order, x.shape, strict=True)])
     return x if x.shape == shape else bind(broadcast_to, x, shape=shape)
 
 
 def _arranged(x: Any, names: str, output: str, sizes: dict[str, int]) -> Any:
-    """The result's axes alone, in their order."""
+    """Only the result's axes, in order."""
     x, names = _summed(x, names, set(output))
     return _ordered(x, names, output)

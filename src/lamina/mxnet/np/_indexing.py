@@ -1,4 +1,4 @@
-"""``x[key]`` and ``x[key] = value`` by NumPy's rules: an integer for every axis gives a number, of shape ()."""
+"""``x[key]`` and ``x[key] = value`` by NumPy's rules: an integer for every axis gives a scalar of shape ()."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Integer = int | onp.integer
 
 
 def get(x: Any, key: Any) -> Any:
-    """``x[key]``: shares memory where the part is contiguous."""
+    """``x[key]``: a view if the part is contiguous."""
     if key.__class__ is int:
         found = x[key] if x.shape else _no_axes()
         return found if len(x.shape) > 1 else with_shape(found, ())
@@ -46,7 +46,7 @@ def set(x: Any, key: Any, value: Any) -> None:
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
-    """A key as a tuple, with the arrays behind facades. A number that is an array becomes one, beside other parts."""
+    """A key as a tuple of unwrapped arrays; a scalar array next to other parts becomes a number."""
     if isinstance(key, list):
         key = onp.asarray(mapped(key, plain))
         key = key.astype(onp.int64) if not key.size else key
@@ -63,13 +63,13 @@ def _is_scalar(part: Any) -> bool:
 
 
 def _names_one_element(parts: tuple[Any, ...], ndim: int) -> bool:
-    """Whether every axis gets an integer, with an ellipsis that stands for none."""
+    """Whether the key has an integer for every axis, possibly with an empty ellipsis."""
     integers = [p for p in parts if isinstance(p, _Integer)]
     return len(integers) == ndim and all(p is Ellipsis for p in parts if not isinstance(p, _Integer))
 
 
 def _of_number(x: Any, parts: tuple[Any, ...]) -> Any:
-    """A part of an array of shape (): itself, or under new axes."""
+    """A part of a scalar array: the array itself, possibly with new axes."""
     if all(p is None or p is Ellipsis for p in parts):
         return with_shape(x, tuple([1 for p in parts if p is None]))
     return _no_axes()

@@ -1,6 +1,6 @@
 """Methods of ``np.ndarray`` that are functions of `lamina.np` under the same name: ``x.sum(axis=0)``.
 
-A function in a class body is a method, one that is imported there too; so no more than the names stand here.
+A function imported in a class body becomes a method, so this file lists names only.
 """
 # ruff: noqa: I001 - by subject
 
@@ -44,9 +44,9 @@ class Methods:
         return _shape.transpose(self, order or None)
 
     def flatten(self: Any, order: str = "C") -> Any:
-        """A copy with all elements in a row."""
+        """A flattened copy."""
         return _shape.ravel(self)
 
     def sort(self: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
-        """Sorted along `axis`: as in MXNet a new array, where NumPy's method sorts in place."""
+        """A sorted copy, along `axis`, as in MXNet (NumPy's method sorts in place)."""
         return _select.sort(self, axis)

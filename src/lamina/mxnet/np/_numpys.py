@@ -1,7 +1,7 @@
-"""Functions that NumPy computes: those without gradients, outside of training steps.
+"""Functions computed by NumPy: without gradients, for use outside training steps.
 
-MXNet does the same with the functions that it has not written: results are arrays again, and while gradients are
-recorded an array that needs one is an error.
+MXNet does the same for functions that it lacks: results are converted to arrays, and while gradients are
+recorded, an array that needs one raises an error.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["by_numpy", "given_to_numpy", "of_numpy"]
 
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """The results of a NumPy function, with arrays of numbers as `NDArray`s and 64-bit floats as float32.
+    """A NumPy function's results, with numeric arrays as `NDArray`s and 64-bit floats as float32.
 
-    They stay 64-bit if an argument is. They live where the first array among the arguments does, or on ``ctx``.
+    Results stay 64-bit if an argument is. Their device is that of the first array argument, or ``ctx``.
     """
     has_double, context = False, kwargs.pop("ctx", None)
 
@@ -56,7 +56,7 @@ def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) 
 
 
 def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = "") -> Callable[..., Any]:
-    """NumPy's function of this name (or another one) as a function of ``np.ndarray``."""
+    """NumPy's function of this name, or `compute`, as a function of ``np.ndarray``."""
     chosen = compute or getattr(onp, name)
 
     def body(*args: Any, **kwargs: Any) -> Any:
@@ -73,7 +73,7 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
 
 
 def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-    """A call of a function of NumPy's that lamina does not have."""
+    """A call of a NumPy function that lamina lacks."""
     name = getattr(compute, "__name__", "a function of NumPy's")
     result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))
     return mapped(result, shown)

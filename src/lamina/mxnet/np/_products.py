@@ -21,12 +21,12 @@ __all__ = ["dot", "inner", "kron", "matmul", "outer", "product_over", "tensordot
 
 
 def _pair(a: Any, b: Any) -> list[Any]:
-    """Two arrays in their common type; bools count as float32."""
+    """Two arrays in their common dtype; bools count as float32."""
     return joined(*(as_float(x) if x._dtype.kind == "b" else x for x in (as_array(a), as_array(b))))
 
 
 def product_over(a: Any, b: Any, left: list[int], right: list[int]) -> Any:
-    """The sum over the axes `left` of `a` and `right` of `b`, in pairs; the other axes of `a`, then of `b`, remain."""
+    """Sum over paired axes, `left` of `a` and `right` of `b`; the other axes of `a`, then of `b`, remain."""
     if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
         raise ShapeError(
             f"the axes {tuple(left)} of {a.shape} and {tuple(right)} of {b.shape} have different sizes"
@@ -47,7 +47,7 @@ def _ordered(x: Any, order: list[int]) -> Any:
 
 @function
 def dot(a: Any, b: Any) -> Any:
-    """The product over the last axis of `a` and the last but one of `b` (or its only one); with a number, times it.
+    """Product over the last axis of `a` and the last but one (or only) axis of `b`; multiplication if one is a number.
 
     >>> from lamina import np
     >>> np.dot(np.ones((2, 3)), np.arange(3)), np.dot(np.arange(3), np.arange(3))
@@ -68,7 +68,7 @@ def dot(a: Any, b: Any) -> Any:
 
 @function
 def matmul(a: Any, b: Any) -> Any:
-    """The products of matrices in the last two axes; the axes before are broadcast.
+    """Products of matrices in the last two axes, broadcast over the others.
 
     >>> from lamina import np
     >>> np.matmul(np.ones((5, 2, 3)), np.ones((3, 4))).shape
@@ -89,7 +89,7 @@ def matmul(a: Any, b: Any) -> Any:
 
 
 def _batched(a: Any, b: Any) -> Any:
-    """Products of stacks of matrices. One matrix on the right is that of all rows on the left."""
+    """Products of stacked matrices. A single right matrix multiplies all rows of the left ones."""
     if b.ndim == 2:
         rows = with_shape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
         out = bind(contract.matmul, rows, b, transpose_a=False, transpose_b=False)
@@ -111,7 +111,7 @@ def _stacked(x: Any, batch: tuple[int, ...]) -> Any:
 
 @function
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """The sum over axes of both: the last `axes` of `a` and the first of `b`, or those in two lists.
+    """Sum over axes of both: the last `axes` of `a` and the first of `b`, or two lists of axes.
 
     >>> from lamina import np
     >>> np.tensordot(np.ones((2, 3, 4)), np.ones((3, 4, 5))).shape
@@ -154,7 +154,7 @@ def outer(a: Any, b: Any) -> Any:
 
 @function
 def kron(a: Any, b: Any) -> Any:
-    """Each element of `a`, times the whole of `b`, in its place."""
+    """The Kronecker product: `b` times each element of `a`, placed as blocks."""
     a, b = _pair(a, b)
     ndim = max(a.ndim, b.ndim)
     left, right = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))

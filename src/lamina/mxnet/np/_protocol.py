@@ -1,4 +1,4 @@
-"""NumPy's own functions on MXNet's ``np.ndarray``: `lamina.np` implements them, as in MXNet."""
+"""NumPy's protocols for MXNet's ``np.ndarray``, implemented by `lamina.np` as in MXNet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["by_function", "by_ufunc"]
 
 
 def by_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """`numpy.mean(x)`: this package's function of that name, or NumPy's on the numbers."""
+    """`numpy.mean(x)`: this package's function of that name, or else NumPy's on the values."""
     own = _own(function)
     return given_to_numpy(function, args, kwargs) if own is None else own(*args, **kwargs)
 

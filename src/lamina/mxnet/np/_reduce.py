@@ -1,4 +1,4 @@
-"""Reductions: sums, means, extrema and their positions. A full one has shape ().
+"""Reductions: sums, means, extrema and their positions. A full reduction has shape ().
 
 >>> from lamina import np
 >>> x = np.array([[1, 2], [3, 4]])
@@ -41,7 +41,7 @@ def _reduced(name: str, primitive: Primitive, x: Any, axis: Any, keepdims: Any) 
 
 
 def _in_type(x: Any, dtype: Any) -> Any:
-    """What is added up: in `dtype`, bools as int64."""
+    """The operand of a sum in `dtype`, with bools as int64."""
     if dtype is not None:
         return cast_to(x, element_type(dtype))
     return cast_to(x, _INT) if x._dtype.kind == "b" else x
@@ -51,7 +51,7 @@ def _in_type(x: Any, dtype: Any) -> Any:
 def sum(
     a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: float | None = None
 ) -> Any:
-    """The sum over `axis`, computed in `dtype`; of bools int64.
+    """The sum over `axis`, computed in `dtype`; int64 for bools.
 
     >>> from lamina import np
     >>> np.sum(np.ones((2, 3)), axis=1, keepdims=True)
@@ -66,21 +66,21 @@ def sum(
 def prod(
     a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: float | None = None
 ) -> Any:
-    """The product over `axis`, computed in `dtype`; of bools int64."""
+    """The product over `axis`, computed in `dtype`; int64 for bools."""
     product = _reduced("prod", reduce_prod, _in_type(as_array(a), dtype), axis, keepdims)
     return product if initial is None else arithmetic(BINARY["multiply"], product, initial)
 
 
 @function
 def max(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None = None) -> Any:
-    """The maximum over `axis`; NaN if one is among the elements. The gradient goes to every maximal element."""
+    """The maximum over `axis`; NaN if there is a NaN. Every maximal element gets the gradient."""
     found = _reduced("max", reduce.reduce_max, as_array(a), axis, keepdims)
     return found if initial is None else arithmetic(BINARY["maximum"], found, initial)
 
 
 @function
 def min(a: Any, axis: Any = None, keepdims: bool = False, initial: float | None = None) -> Any:
-    """The minimum over `axis`; NaN if one is among the elements. The gradient goes to every minimal element."""
+    """The minimum over `axis`; NaN if there is a NaN. Every minimal element gets the gradient."""
     found = _reduced("min", reduce.reduce_min, as_array(a), axis, keepdims)
     return found if initial is None else arithmetic(BINARY["minimum"], found, initial)
 
@@ -130,7 +130,7 @@ def std(a: Any, axis: Any = None, dtype: Any = None, ddof: int = 0, keepdims: bo
 
 @function
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False) -> Any:
-    """The weighted mean; with `returned`, a pair of it and the sum of the weights.
+    """The weighted mean; with `returned`, also the sum of the weights.
 
     >>> from lamina import np
     >>> np.average(np.array([1, 3]), weights=np.array([3, 1]))
@@ -164,18 +164,18 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 @function
 def any(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether one element is not 0."""
+    """Whether any element is nonzero."""
     return _truth(a, axis, keepdims, all_of_them=False)
 
 
 @function
 def all(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether no element is 0."""
+    """Whether all elements are nonzero."""
     return _truth(a, axis, keepdims, all_of_them=True)
 
 
 def _truth(a: Any, axis: Any, keepdims: Any, all_of_them: bool) -> Any:
-    """By counting: of no elements all are true, and none is."""
+    """Any or all, by counting; of no elements, all is true and any false."""
     x = as_bool(as_array(a))
     counted = bind(COMPARISON["equal"], x, False) if all_of_them else x
     total = _reduced("any", reduce.reduce_sum, cast_to(counted, _INT), axis, keepdims)
@@ -212,19 +212,19 @@ def _position(name: str, primitive: Primitive, a: Any, axis: int | None, keepdim
 
 @function
 def argmax(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The position of the (first) maximum along `axis`, of all elements in a row if None; int64."""
+    """Position of the first maximum along `axis`, or in the flattened array if None; int64."""
     return _position("argmax", reduce.argmax, a, axis, keepdims)
 
 
 @function
 def argmin(a: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The position of the (first) minimum along `axis`, of all elements in a row if None; int64."""
+    """Position of the first minimum along `axis`, or in the flattened array if None; int64."""
     return _position("argmin", reduce.argmin, a, axis, keepdims)
 
 
 @function
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """The sums up to each element along `axis`; of all elements in a row if None."""
+    """Cumulative sum along `axis`; of the flattened array if None."""
     x = _in_type(as_array(a), dtype)
     return nd.cumsum(with_shape(x, (x.size,)) if axis is None else x, axis=0 if axis is None else axis)
 

@@ -1,4 +1,4 @@
-"""Elements by position, by condition and by order: where, take, sort, unique, diagonals."""
+"""Selection of elements by position, condition or order: where, take, sort, unique, diagonals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NUMBERS = (int, float, onp.number, onp.bool_)
 
 @function
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    """`x` where the condition is not 0, else `y`, broadcast; the condition alone gives the positions (`nonzero`).
+    """`x` where the condition is nonzero, else `y`, broadcast; with only a condition, the positions (`nonzero`).
 
     >>> from lamina import np
     >>> np.where(np.array([1, 0]), 5, np.array([1, 2]))
@@ -47,7 +47,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 def _choices(x: Any, y: Any) -> tuple[Any, Any]:
-    """What is chosen from, in one type: a number takes the array's, an array beside a fraction becomes float32."""
+    """Alternatives in a common dtype: a number takes the array's, an array beside a fraction becomes float32."""
     if isinstance(x, _NUMBERS):
         y, x = _choices(y, x)
         return x, y
@@ -68,7 +68,7 @@ def _positions(x: Any) -> tuple[Any, ...]:
 
 @function
 def nonzero(a: Any) -> Any:
-    """The positions of non-zero elements: int64, an array for each axis."""
+    """The positions of non-zero elements: one int64 array per axis."""
     return _positions(as_array(a))
 
 
@@ -90,9 +90,9 @@ def argwhere(a: Any) -> Any:
 
 @function
 def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    """The parts of `a` at `indices` along `axis`, or of all elements in a row.
+    """Entries of `a` at `indices` along `axis`, or of the flattened array.
 
-    `mode`: out of range is an error (``"raise"``, which reads the indices), clipped (``"clip"``) or goes around
+    `mode` for indices out of range: an error (``"raise"``, which reads the indices), clipped (``"clip"``) or wrapped
     (``"wrap"``).
 
     >>> from lamina import np
@@ -108,7 +108,7 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
 
 @function
 def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
-    """For each position the element there on its line along `axis`, as `argsort` and `argmax` name them."""
+    """Elements at indices along `axis`, such as those from `argsort` and `argmax`."""
     x, at = as_array(arr), as_array(indices)
     if axis is None:
         x, axis = with_shape(x, (x.size,)), 0
@@ -118,7 +118,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None) -> Any:
 
 @function
 def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    """The parts along `axis` where the condition, of one axis, is not 0."""
+    """Entries along `axis` where the one-dimensional condition is nonzero."""
     x = as_array(a)
     x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, axis)
     chosen = onp.flatnonzero(as_array(condition)._numbers())
@@ -127,14 +127,14 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
 
 @function
 def extract(condition: Any, arr: Any) -> Any:
-    """The elements where the condition, of the array's shape, is not 0, in a row."""
+    """The elements where the condition, of the same shape, is nonzero; flattened."""
     x, chosen = as_array(arr), as_array(condition)
     return x.reshape((-1,))[as_bool(with_shape(chosen, (chosen.size,)))]
 
 
 @function
 def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
-    """The array without the parts at positions `obj` (an integer, a slice, or several) along `axis`."""
+    """The array without its entries `obj` (an integer, a slice, or several) along `axis`."""
     x = as_array(arr)
     x, place = (with_shape(x, (x.size,)), 0) if axis is None else (x, normalize_axis("delete", axis, x.ndim))
     gone = obj._numbers().astype(int) if isinstance(obj, Array) else obj
@@ -144,7 +144,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
 
 @function
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """The array with `values` before the positions `obj` along `axis`. It has no gradient."""
+    """The array with `values` inserted before the positions `obj` along `axis`. No gradient."""
     return by_numpy("insert", onp.insert, as_array(arr), obj, values, axis)
 
 
@@ -159,7 +159,7 @@ def _sortable(a: Any, axis: int | None) -> tuple[Any, int]:
 
 @function
 def sort(a: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
-    """Sorted along `axis`, of all elements in a row if None; NaN comes last.
+    """Sorted along `axis`, or flattened if None; NaN comes last.
 
     >>> from lamina import np
     >>> np.sort(np.array([3, 1, 2]))
@@ -190,7 +190,7 @@ def unique(
     return_counts: bool = False,
     axis: int | None = None,
 ) -> Any:
-    """The different elements, sorted; on demand their first positions, which is where, and how often. No gradient.
+    """The distinct elements, sorted; optionally their first positions, inverse indices and counts. No gradient.
 
     >>> from lamina import np
     >>> np.unique(np.array([3, 1, 3]))
@@ -204,7 +204,7 @@ def unique(
 
 @function
 def diag(array: Any, k: int = 0) -> Any:
-    """The k-th diagonal of a matrix, or of a vector the matrix that has it there.
+    """The k-th diagonal of a matrix, or the matrix with a vector on that diagonal.
 
     >>> from lamina import np
     >>> np.diag(np.array([1, 2]))
@@ -219,14 +219,14 @@ def diag(array: Any, k: int = 0) -> Any:
 
 @function
 def diagflat(array: Any, k: int = 0) -> Any:
-    """The matrix with all elements on its k-th diagonal."""
+    """The matrix with the flattened elements on its k-th diagonal."""
     x = as_array(array)
     return nd.diag(with_shape(x, (x.size,)), k)
 
 
 @function
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonals of the matrices in two axes, along a new last axis."""
+    """The diagonals of matrices in two axes, along a new last axis."""
     return nd.diag(as_array(a), offset, axis1, axis2)
 
 
@@ -243,7 +243,7 @@ def _differences(x: Any, axis: int) -> Any:
 
 @function
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The n-th differences of neighbours along `axis`."""
+    """The n-th discrete differences along `axis`."""
     x = as_array(a)
     place = normalize_axis("diff", axis, x.ndim)
     ends = [z for z in (prepend, x, append) if z is not None]
@@ -255,7 +255,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 @function
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """The differences of neighbours in the row of all elements, between `to_begin` and `to_end`."""
+    """Differences of consecutive flattened elements, between `to_begin` and `to_end`."""
     x = as_array(ary)
     inner = _differences(with_shape(x, (x.size,)), 0)
     parts = [as_array(z) for z in (to_begin, inner, to_end) if z is not None]
@@ -264,7 +264,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 @function
 def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
-    """Each element from the first choice whose condition holds there, else `default`."""
+    """For each element, the first choice whose condition holds, otherwise `default`."""
     if len(condlist) != len(choicelist) or not condlist:
         raise ParameterError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
     found: Any = default

@@ -1,4 +1,4 @@
-"""The same elements under another shape or in another order; arrays joined, split and repeated."""
+"""Functions that change shape or order, join, split or repeat arrays."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ravel(x: Any, order: str = "C") -> Any:
 
 @function
 def expand_dims(a: Any, axis: Any) -> Any:
-    """Insert axes of size 1, which have the places `axis` in the result."""
+    """Insert axes of size 1, at positions `axis` of the result."""
     x = as_array(a)
     axes = normalize_axes("expand_dims", axis, x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1))
     own = iter(x.shape)
@@ -99,7 +99,7 @@ def moveaxis(a: Any, source: Any, destination: Any) -> Any:
 
 @function
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """Move an axis back until it lies before the one at `start`."""
+    """Move an axis to the position before axis `start`."""
     x = as_array(a)
     place = normalize_axis("rollaxis", axis, x.ndim)
     target = normalize_axis("rollaxis", start, x.ndim + 1)
@@ -108,7 +108,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 @function
 def broadcast_to(array: Any, shape: Any) -> Any:
-    """Repeat along axes of size 1, and new axes in front."""
+    """Repeat axes of size 1, and add leading axes."""
     return bind(broadcast_to_primitive, as_array(array), shape=nd.creation.as_shape(shape))
 
 
@@ -120,7 +120,7 @@ def broadcast_arrays(*args: Any) -> list[Any]:
 
 @function
 def atleast_1d(*arys: Any) -> Any:
-    """Copies with at least one axis; a number gets one."""
+    """Copies with at least one axis."""
     return _each(arys, lambda x: bind(reshape_copy, x, shape=x.shape or (1,)))
 
 
@@ -147,7 +147,7 @@ def _each(arrays: tuple[Any, ...], change: Any) -> Any:
 
 
 def _arrays(name: str, seq: Any) -> list[Any]:
-    """The arrays of a sequence, in their common type."""
+    """The arrays of a sequence, in their common dtype."""
     if isinstance(seq, Array):
         seq = list(seq)  # pyright: ignore
     arrays = [as_array(x) for x in seq]
@@ -166,7 +166,7 @@ def _concatenated(name: str, arrays: list[Any], axis: int) -> Any:
 
 @function
 def concatenate(seq: Any, axis: int | None = 0) -> Any:
-    """Join arrays along an existing axis; all elements in a row if None.
+    """Join arrays along an existing axis, or flattened if None.
 
     >>> from lamina import np
     >>> np.concatenate([np.ones((2, 3)), np.zeros((1, 3))]).shape
@@ -195,7 +195,7 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 @function
 def vstack(arrays: Any) -> Any:
-    """Join along axis 0; vectors are rows."""
+    """Join along axis 0, with vectors as rows."""
     return _concatenated(
         "vstack", [with_shape(x, (1,) * (2 - x.ndim) + x.shape) for x in _arrays("vstack", arrays)], 0
     )
@@ -203,14 +203,14 @@ def vstack(arrays: Any) -> Any:
 
 @function
 def hstack(arrays: Any) -> Any:
-    """Join along axis 1; vectors and numbers in a row."""
+    """Join along axis 1; vectors and scalars along axis 0."""
     rows = [with_shape(x, x.shape or (1,)) for x in _arrays("hstack", arrays)]
     return _concatenated("hstack", rows, 0 if rows[0].ndim == 1 else 1)
 
 
 @function
 def dstack(arrays: Any) -> Any:
-    """Join along axis 2; matrices get one of size 1 first."""
+    """Join along axis 2, with an axis added to matrices."""
     deep = [
         with_shape(x, onp.atleast_3d(onp.broadcast_to(0, x.shape)).shape) for x in _arrays("dstack", arrays)
     ]
@@ -219,7 +219,7 @@ def dstack(arrays: Any) -> Any:
 
 @function
 def column_stack(tup: Any) -> Any:
-    """Join along axis 1; vectors are columns."""
+    """Join along axis 1, with vectors as columns."""
     columns = [with_shape(x, (x.size, 1)) if x.ndim < 2 else x for x in _arrays("column_stack", tup)]
     return _concatenated("column_stack", columns, 1)
 
@@ -250,7 +250,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 @function
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """`split` into parts whose sizes differ by at most one, larger ones first."""
+    """`split` into parts whose sizes differ by at most one, the larger ones first."""
     return _split(as_array(ary), indices_or_sections, axis)
 
 
@@ -269,7 +269,7 @@ def _split(x: Any, indices: Any, axis: int) -> list[Any]:
 
 @function
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """`split` along axis 1, or of a vector along its axis."""
+    """`split` along axis 1, or along the axis of a vector."""
     x = as_array(ary)
     return _split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
 
@@ -291,7 +291,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 @function
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Repeat each element `repeats` times, along `axis` or of the flat array; `repeats` may differ for each.
+    """Repeat each element `repeats` times, along `axis` or flattened; `repeats` may differ by element.
 
     >>> from lamina import np
     >>> np.repeat(np.array([1, 2]), 2)
@@ -334,7 +334,7 @@ def fliplr(m: Any) -> Any:
 
 @function
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """A quarter turn in the plane of two axes, k times."""
+    """Rotate by 90°, k times, in the plane of two axes."""
     x = as_array(m)
     a, b = (normalize_axis("rot90", i, x.ndim) for i in axes)
     if k % 4 == 0:
@@ -346,7 +346,7 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 @function
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    """The elements shifted by `shift` places; those beyond the end come back at the beginning."""
+    """Shift elements by `shift` positions cyclically."""
     x = as_array(a)
     if axis is None:
         return with_shape(_rolled(with_shape(x, (x.size,)), int(shift), 0), x.shape)

@@ -1,6 +1,6 @@
-"""Functions of each element of one array, by a table of the operators of `lamina.nd`.
+"""Elementwise functions of one array, from a table of `lamina.nd` operators.
 
-Integers give integers, as in MXNet; bools count as float32. Of a number alone the result is NumPy's.
+Integers give integers, as in MXNet; bools count as float32. For a plain number the result is NumPy's.
 
 >>> from lamina import np
 >>> np.exp(np.zeros(2)), np.isnan(np.array([1, np.nan]))
@@ -71,7 +71,7 @@ __all__ = [
 
 _NUMBERS = (int, float, onp.number, onp.bool_)
 _USUAL = {"where": True, "order": "K", "casting": "same_kind", "dtype": None, "subok": True}
-"""NumPy's further arguments, which may be given if they say what is so anyway."""
+"""Further arguments of NumPy's, accepted with their default values only."""
 
 
 def _unary(

@@ -1,4 +1,4 @@
-"""Conversion to arrays and their types: from numbers, lists, NumPy arrays and arrays."""
+"""Conversion of numbers, lists and arrays to arrays and dtypes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ P = ParamSpec("P")
 
 
 def with_shape(x: Any, shape: tuple[int, ...]) -> Any:
-    """The same elements under another shape, whose sizes are known; a copy, as in MXNet, if the shape differs."""
+    """The same elements in a fully known shape; a copy, as in MXNet, if the shape differs."""
     return x if x.shape == shape else bind(reshape_copy, x, shape=shape)
 
 
 def copied(source: Any, dtype: Any = None, ctx: Any = None) -> Any:
-    """A new array of anything that is made of numbers: of NumPy's arrays in their type, of lists in float32."""
+    """A new array from anything numeric: NumPy arrays keep their dtype, lists become float32."""
     source = mapped(source, plain)
     if dtype is None and isinstance(source, onp.ndarray | onp.generic):
         dtype = source.dtype
@@ -41,7 +41,7 @@ def as_array(value: Any) -> Any:
 
 
 def function(body: Callable[P, Any]) -> Callable[P, Any]:
-    """A function of `NDArray` as one of ``np.ndarray``: with `out`, an array to write the result into."""
+    """Turn a function of `NDArray` into one of ``np.ndarray``, with `out` for an array to write the result into."""
 
     @wraps(body)
     def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -55,7 +55,7 @@ def function(body: Callable[P, Any]) -> Callable[P, Any]:
 
 
 def _opened(value: Any) -> Any:
-    """The array behind a facade, also of facades in lists."""
+    """The array inside a facade, also for facades in lists."""
     if isinstance(value, Facade):
         return value._array
     if isinstance(value, list | tuple) and any(isinstance(x, Facade | list | tuple) for x in value):
@@ -64,7 +64,7 @@ def _opened(value: Any) -> Any:
 
 
 def written_into(out: Any, result: Any) -> Any:
-    """`out`, with a result's contents."""
+    """`out`, filled with a result."""
     array = plain(out)
     if array.shape != result.shape:
         raise ShapeError(f"out= has shape {array.shape}, the result has shape {result.shape}")

@@ -1,4 +1,4 @@
-"""``np.linalg``: computed by NumPy's LAPACK and never compiled; functions with a gradient say so.
+"""``np.linalg``, computed by NumPy's LAPACK and never compiled; functions with a gradient say so.
 
 >>> from lamina import np
 >>> np.linalg.norm(np.array([3, 4])), np.linalg.det(np.eye(2))
@@ -39,7 +39,7 @@ def _folded(fold: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The length of vectors along `axis`, or of all elements: √Σx²; with `ord` (Σ|x|ᵖ)^(1/p), ∞ the largest |x|.
 
-    Of matrices, in two axes, ``"fro"`` is √Σx², 1 and ∞ the largest sum of a column and a row. Others NumPy computes,
+    For matrices, in two axes, ``"fro"`` is √Σx², 1 and ∞ the largest column or row sum of |x|. NumPy computes others,
     without a gradient.
     """
     x = as_float(as_array(x))
@@ -111,13 +111,13 @@ def inv(a: Any) -> Any:
 
 @function
 def cholesky(a: Any) -> Any:
-    """The lower triangular L with L·Lᵀ = A, of symmetric positive definite matrices."""
+    """The lower triangular L with L·Lᵀ = A, for symmetric positive definite matrices."""
     return nd.linalg.potrf(_square("cholesky", a))
 
 
 @function
 def solve(a: Any, b: Any) -> Any:
-    """The X with A·X = B, by the inverse of `a`."""
+    """Solve A·X = B for X, by the inverse of `a`."""
     a, b = joined(_square("solve", a), as_float(as_array(b)))
     if b.ndim == 1:
         return with_shape(nd.dot(nd.linalg.inverse(a), with_shape(b, (*b.shape, 1))), b.shape)
@@ -126,7 +126,7 @@ def solve(a: Any, b: Any) -> Any:
 
 @function
 def matrix_power(a: Any, n: int) -> Any:
-    """The product of n equal matrices; of the inverses, if n is negative."""
+    """The n-th power of a matrix; of its inverse if n is negative."""
     x = _square("matrix_power", a)
     if n == 0:
         return nd.broadcast_to(nd.eye(x.shape[-1], dtype=x.dtype), x.shape)
@@ -139,7 +139,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
 @function
 def multi_dot(arrays: Any) -> Any:
-    """The product of several matrices."""
+    """The matrix product of several matrices."""
     found, *others = arrays
     for x in others:
         found = nd.dot(found, x)

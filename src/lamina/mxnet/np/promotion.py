@@ -1,6 +1,6 @@
-"""Type promotion: MXNet's rules for operands of two types, and the binary operators that apply them.
+"""Type promotion: MXNet's rules for operands of two dtypes, and the binary operators that apply them.
 
-All functions here take and give `NDArray`. Of two types the larger float wins; a float wins over an integer, whatever
+Functions here take and return `NDArray`. Of two dtypes the larger float wins; a float over any integer, whatever
 their sizes; any number wins over bool; of two integers the one that holds both (int32 for int8 and uint8). A Python
 number takes the array's type. Integers and bools divide to float32; comparisons give bool.
 """
@@ -24,12 +24,12 @@ _NUMBERS = (int, float, onp.number, onp.bool_)
 
 
 def cast_to(x: Any, dtype: onp.dtype) -> Any:
-    """`x` in another type; itself if it has that one."""
+    """`x` in another dtype; `x` itself if it has that one."""
     return x if x._dtype == dtype else bind(cast, x, dtype=dtype)
 
 
 def as_bool(x: Any) -> Any:
-    """0 becomes False, all else True."""
+    """Convert to bool: 0 is False, all else True."""
     return x if x._dtype == _BOOL else bind(cast, bind(COMPARISON["not_equal"], x, 0), dtype=_BOOL)
 
 
@@ -39,7 +39,7 @@ def as_float(x: Any) -> Any:
 
 
 def common_type(a: onp.dtype, b: onp.dtype) -> onp.dtype:
-    """The type of a result whose operands have the types `a` and `b`."""
+    """The result dtype for operands of dtypes `a` and `b`."""
     if a == b:
         return a
     if a.kind == "f" or b.kind == "f":
@@ -49,7 +49,7 @@ def common_type(a: onp.dtype, b: onp.dtype) -> onp.dtype:
 
 
 def joined(*arrays: Any) -> list[Any]:
-    """Arrays in their common type."""
+    """Arrays converted to their common dtype."""
     dtype = arrays[0]._dtype
     for x in arrays[1:]:
         dtype = common_type(dtype, x._dtype)
@@ -57,7 +57,7 @@ def joined(*arrays: Any) -> list[Any]:
 
 
 def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
-    """A binary primitive in the operands' common type; one operand may be a number."""
+    """Apply a binary primitive in the operands' common dtype; one operand may be a number."""
     if isinstance(x, Array) and isinstance(y, Array):
         if x._dtype is not y._dtype and x._dtype != y._dtype:
             x, y = joined(x, y)
@@ -74,12 +74,12 @@ def arithmetic(primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 def _beside_number(x: Any) -> Any:
-    """Bools count as int64 where a number joins them."""
+    """An array next to a number: bools become int64."""
     return bind(cast, x, dtype=_INT) if x._dtype == _BOOL else x
 
 
 def _number_for(x: Any, number: Any) -> int | float:
-    """A number in the type of `x`. A fraction beside integers would be cut off silently."""
+    """A number in the dtype of `x`; raises for a fraction beside integers, which would be truncated silently."""
     if x._dtype.kind == "f":
         return float(number)
     if number == number // 1:
@@ -91,7 +91,7 @@ def _number_for(x: Any, number: Any) -> int | float:
 
 
 def divided(x: Any, y: Any) -> Any:
-    """x / y, in floats always."""
+    """x / y, always in floats."""
     if isinstance(x, Array):
         other_is_float = isinstance(y, Array) and y._dtype.kind == "f"
         x = x if other_is_float else as_float(x)
@@ -103,7 +103,7 @@ def divided(x: Any, y: Any) -> Any:
 
 
 def compared(primitive: Primitive, x: Any, y: Any) -> Any:
-    """A comparison: bool, with a number in the array's type where it has one."""
+    """Compare; the result is bool. A number takes the array's dtype if it fits."""
     if isinstance(x, Array) and isinstance(y, _NUMBERS):
         x = _comparable(x, y)
     elif isinstance(x, _NUMBERS) and isinstance(y, Array):
@@ -112,6 +112,6 @@ def compared(primitive: Primitive, x: Any, y: Any) -> Any:
 
 
 def _comparable(x: Any, number: Any) -> Any:
-    """Integers are compared with a fraction as float64."""
+    """The array in the dtype for comparing: float64 for integers against a fraction."""
     is_whole = x._dtype.kind == "f" or number == number // 1
     return x if is_whole else bind(cast, x, dtype=onp.dtype(onp.float64))

@@ -1,6 +1,6 @@
-"""``np.random``: distributions, choices and orders. Numbers follow ``npx.random.seed``, as those of ``nd.random`` do.
+"""``np.random``: distributions, sampling and permutations. Seeded by ``npx.random.seed``, like ``nd.random``.
 
-`size` is the result's shape; without it that of the parameters, which may be arrays, and () of numbers.
+`size` is the result's shape; by default the shape of the parameters, () for numbers.
 
 >>> from lamina import np, npx
 >>> npx.random.seed(7)
@@ -84,7 +84,7 @@ def normal(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None
 
 @function
 def lognormal(mean: Any = 0.0, sigma: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """The exponential of normal numbers with mean `mean` and standard deviation `sigma`."""
+    """Log-normal: exp of a normal with mean `mean` and standard deviation `sigma`."""
     mean, sigma = _parameter(mean), _parameter(sigma)
     return bind(
         same_exp, nd.random.normal(shape=_shape(size, mean, sigma), dtype=dtype, ctx=ctx) * sigma + mean
@@ -100,7 +100,7 @@ def exponential(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any 
 
 @function
 def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """The difference of two exponential numbers of mean `scale`, about `loc`."""
+    """Laplace distribution about `loc` with scale `scale`, as the difference of two exponentials."""
     loc, scale = _parameter(loc), _parameter(scale)
     shape = _shape(size, loc, scale)
     return (_exponential(shape, dtype, ctx) - _exponential(shape, dtype, ctx)) * scale + loc
@@ -108,14 +108,14 @@ def laplace(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = Non
 
 @function
 def gumbel(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """The distribution of largest values (Gumbel, 1954): loc - scale · log E, with E exponential."""
+    """Gumbel's distribution of maxima (1954): loc - scale · log E, with E exponential."""
     loc, scale = _parameter(loc), _parameter(scale)
     return bind(same_log, _exponential(_shape(size, loc, scale), dtype, ctx)) * (scale * -1.0) + loc
 
 
 @function
 def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """loc + scale · log(u / (1 - u)), with u uniform."""
+    """Logistic distribution: loc + scale · log(u / (1 - u)), with u uniform."""
     loc, scale = _parameter(loc), _parameter(scale)
     waiting = _exponential(_shape(size, loc, scale), dtype, ctx)  # -log(1 - u)
     return bind(same_log, bind(same_expm1, waiting)) * scale + loc
@@ -123,14 +123,14 @@ def logistic(loc: Any = 0.0, scale: Any = 1.0, size: Any = None, ctx: Any = None
 
 @function
 def rayleigh(scale: Any = 1.0, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """The length of a normal vector in the plane with standard deviation `scale`."""
+    """Rayleigh distribution: the length of a 2-D normal vector with standard deviation `scale`."""
     scale = _parameter(scale)
     return nd.sqrt(_exponential(_shape(size, scale), dtype, ctx) * 2.0) * scale
 
 
 @function
 def weibull(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """E^(1/a), with E exponential."""
+    """Weibull distribution: E^(1/a), with E exponential."""
     a = _parameter(a)
     return _to_power(_exponential(_shape(size, a), dtype, ctx), a)
 
@@ -142,21 +142,21 @@ def _to_power(x: Any, a: Any) -> Any:
 
 @function
 def pareto(a: Any, size: Any = None, ctx: Any = None, dtype: Any = None) -> Any:
-    """e^(E/a) - 1, with E exponential: Pareto's second distribution."""
+    """Pareto's second (Lomax) distribution: e^(E/a) - 1, with E exponential."""
     a = _parameter(a)
     return bind(same_expm1, _exponential(_shape(size, a), dtype, ctx) / a)
 
 
 @function
 def power(a: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """u^(1/a) on [0, 1], with u uniform: density a·xᵃ⁻¹."""
+    """Power distribution on [0, 1]: u^(1/a), with u uniform; density a·xᵃ⁻¹."""
     a = _parameter(a)
     return _to_power(_unit(_shape(size, a), dtype, ctx), a)
 
 
 @function
 def gamma(shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Gamma with this shape and scale: mean shape · scale."""
+    """Gamma with the given shape and scale: mean shape · scale."""
     return _gamma(shape, _shape(size, shape, scale), dtype, ctx) * _parameter(scale)
 
 
@@ -170,13 +170,13 @@ def _gamma(shape: Any, size: tuple[int, ...], dtype: Any, ctx: Context | None) -
 
 @function
 def chisquare(df: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """The sum of the squares of `df` normal numbers."""
+    """Chi-square: the sum of squares of `df` standard normal numbers."""
     return _gamma(_parameter(df) / 2, _shape(size, df), dtype, ctx) * 2.0
 
 
 @function
 def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """X / (X + Y), with X and Y of gamma distributions with the shapes `a` and `b`."""
+    """Beta: X / (X + Y), with X and Y gamma-distributed with shapes `a` and `b`."""
     shape = _shape(size, a, b)
     x, y = _gamma(a, shape, dtype, ctx), _gamma(b, shape, dtype, ctx)
     return x / (x + y)
@@ -184,7 +184,7 @@ def beta(a: Any, b: Any, size: Any = None, dtype: Any = None, ctx: Any = None) -
 
 @function
 def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Poisson with mean `lam`; int64, as NumPy's (MXNet 1.x has none)."""
+    """Poisson with mean `lam`; int64, like NumPy's (MXNet 1.x lacks it)."""
     lam = _parameter(lam)
     shape = _shape(size, lam)
     if isinstance(lam, int | float):
@@ -197,7 +197,7 @@ def poisson(lam: Any = 1.0, size: Any = None, dtype: Any = None, ctx: Any = None
 def multivariate_normal(
     mean: Any, cov: Any, size: Any = None, check_valid: Any = None, tol: Any = None
 ) -> Any:
-    """Normal vectors with mean (…, n) and covariance (…, n, n); `size` of them for each."""
+    """Normal vectors with mean (…, n) and covariance (…, n, n), `size` of them for each pair."""
     mean, cov = as_float(as_array(mean)), as_float(as_array(cov))
     root = nd.linalg.potrf(cov)
     batch = onp.broadcast_shapes(mean.shape[:-1], cov.shape[:-2])
@@ -224,7 +224,7 @@ def randn(*size: int, dtype: Any = None, ctx: Any = None) -> Any:
 
 @function
 def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = None, ctx: Any = None) -> Any:
-    """Integers in [low, high), in [0, low) if there is one bound; int64.
+    """Integers in [low, high), or in [0, low) if only one bound is given; int64.
 
     >>> from lamina import np
     >>> np.random.randint(5, 6, size=2)
@@ -235,7 +235,7 @@ def randint(low: int, high: int | None = None, size: Any = None, dtype: Any = No
 
 @function
 def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: Any = None) -> Any:
-    """Elements of an array (or of ``range(a)``), with probabilities `p`; each once at most, without `replace`.
+    """Random elements of an array (or ``range(a)``) with probabilities `p`; without `replace`, each at most once.
 
     >>> from lamina import np
     >>> sorted(np.random.choice(3, size=3, replace=False).tolist())
@@ -252,7 +252,7 @@ def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: A
 
 
 def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Context | None) -> Any:
-    """Positions: by the largest of log p plus Gumbel noise (Gumbel, 1954), the k largest without repetition."""
+    """Positions by the Gumbel-max trick: the largest log p plus Gumbel noise, the k largest without replacement."""
     k = math.prod(shape)
     if p is not None and p.shape != (count,):
         raise ShapeError(f"choice: probabilities of shape {p.shape} for {count} elements")
@@ -272,14 +272,14 @@ def _chosen(count: int, shape: tuple[int, ...], replace: bool, p: Any, ctx: Cont
 
 
 def shuffle(x: Any) -> None:
-    """Put the parts along axis 0 in random order, in place."""
+    """Shuffle in place along axis 0."""
     array = plain(x)
     array[:] = nd.random.shuffle(array)
 
 
 @function
 def permutation(x: Any) -> Any:
-    """The parts along axis 0 (or the integers before x) in random order; a copy."""
+    """A copy shuffled along axis 0; for an integer x, the integers below x in random order."""
     if isinstance(x, int | onp.integer):
         return _chosen(int(x), (int(x),), False, None, None)
     return nd.random.shuffle(as_array(x))
@@ -287,7 +287,7 @@ def permutation(x: Any) -> Any:
 
 @function
 def multinomial(n: int, pvals: Any, size: Any = None) -> Any:
-    """The number of draws of each class among n draws with probabilities `pvals`; int64 of shape (*size, classes).
+    """Counts of each class in n draws with probabilities `pvals`; int64 of shape (*size, classes).
 
     >>> from lamina import np
     >>> np.random.multinomial(10, np.array([0, 1, 0]))

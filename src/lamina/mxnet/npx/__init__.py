@@ -1,4 +1,4 @@
-"""MXNet's additions to NumPy: the switch to its arrays, functions of networks, files, devices.
+"""MXNet's NumPy extension: the switch to NumPy arrays, neural network functions, files, devices.
 
 >>> from lamina import np, npx
 >>> npx.softmax(np.zeros((1, 4)))

@@ -38,5 +38,5 @@ def _numbers(x: Any) -> Any:
 
 
 def load(file: str | os.PathLike[str]) -> Any:
-    """The arrays in a file of `save`: a dict if they have names, else a list."""
+    """The arrays in a file by `save`: a dict if they have names, otherwise a list."""
     return mapped(nd.load(file), shown)

@@ -1,4 +1,4 @@
-"""The functions of networks: those of `lamina.nd` under the names of ``npx``, for ``np.ndarray``.
+"""Neural network functions of `lamina.nd` under the names of ``npx``, for ``np.ndarray``.
 
 >>> from lamina import np, npx
 >>> npx.relu(np.array([-1, 2])), npx.one_hot(np.array([1]), 3)
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def _same(name: str, of_nd: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `lamina.nd`, with its arguments, for ``np.ndarray``."""
+    """A function of `lamina.nd`, with its arguments, as one of ``np.ndarray``."""
     made = function(of_nd)
     made.__name__ = made.__qualname__ = name
     made.__module__ = __name__
@@ -72,7 +72,7 @@ reshape_like = _same("reshape_like", nd.reshape_like)
 
 @function
 def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, mode: str = "clip") -> Any:
-    """One element of each line along `axis`: the one that `index` names; see `nd.pick`.
+    """One element per row along `axis`, at the position in `index`; see `nd.pick`.
 
     >>> from lamina import np, npx
     >>> npx.pick(np.array([[1, 2], [3, 4]]), np.array([1, 0]))
@@ -86,9 +86,9 @@ def pick(data: Any, index: Any, axis: int | None = -1, keepdims: bool = False, m
 
 @function
 def reshape(a: Any, newshape: Any, reverse: bool = False, order: str = "C") -> Any:
-    """The same elements under another shape, which may hold codes; a copy.
+    """The same elements in another shape, which may contain codes; a copy.
 
-    -1 is what remains; -2 keeps the size at this place; -3 leaves out an axis of size 1; -4 keeps all remaining sizes;
+    -1 infers the size; -2 keeps this axis's size; -3 drops an axis of size 1; -4 keeps all remaining sizes;
     -5 is the product of the next two; -6 splits the next one into the two that follow. `reverse` matches from the
     right.
 
@@ -110,7 +110,7 @@ def nonzero(a: Any) -> Any:
 
 @function
 def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | None = None) -> Any:
-    """`softmax` of the elements where `mask`, which is broadcast, is not 0; 0 elsewhere.
+    """`softmax` over the elements where the broadcast `mask` is nonzero; 0 elsewhere.
 
     >>> from lamina import np, npx
     >>> npx.masked_softmax(np.zeros((1, 3)), np.array([[1, 1, 0]]))
@@ -124,7 +124,7 @@ def masked_softmax(data: Any, mask: Any, axis: int = -1, temperature: float | No
 
 
 def _places(name: str, data: Any, indices: Any, val: Any) -> tuple[Any, Any, Any]:
-    """The array, positions (k, n) in its first k axes, and values for each of them."""
+    """The array, positions (k, n) in its first k axes, and one value for each."""
     x, at = as_array(data), cast_to(as_array(indices), onp.dtype(onp.int64))
     at = with_shape(at, (1, at.size)) if at.ndim == 1 else at
     if at.ndim != 2 or at.shape[0] > x.ndim:
@@ -140,7 +140,7 @@ def _places(name: str, data: Any, indices: Any, val: Any) -> tuple[Any, Any, Any
 
 @function
 def index_update(data: Any, indices: Any, val: Any) -> Any:
-    """`data` with `val` at the positions ``indices[:, i]``: a new array.
+    """A copy of `data` with `val` at the positions ``indices[:, i]``.
 
     >>> from lamina import np, npx
     >>> npx.index_update(np.zeros(3), np.array([[2]]), 5)
@@ -153,7 +153,7 @@ def index_update(data: Any, indices: Any, val: Any) -> Any:
 
 @function
 def index_add(data: Any, indices: Any, val: Any) -> Any:
-    """`data` with `val` added at the positions ``indices[:, i]``: a new array."""
+    """A copy of `data` with `val` added at the positions ``indices[:, i]``."""
     x, at, value = _places("index_add", data, indices, val)
     x, added = joined(x, bind(scatter_nd_add, value, at, shape=x.shape))
     return x + added

@@ -1,7 +1,7 @@
-"""The switch: whether Gluon takes and gives ``np.ndarray``.
+"""The switch that makes Gluon take and return ``np.ndarray``.
 
-Arrays of both kinds exist at any time. What the switch changes is what blocks, parameters, losses and data loaders hand
-out, and what initializers and custom blocks get.
+Both array classes always exist. The switch affects the arrays that blocks, parameters, losses and data loaders
+return, and those that initializers and custom blocks receive.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = [
 
 
 def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
-    """Make Gluon take and give ``np.ndarray`` from now on.
+    """Make Gluon take and return ``np.ndarray`` from now on.
 
     Args:
-        shape: whether arrays have NumPy's shapes. Those of `lamina.np` always have, so only its opposite matters:
-            without it there is no `array`.
-        array: whether Gluon hands out ``np.ndarray``.
-        dtype: NumPy's default types, float64 and int64, which MXNet 1.9.1 does not have either.
+        shape: whether to use NumPy's shapes. `lamina.np` always does, so only False matters:
+            `array` requires `shape`.
+        array: whether Gluon returns ``np.ndarray``.
+        dtype: NumPy's default dtypes, float64 and int64; unsupported, as in MXNet 1.9.1.
 
     >>> from lamina import gluon, np, npx
     >>> npx.set_np()
@@ -45,22 +45,22 @@ def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
 
 
 def reset_np() -> None:
-    """Gluon takes and gives `NDArray` again."""
+    """Make Gluon take and return `NDArray` again."""
     present(False)
 
 
 def is_np_array() -> bool:
-    """Whether Gluon hands out ``np.ndarray``."""
+    """Whether Gluon returns ``np.ndarray``."""
     return is_presenting()
 
 
 def is_np_shape() -> bool:
-    """Whether shapes are NumPy's, with () for a number: those of Gluon's arrays after `set_np`."""
+    """Whether Gluon's arrays have NumPy's shapes, with () for a scalar, as after `set_np`."""
     return is_presenting()
 
 
 class _Scope:
-    """``with np_array():`` and ``@np_array()``: the switch is on (or off) inside."""
+    """``with np_array():`` or ``@np_array()``: turn the switch on (or off) inside."""
 
     def __init__(self, active: bool = True) -> None:
         self.active = active
@@ -78,7 +78,7 @@ class _Scope:
 
 
 def np_array(active: bool = True) -> _Scope:
-    """``with np_array():`` what `set_np` does, inside."""
+    """``with np_array():`` applies `set_np` inside."""
     return _Scope(active)
 
 
@@ -94,12 +94,12 @@ class _NoScope(_Scope):
 
 
 def np_shape(active: bool = True) -> _Scope:
-    """MXNet's scope for NumPy's shapes, which arrays of `lamina.np` have in any case."""
+    """MXNet's scope for NumPy's shapes; no effect, since `lamina.np` always has them."""
     return _NoScope(active)
 
 
 def _inside(function: Callable[..., Any], active: bool) -> Callable[..., Any]:
-    """A function that runs with the switch on; a class stays itself, since its blocks do what the switch says."""
+    """A function that runs with the switch on; a class is returned unchanged, since its blocks follow the switch."""
     if isinstance(function, type):
         return function
 
@@ -112,7 +112,7 @@ def _inside(function: Callable[..., Any], active: bool) -> Callable[..., Any]:
 
 
 def use_np(func: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator: the function runs as after `set_np`; a class stays itself."""
+    """A decorator that runs a function as after `set_np`; a class is returned unchanged."""
     return _inside(func, True)
 
 
@@ -120,5 +120,5 @@ use_np_array = use_np
 
 
 def use_np_shape(func: Callable[..., Any]) -> Callable[..., Any]:
-    """MXNet's decorator for NumPy's shapes, which arrays of `lamina.np` have in any case: the function itself."""
+    """MXNet's decorator for NumPy's shapes; returns the function unchanged, since `lamina.np` always has them."""
     return func

@@ -1,4 +1,4 @@
-"""``npx.random``: the seed, and distributions that give `batch_shape` of numbers for each of their parameters."""
+"""``npx.random``: the seed, and distributions with `batch_shape` samples per parameter."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Symbols under MXNet's names: networks written down, in files (``-symbol.json``) or by an export.
+"""Symbols under MXNet's names: networks as graphs, from files (``-symbol.json``) or exports.
 
-`gluon.HybridBlock.export` writes them, `gluon.SymbolBlock` computes them. A function of `lamina.nd` that such a
-file can hold is here under the same name, and makes a node of the `Symbol` that it gets.
+`gluon.HybridBlock.export` writes them, `gluon.SymbolBlock` runs them. Functions of `lamina.nd` that a symbol
+file can represent exist here under the same names; they apply to a `Symbol` and return one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Variable = var
 
 
 def load(fname: str | os.PathLike[str]) -> Symbol:
-    """Read a symbol file of MXNet's, from any version; the file may come from anybody.
+    """Read an MXNet symbol file of any version; the file need not be trusted.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -33,7 +33,7 @@ def load(fname: str | os.PathLike[str]) -> Symbol:
 
 
 def load_json(json_str: str) -> Symbol:
-    """`load` from a text.
+    """`load` from a string.
 
     >>> load_json(var("data").tojson())
     <Symbol data>
@@ -42,7 +42,7 @@ def load_json(json_str: str) -> Symbol:
 
 
 class _Namespace:
-    """Functions under a common prefix: ``F.random.normal`` is ``random_normal``."""
+    """Functions with a common prefix: ``F.random.normal`` is ``random_normal``."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix

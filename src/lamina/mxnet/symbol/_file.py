@@ -1,4 +1,4 @@
-"""Symbol files, MXNet's ``-symbol.json``: read by a declared schema and checked, in all forms; written as by 1.9."""
+"""MXNet's symbol files, ``-symbol.json``: all versions are read, by a declared schema; written as by MXNet 1.9."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["read_symbol", "symbol_of", "text_of", "write_symbol"]
 
 _MOST_NODES = 10_000
 _LONGEST = 1 << 25
-"""Bytes of a file. Networks of ten thousand nodes have a tenth of it."""
+"""Largest file, in bytes; a network of ten thousand nodes needs a tenth of it."""
 _MOST_ELEMENTS = 1 << 28
-"""Of arrays that a network makes of nothing."""
+"""Largest array that a network may create from attributes alone."""
 
 _VERSION = 10901
 
@@ -33,7 +33,7 @@ _Reference = list[int]
 
 
 class _Node(msgspec.Struct, forbid_unknown_fields=True):
-    """A node; its attributes are called ``attrs`` since MXNet 1.0, before ``attr``, and of old ``param``."""
+    """A node; its attributes are called ``attrs`` since MXNet 1.0, earlier ``attr`` or ``param``."""
 
     op: str
     name: str
@@ -59,7 +59,7 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or has an operator that dense networks don't have: one line that names the node.
+        DataError: it is damaged, or has an unsupported operator; the one-line message names the node.
     """
     file = Path(path)
     if file.is_dir():
@@ -73,7 +73,7 @@ def read_symbol(path: str | os.PathLike[str]) -> Symbol:
 
 
 def symbol_of(content: str | bytes, source: str) -> Symbol:
-    """The network in a text; `source`: what to call it."""
+    """The network in a string; `source` is its name in messages."""
     if len(content) > _LONGEST:
         raise DataError(f"{source}: a symbol file has at most {_LONGEST >> 20} MiB")
     said = decoded(content, _File, f"{source} is not a symbol file", lenient=False)
@@ -128,11 +128,11 @@ def _node(each: _Node, before: list[Node]) -> Node:
 
 
 _GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", "num_outputs", "sections")
-"""Arguments that make arrays larger than the inputs, or many."""
+"""Arguments that determine the size or number of created arrays."""
 
 
 def _require_believable(values: Mapping[str, Any]) -> None:
-    """Raise for an array that is made from nothing and that no dense network has, before anything is made."""
+    """Raise for an array, created from attributes alone, that is too large, before anything is allocated."""
     for name in _GROWING:
         value = values.get(name)
         sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
@@ -149,7 +149,7 @@ def _require_believable(values: Mapping[str, Any]) -> None:
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
-    """Attributes without those that users of old wrote beside the operator's own: ``lr_mult``, ``ctx_group`` …"""
+    """Attributes without user annotations such as ``lr_mult`` or ``ctx_group``, which old files mix in."""
     users = (
         "lr_mult",
         "wd_mult",
@@ -163,7 +163,7 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 
 
 def _reference(given: Sequence[int], before: list[Node]) -> Output:
-    """An output of a node that stands before."""
+    """An output of an earlier node."""
     if len(given) not in (2, 3):
         raise DataError(f"an input is a node, an output, and perhaps a version: not {given[:4]}")
     place, output = given[:2]
@@ -189,11 +189,11 @@ _HIDDEN = {
     "BatchNorm": 3, "LayerNorm": 3, "GroupNorm": 3, "InstanceNorm": 3, "Dropout": 2, "L2Normalization": 2,
     "Embedding": 1,
 }  # fmt: skip
-"""The number of outputs of operators, hidden ones included."""
+"""Numbers of outputs of operators, including hidden ones."""
 
 
 def text_of(heads: Sequence[Output]) -> str:
-    """A network as MXNet 1.9 writes it."""
+    """A network in the JSON that MXNet 1.9 writes."""
     nodes = nodes_of(heads)
     places = {id(node): place for place, node in enumerate(nodes)}
     rows = [0]
@@ -231,6 +231,6 @@ def _described(node: Node, places: dict[int, int]) -> dict[str, Any]:
 
 
 def write_symbol(path: str | os.PathLike[str], heads: Sequence[Output]) -> None:
-    """Write a network's file aside, and rename it."""
+    """Write a network's file atomically."""
     with atomic_write(path) as file:
         file.write(text_of(heads).encode())

@@ -1,4 +1,4 @@
-"""The functions of `lamina.symbol`: ``F.relu(x)`` makes a node; what MXNet has no operator of, several."""
+"""The functions of `lamina.symbol`: ``F.relu(x)`` makes a node, or several if MXNet lacks the operator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def var(
     stype: str | None = None,
     **kwargs: Any,
 ) -> Symbol:
-    """A variable: an input or a parameter of a network. It notes `attr`, and the attributes of `mx.AttrScope`.
+    """A variable: an input or parameter of a network, with attributes `attr` and those of `mx.AttrScope`.
 
     >>> var("data").list_outputs()
     ['data']
@@ -48,7 +48,7 @@ def var(
 
 
 def _type_flag(dtype: Any) -> int:
-    """MXNet's number of an element type."""
+    """MXNet's number of a dtype."""
     import numpy as np
 
     return TYPE_FLAGS.index(np.dtype(dtype).name)
@@ -58,7 +58,7 @@ def _type_flag(dtype: Any) -> int:
 
 
 def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: Any) -> Symbol:
-    """A node of an operator; single inputs that are left out become variables named after it."""
+    """A node of an operator; omitted inputs become variables named after it."""
     texts = operator.texts(values)
     if operator.is_variadic and "num_args" not in texts:
         texts = {**texts, "num_args": str(len(arrays))}
@@ -89,7 +89,7 @@ def _single(operator: Operator, x: Any) -> tuple[Node, int]:
 
 
 def function(name: str) -> Callable[..., Symbol]:
-    """The function of this name, as `lamina.nd` has it.
+    """The function of this name, with the signature in `lamina.nd`.
 
     Raises:
         AttributeError: there is none.
@@ -125,7 +125,7 @@ def _function_of(operator: Operator) -> Callable[..., Symbol]:
 
 
 def method(x: Symbol, name: str) -> Callable[..., Any]:
-    """A method of arrays."""
+    """The array method of this name, as a function."""
     if name in _METHODS:
         return lambda *args, **named: _METHODS[name](x, *args, **named)
     try:
@@ -245,7 +245,7 @@ _COMPOSED: dict[str, Callable[..., Symbol]] = {
     "silu": lambda data: data * function("sigmoid")(data),
     "mish": lambda data: data * function("tanh")(_softrelu(data)),
 }
-"""lamina's activations that are no ``act_type`` in MXNet, as operators that MXNet has."""
+"""Activations without an ``act_type`` in MXNet, composed of MXNet's operators."""
 
 
 def _activation(data: Symbol, act_type: str, name: str | None = None, **_attr: Any) -> Symbol:
@@ -299,4 +299,4 @@ NAMED: dict[str, Callable[..., Any]] = {
     "eye": lambda N, M=0, k=0, **named: apply(OPERATORS["_eye"], N=N, M=M, k=k, **named),
     "split_v2": _split_v2,
 }
-"""The functions that are not simply an operator of their name."""
+"""Functions that are not simply an operator of the same name."""

@@ -1,4 +1,4 @@
-"""Names of nodes: the operator's with a number, after the name of the block that makes them; else by `mx.name`."""
+"""Node names: the operator's with a number, prefixed by the block that creates the node; otherwise by `mx.name`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _current = _Current()
 
 @contextmanager
 def uncounted() -> Generator[None]:
-    """Inside, counting starts anew, and no two nodes get one name."""
+    """A context with new counters, in which no two nodes get the same name."""
     before = _current.counts, _current.taken
     _current.counts, _current.taken = Counter(), set()
     try:
@@ -36,7 +36,7 @@ def uncounted() -> Generator[None]:
 
 @contextmanager
 def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
-    """Inside, names begin with `prefix`; the first node's is ``prefix + own``."""
+    """A context in which names begin with `prefix`; the first node is named ``prefix + own``."""
     before = _current.prefix, _current.own
     _current.prefix, _current.own = prefix, own
     try:
@@ -46,7 +46,7 @@ def prefixed(prefix: str, own: str | None = None) -> Generator[None]:
 
 
 def new_name(given: str | None, hint: str) -> str:
-    """The name of a new node: the one that was given, or `hint` with a number."""
+    """The name of a new node: the given one, or `hint` with a number."""
     own, _current.own = _current.own, None
     taken = _current.taken
     if not _current.prefix and own is None and taken is None:

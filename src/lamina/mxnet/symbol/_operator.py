@@ -1,4 +1,4 @@
-"""`OPERATORS`: what a symbol's node may be, as `DECLARED` has it: names, arrays, and arguments with their kinds."""
+"""`OPERATORS`: the operators of symbol nodes, from `DECLARED`: names, arrays, and typed arguments."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lamina.support.messages import closest, excerpt
 __all__ = ["OPERATORS", "Operator", "operator_called"]
 
 _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
-"""Losses of old: their label is named after them where it is left out."""
+"""Older losses, whose label, if omitted, is a variable named after them."""
 
 
 class Operator:
     """One operator.
 
     Attributes:
-        name: as files have it.
-        arrays: the names of its inputs; of any number, if `is_variadic`.
-        kinds: of its other arguments, in order, see `read_value`.
-        defaults: of those that may be left out, as texts.
+        name: its name in files.
+        arrays: the names of its inputs; any number, if `is_variadic`.
+        kinds: types of its other arguments, in order; see `read_value`.
+        defaults: values of optional arguments, as strings.
         arguments: the names of all arguments, in order.
-        auxiliary: those of its inputs that it changes in training.
+        auxiliary: the inputs that it changes in training.
     """
 
     def __init__(self, declared: str) -> None:
@@ -45,10 +45,10 @@ class Operator:
         self.auxiliary = _AUXILIARY.get(self.name, ())
 
     def values(self, attributes: Mapping[str, str]) -> dict[str, Any]:
-        """Every argument's value, from a node's texts and the defaults.
+        """Every argument's value, from a node's strings and the defaults.
 
         Raises:
-            DataError: one is missing, unknown, or of another kind.
+            DataError: one is missing, unknown, or of the wrong type.
         """
         unknown = next((n for n in attributes if n not in self.kinds and not n.startswith("__")), None)
         if unknown is not None and unknown != "num_args":
@@ -69,7 +69,7 @@ class Operator:
         return found
 
     def texts(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """A node's texts for values that were given."""
+        """A node's strings for the given values."""
         unknown = next((name for name in values if name not in self.kinds), None)
         if unknown is not None:
             raise no_argument(self.name, unknown, self.arguments)
@@ -79,7 +79,7 @@ class Operator:
             raise ValueError(f"{self.name}: {error}") from None
 
     def inputs(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """The inputs that a node with these values has, where each is a single one."""
+        """The names of a node's inputs for these values, if each is a single array."""
         skipped = set[str]()
         if values.get("no_bias"):
             skipped.add("bias")
@@ -105,7 +105,7 @@ def _operators() -> dict[str, Operator]:
 
 
 OPERATORS = _operators()
-"""By every name that MXNet has for them."""
+"""Operators by each of MXNet's names."""
 
 _OF_PICTURES = (
     "Convolution",
@@ -119,10 +119,10 @@ _OF_PICTURES = (
 
 
 def operator_called(name: str) -> Operator:
-    """The operator of a node.
+    """The operator called `name`.
 
     Raises:
-        DataError: dense networks have no such operator.
+        DataError: the operator is unsupported.
     """
     found = OPERATORS.get(name)
     if found is not None:
@@ -141,7 +141,7 @@ def inputs_named(operator: Operator, values: Mapping[str, Any], given: Sequence[
     """A node's inputs by name.
 
     Raises:
-        DataError: there are fewer or more of them than the operator takes.
+        DataError: their number does not match the operator.
     """
     names = operator.inputs(values)
     if len(given) != len(names):

@@ -48,7 +48,7 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
 
 
 def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:
-    """Make the parameters of a step that its first input tells the shapes of; the names of those that it does not."""
+    """Create the parameters of a step that its first input determines; return the names of the others."""
     operator, first, unknown = step.node.operator, arrays.get(step.inputs[0]), []
     for place, key in enumerate(step.inputs):
         if key in arrays:

@@ -1,4 +1,4 @@
-"""Attributes of operators as symbol files have them: texts, read by their declared kind and never evaluated."""
+"""Operator attributes in symbol files: strings, parsed by declared type and never evaluated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["read_value", "written_value"]
 
 _MOST_SIZES = 1024
 _LONGEST = 20_000
-"""Characters of an attribute that is read."""
+"""Longest attribute, in characters."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}L?")
 _TRUTHS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
@@ -23,15 +23,15 @@ _TYPES = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "b
 
 
 def read_value(text: str, kind: str) -> Any:
-    """The value of an attribute's text.
+    """The value of an attribute string.
 
     Args:
-        text: as the file has it.
-        kind: ``int``, ``float``, ``bool``, ``str``, ``dtype``, ``shape`` (whole numbers, or None among them), or
-            choices ``a|b|c``; with a question mark behind it the value may be None.
+        text: the string in the file.
+        kind: ``int``, ``float``, ``bool``, ``str``, ``dtype``, ``shape`` (integers, some may be None), or
+            choices ``a|b|c``; followed by a question mark if the value may be None.
 
     Raises:
-        ValueError: the text is of another kind.
+        ValueError: the string has another type.
 
     >>> read_value("(2, -1, None)", "shape"), read_value("None", "int?"), read_value("0.5", "float")
     ((2, -1, None), None, 0.5)
@@ -97,10 +97,10 @@ _READERS: dict[str, Any] = {
 
 
 def written_value(value: Any, kind: str) -> str:
-    """The text of a value in files; the inverse of `read_value`.
+    """The string for a value in files; the inverse of `read_value`.
 
     Raises:
-        ValueError: the value is of another kind.
+        ValueError: the value has another type.
 
     >>> written_value([2, 3], "shape"), written_value(np.float32, "dtype"), written_value(0, "bool")
     ('(2, 3)', 'float32', 'False')

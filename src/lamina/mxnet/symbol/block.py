@@ -1,4 +1,4 @@
-"""`SymbolBlock`: a network from a symbol, such as a file of MXNet's holds, as a block that predicts and trains."""
+"""`SymbolBlock`: a trainable block from a symbol, such as in an MXNet file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ __all__ = ["SymbolBlock"]
 
 
 class SymbolBlock(HybridBlock):
-    """The network that a symbol describes. `SymbolBlock.imports` reads one that was exported.
+    """The network of a symbol. `SymbolBlock.imports` reads an exported one.
 
     Args:
-        outputs: what it gives: a symbol, or a list of symbols.
-        inputs: the variables that it takes, in this order. All other variables become parameters of their names.
+        outputs: its outputs, a symbol or a list of symbols.
+        inputs: its input variables, in order. All other variables become parameters of the same names.
         params: parameters to share: ``net.collect_params()``.
 
-    Called with an array for each input, it gives an array for each output: one, or a list of several.
+    Called with one array per input, it returns one array per output (a list if several).
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
@@ -53,21 +53,21 @@ class SymbolBlock(HybridBlock):
         allow_missing: bool = False,
         ignore_extra: bool = False,
     ) -> SymbolBlock:
-        """A network that `HybridBlock.export`, here or in MXNet, or MXNet's ``Module.save_checkpoint`` wrote.
+        """Load a network written by `HybridBlock.export`, here or in MXNet, or by MXNet's ``Module.save_checkpoint``.
 
-        The files may come from anybody: they are checked, and nothing in them is executed.
+        The files need not be trusted: they are checked, and nothing in them is executed.
 
         Args:
             symbol_file: the network, ``…-symbol.json``.
             input_names: the names of its inputs: ``["data"]`` for most.
-            param_file: the values of its parameters, ``…-0000.params``. None: `initialize` or `load_parameters` does.
-            ctx: where the parameters are to be.
-            allow_missing: whether parameters may stay without a value.
-            ignore_extra: whether the file may have arrays that the network does not.
+            param_file: the parameter values, ``…-0000.params``. None: use `initialize` or `load_parameters`.
+            ctx: the parameters' device.
+            allow_missing: whether parameters may be missing in the file.
+            ignore_extra: whether the file may have arrays that are not in the network.
 
         Raises:
             FileNotFoundError: there is no such file.
-            DataError: a file is damaged, or has an operator that dense networks don't have.
+            DataError: a file is damaged, or has an unsupported operator.
             ParameterError: the values don't fit the network.
         """
         names = [input_names] if isinstance(input_names, str) else list(input_names)
@@ -80,7 +80,7 @@ class SymbolBlock(HybridBlock):
 
     @staticmethod
     def _of_text(described: str, input_names: Sequence[str]) -> SymbolBlock:
-        """As `imports`, from the text of a symbol file."""
+        """Like `imports`, from the text of a symbol file."""
         return SymbolBlock(load_json(described), list(map(var, input_names)))
 
     def __init__(
@@ -113,13 +113,13 @@ class SymbolBlock(HybridBlock):
         self._steps: list[Step] | None = planned(self._symbol.heads)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles plan anew."""
+        """Pickle without the plan, which copies make again."""
         return {**super().__getstate__(), "_steps": None}
 
     # --- running --------------------------------------------------------------------------------------------------
 
     def forward(self, *args: Any) -> Any:
-        """The outputs for an array, or a symbol, for each input."""
+        """The outputs, given one array (or symbol) per input."""
         if len(args) != len(self.input_names):
             raise TypeError(f"the network takes {', '.join(self.input_names)}; it got {len(args)} inputs")
         if args and isinstance(args[0], Symbol):
@@ -165,7 +165,7 @@ class SymbolBlock(HybridBlock):
         return parameter._array_on(ctx)
 
     def infer_shape(self, *args: Any) -> None:
-        """Initialize the parameters that wait for the shape of the inputs."""
+        """Initialize parameters whose shapes depend on the inputs."""
         self.forward(*args)
 
     def hybrid_forward(self, F: Any, *args: Any, **params: Any) -> Any:
@@ -192,7 +192,7 @@ class SymbolBlock(HybridBlock):
 
 
 def _type_of(*declared: str | None) -> str:
-    """The first floating type among MXNet's numbers of types, or names; float32 if there is none."""
+    """The first float dtype among MXNet's type numbers or names; float32 if there is none."""
     names = [TYPE_FLAGS[int(x)] if x.isdigit() else x for x in declared if x is not None]
     return next((name for name in names if name.startswith("float")), "float32")
 

@@ -1,7 +1,7 @@
-"""Checks of a symbol against numbers, under the names of MXNet's ``mx.test_utils``: of its outputs and gradients.
+"""Checks of a symbol's outputs and gradients against numbers, under the names of MXNet's ``mx.test_utils``.
 
-Gradients go by `lamina.autograd`. `location` holds the arguments' values, by name or in the order of
-`Symbol.list_arguments`; so do `expected` for gradients, and `aux_states` for what training changes.
+Gradients come from `lamina.autograd`. `location` holds the arguments' values, by name or in the order of
+`Symbol.list_arguments`; likewise `expected` for gradients, and `aux_states` for auxiliary states.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _by_name(what: str, given: Given | None, names: Sequence[str]) -> dict[str, 
 def _arrays(
     sym: Symbol, location: Given, states: Given | None, ctx: Context | None, dtype: Any
 ) -> dict[str, NDArray]:
-    """An array of its own for every variable."""
+    """A new array for every variable."""
     values = _by_name("location", location, sym.list_arguments())
     missing = [name for name in sym.list_arguments() if name not in values]
     if missing:
@@ -94,7 +94,7 @@ def check_symbolic_forward(
 def _gradients(
     sym: Symbol, arrays: Mapping[str, NDArray], requests: Mapping[str, str], heads: Sequence[NDArray] | None
 ) -> dict[str, NDArray]:
-    """What `backward` in training mode gives, by the arguments that ask for it."""
+    """Gradients by `backward` in training mode, for the requested arguments."""
     for name, request in requests.items():
         arrays[name].attach_grad(request)
     with Mode(True, True):
@@ -157,10 +157,10 @@ def check_numeric_gradient(
     grad_stype_dict: Any = None,
     dtype: Any = np.float32,
 ) -> None:
-    """Compare gradients with central differences, by the arguments in `grad_nodes` (all of them if None).
+    """Compare gradients with central differences, for the arguments `grad_nodes` (None: all).
 
     The outputs are summed with random weights, so that errors do not cancel. Differences are taken in float64, whatever
-    `dtype` is, since those of float32 are mostly rounding.
+    `dtype` is, since float32 differences are mostly rounding errors.
 
     >>> import lamina as mx
     >>> check_numeric_gradient(mx.sym.tanh(mx.sym.var("x")), [[0.5, -1.0]])
@@ -185,7 +185,7 @@ def check_numeric_gradient(
 
 
 def _differences(arrays: dict[str, NDArray], name: str, total: Callable[[], float], eps: float) -> np.ndarray:
-    """The slope of `total` by each element of one array, from values half of `eps` to both sides."""
+    """The slope of `total` by each element of one array, from central differences over ±eps/2."""
     before = arrays[name]
     numbers = before.asnumpy()
     slopes = np.zeros(numbers.shape)

@@ -1,4 +1,4 @@
-"""`planned`: the order in which a symbol's nodes are computed, each in operators of `lamina.nd`."""
+"""`planned`: the execution order of a symbol's nodes, each as operators of `lamina.nd`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _WITHOUT_MEANING = frozenset(
     }
     | {"use_length", "workspace"}
 )
-"""Arguments that say how MXNet computes, or what the inputs say already."""
+"""Arguments about MXNet's execution, or implied by the inputs."""
 
 Computed = Callable[..., Any]
-"""Of arrays, and values by name."""
+"""A function of arrays, with settings by keyword."""
 
 
 def _loss_of_old(name: str, predicted: Computed) -> Computed:
@@ -144,7 +144,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     """The function from a node's inputs to its outputs.
 
     Raises:
-        DataError: lamina does not compute the operator with such values.
+        DataError: the operator is unsupported with these values.
     """
     operator, values = node.operator, node.values
     assert operator is not None
@@ -168,16 +168,16 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
 # --- the order ---------------------------------------------------------------------------------------------------
 
 Key = str | tuple[int, int]
-"""What a value is called while a symbol is computed: a variable's name, or a node and its output."""
+"""Key of a value during execution: a variable's name, or a node and its output's position."""
 
 
 class Step(NamedTuple):
-    """A node that is computed.
+    """A node's execution.
 
     Attributes:
-        node, compute: which, and what it computes.
-        inputs, outputs: what its values are called.
-        finished: those that nothing after it needs.
+        node, compute: the node and its function.
+        inputs, outputs: the keys of its values.
+        finished: the keys that no later step needs.
     """
 
     node: Node
@@ -194,10 +194,10 @@ def key_of(output: Output) -> Key:
 
 
 def planned(heads: Sequence[Output]) -> list[Step]:
-    """The steps that compute outputs.
+    """The steps that compute the outputs.
 
     Raises:
-        DataError: lamina does not compute one of them.
+        DataError: an operator is unsupported.
     """
     kept = set(map(key_of, heads))
     steps: list[Step] = []
@@ -213,7 +213,7 @@ def planned(heads: Sequence[Output]) -> list[Step]:
 
 
 def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[NDArray]:
-    """The outputs, for arrays of all variables by their names.
+    """The outputs, given arrays for all variables by name.
 
     Raises:
         ValueError: a variable has no array.
@@ -231,7 +231,7 @@ def evaluated(heads: Sequence[Output], arrays: Mapping[str, NDArray]) -> list[ND
 
 
 def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a node's parameters and label, by the names of its inputs, for a first input of this shape."""
+    """The shapes of a node's parameters and label by input name, for a first input of this shape."""
     assert node.operator is not None
     values = node.values
     match node.operator.name:

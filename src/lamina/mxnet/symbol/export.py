@@ -18,7 +18,7 @@ __all__ = ["export", "written_down"]
 
 
 def export(block: HybridBlock, path: str, epoch: int) -> None:
-    """Write ``path-symbol.json`` and ``path-0000.params``; each whole or not at all."""
+    """Write ``path-symbol.json`` and ``path-0000.params``, each atomically."""
     symbol = written_down(block)
     arguments, auxiliary = set(symbol.list_arguments()), set(symbol.list_auxiliary_states())
     arrays = {
@@ -32,10 +32,10 @@ def export(block: HybridBlock, path: str, epoch: int) -> None:
 
 
 def written_down(block: HybridBlock) -> Symbol:
-    """The symbol of a block, for inputs like those of its last call.
+    """The symbol of a block, for inputs nested like those of its last call.
 
     Raises:
-        LaminaError: its forward looks into arrays, or uses other operators than those of ``F``.
+        LaminaError: its forward reads array values, or uses operators outside ``F``.
     """
     layout = block._layout or [None] * _inputs_of(block)
     count = len(list(_flat(layout)))
@@ -77,7 +77,7 @@ def _filled(layout: Any, names: Iterator[str]) -> Any:
 
 
 def _inputs_of(block: HybridBlock) -> int:
-    """How many arrays a block takes that was not called yet, by its own `forward`."""
+    """The number of inputs, from `forward`, for a block that was not called yet."""
     from lamina.gluon.block import HybridBlock
 
     hybrid = type(block).forward is HybridBlock.forward

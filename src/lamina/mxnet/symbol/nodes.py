@@ -1,4 +1,4 @@
-"""`Symbol`: a network's computation as a graph of nodes, without numbers."""
+"""`Symbol`: a network's computation as a graph of nodes, without values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Node:
     Attributes:
         operator: None for a variable.
         name: unique among a network's nodes.
-        attributes: texts, as files have them.
+        attributes: strings, as in files.
         inputs: in the order of the operator's arrays.
     """
 
@@ -52,7 +52,7 @@ class Node:
 
 
 Output = tuple[Node, int]
-"""A node, and which of its outputs."""
+"""A node, and the position of its output."""
 
 
 def nodes_of(heads: Sequence[Output]) -> list[Node]:
@@ -72,9 +72,9 @@ def nodes_of(heads: Sequence[Output]) -> list[Node]:
 
 
 class Symbol(Symbolic):
-    """One or several outputs of a network that is not computed yet; `gluon.SymbolBlock` computes it.
+    """One or several outputs of a network graph; `gluon.SymbolBlock` computes them.
 
-    In ``hybrid_forward(self, F, x)`` of a block that is exported, `x` is one and ``F`` is `lamina.symbol`.
+    While a block is exported, ``hybrid_forward(self, F, x)`` gets symbols, with ``F`` = `lamina.symbol`.
 
     >>> import lamina as mx
     >>> x = mx.sym.var("x")
@@ -92,7 +92,7 @@ class Symbol(Symbolic):
 
     @property
     def name(self) -> str | None:
-        """The name of its node; None for several."""
+        """The name of its node; None for several outputs."""
         return self.heads[0][0].name if len(self.heads) == 1 else None
 
     def __repr__(self) -> str:
@@ -106,7 +106,7 @@ class Symbol(Symbolic):
         return (Symbol([head]) for head in self.heads)
 
     def _forward(self, block: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a hybrid block computes with ``F = lamina.symbol``, its parameters as variables."""
+        """The outputs of a hybrid block, called with ``F = lamina.symbol`` and its parameters as variables."""
         from lamina.mxnet import symbol
 
         variables = {name: parameter.var() for name, parameter in block._reg_params.items()}
@@ -135,12 +135,12 @@ class Symbol(Symbolic):
         return [node.name for node in nodes_of(self.heads) if node.operator is None]
 
     def list_arguments(self) -> list[str]:
-        """The names of the variables that training does not change by itself: inputs and weights."""
+        """The names of variables that operators don't change: inputs and weights."""
         auxiliary = set(self.list_auxiliary_states())
         return [name for name in self.list_inputs() if name not in auxiliary]
 
     def list_auxiliary_states(self) -> list[str]:
-        """The names of the variables that operators change in training: running means and variances."""
+        """The names of variables that operators change in training: running means and variances."""
         found: dict[str, None] = {}
         for node in nodes_of(self.heads):
             if node.operator is not None and node.operator.auxiliary:
@@ -160,7 +160,7 @@ class Symbol(Symbolic):
         return Symbol(found) if found else None
 
     def attr(self, key: str) -> str | None:
-        """An attribute of its node, as a text; those of MXNet's own, as ``lr_mult``, with or without underscores."""
+        """A string attribute of its node; MXNet's own, such as ``lr_mult``, with or without underscores."""
         if len(self.heads) != 1:
             return None
         noted = self.heads[0][0].attributes
@@ -171,11 +171,11 @@ class Symbol(Symbolic):
         return dict(self.heads[0][0].attributes) if len(self.heads) == 1 else {}
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
-        """The attributes of all nodes that have any, by their names."""
+        """The attributes of all nodes that have any, by node name."""
         return {node.name: dict(node.attributes) for node in nodes_of(self.heads) if node.attributes}
 
     def replaced(self, variables: Mapping[str, Output]) -> Symbol:
-        """The same network with outputs in the place of variables."""
+        """The same network with variables replaced by outputs."""
         made: dict[int, Node] = {}
         for node in nodes_of(self.heads):
             inputs = [
@@ -189,13 +189,13 @@ class Symbol(Symbolic):
     # --- files ---------------------------------------------------------------------------------------------------
 
     def tojson(self, remove_amp_cast: bool = True) -> str:
-        """The text that `save` writes."""
+        """The JSON that `save` writes."""
         from lamina.mxnet.symbol._file import text_of
 
         return text_of(self.heads)
 
     def save(self, fname: str | os.PathLike[str], remove_amp_cast: bool = True) -> None:
-        """Write a file that MXNet's ``mx.sym.load`` reads: all nodes, without numbers; whole or not at all."""
+        """Write a file for MXNet's ``mx.sym.load``: all nodes, without values; atomically."""
         from lamina.mxnet.symbol._file import write_symbol
 
         write_symbol(fname, self.heads)
@@ -218,11 +218,11 @@ class Symbol(Symbolic):
     def infer_shape(
         self, *shapes: tuple[int, ...] | None, **named: tuple[int, ...]
     ) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ...]]] | tuple[None, None, None]:
-        """The shapes of the arguments, of the outputs and of the auxiliary states, each in the order of its list.
+        """The shapes of arguments, outputs and auxiliary states, each in the order of its list.
 
         Args:
-            shapes: of the arguments, in the order of `list_arguments`; None for unknown ones.
-            named: of inputs, by their names.
+            shapes: arguments' shapes, in the order of `list_arguments`; None if unknown.
+            named: inputs' shapes by name.
 
         Returns (None, None, None), with a warning, if they don't determine all shapes.
 
@@ -236,7 +236,7 @@ class Symbol(Symbolic):
         return inferred(self, *shapes, **named)
 
     def eval(self, ctx: Any = None, **arrays: Any) -> list[Any]:
-        """The outputs, for an array for each variable, by its name; the device is the arrays'.
+        """The outputs, given an array for each variable by name, on the arrays' device.
 
         >>> import lamina as mx
         >>> (mx.sym.var("x") * 2).eval(x=mx.nd.array([1, 2]))[0].asnumpy()
@@ -262,7 +262,7 @@ class Symbol(Symbolic):
 
 
 TYPE_FLAGS = ("float32", "float64", "float16", "uint8", "int32", "int8", "int64", "bool")
-"""The element types, by MXNet's numbers of them: ``__dtype__`` of a variable."""
+"""Dtypes by MXNet's numbers, as in a variable's ``__dtype__``."""
 
 _OF_ARRAYS = {
     "shape": "codes in F.reshape (0, -1, -2 …), or F.reshape_like",
@@ -295,11 +295,11 @@ def _no_values(what: str, instead: str) -> NoReturn:
 
 
 class SymbolError(LaminaError, AttributeError, TypeError):
-    """A symbol was used as an array."""
+    """Use of a symbol as an array."""
 
 
 def Group(symbols: Sequence[Symbol]) -> Symbol:  # noqa: N802 - MXNet's name
-    """The outputs of several symbols together."""
+    """A symbol with the outputs of several symbols."""
     if not symbols or not all(isinstance(symbol, Symbol) for symbol in symbols):
         raise TypeError(f"Group takes a list of Symbols, not {symbols!r}")
     return Symbol([head for symbol in symbols for head in symbol.heads])

@@ -1,4 +1,4 @@
-"""Whole trainings as library functions: data in, a trained network and its history out."""
+"""Complete trainings as functions: data in, a trained network and its history out."""
 
 from lamina.runs.recipes._chapter import ChapterNetwork
 from lamina.runs.recipes._settings import Settings

@@ -1,4 +1,4 @@
-"""The default recipe: the chapter's network, trained with Adam, dropout and shifted digits, above 98.5 % in seconds."""
+"""The default recipe: the chapter's network with Adam, dropout and shifted digits; above 98.5 % in seconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lamina.support.schedules import one_cycle
 __all__ = ["MOMENTS", "AugmentedNetwork", "shifted"]
 
 MOMENTS = ("adam.first.", "adam.second.")
-"""What the names of Adam's moments begin with; a parameter's name follows."""
+"""Prefixes of the names of Adam's moments, before a parameter's name."""
 
 _WARM_UP = 0.1  # of all steps, with a rising learning rate; then a cosine to 0
 _BETAS = (0.9, 0.99)
@@ -33,7 +33,7 @@ class AugmentedNetwork(ChapterNetwork):
     """The chapter's layers with He's initial values (He et al., 2015) and Adam's moments (Kingma and Ba, 2015)."""
 
     dropout = 0.1
-    """The share of hidden units that a step leaves out (Srivastava et al., 2014)."""
+    """The dropout rate of hidden units (Srivastava et al., 2014)."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sizes)
@@ -67,7 +67,7 @@ class AugmentedNetwork(ChapterNetwork):
         return loss
 
     def _forward(self, X: NDArray) -> NDArray:
-        """The scores, with dropout behind each hidden layer."""
+        """The scores, with dropout after each hidden layer."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
@@ -76,13 +76,13 @@ class AugmentedNetwork(ChapterNetwork):
         return self._linear(h, last)
 
     def _next_rate(self) -> float:
-        """Count a step, and give its share of the peak learning rate."""
+        """Count a step and return its factor on the peak learning rate."""
         done = self.span.at(self.position)
         self.position += 1
         return one_cycle(done, _WARM_UP)
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """The digits of an epoch, each shifted by up to a pixel."""
+        """An epoch's digits, each shifted by up to one pixel."""
         rng = generator(seed, _SHIFT_STREAMS + epoch)
         return nd.from_numpy(shifted(images.asnumpy(), rng)) if images.shape[1] == _SIDE**2 else images
 
@@ -91,7 +91,7 @@ class AugmentedNetwork(ChapterNetwork):
         return super().arrays() | {name: x.asnumpy() for name, x in self.moments.items()}
 
     def load(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set all parameters, and the moments if they are there."""
+        """Set all parameters, and the moments if present."""
         super().load({name: x for name, x in arrays.items() if name not in self.moments})
         for name, moment in self.moments.items():
             if name in arrays:
@@ -99,7 +99,7 @@ class AugmentedNetwork(ChapterNetwork):
 
 
 def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Digits (n, 784), each moved by -1, 0 or 1 pixels down and right at random; what comes in is empty.
+    """Digits (n, 784), each shifted at random by -1, 0 or 1 pixels down and right; new pixels are empty.
 
     >>> digits = np.zeros((1, 784), np.uint8)
     >>> digits[0, 400] = 255
@@ -117,5 +117,5 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _target(move: int) -> slice:
-    """The pixels that a move of the picture fills."""
+    """The pixels that a shift of the image fills."""
     return slice(max(move, 0), _SIDE + min(move, 0))

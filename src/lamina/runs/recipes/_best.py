@@ -1,4 +1,4 @@
-"""The recipe ``best``: a wide network on pictures that are deformed anew whenever they are seen."""
+"""The recipe ``best``: a wide network on images that are deformed anew each time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BestNetwork"]
 
 
 class BestNetwork(AugmentedNetwork):
-    """The default recipe's network and its Adam; no picture is seen twice, so that nothing needs to be left out."""
+    """The default recipe's network and Adam, without dropout, since no image is seen twice."""
 
     dropout = 0.0
     variants = tuple(DEFORMATIONS)
@@ -26,20 +26,20 @@ class BestNetwork(AugmentedNetwork):
         self.see("")
 
     def see(self, variant: str) -> None:
-        """Deform pictures from now on as the variant says; without one as digits are deformed."""
+        """Use this variant of deformation from now on; "" means that of digits."""
         deformation = DEFORMATIONS[variant or self.variants[0]]()
         self._deformed = compile(lambda images: nd.floor(deformation(images) + 0.5).astype(np.uint8))
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """The pictures as they are: `data_of` deforms them."""
+        """The images unchanged; `data_of` deforms them."""
         return images
 
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Pictures deformed anew, in the order of the steps; pictures of other sizes as they are.
+        """Newly deformed images, in the order of the steps; images of other sizes unchanged.
 
-        They are bytes again, and not part of the step: of bytes the first layer's products are a third faster.
+        The result is uint8, computed outside the step, since the first layer's product is a third faster on bytes.
         """
         if images.shape[1] != SIDE**2:
             return batches, images, labels

@@ -19,7 +19,7 @@ _WEIGHT_SCALE = 0.01
 
 
 def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """The shapes of a network's parameters, in the order in which they get their first values."""
+    """The shapes of a network's parameters, in the order of initialization."""
     shapes: dict[str, tuple[int, ...]] = {}
     for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes), start=1):
         shapes |= {f"W{layer}": (inputs, outputs), f"b{layer}": (outputs,)}
@@ -28,7 +28,7 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Span:
-    """A schedule's progress, from 0 to 1: `share` at the step `since`, of `steps` in all.
+    """Progress of a schedule, from 0 to 1: `share` at step `since`, of `steps` in total.
 
     >>> Span(steps=200).at(50), Span(0.5, since=100, steps=200).at(120)
     (0.25, 0.6)
@@ -57,10 +57,10 @@ class ChapterNetwork:
     """
 
     variants: tuple[str, ...] = ()
-    """Ways to see pictures in training, among which the pictures decide; the first is that of earlier runs."""
+    """Variants of augmentation, chosen by short trainings; the first is that of earlier runs."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        """`sizes`: the numbers of units, from the inputs over the hidden layers to the classes."""
+        """`sizes`: the numbers of units, from inputs through hidden layers to classes."""
         self.sizes = tuple(sizes)
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
@@ -76,11 +76,11 @@ class ChapterNetwork:
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
-        """`sizes`, as of several networks."""
+        """`sizes`, in a tuple as for several networks."""
         return [self.sizes]
 
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
-        """The unnormalised scores, float32 of shape (rows, classes), of uint8 pixels of shape (rows, inputs)."""
+        """Unnormalized scores, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
         last = len(self.sizes) - 1
         h = X.astype(np.float32) / 255
         for layer in range(1, last):
@@ -94,8 +94,8 @@ class ChapterNetwork:
     def losses(self, scores: NDArray, labels: NDArray) -> NDArray:
         """The softmax cross-entropy of each row, shape (rows,).
 
-        The chapter sums with `nansum`, for which a network that has become NaN has a loss of 0. Here a NaN
-        stays one, so that training can notice it.
+        The chapter sums with `nansum`, which gives a network of NaNs the loss 0. Here a NaN
+        stays NaN, so that training can detect it.
         """
         one_hot = nd.one_hot(labels, self.sizes[-1])
         return -nd.sum(one_hot * nd.log_softmax(scores), axis=0, exclude=True)
@@ -112,16 +112,16 @@ class ChapterNetwork:
         return nd.mean(loss)
 
     def see(self, variant: str) -> None:
-        """Use this variant of seeing pictures from now on; this network has none."""
+        """Use this variant of augmentation from now on; this network has none."""
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """The images as an epoch sees them: here always the same."""
+        """An epoch's images: here always the same."""
         return images
 
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """The images and labels of steps with these `batches`, int32 (steps, rows); here unchanged."""
+        """Images and labels of the steps `batches`, int32 (steps, rows); here unchanged."""
         return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -1,8 +1,8 @@
-"""The short trainings that decide how a training sees pictures: their size, length and judging pictures.
+"""Short trainings that choose the augmentation of images: their data, length and criterion.
 
-What suits pictures in a long training must show in a short one. Two things make it show: only some of the pictures are
-trained on, so that each is seen several times; and the log-loss of others judges, which grows where a network knows its
-pictures by heart, while the accuracy still rises.
+A short training must predict the best choice for a long one. Two things help: only some of the images are
+trained on, so that each is seen several times; and the criterion is the log-loss of others, which grows when a network
+overfits, while the accuracy still rises.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from lamina.training.time_limit import TimeLimit
 __all__ = ["FEWEST", "SHORTEST", "Hurry", "TooSlowError", "choice_said", "chosen", "divided", "in_short"]
 
 FEWEST = 3000
-"""The fewest pictures that allow holding some out to judge by; with fewer, nothing is chosen."""
+"""Minimum number of images for holding some out; with fewer, nothing is chosen."""
 
 SHORTEST = 200.0
-"""Seconds in which there is time to choose, on most machines."""
+"""Minimum time limit for choosing, in seconds, on most machines."""
 
 _MOST = 1 / 3  # of a time limit, for all short trainings together
 _SLACK = 0.05
@@ -36,24 +36,24 @@ _STREAM = (1 << 41) - 1  # of random numbers
 
 
 def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
-    """Pictures to train on and pictures to judge by, drawn by the seed."""
+    """Training images and held-out images, split by the seed."""
     rows = generator(seed, _STREAM).permutation(len(pictures)).astype(np.int32)
     trained, judged = len(rows) // _TRAINED, len(rows) // _JUDGED
     return pictures.at(rows[:trained]), pictures.at(rows[trained : trained + judged])
 
 
 def in_short(settings: Settings) -> Settings:
-    """The settings of a short training: with a time limit, too, all of them take as many steps, to be comparable."""
+    """The settings of a short training; all have the same number of steps, even with a time limit, to be comparable."""
     epochs = _FEWEST_EPOCHS if settings.epochs is None else round(settings.epochs * _SHARE * _TRAINED)
     return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
 class TooSlowError(Exception):
-    """The short trainings would leave too little of a time limit: a wide network, many pictures, a slow machine."""
+    """Short trainings would take too much of the time limit, for a wide network, many images or a slow machine."""
 
 
 class Hurry(Observer):
-    """Ends short trainings with a `TooSlowError` when their share of the remaining time limit is over."""
+    """Ends short trainings with `TooSlowError` when their share of the remaining time is used up."""
 
     watches_steps = True
 
@@ -66,10 +66,10 @@ class Hurry(Observer):
 
 
 def chosen(losses: Mapping[str, float]) -> str:
-    """The first of the variants whose loss is at most a twentieth above the least.
+    """The first variant whose loss is within 5 % of the lowest.
 
-    Those come first that change pictures more, since what is learned from them takes longer, so that a short training
-    has them look worse than a long one; what mirrors comes last, so that it must do better than what does not.
+    Stronger variants come first, since learning from them takes longer, so that a short training
+    underrates them; mirroring ones come last, so that they must do better than the others.
 
     >>> chosen({"bent": 0.142, "moved": 0.140, "mirrored": 0.231}), chosen({"bent": 0.38, "moved": 0.35})
     ('bent', 'moved')

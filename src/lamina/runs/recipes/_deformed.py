@@ -1,13 +1,13 @@
-"""Pictures deformed at random: turned, scaled, slanted, moved, and bent as by a soft hand, and mirrored.
+"""Random deformation of images: rotation, scale, shear, shift, elastic bending, and mirroring.
 
-Every pixel of the result looks a place of the picture up: where an affine map sends it, and a smooth field of
-displacements moves it on (Simard, Steinkraus and Platt, Best practices for convolutional neural networks applied to
+Every pixel of the result is read at a position in the image, given by an affine map and a smooth field of
+displacements (Simard, Steinkraus and Platt, Best practices for convolutional neural networks applied to
 visual document analysis, 2003, section 2). The field is a sum of Gaussian bumps on a grid, whose heights are normal:
-what smoothing noise with a Gaussian gives, as one product of matrices. Computed in a compiled function it costs a few
-microseconds a picture, so that no picture is seen twice.
+equal to noise smoothed by a Gaussian, as one matrix product. In a compiled function it costs a few
+microseconds per image, so that no image is seen twice.
 
-How much of it suits pictures depends on what they are of: digits may be bent, and not mirrored; clothes the other way
-round. `DEFORMATIONS` are those among which a training chooses.
+The right amount depends on the subject: digits may be bent but not mirrored; clothes the other way
+round. A training chooses among `DEFORMATIONS`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 
 
 class Deformation:
-    """Deforms digits, on the device that was current when this was made.
+    """Deforms digits, on the device that was current at its creation.
 
-    How much is drawn anew for each picture; angles and factors are uniform from minus to plus what is said here. The
+    Amounts are drawn anew for each image; angles and factors are uniform between minus and plus the argument. The
     defaults are somewhat below those of Cireşan, Meier, Gambardella and Schmidhuber (Deep, big, simple neural nets for
     handwritten digit recognition, 2010), who train for hundreds of epochs: in minutes less is better.
 
@@ -41,9 +41,9 @@ class Deformation:
         bend: standard deviation of the field's displacements, in pixels.
         turn: degrees.
         scale: height and width, each by 1 ± this.
-        slant: columns a row.
+        slant: columns per row.
         shift: pixels down and right.
-        mirror: whether half of the pictures change left and right.
+        mirror: whether to mirror half of the images left to right.
 
     >>> digits = nd.zeros((2, 784), dtype="uint8")
     >>> Deformation()(digits).shape
@@ -66,7 +66,7 @@ class Deformation:
         self._bumps = nd.array(_bumps())
 
     def __call__(self, images: NDArray) -> NDArray:
-        """Deformed digits, float32 of shape (n, 784) and 0 to 255, of uint8 ones; all as lamina's seed has it."""
+        """Deformed digits, float32 (n, 784) from 0 to 255, from uint8 ones; seeded by lamina's seed."""
         count, context = images.shape[0], images.context
         rows, columns = self._affine(count, context)
         if self.mirror:
@@ -79,7 +79,7 @@ class Deformation:
         return looked_up(images, rows + field[:count], columns + field[count:])
 
     def _affine(self, count: int, context: Context) -> tuple[NDArray, NDArray]:
-        """Where an affine map of each picture's own sends its pixels: rows and columns, each (count, 784)."""
+        """Pixel positions under each image's affine map: rows and columns, each (count, 784)."""
 
         def drawn(most: float) -> NDArray:
             return nd.random_uniform(-most, most, shape=(count, 1), ctx=context)
@@ -99,13 +99,13 @@ DEFORMATIONS = {
     "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
     "mirrored": partial(Deformation, bend=0, turn=0, scale=0, slant=0, shift=0, mirror=True),
 }
-"""What makes each deformation: first those that do not mirror (that must pay), of them the strongest first."""
+"""Deformations by name: those without mirroring (which must pay off) first, the strongest first."""
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
-    """Pictures (n, 784) at places between pixels, each of shape (n, 784), by bilinear interpolation.
+    """Images (n, 784) sampled at fractional positions, each (n, 784), by bilinear interpolation.
 
-    What lies outside is as the nearest pixel of the edge, which is empty in MNIST.
+    Outside positions get the nearest edge pixel, which is empty in MNIST.
 
     >>> picture = nd.arange(784).reshape((1, 784))
     >>> rows, columns = nd.zeros((1, 784)) + 2.5, nd.zeros((1, 784)) + 3
@@ -128,7 +128,7 @@ def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
 
 
 def _bumps() -> np.ndarray:
-    """The field's bumps, (49, 784), such that heights of variance 1 give displacements of about variance 1."""
+    """The field's bumps, (49, 784), scaled so that heights of variance 1 give displacements of variance about 1."""
     middles = np.linspace(_MARGIN, SIDE - 1 - _MARGIN, _KNOTS)
     side = np.exp(-0.5 * ((np.arange(SIDE) - middles[:, None]) / _WIDTH) ** 2)
     bumps = (side[:, None, :, None] * side[None, :, None, :]).reshape(_KNOTS**2, SIDE**2)

@@ -1,4 +1,4 @@
-"""The recipes for training on digits, and the settings that determine a training."""
+"""Recipes for training on digits, and their settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["RECIPES", "Recipe", "Settings"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe: the training, apart from its settings.
+    """A recipe: everything about a training except its settings.
 
     Attributes:
-        network: what is trained, with its step.
-        values: the settings that are not the `Settings`' own.
-        passes: over the images in an epoch.
-        measured: of how many training images the accuracy is measured after an epoch; None: of all.
+        network: the network class, with its step.
+        values: settings that differ from the defaults of `Settings`.
+        passes: passes over the images per epoch.
+        measured: number of training images for the accuracy after an epoch; None: all.
     """
 
     network: type[ChapterNetwork]
@@ -48,10 +48,10 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings that determine a training; with a number of epochs, they give the same bits on the same machine.
+    """Settings of a training; with a number of epochs, they determine it to the bit on the same machine.
 
-    There is either a number of epochs or a time limit in seconds, from the command to its last file.
-    Raises `LaminaError` where a value makes no sense.
+    Either a number of epochs is set, or a time limit in seconds, from the command's start to its last file.
+    Raises `LaminaError` for an invalid value.
     """
 
     hidden: tuple[int, ...] = (256, 256)
@@ -65,7 +65,7 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """A recipe's settings with the chosen ones; a chosen number of epochs or time limit excludes the other."""
+        """A recipe's settings updated with the chosen ones; choosing epochs removes the time limit, and vice versa."""
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)

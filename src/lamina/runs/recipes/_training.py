@@ -1,6 +1,6 @@
-"""Training on digits: epochs of shuffled batches, that can be interrupted and resumed anywhere.
+"""Training on digits: epochs of shuffled batches, which can be interrupted and resumed anywhere.
 
-An epoch goes in short stretches of steps. After each one the losses are looked at and the parameters copied,
+An epoch runs in short stretches of steps. After each, the losses are checked and the parameters copied,
 so that a Ctrl-C or a diverging step loses a few milliseconds of work and never leaves a half-updated network.
 """
 
@@ -52,10 +52,10 @@ _SLOW = 5e10  # operations a second that any processor does: what work a time li
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of the current epoch: its number from 0 on, completed batches, moving loss, and seconds of steps.
+    """Progress of the current epoch: its number from 0, completed batches, moving loss, and seconds of steps.
 
-    `used`: the seconds of the time limit that are over; all of them once the training is complete.
-    `variant`: the network's chosen variant of seeing pictures; "" for the first, or before the choice.
+    `used`: seconds used of the time limit; all of them once the training is complete.
+    `variant`: the chosen variant of augmentation; "" for the first, or before the choice.
     """
 
     epoch: int = 0
@@ -67,14 +67,14 @@ class Progress:
 
 
 class Training(Loop):
-    """The training loop on digits, whose state is good after each stretch of steps.
+    """The training loop on digits, whose state is valid after each stretch of steps.
 
     The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
-    number alone. Of each epoch is measured: "train_accuracy", "test_accuracy", and "train_seconds", of its steps alone.
-    `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context``, where that is.
+    number alone. Measured per epoch: "train_accuracy", "test_accuracy", and "train_seconds", the time of its steps.
+    `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context`` is the resulting context.
 
-    With a time limit the schedule goes by the clock, which is read between stretches, and the last epoch ends where the
-    time does. Such a training goes on from a `state` in the time that is left.
+    With a time limit the schedule follows the clock, read between stretches, and the last epoch ends when the
+    time is up. Resumed from a `state`, it uses the remaining time.
     """
 
     resumes_within_epochs = True
@@ -91,8 +91,8 @@ class Training(Loop):
         variant: str = "",
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`limit`: the settings' time limit, where it has begun already; `variant`: how to see pictures, where that
-        is no more to be chosen; `tell` is called with the choice."""
+        """`limit`: the settings' time limit, if already running; `variant`: the augmentation, if
+        already chosen; `tell` is called with the choice."""
         super().__init__(settings.epochs or sys.maxsize, observers)
         self.limit = limit
         if limit is None and settings.time_limit is not None:
@@ -116,7 +116,7 @@ class Training(Loop):
 
     @property
     def batches(self) -> int:
-        """The number of steps in an epoch; the last one may be smaller."""
+        """The number of steps in an epoch; the last step may be smaller."""
         return -(-len(self.train) * self._recipe.passes // self.settings.batch_size)
 
     @property
@@ -127,7 +127,7 @@ class Training(Loop):
         return max(1, math.ceil(done / (self.limit.share or 1)))
 
     def _prepare(self, epochs: int) -> None:
-        """Choose how to see pictures, if that is open yet."""
+        """Choose the augmentation, if not yet chosen."""
         if self.past or self.progress.batch or self.progress.variant or not self.network.variants:
             return
         if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
@@ -138,7 +138,7 @@ class Training(Loop):
         self.network.see(variant)
 
     def _choice(self) -> tuple[str, str]:
-        """The variant that short trainings speak for, and why; the first where they take too much of a time limit."""
+        """The best variant by short trainings, and the reason; the first variant if these take too long."""
         hurry = [] if self.limit is None else [Hurry(self.limit)]
         try:
             losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
@@ -149,7 +149,7 @@ class Training(Loop):
         return variant, choice_said(losses, variant)
 
     def _loss_in_short(self, variant: str, observers: Sequence[Observer] = ()) -> float:
-        """The mean loss of held-out images after a short training on some of the others."""
+        """The held-out loss after a short training on some of the images."""
         known, held_out = divided(self.train, self.settings.seed)
         device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
         settings = in_short(self.settings)
@@ -161,7 +161,7 @@ class Training(Loop):
         return evaluate(short.network, held_out)[1]
 
     def _train(self, number: int) -> float:
-        """An epoch, or what is left of it; the moving loss at its end.
+        """Train an epoch, or the rest of it; returns the final moving loss.
 
         Raises:
             NonFiniteLossError: at the first step whose loss is infinite or NaN.
@@ -186,7 +186,7 @@ class Training(Loop):
         return None, {**accuracies, "train_seconds": self.progress.seconds}
 
     def accuracies(self) -> dict[str, float]:
-        """The accuracies on the training images (as many as the recipe measures) and on the test images."""
+        """The accuracies on the training images (as many as the recipe says) and on the test images."""
         train = self.train.first(self._recipe.measured)
         return {
             f"{part}_accuracy": evaluate(self.network, data)[0]
@@ -194,11 +194,11 @@ class Training(Loop):
         }
 
     def _is_time_over(self) -> bool:
-        """Whether there is no time for another step."""
+        """Whether no time is left for another step."""
         return self.limit is not None and self.limit.left < (self._pace or 0.0)
 
     def _complete(self) -> None:
-        """The time is over: nothing goes on from here, so the network is all that is kept."""
+        """End at the time limit: the training can't be resumed from here, so only the network is kept."""
         assert self.limit is not None
         self.stop()
         steps = self.progress.epoch * self.batches + self.progress.batch
@@ -223,13 +223,13 @@ class Training(Loop):
             self.limit.go_on(progress.used)
 
     def _order(self, epoch: int) -> np.ndarray:
-        """The rows of the training set in the order in which this epoch takes them."""
+        """The order of the training rows in this epoch."""
         source = generator(self.settings.seed, _SHUFFLE_STREAMS + epoch)
         passes = [source.permutation(len(self.train)) for _ in range(self._recipe.passes)]
         return np.concatenate(passes).astype(np.int32)
 
     def _run_stretch(self, order: np.ndarray) -> None:
-        """Make some steps; only if all went well, they become part of the state."""
+        """Run some steps; they become part of the state only if all succeed."""
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + self._stretch(), self.batches)
         clock = time.perf_counter if self.limit is None else self.limit.clock
@@ -247,22 +247,22 @@ class Training(Loop):
         self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds, used=used))
 
     def _stretch(self) -> int:
-        """Steps until the next look; if there is a time limit no more than fit, and one until it is known how many."""
+        """The steps in a stretch; under a time limit, those that fit, and a single one until the pace is known."""
         if self.limit is None:
             return _STRETCH
         return max(1, min(_STRETCH, int(self.limit.left / self._pace))) if self._pace else 1
 
     def _set_position(self, steps: int) -> None:
-        """Random numbers depend on the steps done alone, and without a time limit so do schedules.
+        """Random numbers depend only on the number of steps, and without a time limit so do schedules.
 
-        So a resumed run goes on the same way.
+        So a resumed run continues identically.
         """
         self.network.position = steps
         self.network.span = self._span(steps)
         nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
 
     def _span(self, steps: int) -> Span:
-        """How far the schedule is after `steps` steps, and how fast it goes on."""
+        """The schedule's progress after `steps` steps, and its pace."""
         if self.limit is None:
             return Span(steps=self.epochs * self.batches)
         pace = self._pace or 0.0
@@ -281,7 +281,7 @@ class Training(Loop):
         return losses
 
     def _check(self, losses: list[float]) -> None:
-        """Raise if a loss, or what the last step made of the parameters, is not finite."""
+        """Raise if a loss, or a parameter after the last step, is not finite."""
         finite = np.isfinite(losses)
         if not finite.all():
             bad = int(np.argmin(finite))
@@ -298,7 +298,7 @@ class Training(Loop):
         )
 
     def _commit(self, progress: Progress) -> None:
-        """Make the network's present parameters the state from which the training would go on."""
+        """Make the network's current parameters the state to resume from."""
         self._arrays, self.progress = self.network.arrays(), progress
 
 
@@ -309,7 +309,7 @@ def network_of(settings: Settings, inputs: int) -> ChapterNetwork:
 
 
 def _work(settings: Settings, train: Digits) -> float:
-    """The arithmetic of a training, at least."""
+    """A lower bound on the arithmetic of a training."""
     if settings.epochs is None:
         return _SLOW * (settings.time_limit or 0.0)
     sizes = (train.images.shape[1], *settings.hidden, 10)
@@ -319,7 +319,7 @@ def _work(settings: Settings, train: Digits) -> float:
 
 @eager()
 def evaluate(network: ChapterNetwork, data: Digits) -> tuple[float, float, np.ndarray]:
-    """The accuracy, the mean loss, and the probabilities of the classes, shape (n, classes)."""
+    """The accuracy, the mean loss, and the class probabilities (n, classes)."""
     forward = compile(network.__call__, independent_rows=True)
     losses: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []

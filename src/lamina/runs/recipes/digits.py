@@ -25,7 +25,7 @@ class Digits:
         return len(self.labels)
 
     def on(self, context: Context) -> Digits:
-        """The same on a device."""
+        """The same digits on a device."""
         return Digits(self.images.as_in_context(context), self.labels.as_in_context(context))
 
     def first(self, count: int | None) -> Digits:

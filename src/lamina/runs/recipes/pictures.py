@@ -1,4 +1,4 @@
-"""The pictures of a run: learning curves, and a sheet of test digits that the network gets wrong."""
+"""Figures of a run: learning curves, and a sheet of misclassified test digits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CELL_WIDTH, _CELL_HEIGHT, _CAPTION = 40, 46, 16  # in pixels of the digits
 
 
 def draw_learning_curves(path: str | os.PathLike[str], history: Sequence[Epoch]) -> None:
-    """Draw loss and accuracy by epoch as a PNG file; raises `MissingPackageError` without Matplotlib."""
+    """Draw loss and accuracy by epoch to a PNG file; raises `MissingPackageError` without Matplotlib."""
     percents: dict[str, list[float]] = {}
     for part in ("train", "test"):
         values = [100 * epoch.scores[f"{part}_accuracy"] for epoch in history]
@@ -35,7 +35,7 @@ def draw_learning_curves(path: str | os.PathLike[str], history: Sequence[Epoch])
 def draw_mistakes(
     path: str | os.PathLike[str], images: np.ndarray, labels: np.ndarray, probabilities: np.ndarray
 ) -> None:
-    """Draw the misclassified images, the most confidently wrong first, as a PNG file.
+    """Draw the misclassified images to a PNG file, the most confident errors first.
 
     Args:
         path: the file to write.

@@ -1,4 +1,4 @@
-"""A run on MNIST in its folder: its model, with the settings and the progress that prediction and resuming need."""
+"""A run on MNIST in its folder: the model with its settings and progress, for prediction and resuming."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _SETTINGS = strict(Settings)
 
 
 class _Position(Position, kw_only=True):
-    """Of a `Training`."""
+    """The position of a `Training`."""
 
     epoch: Count
     batch: Count
@@ -70,29 +70,29 @@ _METADATA = {
 
 
 def checkpoints(folder: RunFolder, settings: Settings, saved: Checkpoint | None = None) -> Checkpoints:
-    """The observer that saves the run's model, and resumes it from `saved`."""
+    """The observer that saves the run's model, and resumes from `saved`."""
     return Checkpoints(folder, asdict(settings), as_line, _METADATA, saved)
 
 
 def as_line(epoch: Epoch) -> dict[str, Any]:
-    """An epoch for JSON."""
+    """An epoch as a JSON object."""
     return {"epoch": epoch.number, "loss": epoch.loss, **epoch.scores}
 
 
 def write_settings(folder: RunFolder, settings: Settings) -> None:
-    """Write the settings for people and other programs."""
+    """Write the settings for users and other programs."""
     text = json.dumps(asdict(settings), indent=2) + "\n"
     folder.put(lambda filled: (filled / SETTINGS).write_text(text, "utf-8"))
 
 
 def read_run(path: Path) -> tuple[Settings, Checkpoint]:
-    """The settings of a run, and the checkpoint it goes on from.
+    """The settings of a run, and the checkpoint to resume from.
 
     Args:
         path: its folder, or its model file.
 
     Raises:
-        DataError: there is no run, or its model is damaged or of another kind.
+        DataError: `path` is not a run, or its model is damaged or of another type.
     """
     file = model_file(path)
     if not file.is_file():
@@ -116,7 +116,7 @@ def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
 
 
 def _check(asked: Any, file: TensorFile) -> None:
-    """The file holds the arrays of a network of these settings, and nothing has been allocated for them yet."""
+    """Check that the file holds the arrays of a network with these settings, before anything is allocated."""
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
         raise damaged(Path(file.name), f"{len(asked.hidden)} hidden layers, but {len(file.shapes)} arrays")
@@ -132,7 +132,7 @@ def _check(asked: Any, file: TensorFile) -> None:
 
 
 def _first_format(file: TensorFile) -> Checkpoint:
-    """The checkpoint in a model that was saved before tables and digits had one format."""
+    """The checkpoint from a model file of lamina's first format, in which tables and digits differed."""
     what = str(damaged(Path(file.name), "its metadata"))
     asked = decoded(file.metadata.get("settings", ""), _SETTINGS, what)
     progress = decoded(file.metadata.get("progress", ""), _FirstProgress, what)
@@ -150,7 +150,7 @@ def _first_format(file: TensorFile) -> Checkpoint:
 
 
 def network_of_run(path: Path) -> ChapterNetwork:
-    """The trained network, ready to predict; raises as `read_run` does."""
+    """The trained network, ready to predict; raises like `read_run`."""
     return _trained(path, *read_run(path))
 
 
@@ -164,10 +164,10 @@ def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwor
 
 
 def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
-    """The trained network as what predicts for tables of pixels, and what `open_model` says of a run.
+    """The trained network in the form of a table model of pixels, and the facts that `open_model` returns for a run.
 
-    "settings" are those of the recipe, "metrics" the epochs so far, "measured" the last one's accuracies; "done" says
-    the same in words.
+    "settings" are the recipe's, "metrics" the epochs so far, "measured" the last accuracies, and "done" the
+    progress in words.
     """
     settings, saved = read_run(path)
     network = _trained(path, settings, saved)
@@ -188,11 +188,11 @@ def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
 
 
 class PictureNetwork(BlockNetwork):
-    """A recipe's network in the place of a `FittedModel`'s."""
+    """A recipe's network with the interface of a `FittedModel`'s network."""
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Its layers'."""
+        """The layer widths."""
         return self.block.sizes
 
     @property
@@ -212,7 +212,7 @@ def _recipe_said(settings: Settings) -> str:
 
 
 def _done_said(settings: Settings, saved: Checkpoint, past: Sequence[Mapping[str, Any]]) -> str:
-    """How far a run is."""
+    """A run's progress in words."""
     if settings.time_limit is None:
         done = f"{len(past)} of {counted(settings.epochs or 0, 'epoch')}"
     else:

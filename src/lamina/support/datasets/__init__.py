@@ -1,4 +1,4 @@
-"""Data sets of pictures as NumPy arrays: MNIST from the package, others from a folder or the net."""
+"""Image data sets as NumPy arrays: MNIST from the package, others from a folder or the internet."""
 
 from lamina.support.datasets._bundled import mnist
 from lamina.support.datasets._digits import digit_in, normalize_digit, read_digit

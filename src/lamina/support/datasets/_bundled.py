@@ -1,4 +1,4 @@
-"""MNIST, which comes inside the package."""
+"""MNIST, which is included in the package."""
 
 from functools import cache
 from importlib.resources import files

@@ -1,10 +1,10 @@
-"""Bring a picture of one drawn digit, of any size, polarity and colour, to the form of MNIST's digits.
+"""Converts an image of one digit, of any size, polarity and colour, to the form of MNIST's digits.
 
-MNIST's digits were made so (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-recognition", 1998, section III.A): scaled to fit a box of 20×20 pixels with their aspect kept, grey where
-antialiasing made them so, then placed in a field of 28×28 with their centre of mass in its middle; white on
-black. Before that, ink is separated from paper: the paper has the colour that prevails on the
-picture's border, and a pixel is as inky as its colour is far from the paper's.
+MNIST's digits were made as follows (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
+recognition", 1998, section III.A): scaled to fit a box of 20×20 pixels with their aspect ratio kept, grey where
+antialiased, then placed in a field of 28×28 with their centre of mass in its middle; white on
+black. Before that, ink is separated from paper: the paper's colour is the most common one on the
+border, and a pixel's amount of ink is its colour's distance from the paper's.
 """
 
 import os
@@ -58,8 +58,8 @@ def digit_in(file: IO[bytes], name: str, most_pixels: int = _MOST_PIXELS) -> np.
 
     Args:
         file: the picture.
-        name: what messages call it.
-        most_pixels: more are not read.
+        name: its name in messages.
+        most_pixels: the maximum number of pixels.
 
     Raises:
         DataError: as `read_digit`.
@@ -72,7 +72,7 @@ def digit_in(file: IO[bytes], name: str, most_pixels: int = _MOST_PIXELS) -> np.
 
 
 def normalize_digit(image: np.ndarray) -> np.ndarray:
-    """Bring one digit, drawn dark on light or light on dark, to MNIST's form.
+    """Convert an image of one digit, dark on light or light on dark, to MNIST's form.
 
     An image that has this form already comes back unchanged.
 
@@ -165,13 +165,13 @@ def _opaque(levels: np.ndarray) -> np.ndarray:
 
 
 def _ink(levels: np.ndarray) -> np.ndarray:
-    """How far each pixel is from the paper's colour, 0 to 255, in the channel where it is farthest; 2-D."""
+    """Each pixel's distance from the paper's colour, 0 to 255, in the channel with the largest; 2-D."""
     paper = np.median(_border(levels), axis=0)
     return np.abs(levels - paper).max(axis=-1)
 
 
 def _extent(ink: np.ndarray) -> tuple[slice, slice]:
-    """The smallest rectangle that holds all ink."""
+    """The bounding box of the ink."""
     rows, columns = np.nonzero(ink.any(axis=1))[0], np.nonzero(ink.any(axis=0))[0]
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
@@ -183,7 +183,7 @@ def _centre_of_mass(ink: np.ndarray) -> tuple[float, float]:
 
 
 def _has_mnist_form(ink: np.ndarray) -> bool:
-    """Whether size and place are already as MNIST's are (true of all its 70,000 digits)."""
+    """Whether size and position are already as in MNIST (true of all its 70,000 digits)."""
     if ink.shape != (_FIELD, _FIELD):
         return False
     longest = max(ink[_extent(ink)].shape)
@@ -191,7 +191,7 @@ def _has_mnist_form(ink: np.ndarray) -> bool:
 
 
 def _without_paper(ink: np.ndarray) -> np.ndarray:
-    """Subtract the paper's own unevenness (noise, shade, compression), so that only the digit is left."""
+    """Subtract the paper's unevenness (noise, shade, compression), so that only the digit remains."""
     peak = float(ink.max())
     paper = ink[ink <= max(_otsu_threshold(ink), float(ink.min()))]
     # Median and median absolute deviation, as the digit's grey edges count among the paper here; 1.4826
@@ -217,7 +217,7 @@ def _otsu_threshold(ink: np.ndarray) -> float:
 
 
 def _scaled_to_box(ink: np.ndarray) -> np.ndarray:
-    """The inked part, scaled so that its longer side has 20 pixels and its inkiest pixel is 255."""
+    """The inked part, scaled to 20 pixels on its longer side and a maximum ink of 255."""
     digit = ink[_extent(ink)]
     height, width = digit.shape
     factor = _BOX / max(height, width)
@@ -228,9 +228,9 @@ def _scaled_to_box(ink: np.ndarray) -> np.ndarray:
 
 
 def _resampling(old: int, new: int) -> np.ndarray:
-    """The matrix, shape (new, old), that resamples a line of pixels with a triangle filter.
+    """The matrix, (new, old), that resamples a line of pixels with a triangle filter.
 
-    The triangle spans two new pixels, or two old ones when enlarging, so that none is skipped: antialiasing.
+    The triangle spans two new pixels (two old ones when enlarging), which antialiases.
     """
     step = old / new
     centres = (np.arange(new) + 0.5) * step
@@ -240,7 +240,7 @@ def _resampling(old: int, new: int) -> np.ndarray:
 
 
 def _placed(digit: np.ndarray) -> np.ndarray:
-    """The digit in the field, its centre of mass in the middle as far as it then still fits."""
+    """The digit placed in the 28×28 field, with its centre of mass in the middle as far as it fits."""
     corner = [
         min(max(round(_CENTRE - centre), 0), _FIELD - size)
         for centre, size in zip(_centre_of_mass(digit), digit.shape, strict=True)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, KMNIST and EMNIST: MNIST's form, other pictures; from the user's folders or the net."""
+"""Fashion-MNIST, KMNIST and EMNIST, in MNIST's format; from the user's folders or the internet."""
 
 import hashlib
 import os
@@ -129,13 +129,13 @@ def _like_mnist(
 
 
 def mnist_in(root: str | os.PathLike[str] | None) -> ImageDataset:
-    """MNIST from the files in a folder, where there are any, else from the package.
+    """MNIST from the files in a folder if it has them, otherwise from the package.
 
     Args:
-        root: the folder; ``~`` is the user's. Files may be packed (``….gz``) or not.
+        root: the folder; ``~`` is the user's. Files may be gzipped (``….gz``) or not.
 
     Raises:
-        DataError: some of the four files are there and others are not, or one is damaged.
+        DataError: some of the four files are missing, or one is damaged.
     """
     names = list(_FASHION_MNIST.sha256)  # MNIST's own names
     folder = None if root is None else Path(root).expanduser()

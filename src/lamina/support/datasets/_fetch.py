@@ -1,4 +1,4 @@
-"""Find a data set's files in the user's folders, or download them from the first mirror that has them."""
+"""Finds a data set's files in the user's folders, or downloads them from the first mirror that has them."""
 
 import hashlib
 import os
@@ -21,12 +21,12 @@ class Published:
     """A published data set: its files, their digests and addresses.
 
     Attributes:
-        name: what it is called, "Fashion-MNIST".
+        name: the display name, "Fashion-MNIST".
         folder: the subfolder for its files, "fashion-mnist".
         other_folders: subfolders where other libraries put the same files.
-        mirrors: addresses to which a file's name is appended, the best first.
+        mirrors: base URLs, the best first; a file's name is appended.
         sha256: the files, and the SHA-256 of each as published.
-        alternative: for messages, what may lie in a folder in place of the files.
+        alternative: for messages: an alternative to the files in a folder.
     """
 
     name: str
@@ -46,15 +46,15 @@ def obtain(
 ) -> dict[str, Path]:
     """The files of a data set: from `root`, else from the folder $LAMINA_DATA, else downloaded and kept.
 
-    In the user's folders a file may also lie there unpacked, without ".gz"; it is then used as it is.
+    In the user's folders a file may also be unpacked, without ".gz".
 
     Args:
-        published: which data set.
+        published: the data set.
         root: a folder that holds the files, or the data set's subfolder. If given, nothing is downloaded.
-        cache: where downloads are kept; the user's cache folder if not given.
+        cache: folder for downloads; by default the user's cache folder.
 
     Returns:
-        Where each file is, by its published name.
+        The path of each file, by its published name.
 
     Raises:
         DataUnavailableError: if the files are neither found nor downloaded; says where to put them.
@@ -74,9 +74,9 @@ def obtain(
 
 
 def search_folders(published: Published, root: str | os.PathLike[str] | None) -> list[Path]:
-    """Where the files of a data set may lie: under `root`, or if that is None, under $LAMINA_DATA.
+    """Candidate folders for a data set's files: under `root`, or if that is None, under $LAMINA_DATA.
 
-    Only a `root` given for this very data set may hold the files directly: several sets use the same names.
+    Only `root` may hold the files directly, since several data sets use the same file names.
     """
     base = os.environ.get(DATA_VARIABLE) if root is None else root
     if not base:
@@ -86,7 +86,7 @@ def search_folders(published: Published, root: str | os.PathLike[str] | None) ->
 
 
 def find_files(folders: Iterable[Path], names: Iterable[str]) -> dict[str, Path] | None:
-    """The files in the first folder that has them all, as named or else without their ".gz"; or None."""
+    """The files in the first folder that has all of them, gzipped or not; None if there is none."""
     names = list(names)
     for folder in folders:
         found: dict[str, Path] = {}
@@ -114,7 +114,7 @@ def _cache_folder(published: Published) -> Path:
 
 
 def _download(published: Published, cache: Path) -> dict[str, Path]:
-    """Each file from the cache, or else from the first mirror that gives it with the right SHA-256."""
+    """Each file from the cache, or from the first mirror that has it with the right SHA-256."""
     return {name: _from_mirrors(published, name, cache) for name in published.sha256}
 
 
@@ -152,7 +152,7 @@ def _progress() -> Any:
 
 
 class _Bar:
-    """A rich progress bar with the methods that pooch calls on a progress bar."""
+    """A rich progress bar with the interface that pooch expects."""
 
     def __init__(self, progress: Any, description: str) -> None:
         self._progress = progress

@@ -1,4 +1,4 @@
-"""Data sets of pictures: four arrays and the names of the classes, checked, then read-only."""
+"""Image data sets: four checked, read-only arrays and the class names."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ __all__ = ["ImageDataset"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
-    """Labelled 28×28 grey pictures, split into those to train with and those to test with.
+    """Labelled 28×28 grey images, split into training and test sets.
 
     Attributes:
-        name: what the set is called, "MNIST".
+        name: the data set's name, "MNIST".
         train_images: uint8 of shape (n, 28, 28), ink 255 on paper 0; read-only.
         train_labels: uint8 of shape (n,), indices into `classes`; read-only.
-        test_images: as train_images, of other pictures.
-        test_labels: their labels.
+        test_images: the test set, in the form of train_images.
+        test_labels: the labels of the test set.
         classes: the names of the classes.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Files in and out: written aside and renamed, safetensors, IDX, MXNet's `.params`. Import the submodule you need."""
+"""File formats: atomic writes, safetensors, IDX, MXNet's `.params`. Import the submodule you need."""

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Atomic file writes: a reader sees the old content or the new, never a partial one."""
 
 import ctypes
 import errno
@@ -19,7 +19,7 @@ _MOST_LINKS = 40  # as many as Linux follows
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Generator[None]:
-    """Add `path` to an `OSError` from the block that names no file, such as that of a full disk.
+    """Add `path` to an `OSError` raised in the block without a file name, such as for a full disk.
 
     >>> with naming("out.csv"):
     ...     raise OSError(28, "No space left on device")
@@ -37,14 +37,14 @@ def naming(path: str | os.PathLike[str]) -> Generator[None]:
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") -> Generator[IO[Any]]:
-    """Open a file for writing that appears under `path` only once it is complete and on the disk.
+    """Open a file for writing that appears under `path` only once it is complete and synced to disk.
 
-    The content goes to a hidden file beside `path`, is flushed with fsync, and takes the name with
+    The content goes to a hidden file beside `path`, is flushed with fsync, and gets its name by
     `os.replace` when the block ends. If the block raises (Ctrl-C too), the hidden file is removed and
-    whatever was at `path` is as before; what a killed process left is removed by the next that writes there.
-    A symbolic link is followed; the permissions of a file that is replaced are kept. A device or a pipe, as /dev/null,
-    is written to as it is, since a file in its place would take it from everybody; so is what this process has open,
-    as /dev/stdout: what is there already (``>> all.csv``) stays, and what is said later follows.
+    `path` is unchanged; leftovers of a killed process are removed by the next write there.
+    A symbolic link is followed; a replaced file's permissions are kept. A device or pipe such as /dev/null
+    is written directly, not replaced; so is a file this process has open,
+    such as /dev/stdout: earlier content (``>> all.csv``) is kept, and later output follows.
 
     Args:
         path: the file to write; its folder must exist.
@@ -88,7 +88,7 @@ def atomic_write(path: str | os.PathLike[str], mode: Literal["w", "wb"] = "wb") 
 
 
 def _descriptor(path: str | os.PathLike[str]) -> int | None:
-    """The number of this process's open file that `path` is a name of, as /dev/stdout; None: it is a name of none."""
+    """The descriptor that `path` refers to if it is an alias such as /dev/stdout; otherwise None."""
     own = {os.path.realpath(f"/proc/{process}/fd") for process in ("self", "thread-self")} | {"/dev/fd"}
     for _ in range(_MOST_LINKS):
         folder, name = os.path.realpath(os.path.dirname(path)), os.path.basename(path)
@@ -101,13 +101,13 @@ def _descriptor(path: str | os.PathLike[str]) -> int | None:
 
 
 def exchange(one: Path, other: Path) -> None:
-    """Swap the names of two folders beside each other, atomically.
+    """Swap the names of two sibling folders, atomically.
 
-    On Linux that is one step (renameat2, RENAME_EXCHANGE): the name is never missing, and what was opened under it
-    before stays open. On other systems, and file systems without it, `one` is missing for a moment.
+    On Linux this is one step (renameat2, RENAME_EXCHANGE): the name is never missing, and files opened under it
+    before stay open. On other systems and some file systems, `one` is missing for a moment.
 
     Raises:
-        OSError: a name is missing, or may not be changed.
+        OSError: a folder is missing or can't be renamed.
 
     >>> import tempfile
     >>> old, new = (Path(tempfile.mkdtemp()) for _ in range(2))
@@ -128,7 +128,7 @@ _AT_FOLDER, _RENAME_EXCHANGE = -100, 2  # of Linux: AT_FDCWD, and the flag
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Whether the system exchanged them in one step."""
+    """Whether the system swapped them in one step."""
     if sys.platform != "linux":
         return False
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)  # musl lacks it
@@ -143,7 +143,7 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Have the content of a file, or the names in a folder, survive a power cut, on systems where that can be asked."""
+    """Flush a file's content, or a folder's entries, to disk, where the system supports it."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Other libraries' files given as a model or weights: their kinds, and how to convert them."""
+"""Recognition of other libraries' files given as a model or weights, with conversion advice."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ARRAYS = "read its arrays with {}, and set parameters by net.collect_params()[n
 
 
 def what_else(file: IO[bytes]) -> str | None:
-    """The kind of a file that lamina does not load as a model, with advice; None for unknown files.
+    """The kind of a file that lamina can't load as a model, with advice; None for unknown files.
 
-    Nothing in it is executed or unpacked.
+    Nothing in the file is executed or unpacked.
 
     >>> import io, pickle
     >>> what_else(io.BytesIO(pickle.dumps([1])))[:47]

@@ -2,7 +2,7 @@
 
 A file is two zero bytes, one byte for the element type, one for the number of dimensions, each dimension as a
 big-endian uint32, then the elements in C order (LeCun, Cortes and Burges, "The MNIST database", 1998).
-The reader trusts nothing: it never holds more than what the file really contains, whatever its header claims.
+The reader trusts no header: its memory never exceeds the file's real content.
 """
 
 import gzip
@@ -42,7 +42,7 @@ _READ_SIZE = 1 << 17
 
 
 def may_be_idx(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's first bytes are those of IDX, or of gzip; a picture's are not."""
+    """Whether a file's first bytes are those of IDX or gzip, rather than of an image."""
     with open(path, "rb") as file:
         return file.read(2) in (b"\0\0", _GZIP_MAGIC)
 
@@ -50,12 +50,12 @@ def may_be_idx(path: str | os.PathLike[str]) -> bool:
 def read_idx(
     source: str | os.PathLike[str] | IO[bytes], *, name: str | None = None, sha256: str | None = None
 ) -> np.ndarray:
-    """Read one IDX file, gzipped or not (its first bytes tell, not its name), as a NumPy array.
+    """Read one IDX file, gzipped or not (detected from its first bytes), as a NumPy array.
 
     Args:
         source: a path, or a file open for reading bytes.
-        name: what error messages call the file; its path if not given.
-        sha256: the SHA-256 that the unpacked file must have, in hexadecimal; unchecked if not given.
+        name: the file's name in error messages; by default its path.
+        sha256: the expected SHA-256 of the unpacked file, in hexadecimal; by default unchecked.
 
     Returns:
         The array, writable, in native byte order: uint8, int8, int16, int32, float32 or float64.
@@ -116,7 +116,7 @@ def _read_header(stream: "_Stream", name: str) -> tuple[np.dtype, tuple[int, ...
 
 
 class _Stream:
-    """Bytes that arrive in pieces, read in the amounts wanted; its memory grows with what arrives."""
+    """Buffered bytes from an iterator of pieces; its memory grows with what arrives."""
 
     def __init__(self, pieces: Iterator[bytes], *, hashed: bool) -> None:
         self._pieces = pieces
@@ -146,14 +146,14 @@ class _Stream:
 
 
 def _unpacked(file: IO[bytes], name: str) -> Iterator[bytes]:
-    """The content of `file` in pieces of bounded size, gunzipped where it starts as gzip does."""
+    """The content of `file` in pieces of bounded size, gunzipped if it starts like gzip."""
     first = file.read(_READ_SIZE)
     packed = chain([first], iter(lambda: file.read(_READ_SIZE), b""))
     return _gunzipped(packed, name) if first.startswith(_GZIP_MAGIC) else packed
 
 
 def _gunzipped(packed: Iterator[bytes], name: str) -> Iterator[bytes]:
-    """Unpack gzip members one after another (RFC 1952); their checksums are checked on the way."""
+    """Decompress consecutive gzip members (RFC 1952) and check their checksums."""
     block = next(packed, b"")
     read, unpacked = len(block), 0
     while block:
@@ -185,10 +185,10 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray, *, compress: bool
     Args:
         path: the file to write.
         array: uint8, int8, int16, int32, float32 or float64, of any shape.
-        compress: whether to gzip; if None, whether the name ends in ".gz". Equal arrays give equal bytes.
+        compress: whether to gzip; None: only if the name ends in ".gz". Equal arrays give equal bytes.
 
     Raises:
-        DTypeError: if the format has no such element type.
+        DTypeError: unsupported dtype.
         ShapeError: if a dimension is beyond uint32.
 
     >>> import tempfile

@@ -1,4 +1,4 @@
-"""Limits on the sizes that a file claims, before there are bytes that prove them."""
+"""Limits on sizes that a file claims before its bytes confirm them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 MOST_COLUMNS = 1 << 18
-"""Of a table. Each costs some KB in every step, however few the rows."""
+"""For tables. Each column costs some KB in every step, even for few rows."""
 
 MOST_PIXEL_COLUMNS = 1 << 16
-"""Of a picture, which may be a hundred bytes that claim a size; a column takes some 3.5 KB until the table is there."""
+"""For images, whose size a tiny file can claim; each column takes some 3.5 KB while the table is built."""
 
 MOST_TEXT_COLUMNS = 1 << 16
-"""Of a CSV file and its like, where finding out what a column holds takes some 17 KB for each."""
+"""For CSV and similar files, where type inference takes some 17 KB per column."""
 
 LONGEST_RECORD = 1 << 26
-"""Bytes of one line, or of one record with line feeds inside quotes, after which it counts as damaged."""
+"""Longest line, or record with quoted line feeds, in bytes; longer ones count as damaged."""
 
 _RATIO = 256
 _ALWAYS = 1 << 26
@@ -37,14 +37,14 @@ FAR_MORE = (
     f"it unpacks to more than {_RATIO} times its size, as files that are made to exhaust memory do; if it can be "
     "trusted, store it unpacked"
 )
-"""What is said of a file beyond `unpacked_limit`."""
+"""The message for a file beyond `unpacked_limit`."""
 
 
 def unpacked_limit(packed: int) -> int:
-    """The most bytes that `packed` bytes may unpack to.
+    """The maximum unpacked size of `packed` bytes.
 
-    Tables and images that are of use shrink to a hundredth at the very best. gzip can reach a thousandth and
-    zstd a ten-thousandth, with content made for it.
+    Useful tables and images compress to a hundredth at best. gzip can reach a thousandth and
+    zstd a ten-thousandth, for contrived content.
 
     >>> unpacked_limit(1_000_000)
     323108864
@@ -53,10 +53,10 @@ def unpacked_limit(packed: int) -> int:
 
 
 def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
-    """Raise if a table would have more columns than are read.
+    """Raise for a table with too many columns.
 
     Raises:
-        DataError: it would.
+        DataError: there are more than the limit.
 
     >>> require_columns("big.png", 27_000_000)
     Traceback (most recent call last):
@@ -69,10 +69,10 @@ def require_columns(name: str, count: int, most: int = MOST_COLUMNS) -> None:
 
 @contextmanager
 def untrusted(what: str) -> Generator[None]:
-    """Whatever a library raises at the content of a file in the block is a `DataError` of one line.
+    """Turn any error raised in the block by a library, over a file's content, into a one-line `DataError`.
 
     Decoders raise anything at damaged bytes: zlib.error, struct.error, SyntaxError, KeyError, RecursionError, a
-    panic in Rust. No list of these would be complete. Errors of lamina pass, and those of the file system.
+    panic in Rust: no list would be complete. Errors of lamina and of the file system pass unchanged.
 
     >>> with untrusted("a.npz is not a readable .npz file"):
     ...     raise SyntaxError("invalid header")

@@ -1,8 +1,8 @@
-"""MXNet's own file of arrays, `.params`: read every dense form it ever had, write the one of 1.x.
+"""MXNet's array file format, `.params`: reads every dense version, writes that of MXNet 1.x.
 
 All numbers are little-endian. A file is uint64 0x112, uint64 reserved, the arrays as a vector, their names
 as a vector. A vector is a uint64 count and its items; a name is a uint64 length and UTF-8 bytes. An array
-starts with a uint32 that tells its form:
+starts with a uint32 that gives its version:
 
 | form   | starts with          | then                      | shape                                    |
 |--------|----------------------|---------------------------|------------------------------------------|
@@ -11,7 +11,7 @@ starts with a uint32 that tells its form:
 | V2     | 0xF993FAC9           | int32 storage type, shape | as V1                                    |
 | V3     | 0xF993FACA           | int32 storage type, shape | as V1; no dimensions means a scalar      |
 
-and goes on with the device (int32 type, int32 number), an int32 element type and the elements in C order.
+and continues with the device (int32 type, int32 number), an int32 element type and the elements in C order.
 Before V3, no dimensions means an array that was never given a shape, and nothing follows. (Apache MXNet 1.9,
 src/ndarray/ndarray.cc, `NDArray::Save` and `NDArray::Load`.)
 """
@@ -48,8 +48,8 @@ _TYPE_FLAGS = {_ELEMENT_TYPES[flag].newbyteorder("="): flag for flag in range(8)
 def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np.ndarray]:
     """Read a `.params` file: a dict of arrays if they were saved with names, else a list.
 
-    Names are as in the file; those written by MXNet's `Module` start with "arg:" or "aux:". Arrays saved on
-    a GPU load as any others. bfloat16 becomes float32, which holds its values exactly.
+    Names are as in the file; those written by MXNet's `Module` start with "arg:" or "aux:". Arrays saved from
+    a GPU load like any others. bfloat16 becomes float32, which holds its values exactly.
 
     Args:
         path: the file.
@@ -73,12 +73,12 @@ def load_params(path: str | os.PathLike[str]) -> list[np.ndarray] | dict[str, np
 
 
 def params_from_bytes(content: bytes) -> list[np.ndarray] | dict[str, np.ndarray]:
-    """`load_params` of a file's content."""
+    """`load_params` from a file's bytes."""
     return _read_arrays(_Reader(io.BytesIO(content), "buffer", len(content)))
 
 
 class _Reader:
-    """Reads a file whose every length is suspect: allocates only what the file is known to hold."""
+    """A reader of untrusted lengths: allocates no more than the file really holds."""
 
     def __init__(self, file: io.BufferedReader | io.BytesIO, name: str, size: int) -> None:
         self._file = file
@@ -161,7 +161,7 @@ def _native(stored: np.ndarray, flag: int) -> np.ndarray:
 
 
 def _read_shape(reader: _Reader, form: int, what: str) -> tuple[int, ...]:
-    """The sizes of an array; `form` is its first number."""
+    """The shape of an array; `form` is its first uint32."""
     if form in (_V1, _V2, _V3):
         (dimensions,) = reader.numbers("<i", f"the number of dimensions of {what}")
         size_type = "q"
@@ -204,7 +204,7 @@ def save_params(
     Args:
         path: the file to write.
         data: arrays of float32, float64, float16, uint8, int32, int8, int64 or bool; of any shape but ().
-        numpy_shapes: write form V3, in which () is a shape; MXNet reads it after ``npx.set_np()``, and then no other.
+        numpy_shapes: write version V3, which allows the shape (); MXNet reads it after ``npx.set_np()`` only.
 
     Raises:
         DTypeError: if MXNet 1.x has no such element type.
@@ -235,7 +235,7 @@ def save_params(
 
 
 def _array_header(name: str, array: np.ndarray, form: int) -> bytes:
-    """What precedes the elements in form V2 or V3."""
+    """The bytes before the elements, in version V2 or V3."""
     flag = _TYPE_FLAGS.get(array.dtype.newbyteorder("="))
     if flag is None:
         known = ", ".join(map(str, _TYPE_FLAGS))

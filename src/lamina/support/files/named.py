@@ -1,4 +1,4 @@
-"""Named arrays in a file: MXNet's `.params` or safetensors, as its name says; of PyTorch's, for reading."""
+"""Named arrays in a file: MXNet's `.params` or safetensors, by the suffix; PyTorch's files for reading only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
 def write_arrays(
     filename: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], *, numpy_shapes: bool = False
 ) -> None:
-    """Write named arrays: safetensors if the name ends so, else MXNet's format; `numpy_shapes`: see `save_params`."""
+    """Write named arrays: safetensors, if the suffix says so, else `.params`; `numpy_shapes`: see `save_params`."""
     from lamina.support.files.mxnet_params import save_params
     from lamina.support.files.tensors import save_tensors
 
@@ -30,7 +30,7 @@ def write_arrays(
 
 
 def read_arrays(filename: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read named arrays, also of a file of `torch.save`; MXNet's marks ``arg:`` and ``aux:`` are taken off the names.
+    """Read named arrays, also from `torch.save`; MXNet's prefixes ``arg:`` and ``aux:`` are removed from names.
 
     Raises:
         DataError: if the file is damaged, or its arrays have no names.

@@ -1,4 +1,4 @@
-"""Opening picture files that need not be trusted."""
+"""Opening untrusted image files."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _KINDS = (
     "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP", "XBM",
     "AVIF", "ICNS", "QOI",
 )  # fmt: skip
-"""Not among them: EPS, for which Pillow starts another program on what the file says, WMF, and collections."""
+"""Accepted formats. Excluded are EPS, for which Pillow runs another program, WMF, and collections."""
 
 
 @contextmanager
 def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int) -> Generator[Any]:
-    """A Pillow image, whose pixels are decoded on first use in the block.
+    """Open an image with Pillow; its pixels are decoded on first use in the block.
 
     Args:
         file: the picture, open for reading.
-        name: what messages call it.
-        most_pixels: the most that its header may claim; decoding takes memory for as many, whatever its size.
+        name: its name in messages.
+        most_pixels: maximum number of pixels that its header may claim, since decoding allocates that many.
 
     Raises:
-        DataError: it is no picture or damaged (which may show within the block only), or too large.
+        DataError: not an image, damaged (which may only show inside the block), or too large.
         MissingPackageError: Pillow is not installed.
     """
     require("reading pictures", "pillow")

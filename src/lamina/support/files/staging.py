@@ -20,20 +20,20 @@ __all__ = ["aside", "lock", "scratch"]
 def aside(
     folder: Path, prefix: str, create: Callable[[Path], object], *, of_any_user: bool = True
 ) -> Generator[Path]:
-    """A new hidden place beside the final one; if the block raises (Ctrl-C too), it is gone again.
+    """Create a hidden temporary file or folder in `folder`, removed again if the block raises (Ctrl-C too).
 
-    A process that is killed can't remove its own. The next one that works in the same folder does: a place whose
-    maker lives is locked, so that no other process takes it for abandoned. Where no lock can be made, the place has
-    a name that never counts as abandoned, and files of a killed process stay.
+    A killed process can't remove its own. The next process in the same folder does: a temporary whose
+    creator is alive is locked, so that it does not count as abandoned. Where locks don't work, it gets
+    a name that never counts as abandoned, and a killed process's files stay.
 
     Args:
-        folder: where.
-        prefix: the place is called PREFIX, 12 hexadecimal digits, and ".tmp"; "-unlocked.tmp" without a lock.
-        create: makes the file or the folder of this name.
-        of_any_user: whether what another user's process left is removed, too, where the system lets it.
+        folder: the parent folder.
+        prefix: it is called PREFIX, 12 hexadecimal digits, and ".tmp"; "-unlocked.tmp" without a lock.
+        create: creates the file or folder of this name.
+        of_any_user: whether to remove leftovers of other users' processes too, where permitted.
 
     Raises:
-        OSError: nothing can be made in `folder`.
+        OSError: nothing can be created in `folder`.
     """
     _remove_abandoned(folder, prefix, of_any_user)
     path, held = _claimed(folder, prefix, create)
@@ -49,12 +49,12 @@ def aside(
 
 @contextmanager
 def scratch(prefix: str) -> Generator[Path]:
-    """A new folder that only this user may look into, where temporary files are (`TMPDIR`); at the end it is gone.
+    """Create a new private folder in the temporary directory (`TMPDIR`), removed at the end of the block.
 
-    What killed processes of the same user left there under this prefix is removed.
+    Leftovers of killed processes of the same user with this prefix are removed.
 
     Raises:
-        OSError: nothing can be made there.
+        OSError: nothing can be created there.
     """
     create = partial(Path.mkdir, mode=0o700)
     with aside(Path(gettempdir()), prefix, create, of_any_user=False) as path:
@@ -65,13 +65,13 @@ def scratch(prefix: str) -> Generator[Path]:
 
 
 def lock(path: Path) -> int | None:
-    """Hold a file or folder until this process ends, however it does, or closes the descriptor that is returned.
+    """Lock a file or folder until this process ends, in whatever way, or closes the returned descriptor.
 
-    None where there are no such locks: on Windows, on some network file systems.
+    Returns None where such locks don't exist: on Windows and some network file systems.
 
     Raises:
         BlockingIOError: another process holds it.
-        OSError: there is no such file or folder, or it may not be read.
+        OSError: the file or folder is missing or unreadable.
     """
     if sys.platform == "win32":
         return None

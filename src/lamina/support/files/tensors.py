@@ -1,10 +1,10 @@
-"""Safetensors files: named arrays and text, read within the bounds of the file, and checked to the last bit.
+"""Safetensors files: named arrays and strings, read within the file's bounds and fully checked.
 
 A file is a uint64 length (little-endian), a JSON header of that length, and the arrays' bytes without gaps. The
-header says each array's dtype, shape and place, and, under ``__metadata__``, text by name (the safetensors project's
-"Format"). lamina's files have two texts more. One is the digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
-the whole file, from the first byte to the last, with 64 zeros in the digits' place. The other says that there must be
-one, so that a digest whose name is damaged is missed.
+header gives each array's dtype, shape and offsets, and, under ``__metadata__``, strings by name (the safetensors
+"Format"). lamina's files have two more entries. One is a digest: ``sha256:`` and 64 hexadecimal digits, the SHA-256 of
+the whole file, computed with 64 zeros in place of the digits. The other says that there must be
+a digest, so that one with a damaged name is noticed as missing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _UNSIGNED = b"0" * _DIGITS
 
 
 class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the header says of an array."""
+    """An array's entry in the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -53,12 +53,12 @@ class _Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TensorFile:
-    """A safetensors file whose header has been read and fits the file; its arrays have not been read yet.
+    """A safetensors file whose header has been read and checked against the file; its arrays have not been read yet.
 
     Attributes:
         name: the file's, for messages.
-        metadata: its text by name, without those two.
-        shapes, dtypes: of each array.
+        metadata: its strings by name, without the digest's two entries.
+        shapes, dtypes: by array name.
         is_signed: whether the file has a digest, which `arrays` checks.
     """
 
@@ -101,10 +101,10 @@ class TensorFile:
         return DataError(f"{self.name} is damaged: {excerpt(problem)}")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Read all arrays, into memory as long as they are; they can be written.
+        """Read all arrays into memory; they are writable.
 
         Raises:
-            DataError: the file's content does not match its digest, or it was truncated meanwhile.
+            DataError: the content does not match the digest, or the file was truncated meanwhile.
         """
         content = bytearray(self._size)
         if self._file.readinto(content) < self._size:
@@ -125,7 +125,7 @@ class TensorFile:
         return np.dtype(_DTYPES[place.dtype])
 
     def _check_places(self) -> None:
-        """The arrays fill the file, one after the other."""
+        """Check that the arrays fill the file without gaps."""
         end = 0
         for key, place in sorted(self._places.items(), key=lambda item: item[1].data_offsets):
             if len(place.shape) > _MOST_DIMENSIONS or any(size < 0 for size in place.shape):
@@ -158,7 +158,7 @@ class TensorFile:
 
 
 def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
-    """The digits of a file's digest: of what is before them, zeros in their place, and what follows."""
+    """The file's digest, computed with zeros in place of its digits."""
     digest = hashlib.sha256(before + _PREFIX + _UNSIGNED + rest)
     for content in contents:
         digest.update(content)
@@ -167,7 +167,7 @@ def _digest(before: bytes, rest: bytes, *contents: Any) -> bytes:
 
 @contextmanager
 def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
-    """A file whose header can be looked at before its arrays are read.
+    """Open a file to inspect its header before reading arrays.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -185,7 +185,7 @@ def open_tensors(path: str | os.PathLike[str]) -> Generator[TensorFile]:
 
 
 def is_tensor_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as a safetensors file does: with the length of a header, which is JSON."""
+    """Whether a file begins like a safetensors file: a header length, then JSON."""
     with open(path, "rb") as file:
         return file.read(9)[8:] == b"{"
 
@@ -193,7 +193,7 @@ def is_tensor_file(path: str | os.PathLike[str]) -> bool:
 def load_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read a safetensors file: its arrays by name and its metadata. Their order is not kept.
 
-    A digest, which every file of lamina has, is checked; other programs' files have none.
+    The digest in lamina's files is checked; other programs' files have none.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -216,7 +216,7 @@ def save_tensors(
         metadata: text by name, for what a reader needs besides the arrays.
 
     Raises:
-        TypeError: for a value that is not an array of such a dtype, or metadata that is not text; names it.
+        TypeError: a value is not an array of such a dtype, or metadata is not text; the message names it.
 
     >>> import tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
@@ -241,7 +241,7 @@ def save_tensors(
 
 
 def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
-    """The header, with zeros for a digest; spaces make the arrays begin at a multiple of 8."""
+    """The header, with zeros for the digest, padded so that arrays begin at a multiple of 8."""
     marks = {_SIGNED: _VERSION, _DIGEST: f"sha256:{_UNSIGNED.decode()}"}
     texts = dict(sorted({**metadata, **marks}.items()))
     places: dict[str, Any] = {_METADATA: texts}
@@ -257,7 +257,7 @@ def _header(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> b
 
 
 def _storable(name: str, array: np.ndarray) -> np.ndarray:
-    """`array` in the memory layout of the format: C order, little-endian."""
+    """`array` in the format's memory layout: C order, little-endian."""
     if not isinstance(name, str) or name == _METADATA:
         raise TypeError(f"a tensor's name must be text other than '{_METADATA}', not {name!r}")
     if not isinstance(array, np.ndarray) or not (array.dtype == np.bool_ or array.dtype.kind in "iuf"):

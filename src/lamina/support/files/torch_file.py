@@ -1,8 +1,8 @@
-"""Files of `torch.save`: the tensors of a state_dict, read without executing anything that the file says.
+"""Files of `torch.save`: tensors of a state_dict, read without executing anything from the file.
 
 Since PyTorch 1.6 they are zip archives: the bytes of each storage under `data/`, and `data.pkl`, a pickle that
-says where in which storage each tensor is. Here nothing unpickles: a loop over the opcodes makes dicts, tuples,
-numbers, texts and tensors, and refuses whatever else the pickle asks for.
+says where in which storage each tensor is. Nothing is unpickled: a loop over the opcodes builds dicts, tuples,
+numbers, strings and tensors, and rejects everything else.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _INSTEAD = "torch.save(net.state_dict(), file) writes what is read"
 
 @dataclass(frozen=True)
 class _Name:
-    """Something of Python's that the pickle names."""
+    """A Python name referenced by the pickle."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class _Storage:
-    """What tensors are parts of: the type of its elements, and the name of its file in the archive."""
+    """A storage of tensors: its element type and its file in the archive."""
 
     kind: str
     key: str
@@ -58,7 +58,7 @@ class _Tensor:
 
 
 def is_torch_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a zip archive as `torch.save` writes it, or a damaged one."""
+    """Whether a file is a zip archive by `torch.save`, or a damaged one."""
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
@@ -77,11 +77,11 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Memory stays in proportion to the length of the file.
 
     Args:
-        path: what `torch.save(net.state_dict(), path)` wrote. It may come from anybody.
+        path: a file by `torch.save(net.state_dict(), path)`, which need not be trusted.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or holds something else than a dict of tensors; the message says what.
+        DataError: it is damaged, or holds something other than a dict of tensors; the message says what.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -93,7 +93,7 @@ def load_torch(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 class _Archive:
-    """An archive, whose every number is suspect."""
+    """A zip archive whose numbers are all untrusted."""
 
     def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         self._archive, self._left = archive, most
@@ -155,7 +155,7 @@ class _Archive:
         return content
 
     def _take(self, size: int) -> None:
-        """Count bytes in memory, so that few in the file don't become very many."""
+        """Count bytes in memory against a limit, so that a small file can't expand to very many."""
         self._left -= size
         if self._left < 0:
             raise ValueError(FAR_MORE)
@@ -170,10 +170,10 @@ def _called(value: object) -> str:
 
 
 def _unpickled(content: bytes) -> Any:
-    """What a pickle holds, of dicts, tuples, plain values and tensors.
+    """The content of a pickle of dicts, tuples, plain values and tensors.
 
     Raises:
-        ValueError: it is damaged, or asks for anything else.
+        ValueError: it is damaged, or contains anything else.
     """
     machine = _Machine()
     for opcode, argument, _ in pickletools.genops(content):
@@ -191,7 +191,7 @@ def _unpickled(content: bytes) -> Any:
 
 
 class _Machine:
-    """The stack of a pickle, the places that it has marked on it, and what it has kept."""
+    """The pickle machine: stack, marks and memo."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -243,7 +243,7 @@ class _Machine:
         self.stack.append(found)
 
     def build(self, _: Any) -> None:
-        """Attributes of a dict, such as the versions of a state_dict's modules: nothing of the tensors."""
+        """Set attributes of a dict, such as a state_dict's module versions; they are ignored."""
         self.pop()
         self.stack.append(self.pop(dict))
 
@@ -271,7 +271,7 @@ class _Machine:
 
 
 def _kind(name: str) -> str:
-    """The type of a storage's elements; empty: none that NumPy has."""
+    """The dtype of a storage's elements; empty if NumPy has none."""
     kind = name.removeprefix("torch ").removesuffix("Storage")
     return kind if name == f"torch {kind}Storage" and kind in _DTYPES else ""
 

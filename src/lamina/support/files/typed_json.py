@@ -1,4 +1,4 @@
-"""JSON of declared types: values are checked while they are read, and nothing undeclared is built."""
+"""Typed JSON: values are checked while decoded, and nothing undeclared is built."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ __all__ = ["Count", "decoded", "strict"]
 T = TypeVar("T")
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
-"""A whole number from 0 on."""
+"""A non-negative integer."""
 
 _MOST_LENIENT = 1 << 23
-"""Characters of a text that Python's own reader may get, whose objects take up to 30 times its length."""
+"""Longest text for Python's own JSON reader, whose objects take up to 30 times its length."""
 
 
 def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True) -> T:
-    """The contents of a JSON text, of the declared type `kind`.
+    """The content of a JSON text, as the declared type `kind`.
 
-    JSON is decoded at once into the declared types, so that hostile text takes little memory. Python also writes NaN,
-    infinities and halves of surrogate pairs, which are not JSON, and whole numbers of more than 64 bits: if `lenient`,
-    a text of moderate length may have them.
+    JSON is decoded directly into the declared types, so that hostile text takes little memory. Python also writes NaN,
+    infinities and unpaired surrogates, which are not JSON, and integers over 64 bits: with `lenient`,
+    a text of moderate length may contain these.
 
     Args:
         text: the JSON.
         kind: a `msgspec.Struct`, or another type that msgspec knows.
-        what: whose text it is, for the error.
-        lenient: whether to read what Python writes besides JSON.
+        what: the name of the text, for errors.
+        lenient: whether to accept Python's extensions of JSON.
 
     Raises:
         DataError: the text is not JSON, or not of this type; says where.
@@ -58,11 +58,11 @@ def decoded(text: str | bytes, kind: type[T], what: str, *, lenient: bool = True
 
 
 def strict(kind: type, **types: Any) -> Any:
-    """The `msgspec.Struct` of a dataclass's fields: no others may be there, and those without a default must be.
+    """A `msgspec.Struct` of a dataclass's fields, which forbids other fields and requires those without a default.
 
     Args:
         kind: the dataclass.
-        types: fields whose type in a file is another.
+        types: fields with a different type in the file.
 
     >>> @dataclasses.dataclass
     ... class Point:

@@ -1,4 +1,4 @@
-"""Sets of labelled pictures, as data sets with MXNet's shapes and dtypes."""
+"""Labelled image data sets, with MXNet's shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class MNIST(_Pictures):
     ``transform(picture, label)`` and its result is the sample.
 
     Args:
-        root: a folder. Where it has MNIST's four files (``train-images-idx3-ubyte.gz`` …, packed or not), these are
-            read; else those that come with lamina.
+        root: a folder. If it has MNIST's four files (``train-images-idx3-ubyte.gz`` …, gzipped or not), these are
+            read; otherwise the ones included in lamina.
         train: the training set, or the test set.
         transform: a function of picture and label.
 

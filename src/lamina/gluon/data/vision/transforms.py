@@ -19,7 +19,7 @@ __all__ = ["Cast", "Compose", "Normalize", "RandomFlipLeftRight", "RandomFlipTop
 
 
 class Compose(Sequential):
-    """Transforms one after the other: blocks, or functions of one array.
+    """Transforms applied in sequence: blocks, or functions of one array.
 
     >>> from lamina import nd
     >>> prepare = Compose([ToTensor(), Normalize(0.5, 0.5)])
@@ -33,7 +33,7 @@ class Compose(Sequential):
 
 
 class Cast(Block):
-    """Another element type."""
+    """Convert to another dtype."""
 
     def __init__(self, dtype: Any = "float32") -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def _per_channel(values: float | Sequence[float]) -> float | NDArray:
 
 
 class _RandomFlip(Block):
-    """Mirrors along `axis` in a share `p` of the calls."""
+    """Mirror along `axis` with probability `p`."""
 
     axis: int
 
@@ -104,13 +104,13 @@ class _RandomFlip(Block):
 
 
 class RandomFlipLeftRight(_RandomFlip):
-    """Mirrors a picture (H, W, C) left to right with probability `p`."""
+    """Mirror an image (H, W, C) left to right with probability `p`."""
 
     axis = 1
 
 
 class RandomFlipTopBottom(_RandomFlip):
-    """Mirrors a picture (H, W, C) top to bottom with probability `p`."""
+    """Mirror an image (H, W, C) top to bottom with probability `p`."""
 
     axis = 0
 
