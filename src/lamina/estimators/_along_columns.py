@@ -1,4 +1,4 @@
-"""Shape of a target's mean along a column: jumps, polynomials, or in between."""
+"""The shape of a target's mean along a column: rough, polynomial, or in between."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of t
 
 
 def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
-    """The number of each row's group, ascending with the values: groups of `rows` neighbours, equal values together.
+    """Each row's group number, ascending with the values: groups of `rows` adjacent rows, equal values together.
 
     >>> neighbours(np.array([0.5, 9, 2, 7, 2, 2]), 2)
     array([0, 1, 0, 1, 0, 0])
@@ -36,17 +36,17 @@ def roughness(
 ) -> float:
     """The variation of the target's mean between neighbouring values, relative to chance, which gives 1.
 
-    It is the mean of d² / (s²·(1/n + 1/m)) over all neighbours with n and m rows, at least 5 each, where d is the
+    The mean of d² / (s²·(1/n + 1/m)) over all pairs of neighbours with n and m rows, at least 5 each, where d is the
     difference of their means, and s² the target's variance around the means of all values. Rows of different weights
     w count as (∑w)²/∑w² of the same weight do (Kish, 1965).
 
     Args:
-        values: of one column, (rows,).
+        values: a column's values, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
-        weights: of the rows, above 0; None: all the same.
-        rows: of groups of neighbouring values, if such are compared instead of single ones.
-        bends: whether d is instead by how much a mean is off the line between those beside it, with the variance that
-            goes with it: then a slope is not rough, however steep.
+        weights: positive weights of the rows; None: equal.
+        rows: size of groups of neighbouring values, to compare instead of single values.
+        bends: whether d is instead the deviation of a mean from the line between its neighbours, with the matching
+            variance, so that a slope is not rough, however steep.
 
     >>> values = np.repeat(np.arange(6), 50)
     >>> noise = np.random.default_rng(0).normal(size=300)
@@ -74,7 +74,7 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """How much each of three neighbours counts in what the middle one is off the line between the others."""
+    """Coefficients of three neighbours in the deviation of the middle one from the line between the others."""
     left, right = np.diff(x)[:-1], np.diff(x)[1:]
     return np.stack([-right, left + right, -left], axis=1) / (left + right)[:, None]
 
@@ -84,15 +84,15 @@ def lack_of_fit(
 ) -> float:
     """The misfit of a polynomial of the values to the target's means in pieces of their range.
 
-    It is the sum of the squared differences, each divided by the mean's variance, less what it is expected to be by
-    chance, and divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf: it cannot be told,
-    since there are no more pieces than the polynomial has coefficients.
+    The sum of the squared differences, each divided by the mean's variance, minus its expectation by
+    chance, divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf if undetermined,
+    with no more pieces than coefficients.
 
     Args:
-        values: of one column, (rows,).
+        values: a column's values, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
-        places: where pieces begin and end, ascending: from the least value on, each with a row.
-        weights: of the rows, above 0; None: all the same.
+        places: boundaries of the pieces, ascending from the least value; each piece has a row.
+        weights: positive weights of the rows; None: equal.
 
     >>> values = np.linspace(-2, 2, 3000)
     >>> noise = np.random.default_rng(0).normal(size=3000)
@@ -118,14 +118,14 @@ def lack_of_fit(
 
 
 def _within_one(x: np.ndarray) -> np.ndarray:
-    """Ascending numbers moved and scaled to begin at -1 and end at 1."""
+    """Ascending numbers rescaled to the range from -1 to 1."""
     return (2 * x - x[0] - x[-1]) / (x[-1] - x[0])
 
 
 def _sums(
     at: np.ndarray, values: np.ndarray | None, weights: np.ndarray | None, groups: int = 0
 ) -> np.ndarray:
-    """The weighted sum of values in each group of rows; of no values, the rows' weights, or how many rows there are."""
+    """The weighted sum of values in each group of rows; without values, the sum of weights, or the number of rows."""
     if values is None or weights is None:
         return np.bincount(at, weights if values is None else values, minlength=groups)
     return np.bincount(at, weights * values, minlength=groups)
@@ -134,7 +134,7 @@ def _sums(
 def _groups(
     at: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """How many rows of the same weight each group is worth, the target's means there, its variance around them."""
+    """Each group's effective number of rows, its target means, and the variance around them."""
     if weights is not None:
         weights = weights * (len(weights) / weights.sum())
     totals = _sums(at, None, weights)
@@ -150,9 +150,9 @@ def _groups(
 def _of_classes(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """The classes' shares in the rows of each group, and the sum of squares around them if a row's are 1 and 0.
+    """Class shares in each group of rows, and the sum of squares around them for 0/1 indicators.
 
-    No such row is made: of a thousand classes they would take 400 MB.
+    The indicators are not created: for a thousand classes they would take 400 MB.
     """
     classes = target.astype(np.intp)
     width = int(classes.max()) + 1
@@ -164,7 +164,7 @@ def _of_classes(
 def _of_numbers(
     at: np.ndarray, totals: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
-    """The targets' means in the rows of each group, and the sum of squares around them."""
+    """Target means in each group of rows, and the sum of squares around them."""
     means = np.stack([_sums(at, column, weights) / totals for column in target.T], axis=1)
     squares = (target - means[at]) ** 2
     return means, float((squares if weights is None else weights[:, None] * squares).sum())

@@ -1,7 +1,7 @@
-"""Temperature scaling: one factor for a classifier's outputs that makes its probabilities as sure as they should be.
+"""Temperature scaling: one factor on a classifier's outputs that calibrates its probabilities.
 
-Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599. The epoch is judged
-after scaling: how well a network separates classes goes on getting better when it is already too sure of itself
+Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017, arXiv 1706.04599. Epochs are compared
+after scaling, since a network's separation of classes keeps improving when it is already overconfident
 (Berta, Holzmüller, Jordan, Bach, "Rethinking Early Stopping: Refine, Then Calibrate", 2025, arXiv 2501.19195).
 """
 
@@ -17,17 +17,17 @@ __all__ = ["MeanLikelihood", "OfClasses", "OfLabels", "RowsLikelihood", "best_fa
 
 _BOUNDS = (math.log(0.02), math.log(5.0))
 _SPREAD = 0.5
-"""The standard deviation of log(factor) before any row has been seen: a few rows, all of them right, prove little."""
+"""The prior standard deviation of log(factor), since a few correctly classified rows prove little."""
 _CLOSE = 1e-3
-"""Of log(factor): a step of Newton's that is shorter leaves an error of about its square."""
+"""Tolerance on log(factor): the error after a Newton step is about the square of the step."""
 _LOWEST = -1e40
-"""Below all differences of float32 numbers: stands for -∞, which 0 times would be no number."""
+"""Stands for -∞ (0 times which would be NaN); below all differences of float32 numbers."""
 _ROWS_AT_ONCE = 4096
-"""Rows whose likelihood is computed in float64 at one time: with many classes, all of them would be a second table."""
+"""Number of rows processed in float64 at a time, to limit memory with many classes."""
 
 
 class RowsLikelihood(ABC):
-    """The log-likelihood of each row's target, as a function of a factor > 0 on the outputs; float64."""
+    """The log-likelihood of each row's target as a function of a factor > 0 on the outputs, in float64."""
 
     @abstractmethod
     def values(self, factor: float) -> np.ndarray:
@@ -35,12 +35,12 @@ class RowsLikelihood(ABC):
 
     @abstractmethod
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """Their first and second derivatives by the factor, (rows,) each."""
+        """The first and second derivatives by the factor, (rows,) each."""
 
 
 class OfClasses(RowsLikelihood):
-    """The likelihood of one class per row: outputs (rows, classes), float64; class numbers (rows,), or probabilities,
-    whose mean it is then."""
+    """The likelihood of one class per row, for outputs (rows, classes), float64, and class numbers (rows,) or
+    probabilities , over which it is averaged."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._below = outputs - outputs.max(axis=1, keepdims=True)
@@ -56,7 +56,7 @@ class OfClasses(RowsLikelihood):
         return self._own * factor - np.log(np.exp(powers, out=powers).sum(axis=1))
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """The true class's output less the mean one, and the outputs' variance, by the classes' probabilities."""
+        """The true class's output minus the mean output, and the outputs' variance, under the class probabilities."""
         powers = self._below * factor
         total = np.exp(powers, out=powers).sum(axis=1)
         powers *= self._below
@@ -66,7 +66,7 @@ class OfClasses(RowsLikelihood):
 
 
 class OfLabels(RowsLikelihood):
-    """The likelihood of several labels per row, the mean over them: outputs and labels (0 or 1), (rows, labels)
+    """The mean likelihood over several labels per row, for outputs and labels (0 or 1), (rows, labels)
     each."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
@@ -77,14 +77,14 @@ class OfLabels(RowsLikelihood):
         return -np.logaddexp(0, self._wrong * factor).mean(axis=1)
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowsLikelihood`; of a label they have its probability, and that of the other."""
+        """See `RowsLikelihood`; for each label, by its probability and the complement."""
         missed = np.exp(-np.logaddexp(0, self._wrong * -factor))
         first = -self._wrong * missed
         return first.mean(axis=1), (first * self._wrong * (1 - missed)).mean(axis=1)
 
 
 class MeanLikelihood:
-    """The weighted mean over the rows: `of_rows` gives the likelihood of some of them."""
+    """The weighted mean over rows of the likelihood by `of_rows`."""
 
     def __init__(
         self, of_rows: Callable[[slice], RowsLikelihood], rows: int, weights: np.ndarray | None
@@ -100,7 +100,7 @@ class MeanLikelihood:
         return self._mean([self._of_rows(part).values(factor) for part in self._parts])
 
     def slopes(self, factor: float) -> tuple[float, float]:
-        """The first and second derivative by the factor."""
+        """The first and second derivatives by the factor."""
         first, second = zip(*(self._of_rows(part).slopes(factor) for part in self._parts), strict=True)
         return self._mean(first), self._mean(second)
 
@@ -112,10 +112,10 @@ class MeanLikelihood:
 
 
 def best_factor(likelihood: MeanLikelihood) -> float:
-    """The factor on outputs that makes the classes of some rows likeliest.
+    """The factor on outputs that maximizes the likelihood of the rows' classes.
 
-    It is the most probable one if its logarithm is normal with mean 0 and standard deviation ½ beforehand. Newton's
-    method finds the logarithm, between bounds that close in on it where the method leaves them.
+    More precisely, the most probable factor under a normal prior on its logarithm (mean 0, standard deviation ½).
+    Newton's method finds the logarithm, safeguarded by bisection.
 
     >>> outputs = np.array([[0.0, 4.0]] * 4000)
     >>> target = np.array([1, 1, 1, 0] * 1000)  # 3 of 4 are right, which an output of log 3 would say

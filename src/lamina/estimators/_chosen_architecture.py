@@ -1,4 +1,4 @@
-"""The architecture of a network that a table, a target and an estimator's settings ask for."""
+"""The architecture of a network, given a table, a target and the estimator's settings."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["architecture_for"]
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
-    """The members' architecture, given their rows (`train`), and the pieces of the numbers' functions.
+    """The members' architecture, given their rows (`train`), and the pieces of the numeric functions.
 
-    `complete`: whether those are all rows that will be trained on, so that what is rare in them is rare.
+    `complete`: whether these are all training rows, so that rarity can be judged.
     """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers
@@ -55,7 +55,7 @@ def architecture_for(
 
 
 def _marked(positions: Collection[int], numbers: int) -> tuple[int, ...]:
-    """For each number 1 if it is among these, else 0; () if there is none."""
+    """A 0/1 flag for each number, 1 for these positions; () if there are none."""
     return tuple(int(j in positions) for j in range(numbers)) if positions else ()
 
 

@@ -17,10 +17,10 @@ __all__ = ["Data", "share_of"]
 @dataclass(frozen=True)
 class Data:
     """Encoded rows: numeric float32 (n, inputs), codes int32 (n, q) or None, target float32, weights or None.
-    Numbers of a large sparse table are `SparseNumbers`.
+    For a large sparse table, `numeric` is `SparseNumbers`.
 
-    `rows` (int32) are those that count, as the training or the validation rows of one table, so that neither part is
-    a copy; None: all.
+    `rows` (int32) selects rows, e.g. the training or validation rows of one table, without
+    copying; None: all.
     """
 
     numeric: np.ndarray | SparseNumbers
@@ -33,17 +33,17 @@ class Data:
         return len(self.numeric) if self.rows is None else len(self.rows)
 
     def shuffled(self, rng: np.random.Generator) -> np.ndarray:
-        """The rows that count in random order, int32."""
+        """The selected rows in random order, int32."""
         order = np.arange(len(self), dtype=np.int32) if self.rows is None else self.rows.copy()
         rng.shuffle(order)
         return order
 
     def chosen(self, begin: int = 0, end: int | None = None) -> slice | np.ndarray:
-        """The index of the rows in use, or of some of them, into the arrays."""
+        """The index of the selected rows, or of some of them, into the arrays."""
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
     def fingerprint(self) -> str:
-        """The SHA-256 of all of it, to recognize the same data."""
+        """The SHA-256 of all data, to recognize it."""
         digest = hashlib.sha256()
         numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
         for part in (*numbers, self.codes, self.target, self.weights, self.rows):
@@ -53,7 +53,7 @@ class Data:
 
 
 def share_of(x: Any, i: int, members: int) -> Any:
-    """Member i's rows of a batch that holds as many for each, one after the other."""
+    """Member i's rows of a batch with equally many rows per member, concatenated."""
     if x is None or members == 1:
         return x
     rows = x.shape[0] // members

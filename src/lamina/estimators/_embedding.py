@@ -1,4 +1,4 @@
-"""An estimator as a transformer: the last hidden layers' activations."""
+"""Estimators as transformers: activations of the last hidden layers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Embedding"]
 
 
 class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """The part of an estimator that is a transformer."""
+    """The transformer part of an estimator."""
 
     def transform(self, X: Any) -> np.ndarray:
-        """The activations of the last hidden layer, (rows, features), float32: a row as the network sees it.
+        """The last hidden layer's activations, (rows, features), float32: the network's representation of each row.
 
-        Those of all members stand beside each other, the first member's first. Without hidden layers, it is the encoded
+        All members' activations are concatenated, in order. Without hidden layers, it is the encoded
         row with its embeddings. `get_feature_names_out` names the columns; `set_output` makes frames of them.
 
         >>> import numpy as np
@@ -34,7 +34,7 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
 
     @property
     def _n_features_out(self) -> int:
-        """What scikit-learn names features by."""
+        """The number of features, for scikit-learn's feature names."""
         estimator: Any = self
         return sum(widths[-2] for widths in estimator._fitted().network.widths)
 

@@ -37,40 +37,40 @@ class Batches(Protocol):
     """The source of a training's batches: memory, or a table larger than memory.
 
     Attributes:
-        rows: how many rows each member sees in an epoch.
+        rows: the number of rows each member sees per epoch.
     """
 
     rows: int
 
     def fingerprints(self) -> list[str]:
-        """Digests of the rows, to recognize them when an earlier run goes on."""
+        """Digests of the rows, to recognize them when resuming."""
         ...
 
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """The steps of an epoch, by group: the rows (steps, members · batch) that they take, of the arrays beside them.
+        """The steps of an epoch, in groups: row indices (steps, members · batch), and the arrays that they index.
 
-        The arrays hold these rows until the next group is taken. The last group is a smaller batch of what is left,
+        The arrays are valid until the next group. The last group is a smaller batch of the remaining rows,
         unless `drop_last`.
         """
         ...
 
 
 class EnsembleTraining(Loop):
-    """Trains an ensemble's networks side by side, each on batches of its own.
+    """Trains an ensemble's networks jointly, each on its own batches.
 
     Args:
-        network: what is trained.
-        loss: of each row, from outputs and targets.
-        settings: how; one stops early after `n_iter_no_change` epochs without improvement by `tol`.
+        network: the ensemble to train.
+        loss: each row's loss, from outputs and targets.
+        settings: the settings; training stops after `n_iter_no_change` epochs without improvement by `tol`.
         rng: shuffles the rows.
-        data: rows of the same arrays for each member, or what gives the members' batches.
+        data: each member's rows of common arrays, or a source of the members' batches.
         validation: each member's part, or a single one for the mean of the members.
-        score: judges the outputs for `validation`, part after part; higher is better.
-        observers: what watches; another rule for stopping early is among them.
-        seed: of dropout, for which each member has streams of its own, so that it can be trained apart.
-        n_jobs: how many members are trained at a time, by joblib's backend (see `JoblibMembers`).
+        score: scores the concatenated outputs for `validation`; higher is better.
+        observers: the observers, which may include another early stopping rule.
+        seed: the seed of dropout; each member has its own streams, so that it can be trained separately.
+        n_jobs: the number of members trained in parallel by joblib (see `JoblibMembers`).
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class EnsembleTraining(Loop):
         return [*self._own_batches().fingerprints(), *(part.fingerprint() for part in self.validation)]
 
     def restore(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """As every loop's; older states have a second moment for every solver, which SGD does not read."""
+        """Restore like any loop; in older states every solver has a second moment, which SGD ignores."""
         count = SOLVERS[self.settings.solver].arrays
         unread = tuple(f"moment{i}." for i in range(count, 2))
         super().restore({name: x for name, x in arrays.items() if not name.startswith(unread)}, position)
@@ -135,7 +135,7 @@ class EnsembleTraining(Loop):
         self.steps_total = max(self._steps_done + epochs * self._per_epoch, 1)
 
     def _train(self, number: int) -> float:
-        """An epoch; the mean loss, with the penalty."""
+        """Train an epoch; return the mean loss, including the penalty."""
         settings, members = self.settings, len(self.network.members)
         if self._joblib is None:
             groups = self._batches.epoch(self._rng, self._batch, settings.drop_last)
@@ -167,7 +167,7 @@ class EnsembleTraining(Loop):
         self.network.load_state(arrays)
 
     def own_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The state that the next epoch depends on, besides the data."""
+        """The state for the next epoch, without the data."""
         arrays = {f"network.{name}": x for name, x in self.network.state().items()}
         for name, moments in self._moments.items():
             arrays |= {f"moment{i}.{name}": x.asnumpy() for i, x in enumerate(moments)}
@@ -180,7 +180,7 @@ class EnsembleTraining(Loop):
     _own_state = own_state
 
     def go_to(self, arrays: Mapping[str, np.ndarray], position: Mapping[str, Any]) -> None:
-        """Go on from an `own_state`."""
+        """Continue from an `own_state`."""
         self.network.load_state(part_of(arrays, "network."))
         for name, moments in self._moments.items():
             for i, moment in enumerate(moments):
@@ -197,7 +197,7 @@ class EnsembleTraining(Loop):
     _restore_own = go_to
 
     def _penalty(self, batch: int) -> float:
-        """The members' mean L2 penalty of a batch, which the loss includes as scikit-learn's does."""
+        """The members' mean L2 penalty of a batch, included in the loss as in scikit-learn."""
         if not self.settings.alpha:
             return 0.0
         squares = sum(float((w.array.asnumpy() ** 2).sum()) for w in self.network.weights.values() if w.decay)
@@ -206,7 +206,8 @@ class EnsembleTraining(Loop):
     def take_steps(
         self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
     ) -> list[tuple[np.ndarray, int]]:
-        """Take the steps of `Batches.epoch`: of each group the losses (steps, members), float64, and a step's rows."""
+        """Take the steps of `Batches.epoch`; yield for each group the losses (steps, members), float64, and a step's
+        rows."""
         trained: list[tuple[np.ndarray, int]] = []
         done = 0
         for indices, arrays in groups:
@@ -216,7 +217,7 @@ class EnsembleTraining(Loop):
         return trained
 
     def _run(self, indices: np.ndarray, arrays: Sequence[NDArray], done: int) -> np.ndarray:
-        """Take a step with each line of `indices`, after `done` of this epoch; the losses."""
+        """Take a step for each row of `indices`, after `done` steps of this epoch; return the losses."""
         progress = None
         if self.watched() and indices.shape[1] == self._batch * len(self.network.members):
             of = max(self._per_epoch, done + len(indices))
@@ -228,7 +229,7 @@ class EnsembleTraining(Loop):
     # --- the step ------------------------------------------------------------------------------------------------
 
     def _make_step(self) -> Callable[..., list[NDArray]]:
-        """A step on a batch: gradients and update in one."""
+        """A compiled step on a batch, with gradients and update."""
 
         def step(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             rows = numeric.shape[0] // len(self.network.members)
@@ -241,7 +242,7 @@ class EnsembleTraining(Loop):
         return step
 
     def _backward(self, numeric: NDArray, *others: NDArray, share: Any = None) -> list[NDArray]:
-        """The members' mean losses of some rows, times their `share` of the batch, and the gradients."""
+        """The members' mean losses for some rows, times their `share` of the batch, with gradients computed."""
         network, rest = self.network, list(others)
         codes = rest.pop(0) if network.architecture.cardinalities else None
         target = rest.pop(0)
@@ -260,7 +261,7 @@ class EnsembleTraining(Loop):
         return means
 
     def _advance(self, rows: int) -> float:
-        """Count a step on `rows` rows of each member; the share of the training that is done."""
+        """Count a step on `rows` rows per member; return the completed share of the training."""
         self._rows = rows
         t = self._steps_done / self.steps_total
         settings = self.settings
@@ -270,7 +271,7 @@ class EnsembleTraining(Loop):
         return t
 
     def _update(self, pieces: Sequence[Piece]) -> None:
-        """One step of the solver on parameters, or parts of them."""
+        """Apply one step of the solver to parameters, or parts of them."""
         settings = self.settings
         rate = call_each_step(lambda: self._rate)
         decay = call_each_step(lambda: settings.weight_decay * self._rate * self._regularization)
@@ -301,12 +302,12 @@ class EnsembleTraining(Loop):
 
 
 def without_network(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a training's state that its network does not have."""
+    """The arrays of a training's state that are not the network's."""
     return {name: x for name, x in arrays.items() if not name.startswith("network.")}
 
 
 class HeldBatches:
-    """Rows in memory: the data's own, or, of sparse data, the rows of a group of steps at a time, made dense.
+    """Rows in memory; for sparse data, densified one group of steps at a time.
 
     Dense rows are copied to a device once.
     """
@@ -331,7 +332,7 @@ class HeldBatches:
             yield from self.groups(rows)
 
     def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
-        """The rows of an epoch's steps, (steps, members · batch), and of the last smaller batch unless it is
+        """The row indices of an epoch's steps, (steps, members · batch), and of the last smaller batch unless
         dropped."""
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
@@ -341,7 +342,7 @@ class HeldBatches:
         return [rows for rows in steps if rows.size]
 
     def groups(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """The rows (steps, batch) of the data, as rows of arrays that hold them until the next item."""
+        """Row indices (steps, batch), relative to arrays that are valid until the next item."""
         if self._arrays is not None:
             yield rows, self._arrays
             return

@@ -29,10 +29,10 @@ Scalar = None | bool | int | float | str
 Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar | list[Scalar]]
 
 _MOST_ONE_HOT = 64
-"""More categories in a table of ones and zeros would take memory with their square."""
+"""Limit on one-hot categories, whose table of ones and zeros takes quadratic memory."""
 
 _MOST_MEMBERS = 1 << 16
-"""Of files that tell their number: memory is taken for each before the arrays are counted."""
+"""Limit on members in files, since memory is allocated for each before arrays are counted."""
 
 _TARGET = strict(Target)
 _ARCHITECTURE = strict(Architecture)
@@ -57,7 +57,7 @@ class _Encoder(Struct, forbid_unknown_fields=True):
 
 
 class Learned(Struct, forbid_unknown_fields=True):
-    """The attributes that training leaves on an estimator; the last two are of lamina's first files."""
+    """The learned attributes of an estimator; the last two are of lamina's first files."""
 
     n_features_in_: int
     loss_: float | UnsetType = UNSET
@@ -73,7 +73,7 @@ class Learned(Struct, forbid_unknown_fields=True):
 
 
 class TargetState(Struct, forbid_unknown_fields=True):
-    """The first five fields describe a classifier's target, the others a regressor's; `levels` are quantiles.
+    """A target: the first five fields describe a classifier's, the others a regressor's; `levels` are quantiles.
 
     `positive` and `threshold` are of two classes; before format 6 there were none.
     """
@@ -104,17 +104,18 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Of format 7; of 6, with kinds of columns; of 5, without thresholds; of 4, without smooth numbers."""
+    """Content of format 7; also of 6, with kinds of columns, of 5, without thresholds, and of 4, without smooth
+    numbers."""
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
 
     def modern(self) -> Content:
-        """The same: what formats 4 to 6 do not say has its default."""
+        """The content in the current format, with defaults for fields missing in formats 4 to 6."""
         return self
 
     def architectures(self) -> list[Architecture]:
-        """Of each member; members that are alike have the same object."""
+        """Each member's architecture; equal ones share an object."""
         known = {one.architecture: None for one in self.members}
         made = {one: Architecture(**msgspec.structs.asdict(one)) for one in known}
         return [made[one.architecture] for one in self.members]
@@ -125,30 +126,30 @@ class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
     members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
 
     def _with(self, target: TargetState) -> Content:
-        """The same, as it is said today: members of one architecture had equal shares."""
+        """The current form: members of one architecture had equal shares."""
         same = {name: getattr(self, name) for name in _Common.__struct_fields__}
         members = [Member(self.architecture, 1 / self.members)] * self.members
         return Content(**same, members=members, target=target)
 
 
 class ContentOfOneArchitecture(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
-    """Of the formats 2 and 3, whose members had one architecture."""
+    """Content of formats 2 and 3, whose members had one architecture."""
 
     target: TargetState
 
     def modern(self) -> Content:
-        """The same in the current format."""
+        """The content in the current format."""
         return self._with(self.target)
 
 
 class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
-    """Of format 1, in which the target's parts were attributes of the estimator."""
+    """Content of format 1, in which the target's parts were attributes of the estimator."""
 
     classes: TargetState | None
     rates: dict[str, tuple[float, bool]]
 
     def modern(self) -> Content:
-        """The same in the current format."""
+        """The content in the current format."""
         learned, target = self.learned, self.classes or TargetState()
         if self.kind == "MLPClassifier":
             target.multilabel = learned.multilabel
@@ -159,7 +160,7 @@ class FirstContent(_OneArchitecture, forbid_unknown_fields=True, kw_only=True):
 
 
 def is_setting(value: Any) -> bool:
-    """Whether a file can hold an estimator's setting: a value, a list of values, or values and lists by name."""
+    """Whether a file can store a setting: a value, a list of values, or values and lists by name."""
     if isinstance(value, dict):
         return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
     return _is_plain(value) or (
@@ -187,16 +188,16 @@ _CLASSES = {
     "M": re.compile(r"[<>]M8\[[0-9]{0,4}[A-Za-z]{1,2}\]"),
     "m": re.compile(r"[<>]m8\[[0-9]{0,4}[A-Za-z]{1,2}\]"),
 }
-"""The element types that classes may have, by kind."""
+"""Supported dtypes of classes, by kind."""
 
 _LARGEST_CLASSES = 1 << 26  # bytes
 
 
 def stored_classes(values: np.ndarray) -> TargetState:
-    """Classes as a file holds them; dates and times by their number of units.
+    """Classes in stored form; dates and times as integers of their unit.
 
     Raises:
-        LaminaError: they are of a type that files can't hold.
+        LaminaError: their type can't be stored.
     """
     dtype = "O" if values.dtype == object else values.dtype.str
     pattern = _CLASSES.get(values.dtype.kind)
@@ -211,10 +212,10 @@ def stored_classes(values: np.ndarray) -> TargetState:
 
 
 def class_values(state: TargetState) -> np.ndarray:
-    """The classes that `stored_classes` described.
+    """The classes from `stored_classes`.
 
     Raises:
-        ValueError: they are not of the type that they should be of, or not distinct.
+        ValueError: they don't match their declared type, or are not distinct.
     """
     dtype, values = state.dtype, state.values
     if dtype is UNSET or values is UNSET:

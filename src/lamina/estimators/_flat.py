@@ -1,7 +1,7 @@
-"""A network's parameters and training state in flat arrays, so that shards and processes can share steps.
+"""A network's parameters and training state in flat arrays, for steps shared by shards and processes.
 
-Each shard of a batch gives gradients of its own. Their sum, in a fixed order, is divided among the processes: the owner
-of a slice takes the optimizer's step on it, and all processes get the new parameters. Where there is one process, it
+Each shard of a batch gives its own gradients. Their sum, in a fixed order, is divided among the processes: the owner
+of a slice takes the optimizer's step on it, and all processes get the new parameters. A single process
 owns everything.
 """
 
@@ -31,7 +31,7 @@ _LINE = 16  # elements: arrays begin where lines of the cache do
 class Piece:
     """The unit of a solver's step: a parameter or a part of one, its gradient, its moments, its bounds.
 
-    `is_matrix`: whether it is the whole matrix of a hidden layer. `decays`: how many times as fast each value decays.
+    `is_matrix`: whether it is the whole matrix of a hidden layer. `decays`: factors on each value's decay.
     """
 
     array: NDArray
@@ -45,28 +45,28 @@ class Piece:
 
     @classmethod
     def whole(cls, weight: Weight, moments: tuple[NDArray, ...]) -> Piece:
-        """A whole parameter, whose gradient is where `backward` leaves it."""
+        """A whole parameter, with the gradient written by `backward`."""
         assert weight.array.grad is not None
         w, gradient = weight, weight.array.grad
         return cls(w.array, gradient, moments, w.rate, w.decay, w.bounds, w.is_matrix, w.decays)
 
 
 class FlatState:
-    """A network's parameters, and the running statistics of its batches, in one array that all processes fill.
+    """A network's parameters, and running statistics, in one array shared by all processes.
 
-    The network's arrays become views of it, and their gradients views of another one.
+    The network's arrays become views of it, and their gradients views of another array.
 
     Args:
-        network: what is trained.
-        count: how many arrays the solver keeps for each parameter.
-        shards: into how many parts each batch is cut.
-        communicator: the processes, which share the shards.
+        network: the network to train.
+        count: the number of solver arrays per parameter.
+        shards: the number of shards per batch.
+        communicator: the processes that share the shards.
 
     Attributes:
-        moments: the solver's arrays of each parameter, views too; each process knows its slice of them until
+        moments: the solver's arrays of each parameter, also views; each process has only its slice until
             `complete_moments`.
         pieces: this process's slice of the parameters.
-        seconds: the time that steps have taken; `waited`: that of it for exchanging and for waiting for others.
+        seconds: the time of all steps; `waited`: its part for exchange and waiting.
     """
 
     def __init__(self, network: Ensemble, count: int, shards: int, communicator: Communicator) -> None:
@@ -118,7 +118,7 @@ class FlatState:
     # --- a step --------------------------------------------------------------------------------------------------
 
     def columns(self, batch: int, members: int) -> list[tuple[int, np.ndarray]]:
-        """This process's shards of a batch, each with the positions of its rows, member by member."""
+        """This process's shards of a batch, each with its row positions, member by member."""
         return [
             (shard, (np.arange(members)[:, None] * batch + _part(batch, shard, self.shards)).reshape(-1))
             for shard in self.communicator.share(self.shards)
@@ -127,12 +127,12 @@ class FlatState:
     def step(
         self, of_shards: Sequence[Callable[[], tuple[Any, float]]], update: Callable[[], object]
     ) -> np.ndarray:
-        """Take a step: the members' losses of the batch.
+        """Take a step; return the members' losses for the batch.
 
         Args:
-            of_shards: for each of this process's shards what computes its gradients and moves the running statistics;
-                it returns its part of the losses, and the share that its rows are of the batch.
-            update: steps on the `pieces`.
+            of_shards: for each of this process's shards, a function that computes gradients and updates running
+                statistics; it returns its part of the losses, and its share of the batch's rows.
+            update: takes the solver's step on `pieces`.
         """
         start, waited = time.perf_counter(), self.communicator.seconds
         np.copyto(self._before, self._values[self._tail])
@@ -156,7 +156,7 @@ class FlatState:
         return self._values[self._losses].astype(np.float64)
 
     def complete_moments(self) -> None:
-        """Have each process know all of the solver's arrays."""
+        """Send all of the solver's arrays to every process."""
         for array in self._moments:
             self.communicator.complete(array, self._sum.bounds)
 
@@ -166,7 +166,7 @@ def _part(batch: int, shard: int, shards: int) -> np.ndarray:
 
 
 def _places(shapes: Sequence[tuple[int, ...]]) -> list[int]:
-    """Where arrays begin that follow each other, and where the last one ends."""
+    """The offsets of consecutive arrays, and the end of the last one."""
     sizes = [-(-int(np.prod(shape)) // _LINE) * _LINE for shape in shapes]
     return np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
 
@@ -182,7 +182,7 @@ def _view(flat: np.ndarray, at: int, shape: tuple[int, ...]) -> NDArray:
 
 
 def _moved(array: NDArray, flat: np.ndarray, at: int) -> NDArray:
-    """The same array, in other memory."""
+    """The same array at another memory location."""
     view = _view(flat, at, array.shape)
     view[:] = array.asnumpy()
     return view

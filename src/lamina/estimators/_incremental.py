@@ -1,4 +1,4 @@
-"""`partial_fit`: one epoch at a time, with a network and an encoding that the first call fixes."""
+"""`partial_fit`: one epoch per call, with the network and encoding fixed by the first call."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["partial_fit"]
 
 @eager()
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:
-    """Train one epoch; the optimizer's moments go on from call to call."""
+    """Train one epoch; the optimizer's moments persist between calls."""
     estimator._require_target_given(y)
     if (search := estimator._search(None)) is not None:
         search.refuse("partial_fit")
@@ -67,7 +67,7 @@ def _training_on(
     rng: np.random.Generator,
     random: np.random.RandomState,
 ) -> EnsembleTraining:
-    """The training of the calls before, or a new one, which goes on with these rows."""
+    """The training of earlier calls, or a new one, continued with these rows."""
     network, target = estimator.fitted_.network, estimator.fitted_.target
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)

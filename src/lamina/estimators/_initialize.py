@@ -1,4 +1,4 @@
-"""Initial values: RealMLP's, which look at the training data, or Glorot's plain ones."""
+"""Initial values: RealMLP's data-dependent ones, or Glorot's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHORTEST = np.finfo(np.float32).tiny  # piece: one over the length of shorter o
 def build_network(
     architecture: Architecture, data: Data, rng: np.random.Generator, pieces: Pieces | None = None
 ) -> Network:
-    """A network with initial values. `pieces`: how many each number has, if not all as many.
+    """A network with initial values. `pieces`: the number for each numeric input, if they differ.
 
     With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
     data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
@@ -50,7 +50,7 @@ def _add(
     fitted: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> None:
-    """Add parameters with their first values, which are `fitted` where the architecture does not say them."""
+    """Add parameters with initial values, taken from `fitted` if the architecture does not define them."""
     for name, parameter in parameters.items():
         initial = parameter.initial
         values = fitted[name] if initial is None else initial(rng, parameter.shape)
@@ -78,7 +78,7 @@ def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
 
 
 def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str, np.ndarray]:
-    """Where the pieces of each number begin, and one over their lengths."""
+    """The starts of each number's pieces, and their reciprocal lengths."""
     knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
     rows = rows_for_knots(data)
     for j in range(parts.numbers):
@@ -91,7 +91,7 @@ def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str,
 
 
 def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
-    """How many times as fast each category's embedding decays, in columns that have rare ones."""
+    """Decay factors of category embeddings, in columns with rare categories."""
     return {
         f"running.rarity{j}": decays_of_categories(data, j, cardinality).reshape(-1, 1)
         for j, cardinality in enumerate(parts.cardinalities)
@@ -102,7 +102,7 @@ def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
 def _fitted_layer(
     i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """W and b of layer i, from its input on some rows of the training data."""
+    """W and b of layer i, fitted to its input for some training rows."""
     width = parameter.shape[1]
     weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])

@@ -1,4 +1,4 @@
-"""A fitted estimator's results: its attributes, its use on tables, its pickled state."""
+"""A fitted estimator's results: attributes, application to tables, pickled state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Learned"]
 
 
 class Learned:
-    """The part of an estimator that `fit` learns."""
+    """The learned part of an estimator."""
 
     fitted_: FittedModel[Any]
     loss_: float
@@ -48,7 +48,7 @@ class Learned:
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, input and output included."""
+        """The number of layers, including input and output."""
         return len(self._fitted().layers)
 
     @property
@@ -74,7 +74,7 @@ class Learned:
         return self._computed(X, outputs_of)
 
     def _computed(self, X: Any, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """What a function of the network and of encoded rows makes of a table: rows in the axis before the last."""
+        """A function of the network and encoded rows, applied to a table; rows are on the last axis but one."""
         fitted = self._fitted()
         if is_source(X):
             from lamina.estimators.streamed import computed_of_source
@@ -86,7 +86,7 @@ class Learned:
     # --- pickles -------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle, joblib and skops: plain containers of arrays and scalars, and what settings hold."""
+        """State for pickle, joblib and skops: plain containers of arrays and scalars, and the settings."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         state.pop("_held_out", None)  # the user's rows don't belong in a file
         training = state.pop("_training", None)  # compiled; the next partial_fit makes another, which goes on

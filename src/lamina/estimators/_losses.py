@@ -1,4 +1,4 @@
-"""Losses of the estimators: one value a row, from the network's outputs and the encoded target."""
+"""Losses of the estimators: one value per row, from the network's outputs and the encoded target."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ __all__ = [
 ]  # fmt: skip
 
 Loss = Callable[[NDArray, NDArray], NDArray]
-"""``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers, of classes their
+"""``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers or class
 probabilities; result (rows,)."""
 
 
 def cross_entropy(smoothing: float = 0.0) -> Loss:
-    """Softmax cross-entropy with class numbers or probabilities; `smoothing` of the target is spread over all."""
+    """Softmax cross-entropy with class numbers or probabilities; `smoothing` spreads part of the target over all
+    classes."""
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         log_p = nd.log_softmax(outputs)
@@ -72,7 +73,7 @@ def quantile(level: float = 0.5) -> Loss:
 
 
 def quantiles(levels: Sequence[float]) -> Loss:
-    """The pinball loss, averaged over levels: of outputs (rows, levels), and of a single target (rows, 1)."""
+    """The pinball loss averaged over levels, for outputs (rows, levels) and a single target (rows, 1)."""
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         shares = nd.array(np.array([levels], np.float32), ctx=outputs.context)

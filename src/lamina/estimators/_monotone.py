@@ -1,16 +1,16 @@
-"""Networks that never fall where a column rises: the bounds that their parameters have.
+"""Monotone networks: parameter bounds that keep predictions from falling as a column rises.
 
-Every input and hidden unit has a sign. Units of sign 0 don't see the constrained numbers. Units of sign +1 rise with
-them, units of sign −1 fall: a weight between two signs has the sign of their product, one from a constrained unit to
-an unconstrained one is 0, and what comes from unconstrained units may have any weight. With ReLU, rising units are
+Every input and hidden unit has a sign. Units of sign 0 don't depend on the constrained numbers. Units of sign +1 rise
+with them, units of sign −1 fall: a weight between two signs has the sign of their product, one from a constrained unit
+to an unconstrained one is 0, and weights from unconstrained units are free. With ReLU, rising units are
 convex in the constrained inputs, and falling ones, whose outgoing weights are negative where the output rises, give
 the concave parts (as Runje and Shankaranarayana split units by their activation: "Constrained Monotonic Neural
-Networks", 2023, arXiv 2205.11775). A constrained number itself enters by piecewise linear functions alone, whose
-increments have its sign, and which are constant beyond the values of the training.
+Networks", 2023, arXiv 2205.11775). A constrained number enters only through piecewise linear functions, whose
+increments have its sign, and which are constant outside the training range.
 
-All of that is bounds on parameters, on which the optimizer's steps are projected: a constrained network is an ordinary
-one wherever it is used. Sums, products with numbers of one sign, clipping and ReLU are monotone also when they are
-rounded, so what is computed is monotone to the last bit of float32.
+All of these are bounds on parameters, onto which the optimizer's steps are projected: a constrained network is an
+ordinary one everywhere else. Sums, products with numbers of one sign, clipping and ReLU stay monotone under
+rounding, so predictions are monotone to the last bit of float32.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["ACTIVATION", "Bounds", "bounds_of", "reflected"]
 
 ACTIVATION = "relu"
-"""The activation of constrained networks: it is monotone also as it is computed."""
+"""The activation of constrained networks, monotone also in floating point."""
 
 _FEWEST_CONSTRAINED = 0.25
-"""The share of a hidden layer's units that are constrained, if fewer of the inputs are."""
+"""The minimum share of constrained units in a hidden layer."""
 
 
 class Bounds(NamedTuple):
-    """The least and the greatest values of a parameter's elements, float32, of its shape."""
+    """Lower and upper bounds of a parameter's elements, float32, in its shape."""
 
     low: np.ndarray
     high: np.ndarray
 
 
 def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds | None:
-    """The bounds of a parameter of a constrained architecture; None: it may have any values."""
+    """The bounds of a parameter in a constrained architecture; None if it is free."""
     kind, layer = name.rstrip("0123456789"), int("0" + name.lstrip("abcdefghijklmnopqrstuvwxyz_."))
     direction = np.array(parts.monotone)
     if kind in ("frequency", "number"):  # no cosines of constrained numbers
@@ -61,7 +61,7 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
 
 
 def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
-    """Values within the bounds: those outside change their sign, or become the nearest that may be."""
+    """Values moved within the bounds: those outside change sign, or become the nearest bound."""
     if bounds is None:
         return values
     is_inside = (values >= bounds.low) & (values <= bounds.high)
@@ -69,7 +69,7 @@ def reflected(values: np.ndarray, bounds: Bounds | None) -> np.ndarray:
 
 
 def _signs(parts: Architecture, layer: int) -> np.ndarray:
-    """The signs of the inputs (layer 0), of a hidden layer's units, first the free ones, or of the outputs."""
+    """The signs of the inputs (layer 0), of a hidden layer's units (free ones first), or of the outputs."""
     if layer == 0:
         signs = np.zeros(parts.width, int)
         embedded = signs[parts.inputs : parts.inputs + parts.number_width * parts.numbers]
@@ -88,7 +88,7 @@ def _signs(parts: Architecture, layer: int) -> np.ndarray:
 
 
 def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
-    """Those of the weights (in, out) of a layer."""
+    """Bounds of a layer's weights (in, out), from the signs of its units."""
     sources, targets = _signs(parts, layer)[:, None], _signs(parts, layer + 1)
     low, high = _of_sign(sources * targets, shape)
     is_cut = np.broadcast_to((sources != 0) & (targets == 0), shape)
@@ -100,7 +100,7 @@ def _between(parts: Architecture, layer: int, shape: tuple[int, ...]) -> Bounds:
 
 
 def _of_sign(signs: np.ndarray, shape: tuple[int, ...]) -> Bounds:
-    """Those of parameters that have these signs; 0: any."""
+    """Bounds of parameters with these signs; 0 means free."""
     return _bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf), shape)
 
 

@@ -1,4 +1,4 @@
-"""Networks' outputs for encoded rows, block by block: the mean, each member's, the last hidden layers'."""
+"""Networks' outputs for encoded rows, in blocks: the mean, each member's, and the last hidden layers'."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PREDICT_ROWS = 256
 
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
-    """The network's outputs for all rows, in prediction mode, some rows at a time; `team` as in `own_outputs`."""
+    """The network's outputs for all rows, in prediction mode and in blocks; `team` as in `own_outputs`."""
     return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
 
 
@@ -37,9 +37,9 @@ def _forward_of(network: Ensemble) -> Any:
 def own_outputs(
     network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
 ) -> np.ndarray:
-    """The outputs of each member for its own part of the rows, part after part; of a single part, `outputs_of` it.
+    """Each member's outputs for its own part of the rows, concatenated; for a single part, `outputs_of` it.
 
-    A `team` of processes shares the work, and all of them get all outputs.
+    A `team` of processes shares the work, and each gets all outputs.
     """
     blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
     if len(blocks.parts) == 1:
@@ -74,9 +74,9 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 
 
 class Blocks:
-    """Rows of several parts in blocks for a network; those of a single block are kept.
+    """Rows of several parts in blocks for a network; if there is only one block, it is cached.
 
-    An epoch is judged by the same rows as the one before it.
+    Caching helps since every epoch is evaluated on the same rows.
     """
 
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
@@ -87,7 +87,7 @@ class Blocks:
         self._kept: tuple[Context, list[NDArray]] | None = None
 
     def inputs(self, block: int) -> list[NDArray]:
-        """A compiled function's inputs from the parts' rows, part after part."""
+        """A compiled function's inputs from the parts' rows, concatenated."""
         if self._kept is not None and self._kept[0] is self._network.context:
             return self._kept[1]
         context = self._network.context
@@ -112,9 +112,9 @@ class Blocks:
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
-    """What `forward` makes of rows of all parts at a time, for each part: the outputs, or `width` columns.
+    """The results of `forward` for blocks of all parts' rows: for each part its outputs, or `width` columns.
 
-    It returns an array, or one for each part.
+    `forward` returns an array, or one for each part.
     """
     team = team or Communicator()
     rows, parts = blocks.rows, blocks.parts
@@ -131,7 +131,7 @@ def _in_blocks(
 
 
 def _padded(part: np.ndarray, rows: int) -> np.ndarray:
-    """`part` with zeros behind it, so that few batch sizes occur: each is compiled by itself."""
+    """`part` padded with zeros, so that few batch sizes occur, since each needs compiling."""
     if len(part) == rows:
         return part
     return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

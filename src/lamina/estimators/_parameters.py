@@ -1,4 +1,4 @@
-"""The estimators' docstrings: `documented` puts in their parameters, with the presets' values, and their attributes."""
+"""The estimators' docstrings: `documented` inserts parameters, with the presets' values, and attributes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Estimator = TypeVar("_Estimator", bound=type)
 
 
 def documented(cls: _Estimator) -> _Estimator:
-    """Complete the docstring of an estimator by its parameters and attributes, before the example."""
+    """Insert parameters and attributes into an estimator's docstring, before the example."""
     text = inspect.cleandoc(cls.__doc__ or "")
     before, example, rest = text.partition(">>> ")
     signature: Any = inspect.signature(cls)
@@ -54,7 +54,7 @@ def _entry(name: str, text: str) -> str:
 
 
 def _default(about: About, default: Any, cls: Any) -> str:
-    """The value where none is given: the constructor's, or those of the presets."""
+    """A parameter's default: the constructor's, or the presets'."""
     if not about.has_presets:
         return f"Default: {default!r}."
     usual, *others = ((name, about.value(name, cls._task)) for name in KNOWN if name != "best")

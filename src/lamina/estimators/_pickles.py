@@ -1,4 +1,4 @@
-"""Pickles of estimators: the plain state of today, and the objects and attributes of earlier versions."""
+"""Pickles of estimators: the current plain state, and the objects and attributes of earlier versions."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _EARLY = ("_network_state", "_encoder_state", "_multilabel", "_flat", "_low", "_
 
 
 def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The attributes of an unpickled estimator, from those of any version.
+    """The attributes of an unpickled estimator of any version.
 
     Raises:
-        DataError: they are of a version that is not known, or damaged.
+        DataError: the version is unknown, or the data damaged.
     """
     fitted = state.get("fitted_")
     try:
@@ -39,7 +39,7 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """From lamina 0.1, before what is learned became one object."""
+    """Attributes of lamina 0.1, before learned results became one object."""
     rest = {name: value for name, value in state.items() if name not in _EARLY}
     architecture, members = state["_network_state"]
     arrays = {name: x for i, member in enumerate(members) for name, x in _arrays(f"{i}.", member).items()}
@@ -54,6 +54,6 @@ def _of_attributes(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _arrays(prefix: str, member: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """A network's arrays by the names of today."""
+    """A network's arrays by their current names."""
     weights = {prefix + name: values for name, (values, _rate, _decay) in member["weights"].items()}
     return weights | {f"{prefix}running.{name}": x for name, x in member["running"].items()}

@@ -1,4 +1,4 @@
-"""The number and bounds of pieces of a number's piecewise linear function, and numbers that hardly need any."""
+"""Number and bounds of pieces of a number's piecewise linear function, and numbers that hardly need any."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _GLANCE = 2_000  # rows, in which a column of continuous values shows more of th
 
 
 class _Looked(NamedTuple):
-    """Rows that columns are judged on: their positions among a member's (`at`), targets and weights (or None)."""
+    """Rows for judging columns: their positions among a member's (`at`), targets and weights (or None)."""
 
     at: np.ndarray
     target: np.ndarray
     weights: np.ndarray | None
 
     def of(self, some: np.ndarray | slice) -> _Looked:
-        """Some of them."""
+        """A subset of these."""
         return _Looked(self.at[some], self.target[some], None if self.weights is None else self.weights[some])
 
 
 class Pieces(NamedTuple):
-    """How many pieces the functions of numbers have: at most `usual`; those of `rough` ones, by position.
+    """Numbers of pieces: at most `usual`, except for `rough` numbers, by position.
 
-    `smooth`: the positions of those that hardly need any.
+    `smooth`: positions of numbers that hardly need any.
     """
 
     usual: int
@@ -55,22 +55,22 @@ class Pieces(NamedTuple):
 
     @property
     def most(self) -> int:
-        """The most pieces of any number."""
+        """The maximum number of pieces."""
         return max([self.usual, *self.rough.values()])
 
     def of(self, number: int) -> int:
-        """The pieces of the number at this position."""
+        """The number of pieces at this position."""
         return self.rough.get(number, self.usual)
 
 
 def chosen_pieces(
     train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
 ) -> Pieces:
-    """Few where rows are few or numbers many, and no more than `most`; `train`: each member's rows.
+    """Pieces, few if there are few rows or many numbers, and at most `most`; `train`: each member's rows.
 
-    If that is None, a rough column has as many as its values need, so that its function may be anything. What a smooth
-    one says by itself, the embedding's cosines say. Those that are `constrained` have nothing but usual pieces. Which
-    are rough or smooth, the first member's rows say; how many values there are, all members'.
+    If `most` is None, a rough column gets as many as its values need, for an arbitrary function. A smooth one's effect
+    is expressed by the embedding's cosines. `constrained` ones always get the usual pieces. The first member's rows
+    decide which are rough or smooth; all members' rows determine the number of values.
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -95,7 +95,7 @@ def chosen_pieces(
 
 
 def _that_differ(weights: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    """The weights of some rows, float64; None if they are all the same."""
+    """The weights of some rows, float64; None if all are equal."""
     if weights is None or not len(rows):
         return None
     chosen = weights[rows]
@@ -109,16 +109,16 @@ def _rough_pieces(
     most_values: int,
     usual: int,
 ) -> int:
-    """How many pieces a rough column has: one between any two of its values, or for each group of them; 0: it is not.
+    """The number of pieces of a rough column: one between adjacent values, or one per group of values; 0 if not rough.
 
-    A column is rough whose neighbouring values say different things, or groups of them where values have few rows.
+    A column is rough if neighbouring values (or groups of values with few rows) predict different targets.
 
     Args:
         columns: its values in each member's rows.
         every: all rows of the first member.
-        single: those of them that groups are judged on, without copies.
-        most_values: that may have pieces between them.
-        usual: pieces of a column that is not rough.
+        single: the distinct rows among these, for judging groups.
+        most_values: the maximum number of values with pieces between them.
+        usual: the number of pieces of a column that is not rough.
     """
     values, most = columns[0], 0
     if _has_few_values(values, most_values):
@@ -141,20 +141,20 @@ def _rough_pieces(
 
 
 def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None, rows: int) -> bool:
-    """Whether groups of neighbouring rows differ from each other, and by more than a slope."""
+    """Whether groups of neighbouring rows differ, by more than a slope explains."""
     if roughness(values, target, weights, rows=rows) < _ROUGH:
         return False
     return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
 
 
 def _is_smooth(values: np.ndarray, every: _Looked, usual: int) -> bool:
-    """Whether a column says no more in its usual pieces than as a polynomial."""
+    """Whether a column's usual pieces explain no more than a polynomial."""
     places = knots(values.astype(np.float64), usual)
     return lack_of_fit(values, every.target, places, every.weights) < _LACKS
 
 
 def _has_few_values(values: np.ndarray, most: int) -> bool:
-    """Whether a column has `most` values at most, of some rows each."""
+    """Whether a column has at most `most` values, with several rows each."""
     if len(np.unique(values[:: -(-len(values) // _GLANCE)])) > most:
         return False
     count = len(np.unique(values))
@@ -162,22 +162,22 @@ def _has_few_values(values: np.ndarray, most: int) -> bool:
 
 
 def _with_weight(data: Data) -> np.ndarray:
-    """The rows that count, and whose weight is not 0: those that `fit` trains on, all of them."""
+    """The rows with non-zero weight, which `fit` trains on."""
     rows = np.arange(len(data)) if data.rows is None else data.rows
     return rows if data.weights is None else rows[data.weights[rows] > 0]
 
 
 def rows_for_knots(data: Data) -> np.ndarray:
-    """The rows that pieces are chosen by."""
+    """The rows for choosing pieces."""
     rows = _with_weight(data)
     return rows[:: -(-len(rows) // _KNOT_ROWS)]
 
 
 def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
-    """Positions in `rows`, ascending and evenly spaced, of at most `most` rows that differ in some column.
+    """Positions in `rows`, ascending and evenly spaced, of at most `most` distinct rows.
 
-    Copies, as of rows that were drawn with replacement to have classes of the same size, always agree in the target:
-    groups of them differ as those of a rough column do.
+    Copies, e.g. from sampling with replacement to balance classes, always agree in the target, so that
+    groups of copies would look like a rough column.
     """
     at = np.arange(0, len(rows), -(-len(rows) // most) if len(rows) else 1)
     parts = [part[rows[at]] for part in (data.numeric, data.codes, data.target) if part is not None]
@@ -188,10 +188,10 @@ def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def knots(values: np.ndarray, pieces: int) -> np.ndarray:
-    """Ascending values between which functions of a number are linear.
+    """Ascending breakpoints of a number's piecewise linear function.
 
-    Every value if there are few; else half of them quantiles of the values, and half of the distinct values, so that
-    the few values other than 0 of a column of zeros are resolved too.
+    All values if there are few; otherwise half are quantiles of the values, and half of the distinct values, so that
+    the few nonzero values of a mostly zero column are resolved too.
     """
     distinct = np.unique(values)
     if len(distinct) <= pieces + 1:

@@ -1,4 +1,4 @@
-"""The display of `verbose` while an estimator trains."""
+"""Progress display of `verbose` during an estimator's training."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["progress"]
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
-    """A bar on a terminal or in a notebook, there with a line at the end; elsewhere a line an epoch, for logs.
+    """A bar on a terminal or in a notebook, there with a final line; elsewhere one line per epoch, for logs.
 
-    `metric` is what the validation score is called, shown times `sign`: −1 for a loss.
+    `metric` is the validation score's name, and `sign` its displayed sign: −1 for a loss.
     """
 
     def said(epoch: Epoch) -> str:

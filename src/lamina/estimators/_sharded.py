@@ -1,4 +1,4 @@
-"""Training with batches cut into shards, for several processes: the same bits on any number of them."""
+"""Training with batches split into shards, for several processes, with the same bits on any number of them."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more th
 def training_of(
     network: Ensemble, loss: Loss, settings: Settings, *others: Any, **named: Any
 ) -> EnsembleTraining:
-    """The training of these settings, with the arguments of `EnsembleTraining`; cut into shards if they say so."""
+    """The training for these settings, with the arguments of `EnsembleTraining`; sharded if they say so."""
     kind = EnsembleTraining if settings.shards is None else ShardedTraining
     return kind(network, loss, settings, *others, **named)
 
 
 class ShardedTraining(EnsembleTraining):
-    """An `EnsembleTraining` whose step is cut at the sum of gradients.
+    """An `EnsembleTraining` whose step is split at the sum of gradients.
 
-    A compiled function computes the gradients of a shard, they are summed in an order that the number of shards fixes,
-    and another one updates what this process owns. Rows are shuffled as without shards, by a generator that all
-    processes have alike. `team`: these processes; None for all that there are.
+    A compiled function computes a shard's gradients, these are summed in an order determined by the number of shards,
+    and another function updates this process's parameters. Rows are shuffled as without shards, by a generator common
+    to all processes. `team`: the processes; None: all.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ShardedTraining(EnsembleTraining):
         return self._flat.waited / self._flat.seconds
 
     def _begin_together(self) -> None:
-        """All processes go on from where the first one is, which may have restored a state."""
+        """Synchronize all processes with the first, which may have restored a state."""
         if self._team.size == 1:
             return
         _require_same_data(self._team, self._own_batches())
@@ -72,7 +72,7 @@ class ShardedTraining(EnsembleTraining):
             self.restore(arrays, position)
 
     def _agreed(self, stop: bool) -> bool:
-        """What the first process says: only it has all observers."""
+        """The first process's decision, since only it has all observers."""
         return self._team.broadcast(stop)
 
     def _train(self, number: int) -> float:
@@ -103,7 +103,7 @@ class ShardedTraining(EnsembleTraining):
         return np.stack(losses)
 
     def _shard(self, shard: int, rows: np.ndarray, arrays: Sequence[NDArray]) -> tuple[Any, float]:
-        """Compute a shard's gradients: its part of the members' losses, and what share of the batch its rows are."""
+        """Compute a shard's gradients; return its part of the members' losses, and its share of the batch."""
         self._share = len(rows) / (self._rows * len(self.network.members))
         if not len(rows):
             return 0.0, 0.0
@@ -112,14 +112,15 @@ class ShardedTraining(EnsembleTraining):
         return [x.asnumpy().item() for x in losses], self._share
 
     def _begin_streams(self, shard: int) -> None:
-        """Random numbers of the shard's own, so that dropout does not depend on what a process computed before."""
+        """Start the shard's own random streams, so that dropout does not depend on earlier computations of the
+        process."""
         number = (self._steps_done * self._flat.shards + shard) * _STREAMS
         for member, source in enumerate(self._sources):
             seed, _ = source.position()
             source.go_to(seed, (member << STREAMS_BITS) + number)
 
     def _make_gradients(self) -> Callable[..., list[NDArray]]:
-        """The gradients of a shard, in proportion to its rows."""
+        """A compiled function for a shard's gradients, in proportion to its rows."""
 
         def gradients(numeric: NDArray, *others: NDArray) -> list[NDArray]:
             return self._backward(numeric, *others, share=call_each_step(lambda: self._share))
@@ -127,7 +128,7 @@ class ShardedTraining(EnsembleTraining):
         return gradients
 
     def _make_update(self) -> Callable[[], None]:
-        """The solver's step on what this process owns."""
+        """A compiled function for the solver's step on this process's parameters."""
         pieces = self._flat.pieces
 
         def update() -> None:

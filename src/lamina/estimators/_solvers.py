@@ -1,4 +1,4 @@
-"""The solvers that the estimators offer by name."""
+"""The solvers available by name in the estimators."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["SOLVERS", "Solver"]
 
 @dataclass(frozen=True)
 class Solver:
-    """An optimizer that the estimators offer.
+    """An optimizer available in the estimators.
 
-    `meaning` explains it in the estimators' documentation, `arrays` is the length of its state, and `step` makes its
-    pure step: of the settings and of what counts the steps so far, a function (weight, gradient, state, rate=…).
-    `matrix_step` likewise, where the matrices of hidden layers have a step of their own, for which they must be whole.
+    `meaning` is its description in the documentation, `arrays` the length of its state, and `step` makes its
+    pure step: from the settings and the step counter, a function (weight, gradient, state, rate=…).
+    `matrix_step` likewise for hidden layers' matrices, if they have a separate step, which needs whole matrices.
     """
 
     meaning: str
@@ -74,4 +74,4 @@ SOLVERS = {
         "Jordan et al., 2024: for hidden layers' matrices, and Adam for the rest", 2, _adam, _muon
     ),
 }
-"""What the estimators' `solver` may be."""
+"""The options for the estimators' `solver`."""

@@ -1,4 +1,4 @@
-"""Batches of rows in a file: a window of them in memory, and the next one read meanwhile."""
+"""Batches of rows from a file, with one window of rows in memory and the next being read."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["StreamedBatches"]
 
 
 class StreamedBatches:
-    """The batches of members that train on the rows of a `RowCache`, or like ones.
+    """Batches for members that train on the rows of a `RowCache` or similar.
 
-    In each epoch its groups come in another random order. A window of them is in memory at one time, and each member
-    takes its rows in a random order of its own; what is left of a window joins the next. The order follows from the
-    cache and the generator alone: not from the memory that there is, nor from how quick the disk is.
+    Each epoch reads the groups in a new random order. One window of groups is in memory at a time, and each member
+    takes its rows in its own random order; leftover rows join the next window. The order depends only on the
+    cache and the generator, not on available memory or disk speed.
 
     Args:
         cache: the rows.
-        members: how many train side by side.
+        members: the number of jointly trained members.
     """
 
     def __init__(self, cache: EncodedRows, members: int) -> None:
@@ -68,7 +68,7 @@ class StreamedBatches:
         return reader.submit(self._cache.read, window.tolist(), buffer.content)
 
     def _ready_buffers(self, batch: int, windows: int) -> list[_Buffer]:
-        """One buffer where a window holds all rows, else two."""
+        """One buffer if a window holds all rows, otherwise two."""
         if not self._buffers:
             rows = min(self._cache.layout.window, self.rows)
             count = min(windows, 2)
@@ -77,7 +77,7 @@ class StreamedBatches:
 
 
 class _Buffer:
-    """Room for a window, and behind it for what each member has left of the one before, less than a batch."""
+    """Memory for a window, followed by each member's leftover rows of the previous one, less than a batch."""
 
     def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
@@ -85,7 +85,7 @@ class _Buffer:
         self.arrays = [nd.from_numpy(x) for x in self.content if x.shape[-1]]
 
     def take(self, other: _Buffer, rows: np.ndarray, member: int) -> np.ndarray:
-        """Copy a member's rows from another buffer; where they are in this one, int32."""
+        """Copy a member's rows from another buffer; return their positions in this one, int32."""
         begin = self._rows + member * self._batch
         for own, source in zip(self.content, other.content, strict=True):
             own[begin : begin + len(rows)] = source[rows]

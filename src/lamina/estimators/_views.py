@@ -1,4 +1,4 @@
-"""Views of a fitted estimator: figures, and its display in notebooks."""
+"""Views of a fitted estimator: figures, and its notebook display."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["Views"]
 
 
 class Views:
-    """The part of an estimator that shows what it has learned."""
+    """The part of an estimator that shows its results."""
 
     _task: ClassVar[Task]
     _held_out: tuple[Encoded, np.ndarray] | None = None
-    """Rows that validated, and their encoded targets: at most `importance.MOST_ROWS`."""
+    """Validation rows and their encoded targets: at most `importance.MOST_ROWS`."""
 
     def plot_learning_curve(self, *, ax: Any = None) -> LearningCurveDisplay:
         """Draw the training and validation loss by epoch into `ax` or a new figure; see `LearningCurveDisplay`."""
@@ -50,9 +50,9 @@ class Views:
         random_state: int = 0,
         n_jobs: int | None = None,
     ) -> ImportanceDisplay:
-        """Draw by how much the loss grows when a column is shuffled, into `ax` or a new figure.
+        """Draw the increase in loss when each column is shuffled, into `ax` or a new figure.
 
-        Without `X` and `y`, rows that `fit` held out are used; see `ImportanceDisplay.from_estimator`.
+        Without `X` and `y`, `fit`'s held-out rows are used; see `ImportanceDisplay.from_estimator`.
         """
         from lamina.estimators.displays import ImportanceDisplay
 
@@ -69,21 +69,21 @@ class Views:
     ) -> Explanation:
         """Each column's contribution to each prediction: SHAP values (see `lamina.estimators.shapley`).
 
-        Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. The values of a
-        row sum to its prediction minus the mean prediction of the background.
+        For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. The values of
+        a row sum to its prediction minus the mean prediction of the background.
 
         Args:
             X: the rows to explain.
-            background: the rows that they are compared with, at most 100 of them, which are drawn; by default of those
+            background: the rows to compare with (a sample of 100 if there are more); by default the rows
                 that `fit` held out.
-            method: "exact": from all sets of columns, of at most 16 columns; "sampled": by chance, from
-                2 · `repeats` orders of the columns for each background row; "auto": exact of at most 6.
-            repeats: see there; the errors become smaller with its root.
-            random_state: the seed of what is drawn.
+            method: "exact": from all coalitions, for up to 16 columns; "sampled": from random orders,
+                2 · `repeats` for each background row; "auto": exact for up to 6 columns.
+            repeats: see `method`; errors decrease with its square root.
+            random_state: the seed of the sampling.
 
         Raises:
-            ValueError: nothing was held out and no background is given; a method that can't be.
-            DataError: the table does not fit that of the training.
+            ValueError: no rows were held out and no background is given, or the method is invalid.
+            DataError: the table does not match the training table.
 
         >>> import numpy as np
         >>> from lamina import MLPRegressor
@@ -120,7 +120,7 @@ class Views:
         return explained(game, values_of(X), names, method, repeats, rng)
 
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
-        """Draw the SHAP values of rows, a point each, column by column; see `ShapDisplay.from_estimator`."""
+        """Draw rows' SHAP values as points, column by column; see `ShapDisplay.from_estimator`."""
         from lamina.estimators.displays import ShapDisplay
 
         return ShapDisplay.from_estimator(self, X, background, ax=ax, output=output)
@@ -129,13 +129,13 @@ class Views:
         """Write a self-contained report page about the estimator and its quality, as `lamina train` does.
 
         Args:
-            path: the HTML file; it is written aside and takes its name when it is complete.
-            X, y: rows that the estimator was not trained on.
+            path: the HTML file, written atomically.
+            X, y: rows not used in training.
 
         Raises:
             NotFittedError: it is not fitted.
             MissingPackageError: Jinja2, Polars or Narwhals are not installed.
-            DataError: several targets or labels; a table that doesn't fit that of the training.
+            DataError: there are several targets or labels, or the table does not match the training table.
         """
         require("writing a report", "polars", "narwhals", "jinja2")
         from lamina.runs.report import report_on
@@ -150,7 +150,7 @@ class Views:
     # --- what the pictures show ----------------------------------------------------------------------------------
 
     def _learning_curves(self) -> dict[str, Any]:
-        """The arguments of a `LearningCurveDisplay`."""
+        """The arguments for a `LearningCurveDisplay`."""
         estimator: Any = self
         estimator._fitted()
         loss = "log-loss" if self._task == "classification" else "loss"
@@ -169,7 +169,7 @@ class Views:
         }
 
     def _importances(self, X: Any, y: Any, seed: int, n_jobs: int | None) -> tuple[list[Importance], str]:
-        """The importance of each column, on rows that were held out or are given, and what it is measured in."""
+        """The importance of each column, on given or held-out rows, and the loss that measures it."""
         estimator: Any = self
         fitted = estimator._fitted()
         encoded, target = self._held_out_rows() if X is None else self._given_rows(X, y)
@@ -190,7 +190,7 @@ class Views:
         return fitted.encode(X), fitted.target.encode(target) if is_class else target
 
     def _encoded(self, X: Any) -> Encoded:
-        """A table as the network takes it, with at least one row."""
+        """A table encoded for the network, with at least one row."""
         estimator: Any = self
         checked, _ = check_inputs(self, X, None, reset=False)
         return estimator._fitted().encode(checked)
@@ -225,11 +225,11 @@ class Views:
     # --- notebooks -----------------------------------------------------------------------------------------------
 
     def _repr_html_inner(self) -> str:
-        """What scikit-learn shows of an estimator, and, once it is fitted, its columns and its curves."""
+        """scikit-learn's HTML view of an estimator and, once fitted, its columns and curves."""
         return super()._repr_html_inner() + self._fitted_html()  # pyright: ignore[reportAttributeAccessIssue]
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        """The same for kernels of notebooks."""
+        """The same for notebook kernels."""
         bundle = super()._repr_mimebundle_(**kwargs)  # pyright: ignore[reportAttributeAccessIssue]
         if "text/html" in bundle:
             bundle["text/html"] += self._fitted_html()

@@ -1,4 +1,4 @@
-"""The state that a warm start continues from, and the settings that must be unchanged."""
+"""The state from which a warm start continues, and the settings that must not change."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["require_same_network"]
 
 
 def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None) -> None:
-    """Raise an error unless a warm start's network fits its data.
+    """Raise an error unless a warm start's network fits the new data.
 
     Args:
-        fitted: what `fit` made before.
-        target: the target that `fit` is given now.
+        fitted: the previous result of `fit`.
+        target: the new target.
         monotone: the estimator's setting.
 
     Raises:
-        ValueError: there are other outputs or quantiles, or other columns are constrained.
+        ValueError: outputs, quantiles or constrained columns differ.
     """
     anew = "a warm start goes on with the same network; leave warm_start out, and it begins anew"
     before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))

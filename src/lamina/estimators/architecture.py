@@ -1,4 +1,4 @@
-"""The architecture of the estimators' network: its parts and all parameters."""
+"""The architecture of the estimators' network: its structure and all parameters."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from lamina.nd.activation import ActivationFunction, activation_by_name
 __all__ = ["NUMBER_WIDTH", "Architecture", "Parameter"]
 
 NUMBER_WIDTH = 3
-"""Outputs of the linear map in a number's embedding; the number itself is appended."""
+"""Number of outputs of the linear map in a number's embedding; the number itself is appended."""
 
 _FREQUENCIES = 16
 _FREQUENCY_SPREAD = 0.1
 _EMBEDDING_SPREAD = 0.1
-"""RealMLP-TD has 1: then a rare category is recognized by its random values, not by its meaning."""
+"""RealMLP-TD uses 1, with which rare categories are recognized by their random initial values."""
 
 _RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3, "embedding": 0.3}
 """RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1); those of pieces and embeddings are lamina's.
 
-Adam moves what has a gradient in few of the batches by as much as anything else, so that rare categories learn noise.
+Adam moves rarely updated parameters as far as others, so that rare categories learn noise.
 """
 
 _SMOOTH_DECAY = 100.0
-"""How many times as fast the pieces of smooth numbers decay: what is left is what many batches agree on."""
+"""Decay factor of smooth numbers' pieces, so that only effects consistent over many batches remain."""
 
 Initial = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -39,22 +39,22 @@ class Parameter:
     """The description of a parameter, without values.
 
     shape
-        that of its array, which is float32.
+        the shape of its float32 array.
     initial
-        gives the first values, of the random numbers and the shape; None: they come from the training data
+        returns the initial values from a generator and the shape; None: they come from the training data
         (see `lamina.estimators._initialize`).
     rate
         the factor on the learning rate.
     decay
-        whether weight decay and the L2 penalty hold for it.
+        whether weight decay and the L2 penalty apply to it.
     trained
         whether the optimizer changes it.
     bounds
-        between which its values stay; None: any.
+        bounds of its values; None: unbounded.
     is_matrix
         whether it is the linear map of a hidden layer.
     decays
-        how many times as fast as others each value decays; None: all as fast.
+        each value's decay factor; None: all 1.
     """
 
     shape: tuple[int, ...]
@@ -72,26 +72,26 @@ class Architecture:
     """The network's architecture.
 
     numbers
-        how many of the numeric inputs, from the first on, are raw numbers: these get a PBLD embedding.
+        the number of leading numeric inputs that are raw numbers, with a PBLD embedding.
     inputs
         the width of the numeric matrix (raw numbers, then one-hot columns).
     cardinalities
-        for each code column, how many codes it has: the rows of its embedding.
+        the number of codes of each code column, i.e. its embedding's rows.
     outputs
         the width of the output layer.
     hidden
         the widths of the hidden layers.
     activation, dropout
-        one for all hidden layers, or one for each.
+        one value for all hidden layers, or one for each.
     normalization
         None, ``"batch"`` or ``"layer"``: between a hidden layer's linear map and its activation.
     pieces
         the number of pieces of the piecewise linear function that is added to a number's embedding; 0: none.
     rough
-        for each number, 1 if that function is learned value by value, since neighbouring values say different things,
+        for each number, 1 if that function is learned value by value, because close values predict different targets,
         else 0; () if there is no such number.
     smooth
-        for each number, 1 if that function decays fast, since cosines say what the number says by itself, else 0; () if
+        for each number, 1 if that function decays fast, because cosines express the number's effect, else 0; () if
         there is no such number.
     rare
         for each code column, 1 if it has rare categories, whose embeddings decay faster, else 0; () if there is no such
@@ -102,7 +102,7 @@ class Architecture:
         for each number, +1 or −1 if outputs never fall or never rise with it (see `lamina.estimators._monotone`), else
         0; () if there is no such number.
     rising
-        then, for each output, +1 or −1: whether it obeys, or does the opposite.
+        with `monotone`: for each output, +1 if it follows these directions, −1 if the opposite ones.
     """
 
     numbers: int
@@ -158,7 +158,7 @@ class Architecture:
         return _for_each(self.dropout, len(self.hidden), "dropout")
 
     def parameters(self) -> dict[str, Parameter]:
-        """All parameters by name, in the order of their initialization."""
+        """All parameters by name, in order of initialization."""
         parameters = self.input_parameters()
         for i in range(len(self.hidden) + 1):
             parameters |= self.layer_parameters(i)
@@ -169,7 +169,7 @@ class Architecture:
         return self._bounded(self._input_parameters())
 
     def layer_parameters(self, i: int) -> dict[str, Parameter]:
-        """The parameters of layer i: its linear map, its normalization, and its share of the activation."""
+        """The parameters of layer i: linear map, normalization and activation."""
         return self._bounded(self._layer_parameters(i))
 
     def _bounded(self, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
@@ -233,7 +233,8 @@ class Architecture:
         return found
 
     def _first_pieces(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """0: training starts from the cosines alone; of constrained numbers, which have none, straight lines."""
+        """0, so that training starts from the cosines alone; for constrained numbers, which have none, straight
+        lines."""
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
 
@@ -247,7 +248,7 @@ class Architecture:
         return np.array(self.rough, np.float64).reshape(shape)
 
     def _free(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """1 for numeric inputs that the network sees as they are, 0 for constrained numbers."""
+        """1 for numeric inputs passed to the network directly, 0 for constrained numbers."""
         free = np.ones(shape)
         free[: self.numbers] = np.array(self.monotone) == 0
         return free

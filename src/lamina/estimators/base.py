@@ -1,4 +1,4 @@
-"""The common base of classifier and regressor: settings, and training on tables in memory."""
+"""The common base of classifier and regressor: settings, and training on in-memory tables."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     # --- settings ------------------------------------------------------------------------------------------------
 
     def _resolved(self) -> Settings:
-        """The settings of a training, with the preset's where none are given; checked, like the estimator's own."""
+        """A training's settings, with the preset's values where none are given; checked, like the estimator's own."""
         settings = Settings(self.preset, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
@@ -88,17 +88,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings.replace(**constrained_settings(self, settings))
 
     def _given(self) -> dict[str, Any]:
-        """The settings of a training that the user gave, None where the preset's count."""
+        """The settings given by the user, None for the preset's."""
         return {name: getattr(self, name, None) for name in declared(Settings) if name != "preset"}
 
     # --- what the subclasses say ---------------------------------------------------------------------------------
 
     def _checked_target(self, y: Any) -> np.ndarray:
-        """`y` as an array, if it can be a target."""
+        """`y` as an array, checked to be a valid target."""
         raise TypeError(f"{type(self).__name__} must say what its target may be")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
-        """The scale of the training rows' target, or the classes of `every` row's."""
+        """The target's scale from the training rows, or its classes from `every` row."""
         raise TypeError(f"{type(self).__name__} must say how its target is encoded")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -119,20 +119,20 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         groups: Any = None,
         time: Any = None,
     ) -> Self:
-        """Train. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data.
+        """Train on a table. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data.
 
         Args:
             X: the table, (rows, columns).
-            y: the target, a value a row.
-            sample_weight: the weight of each row in the loss, (rows,); only their ratios count. Or None.
+            y: the target, one value per row.
+            sample_weight: the weight of each row in the loss, (rows,); only ratios matter. Or None.
             eval_set: see above, or None.
-            groups: the group of each row (customer, patient, …), (rows,): rows of a group train or validate, never
-                both. Or None.
-            time: the time of each row, (rows,), numbers or dates: rows that validate come after those that train, by
-                `time_gap` at least. Or None.
+            groups: the group of each row (customer, patient, …), (rows,): rows of a group are used for training or
+                validation, never both. Or None.
+            time: the time of each row, (rows,), numbers or dates: validation rows come after training rows, by
+                at least `time_gap`. Or None.
 
         Raises:
-            DataError: `groups` or `time` miss values, or have too few different ones to hold some out.
+            DataError: `groups` or `time` have missing values, or too few distinct ones to hold some out.
 
         `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, an object with ``__len__`` and
         ``__getitem__`` of slices of rows; then `y` is the name of its target, or has a value for each row.
@@ -141,7 +141,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return self._fit(X, y, sample_weight, eval_set, groups, time)
 
     def _warn_if_retired(self) -> None:
-        """Say at the user's line what took the place of a preset that is retired."""
+        """Warn, at the user's line, that a preset is retired, naming its replacement."""
         path = presets.RETIRED.get(self.preset)
         if path is not None:
             name = type(self).__name__
@@ -220,7 +220,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _fit_source(
         self, source: Any, y: Any, sample_weight: Any, eval_set: Any, groups: Any, time: Any, search: Any
     ) -> Any:
-        """`fit` on a table that is streamed, where there is one network and rows have no weights."""
+        """`fit` on a streamed table, with one network and no row weights."""
         from lamina.estimators.streamed import fit_source
 
         if search:
@@ -232,7 +232,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _target_after(
         self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
     ) -> Any:
-        """The target that is learned, on top of what a warm start goes on with."""
+        """The target to learn, given a warm start's target."""
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._deciding(known, y) if known else self._target_of(y, weights, every)
@@ -248,8 +248,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         columns: int,
         most: int | None = None,
     ) -> int:
-        """The number of networks: a warm start's, the given one, or the default for a table of this size, which is at
-        most `most`, so that each can hold other rows out."""
+        """The number of networks: a warm start's, the given one, or the default for a table of this size, at
+        most `most`, so that each can hold out different rows."""
         if earlier:
             return len(earlier.network.members)
         if settings.members:
@@ -258,7 +258,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
-        """A `Search` for the best network, whose time runs from now, if there is to be one."""
+        """A `Search` for the best network, starting its clock now, if one is requested."""
         vars(self).pop("trials_", None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             return None
@@ -267,20 +267,20 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Search(self, eval_set)
 
     def _drawn_seed(self, settings: Settings) -> int:
-        """A number of `random_state`'s; of processes that share a training, the first one's."""
+        """A seed drawn from `random_state`; processes that share a training use the first one's."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
-        """The settings, completed with the preset's values for a table of this size, with `trained` rows for
-        training."""
+        """The settings, completed with the preset's values for a table of this size, with `trained` training
+        rows."""
         # Constrained numbers must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
         settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
         return self._settled_epochs(settings, trained)
 
     def _settled_epochs(self, settings: Settings, rows: int) -> Settings:
-        """With default `max_iter` and patience from the row count."""
+        """The settings with default `max_iter` and patience from the row count."""
         if settings.max_iter is None:
             epochs = presets.enough_epochs(self.preset, rows, settings.batch_size)
             settings = settings.replace(max_iter=epochs)
@@ -307,7 +307,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Data(encoded.numeric, encoded.codes, wanted, self._evaluation_weights(target, wanted))
 
     def _evaluation_weights(self, target: Any, wanted: np.ndarray) -> np.ndarray | None:
-        """The weights of the rows of an `eval_set`; None unless a subclass has some."""
+        """The weights of an `eval_set`'s rows; None unless a subclass has some."""
         return None
 
     def _begin(
@@ -320,9 +320,9 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         *,
         complete: bool = True,
     ) -> None:
-        """Have networks that have learned nothing, one for each of the members' training rows.
+        """Create untrained networks, one for each member's training rows.
 
-        `complete`: whether these are all rows that they will be trained on.
+        `complete`: whether these are all training rows.
         """
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
@@ -343,7 +343,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         *,
         unseen: bool = True,
     ) -> None:
-        """Train on rows; `unseen`: whether no training before has seen those that are held out."""
+        """Train on rows; `unseen`: whether the held-out rows were never used in training."""
         judge = self._judge(held_out) if held_out else None
         speaks = not settings.shards or world().is_first  # of processes that share it, one
         watching = as_list(self.callbacks) if speaks else []
@@ -390,7 +390,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng: Any,
         observers: Sequence[Observer],
     ) -> EnsembleTraining:
-        """The training of a network with these settings; all of its random numbers are of `rng`."""
+        """The training of a network with these settings; all its random numbers come from `rng`."""
         loss = self._loss_function(settings, self.fitted_.target)
         seed = int(rng.integers(2**31))
         return training_of(
@@ -399,8 +399,8 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """The network on its device for a training on `rows` rows over all epochs; afterwards it is on the CPU
-        again."""
+        """A context with the network on the device for training on `rows` rows over all epochs; afterwards it is on the
+        CPU again."""
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
         context = chosen_device(self.device, training_flops(weights, rows, 1))
@@ -415,7 +415,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
-        """The validation score: the one given, else scikit-learn's with its preset, else None for the loss."""
+        """The validation score: the given one, or scikit-learn's with its preset, or None for the loss."""
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
     def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
@@ -423,24 +423,24 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return lambda outputs: self._score_outputs(outputs, target, weights)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
-        """Calibrate on validation rows, in subclasses that can."""
+        """Calibrate on validation rows; overridden by subclasses that can."""
 
     def _choose_threshold(self, held_out: Sequence[Data]) -> None:
-        """Choose the threshold on the validation rows, in subclasses that have one."""
+        """Choose the threshold on validation rows; overridden by subclasses that have one."""
 
     def _deciding(self, target: Any, y: np.ndarray) -> Any:
-        """A target with what the estimator's settings say of decisions; of numbers there are none."""
+        """A target with the estimator's decision settings; numbers have none."""
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
-        """A target with the threshold that is best for outputs of validation rows, if one is to be chosen."""
+        """A target with the best threshold for validation outputs, if it is to be chosen."""
         return target
 
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
-        """Raise `ValueError` where a setting needs validation rows and there are none."""
+        """Raise `ValueError` if a setting needs validation rows and there are none."""
 
     def _factor(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        """What outputs are multiplied by, for what is so on the validation rows; 1 unless a subclass has a way."""
+        """The calibration factor on outputs, from validation rows; 1 unless a subclass calibrates."""
         return 1.0
 
     def _note(self, epoch: Any, rows: int) -> None:
@@ -454,7 +454,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             self.validation_scores_ = [*(self.validation_scores_ or []), float(epoch.score)]
 
     def _displays(self, settings: Settings) -> list[Observer]:
-        """What `verbose` asks for."""
+        """The displays requested by `verbose`."""
         if not self.verbose:
             return []
         return [progress(settings.epochs, *shown_score(self._chosen_scoring())), Waiting(sys.stdout)]
@@ -477,23 +477,23 @@ def fit_table(
     groups: Any = None,
     time: Any = None,
 ) -> Any:
-    """`fit` for a caller that knows the columns' types: `schema` replaces `column_kinds`."""
+    """`fit` for callers that know the columns' types: `schema` replaces `column_kinds`."""
     return estimator._fit(X, y, None, eval_set, groups, time, schema)
 
 
 def settings_of(estimator: BaseMLP) -> Settings:
-    """The settings with which an estimator trains: its own, and the preset's where it has none."""
+    """An estimator's training settings: its own, and otherwise the preset's."""
     return estimator._resolved()
 
 
 def with_target(schema: Schema, name: Any, target: Any) -> Schema:
-    """The schema with the name that the target has as a column of pandas or polars, where it has one of its own."""
+    """The schema with the target's name, if the target is a named pandas or polars column."""
     is_named = isinstance(name, str) and name and name not in [column.name for column in schema.columns]
     return dataclasses.replace(schema, target=target_named(name, target)) if is_named else schema
 
 
 class _Learner(Observer):
-    """Has an estimator learn of its epochs, those of an earlier run too, and calls the user's functions after each."""
+    """Reports epochs to the estimator, including a resumed run's, and calls the user's callbacks after each."""
 
     def __init__(self, estimator: BaseMLP, rows: int, functions: Sequence[Callable[..., Any]]) -> None:
         self._estimator, self._rows, self._functions = estimator, rows, functions
@@ -515,7 +515,7 @@ _LEAST_CYCLE_GAIN = 0.01  # of the loss; docs/estimators-measured.md has the fig
 
 
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Settings) -> TableEncoder:
-    """An encoder that has learned its scales from these rows."""
+    """An encoder fitted to these rows."""
     preprocess = settings.preprocess
     unclipped = [*constrained_columns(settings.monotone, schema)]
     encoder = TableEncoder(schema, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped)
@@ -523,7 +523,7 @@ def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Settings)
 
 
 def targets_of(parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The targets and weights of all parts' rows, one after the other."""
+    """Targets and weights of all parts' rows, concatenated."""
     target = np.concatenate([part.target[part.chosen()] for part in parts])
     if parts[0].weights is None:
         return target, None

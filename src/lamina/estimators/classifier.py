@@ -40,11 +40,11 @@ __all__ = ["MLPClassifier"]
 class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     """A multilayer perceptron for classification; a drop-in for `sklearn.neural_network.MLPClassifier`.
 
-    Every parameter that is None has the value of the `preset`. `X` may be an array of numbers (float32 is used
-    without a copy where `preprocess` is off), a sparse matrix, or a data frame of pandas, polars or pyarrow with
-    categories and missing values. `y` is 1-D: classes of any type; or 2-D with 0 and 1: several labels a row.
+    A parameter that is None has the `preset`'s value. `X` may be an array of numbers (float32 is used
+    without a copy if `preprocess` is off), a sparse matrix, or a data frame of pandas, polars or pyarrow with
+    categories and missing values. `y` is 1-D with classes of any type, or 2-D with 0 and 1 for several labels per row.
 
-    Losses: "log_loss", the softmax's or, of several labels, that of each by itself. Scores: "log_loss", "accuracy".
+    Losses: "log_loss", of the softmax, or of each label separately. Scores: "log_loss", "accuracy".
 
     >>> import numpy as np
     >>> from lamina import MLPClassifier
@@ -61,7 +61,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     fitted_: FittedModel[Classes] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
-        """One epoch over this data, with a constant learning rate; `classes` at the first call, if `y` lacks some."""
+        """Train one epoch on this data at a constant learning rate; give `classes` at the first call, if `y` lacks
+        some."""
         self._warn_if_retired()
         return partial_fit(self, X, y, classes, sample_weight)
 
@@ -82,11 +83,11 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
         Args:
             X: the table.
-            return_std: whether to give a pair: the probabilities, and the standard deviation of the members' own, of
-                the same shape: how far the members differ.
+            return_std: whether to return a pair: the probabilities, and the standard deviation of the members'
+                probabilities, in the same shape.
 
         Raises:
-            DataError: `return_std`, and there is one member.
+            DataError: `return_std` with a single member.
         """
         found = self._fitted().target.probabilities(self._outputs(X))
         if not return_std:
@@ -95,12 +96,12 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Prediction sets: classes of each row, so that this share of rows has the true one among them; (rows,
+        """Prediction sets: classes for each row that include the true one for this share of rows; (rows,
         classes), bool.
 
-        Columns are those of `classes_`. The sets are made by conformal prediction from rows that members held out, and
-        as small as they can be on average (see `lamina.estimators.conformal.likely`); each has the likeliest class at
-        least. They hold what they promise for rows from the same source, over all of them, not for each class.
+        Columns are those of `classes_`. The sets come from conformal prediction on members' held-out rows, and are
+        as small as possible on average (see `lamina.estimators.conformal.likely`); each has at least the likeliest
+        class. The coverage holds for rows from the same source, on average over all rows, not per class.
 
         Args:
             X: the table.
@@ -108,7 +109,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
         Raises:
             ValueError: `coverage` is not between 0 and 1, or rows have several labels.
-            DataError: nothing is known of held-out rows, or they are too few for this coverage.
+            DataError: there are no held-out rows, or too few for this coverage.
 
         >>> from sklearn.datasets import load_iris
         >>> from lamina import MLPClassifier
@@ -130,17 +131,17 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The classes in order (several labels: their positions)."""
+        """The classes in order (multi-label: the label positions)."""
         return self._fitted().target.values
 
     @property
     def threshold_(self) -> float | None:
-        """The probability of the positive class from which on it is predicted; None: the likelier class is."""
+        """The minimum probability for predicting the positive class; None: the likelier class is predicted."""
         return self._fitted().target.threshold
 
     @property
     def positive_class_(self) -> Any:
-        """The class of two that `threshold` is about: the second, or of texts the rarer; None for other numbers of
+        """The positive class of two, for `threshold`: the second, or for texts the rarer; None for other numbers of
         classes."""
         target = self._fitted().target
         return target.values[target.positive] if target.is_binary else None
@@ -157,7 +158,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return self._deciding(Classes.of(every), y)
 
     def _deciding(self, target: Classes, y: np.ndarray) -> Classes:
-        """Classes with this estimator's threshold, if it is a number, and the weights that training rows give them."""
+        """Classes with the estimator's threshold, if it is a number, and the training rows' class weights."""
         if self.threshold is not None and not target.is_binary:
             what = "several labels a row" if target.multilabel else f"{target.outputs} classes"
             raise ValueError(
@@ -246,7 +247,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             )
 
     def _calibrates(self) -> bool:
-        """Whether outputs are scaled: logits are, what a loss of the user's makes of them is not known."""
+        """Whether outputs are calibrated: logits are; outputs of user-defined losses are not."""
         return Settings(self.preset, calibrate=self.calibrate).calibrate and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
@@ -269,5 +270,5 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 def _mean_likelihood(
     classes: Classes, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None
 ) -> MeanLikelihood:
-    """That of the target, as a function of the factor on the outputs."""
+    """The target's mean likelihood, as a function of the factor on outputs."""
     return MeanLikelihood(lambda part: classes.likelihood(outputs[part], target[part]), len(target), weights)

@@ -1,10 +1,10 @@
-"""Intervals and sets of predictions that hold the truth as often as they say: conformal prediction.
+"""Conformal prediction: intervals and sets with guaranteed coverage.
 
-Each member of an ensemble is asked about rows that it was not trained on. How far it is off there says how far
-predictions for new rows will be: the k-th smallest of n distances holds for a new row with probability k / (n + 1),
-whatever the network and the noise, as long as all rows come from the same source (Vovk, Gammerman, Shafer, 2005;
+Each member of an ensemble predicts its held-out rows. The errors there show the size of errors for
+new rows: a new row's distance is below the k-th smallest of n distances with probability k / (n + 1),
+for any network and noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005;
 Lei, G'Sell, Rinaldo, Tibshirani, Wasserman, 2018). The centre of an interval is the members' mean, whose errors are a
-little smaller than a single member's, so that intervals are rather a little too wide than too narrow.
+little smaller than a single member's, so that intervals tend to be slightly too wide.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lamina.estimators.targets import Classes, Numbers
 __all__ = ["HeldOut", "checked_coverage", "interval", "likely"]
 
 _MOST_ROWS = 4000
-"""The most rows that are kept: coverage at 90 % is then right within half a point (one standard deviation)."""
+"""Maximum number of rows kept: coverage at 90 % is then accurate to half a point (one standard deviation)."""
 
 _MOST_NUMBERS = 1 << 16
-"""Of many outputs fewer rows are kept."""
+"""Limit on outputs kept: with many outputs, fewer rows are kept."""
 
 _FEWEST_ROWS_A_LEVEL, _MOST_LEVELS = 50, 10
 _ROWS_OF_THE_WHOLE = 20
-"""Rows that the mean over all levels counts as, in the mean distance at one level of predictions."""
+"""Weight, in rows, of the overall mean distance in the mean at one level of predictions."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class HeldOut:
     """A sample of held-out rows: members' outputs, and the true targets.
 
     Attributes:
-        said: float32; of a regression the outputs (rows, outputs), of a classification the probability of the true
+        said: float32; for regression the outputs (rows, outputs), for classification the probability of the true
             class (rows,).
-        target: of a regression the encoded target (rows, targets), float32; else None.
-        weights: of the rows, float32, or None.
+        target: for regression the encoded target (rows, targets), float32; otherwise None.
+        weights: row weights, float32, or None.
     """
 
     said: np.ndarray
@@ -55,14 +55,14 @@ class HeldOut:
         wanted: np.ndarray,
         weights: np.ndarray | None = None,
     ) -> Self | None:
-        """The sample to keep; the same for the same rows. None of several labels, or where there are no rows.
+        """The sample to keep, deterministic for the same rows; None for several labels, or without rows.
 
         Args:
-            target: what outputs stand for.
-            outputs: of each row, by a network that was not trained on it (or the mean of such networks): (rows,
+            target: the meaning of outputs.
+            outputs: each row's outputs by a network not trained on it (or the mean of such networks): (rows,
                 outputs), float32.
-            wanted: what `target.encode` made of the truth.
-            weights: of the rows, or None; those of classes don't count, as what is promised is of all rows alike.
+            wanted: the truth, encoded by `target.encode`.
+            weights: row weights, or None; without class weights, since coverage refers to all rows equally.
         """
         if not len(outputs) or (isinstance(target, Classes) and target.multilabel):
             return None
@@ -116,7 +116,7 @@ def checked_coverage(coverage: Any) -> float:
     """`coverage` as a number.
 
     Raises:
-        ValueError: it is none between 0 and 1.
+        ValueError: it is not between 0 and 1.
     """
     is_number = isinstance(coverage, float | int | np.number) and not isinstance(coverage, bool)
     if not is_number or not 0 < float(coverage) < 1:
@@ -129,19 +129,19 @@ def interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lower and upper ends of intervals that hold `coverage` of the truth.
 
-    Of a single prediction, they are centred there, and as wide as errors are at predictions of about that size (the
-    distances are divided by their smoothed mean there: Papadopoulos, Gammerman, Vovk, 2008). Of several quantiles, the
-    two nearest to the ends that are wanted are moved apart, or together (Romano, Patterson, Candès, "Conformalized
+    For a single prediction, they are centred there, with a width by the errors at predictions of similar size (the
+    distances are divided by their smoothed mean there: Papadopoulos, Gammerman, Vovk, 2008). For several quantiles, the
+    two nearest to the wanted ends are moved apart or together (Romano, Patterson, Candès, "Conformalized
     quantile regression", 2019).
 
     Args:
-        target: what outputs stand for.
-        held_out: the rows that tell how wide.
-        outputs: of the rows to predict, (rows, outputs).
-        coverage: the share of rows whose truth lies within, of each target by itself.
+        target: the meaning of outputs.
+        held_out: the held-out rows that determine the width.
+        outputs: outputs for the rows to predict, (rows, outputs).
+        coverage: the share of rows whose truth lies within, for each target separately.
 
     Returns:
-        Two arrays of the shape of predictions: (rows,) or (rows, targets); of several quantiles (rows,).
+        Two arrays in the shape of predictions: (rows,) or (rows, targets); for several quantiles (rows,).
 
     Raises:
         DataError: too few rows were held out for this coverage.
@@ -167,7 +167,7 @@ def _columns(values: np.ndarray) -> np.ndarray:
 
 
 def _pair(levels: tuple[float, ...], coverage: float) -> list[int] | None:
-    """The positions of the levels nearest to the ends of the middle `coverage`; None if one side has no level."""
+    """Positions of the levels nearest to the ends of the central `coverage`; None if one side has no level."""
     shares = np.array(levels)
     low = int(np.abs(shares - (1 - coverage) / 2).argmin())
     high = int(np.abs(shares - (1 + coverage) / 2).argmin())
@@ -196,12 +196,12 @@ def _around(
 
 
 def _rounding(truth: np.ndarray) -> float:
-    """What is lost of targets that are kept as float32: many rows may have the same, on the end of an interval."""
+    """The rounding error of targets kept as float32, since many rows may equal an interval's end."""
     return float(np.finfo(np.float32).eps * np.abs(truth).max())
 
 
 def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean distance at some levels of predictions, and these levels."""
+    """Mean distances at some levels of predictions, and these levels."""
     count = min(max(len(known) // _FEWEST_ROWS_A_LEVEL, 1), _MOST_LEVELS)
     parts = np.array_split(np.argsort(known, kind="stable"), count)
     whole = float(distances.mean())
@@ -214,9 +214,9 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
     """The classes of each row's set, (rows, classes) of bool: the smallest sets with this `coverage` of the truth.
 
-    They have all classes that are at least as probable as the threshold which that share of held-out rows' true classes
+    A set has all classes with at least a threshold probability, which that share of held-out rows' true classes
     reach (Sadinle, Lei, Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", 2019), and the
-    likeliest one in any case.
+    likeliest class in any case.
 
     Raises:
         DataError: too few rows were held out for this coverage.
@@ -229,7 +229,7 @@ def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.
 
 
 def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -> float:
-    """What a new row's score does not exceed with this probability; a new row has the mean weight."""
+    """The value that a new row's score (with mean weight) does not exceed with this probability."""
     order = np.argsort(scores, kind="stable")
     shares = np.ones(len(scores)) if weights is None else weights[order] / weights.mean(dtype=np.float64)
     reached = np.cumsum(shares, dtype=np.float64) >= coverage * (len(scores) + 1) * (1 - 1e-12)

@@ -1,4 +1,4 @@
-"""The parts of a setting's declaration; the declarations themselves are in `lamina.estimators.settings`.
+"""Building blocks of settings' declarations, which are in `lamina.estimators.settings`.
 
 The command line reads them for its help, so nothing here imports NumPy or scikit-learn.
 """
@@ -31,11 +31,11 @@ class ByTask:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 Rule = Callable[[str, Any, Any], None]
-"""Raises `ValueError` for a setting's name and value, and the estimator that has it, if the value cannot work."""
+"""A check of a setting's name and value, and its estimator; raises `ValueError` for an invalid value."""
 
 
 def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
-    """The rule that a value must be something; with `each`, so must every element of a tuple or list.
+    """A rule that a value (with `each`, every element of a tuple or list) meets a condition.
 
     >>> must(is_count, "a whole number >= 1")("members", 0.5, None)
     Traceback (most recent call last):
@@ -51,7 +51,7 @@ def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
 
 
 def must_be_one_of(*values: Any) -> Rule:
-    """The rule that a value must be one of these."""
+    """A rule that a value is one of these."""
     return must(values.__contains__, f"one of {', '.join(map(repr, values))}")
 
 
@@ -63,19 +63,19 @@ def _holds(be: Callable[[Any], bool], value: Any) -> bool:
 
 
 def is_count(value: Any) -> bool:
-    """Whether it is a whole number of at least 1."""
+    """Whether it is an integer of at least 1."""
     return isinstance(value, numbers.Integral) and int(value) >= 1
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, and no truth value."""
+    """Whether it is a number, excluding booleans."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 # --- the command line, and searches -----------------------------------------------------------------------------------
 
 TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
-"""The panels of `lamina train --help` that settings are in."""
+"""The help panels of `lamina train --help` for settings."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +85,18 @@ class Option:
     Attributes:
         flags: ``--lr``, or ``--jobs -j``.
         help: a sentence.
-        kind: the type that the command line reads: int, float, str, or list[str] for an option that is repeatable.
-        shown: the default as the help says it; "" to leave it out.
-        read: the value from the flag and what the command line read; raises `LaminaError`. None: a number above 0, one
+        kind: the command-line type: int, float, str, or list[str] for a repeatable option.
+        shown: the default shown in the help; "" to omit it.
+        read: converts the flag and its text to the value; raises `LaminaError`. None: a positive number, one
             of `choices`, or the text.
-        choices: the values there are, which a shell completes.
-        retired: values that are still obeyed.
-        key: its name in a run's settings.json, where that is not the flag's.
-        stored: its type there, where it is not `kind`.
-        default: its value there, where nothing is said.
-        kept: whether it is a setting of the run; else it is one of the command that trains it, such as the device.
+        choices: the possible values, for shell completion.
+        retired: old values that still work.
+        key: its name in a run's settings.json, if different from the flag's.
+        stored: its type there, if different from `kind`.
+        default: its value there if not given.
+        kept: whether it belongs to the run, rather than to the training command, such as the device.
         tunes: whether `lamina tune` has it too.
-        panel: where the help shows it.
+        panel: its help panel.
     """
 
     flags: str
@@ -121,24 +121,25 @@ class Option:
 
     @property
     def name(self) -> str:
-        """The name of its value in a run's settings, as in Python."""
+        """Its name in a run's settings, as in Python."""
         return self.key or self.flag.removeprefix("--").replace("-", "_")
 
     @property
     def type(self) -> Any:
-        """The type of its value in a run's settings."""
+        """Its type in a run's settings."""
         kind = self.stored or self.kind
         return kind | None if self.default is None else kind
 
 
 @dataclass(frozen=True)
 class Draw:
-    """How a search draws a setting.
+    """The distribution of a setting in a search.
 
     Attributes:
-        place: in the order of draws. A new setting has the last place, so that those before it are drawn as they were.
-        draw: the value, from a generator and the settings of the preset around which is drawn.
-        compiles: whether another value makes other machine code; then several trials in a row share a value.
+        place: its position in the order of draws. New settings come last, so that the draws of earlier ones don't
+            change.
+        draw: returns a value, from a generator and the settings of the preset to vary.
+        compiles: whether a change needs recompilation, so that several consecutive trials share a value.
     """
 
     place: int
@@ -156,16 +157,16 @@ class About:
     """The declaration of a setting besides its name and type, in ``Annotated[type, About(…)]``.
 
     Attributes:
-        words: what it means, for `help()` and the documentation; a function if that takes imports.
-        default, medium, fast, sklearn: its values by preset, where it is not the default's; a setting that no preset
-            has a value for has none, and its default is the constructor's.
-        rule: what values can work.
-        convert: makes a value that is given one that training takes; None: the preset's is taken.
+        words: its description, for `help()` and the documentation; a function if that needs imports.
+        default, medium, fast, sklearn: its values by preset, if different from the default's; a setting without any
+            uses the constructor's default.
+        rule: the rule for valid values.
+        convert: converts a given value for training; if it returns None, the preset's is used.
         option: its option on the command line.
-        draw: how a search draws it.
-        not_in_search: why it does not go with a search; "" if it does.
-        fixed: when a search that goes on must have the value it began with: "always", if "given", or "never". A setting
-            that is new has "given", so that earlier searches go on.
+        draw: its distribution in a search.
+        not_in_search: the reason it can't be used in a search; "" if it can.
+        fixed: when a resumed search must keep the value: "always", if "given", or "never". A new
+            setting has "given", so that earlier searches can be resumed.
     """
 
     words: str | Callable[[], str]
@@ -192,7 +193,7 @@ class About:
         return self.words if isinstance(self.words, str) else self.words()
 
     def check(self, name: str, value: Any, owner: Any = None) -> None:
-        """Raise `ValueError` if it can't have this value, which for some settings depends on the estimator."""
+        """Raise `ValueError` for an invalid value; for some settings this depends on the estimator."""
         if self.rule is not None:
             self.rule(name, value, owner)
 
@@ -207,7 +208,8 @@ _ABOUT = "about"
 
 
 def declares(cls: _Kind) -> _Kind:
-    """A class for `dataclass`: each `About` moves from a field's annotation into its metadata, out of signatures."""
+    """A class for `dataclass`, in which each `About` moves from a field's annotation to its metadata, out of
+    signatures."""
     for name, annotation in cls.__annotations__.items():
         for about in getattr(annotation, "__metadata__", ()):
             cls.__annotations__[name] = annotation.__origin__

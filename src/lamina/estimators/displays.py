@@ -1,4 +1,4 @@
-"""Pictures of fitted estimators, as scikit-learn's `Display` objects: data that can be drawn again."""
+"""Figures of fitted estimators as scikit-learn `Display` objects, with data to draw them again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ImportanceDisplay", "LearningCurveDisplay", "ShapDisplay"]
 
 
 class _Display:
-    """`ax_` and `figure_` are what was drawn last."""
+    """Base of the displays; `ax_` and `figure_` are the last ones drawn."""
 
     ax_: Any
     figure_: Any
@@ -37,10 +37,10 @@ class LearningCurveDisplay(_Display):
 
     Attributes:
         training: the training loss of each epoch.
-        validation: the validation loss or score of each epoch; None where nothing was validated.
+        validation: the validation loss or score of each epoch; None without validation.
         kept: the epoch whose network was kept, from 1; None for the last.
-        loss_name, score_name: what the two measure.
-        lines_: the lines that were drawn last.
+        loss_name, score_name: the names of loss and score.
+        lines_: the lines drawn last.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LearningCurveDisplay(_Display):
         return cls(**estimator._learning_curves()).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw it into `ax`, or into a new figure; a score that is no loss gets an axis of its own."""
+        """Draw into `ax` or a new figure; a score that is not a loss gets its own axis."""
         ax = self._begin(ax, 3.6)
         numbers = range(1, len(self.training) + 1)
         lines = {"training": self.training}
@@ -86,9 +86,9 @@ class ImportanceDisplay(_Display):
     """Permutation importance: the increase of a loss when a column is shuffled (Breiman, 2001), with 95 % intervals.
 
     Attributes:
-        importances: the columns' importances, the greatest first.
-        unit: which loss: "log-loss", "RMSE" or "pinball loss".
-        bars_: the bars that were drawn last.
+        importances: the columns' importances, largest first.
+        unit: the loss: "log-loss", "RMSE" or "pinball loss".
+        bars_: the bars drawn last.
     """
 
     def __init__(self, *, importances: Sequence[Importance], unit: str) -> None:
@@ -108,22 +108,22 @@ class ImportanceDisplay(_Display):
         """The importances of a fitted estimator's columns, drawn into `ax` or a new figure.
 
         Args:
-            estimator: fitted.
-            X, y: rows that it was not trained on; by default those that its `fit` held out, at most 2000, which it
+            estimator: the fitted estimator.
+            X, y: rows not used in training; by default the rows that `fit` held out, up to 2000, which it
                 keeps until it is pickled or saved.
             ax: Matplotlib's axes.
             random_state: the seed of the shuffles.
-            n_jobs: columns at a time, by joblib's backend.
+            n_jobs: the number of columns in parallel, by joblib.
 
         Raises:
-            ValueError: nothing was held out, and no rows are given.
+            ValueError: no rows were held out, and none are given.
             MissingPackageError: Matplotlib is not installed.
         """
         found, unit = estimator._importances(X, y, random_state, n_jobs)
         return cls(importances=found, unit=unit).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 30) -> Self:
-        """Draw the columns that matter most into `ax`, or into a new figure."""
+        """Draw the most important columns into `ax` or a new figure."""
         shown = self.importances[:most]
         ax = self._begin(ax, 1.2 + 0.28 * len(shown))
         names, means = [one.column for one in shown], [one.mean for one in shown]
@@ -133,15 +133,15 @@ class ImportanceDisplay(_Display):
 
 
 class ShapDisplay(_Display):
-    """The SHAP values of rows, a point each, column by column: to the right they raise the prediction.
+    """Rows' SHAP values as points, column by column; points to the right raise the prediction.
 
-    Points of equal values are beside each other. Their colour is the column's value, from low (blue) to high (orange);
-    texts, truth values and what is missing are gray.
+    Overlapping points are spread vertically. Their colour is the column's value, from low (blue) to high (orange);
+    texts, booleans and missing values are gray.
 
     Attributes:
-        explanation: what is drawn, of a single output.
-        of: what columns add to, as the axis says it.
-        points_: what was drawn last, of each column shown.
+        explanation: the explanation of a single output.
+        of: the explained quantity, for the axis label.
+        points_: the points drawn last, by column.
     """
 
     def __init__(self, *, explanation: Explanation, of: str = "the prediction") -> None:
@@ -162,12 +162,12 @@ class ShapDisplay(_Display):
 
         Args:
             estimator: fitted.
-            X, background, options: as of its `shap_values`.
+            X, background, options: as for its `shap_values`.
             ax: Matplotlib's axes.
-            output: which class, label or target, by name or position; by default the last.
+            output: the class, label or target, by name or position; by default the last.
 
         Raises:
-            ValueError, DataError: as `shap_values`.
+            ValueError, DataError: as for `shap_values`.
             MissingPackageError: Matplotlib is not installed.
         """
         found = estimator.shap_values(X, background, **options)
@@ -183,7 +183,7 @@ class ShapDisplay(_Display):
         return cls(explanation=found.of_output(place), of=printable(of, keep="")).plot(ax)
 
     def plot(self, ax: Any = None, *, most: int = 20) -> Self:
-        """Draw the columns that matter most into `ax`, or into a new figure."""
+        """Draw the most important columns into `ax` or a new figure."""
         found = self.explanation
         order = np.argsort(-found.mean_absolute(), kind="stable")[:most]
         ax = self._begin(ax, 1.2 + 0.34 * len(order))
@@ -194,7 +194,7 @@ class ShapDisplay(_Display):
 
 
 def _shades(values: np.ndarray) -> np.ndarray:
-    """Where each number is among the others, from 0 to 1; NaN for what is none."""
+    """Each number's relative position among the others, from 0 to 1; NaN for non-numbers."""
     is_number = [isinstance(x, int | float | np.number) and not isinstance(x, bool) for x in values]
     shades = np.full(len(values), np.nan)
     present = values[is_number].astype(np.float64)

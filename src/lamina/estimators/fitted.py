@@ -1,4 +1,4 @@
-"""`FittedModel`: all that a prediction needs, from a table to classes or numbers."""
+"""`FittedModel`: everything needed to predict classes or numbers from a table."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _TARGETS = {kind.__name__: kind for kind in (Classes, Numbers, Quantiles)}
 
 @dataclass(frozen=True)
 class FittedModel(Generic[TargetT]):
-    """An encoder, a network, and the target that the network's outputs describe.
+    """An encoder, a network, and the target that describes the network's outputs.
 
     Attributes:
-        encoder: makes numbers and codes of a table; its `schema` says what the columns are.
-        network: gives outputs for them. A calibrated classifier's last layer holds its factor.
-        target: what outputs say of it.
-        held_out: what members said of rows that they held out; None where nothing is known.
+        encoder: converts a table to numbers and codes; its `schema` describes the columns.
+        network: computes outputs from them. A calibrated classifier's factor is part of its last layer.
+        target: the meaning of outputs.
+        held_out: members' outputs for their held-out rows; None if there are none.
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -51,10 +51,10 @@ class FittedModel(Generic[TargetT]):
     held_out: HeldOut | None = None
 
     def encode(self, table: Any) -> Encoded:
-        """A table as the network takes it.
+        """Encode a table for the network.
 
         Raises:
-            DataError: the table does not fit that of the training.
+            DataError: the table does not match the training table.
         """
         return self.encoder.transform(table)
 
@@ -63,17 +63,17 @@ class FittedModel(Generic[TargetT]):
         return self.computed(encoded, outputs_of)
 
     def computed(self, encoded: Encoded, function: Callable[[Ensemble, Data], np.ndarray]) -> np.ndarray:
-        """The results of a function of the network and of rows, for an encoded table."""
+        """A function of the network and rows, applied to an encoded table."""
         with timed("computing"):
             return function(self.network, Data(encoded.numeric, encoded.codes, np.empty(0, np.float32)))
 
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
     ) -> np.ndarray:
-        """`computed` of a table that is not encoded yet: rows in the axis before the last.
+        """`computed` for a table that is not encoded yet; rows are on the last axis but one.
 
         Raises:
-            DataError: the table does not fit that of the training; an output is beyond float32.
+            DataError: the table does not match the training table, or an output exceeds float32.
         """
         outputs = self.computed(self.encode(table), function)
         if not np.isfinite(outputs).all():
@@ -85,7 +85,7 @@ class FittedModel(Generic[TargetT]):
 
     @property
     def monotone(self) -> dict[str, int]:
-        """The columns with constraints: 1 where predictions never fall with it, -1 where they never rise."""
+        """The constrained columns: 1 if predictions never fall as the column rises, -1 if they never rise."""
         numbers = [column.name for column in self.encoder.schema.embedded]
         directions = self.network.architecture.monotone or (0,) * len(numbers)
         return {name: sign for name, sign in zip(numbers, directions, strict=True) if sign}
@@ -101,10 +101,10 @@ class FittedModel(Generic[TargetT]):
         return self.network.parameter_count
 
     def require_fit(self) -> None:
-        """Check that encoder, network and target belong together, as parts of one file or pickle should.
+        """Check that encoder, network and target are consistent, as parts of one file or pickle.
 
         Raises:
-            ValueError: they do not.
+            ValueError: they are inconsistent.
         """
         parts, encoder = self.network.architecture, self.encoder
         for each in {member.architecture for member in self.network.members}:
@@ -119,7 +119,7 @@ class FittedModel(Generic[TargetT]):
     # --- pickles -------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The model as dicts, lists and tuples of scalars and NumPy arrays, which name no class of lamina's."""
+        """The model as dicts, lists and tuples of scalars and NumPy arrays, without lamina classes."""
         settings, scales = self.encoder.state()
         return {
             "encoder": {"settings": settings, "arrays": scales},
@@ -135,7 +135,7 @@ class FittedModel(Generic[TargetT]):
         """The model whose `state` this is.
 
         Raises:
-            KeyError, TypeError, ValueError: it is not the state of a model.
+            KeyError, TypeError, ValueError: the state is invalid.
         """
         of_target = dict(state["target"])
         target: Any = _TARGETS[of_target.pop("kind")](**of_target)

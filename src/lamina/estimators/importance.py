@@ -1,4 +1,4 @@
-"""Permutation importance (Breiman, 2001): how much worse predictions get when a column is shuffled."""
+"""Permutation importance (Breiman, 2001): the increase in loss when a column is shuffled."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MOST_COLUMNS = 30
 class Importance:
     """The increase of a loss (see `loss_name`) when `column` is shuffled.
 
-    `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the rows that were
-    drawn and the shuffles together.
+    `low` and `high` are the ends of a 95 % interval: 1.96 standard errors from `mean`, over the sampled
+    rows and the shuffles together.
     """
 
     column: str
@@ -35,7 +35,8 @@ class Importance:
 
 
 def loss_name(target: Any) -> str:
-    """The loss of importances: log-loss; for numbers, in the target's unit, RMSE, or for quantiles the pinball loss."""
+    """The loss for importances: log-loss; for numbers, in the target's unit, RMSE, or for quantiles the pinball
+    loss."""
     if isinstance(target, Classes):
         return "log-loss"
     return "pinball loss" if isinstance(target, Quantiles) else "RMSE"
@@ -48,17 +49,17 @@ def permutation_importance(
     rng: np.random.Generator,
     n_jobs: int | None = None,
 ) -> list[Importance]:
-    """The importance of each column, the greatest first, on encoded rows.
+    """The importance of each column, largest first, on encoded rows.
 
-    It is measured with five shuffles. Of a table with more than 30 columns, the 30 that matter most in a first look
-    with 200 rows and one shuffle.
+    It uses five shuffles. For a table with more than 30 columns, only the 30 most important in a first pass
+    with 200 rows and one shuffle are measured.
 
     Args:
-        fitted: what an estimator has learned.
-        encoded: rows that it was not trained on; `MOST_ROWS` of them are enough.
-        target: of a classification as `Classes.encode` gives it, else in its own units.
-        rng: chooses the shuffles.
-        n_jobs: columns at a time by joblib's backend, as scikit-learn counts them; the result does not depend on it.
+        fitted: the fitted model.
+        encoded: rows not used in training; `MOST_ROWS` are enough.
+        target: for classification as encoded by `Classes.encode`, otherwise in its own units.
+        rng: generates the shuffles.
+        n_jobs: the number of columns in parallel, by joblib as in scikit-learn; does not affect the result.
     """
     from joblib import Parallel, delayed  # with asyncio; predictions do without
 
@@ -96,11 +97,11 @@ def _growth(
     before: tuple[float, np.ndarray],
     orders: list[np.ndarray],
 ) -> tuple[float, float]:
-    """By how much the loss exceeds that `before`, of the untouched rows: the mean over shuffles, its standard error.
+    """The mean increase of the loss over `before`, of the unshuffled rows, over shuffles, and its standard error.
 
-    A row takes part twice in a shuffle: it is given a value, and its own is given to another row. The growth is thus
-    a mean over pairs of rows, and the spread of what each row adds in both places gives the error (Hoeffding, 1948,
-    of U-statistics). An RMSE is a root of a mean: its rows' shares are those of a first-order expansion.
+    A row takes part twice in a shuffle: it gets a value, and gives its own to another row. The increase is thus
+    a mean over pairs of rows, and the spread of each row's contribution in both roles gives the error (Hoeffding, 1948,
+    on U-statistics). For an RMSE, a root of a mean, rows' contributions come from a first-order expansion.
     """
     growth, shares, repeats = 0.0, np.zeros(len(target)), len(orders)
     for order in orders:
@@ -116,7 +117,7 @@ def _growth(
 
 
 def _shares(fitted: FittedModel[Any], encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """The loss of rows (see `loss_name`), and what each row adds to it."""
+    """The loss of rows (see `loss_name`), and each row's contribution."""
     outputs = fitted.outputs(encoded)
     if isinstance(fitted.target, Classes):
         losses = -fitted.target.log_likelihood(outputs, target)

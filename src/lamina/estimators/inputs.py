@@ -1,4 +1,4 @@
-"""Inputs of the estimators: arrays checked by scikit-learn, data frames unchanged, and rows of either."""
+"""Inputs of the estimators: arrays checked by scikit-learn, data frames, and rows of either."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ __all__ = [
 ]  # fmt: skip
 
 _KEPT = "d?bBhHiIlLef"
-"""The types of numbers that arrays keep, so that a table of bytes need not be copied; others become the first."""
+"""Dtypes that arrays keep, so that a table of bytes need not be copied; others are converted to the first."""
 
 
 def is_frame(X: Any) -> bool:
-    """Whether `X` is a data frame: pandas, polars, pyarrow and others that narwhals knows."""
+    """Whether `X` is a data frame: pandas, polars, pyarrow or others that narwhals supports."""
     if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):
         return False
     return hasattr(X, "columns") or hasattr(X, "column_names") or hasattr(X, "__narwhals_dataframe__")
 
 
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-    """`X` and `y` validated: arrays by scikit-learn, data frames unchanged. Masked elements count as missing.
+    """Validated `X` and `y`: arrays checked by scikit-learn, data frames unchanged. Masked elements count as missing.
 
-    `n_features_in_` and `feature_names_in_` are set (`reset`) or compared.
+    `n_features_in_` and `feature_names_in_` are set (with `reset`) or compared.
     """
     _require_table(X)
     X, y = unmasked(X), unmasked(y)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
@@ -73,7 +73,8 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
 
 
 def _is_like_training(estimator: Any, X: Any) -> bool:
-    """Whether `X` is an array that scikit-learn's check leaves as it is: that takes longer than to predict one row."""
+    """Whether scikit-learn's check would leave the array `X` unchanged; the check takes longer than predicting one
+    row."""
     return (
         type(X) is np.ndarray
         and X.ndim == 2
@@ -95,7 +96,7 @@ def _require_table(X: Any) -> None:
 
 
 def one_pair(eval_set: Any) -> tuple[Any, Any]:
-    """X and y of an `eval_set`: a pair, or a list of one as gradient boosting libraries take."""
+    """X and y of an `eval_set`: a pair, or a list of one pair, as gradient boosting libraries accept."""
     pair = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
     if isinstance(pair, tuple | list) and len(pair) == 2 and not all(map(_is_pair, pair)):
         return pair[0], pair[1]
@@ -107,7 +108,7 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether it is a table and something, which a table or a target, also one of lists, is not."""
+    """Whether it is a table and a second item, rather than a table or target (possibly of lists)."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     table = value[0]
@@ -118,7 +119,7 @@ def _is_pair(value: Any) -> bool:
 
 @contextmanager
 def _texts_explained() -> Generator[None]:
-    """Say of an array of texts, dates or other objects what takes its place."""
+    """Raise an explanation for an array of texts, dates or other objects, with the alternative."""
     try:
         yield
     except ValueError as error:
@@ -136,7 +137,7 @@ def _texts_explained() -> Generator[None]:
 
 
 def _check_names(estimator: Any, X: Any, reset: bool) -> None:
-    """Set or compare the columns' names, by scikit-learn's rule: the same ones in the same order."""
+    """Set or compare the columns' names, by scikit-learn's rule: the same names in the same order."""
     try:
         validate_data(estimator, X, skip_check_array=True, reset=reset)
     except ValueError as error:
@@ -147,7 +148,7 @@ def _check_names(estimator: Any, X: Any, reset: bool) -> None:
 
 
 def require_target(y: np.ndarray) -> None:
-    """Raise `ValueError` where a target is missing (None, NaN, NA), naming the row, or complex, or if there is none."""
+    """Raise `ValueError` if the target is missing, complex, or has missing values (None, NaN, NA), naming the row."""
     if not len(y):
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 is required: the table has no rows"
@@ -162,7 +163,7 @@ def require_target(y: np.ndarray) -> None:
 
 
 def values_of(X: Any) -> np.ndarray:
-    """A table's values, (rows, columns): numbers unchanged, the values of a data frame as Python objects."""
+    """A table's values, (rows, columns): numeric arrays unchanged, data frames as Python objects."""
     if is_frame(X):
         frame = import_narwhals().from_native(X, eager_only=True)
         found = np.empty(frame.shape, object)
@@ -178,16 +179,16 @@ def length(X: Any) -> int:
 
 
 def counted_rows(X: Any, weights: np.ndarray | None) -> np.ndarray:
-    """The rows whose weight is not 0, int32."""
+    """The rows with non-zero weight, int32."""
     everything = np.arange(length(X), dtype=np.int32)
     return everything if weights is None else everything[weights > 0]
 
 
 def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple[Any, ...]:
-    """X, y, the weights and the marks of the rows with non-zero weight; without weights, of all rows.
+    """X, y, weights, groups and times of the rows with non-zero weight; without weights, of all rows.
 
     Raises:
-        ValueError: a weight is negative, or they are not as many as rows.
+        ValueError: a weight is negative, or their number differs from the rows'.
     """
     if sample_weight is None:
         return X, y, None, *marks
@@ -203,7 +204,7 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
 
 
 def require_rows(rows: int, sample_weight: Any) -> None:
-    """Raise `ValueError` where one weight of several is above 0: a first training needs two `rows`."""
+    """Raise `ValueError` if only one weight of several is positive: a first training needs two `rows`."""
     if rows == 1 and np.ndim(sample_weight) and len(sample_weight) > 1:
         row = np.flatnonzero(np.asarray(sample_weight))[0]
         raise ValueError(
@@ -213,10 +214,10 @@ def require_rows(rows: int, sample_weight: Any) -> None:
 
 
 def mark_of_rows(what: str, values: Any) -> Column | None:
-    """`groups` or `time` of `fit` as a column; None where it is None.
+    """`groups` or `time` of `fit` as a column; None for None.
 
     Raises:
-        TypeError: a text, or no value a row.
+        TypeError: it is a text, or does not have one value per row.
     """
     if values is None or isinstance(values, Column):
         return values
@@ -233,10 +234,10 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
 
 
 def union(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The rows that are in any part, ascending."""
+    """The rows in any part, ascending."""
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
 
 
 def selection(table: Any, rows: np.ndarray) -> np.ndarray | None:
-    """`rows`, or None if they are all the rows of the table."""
+    """`rows`, or None if they are all rows of the table."""
     return None if len(rows) == length(table) else rows

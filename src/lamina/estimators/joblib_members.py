@@ -1,8 +1,8 @@
-"""Training of an ensemble's members by joblib: each member's epoch is a task, in threads, processes or a cluster.
+"""Parallel training of an ensemble's members by joblib: each member's epoch is a task in a thread, process or cluster.
 
-A member's epoch depends on its weights, its moments, its rows and its own random streams, and on nothing of the other
-members. So it has the same bits wherever it is trained, and the same as in the step that trains all side by side; what
-joins members (the order of the rows, the validation score, early stopping) stays where `fit` was called.
+A member's epoch depends on its weights, moments, rows and random streams, and not on the other
+members. So it has the same bits wherever it is trained, and in the step that trains all members jointly. The common
+parts (order of rows, validation score, early stopping) stay in the process that called `fit`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def at_a_time(n_jobs: int | None) -> int:
     """The number of joblib tasks at a time, from `n_jobs` or `joblib.parallel_config`.
 
     Raises:
-        ValueError: `n_jobs` is no number of jobs.
+        ValueError: `n_jobs` is not a number of jobs.
     """
     DECLARED["n_jobs"].check("n_jobs", n_jobs)
     found: Any = effective_n_jobs(n_jobs)  # pyright: ignore[reportArgumentType] - None, too
@@ -100,7 +100,7 @@ class JoblibMembers(Observer):
 
 @dataclass(frozen=True)
 class _What:
-    """What is the same in all epochs of a member; a training has one key, and members of one architecture are alike."""
+    """A member's data common to all epochs, with one key per training; members of one architecture share it."""
 
     key: str
     architecture: Architecture
@@ -119,7 +119,7 @@ def _epoch(
     target: np.ndarray,
     weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], list[np.ndarray]]:
-    """An epoch of one member, in whatever process: its state after it, and the losses of the steps."""
+    """An epoch of one member, in any process: the new state, and the losses of the steps."""
     from lamina.compiler.deferral import eager
     from lamina.estimators._data import Data
     from lamina.estimators._engine import HeldBatches
@@ -138,14 +138,14 @@ def _epoch(
 
 
 class _Kept:
-    """The trainings that a process is not busy with, so that their steps are compiled once a process (or thread)."""
+    """Idle trainings of a process, so that their steps are compiled once per process (or thread)."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
 
     def take(self, what: _What) -> EnsembleTraining:
-        """A training that is not in use; a new one, if there is none."""
+        """An idle training; a new one if there is none."""
         with self._lock:
             idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:
@@ -179,12 +179,12 @@ _NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
 
 
 def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of member i, named as those of an only member."""
+    """The arrays of member i, renamed as those of a single member."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
 
 
 def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of an only member, named as those of member i."""
+    """The arrays of a single member, renamed as those of member i."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}

@@ -1,8 +1,8 @@
 """The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
 
-Every formula is here once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that a model's outputs
-have the same bits here and in a compiled library. Each step is rounded as IEEE 754 says, in an order that no processor
-changes: for the same outputs probabilities are the same bits everywhere.
+Each formula is written once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that results
+have the same bits here and in a compiled library. Each step is rounded by IEEE 754, in an order that no processor
+changes, so that equal outputs give bit-identical probabilities everywhere.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = [
 ]  # fmt: skip
 
 SIZES = (1, 4, 16, 64, 256, 1024, 4096)
-"""Rows are computed in blocks of these sizes; each size is compiled by itself."""
+"""Block sizes in rows; each is compiled separately."""
 _MOST_VALUES = 1 << 16
-"""A block of more than one row has no more probabilities than this."""
+"""Maximum number of probabilities in a block of several rows."""
 
 _MOST_KEPT = 64
 _ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
@@ -39,12 +39,12 @@ _ArrayT = TypeVar("_ArrayT", np.ndarray, NDArray)
 
 
 def exp(x: NDArray) -> NDArray:
-    """e to the power of x, the same bits on every processor."""
+    """e to the power of x, with the same bits on every processor."""
     return bind(same_exp, x)
 
 
 def probabilities(outputs: NDArray, *, several: bool, dtype: Any = np.float64) -> NDArray:
-    """The softmax of each row, or the logistic function where rows have `several` labels: (rows, classes) of `dtype`.
+    """The softmax of each row, or with `several` labels the logistic function: (rows, classes) of `dtype`.
 
     >>> probabilities(nd.array([[0.0, 0.0], [1000.0, 0.0]]), several=False).asnumpy().tolist()
     [[0.5, 0.5], [1.0, 0.0]]
@@ -66,9 +66,9 @@ def softmax(x: NDArray) -> NDArray:
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of each row's class, int64: the greatest number, the first of equal ones.
+    """The position of each row's class, int64: the largest number, the first of equal ones.
 
-    With a threshold it is `positive` where that class has at least this probability, else the other one of two.
+    With a threshold, it is `positive` if that class has at least this probability, otherwise the other of two.
 
     >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
     [0, 0]
@@ -81,7 +81,7 @@ def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) ->
 
 
 def holds(outputs: _ArrayT) -> _ArrayT:
-    """Whether each of several labels holds, int64: where its probability is above a half."""
+    """Whether each label is predicted, int64: whether its probability is above a half."""
     return (outputs > 0).astype(np.int64)
 
 
@@ -98,10 +98,10 @@ def numbers(
     """The target in its own units, float64 (rows, outputs): clip(output · scale + center, low, high).
 
     Args:
-        outputs: NumPy's, or in a graph `lamina.nd`'s.
+        outputs: a NumPy array, or in a graph a `lamina.nd` array.
         center, scale, low, high: (outputs,), or (1, outputs), float64.
-        logarithmic: the output is replaced by its exponential first.
-        levels: how many quantiles of one target outputs are; they are put in order. 0: each is a number of its own.
+        logarithmic: whether to take the output's exponential first.
+        levels: the number of quantiles of one target, which are sorted; 0: outputs are separate targets.
 
     >>> limits = np.array([[0.0], [10.0], [-5.0], [5.0]])
     >>> numbers(np.array([[0.1], [3.0]]), *limits, logarithmic=False).tolist()
@@ -117,7 +117,7 @@ def numbers(
 
 
 def ascending(x: NDArray) -> NDArray:
-    """The numbers of each row in ascending order, by exchanges of neighbours, which compile."""
+    """The numbers of each row in ascending order, by exchanges of neighbours, which can be compiled."""
     count = x.shape[1]
     columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
     for end in range(count - 1, 0, -1):
@@ -132,7 +132,7 @@ def ascending(x: NDArray) -> NDArray:
 
 @eager()
 def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
-    """`probabilities` of NumPy's outputs, (rows, classes): compiled, in blocks of few sizes.
+    """`probabilities` for NumPy outputs, (rows, classes): compiled, in blocks of few sizes.
 
     >>> computed_probabilities(np.array([[0.0, -1000.0, 1000.0]], np.float32), several=True).tolist()
     [[0.5, 0.0, 1.0]]
@@ -151,7 +151,7 @@ def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
 
 
 def compile_probabilities(classes: int, *, several: bool, rows: int) -> None:
-    """Compile beforehand what `computed_probabilities` of up to `rows` rows needs."""
+    """Compile in advance everything that `computed_probabilities` needs for up to `rows` rows."""
     sizes = _sizes(classes)
     for smaller, size in zip((0, *sizes), sizes, strict=False):
         if smaller < rows:
@@ -174,4 +174,4 @@ def _exp(x: np.ndarray) -> np.ndarray:
 
 _GRAPH = SimpleNamespace(minimum=nd.minimum, maximum=nd.maximum, exp=exp, sort=ascending)
 _ARRAYS = SimpleNamespace(minimum=np.minimum, maximum=np.maximum, exp=_exp, sort=lambda x: np.sort(x, axis=1))
-"""The functions of `numbers`, in a graph and of NumPy's arrays: both give the same bits."""
+"""The functions in `numbers`, for graphs and for NumPy arrays, with the same bits."""

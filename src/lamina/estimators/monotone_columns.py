@@ -1,4 +1,4 @@
-"""The estimators' `monotone`: the constrained columns, and their consequences for the network."""
+"""The estimators' `monotone`: the constrained columns, and the consequences for the network."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from lamina.table.types import Calendar, Quantity
 __all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints"]
 
 FEWEST_PIECES = 16
-"""Of the functions of constrained numbers, which enter by nothing else, in small tables."""
+"""Number of pieces for constrained numbers in small tables, which enter only through these."""
 
 
 _RATE = 0.05
-"""The highest learning rate that is a preset's: weights of one sign move outputs together. With RealMLP's 0.2 a
-function of four numbers, two of them constrained, was learned to an RMSE of 1.1, with 0.05 to 0.35; without constraints
-to 0.34."""
+"""The maximum default learning rate with constraints, since weights of one sign move outputs together. With RealMLP's
+0.2 a function of four numbers, two of them constrained, was learned to an RMSE of 1.1, with 0.05 to 0.35; without
+constraints to 0.34."""
 
 
 def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
-    """Values that replace the preset's where columns are constrained."""
+    """Values that replace the preset's if columns are constrained."""
     if not estimator.monotone:
         return {}
     others = {
@@ -41,11 +41,11 @@ def constrained_settings(estimator: Any, settings: Settings) -> dict[str, Any]:
 
 
 def constrained_columns(monotone: Mapping[Any, Any] | None, schema: Schema) -> dict[str, int]:
-    """The columns that `monotone` names, by name or position, with +1 or −1.
+    """The columns named by `monotone`, by name or position, with +1 or −1.
 
     Raises:
-        ValueError: a direction that is not 1, −1 or 0, or no mapping.
-        DataError: there is no such column, or it isn't one of numbers.
+        ValueError: a direction is not 1, −1 or 0, or `monotone` is not a mapping.
+        DataError: a column does not exist or is not numeric.
     """
     if monotone is None:
         return {}
@@ -92,10 +92,10 @@ def _column(key: Any, schema: Schema) -> ColumnSchema[Any]:
 def constraints(
     columns: Mapping[str, int], schema: Schema, target: Classes | Numbers, settings: Settings
 ) -> dict[str, Any]:
-    """Further arguments of an `Architecture` with these constrained columns.
+    """Additional arguments for an `Architecture` with these constrained columns.
 
     Raises:
-        ValueError: more than two classes, or settings with which the constraints would not hold.
+        ValueError: there are more than two classes, or settings that would break the constraints.
     """
     if not columns:
         return {}
@@ -120,7 +120,7 @@ def constraints(
 
 
 def _rising(target: Classes | Numbers) -> tuple[int, ...]:
-    """+1 for the outputs that rise where the prediction does, −1 for the others."""
+    """+1 for outputs that rise with the prediction, −1 for the others."""
     if isinstance(target, Numbers) or target.multilabel:
         return (1,) * target.outputs
     if target.outputs > 2:

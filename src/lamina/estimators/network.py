@@ -23,9 +23,9 @@ __all__ = ["Ensemble", "Network", "Weight", "layer_normalized", "mean_by_shares"
 
 @dataclass
 class Weight:
-    """A parameter: its array, the factor on the learning rate, whether it is decayed, its bounds; if it is a matrix.
+    """A parameter: its array, learning-rate factor, whether it is decayed, its bounds, whether it is a matrix.
 
-    `decays`: how many times as fast each value decays, if not all the same.
+    `decays`: each value's decay factor, if they differ.
     """
 
     array: NDArray
@@ -36,7 +36,7 @@ class Weight:
     decays: NDArray | None = None
 
     def move(self, context: Context) -> None:
-        """Have it on another device."""
+        """Move it to another device."""
         self.array = self.array.as_in_context(context)
         self.array.attach_grad()
         unwatch(self.array)
@@ -51,9 +51,9 @@ class Weight:
 class Network:
     """The parameters by name, and the forward pass.
 
-    `running` holds what the optimizer does not train: batch normalization's statistics, where the pieces of
-    numbers begin (``knot``) and one over their lengths (``slope``), and how many times as fast as others the embedding
-    of a rare category decays (``rarity``).
+    `running` holds values that the optimizer does not train: batch normalization's statistics, the starts of numbers'
+    pieces (``knot``), their reciprocal lengths (``slope``), and decay factors for embeddings
+    of rare categories (``rarity``).
     """
 
     architecture: Architecture
@@ -71,7 +71,7 @@ class Network:
         """The network whose `state` this is.
 
         Raises:
-            ValueError: the arrays are not those of the architecture.
+            ValueError: the arrays don't match the architecture.
         """
         network = cls(architecture)
         if set(network.parameters) != set(arrays):
@@ -88,12 +88,12 @@ class Network:
 
     @classmethod
     def blank(cls, architecture: Architecture) -> Network:
-        """A network whose arrays are still to be written."""
+        """A network with uninitialized arrays."""
         parameters = architecture.parameters().items()
         return cls.from_state(architecture, {name: np.zeros(p.shape, np.float32) for name, p in parameters})
 
     def add(self, name: str, values: np.ndarray) -> None:
-        """Give a parameter of the architecture its values (float32)."""
+        """Set the initial values (float32) of a parameter of the architecture."""
         parameter = self.parameters[name]
         array = nd.array(values, ctx=cpu())
         if not parameter.trained:
@@ -117,7 +117,7 @@ class Network:
         return arrays | {f"running.{name}": x.asnumpy() for name, x in self.running.items()}
 
     def move(self, context: Context) -> None:
-        """Have all arrays on another device."""
+        """Move all arrays to another device."""
         for w in self.weights.values():
             w.move(context)
         self.running = {name: x.as_in_context(context) for name, x in self.running.items()}
@@ -133,7 +133,7 @@ class Network:
         return self.weights[name].array
 
     def multiplier(self, i: int) -> np.ndarray:
-        """The matrix (in, out) that layer i's input is multiplied with."""
+        """The matrix (in, out) that multiplies layer i's input."""
         weight = self[f"weight{i}"].asnumpy()
         return weight * np.float32(1 / np.sqrt(len(weight)) if self.architecture.ntk else 1.0)
 
@@ -169,9 +169,9 @@ class Network:
         return x * self["scale"] if parts.input_scale else x
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
-        """PBLD and piecewise linear: linear maps of cos(2πwx + b) and of each piece's share; (rows, 3 · numbers).
+        """PBLD and piecewise linear embedding: linear maps of cos(2πwx + b) and each piece's share; (rows, 3 · numbers).
 
-        Until the end rows are the last axis: they are many where an embedding is narrow. Of one row the waves are.
+        Rows are on the last axis until the end, since there are many and embeddings are narrow; for a single row, the waves are.
         """
         count, rows = self.architecture.numbers, numeric.shape[0]
         is_single = rows == 1
@@ -193,8 +193,8 @@ class Network:
     def rises(self) -> NDArray:
         """The rise of a number's function on each of its pieces: (numbers, pieces, 3).
 
-        Of rough numbers the parameter holds the function's value at the end of each piece instead: then one value of
-        the column has a gradient with little to do with those beside it, as a category has.
+        For rough numbers the parameter holds the function's value at the end of each piece instead: then one value of
+        the column has a gradient nearly independent of neighbouring values, like a category.
         """
         values = self["pieces"]
         if not self.architecture.rough:
@@ -204,7 +204,7 @@ class Network:
         return values - before * self.running["rough"]
 
     def linear(self, i: int, x: NDArray) -> NDArray:
-        """The linear map of layer i, normalized if the architecture says so."""
+        """The linear map of layer i, followed by normalization if the architecture has it."""
         parts = self.architecture
         z = nd.dot(x, self[f"weight{i}"])
         if parts.ntk:
@@ -233,7 +233,7 @@ class Network:
         return _normalized(z, mean, variance, gamma, beta)
 
     def _remember(self, name: str, value: NDArray) -> None:
-        """Move a running statistic a tenth of the way (Ioffe and Szegedy, 2015)."""
+        """Move a running statistic a tenth of the way to a batch's value (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
 
@@ -244,7 +244,7 @@ def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float =
 
 
 def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
-    """The mean and the variance along an axis, which stays."""
+    """Mean and variance along an axis, which is kept."""
     mean = nd.mean(z, axis=axis, keepdims=True)
     return mean, nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
 
@@ -257,19 +257,19 @@ def _normalized(
 
 @dataclass
 class Ensemble:
-    """Networks whose outputs are averaged; each has its share of the mean.
+    """Networks whose outputs are averaged by shares.
 
-    Networks that differ only in their initial values and their dropout err differently, so that the mean of them is
-    better than each (Lakshminarayanan, Pritzel and Blundell, 2017). Those that a search found differ in their
-    architectures too, and have shares that validation rows chose (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004).
-    All of them take the same encoded rows, and give outputs of the same meaning.
+    Networks that differ only in initial values and dropout make different errors, so that their mean is
+    better than each one (Lakshminarayanan, Pritzel and Blundell, 2017). Networks from a search differ in
+    architecture too, with shares chosen on validation rows (Caruana, Niculescu-Mizil, Crew and Ksikes, 2004).
+    All take the same encoded rows and return outputs of the same meaning.
 
     Attributes:
         members: the networks.
-        shares: of each member, above 0, together 1; `()` when it is made: all the same.
+        shares: positive share of each member, with sum 1; `()` at construction: equal shares.
 
     Raises:
-        ValueError: no members, or such that take or give something else; shares that are not of the members.
+        ValueError: there are no members, their inputs or outputs differ, or the shares don't match.
     """
 
     members: list[Network]
@@ -310,24 +310,24 @@ class Ensemble:
         return sum(weight.array.size for weight in self.weights.values())
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of all members' parameters and running statistics, named likewise."""
+        """Copies of all members' parameters and running statistics, named like `weights`."""
         members = enumerate(self.members)
         return {f"{i}.{name}": x for i, member in members for name, x in member.state().items()}
 
     @property
     def context(self) -> Context:
-        """The device that it is on."""
+        """Its device."""
         return next(iter(self.members[0].weights.values())).array.context
 
     def move(self, context: Context) -> None:
-        """Have all arrays on another device."""
+        """Move all arrays to another device."""
         if context is not self.context:
             self.compiled_forward = self.compiled_own = self.compiled_hidden = None
             for member in self.members:
                 member.move(context)
 
     def load_state(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write what a `state` holds into the members' arrays."""
+        """Write a `state` into the members' arrays."""
         for i, member in enumerate(self.members):
             member.load_state(part_of(arrays, f"{i}."))
 
@@ -341,12 +341,12 @@ class Ensemble:
         """The networks whose `state` this is.
 
         Args:
-            architectures: of each member.
-            arrays: what `state` gave.
-            shares: of each member; none: all the same.
+            architectures: each member's architecture.
+            arrays: the arrays from `state`.
+            shares: each member's share; empty: equal.
 
         Raises:
-            ValueError: the arrays are not those of networks of these architectures, or the shares not theirs.
+            ValueError: the arrays don't match the architectures, or the shares the members.
         """
         own: dict[str, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
@@ -358,11 +358,11 @@ class Ensemble:
         return cls([Network.from_state(one, own.get(str(i), {})) for i, one in parts], tuple(shares))
 
     def copy(self) -> Ensemble:
-        """The same networks with arrays of their own, on the processor."""
+        """A copy with its own arrays, on the CPU."""
         return Ensemble.from_state(**self.__getstate__())
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and joblib: plain arrays."""
+        """Pickle as plain arrays."""
         architectures = [member.architecture for member in self.members]
         return {"architectures": architectures, "arrays": self.state(), "shares": self.shares}
 
@@ -373,7 +373,7 @@ class Ensemble:
         vars(self).update(vars(Ensemble.from_state(**state)))
 
     def scale_outputs(self, factor: float) -> None:
-        """Multiply all outputs by a factor, which goes into the last layers' weights."""
+        """Multiply all outputs by a factor, merged into the last layers' weights."""
         for member in self.members:
             last = len(member.architecture.hidden)
             for name in (f"weight{last}", f"bias{last}"):
@@ -385,7 +385,7 @@ class Ensemble:
 
 
 def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArray:
-    """Σ share · output; of equal shares, the sum of the outputs over their number."""
+    """Σ share · output; for equal shares, the sum of outputs divided by their number."""
     if len(set(shares)) == 1:
         return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) * (1 / len(outputs))
     first, *others = (output * share for output, share in zip(outputs, shares, strict=True))
@@ -405,10 +405,10 @@ def _require_shares(shares: Sequence[float], members: int) -> None:
 
 
 def _ends(parts: Architecture) -> tuple[Any, ...]:
-    """What a network takes and gives."""
+    """The numbers of a network's inputs and outputs."""
     return parts.numbers, parts.inputs, parts.cardinalities, parts.outputs
 
 
 def part_of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The entries whose names begin with `prefix`, named without it."""
+    """The entries whose names begin with `prefix`, with it removed."""
     return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}

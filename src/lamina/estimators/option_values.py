@@ -1,4 +1,4 @@
-"""Values of options from the command line's texts: each function takes the flag, for its error, and the text."""
+"""Parsers of command-line option values; each takes the flag, for errors, and the text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = [
 
 
 def seed(flag: str, value: int) -> int:
-    """A seed.
+    """Parse a seed.
 
     Raises:
-        LaminaError: it is below 0, or has more than 32 bits.
+        LaminaError: it is negative, or exceeds 32 bits.
     """
     if not 0 <= value < 2**32:
         raise LaminaError(f"{flag} {value}: it is a whole number from 0 to {2**32 - 1}")
@@ -25,10 +25,10 @@ def seed(flag: str, value: int) -> int:
 
 
 def seconds(flag: str, text: str) -> float:
-    """The seconds of a time.
+    """Parse a duration, to seconds.
 
     Raises:
-        LaminaError: it is no time.
+        LaminaError: it is not a duration.
     """
     from lamina.training.time_limit import seconds_of
 
@@ -41,10 +41,10 @@ def seconds(flag: str, text: str) -> float:
 
 
 def date_format(flag: str, text: str) -> str:
-    """A form of dates.
+    """Parse a date format.
 
     Raises:
-        LaminaError: it is none.
+        LaminaError: it is invalid.
 
     >>> date_format("--date-format", "%d.%m.%Y")
     '%d.%m.%Y'
@@ -60,10 +60,10 @@ def date_format(flag: str, text: str) -> str:
 
 
 def layers(flag: str, text: str) -> tuple[int, ...]:
-    """The units of hidden layers, none for a linear model.
+    """Parse the units of hidden layers; none for a linear model.
 
     Raises:
-        LaminaError: not whole numbers of at least 1.
+        LaminaError: they are not integers of at least 1.
 
     >>> layers("--hidden", "256,128"), layers("--hidden", "none")
     ((256, 128), ())
@@ -80,10 +80,10 @@ def layers(flag: str, text: str) -> tuple[int, ...]:
 
 
 def levels(flag: str, text: str) -> tuple[float, ...]:
-    """The levels of quantiles.
+    """Parse quantile levels.
 
     Raises:
-        LaminaError: not ascending numbers between 0 and 1.
+        LaminaError: they are not ascending numbers between 0 and 1.
 
     >>> levels("--quantile", "0.05,0.5,0.95")
     (0.05, 0.5, 0.95)
@@ -97,10 +97,10 @@ def levels(flag: str, text: str) -> tuple[float, ...]:
 
 
 def directions(flag: str, texts: Sequence[str]) -> dict[str, int] | None:
-    """Columns, and the direction in which predictions go with each.
+    """Parse columns with the direction of their effect on predictions.
 
     Raises:
-        LaminaError: not a column, =, and 1 or -1; both of one column.
+        LaminaError: an item is not COLUMN=1 or COLUMN=-1, or a column has both.
 
     >>> directions("--monotone", ["rooms=1", "age=-1"])
     {'rooms': 1, 'age': -1}
@@ -113,10 +113,10 @@ def directions(flag: str, texts: Sequence[str]) -> dict[str, int] | None:
 
 
 def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | None:
-    """ "balanced", or weights by class.
+    """Parse "balanced", or weights by class.
 
     Raises:
-        LaminaError: neither; both; two weights of a class; a weight that is negative or no number.
+        LaminaError: it is neither or both, a class has two weights, or a weight is negative or not a number.
 
     >>> class_weights("--class-weight", ["balanced"])
     'balanced'
@@ -131,7 +131,7 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
 
 
 def scoring(flag: str, name: str) -> str:
-    """A validation score's name.
+    """Parse a validation score's name.
 
     Raises:
         LaminaError: there is no such score.
@@ -147,10 +147,10 @@ def scoring(flag: str, name: str) -> str:
 
 
 def threshold(flag: str, text: str) -> str | float:
-    """A threshold between two classes, or the criterion to choose it with.
+    """Parse a threshold between two classes, or the criterion to choose it by.
 
     Raises:
-        LaminaError: neither.
+        LaminaError: it is neither.
     """
     from lamina.estimators.threshold import CRITERIA
 
@@ -175,7 +175,7 @@ def _weight(text: str) -> float | None:
 def _by_name(
     flag: str, texts: Sequence[str], value_of: Callable[[str], float | None], advice: str, twice: str
 ) -> dict[str, float]:
-    """Values of texts NAME=VALUE; raises `LaminaError` for another text, and for two values of a name."""
+    """Parse values of the form NAME=VALUE; raises `LaminaError` for other texts, and for repeated names."""
     found: dict[str, float] = {}
     for text in texts:
         name, _, said = text.rpartition("=")

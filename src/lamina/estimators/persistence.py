@@ -1,4 +1,4 @@
-"""Saving a fitted estimator as one safetensors file, and loading it: arrays and JSON, nothing that executes."""
+"""Saving a fitted estimator as one safetensors file, and loading it: only arrays and JSON, nothing executable."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ __all__ = [
 ]
 
 FORMAT = "lamina estimator 7"
-"""What the metadata of such a file says under ``format``. From 3 on, a file has a digest.
+"""The ``format`` entry in the file's metadata. From format 3 on, a file has a digest.
 
-From 4 on, members may differ, and it may have several quantiles, and what members said of rows that they held out; from
-5 on, it says which numbers are smooth; from 6 on, from which probability on one of two classes is predicted; from 7 on,
+From 4 on, members may differ, and there may be several quantiles and held-out outputs; from
+5 on, smooth numbers are listed; from 6 on, there is a threshold for two classes; from 7 on,
 columns have types.
 """
 
@@ -87,24 +87,24 @@ def save(
 
     `load` reads it, and so do ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
 
-    Settings of an estimator that are functions (a loss, callbacks, a scoring) are not stored: predictions don't need
-    them. Those that tell of columns by position tell of them by name in the file.
+    Function-valued settings of an estimator (a loss, callbacks, a scoring) are not stored, since predictions don't need
+    them. Columns given by position are stored by name.
 
     Args:
         model: a fitted `MLPClassifier` or `MLPRegressor`, or an initialized `HybridBlock` of one input and one output,
             whose first axis is rows.
         path: the file to write.
-        metadata: text to keep beside it; names other than ``format``, ``estimator``, ``network`` and ``symbol``.
-        inputs: of a network, an array that it takes, such as ``nd.ones((1, 784))``.
-        columns: of a network, names of the numbers of a row; else they are x0, x1, ….
-        classes: of a network, what its outputs are logits or probabilities of (one output: the second of two); without
-            classes its outputs are predicted numbers.
-        target: of a network, the name of what it predicts.
+        metadata: additional strings by name, except ``format``, ``estimator``, ``network`` and ``symbol``.
+        inputs: for a network, an example input such as ``nd.ones((1, 784))``.
+        columns: for a network, names of a row's numbers; by default x0, x1, ….
+        classes: for a network, the classes of its logits or probabilities (one output: the second of two); without
+            classes, outputs are predicted numbers.
+        target: for a network, the name of its target.
 
     Raises:
-        TypeError: it is no estimator of lamina's, and no `HybridBlock`.
-        LaminaError: the estimator is not fitted, or not finite, or its classes are of a type that files can't hold; the
-            network's `inputs`, `columns` or `classes` are missing or don't fit it, or it can't be written down.
+        TypeError: `model` is neither a lamina estimator nor a `HybridBlock`.
+        LaminaError: the estimator is not fitted or not finite, or its classes have a type that can't be stored; the
+            network's `inputs`, `columns` or `classes` are missing or don't fit it, or it can't be exported.
         OSError: the folder is missing or not writable.
 
     >>> import tempfile, pathlib
@@ -151,7 +151,7 @@ def save(
 
 
 def _is_estimator(model: Any) -> bool:
-    """Whether it is one of lamina's, which only what has settings is worth scikit-learn's import to find out."""
+    """Whether it is a lamina estimator; scikit-learn is imported only if it has settings."""
     if not hasattr(model, "get_params"):
         return False
     from lamina.estimators.base import BaseMLP
@@ -162,7 +162,7 @@ def _is_estimator(model: Any) -> bool:
 def _content_and_arrays(
     estimator: Any, fitted: FittedModel[Any]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What a file says of an estimator, plain, and the arrays that it holds."""
+    """A file's metadata for an estimator, and the arrays."""
     network = fitted.network
     encoder_settings, encoder_arrays = fitted.encoder.state()
     target, target_arrays = _target_state(fitted.target)
@@ -191,11 +191,11 @@ def _content_and_arrays(
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """The estimator that `save` wrote, or the Gluon network, as a block that predicts and trains.
+    """Load the estimator that `save` wrote, or the Gluon network as a block that predicts and trains.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, of another kind, or its parts do not fit together.
+        DataError: the file is damaged, of another type, or inconsistent.
 
     >>> import os, tempfile
     >>> import numpy as np
@@ -214,18 +214,18 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str]]:
-    """As `load`, and the metadata that was kept beside the estimator."""
+    """Like `load`, with the additional metadata."""
     saved = load_fitted(path)
     return saved.estimator(), saved.metadata
 
 
 @dataclass(frozen=True)
 class Saved:
-    """An estimator's file, read for prediction; the estimator, which needs scikit-learn, is made on demand.
+    """An estimator's file, read for prediction; the estimator, which needs scikit-learn, is created on demand.
 
     Attributes:
-        fitted: what predicts.
-        metadata: all texts of the file.
+        fitted: the fitted model.
+        metadata: all strings in the file.
     """
 
     fitted: FittedModel[Any]
@@ -234,10 +234,10 @@ class Saved:
     _file: TensorFile
 
     def estimator(self) -> Any:
-        """A new estimator that has learned this.
+        """A new fitted estimator.
 
         Raises:
-            DataError: the file says what estimators do not have.
+            DataError: the file has settings that estimators lack.
             MissingPackageError: scikit-learn is not installed.
         """
         with _as_damage(self._file):
@@ -249,7 +249,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: the file is damaged, of another kind, or its parts do not fit together.
+        DataError: the file is damaged, of another type, or inconsistent.
     """
     with open_tensors(path) as file:
         content = _content(file)
@@ -259,7 +259,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 
 @contextmanager
 def _as_damage(file: TensorFile) -> Generator[None]:
-    """What is wrong with a file's content is an error that names the file."""
+    """A context that turns errors over a file's content into one that names the file."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
@@ -269,7 +269,7 @@ def _as_damage(file: TensorFile) -> Generator[None]:
 
 
 def _content(file: TensorFile) -> Content:
-    """What the metadata says, whichever version wrote it."""
+    """The metadata's content, from any version."""
     written = file.metadata.get("format", "")
     if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
@@ -327,7 +327,7 @@ def require_networks(
     """Raise an error unless the file has only networks' arrays, ``network.0.…``, and arrays whose names begin with
     `others`.
 
-    Nothing has been allocated for them yet.
+    This happens before anything is allocated for them.
 
     Raises:
         ValueError: it has other arrays.
@@ -358,7 +358,7 @@ def _described(file: TensorFile, name: str) -> str:
 
 
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
-    """The name of an array that has values that are not finite."""
+    """The name of an array with non-finite values, if any."""
     return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
 
 
@@ -395,7 +395,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
 
 
 def _classes(classes: Classes, content: Content) -> Classes:
-    """With the positive class, which older files don't say, and the threshold, which they don't have."""
+    """Classes with the positive class and threshold, which older files lack."""
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
@@ -410,12 +410,12 @@ def _classes(classes: Classes, content: Content) -> Classes:
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A setting that tells of columns by position or name, by name."""
+    """A setting by column position or name, converted to names."""
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON can hold it."""
+    """A value in a form that JSON supports."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Presets: their names, and what they choose by the size of a table; `lamina.estimators.settings` has their values."""
+"""Presets: their names, and defaults that depend on a table's size; `lamina.estimators.settings` has their values."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ __all__ = [
 ]  # fmt: skip
 
 KNOWN = ("default", "medium", "fast", "sklearn", "best")
-"""``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each because
-it was measured to be better (docs/estimators-measured.md): the embedding of a number has a piecewise linear part
-(Gorishniy, Rubachev, Babenko, 2022, arXiv 2203.05556); two networks that are trained for fewer epochs are averaged; and
+"""``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each
+measured as an improvement (docs/estimators-measured.md): the embedding of a number has a piecewise linear part
+(Gorishniy, Rubachev, Babenko, 2022, arXiv 2203.05556); two networks, trained for fewer epochs, are averaged; and
 there is no label smoothing, which costs log-loss. ``medium``: smaller networks with one cycle of a high learning rate,
 which reach the default's losses on adult and california in a tenth of its time. ``fast``: one of them for a few epochs.
-``best``: the default's values; it searches from there on, see `lamina.estimators.search`. ``sklearn``: what
-`sklearn.neural_network` does, except that a regression's target is standardized."""
+``best``: a search that starts from the default's values, see `lamina.estimators.search`. ``sklearn``: as in
+`sklearn.neural_network`, except that a regression's target is standardized."""
 
 RETIRED = {"sklearn": "lamina.neural_network"}
-"""Presets that are still obeyed, with a warning, and what took their places: scikit-learn's networks themselves."""
+"""Retired presets, which still work with a warning, and their replacements: scikit-learn's networks themselves."""
 
 PRESETS = tuple(name for name in KNOWN if name not in RETIRED)
-"""Those that are offered."""
+"""The current presets."""
 
 ENOUGH_STEPS = {"default": 500, "medium": 800, "fast": 800, "best": 500}
 FEWEST_EPOCHS = {"default": 64, "medium": 32, "fast": 6, "best": 64}
@@ -50,7 +50,7 @@ _MOST_EMBEDDED = 128  # numbers whose embedding takes no more time than the rest
 
 @dataclass(frozen=True)
 class _Pace:
-    """How `fast` trains on tables of at most `most_rows` rows."""
+    """Settings of `fast` for tables of at most `most_rows` rows."""
 
     most_rows: int
     batch: int
@@ -66,7 +66,7 @@ _FAST_MEMBERS = 4  # two cores take as long for five as for six
 
 
 def enough_members(preset: str, rows: int, columns: int) -> int:
-    """A preset's default number of networks: more where that takes little time."""
+    """A preset's default number of networks: more if they train quickly."""
     if rows > _MEDIUM:
         return FEWEST_MEMBERS[preset]
     is_slow = rows > _SMALL or (preset in ("medium", "fast") and columns > _WIDE)
@@ -76,7 +76,7 @@ def enough_members(preset: str, rows: int, columns: int) -> int:
 
 
 def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of `fast` on a table of few rows and `numbers` numeric columns, without those `given`.
+    """Settings of `fast` for few rows and `numbers` numeric columns, without those `given`.
 
     Each network sees the rows a few times, and `_ROWS_SEEN` of them at least, in batches small enough for many steps.
     """
@@ -94,14 +94,14 @@ def for_small_table(preset: str, rows: int, numbers: int, given: Mapping[str, An
 
 
 def embeds_numbers(given: bool | None, numbers: int) -> bool:
-    """Whether a table's numbers are embedded: as given, by default if they are few."""
+    """Whether a table's numbers are embedded: as given, by default if there are few."""
     return numbers <= _MOST_EMBEDDED if given is None else given
 
 
 def enough_epochs(preset: str, rows: int, batch: int) -> int:
     """A preset's default number of epochs on `rows` rows.
 
-    The preset's number of steps, but at least some epochs; for small tables, where more networks are trained, just the
+    The preset's number of steps, but at least some epochs; for small tables, which train more networks, only the
     steps.
     """
     fewest = 1 if rows <= JUST_STEPS_ROWS else FEWEST_EPOCHS[preset]

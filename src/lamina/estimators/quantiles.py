@@ -1,4 +1,4 @@
-"""Several quantiles of one target, from one network: they never cross, whatever the input."""
+"""Several quantiles of one target, from one network, that never cross."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SCALES = ("low", "high", "center", "scale")
 
 @dataclass(frozen=True)
 class Quantiles(Numbers):
-    """Quantiles of a single target: outputs are one for each level, in the target's scale, and then put in order.
+    """Quantiles of a single target: one output per level, in the target's scale, which are then sorted.
 
-    Ordering what was learned for each level by itself never makes the pinball loss greater (Chernozhukov,
+    Sorting separately learned quantiles never increases the pinball loss (Chernozhukov,
     Fernández-Val, Galichon, "Quantile and probability curves without crossing", 2010).
     """
 
@@ -45,7 +45,7 @@ class Quantiles(Numbers):
         """The target from a file's values, with a scale for each level.
 
         Raises:
-            ValueError: they do not fit together.
+            ValueError: the values are inconsistent.
         """
         if len(levels) != numbers.outputs or numbers.logarithmic or numbers.flat:
             raise ValueError(f"{len(levels)} quantiles, but a target of {numbers.outputs} outputs")
@@ -56,7 +56,7 @@ class Quantiles(Numbers):
 
     @property
     def single(self) -> Numbers:
-        """The target that these are quantiles of."""
+        """The target without quantiles."""
         return _single(self)
 
     @property
@@ -73,7 +73,7 @@ class Quantiles(Numbers):
         return self.single.decode(target)
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs in order, and within those of the training targets' range, as predictions are."""
+        """Sorted outputs, limited to the training targets' range, like predictions."""
         return super().clamped(np.sort(outputs, axis=1))
 
 
@@ -88,7 +88,7 @@ def pinball(target: np.ndarray, predicted: np.ndarray, levels: Sequence[float]) 
     Args:
         target: (rows,).
         predicted: (rows, levels).
-        levels: which quantiles they are.
+        levels: the quantiles' levels.
 
     >>> import numpy as np
     >>> pinball(np.array([1.0]), np.array([[0.0, 3.0]]), [0.1, 0.9]).round(3).tolist()
@@ -102,7 +102,7 @@ def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
     """The setting `quantile`: one level, or several, ascending.
 
     Raises:
-        ValueError: they are not numbers between 0 and 1, not ascending, or the loss has no use for several.
+        ValueError: they are not ascending numbers between 0 and 1, or the loss does not support several.
     """
     if not isinstance(quantile, list | tuple) and np.ndim(quantile) == 0:
         return _levels([quantile.item() if isinstance(quantile, np.ndarray) else quantile])[0]

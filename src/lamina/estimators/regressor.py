@@ -32,7 +32,7 @@ _NUMBERS_OF = {
     "M": "dates; a regression's target is numbers, such as the days since one of them",
     "m": "durations; a regression's target is numbers, such as their seconds",
 }
-"""By the kind of a dtype that NumPy would make numbers of in its unit, whatever that is."""
+"""Names of non-numeric dtypes, by kind, that NumPy would silently convert to numbers."""
 
 
 @telling
@@ -42,13 +42,13 @@ _NUMBERS_OF = {
 class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     """A multilayer perceptron for regression; a drop-in for `sklearn.neural_network.MLPRegressor`.
 
-    Every parameter that is None has the value of the `preset`. `X` is as for `MLPClassifier`; `y` has one number a row,
+    A parameter that is None has the `preset`'s value. `X` is as for `MLPClassifier`; `y` has one number per row,
     or several (2-D). The target is standardized for training, and predictions are clamped to the range of the training
     targets.
 
     Losses: "squared_error" (the default), "absolute_error", "huber" (Huber, 1964; with δ of one standard deviation),
-    "quantile" (the pinball loss at `quantile`, or, of a list of them, its mean: then `predict` gives them all, and they
-    don't cross), "poisson" (of counts, which are not standardized). Scores: "loss".
+    "quantile" (the pinball loss at `quantile`, or its mean over a list: then `predict` returns all quantiles, which
+    don't cross), "poisson" (for counts, which are not standardized). Scores: "loss".
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -64,7 +64,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     fitted_: FittedModel[Numbers] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """One epoch over this data, with a constant learning rate; the first call fixes the scale of the target."""
+        """Train one epoch on this data at a constant learning rate; the first call fixes the scale of the target."""
         self._warn_if_retired()
         return partial_fit(self, X, y, None, sample_weight)
 
@@ -75,16 +75,17 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     @overload
     def predict(self, X: Any, return_std: bool) -> np.ndarray | tuple[np.ndarray, np.ndarray]: ...
     def predict(self, X: Any, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-        """The predicted target, (rows,) or (rows, outputs), float64; of several quantiles (rows, quantiles).
+        """The predicted target, (rows,) or (rows, outputs), float64; for several quantiles (rows, quantiles).
 
         Args:
             X: the table.
-            return_std: whether to give a pair: the predictions, and the standard deviation of the members' own
-                predictions, of the same shape and in the target's units. That says how far the members differ, as where
-                training had few rows, and nothing of the noise: where the truth will be, `predict_interval` says.
+            return_std: whether to return a pair: the predictions, and the standard deviation of the members'
+                predictions, in the same shape and in the target's units. This measures disagreement of the members,
+                e.g. where
+                training had few rows, but not noise: for intervals of the truth use `predict_interval`.
 
         Raises:
-            DataError: `return_std`, and there is one member.
+            DataError: `return_std` with a single member.
         """
         found = self._fitted().target.predictions(self._outputs(X))
         if not return_std:
@@ -93,12 +94,12 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """The ends of intervals that hold the truth of this share of rows: (lower, upper), each (rows,), float64.
+        """Interval ends (lower, upper), each (rows,), float64, that contain the truth for this share of rows.
 
-        They are made by conformal prediction from errors on rows that members held out (see
-        `lamina.estimators.conformal`), and hold what they promise for rows from the same source as those of training:
-        over all such rows, not for each kind of them. Of several targets each is covered by itself: (rows, targets).
-        Of several quantiles, the two nearest to the ends are corrected. With weights it is the share of weight.
+        They come from conformal prediction on members' held-out rows (see
+        `lamina.estimators.conformal`). The coverage holds for rows from the same source as training,
+        on average over all such rows, not for subgroups. Several targets are covered separately: (rows, targets).
+        For several quantiles, the two nearest to the ends are corrected. With weights, it is the share of weight.
 
         Args:
             X: the table.
@@ -106,7 +107,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
         Raises:
             ValueError: `coverage` is not between 0 and 1.
-            DataError: nothing is known of held-out rows, or they are too few for this coverage.
+            DataError: there are no held-out rows, or too few for this coverage.
 
         >>> import numpy as np
         >>> from lamina import MLPRegressor
@@ -123,14 +124,15 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return interval_of(self.fitted_, self._outputs(X), coverage)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R² of the predictions; of several quantiles the mean of their D² (Koenker and Machado, 1999).
+        """R² of the predictions; for several quantiles the mean of their D² (Koenker and Machado, 1999).
 
-        D² is 1 minus the pinball loss over that of the level's own constant: 1 is perfect, 0 as good as the constant.
+        D² is 1 minus the ratio of the pinball loss to that of the best constant: 1 is perfect, 0 as good as the
+            constant.
         """
         return self._agreement(y, self.predict(X), sample_weight)
 
     def _agreement(self, y: Any, predicted: np.ndarray, weights: Any) -> float:
-        """What `score` says of predictions."""
+        """The score of predictions."""
         target = self._fitted().target
         if not isinstance(target, Quantiles):
             y, predicted = _of_ordinary_size(y, predicted)
@@ -174,7 +176,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
-        """A target of this scale, or several quantiles of it where `quantile` has several levels."""
+        """A target of this scale, or several quantiles of it if `quantile` has several levels."""
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
@@ -213,7 +215,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
 
 def _of_ordinary_size(y: Any, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both divided by one power of two for each target where their squares may leave float64; R² stays the same."""
+    """Both arrays divided by a power of two per target if their squares may overflow float64; R² is unchanged."""
     y = np.asarray(y, np.float64)
     greatest = np.maximum(np.abs(y).max(axis=0), np.abs(predicted).max(axis=0))
     with np.errstate(divide="ignore"):

@@ -1,7 +1,8 @@
-"""A Gluon network in one file with its input's shape, and as an estimator that predicts from tables.
+"""A Gluon network in one file with its input's shape, usable as an estimator that predicts tables.
 
-The file is safetensors: the parameters by name, and as text the network as a symbol, as `HybridBlock.export` writes it,
-and what a table needs besides: the shape of a row, and, where they are given, names of columns and classes.
+The file is safetensors: the parameters by name, and as strings the network's symbol, as written by
+    `HybridBlock.export`,
+and facts for tables: the shape of a row, and, if given, names of columns and classes.
 """
 
 from __future__ import annotations
@@ -42,19 +43,19 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT = "lamina network 1"
-"""What the metadata of such a file says under ``format``."""
+"""The ``format`` entry in the file's metadata."""
 
 _MOST_INPUTS = 1 << 24
-"""Numbers of a row: a file that says more would take memory for it."""
+"""Maximum number of values per row, since a file's claim determines memory."""
 
 
 def is_network_format(written: str) -> bool:
-    """Whether this is the format of a network's file, of whichever version."""
+    """Whether this is a network file's format, of any version."""
     return re.fullmatch("lamina network [0-9]+", written) is not None
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """What the metadata says under ``network``."""
+    """The ``network`` entry in the metadata."""
 
     shape: list[Count]
     dtype: str
@@ -113,7 +114,7 @@ def save_network(
 
 
 def _example(inputs: Any) -> NDArray:
-    """Rows that the network takes."""
+    """Example rows for the network."""
     if inputs is None:
         raise LaminaError(
             "a network is saved with its input's shape, whose first axis is rows: "
@@ -129,7 +130,7 @@ def _example(inputs: Any) -> NDArray:
 
 
 def _width(found: Any, rows: int) -> int:
-    """How many numbers a network gives for a row."""
+    """The network's number of outputs per row."""
     if not isinstance(found, NDArray):
         raise LaminaError(f"the network gives {len(found)} arrays; a file of it is for one that gives one")
     if not found.shape or found.shape[0] != rows or not found.size:
@@ -138,11 +139,11 @@ def _width(found: Any, rows: int) -> int:
 
 
 def load_network(path: str | os.PathLike[str]) -> SymbolBlock:
-    """The network that `save_network` wrote, as a block that predicts and trains.
+    """Load a network that `save_network` wrote, as a block that predicts and trains.
 
     Raises:
         FileNotFoundError: there is no such file.
-        DataError: it is damaged, or another kind of file.
+        DataError: it is damaged, or of another type.
     """
     with open_tensors(path) as file:
         return _read(file)[0]
@@ -179,7 +180,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What of an `Architecture` there is."""
+    """The available parts of an `Architecture`."""
 
     inputs: int
     outputs: int
@@ -189,14 +190,14 @@ class _Sizes:
 
 @dataclass
 class BlockNetwork:
-    """A Gluon network in the place of a `FittedModel`'s `Ensemble`: it takes encoded rows and gives outputs.
+    """A Gluon network with the interface of a `FittedModel`'s `Ensemble`: from encoded rows to outputs.
 
     Attributes:
         block: the network.
-        shape, dtype: of a row of its input, and of its numbers.
-        outputs: numbers a row, as the target takes them.
+        shape, dtype: shape of an input row, and its dtype.
+        outputs: the number of outputs per row.
         last: the name of its last operator.
-        classes: whether outputs are to be logits of classes.
+        classes: whether outputs are class logits.
     """
 
     block: Any
@@ -211,12 +212,12 @@ class BlockNetwork:
 
     @property
     def members(self) -> list[BlockNetwork]:
-        """Itself."""
+        """The network itself."""
         return [self]
 
     @property
     def architecture(self) -> _Sizes:
-        """The sizes of its ends."""
+        """The sizes of its input and output."""
         return _Sizes(math.prod(self.shape), self.outputs)
 
     @property
@@ -226,7 +227,7 @@ class BlockNetwork:
 
     @property
     def said(self) -> str:
-        """What it is, in a few words."""
+        """Its description in a few words."""
         return f"a Gluon network of {' × '.join(map(str, self.shape))} numbers a row, {self.dtype}"
 
     def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
@@ -238,7 +239,8 @@ class BlockNetwork:
     __call__ = forward  # alone, it is its own ensemble
 
     def _logits(self, found: NDArray) -> NDArray:
-        """What the softmax of `Classes` turns into the network's probabilities, also where it ends in these."""
+        """Logits that give the network's probabilities under the softmax of `Classes`, even if it ends in
+        probabilities."""
         if self.last in _SOFTMAX:
             return nd.log(nd.maximum(found, _LEAST))
         if found.shape[1] == self.outputs:
@@ -254,7 +256,7 @@ _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).
 
 
 class _Complete(TableEncoder):
-    """Numbers as they are, none of them missing: a network has no rule for that."""
+    """Numbers without missing values, for which a network has no rule."""
 
     def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         for column in self.schema.used:
@@ -273,12 +275,12 @@ class _Complete(TableEncoder):
 
 
 def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
-    """A network's file as what predicts for tables of numbers.
+    """A network file as a model for numeric tables.
 
-    A row is the network's input, flattened; its columns are called as the file says, or x0, x1, ….
+    A row is the network's flattened input; columns are named as in the file, or x0, x1, ….
 
     Raises:
-        DataError: as `load_network`.
+        DataError: as for `load_network`.
     """
     with open_tensors(path) as file:
         net, content = _read(file)
@@ -289,7 +291,7 @@ def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
 
 
 def network_estimator(fitted: FittedModel[Any]) -> Any:
-    """What `network_fitted` gave as a fitted `MLPClassifier`, if it has classes, or `MLPRegressor`."""
+    """The result of `network_fitted` as a fitted `MLPClassifier` (with classes) or `MLPRegressor`."""
     from lamina.estimators import MLPClassifier, MLPRegressor
 
     estimator: Any = MLPClassifier() if isinstance(fitted.target, Classes) else MLPRegressor()
@@ -324,14 +326,14 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
 
 
 def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any]:
-    """A network that takes the numbers of a table as they are, as what predicts for such tables."""
+    """A network of plain numbers, as a model for tables."""
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True
     return FittedModel(encoder, network, target)
 
 
 def _require_classes(classes: int, width: int, last: str) -> None:
-    """Raise `LaminaError` unless a network gives a number for each class, or one for two classes."""
+    """Raise `LaminaError` unless a network has one output per class, or one for two classes."""
     if classes != width and (classes, width) != (2, 1):
         raise LaminaError(f"{classes} classes, but the network gives {width} numbers a row")
     if width > 1 and last in _SIGMOID:
@@ -342,7 +344,7 @@ def _require_classes(classes: int, width: int, last: str) -> None:
 
 
 def _last_operator(symbol: Symbol) -> str:
-    """The name of the operator, or of the activation, that gives a network's output."""
+    """The name of the operator or activation that computes a network's output."""
     node, _ = symbol.heads[0]
     if node.operator is None:
         return ""

@@ -1,4 +1,4 @@
-"""Validation scores by scikit-learn's scorers, from outputs instead of an estimator."""
+"""Validation scores by scikit-learn's scorers, computed from outputs instead of an estimator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class PredictedClasses(ClassifierMixin, BaseEstimator):
-    """A classifier with fixed predictions: its methods return them, whatever the rows."""
+    """A classifier that returns fixed predictions."""
 
     def __init__(self, classes: np.ndarray, predictions: np.ndarray, probabilities: np.ndarray) -> None:
         self.classes_, self._predictions, self._probabilities = classes, predictions, probabilities
@@ -36,7 +36,7 @@ class PredictedClasses(ClassifierMixin, BaseEstimator):
 
 
 class PredictedNumbers(RegressorMixin, BaseEstimator):
-    """A regressor that has predicted already."""
+    """A regressor that returns fixed predictions."""
 
     def __init__(self, predictions: np.ndarray) -> None:
         self._predictions = predictions
@@ -52,7 +52,7 @@ def is_scorer(scoring: Any) -> bool:
 
 
 def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
-    """Raise `ValueError` unless `scoring` is None, a function, one of our `own` names, or one of scikit-learn's."""
+    """Raise `ValueError` unless `scoring` is None, a function, one of our `own` names, or scikit-learn's."""
     if scoring is None or callable(scoring) or (isinstance(scoring, str) and scoring in own):
         return
     known = [*own, *get_scorer_names()]
@@ -68,7 +68,7 @@ def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.n
     """A scorer's score of predictions; higher is better.
 
     Raises:
-        ValueError: it is for other targets, as "f1" is for two classes.
+        ValueError: the scorer does not suit the target, as "f1" is only for two classes.
     """
     scorer: Any = get_scorer(scoring)
     weighted = {} if weights is None else {"sample_weight": weights}
@@ -82,7 +82,7 @@ _OF_THE_LOSS = (None, "loss", "log_loss", "neg_log_loss")
 
 
 def shown_score(scoring: Any) -> tuple[str, int]:
-    """The displayed name of a validation score, and its displayed sign: losses are positive.
+    """A validation score's display name and display sign; losses are shown as positive.
 
     >>> shown_score(None), shown_score("f1"), shown_score("neg_mean_absolute_error"), shown_score(max)
     (('loss', -1), ('f1', 1), ('mean_absolute_error', -1), ('score', 1))

@@ -1,4 +1,4 @@
-"""Every setting of the estimators, declared once: type, meaning, rule, values by preset, option, draw of a search.
+"""All settings of the estimators, each declared once: type, meaning, rule, values by preset, option, distribution.
 
 The classes here are the constructors' parameters: `BaseMLP` and the two estimators inherit them. Derived from the
 declarations are `help()` (`_parameters`), the errors for values that can't work, `Settings`, the options of ``lamina
@@ -52,7 +52,7 @@ __all__ = [
 Task = Literal["classification", "regression"]
 
 OPEN: Any = None
-"""The default of a constructor's parameter whose value is the preset's."""
+"""The default of constructor parameters that take the preset's value."""
 
 if TYPE_CHECKING:
     from typing import Never, Self
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     G = TypeVar("G", default=Never)
 
     class Setting(Generic[T, G]):
-        """The type of a setting with values by preset: T in `Settings`; T, G or None where users give it."""
+        """The type of a setting with values by preset: T in `Settings`; T, G or None in the constructor."""
 
         @overload
         def __get__(self, instance: None, owner: Any) -> Self: ...
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 else:
 
     class Setting:
-        """At runtime, settings are ordinary attributes, and this is the type of what users give."""
+        """At runtime, settings are plain attributes with the constructor's type."""
 
         def __class_getitem__(cls, types: Any) -> Any:
             return reduce(or_, types if isinstance(types, tuple) else (types,)) | None
@@ -98,14 +98,14 @@ def _is_patience(value: Any) -> bool:
 
 
 def _is_jobs(value: Any) -> bool:
-    """Whether joblib counts so: None, or any whole number but 0."""
+    """Whether it is a number of jobs for joblib: None, or any integer but 0."""
     return value is None or (
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and value != 0
     )
 
 
 def as_list(value: Any) -> list[Any]:
-    """A value that may be none, one or several, as a list."""
+    """None, one value or several, as a list."""
     return [] if value is None else list(value) if isinstance(value, list | tuple) else [value]
 
 
@@ -147,7 +147,7 @@ def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
 
 
 def _checked_by(function: str, *of_owner: str) -> Rule:
-    """The rule that a function of this package checks, of a value and of attributes of the estimator."""
+    """A rule implemented by a function of this package, given the value and attributes of the estimator."""
 
     def rule(_: str, value: Any, owner: Any) -> None:
         module, _, name = function.rpartition(".")
@@ -184,16 +184,16 @@ def _is_solver(*of: Any) -> None:
 # --- what a search draws ----------------------------------------------------------------------------------------------
 
 _DRAWN_WIDTHS = (128, 192, 256)
-"""TabArena's go up to 512, which on a processor take as long as several networks of these."""
+"""TabArena's go up to 512, which on a CPU take as long as several networks of these sizes."""
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """From two layers to one more than the preset has, all of one width."""
+    """From two layers to one more than the preset has, all of equal width."""
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 
 def _log_uniform(rng: Any, low: float, high: float) -> float:
-    """A number whose logarithm is uniform, to three digits."""
+    """A log-uniform number, rounded to three digits."""
     return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
 
 
@@ -394,12 +394,12 @@ class Settings(_ClassTraining, StepSettings):
     """
 
     def __init__(self, preset: str = "default", task: Task = "classification", **given: Any) -> None:
-        """With the preset's values where none are given; unchecked, but for what cannot be converted.
+        """Create settings, with the preset's values where none are given; only values that can't be converted raise.
 
         Args:
             preset: one of `KNOWN`.
             task: "classification" or "regression".
-            given: values by name; None: the preset's.
+            given: values by name; None means the preset's.
 
         Raises:
             ValueError: there is no such preset, or a value can't be converted.
@@ -426,7 +426,7 @@ class Settings(_ClassTraining, StepSettings):
 
     @property
     def epochs(self) -> int:
-        """`max_iter`, where the number of rows is known."""
+        """`max_iter`, after it was determined from the number of rows."""
         assert self.max_iter is not None
         return self.max_iter
 

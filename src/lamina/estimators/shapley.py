@@ -1,11 +1,11 @@
-"""Shapley values: what each column of a table adds to a prediction.
+"""Shapley values: the contribution of each table column to a prediction.
 
 A prediction f(x) minus the mean prediction of background rows is divided among the columns as Shapley (1953) divides
 the gain of a game among its players: v(S) is the mean of f over rows that have x's values in the columns S, and a
 background row's in the others ("interventional" SHAP values: Lundberg and Lee, "A Unified Approach to Interpreting
 Model Predictions", 2017, arXiv 1705.07874; Janzing, Minorics, Blöbaum, 2020, arXiv 1910.13413).
 
-A column is all that it is encoded as: a number and what says that it is missing, all ones and zeros of a category.
+A column includes all its encoded inputs: a number and its missing flag, or all one-hot inputs of a category.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = ["BACKGROUND_ROWS", "Explanation", "Game", "exact_values", "explained"
 
 BACKGROUND_ROWS = 100
 MOST_EXACT = 16
-"""The most columns for the exact method, over all coalitions: 65,536 for each background row."""
+"""Maximum number of columns for the exact method, with 65,536 coalitions per background row."""
 
 _EXACT = 6
-"""The most columns for which all coalitions are the default: they take no longer than sampling does."""
+"""Maximum number of columns for which the exact method is the default, as it is no slower than sampling."""
 
 _ELEMENTS = 1 << 22
-"""Of the largest table that is made at one time."""
+"""Size of the largest table created at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +42,12 @@ class Explanation:
     """Shapley values, with their columns, rows and outputs.
 
     Attributes:
-        values: float64, (rows, columns), or (rows, columns, outputs) of several classes, labels or targets.
+        values: float64, (rows, columns), or (rows, columns, outputs) for several classes, labels or targets.
         base_values: the mean prediction of the background, a number or (outputs,).
-        predictions: those that are explained, (rows,) or (rows, outputs): base_values + the sum over columns.
-        data: the explained rows' values, (rows, columns), of whatever types they have.
+        predictions: the explained predictions, (rows,) or (rows, outputs): base_values plus the sum over columns.
+        data: the explained rows' values, (rows, columns), with their original types.
         feature_names: the columns' names.
-        output_names: the classes', labels', targets' or quantiles' names; () of a single target.
+        output_names: the classes', labels', targets' or quantiles' names; () for a single target.
     """
 
     values: np.ndarray
@@ -58,10 +58,10 @@ class Explanation:
     output_names: tuple[str, ...] = ()
 
     def of_output(self, which: str | int) -> Explanation:
-        """The explanation of one class, label or target, by its name or position.
+        """The explanation of a single class, label or target, by name or position.
 
         Raises:
-            ValueError: there is only one, or it is unknown.
+            ValueError: there is only one output, or the name is unknown.
         """
         place = self.place_of(which)
         return replace(
@@ -73,7 +73,7 @@ class Explanation:
         )
 
     def place_of(self, which: str | int) -> int:
-        """The position of an output among `output_names`; raises as `of_output`."""
+        """The position of an output in `output_names`; raises like `of_output`."""
         names = self.output_names
         place = names.index(which) if which in names else which
         if not names or not isinstance(place, int | np.integer) or not -len(names) <= place < len(names):
@@ -85,7 +85,7 @@ class Explanation:
         return np.abs(self.values).mean(axis=0)
 
     def to_shap(self) -> Any:
-        """The same as a `shap.Explanation`, which the functions of `shap.plots` take.
+        """A `shap.Explanation` for the functions of `shap.plots`.
 
         Raises:
             MissingPackageError: shap is not installed.
@@ -105,13 +105,13 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Game:
-    """A prediction as a game of the columns: encoded rows and background rows, and each column's inputs.
+    """A prediction as a game among columns: encoded rows, background rows, and each column's inputs.
 
     Attributes:
-        fitted: what predicts.
+        fitted: the fitted model.
         rows, background: encoded, numbers in memory.
-        owners: for each number and each code, the place of its column among the players.
-        players: how many there are.
+        owners: for each number and code, its column's position among the players.
+        players: the number of players.
     """
 
     fitted: FittedModel[Any]
@@ -124,9 +124,9 @@ class Game:
     def of(
         cls, fitted: FittedModel[Any], rows: Encoded, background: Encoded, alone: Sequence[str] | None = None
     ) -> Game:
-        """The game of all columns that the network uses, in the table's order.
+        """The game of all columns used by the network, in table order.
 
-        `alone`: the columns that play by themselves, in this order; all others together are one more player, the last.
+        `alone`: the columns that are separate players, in this order; all others together form one last player.
         """
         positions = fitted.encoder.positions
         players = list(positions) if alone is None else list(alone)
@@ -139,18 +139,18 @@ class Game:
 
     @property
     def is_small(self) -> bool:
-        """Whether all sets of players are the default."""
+        """Whether the exact method is the default."""
         return self.players <= _EXACT
 
     @property
     def cost(self) -> int:
-        """The predictions that a row's values take, by the method for a game of this size."""
+        """The number of predictions for a row's values, by the default method."""
         if self.is_small:
             return len(self.background.numeric) << self.players
         return len(self.background.numeric) * 2 * (self.players - 1)
 
     def values(self, rng: np.random.Generator, repeats: int = 1) -> np.ndarray:
-        """The Shapley values (rows, players, outputs), by the method for a game of this size."""
+        """The Shapley values (rows, players, outputs), by the default method."""
         return exact_values(self) if self.is_small else sampled_values(self, rng, repeats)
 
     def predict(self, encoded: Encoded) -> np.ndarray:
@@ -160,9 +160,9 @@ class Game:
         return found.reshape(len(found), -1)
 
     def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Predictions for a row's values in the columns where `is_rows` (cases, players), else a background row's.
+        """Predictions with a row's values in the columns where `is_rows` (cases, players), a background row's elsewhere.
 
-        `background`: (cases,), which of them.
+        `background`: (cases,), the positions of background rows.
         """
         pairs = zip(
             (self.rows.numeric, self.rows.codes),
@@ -176,7 +176,7 @@ class Game:
         return self.predict(Encoded(numeric, codes))
 
     def cases_at_once(self) -> int:
-        """The most cases for one call of `mixed`."""
+        """The maximum number of cases per call of `mixed`."""
         return max(256, _ELEMENTS // max(1, len(self.owners[0]) + len(self.owners[1])))
 
 
@@ -208,7 +208,7 @@ def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.nda
 
     From each background row, the columns take the explained row's values one after the other, in `repeats` random
     orders and in their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for
-    Shapley Value Estimation", 2022, arXiv 2104.12199). What a prediction changes by is the column's that changed.
+    Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed column.
     """
     players, others = game.players, len(game.background.numeric)
     orders = _orders(rng, players, others * repeats)
@@ -249,13 +249,13 @@ def explained(
 
     Args:
         game: the rows.
-        data: their values (rows, columns), also those of columns that the network does not see.
+        data: their values (rows, columns), including columns that the network does not see.
         names: all columns' names.
         method: "exact", "sampled", or "auto": exact for a few columns.
-        repeats, rng: of `sampled_values`.
+        repeats, rng: as for `sampled_values`.
 
     Raises:
-        ValueError: a method that is unknown, or exact values of too many columns.
+        ValueError: the method is unknown, or there are too many columns for exact values.
     """
     if method not in ("auto", "exact", "sampled"):
         raise ValueError(f"method is 'auto', 'exact' or 'sampled', not {method!r}")

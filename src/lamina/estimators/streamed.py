@@ -1,4 +1,4 @@
-"""Training and prediction on tables that are streamed: from a source's blocks to a fitted estimator."""
+"""Training and prediction on streamed tables: from a source's blocks to a fitted estimator."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ __all__ = [
 
 
 class LookedOver(Protocol):
-    """A table that was looked over and divided, wherever its rows are.
+    """A surveyed and divided table, wherever its rows are stored.
 
     Attributes:
-        survey, division: what is known of it.
-        is_apart: whether the target is no column of the table, but was given besides.
+        survey, division: its survey and division.
+        is_apart: whether the target was given separately, rather than as a column.
     """
 
     survey: Survey
@@ -66,17 +66,17 @@ class LookedOver(Protocol):
     is_apart: bool
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> EncodedRows:
-        """The rows that train; `encode_target` makes float32 of the target's column, as in `encode_rows`."""
+        """The encoded training rows; `encode_target` converts the target's column to float32, as in `encode_rows`."""
         ...
 
 
 @dataclass
 class Streamed:
-    """A table that is read block after block: see `LookedOver`.
+    """A table read in blocks; see `LookedOver`.
 
     Attributes:
         blocks: the table.
-        folder: where it is cached.
+        folder: the cache's folder.
     """
 
     blocks: Blocks
@@ -93,9 +93,9 @@ class Streamed:
 def fit_source(
     estimator: BaseMLP, source: Any, y: Any, eval_set: Any, groups: str | None = None, time: str | None = None
 ) -> Any:
-    """Train on a source (see `is_source`): `y` is the name of its target, or has a value for each row.
+    """Train on a source (see `is_source`): `y` is its target's name, or has a value for each row.
 
-    `groups` and `time` are names of columns, or None; groups are learned from only where `column_kinds` names them.
+    `groups` and `time` are column names, or None; the group column is a predictor only if `column_kinds` names it.
     The cache is in the folder for temporary files (`TMPDIR`) until the training ends.
     """
     settings = estimator._resolved()
@@ -121,10 +121,10 @@ def fit_source(
 def kinds_beside(
     marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
-    """`column_kinds` by the columns' names, of `what`; the column of the groups is left out unless they name it.
+    """`column_kinds` by column name, for `what`; the group column is dropped unless they name it.
 
     Raises:
-        ValueError: a mark names no column, or there are both.
+        ValueError: `groups` or `time` is not a column, or both are given.
     """
     for mark, name in marks.items():
         if name is not None and (not isinstance(name, str) or name not in columns):
@@ -137,7 +137,7 @@ def kinds_beside(
 
 
 def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | None:
-    """The keys that divide a streamed table: of the column of the "groups" or of the "time"; None: random."""
+    """The keys that divide a streamed table: from the "groups" or "time" column; None: random."""
     for mark, name in marks.items():
         if name is not None:
             known = next(column for column in survey.schema.columns if column.name == name)
@@ -151,22 +151,22 @@ def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | Non
 
 
 def _note_columns(estimator: BaseMLP, survey: Survey) -> None:
-    """Have the estimator know the columns as scikit-learn does."""
+    """Set the estimator's column attributes as scikit-learn does."""
     types = {name: kind for name, kind in survey.statistics.types.items() if name != survey.statistics.target}
     X: Any = import_polars().DataFrame(schema=types) if survey.schema.named else np.empty((0, len(types)))
     validate_data(estimator, X, skip_check_array=True, reset=True)  # pyright: ignore[reportArgumentType]
 
 
 def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) -> Any:
-    """Train on a table that was looked over.
+    """Train on a surveyed table.
 
     Args:
-        estimator: what is trained.
-        table: the table; rows that it holds back for validation are validated on.
+        estimator: the estimator to train.
+        table: the table, with its held-out validation rows.
         eval_set: a pair (X, y) to validate on instead.
 
     Raises:
-        DataError: a table that has changed since, or as `fit`.
+        DataError: the table changed meanwhile, or as for `fit`.
     """
     _require_plain(estimator)
     _note_columns(estimator, table.survey)
@@ -211,7 +211,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
 
 
 def _require_plain(estimator: BaseMLP) -> None:
-    """Raise where a setting needs all rows in memory."""
+    """Raise if a setting needs all rows in memory."""
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
             raise ValueError(
@@ -225,7 +225,7 @@ def _known(target: Any) -> Any:
 
 
 def _target_of(estimator: BaseMLP, survey: Survey) -> Classes | Numbers:
-    """The classes, or the scale of the target, of all rows."""
+    """The target's classes or scale, from all rows."""
     target = _known(survey.schema.target)
     if target.task == "classification":
         classes = np.array(target.classes)
@@ -251,7 +251,7 @@ def _data(rows: Rows, survey: Survey, encoder: TableEncoder, encoded: Any) -> Da
 def computed_of_source(
     estimator: Learned, source: Any, function: Callable[[Ensemble, Data], np.ndarray]
 ) -> Generator[np.ndarray]:
-    """The results of a function of the network and of encoded rows, for a source's rows, block by block."""
+    """A function of the network and encoded rows, applied to a source block by block."""
     start = 0
     blocks, target = blocks_of(source), estimator.fitted_.encoder.schema.target
     for block in blocks.blocks():

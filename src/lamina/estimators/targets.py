@@ -1,4 +1,4 @@
-"""Targets (classes, labels, numbers): their encoding for networks, and the meaning of outputs."""
+"""Targets (classes, labels, numbers): encoding for networks, and decoding of outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Classes", "Numbers", "positive_class", "target_named"]
 ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
 _SQUARE_IS_EXACT = 1e-140
-"""Numbers from this one to its inverse have squares that are neither denormal nor, many together, infinite."""
+"""Between this number and its inverse, squares are not denormal, and their sums don't overflow."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Classes:
     """The classes of a classification.
 
     Attributes:
-        values: the classes in order; of several labels a row, the labels' positions.
-        multilabel: whether each row has any number of labels, instead of one class.
-        positive: of two classes, the position of the one that `threshold` and F1 are about, see `positive_class`.
-        threshold: of two classes, the probability of the positive one from which on it is predicted; None: the
-            likelier class is.
-        weights: in training, how much each class weighs, (classes,); None: all alike. Not stored in files.
+        values: the classes in order; for several labels per row, the labels' positions.
+        multilabel: whether rows have any number of labels, instead of one class.
+        positive: for two classes, the position of the one for `threshold` and F1; see `positive_class`.
+        threshold: for two classes, the minimum probability for predicting the positive one; None: the
+            likelier class is predicted.
+        weights: class weights in training, (classes,); None: equal. Not stored in files.
     """
 
     values: np.ndarray
@@ -64,7 +64,7 @@ class Classes:
 
     @property
     def outputs(self) -> int:
-        """The number of outputs of a network."""
+        """The network's number of outputs."""
         return len(self.values)
 
     @property
@@ -74,7 +74,7 @@ class Classes:
 
     @property
     def is_binary(self) -> bool:
-        """Whether each row has one of two classes."""
+        """Whether rows have one of two classes."""
         return len(self.values) == 2 and not self.multilabel
 
     @property
@@ -83,10 +83,10 @@ class Classes:
         return "logistic" if self.multilabel else "softmax"
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """The target as the loss takes it, float32: class numbers (rows,), or labels (rows, labels).
+        """The target encoded for the loss, float32: class numbers (rows,), or labels (rows, labels).
 
         Raises:
-            ValueError: a class that is not one of these.
+            ValueError: a class is unknown.
         """
         if self.multilabel:
             return np.ascontiguousarray(y, dtype=np.float32)
@@ -109,7 +109,7 @@ class Classes:
         return None if self.multilabel else target
 
     def rows_own(self, weights: np.ndarray | None, target: np.ndarray) -> np.ndarray | None:
-        """The weights of encoded rows without class weights, which change the loss but not the metrics."""
+        """The weights of encoded rows without class weights, which affect the loss but not the metrics."""
         if weights is None or self.weights is None:
             return weights
         by_class = self.weights[target.astype(int)]
@@ -117,18 +117,18 @@ class Classes:
         return None if np.allclose(own, own.max(), rtol=1e-6) else own
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """The class that is decided for in each row, or 0 or 1 for each label."""
+        """The predicted class of each row, or 0 or 1 for each label."""
         if self.multilabel:
             return holds(outputs)
         said = outputs if self.threshold is None else self.probabilities(outputs)
         return self.values[self.decided(said)]
 
     def traced(self, outputs: NDArray, dtype: Any = np.float64) -> list[NDArray]:
-        """The same in a graph, of outputs float32 (rows, outputs).
+        """The same in a graph, for outputs float32 (rows, outputs).
 
         Returns:
-            The probabilities, (rows, classes or labels), of `dtype`; the position of each row's class, int64 (rows,),
-            or of several labels whether each holds, int64 (rows, labels).
+            The probabilities, (rows, classes or labels), of `dtype`; and each row's predicted class, int64 (rows,),
+            or for labels whether each is predicted, int64 (rows, labels).
         """
         found = probabilities(outputs, several=self.multilabel, dtype=dtype)
         if self.multilabel:
@@ -136,7 +136,7 @@ class Classes:
         return [found, self.decided(outputs if self.threshold is None else found)]
 
     def decided(self, said: ArrayT) -> ArrayT:
-        """The position of each row's class: the likeliest, or by the threshold on probabilities.
+        """The position of each row's predicted class: the likeliest, or by the threshold.
 
         >>> np.array([[0.9, 0.1], [0.6, 0.4]]).argmax(axis=1).tolist()
         [0, 0]
@@ -155,7 +155,7 @@ class Classes:
         return -np.logaddexp(0, -outputs) if self.multilabel else _log_softmax(outputs)
 
     def log_likelihood(self, outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """The logarithm of the encoded target's probability in each row (labels: the mean over them), float64."""
+        """The log probability of the encoded target in each row (labels: the mean over them), float64."""
         return self.likelihood(outputs, target).values(1.0)
 
     def likelihood(self, outputs: np.ndarray, target: np.ndarray) -> RowsLikelihood:
@@ -165,10 +165,10 @@ class Classes:
 
 
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
-    """The position of the positive class of two, the one that F1, a threshold and curves are about.
+    """The position of the positive class of two, for F1, thresholds and curves.
 
-    Of numbers and truth values it is the second, as scikit-learn has it. Texts are in alphabetical order, which means
-    nothing: there it is the rarer one.
+    For numbers and booleans it is the second, as in scikit-learn. For texts, whose alphabetical order means
+    nothing, it is the rarer one.
 
     >>> positive_class(np.array([0, 1]), [3, 97]), positive_class(np.array(["fraud", "legitimate"]), [3, 97])
     (1, 0)
@@ -179,14 +179,14 @@ def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> in
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers that a regression predicts, standardized for training.
+    """The targets of a regression, standardized for training.
 
     Attributes:
         low, high: the extremes of each target in training, within which predictions stay.
-        center, scale: what is subtracted from each target, and what then divides it.
-        flat: whether there is one target, (rows,), and not a matrix.
-        logarithmic: whether outputs are logarithms of predictions, as of counts, which are not standardized.
-        levels: which quantiles of a single target outputs are, ascending; (): each is a target.
+        center, scale: subtracted from each target, and then divided by.
+        flat: whether there is one target, (rows,), rather than a matrix.
+        logarithmic: whether outputs are logarithms of predictions, as for counts, which are not standardized.
+        levels: ascending quantile levels of a single target; (): outputs are separate targets.
     """
 
     low: np.ndarray
@@ -199,10 +199,10 @@ class Numbers:
 
     @classmethod
     def of(cls, y: np.ndarray, weights: np.ndarray | None = None, *, logarithmic: bool = False) -> Self:
-        """The scale of the training rows' targets, with the rows' weights.
+        """The scale of the training rows' targets, weighted by the rows' weights.
 
         Raises:
-            ValueError: `logarithmic`, and a target is negative.
+            ValueError: a target is negative with `logarithmic`.
         """
         columns = y.reshape(len(y), -1)
         extremes = columns.min(axis=0), columns.max(axis=0)
@@ -213,7 +213,7 @@ class Numbers:
     def of_moments(
         cls, low: float, high: float, mean: float, deviation: float, *, logarithmic: bool = False
     ) -> Self:
-        """The scale of a single target with these moments; raises as `of`."""
+        """The scale of a single target with these moments; raises like `of`."""
         known = (np.array([x], np.float64) for x in (low, high, mean, deviation))
         return cls._scaled(*known, flat=True, logarithmic=logarithmic)
 
@@ -237,7 +237,7 @@ class Numbers:
 
     @property
     def outputs(self) -> int:
-        """The number of outputs of a network."""
+        """The network's number of outputs."""
         return len(self.center)
 
     @property
@@ -254,7 +254,7 @@ class Numbers:
         return self._shaped(target * self.scale + self.center)
 
     def strata(self, target: np.ndarray) -> None:
-        """Stratification labels: none."""
+        """Stratification labels: None."""
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """The predictions for outputs, in the target's units: (rows,) or (rows, targets), float64."""
@@ -262,7 +262,7 @@ class Numbers:
         return self._shaped(self._in_units(outputs, *limits))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
-        """The same in a graph, of outputs float32 (rows, outputs): one array, float64 (rows, targets or levels)."""
+        """The same in a graph, for outputs float32 (rows, outputs): one array, float64 (rows, targets or levels)."""
         limits = (self.center, self.scale, self.low, self.high)
         return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
 
@@ -270,7 +270,7 @@ class Numbers:
         return numbers(outputs, *limits, logarithmic=self.logarithmic, levels=len(self.levels))
 
     def clamped(self, outputs: np.ndarray) -> np.ndarray:
-        """Outputs within those of the training targets' range, as predictions are."""
+        """Outputs limited to the training targets' range, like predictions."""
         low, high = ((limit - self.center) / self.scale for limit in (self.low, self.high))
         if self.logarithmic:
             with np.errstate(divide="ignore"):
@@ -299,7 +299,7 @@ def target_named(name: str, target: Classes | Numbers) -> Target:
 
 
 def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the standard deviation of each column, also where sums or squares are beyond float64."""
+    """The mean and standard deviation of each column, even if sums or squares overflow float64."""
     with np.errstate(over="ignore", invalid="ignore"):
         center, scale = _moments(columns, weights)
     extreme = ~((scale > _SQUARE_IS_EXACT) & (scale < 1 / _SQUARE_IS_EXACT)) & np.ptp(
@@ -312,7 +312,7 @@ def _center_and_scale(columns: np.ndarray, weights: np.ndarray | None) -> tuple[
 
 
 def _moments(values: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
-    """The mean and the standard deviation over rows; of equal weights to the same bits as without."""
+    """The mean and standard deviation over rows; with equal weights, bit-identical to no weights."""
     if weights is None or np.ptp(weights) == 0:
         return values.mean(axis=0), values.std(axis=0)
     weights = weights / weights.max()  # whose sum is finite

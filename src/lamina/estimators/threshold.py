@@ -1,4 +1,4 @@
-"""The threshold on the probability of one of two classes: given, or the best on validation rows."""
+"""The decision threshold for one of two classes: given, or the best on validation rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["CRITERIA", "best_threshold", "check_threshold"]
 
 CRITERIA = ("f1", "balanced")
-"""What a threshold is chosen by: the F1 of the positive class, or balanced accuracy."""
+"""Criteria for choosing a threshold: F1 of the positive class, or balanced accuracy."""
 
 _EQUAL = 1e-12
 
@@ -30,16 +30,16 @@ def check_threshold(threshold: Any) -> None:
 def best_threshold(
     criterion: str, is_positive: np.ndarray, probability: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, float] | None:
-    """The best threshold on some rows, and its score; None where rows are all of one class, or all probabilities are 0.
+    """The best threshold on some rows, and its score; None if all rows are of one class, or all probabilities are 0.
 
-    Rows count as positive from the threshold on. It lies halfway between the probabilities of two rows; of equally good
-    ones it is the one nearest to 0.5.
+    Rows at or above the threshold are positive. It lies halfway between two rows' probabilities; of equally good
+    thresholds, the one nearest to 0.5 is chosen.
 
     Args:
         criterion: one of `CRITERIA`.
         is_positive: whether each row is of the positive class, bool (rows,).
-        probability: of the positive class, float64 (rows,).
-        weights: of the rows, or None.
+        probability: the positive class's probability, float64 (rows,).
+        weights: row weights, or None.
 
     >>> is_positive = np.array([False, False, True, True])
     >>> threshold, f1 = best_threshold("f1", is_positive, np.array([0.05, 0.1, 0.2, 0.4]))

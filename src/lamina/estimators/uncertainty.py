@@ -17,15 +17,15 @@ from lamina.estimators.fitted import FittedModel
 __all__ = ["held_out_by", "interval_of", "members_spread", "require_held_out"]
 
 _MOST_ROWS = 4000
-"""Of those that were held out: `HeldOut` keeps no more."""
+"""Maximum number of held-out rows, as in `HeldOut`."""
 
 
 def held_out_by(fitted: FittedModel[Any], parts: Sequence[Data]) -> HeldOut | None:
-    """The members' outputs for a sample of held-out rows: each member's own, or those that all held out.
+    """The members' outputs for a sample of held-out rows: each member's own rows, or rows held out by all.
 
     Args:
-        fitted: after training, and after calibration.
-        parts: a part for each member, or a single one for all; none where nothing was held out.
+        fitted: the model after training and calibration.
+        parts: one part per member, or a single one for all; empty if nothing was held out.
     """
     few = [_sample(part, -(-_MOST_ROWS // len(parts))) for part in parts]
     few = [part for part in few if len(part)] if len(few) == 1 else few
@@ -64,7 +64,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
 def interval_of(
     fitted: FittedModel[Any], outputs: np.ndarray, coverage: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of intervals about what outputs predict; see `MLPRegressor.predict_interval`."""
+    """Interval ends for the given outputs; see `MLPRegressor.predict_interval`."""
     share = checked_coverage(coverage)
     return interval(fitted.target, require_held_out(fitted, "predict_interval"), outputs, share)
 
@@ -72,9 +72,9 @@ def interval_of(
 def members_spread(
     outputs: np.ndarray, shares: Sequence[float], meaning: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """The standard deviation of what members' outputs (members, rows, outputs) mean; by their shares, and unbiased.
+    """Standard deviation of members' predictions from outputs (members, rows, outputs), by shares and unbiased.
 
-    Of equal shares the squares are divided by members − 1.
+    For equal shares, squares are divided by members − 1.
 
     Raises:
         DataError: there is one member.

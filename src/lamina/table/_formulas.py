@@ -1,4 +1,4 @@
-"""Texts in a table that a spreadsheet would run as formulas when it opens a CSV file."""
+"""Texts that a spreadsheet would execute as formulas when it opens a CSV file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 def _could_be_formula(texts: pl.Expr) -> pl.Expr:
-    """Which texts begin with =, +, -, @, a tab or a carriage return (OWASP, "CSV Injection"), but are no number."""
+    """Texts that begin with =, +, -, @, a tab or a carriage return (OWASP, "CSV Injection"), but are not numbers."""
     return texts.str.contains(_FORMULA) & ~texts.str.contains(_NUMBER)
 
 
 def _texts(frame: pl.DataFrame) -> list[pl.Expr]:
-    """The columns of text of any kind, as text."""
+    """Text columns of any type, as strings."""
     import polars as pl
 
     kinds = (pl.String, pl.Categorical, pl.Enum)
@@ -37,7 +37,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table with ' before each text and each name that could be a formula: spreadsheets show it then.
+    """The parts of a table with ' before each text and name that could be a formula, so that spreadsheets show it.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7", "a"], "n": [-1, 2, 3]})])).rows(named=True)[0]
@@ -55,7 +55,7 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
 
 
 def warned_of(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts as they are, with a warning for the first text that could be a formula."""
+    """The parts unchanged, with a warning for the first text that could be a formula."""
     import polars as pl
 
     told = False

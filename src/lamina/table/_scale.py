@@ -30,13 +30,13 @@ ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
 _QUANTILES = (0.25, 0.5, 0.75)
 _BLOCK = 1 << 19
-"""Elements that a temporary array may have."""
+"""Maximum size of a temporary array."""
 
 
 def robust_statistics(values: np.ndarray) -> tuple[float, float]:
-    """Median of `values` (1-D, any real dtype, NaN ignored) and the factor for their distance from it.
+    """Median of `values` (1-D, any real dtype, NaN ignored), and the scale factor for distances from it.
 
-    Without any value both are 0.
+    Both are 0 without any value.
 
     >>> median, factor = robust_statistics(np.array([0.0, 1.0, 2.0, 3.0, 100.0]))
     >>> median, factor
@@ -52,7 +52,7 @@ def robust_statistics(values: np.ndarray) -> tuple[float, float]:
 def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Medians and factors (float64, 1-D) of the columns of a matrix (rows, columns) with at least one row.
 
-    The matrix is an array or in one of SciPy's sparse formats; `rows`: the rows that count (None: all). A column with
+    The matrix is an array or in one of SciPy's sparse formats; `rows`: the rows to use (None: all). A column with
     NaN gets its statistics from the other values.
     """
     matrix = by_column(matrix)
@@ -89,7 +89,7 @@ def _summary(block: np.ndarray) -> np.ndarray:
 
 
 def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """`robust_statistics` of `values[i]` (ascending) repeated `counts[i]` times, without repeating them.
+    """`robust_statistics` of `values[i]` (ascending) repeated `counts[i]` times, without creating the repeats.
 
     >>> count_statistics(np.array([0.0, 1.0]), np.array([95, 5]))
     (0.0, 2.0)
@@ -123,7 +123,7 @@ def quartiles(values: np.ndarray, low: float | None, high: float | None) -> np.n
 
 
 def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Medians, and factors for distances from them, of columns with these minima, quartiles and maxima (5, columns)."""
+    """Medians and scale factors of columns, from their minima, quartiles and maxima (5, columns)."""
     low, quarter, median, three_quarters, high = summary
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         spread = three_quarters - quarter
@@ -134,13 +134,14 @@ def center_and_factor(summary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT | None = None) -> ArrayT:
-    """(x − center) · factor, or `fill` where a number is missing; where a column clips, then `smooth_clip`.
+    """(x − center) · factor, or `fill` where a number is missing; then `smooth_clip` for columns that clip.
 
     Args:
-        x: (rows, columns) or (columns,), NumPy's or in a graph `lamina.nd`'s, of the float type that it is computed in.
-        rows: center, factor and fill of each column, of the same type.
-        clips: which columns do, (columns,), bool.
-        missing: where x is missing, (rows, columns), bool; None: nowhere.
+        x: (rows, columns) or (columns,), a NumPy array or in a graph a `lamina.nd` array, in the dtype of the
+            computation.
+        rows: center, factor and fill of each column, in the same dtype.
+        clips: a mask of the columns to clip, (columns,), bool.
+        missing: a mask of missing values, (rows, columns), bool; None: there are none.
     """
     F, (center, factor, fill) = _functions_of(x), rows
     found: Any = x - center
@@ -159,9 +160,9 @@ def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT
 
 
 def smooth_clip(x: Any) -> None:
-    """Replace each x of a floating array, NumPy's or `lamina.nd`'s, by x / √(1 + (x/3)²), in place.
+    """Replace each x of a float array (NumPy's or `lamina.nd`'s) by x / √(1 + (x/3)²), in place.
 
-    x is cut where its square would not be finite: there it is ±3 already.
+    x is first limited so that its square is finite, where the result is ±3 anyway.
 
     >>> x = np.array([0.0, 4.0, -1e30])
     >>> smooth_clip(x)
@@ -179,5 +180,5 @@ def smooth_clip(x: Any) -> None:
 
 
 def _functions_of(x: Any) -> Any:
-    """NumPy for its arrays, `lamina.nd` for others: what both have under one name rounds alike."""
+    """The module of an array's functions, NumPy or `lamina.nd`; functions of the same name round alike."""
     return np if isinstance(x, np.ndarray) else nd

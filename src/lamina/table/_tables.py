@@ -23,7 +23,7 @@ __all__ = ["Table", "as_table", "by_column", "dense"]
 
 
 class Table:
-    """Columns of equal length under names that differ.
+    """Columns of equal length with distinct names.
 
     Attributes:
         names: the columns' names; for a table without names (an array) "x0", "x1", …
@@ -66,12 +66,12 @@ def as_table(data: Any) -> Table:
     """`data` as a `Table`, without copying.
 
     Args:
-        data: a DataFrame (pandas, polars, pyarrow, or another that narwhals knows), a 2-D NumPy array or what
-            `np.asarray` makes one of, a SciPy sparse matrix, or a Table.
+        data: a DataFrame (pandas, polars, pyarrow, or another that narwhals supports), a 2-D NumPy array or anything
+            that `np.asarray` converts to one, a SciPy sparse matrix, or a Table.
 
     Raises:
-        DataError: not two-dimensional, complex numbers, repeated column names, or a lazy frame.
-        MissingPackageError: a DataFrame, and narwhals is not installed.
+        DataError: the data is not two-dimensional, complex, a lazy frame, or has repeated column names.
+        MissingPackageError: the data is a DataFrame, and narwhals is not installed.
 
     >>> as_table(np.eye(3)).names
     ('x0', 'x1', 'x2')
@@ -86,7 +86,7 @@ def as_table(data: Any) -> Table:
 
 
 def _matrix_table(matrix: Any) -> Table:
-    """Of an array or a sparse matrix."""
+    """A table from an array or a sparse matrix."""
     matrix = unmasked(matrix)
     if matrix.ndim != 2:
         raise DataError(
@@ -108,7 +108,7 @@ def _matrix_table(matrix: Any) -> Table:
 
 
 def by_column(matrix: Any) -> Any:
-    """A `Table.matrix` with fast access to columns: an array unchanged, a sparse matrix by column."""
+    """A `Table.matrix` with fast column access: an array unchanged, a sparse matrix in CSC format."""
     return matrix if isinstance(matrix, np.ndarray) else matrix.tocsc()
 
 

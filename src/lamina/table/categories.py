@@ -1,4 +1,4 @@
-"""Categories as codes, and warnings of values that training did not have."""
+"""Categories as codes, and warnings of values unseen in training."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ __all__ = [
 ]  # fmt: skip
 
 _MOST_NAMED = 5
-"""Columns that a warning names."""
+"""Maximum number of columns in a warning."""
 
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """1 + the position of each row's category, 0 for missing and (with a warning) unknown ones; int32."""
+    """Codes of a column's rows, int32: 1 + the category's position, 0 for missing and (with a warning) unknown
+    values."""
     lookup = expected.codes
     unknown: dict[str, object] = {}
 
@@ -42,14 +43,14 @@ def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
 
 
 def note_unknown(name: str, column: Column, unknown: Mapping[str, object]) -> None:
-    """Report values of a column that training did not have, by their names; none where there are none."""
+    """Report the names of values unseen in training, if any."""
     if unknown:
         names = sorted(unknown)
         report_unknown(Unknown(name, names, row(column.row_of(unknown[names[0]]))))
 
 
 def report_unknown(found: Unknown) -> None:
-    """Warn of values that count as missing, or add them to the list of `unknown_values`."""
+    """Warn of values that count as missing, or, inside `unknown_values`, add them to its list."""
     together = _unknown_together.get()
     _warn_of_unknown([found]) if together is None else together.append(found)
 
@@ -60,9 +61,9 @@ class Unknown:
 
     Attributes:
         column: its name.
-        values: the values, by their names.
-        first_row: which row has the first of them.
-        wanted: what they are not, such as "a date"; empty: values of training.
+        values: the names of the values.
+        first_row: the first row with one of them.
+        wanted: the expected type, such as "a date"; empty: the categories seen in training.
     """
 
     column: str
@@ -71,7 +72,7 @@ class Unknown:
     wanted: str = ""
 
     def said(self, shown: str) -> str:
-        """What is wrong with one of the values, `shown` as it is written."""
+        """The problem with one of the values, in words; `shown` is its text."""
         return f"{shown} is not {self.wanted}" if self.wanted else f"training did not have {shown}"
 
 
@@ -80,10 +81,10 @@ _unknown_together: ContextVar[list[Unknown] | None] = ContextVar("unknown values
 
 @contextmanager
 def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
-    """Collect the warnings of `category_codes` inside the block in a list, one per column.
+    """Collect the warnings of `category_codes` inside the block in a list, one entry per column.
 
     Args:
-        owners: the column behind each part, by the part's name, see `Schema.owners`.
+        owners: the table column of each part, by the part's name; see `Schema.owners`.
     """
     found: list[Unknown] = []
     with being(_unknown_together, found):
@@ -99,7 +100,7 @@ def unknown_values(owners: Mapping[str, str]) -> Generator[list[Unknown]]:
 
 @contextmanager
 def one_warning_of_unknown_values(owners: Mapping[str, str]) -> Generator[None]:
-    """Collect the warnings of `category_codes` inside the block into one at the end."""
+    """Merge the warnings of `category_codes` inside the block into one at the end."""
     with unknown_values(owners) as found:
         yield
     if found:

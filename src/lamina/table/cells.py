@@ -1,4 +1,4 @@
-"""Cells that are no numbers, texts or times, as texts: lists, objects with fields, bytes, Python objects."""
+"""Text forms of cells that are not numbers, texts or times: lists, objects with fields, bytes, Python objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["as_text", "in_texts"]
 
 
 def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """Cells with values that are not plain converted to texts, see `as_text`; others unchanged."""
+    """Cells with non-plain values converted to texts, see `as_text`; others unchanged."""
     texts: list[Any] = []
     for value in values:
         text = None if is_plain(value) else as_text(value)
@@ -24,10 +24,10 @@ def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
 
 
 def as_text(value: Any) -> str | None:
-    """A cell's contents as a text; None if it has no text form.
+    """A cell's content as text; None if it has no text form.
 
-    What holds several values is JSON, bytes are UTF-8, and objects are what `str` makes of them, unless that only says
-    which object it is.
+    Containers become JSON, bytes are decoded as UTF-8, and objects are converted by `str`, unless that only gives
+    the object's identity.
 
     >>> [as_text(value) for value in ([1, "a"], {"a": None}, b"abc", b"\\xff", 1 + 2j, object())]
     ['[1,"a"]', '{"a":null}', 'abc', None, '[1.0,2.0]', None]
@@ -42,7 +42,7 @@ def as_text(value: Any) -> str | None:
 
 
 def _nested(value: Any) -> Any:
-    """What JSON has for a value that it does not have."""
+    """A JSON form for values that JSON lacks."""
     if isinstance(value, Mapping):
         return {str(key): one for key, one in value.items()}
     if isinstance(value, np.void) and value.dtype.names:
@@ -61,7 +61,7 @@ def _nested(value: Any) -> Any:
 
 
 def _says_something(value: Any) -> bool:
-    """Whether the text of an object is more than its place in memory."""
+    """Whether an object's text is more than its type and address."""
     kind = type(value)
     own = kind.__str__ if kind.__str__ is not object.__str__ else kind.__repr__
     return own is not object.__repr__ and not isinstance(value, type) and not callable(value)

@@ -1,4 +1,4 @@
-"""Fits a new table to the training table's schema: columns by name, types converted where that is safe."""
+"""Converts a new table to the training table's schema: columns by name, types where that is safe."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ __all__ = ["check"]
 
 
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
-    """A view of `data` with the inputs of the encoder, in their order and with their types: see `Schema.inputs`.
+    """A view of `data` with the encoder's inputs, in order and with their types; see `Schema.inputs`.
 
-    Columns in another order are found by name. Extra ones are ignored with a warning (not the target's, nor
-    one that training left out). A column of numbers that comes as text or booleans is converted if every
-    value is a number; booleans may come as text or as 0 and 1; categories may come as any type, by
-    `value_name`. Values that training did not have stay as they are: the encoder knows them as unknown.
+    Columns are found by name. Extra ones are ignored with a warning (but not the target, or
+    one that training ignored). A numeric column given as text or booleans is converted if every
+    value is a number; booleans may be given as text or as 0 and 1; categories as any type, by
+    `value_name`. Values unseen in training are unchanged: the encoder treats them as unknown.
 
     Args:
-        schema: of the training table.
-        data: the new table, see `as_table`; an array is matched by position. Any number of rows, 0 too.
-        infinite: whether infinite numbers stay; else those of a table with names count as missing, with a warning.
+        schema: the training table's schema.
+        data: the new table, see `as_table`; an array is matched by position. It may have no rows.
+        infinite: whether to keep infinite numbers; otherwise, in a table with names, they count as missing, with a
+            warning.
 
     Raises:
-        DataError: columns are missing (all are named), an array of another width, or a value that is not of
-            the column's kind (names the column, the first such row and the value).
+        DataError: columns are missing (the message names all), an array has another width, or a value does not fit
+            the column's type (the message names the column, the first such row and the value).
 
     >>> import numpy as np
     >>> from lamina.table.kinds import infer
@@ -76,7 +77,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
 
 def _finite(column: Column) -> Column:
-    """A column of numbers whose infinite ones count as missing, as those of training do."""
+    """A numeric column with infinite numbers counted as missing, as in training."""
     if column.whole:
         return column
     values = column.numbers()
@@ -88,7 +89,7 @@ def _finite(column: Column) -> Column:
 
 
 def _called(column: Column, name: str) -> Column:
-    """A column under its name in training, for errors."""
+    """A column with its name in training, for errors."""
     if column.name != name:
         column = copy(column)
         column.name = name

@@ -1,7 +1,7 @@
-"""One view of a column in any kind of table.
+"""One column interface for any kind of table.
 
-The rest of the package asks a `Column` three things: its numbers, how often each value occurs, and a function
-applied to its values. The last two look at distinct values only and leave the rows to the library that holds
+The rest of the package needs three operations of a `Column`: its numbers, its value counts, and a function
+applied to its values. The last two process distinct values only and leave the rows to the library that holds
 them, so they are fast for millions of rows.
 """
 
@@ -33,14 +33,14 @@ __all__ = [
 ]  # fmt: skip
 
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
-"""What a column holds, before any judgement: `empty` only missing values, `mixed` several Python types."""
+"""A column's storage type: `empty` means only missing values, `mixed` several Python types."""
 
 OfCell = Callable[[object], float]
 NumberType = type[np.int32] | type[np.float64]
 
 
 def named(names: str | Sequence[str]) -> Selector:
-    """The columns of exactly these names; `polars.col` takes ``*`` and ``^…$`` for patterns, also in lists.
+    """Select columns by exact names; `polars.col` treats ``*`` and ``^…$`` as patterns, even in lists.
 
     >>> import polars as pl
     >>> pl.DataFrame({"a": [1], "^a$": [2]}).select(named("^a$")).rows()
@@ -67,7 +67,7 @@ def is_missing(value: object) -> bool:
 
 
 def value_name(value: object) -> str:
-    """The name of a value as a category, the same in every library and file format.
+    """A value's name as a category, the same in every library and file format.
 
     >>> [value_name(value) for value in ("a", 1, 1.0, 1.5, True)]
     ['a', '1', '1', '1.5', 'true']
@@ -89,13 +89,13 @@ class Column(ABC):
 
     Attributes:
         name: its name in the table.
-        type_name: its type, for people.
-        storage: what it holds.
-        categorical: whether its type says that the values are categories (Categorical, Enum).
-        is_typed: whether its type, not its values, says what it holds.
-        dtype: NumPy's name of its numbers' type; empty where it has none, as of decimals and of other values.
-        whole: whether that is a type of whole numbers.
-        order: the values from the lowest to the highest, where its type says that they have an order; else empty.
+        type_name: its type, for display.
+        storage: its storage type.
+        categorical: whether its type is categorical (Categorical, Enum).
+        is_typed: whether its storage follows from its type rather than from its values.
+        dtype: NumPy's name of its numeric type; empty if it has none, as for decimals and non-numbers.
+        whole: whether that is an integer type.
+        order: the values from lowest to highest, if its type is ordered; otherwise empty.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self) -> np.ndarray:
-        """The values, 1-D, of a numeric or boolean dtype, missing ones NaN (storage number or boolean)."""
+        """The values, 1-D, numeric or boolean, missing ones NaN (for storage number or boolean)."""
 
     def temporal(self) -> np.ndarray:
         """Times of day since midnight and durations in seconds, dates in days since 1970 (in UTC), float64, missing
@@ -133,18 +133,18 @@ class Column(ABC):
 
     @abstractmethod
     def value_counts(self) -> list[tuple[object, int]]:
-        """Each distinct value that is not missing, with its number of rows; any order."""
+        """Each distinct non-missing value with its number of rows, in any order."""
 
     @abstractmethod
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        """`function` of every cell (missing ones too), called once for each distinct value."""
+        """`function` applied to every cell (missing ones too), called once per distinct value."""
 
     def row_of(self, value: object) -> int:
-        """The first row that holds `value`."""
+        """The first row with `value`."""
         return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
 
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
-        """The first row with a value for which `holds` is true, and that value; None if there is none."""
+        """The first row, and its value, for which `holds` is true; None if there is none."""
         found: list[object] = []
 
         def code(cell: object) -> float:
@@ -162,16 +162,16 @@ class Column(ABC):
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
     def counts_rows(self) -> bool:
-        """Whether it holds the integers 0, 1, 2, … or 1, 2, 3, …, one a row in the rows' order (storage number)."""
+        """Whether it counts the rows, as 0, 1, 2, … or 1, 2, 3, … (for storage number)."""
         values = self.numbers()
         return values.dtype.kind in "iu" and any(
             np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
         )
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """The numbers (float64) that `parse` gives for values' names, NaN for None; and the first row with None.
+        """Values' names parsed by `parse` to float64, NaN for None; and the first row with None.
 
-        A text that stands for a missing value, as in a text file, is none.
+        Texts that stand for missing values, as in text files, do not count.
         """
 
         wrong: set[str] = set()
@@ -187,15 +187,16 @@ class Column(ABC):
         return numbers, self.first_where(lambda value: value_name(value) in wrong) if wrong else None
 
     def converted(self, name: str, parse: Callable[[str], float | None], wanted: str) -> np.ndarray:
-        """The numbers (float64) that `parse` gives for values' names; missing values are NaN.
+        """Values' names parsed by `parse` to float64; missing values are NaN.
 
         Args:
-            name: what errors call the column.
-            parse: makes a number of a text, or None.
-            wanted: what training had there, for errors.
+            name: the column's name in errors.
+            parse: converts a text to a number, or returns None.
+            wanted: the type in training, for errors.
 
         Raises:
-            DataError: a value that it gives None for (names the first such row), or a type that holds no texts.
+            DataError: `parse` returns None for a value (the message names the first such row), or the type holds no
+                texts.
         """
         if self.storage == "empty":
             return np.full(len(self), np.nan)
@@ -242,7 +243,7 @@ def _days_of_date(value: datetime.date) -> float:
 
 
 def _days(values: np.ndarray) -> np.ndarray:
-    """Of datetime64 in any unit; NaN for NaT."""
+    """Days from datetime64 in any unit; NaN for NaT."""
     microseconds = values.astype("M8[us]").astype(np.int64) / DAY
     return np.where(np.isnat(values), np.nan, microseconds)
 
@@ -253,7 +254,7 @@ def _same(cell: object, value: object) -> bool:
 
 
 class SeriesColumn(Column):
-    """A column of a DataFrame, through narwhals, of a type that it has a name for (see `series_column`)."""
+    """A DataFrame column of a supported type, through narwhals (see `series_column`)."""
 
     def __init__(self, name: str, series: Any) -> None:
         self.name = name
@@ -328,7 +329,7 @@ class SeriesColumn(Column):
 
 
 def _order_of(series: Any) -> tuple[str, ...]:
-    """The categories of an ordered type of pandas, if there are more than two; other libraries do not say."""
+    """The categories of an ordered pandas type, if there are more than two; other libraries don't tell."""
     kind = getattr(series.to_native(), "dtype", None)
     if not getattr(kind, "ordered", False) or len(getattr(kind, "categories", ())) <= _TWO:
         return ()
@@ -336,15 +337,15 @@ def _order_of(series: Any) -> tuple[str, ...]:
 
 
 _TWO = 2
-"""Categories have an order only if there are more."""
+"""Only more categories than this have an order."""
 
 _FEW = 100
-"""Values of a column that take less time one by one than by a query."""
+"""Up to this many values, a loop is faster than a query."""
 
 
 @lru_cache
 def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
-    """Of a type of narwhals: its name, what it holds, whether it has categories, whole numbers, and floats."""
+    """Properties of a narwhals type: name, storage, whether categorical, integer or float."""
     import narwhals as nw
 
     name = str(dtype).split("(")[0]  # an Enum would list its categories
@@ -425,7 +426,7 @@ class ArrayColumn(Column):
         return [(value, count) for (_, value), count in found.items()]
 
     def _cells(self) -> list[Any]:
-        """The values as Python objects; dates and durations as such, where NumPy would give nanoseconds as integers."""
+        """The values as Python objects, with dates and durations as such (NumPy would give integers of nanoseconds)."""
         kind = self._values.dtype.kind
         return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
@@ -444,7 +445,7 @@ class ArrayColumn(Column):
 
 
 def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
-    """Python objects, those that are no numbers, texts or times as texts; and what they are."""
+    """Python objects, converted to text unless they are numbers, texts or times; and their storage type."""
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
@@ -482,7 +483,7 @@ def _storage_of_value(value: object) -> Storage:
 
 
 def series_column(name: str, series: Any) -> Column:
-    """A column of a DataFrame, through narwhals; Python objects are taken out of it."""
+    """A DataFrame column, through narwhals; Python objects are extracted."""
     import narwhals as nw
 
     if series.dtype == nw.Unknown or series.implementation.is_pyarrow():
@@ -497,9 +498,9 @@ def series_column(name: str, series: Any) -> Column:
 
 
 def _of_known_type(series: Any) -> Any:
-    """Dates that pyarrow counts in milliseconds, which narwhals does not know, in days; others as they are.
+    """pyarrow dates in milliseconds, which narwhals lacks, converted to days; other types unchanged.
 
-    String views, which pyarrow hardly supports, become strings.
+    String views, poorly supported by pyarrow, become strings.
     """
     native = series.to_native()
     held = str(getattr(native, "type", ""))
@@ -518,7 +519,7 @@ _NUMBERS = {bool, int, float}
 
 
 def as_column(data: Any, name: str = "y") -> Column:
-    """A 1-D array, list or Series as a `Column`; a Series keeps its own name, if it has one."""
+    """A 1-D array, list or Series as a `Column`; a Series with a name keeps it."""
     if not isinstance(data, (np.ndarray, list, tuple)) and hasattr(data, "dtype"):
         narwhals = import_narwhals()
         series = narwhals.from_native(data, series_only=True, pass_through=True)
@@ -532,7 +533,7 @@ def as_column(data: Any, name: str = "y") -> Column:
 
 
 def require_names_differ(frame: Any) -> None:
-    """Raise `DataError` where several columns of a data frame have one name."""
+    """Raise `DataError` if column names of a data frame repeat."""
     if hasattr(frame, "collect"):  # a lazy one would have to find them out
         return
     names = getattr(frame, "column_names", None)  # of pyarrow, whose `columns` are arrays
@@ -542,7 +543,7 @@ def require_names_differ(frame: Any) -> None:
 
 
 def unmasked(values: Any) -> Any:
-    """A masked NumPy array with NaN, NaT or None for masked elements, numbers as floats; anything else unchanged.
+    """A masked NumPy array with NaN, NaT or None for masked elements, numbers as floats; other values unchanged.
 
     >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
     array([ 1., nan])
@@ -560,14 +561,14 @@ def unmasked(values: Any) -> Any:
 
 
 def require_different(names: Collection[Any]) -> None:
-    """Raise `DataError` where columns' names are repeated."""
+    """Raise `DataError` if column names repeat."""
     if len(set(names)) < len(names):
         repeated = [str(name) for name, count in Counter(names).items() if count > 1]
         raise DataError(f"column names are repeated: {listed(repeated)}; give each column a name of its own")
 
 
 def import_narwhals() -> Any:
-    """narwhals, or an error that says how to install it."""
+    """Import narwhals; raises an error with installation advice if it is missing."""
     require("looking into a DataFrame", "narwhals")
     import narwhals
 

@@ -1,6 +1,6 @@
-"""Dates in texts: the form of a whole column, and the days since 1970-01-01 of its values.
+"""Dates in texts: the format of a column, and its values as days since 1970-01-01.
 
-Texts of one *shape* (small letters, every digit a 0: "00/00/0000", "0 may 0000") have their fields in the same places.
+Texts of one *shape* (lower case, with every digit as 0: "00/00/0000", "0 may 0000") have the same field positions.
 So each shape is parsed once, and the fields of all its texts are read together.
 """
 
@@ -26,13 +26,13 @@ __all__ = [
 ]  # fmt: skip
 
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
-"""A day in the units in which times since 1970-01-01 are counted."""
+"""Units per day, for each unit of times since 1970-01-01."""
 
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
-"""The orders of a date's numbers, by users' names for them."""
+"""Orders of day, month and year, by their names in options."""
 
 _PIVOT = 1969
-"""Two digits are a year from this one on, as in POSIX: 69 is 1969, 68 is 2068."""
+"""The first of the hundred years for two digits, as in POSIX: 69 is 1969, 68 is 2068."""
 
 _MONTHS = {
     name: number
@@ -55,7 +55,7 @@ _MONTHS = {
     )
     for name in names.split()
 }
-"""English, German, French and Spanish names, in small letters."""
+"""Month names in English, German, French and Spanish, in lower case."""
 
 _WEEKDAYS = (
     "mon|monday|tue|tues|tuesday|wed|wednesday|thu|thur|thurs|thursday|fri|friday|sat|saturday|sun|sunday"
@@ -68,7 +68,7 @@ _ZONES = {
     "z": 0, "utc": 0, "gmt": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
     "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
 }  # fmt: skip
-"""Minutes ahead of UTC of the time zones that RFC 822 names."""
+"""Offsets from UTC, in minutes, of the time zones named in RFC 822."""
 
 _DIGITS = str.maketrans("123456789", "0" * 9)
 _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
@@ -84,7 +84,7 @@ def is_blank(text: str) -> bool:
 
 
 def is_zeros(text: str) -> bool:
-    """Whether a text is a date of zeros, with which MySQL says that there is none."""
+    """Whether a text is a date of zeros, MySQL's form of a missing date."""
     return _ZEROS.fullmatch(text.strip()) is not None
 
 
@@ -98,9 +98,9 @@ def is_date(text: str) -> bool:
 
 
 def day_in(text: str) -> float | None:
-    """The days since 1970-01-01 of a text that is a date, in UTC if it names a zone; or None.
+    """The days since 1970-01-01 of a date in a text, in UTC if it has a zone; None for other texts.
 
-    Where the order of its numbers is open, it is none: of 3/4/2011 it is not known which one is the month.
+    None also for an ambiguous order: in 3/4/2011 either number may be the month.
 
     >>> [day_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
     [1.0, 1.5, 1.0, None]
@@ -167,15 +167,15 @@ _ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION})?(?: 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the fields of texts of one shape are.
+    """Field positions in texts of one shape.
 
     Attributes:
-        places: of fields in digits.
-        month: the number of a month with a name; 0: it has none.
-        half: the half of the day, "a" or "p"; empty: the hours are those of the whole day.
-        ahead: the minutes ahead of UTC of a zone with a name.
-        sign: of the offset from UTC.
-        separator: between numbers whose order is open.
+        places: positions of numeric fields.
+        month: the number of a named month; 0: none is named.
+        half: the half of the day, "a" or "p"; empty: 24-hour time.
+        ahead: the offset from UTC of a named zone, in minutes.
+        sign: the position of the UTC offset's sign.
+        separator: the separator of numbers in ambiguous order.
     """
 
     places: dict[str, slice]
@@ -188,7 +188,7 @@ class _Layout:
 
 @lru_cache(4096)
 def _layout(shape: str) -> _Layout | None:
-    """The layout of a shape; None: it is not that of a date."""
+    """The layout of a shape; None if it is not a date's."""
     return next(filter(None, (_matched(pattern, shape) for pattern in _patterns())), None)
 
 
@@ -204,16 +204,16 @@ def _matched(pattern: re.Pattern[str], shape: str) -> _Layout | None:
 
 
 _LONGEST = 80
-"""Characters of a date."""
+"""Longest date, in characters."""
 
 
 class _Group:
-    """The texts of one shape.
+    """Texts of one shape.
 
     Attributes:
         rows: their positions among all texts.
-        layout: where their fields are.
-        is_open: whether the order of their numbers is open.
+        layout: their field positions.
+        is_open: whether the order of their numbers is ambiguous.
     """
 
     def __init__(self, layout: _Layout, rows: list[int], texts: Sequence[str]) -> None:
@@ -229,12 +229,12 @@ class _Group:
         self.is_open = "i" in layout.places
 
     def field(self, name: str, default: int = 0) -> np.ndarray:
-        """The numbers of a field; the default where there is none."""
+        """The numbers in a field; the default if there is no such field."""
         found = self._fields.get(name)
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
     def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Year, month and day in an order of the open numbers."""
+        """Year, month and day, given an order of the ambiguous numbers."""
         names = (
             dict(zip(order, "ijk" if "k" in self.layout.places else "ijY", strict=True))
             if self.is_open
@@ -249,7 +249,7 @@ class _Group:
         return year, month, self.field(names.get("d", "d"), 1)
 
     def microseconds(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray]:
-        """Since 1970-01-01, int64; and where they are real dates and times."""
+        """Microseconds since 1970-01-01, int64, and a mask of valid dates and times."""
         year, month, day = self.day_fields(order, pivot)
         if "V" in self.layout.places:
             days, is_real = _days_of_week(year, self.field("V"), self.field("u", 1))
@@ -273,7 +273,7 @@ class _Group:
 
 
 def _number(characters: np.ndarray) -> np.ndarray:
-    """The numbers that rows of digits are, int64."""
+    """The integers in rows of digits, int64."""
     number = np.zeros(len(characters), np.int64)
     for place in characters.T:
         number = number * 10 + (place.astype(np.int64) - ord("0"))
@@ -281,7 +281,7 @@ def _number(characters: np.ndarray) -> np.ndarray:
 
 
 def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Days since 1970-01-01, int64; and where there are such dates of the years 1 to 9999."""
+    """Days since 1970-01-01, int64, and a mask of valid dates in the years 1 to 9999."""
     is_real = (year >= 1) & (year <= 9999) & (month >= 1) & (month <= 12) & (day >= 1)
     months = np.where(is_real, (year - 1970) * 12 + month - 1, 0)
     first, following = (m.astype("M8[M]").astype("M8[D]").astype(np.int64) for m in (months, months + 1))
@@ -289,7 +289,7 @@ def _days_of(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> tuple[np.n
 
 
 def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `_days_of`, of the weeks of ISO 8601: the first is that of the 4th of January."""
+    """Like `_days_of`, for ISO 8601 weeks: week 1 contains January 4."""
     ones = np.ones_like(year)
     fourth, is_real = _days_of(year, ones, 4 * ones)
     monday = fourth - (fourth + 3) % 7 + 7 * (week - 1)  # 1970-01-01 was a Thursday
@@ -298,7 +298,7 @@ def _days_of_week(year: np.ndarray, week: np.ndarray, day: np.ndarray) -> tuple[
 
 
 def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) -> list[_Group]:
-    """Texts by their shapes, without those that are not dates."""
+    """Texts grouped by shape, without those that are not dates."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(plain):
         rows[_shape(text)].append(row)
@@ -311,13 +311,13 @@ def _groups(plain: Sequence[str], layout_of: Callable[[str], _Layout | None]) ->
 
 @dataclass(frozen=True)
 class DateForm:
-    """The form of a column's dates.
+    """The format of a column's dates.
 
     Attributes:
-        order: of numbers that could be read in several ways: "dmy", "mdy" or "ymd"; empty: such texts are not dates.
-        form: a form that a text is in before all others, as for `datetime.strptime`; or the unit of numbers since
+        order: the order for ambiguous numbers: "dmy", "mdy" or "ymd"; empty: such texts are not dates.
+        form: a format tried first, as for `datetime.strptime`; or the unit of numbers since
             1970-01-01: "s", "ms", "us" or "ns".
-        pivot: the first of the hundred years that two digits stand for.
+        pivot: the first of the hundred years for two digits.
 
     >>> DateForm("dmy").days(["03/04/1970", "1970-01-02 12:00", "April 3rd, 1970", "soon"])
     array([92. ,  1.5, 92. ,  nan])
@@ -328,7 +328,7 @@ class DateForm:
     pivot: int = _PIVOT
 
     def days(self, texts: Sequence[str]) -> np.ndarray:
-        """The days since 1970-01-01 of each text, in UTC if it names a zone; float64, NaN where it is not a date."""
+        """Days since 1970-01-01 of each text, in UTC if it has a zone; float64, NaN if it is not a date."""
         plain = [*map(_plain, texts)]
         return self._days(plain, _groups(plain, self._layout))
 
@@ -347,19 +347,19 @@ class DateForm:
         return own or _layout(shape)
 
     def fits(self, text: str) -> bool:
-        """Whether a text has the shape of this form; where that is none, of any date."""
+        """Whether a text has the shape of this format, or, if there is none, of any date."""
         shape = _shape(_plain(text))
         if self.form in EPOCHS:
             return _EPOCH.fullmatch(text.strip()) is not None
         return (_matched(_pattern_of(self.form), shape) if self.form else _layout(shape)) is not None
 
     def page_data(self) -> dict[str, Any]:
-        """A page's data for reading dates of this form, beside `page_shapes`."""
+        """Data for a page to read dates in this format, in addition to `page_shapes`."""
         own = [] if self.form in ("", *EPOCHS) else [in_javascript(_pattern_of(self.form))]
         return {"order": self.order, "pivot": self.pivot, "day": EPOCHS.get(self.form), "own": own}
 
     def texts_of(self, values: Iterable[object]) -> list[str]:
-        """The texts of values; of numbers, their digits with the zeros in front that numbers lack.
+        """The texts of values; for numbers, their digits with leading zeros restored.
 
         >>> DateForm(form="%d%m%Y").texts_of([3052024.0]), DateForm().texts_of([" 3.5.2024"])
         (['03052024'], [' 3.5.2024'])
@@ -372,7 +372,7 @@ class DateForm:
 
 
 def page_shapes() -> dict[str, Any]:
-    """The shapes of dates in the syntax of JavaScript, and what names of months and zones mean."""
+    """The shapes of dates as JavaScript patterns, with the meanings of month and zone names."""
     return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": _ZONES}
 
 
@@ -392,7 +392,7 @@ _DIRECTIVES = {
     "H": "(?P<H>00?)", "I": "(?P<H>00?)", "M": "(?P<M>00?)", "S": "(?P<S>00?)", "f": "(?P<f>0{1,9})", "p": _HALF[2:],
     "z": rf"(?:(?P<Z>z)|{_OFFSET})", "Z": f"(?P<Z>{_any_of(_ZONES)})", "%": "%",
 }  # fmt: skip
-"""What the directives of `strptime` are in a shape."""
+"""The shape pattern for each `strptime` directive."""
 
 _SHORT = {"F": "%Y-%m-%d", "D": "%m/%d/%y", "T": "%H:%M:%S", "R": "%H:%M", "r": "%I:%M:%S %p"}
 
@@ -403,10 +403,10 @@ def _spelled_out(form: str) -> str:
 
 @cache
 def _pattern_of(form: str) -> re.Pattern[str]:
-    """The shapes of a form as `strptime` has them.
+    """The shape pattern of a `strptime` format.
 
     Raises:
-        DataError: it has a directive that is not known, or one field twice, or no year.
+        DataError: it has an unknown directive, a repeated field, or no year.
     """
     parts = re.split("(%.?)", _spelled_out(form))
     try:
@@ -426,7 +426,7 @@ def _pattern_of(form: str) -> re.Pattern[str]:
 
 
 def requested_form(said: str) -> DateForm:
-    """The form that a user says: day-first, month-first, year-first, a unit of numbers, or as for `strptime`.
+    """The format requested by a user: day-first, month-first, year-first, a unit of numbers, or a `strptime` format.
 
     Raises:
         DataError: it is none of these.
@@ -446,14 +446,15 @@ def requested_form(said: str) -> DateForm:
 
 @dataclass(frozen=True)
 class Found:
-    """The form of a column's texts.
+    """The format found for a column's texts.
 
     Attributes:
         form: the form.
-        days: of each text, as `DateForm.days` gives them.
-        orders: the orders of open numbers in which as many rows are dates; empty: no text has such numbers.
-        deciding: the texts that are dates in the order of the form, but not in any other.
-        monthly: whether the order was taken by the first number, which is always 1.
+        days: the days of each text, as by `DateForm.days`.
+        orders: the orders of ambiguous numbers that make the same number of rows dates; empty: there are no such
+            numbers.
+        deciding: the texts that are dates only in the format's order.
+        monthly: whether the order was chosen because the first number is always 1.
         short_years: whether years have two digits.
     """
 
@@ -466,15 +467,15 @@ class Found:
 
 
 def found_form(texts: Sequence[str], counts: Sequence[int], form: DateForm | None = None) -> Found:
-    """The form of a column, from its different texts and the number of rows of each.
+    """The date format of a column, from its distinct texts and their numbers of rows.
 
-    Where numbers could be read in several orders, the one counts in which the most rows are dates; of equals, month
-    first where they are divided by slashes, else day first.
+    For ambiguous numbers, the order that makes the most rows dates is chosen; among equals, month
+    first for slashes, otherwise day first.
 
     Args:
         texts: the different texts.
-        counts: how many rows have each.
-        form: what the user said of it.
+        counts: the number of rows of each.
+        form: the format requested by the user.
 
     >>> found = found_form(["03/04/2011", "31/12/2011"], [5, 1])
     >>> found.form.order, found.days, sorted(found.deciding)
@@ -509,13 +510,13 @@ _SEASON = lazily(r"\d\d(\d\d)[-/](\d\d)", re.ASCII)
 
 
 def _are_seasons(plain: Sequence[str]) -> bool:
-    """Whether all texts are two years, such as 2009-10 and 2010-11, and not months."""
+    """Whether all texts are pairs of years, such as 2009-10 and 2010-11, rather than months."""
     pairs = [match.groups() for match in map(_SEASON.fullmatch, plain) if match]
     return len(pairs) > 1 and all((int(begin) + 1) % 100 == int(end) for begin, end in pairs)
 
 
 def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
-    """Which texts are dates in an order; those whose third number has four digits don't start with a year."""
+    """A mask of texts that are dates in an order; those with a four-digit third number don't start with a year."""
     found = np.zeros(count, bool)
     for group in groups:
         if order != "ymd" or "k" in group.layout.places:
@@ -524,7 +525,7 @@ def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
 
 
 def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) -> str:
-    """Of orders in which as many rows are dates, the usual one of the most frequent separator."""
+    """The usual order for the most frequent separator, among orders with equally many dates."""
     slashes = sum(
         int(rows[group.rows].sum()) * (1 if group.layout.separator == "/" else -1) for group in groups
     )
@@ -533,7 +534,7 @@ def _usual(orders: tuple[str, ...], groups: Sequence[_Group], rows: np.ndarray) 
 
 
 def _is_monthly(groups: Sequence[_Group]) -> bool:
-    """Whether the first number is 1 throughout, and the second moves, in several years: the firsts of months."""
+    """Whether the first number is always 1 and the second varies, over several years: first days of months."""
     first, second, years = (
         np.unique(np.concatenate([group.day_fields("dmy", _PIVOT)[i] for group in groups])) for i in (2, 1, 0)
     )
@@ -545,7 +546,7 @@ def _has_short_years(groups: Sequence[_Group]) -> bool:
 
 
 def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
-    """The first year that two digits stand for: POSIX's, unless all full years of the column say otherwise."""
+    """The first year for two digits: POSIX's, unless all full years of the column suggest another."""
     full = [group.field("Y") for group in groups if "Y" in group.layout.places]
     if not full or not _has_short_years(groups):
         return form.pivot

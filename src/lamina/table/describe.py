@@ -1,4 +1,4 @@
-"""Descriptions of a table's columns for people: the same words in the terminal and in the report."""
+"""Descriptions of a table's columns, with the same wording in terminal and report."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = [
 
 _MOST_NAMED = 10  # classes in a sentence
 _MANY = 8
-"""Columns of pixels and the like, of one kind and numbered, are one line from this number on."""
+"""From this number on, numbered columns of one kind, such as pixels, share one line."""
 
 
 @dataclass(frozen=True)
 class ColumnRow:
-    """One line about a column: texts for people."""
+    """A column's description: one line of texts."""
 
     name: str
     kind: str
@@ -46,11 +46,11 @@ _CONSTRAINTS = {1: "; predictions never fall with it", -1: "; predictions never 
 
 
 def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> list[ColumnRow]:
-    """A line for each column, or for a run of numbered columns (pixel_0, pixel_1, …) of one kind.
+    """One line per column, or per run of numbered columns (pixel_0, pixel_1, …) of one kind.
 
     Args:
         schema: the table's columns.
-        monotone: by column, 1 where predictions never fall with it, -1 where they never rise.
+        monotone: by column, 1 if predictions never fall as it rises, -1 if they never rise.
     """
     rows: list[ColumnRow] = []
     constrained = monotone or {}
@@ -73,7 +73,7 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
 def column_groups(
     columns: Sequence[ColumnSchema], monotone: Mapping[str, int] | None = None
 ) -> list[list[ColumnSchema]]:
-    """The columns, grouped by the line that describes them."""
+    """The columns, grouped by description line."""
     constrained = monotone or {}
     groups: list[list[ColumnSchema]] = []
     for (stem, _), alike in itertools.groupby(
@@ -85,7 +85,7 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """The name without its number, and what it holds, for columns that may be told of together."""
+    """A name without its number, and its description, as the key for shared lines."""
     match = re.fullmatch(r"(.*?)\d+", column.name)
     if not match or column.low is None:
         return None
@@ -128,7 +128,7 @@ def _values(column: ColumnSchema) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name or a value from data, such that it neither acts on a terminal nor looks like more than one line."""
+    """A name or value from data on one line, unable to affect the terminal."""
     return printable(name, keep="")
 
 
@@ -142,7 +142,7 @@ def describe_rows(parts: Mapping[str, int]) -> str:
 
 
 def describe_target(target: Target) -> str:
-    """One sentence about the target.
+    """A sentence about the target.
 
     >>> describe_target(Target("income", "classification", "text values", ("no", "yes"), (3, 1)))
     "classification of 'income' into 2 classes: no (75.0 %), yes (25.0 %)"
@@ -159,7 +159,7 @@ def describe_target(target: Target) -> str:
 
 
 def _classes_named(target: Target) -> str:
-    """The classes with their shares of the rows, where these are known; of many, the most frequent."""
+    """The classes with their shares of the rows, if known; for many classes, only the most frequent."""
     if not target.counts:
         names = [_shown(str(name)) for name in target.classes[:_MOST_NAMED]]
         left = len(target.classes) - len(names)

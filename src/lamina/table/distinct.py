@@ -1,4 +1,4 @@
-"""Columns by their distinct values: each is parsed once, and rows refer to them by number."""
+"""Columns stored as distinct values, each parsed once, with rows referring to them by number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DistinctColumn", "distinct_values"]
 
 
 def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
-    """The distinct values of a column, missing ones as None, and the position of each row's among them (int32).
+    """A column's distinct values, missing ones as None, and each row's position among them (int32).
 
     >>> from lamina.table.columns import as_column
     >>> distinct_values(as_column(["b", "a", None, "b"]))
@@ -29,12 +29,12 @@ def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
 
 
 class DistinctColumn(Column):
-    """A column of Python objects, by its distinct values and the position of each row's among them.
+    """A column of Python objects, stored as distinct values and each row's position among them.
 
     Args:
         name: its name.
-        values: the values, None for missing; some may be equal, and some without a row.
-        positions: of each row.
+        values: the values, None for missing; may repeat, or occur in no row.
+        positions: each row's position in `values`.
     """
 
     is_typed = False
@@ -49,7 +49,7 @@ class DistinctColumn(Column):
         return zip(self._values, self._counts, strict=True)
 
     def _of_each_type(self) -> dict[type, Any]:
-        """A value of each type."""
+        """One value of each type."""
         found: dict[type, Any] = {}
         for value, count in self._pairs():
             if count and type(value) not in found and not is_missing(value):

@@ -1,8 +1,8 @@
-"""Turns a table into the two arrays that a network takes: numbers, and codes that choose embeddings.
+"""Encodes a table as the two arrays that a network takes: numbers, and codes that select embeddings.
 
-The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), and
-beyond it missing numbers: they get the median, and a column that had any in training gets a second column
-that says where.
+The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), with
+one addition for missing numbers: they become the median, and a column with any in training gets a second column
+that flags them.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ FORMAT_VERSION = 1
 
 _LARGEST = float(np.finfo(np.float32).max)
 _LEAST_SPREAD = 1e-307
-"""A smaller one has no inverse in float64."""
+"""A smaller number has no inverse in float64."""
 
 _BLOCK = 1 << 17
-"""Elements that a temporary array may have."""
+"""Maximum size of a temporary array."""
 
 _STAYS_SPARSE = 1 << 26
-"""Bytes of a dense encoding from which on a sparse table stays sparse, if that takes less than half of them."""
+"""From this size of the dense encoding, in bytes, a sparse table stays sparse if that takes less than half of it."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Encoded:
     """An encoded table, the network's input; see `TableEncoder` for its columns.
 
     Attributes:
-        numeric: float32, (rows, inputs), C order: raw numbers first, those with an embedding before the others, then
-            what says where they are missing, then one-hot categories; all scaled. Of a large sparse table
+        numeric: float32, (rows, inputs), C order: raw numbers first, embedded ones before others, then
+            missing flags, then one-hot categories; all scaled. For a large sparse table
             `SparseNumbers`.
-        codes: int32, (rows, embedded columns), C order: 0 for missing and unknown, else 1 … cardinality − 1.
+        codes: int32, (rows, embedded columns), C order: 0 for missing and unknown, otherwise 1 … cardinality − 1.
     """
 
     numeric: Any
@@ -71,25 +71,25 @@ class TableEncoder:
 
     * Numbers: minus the median, divided by the interquartile range (half the range where that is 0, 0 for a
       constant), then x / √(1 + (x/3)²). A missing number becomes 0, the median's place.
-    * Where numbers were missing in training, a column with 1 for missing and 0 for present, scaled likewise.
+    * For columns with missing numbers in training, a flag with 1 for missing and 0 for present, scaled likewise.
     * Booleans and two categories: one column of −1 and 1, with 0 for missing and unknown; up to `max_one_hot`
       categories: one column each, all 0 for missing and unknown; scaled like numbers.
     * More categories: integer codes for an embedding.
 
     Args:
-        schema: what `infer` found in the training table.
+        schema: the training table's schema by `infer`.
         max_one_hot: columns with more categories are embedded.
-        missing_indicator: whether to add columns that say where numbers are missing.
-        robust_scale: whether to subtract the median and scale; if not, a missing number becomes the median.
-        smooth_clip: whether to clip.
-        unclipped: names of columns whose numbers are not clipped: what is computed of them then keeps their order to
+        missing_indicator: whether to add flags of missing numbers.
+        robust_scale: whether to subtract the median and scale; if not, missing numbers still become the median.
+        smooth_clip: whether to clip smoothly.
+        unclipped: names of columns that are not clipped, so that monotone functions of them keep their order to
             the last bit.
 
     Attributes:
-        numeric_names: what each column of `Encoded.numeric` holds: "age", "age missing", "color=red", …
-        n_numbers: how many of them, from the first on, are raw numbers that get an embedding.
-        code_names: the column behind each column of `Encoded.codes`.
-        cardinalities: how many codes each of them has, 0 included: the rows of its embedding.
+        numeric_names: the content of each column of `Encoded.numeric`: "age", "age missing", "color=red", …
+        n_numbers: the number of leading columns that are raw numbers with an embedding.
+        code_names: the table column of each column of `Encoded.codes`.
+        cardinalities: the number of codes of each, including 0, i.e. its embedding's rows.
 
     >>> import polars as pl
     >>> from lamina.table.kinds import infer
@@ -142,7 +142,7 @@ class TableEncoder:
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Of a pickle; earlier versions clipped all numbers or none."""
+        """Unpickle; earlier versions clipped all numbers or none."""
         clips = np.full(state["n_numbers"], state["smooth_clip"])
         vars(self).update({"unclipped": (), "_clips": clips, "_computed": {}} | state)
 
@@ -165,7 +165,7 @@ class TableEncoder:
 
         Args:
             data: the table.
-            rows: positions of the rows to learn from, such as those that are not held out; None for all.
+            rows: positions of the rows to learn from, e.g. those not held out; None: all.
 
         Raises:
             DataError: the table does not fit the schema, or has no rows.
@@ -176,10 +176,10 @@ class TableEncoder:
         return self._with(*self._statistics(table, rows))
 
     def fit_counted(self, sample: Any) -> TableEncoder:
-        """Learn medians and scales of a table too large to be held; returns the encoder itself.
+        """Learn medians and scales of a table too large for memory; returns the encoder itself.
 
         Args:
-            sample: random rows, for the quartiles. Ranges and frequencies are the schema's.
+            sample: random rows, for the quartiles; ranges and frequencies come from the schema.
         """
         table = check(self.schema, sample)
         columns = [(column, table.column(column.name).numbers()) for column in self._numbers]
@@ -198,7 +198,7 @@ class TableEncoder:
         return self._with(statistics[:, 0].copy(), statistics[:, 1].copy())
 
     def _with(self, centers: np.ndarray, factors: np.ndarray) -> TableEncoder:
-        """The encoder with these medians and scales of its columns."""
+        """A copy of the encoder with these medians and scales."""
         self._warn_of_spreads(factors)
         self._fill = centers[: len(self._numbers)].copy()
         if self.robust_scale:
@@ -208,7 +208,7 @@ class TableEncoder:
         return self
 
     def _warn_of_spreads(self, factors: np.ndarray) -> None:
-        """Warn of numbers that differ by less than float64 can scale."""
+        """Warn of columns whose numbers differ by less than float64 can scale."""
         if not self.robust_scale:
             return
         for column, factor in zip(self._numbers, factors, strict=False):
@@ -241,13 +241,14 @@ class TableEncoder:
 
     @timed("encoding")
     def transform(self, data: Any) -> Encoded:
-        """Encode a table; needs memory for the result and a few MiB. A large sparse one stays sparse.
+        """Encode a table; besides the result, this needs a few MiB of memory. A large sparse table stays sparse.
 
-        Categories that training did not have count as missing, with one warning of all such columns.
-        With scaling and clipping switched off, a float32 array in C order is its own encoding and is not copied.
+        Categories unseen in training count as missing, with one warning for all columns.
+        Without scaling and clipping, a float32 array in C order is its own encoding and is not copied.
 
         Raises:
-            DataError: not fitted yet, a table that does not fit the schema (see `check`), an infinite number.
+            DataError: the encoder is not fitted, the table does not fit the schema (see `check`), or a number is
+                infinite.
         """
         if not self._fitted:
             raise DataError("this TableEncoder is not fitted yet; call fit with the training table first")
@@ -257,14 +258,14 @@ class TableEncoder:
 
     @timed("encoding")
     def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
-        """Encode rows whose values were read already.
+        """Encode rows given as numbers and codes.
 
         Args:
             numbers: (rows, quantities), float64; NaN where missing.
-            codes: (rows, nominals), int32: 0 for missing, else 1 + the category's position.
+            codes: (rows, nominals), int32: 0 for missing, otherwise 1 + the category's position.
 
         Raises:
-            DataError: an infinite number.
+            DataError: a number is infinite.
         """
         names, matrix = [column.name for column in self._numbers], numbers if numbers.size else None
         columns = [ArrayColumn(name, numbers[:, j]) for j, name in enumerate(names)]
@@ -287,7 +288,7 @@ class TableEncoder:
         return Encoded(numeric, codes)
 
     def _is_encoded(self, matrix: Any) -> bool:
-        """Whether a table is what encoding would make of it, so that it need not be copied."""
+        """Whether a table equals its own encoding, so that it need not be copied."""
         if self.robust_scale or self.smooth_clip or self._gaps or not isinstance(matrix, np.ndarray):
             return False
         if matrix.dtype != np.float32 or not matrix.flags.c_contiguous or not matrix.size:
@@ -301,7 +302,7 @@ class TableEncoder:
         return size >= _STAYS_SPARSE and 2 * 8 * matrix.nnz < size  # an entry is a number and its column's
 
     def _sparse_numbers(self, matrix: Any) -> SparseNumbers:
-        """What `_scale` makes of a sparse matrix, with the same bits."""
+        """The result of `_scale` for a sparse matrix, with the same bits."""
         entries = matrix.tocsr()
         if not entries.has_canonical_format:
             entries = entries.copy()
@@ -324,7 +325,7 @@ class TableEncoder:
         )
 
     def fit_transform(self, data: Any) -> Encoded:
-        """`fit`, then `transform` of the same table."""
+        """`fit`, then `transform` the same table."""
         return self.fit(data).transform(data)
 
     def _write_numbers(self, table: Table, numeric: np.ndarray) -> None:
@@ -336,7 +337,7 @@ class TableEncoder:
             self._scale(values, slice(j, j + 1), numeric[:, j : j + 1])
 
     def _scale(self, values: Any, columns: slice, out: np.ndarray) -> None:
-        """Scale and clip `values` (rows, columns; an array or sparse) into `out`, some rows at a time."""
+        """Scale and clip `values` (rows, columns; array or sparse) into `out`, in chunks of rows."""
         values = values if isinstance(values, np.ndarray) else values.tocsr()
         scale = self._scaler(values.dtype)
         width = values.shape[1]
@@ -371,7 +372,7 @@ class TableEncoder:
         return scale
 
     def _rows(self, work: Any) -> list[np.ndarray]:
-        """Centers, factors and fills of the numbers, scaled, each a row of a type."""
+        """Centers, factors and fills of the numbers, as rows of one dtype."""
         return self._once(np.dtype(work), lambda: self._made_rows(work))
 
     def _made_rows(self, work: Any) -> list[np.ndarray]:
@@ -381,16 +382,16 @@ class TableEncoder:
         return [row.astype(work) for row in (center, finite, (self._fill - center) * factor)]
 
     def _once(self, key: object, made: Callable[[], _T]) -> _T:
-        """A value that is computed when it is first needed; threads that come together compute it each, alike."""
+        """A value computed on first use; concurrent threads may each compute it, with the same result."""
         if key not in self._computed:
             self._computed[key] = made()
         return self._computed[key]
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """`transform_coded` in a graph: what `Encoded` holds, without codes where no column is embedded.
+        """`transform_coded` in a graph: the arrays of `Encoded`, without codes if no column is embedded.
 
         Args:
-            numbers: (rows, quantities), NaN where missing: float64, or float32 where all columns are.
+            numbers: (rows, quantities), NaN where missing: float64, or float32 if all columns are.
             codes: (rows, nominals), int32.
         """
         parts: list[NDArray] = []
@@ -427,7 +428,7 @@ class TableEncoder:
     def _require_float32(
         self, scaled: np.ndarray, part: np.ndarray, place: Callable[[int], tuple[int, int]]
     ) -> None:
-        """Nothing that was finite may become infinite where the network reads it."""
+        """Raise if a finite number becomes infinite in float32."""
         if not scaled.size or (scaled.min() >= -_LARGEST and scaled.max() <= _LARGEST):
             return
         i = int(np.argmax(~(np.abs(scaled.ravel()) <= _LARGEST)))
@@ -438,7 +439,7 @@ class TableEncoder:
         )
 
     def flags(self) -> dict[str, tuple[float, float]]:
-        """For each column with a missing-value flag, its encoded values for missing and present numbers."""
+        """For each column with a missing flag, the flag's encoded values for missing and present."""
         return self._once("flags", self._made_flags)
 
     def _made_flags(self) -> dict[str, tuple[float, float]]:
@@ -475,7 +476,7 @@ class TableEncoder:
             j += width
 
     def _encoded_values(self, first: int, values: np.ndarray) -> np.ndarray:
-        """What `values` (any, columns) become in the encoded columns from `first` on."""
+        """The encoding of `values` (any, columns) in the encoded columns from `first` on."""
         columns = slice(first, first + values.shape[1])
         encoded = (values - self._center[columns]) * self._factor[columns]
         if self.smooth_clip:
@@ -502,7 +503,7 @@ class TableEncoder:
         """The fitted encoder whose `state` this is.
 
         Raises:
-            DataError: of another version, or its parts do not fit together.
+            DataError: the state is of another version or inconsistent.
         """
         if settings.get("version") != FORMAT_VERSION:
             version = settings.get("version")
@@ -522,19 +523,19 @@ class TableEncoder:
 
 
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:
-    """The categories that have a column; of two, the second, whose value is 1."""
+    """The categories with a column; of two categories, the second, encoded as 1."""
     return column.categories[1:] if len(column.categories) == 2 else column.categories
 
 
 def _patterns(categories: int) -> np.ndarray:
-    """One-hot values (categories + 1, columns) of missing-or-unknown and each category."""
+    """One-hot values (categories + 1, columns) for missing-or-unknown and each category."""
     if categories == 2:
         return np.array([[0.0], [-1.0], [1.0]])
     return np.vstack([np.zeros(categories), np.eye(categories)])
 
 
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
-    """Statistics of each one-hot column, from how many rows are missing or unknown, and of each category."""
+    """Statistics of one-hot columns, from the numbers of missing-or-unknown rows and of each category."""
     unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]

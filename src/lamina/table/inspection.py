@@ -1,4 +1,4 @@
-"""`inspect`: a table's columns and problems, before training."""
+"""`inspect`: analyze a table's columns and problems before training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lamina.table.types.unused import Unused
 __all__ = ["ColumnFacts", "Inspection", "Look", "inspect"]
 
 _CELLS = 4_000_000
-"""Cells of a table on which statistics are computed; of more rows than that allows, a sample is."""
+"""Maximum number of cells for statistics; larger tables are sampled."""
 
 _FEWEST_SAMPLED = 2000
 _HEAD = 1000
@@ -35,17 +35,17 @@ _HEAD = 1000
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """The facts of a column.
+    """Facts about a column.
 
     Attributes:
         name: its name.
-        schema: what it was recognized as; None of the target, and where it was refused.
-        refused: why training would refuse it; empty where it would not.
+        schema: its inferred schema; None for the target, and for a rejected column.
+        refused: the reason why training would reject it; empty if it would not.
         missing: the number of rows without a value.
-        share_missing: of all rows, 0 … 1.
+        share_missing: their share of all rows, 0 … 1.
         distinct: the number of different values.
-        example: the first value, as it is written; None where there is none.
-        low, high: of numbers and what is read as numbers, the extremes, in words.
+        example: the first value's text; None if there is none.
+        low, high: the extremes of numbers, or values parsed as numbers, as text.
     """
 
     name: str
@@ -65,11 +65,11 @@ class Inspection:
 
     Attributes:
         rows: the number of rows.
-        schema: the columns that are understood, and the target; what `infer` would find.
-        columns: a line for each column, in the table's order.
+        schema: the recognized columns and the target, as by `infer`.
+        columns: facts about each column, in table order.
         findings: warnings first.
-        drift: of the new table; None without one.
-        sampled: the rows on which leakage and drift were computed; all of them, or a sample.
+        drift: the drift of the new table; None without one.
+        sampled: the number of rows used for leakage and drift.
     """
 
     rows: int
@@ -81,7 +81,7 @@ class Inspection:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The findings that chance does not explain."""
+        """The findings not explained by chance."""
         return tuple(one for one in self.findings if one.level == "warning")
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,21 +120,21 @@ def inspect(
     dates: str | None = None,
     seed: int = 0,
 ) -> Inspection:
-    """Look at a table before anything is trained on it.
+    """Analyze a table before anything is trained on it.
 
-    Says what each column is; warns of columns that give the target away, of rows that repeat or contradict each other,
-    and, with a new table, of rows that both have and of columns whose values have drifted. Of noise, at most one table
-    in a hundred gives a finding of drift, and next to none one of leakage.
+    Reports each column's type; warns of columns that leak the target, of repeated or contradictory rows,
+    and, with a new table, of shared rows and drifted columns. For noise, at most one table
+    in a hundred gives a finding of drift, and almost none of leakage.
 
     Args:
         data: the training table: a data frame, an array, a sparse matrix.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
         new: a table to compare with it: test rows, or next month's. It may lack the target.
         task, kinds, dates: as in `lamina.table.kinds.infer`.
-        seed: chooses the rows of samples.
+        seed: selects the rows of samples.
 
     Raises:
-        DataError: no rows, no column of the target's name.
+        DataError: the table has no rows, or no column with the target's name.
         MissingPackageError: scikit-learn, whose extra has SciPy, is not installed.
 
     Example:
@@ -150,10 +150,10 @@ def inspect(
 
 
 class Look:
-    """`inspect` in two steps: in between, a new table may be read by the schema. Arguments are those of `inspect`.
+    """`inspect` in two steps, between which a new table may be read by the schema. Arguments as for `inspect`.
 
     Attributes:
-        schemas: by column, what it is, or why training would refuse it.
+        schemas: by column, its schema, or why training would reject it.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Look:
             return None
 
     def _judged(self, name: str) -> ColumnSchema | str:
-        """What a column is, or why training would refuse it."""
+        """A column's schema, or why training would reject it."""
         try:
             return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
         except DataError as error:
@@ -225,12 +225,12 @@ class Look:
 
     @property
     def schema(self) -> Schema:
-        """The columns that are understood, and the target."""
+        """The recognized columns and the target."""
         columns = tuple(one for one in self.schemas.values() if not isinstance(one, str))
         return Schema(columns, self.table.rows, self.table.named, self.target)
 
     def inspection(self, new: Any = None) -> Inspection:
-        """The whole inspection, of a new table too; computed once."""
+        """The complete inspection, including a new table; cached."""
         compared = [cells for name, cells in self.cells.items() if self._tells_rows_apart(name)]
         keys = _keys(compared, self.table.rows)
         features = [one for name in self.cells for one in self._features(name)]
@@ -261,13 +261,13 @@ class Look:
         return None if isinstance(schema, str) else schema
 
     def _features(self, name: str) -> list[Series]:
-        """What a network sees of a column of training."""
+        """A training column's inputs to a network."""
         if name not in self._seen:
             self._seen[name] = features_of(self._known(name), self.table.column(name), self.cells[name])
         return self._seen[name]
 
     def _tells_rows_apart(self, name: str) -> bool:
-        """Whether rows that differ there alone differ: not where each row has a number or a name of its own."""
+        """Whether a column distinguishes rows meaningfully, i.e. is not a separate number or name per row."""
         schema = self._known(name)
         return schema is None or not isinstance(schema.type, Unused)
 
@@ -278,7 +278,7 @@ class Look:
         return np.sort(np.random.default_rng(self.seed).choice(rows, most, replace=False))
 
     def _target_values(self) -> Series | None:
-        """The target as numbers of a regression or codes of classes; None where it is not understood."""
+        """The target as numbers for regression, or class codes; None if it was rejected."""
         if self.target_column is None or self.target is None:
             return None
         name = self.target_column.name
@@ -324,7 +324,7 @@ class Look:
         return replace(found, rows=new.rows, new_categories=unknown)
 
     def _in_both(self, shared: Sequence[Series], cells: Sequence[Series], rows: int) -> np.ndarray | None:
-        """Which rows of training are in the new table, too, if these are more than chance puts there."""
+        """The training rows that are also in the new table, if there are more than expected by chance."""
         if not shared:
             return None
         keys, more = _keys(shared, self.table.rows), _keys(cells, rows)
@@ -333,7 +333,7 @@ class Look:
         return np.isin(keys, more) if found is not None and found.level == "warning" else None
 
     def _columns_of(self, new: Table) -> None:
-        """Findings of columns that are absent or more."""
+        """Findings of missing and additional columns."""
         used = [name for name in self.schemas if self._tells_rows_apart(name)]
         absent = [name for name in used if name not in new]
         if absent:
@@ -347,7 +347,7 @@ class Look:
             self._find("columns", "note", extra, said)
 
     def _read(self, name: str, new: Table) -> tuple[Series, list[Series]] | None:
-        """The cells and the features of a column of the new table, as training's were read; None where that fails."""
+        """A new table's column read like training's: its cells and features; None if that fails."""
         column, known = new.column(name), self._known(name)
         before = self.table.column(name)
         if column.storage == "other":
@@ -386,7 +386,7 @@ class Look:
 
 
 def _number_series(name: str, column: Column) -> Series:
-    """Of a target that is a regression: numbers, or texts that are numbers."""
+    """A regression target's numbers, also from texts."""
     if column.storage in ("number", "boolean"):
         return Series(name, name, column.numbers().astype(np.float64))
     return Series(name, name, column.mapped(lambda value: float(value_name(value)), np.float64))
@@ -407,7 +407,7 @@ def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Ser
 
 
 def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
-    """A number for each row, equal where rows are."""
+    """A number per row, equal for equal rows."""
     keys = np.zeros(rows, np.uint64)
     for place, series in enumerate(columns):
         keys += row_keys(series, place)
@@ -415,7 +415,7 @@ def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
 
 
 def _renamed(new: Table, names: Sequence[str]) -> Table:
-    """A table without names of its own, or compared with one without, by position."""
+    """Columns renamed by position, for a table without names or compared with one."""
     if len(new.names) < len(names):
         raise DataError(f"the new table has {len(new.names)} columns, training has {len(names)}")
     return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)

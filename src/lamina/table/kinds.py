@@ -42,30 +42,31 @@ def infer(
     kinds: Mapping[Any, Choice] | None = None,
     dates: str | None = None,
 ) -> Schema:
-    """Find out what the columns of a training table are.
+    """Infer the types of a training table's columns.
 
-    Numbers stay numbers, integers with few distinct values too (say `kinds={"rank": "categorical"}` where
-    they are names of things). Text and categorical types are categories; text that is mostly numbers with
-    very many distinct values counts as numbers, and so do numbers as people write them (money, percent, units,
-    ranges); a few words among numbers become categories beside them. Left out with a warning: constant columns,
-    columns without a value, text that differs in (almost) every row, row numbers under names such as id or index.
-    Columns of an array without names are all kept and constant ones become zeros, so that positions in the array are
+    Numbers stay numbers, including integers with few distinct values (use `kinds={"rank": "categorical"}` if
+    they are labels). Text and categorical types are categories; text that is mostly numbers with
+    very many distinct values counts as numbers, as do formatted numbers (money, percent, units,
+    ranges); a few words among numbers become an additional category. Ignored with a warning: constant columns,
+    columns without values, text that differs in (almost) every row, row numbers with names such as id or index.
+    Columns of an array without names are all kept, constant ones as zeros, so that positions in the array are
     positions in the network.
 
     Args:
         data: the training table, see `as_table`.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
-        task: "classification" or "regression", where the inferred one is wrong.
-        kinds: by column name (or position), what the column is: "numeric", "categorical", "date", "text", "drop", the
-            list of its values from the lowest to the highest, or "ordered" if they are of a known scale (small,
+        task: "classification" or "regression", to override the inferred one.
+        kinds: by column name (or position), the column's kind: "numeric", "categorical", "date", "text", "drop", the
+            list of its values from lowest to highest, or "ordered" for a known scale (small,
             medium, large).
-        dates: how dates are written, where the form that is found is wrong: "day-first", "month-first", "year-first",
-            a form as for `datetime.strptime`, or for numbers since 1970 in columns of the kind "date" their unit, "s",
-            "ms", "us" or "ns". Columns whose values are not so written are read as without it.
+        dates: the date format, to override the detected one: "day-first", "month-first", "year-first",
+            a format for `datetime.strptime`, or for numbers since 1970 in columns of kind "date" their unit, "s",
+            "ms", "us" or "ns". Columns in other formats are read as if it were not given.
 
     Raises:
-        DataError: no rows, 1 row, no usable column, an infinite number in an array; a target that is absent, missing
-            somewhere, constant or of one class. The message names the column, the first such row, and what to do.
+        DataError: there are fewer than 2 rows, no usable column, or an infinite number in an array; the target is
+            absent, missing in a row, constant or of one class. The message names the column, the first such row, and a
+            remedy.
 
     Example:
         >>> import polars as pl
@@ -91,10 +92,10 @@ def infer(
 
 
 def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Target | None) -> Schema:
-    """The schema of a table with inferred columns; warns of columns that are left out.
+    """The schema of a table with inferred columns; warns of ignored columns.
 
     Raises:
-        DataError: all is.
+        DataError: all columns are ignored.
     """
     _report_left_out(columns)
     if not any(column.used for column in columns):
@@ -106,7 +107,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
-    """The columns; parts that have the name of another column get free names."""
+    """The columns, with free names for parts that would share another column's name."""
     taken = {column.name for column in columns}
     for column in columns:
         if not any(part.name != column.name and part.name in taken for part in column.parts):
@@ -135,7 +136,7 @@ def _require_size(table: Table) -> None:
 
 
 def name_of(key: Any, names: Sequence[str]) -> str:
-    """The column that a key of a dict by column means: a position among the names, or a name itself.
+    """The column name for a key of a dict by column: a position or a name.
 
     >>> name_of(1, ["a", "b"]), name_of("a", ["a", "b"]), name_of(2024, ["2024"])
     ('b', 'a', '2024')
@@ -145,7 +146,7 @@ def name_of(key: Any, names: Sequence[str]) -> str:
 
 
 def kind_of_no_column(name: str, choice: Choice, names: Sequence[str]) -> DataError:
-    """The error for a kind that is given for a column that the table does not have.
+    """The error for a kind given for a column that the table lacks.
 
     >>> raise kind_of_no_column("zipp", "drop", ["zip"])
     Traceback (most recent call last):
@@ -185,7 +186,7 @@ def _report_left_out(columns: list[ColumnSchema]) -> None:
 
 
 def judged(column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> ColumnSchema:
-    """The schema of one column; `choice`, `dates`: the user's kind and form of dates."""
+    """The schema of one column; `choice`, `dates`: the user's kind and date format."""
     if choice == "drop":
         return ColumnSchema(column.name, Dropped(), column.type_name)
     if _has_no_value(column):
@@ -212,10 +213,10 @@ def _without_value(column: Column, named: bool) -> ColumnSchema:
 
 
 def relearned(schema: Schema, data: Any) -> Schema:
-    """The schema of some rows of a table whose columns are known: types stay, ranges and categories are of these rows.
+    """The schema of a subset of a table's rows: types are kept, ranges and categories are recomputed.
 
     Raises:
-        DataError: none of the columns has values that differ.
+        DataError: all columns are constant.
     """
     table = as_table(data)
     _require_size(table)
@@ -233,7 +234,7 @@ def _relearned(known: ColumnSchema, column: Column, named: bool) -> ColumnSchema
 def _matrix_columns(
     matrix: Any, names: tuple[str, ...], choices: dict[str, Choice], dates: str | None
 ) -> list[ColumnSchema]:
-    """The columns of an array of numbers, whose ranges are found for all columns at once."""
+    """The columns of a numeric array, with ranges computed for all columns at once."""
     # NaN or infinite where the column has such a value.
     matrix = by_column(matrix)
     low, high = (dense(extreme).ravel() for extreme in (matrix.min(axis=0), matrix.max(axis=0)))

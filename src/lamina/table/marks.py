@@ -1,4 +1,4 @@
-"""Groups and times of rows, and signs that a table has such columns."""
+"""Groups and times of rows, and detection of columns that contain them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 def as_mark(what: str, column: str) -> str:
-    """The option that names the column of groups or times.
+    """The option that names the group or time column.
 
     >>> from lamina.table.messages import on_command_line
     >>> as_mark("groups", "customer")
@@ -55,7 +55,7 @@ def as_gap(gap: float) -> str:
 
 
 def group_codes(column: Column) -> np.ndarray:
-    """The number of each row's group in the order of their names, int32: values of one name are of one group.
+    """Each row's group number, in the order of names, int32; values with one name are one group.
 
     Raises:
         DataError: a row has no group.
@@ -80,14 +80,14 @@ def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
 
 
 def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
-    """The time of each row as a number, float64: dates as days, times of day and durations as seconds.
+    """Each row's time as a number, float64: dates as days, times of day and durations as seconds.
 
     Args:
         column: the times.
-        known: what the column is, where that is known; else it is found out.
+        known: the column's schema, if known; otherwise it is inferred.
 
     Raises:
-        DataError: a row has no time, an infinite one, or one that is neither a number nor a date.
+        DataError: a row's time is missing, infinite, or neither a number nor a date.
 
     >>> from lamina.table.columns import as_column
     >>> times_of(as_column(["1970-01-03", "1970-01-01"])).tolist()
@@ -115,7 +115,7 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
 
 
 def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
-    """A column's values as numbers, float64, dates in days; None for categories and texts."""
+    """A column's values as numbers, float64, dates as days; None for categories and texts."""
     kind = known.type.of_values
     if isinstance(kind, Composite):
         first = known.parts[0] if known.parts else known
@@ -143,15 +143,15 @@ _FEWEST_ROWS = 100
 _FEWEST_TIMES, _FEWEST_BLOCKS, _MANY_BLOCKS = 5, 10, 20
 _YEARS = (1800, 2100)
 _MORE_RUNS = 1.5
-"""An attribute of groups goes to and fro between them: it has this many times as many runs as values."""
+"""An attribute of groups alternates between them: it has at least this many runs per value."""
 
 
 def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
-    """Warn in one line where rows look like a sequence or like groups, which a random division ignores.
+    """Warn in one line if rows look like a sequence or like groups, which a random split ignores.
 
     Args:
-        schema: of the table.
-        frame: its rows in their order.
+        schema: the table's schema.
+        frame: its rows, in order.
     """
     if len(frame) < _FEWEST_ROWS:
         return
@@ -168,7 +168,7 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The column of dates, or of years as whole numbers, that a table is sorted by; None if there is none."""
+    """The column of dates, or of integer years, that a table is sorted by; None if there is none."""
     for column in schema.columns:
         values = None if column.missing else _dates_or_years(column, frame)
         if values is None:
@@ -190,11 +190,11 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """A column that looks like ids of groups, with the rows of each value together; None if there is none.
+    """A column that looks like group ids, with the rows of each value contiguous; None if there is none.
 
-    For ascending or descending numbers that is not enough: a table may be sorted by a measured column. Another column
-    must be an attribute of the groups, one value a block and to and fro from block to block, or number the rows of each
-    block; or the name must be one that ids have.
+    Sorted numbers alone are not enough, since a table may be sorted by a measured column. Another column
+    must be an attribute of the groups, constant in each block and alternating between blocks, or number the rows of
+    each block; or the name must be typical of ids.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):
@@ -219,7 +219,7 @@ def _may_be_ids(values: pl.Series) -> bool:
 
 
 def _belongs(values: pl.Series, blocks: np.ndarray) -> bool:
-    """Whether a column is an attribute of the blocks, or numbers the rows of each."""
+    """Whether a column is an attribute of the blocks, or numbers the rows in each."""
     runs, changes = values.rle_id().to_numpy(), int(blocks[-1])
     within = (np.diff(runs) > 0) & (np.diff(blocks) == 0)
     different = values.n_unique()

@@ -1,4 +1,4 @@
-"""Messages of this package: warnings about data, names and numbers in sentences, remedies."""
+"""Wording of messages in this package: data warnings, names and numbers in sentences, remedies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LONGEST_SHOWN = 200
-"""Characters of a value that messages show: a cell may hold megabytes."""
+"""Maximum length of values in messages, since a cell may hold megabytes."""
 
 _SAID: ContextVar[set[str] | None] = ContextVar("warnings said", default=None)
 _FIRST_ROW: ContextVar[int] = ContextVar("first row", default=0)
@@ -30,7 +30,7 @@ _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (
 class DataWarning(UserWarning):
     """A problem in the data that lamina handled; the message says how.
 
-    `subjects` name what it is about, where later warnings on the next parts of a table would only repeat it.
+    `subjects` identify repeated warnings, e.g. about later parts of the same table.
     """
 
     def __init__(self, message: str, subjects: Iterable[str] = ()) -> None:
@@ -39,7 +39,7 @@ class DataWarning(UserWarning):
 
 
 def warn(message: str, subjects: Iterable[str] = ()) -> None:
-    """Warn about the data, at the user's line; see `DataWarning` for `subjects`."""
+    """Warn about the data, attributed to the user's line; see `DataWarning` for `subjects`."""
     said = _SAID.get()
     if said is None or message not in said:
         messages.warn(DataWarning(message, subjects))
@@ -49,13 +49,13 @@ def warn(message: str, subjects: Iterable[str] = ()) -> None:
 
 @contextmanager
 def said_once() -> Generator[None]:
-    """Suppress repeated warnings inside the block, as several steps of one call look at the same data."""
+    """Suppress repeated warnings inside the block, since several steps of one call check the same data."""
     with being(_SAID, set[str]()):
         yield
 
 
 def listed(names: Iterable[object], limit: int = 5) -> str:
-    """Names in quotes, the tail of a long list as a count.
+    """Names in quotes, with the tail of a long list as a count.
 
     >>> listed(["a", "b", "c"], limit=2)
     "'a', 'b' and 1 more"
@@ -66,7 +66,7 @@ def listed(names: Iterable[object], limit: int = 5) -> str:
 
 
 def shown(text: str) -> str:
-    """A name or a value in quotes, of a long one the begin.
+    """A name or value in quotes; shortened if long.
 
     >>> print(shown("la la"), shown("la" * 500_000)[-28:])
     'la la' la' … (1,000,000 characters)
@@ -77,7 +77,7 @@ def shown(text: str) -> str:
 
 
 def format_number(value: float) -> str:
-    """A number as short as it can be read.
+    """A number in its shortest readable form.
 
     >>> [format_number(x) for x in (3.0, 0.12345, 1234567.0, -2.5e-7)]
     ['3', '0.1235', '1,234,567', '-2.5e-07']
@@ -88,7 +88,7 @@ def format_number(value: float) -> str:
 
 
 def row(index: int) -> str:
-    """A row's name in messages: its place in the file, where that is known.
+    """A row's name in messages: its place in the file, if known.
 
     >>> row(17)
     'row 17 (counting from 0)'
@@ -97,7 +97,7 @@ def row(index: int) -> str:
 
 
 def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
-    """Make `row` use `place` for the names of rows inside the block, for a table that was read from files.
+    """Make `row` take names from `place` inside the block, for a table read from files.
 
     >>> with rows_called(lambda number: f"line {number + 2} of people.csv"):
     ...     row(17)
@@ -107,7 +107,7 @@ def rows_called(place: Callable[[int], str]) -> AbstractContextManager[None]:
 
 
 def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager[None]:
-    """While some rows of a table are at work: `row` counts as in the whole, where they have these numbers.
+    """Make `row` use these row numbers of the whole table inside the block.
 
     >>> with rows_numbered([3, 17]):
     ...     row(1)
@@ -118,7 +118,7 @@ def rows_numbered(numbers: Sequence[int] | np.ndarray) -> AbstractContextManager
 
 
 def rows_from(start: int) -> AbstractContextManager[None]:
-    """While a part of a table is at work: `row` counts from the first row of the whole, `start` rows before.
+    """Make `row` count from the start of the whole table inside the block, for a part that begins at row `start`.
 
     >>> with rows_from(1000):
     ...     row(17)
@@ -128,7 +128,7 @@ def rows_from(start: int) -> AbstractContextManager[None]:
 
 
 def as_option(name: str, value: str | None) -> str:
-    """How a user writes an option with a value.
+    """An option with a value, as written by the user.
 
     >>> as_option("encoding", "utf-16-le"), as_option("quote", None)
     ("encoding='utf-16-le'", 'quote=None')
@@ -142,7 +142,7 @@ def as_option(name: str, value: str | None) -> str:
 
 
 def as_kind(column: str, kind: str | Iterable[str]) -> str:
-    """How a user writes the kind of a column.
+    """A column's kind, as written by the user.
 
     >>> as_kind("zip code", "categorical")
     "the kind 'categorical'"

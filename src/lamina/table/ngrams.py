@@ -1,9 +1,9 @@
-"""Texts as a few numbers: n-grams are hashed, weighted by tf-idf, and projected by a truncated SVD.
+"""Text features: hashed n-grams, weighted by tf-idf and projected by a truncated SVD.
 
-A text is folded: NFKC, no difference of case. Its tokens are the n-grams of 3 and 4 characters between spaces, as
-scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))`` has them; its words without punctuation; and,
-for scripts without spaces, ideographs, kana and emoji, single and in pairs. A token is known by a 32-bit hash.
-All of it is arithmetic on code points that JavaScript repeats (``types/text.js``).
+A text is normalized: NFKC, case-folded. Its tokens are the n-grams of 3 and 4 characters within words, as
+in scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))``; words without punctuation; and,
+for scripts without spaces, single and paired ideographs, kana and emoji. A token is represented by a 32-bit hash.
+All of it is arithmetic on code points, repeated in JavaScript (``types/text.js``).
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ import numpy as np
 __all__ = ["TextEncoder", "folded", "tokens"]
 
 _SEED, _PRIME = np.uint32(2166136261), np.uint32(16777619)
-"""Of FNV-1a, here over code points instead of bytes."""
+"""FNV-1a's constants, applied to code points instead of bytes."""
 
 _WORD_SEED, _PAIR_SEED = np.uint32(0x2545F491), np.uint32(0x7FEB352D)
-"""Seeds of the other tokens, so that a word is not the n-gram of the same letters."""
+"""Seeds of the other token types, so that a word differs from the n-gram with the same letters."""
 
 _MIXING = np.uint32(0x85EBCA6B)
-"""Of MurmurHash3's last step."""
+"""Constants of MurmurHash3's finalizer."""
 
 _LONGEST_WORD = 32
-"""Code points of a word that count."""
+"""Maximum number of code points used of a word."""
 
 _LONGEST_TEXT = 1 << 14
-"""Code points of a text that count."""
+"""Maximum number of code points used of a text."""
 
 _NARROW = 0x3040
-"""Spaces and punctuation are below this code point."""
+"""All spaces and punctuation are below this code point."""
 
 _MOST_TOKENS = 1 << 14
-"""With 30 float16 numbers each, 1 MB."""
+"""Maximum number of tokens: with 30 float16 numbers each, 1 MB."""
 
 _TABLE_BITS = 18
 _SHIFT = np.uint32(32 - _TABLE_BITS)
-"""The first bits of a token's hash are its place in a table of 1 MB, which a processor's cache holds."""
+"""Bits of a token's hash that index a table of 1 MB, which fits a processor's cache."""
 
 _FEWEST_ROWS = 2
-"""Tokens of fewer rows tell that row apart, and are left out."""
+"""Tokens in fewer rows identify single rows, and are ignored."""
 
 _MOST_TEXTS = 50_000
 _MOST_LEARNED = 1 << 21
-"""Texts, and code points in them, that an encoder learns from."""
+"""Maximum number of texts, and of their code points, to learn from."""
 
 _BLOCK = 1 << 15
-"""Code points that are encoded at once."""
+"""Number of code points encoded at once."""
 
 _ENTRIES = 1 << 12
-"""Entries of a sparse matrix that are multiplied at once: the products fit into a processor's cache."""
+"""Entries of a sparse matrix multiplied at once, whose products fit a processor's cache."""
 
 _STEPS = 4
-"""Steps of the subspace iteration; the components differ by a thousandth from the exact ones."""
+"""Steps of the subspace iteration; components differ from exact ones by a thousandth."""
 
 _LEAST_SIZE = 1e-12
-"""The square of a direction's length, as a share of the longest one's, from which on it counts."""
+"""The minimum squared length of a direction, relative to the longest."""
 
 _SPARE = 10
-"""Components that are computed beside those that are kept (Halko, Martinsson, Tropp 2011)."""
+"""Additional components computed but not kept (Halko, Martinsson, Tropp 2011)."""
 
 
 def folded(text: str) -> str:
@@ -76,7 +76,7 @@ def folded(text: str) -> str:
 
 
 def _separators() -> tuple[np.ndarray, np.ndarray]:
-    """Which code points are spaces, and which are not in words."""
+    """Masks of code points that are spaces, and that are outside words."""
     spaces = np.zeros(_NARROW, bool)
     spaces[:33] = True
     spaces[[0x85, 0xA0, 0x1680, 0x2028, 0x2029]] = True
@@ -99,7 +99,7 @@ _SPACES, _NOT_IN_WORDS = _separators()
 
 
 def _points(texts: Sequence[str]) -> np.ndarray:
-    """The code points of folded texts, with a zero before, between and after them, uint32."""
+    """The code points of normalized texts, with a zero before, between and after them, uint32."""
     joined = "\0".join(texts)
     if joined.count("\0") != len(texts) - 1:
         joined = "\0".join(text.replace("\0", " ") for text in texts)
@@ -108,7 +108,7 @@ def _points(texts: Sequence[str]) -> np.ndarray:
 
 
 def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """`flags` of each code point, False beyond their end."""
+    """`flags` for each code point, False beyond its end."""
     return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
 
 
@@ -123,7 +123,7 @@ def _hashed(points: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seed: n
 
 
 def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """The hash of each token of some texts, uint32, and the position of its text, int64; in any order.
+    """The hash of each token of some texts, uint32, and the position of its text, int64; in arbitrary order.
 
     >>> hashes, owners = tokens(["ab", "a"])  # " ab", "ab ", " ab ", ab; " a ", a
     >>> np.bincount(owners)
@@ -148,7 +148,7 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The hashes of n-grams of 3 and 4 without a space inside, and a position in each."""
+    """Hashes of n-grams of 3 and 4 without an inner space, and a position in each."""
     count = len(points)
     for size in (3, 4):
         if count < size:
@@ -164,7 +164,7 @@ def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray,
 
 
 def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The hashes of words, and where they start."""
+    """Hashes of words, and their starts."""
     inside = ~_any_of(_NOT_IN_WORDS, points)  # never the first and the last, which are spaces
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
@@ -172,7 +172,7 @@ def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The hashes of ideographs, kana and emoji, single and in pairs, and where they start."""
+    """Hashes of ideographs, kana and emoji, single and paired, and their starts."""
     wide = (
         ((points >= 0x2E80) & (points < 0xAC00))
         | ((points >= 0xF900) & (points < 0xFB00))
@@ -186,12 +186,12 @@ def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 @dataclass(frozen=True)
 class _Sparse:
-    """A sparse matrix by rows: only its non-zero entries, and only rows with an entry.
+    """A sparse matrix by rows, with only its nonzero entries and rows.
 
     Attributes:
-        rows: the positions of the rows with an entry.
-        starts: where the entries of each begin.
-        columns, values: of each entry; values float64.
+        rows: positions of the nonzero rows.
+        starts: the start of each row's entries.
+        columns, values: column and float64 value of each entry.
     """
 
     rows: np.ndarray
@@ -201,13 +201,13 @@ class _Sparse:
 
     @classmethod
     def of_entries(cls, rows: np.ndarray, columns: np.ndarray, values: np.ndarray) -> _Sparse:
-        """From entries that are sorted by rows."""
+        """A matrix from entries sorted by row."""
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         return cls(rows[starts], starts, columns, values)
 
     @classmethod
     def counting(cls, rows: np.ndarray, columns: np.ndarray, width: int) -> _Sparse:
-        """How often each pair of a row and one of `width` columns occurs."""
+        """Counts of pairs of a row and one of `width` columns."""
         bits = width.bit_length()
         keys = np.sort((rows << bits) | columns)
         first = np.flatnonzero(np.diff(keys, prepend=-1))
@@ -216,11 +216,11 @@ class _Sparse:
         return cls.of_entries(keys >> bits, keys & ((1 << bits) - 1), values)
 
     def scaled(self, by_entry: np.ndarray) -> _Sparse:
-        """With each entry multiplied by a number."""
+        """The matrix with each entry multiplied by a factor."""
         return replace(self, values=self.values * by_entry)
 
     def of_columns(self, kept: np.ndarray, width: int) -> _Sparse:
-        """With some of `width` columns only, in their order there."""
+        """The matrix with a subset of its `width` columns, in that order."""
         places = np.full(width, -1)
         places[kept] = np.arange(len(kept))
         columns = places[self.columns]
@@ -228,11 +228,11 @@ class _Sparse:
         return self.of_entries(self.of_rows(self.rows)[entries], columns[entries], self.values[entries])
 
     def of_rows(self, by_row: np.ndarray) -> np.ndarray:
-        """A number of each row that is held, for each of its entries."""
+        """Each entry's value of a per-row array."""
         return np.repeat(by_row, np.diff(self.starts, append=len(self.values)))
 
     def lengths(self) -> np.ndarray:
-        """The Euclidean length of each row that is held."""
+        """The Euclidean length of each nonzero row."""
         return np.sqrt(np.add.reduceat(self.values**2, self.starts)) if len(self.starts) else np.zeros(0)
 
     def transposed(self) -> _Sparse:
@@ -256,12 +256,12 @@ class _Sparse:
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """Makes numbers of texts; `learned` makes one.
+    """Converts texts to numbers; `learned` fits one.
 
     Attributes:
-        hashes: the tokens that count, uint32; no two of them have the same place in the table that finds them.
-        idf: of each token, the inverse document frequency, float32.
-        weights: of each token, its part in each number, float16, (tokens, numbers).
+        hashes: the vocabulary's hashes, uint32, no two with the same position in the lookup table.
+        idf: inverse document frequency of each token, float32.
+        weights: weight of each token in each number, float16, (tokens, numbers).
 
     >>> encoder = TextEncoder.learned({"red wine": 3, "white wine": 2, "red beet": 2}, 2)
     >>> encoder.encode(["Red  Wine", "", "!"]).round(1) + 0.0
@@ -276,14 +276,14 @@ class TextEncoder:
 
     @classmethod
     def learned(cls, counts: Mapping[str, int], numbers: int) -> TextEncoder:
-        """Learn from texts and their numbers of rows; the same in whatever order they are.
+        """Fit to texts and their numbers of rows; independent of their order.
 
-        The weighted texts are the rows of a matrix, each as often as the table has it; its right singular vectors
-        are the weights. Of many texts, evenly chosen ones count.
+        The weighted texts, repeated as often as they occur, are the rows of a matrix; its right singular vectors
+        are the weights. Many texts are subsampled evenly.
 
         Args:
             counts: by text, the number of rows.
-            numbers: how many numbers a text becomes, at most.
+            numbers: the maximum number of numbers per text.
         """
         texts = _chosen(sorted(counts))
         rows_of = np.array([counts[text] for text in texts], np.float64)
@@ -302,11 +302,11 @@ class TextEncoder:
 
     @property
     def is_sound(self) -> bool:
-        """Whether `encode` finds each token, and divides by no zero: arrays of a file may be anything."""
+        """Whether arrays from a file are valid: each token can be found, and no division by zero occurs."""
         return len(np.unique(self.hashes >> _SHIFT)) == len(self.hashes) and bool((self.idf > 0).all())
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """The numbers of each text, float64, (texts, numbers); zeros where no token is known."""
+        """The numbers of each text, float64, (texts, numbers); zeros if no token is known."""
         weights = self.weights.astype(np.float64)
         table = np.full(1 << _TABLE_BITS, -1, np.int32)
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
@@ -324,7 +324,7 @@ class TextEncoder:
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The tokens that count: those of most rows, of those with the same place in the table the first."""
+    """The vocabulary: the most frequent tokens, and of those with the same table position the first."""
     order = np.lexsort((hashes, -rows))
     order = order[: np.count_nonzero(rows >= _FEWEST_ROWS)]
     _, first = np.unique(hashes[order] >> _SHIFT, return_index=True)
@@ -332,7 +332,7 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _chosen(texts: list[str]) -> list[str]:
-    """Those that an encoder learns from: all, or evenly chosen ones."""
+    """The texts to learn from: all, or an even subset."""
     points = sum(min(len(text), _LONGEST_TEXT) for text in texts)
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]
@@ -351,9 +351,9 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int) -> np.ndarray:
-    """The first right singular vectors, as columns, by subspace iteration; of each, the largest entry is positive.
+    """The first right singular vectors, as columns, by subspace iteration, with the largest entry of each positive.
 
-    There are fewer where the rank is lower.
+    There are fewer if the rank is lower.
     """
     if not len(matrix.values):
         return np.zeros((columns, 0))
@@ -371,12 +371,12 @@ def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int
 
 
 def _products(vectors: np.ndarray) -> np.ndarray:
-    """The inner products of columns, without BLAS, whose threads would change bits."""
+    """The inner products of columns, without BLAS, whose threads could change bits."""
     return np.einsum("ij,ik->jk", vectors, vectors)
 
 
 def _orthonormal(vectors: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of what columns span, but for what is within rounding errors."""
+    """An orthonormal basis of the columns' span, without directions at rounding level."""
     sizes, axes = np.linalg.eigh(_products(vectors))
     kept = sizes > _LEAST_SIZE * sizes.max(initial=0)
     return np.einsum("ij,jk->ik", vectors, axes[:, kept] / np.sqrt(sizes[kept]))

@@ -12,19 +12,19 @@ __all__ = ["ReadOptions"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The options of reading; those not given are detected.
+    """Options for reading files; those not given are detected.
 
     Attributes:
-        format: of the files, a key of `lamina.table.formats.FORMATS`; else by name, then by content.
-        delimiter: between the fields of a text file; else the one of comma, semicolon, tab and bar that
-            divides its first lines alike.
-        encoding: of a text file, by Python's names; else by a byte order mark, or UTF-8, or, with a warning,
-            Windows-1252 (Latin-1 where that does not fit).
-        header: whether the first line of a text file has the columns' names; else they are "column_1", …
+        format: the format, a key of `lamina.table.formats.FORMATS`; by default from the name, then from the content.
+        delimiter: the delimiter of a text file; by default the one of comma, semicolon, tab and bar that
+            divides its first lines uniformly.
+        encoding: a text file's encoding, by Python's names; by default from a byte order mark, or UTF-8, or, with a
+            warning, Windows-1252 (Latin-1 where that does not fit).
+        header: whether a text file's first line has the column names; if not, they are "column_1", …
         quote: the character around fields that contain the delimiter; None for none.
-        decimal: "." or "," in the numbers of a text file.
-        missing: texts that stand for a missing value in a text file, besides an empty field.
-        as_text: columns of a text file that stay text, whatever they look like.
+        decimal: the decimal sign in a text file, "." or ",".
+        missing: texts for missing values in a text file, besides an empty field.
+        as_text: columns of a text file that stay text, even if they look like numbers.
     """
 
     format: str | None = None

@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled when they are first used: most programs read no column that needs them."""
+"""Lazily compiled regular expressions, since most programs read no column that needs them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lazily(pattern: str, flags: int = 0) -> re.Pattern[str]:
 
 
 def in_javascript(pattern: re.Pattern[str]) -> str:
-    """A pattern in the syntax of JavaScript; with classes of letters and digits, for its flag u.
+    """A pattern in JavaScript's syntax, with Unicode classes of letters and digits for its flag u.
 
     >>> print(in_javascript(lazily(r"(?P<a>[^\\W\\d_])(?P=a)")))
     (?<a>[\\p{L}\\p{Nl}\\p{No}])\\k<a>

@@ -1,4 +1,4 @@
-"""The places of a table's rows: the file, and the line of a text file."""
+"""The place of each row of a table: its file, and line in a text file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["LineNumbers", "Places"]
 
 
 class LineNumbers:
-    """The lines, counted from 1, on which the records of a text file begin.
+    """Line numbers, from 1, of a text file's records.
 
-    Only the records are kept that do not begin on the line after the previous record's first line.
+    Only records that don't begin on the line after the previous record's first line are stored.
 
     >>> lines = LineNumbers()
     >>> lines.add(np.array([2, 3, 4]))
@@ -68,17 +68,17 @@ class Places:
         self._files: list[tuple[str, LineNumbers | None]] = []
 
     def begin(self, name: str, lines: LineNumbers | None) -> None:
-        """The following rows are in the file of this name."""
+        """Mark the following rows as in the file of this name."""
         self._starts.append(self.rows)
         self._files.append((name, lines))
 
     @property
     def single(self) -> bool:
-        """Whether all rows stand in one file."""
+        """Whether all rows are in one file."""
         return len(self._files) == 1
 
     def within(self, row: int) -> tuple[str, str, int]:
-        """The file's name, "line" or "row", and the number of that: of a line from 1, of a row from 0."""
+        """The file's name, "line" or "row", and its number: lines from 1, rows from 0."""
         file = bisect_right(self._starts, row) - 1
         name, lines = self._files[file]
         row -= self._starts[file]
@@ -91,5 +91,5 @@ class Places:
         return place if self.single and unit == "row" else f"{place} of {name}"
 
     def named(self) -> AbstractContextManager[None]:
-        """Make messages name the places of the table's rows inside the block."""
+        """Make messages name rows by their places inside the block."""
         return rows_called(self.of)

@@ -1,7 +1,7 @@
 """Reads tables of any of the formats in `lamina.table.formats`; one file or many.
 
-`read` gives the whole table, `iter_batches` a part at a time for tables larger than memory. Both look at every
-row before they give the first, so that types do not depend on where a batch ends, and no error comes halfway.
+`read` returns the whole table, `iter_batches` parts, for tables larger than memory. Both scan every
+row before returning any, so that types don't depend on batch boundaries, and no error occurs halfway.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     Args:
         source: a path, a glob, "-" for standard input, a folder of images; or several files with the same
             columns, in any order.
-        options: how to read, where it is not to be found out.
+        options: options that are not to be detected.
         places: receives the place of each row.
 
     Returns:
-        A polars DataFrame. Columns without a value are text.
+        A polars DataFrame. Columns without values are text.
 
     Raises:
-        DataError: no such file; an empty, truncated or malformed one (with the line, where there are lines); files
-            whose columns differ (names the file and the columns).
-        MissingPackageError: polars, or what a format needs besides, is not installed.
+        DataError: there is no such file; a file is empty, truncated or malformed (the message gives the line, if any);
+            or files have different columns (the message names both).
+        MissingPackageError: polars, or another package for a format, is not installed.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "people.csv")
@@ -66,11 +66,11 @@ def iter_batches(
 
     Args:
         source, options: as in `read`.
-        rows: the most rows a part. A table without rows gives one part without rows.
-        places: receives the place of each row of the parts given so far.
+        rows: the maximum number of rows per part. An empty table gives one empty part.
+        places: receives the place of each row yielded so far.
 
     Raises:
-        DataError: as in `read`, before the first part.
+        DataError: as for `read`, before the first part.
 
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")
@@ -96,7 +96,7 @@ def iter_batches(
 
 
 def import_polars() -> Any:
-    """polars, or an error that says how to install it."""
+    """Import polars; raises an error with installation advice if it is missing."""
     require(_PURPOSE, "polars")
     import polars
 
@@ -104,7 +104,7 @@ def import_polars() -> Any:
 
 
 def common_types(readers: Sequence[HasTypes]) -> dict[str, pl.DataType]:
-    """The columns of all files, in the order of the first, with types that hold the values of each."""
+    """The columns of all files, in the first one's order, with types that hold the values of each."""
     import polars as pl
 
     first, *others = readers

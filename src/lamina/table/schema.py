@@ -21,7 +21,7 @@ from lamina.table.written_numbers import Form
 __all__ = ["ColumnSchema", "Schema", "Target", "Task"]
 
 FORMAT_VERSION = 2
-"""Version 1 had a kind and a note for each column, no type."""
+"""Version 1 had a kind and a note per column instead of a type."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Target:
     Attributes:
         name: its name.
         task: "classification" or "regression".
-        reason: why this task, and how to choose the other.
-        classes: of a classification, the classes in order: numbers by size, texts by alphabet.
+        reason: why this task was chosen, and how to choose the other.
+        classes: for classification, the classes in order, numbers by size, texts alphabetically.
         counts: the number of rows of each class.
-        low, high, mean: of a regression, the target's extremes and mean.
-        form: of a regression, how texts write its numbers, where they are more than digits.
+        low, high, mean: for regression, the target's extremes and mean.
+        form: for regression, the format of its numbers in texts, if not plain digits.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Target:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Target:
-        """The target that JSON holds."""
+        """The target from its JSON form."""
         fields: dict[str, Any] = {
             name: tuple(content[name]) for name in ("classes", "counts") if name in content
         }
@@ -64,9 +64,9 @@ class Schema:
     """The columns of a training table, without the target, and the target.
 
     Attributes:
-        columns: every column, in the table's order; the left-out ones too, with the reason in their type.
-        rows: the number of rows that were looked at.
-        named: whether the table had names of its own; if not, columns are matched by position.
+        columns: every column, in table order, including ignored ones, with the reason in their type.
+        rows: the number of rows examined.
+        named: whether the table had column names; if not, columns are matched by position.
         target: the column to predict, if it was part of the table or given.
 
     >>> from lamina.table.types import Identifier, Number
@@ -94,26 +94,26 @@ class Schema:
 
     @cached_property
     def is_matrix(self) -> bool:
-        """Whether an array of numbers is such a table as it is."""
+        """Whether a numeric array has the form of this table without conversion."""
         return len(self.used) == len(self.columns) and all(
             isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
         )
 
     @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
-        """The columns that the encoder takes: those that the network sees, composite ones by their parts."""
+        """The encoder's input columns: those that the network sees, with composite ones replaced by their parts."""
         parts = (part for column in self.used for part in column.parts or (column,))
         return tuple(part for part in parts if part.used)
 
     @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The inputs that are numbers to the network: first those that have an embedding."""
+        """The inputs that are numbers to the network, those with an embedding first."""
         found = (column for column in self.inputs if isinstance(column.type, Quantity))
         return tuple(sorted(found, key=lambda column: not column.type.embedded))
 
     @cached_property
     def embedded(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The first of the `quantities`, whose numbers have an embedding."""
+        """The leading `quantities`, which have an embedding."""
         return tuple(column for column in self.quantities if column.type.embedded)
 
     @cached_property
@@ -123,23 +123,23 @@ class Schema:
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
-        """Those of the `inputs`."""
+        """The names of `inputs`."""
         return tuple(column.name for column in self.inputs)
 
     @cached_property
     def pictures(self) -> Pixel | None:
-        """The type of the columns, if they are the pixels of pictures."""
+        """The pixel type of the columns, if the table holds images."""
         first = self.columns[0].type if self.columns else None
         return first if isinstance(first, Pixel) and all(one.type == first for one in self.columns) else None
 
     @cached_property
     def owners(self) -> dict[str, str]:
-        """The column behind each of the `inputs`, by name."""
+        """The table column of each of the `inputs`, by name."""
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
         return dict(pairs)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that composite columns learned, under names such as ``"column3.idf"``."""
+        """Arrays learned by composite columns, under names such as ``"column3.idf"``."""
         return {
             f"column{i}.{name}": array
             for i, column in enumerate(self.columns)
@@ -147,7 +147,7 @@ class Schema:
         }
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Schema:
-        """The schema with the `arrays` that another one had; others are ignored."""
+        """The schema with `arrays` from another schema; others are ignored."""
         own: dict[int, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             owner, _, rest = name.partition(".")
@@ -162,15 +162,15 @@ class Schema:
 
     @property
     def text_columns(self) -> tuple[str, ...]:
-        """The columns that must stay text when a file is read for prediction, even where they look like numbers there.
+        """The columns that must stay text when a file is read for prediction, even if they look like numbers there.
 
-        The target is one, where its numbers are in words.
+        Includes the target if its numbers are formatted texts.
         """
         own = (self.target.name,) if self.target and self.target.form else ()
         return (*(column.name for column in self.columns if column.type.reads_text), *own)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is computed of the fields."""
+        """Pickle without cached properties."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __getitem__(self, name: str) -> ColumnSchema:
@@ -181,7 +181,7 @@ class Schema:
         raise KeyError(f"the table has no column {name!r}.{closest(name, names)}")
 
     def to_dict(self) -> dict[str, Any]:
-        """A dictionary that `json.dumps` takes as it is; without the `arrays`."""
+        """A dictionary for `json.dumps`, without the `arrays`."""
         columns = [column.to_dict() for column in self.columns]
         target = self.target and dataclasses.asdict(self.target)
         return {
@@ -190,10 +190,10 @@ class Schema:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
-        """The schema that `to_dict` wrote, of any version, also after a round trip through JSON.
+        """The schema written by `to_dict`, of any version, also after a round trip through JSON.
 
         Raises:
-            DataError: written by a newer version, or not a schema.
+            DataError: it was written by a newer version, or is not a schema.
         """
         if content.get("version") not in (1, FORMAT_VERSION):
             raise DataError(

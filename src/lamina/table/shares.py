@@ -1,4 +1,4 @@
-"""Reads a table with several processes: each file is read once, by one of them, and all get all rows."""
+"""Reads a table with several processes: each file is read once, by one of them, and shared with all."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ __all__ = ["read_in_shares"]
 def read_in_shares(
     source: Where, team: Communicator, options: ReadOptions | None = None, places: Places | None = None
 ) -> pl.DataFrame:
-    """What `read` reads, on all processes of a team, each of them reading its share of the files.
+    """The table of `read`, on all processes of a team, which share the reading of files.
 
-    Standard input is the first one's, as launchers have it. Types are those of all files, as without a team.
+    Standard input belongs to the first process, as with MPI launchers. Types are common to all files, as without a
+    team.
 
     Raises:
-        DataError: as in `read`, in the process that reads the file.
+        DataError: as for `read`, in the process that reads the file.
     """
     if team.size == 1:
         return read(source, options, places)
@@ -52,7 +53,7 @@ def read_in_shares(
 
 @dataclass(frozen=True)
 class _File:
-    """What the others have to know of a file before they can read theirs."""
+    """The facts about a file that other processes need before they can read theirs."""
 
     name: str
     textual: bool
@@ -69,11 +70,11 @@ class _File:
 
 
 def _reader_of(i: int, file: Source, team: Communicator) -> int:
-    """The process that reads the i-th file."""
+    """The process that reads file i."""
     return 0 if file.name == STANDARD_INPUT else i % team.size
 
 
 def _merged(parts: list[dict[int, Any]]) -> list[Any]:
-    """What processes have by number, in order."""
+    """The items of all processes, ordered by number."""
     together = {i: value for part in parts for i, value in part.items()}
     return [together[i] for i in sorted(together)]

@@ -1,4 +1,4 @@
-"""Sources of tables (files, globs, standard input), their formats, and their unpacked bytes."""
+"""Sources of tables (files, globs, standard input): their formats and uncompressed bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from lamina.table.messages import closest
 __all__ = ["STANDARD_INPUT", "Source", "is_read_once", "open_sources"]
 
 STANDARD_INPUT = "standard input"
-"""The name of the source that is."""
+"""The name of standard input as a source."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Source:
     """One file of a table, or a folder of images.
 
     Attributes:
-        name: what messages call it.
-        path: where its bytes are.
-        format: what they are, once unpacked; a key of `FORMATS`.
-        compression: how they are packed; a key of `PACKINGS`, or "".
+        name: its name in messages.
+        path: the path of its bytes.
+        format: the format once decompressed; a key of `FORMATS`.
+        compression: a key of `PACKINGS`, or "".
         scratch: a folder for temporary copies.
     """
 
@@ -47,7 +47,7 @@ class Source:
 
     @contextmanager
     def open(self) -> Generator[IO[bytes]]:
-        """The unpacked bytes, from the first to the last."""
+        """A stream of the uncompressed bytes."""
         try:
             with open_packed(self.path, "rb", self.compression) as file:
                 yield io.BufferedReader(_Unpacked(self, file), 1 << 17) if self.compression else file
@@ -57,7 +57,7 @@ class Source:
             raise DataError(f"{self.name} is truncated or corrupt: {error}") from error
 
     def unpacked(self) -> Path:
-        """A file with the unpacked bytes, for formats that are not read from front to back."""
+        """A file with the uncompressed bytes, for formats that need random access."""
         if not self.compression:
             return self.path
         copy = self.scratch / f"{len(os.listdir(self.scratch))}-{self.path.name}"
@@ -67,7 +67,7 @@ class Source:
 
 
 class _Unpacked(io.RawIOBase):
-    """The bytes of a packed file, which must not be far more than the file has."""
+    """A decompressing stream, which raises if the output far exceeds the file's size."""
 
     def __init__(self, source: Source, file: IO[bytes]) -> None:
         self._file = file
@@ -95,14 +95,15 @@ def is_read_once(part: str | os.PathLike[str]) -> bool:
 def open_sources(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], format: str | None = None
 ) -> Generator[list[Source]]:
-    """Find the files of a table. Temporary copies (of standard input, of pipes, of packed files) last for the block.
+    """Find the files of a table. Temporary copies (of standard input, pipes, compressed files) last for the block.
 
     Args:
-        source: a path (of a pipe, too, as of a shell's ``<(…)``), a glob, "-" for standard input, or several of them.
-        format: of all files; by default it follows from each name, or if that says nothing, from the content.
+        source: a path (also of a pipe, such as a shell's ``<(…)``), a glob, "-" for standard input, or several of
+            these.
+        format: the format of all files; by default from each name, or else from the content.
 
     Raises:
-        DataError: there is no such file, no file fits the glob, a file of a kind that is not read, or no such format.
+        DataError: a file does not exist, the glob has no match, or a file or format is unsupported.
     """
     if format is not None and format not in FORMATS:
         known = ", ".join(FORMATS)
@@ -138,7 +139,7 @@ def _sources(part: str, format: str | None, scratch: Path) -> list[Source]:
 
 
 def _copied(stream: IO[bytes], scratch: Path, name: str) -> Path:
-    """A file with what a stream gives."""
+    """A temporary file with the content of a stream."""
     path = scratch / f"{len(os.listdir(scratch))}-{name}"
     with path.open("wb") as file:
         shutil.copyfileobj(stream, file, 1 << 20)

@@ -1,4 +1,4 @@
-"""Encoded numbers of a sparse table: dense only for the rows that are at work."""
+"""Encoded numbers of a sparse table, dense only for the rows in use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["SparseNumbers"]
 
 @dataclass(frozen=True)
 class SparseNumbers:
-    """A sparse float32 matrix that gives dense rows, ``numbers[rows]``, as an array does.
+    """A sparse float32 matrix that returns dense rows, ``numbers[rows]``, like an array.
 
     Attributes:
-        zeros: what a zero of the table became, in each column, float32.
-        entries: what the other entries became: a SciPy array or matrix by rows (CSR), without duplicates.
+        zeros: the encoding of a zero in each column, float32.
+        entries: the encoding of the other entries: a SciPy CSR array or matrix without duplicates.
 
     >>> from scipy.sparse import csr_array
     >>> numbers = SparseNumbers(np.array([0, -1], np.float32), csr_array(np.eye(2, dtype=np.float32)))
@@ -40,7 +40,7 @@ class SparseNumbers:
 
     @property
     def parts(self) -> list[np.ndarray]:
-        """The arrays that hold it."""
+        """The arrays that store it."""
         return [self.zeros, self.entries.data, self.entries.indices, self.entries.indptr]
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ class SparseNumbers:
         return out
 
     def write(self, rows: np.ndarray, out: np.ndarray) -> None:
-        """Put these rows into `out` (rows, columns)."""
+        """Write these rows into `out` (rows, columns)."""
         self._write(self.entries[rows], out)
 
     def _write(self, part: Any, out: np.ndarray) -> None:

@@ -1,6 +1,6 @@
-"""Division of a table's rows into training, validation and test: at random, by groups, or in time.
+"""Splits of a table's rows into training, validation and test: at random, by groups, or by time.
 
-A `Splitter` divides rows; `splitter_for` makes the one that fits what is known of the rows.
+A `Splitter` divides rows; `splitter_for` chooses one for the given information about rows.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lamina.table.messages import counted, is_on_command_line
 __all__ = ["GroupSplitter", "RandomSplitter", "Split", "Splitter", "TimeSplitter", "splitter_for"]
 
 FEWEST_FOR_VALIDATION = 10
-"""Members of an ensemble hold none of fewer rows out."""
+"""With fewer rows, ensemble members hold none out."""
 
 Pair = tuple[np.ndarray, np.ndarray]
-"""Training rows and validation rows."""
+"""A pair of training rows and validation rows."""
 
 
 class Split(NamedTuple):
-    """Row numbers of each part: ascending int64 arrays that have no row in common.
+    """Row numbers of each part: disjoint, ascending int64 arrays.
 
-    Together they hold every row, but for those that a `TimeSplitter` leaves out.
+    Together they contain every row, except those that a `TimeSplitter` leaves out.
     """
 
     train: np.ndarray
@@ -37,24 +37,24 @@ class Split(NamedTuple):
 
 
 class Splitter(ABC):
-    """Divides the rows of one table.
+    """Splits the rows of one table.
 
     Attributes:
-        said: how, in a few words.
+        said: the method, in a few words.
     """
 
     said: str
 
     def split(self, *, validation: float = 0.2, test: float = 0.0, seed: int = 0) -> Split:
-        """The whole table in three parts.
+        """Split the whole table into three parts.
 
         Args:
             validation: the validation share of all rows, 0 … 1.
-            test: the share of all rows that tests, 0 … 1.
+            test: the test share of all rows, 0 … 1.
             seed: the same seed gives the same parts.
 
         Raises:
-            DataError: shares that leave no row to train on, or a part that would be empty.
+            DataError: no training rows would be left, or a part would be empty.
         """
         require_shares(validation, test)
         return self._split(validation, test, seed)
@@ -62,16 +62,16 @@ class Splitter(ABC):
     def members(
         self, rows: np.ndarray, share: float | None, rng: np.random.Generator, members: int
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Each member's training rows and validation rows: None without a `share`, or where there are too few of them.
+        """Each member's training and validation rows: None without a `share`, or with too few rows.
 
         Args:
-            rows: the numbers of those to divide, ascending.
-            share: about how many of them validate; of several members each holds out other rows.
-            rng: what chance decides by.
-            members: how many there are.
+            rows: the row numbers to divide, ascending.
+            share: the approximate validation share; each of several members holds out different rows.
+            rng: the random number generator.
+            members: the number of members.
 
         Raises:
-            DataError: there is nothing that could be held out, or less than members need.
+            DataError: there are no rows to hold out, or too few for the members.
         """
         if share is None or len(rows) < FEWEST_FOR_VALIDATION:
             return [(rows, None)] * members
@@ -80,7 +80,7 @@ class Splitter(ABC):
         return list(splits) if can_validate else [(rows, None)] * members
 
     def most_members(self, rows: np.ndarray) -> int | None:
-        """The most members that can each hold out different rows; None: any number."""
+        """The maximum number of members with different held-out rows; None: any number."""
         return None
 
     @abstractmethod
@@ -105,14 +105,14 @@ def splitter_for(
     """The splitter for a table of `rows` rows.
 
     Args:
-        rows: how many.
-        strata: the class of each row (1-D, any type that sorts), whose shares parts keep; or None.
-        groups: the group of each row, so that no group is in two parts; or None.
-        time: of each row, a number or a date; what validates and tests comes after what trains; or None.
-        gap: how much later, at least, in the unit of `time` (dates: days).
+        rows: the number of rows.
+        strata: the class of each row (1-D, sortable), to stratify by; or None.
+        groups: the group of each row, so that no group is split across parts; or None.
+        time: the time of each row, a number or a date, so that validation and test rows come later; or None.
+        gap: the minimum time between parts, in the unit of `time` (days for dates).
 
     Raises:
-        DataError: another number of values than rows, missing ones, or times that do not sort.
+        DataError: the number of values differs from `rows`, values are missing, or times can't be sorted.
     """
     for what, column in (("groups", groups), ("time", time)):
         if column is not None and len(column) != rows:
@@ -126,7 +126,7 @@ def splitter_for(
 
 
 def require_shares(validation: float, test: float) -> None:
-    """Raise `DataError` where shares leave no row to train on."""
+    """Raise `DataError` if the shares leave no training rows."""
     if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
         raise DataError(
             f"validation ({validation}) and test ({test}) are shares of the rows; they and their sum must be "
@@ -135,7 +135,7 @@ def require_shares(validation: float, test: float) -> None:
 
 
 def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
-    """The error for a streamed table with too few groups or times, or with one that is too large."""
+    """The error for a streamed table with too few groups or times, or one that is too large."""
     what = "groups" if mark == "groups" else "different times"
     return DataError(
         f"{as_mark(mark, name)}: there are too few {what} for {parts} parts, or a part would have more rows than fit "
@@ -144,7 +144,7 @@ def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
 
 
 def nothing_before(name: str, gap: float) -> DataError:
-    """The error for a gap that leaves a part without rows."""
+    """The error for a gap that leaves a part empty."""
     return DataError(
         f"{as_mark('time', name)}: a part has no row that comes {as_gap(gap)} before the next part; make the gap "
         "smaller"
@@ -152,7 +152,7 @@ def nothing_before(name: str, gap: float) -> DataError:
 
 
 def _remedy(mark: str, members: int = 0) -> str:
-    """What to do where there are too few groups or times; `members`: the members that could each hold some out."""
+    """A remedy for too few groups or times; `members`: the number of members that could each hold some out."""
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
         return (
@@ -166,9 +166,9 @@ def _remedy(mark: str, members: int = 0) -> str:
 
 
 class RandomSplitter(Splitter):
-    """Divides at random; with `strata` each class keeps its share in each part, to within one row.
+    """Split at random; with `strata` each class keeps its share in each part, to within one row.
 
-    In `split` every class has at least one row in training: a class of one row is only there.
+    In `split` every class has at least one training row; a class with a single row is only there.
 
     >>> parts = RandomSplitter(10).split(validation=0.2, test=0.1, seed=1)
     >>> [len(part) for part in parts]
@@ -196,7 +196,7 @@ class RandomSplitter(Splitter):
         return _parts(parts)
 
     def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
-        """With classes, each gives its share (none, where it has a single row)."""
+        """Hold out rows; with classes, in proportion from each class (none from a class of one row)."""
         classes = self._classes
         if classes is None:
             shuffled = rng.permutation(rows)
@@ -238,7 +238,7 @@ def _count(share: float, rows: int, available: int) -> int:
 
 
 def _every(length: int, count: int) -> np.ndarray:
-    """A mask with `count` of `length` places set, evenly spaced: each run of places gets its share."""
+    """A mask with `count` of `length` positions set, evenly spaced, so that each run gets its share."""
     steps = (np.arange(1, length + 1) * count) // max(length, 1)
     return np.diff(steps, prepend=0) > 0
 
@@ -251,10 +251,10 @@ def _parts(part: np.ndarray) -> Split:
 
 
 class GroupSplitter(Splitter):
-    """Divides by groups: all rows of a group are in one part.
+    """Split by groups: all rows of a group are in one part.
 
-    The largest group is placed first, and each in the part where it adds least to the χ² statistic of the parts' sizes,
-    and with `strata` of their class counts. A class that only one group has is only in training.
+    Groups are placed largest first, each in the part where it adds least to the χ² statistic of the parts' sizes
+    and, with `strata`, of their class counts. A class that occurs in only one group is only in training.
 
     >>> from lamina.table.columns import as_column
     >>> parts = GroupSplitter(as_column(["a", "a", "b", "b", "b", "c", "c", "d"])).split(validation=0.25)
@@ -296,7 +296,7 @@ class GroupSplitter(Splitter):
         return [(rows[fold != i], rows[fold == i]) for i in range(members)]
 
     def _divided(self, rows: np.ndarray, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each row; the first trains, and holds the only group of a class."""
+        """The part of each row; the first part is for training, and gets the only group of a class."""
         tables = self._tables(rows)
         free = int((~tables.stays).sum())
         needed = len(shares) - bool(tables.stays.any())
@@ -320,11 +320,11 @@ class GroupSplitter(Splitter):
 
 
 class _GroupTables:
-    """How many rows of each class groups have.
+    """The number of rows of each class in each group.
 
     Attributes:
         of_rows: the number of each row's group.
-        stays: of each group, whether it alone has a class.
+        stays: for each group, whether it is the only one with some class.
     """
 
     def __init__(self, groups: np.ndarray, classes: np.ndarray | None) -> None:
@@ -341,7 +341,7 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each group that does not stay, by the wanted shares of the parts; groups that stay are in 0."""
+        """The part of each free group, given the wanted shares; groups that stay are in part 0."""
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)
         staying = self.stays[self._group]
@@ -374,11 +374,11 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """Divides in time: the last rows are for test, the rows before for validation, and the earliest for training.
+    """Split by time: the last rows are for test, those before for validation, and the earliest for training.
 
-    Rows of one time stay together. Several members hold out the last rows window after window, and each trains on what
-    comes before its own window (forward chaining), as scikit-learn's `TimeSeriesSplit`. With groups, rows of a group
-    that is in a later part are left out, as are those that are within the gap before it.
+    Rows of one time stay together. Several members hold out consecutive windows of the last rows, and each trains on
+    the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. With groups, rows of a group
+    that is in a later part are left out, as are those within the gap before it.
 
     >>> from lamina.table.columns import as_column
     >>> parts = TimeSplitter(as_column(list(range(2001, 2011))), gap=1).split(validation=0.2, test=0.2)
@@ -426,7 +426,7 @@ class TimeSplitter(Splitter):
         return pairs
 
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
-        """The rows before the first start, then those from each start on, which is a share of the rows in order."""
+        """The rows before the first start, then those from each start on; starts are shares of the ordered rows."""
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)
         if len(different) <= len(starts):
@@ -447,7 +447,7 @@ class TimeSplitter(Splitter):
         return [rows[window == i] for i in range(len(starts) + 1)]
 
     def _before(self, rows: np.ndarray, later: np.ndarray) -> np.ndarray:
-        """Those of `rows` that are by the gap before `later`, and of other groups."""
+        """Those of `rows` that are at least the gap before `later`, and in other groups."""
         keeps = (
             self._times[rows] < self._times[later].min() - self._gap
             if len(later)

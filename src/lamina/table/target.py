@@ -1,4 +1,4 @@
-"""The column to predict: which task it sets, its classes, and its values as numbers."""
+"""The target: its task, classes, and values as numbers."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from lamina.table.written_numbers import Form, described, number_in_form
 __all__ = ["column_of_target", "infer_target", "target_column", "target_values"]
 
 FEW_CLASSES = 20
-"""Integers with at most this many distinct values, in 5 rows or more each on average, are classes."""
+"""Integers with at most this many distinct values, and at least 5 rows each on average, are classes."""
 
 MOST_CLASSES = 1000
-"""Each class is an output of the network, and a column of probabilities for every row that is judged."""
+"""Maximum number of classes; each is a network output and a column of probabilities."""
 
 
 def column_of_target(table: Table, target: Any) -> Column | None:
-    """The target's column, of its name or its values; None where there is none.
+    """The target's column, from its name or values; None if there is no target.
 
     Raises:
-        DataError: no such column, or values of another length.
+        DataError: the column does not exist, or the number of values differs.
     """
     if target is None:
         return None
@@ -46,7 +46,7 @@ def target_column(table: Table, name: str) -> Column:
     """The target in a table.
 
     Raises:
-        DataError: there is no such column; the message lists the columns and the nearest name.
+        DataError: the column does not exist; the message lists the columns and the nearest name.
     """
     if name not in table:
         raise DataError(
@@ -57,14 +57,14 @@ def target_column(table: Table, name: str) -> Column:
 
 
 def infer_target(column: Column, task: Task | None = None) -> Target:
-    """Find out which task a target sets, and its classes or range.
+    """Infer a target's task, and its classes or range.
 
-    Text and booleans are classes; so are integers with few distinct values (see `FEW_CLASSES`); other numbers
+    Texts and booleans are classes, as are integers with few distinct values (see `FEW_CLASSES`); other numbers
     are a regression. `task` overrides this.
 
     Raises:
-        DataError: missing or infinite values, dates, times, a single class, a constant, almost as many classes as
-            rows or more than `MOST_CLASSES`, or a task that the values do not allow; the message names the
+        DataError: values are missing, infinite, dates, times, constant or of a single class; there are almost as many
+            classes as rows or more than `MOST_CLASSES`; or the values don't allow the task. The message names the
             column and a row.
 
     >>> from lamina.table.columns import as_column
@@ -89,7 +89,8 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
 
 
 def _form(column: Column, task: Task | None) -> Form | None:
-    """How texts write the numbers of a target, if all are numbers, and more than classes are; None of others."""
+    """The format of a target's numbers in texts, if all are numbers and there are too many for classes; otherwise
+    None."""
     form = form_of_column(Candidate(column, None, named=True))
     if form is None or (task is None and column.distinct() <= FEW_CLASSES):
         return None
@@ -176,7 +177,7 @@ def _class_order(value: object) -> tuple[bool, float, str]:
 
 
 def _plain(value: object) -> str | int | float | bool:
-    """A class as JSON can hold it."""
+    """A class in a form that JSON supports."""
     if isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, np.bool_):
@@ -209,18 +210,18 @@ def _numbers(column: Column, form: Form | None) -> np.ndarray:
 
 
 def target_values(target: Target, column: Column) -> np.ndarray:
-    """A target's values as numbers, for training or for judging predictions.
+    """A target's values as numbers, for training or evaluation.
 
     Args:
-        target: what `infer_target` found in the training table.
+        target: the training table's target, by `infer_target`.
         column: the target's column in that table or another.
 
     Returns:
-        Of a regression, float64. Of a classification, int32: positions in `target.classes`; −1 for a class
-        that training did not have, with a warning that names it, its number of rows and its first row.
+        float64 for regression; for classification, int32 positions in `target.classes`, −1 for a class
+        unseen in training, with a warning that names it, its number of rows and its first row.
 
     Raises:
-        DataError: missing or infinite values, or text where numbers are needed.
+        DataError: values are missing or infinite, or are texts where numbers are needed.
 
     >>> from lamina.table.columns import as_column
     >>> target = infer_target(as_column(["no", "yes", "no"]))

@@ -1,4 +1,4 @@
-"""The meaning of a text in a cell: missing, a number, a date, a time. And a mean without overflow."""
+"""Parsing of a cell's text: missing, number, date, time. Also a mean without overflow."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = [
 ]  # fmt: skip
 
 DAY = 86_400_000_000
-"""Microseconds."""
+"""Units of time, in microseconds."""
 
 EPOCH = datetime.date(1970, 1, 1)
-"""Dates are days since then."""
+"""The origin of dates in days."""
 
 MISSING_TOKENS = (
     "", "?", "-", "--", ".", "NA", "N/A", "n/a", "<NA>", "#N/A", "#NA", "NaN", "nan", "-NaN", "-nan",
     "NULL", "Null", "null", "None", "NIL", "nil", "NaT", "\\N",
 )  # fmt: skip
-"""Texts that stand for a missing value in a text file, after spaces around them are removed.
+"""Texts for missing values in a text file, after stripping spaces.
 
-`none` in small letters is not among them: it is often a category.
+Lowercase `none` is not included, since it is often a category.
 """
 
 NUMBER_PATTERN = r"^[+-]?(?:(?:[1-9]\d*|0)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
-"""Texts that are numbers. Digits after a leading zero ("007", "02134") are codes, not numbers."""
+"""Matches numbers. Digits with a leading zero ("007", "02134") are codes, not numbers."""
 
 _NUMBER = re.compile(NUMBER_PATTERN)
 _CLOCK = re.compile(
@@ -36,7 +36,7 @@ _CLOCK = re.compile(
 
 
 def number_in(text: str) -> float | None:
-    """The number that a text is, or None.
+    """The number in a text, or None.
 
     >>> [number_in(text) for text in (" 1.5", "-2e3", "007", "12 km")]
     [1.5, -2000.0, None, None]
@@ -46,7 +46,7 @@ def number_in(text: str) -> float | None:
 
 
 def time_in(text: str) -> float | None:
-    """The seconds since midnight of a text that is a time of day, or None.
+    """The time of day in a text, as seconds since midnight, or None.
 
     >>> [time_in(text) for text in ("00:01", "13:45:10", "1:45:10.5 pm", "24:00", "1.5")]
     [60.0, 49510.0, 49510.5, None, None]
@@ -63,7 +63,7 @@ def time_in(text: str) -> float | None:
 
 
 def mean_of(values: np.ndarray) -> float:
-    """The mean of finite numbers, in float64; also where their sum is beyond its range.
+    """The mean of finite numbers, in float64, even if their sum overflows.
 
     >>> mean_of(np.array([1, 2])), mean_of(np.array([1.5e308, 1.7e308]))
     (1.5, 1.6e+308)

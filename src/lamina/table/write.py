@@ -1,6 +1,6 @@
-"""Writes tables, whole or a part at a time, in the formats of `lamina.table.formats` that have a writer.
+"""Writes tables, whole or in parts, in the formats of `lamina.table.formats` that have a writer.
 
-The file appears under its name when it is complete; if anything fails before, nothing has changed there.
+Files are written atomically.
 """
 
 from __future__ import annotations
@@ -45,21 +45,22 @@ def write_batches(
     *,
     safe: bool = False,
 ) -> int:
-    """Write a table from its parts, with only a few of them in memory.
+    """Write a table from parts, with only a few in memory.
 
     Args:
         batches: the parts, at least one, all with the columns and types of the first.
-        path: the file; "-" for standard output. ".gz" or ".zst" at the end packs formats that are not packed inside.
-        format: one of `writable()`; if not given, the name's end says it (standard output: CSV).
-        safe: of CSV and TSV: whether texts that a spreadsheet would run as formulas get a ' before them; otherwise
-            they stay as they are, with a warning for the first.
+        path: the file; "-" for standard output. the suffix ".gz" or ".zst" compresses formats without internal
+            compression.
+        format: one of `writable()`; by default from the suffix (CSV for standard output).
+        safe: for CSV and TSV, whether to put a ' before texts that a spreadsheet would execute as formulas; otherwise
+            they are unchanged, with a warning for the first.
 
     Returns:
         The number of rows written.
 
     Raises:
-        DataError: a format that cannot be written or is not said, parts that differ, or columns that the
-            format cannot hold.
+        DataError: the format is unknown or can't be written, parts differ, or the format can't hold
+            a column.
         OSError: the folder is missing or not writable, or the disk is full.
         MissingPackageError: polars is not installed.
 
@@ -95,13 +96,13 @@ def write_batches(
 
 
 def is_delimited(path: str | os.PathLike[str], format: str | None = None) -> bool:
-    """Whether `write_batches` writes CSV or TSV there.
+    """Whether `write_batches` would write CSV or TSV to this path.
 
     >>> is_delimited("a.csv.gz"), is_delimited("-"), is_delimited("a.parquet"), is_delimited("a.txt", "tsv")
     (True, True, False, True)
 
     Raises:
-        DataError: as `write_batches` of formats.
+        DataError: as for the formats of `write_batches`.
     """
     return _chosen_format(os.fspath(path), format)[0] in _DELIMITED
 
@@ -132,7 +133,7 @@ def _destination(path: str, packing: str) -> Generator[IO[bytes]]:
 
 
 class _Shown(io.RawIOBase):
-    """A file whose content a terminal shows, which texts from data cannot command."""
+    """A stream that escapes texts from data, which could affect the terminal."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -146,7 +147,7 @@ class _Shown(io.RawIOBase):
 
 
 class _Counted:
-    """Parts of a table, counting the rows that went by, and keeping the error that ended them."""
+    """The parts of a table, with a count of the rows passed, and the error that ended them."""
 
     def __init__(self, parts: Iterator[pl.DataFrame]) -> None:
         self._parts = parts

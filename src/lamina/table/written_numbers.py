@@ -1,7 +1,7 @@
-"""Numbers as people write them: money, percent, thousands, units, ranges, fractions.
+"""Formatted numbers: money, percent, thousands, units, ranges, fractions.
 
-A text alone may mean several numbers: 1.234 is a thousand in Berlin, and 5 ft is no 5 kg. So `form_of` looks at all
-texts of a column, and `number_of` reads one text in the column's form.
+A single text may be ambiguous: 1.234 means a thousand in Berlin, and 5 ft is not 5 kg. So `form_of` examines all
+texts of a column, and `number_of` parses a text in the column's format.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _UNITS = {
     for prefix, power in _PREFIXES.items()
     for written, (unit, own) in _WITH_PREFIXES.items()
 } | {**_WITH_PREFIXES, "min": ("min", 0), "cd": ("cd", 0)}
-"""Units whose prefixes convert: the unit, and the power of ten."""
+"""Units with metric prefixes: the base unit, and the power of ten."""
 
 _SIZES = {
     word: (base, size)
@@ -86,10 +86,10 @@ _SIZES = {
     for size, words in sizes.items()
     for word in words.split()
 }  # fmt: skip
-"""Units that are no powers of ten of each other: the smallest of their kind, and how many of it they are."""
+"""Units that don't differ by powers of ten: the smallest unit of their kind, and its number."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
-"""Other units that may be one sign right behind a number."""
+"""Other single-character units directly after a number."""
 
 _BELOW = r"<=?|(?:under|less than|fewer than|below|up to|at most|unter|bis zu|bis|weniger als)(?= )"
 _ABOVE = r">=?|(?:over|more than|above|at least|from|über|mehr als|ab)(?= )"
@@ -118,7 +118,7 @@ _FEET = lazily(
 )
 _NOTE = lazily(r" ?(?:\*+|[†‡§¶]+|\[[\w ]{1,4}\]|(?<=\d)[¹²³⁴⁵⁶⁷⁸⁹⁰]+)$")
 _NO_CENTS = lazily(r"(?<=\d)[.,](?:–|--?)$")
-"""As in Swiss prices, 12.–."""
+"""Dashes for zero cents, as in Swiss prices: 12.–."""
 _ABOUT = lazily(
     r"(?:[~≈]|(?:ca?\.?|circa|about|approx\.?|approximately|around|roughly|etwa|rund)(?= )) *", re.IGNORECASE
 )
@@ -132,22 +132,22 @@ _INFINITE = lazily(r"[+-]?(?:inf|infinity|∞)", re.IGNORECASE)
 _BETWEEN = lazily(r"(?:between|from|zwischen|von) ", re.IGNORECASE)
 _HAS_DIGIT = lazily(r"[\d½¼¾⅓⅔⅛⅜⅝⅞]")
 _LONGEST = 60
-"""Longer texts are no numbers, so that those of strangers take no time."""
+"""Maximum length of a number, so that untrusted texts take no time."""
 
 
 # --- one text ----------------------------------------------------------------------------------------------------
 
 
 class Atom(NamedTuple):
-    """One number of a text, with its digits as they stand.
+    """A number in a text, with its digits as written.
 
     Attributes:
-        digits: with the signs between them; of a fraction the whole, the numerator and the denominator with a slash.
-        negative: whether it is below zero.
-        exponent: after an e, empty if there is none.
-        currency: its canonical sign, or empty.
-        power: the power of ten that a word such as million names.
-        unit: what follows.
+        digits: digits with separators; for a fraction the integer part, numerator and denominator with a slash.
+        negative: whether it is negative.
+        exponent: the exponent after an e; empty if there is none.
+        currency: the currency's canonical sign, or empty.
+        power: the power of ten of a word such as million.
+        unit: the text after the number.
         tight: whether the unit follows without a space.
     """
 
@@ -161,12 +161,12 @@ class Atom(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The meaning of a text: a number, or a range with one or two ends.
+    """The parsed text: a number, or a range with one or two ends.
 
     Attributes:
         low, high: the number, or the ends.
-        open: of a range with one end, whether it goes on below (−1) or above (1).
-        bare: whether a range is digits and a dash alone, as some codes are.
+        open: for a range with one end, whether it extends below (−1) or above (1).
+        bare: whether a range is only digits and a dash, as some codes are.
     """
 
     low: Atom
@@ -176,7 +176,7 @@ class Written(NamedTuple):
 
 
 def _written(text: str) -> Written | None:
-    """The structure of a text that is a number or a range in some form; None of others."""
+    """Parse a text that is a number or a range in some format; None for other texts."""
     if len(text) > _LONGEST or not _HAS_DIGIT.search(text):
         return None
     text = _NO_CENTS.sub("", _NOTE.sub("", text.translate(_PLAIN_SIGNS).strip()))
@@ -193,7 +193,7 @@ def _written(text: str) -> Written | None:
 
 
 def _in_one_unit(text: str) -> str:
-    """A text with several units as a number of the smallest one: 1h 46min as 106 min; others as they are.
+    """A text with several units converted to the smallest one: 1h 46min to 106 min; other texts unchanged.
 
     >>> [_in_one_unit(text) for text in ("1h 46min", "0 days 00:06:02", "5'11\\"", "6 ft 1.5 in", "12 h", "1'234")]
     ['106 min', '362 s', '71 in', '73.5 in', '12 h', "1'234"]
@@ -235,7 +235,7 @@ def _atom(text: str) -> Atom | None:
 
 @lru_cache(4096)
 def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
-    """The power of ten, the currency and the unit of what follows a number."""
+    """The power of ten, currency and unit in the text after a number."""
     if not text:
         return 0, "", ""
     if text.lower() in _CURRENCY:
@@ -258,7 +258,7 @@ def _suffix(text: str, is_money: bool) -> tuple[int, str, str]:
 
 
 def _open_range(text: str) -> Written | None:
-    """<18, under 5, 65+, 10+ years, 65 and over."""
+    """Parse an open range: <18, under 5, 65+, 10+ years, 65 and over."""
     if found := _OPEN_BEFORE.match(text):
         atom = _atom(text[found.end() :])
         return atom and Written(atom, None, -1 if found["below"] else 1)
@@ -270,7 +270,7 @@ def _open_range(text: str) -> Written | None:
 
 
 def _closed_range(text: str) -> Written | None:
-    """25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), (65, inf]."""
+    """Parse a closed range: 25–34, $50,000 - $99,999, 2 to 3 years, [0, 10), (65, inf]."""
     interval = _INTERVAL.match(text) if text[-1:] in "])" else None
     if interval and (text[0] == "[" or text[-1] == "]"):
         ends = interval.groups()
@@ -307,17 +307,17 @@ def _closed_range(text: str) -> Written | None:
 
 @dataclass(frozen=True)
 class Form:
-    """The form of a column's numbers.
+    """The format of a column's numbers.
 
     Attributes:
         decimal: the decimal sign, a point or a comma.
         currency: the currency's sign, or empty.
-        measure: the unit, as it is written most often, or empty.
+        measure: the unit in its most frequent spelling, or empty.
         millions: whether a small m means a million.
         ranges: whether ranges are read.
         fractions: whether fractions are read.
-        below, above: the widths of the ranges next to open ones ("under 18", "65+"); empty where there are none.
-        like: an example of a text.
+        below, above: widths of the ranges next to open ones ("under 18", "65+"); empty if there are none.
+        like: an example text.
     """
 
     decimal: str = "."
@@ -331,7 +331,7 @@ class Form:
     like: str = ""
 
     def page_form(self) -> dict[str, Any]:
-        """A page's data for reading numbers of this form, beside `page_words`."""
+        """Data for a page to read numbers in this format, in addition to `page_words`."""
         own = _UNITS.get(self.measure)
         units = {unit: power - own[1] for unit, (base, power) in _UNITS.items() if own and base == own[0]}
         ratios = {unit: _ratio(unit, self) for unit in _SIZES}
@@ -339,7 +339,7 @@ class Form:
 
     @cached_property
     def usual(self) -> re.Pattern[str]:
-        """Most numbers of the form; others take longer to read."""
+        """A pattern that matches most numbers of the format; the others are slower to parse."""
         group, point = (",", r"\.") if self.decimal == "." else (r"\.", ",")
         after = "|".join(map(re.escape, filter(None, (self.measure, self.currency))))
         digits = rf"(0|[1-9]\d*|[1-9]\d{{0,2}}(?:{group}\d{{3}})+)(?:{point}(\d+))?"
@@ -356,7 +356,7 @@ _NO_SEPARATORS = str.maketrans("", "", ".,' ")
 
 
 def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
-    """The number of an atom's digits times a power of ten, rounded once."""
+    """The digits of a number times a power of ten, rounded once."""
     if "/" in atom.digits:
         if not form.fractions:
             return None
@@ -375,7 +375,7 @@ def _magnitude(atom: Atom, form: Form, power: int) -> float | None:
 
 
 def _power(unit: str, form: Form) -> int | None:
-    """The power of ten that a unit is of the column's one; None if it is another."""
+    """The power of ten between a unit and the column's; None if they are unrelated."""
     if unit == form.measure or not unit:
         return 0
     if form.millions and unit == "m":
@@ -388,7 +388,7 @@ def _power(unit: str, form: Form) -> int | None:
 
 @lru_cache(4096)
 def _singular(unit: str) -> str:
-    """A word for a unit without its plural and capitals; signs and short units as they are."""
+    """A unit word without plural and capitals; signs and short units unchanged."""
     word = unit.lower().strip(". ")
     return (
         word[:-1] if len(word) > 2 and word[-1] == "s" and word.isalpha() else word if len(word) > 3 else unit
@@ -396,7 +396,7 @@ def _singular(unit: str) -> str:
 
 
 def _ratio(unit: str, form: Form) -> float | None:
-    """How many of the column's unit another one of its kind is, where that is no power of ten; None if it is none."""
+    """The ratio of a unit to the column's unit of the same kind, if not a power of ten; None if unrelated."""
     mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
@@ -412,7 +412,7 @@ def _value(atom: Atom, form: Form) -> float | None:
 
 
 def number_of(text: str, form: Form) -> float | None:
-    """The number that a text is in a column's form; the middle of a range. None of others.
+    """The number in a text, in a column's format; the middle of a range. None for other texts.
 
     >>> euros = Form(decimal=",", currency="€")
     >>> [number_of(text, euros) for text in ("1.234,50 €", "€ -3", "1,2 Mio", "12 $", "none")]
@@ -427,7 +427,7 @@ def number_of(text: str, form: Form) -> float | None:
 
 
 def number_in_form(text: str, form: Form | None) -> float | None:
-    """The number that a text is in a column's form, if it has one, or without one."""
+    """The number in a text, in a column's format if it has one, or without."""
     found = None if form is None else number_of(text.strip(), form)
     return number_in(text) if found is None else found
 
@@ -447,7 +447,7 @@ def _read(written: Written, form: Form) -> float | None:
 # --- finding the form --------------------------------------------------------------------------------------------
 
 _ENOUGH = 4000
-"""Different texts that show how a column writes numbers."""
+"""Number of distinct texts examined to find a column's number format."""
 
 _DENOMINATORS = frozenset((2, 3, 4, 5, 6, 8, 10, 16, 32, 64, 100))
 
@@ -455,10 +455,10 @@ Counts = Sequence[tuple[str, int]]
 
 
 def form_of(counts: Counts) -> Form | None:
-    """The form in which most texts of a column write numbers; None of plain numbers and of codes.
+    """The number format of most texts of a column; None for plain numbers and for codes.
 
     Args:
-        counts: the different texts, each with its number of rows.
+        counts: the distinct texts with their numbers of rows.
 
     >>> described(form_of([("$1,234.50", 3), ("$12", 1)]))
     'money in $, $1,234.50 → 1234.5'
@@ -483,18 +483,18 @@ def form_of(counts: Counts) -> Form | None:
 
 
 def _example(form: Form, counts: Counts) -> str:
-    """The most frequent text that is more than digits."""
+    """The most frequent text that is not plain digits."""
     texts = sorted(counts, key=lambda pair: (number_in(pair[0]) is not None, -pair[1], pair[0]))
     return next(text for text, _ in texts if number_of(text, form) is not None)
 
 
 def _some(counts: Counts) -> Counts:
-    """At most `_ENOUGH` of the texts, evenly from all in order."""
+    """At most `_ENOUGH` of the texts, evenly spaced in order."""
     return counts if len(counts) <= _ENOUGH else sorted(counts)[:: -(-len(counts) // _ENOUGH)]
 
 
 def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
-    """Whether digits are names: with leading zeros, or in groups of one length, as telephone numbers are."""
+    """Whether digits are identifiers: with leading zeros, or in groups of equal length like telephone numbers."""
     lengths: set[int] = set()
     grouped = 0
     for one, _ in written:
@@ -507,7 +507,7 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
 
 
 def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
-    """The decimal sign that the digits of a column tell."""
+    """The decimal sign, from a column's digits."""
     votes: Counter[str] = Counter()
     groups: Counter[str] = Counter()  # three digits behind the only sign, which may be of either kind
     whole = money = 0
@@ -533,7 +533,7 @@ def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
 
 
 def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
-    """Whether texts with a slash are fractions: of inches, or of one scale (8/10), and no dates."""
+    """Whether texts with a slash are fractions (of inches, or on one scale as 8/10), rather than dates."""
     parts = [atom.digits.split()[-1].split("/") for atom, _ in atoms if "/" in atom.digits]
     pairs = [(int(above), int(under)) for above, under in parts]
     if not pairs:
@@ -546,7 +546,7 @@ def _has_fractions(atoms: Sequence[tuple[Atom, int]]) -> bool:
 
 
 def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
-    """The form with the column's currency and unit; None where there are several."""
+    """The format with the column's currency and unit; None if there are several."""
     currencies, units = Counter[str](), Counter[str]()
     powers: set[int] = set()
     scaled = False
@@ -577,14 +577,14 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
 
 
 _HAVE_THE_UNIT = 0.1
-"""The share of the numbers that must have a unit, if any does: others are slips of typing, or codes."""
+"""The minimum share of numbers with a unit, if any has one; the rest are typing errors or codes."""
 
 _ONE_UNIT = 0.99
-"""The share of the texts with a unit that must have the column's."""
+"""The minimum share of texts with a unit that have the column's unit."""
 
 
 def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
-    """The form with ranges, if there are any that may be meant, and the widths next to the open ones."""
+    """The format with ranges, if any are plausible, and the widths next to open ones."""
     trial = replace(form, ranges=True)
     ends: set[tuple[float, float]] = set()
     bare = False
@@ -612,7 +612,7 @@ def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
 
 
 def described(form: Form) -> str:
-    """A form for people, with an example.
+    """A format in words, with an example.
 
     >>> described(Form(currency="$", like="$1,234.50"))
     'money in $, $1,234.50 → 1234.5'
@@ -631,7 +631,7 @@ def described(form: Form) -> str:
 
 
 def page_words() -> dict[str, Any]:
-    """The words and patterns that all forms share, as JavaScript has them."""
+    """Words and patterns shared by all formats, for JavaScript."""
     whole = {"atom": (_ATOM, "diu"), "interval": (_INTERVAL, "u"), "infinite": (_INFINITE, "iu")}
     whole |= {"span": (_SPAN, "iu"), "clock": (_CLOCK, "iu"), "feet": (_FEET, "iu")}
     whole |= {sign: (pattern, "") for sign, pattern in _GROUPED.items()}
@@ -648,7 +648,7 @@ def page_words() -> dict[str, Any]:
 
 
 def may_be_number(text: str) -> bool:
-    """Whether a text is a number or a range in some form, whatever else its column holds.
+    """Whether a text is a number or a range in some format, independent of its column.
 
     >>> [may_be_number(text) for text in ("$5", "12 kg", "1.5", "A12", "2024-01-02", "none")]
     [True, True, True, False, False, False]

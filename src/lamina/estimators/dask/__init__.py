@@ -1,7 +1,7 @@
-"""Estimators for tables of Dask: `MLPClassifier` and `MLPRegressor`, on LightGBM's conventions.
+"""Estimators for Dask tables: `MLPClassifier` and `MLPRegressor`, following LightGBM's conventions.
 
-A collection's partitions stay with the workers, which look them over, encode and keep them; the client trains on
-blocks that it fetches ahead (docs/adr/dask.md).
+A collection's partitions stay with the workers, which survey, encode and keep them; the client trains on
+blocks that it prefetches (docs/adr/dask.md).
 
 `_partitions` (a table on workers) → `_table` (looked over, encoded, fetched) → `_estimators`.
 """

@@ -1,4 +1,4 @@
-"""`MLPClassifier` and `MLPRegressor` on collections of Dask."""
+"""`MLPClassifier` and `MLPRegressor` for Dask collections."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 
 
 class _OnWorkers(BaseMLP):
-    """What both have: `fit` and `predict` on collections, `client_`, `to_local`."""
+    """The common part: `fit` and `predict` on collections, `client_`, `to_local`."""
 
     client: Any
     _local: ClassVar[type[BaseMLP]]
 
     @property
     def client_(self) -> Any:
-        """The client that is used: the one given, or Dask's current one.
+        """The client in use: the given one, or Dask's current one.
 
         Raises:
             ValueError: there is none.
@@ -37,7 +37,7 @@ class _OnWorkers(BaseMLP):
         return default_client() if self.client is None else self.client
 
     def to_local(self) -> Any:
-        """The estimator for tables in memory with the same settings, and what was learned."""
+        """The estimator for in-memory tables with the same settings and learned state."""
         local = self._local(
             **{name: x for name, x in self.get_params(deep=False).items() if name != "client"}
         )
@@ -50,7 +50,7 @@ class _OnWorkers(BaseMLP):
         return {**super().__getstate__(), "client": None}
 
     def _computed(self, X: Any, function: Any) -> np.ndarray:
-        """As of tables in memory, which is what else than predictions needs."""
+        """As for in-memory tables, for everything except predictions."""
         if hasattr(X, "__dask_graph__"):
             raise TypeError(
                 f"only predictions, probabilities and scores are computed where a {type(X).__name__} of Dask is; "
@@ -68,20 +68,21 @@ class _OnWorkers(BaseMLP):
         groups: str | None = None,
         time: str | None = None,
     ) -> Self:
-        """Train.
+        """Train on a Dask collection.
 
         Args:
             X: a Dask frame, or a Dask array (rows, columns) in chunks of rows.
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
             eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
-            groups, time: the name of a column of `X`, or None: no group both trains and validates, or the rows of the
-                last times validate. Groups are learned from only where `column_kinds` names their column.
+            groups, time: the name of a column of `X`, or None: no group is in both training and validation, or the rows
+                with the last times are used for validation. The group column is a predictor only if `column_kinds`
+                names it.
 
         Raises:
-            TypeError: X or y is no collection of Dask.
+            TypeError: X or y is not a Dask collection.
             ValueError: `X` has no such column, or both `groups` and `time` are given.
-            DataError: partitions don't fit each other, or as `lamina.MLPClassifier.fit`.
+            DataError: partitions don't match, or as for `lamina.MLPClassifier.fit`.
         """
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for a collection of Dask")
@@ -101,7 +102,7 @@ class _OnWorkers(BaseMLP):
         return fit_streamed(self, PartitionedTable(partitions, survey, division), _computed(client, eval_set))
 
     def _mapped(self, method: str, X: Any, columns: int | None) -> Any:
-        """A method's results for a collection, as an array of Dask with a chunk for each partition."""
+        """A method's results for a collection, as a Dask array with one chunk per partition."""
         import dask.array as da
         from dask.delayed import delayed
 
@@ -143,7 +144,7 @@ def _of_part(model: Any, method: str, part: Any, columns: int | None) -> np.ndar
 
 
 def _computed(client: Any, collections: Any) -> Any:
-    """What is a collection of Dask, with its numbers; all others as they are."""
+    """Dask collections computed to arrays; other values unchanged."""
     if isinstance(collections, (list, tuple)):
         return type(collections)(_computed(client, one) for one in collections)
     if hasattr(collections, "__dask_graph__"):
@@ -153,14 +154,14 @@ def _computed(client: Any, collections: Any) -> Any:
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(_OnWorkers, plain.MLPClassifier):
-    """`lamina.MLPClassifier` for Dask's arrays and frames of numbers, texts and categories.
+    """`lamina.MLPClassifier` for Dask arrays and frames of numbers, texts and categories.
 
     Args:
-        client: of the cluster; None: Dask's current one. It is not pickled.
+        client: the cluster's client; None: Dask's current one. It is not pickled.
 
-    All other parameters, and what is learned, are those of `lamina.MLPClassifier`. `fit` keeps the partitions in the
-    workers' memory while it trains; it trains in the process of the client. The result depends on the table, on how it
-    is cut into partitions and on `random_state`, but not on the workers, nor on their number.
+    All other parameters and learned attributes are those of `lamina.MLPClassifier`. `fit` keeps the partitions in the
+    workers' memory while it trains in the client's process. The result depends on the table, its
+    partitions and `random_state`, but not on the workers or their number.
 
     >>> from lamina.estimators.dask import MLPClassifier
     >>> MLPClassifier(preset="fast", members=2).get_params()["members"]
@@ -192,7 +193,7 @@ class MLPClassifier(_OnWorkers, plain.MLPClassifier):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class MLPRegressor(_OnWorkers, plain.MLPRegressor):
-    """`lamina.MLPRegressor` for Dask's arrays and frames; see `lamina.dask.MLPClassifier`.
+    """`lamina.MLPRegressor` for Dask arrays and frames; see `lamina.dask.MLPClassifier`.
 
     >>> from lamina.estimators.dask import MLPRegressor
     >>> MLPRegressor(preset="fast").client is None
@@ -203,7 +204,7 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
     _local: ClassVar[type[BaseMLP]] = plain.MLPRegressor
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """The predicted target: a Dask array (rows,), or of several quantiles (rows, quantiles).
+        """The predicted target: a Dask array (rows,), or for several quantiles (rows, quantiles).
 
         It is computed where the partitions are. `return_std` is for tables in memory: `to_local` gives an estimator.
         """

@@ -1,4 +1,4 @@
-"""A collection of Dask as partitions in workers' memory: frames of polars, with the target among the columns."""
+"""A Dask collection as partitions in workers' memory: polars frames, including the target."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def is_frame(X: Any) -> bool:
 
 
 class Partitions:
-    """The rows of a collection, a future for each partition.
+    """The rows of a collection, one future per partition.
 
     Args:
-        client: whose workers hold them.
+        client: the client of the workers that hold them.
         X: a Dask array of chunks that span all columns, or a Dask frame.
-        y: the target in partitions of as many rows; or its name among the columns of `X`.
+        y: the target, with the same partition lengths; or its name among the columns of `X`.
 
     Attributes:
         target: its name.
-        is_apart: whether it was given besides.
-        types: the columns and their types, the target's too.
-        parts, lengths: the partitions with rows, and how many.
-        named: whether columns have names of their own.
+        is_apart: whether it was given separately.
+        types: the columns with their types, including the target.
+        parts, lengths: the non-empty partitions, and their numbers of rows.
+        named: whether the columns have names.
 
     Raises:
-        TypeError: `X` or `y` is no collection of Dask.
-        DataError: the partitions don't fit each other, or there are no rows.
+        TypeError: `X` or `y` is not a Dask collection.
+        DataError: the partitions don't match, or there are no rows.
     """
 
     def __init__(self, client: Any, X: Any, y: Any) -> None:
@@ -81,13 +81,13 @@ class Partitions:
 
     @property
     def starts(self) -> list[int]:
-        """The number of each partition's first row in the table."""
+        """The row number of each partition's first row."""
         return np.cumsum([0, *self.lengths])[:-1].tolist()
 
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
     ) -> TableStatistics:
-        """The statistics of one pass. Workers compute those of their partitions, which are merged in a fixed order."""
+        """Statistics from one pass: workers compute those of their partitions, which are merged in a fixed order."""
         settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
@@ -95,7 +95,7 @@ class Partitions:
         return self.merged(found)
 
     def merged(self, found: list[Any]) -> Any:
-        """What workers found of each partition, merged there in a fixed order."""
+        """Per-partition results from workers, merged in a fixed order."""
         while len(found) > 1:
             groups = [found[i : i + _MERGED_AT_ONCE] for i in range(0, len(found), _MERGED_AT_ONCE)]
             found = [self.client.submit(_merged, group, pure=False) for group in groups]
@@ -145,7 +145,7 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
 
 
 def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
-    """A partition, with the target that is given besides."""
+    """A partition, joined with a separate target."""
     import narwhals
     import polars as pl
 

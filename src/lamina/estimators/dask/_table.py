@@ -1,4 +1,4 @@
-"""A training table on workers: surveyed and encoded there, and fetched block by block."""
+"""A training table on workers: surveyed and encoded there, and fetched in blocks."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class PartitionedTable:
-    """Partitions that were looked over and divided: see `lamina.estimators.streamed.LookedOver`."""
+    """Surveyed and divided partitions; see `lamina.estimators.streamed.LookedOver`."""
 
     def __init__(self, partitions: Partitions, survey: Survey, division: Division) -> None:
         self.partitions, self.survey, self.division = partitions, survey, division
         self.is_apart = partitions.is_apart
 
     def encoded(self, encoder: TableEncoder, encode_target: Callable[[Any], np.ndarray]) -> WorkersRows:
-        """Have the workers encode the rows that train, each where it is."""
+        """Have each worker encode the training rows it holds."""
         own, client = self.partitions, self.partitions.client
         how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
         parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
@@ -45,13 +45,13 @@ class PartitionedTable:
 
 @dataclass(frozen=True)
 class KeyedPartitions:
-    """Partitions with keys of their rows: see `lamina.table.stream.survey.KeyedRows`."""
+    """Partitions with row keys; see `lamina.table.stream.survey.KeyedRows`."""
 
     keys: MarkKeys
     partitions: Partitions
 
     def lowest(self, most: int) -> RowSample:
-        """See `KeyedRows`: each worker finds those of its partitions."""
+        """See `KeyedRows`: each worker finds the lowest of its partitions."""
         own = self.partitions
         return own.merged(self._mapped(_lowest, own.starts, types=own.types, most=most))
 
@@ -74,9 +74,9 @@ def _digest(described: Sequence[tuple[int, int, str]]) -> str:
 
 
 class WorkersRows:
-    """Encoded rows in the memory of workers: see `lamina.table.stream.cache.EncodedRows`.
+    """Encoded rows in workers' memory; see `lamina.table.stream.cache.EncodedRows`.
 
-    Groups are within partitions, so that the last one of each may be short.
+    Groups don't cross partitions, so that the last of each may be short.
     """
 
     def __init__(
@@ -97,9 +97,9 @@ class WorkersRows:
         return len(self._places)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Fetch groups, those of each partition at once, into the beginning of some arrays; how many rows.
+        """Fetch groups, batched by partition, into the start of the arrays; return the number of rows.
 
-        Dask computes again what a worker that is gone had.
+        Dask recomputes the data of a lost worker.
         """
         wanted: dict[int, list[tuple[int, int]]] = {}
         for group in groups:
@@ -122,7 +122,7 @@ class WorkersRows:
 
 
 class _How:
-    """What all partitions are encoded with."""
+    """Everything needed to encode a partition."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
 
 
 def _described(encoded: _Encoded) -> tuple[int, int, str]:
-    """How many rows, how many columns of the target (0: it is 1-D), and the SHA-256 of all."""
+    """The number of rows, the target's number of columns (0 if 1-D), and the SHA-256 of all."""
     digest = hashlib.sha256()
     for array in encoded:
         digest.update(np.ascontiguousarray(array).data)

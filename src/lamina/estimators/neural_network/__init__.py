@@ -1,7 +1,7 @@
-"""scikit-learn's multilayer perceptrons, faster: change ``sklearn.neural_network`` to ``lamina.neural_network``.
+"""scikit-learn's multilayer perceptrons, but faster: change ``sklearn.neural_network`` to ``lamina.neural_network``.
 
-They are scikit-learn's classes, in whatever version is installed, with their training on compiled steps: the same
-parameters, attributes, messages and, from the same ``random_state``, the same network (docs/from-scikit-learn.md).
+They are the installed scikit-learn's classes, trained by compiled steps: the same
+parameters, attributes, messages and, for the same ``random_state``, the same network (docs/from-scikit-learn.md).
 """
 
 from lamina.support.extras import require

@@ -1,4 +1,4 @@
-"""The arithmetic of scikit-learn's networks in lamina's operators, and the compiled functions made of it."""
+"""The arithmetic of scikit-learn's networks in lamina's operators, and compiled functions of it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lamina.optimizer.optimizer import write
 __all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step", "training_step_on_rows"]
 
 _KEPT = 32
-"""The most programs that are kept, for a search that goes back and forth between layer sizes."""
+"""Maximum number of cached programs, for searches that alternate between layer sizes."""
 _NUMBERS = 5
-"""A step's numbers: alpha, the learning rate, two of the solver, epsilon."""
+"""A step's numbers: alpha, learning rate, two solver settings, epsilon."""
 
 Parameters = Sequence[NDArray]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The key of a program beside dtype and batch size: scikit-learn's names of functions, and sizes."""
+    """The key of a program, besides dtype and batch size: scikit-learn's function names, and sizes."""
 
     activation: str
     output: str
@@ -40,24 +40,25 @@ class Kind:
 
 
 MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("velocities",)}
-"""The state of each solver, by the attributes of scikit-learn's optimizers that hold it, a list for all parameters."""
+"""Each solver's state, as attribute names of scikit-learn's optimizers; each holds a list with one array per
+parameter."""
 
 
 @lru_cache(_KEPT)
 def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """One step of a solver on one batch; the loss of the batch, with the penalty, before the step.
+    """One solver step on a batch; returns the batch's loss, with the penalty, before the step.
 
     The function's arguments: inputs (rows, columns), targets (rows, outputs), the rows' weights (rows, 1), alpha, the
-    learning rate, two numbers of the solver (Adam's decays; the momentum, and 0), epsilon; then the arrays that it
-    changes: weights and intercepts, and as many of each moment.
+    learning rate, two solver settings (Adam's decays; the momentum, and 0), epsilon; then the arrays that it
+    updates: weights and intercepts, and as many of each moment.
     """
     return compile(_step(kind, solver))
 
 
 def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """The same on rows of a table: their numbers stand in the place of inputs, and the table before the other arrays.
+    """The same for rows of a table: row numbers replace the inputs, and the table precedes the other arrays.
 
-    Each training has one of its own, which holds its table until then; programs are kept by their computation.
+    Each training has its own, which keeps the table alive meanwhile; programs are cached by their computation.
     """
     step = _step(kind, solver)
 
@@ -88,8 +89,8 @@ def _step(kind: Kind, solver: str) -> Callable[..., NDArray]:
 
 @lru_cache(_KEPT)
 def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]]]:
-    """The loss of all rows with the penalty, and its gradients: of inputs, targets, weights of the rows, alpha, and
-    the network's weights and intercepts."""
+    """The loss of all rows with the penalty, and its gradients, as a function of inputs, targets, row weights, alpha,
+    and the network's weights and intercepts."""
 
     def evaluate(
         x: NDArray, y: NDArray, w: NDArray, alpha: float, *parameters: NDArray
@@ -100,9 +101,9 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
 
 
 def taking_rows() -> CompiledFunction[..., Any]:
-    """Takes rows of tables: of their numbers, a place to copy them to for each table, and the tables.
+    """A compiled copy of table rows: takes row numbers, a destination for each table, and the tables.
 
-    Each training has one of its own, which holds its tables until then: it takes a hundredth of a second to compile.
+    Each training has its own, which keeps its tables alive meanwhile; it takes a hundredth of a second to compile.
     """
 
     def take(rows: NDArray, *arrays: NDArray) -> None:
@@ -157,7 +158,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     "logistic": lambda value, delta: delta * value * (1.0 - value),
     "relu": lambda value, delta: nd.where(value == 0.0, nd.zeros_like(delta), delta),
 }
-"""The gradient at what goes into an activation, of its value and the gradient at that."""
+"""Gradients by an activation's input, from its value and the gradient by that value."""
 
 
 def _clipped(p: NDArray) -> NDArray:
@@ -175,7 +176,7 @@ def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
 
 
 def _sum_of_rows(terms: NDArray) -> NDArray:
-    """The sum of all, rows first: most terms of a row are 0, so that its own sum rounds nothing."""
+    """The sum of all, rows first: most terms of a row are 0, so that its own sum has no rounding."""
     return nd.sum(nd.sum(terms, axis=1))
 
 
@@ -194,7 +195,7 @@ _LOSSES: dict[str, Callable[[NDArray, NDArray, NDArray], NDArray]] = {
     "log_loss": _log_loss,
     "binary_log_loss": _binary_log_loss,
 }
-"""The sum over rows of a loss times their weights, of targets, outputs and weights; as scikit-learn has them."""
+"""Weighted sums of losses over rows, from targets, outputs and weights, as in scikit-learn."""
 
 _UPDATES: dict[str, Callable[..., Any]] = {
     "adam": lambda p, g, state, rate, a, b, epsilon: adam_step(

@@ -1,4 +1,4 @@
-"""The compiled replacement of scikit-learn's arithmetic while one of its estimators is trained."""
+"""The compiled replacement for scikit-learn's arithmetic during training."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from lamina.nd.ndarray import NDArray
 __all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
 
 WORTH_SECONDS = 0.3
-"""A training that would take scikit-learn less time is left to it: compiling takes about as long."""
+"""Trainings that take scikit-learn less time than this are left to it, since compiling takes about as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
-"""What a step costs NumPy: calls; each multiplication of forward and backward; each parameter's update."""
+"""NumPy's costs of a step: calls, each multiplication forward and backward, each parameter's update."""
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
-"""Of rows picked at one time, and for how many steps: a part of what the last cache holds, and a few milliseconds.
+"""Bytes of rows copied at a time, and the number of steps: part of the last-level cache, and a few milliseconds.
 
-A step at a time, as the second cache would have it, costs a sixteenth more: Python comes between any two. So does twice
-as much, which comes from farther away.
+One step at a time, for the second-level cache, costs a sixteenth more, because of Python between steps. So does twice
+as much, which exceeds the cache.
 """
 _ROWS_IN_PLACE_BYTES = 1 << 19
-"""Of a batch, from which a step reads its rows in the table: a smaller one stays in a core's cache when it is copied.
+"""Minimum batch, in bytes, for reading rows directly from the table; a smaller copy stays in a core's cache.
 
-Such a program is of one size of table, so that the folds of a search may need two; it would not pay for narrow tables.
+Such a program is specific to a table's size, so that a search's folds may need two; not worthwhile for narrow tables.
 """
 _LEAST_FILLED = 0.02
-"""Of sparse rows. Emptier ones SciPy multiplies sooner than a dense product does."""
+"""Minimum density of sparse rows; for sparser ones SciPy's product is faster than a dense one."""
 
 
 def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
-    """Compiled steps for the training that begins; None where scikit-learn's own arithmetic is to do it."""
+    """Compiled steps for the training that begins; None if scikit-learn's own arithmetic should be used."""
     rows = X.shape[0]
     if estimator.early_stopping:
         rows = max(1, rows - math.ceil(estimator.validation_fraction * rows))
@@ -60,14 +60,14 @@ def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 def evaluation_for(
     estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
 ) -> CompiledEvaluation | None:
-    """Compiled loss and gradients for L-BFGS; None where scikit-learn's own arithmetic is to do it."""
+    """Compiled loss and gradients for L-BFGS; None if scikit-learn's own arithmetic should be used."""
     if not _is_worth(estimator, X, X.shape[0], estimator.max_iter):
         return None
     return CompiledEvaluation(estimator, X, y, weights)
 
 
 def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
-    """By sizes and settings alone, so that the same training gives the same bits whatever was done before."""
+    """Whether compiling pays off, by sizes and settings alone, so that equal trainings give equal bits."""
     if not compilation_enabled():
         return False
     if not isinstance(X, np.ndarray) and X.nnz < _LEAST_FILLED * X.shape[0] * X.shape[1]:
@@ -80,11 +80,11 @@ def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
 
 
 class _Group:
-    """The rows of a program's next steps, step after step: memory of its own that is filled again and again.
+    """The rows of a program's next steps, in memory that is reused.
 
-    Rows beyond those that are `put` have weight 0, so that the last batch of an epoch needs no program of its own.
+    Rows beyond those `put` have weight 0, so that the last batch of an epoch needs no separate program.
 
-    `stacks` are what the steps get: inputs (or, with a `table` of them, the numbers of its rows), targets, weights.
+    `stacks` are the steps' arguments: inputs (or row numbers, with a `table`), targets, weights.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class _Group:
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
-        """These rows of what is trained on; how many there are in each step."""
+        """Put these training rows; return the number of rows in each step."""
         count, steps = len(rows), -(-len(rows) // self._batch)
         self._put_inputs(rows, steps)
         weights = self._weights
@@ -138,7 +138,7 @@ def _stack(rows: np.ndarray, steps: int) -> NDArray:
 
 
 def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
-    """Whether a compiled function takes rows of it: it lies row by row, and their numbers are int32."""
+    """Whether a compiled function can copy its rows: it is in row order, and row numbers fit int32."""
     is_plain = isinstance(table, np.ndarray) and table.dtype == dtype and table.flags.c_contiguous
     return is_plain and table.size > 0 and len(table) <= np.iinfo(np.int32).max
 
@@ -151,10 +151,10 @@ def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
 
 
 class CompiledEpochs:
-    """Epochs of a stochastic solver on compiled steps. They change the estimator's `coefs_` and `intercepts_`, and the
-    moments of its scikit-learn optimizer, in place.
+    """Epochs of a stochastic solver by compiled steps, which update in place the estimator's `coefs_` and
+    `intercepts_`, and the moments of its scikit-learn optimizer.
 
-    `rows`: how many of X are trained on; `batch`: how many a step takes.
+    `rows`: the number of training rows; `batch`: the rows per step.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class CompiledEpochs:
         self.optimizer: Any = None
 
     def _begin(self) -> None:
-        """Take over the optimizer that scikit-learn has made by now."""
+        """Take over the optimizer created by scikit-learn."""
         estimator, optimizer, X = self._estimator, self._estimator._optimizer, self._data[0]
         solver = estimator.solver
         if solver == "sgd" and optimizer.nesterov:
@@ -190,7 +190,7 @@ class CompiledEpochs:
 
     @eager()
     def train(self, order: np.ndarray) -> float:
-        """Train on the rows in this order; the mean loss of all."""
+        """Train on the rows in this order; return the mean loss."""
         if self.optimizer is None:
             self._begin()
         group, total = self._group, 0.0
@@ -201,9 +201,9 @@ class CompiledEpochs:
         return total / len(order)
 
     def _take_steps(self, count: int) -> list[float]:
-        """Take `count` steps on the group's rows; their losses.
+        """Take `count` steps on the group's rows; return the losses.
 
-        Ctrl-C is heard before or after, so that the optimizer counts the steps that the weights have taken.
+        Ctrl-C is handled before or after, so that the optimizer's count matches the weights.
         """
         alpha = float(self._estimator.alpha)
         with interrupts_later():
@@ -213,36 +213,36 @@ class CompiledEpochs:
         return losses.asnumpy().ravel().tolist()
 
     def inputs(self, rows: np.ndarray) -> Any:
-        """These rows of X."""
+        """The given rows of X."""
         return self._data[0][rows]
 
     def end(self) -> None:
-        """Give the optimizer back."""
+        """Return the optimizer to scikit-learn."""
         if self.optimizer is not None:
             self._estimator._optimizer = self.optimizer
 
 
 class SteppedOptimizer:
-    """scikit-learn's optimizer while compiled steps do its work: it finds the parameters updated."""
+    """scikit-learn's optimizer while compiled steps do its work."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def update_params(self, params: Sequence[np.ndarray], grads: Sequence[np.ndarray]) -> None:
-        """Done already."""
+        """Nothing: the parameters are already updated."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._optimizer, name)
 
 
 class _AdamSteps:
-    """scikit-learn's Adam: the numbers of the steps that come, and the count of those that were taken."""
+    """scikit-learn's Adam: the numbers for upcoming steps, and the count of completed ones."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def numbers(self, ahead: int) -> tuple[float, ...]:
-        """The numbers of the step that is `ahead` steps ahead."""
+        """The numbers for the step `ahead` steps from now."""
         optimizer = self._optimizer
         rate = self._rate(optimizer.t + ahead)
         return float(rate), float(optimizer.beta_1), float(optimizer.beta_2), float(optimizer.epsilon)
@@ -254,13 +254,13 @@ class _AdamSteps:
         optimizer.learning_rate = self._rate(optimizer.t)
 
     def _rate(self, t: int) -> Any:
-        """With both corrections (the end of the paper's section 2)."""
+        """The learning rate with both bias corrections (end of the paper's section 2)."""
         optimizer = self._optimizer
         return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
 
 
 class _SGDSteps:
-    """scikit-learn's SGD, whose numbers change between epochs only."""
+    """scikit-learn's SGD, whose numbers change only between epochs."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -269,7 +269,7 @@ class _SGDSteps:
         return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
 
     def taken(self, steps: int) -> None:
-        """It does not count them."""
+        """Nothing: SGD does not count steps."""
 
 
 class CompiledEvaluation:
@@ -285,7 +285,7 @@ class CompiledEvaluation:
 
     @eager()
     def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """The loss and its gradients by weights and by intercepts, at the estimator's present ones."""
+        """The loss and its gradients by weights and intercepts, at the estimator's current ones."""
         estimator = self._estimator
         parameters = [
             nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)

@@ -1,6 +1,6 @@
 """scikit-learn's estimators with their training computed by compiled functions.
 
-Subclasses, so that all that is not arithmetic is scikit-learn's own, in each of its versions: checks of parameters and
+Subclasses, so that everything except arithmetic is scikit-learn's own, in each version: checks of parameters and
 data, splits, shuffles, initial weights, stopping, messages, tags (docs/adr/scikit-learn-estimators.md).
 """
 
@@ -24,15 +24,15 @@ __all__ = ["MLPClassifier", "MLPRegressor"]
 
 
 class _Compiled:
-    """The four private methods of scikit-learn's networks that all of their training goes through.
+    """The four private methods of scikit-learn's networks that all of their training uses.
 
-    scikit-learn's loop over epochs runs as it is, on the numbers of the rows instead of the rows, and with one batch an
-    epoch, replaced by all steps of the epoch.
+    scikit-learn's epoch loop runs unchanged, on row numbers instead of rows, and with one batch per
+    epoch, which executes all steps of the epoch.
     """
 
     _epochs: CompiledEpochs | None = None
     _evaluation: CompiledEvaluation | None = None
-    """What computes, while a training runs; None: scikit-learn."""
+    """The compiled computation during a training; None: scikit-learn's own."""
 
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
         fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]
@@ -78,7 +78,7 @@ class _Compiled:
 def _data_of(
     fit: Callable[..., None], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """A call's arguments by name, and inputs, targets and the rows' weights among them (before 1.7 there are none)."""
+    """A call's arguments by name, and its inputs, targets and row weights (None before scikit-learn 1.7)."""
     given = inspect.signature(fit).bind(*arguments, **named).arguments
     return given, (given["X"], given["y"], given.get("sample_weight"))
 
@@ -86,15 +86,15 @@ def _data_of(
 class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportIncompatibleMethodOverride]
     """scikit-learn's `MLPClassifier`, trained by compiled steps.
 
-    All parameters, methods and attributes are those of `sklearn.neural_network.MLPClassifier` in the version that is
-    installed, where they are documented. What lamina has beyond it (dropout, embeddings, presets that are tuned) is in
+    All parameters, methods and attributes are those of `sklearn.neural_network.MLPClassifier` in the installed
+    version, where they are documented. lamina's additions (dropout, embeddings, tuned presets) are in
     `lamina.MLPClassifier`.
 
-    `X`: (rows, columns), float32 or float64 (anything else becomes float64), or sparse. `y`: (rows,) of labels, or
+    `X`: (rows, columns), float32 or float64 (other dtypes become float64), or sparse. `y`: (rows,) of labels, or
     (rows, labels) of 0 and 1.
 
     Raises:
-        ValueError: as scikit-learn does; the messages are its own.
+        ValueError: as in scikit-learn, with its messages.
 
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
@@ -107,14 +107,14 @@ class MLPClassifier(_Compiled, theirs.MLPClassifier):  # pyright: ignore[reportI
 class MLPRegressor(_Compiled, theirs.MLPRegressor):  # pyright: ignore[reportIncompatibleMethodOverride]
     """scikit-learn's `MLPRegressor`, trained by compiled steps.
 
-    All parameters, methods and attributes are those of `sklearn.neural_network.MLPRegressor` in the version that is
-    installed, where they are documented. What lamina has beyond it is in `lamina.MLPRegressor`.
+    All parameters, methods and attributes are those of `sklearn.neural_network.MLPRegressor` in the installed
+    version, where they are documented. lamina's additions are in `lamina.MLPRegressor`.
 
-    `X`: (rows, columns), float32 or float64 (anything else becomes float64), or sparse. `y`: (rows,) or (rows, outputs)
+    `X`: (rows, columns), float32 or float64 (other dtypes become float64), or sparse. `y`: (rows,) or (rows, outputs)
     of numbers.
 
     Raises:
-        ValueError: as scikit-learn does; the messages are its own.
+        ValueError: as in scikit-learn, with its messages.
 
     >>> import numpy as np
     >>> X = np.linspace(-1, 1, 40).reshape(-1, 1)

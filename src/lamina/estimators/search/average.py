@@ -1,4 +1,4 @@
-"""The best average of a search's trials, chosen anew with each trial, and never replaced by a worse one."""
+"""The best average of a search's trials, updated with each trial, and never replaced by a worse one."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from lamina.estimators.search.trial import Trial
 __all__ = ["Average", "Best"]
 
 _MOST_POOLED = 12
-"""How many trials are kept to choose from: the best ones, and those in the present average."""
+"""Number of candidate trials: the best ones, and those in the current average."""
 _MOST_COMPARED = 1 << 16
-"""How many of the outputs for held-out rows are looked at to choose; what was chosen is judged on all of them."""
+"""Number of held-out outputs used to choose an average, which is then scored on all of them."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Best:
     """An average of calibrated trials.
 
     Attributes:
-        score: of the held-out rows; None if it was never measured.
-        trials: which.
-        shares: of each.
-        factor: what calibrates the average, which is less sure of itself than each.
+        score: the score on held-out rows; None if never measured.
+        trials: the averaged trials.
+        shares: their shares.
+        factor: calibrates the average, which is less confident than each member.
     """
 
     score: float | None
@@ -54,23 +54,23 @@ class Best:
         return Ensemble(members, tuple(shares))
 
     def held_out(self, shared: Shared) -> HeldOut | None:
-        """The average's outputs for held-out rows, for intervals."""
+        """The average's outputs for held-out rows, for prediction intervals."""
         outputs = self.outputs()
         return None if outputs is None else HeldOut.of(shared.target, outputs, shared.y, shared.weights)
 
     def outputs(self) -> np.ndarray | None:
-        """The calibrated average's outputs for the held-out rows; None if it was never measured."""
+        """The calibrated average's outputs for held-out rows; None if never measured."""
         return None if self.score is None else _mixed(self.trials, self.shares) * np.float32(self.factor)
 
 
 class Average:
-    """The best average so far, and the trials that it is chosen from.
+    """The best average so far, and the candidate trials.
 
     Args:
-        shared: what says which rows are held out.
-        measuring: an estimator that scores outputs as they are.
-        judging: one that calibrates them first.
-        on_better: is called when there is a better one.
+        shared: the common data, with the held-out rows.
+        measuring: an estimator that scores raw outputs.
+        judging: an estimator that calibrates outputs before scoring.
+        on_better: called when there is a better average.
     """
 
     def __init__(self, shared: Shared, measuring: Any, judging: Any, on_better: Callable[[], None]) -> None:
@@ -84,7 +84,7 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose again, with these trials' current best; whether the average is better than any before."""
+        """Choose again, with these trials' current best; return whether the average improved."""
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
         best = max(self._chosen(pool), key=lambda one: _known(one.score))
@@ -94,12 +94,12 @@ class Average:
         return is_better
 
     def accept(self, best: Best) -> None:
-        """Have this average, whatever there was before."""
+        """Use this average, replacing the current one."""
         self.best = best
         self._tell()
 
     def keep(self, trial: Trial) -> list[int]:
-        """Add a trial to the candidates; returns the numbers of trials that are candidates no more."""
+        """Add a trial to the candidates; return the numbers of trials that no longer are."""
         if len(trial.outputs):
             self._pool[trial.number] = trial
         ranked = _ranked(self._pool.values())
@@ -133,12 +133,12 @@ def _ranked(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def _known(score: float | None) -> float:
-    """A score, or what is worse than any."""
+    """A score, or a value worse than any score for None."""
     return -np.inf if score is None else score
 
 
 def _mixed(trials: Sequence[Trial], shares: Sequence[float]) -> np.ndarray:
-    """The outputs of an average for the held-out rows; each trial is calibrated by itself first."""
+    """An average's outputs for held-out rows, with each trial calibrated separately first."""
     return mixture(
         [one.outputs for one in trials], [one.factor * w for one, w in zip(trials, shares, strict=True)]
     )

@@ -1,4 +1,4 @@
-"""A search's time: its deadline, and the cost of its steps so far, which tells what still fits."""
+"""A search's time budget: its deadline, and the measured cost of steps, to estimate what still fits."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Callable, Mapping
 __all__ = ["Budget", "TimeIsOver", "clock"]
 
 clock: Callable[[], float] = time.perf_counter
-"""Seconds since any moment."""
+"""A clock: seconds since an arbitrary moment."""
 
 
 class TimeIsOver(Exception):  # noqa: N818 - not an error
-    """Ends the trial in whose steps the deadline falls."""
+    """Ends the trial that is running at the deadline."""
 
 
 class Budget:
-    """The seconds from now on, and the longest that each kind of step has taken.
+    """The time budget, from now on, and the longest duration of each kind of step.
 
     Args:
-        limit: how many seconds there are; None: as many as it takes.
-        costs: what is known by now of the longest that each kind of step has taken.
+        limit: the limit in seconds; None: no limit.
+        costs: known longest durations by kind of step.
     """
 
     def __init__(self, limit: float | None = None, costs: Mapping[str, float] | None = None) -> None:
@@ -30,19 +30,19 @@ class Budget:
         self._is_stopped = False
 
     def go_on(self, seconds: float) -> None:
-        """Count the seconds that an earlier run has used."""
+        """Add the seconds used by an earlier run."""
         self._start -= seconds
 
     def stop(self) -> None:
-        """There is no time left."""
+        """End the budget now."""
         self._is_stopped = True
 
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return clock() - self._start
 
     def left(self) -> float | None:
-        """Until the deadline; None without one."""
+        """Seconds until the deadline; None without one."""
         return None if self.limit is None else self.limit - self.seconds()
 
     def has(self, seconds: float) -> bool:
@@ -51,7 +51,7 @@ class Budget:
         return not self._is_stopped and (left is None or left > seconds)
 
     def note(self, kind: str, seconds: float) -> None:
-        """Note how long a step of this kind has taken."""
+        """Record the duration of a step of this kind."""
         self.costs[kind] = max(seconds, self.cost(kind))
 
     def cost(self, kind: str, unknown: float = 0.0) -> float:

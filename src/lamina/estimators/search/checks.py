@@ -12,14 +12,14 @@ from lamina.training.time_limit import seconds_of
 __all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out", "require_no_steps"]
 
 TRIALS = 16
-"""Of `preset="best"` without a limit."""
+"""The default time limit of `preset="best"`."""
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
-    """The seconds and the trials that a search has; None: any number.
+    """A search's limits of seconds and trials; None: unlimited.
 
     Raises:
-        ValueError: what cannot be, or does not go with a search.
+        ValueError: a setting is invalid, or incompatible with a search.
     """
     limit = None if estimator.time_limit is None else seconds_of(estimator.time_limit)
     trials = estimator.trials
@@ -47,7 +47,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
 
 
 def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
-    """Raise `ValueError` if there is nothing to compare networks on."""
+    """Raise `ValueError` if there are no rows to compare networks on."""
     if not held_out:
         raise ValueError(
             f"{asked_for(estimator)} compares networks on rows that they were not trained on, and {rows} rows are too "
@@ -56,7 +56,7 @@ def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
 
 
 def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
-    """Raise `ValueError` if something watches the steps of trials that are trained elsewhere."""
+    """Raise `ValueError` if an observer needs the steps of trials that are trained in workers."""
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks watches the steps of trainings, and {jobs} trials at a "
@@ -65,7 +65,7 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
 
 
 def asked_for(estimator: Any) -> str:
-    """The setting that started the search, as the user wrote it."""
+    """The setting that started the search, in the user's spelling."""
     for name in ("time_limit", "trials"):
         if getattr(estimator, name) is not None:
             return f"{name}={getattr(estimator, name)!r}"

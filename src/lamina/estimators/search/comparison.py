@@ -1,8 +1,8 @@
-"""Early stopping of trials: a trial that is worse than most earlier ones at the same point ends.
+"""Early stopping of trials that are worse than most earlier ones at the same point.
 
-The answer depends on the trials' numbers alone, not on which of them happen to be complete: so a search comes to the
-same bits however many trials are trained at a time. Trials come in rounds, each twice as long as the one before, and a
-trial is compared with those of earlier rounds. So those of one round can be trained side by side, and no trial is
+The decision depends only on trials' numbers, not on which happen to be complete, so that a search gives the
+same bits for any number of parallel trials. Trials come in rounds, each twice as long as the previous, and a
+trial is compared with those of earlier rounds. So trials of one round can be trained in parallel, and no trial is
 compared with much less than half of all earlier ones.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["Curve", "falls_behind", "round_begins"]
 
 _FEWEST_TO_COMPARE = 3
-"""A trial is not ended for being worse than fewer others."""
+"""Minimum number of other trials to compare with before ending one."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Curve:
 
 
 def round_begins(number: int, openings: int, first: int) -> int:
-    """The first trial of the round of trial `number`.
+    """The first trial in the round of trial `number`.
 
     Args:
-        number: the trial's.
-        openings: how many trials come before those that are drawn; they belong to the first round.
-        first: how many of those that are drawn the first round has.
+        number: the trial's number.
+        openings: the number of fixed trials before the random ones; they belong to the first round.
+        first: the number of random trials in the first round.
 
     >>> [round_begins(number, 3, 8) for number in (0, 10, 11, 26, 27, 58, 59)]
     [0, 0, 11, 11, 27, 27, 59]
@@ -47,7 +47,7 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
 
 def falls_behind(share: float, score: float, others: Sequence[Curve]) -> bool:
-    """Whether most of the others were better than `score` after this share of their epochs.
+    """Whether most others had a better score than `score` at this share of their epochs.
 
     >>> others = [Curve(4, [0.1, 0.2, 0.3, 0.4])] * 3
     >>> falls_behind(0.5, 0.15, others), falls_behind(0.5, 0.25, others), falls_behind(0.5, 0.15, others[:2])

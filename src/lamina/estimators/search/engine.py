@@ -1,11 +1,11 @@
-"""The search: trial after trial until the time is over, and the best average of them in the estimator.
+"""The search: trials until the time is over, and the best average of them in the estimator.
 
-The order of the trials, and all that happens in each of them, depends on the table and the seed alone; the limit says
-where the sequence is cut. So more time is never worse on the validation rows, and as many trials give the same bits.
+The sequence of trials, and each one's training, depend only on the table and the seed; the limit determines
+where the sequence ends. So more time is never worse on the validation rows, and equally many trials give equal bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
 has `time_limit`, `trials`, or `preset="best"`. Among its `callbacks` may be `SearchObserver`s, a `TrialStore`,
-functions (estimator, epoch) whose true result ends the search, and `Observer`s, which see each trial's training.
+functions (estimator, epoch) that end the search by returning true, and `Observer`s of each trial's training.
 """
 
 from __future__ import annotations
@@ -52,20 +52,20 @@ if TYPE_CHECKING:
 __all__ = ["Search"]
 
 _START_VARIES = 1.5
-"""How many times as long as the longest so far compiling another network's steps may take."""
+"""Safety factor on the longest compilation so far, for another network."""
 _WORKERS_START = 4.0
-"""Seconds that are left, so that it is worth while to start workers."""
+"""Minimum remaining seconds for starting workers."""
 _AHEAD = 16
-"""Trials per worker that may begin after an incomplete one; they are kept in memory until it is complete."""
+"""Trials per worker that may start after an incomplete one; kept in memory until that is complete."""
 _GRACE = 10.0
-"""Seconds that workers have to end in, if there is no other limit."""
+"""Seconds for workers to end, if there is no other limit."""
 
 
 class Search:
-    """A search for an estimator, whose time runs from when this is made; a `SearchView`.
+    """A search for an estimator, whose clock starts at construction; a `SearchView`.
 
     Raises:
-        ValueError: the estimator's settings do not go with a search.
+        ValueError: a setting is incompatible with a search.
     """
 
     def __init__(self, estimator: Any, eval_set: Any = None) -> None:
@@ -98,12 +98,12 @@ class Search:
 
     @property
     def best_score(self) -> float | None:
-        """The score of the present average."""
+        """The score of the current average."""
         return self._best and self._best.score
 
     @property
     def shares(self) -> Mapping[int, float]:
-        """The share of each trial in it."""
+        """The share of each trial in the average."""
         return {} if self._average is None else self._average.shares
 
     @property
@@ -112,7 +112,7 @@ class Search:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the search, to recognize it when it goes on."""
+        """A digest of the search, to recognize it when resuming."""
         parts = [*self._shared.train, *self._shared.held_out]
         digest = hashlib.sha256("".join(part.fingerprint() for part in parts).encode())
         given = self._estimator.get_params(deep=False)
@@ -121,30 +121,30 @@ class Search:
         return digest.hexdigest()
 
     def _is_fixed(self, name: str, value: Any) -> bool:
-        """Whether a search that goes on must have this value."""
+        """Whether a resumed search must have this value."""
         fixed = DECLARED[name].fixed if name in DECLARED else "always"
         return fixed == "always" or (fixed == "given" and value != getattr(type(self._estimator), name))
 
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Seconds since the start."""
         return self._budget.seconds()
 
     def left(self) -> float | None:
-        """Until the deadline."""
+        """Seconds until the deadline."""
         return self._budget.left()
 
     def stop(self) -> None:
-        """End soon, with the best so far."""
+        """End soon, with the best average so far."""
         self._budget.stop()
 
     def end_at(self, seconds: float) -> None:
-        """Set the deadline, in seconds after the beginning."""
+        """Set the deadline, in seconds after the start."""
         self.limit = self._budget.limit = seconds
         if self._board is not None:
             self._board.end_at(seconds)
 
     def refuse(self, what: str) -> None:
-        """Raise `ValueError`: a search does not go with `what`."""
+        """Raise `ValueError`: a search is incompatible with `what`."""
         raise ValueError(
             f"{what} trains one network, and {asked_for(self._estimator)} compares many; leave one of them out"
         )
@@ -185,7 +185,7 @@ class Search:
         self._say_if_late()
 
     def _say_if_late(self) -> None:
-        """What cannot be interrupted may have taken longer than there was; who moves the deadline says it himself."""
+        """Warn if uninterruptible work exceeded the limit, unless an observer moves the deadline and warns itself."""
         limit, seconds = self._given, self.seconds()
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
@@ -206,7 +206,7 @@ class Search:
     def _train_all(self) -> None:
         """Train trials until there are enough, or the time is over.
 
-        The first is trained here in any case: there is something soon, and what cannot work is said at once.
+        The first is always trained here, for an early result and early errors.
         """
         while self._fits_another():
             here = self._jobs == 1 or not self.trials or not self._budget.has(_WORKERS_START)
@@ -218,7 +218,7 @@ class Search:
                 return
 
     def _fits_another(self) -> bool:
-        """Whether there are to be more trials, and time to begin one."""
+        """Whether another trial is wanted, and time is left to start it."""
         if self.most_trials is not None and len(self.trials) >= self.most_trials:
             return False
         if not self.trials:
@@ -226,7 +226,7 @@ class Search:
         return self._budget.has(self._start())
 
     def _start(self) -> float:
-        """The seconds that must be left for a trial to be begun: starting cannot be interrupted."""
+        """The minimum remaining seconds for starting a trial, since startup can't be interrupted."""
         # The first start of a process loads what the others need, too, so that it is not multiplied.
         start = max(
             self._budget.cost("start") * _START_VARIES,
@@ -235,7 +235,7 @@ class Search:
         return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
-        """Train another configuration here, and choose the average anew whenever it may be better."""
+        """Train another configuration here, updating the average whenever it may improve."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
         training = TrialTraining(
@@ -259,7 +259,7 @@ class Search:
     # --- trials side by side -------------------------------------------------------------------------------------
 
     def _train_side_by_side(self) -> None:
-        """Train all that is left, several at a time; what workers tell is taken as if they had trained in order."""
+        """Train the remaining trials in parallel; results are processed as if trained in order."""
         from lamina.estimators.search.side_by_side import SideBySide
 
         with SideBySide(self._jobs, self._shared, self._next_job) as workers:
@@ -279,9 +279,9 @@ class Search:
                 self._board = None
 
     def _next_job(self, folder: Path) -> Job | None:
-        """What to train next: the first that is not begun, and that those are complete for that it is compared with.
+        """The next job: the first unstarted trial whose comparison trials are complete.
 
-        Other threads ask this while trials that waited are taken.
+        Called from other threads while waiting trials are processed.
         """
         waiting, done = self._waiting.copy(), len(self.trials)  # one that is taken in between is in both
         if not self._fits_another():
@@ -300,12 +300,12 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """What steps cost a worker, whose outcome is on its way for some time before it can be chosen from."""
+        """A worker's costs of steps, including the delay until its result can be used."""
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
     def _hear(self, event: Event) -> None:
-        """Something has happened to a trial that a worker trains."""
+        """Process an event of a worker's trial."""
         if isinstance(event, Job):
             epochs = settled(event.tried, self._shared).epochs
             self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
@@ -335,9 +335,9 @@ class Search:
         self._take_those_next()
 
     def _take_those_next(self, *, again: bool = False) -> None:
-        """Take the trials that are trained, and all before them.
+        """Process the trained trials that come next in order.
 
-        `again`: whether they are kept already.
+        `again`: whether they are stored already.
         """
         while (trial := self._waiting.get(len(self.trials))) is not None:
             kept = None
@@ -349,7 +349,7 @@ class Search:
             self._add(chosen, keep=not again or bool(trial.earlier))
 
     def _end_waiting(self) -> None:
-        """The search is over: have those that were cut, and those that wait for others, as they are."""
+        """End the search: accept interrupted and waiting trials in their current state."""
         self._tell_of_trials()
         ended = sorted([*self._waiting.values(), *self._cut], key=lambda trial: trial.number)
         self._waiting, self._cut = {}, []
@@ -367,7 +367,7 @@ class Search:
     # --- choosing ------------------------------------------------------------------------------------------------
 
     def _offer(self, trial: Trial) -> bool:
-        """Choose the best average anew, with this trial as it is now; whether that is better than any before."""
+        """Update the best average with this trial's current state; return whether it improved."""
         assert self._average is not None
         began = self._budget.seconds()
         is_better = self._average.offer(trial)
@@ -375,13 +375,13 @@ class Search:
         return is_better
 
     def _have_one(self, trial: Trial) -> None:
-        """A trial is better than none."""
+        """Ensure that there is at least one trial."""
         assert self._average is not None
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """A trial has ended; of those that are not chosen from any more, the arrays are forgotten."""
+        """Add a finished trial, and free the arrays of those that are no longer candidates."""
         assert self._average is not None
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
@@ -394,7 +394,7 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Tell of trials not yet told of; Ctrl-C may have come before that."""
+        """Report trials not yet reported; Ctrl-C may have come before that."""
         while self._told < len(self.trials):
             self._told += 1
             self._tell("on_trial_end", self.trials[self._told - 1])

@@ -15,14 +15,14 @@ __all__ = ["learn"]
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Put the best average into the estimator; facts about the training are the best trial's.
+    """Put the best average into the estimator; training facts are the best trial's.
 
     Args:
         estimator: the user's.
-        shared: what all trials share.
-        best: the average.
-        trials: all of them.
-        device: where they were trained.
+        shared: the common data.
+        best: the best average.
+        trials: all trials.
+        device: the device of the training.
     """
     if best.score is None:
         messages.warn(

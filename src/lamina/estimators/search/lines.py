@@ -1,4 +1,4 @@
-"""The lines that `verbose` prints for a search, one per trial."""
+"""One line per trial, printed by `verbose` during a search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Lines"]
 
 
 class Lines(SearchObserver):
-    """Prints the score of each trial and of the ensemble, by the names and with the sign that people know."""
+    """Prints each trial's score and the ensemble's, with display names and signs."""
 
     def __init__(self, estimator: Any) -> None:
         self._name, self._sign = shown_score(estimator._chosen_scoring())

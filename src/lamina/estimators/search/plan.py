@@ -1,4 +1,4 @@
-"""The plan of a search: each trial's configuration follows from its number, the seed and the table alone."""
+"""The plan of a search: each trial's configuration, determined by its number, the seed and the table."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Plan:
     """The trials of a search for an estimator.
 
     Args:
-        estimator: the user's; what it has been given holds for all trials.
-        seed: of what is drawn.
-        rows: that each member has to train on.
+        estimator: the user's; its explicit settings apply to all trials.
+        seed: the seed of the draws.
+        rows: the number of training rows per member.
     """
 
     def __init__(self, estimator: Any, seed: int, rows: int) -> None:
@@ -27,7 +27,7 @@ class Plan:
         self._openings = space.openings(rows)
 
     def bare(self, **settings: Any) -> Any:
-        """An estimator like the user's, with these settings, that does not search."""
+        """A copy of the user's estimator with these settings, which does not search."""
         given = self._estimator.get_params(deep=False)
         given |= {"preset": "default", "time_limit": None, "trials": None, "callbacks": None}
         return type(self._estimator)(**{**given, "n_jobs": 1, "verbose": False, **settings})
@@ -47,7 +47,7 @@ class Plan:
         return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
 
     def compared(self, tried: Configuration) -> list[int]:
-        """The trials that this one is compared with, by their numbers; none, if it is trained to its end anyway."""
+        """The numbers of the trials to compare this one with; none if it is trained to its end anyway."""
         if tried.estimator._resolved().learning_rate not in CYCLES_END:
             return []
         before = round_begins(tried.number, len(self._openings), space.CYCLE)

@@ -1,4 +1,4 @@
-"""Choice of the averaged trials and their shares: greedy selection with replacement.
+"""Choice of averaged trials and their shares, by greedy selection with replacement.
 
 Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004.
 """
@@ -15,13 +15,13 @@ _ROUNDS = 20
 
 
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
-    """The number of times that each is selected into the best mean.
+    """The number of times each model is selected into the best mean.
 
-    Whichever improves the mean the most is added, also when it is in it already, until none does.
+    The model that improves the mean most is added, possibly repeatedly, until none improves it.
 
     Args:
-        outputs: of each model, for the same rows.
-        measure: of outputs, higher is better.
+        outputs: each model's outputs for the same rows.
+        measure: the score of outputs, higher is better.
 
     >>> truth = np.array([0.0, 1.0, 2.0])
     >>> models = [truth + [1.0, -1.0, 0.5], truth - [1.0, -1.0, 0.5], truth + 9.0]
@@ -41,5 +41,5 @@ def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]
 
 
 def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
-    """The mean by shares, float32."""
+    """The weighted mean by shares, float32."""
     return np.sum([one * np.float32(share) for one, share in zip(outputs, shares, strict=True)], axis=0)

@@ -1,8 +1,8 @@
-"""Trials that are trained side by side by joblib: in threads, or as `joblib.parallel_config` says.
+"""Parallel trials by joblib: in threads, or as `joblib.parallel_config` says.
 
-Threads are best where nothing else is said: for 60 % (tables of a hundred rows) to 95 % (of thousands) of its time a
-training is in compiled code, an epoch a call, and holds no lock of Python's meanwhile; and they share data and code,
-where each process loads lamina and compiles for itself, which takes it as long as a few small trials.
+Threads are the best default: for 60 % (tables of a hundred rows) to 95 % (of thousands) of its time a
+training is in compiled code, one call per epoch, without holding Python's lock; and they share data and code,
+whereas each process loads lamina and compiles separately, which takes as long as a few small trials.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from lamina.training.loop import Epoch
 __all__ = ["SideBySide"]
 
 _TICK = 0.25
-"""Seconds between two looks at the epochs of the trials that run."""
+"""Seconds between checks of running trials' epochs."""
 
 Event = Job | Outcome | tuple[int, Epoch] | None
 
 
 class SideBySide:
-    """Trains trials, `jobs` at a time as joblib counts them; a context, in which workers live.
+    """Trains trials, `jobs` at a time as in joblib; a context in which workers live.
 
     Args:
-        jobs: how many.
-        shared: what all trials share.
-        next_job: gives what to train next; None: nothing, as long as nothing else has ended. It is called in any
-            thread, one at a time.
+        jobs: the number of parallel jobs.
+        shared: the common data.
+        next_job: returns the next job; None: nothing until another job ends. It is called from any
+            thread, never concurrently.
     """
 
     def __init__(self, jobs: int | None, shared: Shared, next_job: Callable[[Path], Job | None]) -> None:
@@ -67,12 +67,12 @@ class SideBySide:
         self._stack.close()
 
     def events(self) -> Iterator[Event]:
-        """Events as they happen: a job begins, an epoch or a trial ends; None a few times a second.
+        """Events as they happen: a job begins, an epoch or trial ends; None a few times per second.
 
-        It ends when nothing runs and nothing is to begin.
+        Ends when nothing runs and no job remains.
 
         Raises:
-            LaminaError: a worker was killed, or cannot be told what to do.
+            LaminaError: a worker was killed, or a job can't be sent to it.
         """
         while (first := self._begin()) is not None:
             self._is_at_work = True
@@ -101,7 +101,7 @@ class SideBySide:
             yield event
 
     def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:
-        """What was heard of a trial since this was asked last: joblib takes more jobs than workers begin."""
+        """New reports of a trial's epochs: joblib accepts more jobs than workers have started."""
         if number not in self._begun and (has_ended or self.board.has_begun(number)):
             self._begun.add(number)
             yield self._running[number]
@@ -115,7 +115,7 @@ class SideBySide:
         return job
 
     def _work(self, first: Job) -> None:
-        """In a thread of its own: joblib's loop, until nothing is to begin."""
+        """joblib's loop, in its own thread, until no job remains."""
 
         def tasks() -> Iterator[Any]:
             job: Job | None = first
@@ -133,7 +133,7 @@ class SideBySide:
 
 
 def _parallel(jobs: int | None) -> Parallel:
-    """Has a task for each worker, and the next one when that has ended."""
+    """Run one task per worker, and the next when it ends."""
     how: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "prefer": "threads"}
     try:
         return Parallel(jobs, return_as="generator_unordered", **how)
@@ -142,7 +142,7 @@ def _parallel(jobs: int | None) -> Parallel:
 
 
 def _explained(error: BaseException) -> BaseException:
-    """What to raise in the search for what was raised by joblib."""
+    """The error to raise in the search for one raised by joblib."""
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return LaminaError(
             "a process that trained a trial was killed, by the system if memory was short; fewer at a time "

@@ -1,7 +1,7 @@
-"""The settings that a search tries: first the presets', then others at random, as each setting's `Draw` says.
+"""The settings tried by a search: first the presets', then random ones by each setting's `Draw`.
 
-The ranges are those with which RealMLP was tuned for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller,
-Grinsztajn, Steinwart, 2024, arXiv 2407.04491), where the estimators have a parameter for it. There is no label
+The ranges are those of RealMLP's tuning for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller,
+Grinsztajn, Steinwart, 2024, arXiv 2407.04491), as far as the estimators have the parameter. There is no label
 smoothing: outputs are calibrated, and it costs log-loss.
 """
 
@@ -19,17 +19,17 @@ from lamina.table.schema import Task
 __all__ = ["CYCLE", "openings", "preset_of", "suggested"]
 
 _FIRST_ROWS = 32_768
-"""On this many rows the preset `fast` takes a second or two, whatever the table."""
+"""Number of rows on which the preset `fast` takes a second or two for any table."""
 _TIMES_MORE = 8
 _OF_ONE_KIND = 2
 _KINDS = 4
-"""The kinds of networks: one around `default`, which takes ten times as long as the others, around `medium`."""
+"""Kinds of networks: one around `default`, which takes ten times as long as the others, which are around `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
-"""The period of the kinds, in trials."""
+"""The period of kinds, in trials."""
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
-    """The first trials, the same for any limit, so that there is something soon: presets, and rows of each member.
+    """The first trials, equal for any limit, for early results: presets, and rows per member.
 
     >>> openings(10_000)
     [('fast', 10000), ('medium', 10000), ('default', 10000)]
@@ -43,7 +43,7 @@ def openings(rows: int) -> list[tuple[str, int]]:
 
 
 def preset_of(number: int) -> str:
-    """The preset around which the settings of a trial are drawn.
+    """The preset that a trial's settings vary.
 
     >>> [preset_of(number) for number in (0, 5, 6, 7, 8)]
     ['medium', 'medium', 'default', 'default', 'medium']
@@ -52,9 +52,9 @@ def preset_of(number: int) -> str:
 
 
 def suggested(seed: int, number: int, task: Task) -> Mapping[str, Any]:
-    """A preset, and settings drawn at random around it, for a trial.
+    """A preset, and random settings around it, for a trial.
 
-    Those that make other machine code are the same for `_OF_ONE_KIND` trials: compiling takes as long as some epochs.
+    Settings that need recompilation are shared by `_OF_ONE_KIND` trials, since compiling takes as long as some epochs.
     """
     kind = np.random.default_rng([seed, number // _OF_ONE_KIND, 1])
     rng = np.random.default_rng([seed, number, 2])

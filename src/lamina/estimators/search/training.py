@@ -1,4 +1,4 @@
-"""One trial: a configuration is trained to its end or the deadline, and offers good states meanwhile."""
+"""One trial: a configuration trained to its end or the deadline, which offers good states meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lamina.training.loop import Epoch, Loop, Observer
 __all__ = ["CYCLES_END", "Configuration", "Shared", "TrialTraining", "settled"]
 
 _MOST_HELD_OUT = 100_000
-"""Rows that validate: of a million, all would take more time than the training between two validations."""
+"""Maximum number of validation rows, so that validation takes less time than the training in between."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Shared:
     """The common data of all trials.
 
     Attributes:
-        encoder, target: as the estimator has fitted them.
-        train: the rows of each member.
-        held_out: those that each member held out, or what `fit` was given to validate on.
-        y, weights: the target and the weights of these rows, part after part.
+        encoder, target: as fitted by the estimator.
+        train: each member's training rows.
+        held_out: each member's held-out rows, or the `eval_set`.
+        y, weights: target and weights of these rows, concatenated.
     """
 
     encoder: TableEncoder
@@ -47,7 +47,7 @@ class Shared:
     def of(
         cls, encoder: TableEncoder, target: Any, train: Sequence[Data], held_out: Sequence[Data]
     ) -> Shared:
-        """The shared data, with targets and weights of the held-out rows, or of a sample if they are very many."""
+        """The common data, with targets and weights of the held-out rows, or of a sample if there are many."""
         each = -(-sum(map(len, held_out)) // _MOST_HELD_OUT)
         some = [
             part if part.rows is None else dataclasses.replace(part, rows=part.rows[::each])
@@ -56,13 +56,13 @@ class Shared:
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
-        """The bytes of the arrays, which tells Dask to send them to each worker once."""
+        """The bytes of the arrays, from which Dask knows to send them to each worker once."""
         parts = [*self.train, *self.held_out]
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
 
     def first_rows(self, count: int, rng: np.random.Generator) -> Sequence[Data]:
-        """`count` rows of each member, drawn at random."""
+        """`count` random rows of each member."""
         if count >= min(map(len, self.train)):
             return self.train
         few = [np.sort(part.shuffled(rng)[:count]) for part in self.train]
@@ -74,10 +74,10 @@ class Configuration:
     """A trial's configuration: an estimator with these settings, on `rows` rows of each member.
 
     Attributes:
-        number: of the trial.
-        estimator: has all settings, and never searches itself.
-        settings: those that differ from trial to trial, which identify it.
-        rows: how many each member is trained on.
+        number: the trial's number.
+        estimator: an estimator with all settings, which does not search.
+        settings: the settings that vary between trials, which identify it.
+        rows: the number of training rows per member.
     """
 
     number: int
@@ -96,14 +96,14 @@ class TrialTraining(Observer):
     """Trains a configuration.
 
     Args:
-        shared: what it is trained on.
-        tried: what.
-        rng: all of its random numbers.
-        budget: when it must end.
-        offer: is called with the trial as it is at the end of a cycle of the rate; True: keep it so.
-        others: how earlier trials got on; one that is worse than most of them is ended.
-        on_epoch: is called after each epoch.
-        observers: see the training too, first.
+        shared: the common data.
+        tried: the configuration.
+        rng: the source of all random numbers.
+        budget: the time budget.
+        offer: called with the trial's state at the end of a learning-rate cycle; returns whether to keep it.
+        others: earlier trials' curves; a trial worse than most of them is ended.
+        on_epoch: called after each epoch.
+        observers: observers of the training, called first.
     """
 
     watches_steps = True
@@ -138,7 +138,7 @@ class TrialTraining(Observer):
         """Train to the end.
 
         Raises:
-            TimeIsOver: the deadline came first.
+            TimeIsOver: the deadline passed.
             NonFiniteLossError: it diverged.
         """
         estimator, settings = self._tried.estimator, self.settings
@@ -164,12 +164,12 @@ class TrialTraining(Observer):
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
-        """It ended by itself, at whichever epoch: what is good of it is offered, as it will be where it is stored."""
+        """Offer the best state after a regular end, at any epoch, with the same result as from a store."""
         self._is_complete = True
         self._offer_best(loop)
 
     def result(self) -> Trial | None:
-        """The trial as kept, else in its current state; a failure if it diverged at once; None before any
+        """The trial as kept, or in its current state; a failure if it diverged at once; None before any
         measurement."""
         best = self._kept or self._best()
         if best is None and self._is_complete:
@@ -187,7 +187,7 @@ class TrialTraining(Observer):
         )
 
     def unmeasured(self) -> Trial:
-        """The network as it is, before any measurement."""
+        """The network in its current state, before any measurement."""
         estimator = self._tried.estimator
         network = estimator.fitted_.network
         outputs = np.empty((0, network.architecture.outputs), np.float32)
@@ -224,7 +224,7 @@ class TrialTraining(Observer):
         self._began_steps = self._budget.seconds()
 
     def _offer_best(self, loop: Loop) -> None:
-        """Offer the best epoch until now, if it has not been offered."""
+        """Offer the best epoch so far, unless already offered."""
         trial = self._best()
         if trial is None or loop.best_epoch == self._offered_epoch:
             return
@@ -237,13 +237,13 @@ class TrialTraining(Observer):
         return self._tried.estimator._score_outputs(outputs, self._shared.y, self._shared.weights)
 
     def _validation_to_epoch(self) -> float:
-        """How long validation takes if an epoch takes 1, about: gradients take twice as long as outputs."""
+        """The approximate duration of validation relative to an epoch: gradients take twice as long as outputs."""
         return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
     # --- the trial as it is --------------------------------------------------------------------------------------
 
     def _best(self) -> Trial | None:
-        """As it is in its best epoch until now."""
+        """The trial in its best epoch so far."""
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:

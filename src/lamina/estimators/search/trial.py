@@ -1,4 +1,4 @@
-"""Trials of a search, and the interfaces of their observers and stores."""
+"""Trials of a search, and interfaces of observers and stores."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = ["SearchObserver", "SearchView", "Trial", "TrialStore"]
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One configuration that was trained.
+    """A trained configuration.
 
     Attributes:
-        number: from 0 on; with the search's seed it fixes all randomness of the trial.
-        settings: what it was trained with, by the names of the estimators' parameters: plain values.
-        score: of the rows that the members held out, higher is better.
-        seconds: how long it took.
-        ended: when it ended, in seconds since the search began (of all runs, if it was resumed).
-        epochs: how many epochs were planned.
-        best_epoch: the epoch whose network is kept, from 1 on.
-        complete: whether it ended by itself; False if the deadline or Ctrl-C cut it.
+        number: its number, from 0; with the search's seed it determines all randomness of the trial.
+        settings: its settings, as plain values by the estimators' parameter names.
+        score: the score on the members' held-out rows, higher is better.
+        seconds: its duration.
+        ended: its end, in seconds of the search's total running time.
+        epochs: the planned number of epochs.
+        best_epoch: the epoch of the kept network, from 1.
+        complete: whether it ended regularly; False if the deadline or Ctrl-C ended it.
         losses: the training loss of each epoch.
         scores: the score of each epoch.
-        factor: what calibrates the outputs of this trial alone.
-        outputs: of the held-out rows, part after part, not calibrated: (rows, outputs), float32.
-        architecture: of its networks.
-        members: how many networks it has.
-        state: their arrays, as `Ensemble.state` names them.
-        earlier: the trial as it was at the ends of earlier cycles of its rate, while it is not settled in which of them
-            it helps the average most; none, once it is.
+        factor: the calibration factor of this trial alone.
+        outputs: uncalibrated outputs for the held-out rows, concatenated: (rows, outputs), float32.
+        architecture: its networks' architecture.
+        members: the number of its networks.
+        state: their arrays, named as by `Ensemble.state`.
+        earlier: states at the ends of earlier learning-rate cycles, until it is decided which of them
+            helps the average most; empty afterwards.
     """
 
     number: int
@@ -57,11 +57,11 @@ class Trial:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it diverged before anything was learned; then it has no outputs and no state."""
+        """Whether it diverged before learning anything, so that it has no outputs or state."""
         return self.complete and not self.best_epoch
 
     def as_in(self, stage: Trial) -> Trial:
-        """This trial with the networks of one of its stages: of `earlier`, or its own."""
+        """This trial in one of its stages: from `earlier`, or its own."""
         taken = ("score", "best_epoch", "factor", "outputs", "architecture", "members", "state")
         return replace(self, **{name: getattr(stage, name) for name in taken}, earlier=())
 
@@ -70,14 +70,14 @@ class SearchView(Protocol):
     """The view of a running search for observers.
 
     Attributes:
-        trials: those that have ended, by number. Where several are trained at a time, one that ends before another
-            of a smaller number waits for it, so that the average is the same as of one after another.
-        shares: of each trial in the present ensemble, by the trial's number; they add up to 1.
-        best_score: of the present ensemble on the held-out rows, higher is better; None before there is one.
-        limit: the seconds there are; None without a limit.
-        most_trials: the trials there are to be; None without a number.
-        fingerprint: the SHA-256 of the data, the seed, and the settings that hold for all trials.
-        earlier_seconds: how long the runs took before this one, which goes on with the same search; 0 if there is none.
+        trials: finished trials by number. With parallel training, one that ends before another
+            with a smaller number waits for it, so that the average is the same as with sequential training.
+        shares: each trial's share in the current ensemble, by number; the sum is 1.
+        best_score: the current ensemble's score on held-out rows, higher is better; None before there is one.
+        limit: the time limit in seconds; None without one.
+        most_trials: the number of trials; None if unlimited.
+        fingerprint: the SHA-256 of the data, the seed, and the settings common to all trials.
+        earlier_seconds: the duration of earlier runs of the same search; 0 if there are none.
     """
 
     trials: Sequence[Trial]
@@ -89,26 +89,26 @@ class SearchView(Protocol):
     earlier_seconds: float
 
     def seconds(self) -> float:
-        """Since the search began (of all runs, if it was resumed)."""
+        """Seconds since the search began, including earlier runs."""
         ...
 
     def left(self) -> float | None:
-        """The seconds that are left; None without a limit."""
+        """The remaining seconds; None without a limit."""
         ...
 
     def stop(self) -> None:
-        """End the search as its deadline does: soon, with the best so far."""
+        """End the search as at its deadline: soon, with the best so far."""
         ...
 
     def end_at(self, seconds: float) -> None:
-        """Move the deadline, in seconds after the beginning, as when what follows the search takes longer."""
+        """Move the deadline, in seconds after the start, e.g. when the work after the search takes longer."""
         ...
 
 
 class SearchObserver:
-    """Observes a search; a subclass overrides the methods that it needs. It is passed among an estimator's `callbacks`.
+    """Observes a search; a subclass overrides the methods it needs. Passed in an estimator's `callbacks`.
 
-    Whatever a method raises ends the search, with the best so far left in the estimator.
+    An error from any method ends the search, with the best network so far in the estimator.
 
     >>> class Trials(SearchObserver):
     ...     def on_trial_end(self, search, trial):
@@ -116,46 +116,46 @@ class SearchObserver:
     """
 
     def on_search_begin(self, search: SearchView) -> None:
-        """Called before the first trial; `search.trials` holds those of an earlier run that goes on."""
+        """Called before the first trial; `search.trials` holds those of a resumed run."""
 
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
     ) -> None:
-        """A trial is about to be trained, for at most `epochs` epochs."""
+        """Called before a trial, with its maximum number of `epochs`."""
 
     def on_trial_epoch(self, search: SearchView, number: int, epoch: Epoch) -> None:
-        """An epoch of a trial is complete and measured; of one in another process, a quarter of a second ago."""
+        """Called after an epoch of a trial; up to a quarter of a second late for trials in other processes."""
 
     def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
-        """A trial is trained and kept, and waits for those before it; `on_trial_end` follows."""
+        """Called when a trained trial is kept and waits for those before it; `on_trial_end` follows."""
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
-        """A trial has ended and is among `search.trials`; the ensemble has been chosen anew."""
+        """Called when a trial has ended and is in `search.trials`, and the ensemble has been updated."""
 
     def on_new_best(self, search: SearchView) -> None:
-        """The ensemble is better than any before: `search.best_score` and `search.shares`."""
+        """Called when the ensemble has improved: see `search.best_score` and `search.shares`."""
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        """Called when the search is over and the estimator fitted, or when `error` ended it: Ctrl-C is a
-        `KeyboardInterrupt`."""
+        """Called when the search is over and the estimator fitted, or when `error` ended it (for Ctrl-C a
+        `KeyboardInterrupt`)."""
 
 
 class TrialStore(Protocol):
-    """Stores trials, so that an interrupted search can go on. It is passed among an estimator's `callbacks`."""
+    """Stores trials, so that an interrupted search can be resumed. Passed in an estimator's `callbacks`."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
-        """The trials of an earlier run of the same search, by number; none, if there is none.
+        """The trials of an earlier run of the same search, by number; empty if there are none.
 
-        Of several that were trained at a time, one may be missing where a later one is there.
+        After parallel training, numbers may be missing.
 
         Raises:
-            DataError: what is kept is of another search.
+            DataError: the stored trials are from another search.
         """
         ...
 
     def save(self, trial: Trial) -> None:
-        """Store a complete trial, replacing its earlier state; called before observers hear of it.
+        """Store a complete trial, replacing its earlier state; called before observers are notified.
 
-        One that waits for others is kept with `earlier`, and again without once it has ended.
+        A waiting trial is stored with `earlier`, and again without it once it has ended.
         """
         ...

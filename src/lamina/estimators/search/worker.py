@@ -1,7 +1,7 @@
-"""A trial where a worker trains it: in another process, in a thread, or on another machine.
+"""A trial's training in a worker: another process, a thread, or another machine.
 
-A worker reads from a folder when to end, and reports its epochs there. One that does not see the folder, on another
-machine, ends at the time given at its beginning, and reports when it has ended.
+A worker reads the deadline from a folder, and reports its epochs there. One without access to the folder, on another
+machine, uses the deadline given at its start, and reports only at its end.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ _TOLD = ("number", "loss", "score", "is_best", "seconds")
 
 
 class Blackboard:
-    """A folder that the search and its workers on this machine communicate through."""
+    """A folder for communication between the search and its workers on this machine."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[int, int] = {}
 
     def end_at(self, seconds: float | None) -> None:
-        """Have all workers end once the search has taken `seconds`; None: when they are done."""
+        """Set all workers' deadline, in seconds of the search; None: when they are done."""
         aside = self._folder / "end.new"
         with suppress(FileNotFoundError):  # no worker listens any more
             aside.write_text(json.dumps(seconds))
             os.replace(aside, self._folder / "end")
 
     def end(self) -> float | None:
-        """When to end, as `end_at` said it.
+        """The deadline set by `end_at`.
 
         Raises:
             FileNotFoundError: the search is over, or this is another machine.
@@ -56,23 +56,23 @@ class Blackboard:
         return json.loads((self._folder / "end").read_text())
 
     def tell_begin(self, number: int) -> None:
-        """Trial `number` begins."""
+        """Report the start of trial `number`."""
         with suppress(FileNotFoundError):
             (self._folder / str(number)).touch()
 
     def has_begun(self, number: int) -> bool:
-        """Whether trial `number` has begun, as far as this machine knows."""
+        """Whether trial `number` has started, as far as this machine knows."""
         return (self._folder / str(number)).exists()
 
     def tell(self, number: int, epoch: Epoch) -> None:
-        """An epoch of trial `number` is complete."""
+        """Report a complete epoch of trial `number`."""
         line = json.dumps([getattr(epoch, name) for name in _TOLD]) + "\n"
         with suppress(FileNotFoundError), (self._folder / str(number)).open("r+") as file:  # never made anew
             file.seek(0, os.SEEK_END)
             file.write(line)
 
     def told(self, number: int) -> Iterator[Epoch]:
-        """The epochs of trial `number` that were told of since this was asked last."""
+        """The epochs of trial `number` reported since the last call."""
         with suppress(FileNotFoundError), (self._folder / str(number)).open() as file:
             file.seek(self._read.get(number, 0))
             lines = file.read().rpartition("\n")[0]
@@ -87,14 +87,14 @@ class Job:
 
     Attributes:
         tried: the configuration.
-        seed: the search's.
-        others: how the trials that it is compared with got on.
-        limit: the seconds that the search may take.
-        start: how many of them must be left for this to be begun.
-        costs: what is known of what steps cost.
-        seconds: how long the search had taken, when it was the time of day `sent`.
-        process: the search's.
-        folder: of the `Blackboard`.
+        seed: the search's seed.
+        others: the curves of the trials to compare with.
+        limit: the search's time limit in seconds.
+        start: the minimum remaining seconds for starting this trial.
+        costs: the known costs of steps.
+        seconds: the search's elapsed time at the wall time `sent`.
+        process: the search's process.
+        folder: the folder of the `Blackboard`.
     """
 
     tried: Configuration
@@ -114,12 +114,12 @@ class Outcome:
     """The result of a worker.
 
     Attributes:
-        number: the trial's.
-        trial: None if it was cut before anything was learned.
-        diverged: what a training that diverged said.
-        costs: what steps cost.
-        device: where it was trained.
-        ended: how long the search had taken then, by the worker's clock.
+        number: the trial's number.
+        trial: the trial; None if it was ended before learning anything.
+        diverged: the message of a diverged training.
+        costs: the costs of steps.
+        device: the device of the training.
+        ended: the search's elapsed time at the end, by the worker's clock.
     """
 
     number: int
@@ -131,7 +131,7 @@ class Outcome:
 
 
 class _ToldBudget(Budget):
-    """What a worker has of the search's time, which may be changed meanwhile."""
+    """A worker's view of the search's time budget, which may change meanwhile."""
 
     def __init__(self, job: Job, board: Blackboard) -> None:
         super().__init__(job.limit, job.costs)
@@ -148,7 +148,7 @@ class _ToldBudget(Budget):
 
 
 def train(job: Job, shared: Shared) -> Outcome:
-    """Train a trial, and keep how it was at the end of each cycle of its rate: which is best, the search will tell."""
+    """Train a trial, keeping its state at the end of each learning-rate cycle; the search selects the best."""
     number, board = job.tried.number, Blackboard(job.folder)
     budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
     if not budget.has(job.start):  # it has waited for a worker until now
@@ -182,7 +182,7 @@ def train(job: Job, shared: Shared) -> Outcome:
 
 @contextmanager
 def _without_ctrl_c(process: int) -> Generator[None]:
-    """A terminal sends Ctrl-C to all processes; the search's own will have the others end."""
+    """Ignore Ctrl-C, which a terminal sends to all processes: the search's process ends the others."""
     if os.getpid() == process or threading.current_thread() is not threading.main_thread():
         yield
         return

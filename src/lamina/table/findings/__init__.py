@@ -1,1 +1,1 @@
-"""The findings of `lamina.table.inspection`: leakage, duplicates, drift."""
+"""Findings for `lamina.table.inspection`: leakage, duplicates, drift."""

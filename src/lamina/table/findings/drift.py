@@ -1,4 +1,4 @@
-"""How a new table differs from the training table, column by column, and as a whole."""
+"""Drift: differences of a new table from the training table, by column and as a whole."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lamina.table.findings.values import Names, Series
 __all__ = ["drift", "new_categories"]
 
 _EXPECTED = 5
-"""Fewer rows than this of a category in either table, as chance would have it, are joined with others as rare."""
+"""Categories with a lower expected count than this in either table are merged as rare."""
 
 _EXACT_ROWS = 500
-"""Up to this many rows the distribution of the Kolmogorov–Smirnov statistic is exact, not its limit."""
+"""Up to this many rows the exact distribution of the Kolmogorov–Smirnov statistic is used, not its limit."""
 
 _FEWEST_OF_CLASSIFIER = 100
 _MOST_OF_CLASSIFIER = 2000
-"""Rows of each table that the classifier sees."""
+"""Maximum number of rows of each table for the classifier."""
 
 _MOST_FEATURES = 200
 
@@ -30,13 +30,13 @@ _MOST_FEATURES = 200
 def drift(training: Sequence[Series], new: Sequence[Series], seed: int = 0) -> Drift:
     """Compare the columns of two tables.
 
-    Numbers are compared by the Kolmogorov–Smirnov test; categories by the chi-square test, rare ones joined by how
-    often they occur in both tables together; missing values by their shares (chi-square, or Fisher's exact test of
-    few); all columns together by a classifier that tells the tables apart (Lopez-Paz and Oquab 2017).
+    Numbers are compared by the Kolmogorov–Smirnov test; categories by the chi-square test, with rare ones merged by
+    frequency in both tables together; missing values by their shares (chi-square, or Fisher's exact test for
+    small counts); all columns together by a classifier that separates the tables (Lopez-Paz and Oquab 2017).
 
     Args:
-        training, new: the same columns of each; names have the same codes.
-        seed: chooses the rows that the classifier learns from.
+        training, new: the same columns of each, with shared codes of names.
+        seed: selects the classifier's training rows.
 
     >>> rng = np.random.default_rng(0)
     >>> before, after = (Series("x", "x", rng.normal(mean, size=500)) for mean in (0, 1))
@@ -68,7 +68,7 @@ def drift(training: Sequence[Series], new: Sequence[Series], seed: int = 0) -> D
 
 
 def _holm(p_values: np.ndarray) -> np.ndarray:
-    """P-values such that the chance of any below a level, where nothing differs, is at most that level (Holm 1979)."""
+    """P-values adjusted by Holm's method (1979) for multiple tests."""
     order = np.argsort(p_values)
     steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
     adjusted = np.empty(len(p_values))
@@ -77,7 +77,7 @@ def _holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
-    """Of the parts of a column the comparison that is least by chance; the largest size first."""
+    """The most significant comparison of each column's parts, largest size first."""
     least: dict[tuple[str, str], ColumnDrift] = {}
     for one in sorted(tests, key=lambda one: (one.adjusted, -one.size)):
         least.setdefault((one.column, one.what), one)
@@ -85,14 +85,14 @@ def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
 
 
 def _detectable(rows: int, more: int, tests: int) -> float:
-    """The Kolmogorov–Smirnov statistic that is just significant among `tests` tests."""
+    """The Kolmogorov–Smirnov statistic at the limit of significance among `tests` tests."""
     if not rows or not more or not tests:
         return 1.0
     return min(1.0, float(np.sqrt(-np.log(LEVEL / tests / 2) / 2 * (1 / rows + 1 / more))))
 
 
 def _missing(before: Series, after: Series) -> ColumnDrift | None:
-    """Of the shares of missing values; None where none is missing."""
+    """The comparison of missing shares; None if nothing is missing."""
     from scipy.stats import chi2_contingency, fisher_exact
 
     gaps = np.array([[int((~one.present).sum()), int(one.present.sum())] for one in (before, after)])
@@ -109,7 +109,7 @@ def _missing(before: Series, after: Series) -> ColumnDrift | None:
 def _compared(
     series: Series, what: Literal["values", "missing"], test: str, size: float, p_value: float, change: str
 ) -> ColumnDrift:
-    """A comparison, not yet adjusted; of a part, which is named."""
+    """A comparison with its unadjusted p-value; a part of a column is named."""
     part = series.name.removeprefix(f"{series.column}: ")
     if part != series.column:
         change = f"{part}: {change}"
@@ -117,7 +117,7 @@ def _compared(
 
 
 def _values(before: Series, after: Series) -> ColumnDrift | None:
-    """Of the values that are there; None where one of the tables has none."""
+    """The comparison of present values; None if one table has none."""
     left, right = before.values[before.present], after.values[after.present]
     if not len(left) or not len(right):
         return None
@@ -163,10 +163,10 @@ def _of_names(series: Series, names: Names, left: np.ndarray, right: np.ndarray)
 
 
 def _joined(counts: np.ndarray) -> np.ndarray:
-    """Counts of categories in two tables (2, categories), rare ones joined.
+    """Category counts in two tables (2, categories), with rare ones merged.
 
-    Categories are joined that occur equally often in both tables together, which says nothing of either table; and
-    these, from the rarest on, until chance has enough rows of each in both tables.
+    Categories with equal total counts are merged, which is independent of either table; then
+    the rarest ones, until the expected counts suffice in both tables.
     """
     together = counts.sum(axis=0)
     least = float(counts.sum(axis=1).min() / max(together.sum(), 1))
@@ -187,7 +187,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
 
 
 def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[str, tuple[int, int]]:
-    """By column, the number of a new table's categories that training lacks, and of rows with one."""
+    """By column, the number of categories unseen in training, and of rows with one."""
     found: dict[str, tuple[int, int]] = {}
     for before, after in zip(training, new, strict=True):
         if before.names is None:
@@ -200,7 +200,7 @@ def new_categories(training: Sequence[Series], new: Sequence[Series]) -> dict[st
 
 
 def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[float | None, float | None]:
-    """The AUC of a classifier that tells the tables' rows apart, on half of the rows, and its p-value."""
+    """The AUC, on held-out halves, of a classifier that separates the tables' rows, and its p-value."""
     rows = min(_MOST_OF_CLASSIFIER, *map(len, pairs[0]))
     if rows < _FEWEST_OF_CLASSIFIER:
         return None, None
@@ -220,7 +220,7 @@ def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[floa
 
 
 def _together(before: Series, after: Series, rows: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Rows of both tables as numbers; categories in the order of how often they occur in them."""
+    """Rows of both tables as numbers; categories in order of frequency."""
     values = np.concatenate([before.values[rows], after.values[more]])
     if before.names is None:
         return values

@@ -1,4 +1,4 @@
-"""Duplicate rows: within a table, with different targets, or in both the training table and a new one."""
+"""Duplicate rows: within a table, with different targets, or shared by the training table and a new one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _BY_CHANCE = 1e-3
 _DEVIATIONS = 4
 _HEAD = 2000
 _FAR_MORE = 10
-"""How many times as many pairs as independent columns give are more than columns that depend on each other give."""
+"""Factor on the pairs expected from independent columns, above which dependence of columns does not explain them."""
 
 
 def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None:
-    """Rows that equal an earlier one in every column.
+    """Rows equal to an earlier one in every column.
 
     Args:
-        keys: a number for each row, equal where rows are (see `row_keys`).
-        columns: those without the target, to say whether chance explains it.
+        keys: a number per row, equal for equal rows (see `row_keys`).
+        columns: all but the target, to judge whether chance explains the repeats.
     """
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     repeated = len(keys) - len(counts)
@@ -45,12 +45,12 @@ _USUAL = ", no more than chance gives"
 
 
 def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]) -> Finding | None:
-    """Rows that are the same in every column but for the target, and have different targets.
+    """Rows equal in every column but with different targets.
 
     Args:
-        keys: of the rows without the target.
+        keys: keys of the rows, without the target.
         target: codes of classes, or numbers.
-        columns: those without the target.
+        columns: all but the target.
     """
     _, first, group, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((target.values, group))
@@ -68,7 +68,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
 
 
 def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
-    """How good a model can be at most that sees rows only by their group; empty where that is next to perfect."""
+    """The best possible score of a model that can't distinguish rows of a group, in words; empty if nearly perfect."""
     if target.names is None:
         within = float(((target.values - (np.bincount(group, target.values) / counts)[group]) ** 2).sum())
         most = 1 - within / float(((target.values - target.values.mean()) ** 2).sum())
@@ -81,9 +81,9 @@ def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
 
 
 def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
-    """Rows of a new table that are in the training table, by their keys.
+    """Rows of a new table that are also in the training table, by their keys.
 
-    Chance puts some there, too: as many as if equal rows of both tables were dealt anew to the two.
+    Some are due to chance: the expected number if equal rows were randomly redistributed to the tables.
     """
     from scipy.stats import poisson
 
@@ -107,9 +107,9 @@ def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
 
 
 def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> Literal["warning", "note"]:
-    """Whether there are far more equal pairs of rows than if columns were independent.
+    """Whether there are far more pairs of equal rows than independent columns would give.
 
-    `first` are the different rows, `counts` how often each is there.
+    `first` holds the distinct rows, `counts` the number of each.
     """
     from scipy.stats import poisson
 
@@ -124,7 +124,7 @@ def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> 
 
 
 def _free(columns: Sequence[Series], rows: np.ndarray) -> list[Series]:
-    """The columns, but for those that another one determines in these rows, as a code does a name."""
+    """The columns, without those determined by another one in these rows, as a name by its code."""
     heads = [np.unique(one.values[rows[:_HEAD]], return_inverse=True)[1].astype(np.int64) for one in columns]
     sizes = [int(one.max()) + 1 for one in heads]
     # One that hardly repeats would determine any other.

@@ -1,4 +1,4 @@
-"""Columns that leak the target: equal to it, a function of it, or terms of a sum that equals it."""
+"""Target leakage: columns equal to the target, functions of it, or terms of a sum equal to it."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from lamina.table.findings.values import Series
 __all__ = ["FEWEST_ROWS", "Score", "leaks", "score", "sums"]
 
 FEWEST_ROWS = 20
-"""In fewer rows chance makes columns look alike."""
+"""With fewer rows, columns may look alike by chance."""
 
 _NEARLY = 0.98
-"""The score from which on one column alone predicts suspiciously well."""
+"""The score at which a single column predicts suspiciously well."""
 
 _NEARLY_NAMESAKE = 0.9
-"""The same for a column that is named like the target."""
+"""The same for a column with a name like the target's."""
 
 _BY_CHANCE = 1e-3
-"""The probability, over all columns of a table, that one of them predicts so well by chance."""
+"""The probability, over all columns of a table, of such a good prediction by chance."""
 
 _FIT_ROWS = 4000
 _MOST_TERMS = 6
 _MOST_FREE_TERMS = 3
 _MOST_COLUMNS = 300
 _ROUNDING = 1e-4
-"""The share of the target's variance that rounded terms may leave."""
+"""The share of the target's variance that rounding may leave unexplained."""
 
 _LEAST_TERM = 0.003
-"""What a term adds at least, in standard deviations of the target."""
+"""The minimum contribution of a term, in standard deviations of the target."""
 
 _EXACT = 1e-9
-"""The same for terms with factors: some fit by chance what is only nearly a sum."""
+"""The same for terms with factors, which may fit by chance."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How well one column alone predicts the target, on held-out rows.
+    """The quality of a single column's predictions of the target, on held-out rows.
 
     Attributes:
-        value: 0 for no better than without the column, 1 for without error. Of classes, the share of the errors of
-            "always the most frequent" that it avoids (Goodman and Kruskal's lambda); of numbers, R² of their ranks.
-        rows: how many rows it could judge.
-        right: of classes, the share of these that it has right; of numbers None.
-        p_value: the probability of as many right ones by chance; 0 for numbers.
+        value: 0 for no better than without the column, 1 for no errors. For classes, the share of the errors of
+            "always the most frequent" that it avoids (Goodman and Kruskal's lambda); for numbers, R² of their ranks.
+        rows: the number of rows with a prediction.
+        right: for classes, the accuracy on these rows; None for numbers.
+        p_value: the probability of this accuracy by chance; 0 for numbers.
     """
 
     value: float
@@ -59,10 +59,10 @@ class Score:
 
 
 def score(series: Series, target: Series) -> Score:
-    """How well a column alone predicts the target, each half of the rows from the other half.
+    """The quality of a single column's predictions of the target, each half of the rows from the other.
 
-    A number is predicted by the rows with the nearest number there, a category by those with the same one; rows whose
-    category is not there are not judged.
+    A number is predicted from the rows with the nearest number, a category from those with the same one; rows whose
+    category does not occur in the other half are not judged.
 
     >>> x = Series("x", "x", np.arange(100.0))
     >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
@@ -91,13 +91,13 @@ def score(series: Series, target: Series) -> Score:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0 to 1, which outliers do not dominate; equal values have the mean of theirs."""
+    """Ranks from 0 to 1, robust to outliers; ties share their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     return ((np.cumsum(counts) - (counts + 1) / 2) / max(len(values) - 1, 1))[inverse]
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
-    """The usual target of the seen rows that are like each new row, NaN where none is; missing is like missing."""
+    """The typical target of similar seen rows for each new row, NaN if none; missing matches missing."""
     values, group = np.unique(seen.values, return_inverse=True)  # NaN, if any, are one group, the last
     usual = _usual_class(group, wanted) if classes else np.bincount(group, wanted) / np.bincount(group)
     known = ~np.isnan(values) if seen.names is None else values >= 0
@@ -129,12 +129,12 @@ def _usual_class(group: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def leaks(features: Sequence[Series], target: Series) -> list[Finding]:
-    """Columns that determine the target, or predict it almost perfectly alone.
+    """Columns that determine the target, or predict it almost perfectly by themselves.
 
     Args:
-        features: what a network sees of the columns.
-        target: float64 of a regression, codes of classes; without missing values. Rows are to differ, since of a
-            repeated row the target is known from its twin.
+        features: the columns' inputs to a network.
+        target: float64 for regression, or class codes; without missing values. Rows must be distinct, since for a
+            repeated row the other copy reveals the target.
     """
     if len(target) < FEWEST_ROWS:
         return []
@@ -161,7 +161,7 @@ def _leak(series: Series, target: Series, tests: int) -> Finding | None:
 
 
 def _relation(series: Series, target: Series, result: Score) -> str:
-    """How a column that predicts the target does so."""
+    """The relation of a predictive column to the target, in words."""
     name = repr(target.column)
     if series.names is None and target.names is None and np.array_equal(series.values, target.values):
         return f"equals {name} in every row"
@@ -177,7 +177,7 @@ def _relation(series: Series, target: Series, result: Score) -> str:
 
 
 def _monotone(series: Series, target: Series) -> str | None:
-    """Whether numbers rise or fall with a column's numbers, in every row and with more than a few steps."""
+    """Whether the target is monotone in a column's numbers, in every row and with more than a few steps."""
     if series.names is not None or target.names is not None or not series.present.all():
         return None
     if series.distinct() < FEWEST_ROWS or not _agrees(series, target)[0]:
@@ -189,7 +189,7 @@ def _monotone(series: Series, target: Series) -> str | None:
 
 
 def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
-    """Whether rows with the same value always have the same target, and whether most values repeat."""
+    """Whether equal values always have equal targets, and most values repeat."""
     _, group = np.unique(series.values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     same = np.diff(group[order]) == 0
@@ -197,7 +197,7 @@ def _agrees(series: Series, target: Series) -> tuple[bool, bool]:
 
 
 def _named_alike(name: str, target: str) -> bool:
-    """Whether one name holds the other, but for case, marks and numbers.
+    """Whether one name contains the other, ignoring case, punctuation and digits.
 
     >>> _named_alike("Income.1", "income"), _named_alike("log_price", "price"), _named_alike("x", "max")
     (True, True, False)
@@ -208,9 +208,9 @@ def _named_alike(name: str, target: str) -> bool:
 
 
 def sums(features: Sequence[Series], target: Series) -> list[Finding]:
-    """The sum, difference, product or quotient of columns that is the target.
+    """The sum, difference, product or quotient of columns that equals the target.
 
-    A sum may have up to 6 terms as they are, or up to 3 with factors.
+    A sum may have up to 6 plain terms, or up to 3 with factors.
 
     >>> rng = np.random.default_rng(0)
     >>> a, b, c = (Series(name, name, rng.uniform(1, 9, 200)) for name in "abc")
@@ -232,7 +232,7 @@ _SUM, _PRODUCT = (" + ", " − "), (" × ", " / ")
 
 
 def _is_copy(series: Series, target: Series) -> bool:
-    """Whether a column alone is the target, but for unit and origin, which is found otherwise."""
+    """Whether a column alone equals the target up to unit and origin, which is reported separately."""
     present = series.present
     if present.sum() < FEWEST_ROWS:
         return False
@@ -242,7 +242,7 @@ def _is_copy(series: Series, target: Series) -> bool:
 
 
 def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str]) -> Finding | None:
-    """Columns whose sum is the target, each with a factor of 1 or −1; of real sums also others."""
+    """Columns whose sum is the target, each with a factor of 1 or −1; for real sums, also other factors."""
     rows, numbers = _complete(numbers, len(target))
     matrix = np.column_stack([one.values[rows] for one in numbers]) if numbers else np.empty((0, 0))
     wanted = target.values[rows]
@@ -265,7 +265,7 @@ def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str])
 
 
 def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Series]]:
-    """Rows without a gap in the columns with few gaps, and these columns."""
+    """The columns with few missing values, and the rows complete in them."""
     kept = [one for one in numbers if one.present.mean() > 0.5 and one.distinct() > 1][:_MOST_COLUMNS]
     kept.sort(key=lambda one: -float(one.present.mean()))
     while kept:
@@ -277,7 +277,7 @@ def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Se
 
 
 def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and factors of the least squares without an intercept, but for columns that add next to nothing."""
+    """Columns and factors of a least-squares fit without intercept, except negligible terms."""
     from scipy.linalg import qr
 
     scale = np.sqrt((matrix**2).mean(axis=0))
@@ -296,7 +296,7 @@ def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _left(predicted: np.ndarray, wanted: np.ndarray) -> float:
-    """The share of the target's variance that a prediction leaves."""
+    """The share of the target's variance left unexplained by a prediction."""
     return float(((predicted - wanted) ** 2).mean() / wanted.var())
 
 

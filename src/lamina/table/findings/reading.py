@@ -1,4 +1,4 @@
-"""Reads a table to be inspected, in bounded memory."""
+"""Reads a table for inspection in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BYTES", "read_sample"]
 
 MOST_BYTES = 512 << 20
-"""What the rows that are kept may take in memory."""
+"""Memory limit for the rows kept."""
 
 _FEWEST_ROWS = 10_000
 
@@ -26,14 +26,14 @@ _FEWEST_ROWS = 10_000
 def read_sample(
     source: Where, options: ReadOptions | None = None, places: Places | None = None, *, most: int = MOST_BYTES
 ) -> tuple[pl.DataFrame, np.ndarray, int]:
-    """The rows of a table, or a random sample of them where they would take more than `most` bytes.
+    """The rows of a table, or a random sample if they would take more than `most` bytes.
 
     Args:
-        source, options, places: as in `lamina.table.read.read`.
-        most: bytes.
+        source, options, places: as for `lamina.table.read.read`.
+        most: the memory limit in bytes.
 
     Returns:
-        The rows in the table's order, their numbers (int64), and how many rows the table has.
+        The rows in table order, their numbers (int64), and the table's number of rows.
 
     Raises:
         DataError: as `lamina.table.read.read`.

@@ -1,4 +1,4 @@
-"""What an inspection finds: plain values that JSON can hold, with a sentence each for people."""
+"""Results of an inspection: plain values for JSON, each with a sentence for display."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Literal
 __all__ = ["LEVEL", "ColumnDrift", "Drift", "Finding", "share_said"]
 
 LEVEL = 0.01
-"""Of tables in which nothing is wrong, at most this share gives a finding of drift, however many columns they have."""
+"""The family-wise error rate: the share of tables without drift that give a finding, for any number of columns."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a table that its owner should know.
+    """A fact or problem that a table's owner should know.
 
     Attributes:
         kind: "leakage", "duplicates", "columns" or "target".
-        level: "warning" where chance does not explain it; "note" for a plain fact.
+        level: "warning" if chance does not explain it; "note" for a plain fact.
         columns: the columns concerned.
-        message: a sentence for people.
-        figure: how much: a score of a leaking column, a number of rows.
+        message: a sentence for display.
+        figure: its size: a leaking column's score, a number of rows.
     """
 
     kind: Literal["leakage", "duplicates", "columns", "target"]
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """How one column of a new table differs from the training table's.
+    """The difference of one column of a new table from the training table's.
 
     Attributes:
         column: its name.
@@ -40,8 +40,8 @@ class ColumnDrift:
         test: the statistical test.
         size: the largest difference between shares of rows, 0 … 1: the Kolmogorov–Smirnov statistic of numbers, the
             total variation distance of categories, the difference between the shares of missing values.
-        p_value: of the test alone.
-        adjusted: corrected by Holm's method for all tests of the comparison.
+        p_value: the unadjusted p-value.
+        adjusted: the p-value adjusted by Holm's method for all tests.
         change: the change in words.
     """
 
@@ -55,23 +55,23 @@ class ColumnDrift:
 
     @property
     def found(self) -> bool:
-        """Whether it is more than chance gives at `LEVEL`."""
+        """Whether it is significant at `LEVEL`."""
         return self.adjusted < LEVEL
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How a new table differs from the training table.
+    """The differences of a new table from the training table.
 
     Attributes:
-        rows: of the new table.
-        columns: every comparison, the largest size first.
-        auc: of a classifier that tells the tables' rows apart, on rows it has not seen: 0.5 where they are alike. None
-            where there are too few rows.
-        auc_adjusted: the p-value of that, corrected as those of the columns.
-        new_categories: by column, the number of categories that training lacks, and of rows that have one.
-        detectable: a size below this would mostly go unnoticed with this many rows.
-        compared: the rows of training and of the new table that were compared.
+        rows: the number of rows of the new table.
+        columns: every comparison, largest size first.
+        auc: of a classifier that separates the tables' rows, on unseen rows: 0.5 if they are alike. None
+            with too few rows.
+        auc_adjusted: its p-value, adjusted like those of the columns.
+        new_categories: by column, the number of categories unseen in training, and of rows with one.
+        detectable: the smallest size likely to be noticed with this many rows.
+        compared: the number of rows of training and of the new table that were compared.
     """
 
     rows: int
@@ -84,12 +84,12 @@ class Drift:
 
     @property
     def found(self) -> tuple[ColumnDrift, ...]:
-        """The comparisons that chance does not explain."""
+        """The significant comparisons."""
         return tuple(one for one in self.columns if one.found)
 
 
 def share_said(part: float, whole: float) -> str:
-    """A share in percent, never rounded to none or all.
+    """A share in percent, never rounded to 0 or 100.
 
     >>> share_said(1, 3), share_said(1, 100_000), share_said(99_999, 100_000), share_said(0, 5)
     ('33 %', '< 0.1 %', '> 99.9 %', '0 %')

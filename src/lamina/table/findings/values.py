@@ -1,4 +1,4 @@
-"""The values of a table's columns as arrays that statistics take, alike in the training table and in a new one."""
+"""Values of a table's columns as arrays for statistics, with the same form for training and new tables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Names", "Series", "cells_of", "features_of", "row_keys"]
 
 
 class Names:
-    """The codes of values by their names: the same in every column that is read with it."""
+    """Codes by values' names, shared by every column read with it."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
     def read(self, column: Column) -> np.ndarray:
-        """A code for each row, −1 where it has no value; int32."""
+        """A code for each row, −1 if missing; int32."""
         codes = self._codes
 
         def code(value: object) -> int:
@@ -42,11 +42,11 @@ class Series:
     """Values as numbers, or as codes of names.
 
     Attributes:
-        column: the table's column that holds them, whole or as a part.
-        name: the part's name; else the column's.
+        column: the table column that contains them, entirely or as a part.
+        name: the part's name, or the column's.
         values: float64, NaN where missing; or int32 codes, −1 where missing.
-        names: of codes, what they stand for; None for numbers.
-        show: a number in words.
+        names: the names behind codes; None for numbers.
+        show: formats a number for display.
     """
 
     column: str
@@ -64,21 +64,21 @@ class Series:
         return ~np.isnan(self.values) if self.names is None else self.values >= 0
 
     def of(self, rows: np.ndarray) -> Series:
-        """The series of some rows: their numbers, or a mask."""
+        """The series for some rows, given by numbers or a mask."""
         return replace(self, values=self.values[rows])
 
     def distinct(self) -> int:
-        """The number of different values."""
+        """The number of distinct values."""
         return len(np.unique(self.values[self.present]))
 
 
 def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None = None) -> Series:
-    """The values of a column as rows are compared by: numbers of a quantity, names of all else.
+    """A column's values for comparing rows: numbers for a quantity, names for other types.
 
     Args:
-        schema: of the training table's column; None where it has no type.
-        column: of any table.
-        known: the training table's values, whose codes a new table's have.
+        schema: the training table's column schema; None if it has no type.
+        column: the column, of any table.
+        known: the training table's values, whose codes are reused.
 
     Raises:
         DataError: a value is not of the column's type.
@@ -91,7 +91,7 @@ def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None =
 
 
 def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None) -> Series:
-    """A column that is a quantity or nominal, or such a part of the column `owner`."""
+    """A quantity or nominal column, or such a part of the column `owner`."""
     type_ = schema.type
     assert isinstance(type_, Quantity | Nominal)
     fitted = type_.fitted(schema.name, column)
@@ -108,7 +108,7 @@ def features_of(
 ) -> list[Series]:
     """A column's inputs to a network: its `cells`, or its parts; none for an unused column.
 
-    `known` are the training table's, whose codes a new table's have.
+    `known` are the training table's, whose codes are reused.
 
     Raises:
         DataError: a value is not of the column's type.
@@ -127,10 +127,10 @@ _ODD = 0x9E3779B97F4A7C15
 
 
 def row_keys(series: Series, place: int) -> np.ndarray:
-    """Numbers of 64 bits for a column's values, equal where these are; the sum over columns is a row's key.
+    """64-bit numbers for a column's values, equal for equal values; the sum over columns is a row's key.
 
-    `place` is the column's, so that values that change places give another sum. Two rows of 10 million that differ have
-    the same key with a probability of 3 in a million.
+    `place` is the column's position, so that swapped values change the sum. Among 10 million rows, any two different
+    ones have the same key with a probability of 3 in a million.
     """
     if series.names is None:
         bits = np.where(series.present, series.values + 0.0, np.nan).view(

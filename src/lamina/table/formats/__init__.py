@@ -1,6 +1,6 @@
-"""The formats of files: one registry, from which reading, writing, help texts and messages are derived.
+"""File formats: a registry from which reading, writing, help texts and messages are derived.
 
-A new format is a module beside this one, with its reader and perhaps its writer, and an entry in `FORMATS`.
+A new format is a module next to this one, with a reader and optionally a writer, and an entry in `FORMATS`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class HasTypes(Protocol):
     """The columns of one file of a table, before its rows are read.
 
     Attributes:
-        name: what messages call the file.
-        textual: whether values have no types of their own, so that any of them can be read as text.
+        name: the file's name in messages.
+        textual: whether values are untyped, so that any column can be read as text.
     """
 
     @property
@@ -40,7 +40,7 @@ class HasTypes(Protocol):
     def textual(self) -> bool: ...
 
     def types(self) -> dict[str, pl.DataType]:
-        """The columns in order and their types; Null for a column without values."""
+        """The columns in order, with their types; Null for a column without values."""
         ...
 
 
@@ -48,35 +48,35 @@ class Reader(HasTypes, Protocol):
     """One file of a table.
 
     Attributes:
-        lines: where the rows of a text file begin, known once `types` has run; else None.
+        lines: the line numbers of a text file's rows, known after `types`; otherwise None.
     """
 
     lines: LineNumbers | None
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        """The rows in order, with the columns and types of `types`, at most `rows` at a time."""
+        """The rows in order, with the columns and types of `types`, in parts of up to `rows` rows."""
         ...
 
 
 Writer = Callable[[Iterable["pl.DataFrame"], "pl.Schema", IO[bytes]], None]
-"""Writes the parts of a table, all with the columns and types of the schema, into a file."""
+"""A function that writes the parts of a table, all with the columns and types of the schema, to a file."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A file format.
 
     Attributes:
-        title: what people call it.
-        suffixes: ends of the names of such files, in small letters.
-        magic: what the content may begin with, where names say nothing.
-        reads: "module:name", in this package, of what makes a `Reader` of a `Source` and `ReadOptions`.
-        writes: "module:name" of the `Writer`; None if tables are not written so.
-        begins: "module:name" of what starts early what reading needs and takes a while to start, if anything.
-        ends: "module:name" of what ends that, when for a while nothing will be read.
-        packs_itself: whether such files are compressed inside.
-        is_folder: whether a folder counts as such a file.
-        packages: what reading needs besides polars, by names on PyPI.
+        title: its display name.
+        suffixes: its file name suffixes, in lower case.
+        magic: first bytes of the content, used if the name has no known suffix.
+        reads: "module:name", in this package, of the function from a `Source` and `ReadOptions` to a `Reader`.
+        writes: "module:name" of the `Writer`; None if writing is unsupported.
+        begins: "module:name" of a function that starts slow helpers early, if any.
+        ends: "module:name" of a function that ends them while nothing is read.
+        packs_itself: whether the format has internal compression.
+        is_folder: whether a folder can have this format.
+        packages: packages needed besides polars, by PyPI names.
     """
 
     title: str
@@ -138,7 +138,7 @@ FORMATS: dict[str, Format] = {
         reads="images:ImageFolder", is_folder=True, packages=("pillow",),
     ),
 }  # fmt: skip
-"""By the names that `ReadOptions` and --format have; the first is what a file is that nothing else is known of."""
+"""Formats by their names in `ReadOptions` and --format; the first is the default for unrecognized files."""
 
 NOT_READ: dict[str, str] = {
     suffix: what
@@ -151,11 +151,11 @@ NOT_READ: dict[str, str] = {
     )
     for suffix in suffixes.split()
 }
-"""What to do with files that are known and not read."""
+"""Advice for known but unsupported file types."""
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
-    """Start the slow helpers for reading files of such names, before other modules are loaded.
+    """Start the slow helpers for reading files with these names, before other modules are loaded.
 
     >>> begin_reading(["people.csv"])
     """
@@ -166,7 +166,7 @@ def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:
 
 
 def end_reading() -> None:
-    """End the helpers that reading or `begin_reading` started, to free their memory while nothing is read."""
+    """Stop the helpers started by reading or `begin_reading`, to free memory while nothing is read."""
     for place in {format.ends for format in FORMATS.values()}:
         if place is not None:
             _imported(place)()
@@ -183,7 +183,7 @@ def described() -> str:
 
 
 def writable() -> tuple[str, ...]:
-    """The names of the formats that tables are written in.
+    """The names of the formats that can be written.
 
     >>> writable()
     ('csv', 'tsv', 'parquet', 'feather', 'jsonl')
@@ -192,7 +192,7 @@ def writable() -> tuple[str, ...]:
 
 
 def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = None) -> bool:
-    """Whether files, of this `format` if given, are pictures or folders of pictures.
+    """Whether files, of this `format` if given, are images or folders of images.
 
     >>> are_pictures(["cat.png", "dogs/*.jpg"]), are_pictures(["cat.png", "table.csv"])
     (True, False)
@@ -206,7 +206,7 @@ def are_pictures(files: Iterable[str | os.PathLike[str]], format: str | None = N
 
 
 def format_of_name(name: str) -> tuple[str | None, str]:
-    """The format and the packing from a file's name; None where the name has no known format.
+    """The format and compression from a file name; None if the name has no known suffix.
 
     >>> format_of_name("a/train.csv.gz"), format_of_name("train-images-idx3-ubyte"), format_of_name("data")
     (('csv', 'gz'), ('idx', ''), (None, ''))
@@ -221,7 +221,7 @@ def format_of_name(name: str) -> tuple[str | None, str]:
 
 
 def format_of_content(start: bytes) -> str:
-    """The format that the first bytes of a file, unpacked, say.
+    """The format recognized from the first uncompressed bytes of a file.
 
     >>> format_of_content(b"PAR1"), format_of_content(b"a,b")
     ('parquet', 'csv')

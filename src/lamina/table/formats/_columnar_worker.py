@@ -1,8 +1,8 @@
 """The child process that reads Parquet and Feather files by polars; see `lamina.table.formats._subprocess_reader`.
 
-It is run by its path, imports nothing of lamina, and reads requests from standard input, answers to standard
+It is run by its path, imports nothing from lamina, reads requests from standard input, and answers on standard
 output. A request is a length (8 bytes) and that many bytes of JSON; an answer is a length, a letter and that
-many bytes. After an answer of a shared file, a byte says that the asker has opened it.
+many bytes. After an answer with a shared file, a byte confirms that the parent has opened it.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 ERROR, TABLE, SHARED = b"E", b"T", b"M"
-"""What an answer holds: a reason in UTF-8; a table in Arrow's IPC stream format; or the number of an open file of this
-process, in memory only, that holds a table in Arrow's IPC file format."""
+"""Types of answers: an error message in UTF-8; a table in Arrow's IPC stream format; or the descriptor of an in-memory
+file of this process with a table in Arrow's IPC file format."""
 
 _WORTH_SHARING = 1 << 20
 _AT_ONCE = 1 << 25
-"""Bytes beyond which no more rows are decoded at once. Pages are decoded whole, so small parts decode them again."""
+"""Limit, in bytes, on rows decoded at once; small parts decode the same pages repeatedly."""
 
 
 class _File:
-    """A file that is most likely read from the first row to the last.
+    """A file that is probably read from first row to last.
 
-    It decodes more than was requested, twice as much each time, as operating systems read ahead.
+    It reads ahead like an operating system, doubling the amount each time.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -46,13 +46,13 @@ class _File:
         self._piece = pl.DataFrame(schema=self._schema)
 
     def count(self) -> pl.DataFrame:
-        """A table that says how many rows the file has."""
+        """A table with the file's number of rows."""
         import polars as pl
 
         return self._scan.select(pl.len()).collect()
 
     def rows(self, start: int, count: int) -> pl.DataFrame:
-        """At most `count` rows; 0 gives a table that has only the columns and their types."""
+        """Up to `count` rows; 0 gives an empty table with only the columns and types."""
         end = self._first + self._asked
         if count and not self._first <= start <= start + count <= end:
             ahead = self._asked if start == end else 0
@@ -76,14 +76,14 @@ class _File:
 
 
 class _Reader:
-    """Answers requests; it holds the file of the last one."""
+    """Answers requests; keeps the last request's file open."""
 
     def __init__(self) -> None:
         self._file: _File | None = None
         self._about: dict[str, Any] = {}
 
     def answer(self, request: dict[str, Any]) -> tuple[bytes, bytes | memoryview]:
-        """The letter and the content."""
+        """The answer's type letter and content."""
         about = {key: value for key, value in request.items() if key not in ("start", "rows")}
         try:
             _limit_memory(request["memory"])
@@ -127,9 +127,9 @@ def _scan(path: str, format: str) -> Any:
 
 
 def _limit_memory(further: int) -> None:
-    """Limit this process to `further` bytes more than it has now, where the system can.
+    """Limit this process to `further` bytes more than it uses now, if the system supports it.
 
-    A limit that the user set stays, and holds.
+    A limit set by the user is kept.
     """
     try:
         import resource
@@ -152,7 +152,7 @@ def _limits_at_start(kind: int) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Answer until standard input ends."""
+    """Answer requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.path[:] = json.loads(requests.read(int.from_bytes(requests.read(8), "big")))

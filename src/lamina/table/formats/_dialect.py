@@ -1,4 +1,4 @@
-"""The dialect of a text file with a table: its encoding, its delimiter, the names in its header."""
+"""The dialect of a text file: encoding, delimiter, and column names in the header."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lamina.table.source import Source
 __all__ = ["Dialect", "find_dialect", "utf8_chunks"]
 
 _MIXED = "utf-8 with windows-1252"
-"""Of files that are UTF-8 but for some bytes."""
+"""The encoding name for files in UTF-8 with some invalid bytes."""
 
 _CHUNK = 1 << 24
 _HEAD = 1 << 20
@@ -41,12 +41,12 @@ class Dialect:
     """The dialect of one text file.
 
     Attributes:
-        encoding: its encoding, by Python's name.
-        delimiter: between fields; one ASCII character.
-        quote: around fields; one ASCII character, or None.
-        names: of the columns, all different.
+        encoding: the encoding, by Python's name.
+        delimiter: the delimiter, one ASCII character.
+        quote: the quote character, ASCII, or None.
+        names: the column names, all distinct.
         first_line: the number of its first line with values, from 1.
-        skip: how many bytes of its UTF-8 form come before that line.
+        skip: the number of UTF-8 bytes before that line.
     """
 
     encoding: str
@@ -58,11 +58,11 @@ class Dialect:
 
 
 def find_dialect(source: Source, options: ReadOptions) -> Dialect:
-    """Find out how a text file is written.
+    """Detect a text file's dialect.
 
     Raises:
-        DataError: an empty file, binary content, an encoding that does not fit or needs to be said, an
-            unclosed quote, repeated column names.
+        DataError: the file is empty or binary, the encoding does not fit or must be given, there is an
+            unclosed quote, or column names repeat.
     """
     for what, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
         if sign is not None and not (len(sign) == 1 and sign.isascii() and sign not in "\r\n"):
@@ -92,7 +92,7 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
 
 
 def _head(source: Source, encoding: str) -> bytes:
-    """The start of the file, in UTF-8, with its header at least."""
+    """The start of the file in UTF-8, including at least the header."""
     head = b""
     for chunk in utf8_chunks(source, encoding, _HEAD):
         head += chunk
@@ -102,7 +102,7 @@ def _head(source: Source, encoding: str) -> bytes:
 
 
 def _find_encoding(source: Source) -> str:
-    """By its byte order mark; or UTF-8, if it is; or Windows-1252, with a warning."""
+    """Detect the encoding: from a byte order mark, else UTF-8 if valid, else Windows-1252, with a warning."""
     with source.open() as file:
         start = file.read(_HEAD)
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
@@ -140,7 +140,7 @@ def _require_text(source: Source, head: bytes) -> None:
 
 
 def _guess(source: Source, line: int, byte: bytes) -> str:
-    """Windows-1252, or Latin-1 where it has bytes that the former lacks; or UTF-8 with such bytes among it."""
+    """Windows-1252, or Latin-1 for bytes that it lacks, or UTF-8 with some such bytes."""
     encoding = _MIXED if _is_mostly_utf8(source) else "windows-1252"
     try:
         for _ in utf8_chunks(source, encoding):
@@ -156,7 +156,7 @@ def _guess(source: Source, line: int, byte: bytes) -> str:
 
 
 def _is_mostly_utf8(source: Source) -> bool:
-    """Whether letters beyond ASCII are UTF-8 at least half as often as bytes are not, as where files were joined."""
+    """Whether non-ASCII characters are valid UTF-8 at least half as often as not, as in concatenated files."""
     right = wrong = 0
     with source.open() as file:
         while chunk := file.read(_CHUNK):
@@ -168,7 +168,7 @@ def _is_mostly_utf8(source: Source) -> bool:
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """What a decoder makes of bytes that it can't read; the five that Windows-1252 lacks are as in Latin-1."""
+    """Decode invalid bytes as Windows-1252; the five bytes that it lacks are as in Latin-1."""
     assert isinstance(error, UnicodeDecodeError)
     some = error.object[error.start : error.end]
     return "".join(bytes([one]).decode("cp1252", "ignore") or chr(one) for one in some), error.end
@@ -178,10 +178,10 @@ codecs.register_error("lamina.windows-1252", _as_windows_1252)
 
 
 def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Generator[bytes]:
-    """A text file's content in UTF-8, some `size` bytes at a time: no byte order mark, lines end in line feeds.
+    """A text file's content in UTF-8, in chunks of about `size` bytes, without byte order mark, with line feeds.
 
     Raises:
-        DataError: the file is not in that encoding (names the byte), or there is no such encoding.
+        DataError: the file is not in that encoding (the message names the byte), or the encoding is unknown.
     """
     encoding, errors = ("utf-8", "lamina.windows-1252") if encoding == _MIXED else (encoding, "strict")
     try:
@@ -220,7 +220,7 @@ def _reader(lines: Iterable[str], delimiter: str, quote: str | None) -> Any:
 
 
 def _find_delimiter(text: str, quote: str | None) -> str:
-    """The delimiter that divides the first lines most alike, and into the most fields among equals."""
+    """The delimiter that divides the first lines most uniformly, and among equals into the most fields."""
     scores: dict[str, tuple[float, int]] = {}
     lines = _lines(text, 50)
     for delimiter in (",", ";", "\t", "|"):
@@ -232,7 +232,7 @@ def _find_delimiter(text: str, quote: str | None) -> str:
 
 
 def _widths(reader: Any) -> Generator[int]:
-    """How many fields the records have, up to the first that Python's reader refuses, as for its length."""
+    """The numbers of fields of the records, up to the first that Python's reader rejects, e.g. for its length."""
     with suppress(csv.Error):
         yield from (len(fields) for fields in reader if fields)
 
@@ -251,7 +251,7 @@ def _unique_names(source: Source, fields: list[str], header: bool) -> tuple[str,
 
 
 def _each_its_own(source: Source, names: list[str]) -> tuple[str, ...]:
-    """The names; a repeated name gets a number from its second column on."""
+    """Distinct names: a repeated name gets a number from its second occurrence on."""
     taken, seen, found, renamed = set(names), Counter[str](), list[str](), dict[str, str]()
     for name in names:
         seen[name] += 1

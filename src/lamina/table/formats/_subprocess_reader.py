@@ -1,9 +1,9 @@
-"""Reading Parquet and Feather in a child process, which a damaged file may abort without harm.
+"""Reading Parquet and Feather in a child process, which a damaged file may crash without harm.
 
-polars trusts such files: a wrong number in one makes it ask for petabytes, or panic where Rust can only abort.
-So the bytes of a file are decoded in another process, with a bound on its memory and its time, and come back as
-a table that polars itself wrote, in memory that both processes see, where the system has such. One child serves all
-files of this process; if it dies, the next file gets another.
+polars trusts such files: a wrong number can make it allocate petabytes, or panic where Rust can only abort.
+So a file is decoded in another process, with limits on memory and time, and returned as
+a table written by polars, in shared memory where available. One child serves all
+files of this process; if it dies, the next file gets a new one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SLACK = 1 << 30  # address space that polars reserves and does not use
 
 
 class _Child:
-    """The process and the two pipes."""
+    """The child process and its two pipes."""
 
     def __init__(self) -> None:
         self.owner = os.getpid()
@@ -51,9 +51,9 @@ class _Child:
         self._send(sys.path)
 
     def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
-        """The letter and the content of its answer; no letter if it died, or was ended after `seconds`.
+        """The answer's type letter and content; no letter if the child died, or was killed after `seconds`.
 
-        The content of what is shared is the number of an open file of this process.
+        For a shared file, the content is a descriptor in this process.
         """
         assert self.process.stdout is not None
         timer = threading.Timer(seconds, self.process.kill)
@@ -85,14 +85,14 @@ class _Child:
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """Wait until it is gone."""
+        """Wait until it has ended."""
         if self.owner == os.getpid():
             self.process.kill()
             self.process.communicate()
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
-    """Let a pipe hold 1 MiB, where the system can, so that the two processes wait for each other less often."""
+    """Enlarge a pipe to 1 MiB, if the system supports it, so that the two processes wait for each other less often."""
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -101,23 +101,23 @@ def _widen(pipe: IO[bytes] | None) -> None:
 
 
 class _Service:
-    """The child, and a new one where it died or this process is a fork of the one that began it."""
+    """The child process, restarted if it died or this process is a fork of its parent."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
     def begin(self) -> None:
-        """Start the child, unless it is there."""
+        """Start the child, unless it is running."""
         with self._lock:
             if self._child is None or self._child.owner != os.getpid():
                 self._child = _Child()
 
     def table(self, request: dict[str, object], seconds: float) -> pl.DataFrame:
-        """What the child answers.
+        """The child's answer.
 
         Raises:
-            DataError: it gives a reason, died, or was ended after `seconds`.
+            DataError: it reports an error, died, or was killed after `seconds`.
         """
         with self._lock:
             letter, content = self._ask(request, seconds)
@@ -167,12 +167,12 @@ atexit.register(_service.end)
 
 
 def begin() -> None:
-    """Start the child, which takes a while, before there is something to read."""
+    """Start the child, which takes a while, before anything is read."""
     _service.begin()
 
 
 def end() -> None:
-    """End the child, to free its memory after reading; a later read starts another."""
+    """End the child, to free its memory after reading; a later read starts a new one."""
     _service.end()
 
 
@@ -185,18 +185,18 @@ def read_in_subprocess(
     limit: int | None = None,
     seconds: float | None = None,
 ) -> pl.DataFrame:
-    """Some rows of a Parquet or Feather file.
+    """Some rows of a Parquet or Feather file, read by the child process.
 
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        first, rows: which rows; 0 rows give a table that has only the columns and their types, None one with a single
-            number, of the rows that the file has.
-        limit, seconds: bytes that the table may have, and the time that it may take, where the file's size is not to
-            say it.
+        first, rows: the rows; 0 rows give an empty table with only the columns and types, None a table with a single
+            number, the file's number of rows.
+        limit, seconds: limits on the table's bytes and the time; by default derived from
+            the file's size.
 
     Raises:
-        DataError: polars can't read it, or it would take memory or time beyond all measure; says why.
+        DataError: polars can't read it, or memory or time would exceed the limits; the message says why.
     """
     size = path.stat().st_size
     limit = unpacked_limit(size) if limit is None else limit

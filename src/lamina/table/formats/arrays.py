@@ -1,4 +1,4 @@
-"""Arrays as tables: NumPy's .npz and IDX files (MNIST's format). Pixels become columns."""
+"""Arrays as tables: NumPy's .npz and IDX files (MNIST's format), with pixels as columns."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "FIRST_PIXEL", "LABEL", "ArrayFile", "pixel_frame", "read_idx_file", "read_npz"]
 
 FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
-"""Columns of tables of images: their names, their classes, and the first of the pixels."""
+"""Columns of image tables: file names, classes, and the first pixel."""
 
 
 class ArrayFile:
-    """A file of arrays, held in memory as a table."""
+    """A file of arrays, in memory as a table."""
 
     textual = False
     lines: LineNumbers | None = None
@@ -47,11 +47,11 @@ class ArrayFile:
 def read_npz(source: Source, _options: ReadOptions) -> ArrayFile:
     """An .npz file.
 
-    A 1-D array is a column under its own name, the array of more dimensions gives the columns "pixel_0", "pixel_1",
+    A 1-D array is a column under its own name, an array with more dimensions gives the columns "pixel_0", "pixel_1",
     … (several such arrays: "name_0", "name_1", …).
 
     Raises:
-        DataError: not such a file, truncated, arrays of different lengths, or objects in an array.
+        DataError: the file is invalid or truncated, arrays differ in length, or contain objects.
     """
     with untrusted(f"{source.name} is not a readable .npz file of numbers and text"):
         return ArrayFile(source.name, _frame_of_arrays(source.name, _arrays_in(source.unpacked())))
@@ -80,7 +80,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 def _arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name, none of them larger than its data in the file."""
+    """The arrays of an .npz file by name, none larger than its data in the file."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
@@ -93,7 +93,7 @@ def _arrays_in(path: Path) -> dict[str, np.ndarray]:
 
 
 def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
-    """Raise if a .npy file of `size` bytes claims more values than it has, or values of no bytes."""
+    """Raise if a .npy file of `size` bytes claims more values than it can contain, or zero-size values."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} is of version {version} of the .npy format, which only records need")
@@ -108,10 +108,10 @@ def _require_plausible(file: IO[bytes], size: int, name: str) -> None:
 
 
 def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataFrame:
-    """An array (rows, …) as a table of one column for each of a row's elements.
+    """An array (rows, …) as a table with one column per element of a row.
 
     Raises:
-        DataError: more columns than are read, or none, or a number without any dimension; `name` says of what.
+        DataError: there are too many columns or none, or the array has no dimensions; `name` is its name in messages.
     """
     import polars as pl
 
@@ -128,11 +128,11 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
 def read_idx_file(source: Source, _options: ReadOptions) -> ArrayFile:
     """An IDX file.
 
-    Images give "pixel_0", … and, from the file of labels beside them (`…-labels-idx1-…` for `…-images-idx3-…`),
+    Images give "pixel_0", … and, from the label file in the same folder (`…-labels-idx1-…` for `…-images-idx3-…`),
     "label".
 
     Raises:
-        DataError: not such a file, truncated, or labels beside it that are of other images.
+        DataError: the file is invalid or truncated, or the labels don't match the images.
     """
     return ArrayFile(source.name, _idx_frame(source))
 

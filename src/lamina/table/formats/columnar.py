@@ -1,4 +1,4 @@
-"""Parquet and Feather (Arrow IPC): files that hold their columns' names and types."""
+"""Parquet and Feather (Arrow IPC): files with typed, named columns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ColumnarFile:
     """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._subprocess_reader`.
 
     Raises:
-        DataError: the file is truncated, corrupt, or not of its format.
+        DataError: the file is truncated, corrupt, or of another format.
     """
 
     textual = False
@@ -70,29 +70,29 @@ class ColumnarFile:
 
 
 def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: float) -> pl.DataFrame:
-    """The first rows of a stranger's file, with bounds that its size does not say; raises as `read_in_subprocess` does.
+    """The first rows of an untrusted file, with limits independent of its size; raises like `read_in_subprocess`.
 
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        rows: the most rows to read.
-        limit, seconds: bytes that they may have, and the time that decoding may take.
+        rows: the maximum number of rows.
+        limit, seconds: limits on their bytes and the decoding time.
     """
     return read_in_subprocess(path, format, 0, rows, limit=limit, seconds=seconds)
 
 
 def write_parquet(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` of Parquet."""
+    """A `Writer` for Parquet."""
     _scanned(parts, schema).sink_parquet(file)
 
 
 def write_feather(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` of Feather."""
+    """A `Writer` for Feather."""
     _scanned(parts, schema).sink_ipc(file, compression="zstd")
 
 
 def _scanned(parts: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
-    """The parts as a table that polars asks for while it writes."""
+    """The parts as a lazy table that polars pulls while writing."""
     from polars.io.plugins import register_io_source
 
     # polars calls from a thread of its own, where messages would not know the files' lines

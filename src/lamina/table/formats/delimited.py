@@ -1,4 +1,4 @@
-"""Text files with a record a line (CSV, TSV and their like), some MiB at a time, as columns of text."""
+"""Delimited text files (CSV, TSV etc.), read in blocks of some MiB as text columns."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["DelimitedFile", "write_csv", "write_tsv"]
 
 _KEPT = 4
-"""How many blocks of a file are kept in memory between finding types and reading."""
+"""Number of blocks of a file cached between inferring types and reading."""
 
 
 class DelimitedFile:
-    """A CSV file or the like.
+    """A CSV or similar file.
 
     Args:
         source: the file.
-        options: what the user said of it.
+        options: the user's options.
 
     Raises:
         DataError: see `find_dialect`.
@@ -56,7 +56,7 @@ class DelimitedFile:
         self._whole = False  # whether every line is known to be a record with all its fields
 
     def types(self) -> dict[str, pl.DataType]:
-        """The columns and the types that hold all their values; reads the whole file.
+        """The columns, with types that hold all their values; reads the whole file.
 
         Raises:
             DataError: see `frames`.
@@ -81,7 +81,7 @@ class DelimitedFile:
         }
 
     def batches(self, types: Mapping[str, pl.DataType], rows: int) -> Generator[pl.DataFrame]:
-        """The rows with their types, which `types` has found or are text."""
+        """The rows, with the types found by `types`, or as text."""
         import polars as pl
 
         decimal = self.options.decimal
@@ -98,11 +98,11 @@ class DelimitedFile:
             yield from table.iter_slices(rows)
 
     def frames(self) -> Generator[pl.DataFrame]:
-        """The records in order, each frame with every column as text and missing values as null.
+        """The records in order, in frames with every column as text and missing values as null.
 
         Raises:
-            DataError: a record with more or fewer fields than the header (names its line), a quote that is
-                never closed, or fields that cannot be read.
+            DataError: a record's number of fields differs from the header's (the message names its line), a quote is
+                never closed, or fields can't be parsed.
         """
         line = self.dialect.first_line
         whole, lines = True, LineNumbers()
@@ -120,7 +120,7 @@ class DelimitedFile:
         self.lines = self.lines or lines
 
     def _blocks(self) -> Generator[bytes]:
-        """The file's content after the header, cut between records."""
+        """The file's content after the header, split between records."""
         skip = self.dialect.skip
         rest = b""
         for chunk in utf8_chunks(self.source, self.dialect.encoding):
@@ -137,7 +137,7 @@ class DelimitedFile:
             yield rest if rest.endswith(b"\n") else rest + b"\n"
 
     def _last_end(self, block: bytes) -> int:
-        """Where the last complete record of `block` ends: after a line feed that is not inside quotes."""
+        """The end of the last complete record of `block`: after a line feed outside quotes."""
         quote = (self.dialect.quote or "").encode()
         end = block.rfind(b"\n") + 1
         if not quote:
@@ -150,7 +150,7 @@ class DelimitedFile:
         return end
 
     def _check_widths(self, block: bytes, line: int) -> np.ndarray:
-        """The starts and ends (records, 2) of the records of `block`; every one must have all its fields."""
+        """The starts and ends (records, 2) of the records of `block`; raises for a wrong number of fields."""
         content = np.frombuffer(block, np.uint8)
         line_feeds = content == ord("\n")
         delimiters = content == ord(self.dialect.delimiter)
@@ -222,7 +222,7 @@ class DelimitedFile:
 
 
 def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
-    """The lines on which records begin, given by their starts and ends in `block`, which begins on `line`."""
+    """The line numbers of records, from their starts and ends in `block`, which begins on `line`."""
     if block.count(b"\n") == len(records):
         return np.arange(line, line + len(records))
     line_feeds = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
@@ -230,13 +230,13 @@ def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
 
 
 _ASCII = 0x7F
-"""The last byte of it; others may be a part of a space that is none of its."""
+"""The last byte of a non-ASCII space; its other bytes may belong to other characters."""
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
-    """The records with `QUOTED` in fields whose quotes matter: empty, spaces around, or spelled as a missing value.
+    """The records with `QUOTED` in fields whose quotes matter: empty, padded, or spelled like a missing value.
 
-    Polars tells no quoted field from another.
+    Polars does not distinguish quoted fields.
     """
     content = np.frombuffer(records, np.uint8)
     quotes = np.flatnonzero(content == ord(quote))
@@ -269,7 +269,7 @@ def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[st
 
 
 def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
-    """The records, given by their starts and ends, joined."""
+    """The records, given by starts and ends, joined without the gaps between them."""
     if not len(records):
         return b""
     if (records[1:, 0] == records[:-1, 1] + 1).all():
@@ -280,11 +280,11 @@ def _without_blank_lines(block: bytes, records: np.ndarray) -> bytes:
 def write_csv(
     parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes], delimiter: str = ","
 ) -> None:
-    """A `Writer` of CSV."""
+    """A `Writer` for CSV."""
     for i, part in enumerate(parts):
         part.write_csv(file, include_header=i == 0, separator=delimiter)
 
 
 def write_tsv(parts: Iterable[pl.DataFrame], schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` of TSV."""
+    """A `Writer` for TSV."""
     write_csv(parts, schema, file, "\t")

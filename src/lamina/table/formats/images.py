@@ -1,4 +1,4 @@
-"""Folders of images as tables. Pixels become columns."""
+"""Folders of images as tables, with pixels as columns."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _SUFFIXES = FORMATS["images"].suffixes
 
 
 class ImageFolder:
-    """A folder with a folder of images for each class: columns "pixel_0", … (uint8) and "label".
+    """A folder with one subfolder of images per class: columns "pixel_0", … (uint8) and "label".
 
-    Images directly in the folder, or an image instead of a folder, have no label; their names are in the column
-    "file". All images must have one size; all are converted to gray or to red, green, blue (in this order for each
-    pixel), like the first one.
+    Images directly in the folder, or a single image file, have no label; their names are in the column
+    "file". All images must have the same size; all are converted to gray or to red, green, blue (in this order for each
+    pixel), following the first one.
 
     Raises:
-        DataError: no images, an image that cannot be read or has another size than the first (names both).
+        DataError: there are no images, or one is unreadable or differs in size from the first (the message names both).
     """
 
     textual = False
@@ -59,7 +59,7 @@ class ImageFolder:
         self._begin(LABEL if labelled else FILE, files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
-        """Take the files, each with what stands in the column `key`; the first says how all are read."""
+        """Use these files, each with its value of the column `key`; the first determines size and color."""
         self._key, self._files = key, files
         self._first = self._files[0][0]
         with _opened(self._first) as image:

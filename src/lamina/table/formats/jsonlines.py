@@ -1,4 +1,4 @@
-"""JSON lines: a file with one JSON object a line, each a row."""
+"""JSON lines: one JSON object per line, each a row."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["JsonLines", "write_json_lines"]
 
 
 _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
-"""Each string, and the colon after it if it is a key; one that is never closed reaches to the end of its line."""
+"""A string, with the following colon if it is a key; an unclosed string extends to the end of its line."""
 
 _FEW = 30
 _CELLS_A_BYTE, _MOST_CELLS = 8, 1 << 20
-"""Of a table, at most, for each byte of the file and besides; lines with keys of their own would have far more."""
+"""Limit on a table's cells, per byte of the file plus a constant; lines with all different keys would exceed it."""
 
 
 class JsonLines:
-    """One file of JSON lines; a key that a line lacks is a missing value."""
+    """A JSON lines file; a missing key is a missing value."""
 
     textual = True
 
@@ -46,7 +46,7 @@ class JsonLines:
         """The columns and their types; reads the whole file.
 
         Raises:
-            DataError: a line that is not a JSON object, or a key whose values have several types (names the line).
+            DataError: a line is not a JSON object, or a key's values have several types (the message names the line).
         """
         types: dict[str, pl.DataType] = {}
         lines = LineNumbers()
@@ -83,7 +83,7 @@ class JsonLines:
             yield from self._parse(chunk, line, types).iter_slices(rows)
 
     def _chunks(self) -> Generator[tuple[bytes, int]]:
-        """Whole lines, some MiB at a time, and the number of the first."""
+        """Whole lines, in chunks of some MiB, with the number of the first."""
         line, rest = 1, b""
         for chunk in utf8_chunks(self._source, "utf-8"):
             block = rest + chunk
@@ -136,7 +136,7 @@ class JsonLines:
 
 
 def _keys_in(chunk: bytes) -> set[bytes]:
-    """All keys in some lines of JSON, those of objects in objects too; perhaps more where lines are damaged."""
+    """All keys in some lines of JSON, including nested objects; possibly too many if lines are damaged."""
     first = {name for name, colon in _STRINGS.findall(chunk[: chunk.find(b"\n") + 1]) if colon}
     if len(first) <= _FEW and sum(chunk.count(b'"%b":' % name) for name in first) == chunk.count(b":"):
         return first  # every colon comes after one of these: quicker to find out where that is so
@@ -157,7 +157,7 @@ def _whole(digits: str) -> int:
 
 
 def _kind(value: object) -> str:
-    """JSON's name of a value's type; nothing for null."""
+    """JSON's name of a value's type; "" for null."""
     if value is None:
         return ""
     names = {"bool": "true or false", "str": "text", "list": "an array", "dict": "an object"}
@@ -165,6 +165,6 @@ def _kind(value: object) -> str:
 
 
 def write_json_lines(parts: Iterable[pl.DataFrame], _schema: pl.Schema, file: IO[bytes]) -> None:
-    """A `Writer` of JSON lines."""
+    """A `Writer` for JSON lines."""
     for part in parts:
         part.write_ndjson(file)

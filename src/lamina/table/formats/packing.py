@@ -27,9 +27,9 @@ def _open_gzip(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
 @contextmanager
 def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
-    """A zstd file, unpacked while it is read or packed while it is written.
+    """A zstd file, decompressed during reading or compressed during writing.
 
-    Python has zstd from 3.14 on; before, the same module comes as `backports.zstd`, and pyarrow has it too.
+    Python has zstd from 3.14 on; for earlier versions there is `backports.zstd`, or pyarrow.
     """
     for module in ("compression.zstd", "backports.zstd"):
         try:
@@ -55,7 +55,7 @@ def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """One kind of compression: how its files are named and begin, and what opens them."""
+    """A compression format: its suffix, first bytes, and open function."""
 
     suffixes: tuple[str, ...]
     magic: bytes
@@ -70,7 +70,7 @@ PACKINGS: dict[str, Packing] = {
 
 @contextmanager
 def open_packed(target: Target, mode: Mode, packing: str) -> Generator[IO[bytes]]:
-    """A stream that unpacks a file; `packing` is a key of `PACKINGS`, or "" for none."""
+    """A stream that decompresses a file; `packing` is a key of `PACKINGS`, or "" for none."""
     if packing:
         with PACKINGS[packing].open(target, mode) as file:
             yield file

@@ -1,11 +1,11 @@
-"""Finds columns of text that are numbers, and converts them.
+"""Finds text columns that are numbers, and converts them.
 
-A column becomes Int64 if every value is a whole number that 64 bits hold, Float64 if every value is a number;
-else it stays text. Digits after a leading zero and whole numbers of 19 digits or more are codes, so text. Spaces
-around a value do not count. A column without a value has the type Null.
+A column becomes Int64 if every value is a 64-bit integer, Float64 if every value is a number;
+otherwise it stays text. Numbers with a leading zero, and integers of 19 digits or more, are codes and stay text. Spaces
+around a value are ignored. A column without values has the type Null.
 
-Quotes say that a text is meant as it stands: one that is empty, has spaces around it, or is spelled as a missing value
-would be without quotes is a text of its own, as `QUOTED` before it says. In a column of numbers quotes say nothing.
+Quotes preserve a text: a quoted text that is empty, has spaces around it, or is spelled like a missing value
+is kept as text, marked by `QUOTED` before it. In a numeric column quotes have no effect.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["QUOTED", "cleaned", "common_type", "in_types", "stripped", "typed"]
 
 QUOTED = "\ufdd0"
-"""Stands before a text whose quotes matter until its column's type is known; Unicode keeps it for such uses."""
+"""A marker before a text whose quotes matter, until its column's type is known; from Unicode's private use area."""
 
 _SAMPLE = 200
 _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
 
 
 def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | None:
-    """The type that holds the values of two parts of a column, or None.
+    """The type for the values of two parts of a column, or None.
 
     Args:
-        a, b: types of the parts; Null goes with any other.
-        text: whether a part that is text makes the whole column text.
+        a, b: types of the parts; Null combines with any type.
+        text: whether one text part makes the whole column text.
 
     >>> import polars as pl
     >>> common_type(pl.Int64(), pl.Float32(), text=False), common_type(pl.Int64(), pl.String(), text=False)
@@ -56,16 +56,16 @@ def common_type(a: pl.DataType, b: pl.DataType, *, text: bool) -> pl.DataType | 
 def cleaned(
     frame: pl.DataFrame, missing: Collection[str], decimal: str, as_text: Collection[str] = ()
 ) -> tuple[pl.DataFrame, Types]:
-    """A frame of text with values stripped, and texts that mean a missing value removed.
+    """A text frame with values stripped, and texts for missing values removed.
 
     Args:
-        frame: every column text; `missing` is null already, where neither spaces nor `QUOTED` hide it.
-        missing: the texts that stand for a missing value.
+        frame: text columns; `missing` texts are already null, unless surrounded by spaces or marked `QUOTED`.
+        missing: texts for missing values.
         decimal: "." or ",".
         as_text: columns that stay text.
 
     Returns:
-        The frame, still text and with `QUOTED`, and the type that each of its columns can become.
+        The frame, still text and with `QUOTED` marks, and the possible type of each column.
     """
     import polars as pl
 
@@ -91,7 +91,7 @@ def cleaned(
 
 
 def stripped(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
-    """The frame with the columns `names` cleaned."""
+    """The frame with the columns `names` stripped."""
     import polars as pl
 
     if not names:
@@ -112,14 +112,14 @@ def _with_quoted(frame: pl.DataFrame) -> list[str]:
 
 
 def _unquoted(frame: pl.DataFrame, names: Sequence[str], missing: Collection[str]) -> pl.DataFrame:
-    """The frame with the columns `names` as if nothing in them were quoted."""
+    """The frame with quote marks in the columns `names` ignored."""
     if not names:
         return frame
     return stripped(frame.with_columns(named(names).str.strip_prefix(QUOTED)), names, missing)
 
 
 def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
-    """The type that each of the columns `names` of a frame of text can become."""
+    """The possible type of each of the columns `names` of a text frame."""
     import polars as pl
 
     if not names:
@@ -144,7 +144,7 @@ def _types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
 
 
 def _float_types(frame: pl.DataFrame, names: Sequence[str], decimal: str) -> Types:
-    """As `_types`, of columns whose first rows have fractions."""
+    """Like `_types`, for columns whose first rows have fractions."""
     import polars as pl
 
     if not names:
@@ -166,7 +166,7 @@ def _plain(column: pl.Expr, decimal: str) -> pl.Expr:
 def typed(
     frame: pl.DataFrame, types: Mapping[str, pl.DataType], decimal: str, missing: Collection[str]
 ) -> pl.DataFrame:
-    """A frame of text with the types that `cleaned` found possible, and the columns in the order of `types`."""
+    """A text frame converted to the types found by `cleaned`, with columns in the order of `types`."""
     import polars as pl
 
     quoted = _with_quoted(frame)
@@ -183,5 +183,5 @@ def _cast(name: str, kind: pl.DataType, decimal: str) -> pl.Expr:
 
 
 def in_types(types: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """The expressions that select the columns of `types`, in that order and with those types."""
+    """Expressions that select the columns of `types`, in order and with those types."""
     return [named(name).cast(kind) for name, kind in types.items()]

@@ -1,4 +1,4 @@
-"""Columns known by their counts, not by their rows."""
+"""Columns summarized by counts, without their rows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Moments:
     """Count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
 
     Attributes:
-        count: of numbers that are not missing.
-        low, high: the least and the greatest.
+        count: the number of non-missing numbers.
+        low, high: minimum and maximum.
         mean, squares: the mean, and the sum of the squared distances from it.
-        infinite: the first row with an infinite number, None without any; such numbers are in none of the others.
+        infinite: the first row with an infinite number, or None; infinite numbers are excluded from all other fields.
         worst: that number.
     """
 
@@ -53,7 +53,7 @@ class Moments:
         return math.sqrt(self.squares / self.count) if self.count else 0.0
 
     def update(self, series: pl.Series, first: int) -> None:
-        """See numbers that begin in row `first`."""
+        """Add values that begin in row `first`."""
         import polars as pl
 
         if series.dtype.is_decimal():
@@ -74,7 +74,7 @@ class Moments:
         self.merge(part)
 
     def merge(self, other: Moments) -> None:
-        """Add what another part has seen."""
+        """Merge the moments of another part."""
         if other.infinite is not None and (self.infinite is None or other.infinite < self.infinite):
             self.infinite, self.worst = other.infinite, other.worst
         if not other.count:
@@ -87,16 +87,16 @@ class Moments:
         self.count = count
 
     def extremes(self, missing: bool) -> np.ndarray:
-        """The least and the greatest number, and NaN where some are missing."""
+        """Minimum and maximum, and NaN if some values are missing."""
         known = [self.low, self.high] if self.count else []
         return np.array([*known, math.nan], np.float64) if missing else np.array(known)
 
 
 class Counted:
-    """The count of each value of a column, and its first row.
+    """The count and first row of each value of a column.
 
     Attributes:
-        counts, rows: by value. Of no use once `overflowed`: there were more than `MOST_VALUES`.
+        counts, rows: count and first row by value; invalid once `overflowed` by more than `MOST_VALUES` values.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Counted:
         self.overflowed = False
 
     def update(self, series: pl.Series, first: int) -> None:
-        """See values that begin in row `first`."""
+        """Add values that begin in row `first`."""
         import polars as pl
 
         if self.overflowed:
@@ -128,7 +128,7 @@ class Counted:
         self._forget_many()
 
     def merge(self, other: Counted) -> None:
-        """Add what another part has seen."""
+        """Merge the counts of another part."""
         self.overflowed = self.overflowed or other.overflowed
         for value, count in other.counts.items():
             self.counts[value] = self.counts.get(value, 0) + count
@@ -142,10 +142,10 @@ class Counted:
 
 
 class Order:
-    """Serial correlation of the targets of neighbouring rows: one minus von Neumann's ratio (1941).
+    """Serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
 
-    That is half the mean squared difference of neighbours over the variance; of classes, how often neighbours differ
-    over how often two random rows do.
+    The ratio is half the mean squared difference of neighbours over the variance; for classes, how often neighbours
+    differ relative to random pairs of rows.
     """
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class Order:
         self._squares = 0.0
 
     def update(self, series: pl.Series) -> None:
-        """See the next rows' targets."""
+        """Add the next rows' targets."""
         import polars as pl
 
         before = series.shift(1)
@@ -164,13 +164,14 @@ class Order:
             self._squares += float((values.diff() ** 2).sum() or 0.0)
 
     def merge(self, other: Order) -> None:
-        """Add what another part has seen."""
+        """Merge the statistic of another part."""
         self._pairs += other._pairs
         self._differ += other._differ
         self._squares += other._squares
 
     def likeness(self, column: SummaryColumn) -> tuple[float, float]:
-        """About 0 in random order, 1 where all neighbours are alike; and the standard error of that, by chance."""
+        """The correlation, about 0 in random order and 1 if all neighbours are equal, and its standard error under
+        random order."""
         if not self._pairs:
             return 0.0, 0.0
         if column.is_number:
@@ -184,16 +185,16 @@ class Order:
 
 
 class SummaryColumn(Column):
-    """The interface of a column, answered from counts.
+    """A column's interface on top of counts.
 
-    What would give a value for each row gives one for each different value: `judged` and `infer_target` ask no more
-    of these than their extremes.
+    Methods that return one value per row return one per distinct value: `judged` and `infer_target` use only
+    the extremes of these.
 
     Args:
         name: its name.
         kind: its type.
         counts: whether its values are counted.
-        any_type: also values that are neither numbers nor texts; else one of them is enough to refuse the column.
+        any_type: whether values other than numbers and texts are allowed; otherwise one rejects the column.
     """
 
     def __init__(self, name: str, kind: pl.DataType, counts: bool, any_type: bool = False) -> None:
@@ -213,7 +214,7 @@ class SummaryColumn(Column):
         self._starts = {0, 1} if kind.is_integer() and may_count_rows(name) else set[int]()
 
     def update(self, series: pl.Series, first: int) -> None:
-        """See the column's next values, which begin in row `first`."""
+        """Add the column's next values, which begin in row `first`."""
         import polars as pl
 
         if series.dtype.is_nested() or isinstance(series.dtype, pl.Binary | pl.Object):
@@ -243,7 +244,7 @@ class SummaryColumn(Column):
             self.counts.update(series, first)
 
     def _in_texts(self, series: pl.Series) -> pl.Series:
-        """What the cells hold as texts; empty ones where there is none, as of objects."""
+        """The cells as texts; empty for those without a text form."""
         import polars as pl
 
         column = as_column(series, self.name)
@@ -254,7 +255,7 @@ class SummaryColumn(Column):
         return pl.Series(self.name, texts, dtype=pl.String).gather(positions)
 
     def merge(self, other: SummaryColumn) -> None:
-        """Add what the column of another part has seen."""
+        """Merge the same column of another part."""
         self.storage = other.storage if self.storage == "empty" else self.storage
         self._rows += other._rows
         self._missing += other._missing
@@ -269,7 +270,7 @@ class SummaryColumn(Column):
             self.counts.merge(other.counts)
 
     def number_moments(self, read: Callable[[str], float | None]) -> Moments:
-        """The moments of the column's numbers, including texts that `read` parses."""
+        """The moments of the column's numbers, including texts parsed by `read`."""
         if self.is_number:
             return self.moments
         assert self.counts is not None
@@ -288,7 +289,7 @@ class SummaryColumn(Column):
         return found
 
     def written(self) -> tuple[Quantity, Moments] | None:
-        """The type that all texts are of, as dates are, and their numbers; for texts too many to count."""
+        """The type that fits all texts, such as dates, with their numbers; for texts too many to count."""
         return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
@@ -340,14 +341,14 @@ class SummaryColumn(Column):
 
 
 def is_temporal(kind: pl.DataType) -> bool:
-    """Whether a type's values become seconds or days: times of day, durations, dates."""
+    """Whether a type's values are converted to seconds or days: times of day, durations, dates."""
     import polars as pl
 
     return isinstance(kind, pl.Time | pl.Duration | pl.Date | pl.Datetime)
 
 
 def _written_types() -> list[Quantity]:
-    """The types that texts may be of; very many numbers as texts are an error, see `number_moments`."""
+    """The candidate types for texts; very many numbers as texts are an error, see `number_moments`."""
     kinds = (kind for kind in TYPES.values() if isinstance(kind, Quantity) and not isinstance(kind, Number))
     return [kind for kind in kinds if kind.plural]
 

@@ -1,4 +1,4 @@
-"""Encoded rows in a file, in groups that are read one by one, in any order."""
+"""Encoded rows in a file, in groups that can be read in any order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Layout:
 
     Attributes:
         inputs, codes: the columns of `Encoded.numeric` and of `Encoded.codes`.
-        outputs: the columns of the target; 0 for one that is 1-D.
+        outputs: the target's number of columns; 0 if it is 1-D.
     """
 
     inputs: int
@@ -39,21 +39,21 @@ class Layout:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row."""
+        """Bytes per row."""
         return 4 * (self.inputs + self.codes + max(self.outputs, 1))
 
     @property
     def group(self) -> int:
-        """Rows that lie together, and are read at once."""
+        """The number of rows in a group, which is read at once."""
         return max(_GROUP_BYTES // self.row_bytes, _FEWEST_ROWS)
 
     @property
     def window(self) -> int:
-        """Rows, whole groups, that are in memory at one time and are shuffled there."""
+        """The number of rows, in whole groups, in memory at a time for shuffling."""
         return max(_WINDOW_BYTES // (self.row_bytes * self.group), 4) * self.group
 
     def arrays(self, rows: int) -> list[np.ndarray]:
-        """Room for `rows` rows: numbers, codes, targets."""
+        """Empty arrays for `rows` rows: numbers, codes, targets."""
         target = (rows, self.outputs) if self.outputs else (rows,)
         shapes: list[tuple[tuple[int, ...], Any]] = [
             ((rows, self.inputs), np.float32), ((rows, self.codes), np.int32), (target, np.float32)
@@ -62,12 +62,12 @@ class Layout:
 
 
 class EncodedRows(Protocol):
-    """Encoded rows in groups that are read one by one, in any order: those of `RowCache`, or of other places.
+    """Encoded rows in groups that can be read in any order, from a `RowCache` or another store.
 
     Attributes:
-        layout: what a row consists of.
-        rows: how many there are.
-        digest: a hash of all of them.
+        layout: the layout of a row.
+        rows: the number of rows.
+        digest: a hash of all rows.
     """
 
     layout: Layout
@@ -80,7 +80,7 @@ class EncodedRows(Protocol):
         ...
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Read groups, one after the other, into the beginning of some arrays (see `Layout.arrays`); how many rows."""
+        """Read groups, in this order, into the start of the arrays (see `Layout.arrays`); return the number of rows."""
         ...
 
 
@@ -88,9 +88,9 @@ class RowCache:
     """Encoded rows in a file.
 
     Attributes:
-        layout: what a row consists of.
-        rows: how many there are.
-        digest: the SHA-256 of all of them.
+        layout: the layout of a row.
+        rows: the number of rows.
+        digest: the SHA-256 of all rows.
     """
 
     def __init__(self, path: Path, layout: Layout, rows: int, digest: str) -> None:
@@ -102,10 +102,10 @@ class RowCache:
         return -(-self.rows // self.layout.group)
 
     def read(self, groups: Sequence[int], arrays: Sequence[np.ndarray]) -> int:
-        """Read groups, one after the other, into the beginning of some arrays (see `Layout.arrays`); how many rows.
+        """Read groups, in this order, into the start of the arrays (see `Layout.arrays`); return the number of rows.
 
         Raises:
-            DataError: the file is shorter than it was written.
+            DataError: the file was truncated.
         """
         rows, size = 0, self.layout.group
         with self.path.open("rb", buffering=0) as file:
@@ -124,11 +124,11 @@ class RowCache:
 
 
 class CacheWriter:
-    """Writes a `RowCache` in the order in which rows come.
+    """Writes a `RowCache` in the order of appended rows.
 
     Args:
-        folder: where.
-        layout: what a row consists of.
+        folder: the destination.
+        layout: the layout of a row.
     """
 
     def __init__(self, folder: Path, layout: Layout) -> None:
@@ -146,7 +146,7 @@ class CacheWriter:
         self._file.close()
 
     def append(self, *arrays: np.ndarray) -> None:
-        """Write more rows: numbers, codes, targets; further arrays are for subclasses that shuffle."""
+        """Append rows: numbers, codes, targets; further arrays are for subclasses that shuffle."""
         done, count = 0, len(arrays[0])
         while done < count:
             taken = min(count - done, self.layout.group - self._filled)
@@ -183,11 +183,11 @@ def _write(file: Any, content: memoryview, path: Path) -> None:
 
 
 class ShuffledWriter:
-    """Writes a `RowCache` in random order: rows are dealt to files, which are then shuffled.
+    """Writes a `RowCache` in random order: rows are distributed over files, which are then shuffled.
 
     Args:
         folder, layout: as for `CacheWriter`.
-        division: says how many rows there will be, and the seed.
+        division: gives the number of rows, and the seed.
     """
 
     def __init__(self, folder: Path, layout: Layout, division: Division) -> None:
@@ -203,7 +203,7 @@ class ShuffledWriter:
             path.unlink(missing_ok=True)
 
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
-        """Deal more rows to the files; `keys` decide the file, and the order in it."""
+        """Distribute rows over the files; `keys` determine the file, and the order in it."""
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
         # The high bits order the rows within a file, and the low ones say in which.
         part = (keys % np.uint64(self._parts)).astype(np.int64)
@@ -218,7 +218,7 @@ class ShuffledWriter:
             begin = end
 
     def finish(self) -> RowCache:
-        """The rows in the order of their keys within each file, one file after the other."""
+        """Finish writing: rows are ordered by key within each file, and files are concatenated."""
         layout = self._layout
         with CacheWriter(self._folder, layout) as writer:
             for path in self._paths:

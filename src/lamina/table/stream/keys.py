@@ -1,6 +1,6 @@
-"""A key for each row that decides its part of the table, whichever process reads the row, and in whichever block.
+"""Row keys that determine a row's part of the table, independent of the reading process and block.
 
-It is random, of the row's number alone; or of the row's group; or the lower, the later the row's time is.
+A key is a hash of the row's number or group; or derived from the row's time, with later times lower.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BITS = (1 << 64) - 1
 
 
 def row_keys(first: int, count: int, seed: int) -> np.ndarray:
-    """The keys (uint64) of `count` rows from the row of number `first` on; no two rows have the same.
+    """The keys (uint64) of `count` rows starting at row number `first`; all keys are distinct.
 
     SplitMix64 (Steele, Lea and Flood, 2014), whose output is a permutation of its counter.
 
@@ -49,12 +49,12 @@ def _mixed(z: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MarkKeys:
-    """Keys of rows by their groups or by their times.
+    """Row keys from groups or times.
 
     Attributes:
-        mark: what the column holds.
-        column: what is known of it.
-        seed: of the groups' keys.
+        mark: the column's meaning, groups or times.
+        column: the column's schema.
+        seed: the seed of groups' keys.
 
     >>> import polars as pl
     >>> from lamina.table.types import Number
@@ -69,10 +69,10 @@ class MarkKeys:
     seed: int
 
     def of(self, block: pl.DataFrame) -> np.ndarray:
-        """The keys of rows, uint64; rows of one group, or of one time, have the same.
+        """The keys of rows, uint64, equal for rows of one group or time.
 
         Raises:
-            DataError: a row has no group, or no time; or as `times_of`.
+            DataError: a row has no group or time; or as for `times_of`.
         """
         column = as_column(block[self.column.name], self.column.name)
         if self.mark == "time":
@@ -84,7 +84,7 @@ class MarkKeys:
 
     @staticmethod
     def of_times(times: np.ndarray) -> np.ndarray:
-        """Keys that fall where times rise: the bits of IEEE 754 numbers in their order, inverted."""
+        """Keys that decrease with time: the bits of IEEE 754 numbers in sorted order, inverted."""
         bits = (np.asarray(times, np.float64) + 0.0).view(np.uint64)
         sign = np.uint64(1 << 63)
         return np.where(bits & sign, bits, ~(bits | sign))

@@ -1,4 +1,4 @@
-"""The available memory, and an estimate of a training's need."""
+"""Available memory, and an estimate of a training's memory need."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["bytes_in", "free_memory", "in_words", "memory_to_hold", "used_memory
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _CELL_BYTES = 32
-"""Bytes a cell that training on a table in memory takes at the peak: 1.6 KB a row of 50 columns, measured."""
+"""Peak bytes per cell for training on a table in memory: 1.6 KB per row of 50 columns, measured."""
 
 _TEXT_TIMES = 6
-"""The same for each byte of a text file, whose cells have some 6 bytes each."""
+"""The same per byte of a text file, with some 6 bytes per cell."""
 
 _PACKED_TIMES = 5
-"""Bytes of text in a byte of a packed file, roughly."""
+"""Approximate bytes of text per byte of a compressed file."""
 
 
 def bytes_in(text: str) -> int:
-    """The bytes that a text says, in units of 1024.
+    """A number of bytes from text, with units of 1024.
 
     Raises:
-        DataError: it says none.
+        DataError: the text is not a size.
 
     >>> bytes_in("512M"), bytes_in("1.5 GiB")
     (536870912, 1610612736)
@@ -43,7 +43,7 @@ def bytes_in(text: str) -> int:
 
 
 def in_words(size: float) -> str:
-    """A size for people.
+    """A size as text.
 
     >>> in_words(1536 << 20), in_words(300 << 20)
     ('1.5 GiB', '300 MiB')
@@ -52,7 +52,7 @@ def in_words(size: float) -> str:
 
 
 def free_memory() -> int | None:
-    """The bytes that programs may take before the system or their container runs short; None where that is not told."""
+    """The bytes available before the system or container runs short; None if unknown."""
     known = [size for size in (_of_the_system(), _of_the_container()) if size is not None]
     return min(known, default=None)
 
@@ -79,7 +79,7 @@ def _of_the_container() -> int | None:
 
 
 def used_memory(process: int | None = None) -> int:
-    """The bytes used by a process (default: this one) and its children; 0 where the system doesn't report them."""
+    """The bytes used by a process (default: this one) and its children; 0 if the system doesn't report them."""
     used = 0
     own = os.getpid() if process is None else process
     with suppress(OSError):
@@ -94,9 +94,9 @@ def used_memory(process: int | None = None) -> int:
 
 
 def memory_to_hold(sources: Sequence[Source], options: ReadOptions) -> int:
-    """About what training on these files in memory would take, found without reading them.
+    """The approximate memory for training on these files in memory, estimated without reading them.
 
-    Files that hold their columns' types say how many rows they have; of text files the size says it.
+    Typed files give their number of rows; for text files the size is used.
     """
     return sum(_to_hold(source, options) for source in sources)
 

@@ -1,4 +1,4 @@
-"""A sample of a table's rows, the same for any division into blocks and readers."""
+"""A sample of a table's rows, independent of the division into blocks and readers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["RowSample", "row_bytes"]
 
 _TEXT_BYTES = 24
-"""What a text takes in a column, about; short ones take less, and long ones are rarely learned from."""
+"""Approximate bytes of a text in a column."""
 
 _SPARE = 1 << 14
 
 
 def row_bytes(types: Mapping[str, pl.DataType]) -> int:
-    """About what a row of these columns takes in memory.
+    """Approximate bytes of a row with these columns.
 
     >>> import polars as pl
     >>> row_bytes({"a": pl.Float64(), "b": pl.UInt8(), "c": pl.String()})
@@ -37,11 +37,11 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
 
 
 class RowSample:
-    """The `most` rows with the lowest keys (`row_keys`) of all that it has seen; samples of parts of a table merge.
+    """The `most` rows with the lowest keys (`row_keys`) of those added; samples of parts can be merged.
 
     Args:
-        most: how many rows are kept.
-        seed: of the keys.
+        most: the maximum number of rows.
+        seed: the seed of the keys.
 
     >>> import polars as pl
     >>> whole, begin, end = (RowSample(3, seed=0) for _ in range(3))
@@ -61,7 +61,7 @@ class RowSample:
         self._bound = 1 << 64
 
     def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
-        """See rows of the table, numbered from `first`; `keys`: uint64, in place of random ones."""
+        """Add rows, numbered from `first`; `keys`: uint64, instead of random ones."""
         keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
@@ -70,7 +70,7 @@ class RowSample:
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 
     def merge(self, other: RowSample) -> None:
-        """Add another sample, of other rows with the same seed and size."""
+        """Merge a sample of other rows, with the same seed and size."""
         for frame in other._frames:
             self._frames.append(frame)
         self._keys = np.concatenate([self._keys, other._keys])
@@ -78,12 +78,12 @@ class RowSample:
         self._compact()
 
     def rows(self) -> tuple[pl.DataFrame, np.ndarray, np.ndarray]:
-        """The rows in the order of their keys, their numbers, and their keys; a block must have been seen."""
+        """The rows in order of their keys, their numbers, and their keys; needs at least one added block."""
         self._compact()
         return self._frames[0], self._numbers, self._keys
 
     def forget(self) -> None:
-        """Let go of the rows, which take memory."""
+        """Discard the rows, to free memory."""
         self._frames, self._keys, self._numbers = [], self._keys[:0], self._numbers[:0]
 
     def _add(self, block: pl.DataFrame, keys: np.ndarray, numbers: np.ndarray) -> None:
@@ -94,7 +94,7 @@ class RowSample:
             self._compact()
 
     def _compact(self) -> None:
-        """Forget all but the lowest."""
+        """Discard all but the rows with the lowest keys."""
         import polars as pl
 
         if not self._frames:

@@ -1,4 +1,4 @@
-"""Sources of a streamed table: files, a pyarrow dataset, a lazy frame of polars, or a sequence."""
+"""Sources of streamed tables: files, a pyarrow dataset, a polars lazy frame, or a sequence."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _FIRST_LOOK_ROWS = 1000
 
 
 class Blocks(Protocol):
-    """A table that is read from the first row to the last, as often as wanted, some rows at a time.
+    """A table read in blocks from first row to last, as often as needed.
 
     Attributes:
-        types: the columns in order, and their types.
-        named: whether columns are matched by name, see `Schema`.
-        places: where the rows that were read last stand.
+        types: the columns in order, with their types.
+        named: whether columns are matched by name; see `Schema`.
+        places: the places of the rows read last.
     """
 
     types: dict[str, pl.DataType]
@@ -50,12 +50,12 @@ class Blocks(Protocol):
 
 
 def rows_at_once(columns: int) -> int:
-    """The most rows of a block."""
+    """The maximum number of rows per block."""
     return max(256, min(BLOCK_ROWS, _BLOCK_CELLS // max(columns, 1)))
 
 
 class FileBlocks:
-    """The rows of files, which must not change meanwhile; `files_as_blocks` opens them."""
+    """The rows of files, which must not change during training; `files_as_blocks` opens them."""
 
     named = True
 
@@ -70,7 +70,7 @@ class FileBlocks:
         """See `Blocks`.
 
         Raises:
-            DataError: a file is not what it was, or as in `lamina.table.read.read`.
+            DataError: a file changed, or as for `lamina.table.read.read`.
         """
         self.places = Places()
         rows = rows_at_once(len(self.types))
@@ -90,7 +90,7 @@ def files_as_blocks(files: Sequence[str], options: ReadOptions) -> Generator[Fil
     """The table in some files, globs, or standard input; temporary copies last for the block.
 
     Raises:
-        DataError: as in `lamina.table.read.read`.
+        DataError: as for `lamina.table.read.read`.
     """
     import_polars()
     with open_sources(files, options.format) as sources:
@@ -117,10 +117,10 @@ def _require_same(name: str, path: os.PathLike[str], before: tuple[int, int] | N
 
 
 def is_source(X: Any) -> bool:
-    """Whether `X` is a table that is to be streamed: a pyarrow dataset, a lazy frame of polars, a sequence of rows.
+    """Whether `X` is a table to be streamed: a pyarrow dataset, a polars lazy frame, or a sequence of rows.
 
-    A sequence has ``__len__`` and, of a slice of rows, ``__getitem__``, as LightGBM's `Sequence`, and is none of the
-    tables that lamina takes as they are.
+    A sequence has ``__len__`` and ``__getitem__`` for slices of rows, like LightGBM's `Sequence`, and is not a
+    table that lamina accepts directly.
 
     >>> is_source(np.eye(2)), is_source([[1.0], [2.0]])
     (False, False)
@@ -158,7 +158,7 @@ def blocks_of(X: Any) -> Blocks:
     """A source (see `is_source`) as `Blocks`.
 
     Raises:
-        DataError: it has no rows, or what it gives is no table.
+        DataError: it has no rows, or does not return tables.
     """
     import_polars()
     if _is_dataset(X):
@@ -190,7 +190,7 @@ class _DatasetBlocks:
 
 
 class _LazyBlocks:
-    """The rows of a lazy frame, which is computed anew each time."""
+    """The rows of a lazy frame, computed anew each time."""
 
     named = True
     places = None
@@ -213,7 +213,7 @@ class _LazyBlocks:
 
 
 class _SequenceBlocks:
-    """The rows of an object that gives slices of them: arrays (rows, columns), or frames."""
+    """The rows of an object that returns slices: arrays (rows, columns), or frames."""
 
     places = None
 
@@ -238,7 +238,7 @@ class _SequenceBlocks:
 
 
 def _frame(block: Any) -> tuple[pl.DataFrame, bool]:
-    """A block of a sequence as a frame, and whether its columns have names of their own."""
+    """A sequence's block as a frame, and whether it has column names."""
     import narwhals
     import polars as pl
 
@@ -265,7 +265,7 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
 
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
-    """A table with a target that was given apart, one value a row; and the name that it has there."""
+    """A table joined with a separate target, one value per row; and the target's name there."""
     import polars as pl
 
     name = "target"
@@ -276,7 +276,7 @@ def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
 
 
 class _Joined:
-    """Blocks with one more column, which is in memory."""
+    """Blocks with an additional column, which is in memory."""
 
     def __init__(self, blocks: Blocks, values: pl.Series) -> None:
         self._blocks, self._values = blocks, values

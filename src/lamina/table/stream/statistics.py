@@ -1,4 +1,4 @@
-"""`TableStatistics` of one pass over a table; those of its parts can be merged."""
+"""`TableStatistics` from one pass over a table; statistics of parts can be merged."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
 _FEWEST_SAMPLED = 4096
 _IN_RUNS = 0.1
-"""How much alike the targets of neighbouring rows are (0: as in random order, 1: the same) in a table in some order."""
+"""The correlation of neighbouring rows' targets (0: random order, 1: equal) above which a table counts as ordered."""
 
 
 class TableStatistics:
     """Statistics of a table, updated block by block.
 
-    Exact, however many rows: missing values, the range and the mean of numbers, and how often each category is there.
-    Of numbers' quantiles, a sample of rows tells. The same for any blocks, and for parts of a table that were read
-    apart and merged, but for the last bits of means.
+    Exact for any number of rows: missing values, range and mean of numbers, and category counts.
+    Quantiles come from a sample of rows. Results are independent of blocks, and of parts read
+    separately and merged, except for the last bits of means.
 
     Args:
-        types: the columns in order, and their types.
+        types: the columns in order, with their types.
         target: the column to predict, if it is among them.
-        task: of the target, where the inferred one is wrong.
-        kinds: by column name, what it is, where the inferred kind is wrong.
-        dates: the form of dates, as in `infer`.
+        task: the target's task, to override the inferred one.
+        kinds: by column name, a kind that overrides the inferred one.
+        dates: the date format, as for `infer`.
         named: whether columns are matched by name, see `Schema`.
-        seed: of the sample.
+        seed: the sample's seed.
         first: the number of the part's first row in the table; parts must not overlap, but may leave gaps.
 
     >>> import polars as pl
@@ -98,17 +98,17 @@ class TableStatistics:
                 raise kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
-        """Whether a column's values are counted: those of texts, and of numbers that are, or may be, names."""
+        """Whether to count a column's values: texts, and numbers that are or may be labels."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
         return not (kind.is_numeric() or is_temporal(kind)) or self._is_named(name)
 
     def _is_named(self, name: str) -> bool:
-        """Whether the user says that a column's values are names of things."""
+        """Whether the user declared a column's values as labels."""
         return self.kinds.get(name) not in (None, "numeric", "drop")
 
     def update(self, block: pl.DataFrame) -> None:
-        """See the next rows."""
+        """Add the next rows."""
         if not len(block):
             return
         for name, column in self._columns.items():
@@ -120,10 +120,10 @@ class TableStatistics:
         self._next += len(block)
 
     def merge(self, other: TableStatistics) -> None:
-        """Add the statistics of another part of the same table.
+        """Merge the statistics of another part of the same table.
 
         Raises:
-            DataError: they are of other columns.
+            DataError: the columns differ.
         """
         if self.types != other.types:
             differing = sorted(name for name, _ in set(self.types.items()) ^ set(other.types.items()))
@@ -137,9 +137,9 @@ class TableStatistics:
     # --- what they say -------------------------------------------------------------------------------------------
 
     def schema(self) -> Schema:
-        """The schema, as `infer` would find it in the whole table.
+        """The schema that `infer` would find for the whole table.
 
-        A column of text with more than 65,536 different values, which are not counted on, is left out with a warning,
+        A text column with more than 65,536 distinct values, too many to count, is ignored with a warning,
         unless all are dates, or all times of day.
 
         Raises:
@@ -153,7 +153,7 @@ class TableStatistics:
         return schema_of(columns, self.rows, named=self.named, target=target)
 
     def moments(self) -> Moments:
-        """Range, mean and spread of a target of numbers."""
+        """Range, mean and spread of a numeric target."""
         assert self.target is not None
         column = self._columns[self.target]
         form = infer_target(column, self.task).form
@@ -161,7 +161,7 @@ class TableStatistics:
 
     @property
     def is_in_runs(self) -> bool:
-        """Whether neighbouring rows have like targets, as in a table sorted by label."""
+        """Whether neighbouring rows have similar targets, as in a table sorted by label."""
         if self.target is None:
             return False
         likeness, error = self._order.likeness(self._columns[self.target])
@@ -201,7 +201,7 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """A column whose sample is composite, or quantities in words; None for others."""
+        """A column that is composite in the sample, or has formatted numbers; None for others."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
@@ -211,7 +211,7 @@ class TableStatistics:
         return self._of_sample(found) if is_read else None
 
     def _with_range(self, found: ColumnSchema) -> ColumnSchema:
-        """A column of dates whose days have the range and the mean of all rows."""
+        """A date column with the range and mean of all rows."""
         days, (first, *others) = self._columns[found.name].moments, found.parts
         mean = days.mean if self.named else None
         first = dataclasses.replace(first, low=days.low, high=days.high, mean=mean)
@@ -221,7 +221,7 @@ class TableStatistics:
         return as_column(self.sample.rows()[0][name], name)
 
     def _of_sample(self, found: ColumnSchema) -> ColumnSchema:
-        """A column that was learned from the sample, as all rows would have it: how often each value is there."""
+        """A column learned from the sample, updated with the counts of all rows."""
         factor = self.rows / len(self.sample.rows()[0])
         parts = [
             dataclasses.replace(
@@ -235,7 +235,7 @@ class TableStatistics:
         return dataclasses.replace(found, missing=missing, parts=tuple(parts))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
-        """The column with the missing rows and the mean of its numbers."""
+        """The column with the exact numbers of missing rows and mean."""
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 

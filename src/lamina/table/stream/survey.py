@@ -1,4 +1,4 @@
-"""The two passes over a streamed table: one that looks it over, and one that encodes it into a cache."""
+"""The two passes over a streamed table: a survey, and the encoding into a cache."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ __all__ = [
 ]
 
 MOST_HELD = 1 << 16
-"""Rows that validate, and that test, at most: they are in memory, and judge to a fraction of a percent."""
+"""Maximum number of validation rows, and of test rows, kept in memory; enough for a fraction of a percent."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a table in memory: the columns, the target's too, and their numbers in the table."""
+    """Rows of a table in memory: the columns, including the target, and their row numbers."""
 
     frame: pl.DataFrame
     numbers: np.ndarray
@@ -63,12 +63,12 @@ class Division:
     """The division of a streamed table.
 
     Attributes:
-        validation, test: rows that are held back.
-        sample: some of the rows that train, at random.
-        training: how many rows train.
-        above: the keys of the rows that train are above this number, −1 for all.
-        seed: of the keys.
-        keys: what keys are made of; None: of rows' numbers.
+        validation, test: the held-out rows.
+        sample: a random sample of the training rows.
+        training: the number of training rows.
+        above: training rows have keys above this number, −1 for all rows.
+        seed: the seed of the keys.
+        keys: the source of the keys; None: row numbers.
     """
 
     validation: Rows
@@ -81,10 +81,10 @@ class Division:
 
 
 class KeyedRows(Protocol):
-    """A table with keys of its rows, wherever they are.
+    """A table with row keys, wherever its rows are stored.
 
     Attributes:
-        keys: what keys are made of.
+        keys: the source of the keys.
     """
 
     @property
@@ -94,18 +94,18 @@ class KeyedRows(Protocol):
         """The `most` rows with the lowest keys.
 
         Raises:
-            DataError: as `MarkKeys.of`.
+            DataError: as for `MarkKeys.of`.
         """
         ...
 
     def count(self, above: int) -> int:
-        """How many keys are above a number."""
+        """The number of keys above a number."""
         ...
 
 
 @dataclass(frozen=True)
 class KeyedBlocks:
-    """A table that is read block after block: see `KeyedRows`."""
+    """A table read block by block; see `KeyedRows`."""
 
     keys: MarkKeys
     blocks: Blocks
@@ -122,7 +122,7 @@ class KeyedBlocks:
         return sum(int((keys > np.uint64(above)).sum()) for _, _, keys in self._keyed())
 
     def _keyed(self) -> Iterator[tuple[pl.DataFrame, int, np.ndarray]]:
-        """The blocks, the numbers of their first rows, and their rows' keys."""
+        """The blocks, with the number of each one's first row and its rows' keys."""
         start = 0
         for block in self.blocks.blocks():
             with _named(self.blocks), rows_from(start):
@@ -136,9 +136,9 @@ class Survey:
     """The results of the first pass.
 
     Attributes:
-        statistics: of all rows.
-        schema: what the columns are, and the target.
-        seed: of the sample, and of what is divided.
+        statistics: the statistics of all rows.
+        schema: the schema, with the target.
+        seed: the seed of the sample and the division.
     """
 
     statistics: TableStatistics
@@ -146,12 +146,12 @@ class Survey:
     seed: int
 
     def divided(self, validation: float, test: float = 0.0) -> Division:
-        """Hold back these shares of the rows, at most 65,536 for each: the rows with the lowest keys.
+        """Hold out these shares of the rows, at most 65,536 each: the rows with the lowest keys.
 
-        Can be called once: the sample goes into the division.
+        Can only be called once, since the sample moves into the division.
 
         Raises:
-            DataError: no row is left to train on.
+            DataError: no training rows are left.
         """
         require_shares(validation, test)
         rows = self.statistics.rows
@@ -168,18 +168,18 @@ class Survey:
     def divided_by(
         self, keyed: KeyedRows, validation: float, test: float = 0.0, gap: float = 0.0
     ) -> Division:
-        """Hold back about these shares of the rows, at most about 65,536 for each: whole groups, or the last rows.
+        """Hold out about these shares of the rows, at most about 65,536 each: whole groups, or the last rows.
 
-        Reads the table once, and once more if there is a gap; can be called once.
+        Reads the table once, or twice if there is a gap; can only be called once.
 
         Args:
-            keyed: the table, with keys of groups or of times.
+            keyed: the table, with keys from groups or times.
             validation: the validation share of all rows, 0 … 1.
-            test: the share of all rows that tests, 0 … 1.
-            gap: how much later rows of the next part are, at least.
+            test: the test share of all rows, 0 … 1.
+            gap: the minimum time between parts.
 
         Raises:
-            DataError: no row is left to train on, or as `MarkKeys.of`.
+            DataError: no training rows are left, or as for `MarkKeys.of`.
         """
         require_shares(validation, test)
         if not validation and not test:
@@ -218,9 +218,9 @@ class Survey:
 
 
 def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[int]:
-    """Where parts of about `counts` rows end, at ends of runs of ascending keys; fewer, where there are too few runs.
+    """Boundaries of parts of about `counts` rows, at ends of runs of ascending keys; fewer if there are too few runs.
 
-    `complete`: whether these are all keys; else the last run may go on, and something comes after it.
+    `complete`: whether these are all keys; if not, the last run may continue, and more keys follow.
     """
     places = np.flatnonzero(np.diff(keys)) + 1
     if not complete:
@@ -237,7 +237,7 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """The key above which times are by the gap before the one whose key is `above`."""
+    """The key above which times precede the time of key `above` by at least the gap."""
     if not gap:
         return above
     first = frame[int(np.searchsorted(found, np.uint64(above)))]
@@ -254,10 +254,10 @@ def look_over(
     dates: str | None = None,
     seed: int = 0,
 ) -> Survey:
-    """The first pass.
+    """The first pass: a survey of the table.
 
     Raises:
-        DataError: as `lamina.table.kinds.infer`, of the whole table.
+        DataError: as for `lamina.table.kinds.infer` of the whole table.
     """
     statistics = TableStatistics(
         blocks.types, target, task=task, kinds=kinds, dates=dates, named=blocks.named, seed=seed
@@ -273,7 +273,7 @@ def _named(blocks: Blocks) -> Any:
 
 
 def fitted_encoder(schema: Schema, sample: pl.DataFrame, **settings: Any) -> TableEncoder:
-    """An encoder with scales from the sample's quartiles and the schema's ranges and counts."""
+    """An encoder with scales from the sample's quartiles, and ranges and counts from the schema."""
     return TableEncoder(schema, **settings).fit_counted(sample)
 
 
@@ -285,19 +285,19 @@ def encode_rows(
     encode_target: Callable[[Any], np.ndarray],
     folder: Path,
 ) -> RowCache:
-    """The second pass: the rows that train, encoded, in a file in `folder`.
+    """The second pass: the training rows, encoded, in a file in `folder`.
 
-    They are in the table's order, or, where that has like targets together, in random order.
+    They are in table order, or, if similar targets are adjacent there, in random order.
 
     Args:
-        blocks, survey, division: the table, and what the first pass found.
-        encoder: fitted.
-        encode_target: makes float32 (rows,) or (rows, outputs) of the target's column.
-        folder: where the cache is to be.
+        blocks, survey, division: the table, and the first pass's results.
+        encoder: the fitted encoder.
+        encode_target: converts the target's column to float32 (rows,) or (rows, outputs).
+        folder: the cache's folder.
 
     Raises:
-        DataError: the table is not what it was in the first pass.
-        OSError: the disk is full, or will be.
+        DataError: the table changed since the first pass.
+        OSError: the disk is full, or would become full.
     """
     name = survey.statistics.target
     assert name is not None
@@ -335,7 +335,7 @@ def encoded_block(
     encoder: TableEncoder,
     encode_target: Callable[[Any], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Numbers, codes, targets and keys of a block's training rows; the block's first row has the number `start`."""
+    """A block's training rows: numbers, codes, targets and keys; the block's first row has number `start`."""
     keys = row_keys(start, len(block), division.seed)
     trains = np.ones(len(block), bool)
     with rows_from(start):
