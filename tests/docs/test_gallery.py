@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import pytest
 from documents import run_file
 
+pytestmark = pytest.mark.pictures
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "docs" / "gallery"
 

@@ -50,6 +50,7 @@ def test_the_programs_of_a_page_run(page, tmp_path):
         assert "False" not in run_program(program, tmp_path)
 
 
+@pytest.mark.pictures
 @pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["chapter", "table"])
 def test_a_notebook_runs(name, tmp_path):

@@ -240,6 +240,7 @@ def test_permutation_importance_finds_the_columns_that_count(classifier):
     assert min(size, color) > max(age, 0.02)
 
 
+@pytest.mark.pictures
 def test_partial_dependence_of_numbers_categories_and_pairs(regressor):
     display = PartialDependenceDisplay.from_estimator(
         regressor, FRAME.assign(size=FRAME["size"].fillna(0)), ["age", "color", ("age", "size")],
@@ -251,6 +252,7 @@ def test_partial_dependence_of_numbers_categories_and_pairs(regressor):
     assert pair["average"].shape == (1, 5, 5)
 
 
+@pytest.mark.pictures
 def test_boundaries_and_selected_columns(classifier):
     numbers = FRAME[["size", "age"]].fillna(0)
     model = MLPClassifier(**SMALL).fit(numbers, CLASS)

@@ -60,6 +60,7 @@ def test_linear_regression_finds_the_weights():
     assert bias == pytest.approx(true_bias, abs=0.02)
 
 
+@pytest.mark.pictures
 def test_a_custom_layer_learns_its_size_and_its_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where its picture goes
     output = run("custom_layer.py", "--epochs", 3, "--limit", 2000)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import threading
 from typing import Any
 
 import pytest
 
 import lamina
 from lamina import nd
+from lamina.compiler.front._capture import Capture, tracing
 
 
 class _Garbage:
@@ -50,6 +52,26 @@ def test_the_collector_waits_until_a_function_is_captured() -> None:
     assert seen == [1]
     assert function(x).asnumpy().tolist() == [201.0] * 3
     assert counted.asscalar() == 1
+
+
+def test_the_collector_is_on_after_captures_that_overlap() -> None:
+    inside, ended = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with tracing(Capture(keep_gradients=False)):
+            inside.set()
+            ended.wait()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait()
+    own = tracing(Capture(keep_gradients=False))
+    assert not gc.isenabled()
+    ended.set()
+    thread.join()
+    with own:
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGUSR1 there")

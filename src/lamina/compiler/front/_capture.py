@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scala
 from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value
+from lamina.core.forking import free_in_children
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.precision import Precision
 from lamina.core.primitive import REGISTRY, Primitive, bind
@@ -468,19 +470,30 @@ def on_device(array: np.ndarray, context: Context) -> NDArray:
 class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
     """Make `capture` the current trace. Recording starts off, as a function's body decides it itself.
 
-    The collector waits: what ``__del__`` of its finds does is not the function's. So do signals (`compiling`).
+    The garbage collector is off meanwhile, in all threads, as what a ``__del__`` does is not part of the function.
+    Signals wait likewise (`compiling`).
     """
+
+    _lock = free_in_children(threading.RLock())
+    _collects, _captures = False, 0
+    """Whether the collector was on when the first of the captures in progress began, and their number."""
 
     def __init__(self, capture: Capture) -> None:
         super().__init__(capture)
-        self._capture, self._collects = capture, gc.isenabled()
+        self._capture = capture
 
     def __enter__(self) -> None:
-        gc.disable()
+        with self._lock:
+            if not tracing._captures:
+                tracing._collects = gc.isenabled()
+            tracing._captures += 1
+            gc.disable()
         super().__enter__()
 
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
-        if self._collects:
-            gc.enable()
+        with self._lock:
+            tracing._captures -= 1
+            if not tracing._captures and tracing._collects:
+                gc.enable()
         self._capture.restore()
