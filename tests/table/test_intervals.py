@@ -8,6 +8,7 @@ import onnxruntime
 import pandas as pd
 import polars as pl
 import pytest
+from c_library import TableLibrary, needs_linker
 
 import lamina
 from lamina.errors import DataError
@@ -112,6 +113,15 @@ def test_onnx_computes_the_days_between(model, tmp_path):
     inputs = {name: table.column(name).numbers().reshape(-1, 1).astype(float) for name in FRAME.columns}
     assert {one.name for one in session.get_inputs()} == set(inputs)
     np.testing.assert_allclose(session.run(None, inputs)[0].ravel(), model.predict(FRAME), rtol=1e-4)
+
+
+@needs_linker
+@pytest.mark.filterwarnings("ignore:.*does not read all columns")
+def test_a_library_computes_the_days_between(model, tmp_path):
+    table = check(model.fitted_.encoder.schema, FRAME)
+    days = pl.DataFrame({name: table.column(name).numbers() for name in FRAME.columns})
+    found, _ = TableLibrary(model, tmp_path / "model.so").predict(days)
+    np.testing.assert_array_equal(found.ravel(), model.predict(FRAME))
 
 
 def test_columns_with_intervals_are_not_monotone():

@@ -103,7 +103,7 @@ class Schema:
 
     @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
-        """The encoder's input columns: those that the network sees, composite ones by their parts; and the intervals."""
+        """The encoder's input columns: those that the network sees, composite ones by their parts, and intervals."""
         parts = (part for column in self.used for part in column.parts or (column,))
         return *(part for part in parts if part.used), *self.intervals
 
