@@ -52,6 +52,17 @@ def test_the_word_that_decides_is_the_first(model):
         assert not is_red or ranked[0] == "red"
 
 
+def test_a_word_is_left_out_however_it_is_written(model):
+    frame = FRAME[:1].with_columns(title=pl.lit("Red, old (red) -- RED!"))
+    (values,) = model.word_values(frame, "title")
+    assert [*values] == ["red", "old", "--"]
+    others = [
+        model.predict_proba(frame.with_columns(title=pl.lit(text)))[0]
+        for text in ("Red, old (red) -- RED!", "old --")
+    ]
+    np.testing.assert_allclose(values["red"], others[0] - others[1], atol=1e-6)
+
+
 def test_texts_that_are_missing_or_empty_have_no_words(model):
     frame = FRAME[:2].with_columns(title=pl.Series([None, " "], dtype=pl.String))
     assert model.word_values(frame, "title") == [{}, {}]

@@ -123,8 +123,9 @@ class Views:
         """The words of a column of texts, and by how much a prediction changes where they are left out.
 
         Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. A word is what
-        stands between spaces; it is left out wherever the text has it. The values are those of "occlusion" (see
-        `lamina.estimators.occlusion`), and have no fixed sum, unlike SHAP values.
+        stands between spaces, in small letters and without punctuation around it; all of its places in the text are
+        left out together. The values, by "occlusion" (see `lamina.estimators.occlusion`), have no fixed sum, unlike
+        SHAP values.
 
         Args:
             X: the rows to explain, of all columns.

@@ -7,6 +7,7 @@ Erasure", 2016, arXiv 1612.08220.
 from __future__ import annotations
 
 import warnings
+from string import punctuation
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from lamina.table._tables import Table, as_table
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import DataWarning
+from lamina.table.ngrams import folded
 from lamina.table.types import Text
 
 __all__ = ["text_columns", "word_values"]
@@ -40,10 +42,10 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
     values, positions = distinct_values(table.column(column))
     cells = [values[position] for position in positions.tolist()]
     split = [[] if cell is None else value_name(cell).split() for cell in cells]
-    words = [[*dict.fromkeys(found)][:_MOST_WORDS] for found in split]
+    words = [[*dict.fromkeys(map(_bare, found))][:_MOST_WORDS] for found in split]
     texts: list[Any] = list(cells)
     for all_words, different in zip(split, words, strict=True):
-        texts += [" ".join(one for one in all_words if one != word) for word in different]
+        texts += [" ".join(one for one in all_words if _bare(one) != word) for word in different]
     owners = np.repeat(np.arange(table.rows), [*map(len, words)])
     rows = np.concatenate([np.arange(table.rows), owners])
 
@@ -59,6 +61,11 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
         found = predicted(fitted, fitted.encode(Table(table.names, len(rows), of_rows, named=table.named)))
     changes = iter(found[owners] - found[table.rows :])
     return [{word: _plain(next(changes)) for word in different} for different in words]
+
+
+def _bare(word: str) -> str:
+    """A word in small letters without the punctuation around it."""
+    return folded(word).strip(punctuation) or word
 
 
 def _plain(change: np.ndarray) -> Any:

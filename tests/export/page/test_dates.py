@@ -120,8 +120,8 @@ def test_a_person_types_dates_as_the_table_has_them(opened, tmp_path):
         ]
         place = frame.columns.index(name)
         assert page.evaluate(f"lamina.form.row[{place}]") == table[place].numbers()[0]
-        found = page.evaluate("lamina.network.predict([lamina.form.row])[0]")
-        assert found == pytest.approx(model.predict(row), rel=1e-5)  # of the days between both, too
+    found = page.evaluate("lamina.network.predict([lamina.form.row])[0]")
+    assert found == pytest.approx(model.predict(row), rel=1e-5)  # of the days between both, too
     field = page.get_by_label("sold", exact=True)
     field.fill("13.13.21")
     assert "not a date such as" in page.locator(f"#{field.get_attribute('id')}-note").text_content()

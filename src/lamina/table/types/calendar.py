@@ -25,13 +25,12 @@ from lamina.table.dates import (
     requested_form,
     zone_said,
 )
-from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, shown, warn
+from lamina.table.messages import as_kind, counted, is_on_command_line, row, shown, warn
 from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.number import Coordinate, Number
-from lamina.table.types.quantity import missing_said
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -215,17 +214,10 @@ class Calendar(Composite):
         return super().takes(values) and not any(map(self.refusal, values))
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        first = column.parts[0]
-        low, high = (Date().show(limit, format_number) for limit in (first.low or 0.0, first.high or 0.0))
         number = "the same digits" if self.form and self.form not in EPOCHS else Date.unit
         number = f"{_UNITS[self.form]} since 1970-01-01" if self.form in EPOCHS else number
         texts = f"{self.such}, {Date.example_texts}" if self.such else Date.example_texts
-        what = f"A number ({number}), or a text such as {texts}; in training from {low} to {high}"
-        return {
-            "type": ["number", "string", "null"],
-            "description": f"{what}. null: missing.{missing_said(column)}",
-            "x-training-range": [first.low, first.high],
-        }
+        return Date().json_schema_in(column.parts[0], number, texts)
 
 
 _Days = TypeVar("_Days", bound=Any)
