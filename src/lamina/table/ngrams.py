@@ -256,8 +256,11 @@ class _Sparse:
         for first, last in pairwise([*firsts.tolist(), len(self.starts)]):
             part = slice(stops[first], stops[last])
             terms, values = dense.take(self.columns[part], axis=0), self.values[part]
-            repeated = np.flatnonzero(values != 1)  # few, of counts
-            terms[repeated] *= values[repeated, None]
+            others = np.flatnonzero(values != 1)  # few, of counts
+            if 2 * len(others) < len(values):
+                terms[others] *= values[others, None]
+            else:
+                terms *= values[:, None]
             product[self.rows[first:last]] = np.add.reduceat(
                 terms, self.starts[first:last] - stops[first], axis=0
             )
