@@ -139,3 +139,18 @@ def test_a_missing_value_is_a_dash(cli, folder, tmp_path):
         line.split()[0]: line.split()[1] for line in out.splitlines() if line.startswith((" x0", " town"))
     }
     assert shown == {"x0": "–", "town": "–"}
+
+
+def test_the_words_of_a_text_are_shown(cli, tmp_path):
+    words = np.random.default_rng(1).choice(
+        ["red", "old", "big", "new", "car", "bike", "very", "low"], (300, 4)
+    )
+    frame = pl.DataFrame({"title": [" ".join(row) for row in words], "x": np.arange(300) % 7})
+    frame.with_columns(y=pl.Series(1.0 * (words == "red").any(axis=1))).write_csv(tmp_path / "ads.csv")
+    asked = ["-t", "y", "--preset", "fast", "--epochs", "20", "--hidden", "16", "--quiet"]
+    with without_pictures(), pytest.raises(SystemExit):
+        main(["train", str(tmp_path / "ads.csv"), *asked, "-o", str(tmp_path / "run")])
+    frame.filter(pl.col("title").str.contains("red"))[:1].write_csv(tmp_path / "new.csv")
+    code, out, error = cli("explain", tmp_path / "run", tmp_path / "new.csv")
+    assert code == 0, error
+    assert "by word: red +" in out

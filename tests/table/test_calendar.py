@@ -77,6 +77,14 @@ def test_the_order_that_no_value_tells_is_said():
     assert column_of(first).reason == "day first: the first number is always 1"
 
 
+def test_the_zone_of_an_unsure_name_is_said():
+    texts = [f"{text} IST" for text in written("%Y-%m-%d %H:%M", MOMENTS)]
+    column = column_of(texts)
+    assert column.reason == "IST is UTC+5.5"
+    assert column.parts[0].low == column_of(written("%Y-%m-%d %H:%M", MOMENTS)).parts[0].low - 5.5 / 24
+    assert column_of([f"{text} CET" for text in written("%Y-%m-%d %H:%M", MOMENTS)]).reason == ""
+
+
 @pytest.mark.parametrize("zeros", ["0000-00-00", " 0000-00-00 00:00:00"])
 def test_dates_of_zeros_are_missing_and_that_is_said(zeros, recwarn):
     column = column_of(["2024-01-31", zeros, "2025-02-01"] * 20)

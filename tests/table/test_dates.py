@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+import zoneinfo
 
 import dateutil.parser
 import numpy as np
@@ -101,6 +102,42 @@ def test_zones_are_taken_to_utc(moment, minutes):
         (found,) = DateForm().days([moment.isoformat(sep=" ", timespec="seconds") + zone])
         seconds = (expected - moment.microsecond) / 86_400_000_000
         assert found == pytest.approx(seconds, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("region", "winter", "summer"),
+    [
+        ("Europe/Berlin", "CET", "CEST"),
+        ("Europe/Lisbon", "WET", "WEST"),
+        ("Europe/Athens", "EET", "EEST"),
+        ("Europe/London", "GMT", "BST"),
+        ("Europe/Moscow", "MSK", ""),
+        ("America/New_York", "EST", "EDT"),
+        ("America/Anchorage", "AKST", "AKDT"),
+        ("America/Halifax", "AST", "ADT"),
+        ("America/St_Johns", "NST", "NDT"),
+        ("Pacific/Honolulu", "HST", ""),
+        ("Africa/Johannesburg", "SAST", ""),
+        ("Africa/Nairobi", "EAT", ""),
+        ("Africa/Lagos", "WAT", ""),
+        ("Africa/Maputo", "CAT", ""),
+        ("Asia/Karachi", "PKT", ""),
+        ("Asia/Kolkata", "IST", ""),
+        ("Asia/Hong_Kong", "HKT", ""),
+        ("Asia/Tokyo", "JST", ""),
+        ("Asia/Seoul", "KST", ""),
+        ("Australia/Perth", "AWST", ""),
+        ("Australia/Adelaide", "ACDT", "ACST"),
+        ("Australia/Sydney", "AEDT", "AEST"),
+        ("Pacific/Auckland", "NZDT", "NZST"),
+    ],
+)
+def test_names_of_zones_mean_what_the_database_of_zones_says(region, winter, summer):
+    for month, name in ((1, winter), (7, summer or winter)):
+        moment = datetime.datetime(2024, month, 15, 10, 15, tzinfo=zoneinfo.ZoneInfo(region))
+        assert moment.tzname() == name
+        (found,) = DateForm().days([f"{moment:%Y-%m-%d %H:%M} {name}"])
+        assert found == days_of(moment.astimezone(datetime.UTC).replace(tzinfo=None))
 
 
 def test_offsets_of_summer_time_are_an_hour_apart():

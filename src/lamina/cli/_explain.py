@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,7 @@ __all__ = ["explain"]
 
 _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
+_WORDS_SHOWN = 4
 _BACKGROUND = 2000
 """Rows read from the background file, from which the background of `shap_values` is drawn."""
 _OF_A_PROCESS = ("/dev/fd/", "/dev/std", "/proc/")
@@ -54,7 +56,8 @@ def explain(
     """Explain predictions: the contribution (SHAP value) of each column, for the rows of a table.
 
     A prediction is the mean prediction for the background rows plus all contributions. The terminal shows the first
-    rows; an output table keeps its columns, and gets "mean", "explained" and, for each column, "adds_COLUMN".
+    rows, and for the words of a text the change of the prediction without them; an output table keeps its columns, and
+    gets "mean", "explained" and, for each column, "adds_COLUMN".
     With several quantiles, the one nearest to the median is explained.
 
     Examples:
@@ -124,27 +127,43 @@ def _background(
 
 def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
-) -> Generator[tuple[pl.DataFrame, Any, Any]]:
-    """Each part of a table with its predictions explained, and the predicted classes, if any."""
+) -> Generator[tuple[pl.DataFrame, Any, Any, Callable[[int], dict[str, str]]]]:
+    """Each part of a table with its predictions explained, the predicted classes, if any, and the words of a row."""
     from lamina.table.messages import rows_from
 
     start = 0
     for batch in batches:
         with rows_from(start):
-            found = model.estimator.shap_values(model.inputs(batch), background)
+            found = model.estimator.shap_values(inputs := model.inputs(batch), background)
         start += len(batch)
+        words = partial(_words, model, inputs, found.place_of(output) if found.output_names else 0)
         is_class = model.target.task == "classification"
         decided = model.fitted.target.values[model.decided(found.predictions)] if is_class else None
-        yield batch, found.of_output(output) if found.output_names else found, decided
+        yield batch, found.of_output(output) if found.output_names else found, decided, words
+
+
+def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, str]:
+    """By column of texts, the words of a row that matter the most."""
+    import numpy as np
+
+    from lamina.estimators.occlusion import text_columns
+
+    found: dict[str, str] = {}
+    for column in text_columns(model.fitted):
+        (values,) = model.estimator.word_values(inputs[row : row + 1], column)
+        changes = {word: float(np.ravel(change)[place]) for word, change in values.items()}
+        ranked = sorted(changes, key=lambda word: -abs(changes[word]))[:_WORDS_SHOWN]
+        found[column] = ", ".join(f"{_value_said(word)} {changes[word]:+.4g}" for word in ranked)
+    return found
 
 
 def _write(
-    model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], out: str, chosen: str | None
+    model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], out: str, chosen: str | None
 ) -> None:
     from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
-    rows = write_batches((_extended(model, batch, found) for batch, found, _ in explained), out, chosen)
+    rows = write_batches((_extended(model, batch, found) for batch, found, *_ in explained), out, chosen)
     if out != "-":
         say(f"lamina: {counted(rows, 'row')} with what columns add in {out}", error=True)
 
@@ -177,7 +196,7 @@ def _what_is_explained(model: Any, of_class: str | None) -> str:
     return f"the predicted {model.target.name}"
 
 
-def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: str) -> None:
+def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], what: str) -> None:
     """Show the first rows, one table each, with the largest contributions; `what` they add up to."""
     from rich.markup import escape
 
@@ -187,9 +206,9 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: 
 
     console = output()
     what = escape(printable(what, keep=""))
-    rows = ((found, decided, i) for _, found, decided in explained for i in range(len(found.values)))
+    rows = ((*rest, i) for _, *rest in explained for i in range(len(rest[0].values)))
     with closing(rows):
-        for number, (found, decided, i) in enumerate(islice(rows, _ROWS_SHOWN)):
+        for number, (found, decided, words, i) in enumerate(islice(rows, _ROWS_SHOWN)):
             reached, mean = format_quantity(found.predictions[i]), format_quantity(found.base_values)
             label = (
                 ""
@@ -199,7 +218,7 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any]], what: 
             console.print(
                 f"Row {number}: {reached}, {what}{label}; the mean of the background is {mean}", style="bold"
             )
-            console.print(_row_table(model, found, i))
+            console.print(_row_table(model, found, i, words(i)))
         if next(rows, None) is not None:
             console.print(f"these are the first {_ROWS_SHOWN} rows; -o FILE writes all", style="dim")
 
@@ -212,8 +231,8 @@ def _value_said(value: Any) -> str:
     return "–" if is_missing(value) else printable(str(value), keep="")
 
 
-def _row_table(model: Any, found: Any, row: int) -> Any:
-    """The contributions to one row's prediction, largest first."""
+def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> Any:
+    """The contributions to one row's prediction, largest first, and the `words` of texts."""
     import numpy as np
     from rich import box
     from rich.markup import escape
@@ -231,6 +250,8 @@ def _row_table(model: Any, found: Any, row: int) -> Any:
     ranked = sorted(places, key=lambda i: -abs(values[i]))
     for i in ranked[:_COLUMNS_SHOWN]:
         said = _value_said(found.data[row, i])
+        if by_word := words.get(found.feature_names[i]):
+            said += f"\nby word: {by_word}"
         table.add_row(escape(printable(found.feature_names[i], keep="")), escape(said), f"{values[i]:+.4g}")
     if rest := ranked[_COLUMNS_SHOWN:]:
         table.add_row(f"{len(rest)} others", "", f"{np.sum(values[rest]):+.4g}")

@@ -39,11 +39,12 @@ _ARCHITECTURE = strict(Architecture)
 
 
 class _TableSchema(Struct, forbid_unknown_fields=True):
-    version: Literal[1, 2]
+    version: Literal[1, 2, 3]
     columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
     rows: int
     named: bool
     target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm] - made above
+    intervals: list[dict[str, Any]] | UnsetType = UNSET
 
 
 class _Encoder(Struct, forbid_unknown_fields=True):

@@ -119,6 +119,40 @@ class Views:
         names = [column.name for column in fitted.encoder.schema.columns]
         return explained(game, values_of(X), names, method, repeats, rng)
 
+    def word_values(self, X: Any, column: str) -> list[dict[str, Any]]:
+        """The words of a column of texts, and by how much a prediction changes where they are left out.
+
+        Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. A word is what
+        stands between spaces, in small letters and without punctuation around it; all of its places in the text are
+        left out together. The values, by "occlusion" (see `lamina.estimators.occlusion`), have no fixed sum, unlike
+        SHAP values.
+
+        Args:
+            X: the rows to explain, of all columns.
+            column: the column of texts.
+
+        Returns:
+            For each row, by word in the text's order, the prediction minus that without the word: a number, or
+            float64 (outputs,) of several classes, labels or targets.
+
+        Raises:
+            DataError: there is no such column of texts; the table does not fit that of the training.
+
+        >>> import numpy as np, pandas as pd
+        >>> from lamina import MLPRegressor
+        >>> words = np.random.default_rng(0).choice(["red", "old", "big", "new", "car", "bike"], (300, 3))
+        >>> X = pd.DataFrame({"title": [" ".join(row) for row in words]})
+        >>> model = MLPRegressor(preset="fast", random_state=0, column_kinds={"title": "text"})
+        >>> found = model.fit(X, 1.0 * (words == "red").any(axis=1)).word_values(X[:50], "title")
+        >>> reds = [row["red"] for row in found if "red" in row]
+        >>> min(reds) > 0.5
+        True
+        """
+        from lamina.estimators.occlusion import word_values
+
+        estimator: Any = self
+        return word_values(estimator._fitted(), X, column)
+
     def plot_shap(self, X: Any, background: Any = None, *, ax: Any = None, output: Any = None) -> ShapDisplay:
         """Draw rows' SHAP values as points, column by column; see `ShapDisplay.from_estimator`."""
         from lamina.estimators.displays import ShapDisplay

@@ -24,7 +24,15 @@ from lamina.estimators.targets import Classes
 from lamina.support.extras import require
 from lamina.table.encode import Encoded
 
-__all__ = ["BACKGROUND_ROWS", "Explanation", "Game", "exact_values", "explained", "sampled_values"]
+__all__ = [
+    "BACKGROUND_ROWS",
+    "Explanation",
+    "Game",
+    "exact_values",
+    "explained",
+    "predicted",
+    "sampled_values",
+]
 
 BACKGROUND_ROWS = 100
 MOST_EXACT = 16
@@ -155,9 +163,7 @@ class Game:
 
     def predict(self, encoded: Encoded) -> np.ndarray:
         """Predictions or probabilities, (rows, outputs), float64."""
-        outputs, target = self.fitted.outputs(encoded), self.fitted.target
-        found = target.probabilities(outputs) if isinstance(target, Classes) else target.predictions(outputs)
-        return found.reshape(len(found), -1)
+        return predicted(self.fitted, encoded)
 
     def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
         """Predictions with a row's values in the columns where `is_rows` (cases, players), a background row's elsewhere.
@@ -178,6 +184,13 @@ class Game:
     def cases_at_once(self) -> int:
         """The maximum number of cases per call of `mixed`."""
         return max(256, _ELEMENTS // max(1, len(self.owners[0]) + len(self.owners[1])))
+
+
+def predicted(fitted: FittedModel[Any], encoded: Encoded) -> np.ndarray:
+    """Predictions or probabilities, (rows, outputs), float64."""
+    outputs, target = fitted.outputs(encoded), fitted.target
+    found = target.probabilities(outputs) if isinstance(target, Classes) else target.predictions(outputs)
+    return found.reshape(len(found), -1)
 
 
 def exact_values(game: Game) -> np.ndarray:

@@ -65,6 +65,8 @@ def _with_derived(table: Table, x: NDArray) -> NDArray:
             first = _columns(x, places[table.columns[one.columns[0]].name], 1)
             found = one.schema.type.derived(one.schema, first)
             derived |= {name: found[i] for name, i in zip(one.derived, one.places, strict=True)}
+    for one in table.encoder.schema.intervals:
+        derived[one.name] = one.type.between(lambda date: _columns(x, places[date], 1))
     parts: list[NDArray] = []
     for is_derived, run in groupby(scaled, derived.__contains__):
         names = [*run]

@@ -153,6 +153,7 @@ class TableRows:
                 except DataError as error:
                     raise self._not_split(column, given[column.name]) from error
         notes += [_unknown(one, one.values[0]) for one in unknown]
+        numbers |= {one.name: one.type.between(numbers.__getitem__) for one in self.schema.intervals}
         rows = len(given[self.schema.used[0].name])
         known = np.maximum(_stacked([codes[column.name] for column in self._others], rows, np.int32), 0)
         found = _stacked([numbers[column.name] for column in self._numeric], rows, np.float64)

@@ -15,7 +15,7 @@ from lamina.table.columns import ArrayColumn, Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import ColumnSchema, Schema
-from lamina.table.types import Composite, Nominal, Quantity
+from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
 
 __all__ = ["check"]
@@ -63,10 +63,13 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
     @cache
     def column(i: int) -> Column:
-        name = inputs[i].name
+        name, kind = inputs[i].name, inputs[i].type
+        if isinstance(kind, Interval):
+            return ArrayColumn(
+                name, kind.between(lambda date: column(schema.input_names.index(date)).numbers())
+            )
         owner = schema.columns[schema.positions[owners[name]]]
         found = parts(owner)[name] if isinstance(owner.type, Composite) else given(owner.name)
-        kind = inputs[i].type
         assert isinstance(kind, Quantity | Nominal)
         fitted = kind.fitted(name, found)
         return _finite(fitted) if missing and isinstance(kind, Quantity) else fitted

@@ -22,7 +22,7 @@ from lamina.table.values import DAY, MISSING_TOKENS
 
 __all__ = [
     "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "is_zeros",
-    "page_shapes", "requested_form",
+    "page_shapes", "requested_form", "zone_said",
 ]  # fmt: skip
 
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
@@ -67,8 +67,15 @@ _WEEKDAYS = (
 _ZONES = {
     "z": 0, "utc": 0, "gmt": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
     "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
+    "hst": -600, "akst": -540, "akdt": -480, "ast": -240, "adt": -180, "nst": -210, "ndt": -150,
+    "wet": 0, "west": 60, "bst": 60, "cet": 60, "cest": 120, "eet": 120, "eest": 180, "msk": 180,
+    "sast": 120, "eat": 180, "wat": 60, "cat": 120, "pkt": 300, "ist": 330, "hkt": 480, "jst": 540, "kst": 540,
+    "awst": 480, "acst": 570, "acdt": 630, "aest": 600, "aedt": 660, "nzst": 720, "nzdt": 780,
 }  # fmt: skip
-"""Offsets from UTC, in minutes, of the time zones named in RFC 822."""
+"""Offsets from UTC, in minutes, of the time zones named in RFC 822, then of other abbreviations of IANA's database."""
+
+_UNSURE = lazily(r"\d(?: ?[ap]\.?m\.?)? ?(ast|bst|cst|ist)\b", re.IGNORECASE)
+"""A time in a zone whose name is that of another one, too: Arabia's, Bangladesh's, China's, Israel's, Ireland's."""
 
 _DIGITS = str.maketrans("123456789", "0" * 9)
 _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
@@ -95,6 +102,16 @@ def is_date(text: str) -> bool:
     [True, True, True, False, False, False]
     """
     return _layout(_shape(_plain(text))) is not None
+
+
+def zone_said(text: str) -> str:
+    """The meaning of a text's time zone, if its name has several; else empty.
+
+    >>> zone_said("2024-05-03 10:15 CST"), zone_said("2024-05-03 10:15 CET")
+    ('CST is UTC-6', '')
+    """
+    found = _UNSURE.search(text)
+    return f"{found[1]} is UTC{_ZONES[found[1].lower()] / 60:+g}" if found else ""
 
 
 def day_in(text: str) -> float | None:

@@ -57,6 +57,11 @@ def column_rows(schema: Schema, monotone: Mapping[str, int] | None = None) -> li
     for group in column_groups(schema.columns, constrained):
         first, last = group[0], group[-1]
         row = _row(next((column for column in group if column.used), first), schema.rows)
+        since = [one.type.since for one in schema.intervals if one.type.until == first.name]
+        if since:
+            row = replace(
+                row, treatment=f"{row.treatment}; the days since {' and '.join(map(_shown, since))}"
+            )
         row = replace(row, treatment=row.treatment + _CONSTRAINTS.get(constrained.get(first.name, 0), ""))
         if len(group) > 1:
             missing = sum(column.missing for column in group)

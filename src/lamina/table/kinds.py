@@ -27,6 +27,7 @@ from lamina.table.types import (
     Number,
     Quantity,
     Text,
+    intervals_between,
     ordered_by,
 )
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
@@ -103,7 +104,10 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
             f"none of the {len(columns)} columns can be learned from: "
             + "; ".join(f"{column.name!r} is {column.kind}" for column in columns[:10])
         )
-    return Schema(tuple(_parts_of_their_own(columns)), rows, named, target)
+    parted = tuple(_parts_of_their_own(columns))
+    taken = {part.name for column in parted for part in (column, *column.parts)}
+    intervals = [dataclasses.replace(one, name=_free(one.name, taken)) for one in intervals_between(parted)]
+    return Schema(parted, rows, named, target, tuple(intervals))
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
@@ -221,7 +225,8 @@ def relearned(schema: Schema, data: Any) -> Schema:
     table = as_table(data)
     _require_size(table)
     columns = [_relearned(known, table.column(known.name), table.named) for known in schema.columns]
-    return schema_of(columns, table.rows, named=table.named, target=schema.target)
+    found = schema_of(columns, table.rows, named=table.named, target=schema.target)
+    return found if schema.intervals else dataclasses.replace(found, intervals=())
 
 
 def _relearned(known: ColumnSchema, column: Column, named: bool) -> ColumnSchema:

@@ -15,13 +15,13 @@ from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
 from lamina.table import Task
 from lamina.table.messages import closest
-from lamina.table.types import ColumnSchema, Nominal, Pixel, Quantity
+from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Pixel, Quantity
 from lamina.table.written_numbers import Form
 
 __all__ = ["ColumnSchema", "Schema", "Target", "Task"]
 
-FORMAT_VERSION = 2
-"""Version 1 had a kind and a note per column instead of a type."""
+FORMAT_VERSION = 3
+"""Version 1 had a kind and a note per column instead of a type; version 2, of tables without intervals, has none."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class Schema:
         rows: the number of rows examined.
         named: whether the table had column names; if not, columns are matched by position.
         target: the column to predict, if it was part of the table or given.
+        intervals: the days between columns of dates, which are inputs besides.
 
     >>> from lamina.table.types import Identifier, Number
     >>> schema = Schema((ColumnSchema("age", Number()), ColumnSchema("row", Identifier())), rows=9, named=True)
@@ -81,6 +82,7 @@ class Schema:
     rows: int
     named: bool
     target: Target | None = None
+    intervals: tuple[ColumnSchema[Interval], ...] = ()
 
     @cached_property
     def used(self) -> tuple[ColumnSchema, ...]:
@@ -101,9 +103,9 @@ class Schema:
 
     @cached_property
     def inputs(self) -> tuple[ColumnSchema, ...]:
-        """The encoder's input columns: those that the network sees, with composite ones replaced by their parts."""
+        """The encoder's input columns: those that the network sees, composite ones by their parts, and intervals."""
         parts = (part for column in self.used for part in column.parts or (column,))
-        return tuple(part for part in parts if part.used)
+        return *(part for part in parts if part.used), *self.intervals
 
     @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
@@ -134,9 +136,9 @@ class Schema:
 
     @cached_property
     def owners(self) -> dict[str, str]:
-        """The table column of each of the `inputs`, by name."""
+        """The table column of each of the `inputs`, by name; of an interval, the column at its end."""
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
-        return dict(pairs)
+        return {**dict(pairs), **{one.name: one.type.until for one in self.intervals}}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays learned by composite columns, under names such as ``"column3.idf"``."""
@@ -184,9 +186,10 @@ class Schema:
         """A dictionary for `json.dumps`, without the `arrays`."""
         columns = [column.to_dict() for column in self.columns]
         target = self.target and dataclasses.asdict(self.target)
-        return {
-            "version": FORMAT_VERSION, "columns": columns, "rows": self.rows, "named": self.named, "target": target
-        }  # fmt: skip
+        fields = {"columns": columns, "rows": self.rows, "named": self.named, "target": target}
+        if not self.intervals:
+            return {"version": 2, **fields}
+        return {"version": FORMAT_VERSION, **fields, "intervals": [one.to_dict() for one in self.intervals]}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Schema:
@@ -195,13 +198,20 @@ class Schema:
         Raises:
             DataError: it was written by a newer version, or is not a schema.
         """
-        if content.get("version") not in (1, FORMAT_VERSION):
+        if content.get("version") not in (1, 2, FORMAT_VERSION):
             raise DataError(
                 f"a table's schema of version {content.get('version')!r}; this lamina reads {FORMAT_VERSION}"
             )
         try:
             columns = tuple(map(ColumnSchema.from_dict, content["columns"]))
             target = content["target"] and Target.from_dict(content["target"])
-            return cls(columns, int(content["rows"]), bool(content["named"]), target)
+            intervals = tuple(map(ColumnSchema.from_dict, content.get("intervals", ())))
+            dates = {column.name for column in columns if isinstance(column.type, Calendar)}
+            if any(
+                not isinstance(one.type, Interval) or not {one.type.since, one.type.until} <= dates
+                for one in intervals
+            ):
+                raise ValueError("an interval is not between columns of dates")
+            return cls(columns, int(content["rows"]), bool(content["named"]), target, intervals)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"not a table's schema: {error}") from error

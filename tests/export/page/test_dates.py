@@ -22,7 +22,7 @@ WRITTEN = [
     "%Y-%m-%d", "%Y/%m/%d %H:%M", "%d.%m.%Y %H:%M:%S.%f", "%m/%d/%y %I:%M %p", "%d %B %Y", "%B %d, %Y at %I %p",
     "%A, %d %b %Y %H:%M:%S +0530", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M EST", "%a %b %d %H:%M:%S UTC %Y", "%b-%y",
     "%G-W%V-%u", "%G-W%V", "Q%m/%Y", "%Y%m%d", "%d%m%Y", "%Y-%j %H%M", "%d/%b/%Y:%H:%M:%S -0230", "%Y年%m月%d日",
-    "%Y%m%dT%H%M%S.%f", "%m/%Y", "%y/%m/%d",
+    "%Y%m%dT%H%M%S.%f", "%m/%Y", "%y/%m/%d", "%d.%m.%Y %H:%M CEST",
 ]  # fmt: skip
 
 MOMENTS = st.builds(lambda at, form: at.strftime(form).zfill(4), st.datetimes(), st.sampled_from(WRITTEN))
@@ -109,17 +109,19 @@ def test_a_person_types_dates_as_the_table_has_them(opened, tmp_path):
     model = lamina.MLPRegressor(preset="fast", max_iter=1, hidden_layer_sizes=(8,), random_state=0)
     model.fit(frame, np.arange(120.0))
     export_page(model, tmp_path / "page.html", examples=frame[:3].rows(named=True))
-    page = opened(tmp_path / "page.html")
+    page, row = opened(tmp_path / "page.html"), frame[:1]
     for name, text in (("sold", "03.04.21 06:00"), ("timestamp", "1400086400")):
         field = page.get_by_label(name, exact=True)
         field.fill(text)
-        row = frame[:1].with_columns(pl.lit(text).alias(name).cast(frame.schema[name]))
+        row = row.with_columns(pl.lit(text).alias(name).cast(frame.schema[name]))
         table = [
             infer(frame)[one].type.split(infer(frame)[one], pl_column(row[one].to_list()))[0]
             for one in row.columns
         ]
         place = frame.columns.index(name)
         assert page.evaluate(f"lamina.form.row[{place}]") == table[place].numbers()[0]
+    found = page.evaluate("lamina.network.predict([lamina.form.row])[0]")
+    assert found == pytest.approx(model.predict(row), rel=1e-5)  # of the days between both, too
     field = page.get_by_label("sold", exact=True)
     field.fill("13.13.21")
     assert "not a date such as" in page.locator(f"#{field.get_attribute('id')}-note").text_content()

@@ -2,7 +2,7 @@
 
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean
-from lamina.table.types.calendar import Calendar
+from lamina.table.types.calendar import Calendar, Interval, intervals_between
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
@@ -38,16 +38,16 @@ from lamina.table.types.written_number import WrittenNumber
 
 __all__ = [
     "CHOICES", "TYPES", "Alike", "Boolean", "Calendar", "Candidate", "Category", "Choice", "ColumnSchema", "ColumnType",
-    "Composite", "Constant", "Coordinate", "Date", "Dropped", "Duration", "Identifier", "Missing", "Mixed", "Nominal",
-    "Number", "Ordered", "Pixel", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted",
-    "WrittenNumber", "ordered_by", "register",
+    "Composite", "Constant", "Coordinate", "Date", "Dropped", "Duration", "Identifier", "Interval", "Missing", "Mixed",
+    "Nominal", "Number", "Ordered", "Pixel", "Quantity", "RowNumbers", "Sentences", "Text", "TimeOfDay", "Uncounted",
+    "WrittenNumber", "intervals_between", "ordered_by", "register",
 ]  # fmt: skip
 
 # The last is the first to recognize a column: what is nothing else is a category.
 for _type in (
-    Category(), Pixel(), Version(), Vector(), Coordinate(), Number(), Date(), Calendar(), TimeOfDay(), Duration(),
-    Boolean(), Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(), Constant(),
-    RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(), Url(),
-    Record(),
+    Category(), Pixel(), Version(), Vector(), Coordinate(), Interval(), Number(), Date(), Calendar(), TimeOfDay(),
+    Duration(), Boolean(), Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(),
+    Constant(), RowNumbers(), Alike(), Uncounted(), Unreadable(), Dropped(), Lists(), Phone(), IpAddress(), Email(),
+    Url(), Record(),
 ):  # fmt: skip
     register(_type)

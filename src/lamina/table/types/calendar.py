@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -22,19 +23,19 @@ from lamina.table.dates import (
     is_date,
     is_zeros,
     requested_form,
+    zone_said,
 )
-from lamina.table.messages import as_kind, counted, format_number, is_on_command_line, row, shown, warn
+from lamina.table.messages import as_kind, counted, is_on_command_line, row, shown, warn
 from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
-from lamina.table.types.number import Coordinate
-from lamina.table.types.quantity import missing_said
+from lamina.table.types.number import Coordinate, Number
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["Calendar"]
+__all__ = ["Calendar", "Interval", "intervals_between"]
 
 _SAMPLE = 1000
 """Different values that tell whether a column may hold dates."""
@@ -213,17 +214,56 @@ class Calendar(Composite):
         return super().takes(values) and not any(map(self.refusal, values))
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
-        first = column.parts[0]
-        low, high = (Date().show(limit, format_number) for limit in (first.low or 0.0, first.high or 0.0))
         number = "the same digits" if self.form and self.form not in EPOCHS else Date.unit
         number = f"{_UNITS[self.form]} since 1970-01-01" if self.form in EPOCHS else number
         texts = f"{self.such}, {Date.example_texts}" if self.such else Date.example_texts
-        what = f"A number ({number}), or a text such as {texts}; in training from {low} to {high}"
-        return {
-            "type": ["number", "string", "null"],
-            "description": f"{what}. null: missing.{missing_said(column)}",
-            "x-training-range": [first.low, first.high],
-        }
+        return Date().json_schema_in(column.parts[0], number, texts)
+
+
+_Days = TypeVar("_Days", bound=Any)
+
+_MOST_DATES = 4
+"""Columns of dates, the first ones, between which intervals are inputs."""
+
+
+@dataclass(frozen=True)
+class Interval(Number):
+    """The days from one column of dates to another one, an input of its own beside both.
+
+    Attributes:
+        since, until: the columns; the second one is the owner.
+    """
+
+    since: str = ""
+    until: str = ""
+    tag = "interval"
+    plural = ""
+
+    def recognize(self, candidate: Candidate) -> ColumnSchema | None:
+        return None
+
+    def between(self, days_of: Callable[[str], _Days]) -> _Days:
+        """The interval, from the days since 1970-01-01 of a column, by its name: arrays of one shape."""
+        return days_of(self.until) - days_of(self.since)
+
+
+def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Interval]]:
+    """The intervals of a training table: between its first four columns of dates that have cycles.
+
+    Where a user says "numeric", to have the days alone, there are none. An interval is missing where a date is, which
+    the date's own flag says.
+    """
+    dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
+    found: list[ColumnSchema[Interval]] = []
+    for since, until in combinations(dates[:_MOST_DATES], 2):
+        limits = since.low, since.high, until.low, until.high
+        first, last, begin, end = (limit or 0.0 for limit in limits)
+        kind, mean = Interval("float64", since=since.name, until=until.name), None
+        if since.mean is not None and until.mean is not None:
+            mean = until.mean - since.mean
+        name = f"{until.name}: days since {since.name}"
+        found.append(ColumnSchema(name, kind, "Float64", low=begin - last, high=end - first, mean=mean))
+    return found
 
 
 def _cycles(days: np.ndarray) -> dict[str, bool]:
@@ -355,6 +395,7 @@ class _Reading:
             said.append(f"{_SAID[form.order]}, as told")
         if found.short_years:
             said.append(f"years of two digits are {form.pivot} to {form.pivot + 99}")
+        said += list(dict.fromkeys(filter(None, map(zone_said, self._texts[:_SAMPLE]))))
         zeros = next(filter(is_zeros, self._texts), None)
         if zeros is not None:
             said.append(f"{zeros.strip()} counts as missing")

@@ -208,13 +208,17 @@ class Quantity(ColumnType):
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
-        what = "A number" + (f" ({self.unit})" if self.unit else "")
-        what += f", or a text such as {self.example_texts}" if self.example_texts else ""
+        return self.json_schema_in(column, self.unit, self.example_texts)
+
+    def json_schema_in(self, column: ColumnSchema, unit: str, texts: str) -> dict[str, Any]:
+        """The JSON Schema of values in another unit, or with other example texts; empty: there are none."""
+        what = "A number" + (f" ({unit})" if unit else "")
+        what += f", or a text such as {texts}" if texts else ""
         if column.low is not None and column.high is not None:
             low, high = (self.show(limit, "{:g}".format) for limit in (column.low, column.high))
             what += f"; in training from {low} to {high}"
         return {
-            "type": ["number", "string", "null"] if self.example_texts else ["number", "null"],
+            "type": ["number", "string", "null"] if texts else ["number", "null"],
             "description": f"{what}. null: missing.{missing_said(column)}",
             "x-training-range": [column.low, column.high],
         }

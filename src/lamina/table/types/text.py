@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table.columns import ArrayColumn, Column, is_missing, value_name
+from lamina.table.columns import ArrayColumn, Column, value_name
+from lamina.table.distinct import distinct_values
 from lamina.table.ngrams import TextEncoder
 from lamina.table.patterns import lazily
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
@@ -95,23 +96,17 @@ class Text(Composite):
         )
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        texts: dict[str, int] = {}
-
-        def place(value: object) -> int:
-            return -1 if is_missing(value) else texts.setdefault(value_name(value), len(texts))
-
-        places = column.mapped(place, np.int32)
-        encoder = _encoder(schema)
-        numbers = np.full((len(texts) + 1, encoder.weights.shape[1]), np.nan, order="F")
-        numbers[:-1] = encoder.encode(list(texts))  # the last one is of missing texts, whose place is −1
+        values, positions = distinct_values(column)
+        texts = [None if value is None else value_name(value) for value in values]
+        numbers = _encoder(schema).encode([text or "" for text in texts])
+        numbers[[text is None for text in texts]] = np.nan
         found: list[Column] = []
         for part in schema.parts:
             if isinstance(part.type, Category):
-                known = set(part.categories)
-                values = np.array([*(text if text in known else None for text in texts), None], object)
+                names = np.array([text if text in part.codes else None for text in texts], object)
+                found.append(ArrayColumn(part.name, names[positions]))
             else:
-                values = numbers[:, len(found)]
-            found.append(ArrayColumn(part.name, values[places]))
+                found.append(ArrayColumn(part.name, numbers[:, len(found)][positions]))
         return found
 
     def treatment(self, column: ColumnSchema) -> str:
