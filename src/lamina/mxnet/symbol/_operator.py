@@ -1,12 +1,16 @@
-"""`OPERATORS`: the operators of symbol nodes, from `DECLARED`: names, arrays, and typed arguments."""
+"""`OPERATORS`: the operators of symbol nodes: names, arrays, and typed arguments.
+
+They are declared in ``operators.txt``, one operator per line: name, arrays (``*``: any number), and other arguments with
+type and default; ``aliases.txt`` has their other names. tools/compare_mxnet/declare_operators.py generates both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lamina.errors import DataError
-from lamina.mxnet.symbol._declared import ALIASES, DECLARED
 from lamina.mxnet.symbol._values import read_value, written_value
 from lamina.support.argument_checks import no_argument
 from lamina.support.messages import closest, excerpt
@@ -98,9 +102,13 @@ class Operator:
         return 2 if values.get("ret_typ") == "both" else 3 if values.get("output_mean_var") else 1
 
 
+def _lines(name: str) -> list[str]:
+    return Path(__file__).with_name(name).read_text("utf-8").splitlines()
+
+
 def _operators() -> dict[str, Operator]:
-    found = {line.partition(" ")[0]: Operator(line) for line in DECLARED.split("\n") if line}
-    aliases = [line.split(" ") for line in ALIASES.split("\n") if line]
+    found = {line.partition(" ")[0]: Operator(line) for line in _lines("operators.txt")}
+    aliases = [line.split(" ") for line in _lines("aliases.txt")]
     return {**{alias: found[name] for alias, name in aliases}, **found}
 
 
