@@ -15,10 +15,9 @@ from lamina.compiler.llvm import BOOL, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.jit import compile_linkable
 from lamina.compiler.llvm.module import Argument
 from lamina.export import Classes, Table
-from lamina.export.library._encoding import FIELD_BYTES, Reader
+from lamina.export.library._encoding import FIELD_BYTES, FIND_TEXT, Reader, bytes_of, declare_texts
 from lamina.export.library._interface import Interface, class_names
 from lamina.export.library._network import CompiledNetwork, RowArray
-from lamina.export.library._texts import FIND_TEXT, bytes_of, declare_texts
 
 __all__ = ["LibraryCode", "network_code", "prediction_code"]
 
