@@ -229,7 +229,7 @@ def _override(found: Inspection) -> str:
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
     """One line per finding, and the checks that found nothing."""
     if found.findings:
-        table = titled_table("Findings", None, show_header=False)
+        table = titled_table("Findings", plain=True)
         table.add_column()
         table.add_column()
         table.add_column(overflow="fold")

@@ -28,9 +28,17 @@ _TOLD = 0.9
 """The level of the interval shown; the report shows all."""
 
 
-def titled_table(title: str | None, lines: box.Box | None = box.SIMPLE_HEAD, **more: Any) -> Table:
-    """An empty table, its title bold at the left; `lines` within it."""
-    return Table(title=title, box=lines, title_justify="left", title_style="bold", pad_edge=False, **more)
+def titled_table(title: str | None, *, plain: bool = False) -> Table:
+    """An empty table, its title bold at the left; a plain one has no names of columns and no line below them."""
+    lines = None if plain else box.SIMPLE_HEAD
+    return Table(
+        title=title,
+        box=lines,
+        show_header=not plain,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
 
 
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
