@@ -25,7 +25,7 @@ from paired import Split, loss_of, measured, split, summary
 import lamina
 from lamina.estimators.network import Ensemble
 from lamina.estimators.search import space
-from lamina.estimators.search.selection import greedy
+from lamina.estimators.search.average import greedy
 from lamina.estimators.search.trial import SearchObserver
 
 TABLES = (

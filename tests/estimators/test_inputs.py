@@ -17,8 +17,8 @@ from sklearn.metrics import r2_score
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
+from lamina.table.encode import SparseNumbers
 from lamina.table.messages import DataWarning
-from lamina.table.sparse import SparseNumbers
 from lamina.table.split import RandomSplitter
 
 SMALL = {

@@ -9,7 +9,7 @@ from sklearn.base import clone
 import lamina
 from lamina import MLPClassifier, MLPRegressor
 from lamina.errors import DataError
-from lamina.estimators._streamed_batches import StreamedBatches
+from lamina.estimators.streamed import StreamedBatches
 from lamina.table.messages import DataWarning
 from lamina.table.stream import cache
 from lamina.table.stream.cache import CacheWriter, Layout

@@ -10,7 +10,7 @@ from onnx_edges import ARGUMENTS, Case, cases_of, feeds_of, model_of, schemas_of
 
 import lamina
 from lamina.errors import LaminaError
-from lamina.interchange._operators import OPERATORS
+from lamina.interchange.network import OPERATORS
 
 STRIDE = 1 if os.environ.get("FUZZ_RUNS") else 5
 """One file in so many is compared; all 10,700 by `make fuzz`."""

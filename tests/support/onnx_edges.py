@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from onnx import defs, helper, numpy_helper
 
-from lamina.interchange._element_types import ELEMENT_TYPES
-from lamina.interchange._operators import OPERATORS
+from lamina.interchange._tensors import ELEMENT_TYPES
+from lamina.interchange.network import OPERATORS
 
 __all__ = ["ARGUMENTS", "Case", "cases_of", "model_of", "schemas_of"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from onnx import AttributeProto, ModelProto, TensorProto
 
-from lamina.interchange._operators import OPERATORS
+from lamina.interchange.network import OPERATORS
 
 __all__ = ["model_changed"]
 

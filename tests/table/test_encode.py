@@ -14,10 +14,9 @@ from scipy import sparse
 
 from lamina.errors import DataError
 from lamina.table import encode as encode_module
-from lamina.table.encode import TableEncoder
+from lamina.table.encode import SparseNumbers, TableEncoder
 from lamina.table.kinds import infer
 from lamina.table.messages import DataWarning
-from lamina.table.sparse import SparseNumbers
 
 FRAME = pl.DataFrame(
     {

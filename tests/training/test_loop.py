@@ -9,8 +9,7 @@ from lamina.errors import DataError, NonFiniteLossError
 from lamina.files.tensors import load_tensors, save_tensors
 from lamina.training import checkpoint
 from lamina.training.checkpoint import Checkpoint, Checkpoints, NotSavedWarning
-from lamina.training.early_stopping import CycleStopping, EarlyStopping
-from lamina.training.loop import Loop, Observer
+from lamina.training.loop import CycleStopping, EarlyStopping, Loop, Observer
 from lamina.training.run_folder import held_run, new_run
 
 

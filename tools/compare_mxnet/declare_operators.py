@@ -1,7 +1,7 @@
-"""Writes ``src/lamina/mxnet/symbol/_declared.py``: the arguments that MXNet says its symbols' operators have.
+"""Writes ``operators.txt`` and ``aliases.txt`` in ``src/lamina/mxnet/symbol``: MXNet's operators and their arguments.
 
-PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py           # writes the module
-PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py --check   # says whether it is as MXNet has it
+PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py           # writes the files
+PYTHON_WITH_MXNET tools/compare_mxnet/declare_operators.py --check   # says whether they are as MXNet has it
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import re
 import sys
 from pathlib import Path
 
-import mxnet
 from mxnet.base import _LIB, OpHandle, check_call, mx_uint
 
-_FILE = Path(__file__).resolve().parents[2] / "src/lamina/mxnet/symbol/_declared.py"
+_FOLDER = Path(__file__).resolve().parents[2] / "src/lamina/mxnet/symbol"
 
 _UNARY = """
 abs arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil cos cosh degrees erf erfinv exp expm1 fix floor
@@ -104,26 +103,20 @@ def _declared(name: str) -> str:
     return " ".join([name, *arguments])
 
 
-def module() -> str:
+def tables() -> dict[str, str]:
+    """The contents of the files by their names."""
     wanted = sorted({_information(name)[0] for name in _wanted()})
     aliases = {name: _information(name)[0] for name in _all_names()}
     listed = [f"{n} {real}" for n, real in aliases.items() if n != real and real in wanted]
     listed = [line for line in listed if not line.startswith(("_np", "_contrib", "_sparse"))]
-    lines = "\n".join(map(_declared, wanted))
-    return (
-        f'"""Operators of MXNet {mxnet.__version__} as tools/compare_mxnet/declare_operators.py wrote them down."""\n'
-        "# ruff: noqa: E501\n\n"
-        '__all__ = ["ALIASES", "DECLARED"]\n\n'
-        f'DECLARED = """\n{lines}\n"""\n'
-        '"""An operator a line: its name, arrays (``*``: any number), and other arguments with kind and default."""\n\n'
-        f'ALIASES = """\n' + "\n".join(listed) + '\n"""\n'
-        '"""Other names of the same operators."""\n'
-    )
+    lines = {"operators.txt": map(_declared, wanted), "aliases.txt": listed}
+    return {name: "".join(f"{line}\n" for line in each) for name, each in lines.items()}
 
 
 if __name__ == "__main__":
-    if "--check" in sys.argv:
-        sys.exit(
-            _FILE.read_text() != module() and f"{_FILE} is not as MXNet has it; run this without --check"
-        )
-    _FILE.write_text(module())
+    for name, text in tables().items():
+        file = _FOLDER / name
+        if "--check" not in sys.argv:
+            file.write_text(text)
+        elif file.read_text() != text:
+            sys.exit(f"{file} is not as MXNet has it; run this without --check")

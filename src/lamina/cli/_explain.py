@@ -234,13 +234,12 @@ def _value_said(value: Any) -> str:
 def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> Any:
     """The contributions to one row's prediction, largest first, and the `words` of texts."""
     import numpy as np
-    from rich import box
     from rich.markup import escape
-    from rich.table import Table
 
+    from lamina.cli._table_views import titled_table
     from lamina.support.messages import printable
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = titled_table(None)
     table.add_column("column", style="bold", overflow="fold")
     table.add_column("value", overflow="fold")
     table.add_column("adds", justify="right")

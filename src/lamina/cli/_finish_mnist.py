@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lamina.cli._console import say
 from lamina.errors import MissingPackageError
-from lamina.export.run_page import write_run_page
+from lamina.export.page_file import write_run_page
 from lamina.runs.recipes import Epoch, Training, evaluate
 from lamina.runs.recipes.pictures import draw_learning_curves, draw_mistakes
 from lamina.training.loop import Loop, Observer

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from lamina.cli._console import output, warnings_as_lines
+from lamina.cli._table_views import override_hint, titled_table
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.support.messages import printable
@@ -23,6 +22,7 @@ from lamina.table.values import number_in
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from lamina.table.findings.results import Drift
     from lamina.table.inspection import ColumnFacts, Inspection
@@ -173,9 +173,7 @@ def _columns_table(found: Inspection, width: int) -> Table:
     A narrow terminal shows fewer details.
     """
     left_out = {"distinct", "example"} if width < _NARROW else set[str]()
-    table = Table(
-        title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
-    )
+    table = titled_table("Columns")
     table.add_column("column", style="bold", overflow="fold")
     for name in _SHOWN[1:]:
         if name not in left_out:
@@ -222,8 +220,6 @@ def _of_group(found: Inspection, group: Sequence[Any]) -> tuple[Sequence[str], b
 
 def _override(found: Inspection) -> str:
     """The option that overrides a column's kind, with one of this table's columns as the example."""
-    from lamina.cli._table_views import override_hint
-
     return override_hint(found.schema)
 
 
@@ -233,14 +229,7 @@ def _override(found: Inspection) -> str:
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
     """One line per finding, and the checks that found nothing."""
     if found.findings:
-        table = Table(
-            title="Findings",
-            box=None,
-            title_justify="left",
-            title_style="bold",
-            show_header=False,
-            pad_edge=False,
-        )
+        table = titled_table("Findings", plain=True)
         table.add_column()
         table.add_column()
         table.add_column(overflow="fold")
@@ -288,7 +277,7 @@ def _show_drift(console: Console, drift: Drift, name: str) -> None:
 
 def _drift_table(drift: Drift, name: str) -> Table:
     title = escape(f"Drift of {_in_a_line(name)} against training, by size")
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = titled_table(title)
     table.add_column("column", style="bold", overflow="fold")
     table.add_column("size", justify="right")
     table.add_column("change", overflow="fold")

@@ -175,17 +175,11 @@ class SearchDisplay(SearchObserver):
         self, rows: list[dict[str, Any]], running: list[dict[str, Any]], names: list[str], *, wide: bool
     ) -> Table:
         """The table of trials; `wide`: with one column per setting. In narrow terminals, settings are cut."""
-        from rich import box
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            title=self._title(len(rows)),
-            title_justify="left",
-            title_style="bold",
-        )
+        from lamina.cli._table_views import titled_table
+
+        table = titled_table(self._title(len(rows)))
         for name in ("trial", self._score_name, "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in [short_name(name) for name in names] if wide else ["settings"]:

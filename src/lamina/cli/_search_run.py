@@ -68,7 +68,7 @@ def run_search(
     `jobs`: parallel trials; `live`: whether to show a table of them.
     """
     from lamina.cli._search_display import SearchDisplay
-    from lamina.export.run_page import write_run_page
+    from lamina.export.page_file import write_run_page
     from lamina.runs import search
     from lamina.runs.run import complete
     from lamina.runs.search import Closing

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "columns_table", "confusion_table", "intervals_said", "measured_title", "members_table", "metrics_table",
-    "override_hint", "quantiles_said",
+    "override_hint", "quantiles_said", "titled_table",
 ]  # fmt: skip
 
 _MOST_ROWS = 60
@@ -28,11 +28,22 @@ _TOLD = 0.9
 """The level of the interval shown; the report shows all."""
 
 
+def titled_table(title: str | None, *, plain: bool = False) -> Table:
+    """An empty table, its title bold at the left; a plain one has no names of columns and no line below them."""
+    lines = None if plain else box.SIMPLE_HEAD
+    return Table(
+        title=title,
+        box=lines,
+        show_header=not plain,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+    )
+
+
 def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
     """One row per column: kind, missing values, contents, encoding, and constraint."""
-    table = Table(
-        title="Columns", box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
-    )
+    table = titled_table("Columns")
     table.add_column("column", style="bold", overflow="fold")
     table.add_column("kind")
     table.add_column("missing", justify="right")
@@ -109,7 +120,7 @@ def quantiles_said(results: Mapping[str, Any]) -> list[str]:
 
 def members_table(network: Any) -> Table:
     """One row per network of an ensemble: its share of the mean, and its settings."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = titled_table(None)
     table.add_column("share", justify="right")
     for name in ("layers", "activation", "dropout", "normalization"):
         table.add_column(name, overflow="fold")
@@ -128,7 +139,7 @@ def _of_each_layer(value: Any) -> str:
 
 def metrics_table(title: str, metrics: Mapping[str, Mapping[str, float | None]]) -> Table:
     """One row per model, one column per metric; the best of each in bold."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    table = titled_table(title)
     titles, rows = compared(metrics)
     table.add_column("")
     for name in titles:

@@ -255,7 +255,7 @@ def _run(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    from lamina.export.run_page import write_run_page
+    from lamina.export.page_file import write_run_page
     from lamina.runs.run import complete
     from lamina.runs.run_folder import as_line
     from lamina.runs.training import train

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.estimators import presets
-from lamina.estimators._categories import rare_columns
-from lamina.estimators._data import Data
+from lamina.estimators._data import Data, rare_columns
 from lamina.estimators._pieces import Pieces, chosen_pieces
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.monotone_columns import constrained_columns, constraints

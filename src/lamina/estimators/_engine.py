@@ -24,8 +24,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.random import Source, drawing_from
 from lamina.optimizer.optimizer import write
 from lamina.support.schedules import SCHEDULES
-from lamina.training.early_stopping import EarlyStopping
-from lamina.training.loop import Loop, Observer
+from lamina.training.loop import EarlyStopping, Loop, Observer
 
 __all__ = ["STREAMS_BITS", "Batches", "Data", "EnsembleTraining", "HeldBatches", "without_network"]
 

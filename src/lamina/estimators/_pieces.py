@@ -10,7 +10,7 @@ import numpy as np
 from lamina.estimators._along_columns import lack_of_fit, roughness
 from lamina.estimators._data import Data
 from lamina.estimators.monotone_columns import FEWEST_PIECES
-from lamina.table.sparse import SparseNumbers
+from lamina.table.encode import SparseNumbers
 
 __all__ = ["Pieces", "chosen_pieces", "knots", "rows_for_knots"]
 

@@ -58,8 +58,7 @@ from lamina.table.split import splitter_for
 from lamina.table.stream.sources import is_source
 from lamina.training.device import chosen_device, training_flops, warn_if_not_rounded
 from lamina.training.display import Waiting
-from lamina.training.early_stopping import CycleStopping
-from lamina.training.loop import Epoch, Loop, Observer
+from lamina.training.loop import CycleStopping, Epoch, Loop, Observer
 
 __all__ = [
     "BaseMLP", "Data", "fit_table", "fitted_encoder", "settings_of", "targets_of", "with_target",

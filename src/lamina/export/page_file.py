@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,11 @@ from lamina.errors import LaminaError
 from lamina.export._describe import describe
 from lamina.export._javascript import Script
 from lamina.export._page_model import page_model, readers_of, shown
-from lamina.export._prediction import Classes, Pictures, Prediction
+from lamina.export._prediction import Classes, Pictures, Prediction, Table
 from lamina.export.warnings import warn_of_texts
 from lamina.support.files.atomic import atomic_write
 
-__all__ = ["examples_of", "export_page", "page_of", "write_page"]
+__all__ = ["PAGE", "examples_of", "export_page", "page_of", "write_page", "write_run_page"]
 
 _SIDE = 28
 _SCRIPTS = {
@@ -210,3 +212,36 @@ def _quality(prediction: Prediction) -> str:
         f"{METRIC_NAMES[name]} {format_metric(value, name)}" for name, value in prediction.metrics.items()
     ]
     return f": {', '.join(told)}." if told else "."
+
+
+PAGE = "page.html"
+
+_MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
+"""Limits of weights (bytes) and columns for a default page, since browsers are slow with more."""
+
+
+def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
+    """Write the page of a complete run into its folder; returns None, without a page, if it would be very large.
+
+    Args:
+        folder: the run's folder.
+        to: another folder for the page.
+
+    Raises:
+        OSError: the folder is not writable.
+    """
+    prediction = describe(folder)
+    if _is_large(prediction):
+        return None
+    page = (to or folder) / PAGE
+    write_page(prediction, page, examples=examples_of(folder))
+    return page
+
+
+def _is_large(prediction: Prediction) -> bool:
+    size = sum(
+        4 * inputs * units for widths in prediction.network.widths for inputs, units in pairwise(widths)
+    )
+    return size > _MOST_BYTES or (
+        isinstance(prediction.inputs, Table) and len(prediction.inputs.columns) > _MOST_COLUMNS
+    )

@@ -19,7 +19,6 @@ from lamina.core.interrupts import interrupts_later
 from lamina.core.precision import Precision, require_precision
 from lamina.core.state import state
 from lamina.errors import OutsideError, ParameterError
-from lamina.gluon._files import assign
 from lamina.gluon._naming import NameScope, new_prefix
 from lamina.gluon._summary import summary
 from lamina.gluon.call_checks import (
@@ -29,7 +28,7 @@ from lamina.gluon.call_checks import (
     unknown_argument,
 )
 from lamina.gluon.parameter import Contexts, DeferredInitializationError, Parameter
-from lamina.gluon.parameter_dict import ParameterDict
+from lamina.gluon.parameter_dict import ParameterDict, assign
 from lamina.nd.facade import is_presenting, mapped, plain, shown
 from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write

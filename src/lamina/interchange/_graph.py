@@ -11,7 +11,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
 
-__all__ = ["ML", "Graph", "GraphInput", "Node"]
+__all__ = ["ML", "REDUCTIONS", "Graph", "GraphInput", "Node", "arguments"]
 
 ML = "ai.onnx.ml"
 """The domain of scikit-learn's operators; that of all others is empty."""
@@ -129,3 +129,35 @@ class Graph:
     inputs: Sequence[GraphInput]
     outputs: Sequence[str]
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+REDUCTIONS = (
+    "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+    "ReduceLogSum", "ReduceLogSumExp",
+)  # fmt: skip
+
+_MOVED: dict[str, tuple[str, ...]] = {
+    "Squeeze": ("axes",),
+    "Unsqueeze": ("axes",),
+    "Slice": ("starts", "ends", "axes"),
+    "Clip": ("min", "max"),
+    "Split": ("split",),
+    "Dropout": ("ratio",),
+    **dict.fromkeys(REDUCTIONS, ("axes",)),
+}
+"""By operator: the attributes that became inputs, which follow the first input."""
+
+
+def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
+    """The inputs in the newest opset's order; omitted ones are None."""
+    names = _MOVED.get(node.op, ())
+    if not any(name in node.attributes for name in names):
+        return list(inputs)
+    found = list(inputs[:1])
+    for name in names:
+        value = node.attributes.get(name)
+        if isinstance(value, list):
+            found.append(np.array(node.integers(name), np.int64))
+        else:
+            found.append(None if value is None else np.asarray(node.number(name, 0.0), np.float64))
+    return found

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.interchange._arguments import arguments
-from lamina.interchange._element_types import element_type
-from lamina.interchange._graph import Node
+from lamina.interchange._graph import Node, arguments
+from lamina.interchange._tensors import element_type
 from lamina.interchange._values import MOST_KNOWN, axes_of, axis_of, is_known, known_integers, sliced
 
 __all__ = ["computed"]

@@ -13,9 +13,8 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
 
 from lamina.errors import DataError
-from lamina.interchange._element_types import element_type
 from lamina.interchange._graph import ML, Graph, GraphInput, Node
-from lamina.interchange._tensors import array_of, text_of
+from lamina.interchange._tensors import array_of, element_type, text_of
 from lamina.support.files.foreign import what_else
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt

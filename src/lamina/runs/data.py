@@ -22,9 +22,8 @@ from lamina.table.kinds import infer
 from lamina.table.marks import times_of, warn_if_sequential
 from lamina.table.messages import as_kind, closest, counted, listed, rows_called, warn
 from lamina.table.places import Places
-from lamina.table.read import ReadOptions
+from lamina.table.read import ReadOptions, read_in_shares
 from lamina.table.schema import Schema, Target, Task
-from lamina.table.shares import read_in_shares
 from lamina.table.split import splitter_for
 from lamina.table.target import infer_target, target_values
 from lamina.table.types import Choice

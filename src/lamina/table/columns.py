@@ -13,10 +13,12 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+import msgspec
 import numpy as np
 
 from lamina.errors import DataError
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from polars.selectors import Selector
 
 __all__ = [
-    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "is_missing", "named",
+    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "as_text", "in_texts", "is_missing", "named",
     "require_different", "require_names_differ", "series_column", "storage_of_values", "unmasked", "value_name",
 ]  # fmt: skip
 
@@ -449,8 +451,6 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
     objects: list[Any] = values.tolist()
     storage = storage_of_values(objects)
     if storage == "other":
-        from lamina.table.cells import in_texts
-
         objects = in_texts(objects, lambda value: is_missing(value) or _storage_of_value(value) != "other")
         storage = storage_of_values(objects)
     elif values.dtype == object:
@@ -573,3 +573,56 @@ def import_narwhals() -> Any:
     import narwhals
 
     return narwhals
+
+
+def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
+    """Cells with non-plain values converted to texts, see `as_text`; others unchanged."""
+    texts: list[Any] = []
+    for value in values:
+        text = None if is_plain(value) else as_text(value)
+        texts.append(value if text is None else text)
+    return texts
+
+
+def as_text(value: Any) -> str | None:
+    """A cell's content as text; None if it has no text form.
+
+    Containers become JSON, bytes are decoded as UTF-8, and objects are converted by `str`, unless that only gives
+    the object's identity.
+
+    >>> [as_text(value) for value in ([1, "a"], {"a": None}, b"abc", b"\\xff", 1 + 2j, object())]
+    ['[1,"a"]', '{"a":null}', 'abc', None, '[1.0,2.0]', None]
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        with suppress(UnicodeDecodeError):
+            return bytes(value).decode()
+        return None
+    if isinstance(value, Mapping | list | tuple | set | frozenset | np.ndarray | np.void | complex):
+        return msgspec.json.encode(_nested(value), enc_hook=_nested).decode()
+    return str(value) if _says_something(value) else None
+
+
+def _nested(value: Any) -> Any:
+    """A JSON form for values that JSON lacks."""
+    if isinstance(value, Mapping):
+        return {str(key): one for key, one in value.items()}
+    if isinstance(value, np.void) and value.dtype.names:
+        return dict(zip(value.dtype.names, value.tolist(), strict=True))
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, np.ndarray | np.void | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, numbers.Real | decimal.Decimal):
+        return float(value)
+    return as_text(value)
+
+
+def _says_something(value: Any) -> bool:
+    """Whether an object's text is more than its type and address."""
+    kind = type(value)
+    own = kind.__str__ if kind.__str__ is not object.__str__ else kind.__repr__
+    return own is not object.__repr__ and not isinstance(value, type) and not callable(value)

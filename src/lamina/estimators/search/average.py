@@ -10,11 +10,44 @@ import numpy as np
 
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble, Network
-from lamina.estimators.search.selection import greedy, mixture
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import Trial
 
-__all__ = ["Average", "Best"]
+__all__ = ["Average", "Best", "greedy", "mixture"]
+
+_ROUNDS = 20
+
+
+def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
+    """The number of times each model is selected into the best mean.
+
+    The model that improves the mean most is added, possibly repeatedly, until none improves it.
+
+    Args:
+        outputs: each model's outputs for the same rows.
+        measure: the score of outputs, higher is better.
+
+    >>> truth = np.array([0.0, 1.0, 2.0])
+    >>> models = [truth + [1.0, -1.0, 0.5], truth - [1.0, -1.0, 0.5], truth + 9.0]
+    >>> greedy(models, lambda mean: -float(((mean - truth) ** 2).mean()))
+    [1, 1, 0]
+    """
+    counts = [0] * len(outputs)
+    total, best = np.zeros_like(outputs[0]), -np.inf
+    for taken in range(_ROUNDS):
+        scores = [measure((total + one) / np.float32(taken + 1)) for one in outputs]
+        i = int(np.argmax(scores))
+        if not scores[i] > best:
+            break
+        best, total = scores[i], total + outputs[i]
+        counts[i] += 1
+    return counts
+
+
+def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    """The weighted mean by shares, float32."""
+    return np.sum([one * np.float32(share) for one, share in zip(outputs, shares, strict=True)], axis=0)
+
 
 _MOST_POOLED = 12
 """Number of candidate trials: the best ones, and those in the current average."""

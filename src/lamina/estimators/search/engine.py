@@ -30,15 +30,14 @@ from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import Data
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.joblib_members import at_a_time
+from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps
 from lamina.estimators.search.comparison import Curve
-from lamina.estimators.search.learn import learn
-from lamina.estimators.search.lines import Lines
 from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.training import Shared, TrialTraining, settled
-from lamina.estimators.search.trial import SearchObserver, Trial
+from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
 from lamina.support import messages
@@ -49,7 +48,7 @@ from lamina.training.time_limit import seconds_over
 if TYPE_CHECKING:
     from lamina.estimators.search.side_by_side import Event
 
-__all__ = ["Search"]
+__all__ = ["Lines", "Search", "learn"]
 
 _START_VARIES = 1.5
 """Safety factor on the longest compilation so far, for another network."""
@@ -413,3 +412,70 @@ class Search:
     def _tell(self, method: str, *arguments: Any) -> None:
         for observer in self._observers:
             getattr(observer, method)(self, *arguments)
+
+
+class Lines(SearchObserver):
+    """Prints each trial's score and the ensemble's, with display names and signs."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._name, self._sign = shown_score(estimator._chosen_scoring())
+
+    def on_trial_end(self, search: SearchView, trial: Trial) -> None:
+        best, left = search.best_score, search.left()
+        whole = "" if best is None else f", ensemble {self._sign * best:.4f}"
+        rest = "" if left is None else f", {max(left, 0):.0f} s left"
+        print(
+            f"trial {trial.number}: {_described(trial.settings)}: validation {self._name} "
+            f"{self._sign * trial.score:.4f}{whole}, {trial.seconds:.1f} s{rest}",
+            flush=True,
+        )
+
+
+def _described(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in settings.items())
+
+
+def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
+    """Put the best average into the estimator; training facts are the best trial's.
+
+    Args:
+        estimator: the user's.
+        shared: the common data.
+        best: the best average.
+        trials: all trials.
+        device: the device of the training.
+    """
+    if best.score is None:
+        messages.warn(
+            UserWarning(
+                "the time was over before an epoch of the first network was complete, so that it has hardly "
+                f"learned anything; give more than time_limit={estimator.time_limit!r}"
+            )
+        )
+    target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
+    estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
+    vars(estimator).pop("_position", None)
+    main = max(best.trials, key=lambda trial: trial.score)
+    main = next((trial for trial in trials if trial.number == main.number), main)
+    estimator.loss_curve_ = list(main.losses)
+    estimator.loss_ = main.losses[-1] if main.losses else float("nan")
+    estimator.validation_scores_ = list(main.scores)
+    estimator.best_validation_score_ = best.score
+    estimator.best_epoch_, estimator.best_loss_ = main.best_epoch, None
+    estimator.n_iter_ = len(main.losses)
+    estimator.t_ = len(main.losses) * main.settings["rows"]
+    estimator.device_ = device
+    shares = best.by_number()
+    estimator.trials_ = [
+        {
+            "number": trial.number,
+            "settings": dict(trial.settings),
+            "score": trial.score,
+            "seconds": trial.seconds,
+            "epochs": len(trial.losses),
+            "complete": trial.complete,
+            "share": shares.get(trial.number, 0.0),
+        }
+        for trial in trials
+    ]
+    estimator._keep_held_out(shared.held_out)

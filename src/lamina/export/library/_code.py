@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from string import Template
 
 import numpy as np
 
@@ -13,10 +15,9 @@ from lamina.compiler.llvm import BOOL, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.jit import compile_linkable
 from lamina.compiler.llvm.module import Argument
 from lamina.export import Classes, Table
-from lamina.export.library._encoding import FIELD_BYTES, Reader
+from lamina.export.library._encoding import FIELD_BYTES, FIND_TEXT, Reader, bytes_of, declare_texts
 from lamina.export.library._interface import Interface, class_names
 from lamina.export.library._network import CompiledNetwork, RowArray
-from lamina.export.library._texts import FIND_TEXT, bytes_of, declare_texts
 
 __all__ = ["LibraryCode", "network_code", "prediction_code"]
 
@@ -38,33 +39,7 @@ _LOOP: Mapping[str, Argument] = {
     "status": None,
 }
 
-_PREDICT = """
-define i32 @{name}_predict(ptr %rows, i64 %count, ptr %values{parameter}) nounwind {{
-entry:
-  %status = alloca i32
-  store i32 0, ptr %status
-  %empty = icmp eq i64 %count, 0
-  br i1 %empty, label %done, label %look
-look:
-  %no_rows = icmp eq ptr %rows, null
-  %no_values = icmp eq ptr %values, null
-  %no_classes = icmp eq ptr {classes}, null
-  %no_place = and i1 %no_values, %no_classes
-  %too_many = icmp slt i64 %count, 0
-  %wrong = or i1 %no_rows, %no_place
-  %refused = or i1 %wrong, %too_many
-  br i1 %refused, label %bad, label %run
-run:
-  call void @predict_rows(ptr %rows, ptr %values, ptr {classes}, i64 %count, ptr %status)
-  br label %done
-bad:
-  store i32 -1, ptr %status
-  br label %done
-done:
-  %result = load i32, ptr %status
-  ret i32 %result
-}}
-"""
+_PREDICT = Template(Path(__file__).with_name("predict.ll").read_text("utf-8"))
 
 
 @dataclass(frozen=True)
@@ -155,7 +130,9 @@ def _finished(
 ) -> LibraryCode:
     _emit_loop(module, max(network.programs), row_bytes)
     parameter = ", ptr %classes" if with_classes else ""
-    predict = _PREDICT.format(name=name, parameter=parameter, classes="%classes" if with_classes else "null")
+    predict = _PREDICT.substitute(
+        name=name, parameter=parameter, classes="%classes" if with_classes else "null"
+    )
     ir = "\n".join([module.ir(), network.arrays_ir, FIND_TEXT, predict])
     seen = [*exported, *network.array_names]
     programs = [(program.ir, [program.name]) for program in network.programs.values()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from string import Template
 from textwrap import wrap
 
 from lamina import __version__
@@ -23,32 +25,7 @@ C_TYPES = {
 _MOST_LISTED = 12
 _WIDTH = 96
 
-_FRAME = """\
-/* {title}
- *
-{text}
- */
-#ifndef {guard}
-#define {guard}
-
-#include <stddef.h>
-#include <stdint.h>
-
-#if UINTPTR_MAX != 0xffffffffffffffff
-#error "this library is for processors with addresses of 64 bits"
-#endif
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-{body}
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
-"""
+_FRAME = Template(Path(__file__).with_name("header.h").read_text("utf-8"))
 
 _ALWAYS = (
     "The functions need no other library{needs}, allocate nothing and keep no state: any number of threads may call "
@@ -90,7 +67,7 @@ def _framed(name: str, processor: str, text: str, body: Sequence[str]) -> str:
     where = "the processor that it was made on, and those with the same instructions"
     where = where if processor == "host" else processor
     title = f"{name}: made by lamina {__version__} for {where}."
-    return _FRAME.format(title=title, text=text, guard=f"{name.upper()}_H", body="\n".join(body))
+    return _FRAME.substitute(title=title, text=text, guard=f"{name.upper()}_H", body="\n".join(body))
 
 
 def _comment(paragraphs: Iterable[str]) -> str:

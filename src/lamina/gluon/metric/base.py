@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 
@@ -13,7 +13,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.support.registry import Registry
 
 __all__ = [
-    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "alias", "as_list", "as_numpy",
+    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "Named", "alias", "as_list", "as_numpy",
     "check_label_shapes", "create", "metrics", "np", "register", "require_same_length",
 ]  # fmt: skip
 
@@ -131,7 +131,25 @@ def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
     return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
 
 
-class Averaged(EvalMetric):
+class Named(EvalMetric):
+    """A metric that has a name where none is given."""
+
+    _named: ClassVar[str]
+
+    def __init__(
+        self,
+        name: str | None = None,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(self._name_or(name), output_names, label_names, has_global_stats=True)
+
+    @classmethod
+    def _name_or(cls, name: str | None) -> str:
+        return cls._named if name is None else name
+
+
+class Averaged(Named):
     """A metric that can be averaged over batches or over samples.
 
     Args:
@@ -141,15 +159,15 @@ class Averaged(EvalMetric):
 
     def __init__(
         self,
-        name: str,
-        output_names: Sequence[str] | None,
-        label_names: Sequence[str] | None,
-        average: str,
+        name: str | None = None,
+        output_names: Sequence[str] | None = None,
+        label_names: Sequence[str] | None = None,
+        average: str = "macro",
     ) -> None:
         if average not in ("macro", "micro"):
-            raise ValueError(f"{name}: average must be 'macro' or 'micro', not {average!r}")
+            raise ValueError(f"{self._name_or(name)}: average must be 'macro' or 'micro', not {average!r}")
         self.average = average
-        super().__init__(name, output_names, label_names, has_global_stats=True)
+        super().__init__(name, output_names, label_names)
 
     def get_config(self) -> dict[str, Any]:
         """See `EvalMetric.get_config`."""

@@ -133,14 +133,7 @@ class F1(_Confusion):
     0.667
     """
 
-    def __init__(
-        self,
-        name: str = "f1",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-        average: str = "macro",
-    ) -> None:
-        super().__init__(name, output_names, label_names, average)
+    _named = "f1"
 
     def _value(self, counts: np.ndarray) -> float:
         (_, false_positive), (false_negative, true_positive) = counts.tolist()
@@ -152,14 +145,7 @@ class F1(_Confusion):
 class MCC(_Confusion):
     """Matthews' correlation coefficient (1975) between truth and decision, 0 where it is undefined."""
 
-    def __init__(
-        self,
-        name: str = "mcc",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-        average: str = "macro",
-    ) -> None:
-        super().__init__(name, output_names, label_names, average)
+    _named = "mcc"
 
     def _value(self, counts: np.ndarray) -> float:
         (tn, fp), (fn, tp) = counts.tolist()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, ShapeError
-from lamina.gluon.metric.base import EvalMetric, as_list, as_numpy, metrics
+from lamina.gluon.metric.base import EvalMetric, Named, as_list, as_numpy, metrics
 
 __all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity", "Torch"]
 
@@ -28,7 +28,7 @@ def _of_the_truth(name: str, label: np.ndarray, pred: np.ndarray, axis: int = -1
 
 
 @metrics.register("ce", "cross-entropy", "CrossEntropy")
-class CrossEntropy(EvalMetric):
+class CrossEntropy(Named):
     """The mean of -log(p + eps), where p is the probability given to the true class; predictions (samples, classes).
 
     >>> metric = CrossEntropy()
@@ -37,15 +37,17 @@ class CrossEntropy(EvalMetric):
     1.0397
     """
 
+    _named = "cross-entropy"
+
     def __init__(
         self,
         eps: float = 1e-12,
-        name: str = "cross-entropy",
+        name: str | None = None,
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
-        super().__init__(name, output_names, label_names, has_global_stats=True, eps=eps)
-        self.eps = eps
+        super().__init__(name, output_names, label_names)
+        self.eps, self._kwargs = eps, {"eps": eps}
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         probable = _of_the_truth(self.name, label, pred).astype(np.float64)
@@ -56,14 +58,7 @@ class CrossEntropy(EvalMetric):
 class NegativeLogLikelihood(CrossEntropy):
     """The same as `CrossEntropy` under its other name."""
 
-    def __init__(
-        self,
-        eps: float = 1e-12,
-        name: str = "nll-loss",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(eps, name, output_names, label_names)
+    _named = "nll-loss"
 
 
 @metrics.register("perplexity")
@@ -110,7 +105,7 @@ def _exp(mean: float) -> float:
 
 
 @metrics.register("loss")
-class Loss(EvalMetric):
+class Loss(Named):
     """The mean of the values returned by a loss function; labels are ignored.
 
     >>> from lamina import gluon, metric, nd
@@ -121,13 +116,7 @@ class Loss(EvalMetric):
     [('loss', 3.0)]
     """
 
-    def __init__(
-        self,
-        name: str = "loss",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names, has_global_stats=True)
+    _named = "loss"
 
     def update(self, labels: Any, preds: Any) -> None:
         """Add the losses of a batch."""
@@ -140,23 +129,11 @@ class Loss(EvalMetric):
 class Torch(Loss):
     """`Loss` under another name."""
 
-    def __init__(
-        self,
-        name: str = "torch",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names)
+    _named = "torch"
 
 
 @metrics.register("caffe")
 class Caffe(Loss):
     """`Loss` under another name."""
 
-    def __init__(
-        self,
-        name: str = "caffe",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names)
+    _named = "caffe"

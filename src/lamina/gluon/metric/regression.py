@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lamina.errors import ShapeError
-from lamina.gluon.metric.base import Averaged, EvalMetric, metrics
+from lamina.gluon.metric.base import Averaged, Named, metrics
 
 __all__ = ["MAE", "MSE", "RMSE", "PearsonCorrelation"]
 
@@ -23,16 +22,8 @@ def _differences(name: str, label: np.ndarray, pred: np.ndarray) -> np.ndarray:
     return truth.astype(np.float64) - guess
 
 
-class _Regression(EvalMetric):
+class _Regression(Named):
     """The mean over batches of each batch's value, as in MXNet: a smaller last batch counts as much as the others."""
-
-    def __init__(
-        self,
-        name: str,
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names, has_global_stats=True)
 
     def _add(self, label: np.ndarray, pred: np.ndarray) -> None:
         self._note(self._error(_differences(self.name, label, pred)), 1)
@@ -51,13 +42,7 @@ class MAE(_Regression):
     ('mae', 0.75)
     """
 
-    def __init__(
-        self,
-        name: str = "mae",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names)
+    _named = "mae"
 
     def _error(self, difference: np.ndarray) -> float:
         return float(np.abs(difference).mean())
@@ -67,26 +52,14 @@ class MAE(_Regression):
 class MSE(_Regression):
     """The mean squared error."""
 
-    def __init__(
-        self,
-        name: str = "mse",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names)
+    _named = "mse"
 
 
 @metrics.register("rmse")
 class RMSE(_Regression):
     """The root of the mean squared error, averaged over the batches as in MXNet."""
 
-    def __init__(
-        self,
-        name: str = "rmse",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-    ) -> None:
-        super().__init__(name, output_names, label_names)
+    _named = "rmse"
 
     def _error(self, difference: np.ndarray) -> float:
         return math.sqrt(super()._error(difference))
@@ -101,14 +74,7 @@ class PearsonCorrelation(Averaged):
             samples together.
     """
 
-    def __init__(
-        self,
-        name: str = "pearsonr",
-        output_names: Sequence[str] | None = None,
-        label_names: Sequence[str] | None = None,
-        average: str = "macro",
-    ) -> None:
-        super().__init__(name, output_names, label_names, average)
+    _named = "pearsonr"
 
     def reset(self) -> None:
         """Forget all batches."""

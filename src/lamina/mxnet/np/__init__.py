@@ -22,14 +22,6 @@ import numpy as _numpy
 from lamina.mxnet.np import _binary, _creation, _reduce, _select, _shape, _unary, linalg, random
 from lamina.mxnet.np._array import ndarray
 from lamina.mxnet.np._binary import *
-from lamina.mxnet.np._compared import (
-    allclose,
-    array_equal,
-    array_equiv,
-    isclose,
-    may_share_memory,
-    shares_memory,
-)
 from lamina.mxnet.np._creation import *
 from lamina.mxnet.np._einsum import einsum
 from lamina.mxnet.np._numpys import of_numpy as _of_numpy
@@ -74,10 +66,10 @@ PINF, NINF, PZERO, NZERO = inf, -inf, 0.0, -0.0
 finfo, iinfo, set_printoptions = _numpy.finfo, _numpy.iinfo, _numpy.set_printoptions
 
 __all__ = [  # noqa: RUF022 - constants, then names
-    "NAN", "NINF", "NZERO", "NaN", "PINF", "PZERO", "allclose", "array_equal", "array_equiv", "bool", "bool_", "dot",
-    "e", "einsum", "finfo", "float16", "float32", "float64", "iinfo", "inf", "inner", "int32", "int64", "int8",
-    "isclose", "kron", "linalg", "matmul", "may_share_memory", "nan", "ndarray", "newaxis", "outer", "pi", "random",
-    "set_printoptions", "shares_memory", "tensordot", "trapz", "uint8", "vdot", "bincount", "in1d",
+    "NAN", "NINF", "NZERO", "NaN", "PINF", "PZERO", "bool", "bool_", "dot", "e", "einsum", "finfo", "float16",
+    "float32", "float64", "iinfo", "inf", "inner", "int32", "int64", "int8", "kron", "linalg", "matmul", "nan",
+    "ndarray", "newaxis", "outer", "pi", "random", "set_printoptions", "tensordot", "trapz", "uint8", "vdot",
+    "bincount", "in1d",
 ]  # fmt: skip
 __all__ += _binary.__all__
 __all__ += _creation.__all__

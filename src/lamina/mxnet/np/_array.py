@@ -9,20 +9,126 @@ import numpy as onp
 
 from lamina.core.array import Array
 from lamina.core.primitive import bind
+from lamina.core.tape import is_recorded
 from lamina.device.context import Context
 from lamina.errors import DTypeError, ShapeError
+from lamina.mxnet.np import _binary, _select, _shape
 from lamina.mxnet.np._binary import around, bitwise_and, bitwise_or, bitwise_xor, floor_divide
-from lamina.mxnet.np._indexing import get, set
-from lamina.mxnet.np._methods import Methods
 from lamina.mxnet.np._products import matmul
-from lamina.mxnet.np.conversion import as_array
+from lamina.mxnet.np.conversion import as_array, with_shape
 from lamina.mxnet.np.promotion import arithmetic, as_bool, cast_to, compared, divided
-from lamina.nd.facade import Facade, plain, set_facade
+from lamina.nd.facade import Facade, mapped, plain, set_facade
 from lamina.nd.ndarray import formatted
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
 from lamina.primitives.typing import element_type
 
-__all__ = ["ndarray", "wrapped"]
+__all__ = ["Methods", "get", "ndarray", "set", "wrapped"]
+
+
+class Methods:
+    """The methods; `ndarray` inherits them."""
+
+    __slots__ = ()
+
+    # each element
+    from lamina.mxnet.np._binary import round
+    from lamina.mxnet.np._products import dot
+
+    # along axes
+    from lamina.mxnet.np._reduce import all, any, argmax, argmin, cumsum, max, mean, min, prod, std, sum, var
+    from lamina.mxnet.np._select import argsort, diag, diagonal, nonzero, take, trace
+
+    # shapes, parts and order
+    from lamina.mxnet.np._shape import broadcast_to, expand_dims, ravel, repeat, squeeze, swapaxes, tile
+    from lamina.mxnet.np._unary import abs
+
+    def clip(self: Any, min: Any = None, max: Any = None) -> Any:
+        """See `np.clip`."""
+        return _binary.clip(self, min, max)
+
+    def reshape(self: Any, *newshape: Any, order: str = "C") -> Any:
+        """See `np.reshape`; the shape may be a tuple, or integers one by one."""
+        return _shape.reshape(self, newshape[0] if len(newshape) == 1 else newshape, order)
+
+    def transpose(self: Any, *axes: Any) -> Any:
+        """See `np.transpose`; the axes may be a tuple, or integers one by one."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        return _shape.transpose(self, order or None)
+
+    def flatten(self: Any, order: str = "C") -> Any:
+        """A flattened copy."""
+        return _shape.ravel(self)
+
+    def sort(self: Any, axis: int | None = -1, kind: str | None = None, order: None = None) -> Any:
+        """A sorted copy, along `axis`, as in MXNet (NumPy's method sorts in place)."""
+        return _select.sort(self, axis)
+
+
+_Integer = int | onp.integer
+
+
+def get(x: Any, key: Any) -> Any:
+    """``x[key]``: a view if the part is contiguous."""
+    if key.__class__ is int:
+        found = x[key] if x.shape else _no_axes()
+        return found if len(x.shape) > 1 else with_shape(found, ())
+    parts = _parts(key)
+    if not x.shape:
+        return _of_number(x, parts)
+    if len(parts) == 1 and _is_scalar(parts[0]):
+        return with_shape(x[parts[0].reshape((1,))], x.shape[1:])
+    if all(isinstance(p, _Integer) for p in parts):
+        found = x[parts]
+        return with_shape(found, ()) if len(parts) == len(x.shape) else found
+    found = x[parts]
+    return with_shape(found, ()) if _names_one_element(parts, len(x.shape)) else found
+
+
+def set(x: Any, key: Any, value: Any) -> None:
+    """``x[key] = value``, broadcast and converted to the type of `x`."""
+    value = mapped(value, plain)
+    if isinstance(key, slice) or key is Ellipsis:
+        if isinstance(value, Array) and value.shape == x.shape and not is_recorded(value):
+            x[slice(None)] = value
+        else:
+            x[key if x.shape else ...] = value
+        return
+    x[_parts(key)] = value
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    """A key as a tuple of unwrapped arrays; a scalar array next to other parts becomes a number."""
+    if isinstance(key, list):
+        key = onp.asarray(mapped(key, plain))
+        key = key.astype(onp.int64) if not key.size else key
+    if not isinstance(key, tuple):
+        return (plain(key),)
+    parts = [plain(p) for p in key]
+    if len(parts) > 1:
+        parts = [int(p) if _is_scalar(p) and p._dtype.kind != "b" else p for p in parts]
+    return tuple(parts)
+
+
+def _is_scalar(part: Any) -> bool:
+    return isinstance(part, Array) and part.shape == ()
+
+
+def _names_one_element(parts: tuple[Any, ...], ndim: int) -> bool:
+    """Whether the key has an integer for every axis, possibly with an empty ellipsis."""
+    integers = [p for p in parts if isinstance(p, _Integer)]
+    return len(integers) == ndim and all(p is Ellipsis for p in parts if not isinstance(p, _Integer))
+
+
+def _of_number(x: Any, parts: tuple[Any, ...]) -> Any:
+    """A part of a scalar array: the array itself, possibly with new axes."""
+    if all(p is None or p is Ellipsis for p in parts):
+        return with_shape(x, tuple([1 for p in parts if p is None]))
+    return _no_axes()
+
+
+def _no_axes() -> Any:
+    raise IndexError("an array of shape () is one number, and has no axis to index")
+
 
 _new: Any = object.__new__
 

@@ -8,20 +8,22 @@ import numpy as onp
 
 from lamina import nd
 from lamina.core.array import Array
+from lamina.core.memory import share_memory
 from lamina.core.primitive import bind
 from lamina.errors import ParameterError, ShapeError
 from lamina.mxnet.np._numpys import by_numpy
 from lamina.mxnet.np._reduce import sum as sum_of
 from lamina.mxnet.np.conversion import as_array, copied, function, with_shape
 from lamina.mxnet.np.promotion import as_bool, cast_to, joined
+from lamina.nd.facade import plain
 from lamina.primitives import indexing
 from lamina.primitives.elementwise import where as where_primitive
 from lamina.primitives.typing import normalize_axis
 
 __all__ = [
-    "argsort", "argwhere", "compress", "delete", "diag", "diagflat", "diagonal", "diff", "ediff1d", "extract",
-    "flatnonzero", "insert", "msort", "nonzero", "select", "sort", "take", "take_along_axis", "trace", "unique",
-    "where",
+    "allclose", "argsort", "argwhere", "array_equal", "array_equiv", "compress", "delete", "diag", "diagflat",
+    "diagonal", "diff", "ediff1d", "extract", "flatnonzero", "insert", "isclose", "may_share_memory", "msort",
+    "nonzero", "select", "shares_memory", "sort", "take", "take_along_axis", "trace", "unique", "where",
 ]  # fmt: skip
 
 _INT = onp.dtype(onp.int64)
@@ -271,3 +273,39 @@ def select(condlist: Any, choicelist: Any, default: float = 0) -> Any:
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         found = bind(where_primitive, as_array(condition), *_choices(as_array(choice), found))
     return found
+
+
+@function
+def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether |a - b| ≤ atol + rtol · |b|, for each element."""
+    return by_numpy("isclose", onp.isclose, as_array(a).detach(), as_array(b).detach(), rtol, atol, equal_nan)
+
+
+@function
+def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether |a - b| ≤ atol + rtol · |b| everywhere."""
+    return onp.allclose(as_array(a)._numbers(), as_array(b)._numbers(), rtol, atol, equal_nan)
+
+
+@function
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
+    """Whether shapes and elements are equal."""
+    return onp.array_equal(as_array(a1)._numbers(), as_array(a2)._numbers(), equal_nan)
+
+
+@function
+def array_equiv(a1: Any, a2: Any) -> bool:
+    """Whether the elements are equal after broadcasting."""
+    return onp.array_equiv(as_array(a1)._numbers(), as_array(a2)._numbers())
+
+
+def may_share_memory(a: Any, b: Any, max_work: int | None = None) -> bool:
+    """Whether writing to one array may change the other."""
+    a, b = plain(a), plain(b)
+    if isinstance(a, Array) and isinstance(b, Array):
+        return a is b or share_memory(a._data, b._data)
+    first, second = (x._concrete() if isinstance(x, Array) else x for x in (a, b))
+    return onp.may_share_memory(first, second)
+
+
+shares_memory = may_share_memory

@@ -10,7 +10,6 @@ from typing import Any
 
 from lamina.device.context import Context, cpu, cpu_pinned, current_context, gpu, gpu_memory_info, num_gpus
 from lamina.mxnet.npx import _functions, random
-from lamina.mxnet.npx._files import load, save
 from lamina.mxnet.npx._functions import *
 from lamina.mxnet.npx._mode import (
     is_np_array,
@@ -28,8 +27,8 @@ from lamina.nd import waitall
 from lamina.support.unsupported import no_attribute
 
 __all__ = [
-    "Context", "cpu", "cpu_pinned", "current_context", "gpu", "gpu_memory_info", "is_np_array", "is_np_shape", "load",
-    "np_array", "np_shape", "num_gpus", "random", "reset_np", "save", "seed", "set_np", "use_np", "use_np_array",
+    "Context", "cpu", "cpu_pinned", "current_context", "gpu", "gpu_memory_info", "is_np_array", "is_np_shape",
+    "np_array", "np_shape", "num_gpus", "random", "reset_np", "seed", "set_np", "use_np", "use_np_array",
     "use_np_shape", "waitall",
 ]  # fmt: skip
 __all__ += _functions.__all__

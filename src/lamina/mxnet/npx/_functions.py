@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,19 +16,22 @@ import numpy as onp
 from lamina import nd
 from lamina.core.primitive import bind
 from lamina.errors import ShapeError
+from lamina.mxnet import np
 from lamina.mxnet.np.conversion import as_array, function, with_shape
 from lamina.mxnet.np.promotion import as_float, cast_to, joined
+from lamina.nd.facade import mapped, shown
 from lamina.nd.shape_codes import NPX_CODES, resolve_shape
 from lamina.primitives.elementwise import where
 from lamina.primitives.indexing import scatter_nd_add, scatter_nd_set
 from lamina.primitives.views import reshape_copy
+from lamina.support.files.mxnet_params import save_params
 
 __all__ = [
     "activation", "arange_like", "batch_dot", "batch_flatten", "batch_norm", "cast", "dropout", "embedding", "erf",
     "erfinv", "fully_connected", "gamma", "gammaln", "gather_nd", "index_add", "index_update", "layer_norm",
-    "leaky_relu", "log_softmax", "masked_softmax", "nonzero", "one_hot", "pick", "relu", "reshape", "reshape_like",
-    "sequence_last", "sequence_mask", "sequence_reverse", "shape_array", "sigmoid", "slice", "smooth_l1", "softmax",
-    "topk",
+    "leaky_relu", "load", "log_softmax", "masked_softmax", "nonzero", "one_hot", "pick", "relu", "reshape",
+    "reshape_like", "save", "sequence_last", "sequence_mask", "sequence_reverse", "shape_array", "sigmoid", "slice",
+    "smooth_l1", "softmax", "topk",
 ]  # fmt: skip
 
 
@@ -157,3 +161,32 @@ def index_add(data: Any, indices: Any, val: Any) -> Any:
     x, at, value = _places("index_add", data, indices, val)
     x, added = joined(x, bind(scatter_nd_add, value, at, shape=x.shape))
     return x + added
+
+
+def save(file: str | os.PathLike[str], arr: Any) -> None:
+    """Write an array, a list of arrays, or a dict of them; `load` and MXNet read the file.
+
+    >>> import tempfile
+    >>> from lamina import np, npx
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     npx.save(f"{folder}/x", {"weight": np.ones(2), "step": np.array(3)})
+    ...     npx.load(f"{folder}/x")
+    {'weight': array([1., 1.]), 'step': array(3.)}
+    """
+    listed = [arr] if isinstance(arr, np.ndarray) else arr
+    if not isinstance(listed, list | tuple | dict):
+        raise TypeError(f"save: takes arrays, a list or a dict of them, not {type(arr).__name__}")
+    if isinstance(listed, dict) and not all(isinstance(name, str) for name in listed):
+        raise TypeError(f"save: the names of arrays are strings, got {list(listed)}")
+    save_params(file, mapped(listed, _numbers), numpy_shapes=True)
+
+
+def _numbers(x: Any) -> Any:
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"save: takes arrays, a list or a dict of them; found {type(x).__name__}")
+    return x.asnumpy()
+
+
+def load(file: str | os.PathLike[str]) -> Any:
+    """The arrays in a file by `save`: a dict if they have names, otherwise a list."""
+    return mapped(nd.load(file), shown)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina import nd
 from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
 from lamina.mxnet.symbol.nodes import Node, Output, nodes_of
 from lamina.nd.ndarray import NDArray
+from lamina.nd.shapes_only import array_of_shape, on_shapes_only
 
-__all__ = ["Key", "Step", "evaluated", "key_of", "planned", "shapes_of"]
+if TYPE_CHECKING:
+    from lamina.mxnet.symbol.nodes import Symbol
+    from lamina.nd.ndarray import NDArray
+
+__all__ = ["Key", "Step", "evaluated", "inferred", "key_of", "planned", "shapes_of"]
 
 _WITHOUT_MEANING = frozenset(
     {
@@ -261,3 +267,53 @@ def shapes_of(node: Node, data: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
             return {"label": data[:1] if len(data) == 2 and data[1] == 1 else data}
         case _:
             return {}
+
+
+Shape = tuple[int, ...]
+Inferred = tuple[list[Shape], list[Shape], list[Shape]] | tuple[None, None, None]
+
+
+def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
+    """See `Symbol.infer_shape`."""
+    names = symbol.list_arguments()
+    given = {name: shape for name, shape in zip(names, shapes, strict=False) if shape is not None} | named
+    for name in named:
+        if name not in symbol.list_inputs():
+            raise ValueError(
+                f"infer_shape: {name!r} is no input; there are {', '.join(symbol.list_inputs()[:20])}"
+            )
+    arrays: dict[Key, NDArray] = {name: array_of_shape(tuple(shape)) for name, shape in given.items()}
+    found = {name: tuple(shape) for name, shape in given.items()}
+    with on_shapes_only():
+        for step in planned(symbol.heads):
+            unknown = _complete(step, arrays, found)
+            if unknown:
+                warnings.warn(
+                    f"infer_shape: {', '.join(unknown)} of {step.node.name} cannot be told from the shapes of "
+                    f"{', '.join(given) or 'nothing'}; give more of them",
+                    stacklevel=3,
+                )
+                return None, None, None
+            arrays.update(zip(step.outputs, step.compute(*[arrays[key] for key in step.inputs]), strict=True))
+    outputs = [arrays[key_of(head)].shape for head in symbol.heads]
+    return [found[n] for n in names], outputs, [found[n] for n in symbol.list_auxiliary_states()]
+
+
+def _complete(step: Step, arrays: dict[Key, NDArray], found: dict[str, Shape]) -> list[str]:
+    """Create the parameters of a step that its first input determines; return the names of the others."""
+    operator, first, unknown = step.node.operator, arrays.get(step.inputs[0]), []
+    for place, key in enumerate(step.inputs):
+        if key in arrays:
+            continue
+        known: dict[str, Shape] = {}
+        if operator is not None and first is not None and not operator.is_variadic:
+            known = shapes_of(step.node, first.shape)
+        shape = (
+            known.get(operator.inputs(step.node.values)[place]) if operator is not None and known else None
+        )
+        if shape is None:
+            unknown.append(str(key))
+            continue
+        found[str(key)] = shape
+        arrays[key] = array_of_shape(shape)
+    return unknown

@@ -231,7 +231,7 @@ class Symbol(Symbolic):
         >>> net.infer_shape(data=(64, 784))
         ([(64, 784), (10, 784), (10,)], [(64, 10)], [])
         """
-        from lamina.mxnet.symbol._shapes import inferred
+        from lamina.mxnet.symbol.computing import inferred
 
         return inferred(self, *shapes, **named)
 

@@ -9,15 +9,17 @@ from functools import partial
 import numpy as np
 
 from lamina import autograd, nd
+from lamina.compiler import compile
 from lamina.core.state import call_each_step
 from lamina.nd.ndarray import NDArray
 from lamina.optimizer.adam import adam_step, bias_correction
 from lamina.optimizer.optimizer import write
 from lamina.primitives.random import generator
 from lamina.runs.recipes._chapter import ChapterNetwork
+from lamina.runs.recipes._deformed import DEFORMATIONS, SIDE
 from lamina.support.schedules import one_cycle
 
-__all__ = ["MOMENTS", "AugmentedNetwork", "shifted"]
+__all__ = ["MOMENTS", "AugmentedNetwork", "BestNetwork", "shifted"]
 
 MOMENTS = ("adam.first.", "adam.second.")
 """Prefixes of the names of Adam's moments, before a parameter's name."""
@@ -119,3 +121,37 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _target(move: int) -> slice:
     """The pixels that a shift of the image fills."""
     return slice(max(move, 0), _SIDE + min(move, 0))
+
+
+class BestNetwork(AugmentedNetwork):
+    """The default recipe's network and Adam, without dropout, since no image is seen twice."""
+
+    dropout = 0.0
+    variants = tuple(DEFORMATIONS)
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__(sizes)
+        self.see("")
+
+    def see(self, variant: str) -> None:
+        """Use this variant of deformation from now on; "" means that of digits."""
+        deformation = DEFORMATIONS[variant or self.variants[0]]()
+        self._deformed = compile(lambda images: nd.floor(deformation(images) + 0.5).astype(np.uint8))
+
+    def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
+        """The images unchanged; `data_of` deforms them."""
+        return images
+
+    def data_of(
+        self, batches: np.ndarray, images: NDArray, labels: NDArray
+    ) -> tuple[np.ndarray, NDArray, NDArray]:
+        """Newly deformed images, in the order of the steps; images of other sizes unchanged.
+
+        The result is uint8, computed outside the step, since the first layer's product is a third faster on bytes.
+        """
+        if images.shape[1] != SIDE**2:
+            return batches, images, labels
+        deformed = self._deformed.run_batches(batches, images).reshape((-1, SIDE**2))
+        rows = nd.array(batches.ravel(), ctx=labels.context, dtype=np.int32)
+        order = np.arange(batches.size, dtype=np.int32).reshape(batches.shape)
+        return order, deformed, nd.take(labels, rows)

@@ -8,8 +8,7 @@ from typing import Any
 
 from lamina.core.precision import Precision
 from lamina.errors import LaminaError
-from lamina.runs.recipes._augmented import AugmentedNetwork
-from lamina.runs.recipes._best import BestNetwork
+from lamina.runs.recipes._augmented import AugmentedNetwork, BestNetwork
 from lamina.runs.recipes._chapter import ChapterNetwork
 
 __all__ = ["RECIPES", "Recipe", "Settings"]

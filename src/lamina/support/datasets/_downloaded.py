@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.support.datasets._bundled import mnist
 from lamina.support.datasets._fetch import Published, find_files, obtain, search_folders
-from lamina.support.datasets._images import ImageDataset
+from lamina.support.datasets._images import ImageDataset, mnist
 from lamina.support.files.idx import read_idx
 
 __all__ = ["EMNIST_SPLITS", "emnist", "fashion_mnist", "kmnist", "mnist_in"]
