@@ -25,7 +25,7 @@ _FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lami
 
 
 def compilation_enabled() -> bool:
-    """False with ``LAMINA_COMPILE=0``: then every function runs as it was written, and operators are NumPy's."""
+    """False with ``LAMINA_COMPILE=0``: functions then run as Python, and operators use NumPy."""
     return os.environ.get("LAMINA_COMPILE", "1") != "0"
 
 
