@@ -1,4 +1,4 @@
-"""Columns whose values become several numbers and codes to the network: texts, lists, numbers with words among them."""
+"""Columns with values that become several numbers and codes: texts, lists, numbers with words among them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Composite(OfJson):
 
     @abstractmethod
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        """The columns of the parts, of a column of any table, in the order of `schema.parts`; missing: NaN or None.
+        """The columns of the parts, for a column of any table, in the order of `schema.parts`; missing: NaN or None.
 
         Raises:
             DataError: a value is not of this type; names the first such row.

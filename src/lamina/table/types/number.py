@@ -68,7 +68,9 @@ class Number(Quantity):
 
 @dataclass(frozen=True)
 class Coordinate(Number):
-    """One of several numbers that say a value together, as sine and cosine say a weekday: none has an embedding."""
+    """One of several numbers that together encode a value, such as sine and cosine of a weekday. It has no
+    embedding.
+    """
 
     tag = "coordinate"
     plural = ""

@@ -82,8 +82,9 @@ class Vector(Fields):
         return self._numbers(text) is not None
 
     def _numbers(self, text: str) -> list[str] | None:
-        """The numbers of a text, as texts; None if there are no several of them, or, where it is not known how many,
-        it may be a single one."""
+        """The numbers of a text, as texts; None if it has fewer than two, or, with unknown `count`, might be a single
+        number.
+        """
         position = _POSITION.fullmatch(text := text.strip())
         text, unit = _without_unit(text if position is None else _signed(position))
         found = _FORM.fullmatch(text)
@@ -124,12 +125,12 @@ class Vector(Fields):
 
 
 def _signed(position: re.Match[str]) -> str:
-    """The numbers of a position: of 23.5°N 99.5°W 23.5, -99.5."""
+    """The signed numbers of a position: 23.5, -99.5 for 23.5°N 99.5°W."""
     latitude, north, longitude, east = position.groups()
     return f"{'-' if north in 'sS' else ''}{latitude}, {'-' if east in 'wW' else ''}{longitude}"
 
 
 def _without_unit(text: str) -> tuple[str, str]:
-    """The numbers of a size, and its unit; other texts as they are."""
+    """The numbers of a size, and its unit; other texts unchanged."""
     found = _SIZE.fullmatch(text)
     return (found[1], found[2]) if found else (text, "")
