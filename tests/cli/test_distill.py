@@ -78,8 +78,8 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((), "say what teaches: --teacher FILE, or --teacher-predictions COLUMN"),
-        (("--teacher", "t.onnx", "--teacher-predictions", "p"), "say what teaches"),
+        ((), "name the teacher: --teacher FILE, or --teacher-predictions COLUMN"),
+        (("--teacher", "t.onnx", "--teacher-predictions", "p"), "name the teacher"),
         (("--teacher", "people.csv"), "is not a safetensors file"),
         (("--teacher-predictions", "p_rch"), "no column 'p_rch'"),
         (

@@ -313,7 +313,7 @@ class DeferralQueue:
                 if self._current is rest:
                     self._replace(rest, end, Sequence(self._root, self._period))
                 raise
-            debug.tell(debt.path, "operator by operator", "the program goes on in another way")
+            debug.tell(debt.path, "operator by operator", "the program departs from the recorded sequence")
             return rest
 
     # --- observing -----------------------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ class DeferralQueue:
         where = [now.position_of(x) for x in (*heads, *head_grads)]
         known = tuple([i for i in where if i is not None])
         if len(known) < len(where):
-            self.end("backward goes beyond what was noted")
+            self.end("backward goes beyond the recorded operators")
             return False
         key = (Backward, known[: len(heads)], known[len(heads) :], retain_graph, state.training)
         now = self._observing(now, key)
@@ -404,7 +404,7 @@ class DeferralQueue:
             return self.backward(heads, head_grads, retain_graph)
         leaves = now.leaves_of(heads)
         if leaves is None:
-            self.end("backward goes beyond what was noted")
+            self.end("backward goes beyond the recorded operators")
             return False
         versions = [x._leaf.grad._version for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
         queue, state.queue = state.queue, None
@@ -434,14 +434,14 @@ class DeferralQueue:
         cursor = self._current.cursor
         if cursor.parent is None or cursor.place is place:
             return False
-        self.end("the program goes on on another device")
+        self.end("the program continues on another device")
         return True
 
     def _recovered(self) -> tuple[Sequence, Entry]:
         """The current sequence and its latest event, after ending a sequence whose recording was interrupted."""
         if self._debt is not None or self._current.is_midway:
             pending.is_open = True
-            self.end("what was being noted was interrupted")
+            self.end("recording was interrupted")
         now = self._current
         return now, now.cursor
 
