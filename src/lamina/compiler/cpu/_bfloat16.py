@@ -1,4 +1,4 @@
-"""float32 numbers as sums of bfloat16 numbers, packed as a matrix unit wants its operands.
+"""float32 numbers as sums of bfloat16 numbers, packed as a matrix unit's operands.
 
 A bfloat16 is the upper half of a float32: 8 of its 24 bits. So three of them are a float32 exactly, x = x₁ + x₂ + x₃,
 each at most 2⁻⁸ of the one before. Of the nine products of parts of x and y six are computed; the others, x₂y₃, x₃y₂

@@ -200,7 +200,7 @@ class _Fusion:
         )
 
     def _joins_reduction(self, node: Node) -> bool:
-        """Add a reduction to a kernel over the same axes, whose loop over rows it shares; False if there is none.
+        """Add a reduction to an earlier kernel over the same axes, to share its loop over rows; False if none fits.
 
         A map becomes such a loop.
         """

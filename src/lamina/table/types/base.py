@@ -155,8 +155,8 @@ class ColumnSchema(Generic[OfType]):
 
     Attributes:
         name: the column's name.
-        type: what it is.
-        type_name: the type it had in the training table, for people ("Int64", "String", …).
+        type: its `ColumnType`.
+        type_name: the name of its type in the training table ("Int64", "String", …), for output.
         missing: the number of rows without a value.
         categories: of nominal columns, the names of its values (see `value_name`), sorted.
         counts: the number of rows of each category.
@@ -207,7 +207,7 @@ class ColumnSchema(Generic[OfType]):
         """The column that `to_dict` described, or an earlier version.
 
         Raises:
-            ValueError: it is none, or its type is not known.
+            ValueError: it is not a column, or its type is unknown.
         """
         found: Any = msgspec.convert(modern_column(content), _column_in_files())
         fields: dict[str, Any] = msgspec.structs.asdict(found) | {"arrays": {}}

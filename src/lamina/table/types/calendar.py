@@ -66,17 +66,16 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 
 @dataclass(frozen=True)
 class Calendar(Composite):
-    """Dates of any form, with or without a time: the days since 1970-01-01, and the cycles in which they vary.
+    """Dates of any form, with or without a time: the days since 1970-01-01, and their phases in cycles.
 
-    The place in a cycle is a point of a circle, the sine and the cosine of an angle: in the year, if dates of several
-    months span more than one; in the week, if weekdays vary, and the dates are not the firsts of months; in the day,
-    if times vary.
+    A phase is the sine and the cosine of an angle: in the year, if dates of several months span more than one year; in
+    the week, if weekdays vary, and the dates are not all firsts of months; in the day, if times vary.
 
     Attributes:
-        order, form, pivot: how texts and numbers are read, see `DateForm`.
-        year, week, day: whether the place in this cycle is a part.
-        gaps: whether training had texts that are not dates, and that counted as missing.
-        such: a text of training; empty: all were as in ISO 8601, or it had none.
+        order, form, pivot: the form of texts and numbers, see `DateForm`.
+        year, week, day: whether the phase in this cycle is a part.
+        gaps: whether training had texts that are not dates, and counted as missing.
+        such: an example text from training; empty if all were in ISO 8601, or there were none.
     """
 
     order: str = ""

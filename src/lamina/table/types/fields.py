@@ -32,13 +32,13 @@ _REPEATED = 2
 
 @dataclass(frozen=True)
 class Fields(Composite):
-    """A type whose texts have fields. Where texts repeat, the text as a category is a part, too.
+    """A type whose texts have fields, such as URLs. If texts repeat, the whole text is also a part, as a category.
 
     Attributes:
-        plural: such texts, as messages call them.
-        sample: one, for examples.
+        plural: the plural name of such texts in messages.
+        sample: an example.
         fields: the names of the fields.
-        keeps_whole: whether repeated texts are categories besides.
+        keeps_whole: whether repeated texts are also categories.
     """
 
     json_types: ClassVar[set[type]] = {str, type(None)}

@@ -1,4 +1,4 @@
-"""Lists in cells: which of the frequent elements each has, and how many."""
+"""Lists in cells: a flag for each frequent element, and the number of elements."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ _NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 
 @dataclass(frozen=True)
 class Lists(Composite):
-    """Lists in cells: as in "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
+    """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
 
-    A part for each of the most frequent elements says whether a row has it. Others say how many elements it has, how
-    many that are none of these, and of numbers their mean, least and greatest.
+    Each of the most frequent elements has a part that flags the rows with it. Other parts are the number of elements,
+    the number of rare elements, and for numbers their mean, minimum and maximum.
 
     Attributes:
-        separator: what stands between elements; empty: they are written as in JSON or Python.
+        separator: the separator of elements; empty: lists are written as in JSON or Python.
 
     >>> Lists(separator="|").elements("Comedy | Romance"), Lists().elements("['a', 'b']"), Lists().elements("[]")
     (['Comedy', 'Romance'], ['a', 'b'], [])

@@ -43,9 +43,9 @@ class Mixed(Composite, Form):
     """Numbers, plain or in the form of their column, with words among them: the number, and a category of the words.
 
     Attributes:
-        words: whether there is a category of words; if not, they are missing numbers.
-        other: whether the rare words together are a category; if not, they are missing.
-        rare: the rare words, a line each.
+        words: whether words are a category; otherwise they are missing numbers.
+        other: whether rare words share a category; otherwise they are missing.
+        rare: the rare words, one per line.
     """
 
     words: bool = True

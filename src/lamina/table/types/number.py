@@ -21,8 +21,8 @@ class Number(Quantity):
     """Numbers of any type, truth values that the user calls numeric, and texts that are numbers.
 
     Attributes:
-        dtype: NumPy's name of their type in the training table; empty where it has none, as of decimals.
-        whole: whether that is a type of whole numbers.
+        dtype: NumPy's name of their type in the training table; empty if it has none, as for decimals.
+        whole: whether that is an integer type.
         written: whether they were texts.
     """
 

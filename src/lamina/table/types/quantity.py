@@ -22,18 +22,18 @@ _JSON_NUMBERS = {int, float, type(None)}
 
 @dataclass(frozen=True)
 class Quantity(ColumnType):
-    """A type whose values are numbers to the network; `read` and `show` say how people write them.
+    """A type whose values are numbers to the network; `read` and `show` convert from and to text.
 
     Attributes:
-        storage: the storage of columns that hold such values as objects of their own; empty: none does.
-        plural: such values as messages call them; empty: they are not recognized in texts.
-        wanted: one such value, as messages call it.
-        example_texts: texts that JSON may have for them; empty: JSON has numbers only.
-        unit: what the numbers count, for people; empty for plain numbers.
-        remark: what is said of a range of them, such as "dates in days"; empty: nothing.
-        limits: the numbers that such values can be.
-        embedded: whether its number has an embedding of its own in the network.
-        mixed_from: from this share of such texts on, one among words may be a slip of typing.
+        storage: the storage of columns with such values as separate objects; empty if there is none.
+        plural: the plural name of such values in messages; empty: they are not recognized in texts.
+        wanted: the name of such a value in messages.
+        example_texts: texts allowed in JSON; empty: JSON has numbers only.
+        unit: the unit of the numbers, for output; empty for plain numbers.
+        remark: a remark on a range of values, such as "dates in days"; empty for none.
+        limits: the smallest and largest number.
+        embedded: whether its number has its own embedding in the network.
+        mixed_from: the share of such texts from which words among them may be typing errors.
     """
 
     kind = "numeric"

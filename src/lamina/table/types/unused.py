@@ -38,9 +38,9 @@ class Unused(ColumnType):
     """A type whose columns are left out.
 
     Attributes:
-        left_out: the reason, in a table of columns.
-        adjective: describes such columns in a warning; empty: no warning.
-        kept_as: the kind that keeps such a column; None: there is none.
+        left_out: the reason, shown in a table of columns.
+        adjective: the adjective for such columns in a warning; empty: no warning.
+        kept_as: the kind to choose for keeping such a column; None if there is none.
     """
 
     used: ClassVar[bool] = False

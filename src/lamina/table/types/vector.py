@@ -1,4 +1,4 @@
-"""Several numbers in a cell, always as many: coordinates, sizes, embeddings."""
+"""A fixed number of numbers per cell: coordinates, sizes, embeddings."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _MOST = 1024
 
 @dataclass(frozen=True)
 class Vector(Fields):
-    """Numbers, as many in each cell, as in "48.85, 2.35", "POINT(2.35 48.85)" and "10x20x30".
+    """A fixed number of numbers per cell, such as "48.85, 2.35", "POINT(2.35 48.85)" and "10x20x30".
 
     Attributes:
-        count: how many.
-        unit: of sizes, what they are measured in, if their texts say it.
+        count: the number of numbers.
+        unit: the unit of sizes, if their texts have one.
 
     >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
     ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
