@@ -78,8 +78,8 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((), "say what teaches: --teacher FILE, or --teacher-predictions COLUMN"),
-        (("--teacher", "t.onnx", "--teacher-predictions", "p"), "say what teaches"),
+        ((), "name the teacher: --teacher FILE, or --teacher-predictions COLUMN"),
+        (("--teacher", "t.onnx", "--teacher-predictions", "p"), "name the teacher"),
         (("--teacher", "people.csv"), "is not a safetensors file"),
         (("--teacher-predictions", "p_rch"), "no column 'p_rch'"),
         (
@@ -92,7 +92,7 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
         (("--teacher-predictions", "p_rich", "--time-limit", "soon"), "--time-limit soon"),
         (("--teacher-predictions", "a=p_rich", "--teacher-predictions", "a=p_poor"), "has 'a' twice"),
         (("--teacher-predictions", "a=p_rich", "--teacher-predictions", "b=p_rich"), "has 'p_rich' twice"),
-        (("--teacher-predictions", "p_rich", "--made", "3"), "--made is for a --teacher"),
+        (("--teacher-predictions", "p_rich", "--made", "3"), "--made needs a --teacher"),
         (
             ("--teacher", "t.onnx", "--out", "none/student.safetensors"),
             "cannot write none/student.safetensors",

@@ -97,7 +97,7 @@ def test_what_is_killed_leaves_the_old_run_and_goes_on(data, run, tmp_path, cli)
     assert _beside(run) == [".run.replacement"]
     assert cli("evaluate", run, data)[0] == 0
     code, _, err = cli("train", "--resume", run, "--replace")
-    assert code == 0 and f"{run} goes on after 4 epochs" in err
+    assert code == 0 and f"{run} continues after 4 epochs" in err
     assert _beside(run) == []
     assert cli("train", data, *QUICK, "6", "--out", tmp_path / "whole", "--quiet")[0] == 0
     expected, found = (load_tensors(one / "model.safetensors")[0] for one in (tmp_path / "whole", run))

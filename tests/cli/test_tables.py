@@ -350,7 +350,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         assert (code, out) == (2, "") and message in err and err.count("\n") == 1
     assert sorted(os.listdir(run)) == UNFINISHED
     code, out, err = cli("train", "--resume", run, "--seed", "3")
-    assert code == 0 and f"{run} goes on after 4 epochs" in err and "8 epochs in" in out
+    assert code == 0 and f"{run} continues after 4 epochs" in err and "8 epochs in" in out
     assert sorted(os.listdir(run)) == sorted(os.listdir(tmp_path / "whole"))
     _assert_same_networks(tmp_path / "whole", run)
     assert "is complete" in cli("train", "--resume", run)[2]
@@ -377,7 +377,7 @@ def test_ctrl_c_after_the_first_epoch_leaves_something_to_go_on_from(tmp_path, f
         code, _, err = cli("train", folder / "people.csv", *LONGER, "-o", run)
     assert code == 130 and f"continue with: lamina train --resume {run}" in err
     code, _, err = cli("train", "--resume", run)
-    assert code == 0 and f"{run} goes on after 1 epoch\n" in err
+    assert code == 0 and f"{run} continues after 1 epoch\n" in err
 
 
 def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):

@@ -41,6 +41,7 @@ FIRST = {
 }
 """The first result of each query."""
 AMONG_THREE = {
+    "C library": "deploy",
     "HTTP server": "deploy",
     "callbacks": "how-to/callbacks",
     "dates": "estimators",

@@ -120,7 +120,9 @@ def test_rows_and_blocks_and_files_give_the_same(tmp_path):
 @pytest.mark.parametrize("before", [None, {"up": 1}])
 def test_a_warm_start_has_the_same_constraints(before):
     model, frame, target = fitted(max_iter=1, members=1, monotone=before, warm_start=True)
-    with pytest.raises(ValueError, match=r"monotone was .*, and is now \{.down.: -1\}; a warm start goes on"):
+    with pytest.raises(
+        ValueError, match=r"monotone was .*, and is now \{.down.: -1\}; a warm start continues"
+    ):
         model.set_params(monotone={"down": -1}).fit(frame, target)
 
 

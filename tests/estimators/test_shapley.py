@@ -148,7 +148,7 @@ def test_the_picture_has_a_point_for_each_row(model):
         np.testing.assert_allclose(points.get_offsets()[:, 0], display.explanation.values[:, j])
     said = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert said == ["low value", "high value", "no number"]
-    assert display.ax_.get_xlabel().endswith("adds to the prediction")
+    assert display.ax_.get_xlabel().endswith("contribution to the prediction")
     plt.close(display.figure_)
 
 
@@ -158,7 +158,7 @@ def test_the_picture_says_which_class_is_explained(output, name):
     X = np.random.default_rng(0).normal(size=(60, 2))
     model = MLPClassifier(**QUICK).fit(X, np.where(X[:, 0] > 0, "b$_2$", "a"))
     display = model.plot_shap(X[:5], X[:20], output=output)
-    assert display.ax_.get_xlabel() == f"SHAP value: what the column adds to the probability of {name}"
+    assert display.ax_.get_xlabel() == f"SHAP value: the column's contribution to the probability of {name}"
     assert len(display.ax_.get_legend().get_texts()) == 2  # all are numbers
     plt.close(display.figure_)
 

@@ -18,7 +18,7 @@ def test_a_run_becomes_a_file(cli, run_on_a_table, tmp_path):
 def test_nothing_is_asked_for(cli, run_on_a_table):
     code, _, err = cli("export", run_on_a_table)
     assert code == 2
-    assert err.startswith("lamina: say what to make of the run: --onnx FILE or --html FILE or --library FILE")
+    assert err.startswith("lamina: choose an export format: --onnx FILE or --html FILE or --library FILE")
 
 
 def test_there_is_no_run(cli, tmp_path):

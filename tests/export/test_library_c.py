@@ -112,7 +112,7 @@ def _nm(path):
 @needs_compiler
 def test_the_programs_of_the_page_print_the_same(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text()
-    _, _, section = page.partition("## A C library")
+    _, _, section = page.partition("## C library")
     (python,) = re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
     (program,) = re.findall(r"```c\n(.*?)```", section, re.DOTALL)
 

@@ -103,7 +103,7 @@ def test_after_kill_9_it_goes_on_to_the_same_bits(folder, cli, monkeypatch):
     process.wait()
     assert any(name.startswith(".lamina-run-") for name in os.listdir("run"))  # the cache
     code, _, err = cli("train", "--resume", "run")
-    assert code == 0 and "goes on after 1 epoch" in err
+    assert code == 0 and "continues after 1 epoch" in err
     assert same("run", "whole") and sorted(os.listdir("run")) == sorted(os.listdir("whole"))
 
 

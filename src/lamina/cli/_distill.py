@@ -42,7 +42,9 @@ def distill(
         choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
     ] = None,
     made: Annotated[int | None, option("Made rows for each row.", "4 of numbers, 0 of classes")] = None,
-    time_limit: Annotated[str | None, option("Of all of it, as 5m: then a search.", "none")] = None,
+    time_limit: Annotated[
+        str | None, option("Time limit of the whole command, e.g. 5m; searches.", "none")
+    ] = None,
     seed: Annotated[int, option("The seed of all randomness.")] = 0,
 ) -> None:
     """Train a network on the predictions of a teacher: a model of any library.
@@ -59,7 +61,7 @@ def distill(
       lamina export student.safetensors --html income.html
     """
     if (teacher is None) == (not teacher_predictions):
-        raise LaminaError("say what teaches: --teacher FILE, or --teacher-predictions COLUMN")
+        raise LaminaError("name the teacher: --teacher FILE, or --teacher-predictions COLUMN")
     chosen: dict[str, Any] = {
         "preset": one_of("--preset", preset, PRESETS),
         "time_limit": None if time_limit is None else option_values.seconds("--time-limit", time_limit),
@@ -68,7 +70,7 @@ def distill(
     if preset is not None and time_limit is not None:
         raise LaminaError("--time-limit is for a search of all presets' settings: leave --preset out")
     if teacher is None and made:
-        raise LaminaError("--made is for a --teacher, which is asked about made rows: leave it out")
+        raise LaminaError("--made needs a --teacher, which labels the made rows: leave it out")
     if not out.absolute().parent.is_dir() or out.is_dir():
         raise LaminaError(f"cannot write {out}: it is a folder, or in none that is there; name another")
     require("distilling", "scikit-learn", "polars")

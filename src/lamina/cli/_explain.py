@@ -48,7 +48,8 @@ def explain(
         str | None, option("The class whose probability is explained.", "the last", named="--class")
     ] = None,
     output_format: Annotated[
-        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
+        str | None,
+        choosing("Format of the output table, if its file name has no known suffix: {}.", writable()),
     ] = None,
     target: options.TargetOption = None,
     as_json: Annotated[bool, option("JSON lines, all rows.", named="--json")] = False,
@@ -102,7 +103,7 @@ def _background(
     trained_on: Sequence[str] = (details["settings"] or {}).get("data", ())
     if named is None and not trained_on:
         raise LaminaError(
-            f"{run} does not say what it was trained on: name rows to compare with by --background"
+            f"{run} has no record of its training table: name rows to compare with by --background"
         )
     files = trained_on if named is None else [named]
     # A pipe that is called so today has other rows: perhaps those to explain.
@@ -176,7 +177,7 @@ def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
     used = {column.name for column in model.schema.used}
     new |= {f"adds_{name}": found.values[:, i] for i, name in enumerate(found.feature_names) if name in used}
     if taken := [name for name in new if name in batch.columns]:
-        raise LaminaError(f"the table has a column {taken[0]!r} already, which an explanation is to get")
+        raise LaminaError(f"the table already has a column {taken[0]!r}, which the explanation would add")
     return batch.with_columns(pl.Series(name, values, dtype=pl.Float64) for name, values in new.items())
 
 

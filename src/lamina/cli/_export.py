@@ -17,10 +17,10 @@ _TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # those o
 def export(
     run: ModelArgument,
     onnx: Annotated[
-        Path | None, option("ONNX, for ONNX Runtime and what else reads it; see docs/deploy.md.", False)
+        Path | None, option("ONNX, for ONNX Runtime and other tools; see docs/deploy.md.", False)
     ] = None,
     html: Annotated[
-        Path | None, option("A page to try the network in a browser: one file, nothing is sent.", False)
+        Path | None, option("A page to try the network in a browser: one file, no data leaves it.", False)
     ] = None,
     library: Annotated[
         Path | None,

@@ -75,7 +75,7 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
     data = settings.get("data")
     if not data:
         raise LaminaError(
-            f"{run} does not say what it was trained on: there is no table to compare {new[0]} with"
+            f"{run} has no record of its training table: there is none to compare {new[0]} with"
         )
     asked: dict[str, Any] = {
         "target": model.target.name,

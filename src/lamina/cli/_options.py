@@ -41,15 +41,13 @@ ModelArgument = Annotated[
 ]
 TargetOption = Annotated[
     str | None,
-    option(
-        "The column that is predicted, where the model's file does not name it.", False, named="--target -t"
-    ),
+    option("The predicted column, if the model's file does not name it.", False, named="--target -t"),
 ]
 
 _reading: dict[str, Any] = {"rich_help_panel": "How to read files"}
 FormatOption = Annotated[str | None, choosing("Where names do not say it: {}.", tuple(FORMATS), **_reading)]
-DelimiterOption = Annotated[str | None, option("Between fields, where it is not found out.", **_reading)]
-EncodingOption = Annotated[str | None, option("Of text files, where it is not found out.", **_reading)]
+DelimiterOption = Annotated[str | None, option("Field separator, if not detected.", **_reading)]
+EncodingOption = Annotated[str | None, option("Encoding of text files, if not detected.", **_reading)]
 DecimalOption = Annotated[str | None, option("The decimal point: . or ,", ".", **_reading)]
 QuoteOption = Annotated[str | None, option("The character around fields; none for none.", '"', **_reading)]
 

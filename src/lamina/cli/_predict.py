@@ -29,10 +29,11 @@ class Added:
         option("Of numbers: add the ends of intervals that hold this share of the truth, as 0.9.", False),
     ] = None
     std: Annotated[
-        bool, typer.Option("--std", help="Of numbers: add how far the members of the network differ.")
+        bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
     ] = False
     output_format: Annotated[
-        str | None, choosing("Of the table to write, where its name does not say it: {}.", writable())
+        str | None,
+        choosing("Format of the output table, if its file name has no known suffix: {}.", writable()),
     ] = None
     safe_csv: Annotated[
         bool,

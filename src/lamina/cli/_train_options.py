@@ -34,10 +34,10 @@ Data = Annotated[
     ),
 ]
 Target = Annotated[str | None, option("The column to predict; images have theirs.", named="--target -t")]
-Task = Annotated[str | None, choosing("{}, where the inferred one is wrong.", TASKS, " or ")]
+Task = Annotated[str | None, choosing("{}, if the inferred one is wrong.", TASKS, " or ")]
 Kind = Annotated[
     list[str] | None,
-    option("COLUMN=numeric, categorical, date or text, where the inferred kind is wrong; repeatable."),
+    option("COLUMN=numeric, categorical, date or text, if the inferred kind is wrong; repeatable."),
 ]
 Ordered = Annotated[
     list[str] | None,
@@ -49,12 +49,12 @@ DayFirst = Annotated[
         "In dates whose numbers could be read both ways, the day comes first.", False, rich_help_panel=READING
     ),
 ]
-MonthFirst = Annotated[bool, option("In such dates the month comes first.", False, rich_help_panel=READING)]
+MonthFirst = Annotated[bool, option("The month comes first in such dates.", False, rich_help_panel=READING)]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
 Group = Annotated[
     str | None,
     option(
-        "A column of groups, such as customers: none is in two parts. Not learned from, unless --kind says so.",
+        "A column of groups, such as customers, which the split keeps together. Not an input unless --kind says so.",
         False,
     ),
 ]
@@ -68,9 +68,7 @@ Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Replace = Annotated[
     bool,
-    typer.Option(
-        "--replace", help="Train beside the run in --out, which stays until the new one takes its place."
-    ),
+    typer.Option("--replace", help="Train a new run that replaces the run in --out when it is complete."),
 ]
 Stream = Annotated[
     bool, option("Read rows from the disk, whatever the size.", False, rich_help_panel=TRAINING)

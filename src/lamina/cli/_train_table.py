@@ -268,7 +268,7 @@ def _run(
         views.show_prepared(console, prepared, request.monotone)
     if saved and not quiet:
         say(
-            f"lamina: {folder.replaces or folder.path} goes on after {counted(len(saved.past), 'epoch')}",
+            f"lamina: {folder.replaces or folder.path} continues after {counted(len(saved.past), 'epoch')}",
             error=True,
         )
     observers: list[Observer] = [Checkpoints(folder, request.to_dict(), as_line, saved=saved)]

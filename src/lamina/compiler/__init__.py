@@ -2,7 +2,7 @@
 
     capture → graph → passes → plan → target: emit, load, bind, run
 
-Each of its parts imports only what stands below it: `single` (operators one at a time, on devices), `front` (the user's
+Each part imports only later parts of this list: `single` (operators one at a time, on devices), `front` (the user's
 function), `targets`, `cpu` and `gpu` (which don't know each other), `program` (the pipeline), `target` (what a target
 is), `emit` (loops of kernels), then `llvm` (text builder and jit) and `passes` (a graph becomes a plan), which don't
 know each other either.
@@ -25,7 +25,7 @@ _FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lami
 
 
 def compilation_enabled() -> bool:
-    """False with ``LAMINA_COMPILE=0``: then every function runs as it was written, and operators are NumPy's."""
+    """False with ``LAMINA_COMPILE=0``: functions then run as Python, and operators use NumPy."""
     return os.environ.get("LAMINA_COMPILE", "1") != "0"
 
 

@@ -1,4 +1,4 @@
-"""The pipeline: from a captured graph to a plan, and from the plan to machine code, a few calls in a row."""
+"""The pipeline, from a captured graph to a plan, and from the plan to machine code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Watch = Callable[[str, Graph], None]
 def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
     """Take a graph through all passes to a plan for a target.
 
-    `watch(name, graph)` is shown the graph after each pass.
+    `watch(name, graph)` is called with the graph after each pass.
     """
     graph = captured
     with target.compiling(captured):
@@ -57,9 +57,10 @@ def lower(captured: Graph, target: Target, watch: Watch | None = None) -> Plan:
 def build(
     captured: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """Compile a graph, or return the program of an equal one. `rows`: bytes that an input slot moves on with each step.
+    """Compile a graph, or return the program of an equal graph. `rows`: the bytes that an input slot advances with each
+    step.
 
-    `watch` is shown each stage by `lower`; with it the graph is always compiled anew.
+    `watch` is called with each stage, see `lower`; with it the graph is always compiled again.
     """
     rows = rows or {}
     passes = [one_pass.__name__ for one_pass in target.passes]

@@ -1,7 +1,7 @@
-"""Operators of arrays on devices, one at a time: as compiled programs of one operator, or on the CPU, with copies.
+"""Single operators on arrays of devices: compiled as one-operator programs, or computed on the CPU with copies.
 
-Repeated code is compiled as a whole, by `lamina.compiler.deferral` or `lamina.compile`; this module serves the first
-passes and code that does not repeat. A small operator is compiled on its third use: copying its operands to the CPU and
+Repeated code is compiled as a whole, by `lamina.compiler.deferral` or `lamina.compile`; this module handles the first
+runs and code that does not repeat. A small operator is compiled on its third use: copying its operands to the CPU and
 back is far cheaper than compiling, and most repeated operators are part of a step. Programs are cached by operator,
 parameters and types.
 """
@@ -57,7 +57,7 @@ _told: set[tuple[str, str]] = set()
 def evaluate_on_device(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Value:
-    """The value of a primitive's result on `context`, where that or the inputs' context is a device."""
+    """The value of a primitive's result on `context`, if that or the inputs' context is a device."""
     if primitive is to_context:
         return placed(np.array(inputs[0]._data), context)
     arrays = [x for x in inputs if isinstance(x, Array)]
@@ -91,7 +91,7 @@ def evaluate_on_device(
 def _known(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Callable[..., Value] | None:
-    """What computes it on a device; None if only the CPU can."""
+    """The program for it on a device; None if only the CPU can compute it."""
     try:
         key = (primitive, device_of(context), frozen(params), *_types_of(inputs), compilation_enabled())
     except Unfit:
@@ -116,7 +116,7 @@ def _known(
 
 
 def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
-    """Whether the CPU is done with it, copies included, before a program would be compiled."""
+    """Whether the CPU would be done, copies included, before a program is compiled."""
     sizes = [x.size for x in inputs if isinstance(x, NDArray)]
     if isinstance(primitive.lowering, Contraction):
         return math.prod(sizes) < _MANY_PRODUCTS
@@ -124,7 +124,7 @@ def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
 
 
 def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:
-    """Parts of a key: types, and which inputs are the same array. Numbers are inputs of the program, too."""
+    """Key parts: types, and which inputs are the same array. Numbers are inputs of the program, too."""
     seen: dict[int, int] = {}
     for x in inputs:
         if isinstance(x, Array):
@@ -136,7 +136,7 @@ def _types_of(inputs: Sequence[Any]) -> Iterator[Any]:
 def _compiled(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Callable[..., Value]:
-    """A program of this one operator. Raises `Uncompilable`."""
+    """A program with only this operator. Raises `Uncompilable`."""
     if primitive.lowering is None:
         raise Uncompilable("it")
     if not compilation_enabled():
@@ -181,7 +181,7 @@ def _compiled(
 def _make_room(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> None:
-    """Raise `DeviceMemoryError` before the CPU makes large numbers that the device has no room for."""
+    """Raise `DeviceMemoryError` before the CPU computes a large array that doesn't fit on the device."""
     shape, dtype = primitive.infer(*inputs, **params)
     if math.prod(shape) >= _MANY_ELEMENTS:
         device_of(context).allocate(
@@ -196,7 +196,7 @@ def _on_cpu(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any
 
 
 def _tell(primitive: Primitive, why: str) -> None:
-    """With ``LAMINA_DEBUG=1``: once for each operator and reason."""
+    """With ``LAMINA_DEBUG=1``, print each operator and reason once."""
     if level() < 1 or (primitive.name, why) in _told:
         return
     _told.add((primitive.name, why))

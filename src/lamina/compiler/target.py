@@ -1,8 +1,8 @@
-"""The seam between the compiler and the machines that it compiles for.
+"""The interface between the compiler and the machines that it compiles for.
 
-In front of it stand the user's function (`front`) and the passes over its graph (`passes`), which know no machine.
-A machine is a `Target`: a package of its own, such as `cpu`, which `targets` finds by the context of the arrays.
-`emit` and `llvm` are tools that a target may write its kernels with. docs/adr/target-seam.md says why.
+On one side are the user's function (`front`) and the passes over its graph (`passes`), which know no machine. A machine
+is a `Target`: a package of its own, such as `cpu`, which `targets` finds by the arrays' context. `emit` and `llvm` are
+tools that a target may write its kernels with. docs/adr/target-seam.md explains the design.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ COMPILED_DTYPES = frozenset(
 
 
 class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
-    """This call does not fit the compiled step: an array that is written shares memory with another one, say."""
+    """A call that does not fit the compiled step, for example because a written array shares memory with another."""
 
 
 class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
-    """A target can't compute a graph: its machine lacks float64, say. Raised by `Target.load`, with the reason."""
+    """A target can't compute a graph, for example because it lacks float64. Raised by `Target.load`, with
+    the reason.
+    """
 
 
 class Code(Protocol):
-    """A plan's loaded code; targets add members of their own."""
+    """A plan's loaded code; targets add their own members."""
 
     def ir(self) -> str:
         """The code as LLVM assembly."""
@@ -50,10 +52,10 @@ class Code(Protocol):
 
 
 class Lowered:
-    """A captured graph on its way to a target. Its plan is made on first use: a target that finds the graph's code on
-    disk needs none.
+    """A captured graph being lowered for a target.
 
-    `key` says all that the plan depends on. `rows`: bytes that an input slot moves on with each step.
+    Its plan is made on first use: a target with the graph's code on disk doesn't need it. `key` has everything that the
+    plan depends on. `rows`: the bytes that an input slot advances with each step.
     """
 
     def __init__(self, captured: Graph, key: str, rows: Mapping[int, int], make: Callable[[], Plan]) -> None:
@@ -62,13 +64,13 @@ class Lowered:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan that the passes made of the graph."""
+        """The plan from the passes."""
         return self._make()
 
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled step: what it was made of, and the code for a target."""
+    """A compiled step: its graph and plan, and the code for a target."""
 
     target: Target
     lowered: Lowered
@@ -87,12 +89,12 @@ class Program:
 
     @cached_property
     def flops(self) -> int:
-        """Arithmetic operations of a step."""
+        """Arithmetic operations in a step."""
         return sum(kernel.flops for kernel in self.plan.kernels)
 
 
 class BoundStep(Protocol):
-    """A program with the memory that it works on: the buffers of arrays, and its own."""
+    """A program bound to memory: the arrays' buffers, and its own."""
 
     lock: AbstractContextManager[Any]
     """Held while it runs."""
@@ -112,21 +114,21 @@ class BoundStep(Protocol):
     ) -> list[Any]:
         """Run a number of steps, and return their results, with the axes `lead` in front.
 
-        `numbers`: those of each step, one step after the other. The changes ``then(results)`` are made with it. Nothing
-        is done if `turn` is closed before. Raises `Overlap`.
+        `numbers`: those of each step, step after step. The changes ``then(results)`` are made with it. Nothing is done
+        if `turn` is closed before. Raises `Overlap`.
         """
         ...
 
     def forget_arguments(self) -> None:
-        """Let go of the last call's arguments, unless a call is under way."""
+        """Drop the last call's arguments, unless a call is running."""
         ...
 
     def release(self) -> None:
-        """Let go of all buffers: it does not run again."""
+        """Release all buffers; it can't run again."""
         ...
 
     def measure(self) -> list[float] | None:
-        """The seconds that each kernel takes, on copies of the buffers; None while arguments are missing."""
+        """The seconds of each kernel, on copies of the buffers; None while arguments are missing."""
         ...
 
 
@@ -148,17 +150,17 @@ class Target(Protocol):
 
     @property
     def description(self) -> str:
-        """All that code depends on beside the graph: the kind of target, and the machine."""
+        """Everything that code depends on besides the graph: the kind of target, and the machine."""
         ...
 
     # how a plan is made
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """The context in which a plan is made of a graph."""
+        """The context for planning a graph."""
         ...
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether a product computes an operand itself while it reads it, so that it need not lie in memory."""
+        """Whether a product computes an operand while reading it, so that it need not be in memory."""
         ...
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
@@ -175,7 +177,9 @@ class Target(Protocol):
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> BoundStep:
-        """A program on arrays, by input slot. The slots `arguments` get others at each call; `written` are changed."""
+        """Bind a program to arrays, by input slot. The slots `arguments` change at each call; `written` are
+        modified.
+        """
         ...
 
     # memory
@@ -195,5 +199,5 @@ class Target(Protocol):
         ...
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """Floating-point operations a second that a kernel of the program could reach at most."""
+        """The highest rate of a kernel of the program, in floating-point operations per second."""
         ...

@@ -1,4 +1,4 @@
-"""The target for each type of device that arrays live on.
+"""The target for each device type.
 
 A new target is a package that implements `lamina.compiler.target.Target`, and a line here.
 """

@@ -1,6 +1,6 @@
-"""Checks that are made at every call of a compiled function, written out as Python code.
+"""Checks at every call of a compiled function, generated as Python code.
 
-A loop over a list of things to check takes longer than the checks themselves.
+A loop over a list of checks takes longer than the checks themselves.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ __all__ = ["Names", "function_of"]
 
 
 class Names:
-    """Objects that written code refers to, each under a name."""
+    """Objects that generated code refers to, each by a name."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
         self._names: dict[int, str] = {}
 
     def of(self, value: Any) -> str:
-        """A name for an object."""
+        """The name for an object."""
         name = self._names.setdefault(id(value), f"object{len(self._names)}")
         self.objects[name] = value
         return name
 
 
 def function_of(head: str, body: Sequence[str], names: Names) -> Callable[..., Any]:
-    """The function ``def head:`` with these lines in its body, in which the names are known."""
+    """The function ``def head:`` with these lines as its body, in which the names are defined."""
     source = "\n".join([f"def {head}:", *(f"    {line}" for line in body)])
     exec(compile(source, "<written by lamina.compile>", "exec"), names.objects)
     # Its globals must not hold the function, or both would stay in memory until the garbage collector comes.

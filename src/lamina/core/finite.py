@@ -125,7 +125,7 @@ def _tell_of(trained: list[tuple[_Weight, Array]], seen: Array | None) -> None:
         weight.was_bad = True
     warn(
         NonFiniteWarning(
-            f"{said}. From here on nothing is learned. Often the learning rate is too high; "
+            f"{said}. Training makes no progress from here on. Often the learning rate is too high; "
             "`with lamina.detect_anomaly():` around a step finds the operator that made the first such number."
         )
     )

@@ -220,7 +220,7 @@ def class_values(state: TargetState) -> np.ndarray:
     """
     dtype, values = state.dtype, state.values
     if dtype is UNSET or values is UNSET:
-        raise ValueError("it does not say which classes there are")
+        raise ValueError("it does not list the classes")
     pattern = next((p for kind, p in _CLASSES.items() if kind in dtype[:2]), None)
     if pattern is None or not pattern.fullmatch(dtype):
         raise ValueError(f"classes of the type {dtype[:20]!r}")

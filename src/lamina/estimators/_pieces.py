@@ -1,4 +1,4 @@
-"""Number and bounds of pieces of a number's piecewise linear function, and numbers that hardly need any."""
+"""Pieces of the piecewise linear function of a numeric input: their number, their bounds, and inputs that need few."""
 
 from __future__ import annotations
 

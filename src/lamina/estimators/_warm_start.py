@@ -22,7 +22,7 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
     Raises:
         ValueError: outputs, quantiles or constrained columns differ.
     """
-    anew = "a warm start goes on with the same network; leave warm_start out, and it begins anew"
+    anew = "a warm start continues with the same network; without warm_start, training begins anew"
     before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))
     if before != now:
         raise ValueError(f"the quantiles were {_said(before)}, and are now {_said(now)}; {anew}")

@@ -225,7 +225,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         if search:
             search.refuse("a table that is streamed")
         if sample_weight is not None:
-            raise ValueError("sample_weight is for tables in memory, not for one that is streamed")
+            raise ValueError("sample_weight is for tables in memory, not for streamed tables")
         return fit_source(self, source, y, eval_set, groups, time)
 
     def _target_after(

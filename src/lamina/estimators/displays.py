@@ -189,7 +189,9 @@ class ShapDisplay(_Display):
         ax = self._begin(ax, 1.2 + 0.34 * len(order))
         names = [found.feature_names[j] for j in order]
         columns = [(found.values[:, j], _shades(found.data[:, j])) for j in order]
-        self.points_ = pictures.swarms(ax, names, columns, f"SHAP value: what the column adds to {self.of}")
+        self.points_ = pictures.swarms(
+            ax, names, columns, f"SHAP value: the column's contribution to {self.of}"
+        )
         return self
 
 

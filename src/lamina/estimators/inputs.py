@@ -154,7 +154,7 @@ def require_target(y: np.ndarray) -> None:
             "Found array with 0 sample(s) while a minimum of 1 is required: the table has no rows"
         )
     if np.iscomplexobj(y):
-        raise ValueError("Complex data not supported: the target is of complex numbers, which have two parts")
+        raise ValueError("Complex data not supported: the target has complex numbers")
     column = ArrayColumn("y", y.reshape(len(y), -1)[:, 0])
     if column.missing():
         raise ValueError(

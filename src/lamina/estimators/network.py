@@ -169,9 +169,10 @@ class Network:
         return x * self["scale"] if parts.input_scale else x
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
-        """PBLD and piecewise linear embedding: linear maps of cos(2πwx + b) and each piece's share; (rows, 3 · numbers).
+        """PBLD and piecewise linear embedding: linear maps of cos(2πwx + b) and each piece's share.
 
-        Rows are on the last axis until the end, since there are many and embeddings are narrow; for a single row, the waves are.
+        Returns (rows, 3 · numbers). Rows are on the last axis until the end, since embeddings are narrow; for a single
+        row, the waves are.
         """
         count, rows = self.architecture.numbers, numeric.shape[0]
         is_single = rows == 1

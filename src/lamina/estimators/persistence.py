@@ -383,7 +383,7 @@ def _target(content: Content, arrays: Mapping[str, np.ndarray]) -> Classes | Num
             raise ValueError("it does not say whether rows have several labels")
         return _classes(Classes(class_values(state), state.multilabel), content)
     if not isinstance(state.flat, bool) or not isinstance(state.logarithmic, bool):
-        raise ValueError("it does not say what form the target has")
+        raise ValueError("it does not give the target's form")
     shapes = {name: arrays[name].shape if name in arrays else None for name in _SCALES}
     if len(arrays) != len(_SCALES) or any(
         shape != (content.members[0].architecture.outputs,) for shape in shapes.values()

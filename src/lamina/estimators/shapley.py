@@ -166,7 +166,7 @@ class Game:
         return predicted(self.fitted, encoded)
 
     def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Predictions with a row's values in the columns where `is_rows` (cases, players), a background row's elsewhere.
+        """Predictions with a row's values in columns where `is_rows` (cases, players), a background row's elsewhere.
 
         `background`: (cases,), the positions of background rows.
         """

@@ -64,7 +64,7 @@ def export(
     wanted = {name: path for name, path in paths.items() if path is not None}
     if not wanted:
         known = " or ".join(f"--{name} FILE" for name in WAYS)
-        raise LaminaError(f"say what to make of the run: {known}")
+        raise LaminaError(f"choose an export format: {known}")
     for name in wanted:
         require(WAYS[name].purpose, *WAYS[name].packages)
     prediction = describe(model)

@@ -412,7 +412,7 @@ class HybridBlock(Block):
         """
         if backend is not None:
             raise OutsideError(
-                f"hybridize: lamina has no backends such as {backend!r}; it compiles by itself"
+                f"hybridize: lamina has no backends such as {backend!r}; it has its own compiler"
             )
         require_precision(precision, "hybridize")
         self._active, self._precision = active, precision

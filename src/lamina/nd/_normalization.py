@@ -54,9 +54,10 @@ def BatchNorm(  # noqa: N802 - MXNet's name
 ) -> Any:
     """(x - mean) / √(var + eps) · gamma + beta for each place on `axis` (Ioffe & Szegedy, 2015).
 
-    In training mode mean and (biased) variance are those of this batch, and the moving ones are updated in place:
-    ``moving = momentum · moving + (1 - momentum) · batch``. Else, or with `use_global_stats`, the moving ones are
-    used. With `fix_gamma` gamma counts as 1. With `output_mean_var` the result is [out, mean, 1/√(var + eps)].
+    Training mode uses the mean and (biased) variance of this batch, and updates the moving statistics in place:
+    ``moving = momentum · moving + (1 - momentum) · batch``. Otherwise, or with `use_global_stats`, the moving
+    statistics are used. With `fix_gamma` gamma counts as 1. With `output_mean_var` the result is
+    [out, mean, 1/√(var + eps)].
 
     >>> from lamina import autograd, nd
     >>> mean, var = nd.zeros(2), nd.ones(2)

@@ -87,7 +87,7 @@ def _through_float(emit: Function) -> Function:
 
 
 def _keeping_dtype(function: Function) -> Function:
-    """Integers in, integers out, as in MXNet, through float64, since NumPy would return some float, even float16."""
+    """A function that keeps integer dtypes, as in MXNet, by way of float64; NumPy's own would return floats."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         out = function(x)

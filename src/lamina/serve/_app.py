@@ -1,4 +1,4 @@
-"""The routes: from a request to its answer, or to a refusal that says why."""
+"""The routes: from a request to its response, or to a refusal with a reason."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Service:
 
     Args:
         slots: the models.
-        limits: of the requests.
-        token: what requests must bring, if anything.
-        look: seconds between two looks for new versions.
+        limits: the limits of requests.
+        token: the bearer token that requests need, if any.
+        look: seconds between checks for new versions.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Service:
             await asyncio.to_thread(self.end)
 
     def end(self) -> None:
-        """Compute what waits, and end the threads."""
+        """Compute the waiting requests, and stop the threads."""
         self.batcher.end()
         self._readers.shutdown(cancel_futures=True)
         self._loader.shutdown(cancel_futures=True)
@@ -218,7 +218,7 @@ class Service:
         *,
         apart: bool = False,
     ) -> Response:
-        """The answer of a model, which is this version to the end; `apart`: even small bodies take long to read."""
+        """The response of one version of a model; `apart`: even small bodies take long to read."""
         begin = time.perf_counter()
         self._require_ready()
         with self._admitted() as held:
@@ -303,7 +303,7 @@ class Service:
     # --- who may ask ---------------------------------------------------------------------------------------------
 
     def is_allowed(self, scope: Scope) -> bool:
-        """Whether a request brings the token, if one is needed."""
+        """Whether a request has the token, if one is required."""
         if self._token is None or scope["path"] in _OPEN_TO_ALL:
             return True
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -312,7 +312,7 @@ class Service:
 
 
 class _Outermost:
-    """Around all routes: who may ask, ids, counts, the log, and an answer even where the server itself is at fault."""
+    """Middleware around all routes: authorization, ids, counts, the log, and a response even to internal errors."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -364,7 +364,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 
 
 def _media_type(request: Request, taken: Collection[str]) -> str:
-    """The body's content type, if it is one that is taken."""
+    """The body's content type, if it is accepted."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
         raise RequestError(
@@ -386,7 +386,7 @@ def _media_type(request: Request, taken: Collection[str]) -> str:
 
 
 async def _drain(request: Request) -> None:
-    """Read on for a moment, so that a client which is still sending gets to read the refusal."""
+    """Read on for a moment, so that a client that is still sending can read the refusal."""
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(1.0):
             async for _ in request.stream():

@@ -1,7 +1,7 @@
-"""Predictions for many requests at once: requests that queue while one batch runs are the next batch.
+"""Predictions for many requests at once: requests that queue while one batch runs form the next batch.
 
-A request that comes while nothing runs is computed at once, so that batching adds no time where it saves none. One
-thread computes for all models: the kernels share out a batch over the processor's cores themselves.
+A request is computed at once if nothing is running, so that batching adds no latency to an idle server. One thread
+computes for all models, since the kernels use all cores themselves.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class _Job:
 
 
 class Batcher:
-    """The queue and the thread.
+    """The queue and its thread.
 
     Args:
-        observe: told of each batch that was computed: its requests and its rows.
-        waits: told how many requests wait, whenever that changes.
+        observe: called after each batch with its number of requests and rows.
+        waits: called with the number of waiting requests when it changes.
     """
 
     def __init__(self, observe: Callable[[int, int], object], waits: Callable[[int], object]) -> None:
@@ -49,7 +49,7 @@ class Batcher:
         self._thread.start()
 
     async def outputs(self, model: Model, inputs: Inputs) -> np.ndarray:
-        """The model's outputs for a request's rows; raises what the model raises for them."""
+        """The model's outputs for a request's rows. Raises the model's errors."""
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)
@@ -58,7 +58,7 @@ class Batcher:
         return await job.answer
 
     def end(self) -> None:
-        """Compute the waiting requests, and end the thread."""
+        """Compute the waiting requests, and stop the thread."""
         with self._changed:
             self._ended = True
             self._changed.notify()
@@ -73,7 +73,7 @@ class Batcher:
             _deliver(jobs, results)
 
     def _next(self) -> list[_Job]:
-        """The requests that come next, all to the same version of a model; none at the end."""
+        """The next requests, all for the same version of a model; none at the end."""
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait()
@@ -97,7 +97,7 @@ class Batcher:
 
 
 def _computed(jobs: Sequence[_Job]) -> list[Any]:
-    """For each request its outputs, or what is wrong with it, which the others do not notice."""
+    """The outputs of each request, or its error, which doesn't affect the others."""
     try:
         outputs = jobs[0].model.outputs(joined([job.inputs for job in jobs]))
     except Exception as error:

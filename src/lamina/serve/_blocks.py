@@ -1,4 +1,6 @@
-"""A network's outputs for any number of rows, from few compiled sizes; the same bits whatever rows come together."""
+"""A network's outputs for any number of rows, from a few compiled sizes, with the same bits however rows
+are batched.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ _SIZES = (1, 4, 16, 64, 256)
 class Blocks:
     """Calls a compiled forward pass with padded blocks of rows.
 
-    A row's outputs must not depend on the rows that it happens to be batched with. `lamina.compile` promises that
-    with `independent_rows`; each size is tried all the same when the model is loaded, and used only if it gives the
-    bits of the smallest.
+    A row's outputs must not depend on the other rows of its batch. `lamina.compile` guarantees that with
+    `independent_rows`; each size is still tested when the model is loaded, and used only if it gives the bits of the
+    smallest size.
 
     Args:
-        forward: outputs (rows, outputs) of arrays with as many rows each.
-        sample: arrays of 256 rows as the network may get them, to try and to warm up with.
+        forward: a function from arrays with equal numbers of rows to outputs (rows, outputs).
+        sample: arrays of 256 typical rows, for tests and warm-up.
 
     >>> blocks = Blocks(lambda arrays: arrays[0] * 2.0, [np.arange(256.0).reshape(-1, 1)])
     >>> blocks.sizes
@@ -59,7 +61,9 @@ class Blocks:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _size(self, rows: int) -> int:
-        """The best block size for `rows` rows: a padded block if that less than doubles the rows, else a full one."""
+        """The best block size for `rows` rows: a padded block if padding less than doubles the rows, else a
+        full block.
+        """
         enough = [size for size in self.sizes if rows <= size < 2 * rows]
         return enough[0] if enough else max(size for size in self.sizes if size <= rows)
 

@@ -1,4 +1,4 @@
-"""Bodies of requests by their content type: JSON, CSV, Arrow and Parquet; of pictures PNG, too."""
+"""Request bodies by content type: JSON, CSV, Arrow and Parquet; for images also PNG."""
 
 from __future__ import annotations
 
@@ -45,17 +45,19 @@ Reader = Callable[[bytes, int], Inputs]
 
 
 class TableBodies:
-    """Reads the bodies that a model on a table takes.
+    """Reader of request bodies for a model on a table.
 
     Attributes:
         schema: the table's columns.
-        readers: by content type; the first is what is proposed. Those in `apart` take long even for small bodies.
+        readers: the readers by content type; the first is the default. Those in `apart` are slow even for small bodies.
     """
 
     apart = frozenset((CSV, PNG, *_COLUMNAR))
 
     def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
-        """`reading`: how the training's text files were read, as arguments of `lamina.table.read.ReadOptions`."""
+        """`reading`: the options that training read text files with, as arguments of
+        `lamina.table.read.ReadOptions`.
+        """
         self._rows, self.schema = rows, rows.schema
         self._reading = reading
         self._seconds = min(limits.seconds, _DECODING_SECONDS) / 2  # a child that dies is asked twice
@@ -79,7 +81,7 @@ class TableBodies:
         return self.of_columns(entry, most)
 
     def of_rows(self, rows: list[Any], most: int) -> Inputs:
-        """Rows that JSON has: objects, or arrays where training had no names."""
+        """Rows from JSON: objects, or arrays if training had no column names."""
         require_rows(len(rows), most)
         found = self._rows.of_arrays(rows)
         if found is not None:
@@ -91,7 +93,7 @@ class TableBodies:
         return self._rows.of_objects(rows)
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]], most: int) -> Inputs:
-        """Columns by their names, with the values that JSON has."""
+        """Columns by name, with JSON values."""
         require_rows(max(map(len, columns.values()), default=0), most)
         return self._rows.of_columns(columns)
 
@@ -147,7 +149,7 @@ def require_rows(rows: int, most: int) -> None:
 
 
 class _as_file:  # noqa: N801 - reads as a function
-    """A temporary file with these bytes, for readers that want a path."""
+    """A temporary file with these bytes, for readers that need a path."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body

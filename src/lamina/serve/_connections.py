@@ -1,4 +1,4 @@
-"""Connections from strangers: uvicorn's, with the limits that it leaves to a proxy."""
+"""Connections from untrusted clients: uvicorn's, with limits that usually a proxy would enforce."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _AROUND_A_HEADER = 4
 
 
 class _Bounded(HttpToolsProtocol):
-    """A connection that bounds a request's head in bytes and in time; the number of connections is bounded, too.
+    """A connection with limits on the size and time of a request's head, and on the number of connections.
 
-    Bodies have their bounds in the application, which reads them.
+    The application, which reads the bodies, limits those.
     """
 
     limits: Limits
@@ -85,7 +85,7 @@ class _Bounded(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _head_begins(self) -> None:
-        """From now on, a head has its time; it is not prolonged by each byte that comes."""
+        """Start the time limit of a head; further bytes don't extend it."""
         self._head_timer = self.loop.call_later(self.limits.seconds, self._too_slow)
 
     def _head_ends(self) -> None:
@@ -107,5 +107,5 @@ class _Bounded(HttpToolsProtocol):
 
 
 def bounded_protocol(limits: Limits) -> type[HttpToolsProtocol]:
-    """The class of connections with these bounds."""
+    """The connection class with these limits."""
     return type("_Connection", (_Bounded,), {"limits": limits})

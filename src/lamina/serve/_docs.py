@@ -1,6 +1,6 @@
 """`/` and `/docs`: a page that shows `/openapi.json`, with a form to try each model.
 
-It loads nothing but that description: style and script are in it, and its Content-Security-Policy allows no others.
+It loads only that description: style and script are inline, and its Content-Security-Policy permits no others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def docs_page() -> bytes:
 
 @cache
 def docs_policy() -> dict[str, str]:
-    """The headers of the page: it may run its one script, have its one style, and ask this server."""
+    """The page's headers, which permit its one script, its one style, and requests to this server."""
     script, style = (
         base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
         for name in ("docs.js", "docs.css")

@@ -1,4 +1,4 @@
-"""The errors that requests are answered with."""
+"""The errors in responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """A value that is wrong: where it is, and why.
+    """An invalid value: its place, and the reason.
 
     >>> print(Problem(3, "age", "'abc' is not a number"))
     row 3, column 'age': 'abc' is not a number
@@ -37,13 +37,13 @@ class Problem:
 
 
 class RequestError(Exception):
-    """A request that is not answered.
+    """An error response to a request.
 
     Attributes:
-        status: HTTP's number for the reason.
-        problems: each wrong value, if that is the reason.
-        headers: what the response has besides.
-        closes: whether the connection ends with it, because the rest of the request is not read.
+        status: the HTTP status code.
+        problems: the invalid values, if any.
+        headers: additional response headers.
+        closes: whether the connection is closed, because the rest of the request is not read.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RequestError(Exception):
 
     @classmethod
     def of_values(cls, problems: Sequence[Problem]) -> RequestError:
-        """The error for wrong values; the first is the message."""
+        """The error for invalid values; the first is the message."""
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return cls(422, f"{problems[0]}{more}", problems=problems[:MOST_PROBLEMS])
 

@@ -1,4 +1,4 @@
-"""A working example request for each model, for its description and for trying it."""
+"""A working example request for each model, for its description and for trials."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["example_request"]
 
 
 def example_request(model: Model) -> dict[str, Any]:
-    """A row such as training had many of: numbers near the middle, the most frequent categories; of pictures, a 1."""
+    """A typical row of training: numbers near the middle, the most frequent categories; for images, a 1."""
     values = {column.name: column.type.example(column) for column in model.schema.used}
     return {"rows": [[*values.values()] if model.schema.pictures else values]}

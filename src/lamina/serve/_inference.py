@@ -1,8 +1,8 @@
-"""The Open Inference Protocol, version 2: named tensors, as clients of KServe and Triton send them.
+"""The Open Inference Protocol, version 2: named tensors, as sent by clients of KServe and Triton.
 
-https://github.com/kserve/open-inference-protocol, with Triton's extension for tensors as bytes behind the JSON. Each
-column is an input of shape [rows] or [rows, 1]; where all are numbers, the input "X" may have them side by side. The
-outputs are what an estimator's methods give, under their names.
+https://github.com/kserve/open-inference-protocol, with Triton's extension for tensors as bytes after the JSON. Each
+column is an input of shape [rows] or [rows, 1]; if all are numbers, they may be sent together as the input "X". The
+outputs are the results of an estimator's methods, under their names.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def metadata(name: str, model: Model) -> dict[str, Any]:
 
 
 def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
-    """The inputs of a model: their datatypes, and their shapes behind the rows."""
+    """A model's inputs: their datatypes, and their shapes after the rows."""
     schema = model.schema
     if not schema.named and _is_numeric(model.bodies):
         return {_MATRIX: ("UINT8" if schema.pictures else "FP64", [len(schema.columns)])}
@@ -72,7 +72,7 @@ def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
 
 
 def _datatype(column: ColumnSchema) -> str:
-    """What a client may well send for a column; other numbers are taken, too."""
+    """The recommended datatype for a column; other number types are accepted, too."""
     example = column.type.example(column)
     if isinstance(example, int | float) and not isinstance(example, bool):
         whole = column.type_name.lower().lstrip("u").startswith("int") and not column.missing
@@ -85,12 +85,12 @@ def _is_numeric(bodies: TableBodies) -> bool:
 
 
 class InferenceCall:
-    """A request to a model, and its answer.
+    """A request to a model, and its response.
 
     Args:
-        name: of the model.
-        model: its version.
-        head: what the header `HEADER` says; None: the body is JSON alone.
+        name: the model's name.
+        model: the version of the model.
+        head: the value of the header `HEADER`; None: the body is JSON alone.
     """
 
     def __init__(self, name: str, model: Model, head: str | None) -> None:
@@ -98,10 +98,10 @@ class InferenceCall:
         self._request = _Request([])
 
     def read(self, body: bytes, most: int) -> Inputs:
-        """The checked rows of a body, at most `most` of them.
+        """The checked rows of a body, at most `most`.
 
         Raises:
-            RequestError: something is wrong with it.
+            RequestError: the body is invalid.
         """
         length = _length(self._head, len(body))
         self._request = _request(body[:length], most)
@@ -163,7 +163,7 @@ class InferenceCall:
 
 
 def _length(head: str | None, most: int) -> int:
-    """How many bytes of a body are JSON."""
+    """The number of bytes of JSON in a body."""
     if head is None:
         return most
     if not (head.isascii() and head.isdecimal() and len(head) < 19 and int(head) <= most):
@@ -182,7 +182,7 @@ def _request(head: bytes, most: int) -> _Request:
 
 
 def _keys(content: Any) -> int:
-    """How many keys the objects of a request have, but for those inside data."""
+    """The number of keys in the objects of a request, except inside data."""
     if isinstance(content, dict):
         return len(content) + sum(_keys(entry) for name, entry in content.items() if name != "data")
     return sum(map(_keys, content)) if isinstance(content, list) else 0

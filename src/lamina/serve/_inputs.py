@@ -1,4 +1,4 @@
-"""The checked rows of a request, in a form that joins with other requests' rows."""
+"""The checked rows of a request, in a form that can be joined with other requests' rows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Inputs:
     """The rows of one request.
 
     Attributes:
-        arrays: with a row for each; the same number of arrays and the same types in every request to a model.
-        notes: what the answer says of them besides: columns and values that do not count.
+        arrays: arrays with one entry per row; their number and types are the same for every request to a model.
+        notes: remarks for the response, such as ignored columns and unknown values.
     """
 
     arrays: tuple[np.ndarray, ...]
@@ -29,7 +29,7 @@ class Inputs:
 
 
 def joined(requests: Sequence[Inputs]) -> list[np.ndarray]:
-    """The arrays of several requests, one after the other.
+    """The arrays of several requests, concatenated.
 
     >>> joined([Inputs((np.array([1]),)), Inputs((np.array([2, 3]),))])[0].tolist()
     [1, 2, 3]

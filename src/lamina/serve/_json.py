@@ -1,4 +1,4 @@
-"""JSON from strangers: rows or columns, read strictly and in bounded memory."""
+"""Untrusted JSON: rows or columns, parsed strictly and in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _CONTAINERS = 4096
 
 
 def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:
-    """The one entry of a body's object, such as "rows": an array, or "columns": an object.
+    """The single entry of a body's object, such as "rows": an array, or "columns": an object.
 
     Args:
         body: UTF-8.
-        most_rows: from which the bound on arrays and objects follows.
-        forms: the names that the entry may have.
+        most_rows: the row limit, which determines the limit on arrays and objects.
+        forms: the allowed names of the entry.
 
     Raises:
         RequestError: 400 if it is not JSON or has a key twice, 413 if it has too many values, 422 if it has another
@@ -46,7 +46,7 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
 
 
 def decoded(body: bytes, most_rows: int) -> Any:
-    """The contents of a JSON text; of a duplicate key, the last value.
+    """The contents of a JSON text; for a duplicate key, the last value.
 
     Raises:
         RequestError: 400 if it is not JSON, 413 if it has more arrays and objects than `most` rows need.
@@ -78,7 +78,7 @@ def _kind(content: Any) -> str:
 
 
 def _keys(content: Any) -> int:
-    """How many keys the objects have that may have any: of columns, the outer two; of rows, each row too."""
+    """The number of keys in objects with arbitrary keys: for columns, the outer two; for rows, also each row."""
     [entry] = content.values()
     if isinstance(entry, dict):
         return 1 + len(entry)
@@ -87,7 +87,9 @@ def _keys(content: Any) -> int:
 
 
 def require_single_keys(body: bytes) -> None:
-    """Raise `RequestError` (400) if an object of a body has a key twice: parsers differ in which counts."""
+    """Raise `RequestError` (400) if an object in a body has a duplicate key, since parsers differ in the
+    one they keep.
+    """
 
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

@@ -1,4 +1,4 @@
-"""Limits of requests, single and together."""
+"""Limits on requests, individually and in total."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BODIES_HELD = 32
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits; beyond them a request is refused, and the server goes on.
+    """The limits. A request beyond them is refused, and the server continues.
 
     Attributes:
         body: bytes of a request's body (413).
         rows: rows of a request (413).
-        seconds: for a request to arrive (408), and then to wait for its turn (429).
-        queue: predictions that may be under way or wait (429).
-        connections: open connections; further ones are closed at once with 429.
+        seconds: the time for a request to arrive (408), and then to wait for its turn (429).
+        queue: the number of running and waiting predictions (429).
+        connections: open connections; more are closed at once with 429.
         head: bytes of a request's line and headers (431).
     """
 
@@ -36,14 +36,14 @@ class Limits:
 
 
 class Held:
-    """The bytes of one request that are held."""
+    """The bytes of one request in memory."""
 
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self.bytes = 0
 
     def add(self, count: int) -> None:
-        """Hold more; raises `RequestError` (429) if all requests together hold too much."""
+        """Add bytes; raises `RequestError` (429) if all requests together exceed the limit."""
         self.bytes += count
         self._admission.bytes += count
         if self._admission.bytes > self._admission.most_bytes:
@@ -51,7 +51,7 @@ class Held:
 
 
 class Admission:
-    """Counts the predictions that are under way, and the bytes that they hold."""
+    """Counts the running predictions, and their bytes in memory."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.queue
@@ -60,7 +60,7 @@ class Admission:
 
     @contextmanager
     def admitted(self) -> Generator[Held]:
-        """Count a request as under way inside the block.
+        """Count a request as running inside the block.
 
         Raises:
             RequestError: there are too many (429).
@@ -77,5 +77,5 @@ class Admission:
 
 
 def busy(reason: str, *, closes: bool = False) -> RequestError:
-    """The refusal of a request that may come again later."""
+    """The refusal of a request that may be repeated later."""
     return RequestError(429, f"{reason}; try again", headers={"Retry-After": "1"}, closes=closes)

@@ -32,7 +32,7 @@ _ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 def request_id(given: bytes | None) -> str:
-    """The id that a request brings, if it is short and of plain characters, or a new one.
+    """The request's own id, if it is short and has only plain characters, or a new id.
 
     >>> request_id(b"order-17"), len(request_id(b"a b")), len(request_id(None))
     ('order-17', 16, 16)
@@ -45,10 +45,10 @@ class Seen:
     """A request's facts for its line in the log.
 
     Attributes:
-        id: of the request, see `request_id`.
-        status: of the response; 499: the client went away before there was one.
+        id: the request's id, see `request_id`.
+        status: the response's status; 499: the client disconnected first.
         sent: bytes of the response's body.
-        model, version, rows: of a prediction.
+        model, version, rows: the facts of a prediction.
     """
 
     id: str
@@ -97,7 +97,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One object a line."""
+    """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         common = {"time": _time(record), "level": record.levelname.lower(), "worker": record.process}
@@ -109,7 +109,7 @@ class _Json(logging.Formatter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    """When it was, in UTC, as ISO 8601 has it."""
+    """The time in UTC, in ISO 8601."""
     second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
     return f"{second}.{int(record.msecs):03}Z"
 
@@ -118,7 +118,7 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class _Lines(logging.Handler):
-    """Hands lines to a thread that writes them; where more wait than can be kept, it counts those that are lost."""
+    """Passes lines to a thread that writes them; if the queue is full, counts the lost lines."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class _Lines(logging.Handler):
             self._lost += 1
 
     def end(self) -> None:
-        """Write the waiting lines, unless the stream is not being read."""
+        """Write the waiting lines, unless the stream's reader has stopped."""
         with suppress(Full):
             self._waiting.put(None, timeout=1)
         self._thread.join(timeout=2)
@@ -162,7 +162,7 @@ def logging_to_stderr(access: str, level: str) -> Generator[None]:
     """Write events of this level and above inside the block.
 
     Args:
-        access: the form of requests' lines: "text", "json", of all lines then, or "off".
+        access: the form of request lines: "text", "json" (then all lines are JSON), or "off".
         level: "debug", "info", "warning" or "error".
     """
     lines = _Lines(_Json() if access == "json" else _Text())

@@ -25,7 +25,7 @@ _ROWS = tuple(4**power for power in range(8))
 
 
 class Metrics:
-    """Counts of one server, in a registry of its own, or of all workers of a server, which share them in files.
+    """Metrics of one server, in its own registry, or of all workers of a server, shared in files.
 
     >>> metrics = Metrics()
     >>> metrics.requests.labels("/healthz", "GET", "200").inc()
@@ -84,7 +84,7 @@ class Metrics:
         self.batch_rows.observe(rows)
 
     def show_version(self, slot: Slot) -> None:
-        """A model is served in another version than before."""
+        """Record a model's new version."""
         for labels in [labels for labels in self.models._metrics if labels[0] == slot.name]:
             if self._shared is None:
                 self.models.remove(*labels)
@@ -103,13 +103,13 @@ class Metrics:
 
 
 class _Processes(Collector):
-    """Memory, processor time and files of each worker, by its process's number."""
+    """Memory, processor time and files of each worker, by process id."""
 
     def __init__(self, shared: Path) -> None:
         self._shared = shared
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of a `ProcessCollector` for each worker that lives."""
+        """The metrics of a `ProcessCollector` for each live worker."""
         found: dict[str, Metric] = {}
         for file in sorted(self._shared.glob("gauge_livesum_*.db")):
             worker = file.stem.rpartition("_")[2]

@@ -1,4 +1,4 @@
-"""A served model: its inputs, the computation of its outputs, and the answers."""
+"""A served model: its inputs, the computation of its outputs, and its answers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SAMPLE = 256
 
 
 class Model:
-    """One version of a network, warm: whatever has to be compiled has been.
+    """One version of a network, warmed up: everything is compiled.
 
     Attributes:
         version: the first 16 digits of the SHA-256 of its file.
-        bodies: reads requests.
-        most_rows: rows that a request may have.
-        classes: of a classification, its classes or labels.
-        quantiles: what answers call the quantiles that they have; most models have none.
+        bodies: the reader of requests.
+        most_rows: the largest number of rows per request.
+        classes: a classifier's classes or labels.
+        quantiles: the names of the quantiles in answers; empty for most models.
     """
 
     def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
@@ -64,12 +64,12 @@ class Model:
 
     @property
     def has_several_targets(self) -> bool:
-        """Whether each row has several numbers, or any number of labels."""
+        """Whether each row has several numbers, or several labels."""
         target = self._fitted.target
         return target.multilabel if self.is_classification else not (target.flat or self.quantiles)
 
     def _sample(self) -> list[np.ndarray]:
-        """Encoded rows of any content."""
+        """Encoded rows with arbitrary contents."""
         architecture, random = self._fitted.network.architecture, np.random.default_rng(0)
         numeric = random.normal(size=(_SAMPLE, architecture.inputs)).astype(np.float32)
         codes = random.integers(
@@ -83,12 +83,12 @@ class Model:
         return self._fitted.outputs(Encoded(*arrays))
 
     def outputs(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
-        """Probabilities (rows, classes), values (rows,) or quantiles (rows, levels), float64, of arrays of inputs.
+        """Probabilities (rows, classes), values (rows,) or quantiles (rows, levels), float64, from input arrays.
 
-        The bits of a row's do not depend on the other rows.
+        The bits of a row don't depend on the other rows.
 
         Raises:
-            RequestError: a value is beyond what the network computes with.
+            RequestError: a value is out of the network's range.
         """
         try:
             with rows_called("row {}".format):
@@ -113,7 +113,7 @@ class Model:
         return _labelled(self._fitted.target.decided(outputs), self.classes, self._names, outputs)
 
     def tensors(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The results of an estimator's methods, by their names: `predict`, and `predict_proba` of classes."""
+        """The results of an estimator's methods, by name: `predict`, and for classifiers `predict_proba`."""
         target = self._fitted.target
         if not self.is_classification:
             return {"predict": outputs}
@@ -123,7 +123,7 @@ class Model:
 
     @property
     def no_outputs(self) -> np.ndarray:
-        """The outputs of no rows."""
+        """The outputs for no rows."""
         target = self._fitted.target
         none = np.empty((0, target.outputs), np.float32)
         return target.probabilities(none) if self.is_classification else target.predictions(none)
@@ -163,11 +163,11 @@ def load_model(path: Path, limits: Limits) -> Model:
 
     Args:
         path: the run's folder, its model file, or a file of `lamina.save`.
-        limits: of the requests to it.
+        limits: the limits on requests.
 
     Raises:
-        DataError: there is no model, or its model is damaged.
-        MissingPackageError: what networks on tables need is not installed.
+        DataError: there is no model, or it is damaged.
+        MissingPackageError: a package for networks on tables is not installed.
     """
     require("serving a network", "scikit-learn", "polars", "narwhals")
     from lamina.runs.run_folder import open_model

@@ -1,7 +1,7 @@
-"""Values of a table from strangers, checked against the schema: numbers and codes, or what is wrong where.
+"""Values of a table from untrusted clients, checked against the schema: numbers and codes, or errors with their place.
 
-JSON has types, and they are meant: a number is a number, not a text that looks like one. Text formats have none, and
-`lamina.table.check` finds out what they hold, as it does for files.
+JSON's types are taken literally: a number is a number, not a text that looks like one. Text formats have no types;
+`lamina.table.check` infers them, as for files.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _MOST_COMPARED = 200
 
 
 class TableRows:
-    """What rows of a table hold, for a model with this schema.
+    """Reader of table rows for a model with this schema.
 
     `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
-    `Schema.nominals`): 0 for missing and for values that training did not have, else 1 + the category's position.
+    `Schema.nominals`): 0 for missing and unknown values, else 1 + the category's position.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -77,7 +77,7 @@ class TableRows:
         return [dict(zip(names, row, strict=True)) if type(row) is list else row for row in rows]
 
     def of_arrays(self, rows: Sequence[Any]) -> Inputs | None:
-        """Rows that are arrays, where all columns are numbers of one type and have no names; None of all others."""
+        """Rows from arrays, if all columns are unnamed numbers of one type; otherwise None."""
         width = len(self._numeric)
         if self._alike is None or any(type(row) is not list or len(row) != width for row in rows):
             return None
@@ -87,10 +87,10 @@ class TableRows:
         return Inputs((numbers.reshape(-1, width), np.empty((len(rows), 0), np.int32)))
 
     def of_objects(self, rows: Sequence[dict[str, Any]]) -> Inputs:
-        """Rows that are objects, each with all columns.
+        """Rows from objects, each with all columns.
 
         Raises:
-            RequestError: 422, with the rows and columns where something is wrong.
+            RequestError: 422, with the rows and columns of invalid values.
         """
         try:
             given = {column.name: [row[column.name] for row in rows] for column in self.schema.used}
@@ -129,7 +129,7 @@ class TableRows:
         return self._inputs(columns, {name for name in columns if name not in self._known})
 
     def _inputs(self, given: Mapping[str, Sequence[Any]], extra: set[str]) -> Inputs:
-        """Checked columns as arrays; if one value is wrong, all wrong ones are found."""
+        """Checked columns as arrays; if a value is invalid, all invalid values are reported."""
         numbers = {c.name: c.type.from_json(given[c.name]) for c in self._own if isinstance(c.type, Quantity)}
         nominal = [column for column in self._own if isinstance(column.type, Nominal)]
         wrong = [column for column in self._own if column.name in numbers and numbers[column.name] is None]
@@ -175,7 +175,7 @@ class TableRows:
                 codes[part.name] = category_codes(part, part.type.fitted(part.name, one))
 
     def _not_split(self, column: ColumnSchema[Composite], values: Sequence[Any]) -> RequestError:
-        """The error of values with parts that are not of the parts' types."""
+        """The error for composite values whose parts have invalid types."""
         problems: list[Problem] = []
         for i, value in enumerate(values):
             try:
@@ -185,17 +185,17 @@ class TableRows:
         return RequestError.of_values(problems)
 
     def _codes_of(self, column: ColumnSchema, values: Sequence[Any]) -> list[int]:
-        """1 + each value's category, 0 where missing, −1 for those that training did not have."""
+        """1 + each value's category, 0 for missing values, −1 for unknown values."""
         known = column.codes
         return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
     # --- from formats of files -----------------------------------------------------------------------------------
 
     def of_frame(self, frame: pl.DataFrame) -> Inputs:
-        """A table that was read from text or from a format with types of its own.
+        """Rows from a table read from text, or from a format with types.
 
         Raises:
-            RequestError: 422, for the first value that is wrong.
+            RequestError: 422, for the first invalid value.
         """
         with _refused():
             frame = by_position(self.schema, frame)
@@ -213,7 +213,7 @@ class TableRows:
         return Inputs(arrays, tuple(notes[:_MOST_NOTES]))
 
     def _require_types(self, frame: pl.DataFrame) -> None:
-        """Dates and what is nested are looked at only where training had the same: damaged ones make polars panic."""
+        """Reject dates and nested values unless training had the same type: damaged values make polars panic."""
         for column in self.schema.used:
             if column.name not in frame.columns:
                 continue
@@ -231,7 +231,7 @@ def _meant(name: str, given: Iterable[str]) -> str:
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """What is wrong with data is wrong with the request."""
+    """Turn data errors into request errors."""
     try:
         yield
     except DataError as error:
@@ -239,7 +239,7 @@ def _refused() -> Generator[None]:
 
 
 def _require_finite(frame: pl.DataFrame) -> None:
-    """An infinite number is a mistake of the client, though files may have them."""
+    """Reject infinite numbers: in a request they are a mistake, although files may have them."""
     for series in frame.iter_columns():
         if series.dtype.is_float() and series.is_infinite().any():
             i = int(series.is_infinite().fill_null(False).arg_max() or 0)
@@ -258,7 +258,7 @@ def _wrong(column: ColumnSchema, values: Sequence[Any]) -> list[Problem]:
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON has it, not endless; texts as Python has them."""
+    """A value as JSON, shortened; texts as in Python."""
     if isinstance(value, str):
         return excerpt(repr(value[:60]), 80)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1 << 64:

@@ -1,4 +1,4 @@
-"""The server: uvicorn, which ends without losing a request."""
+"""The server: uvicorn, with a shutdown that loses no requests."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Settings:
     """The settings of a server.
 
     Attributes:
-        host, port: where; port 0 is any that is free.
-        token: what requests must bring as a bearer token, if anything.
-        limits: of the requests.
-        look: seconds between two looks for new versions of the models.
-        workers: how many processes; each has its own models, queue and limits.
-        access: the form of requests' lines in the log: "text", "json" or "off".
-        level: the least level of what is logged: "debug", "info", "warning" or "error".
+        host, port: the address; port 0 is any free port.
+        token: the bearer token that requests need, if any.
+        limits: the limits on requests.
+        look: seconds between checks for new versions of the models.
+        workers: the number of processes; each has its own models, queue and limits.
+        access: the form of request lines in the log: "text", "json" or "off".
+        level: the lowest level to log: "debug", "info", "warning" or "error".
     """
 
     host: str = "127.0.0.1"
@@ -53,15 +53,15 @@ class Settings:
 
 
 def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
-    """Serve until SIGTERM or SIGINT comes; requests that are under way then are answered first.
+    """Serve until SIGTERM or SIGINT; running requests are answered first.
 
     Args:
         runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name.
-        settings: how.
-        begun: is called once requests are taken, with the address and an example of a request to each model.
+        settings: the server's settings.
+        begun: called when requests are accepted, with the address and an example request for each model.
 
     Raises:
-        LaminaError: a run can't be served, or the address is taken.
+        LaminaError: a run can't be served, or the address is in use.
     """
     named_runs(runs)
     with _listening(settings.host, settings.port) as listener:
@@ -72,7 +72,7 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
 
 def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
-    """Serve in this process, at a socket that is bound."""
+    """Serve in this process, on a bound socket."""
     slots = [Slot(name, path, settings.limits) for name, path in named_runs(runs).items()]
     service = Service(slots, settings.limits, settings.token, settings.look)
     try:
@@ -91,7 +91,7 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
     """A socket that listens at an address.
 
     Raises:
-        LaminaError: it can't.
+        LaminaError: the address can't be used.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -114,7 +114,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> LaminaError:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which on its way out first tells clients not to come back on their connections."""
+    """uvicorn's server, which at shutdown first tells clients to stop using their connections."""
 
     begun: Callable[[], object]
 
@@ -141,10 +141,10 @@ class _Server(uvicorn.Server):
         self.begun()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish what is under way.
+        """Finish running requests.
 
-        From now on new predictions are refused with 503, and every answer closes its connection. The door is closed
-        after a moment in which what is on its way arrives, and connections once all predictions have been answered.
+        From now on, new predictions are refused with 503, and every response closes its connection. The socket is
+        closed after a moment for requests in transit, and connections after all predictions are answered.
         """
         self._service.is_ending = True
         loop = asyncio.get_running_loop()
@@ -158,7 +158,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _close(self, listener: socket.socket) -> None:
-        """Accept the connections that are waiting, and no more: closing alone would reset them."""
+        """Accept the waiting connections, and no more: closing the socket alone would reset them."""
         with listener.dup() as door:
             for server in self.servers:
                 server.close()
@@ -177,7 +177,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """As uvicorn does, but the signal has done its work once the server has ended."""
+        """As uvicorn's, but the signal is not raised again after shutdown."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

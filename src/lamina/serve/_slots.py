@@ -1,7 +1,7 @@
-"""The models that are served, each in the newest version that its run has.
+"""The served models, each in the newest version of its run.
 
-A version is an object of its own. A request is read and computed by the version that was there when it came, so that a
-new one changes no answer halfway; the old one goes when the last request that holds it has been answered.
+Each version is a separate object. A request is read and computed by the version that was current when it arrived, so
+that a new version changes no answer halfway; the old version is freed when its last request is answered.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _Stamp = tuple[int, int, int, int] | None
 
 
 class Slot:
-    """A name, a run, and its newest version that could be loaded.
+    """A name, a run, and the newest version that could be loaded.
 
     Args:
-        name: of the model in addresses.
+        name: the model's name in URLs.
         path: the run's folder, or its model file.
-        limits: of the requests to it.
+        limits: the limits on requests.
 
     Raises:
         LaminaError: there is no run, or its model is damaged.
@@ -51,10 +51,10 @@ class Slot:
     def changed_model(self) -> Model | None:
         """The new version, if the file has changed.
 
-        A file that can't be loaded is tried once; the version before it stays.
+        A file that can't be loaded is tried once; the previous version stays.
 
         Raises:
-            LaminaError: it can't be loaded, or says something else than the one before it is about.
+            LaminaError: it can't be loaded, or has another target than the previous version.
         """
         stamp = self._seen()
         if stamp is None or stamp == self._stamp:
@@ -65,10 +65,10 @@ class Slot:
 
 
 def named_runs(runs: Sequence[str]) -> dict[str, Path]:
-    """The runs by their models' names: NAME=RUN, or the last part of the path.
+    """The runs by model name: NAME=RUN, or the last part of the path.
 
     Raises:
-        LaminaError: a name is not fit for an address, or is there twice.
+        LaminaError: a name can't be part of a URL, or occurs twice.
 
     >>> {name: path.as_posix() for name, path in named_runs(["runs/income-1", "prices=runs/houses-3"]).items()}
     {'income-1': 'runs/income-1', 'prices': 'runs/houses-3'}
@@ -98,13 +98,13 @@ async def watch(
     apart: Callable[[Callable[[], Model | None]], Awaitable[Model | None]],
     tell: Callable[[Slot, Exception | None], object],
 ) -> None:
-    """Look for new versions for ever.
+    """Check for new versions forever.
 
     Args:
         slots: the slots to watch.
-        seconds: how long from one look to the next.
-        apart: runs a function in another thread, so that requests go on meanwhile.
-        tell: called for each new version, and for one that can't be loaded, with the reason.
+        seconds: the time between checks.
+        apart: runs a function in another thread, so that requests continue meanwhile.
+        tell: called for each new version, and for each version that can't be loaded, with the reason.
     """
     while True:
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol: their values in JSON or as bytes, checked against datatype and shape."""
+"""Tensors of the Open Inference Protocol: values in JSON or as bytes, checked against datatype and shape."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DATATYPES = (*_DTYPES, "BYTES")
 
 
 class Tensor(msgspec.Struct):
-    """An input as a request has it."""
+    """An input tensor of a request."""
 
     name: str
     shape: list[Annotated[int, msgspec.Meta(ge=0)]]
@@ -34,14 +34,14 @@ class Tensor(msgspec.Struct):
 
 
 def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
-    """A tensor's values in row-major order, None where missing; and the bytes behind its own.
+    """A tensor's values in row-major order, None where missing; and the remaining bytes.
 
     Args:
         tensor: the tensor.
-        rest: bytes behind the JSON, from its own on, if it has some there.
+        rest: the bytes after the JSON, beginning with this tensor's own bytes, if any.
 
     Raises:
-        RequestError: 400, the values are others than datatype and shape say.
+        RequestError: 400, the values don't match datatype and shape.
 
     >>> values_of(Tensor("age", [2, 1], "FP32", data=[[39], [None]]), memoryview(b""))[0]
     [39.0, None]
@@ -66,7 +66,7 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
 
 
 def _of_json(tensor: Tensor) -> list[Any]:
-    """Flat or nested data; numbers rounded as the datatype has them."""
+    """Flat or nested data, with numbers rounded to the datatype."""
     values = tensor.data
     if values is None:
         raise ValueError("has no data")
@@ -88,13 +88,13 @@ def _of_json(tensor: Tensor) -> list[Any]:
 
 
 def _in_json(datatype: str) -> set[type]:
-    """What Python reads from JSON for a datatype."""
+    """The Python types of a datatype's JSON values."""
     others: dict[str, set[type]] = {"BYTES": {str}, "BOOL": {bool}}
     return others.get(datatype, {int, float} if datatype.startswith("FP") else {int})
 
 
 def _of_bytes(datatype: str, content: memoryview) -> list[Any]:
-    """Numbers in little-endian order, NaN where missing; texts, each behind its length."""
+    """Numbers in little-endian order, NaN where missing; texts, each after its length."""
     if datatype == "BYTES":
         return _texts(content)
     if len(content) % _DTYPES[datatype].itemsize:
@@ -126,7 +126,7 @@ def datatype_of(array: np.ndarray) -> str:
 
 
 def packed(array: np.ndarray) -> bytes:
-    r"""An output as bytes, from which `values_of` makes the same values.
+    r"""An output as bytes, which `values_of` reads back.
 
     >>> packed(np.array(["yes"]))
     b'\x03\x00\x00\x00yes'

@@ -1,8 +1,8 @@
-"""Several processes that serve one port: started, watched, replaced when they die, and ended together.
+"""Several processes that serve one port: started, watched, restarted when they die, and ended together.
 
-Each is a whole server with its own copy of the models. They share the listening socket, so that the system gives each
-connection to one that is free to take it. This process loads nothing: it passes signals on. A worker notices the end of
-this process, too, however it came.
+Each is a complete server with its own copy of the models. They share the listening socket, so that the system gives
+each connection to a free process. This process loads no model: it passes signals on. Workers also notice when this
+process ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def run_workers(
 
 
 class _Team:
-    """The workers."""
+    """The worker processes."""
 
     def __init__(self, serve: Serve, runs: Sequence[str], settings: Any, listener: socket.socket) -> None:
         self._arguments = (serve, list(runs), settings, listener)
@@ -82,7 +82,7 @@ class _Team:
         self._pause, self._due = 0.0, 0.0
 
     def start(self, signals: _Signals) -> tuple[str, dict[str, dict[str, Any]]]:
-        """Start all, and wait until all serve: the address, and an example of each model."""
+        """Start all workers, and wait until all serve; returns the address, and an example for each model."""
         self._workers = [self._new() for _ in range(self._settings.workers)]
         found: Any = None
         while not all(worker.is_ready for worker in self._workers):
@@ -113,7 +113,7 @@ class _Team:
                 self._workers.append(self._new())
 
     def _lost(self, worker: _Worker) -> None:
-        """A worker has died: another takes its place, after a pause if that happens again and again."""
+        """Replace a dead worker, after a pause if workers die repeatedly."""
         self._forget(worker)
         how = _how(worker.process.exitcode)
         EVENTS.error("worker %d ended (%s); a new one takes its place", worker.process.pid, how)
@@ -121,7 +121,7 @@ class _Team:
         self._pause = min(2 * self._pause or 1.0, _LONGEST_PAUSE)
 
     def end(self, signals: _Signals) -> None:
-        """Have all workers answer what is under way, and end; at a further signal they are killed."""
+        """Let all workers answer running requests and end; another signal kills them."""
         for worker in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGTERM)
@@ -133,7 +133,7 @@ class _Team:
                     self._forget(worker)
 
     def kill(self) -> None:
-        """End at once those that are left."""
+        """Kill the remaining workers."""
         for worker in list(self._workers):
             worker.process.kill()
             self._forget(worker)
@@ -157,7 +157,7 @@ class _Team:
         return _Worker(process, said)
 
     def _heard(self, worker: _Worker) -> Any:
-        """What a worker has said that serves now; None: nothing new."""
+        """The message of a worker that has begun to serve; None: nothing new."""
         if worker.is_ready or not worker.said.poll():
             return None
         try:
@@ -170,7 +170,7 @@ class _Team:
         return found
 
     def _wait(self, signals: _Signals, seconds: float | None) -> None:
-        """Wait until a worker says something or ends, a signal comes, or the time is over."""
+        """Wait until a worker sends a message or ends, a signal comes, or the time is over."""
         starting = [worker.said for worker in self._workers if not worker.is_ready]
         wait([signals.woken, *starting, *(worker.process.sentinel for worker in self._workers)], seconds)
         signals.quiet()
@@ -187,18 +187,18 @@ def _how(code: int | None) -> str:
 
 
 class _Signals:
-    """Counts signals, and wakes who waits."""
+    """Counts signals, and wakes the waiting thread."""
 
     def __init__(self, woken: Connection, waking: Connection) -> None:
         self.count, self.woken, self._waking = 0, woken, waking
 
     def take(self, *_signal: Any) -> None:
-        """The handler."""
+        """The signal handler."""
         self.count += 1
         self._waking.send_bytes(b".")
 
     def quiet(self) -> None:
-        """Be woken by the next one only."""
+        """Ignore earlier signals: wake only at the next one."""
         while self.woken.poll():
             self.woken.recv_bytes()
 
@@ -228,7 +228,7 @@ def _held_back(one: signal.Signals) -> Generator[None]:
 
 @contextmanager
 def _environment(workers: int) -> Generator[None]:
-    """What workers find: a folder for their counts, and a part of the processor's cores each."""
+    """The workers' environment: a folder for their metrics, and a share of the cores for each."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     threads = os.environ.get(_THREADS) or str(max(1, cores // workers))
     with scratch("lamina-metrics-") as folder:
@@ -246,7 +246,7 @@ def _environment(workers: int) -> Generator[None]:
 
 
 def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, listener: socket.socket) -> None:
-    """Serve; say when that has begun, or why it can't."""
+    """Serve; report when serving has begun, or why it can't."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with logging_to_stderr(settings.access, settings.level):
         try:
@@ -257,7 +257,7 @@ def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, list
 
 
 def _end_with_parent() -> None:
-    """End as at SIGTERM once the process that started this one is gone."""
+    """End as at SIGTERM when the parent process ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -415,8 +415,10 @@ class TableEncoder:
             )
 
     def _scaler(self, dtype: np.dtype[Any]) -> Callable[..., np.ndarray]:
-        """A function of numbers, the columns they are of, and what says the row and the column of the i-th of them:
-        the numbers scaled and clipped."""
+        """A function that scales and clips numbers.
+
+        It gets the numbers, their columns, and a function from i to the row and column of the i-th number.
+        """
         # What float32 holds exactly is computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64

@@ -214,8 +214,11 @@ class RandomSplitter(Splitter):
         return rows[stays[rows]], validation
 
     def _folds(self, rows: np.ndarray, share: float, rng: np.random.Generator, members: int) -> list[Pair]:
-        """They hold out about the `share`, or 1 / `members` if that is less; with classes, of each class alike (none,
-        where it has a single row)."""
+        """Pairs of training and validation rows, one per fold.
+
+        Each fold holds out about `share`, or 1 / `members` if that is less; with classes, the same share of each class
+        (but none of a class with a single row).
+        """
         count, classes = max(members, round(1 / share)), self._classes
         order = rng.permutation(rows)
         fold = np.arange(len(rows)) % count

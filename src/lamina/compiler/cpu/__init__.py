@@ -1,4 +1,4 @@
-"""The processor as a target: register tiles, packing, the matrix unit, cache lines, threads, NumPy's buffers.
+"""The CPU target: register tiles, packing, the matrix unit, cache blocking, threads, NumPy's buffers.
 
-`target` is the way in.
+`target` is the entry point.
 """

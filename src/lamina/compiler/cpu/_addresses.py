@@ -1,4 +1,4 @@
-"""Addresses of NumPy arrays' elements, read at every call of a compiled function, so this must be quick."""
+"""Addresses of NumPy arrays' data, read quickly because every call of a compiled function needs them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _from_object(array: np.ndarray) -> int:
 
 
 def _choose() -> Callable[[np.ndarray], int]:
-    """The quick way, if this Python and this NumPy lay objects out as CPython and NumPy's documentation say."""
+    """The fast reader, if objects have the memory layout that CPython and NumPy document."""
     if sys.implementation.name != "cpython":
         return _from_interface
     samples = [np.empty(3), np.empty((4, 5), np.int8)[1:, 2:], np.empty(7, np.float32)[::-1]]

@@ -1,4 +1,4 @@
-"""float32 numbers as sums of bfloat16 numbers, packed as a matrix unit wants its operands.
+"""float32 numbers as sums of bfloat16 numbers, packed as a matrix unit's operands.
 
 A bfloat16 is the upper half of a float32: 8 of its 24 bits. So three of them are a float32 exactly, x = x₁ + x₂ + x₃,
 each at most 2⁻⁸ of the one before. Of the nine products of parts of x and y six are computed; the others, x₂y₃, x₃y₂
@@ -40,9 +40,9 @@ _HALVES = 2  # tiles side by side
 
 
 class TilePacker:
-    """Writes the tiles of a matrix: for each of `parts` parts two tiles, one behind the other.
+    """Writer of a matrix's packed tiles: two consecutive tiles for each of `parts` bfloat16 parts.
 
-    `greatest` is the greatest magnitude among what was packed, as bits.
+    `greatest` is the greatest packed magnitude, as bits.
     """
 
     def __init__(self, b: Builder, parts: int) -> None:
@@ -53,7 +53,7 @@ class TilePacker:
         return self._b.reduce_max(self._greatest.get())
 
     def pack_rows(self, load: Load, tile: Pointer, terms: int, row: Value) -> None:
-        """One row of a left operand's tiles: up to 32 terms."""
+        """Pack a row of a left operand's tiles: up to 32 terms."""
         b = self._b
         first = self._load(load, 0, min(terms, _ROW))
         second = self._load(load, _ROW, max(terms - _ROW, 0))
@@ -62,7 +62,7 @@ class TilePacker:
             b.store(self._part(tile, part), pairs, row * _ROW)
 
     def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
-        """One row of a right operand's tiles: two terms (or one) of `width` columns."""
+        """Pack a row of a right operand's tiles: two terms (or one) of `width` columns."""
         b = self._b
         for half in range(_HALVES):
             count = min(max(width - half * _ROW, 0), _ROW)
@@ -72,7 +72,7 @@ class TilePacker:
                 b.store(self._part(tile, part), pairs, position)
 
     def pack_nothing(self, tile: Pointer, first_pair: int | Value) -> None:
-        """Zeros for the terms of a right operand's tiles that are beyond the last one."""
+        """Pack zeros for the terms of a right operand's tiles beyond the last one."""
         b = self._b
         with b.loop(first_pair, TILE_DEPTH // 2) as pair:
             for part in range(self._parts):
@@ -84,14 +84,14 @@ class TilePacker:
         return self._b.offset(tile, part * _HALVES * _TILE, BITS)
 
     def _load(self, load: Load | None, index: int, count: int) -> Value:
-        """`count` numbers, and zeros behind them."""
+        """`count` elements, padded with zeros."""
         b = self._b
         if load is None or count == 0:
             return b.const(0, FLOAT32, _ROW)
         return b.widen(load(index, count), _ROW, 0.0)
 
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
-        """The parts of even terms in the lower halves of 32 bits, those of odd ones in the upper halves."""
+        """Pairs of bfloat16 parts in 32-bit words: even terms in the lower half, odd terms in the upper half."""
         b = self._b
         self._note(even)
         self._note(odd)
@@ -106,7 +106,7 @@ class TilePacker:
         self._greatest.set(b.maximum(self._greatest.get(), magnitude))
 
     def _split(self, x: Value) -> list[Value]:
-        """The parts of x, as bits of float32 whose lower halves are zero. The last one needs no rounding."""
+        """The bfloat16 parts of x, as float32 bits with zero lower halves. The last part needs no rounding."""
         b = self._b
         parts: list[Value] = []
         for _ in range(self._parts - 1):

@@ -106,7 +106,7 @@ class Binding:
         turn: Turn | None = None,
         then: Callable[[list[np.ndarray]], list[Change]] | None = None,
     ) -> list[np.ndarray]:
-        """Point the table to this call's buffers, and run. See `BoundStep`."""
+        """Point the table to this call's buffers, and run; see `BoundStep`."""
         is_within, self._is_running = self._is_running, True
         try:
             if is_within:  # by an interrupt during the preparation of another run
@@ -150,12 +150,12 @@ class Binding:
         raise Overlap("it was interrupted again and again")
 
     def _start_over(self) -> None:
-        """Another run interrupted this one: the table's pointers may be either's."""
+        """Bind again after a nested run, which may have left its own pointers in the table."""
         release_buffers(self.bound)
         self._memory.threads = 0
 
     def forget_arguments(self) -> None:
-        """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
+        """Drop the last call's arrays, unless a call is running."""
         if not self._is_running and self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
@@ -165,11 +165,11 @@ class Binding:
                 self.lock.release()
 
     def release(self) -> None:
-        """Let go of all buffers."""
+        """Release all buffers."""
         release_buffers(self.bound)
 
     def forget_run(self) -> None:
-        """Reset the lock in a forked child: a thread that held it while running the step stayed in the parent."""
+        """Reset the lock in a forked child, where the thread that held it doesn't exist."""
         if self.lock is not HOLDING:
             self.lock = threading.RLock()
             self.release()
@@ -181,7 +181,7 @@ class Binding:
     # --- pointers ------------------------------------------------------------------------------------------------
 
     def _bind(self, slots: Sequence[int], steps: int) -> None:
-        """Point the table to the buffers that these slots' arrays hold now."""
+        """Point the table to the current buffers of the arrays in these slots."""
         try:
             without = [slot for slot in slots if self._is_without_buffer(slot)]
             with_one = [slot for slot in slots if slot not in without]
@@ -210,14 +210,14 @@ class Binding:
         self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
 
     def _is_without_buffer(self, slot: int) -> bool:
-        """Whether an earlier step left a gradient without a buffer. It is an error if this step reads it."""
+        """Whether an earlier step left a gradient without a buffer. Raises if this step reads it."""
         array = self.arrays[slot]
         if array._is_stale and slot in self.program.lowered.captured.read_slots:
             require_numbers(array)
         return array._is_stale
 
     def _check_overlap(self, slot: int) -> None:
-        """Raise `Overlap` if this buffer shares memory with another one and one of the two is written."""
+        """Raise `Overlap` if this buffer shares memory with another, and either is written."""
         start, end = self._ranges[slot]
         for other in self.used_slots if slot in self._written else self._written_slots:
             first, last = self._ranges[other]
@@ -236,7 +236,9 @@ class Binding:
         return packed
 
     def _pack_used(self, packed: np.ndarray, values: Sequence[float]) -> None:
-        """Where a number does not fit its place: one that no kernel reads may be anything."""
+        """Pack only the numbers that kernels read, after one was out of its type's range; unread numbers may have any
+        value.
+        """
         is_whole, is_used = self._is_whole, self._is_number_used
         whole = packed.view(np.int64)
         for i, value in enumerate(values):
@@ -250,7 +252,9 @@ class Binding:
     # --- what is held between calls ------------------------------------------------------------------------------
 
     def _make_holder(self) -> Holder | None:
-        """For the arrays that the step holds transposed; None if there are none, or other ones at each call."""
+        """The holder of the arrays that the step keeps transposed; None if there are none, or if they change from call
+        to call.
+        """
         held = self.program.code.outline.layout.held
         if not held or not set(held).isdisjoint(self._arguments):
             return None
@@ -266,7 +270,7 @@ class Binding:
     # --- measurement ---------------------------------------------------------------------------------------------
 
     def measure(self, repeats: int = 30) -> list[float] | None:
-        """The best time of each kernel, run in order on copies, so that nothing of the user's changes."""
+        """The best time of each kernel. Kernels run in order on copies, so that the user's arrays don't change."""
         if self._holder is not None:
             self._holder.give_back()  # to the buffers, which are copied
         if any(self.bound[slot] is None for slot in self.used_slots):
@@ -294,9 +298,9 @@ class Binding:
 
 
 class _StepMemory:
-    """What a step works with beside its arrays: the table of pointers, control numbers, arena and scratch memory.
+    """A step's memory besides its arrays: the pointer table, control numbers, arena and scratch memory.
 
-    Nothing in here refers to an array.
+    It has no references to arrays.
     """
 
     def __init__(self, program: Program) -> None:
@@ -314,11 +318,13 @@ class _StepMemory:
         self.threads = 0
 
     def copies_held(self, *, before: bool, after: bool) -> None:
-        """Whether what is held is copied from its buffers before the steps, and back into them after."""
+        """Flags: whether held inputs are copied from their buffers before the steps, and back after them."""
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
-        """Allocate memory for `threads` threads: scratch for each, and an arena for each with a strand of its own."""
+        """Allocate scratch memory for each of `threads` threads, and an arena for each thread that runs its
+        own strand.
+        """
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)
@@ -336,10 +342,10 @@ class _StepMemory:
 
 
 class _Watched:
-    """Slots whose arrays may get other buffers from one call to the next.
+    """Slots whose arrays may have a new buffer at each call.
 
-    ``moved(arrays, bound, arguments)`` puts the arguments into their slots among `arrays`, and says whether any watched
-    one has another buffer than the one that is bound.
+    ``moved(arrays, bound, arguments)`` stores the arguments in their slots of `arrays`, and returns whether the buffer
+    of a watched array differs from the bound one.
     """
 
     def __init__(self, slots: Sequence[int], arguments: Sequence[int]) -> None:
@@ -361,7 +367,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _pages(nbytes: int) -> np.ndarray:
-    """Memory of a step's own."""
+    """Page-aligned memory that belongs to a step."""
     return aligned_empty((nbytes,), np.dtype(np.uint8), mmap.PAGESIZE)
 
 

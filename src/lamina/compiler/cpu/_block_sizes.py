@@ -54,7 +54,7 @@ class Blocking:
 
     @property
     def terms_bytes(self) -> int:
-        """For the lists of the terms that are not zero."""
+        """Bytes for the lists of nonzero terms."""
         return terms_bytes(self.rows, self.inner) if self.skips_zeros else 0
 
 
@@ -68,7 +68,7 @@ def choose_blocking(
     *,
     skips_zeros: bool = False,
 ) -> Blocking | None:
-    """The block sizes of a product, from its shape and the caches; None where whole operands fit the caches."""
+    """The block sizes for a product's shape and the caches; None where whole operands fit the caches."""
     itemsize = dtype.itemsize
     left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
     right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes
@@ -97,6 +97,6 @@ def choose_blocking(
 
 
 def even_part(extent: int, most: int, step: int) -> int:
-    """The smallest multiple of `step` that covers `extent` in as few parts as parts of at most `most` do."""
+    """The smallest multiple of `step` that splits `extent` into the least number of parts of at most `most`."""
     parts = max(1, -(-extent // max(most, step)))
     return -(-extent // (parts * step)) * step

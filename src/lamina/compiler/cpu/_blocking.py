@@ -28,7 +28,7 @@ _FAR_APART = 8  # lines of one cache set in the first-level cache
 
 @dataclass(frozen=True)
 class _Part:
-    """A block of A, and what of B and of the result it meets: `rows` by `columns` are finished together."""
+    """A block of A, with its part of B and of the result: `rows` by `columns` are finished together."""
 
     rows: Range
     block: Range
@@ -41,13 +41,13 @@ class _Part:
         return self.first_k + self.depth
 
     def is_first(self, b: Builder) -> Value:
-        """Whether it is the first block of its rows."""
+        """Whether this is the first block of its rows."""
         return b.equal(self.block[0], self.rows[0])
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A packed panel of B: `width` of its columns, from `column` on, in vectors of `widths`."""
+    """A packed panel of B: `width` columns from `column` on, in vectors of `widths`."""
 
     pointer: Pointer
     stride: int
@@ -56,19 +56,20 @@ class _Panel:
     widths: tuple[int, ...]
 
     def ordered(self, order: ColumnOrder | None) -> RightPanel:
-        """The rows of the panel in an order; None: as they are."""
+        """The panel with its rows in a given order; None keeps their order."""
         return RightPanel(self.pointer, self.stride, padded=True, rows=order)
 
 
 @dataclass(frozen=True)
 class BlockedProduct:
-    """One emission of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
+    """The code of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
-    Where it skips zeros, each tile of A has a list of its own of the terms in which any of its rows is not zero: of
-    eight pictures, half of the pixels are 0 in all. `right_is_finite`: whether B is known to be, as 0 · inf is NaN.
+    Where zeros are skipped, each tile of A has its own list of the terms that are nonzero in any of its rows: in a tile
+    of eight images, half of the pixels are 0 in all rows. `right_is_finite`: whether B is known to be finite, as 0 ·
+    inf is NaN.
 
-    `fetch(row, column, width)` asks for what the epilogue will read of a row. `numbers` (int32): which rows of `left`,
-    as it lies in memory, are A's; None: the first ones, in their order.
+    `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the rows of `left` in
+    memory that form A; None: the first rows in order.
     """
 
     b: Builder
@@ -113,7 +114,7 @@ class BlockedProduct:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
     def _pack_left(self, part: _Part) -> None:
-        """Pack a block of A: a few elements of the summed dimension at a time where they lie far apart."""
+        """Pack a block of A; where its elements are far apart, only a few terms of the sums at a time."""
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
@@ -129,7 +130,7 @@ class BlockedProduct:
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
     def _may_skip(self, columns: Range) -> Value | None:
-        """Whether the factors of zeros are finite; None: not needed."""
+        """Whether all factors of zeros are finite; None where the check isn't needed."""
         b = self.b
         if not self.blocking.skips_zeros:
             return None
@@ -140,7 +141,9 @@ class BlockedProduct:
         )
 
     def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
-        """Write down which terms count in a block; how many its pairs of rows have, and its rows by tiles."""
+        """List the nonzero terms of a block; returns the number of terms for its row pairs, and for its
+        rows by tiles.
+        """
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
 
@@ -163,7 +166,7 @@ class BlockedProduct:
     # --- parts of both operands ----------------------------------------------------------------------------------
 
     def _source(self, first_k: Value, column: Value) -> RightPanel:
-        """B from a row and a column on."""
+        """The address of B at a row and column."""
         b, right = self.b, self.right
         return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
 
@@ -175,13 +178,13 @@ class BlockedProduct:
         return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
-        """A tile of A: packed, or where it lies (whose terms are not cut)."""
+        """A tile of A: packed, or in its original memory if all terms are in one part."""
         if is_packed:
             return LeftTile(self._left_tile(row - part.block[0]), 1, height)
         return self._lying(row, height)
 
     def _lying(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
-        """Rows of A where they lie in memory, from a term on."""
+        """Rows of A in their original memory, from a term on."""
         b, left, numbers = self.b, self.left, self.numbers
         if numbers is None:
             offset = row * left.row_stride + first_k * left.inner_stride
@@ -194,15 +197,15 @@ class BlockedProduct:
         return replace(left, pointer=start, rows=rows)
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer:
-        """Where the unfinished sums of a tile wait; position counted from the outer block's."""
+        """The address of a tile's unfinished sums; positions count from the start of the outer block."""
         skipped = (self.blocking.left_bytes + self.blocking.right_bytes) // self.dtype.itemsize
         start = self.b.offset(self.scratch, skipped, self.dtype)
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a block of A with B: by tiles, or two rows at a time where zeros make up for that.
+        """Multiply a block of A with B: by tiles, or two rows at a time where skipped zeros make that faster.
 
-        Tiles are packed. Pairs are not, if their rows lie so that the next terms can be looked at together.
+        Tiles are packed. Row pairs are not packed if the next terms of their rows can be tested together in memory.
         """
         b = self.b
         packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
@@ -241,7 +244,7 @@ class BlockedProduct:
         self._by_panels(part, self._panel_width, tile)
 
     def _by_pairs(self, part: _Part, is_packed: bool) -> None:
-        """Each pair of rows with the terms that count in it, and with many columns: B is read once a pair."""
+        """Multiply each pair of rows over its nonzero terms and many columns: B is read once per pair."""
         b = self.b
         everything = b.const(0), b.const(self.columns)
 
@@ -265,10 +268,10 @@ class BlockedProduct:
         self._by_panels(replace(part, columns=everything), self.blocking.pair_width, tile)
 
     def _by_panels(self, part: _Part, panel_width: int, tile: Callable[[_Panel, Value, int], None]) -> None:
-        """Panel after panel of B, and the tiles of the block of A with each.
+        """Loop over the panels of B, and in each over the tiles of the block of A.
 
-        The first block of A comes when its panel of B is still where the user left it, mostly far away in memory.
-        It packs the panel, and while it multiplies it asks for the next one's cache lines.
+        The first block of A packs each panel of B, which is mostly still in main memory, and prefetches the next panel
+        while it multiplies.
         """
         b = self.b
         is_first = part.is_first(b)
@@ -292,14 +295,14 @@ class BlockedProduct:
         cover(b, self.columns, panel_width, part.columns, one)
 
     def _following_panel(self, column: Value, part: _Part) -> RightPanel:
-        """The panel that is packed after the one that ends before `column`."""
+        """The panel to pack after the one that ends before `column`."""
         b = self.b
         wraps = b.greater_equal(column, part.columns[1])
         next_k = b.where(wraps, part.next_k, part.first_k)
         return self._source(next_k, b.where(wraps, part.columns[0], column))
 
     def _prefetch(self, panel: RightPanel, row: Value, height: int, width: int) -> None:
-        """Ask for a share of a panel's rows: all tiles of a block of A together cover it."""
+        """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch all of it."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
         line = LINE_BYTES // self.dtype.itemsize
@@ -309,13 +312,13 @@ class BlockedProduct:
                 b.prefetch(b.offset(start, last, self.dtype))
 
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
-        """Ask for what the epilogue of a tile reads while its last terms are summed up."""
+        """Prefetch the epilogue's operands of a tile while its last terms are added."""
         with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
             for row in range(height):
                 self.fetch(first + row, panel.column, panel.width)
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
-        """Zeros for the first part of the summed dimension, then what was summed up so far."""
+        """Initial sums: zeros for the first part of the summed dimension, then the previous part's sums."""
         b = self.b
         start = zeros(b, height, widths, self.dtype, padded=True)
         if not self.blocking.keeps_sums:

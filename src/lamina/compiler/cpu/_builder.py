@@ -1,4 +1,4 @@
-"""The facade over LLVM for code that a pool of threads runs."""
+"""The LLVM facade for code that runs on a thread pool."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threa
 
 
 class ThreadBuilder(Mathematics):
-    """A builder of functions that know which thread runs them."""
+    """A builder of functions that get their thread's number."""
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
-        """This thread's share (start, stop) of range(extent), in whole steps, as even as can be."""
+        """This thread's share (start, stop) of range(extent): whole steps, divided as evenly as possible."""
         extent = self.match(extent, self.const(0))[0]
         steps = self.divide_positive(self.add(extent, step - 1), step)
         thread, threads = self.argument("thread"), self.argument("threads")
@@ -36,7 +36,9 @@ class ThreadBuilder(Mathematics):
         return bounds[0], self.minimum(bounds[1], extent)
 
     def barrier(self, threads: Value) -> None:
-        """Wait for `threads` threads: all of this run, or only this one. What they wrote before is visible after."""
+        """Wait until `threads` threads arrive (all threads of this run, or only this one); their earlier writes are
+        visible after.
+        """
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
         self.call("lamina_barrier", threads)
 
@@ -44,7 +46,7 @@ class ThreadBuilder(Mathematics):
 class ThreadModule(Module[ThreadBuilder]):
     """A module for the processor that code is generated for (see `machine.target_machine`).
 
-    `finite_from`: the input slot from which on arrays are known to have no infinite element and no NaN; None: of none.
+    `finite_from`: arrays from this input slot on are known to have no infinities and NaNs; None: no array is.
     """
 
     machine: Machine

@@ -1,8 +1,8 @@
-"""Consecutive kernels over the same rows, run chunk by chunk: what one writes, the next finds in the cache.
+"""Consecutive kernels over the same rows, run chunk by chunk, so that a kernel finds its operands in the cache.
 
-Where no barrier stands between kernels, each thread reads and writes its own rows only, whatever the other threads are
-doing. So a thread may stand in for several: it runs all of the kernels for the first of its chunks, then for the next.
-The kernels' functions need not know of it: their number of threads is multiplied by the chunks.
+Between kernels without a barrier, each thread accesses only its own rows. So one thread can act for several: it runs
+all of the kernels for its first chunk, then for the next. The kernels' functions don't change: their number of threads
+is multiplied by the number of chunks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_CHUNKS = 64
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring kernels of a plan, by number, that each thread runs in `chunks` chunks of its share."""
+    """Neighbouring kernels of a plan, by number, which each thread runs in `chunks` chunks of its share."""
 
     start: int
     stop: int
@@ -32,7 +32,9 @@ class Group:
 
 
 def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
-    """The kernels of a strand in groups, most of them of one kernel; chunks only where that keeps data in the cache."""
+    """A strand's kernels in groups, mostly of one kernel each; chunks are used only where they keep data in
+    the cache.
+    """
     groups: list[Group] = []
     start = strand.start
     for stop in range(strand.start + 1, strand.stop + 1):
@@ -43,14 +45,14 @@ def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
 
 
 def _goes_on(plan: Plan, first: Kernel, kernel: Kernel) -> bool:
-    """Whether a kernel may be in a group that `first` begins."""
+    """Whether a kernel can join a group that `first` begins."""
     if kernel in plan.barriers or plan.partitions[kernel] != plan.partitions[first]:
         return False
     return _may_be_cut(plan, first) and _may_be_cut(plan, kernel)
 
 
 def _may_be_cut(plan: Plan, kernel: Kernel) -> bool:
-    """Whether a kernel's shares are small parts of its rows, and it has no memory that belongs to a thread."""
+    """Whether a kernel can run in chunks: its shares are small parts of its rows, and it uses no memory per thread."""
     partition = plan.partitions[kernel]
     steps = -(-partition.extent // partition.step)
     if partition.kind != "rows" or steps > _MOST_STEPS:

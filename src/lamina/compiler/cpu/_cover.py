@@ -1,4 +1,4 @@
-"""Loops that cover a range by steps of one size, and its end by a smaller one."""
+"""Loops that cover a range by steps of a fixed size, with a smaller step at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Body = Callable[[Value, int], None]
 def cover(b: Builder, extent: int, step: int, bounds: Range, body: Body) -> None:
     """Cover the part of range(extent) between `bounds`.
 
-    The bounds are multiples of `step` or `extent` itself, so that the only smaller size is extent % step.
+    Each bound is a multiple of `step` or `extent` itself, so that extent % step is the only smaller size.
     """
     whole = extent // step * step
     start, stop = bounds

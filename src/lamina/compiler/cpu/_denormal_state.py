@@ -1,4 +1,4 @@
-"""Flushing denormals to zero in generated code, and undoing it (LLVM assembly): see `lamina.core.denormals`."""
+"""Flushing denormals to zero in generated code, and restoring the state after it; see `lamina.core.denormals`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Products of unpacked operands, except for a packed panel of B where many tiles read it."""
+"""Products of unpacked operands; only panels of B that many tiles read are packed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LONG_STEP = 8
 
 @dataclass(frozen=True)
 class DirectProduct:
-    """One emission of such a product; `fetch(row, column, width)` prefetches the epilogue's operands of a row."""
+    """The code of a direct product; `fetch(row, column, width)` prefetches the epilogue's operands of a row."""
 
     shape: MatrixProduct
     b: Builder
@@ -51,7 +51,7 @@ class DirectProduct:
     row_order: ColumnOrder | None = None
 
     def emit(self) -> None:
-        """Write the code. Zeros are skipped by columns of A that are zero throughout, or by pairs of rows."""
+        """Write the code. It skips columns of A that are all zero, or zeros by pairs of rows."""
         b, shape = self.b, self.shape
         if not shape.skips_zeros:
             self._emit_panels()
@@ -96,11 +96,11 @@ class DirectProduct:
 
     @property
     def _depth(self) -> int | Value:
-        """How many terms the sums have."""
+        """The number of terms in each sum."""
         return self.shape.inner if self.terms is None else self.terms.first_unused
 
     def _emit_panels(self) -> None:
-        """Panel of columns by panel; within one, tile by tile down the rows."""
+        """Loop over panels of columns, and in each down the rows by tiles."""
         b, shape = self.b, self.shape
         epilogue = self.epilogue if self.row_order is None else self._at_rows(self.row_order)
         flat = self.flat_epilogue if shape.tile.rows == shape.rows else None
@@ -126,7 +126,7 @@ class DirectProduct:
     def _sums(
         self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
     ) -> Tile:
-        """The sums of a tile; of ordered rows, those beyond the used ones stay 0."""
+        """The sums of a tile; with an order of rows, the sums of unused rows stay 0."""
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
         cycles = height * len(widths) / multiply_adds_per_cycle(shape.machine)
@@ -143,7 +143,7 @@ class DirectProduct:
         return sums.get()
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:
-        """The epilogue, told the row that is at a position of the order."""
+        """The epilogue with positions in the order mapped to rows."""
 
         def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
             self.epilogue(b, order.at(b, position), column, value)
@@ -151,7 +151,7 @@ class DirectProduct:
         return epilogue
 
     def _right_panel(self, column: Value, widths: tuple[int, ...]) -> RightPanel:
-        """B's columns from `column` on: where they are, or packed where many tiles read them."""
+        """B's columns from `column` on: in their original memory, or packed where many tiles read them."""
         b, shape = self.b, self.shape
         if shape.right_is_transposed and shape.packs_panels:
             assert self.scratch is not None
@@ -170,7 +170,7 @@ class DirectProduct:
     # --- zero columns of A ---------------------------------------------------------------------------------------
 
     def _emit_ordered_terms(self, order: ColumnOrder) -> None:
-        """With those terms of the sums first that count in this thread's rows; all count, if B is not finite."""
+        """Emit with the terms that are nonzero in this thread's rows first; all terms are used if B is not finite."""
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             unused = (order.first_unused, b.const(shape.inner))
@@ -179,7 +179,7 @@ class DirectProduct:
         replace(self, terms=order)._emit_panels()
 
     def _emit_ordered_rows(self, order: ColumnOrder) -> None:
-        """With those of this thread's rows first that are not zero; all count, if B is not finite."""
+        """Emit with this thread's nonzero rows first; all rows are used if B is not finite."""
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             terms = (b.const(0), b.const(shape.inner))
@@ -188,7 +188,7 @@ class DirectProduct:
         replace(self, row_order=order)._emit_panels()
 
     def order(self, rows: Range, columns: Range) -> ColumnOrder:
-        """The order of the columns of A: first those that are not zero throughout some rows."""
+        """The order of A's columns: columns that are nonzero in some of the rows first."""
         b, shape = self.b, self.shape
         assert self.scratch is not None
         memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)

@@ -1,4 +1,4 @@
-"""Inputs that are held transposed while steps run: copied before the first step, and back after the last."""
+"""Inputs that steps keep transposed: copied before the first step, and back after the last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BYTE = np.dtype(np.int8)
 
 
 def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
-    """Write the functions that `copy_held` calls."""
+    """Write the copy functions that `copy_held` calls."""
     written: set[str] = set()
     for rows, columns, dtype in sorted({_held_type(plan, slot) for slot in plan.held}):
         for shape in dict.fromkeys([(rows, columns), (columns, rows)]):
@@ -29,7 +29,7 @@ def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
     """Transpose the held inputs from their buffers to their held copies, or back, as the caller requests.
 
-    What was computed before is waited for, and so are the copies.
+    Barriers before and after the copies order them with the kernels.
     """
     if not plan.held:
         return
@@ -56,12 +56,12 @@ def _held_type(plan: Plan, slot: int) -> tuple[int, int, str]:
 
 
 def _transposed_copy(rows: int, columns: int, dtype: str) -> str:
-    """The name of the function that copies a matrix of this type transposed."""
+    """The name of the transposed-copy function for a matrix type."""
     return f"transpose_{rows}x{columns}_{np.dtype(dtype).name}"
 
 
 def _emit_transposed_copy(module: ThreadModule, name: str, rows: int, columns: int, dtype: str) -> None:
-    """A function that copies a matrix transposed, shared among the threads by its columns."""
+    """Emit a function that copies a matrix transposed, with its columns shared among the threads."""
     arguments = {"source": None, "destination": None, "thread": INDEX, "threads": INDEX}
     kind = np.dtype(dtype)
     with module.function(name, arguments, internal=True) as b:

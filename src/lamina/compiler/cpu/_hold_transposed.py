@@ -20,7 +20,7 @@ __all__ = ["hold_transposed"]
 
 
 def hold_transposed(graph: Graph) -> Graph:
-    """The graph with every matrix that the step changes held as its first product reads it, where that is possible."""
+    """The graph with each matrix that the step changes in the layout that its first product reads, where possible."""
     nodes = graph.nodes()
     families = _Families(graph, users_of(nodes))
     held: set[Node] = set()
@@ -35,8 +35,7 @@ def hold_transposed(graph: Graph) -> Graph:
 
 
 def _first_products(nodes: list[Node], graph: Graph) -> dict[Node, bool]:
-    """For the matrices that the step changes: whether the first product that they are the right operand of transposes
-    them."""
+    """For each matrix that the step changes: whether the first product with it as the right operand transposes it."""
     found: dict[Node, bool] = {}
     for node in nodes:
         if not _is_matrix_product(node):
@@ -60,7 +59,7 @@ class _Families:
         self.slot_of = {node: slot for slot, node in graph.writes.items()}
 
     def of(self, weight: Node) -> set[Node]:
-        """All that is computed element for element with a weight; empty if some of it can't be transposed."""
+        """All nodes computed element for element with a weight; empty if one of them can't be transposed."""
         family = {weight}
         stack = [weight]
         while stack:
@@ -73,7 +72,7 @@ class _Families:
         return family if self._is_closed(family) else set()
 
     def _neighbours(self, node: Node) -> list[Node] | None:
-        """What must be transposed with a node; None where it can't be."""
+        """The nodes that must be transposed together with a node; None if it can't be transposed."""
         if node in self.results:
             return None
         found: list[Node] = []
@@ -91,7 +90,7 @@ class _Families:
         return found
 
     def _is_closed(self, family: set[Node]) -> bool:
-        """Whether the buffers that the family reads are those that it writes, at each step the same ones."""
+        """Whether the family reads and writes the same buffers, which are fixed from step to step."""
         read = {node.op.slot for node in family if isinstance(node.op, Input)}
         written = {self.slot_of[node] for node in family if node in self.slot_of}
         if not (read <= written and written.isdisjoint(self.graph.moving)):
@@ -103,7 +102,7 @@ class _Families:
 
 
 def _rewritten(node: Node, inputs: list[Node], held: set[Node]) -> Node:
-    """A node on rewritten inputs; held ones are the transpose of what they were."""
+    """A node on rewritten inputs; held inputs are the transpose of the original ones."""
     if _is_matrix_product(node):
         flags: list[Any] = [
             node.params[key] != (x in held)

@@ -1,6 +1,6 @@
 """Arrays that a compiled step keeps in its own layout between calls, and restores when they are read.
 
-See `hold_transposed` for which arrays these are, and docs/adr/held-transposed.md for why.
+See `hold_transposed` for which arrays are held, and docs/adr/held-transposed.md for the reasons.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
 
 
 class HeldArray(PlaceholderArray):
-    """An array while its contents are held; behind the property there is the buffer, whose contents are older."""
+    """An array whose contents are held. The ``_data`` property hides its buffer, which is out of date."""
 
     __slots__ = ()
 
@@ -44,7 +44,7 @@ HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # which it is, to users
 
 
 class _Buffers:
-    """The buffers of held arrays: writing back writes to all of them, also to those whose arrays are gone."""
+    """The buffers of held arrays. Writing back fills all of them, even if their arrays were deleted."""
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self._buffers: list[object] = [None] * len(arrays)
@@ -56,11 +56,12 @@ class _Buffers:
 
 
 class Holder:
-    """Keeps some arrays in a compiled step's own layout between calls.
+    """Owner of arrays that a compiled step keeps in its own layout between calls.
 
-    `write_back` gives what copies the step's contents into the buffers. ``is_ahead``: whether they are newer than the
-    buffers', which ``_buffers`` keeps for as long. An array that is held keeps its holder alive; so neither the holder
-    nor `write_back` refers to the arrays, or they would stay in memory until the garbage collector comes.
+    `write_back` returns the function that copies the step's contents to the buffers. While ``is_ahead``, the step's
+    contents are newer than the buffers, and ``_buffers`` keeps the buffers alive. A held array refers to its holder;
+    the holder and
+    `write_back` must not refer to arrays, or a reference cycle would keep them in memory until garbage collection.
     """
 
     def __init__(self, arrays: Sequence[Array], write_back: Callable[[], Change]) -> None:
@@ -70,7 +71,7 @@ class Holder:
         self.is_ahead = False
 
     def beginning(self) -> list[Change]:
-        """The changes that begin holding the arrays: none if their buffers have other references.
+        """The changes that begin holding the arrays; none if their buffers have other references.
 
         The buffers must be up to date.
         """
@@ -89,7 +90,7 @@ class Holder:
         ]
 
     def check(self) -> None:
-        """Give the arrays back if another thread has come to know a buffer before they were held."""
+        """Stop holding the arrays if another thread got a reference to a buffer before they were held."""
         if self.is_ahead and not all(map(is_alone, self._arrays())):
             self.give_back()
 
@@ -97,7 +98,7 @@ class Holder:
         return [array for reference in self._references if (array := reference()) is not None]
 
     def give_back(self) -> None:
-        """Write the contents into the arrays' buffers, and leave the arrays to others."""
+        """Write the contents back to the arrays' buffers, and stop holding the arrays."""
         with HOLDING:
             if self.is_ahead and any(type(array) is not HeldArray for array in self._arrays()):
                 flush_pending()  # new contents of an array are pending, and need the held ones

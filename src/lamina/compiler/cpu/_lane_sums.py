@@ -1,9 +1,9 @@
-"""Products whose operands are both contiguous along the summed dimension, as A · Bᵀ: vectors run along it, too.
+"""Products of operands that are both contiguous along the summed dimension, as in A · Bᵀ, with vectors along the sums.
 
-Each element of the result is a vector of sums, one for each lane, that are added up at the end. Where few rows or
-columns would fill a part of a vector only, and the sums are long, that is cheaper than to transpose an operand. Lane l
-sums up the terms k = l, l + lanes, …; then halves of the vector are added until one number is left. The order depends
-on nothing but the machine's lanes, so that results are the same bits for any split of the work.
+Each element of the result is a vector of partial sums, one per lane, which are added at the end. Where the result has
+few rows or columns, and the sums are long, that is cheaper than transposing an operand. Lane l sums the terms k = l, l
++ lanes, …; then the upper half of the vector is added to the lower half until one number is left. The order depends
+only on the machine's number of lanes, so that results have the same bits for any split of the work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ _FOLD_CYCLES = 3.0
 
 @dataclass(frozen=True)
 class LaneTile:
-    """A tile of `rows` by `columns` elements of the result; `columns` is a power of two, at most the lanes."""
+    """A tile of `rows` by `columns` elements of the result; `columns` is a power of two, at most the number
+    of lanes.
+    """
 
     rows: int
     columns: int
@@ -34,7 +36,7 @@ class LaneTile:
 
 @cache
 def choose_lane_tile(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> LaneTile:
-    """The tile that covers `rows` by `columns` in the fewest cycles; its sums, and vectors of A, fit the registers."""
+    """The tile that covers `rows` by `columns` in the fewest cycles, with its sums and vectors of A in registers."""
     lanes = machine.lanes(dtype)
     powers = [1 << i for i in range(lanes.bit_length())]
     candidates = [
@@ -47,7 +49,7 @@ def choose_lane_tile(machine: Machine, dtype: DType, rows: int, inner: int, colu
 
 
 def lane_cycles(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> float:
-    """Cycles that the product takes, with the best tile."""
+    """Estimated cycles of the product with the best tile."""
     tile = choose_lane_tile(machine, dtype, rows, inner, columns)
     return _cycles(machine, dtype, tile, rows, inner, columns)
 
@@ -64,8 +66,10 @@ def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: in
 
 @dataclass(frozen=True)
 class LaneSums:
-    """One emission of such a product: element (r, k) of A lies at r · stride + k of `left`, (k, c) of B at
-    c · stride + k of `right`."""
+    """The code of a product with vectors along the sums.
+
+    Element (r, k) of A is at r · stride + k of `left`, element (k, c) of B at c · stride + k of `right`.
+    """
 
     b: Builder
     tile: LaneTile
@@ -78,7 +82,7 @@ class LaneSums:
     finish: Finish
 
     def emit(self, rows: Range, columns: Range) -> None:
-        """Write the code for a part of the result, whose bounds are multiples of the tile's sizes."""
+        """Write the code for a part of the result; its bounds are multiples of the tile's sizes."""
 
         def down(column: Value, width: int) -> None:
             def tile(row: Value, height: int) -> None:
@@ -91,7 +95,7 @@ class LaneSums:
         cover(self.b, self.columns, self.tile.columns, columns, down)
 
     def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
-        """The vectors of sums of a tile."""
+        """The accumulated vectors of a tile."""
         b, lanes = self.b, self.b.lanes(self.dtype)
         left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
         right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
@@ -115,7 +119,7 @@ class LaneSums:
         return sums.get()
 
     def _terms(self, pointer: Pointer, first: Value, count: int) -> Value:
-        """Neighbouring elements in a whole vector; 0 in the lanes beyond `count`."""
+        """Neighbouring elements as a full vector, with 0 in the lanes beyond `count`."""
         b, lanes = self.b, self.b.lanes(self.dtype)
         if count == lanes:
             return b.load(pointer, self.dtype, first, lanes)
@@ -126,7 +130,7 @@ class LaneSums:
         return b.widen(loaded, lanes, 0)
 
     def _summed(self, vectors: Sequence[Value]) -> Value:
-        """A vector of the sums of each vector's lanes."""
+        """The lane sums of each vector, as one vector."""
         b, count = self.b, len(vectors)
         nothing = b.const(0, self.dtype, vectors[0].lanes)
         filled = [*vectors, *[nothing] * (2 ** (count - 1).bit_length() - count)]
@@ -136,8 +140,8 @@ class LaneSums:
 def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
     """The sum of each vector's lanes. The number of vectors is a power of two, at most the number of lanes.
 
-    The upper half of a vector is added to its lower half, and so on: two vectors give one that holds the halves of
-    both, until a single one is left.
+    The upper half of each vector is added to its lower half, and the halves of two vectors are packed into one, until a
+    single vector is left.
     """
     lanes, groups = vectors[0].lanes, 1
     while len(vectors) > 1:
@@ -156,5 +160,5 @@ def sum_lanes(b: Builder, vectors: Sequence[Value]) -> Value:
 
 
 def _lower_halves(groups: int, width: int) -> list[int]:
-    """The lanes of the lower half of each of some groups of neighbouring lanes."""
+    """Lane numbers of the lower half of each group of neighbouring lanes."""
     return [group * width + i for group in range(groups) for i in range(width // 2)]

@@ -1,8 +1,8 @@
 """The layout of products: the code generator reads the right operand of a product along its rows.
 
-``a · bᵀ`` therefore needs a transposed copy: of `b`, or of `a`, whichever is smaller. With a copy of `a` it is computed
-as ``(b · aᵀ)ᵀ``, and turned tile by tile in registers; the graph says so by both flags (`transpose_a` and
-`transpose_b`). Only narrow products may be left as ``a · bᵀ``, or brought to that form (`_orientation`).
+``a · bᵀ`` therefore needs a transposed copy of `a` or `b`, whichever is smaller. With a copy of `a` the product is
+computed as ``(b · aᵀ)ᵀ``, and its tiles are transposed in registers; in the graph, both flags (`transpose_a` and
+`transpose_b`) mark this form. Only narrow products may keep, or get, the form ``a · bᵀ`` (`_orientation`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _VECTOR = 8  # with fewer rows there is no whole vector of them
 
 
 def lay_out_products(graph: Graph) -> Graph:
-    """The graph with every product in a form that needs no further copy."""
+    """The graph with every product in a form that needs no further copies."""
     return graph.rewritten(lambda node, inputs: _laid_out(node.with_inputs(inputs)))
 
 

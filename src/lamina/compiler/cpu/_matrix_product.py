@@ -47,7 +47,7 @@ _MOVE_CYCLES = 1.5
 
 @dataclass(frozen=True)
 class TakenRows:
-    """A matrix that consists of rows of a table in memory: `number(i)` is that of its row i, an int32's at most."""
+    """A matrix whose rows are rows of a table in memory: row i is table row `number(i)`, which fits int32."""
 
     table: Pointer
     number: Callable[[Value], Value]
@@ -57,27 +57,27 @@ class TakenRows:
 class MatrixProduct:
     """The product of A (rows by inner) and B (inner by columns), both float32 or both float64.
 
-    A's element (r, k) lies at r · left_strides[0] + k · left_strides[1], B's element (k, c) at
-    k · right_stride + c, or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
+    Element (r, k) of A is at r · left_strides[0] + k · left_strides[1]; element (k, c) of B is at k · right_stride + c,
+    or, with `right_is_transposed`, at c · right_stride + k. Strides count elements.
 
-    `long_epilogue` says that the epilogue is much code, `apart_epilogue` that the neighbours it gets are not neighbours
-    in memory (see `microkernel.Finish`). It gets vectors along the rows of
-    the result, or `by_columns`, for a result that is wanted transposed.
+    `long_epilogue`: the epilogue is a lot of code. `apart_epilogue`: neighbours in its vectors are not neighbours in
+    memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the result, or, with `by_columns`,
+    along the columns, for a transposed result.
 
-    `skips_zeros` asks to look for columns of A, as it lies in memory, that are zero throughout, and not to multiply by
-    them: they are terms of the sums, or rows of the result where A lies transposed. Where the operands are cut into
-    blocks, each tile of A is looked at instead, for terms that are zero in all of its rows. The result is the same in
-    every bit, unless there is a matrix unit (see `unit_product`).
+    `skips_zeros`: test for columns of A, in its memory layout, that are all zero, and don't multiply by them. They are
+    terms of the sums, or, for a transposed A, rows of the result. In blocked products each tile of A is tested instead,
+    for terms that are zero in all of its rows. The result has the same bits, except on a matrix unit (see
+    `unit_product`).
 
-    `left_is_short` says that A's elements are whole numbers of at most 8 bits, which a matrix unit multiplies as they
-    are. `right_is_finite` says that B's elements are neither infinite nor NaN.
+    `left_is_short`: A's elements are integers of at most 8 bits, which a matrix unit multiplies in one part.
+    `right_is_finite`: B has no infinities and NaNs.
 
-    `sums_lanes`: where A and B both lie along the sums, so do the vectors (see `_lane_sums`).
+    `sums_lanes`: A and B are both contiguous along the sums, and so are the vectors (see `_lane_sums`).
 
-    `takes_rows` says that A's rows, as it would lie in memory, may be some of a table's (see `emit`).
+    `takes_rows`: A may consist of rows of a table (see `emit`).
 
-    Threads share the work by rows or columns in multiples of `row_step` or `column_step`
-    (`b.split(rows, row_step)`), each with `scratch_bytes` of memory of its own, aligned to 64 bytes.
+    Threads share the work by rows or columns in multiples of `row_step` or `column_step` (`b.split(rows, row_step)`).
+    Each has `scratch_bytes` of memory, aligned to 64 bytes.
     """
 
     rows: int
@@ -99,8 +99,9 @@ class MatrixProduct:
 
     @cached_property
     def way(self) -> UnitBlocking | Blocking | LaneTile | None:
-        """How the operands are cut up: for the matrix unit, in blocks that fit the caches, or (None) not at all; or
-        with vectors along the sums."""
+        """The strategy: the matrix unit, blocks that fit the caches, vectors along the sums, or None for a direct
+        product.
+        """
         if self.sums_lanes:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
         if self.right_is_transposed:
@@ -123,7 +124,7 @@ class MatrixProduct:
 
     @property
     def cycles(self) -> float:
-        """About how many cycles of one core a product takes that is not cut up, with vectors along the columns."""
+        """Estimated cycles of one core for an unblocked product with vectors along the columns."""
         cycles = step_cycles(self.machine, self.dtype, self.rows, self.columns) * self.inner
         if self.right_is_transposed:
             lanes = self.machine.lanes(self.dtype)
@@ -132,7 +133,7 @@ class MatrixProduct:
 
     @property
     def is_on_unit(self) -> bool:
-        """Whether a matrix unit computes it."""
+        """Whether the product runs on a matrix unit."""
         return isinstance(self.way, UnitBlocking)
 
     @property
@@ -163,25 +164,25 @@ class MatrixProduct:
 
     @property
     def only_packs_left(self) -> bool:
-        """Whether A is read where it is packed only, whatever its contents: then it may be computed there."""
+        """Whether A is read only while it is packed, so that its elements may be computed there."""
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property
     def pairs_rows(self) -> bool:
-        """Whether rows may go two at a time where that skips more zeros (see `_paired_rows`)."""
+        """Whether rows may be computed in pairs where that skips more zeros (see `_paired_rows`)."""
         can_list = self.inner >= LOOKED_AT and self.tile.rows % PAIR == 0
         return self.skips_zeros and self._has_many_tiles and can_list
 
     @property
     def paired_panels(self) -> int:
-        """How wide two rows go together, in tiles."""
+        """The panel widths for pairs of rows, in tiles."""
         far = self.inner * self.panel_width * self.dtype.itemsize > self.machine.l1_bytes
         tiles = self.columns // self.panel_width
         return paired_panels(self.machine.vector_registers, self.tile.vectors, tiles, far=far)
 
     @property
     def scratch_bytes(self) -> int:
-        """Memory that each thread needs while it computes its share."""
+        """The bytes of scratch memory that each thread needs."""
         if isinstance(self.way, LaneTile):
             return 0
         direct = self.ordered_bytes
@@ -195,49 +196,51 @@ class MatrixProduct:
 
     @property
     def can_take_rows(self) -> bool:
-        """Whether A may be rows of a table, read in place."""
+        """Whether A may be rows of a table that are read in place."""
         return isinstance(self.way, Blocking)
 
     @property
     def _numbers_bytes(self) -> int:
-        """Memory for the numbers of the rows that are taken."""
+        """Bytes for the numbers of the table rows."""
         return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property
     def ordered_bytes(self) -> int:
-        """Memory for a packed panel of B and the order of A's columns."""
+        """Bytes for a packed panel of B and the order of A's columns."""
         return self.panel_bytes + (order_bytes(self.left_columns, self.dtype) if self.skips_zeros else 0)
 
     @property
     def panel_bytes(self) -> int:
-        """Memory for a packed panel of B."""
+        """Bytes for a packed panel of B."""
         return self.inner * self.panel_width * self.dtype.itemsize if self.packs_panels else 0
 
     @property
     def left_is_transposed(self) -> bool:
-        """Whether the columns of A, as it lies in memory, are rows of the result, and not terms of the sums."""
+        """Whether A's columns in its memory layout are rows of the result, not terms of the sums."""
         return self.left_strides[0] == 1 and self.left_strides[1] != 1
 
     @property
     def left_rows(self) -> int:
-        """The rows of A as it lies in memory."""
+        """The number of rows of A in its memory layout."""
         return self.inner if self.left_is_transposed else self.rows
 
     @property
     def left_columns(self) -> int:
-        """The columns of A as it lies in memory."""
+        """The number of columns of A in its memory layout."""
         return self.rows if self.left_is_transposed else self.inner
 
     @property
     def packs_panels(self) -> bool:
-        """Whether each panel of B is copied before use: many tiles read it, and its rows lie far apart; or it lies
-        transposed. It has no rows where the sums are empty."""
+        """Whether each panel of B is packed before use.
+
+        It is where many tiles read it and its rows are far apart, or where B is transposed. Empty sums need no panel.
+        """
         pays = self._has_many_tiles and self.right_stride > self.panel_width
         return self.inner > 0 and (self.right_is_transposed or pays)
 
     @property
     def _has_many_tiles(self) -> bool:
-        """Whether enough tiles read a panel of B that packing it pays."""
+        """Whether enough tiles read a panel of B to make packing pay."""
         return self.rows >= _PACK_ROW_TILES * self.tile.rows
 
     def emit(
@@ -256,9 +259,9 @@ class MatrixProduct:
         """Write the code that computes the given rows and columns (default: all).
 
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
-        of the result's shape that the epilogue reads at the element it computes: large ones are prefetched.
+        with the result's shape that the epilogue reads element for element; large ones are prefetched.
 
-        `flat_epilogue` does the same as `epilogue`; it may be used where that is `apart_epilogue`.
+        `flat_epilogue` is equivalent to `epilogue`, and may be used if that is an `apart_epilogue`.
 
         With `only_packs_left`, `left` may be a function that computes A; with `takes_rows`, it may be `TakenRows`.
         """
@@ -295,14 +298,14 @@ class MatrixProduct:
                 product.direct.emit()
 
     def _outgrow_cache(self, matrices: int) -> bool:
-        """Whether `matrices` arrays of the result's size may have left the second-level cache when they are read."""
+        """Whether `matrices` arrays of the result's size may exceed the second-level cache."""
         nbytes = matrices * self.rows * self.columns * self.dtype.itemsize
         return nbytes >= self.machine.l2_bytes // _STAYS_IN_CACHE
 
 
 @dataclass(frozen=True)
 class _Product:
-    """One emission of a product."""
+    """The code of a product."""
 
     shape: MatrixProduct
     b: Builder
@@ -317,7 +320,7 @@ class _Product:
 
     @property
     def direct(self) -> DirectProduct:
-        """The product of the operands as they lie in memory."""
+        """The product without packing or blocking."""
         return DirectProduct(
             shape=self.shape,
             b=self.b,
@@ -332,9 +335,11 @@ class _Product:
         )
 
     def emit_with_unit(self, blocking: UnitBlocking) -> None:
-        """On the matrix unit; or on the vector unit, which can skip zero columns, where these are more than half.
+        """Emit for the matrix unit, or, if more than half of A's columns are zero, for the vector unit, which can skip
+        them.
 
-        All of A decides, whatever part of the result this thread computes. So few columns need no blocks.
+        The choice depends on all of A, not on this thread's part of the result. The few remaining columns need no
+        blocks.
         """
         b, shape = self.b, self.shape
         if shape.only_packs_left:
@@ -366,12 +371,12 @@ class _Product:
 
     @property
     def _matrix(self) -> Pointer:
-        """A in memory."""
+        """A as a matrix in memory."""
         assert isinstance(self.left, Pointer)
         return self.left
 
     def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
-        """Elements of A as it lies in memory, or as it is computed."""
+        """A reader of A's elements, from memory or computed."""
         if not isinstance(self.left, Pointer | TakenRows):
             return self.left(b, row, column, lanes)
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
@@ -414,7 +419,7 @@ class _Product:
         product.emit(self.rows, self.columns)
 
     def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
-        """Where A lies; or the table whose rows it takes, and their numbers."""
+        """The address of A, or of the table with A's rows, and their row numbers."""
         if not isinstance(self.left, TakenRows):
             return self._matrix, None
         b = self.b
@@ -425,7 +430,7 @@ class _Product:
         return self.left.table, numbers
 
     def _fetch_row(self, row: Value, column: Value, width: int) -> None:
-        """Ask for what the epilogue will read of a row, so that it is there when the sums are."""
+        """Prefetch the epilogue's operands of a row, so that they arrive before the sums are complete."""
         b, shape = self.b, self.shape
         line = LINE_BYTES // shape.dtype.itemsize
         for pointer in self.reads:

@@ -1,4 +1,4 @@
-"""The innermost part of a matrix product: one tile of the result, summed up in registers."""
+"""The innermost part of a matrix product: one tile of the result, accumulated in registers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Tile = list[list[Value]]
 
 
 class TileVariable:
-    """A tile that changes: set inside a loop or branch, read after it."""
+    """A mutable tile: set inside a loop or branch, read after it."""
 
     def __init__(self, b: Builder, initial: Tile) -> None:
         self._variables = [[b.variable(value) for value in row] for row in initial]
@@ -48,9 +48,9 @@ class TileVariable:
 
 @dataclass(frozen=True)
 class LeftTile:
-    """Rows of A from the tile's first on: element (r, k) lies at r · row_stride + k · inner_stride.
+    """A tile's rows of A: element (r, k) is at r · row_stride + k · inner_stride.
 
-    With `rows` or `columns`, their numbers take the places of r and k.
+    `rows` and `columns`, if given, map r and k to row and column numbers.
     """
 
     pointer: Pointer
@@ -70,9 +70,9 @@ class LeftTile:
 
 @dataclass(frozen=True)
 class RightPanel:
-    """Columns of B from the tile's first on: row k begins at k · stride, or rows[k] · stride.
+    """A tile's columns of B: row k begins at k · stride, or rows[k] · stride.
 
-    In a padded panel whole vectors may be loaded where only some lanes belong to the result.
+    From a padded panel whole vectors may be loaded even if only some lanes belong to the result.
     """
 
     pointer: Pointer
@@ -90,7 +90,9 @@ def _numbered(b: Builder, order: ColumnOrder | None, k: Value) -> Value:
 
 
 def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> int:
-    """How wide the registers are that sum up `width` columns: wider, where a narrower load would be slow."""
+    """The lanes of a register that accumulates `width` columns: more than `width`, where a narrower load
+    would be slow.
+    """
     odd = width & (width - 1) != 0
     return b.lanes(dtype) if odd and (padded or b.module.machine.has_masked_moves) else width
 
@@ -98,7 +100,7 @@ def _accumulator_lanes(b: Builder, width: int, dtype: DType, padded: bool) -> in
 def load_row(
     b: Builder, pointer: Pointer, dtype: DType, offset: int, width: int, padded: bool = False
 ) -> Value:
-    """Load `width` elements into a vector of `_accumulator_lanes`; the lanes beyond are unspecified."""
+    """Load `width` elements into a vector of `_accumulator_lanes`; the other lanes are unspecified."""
     lanes = _accumulator_lanes(b, width, dtype, padded)
     if lanes == width or padded:
         return b.load(pointer, dtype, offset, lanes)
@@ -117,7 +119,7 @@ def accumulate(
 ) -> Tile:
     """initial + A · B for one tile; each element is a chain of fused multiply-adds over k = 0, 1, 2, …
 
-    `initial` holds, for each row, a vector per width. `unroll`: how many terms are written one after the other.
+    `initial` has, for each row, a vector per width. `unroll` is the loop's unroll factor.
     """
     dtype = initial[0][0].dtype
 
@@ -143,8 +145,10 @@ def accumulate(
 def _unrolled_loop(
     b: Builder, extent: int | Value, step: Callable[[Value, int, Tile], Tile], unroll: int, tile: Tile
 ) -> Tile:
-    """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for what is left; each gives
-    the tile for the next one."""
+    """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for the remainder.
+
+    Each call returns the tile for the next one.
+    """
     if isinstance(extent, Value) and extent.constant is not None:
         extent = int(extent.constant)
 
@@ -168,7 +172,7 @@ def _unrolled_loop(
 
 
 def _like(tile: Tile, values: Sequence[Value]) -> Tile:
-    """Values as the rows of such a tile."""
+    """Values arranged as the rows of a tile."""
     rest = iter(values)
     return [[next(rest) for _ in row] for row in tile]
 
@@ -181,13 +185,13 @@ def zeros(b: Builder, rows: int, widths: Sequence[int], dtype: DType, padded: bo
 
 @dataclass(frozen=True)
 class Finish:
-    """Hands every vector of a finished tile to the epilogue, without the lanes beyond the result.
+    """Passes each vector of a finished tile to the epilogue, without the lanes beyond the result.
 
-    A long epilogue is written once, in a loop over the tile's rows, instead of once a vector: the code would grow with
-    the tile, and with it the time to compile it. `by_columns`: the vectors are columns of the tile, from its row on.
-    `is_apart`: the neighbours in a vector are none in memory, so that each of them is loaded and stored by instructions
-    of its own. Such an epilogue is written once for all vectors of a row; or, where the tile has all rows of the
-    product, and there is one for neighbours in memory, `flat`, the tile is put into memory as the result lies there.
+    A long epilogue is written once, in a loop over the tile's rows, instead of once per vector, to limit code size and
+    compile time. `by_columns`: the vectors are columns of the tile, not rows. `is_apart`: neighbours in a vector are
+    not neighbours in memory, so that each element takes its own load and store. Such an epilogue is written once for
+    all vectors of a row. If the tile has all rows of the product, and there is an epilogue `flat` for neighbours in
+    memory, the tile is first stored in the result's layout, and `flat` is used instead.
     """
 
     b: Builder
@@ -207,7 +211,7 @@ class Finish:
                 self._row(values, widths, row + r, column)
 
     def _columns(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
-        """Transpose the tile, block by block, in registers; the result's rows are the tile's columns."""
+        """Transpose the tile, block by block, in registers; the output's rows are the tile's columns."""
         b = self.b
 
         def turned(b: Builder, column: Value, row: Value, value: Value) -> None:
@@ -231,7 +235,7 @@ class Finish:
             column = column + width
 
     def _in_a_loop(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
-        """Put the tile into a buffer on the stack and take it out row by row."""
+        """Store the tile in a stack buffer and read it row by row."""
         b, dtype = self.b, tile[0][0].dtype
         lanes = [value.lanes for value in tile[0]]
         starts = [sum(lanes[:v]) for v in range(len(lanes))]
@@ -254,7 +258,7 @@ class Finish:
     def _as_it_lies(
         self, buffer: Pointer, length: int, shape: tuple[int, int], dtype: DType, column: Value
     ) -> None:
-        """Take columns with all of their rows out of a buffer whose rows are `length` apart: one after the other."""
+        """Read complete columns from a buffer with rows `length` apart, one after the other."""
         assert self.flat is not None
         b, flat, (rows, columns) = self.b, self.flat, shape
         turned = b.alloca(dtype, rows * columns)
@@ -269,7 +273,7 @@ class Finish:
     def _vectors_in_a_loop(
         self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
     ) -> None:
-        """Take a row's vectors out of a buffer. `values`: vectors of these types."""
+        """Read a row's vectors from a buffer; `values` are vectors of their types."""
         b, dtype, first = self.b, values[0].dtype, 0
         for width, same in groupby(widths):
             count, lanes = len(list(same)), values[first].lanes

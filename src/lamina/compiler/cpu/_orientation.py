@@ -1,8 +1,8 @@
-"""The orientation of a product: A · B as written, or the transpose of Bᵀ · Aᵀ, whose vectors run along the rows.
+"""The orientation of a product: A · B as written, or as the transpose of Bᵀ · Aᵀ, with vectors along the rows.
 
-A product with fewer columns than a vector has lanes wastes the others. Turned, its vectors are full: they run along the
-rows of the result, or, where both operands lie along the summed dimension, along that (`_lane_sums`). A simple model of
-a core says which is faster; elements of the result that aren't neighbours in memory, and copies, count too.
+With fewer columns than a vector has lanes, the other lanes are wasted. The transposed product has full vectors: along
+the rows of the result, or, where both operands are contiguous along the summed dimension, along that (`_lane_sums`). A
+simple model of a core estimates which is faster, with the cost of copies and of strided access to the result.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def product_shape(product: Node) -> MatrixProduct:
 
 
 def is_turned(product: Node) -> bool:
-    """Whether a product is computed as the transpose of another one, so that its vectors run along the rows."""
+    """Whether a product is computed as the transpose of another product, with vectors along the rows."""
     if product.params["transpose_b"]:
         return True
     return not is_short(product.inputs[0]) and _Shape.of(product).is_faster_turned
 
 
 def wants_transposed_right(product: Node) -> bool:
-    """Whether a product whose left operand lies along the sums is faster if the right one does, too."""
+    """Whether a product with a left operand contiguous along the sums is faster if the right operand is, too."""
     if product.params["transpose_a"] or is_short(product.inputs[0]):
         return False
     return _Shape.of(product).wants_transposed_right(has_it=product.params["transpose_b"])
@@ -55,7 +55,7 @@ def wants_transposed_right(product: Node) -> bool:
 
 @dataclass(frozen=True)
 class _Shape:
-    """All that it depends on which way round a product is faster; `left_along`: A lies along the sums."""
+    """The inputs of the orientation decision; `left_along`: A is contiguous along the sums."""
 
     machine: Machine
     dtype: DType
@@ -74,14 +74,16 @@ class _Shape:
 
     @cached_property
     def plain(self) -> MatrixProduct:
-        """The product as it is, with the right operand along the columns."""
+        """The product as written, with the right operand along the columns."""
         strides = (self.inner, 1) if self.left_along else (1, self.rows)
         return MatrixProduct(
             self.rows, self.inner, self.columns, self.dtype, strides, self.columns, self.machine
         )
 
     def turned(self, right_is_transposed: bool = False, sums_lanes: bool = False) -> MatrixProduct:
-        """(columns, inner) · (inner, rows). `right_is_transposed`: what now is on the left lies along the sums."""
+        """The product (columns, inner) · (inner, rows). `right_is_transposed`: its left operand is contiguous along the
+        sums.
+        """
         along = right_is_transposed or self.columns == 1  # a single column lies as a row does
         return MatrixProduct(
             self.columns,
@@ -97,22 +99,22 @@ class _Shape:
 
     @cached_property
     def is_faster_turned(self) -> bool:
-        """Whether it is, as the operands lie."""
+        """Whether the transposed product is faster with the operands' present layout."""
         return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
 
     def wants_transposed_right(self, *, has_it: bool) -> bool:
-        """Whether the right operand should lie along the sums; `has_it`: it does already."""
+        """Whether the right operand should be contiguous along the sums; `has_it`: it already is."""
         if self.sums_lanes:
             return True
         return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles
 
     @cached_property
     def sums_lanes(self) -> bool:
-        """Whether vectors along the sums are fastest, even if the right operand has to be copied for it.
+        """Whether vectors along the sums are fastest, even if the right operand has to be copied.
 
-        Where it need not be, they might be so more often; but then results would depend on how it lies. Bits of a row
-        depend on how many others there are, so that only batches are summed so, whose rows are seldom those of data;
-        and no products at all where rows are to be independent.
+        Without the copy they would pay more often, but then results would depend on the operand's layout. The bits of a
+        row depend on the number of other rows, so that only batches of matrices use lane sums, and never with
+        `independent_rows`.
         """
         may_be = self.machine.may_reorder_sums and self.is_batched
         if not (may_be and self._is_narrow and self.left_along):
@@ -124,13 +126,13 @@ class _Shape:
 
     @property
     def _is_narrow(self) -> bool:
-        """Whether it has fewer columns than a vector has lanes, and operands that need not be cut up."""
+        """Whether there are fewer columns than vector lanes, and no need for blocks."""
         fits = 0 < self.columns < min(self.machine.lanes(self.dtype), self.rows) and self.inner > 0
         return fits and self.plain.way is None
 
     @property
     def _turned_cycles(self) -> float:
-        """Infinite where panels would have to be transposed that leave the first cache: that costs what it saves."""
+        """Cycles of the transposed product; infinite where it would transpose panels larger than the first cache."""
         turned = self.turned()
         if turned.panel_bytes > self.machine.l1_bytes // 2 and turned.right_is_transposed:
             return math.inf

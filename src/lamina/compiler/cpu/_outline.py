@@ -1,4 +1,4 @@
-"""Outlines: what running a step's machine code needs, without the plan that it was made from."""
+"""Outlines: everything needed to run a step's machine code, without its plan."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["Outline"]
 
 @dataclass(frozen=True)
 class Outline:
-    """Lies beside the code on disk, so that in a later process a step is bound and run without any pass over its graph.
+    """A step's outline, stored with its code on disk, so that a later process can run it without passes over the graph.
 
     Attributes:
-        kernels: the function of each kernel, in order.
-        digests: of all that each kernel's code depends on, in order.
-        elsewhere: of functions whose code is another program's, that program's key on disk and the name there.
-        layout: of the table of pointers that the step gets.
-        arena_bytes: of the temporaries; with several strands, of each thread.
-        held_bytes: of the inputs that are held transposed.
-        scratch_bytes: of each thread.
-        strands: how many parts of the step share nothing.
-        barriers: how often threads wait for each other in a step; 0 where each strand is a thread's own.
-        operations: of arithmetic, in a step.
-        work: how long a step takes, in operations of a product.
+        kernels: each kernel's function, in order.
+        digests: each kernel's digest of everything its code depends on, in order.
+        elsewhere: for functions with code in another program, its key on disk and the function's name there.
+        layout: the layout of the step's pointer table.
+        arena_bytes: size of the temporaries; with several strands, for each thread.
+        held_bytes: size of the inputs that are held transposed.
+        scratch_bytes: size of each thread's scratch memory.
+        strands: the number of independent parts of the step.
+        barriers: the number of barriers in a step; 0 where each thread has its own strand.
+        operations: the arithmetic operations in a step.
+        work: the estimated time of a step, in operations of a product.
         used_slots: input slots that are read or written.
         used_numbers: slots of numbers that are read.
     """
@@ -47,7 +47,7 @@ class Outline:
 
     @property
     def own_kernels(self) -> dict[str, str]:
-        """The digests of the kernels that the code has itself, by the function."""
+        """The digests of the kernels in this code itself, by function."""
         named = zip(self.kernels, self.digests, strict=True)
         return {name: digest for name, digest in named if name not in self.elsewhere}
 

@@ -1,4 +1,4 @@
-"""Copies of parts of a product's operands in the order in which the innermost loop reads them."""
+"""Copies of parts of a product's operands, in the order in which the innermost loop reads them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pack_panel(
 def pack_transposed_panel(
     b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, panel: Pointer, panel_stride: int
 ) -> RightPanel:
-    """Copy columns of a B that lies transposed (element (k, c) at c · stride + k): row k to k · panel_stride."""
+    """Copy columns of a transposed B (element (k, c) at c · stride + k): row k to k · panel_stride."""
     columns = LeftTile(right.pointer, right.stride, 1)
     packed, lanes = LeftTile(panel, 1, panel_stride), b.lanes(dtype)
     for first in range(0, width, lanes):
@@ -49,7 +49,7 @@ def copy_rows(
     packed: RightPanel,
     look: Callable[[int, Value], None] | None = None,
 ) -> None:
-    """Copy some rows of a panel of B. `look(index, vector)` gets to see them, of each row vector by vector."""
+    """Copy rows of a panel of B; `look(index, vector)` is called with each vector."""
     with b.loop(*rows) as k:
         source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
         for index, width in enumerate(widths):

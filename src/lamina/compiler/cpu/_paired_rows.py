@@ -1,7 +1,7 @@
-"""Products of few rows, computed two rows at a time, each pair over the terms where A is not zero.
+"""Products of few rows, computed two rows at a time, each pair over the terms that are nonzero in A.
 
-Of a batch of 64 pictures of MNIST 63 % of the pixels are in use, of two pictures 29 %. So a pair needs less than half
-of the terms, and B, which then comes from the second cache for each pair, is still there in time.
+In a batch of 64 MNIST images 63 % of the pixels are nonzero, in a pair of images 29 %. So a pair needs less than half
+of the terms, which makes up for reading B from the second cache for each pair.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _MOST_VECTORS = {16: 6, 32: 8}
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
-    """Two rows by the columns of several tiles are accumulated in registers.
+    """The panel widths for row pairs: the columns of several tiles, accumulated in registers for two rows.
 
-    `vectors`: the width of a tile; `tiles`: how many lie side by side in the result. `far`: a panel of B comes from the
-    second cache again and again; a wider one then keeps the processor busy for longer at a time.
+    `vectors`: the width of a tile; `tiles`: the number of tiles across the result. `far`: panels of B are read
+    repeatedly from the second cache, so that wider panels, with more work per load, are better.
     """
     wanted = 4 if far and registers == 32 and tiles % 4 == 0 else 2
     fit = _MOST_VECTORS[registers] // vectors
@@ -41,11 +41,11 @@ def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class PairedRows:
-    """One emission of such a product, of this thread's rows and columns. `shape`: the rows and columns of them all.
+    """The code of such a product for this thread's rows and columns. `shape`: the total rows and columns.
 
-    `panels`: see `paired_panels`. `order`: the terms that count in any row first; None: nothing is known of that.
-    `right_is_finite`: whether B is known to be, as 0 · inf is NaN. `fetch(row, column, width)` asks for what the
-    epilogue will read of a row.
+    `panels`: see `paired_panels`. `order`: terms that are nonzero in any row first; None if unknown. `right_is_finite`:
+    whether B is known to be finite, as 0 · inf is NaN. `fetch(row, column, width)` prefetches the epilogue's operands
+    of a row.
     """
 
     b: Builder
@@ -65,8 +65,9 @@ class PairedRows:
     right_is_finite: bool
 
     def pay(self, of_rows: Value) -> Value:
-        """List the terms of the pairs; whether computing by pairs pays against `of_rows`, the terms of all rows
-        otherwise."""
+        """List the terms of the pairs; returns whether they take less time than `of_rows`, the terms of all rows
+        together.
+        """
         b = self.b
         total = b.variable(b.const(0))
 
@@ -78,7 +79,7 @@ class PairedRows:
         return pairs_pay(b, total.get(), of_rows)
 
     def emit(self) -> None:
-        """Panel of columns by panel, wide ones first; within one, pair by pair down the rows."""
+        """Loop over panels of columns, wide ones first, and in each down the rows by pairs."""
         b = self.b
         first, stop = self.columns
         narrow = self.tile.vectors * b.lanes(self.dtype)
@@ -109,7 +110,7 @@ class PairedRows:
         cover(b, self.shape[0], PAIR, self.rows, pair)
 
     def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
-        """B's columns from one on, copied where their terms count, and whether all of them are finite."""
+        """Columns of B, packed for the terms in use, and whether all of them are finite."""
         b = self.b
         stride = len(widths) * b.lanes(self.dtype)
         source = RightPanel(
@@ -138,7 +139,7 @@ class PairedRows:
         return panel, is_finite
 
     def _are_zero(self, seen: Sequence[Variable]) -> Value:
-        """Whether sums of products with 0 are 0: whether all that was multiplied is finite."""
+        """Whether these sums of products with 0 are 0, so that all factors are finite."""
         b, total = self.b, self.b.const(0, self.dtype)
         for one in seen:
             value = one.get()
@@ -146,7 +147,7 @@ class PairedRows:
         return b.equal(total, 0)
 
     def _at(self, row: Value) -> LeftTile:
-        """A from a row on."""
+        """The address of A from a row on."""
         left = self.left
         start = self.b.offset(left.pointer, row * left.row_stride, self.dtype)
         return LeftTile(start, left.row_stride, left.inner_stride)

@@ -22,10 +22,12 @@ def work_of(plan: Plan) -> int:
 
 
 def gain_together(operations: int, work: int, barriers: int) -> bool:
-    """Whether several threads are faster for a step with this number of operations and this work, memory included."""
+    """Whether several threads are faster for a step with this number of operations and this work, memory access
+    included.
+    """
     return operations >= _SMALL and work >= _BARRIER * barriers
 
 
 def share_strands(plan: Plan, work: int) -> bool:
-    """Whether all threads work on a strand where not each can have one."""
+    """Whether all threads share a strand where there are fewer strands than threads."""
     return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)

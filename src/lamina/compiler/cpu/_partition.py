@@ -1,4 +1,4 @@
-"""How threads share a kernel: by rows or by columns, never along an axis that is summed over."""
+"""The division of a kernel among threads: by rows or columns, never along a summed axis."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TALL = 4
 
 
 def partition_of(kernel: Kernel, updates: int) -> Partition:
-    """Products as `_product_partition` says; the rest by rows, if it can.
+    """The partition of a kernel: products as `_product_partition` says, others by rows if possible.
 
-    `updates`: how many arrays of its shape the kernel updates in place; of an optimizer the weight, means, squares.
+    `updates`: the number of arrays that the kernel updates in place; for an optimizer the weight, means, squares.
     """
     if kernel.kind == "scatter":
         return Partition("serial")
@@ -49,12 +49,13 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
 
 
 def _product_partition(kernel: Kernel, updates: int) -> Partition:
-    """By columns, so that each thread keeps its part of the weights in its cache, except for
+    """The partition of a product: by columns, so that each thread keeps its part of the weights in its cache, except
+    for
 
-    * tall products, of very many samples: by columns, each thread would pack all of them;
-    * products that update an optimizer's state beside the weight, which nothing else reads: where threads' parts of
-      each row alternate in memory, the processor fetches ahead into the other one's part, and takes it away. Where
-      threads would pack the same rows besides, this is true of the weight alone.
+    * products of very many samples: by columns, each thread would pack all of them;
+    * products that update optimizer state as well as the weight: where the threads' parts of each row alternate in
+      memory, hardware prefetching into another thread's part takes its cache lines away. Where threads would also pack
+      the same rows, products that update the weight alone are included.
     """
     rows, columns = kernel.domain
     shape, turned = matrix_product_of(kernel), is_turned(kernel.main)
@@ -70,13 +71,13 @@ def _product_partition(kernel: Kernel, updates: int) -> Partition:
 
 
 def _row_step(kernel: Kernel, shape: tuple[int, ...]) -> int:
-    """How many rows of what a kernel stores go together: of batches a single one, if it fills cache lines."""
+    """The number of rows of a kernel's stores that stay together: one for batches, if a row fills cache lines."""
     row_bytes = math.prod(shape[1:]) * min(node.dtype.itemsize for node in kernel.stores)
     return 1 if len(kernel.domain) > 2 and row_bytes % LINE_BYTES == 0 else _ROW_STEP
 
 
 def _widest(kernel: Kernel) -> Partition:
-    """By rows; a single row by columns."""
+    """By rows, or by columns if there is a single row."""
     domain = kernel.domain
     if len(domain) == 0:
         return Partition("serial")

@@ -1,4 +1,4 @@
-"""Product kernels: a matrix product, with everything that happens to its elements done while they are in registers."""
+"""Product kernels: a matrix product, fused with all elementwise work on its results."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand itself where it reads it: a batch that is gathered from a data set; on the
-    matrix unit, one of bytes."""
+    """Whether a product computes an operand while reading it: a batch gathered from a data set, or, on the matrix unit,
+    bytes.
+    """
     if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
         return False
     if _takes_rows(product, operand):
@@ -63,7 +64,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 
 def _takes_rows(product: Node, operand: Node) -> bool:
-    """Whether an operand is rows of a table, which a product reads where they lie if it is cut into blocks."""
+    """Whether an operand is rows of a table, which a blocked product reads in place."""
     if is_turned(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
         return False
     table, _ = operand.inputs
@@ -71,7 +72,7 @@ def _takes_rows(product: Node, operand: Node) -> bool:
 
 
 def _epilogue_length(scope: Scope) -> int:
-    """About how many operations follow the product: the members, and what is much of all that they inline."""
+    """The approximate number of operations in the epilogue: its members, and the expensive nodes they inline."""
     kernel, length = scope.kernel, 0
     seen = set(kernel.main.inputs)
     stack = list(kernel.members)
@@ -94,12 +95,12 @@ def _is_finite(module: ThreadModule, node: Node) -> bool:
 
 
 def runs_on_matrix_unit(kernel: Kernel) -> bool:
-    """Whether a kernel is a product on the processor's matrix unit."""
+    """Whether a kernel is a product on the CPU's matrix unit."""
     return kernel.kind == "product" and matrix_product_of(kernel).is_on_unit
 
 
 def emit_product(scope: Scope) -> None:
-    """One product, or one for each matrix of a batch."""
+    """Emit one product, or one for each matrix of a batch."""
     anchor, module = scope.kernel.main, scope.b.module
     assert isinstance(module, ThreadModule)
     shape = replace(
@@ -135,7 +136,7 @@ def emit_product(scope: Scope) -> None:
 
 
 def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
-    """An operand that lies nowhere in memory."""
+    """An operand that is computed instead of read from memory."""
     if not takes_whole_rows(operand):
         return _reader(scope, operand)
     table, numbers = (scope.memory.find(x) for x in operand.inputs)
@@ -144,7 +145,7 @@ def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
 
 
 def _reader(scope: Scope, operand: Node) -> Read:
-    """What computes an operand that lies nowhere in memory."""
+    """The function that computes elements of such an operand."""
 
     def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
         return scope.evaluator(lanes).vector_at(operand, [scope.axis(row), scope.axis(column, 1)])
@@ -188,8 +189,9 @@ def _emit_matrix(
 
 
 def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
-    """What follows the product, for elements of the result by their position in its memory; None where other things
-    lie otherwise."""
+    """The epilogue for elements by their position in the result's memory; None if its other operands have another
+    layout.
+    """
     anchor, stores = scope.kernel.main, scope.kernel.stores
     if not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):
         return None
@@ -204,12 +206,14 @@ def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
 
 
 def rounded_scratch(nbytes: int) -> int:
-    """A thread's scratch in whole pages, so that threads share no cache line."""
+    """The size of a thread's scratch memory in whole pages, so that threads share no cache line."""
     return -(-nbytes // 4096) * 4096
 
 
 def emit_transposition(scope: Scope) -> bool:
-    """A map kernel that only transposes a matrix in memory, or a part of it, by blocks; False for any other kernel."""
+    """Emit a map kernel that only transposes a matrix in memory, or a part of it, by blocks; False for any other
+    kernel.
+    """
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1:
         return False
     (node,) = scope.kernel.members
@@ -237,7 +241,7 @@ def emit_transposition(scope: Scope) -> bool:
 def _all_or_nothing(
     scope: Scope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
 ) -> Generator[None]:
-    """Where an axis is so short that a single worker gets all of it, the share becomes that, for this worker alone."""
+    """The share rounded to none or all of an axis that is too short to divide."""
     b, partition = scope.b, scope.partition
     if partition.kind not in share or partition.step < partition.extent:
         yield

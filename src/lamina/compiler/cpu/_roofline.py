@@ -1,4 +1,4 @@
-"""Measures the peak of one core, the roof that kernels are compared with."""
+"""The measured peak of one core, which kernels are compared with."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _REPEATS = 12
 
 @cache
 def peak_flops(dtype: DType) -> float:
-    """Floating-point operations a second that one core can do, measured once: the roof of the roofline.
+    """Floating-point operations per second of one core, measured once: the roof of the roofline model.
 
-    Independent fused multiply-adds run for about a millisecond, the best of several times.
+    Independent fused multiply-adds run for about a millisecond; the best of several runs counts.
     """
     module = _multiply_adds(dtype)
     compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))

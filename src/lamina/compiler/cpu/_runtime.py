@@ -1,18 +1,18 @@
 """The threads' side of generated code: job dispatch, barrier, waiting, floating-point state (LLVM assembly).
 
-A job is one function run by all threads of the pool: the caller is thread 0, and each worker takes part in
-every job. Where the pool has other threads than the job has memory for, the caller runs it alone. A wait spins
-for a while, because what it waits for is mostly microseconds away, and then sleeps in the kernel. Every word
-that threads wait on is a counter that only grows; a sleeper announces itself first, so that changing a counter calls
-the kernel only where a thread sleeps.
+A job is one function run by all threads of the pool: the caller is thread 0, and each worker takes part in every job.
+If the pool's size differs from the number of threads that the job has memory for, the caller runs it alone. A wait
+spins for a while, because most waits take microseconds, and then sleeps in the kernel. All words that threads wait on
+are counters that only increase; a sleeper announces itself first, so that incrementing a counter calls the kernel only
+if a thread sleeps.
 
-Between spinning and sleeping, a thread offers its core to others for a while, again and again. The scheduler of
-a virtual machine may well put two threads on one core and leave the other one idle: then the thread that is
-waited for runs at once, and two threads that both want to run are soon given a core each. A worker that finds
-itself on the caller's core at the beginning of a job goes elsewhere by itself, where the system lets it (Linux).
+Between spinning and sleeping, a thread yields its core repeatedly for a while. The scheduler of a virtual machine may
+put two threads on one core and leave another idle: then the thread being waited for runs at once, and two runnable
+threads soon get a core each. A worker that finds itself on the caller's core at the beginning of a job moves to another
+core, where the system permits it (Linux).
 
-Where other processes want the cores, an offer is a whole time slice, a thousand times what is waited for. So offers
-are timed, and after a long one the next waits go to sleep at once: a thread that sleeps runs soon once it is woken.
+Where other processes use the cores, a yield costs a whole time slice, a thousand times a usual wait. So yields are
+timed, and after a long one the next waits sleep at once: a sleeping thread runs soon after it is woken.
 """
 
 from __future__ import annotations
@@ -377,7 +377,7 @@ def runtime_ir(architecture: str, system: str) -> str:
 
 
 def _sleeping(architecture: str, system: str) -> tuple[str, str, str, str]:
-    """Declarations, how to sleep until a word may have changed, how to wake all that sleep on it, how to yield."""
+    """The platform's declarations for sleeping until a word may have changed, waking all sleepers, and yielding."""
     yields = "%ignored = call i32 @sched_yield()"
     if system == "Linux":
         call = f"call i64 (i64, ...) @syscall(i64 {_FUTEX_NUMBERS[architecture]}, ptr %word"

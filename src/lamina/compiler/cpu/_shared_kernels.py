@@ -1,8 +1,8 @@
-"""Kernels that the programs of a process share: code that one program has made is called by the next.
+"""Kernels shared by the programs of a process: a program can call code that another program compiled.
 
-The programs of a search, of cross-validation or of fits on similar tables have many equal kernels. A kernel sees only
-its frame, so equal text is equal code in any program. On disk, a program's code lies with its own kernels, and says of
-the others which program has them.
+The programs of a search, of cross-validation or of fits on similar tables have many equal kernels. A kernel accesses
+only its frame, so equal text is equal code in any program. On disk, a program's file contains its own kernels, and
+names the programs that have the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_PROGRAMS = 64
 
 
 class SharedKernels:
-    """The code of the latest programs that have kernels of their own."""
+    """The code of the latest programs that compiled kernels of their own."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -32,14 +32,14 @@ class SharedKernels:
         self._homes: dict[str, Home] = {}
 
     def find(self, digest: str) -> tuple[Home, CompiledModule] | None:
-        """The place of a kernel's code, and its module, which stays in memory while it is referenced."""
+        """The address of a kernel's code, and its module, which stays in memory while it is referenced."""
         with self._lock:
             home = self._homes.get(digest)
             module = home and self.at(home)
             return (home, module) if home and module else None
 
     def at(self, home: Home) -> CompiledModule | None:
-        """The code that has a kernel, if it is in memory."""
+        """The code that contains a kernel, if it is in memory."""
         program, name = home
         with self._lock:
             module, names = self._programs.get(program, (None, ()))
@@ -49,7 +49,7 @@ class SharedKernels:
             return module
 
     def add(self, program: str, module: CompiledModule, kernels: Mapping[str, str]) -> None:
-        """Offer a program's own kernels: their digests by name."""
+        """Add a program's own kernels: their digests by name."""
         if not kernels:
             return
         with self._lock:
@@ -60,7 +60,7 @@ class SharedKernels:
                 self._homes = {digest: home for digest, home in self._homes.items() if home[0] != last}
 
     def clear(self) -> None:
-        """Forget all, as in a new process."""
+        """Forget all kernels, as in a new process."""
         with self._lock:
             self._programs.clear()
             self._homes.clear()

@@ -1,4 +1,4 @@
-"""A plan's code: a function for each kind of kernel, and the step that calls them."""
+"""A plan's code: a function for each distinct kernel, and the step that calls them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _TAKING = 10
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
-    """The outline of a plan. `rows`: bytes that an input slot moves on with each step."""
+    """The outline of a plan. `rows`: the bytes that an input slot advances with each step."""
     work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
     machine = target_machine()
@@ -77,7 +77,7 @@ def emit_program(
     outline: Outline,
     is_elsewhere: Callable[[str, str], bool] = lambda name, digest: False,
 ) -> None:
-    """Write ``step``, which runs a number of steps, and a function for each kind of kernel; `outline`: the plan's.
+    """Write ``step``, which runs a number of steps, and a function for each distinct kernel; `outline` is the plan's.
 
     `is_elsewhere`: whether the function of that name, for a kernel of that digest, is in another module.
     """
@@ -114,16 +114,16 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
 
 
 class ThreadScope(Scope):
-    """A kernel whose workers are the threads of the pool."""
+    """The scope of a kernel with the pool's threads as workers."""
 
     b: ThreadBuilder
 
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """A thread's share, as even as can be."""
+        """A thread's share, as even as possible."""
         return self.b.split(extent, step)
 
     def is_first(self) -> Value:
-        """Whether it is thread 0."""
+        """Whether this is thread 0."""
         return self.b.equal(self.b.argument("thread"), 0)
 
 

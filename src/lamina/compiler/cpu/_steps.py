@@ -1,7 +1,7 @@
-"""The loop over steps: strand after strand, one function called for each kernel.
+"""The loop over steps: strands one after the other, with a function call for each kernel.
 
-Each strand is a thread's own. There is nothing that threads wait for then, and a thread's caches keep what its strand
-reads and writes. Only on large strands that are left when each thread has had as many, all threads work together.
+Each strand runs on one thread. So no thread waits for another, and its caches keep the strand's data. Large strands
+that are left over when each thread has had an equal number are run by all threads together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WAIT = "wait"
 
 
 def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:
-    """Write ``step``. `frames`: of each kernel; `outline`: the plan's."""
+    """Write ``step``. `frames`: each kernel's frame; `outline`: the plan's."""
     names, layout = outline.kernels, outline.layout
     strands = [
         _Strand(plan, names[start:stop], frames[start:stop], groups)
@@ -55,7 +55,7 @@ def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outlin
 
 @dataclass(frozen=True)
 class _Strand:
-    """Some of a plan's kernels, with their functions and frames, in groups."""
+    """A strand's kernels, with their functions and frames, in groups."""
 
     plan: Plan
     names: Sequence[str]
@@ -78,7 +78,7 @@ class _Strand:
         return list(itertools.accumulate((len(frame.slots) for frame in self.frames), initial=0))
 
     def calls(self, group: Group) -> list[_Call]:
-        """What is called for a group: its kernels, perhaps after a wait."""
+        """The calls of a group: its kernels, with a barrier first if needed."""
         waits = self.plan.kernels[group.start] in self.plan.barriers
         own = range(group.start - self.first, group.stop - self.first)
         return [*([_Call(_WAIT, 0)] if waits else []), *(_Call(self.names[i], self._starts[i]) for i in own)]
@@ -86,7 +86,7 @@ class _Strand:
 
 @dataclass(frozen=True)
 class _Call:
-    """A function that the step calls, and where in the memory of all frames its own begins."""
+    """A function that the step calls, and the offset of its frame in the memory of all frames."""
 
     function: str
     start: int
@@ -94,12 +94,12 @@ class _Call:
 
 @dataclass(frozen=True)
 class _Team:
-    """Those who work on a strand: all threads, or a thread for itself.
+    """The threads that run a strand: all threads, or one.
 
     Attributes:
-        thread: this one's number among them.
-        threads: how many they are.
-        place: whose temporary memory they work in.
+        thread: this thread's number in the team.
+        threads: the team's size.
+        place: the number of the thread with the team's temporary memory.
     """
 
     thread: Value
@@ -109,7 +109,9 @@ class _Team:
 
 @contextmanager
 def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Generator[_Team]:
-    """What is emitted inside is for those who work on a strand: its owner, or all of them, `together`, on the last."""
+    """Emit the enclosed code for a strand's team: the strand's owner, or, for the last strand if `together`, all
+    threads.
+    """
     thread, threads = b.argument("thread"), b.argument("threads")
     if strands == 1:
         yield _Team(thread, threads, b.const(0))
@@ -128,7 +130,7 @@ def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Gen
 
 
 def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout, team: _Team) -> None:
-    """All steps of a strand."""
+    """Emit all steps of a strand."""
     control = b.load_pointer(b.pointer_argument("arguments"), Layout.CONTROL)
     with b.loop(b.const(0), b.load(control, INDEX, Layout.STEPS)):
         for chunks, some in itertools.groupby(strand.groups, lambda group: group.chunks):
@@ -144,7 +146,7 @@ def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Lay
 
 
 def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Pointer, team: _Team) -> None:
-    """Call functions with their frames: many of them by a loop over a table of that name."""
+    """Call functions with their frames; many calls become a loop over a table with the given name."""
     if len(calls) < _FEWEST_IN_A_TABLE:
         for call in calls:
             b.call(call.function, b.offset(memory, call.start, None), team.thread, team.threads)
@@ -157,7 +159,9 @@ def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Poi
 
 
 def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
-    """Call kernels' functions, chunk by chunk of this thread's share, after a wait if it begins with one."""
+    """Call the kernels' functions, chunk by chunk of this thread's share, after a barrier if the group
+    begins with one.
+    """
     first, *others = calls
     if first.function == _WAIT:
         b.barrier(team.threads)
@@ -170,9 +174,10 @@ def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chun
 def _fill_frames(
     b: ThreadBuilder, strand: _Strand, memory: Pointer, bytes_of_each: Mapping[int, int], team: _Team
 ) -> None:
-    """Write the pointers of a strand's frames, by a loop over constants: a store each would be most of the step's code.
+    """Write the pointers of a strand's frames, by a loop over constants: single stores would be most of the step's
+    code.
 
-    `bytes_of_each`: by how much the entries of the table differ for each place that a team may work in.
+    `bytes_of_each`: the distance, for each table entry, between the teams' memory.
     """
     table = b.pointer_argument("arguments")
     numbers = [(slot.entry, slot.offset, bytes_of_each.get(slot.entry, 0)) for slot in strand.slots]
@@ -185,7 +190,7 @@ def _fill_frames(
 
 
 def _move_on(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Layout) -> None:
-    """Point the frames to what the next step reads and writes: its numbers, its rows, its results."""
+    """Advance the frames to the next step's numbers, rows and results."""
     slots = strand.slots
     moving = [(i, layout.strides[slot.entry]) for i, slot in enumerate(slots) if layout.strides[slot.entry]]
     if not moving:

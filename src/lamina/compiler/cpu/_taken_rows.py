@@ -1,7 +1,7 @@
 """Gathered rows of a table, with the next rows prefetched while one is copied.
 
-A table is larger than the caches, and its rows are taken in random order: of each, the processor would notice that
-it is read line after line only when half of it is there.
+The table exceeds the caches, and its rows are read in random order; the hardware prefetcher would detect the sequential
+reads in a row only halfway through it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LINES_AHEAD = 64  # about as many as arrive in the time in which one does
 
 
 def takes_whole_rows(node: Node) -> bool:
-    """Whether a node is rows of a matrix, by a vector of their numbers."""
+    """Whether a node takes whole rows of a matrix, by a vector of row numbers."""
     if not node.is_op("take"):
         return False
     table, numbers = node.inputs
@@ -26,7 +26,7 @@ def takes_whole_rows(node: Node) -> bool:
 
 
 def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value:
-    """The table row that a taking node has at a position; `numbers` is its second input in memory."""
+    """The table row that a gathering node has at a position; `numbers` is its second input in memory."""
     table, indices = node.inputs
     number = scope.b.load(numbers, indices.dtype, place)
     position = PullContext(scope.evaluator(1)).table_position(number, table.shape[0], node.params["mode"])
@@ -34,7 +34,7 @@ def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value
 
 
 def emit_taken_rows(scope: Scope) -> bool:
-    """A map kernel that only takes rows of a matrix in memory; False for any other kernel."""
+    """Emit a map kernel that only takes rows of a matrix in memory; False for any other kernel."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members

@@ -1,4 +1,4 @@
-"""Which terms of a product's sums count, as A is not zero there: of pairs of rows, and of a packed block's tiles."""
+"""The nonzero terms of a product's sums, where A is not zero: for pairs of rows, and for tiles of a packed block."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _PAIR_COST = 5, 4
 
 
 def terms_bytes(rows: int, inner: int) -> int:
-    """Memory for term lists, one at each row's place: of pairs and tiles, and with one row more also of all terms."""
+    """Bytes for term lists, one per row: for pairs and tiles; with an extra row, also for the list of all terms."""
     return whole_lines(rows * _places(inner) * INT32.itemsize)
 
 
 def _places(inner: int) -> int:
-    """Of one list: its length, all terms, and room for what is written beyond those in use."""
+    """The elements of one list: its length, all terms, and room for writes beyond the used terms."""
     return inner + 1 + LOOKED_AT
 
 
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
-    """Whether to compute two rows at a time; `of_rows`: the terms that rows have otherwise, all together."""
+    """Whether to compute two rows at a time; `of_rows`: the total number of terms without pairs."""
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)
 
 
 @dataclass(frozen=True)
 class TermLists:
-    """The lists of some rows of A, each behind its length.
+    """The term lists of some rows of A, each after its length.
 
-    The list of the pair at an even row is at that row's place, the list of a tile at that of its second row.
+    The list of a pair is stored at its first (even) row; the list of a tile at its second row.
     """
 
     b: Builder
@@ -53,9 +53,10 @@ class TermLists:
     def write(
         self, tile: LeftTile, row: Value, height: int, depth: Value, may_skip: Value
     ) -> tuple[Value, Value]:
-        """List the terms of a tile and of its pairs; how many its pairs have, and how many its rows by its list.
+        """List the terms of a tile and of its pairs; returns the number of terms of the pairs, and of its rows by the
+        tile's list.
 
-        Of a tile whose first terms are not zero the rest is not looked at.
+        If the first terms of a tile are nonzero, the others are not tested.
         """
         b = self.b
         starts = [self._of(row, 0 if height == 1 else 1), *self._pairs(row, height)]
@@ -74,7 +75,7 @@ class TermLists:
         return _sum(of_pairs), of_tile * height
 
     def write_pairs(self, left: LeftTile, row: Value, height: int) -> Value:
-        """List the terms of the pairs among the first rows of A as it lies in memory; how many they have together."""
+        """List the terms of the pairs among the first rows of A in its memory layout; returns their total number."""
         b = self.b
         starts = self._pairs(row, height)
         counts = [b.variable(b.const(0)) for _ in starts]
@@ -97,7 +98,9 @@ class TermLists:
         starts: Sequence[Pointer],
         counts: Sequence[Variable],
     ) -> None:
-        """List the terms in use of each pair of rows; of all of them, if there is one more list, which comes first."""
+        """List the terms in use of each pair of rows; if there is one more list, it comes first, with the terms of all
+        pairs.
+        """
         b = self.b
         for count in counts:
             count.set(b.const(0))
@@ -128,7 +131,7 @@ class TermLists:
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The terms of the pair of rows that begins with this one, or the other list at its place."""
+        """The terms of the pair that begins with this row, or the other list stored there."""
         return self._order(self._of(row, 0))
 
     def _order(self, numbers: Pointer) -> ColumnOrder:
@@ -142,7 +145,7 @@ class TermLists:
         return [self._of(row, first) for first in range(0, height, PAIR)]
 
     def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
-        """Of each pair, in which of the next terms it is not zero: a bit a term."""
+        """For each pair, a bit for each of the next terms: whether it is nonzero."""
         b = self.b
         # The last terms are looked at with some before them, so that nothing beyond A is read.
         first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
@@ -157,7 +160,7 @@ class TermLists:
         return found
 
     def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """Which of eight terms count in each pair of at most eight rows that are neighbours in memory."""
+        """Bits for eight terms: nonzero or not in each pair of at most eight rows that are neighbours in memory."""
         b = self.b
         of_terms = [
             self._is_used(left.column(b, k + u, self.dtype), rows.start, len(rows)) for u in range(LOOKED_AT)
@@ -170,14 +173,14 @@ class TermLists:
         ]
 
     def _bits_along(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """The same of rows whose terms are neighbours in memory."""
+        """The same bits for rows whose terms are neighbours in memory."""
         b = self.b
         start = left.column(b, k, self.dtype)
         of_rows = [self._is_used(start, left.offset(row), LOOKED_AT) for row in rows]
         return [_any(b, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
 
     def _is_used(self, pointer: Pointer, position: int | Value, count: int) -> Value:
-        """Which elements are not zero: a bit for each. The sign does not count: -0 is zero, too."""
+        """Bits for the nonzero elements. The sign is ignored: -0 is zero, too."""
         b, bits = self.b, np.dtype(f"int{8 * self.dtype.itemsize}")
         without_sign = b.bit_and(b.load(pointer, bits, position, count), int(np.iinfo(bits).max))
         return b.mask_bits(b.not_equal(without_sign, 0))
@@ -207,9 +210,9 @@ def _any(b: Builder, bits: Sequence[Value]) -> Value:
 
 
 def _transposed_bits(b: Builder, rows: list[Value]) -> Value:
-    """Transpose a matrix of 8 by 8 bits, given its rows: eight bytes, the first row lowest.
+    """Transpose a matrix of 8 by 8 bits, given by rows in eight bytes, the first row lowest.
 
-    Halves, quarters and single bits beside the diagonal change places (Warren, Hacker's Delight, 2003, section 7-3).
+    Blocks of 4, 2 and 1 bits beside the diagonal are swapped (Warren, Hacker's Delight, 2003, section 7-3).
     """
     x = _any(b, [b.shift_left(row, LOOKED_AT * place) for place, row in enumerate(rows)])
     for distance, kept in ((7, 0x00AA00AA00AA00AA), (14, 0x0000CCCC0000CCCC), (28, 0x00000000F0F0F0F0)):

@@ -1,4 +1,4 @@
-"""The register tile of a matrix product: rows and vectors of the result that are summed up in registers."""
+"""The register tile of a matrix product: rows and vectors of the result that are accumulated in registers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TileShape:
 
 
 def vector_widths(columns: int, lanes: int) -> tuple[int, ...]:
-    """The lanes in use of each vector across `columns` columns: 10 columns at 8 lanes are (8, 2)."""
+    """The used lanes of each vector across `columns` columns: 10 columns at 8 lanes are (8, 2)."""
     whole, rest = divmod(columns, lanes)
     return (lanes,) * whole + ((rest,) if rest else ())
 
@@ -37,10 +37,9 @@ def vector_widths(columns: int, lanes: int) -> tuple[int, ...]:
 def choose_tile(machine: Machine, dtype: DType, rows: int, columns: int) -> TileShape:
     """The tile that covers `rows` by `columns` in the fewest cycles, by a simple model of a core.
 
-    A step of a tile multiplies `vectors` vectors of B with `rows` elements of A. It takes as long as its
-    fused multiply-adds, or its loads, or the latency of one multiply-add where there are too few to overlap.
-    Everything has to fit the registers, with the vectors of B and one element of A (a single row takes the
-    vectors of B straight from memory).
+    A step of a tile multiplies `vectors` vectors of B with `rows` elements of A. Its time is the maximum of its fused
+    multiply-adds, its loads, and, if there are too few to overlap, the latency of a multiply-add. The tile, the vectors
+    of B and one element of A must fit the registers (a single row reads the vectors of B from memory).
     """
     vectors = -(-columns // machine.lanes(dtype))
     candidates = [
@@ -62,8 +61,10 @@ def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> floa
 
 
 def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, float]:
-    """Among tiles the model takes to be equal: two vectors, measured fastest on AVX2 and AVX-512; least code, since
-    what is left over at the end is written once more; fewest loads."""
+    """The preference among tiles that are equal in the model.
+
+    Two vectors (measured fastest on AVX2 and AVX-512), then least code (tails repeat it), then fewest loads.
+    """
     left_over = bool(rows % tile.rows) + bool(vectors % tile.vectors)
     return tile.vectors != 2, left_over, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
 
@@ -73,9 +74,9 @@ def _most_rows(machine: Machine, vectors: int) -> int:
 
 
 def _most_accumulators(machine: Machine) -> int:
-    """With 32 registers, 16 accumulators reach the peak already, and taller tiles only bring tails.
+    """The largest number of accumulators. Of 32 registers 16 reach the peak already, and taller tiles only add tails.
 
-    Where products and sums are instructions of their own, the products need registers, too.
+    Where multiplication and addition are separate instructions, the products need registers, too.
     """
     if machine.vector_registers == 32:
         return 16

@@ -24,11 +24,10 @@ _ARGUMENTS: Mapping[str, Argument] = {
 
 
 def transpose_vectors(b: Builder, rows: list[Value]) -> list[Value]:
-    """The columns of a block whose rows are given: as many vectors as the rows have lanes.
+    """The columns of a block given by rows: one vector for each lane of a row.
 
-    The number of rows is a power of two, at most the lanes of a row. Interleaving row i with row i + n/2
-    (their lower halves, then their upper halves) puts the elements that belong together next to each other
-    after log2(n) rounds.
+    The number of rows is a power of two, at most the lanes of a row. Interleaving row i with row i + n/2 (lower halves,
+    then upper halves) brings the elements of each column together after log2(n) rounds.
     """
     count, lanes = len(rows), rows[0].lanes
     half = lanes // 2
@@ -56,11 +55,11 @@ def emit_transpose(
     rows: tuple[Operand, Operand],
     columns: tuple[Operand, Operand],
 ) -> None:
-    """destination[c, r] = source[r, c] for the given ranges of the source's rows and columns.
+    """Copy destination[c, r] = source[r, c] for the given ranges of the source's rows and columns.
 
-    Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at
-    multiples of a cache line keeps them from writing the same lines. All copies of a type are one function, but those
-    of a few rows or columns.
+    Strides count elements between rows. Threads may share the work by rows or columns; splitting columns at multiples
+    of a cache line keeps them from writing the same lines. Copies of a type share one function, except those of a few
+    rows or columns.
     """
     rows, columns = (_range(b, bounds) for bounds in (rows, columns))
     for narrow, others, are_rows, start, start_there in (
@@ -87,7 +86,7 @@ def _range(b: Builder, bounds: tuple[Operand, Operand]) -> tuple[Value, Value]:
 
 
 def _few(bounds: tuple[Value, Value]) -> int | None:
-    """How many there are, where they are known to be too few for a block."""
+    """The length of a range, if it is known to be too short for a block."""
     start, stop = (x.constant for x in bounds)
     if start is None or stop is None or stop - start >= _FEWEST_IN_BLOCKS:
         return None
@@ -95,7 +94,7 @@ def _few(bounds: tuple[Value, Value]) -> int | None:
 
 
 def _emit_copy(b: Builder, dtype: DType) -> None:
-    """The function that copies: whole blocks in registers, what is left over at the ends element by element."""
+    """The copy function: whole blocks in registers, remainders element by element."""
     lanes, line = b.lanes(dtype), LINE_BYTES // dtype.itemsize
     source, destination = b.pointer_argument("source"), b.pointer_argument("destination")
     apart, last_row, last_column = map(b.argument, ("source_stride", "last_row", "last_column"))
@@ -115,7 +114,7 @@ def _emit_copy(b: Builder, dtype: DType) -> None:
 
 
 def _emit_whole_block(b: Builder, dtype: DType, source: Pointer, destination: Pointer) -> None:
-    """As many rows as a vector has lanes, a cache line of each."""
+    """Copy a whole block: a cache line of each of as many rows as a vector has lanes."""
     lanes = b.lanes(dtype)
     apart, apart_there = b.argument("source_stride"), b.argument("destination_stride")
     with b.loop(0, LINE_BYTES // dtype.itemsize, lanes) as first:
@@ -148,7 +147,7 @@ def _emit_narrow_copy(
     *,
     are_rows: bool,
 ) -> None:
-    """Of a few rows (or columns) the elements in a range of the others; pointers with their strides."""
+    """Copy a range of elements of a few rows (or columns); pointers come with their strides."""
     (from_, apart), (to, apart_there) = source, destination
     steps = (apart, 1) if are_rows else (1, apart)
     steps_there = (1, apart_there) if are_rows else (apart_there, 1)

@@ -1,4 +1,4 @@
-"""Blocking of a product for a matrix unit, and the places of its packed parts in a thread's scratch memory."""
+"""Blocking of a product for a matrix unit, and the layout of its packed parts in a thread's scratch memory."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ _LEAST_WORK = 1 << 20  # multiply-adds
 
 @dataclass(frozen=True)
 class UnitBlocking:
-    """How a product is cut up: `rows` by `inner` of A are packed together, then panel after panel of B, 32 columns
-    wide, up to `columns` of it.
+    """Block sizes: `rows` by `inner` of A are packed together, then up to `columns` of B by panels of 32 columns.
 
-    `keeps_sums`: the summed dimension is cut, and `sums` blocks of unfinished sums wait in memory.
+    `keeps_sums`: the summed dimension is split, and `sums` blocks of unfinished sums are kept in memory.
     """
 
     rows: int
@@ -60,8 +59,9 @@ class UnitBlocking:
 
     @property
     def offsets(self) -> tuple[int, ...]:
-        """Where in the scratch memory begin: A, the panel of B, a block's sums, the unfinished sums, the greatest
-        magnitudes, and what comes after all."""
+        """Offsets in the scratch memory: A, the panel of B, a block's sums, the unfinished sums, the greatest
+        magnitudes, the end.
+        """
         sizes = (
             self.tiles * self.left_tile_bytes,
             self.panel_bytes,
@@ -79,7 +79,7 @@ class UnitBlocking:
 def choose_unit_blocking(
     machine: Machine, rows: int, inner: int, columns: int, left_parts: int
 ) -> UnitBlocking | None:
-    """How to compute a product on the matrix unit; None where there is none, or a vector unit is as fast."""
+    """The blocking of a product on the matrix unit; None without a unit, or where a vector unit is as fast."""
     if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK:
         return None
     if min(rows, inner, columns) < (_LEAST_SHORT_EXTENT if left_parts == 1 else _LEAST_EXTENT):

@@ -1,4 +1,4 @@
-"""Packs the operands of a product into the tiles of a matrix unit, 32 terms of the sums a step."""
+"""Packing of a product's operands into the tiles of a matrix unit, 32 terms of the sums per step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Read = Callable[[Builder, Value, Value, int], Value]
 
 @dataclass(frozen=True)
 class LeftOperand:
-    """A matrix, and whether its columns are the rows of the result, and not terms of the sums."""
+    """A matrix, and whether its columns are rows of the result, not terms of the sums."""
 
     read: Read
     is_transposed: bool
@@ -36,7 +36,7 @@ class LeftOperand:
 
 @dataclass(frozen=True)
 class UnitPacking:
-    """The packed operands of one emission of a product; `rows` and `inner` are the sizes of A."""
+    """The packed operands of a product; `rows` and `inner` are the sizes of A."""
 
     b: Builder
     blocking: UnitBlocking
@@ -62,7 +62,9 @@ class UnitPacking:
         self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
 
     def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
-        """`body(row, height)` for each 32 rows or, at the end of A, fewer: the same code, where the height may vary."""
+        """Call `body(row, height)` for each 32 rows or, at the end of A, fewer; both share the code where the height
+        may vary.
+        """
         b = self.b
         if not (may_vary and self.rows % BLOCK):
             cover(b, self.rows, BLOCK, block, body)
@@ -89,7 +91,7 @@ class UnitPacking:
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
     ) -> None:
-        """Rows of A as it lies in memory are terms: packed as if for a right operand, then transposed tile by tile."""
+        """Pack an A whose rows in memory are terms: as for a right operand, then transposed tile by tile."""
         b = self.b
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
@@ -128,7 +130,7 @@ class UnitPacking:
         width: int,
         tiles: Pointer,
     ) -> None:
-        """Up to 32 terms, each `width` neighbours; `load(term)` is where one is."""
+        """Pack up to 32 terms, each `width` neighbouring elements; `load(term)` returns a term's address."""
         b = self.b
         if isinstance(terms, int):
             terms = b.const(terms)
@@ -143,7 +145,7 @@ class UnitPacking:
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
     def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
-        """`body(number, terms)` for each step of 32 terms or, at the end, fewer: the same code for both."""
+        """Call `body(number, terms)` for each step of 32 terms or, at the end, fewer, with the same code for both."""
         if self.inner % TILE_DEPTH == 0:
             self._steps(first_term, body)
             return
@@ -152,7 +154,9 @@ class UnitPacking:
             body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """`body(number, terms)` for each step of 32 terms of a part of the summed dimension, and for its rest."""
+        """Call `body(number, terms)` for each step of 32 terms of a part of the summed dimension, and for the
+        remainder.
+        """
         b, blocking = self.b, self.blocking
         whole, rest = divmod(self.inner, TILE_DEPTH)
         if not blocking.keeps_sums:
@@ -190,12 +194,12 @@ class UnitPacking:
         return self.b.offset(panel, number * (PARTS * 2 * TILE_BYTES), _BYTE)
 
     def is_splittable(self, tile: Value) -> Value:
-        """Whether all numbers in 32 rows of A and in the panel of B have parts."""
+        """Whether all numbers in 32 rows of A and in the panel of B can be split into bfloat16 parts."""
         b = self.b
         greatest = [b.load(self._greatest, BITS, place) for place in (tile, self.blocking.tiles)]
         return b.less(b.maximum(*greatest), UNSPLITTABLE)
 
     @property
     def _greatest(self) -> Pointer:
-        """The greatest magnitudes in each 32 rows of A, and behind them that in the panel of B."""
+        """The greatest magnitudes for each 32 rows of A, followed by that of the panel of B."""
         return self.b.offset(self.scratch, self.blocking.offsets[4] // BITS.itemsize, BITS)

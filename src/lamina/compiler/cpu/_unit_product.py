@@ -1,11 +1,11 @@
-"""Matrix products on a matrix unit: float32 operands in parts of bfloat16, packed as tiles.
+"""Matrix products on a matrix unit: float32 operands as sums of bfloat16 parts, packed as tiles.
 
-A block of the result is 32 by 32: four tiles of sums. Up to 192 terms are summed up in tiles: first the small products
-of parts, then x₁y₁ upon them, so that most roundings are of small numbers. What such parts of the summed dimension give
-is added up in memory. The error is a third to a ninth of that of one chain of multiply-adds.
+A block of the result is 32 by 32: four tiles of sums. Tiles accumulate up to 192 terms: first the small products of
+parts, then x₁y₁, so that most roundings are of small numbers. Longer sums are accumulated in memory. The error is a
+third to a ninth of that of one chain of multiply-adds.
 
 Each element is the same sum for any split of the work: blocks begin at multiples of 32 for any number of threads, and
-what decides whether operands can be split are the 32 rows and the 32 columns alone.
+whether operands can be split into parts depends only on a block's 32 rows and 32 columns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SUM_TILES = 4
 
 @dataclass(frozen=True)
 class _Place:
-    """A block of the result: its rows and columns, and the numbers of its tile of A and of its panel of B."""
+    """A block of the result: its rows and columns, and the numbers of its tile of A and its panel of B."""
 
     row: Value
     height: int | Value
@@ -41,17 +41,16 @@ class _Place:
 
 
 def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
-    """The products of parts (of A, of B) in their order: the small ones, each with an operand of the one before; then
-    the large one."""
+    """The products of parts (of A, of B) in order: small ones first, each sharing an operand with the previous one."""
     small = [(0, 1), (0, 2)] if left_parts == 1 else [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2)]
     return [small, [(0, 0)]]
 
 
 @dataclass(frozen=True)
 class UnitProduct(UnitPacking):
-    """One emission of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix.
+    """The code of a product. Bounds of rows and columns are multiples of 32 or the ends of the matrix.
 
-    `fetch(row, column, width)` asks for what the epilogue will read of a row.
+    `fetch(row, column, width)` prefetches the epilogue's operands of a row.
     """
 
     columns: int
@@ -76,7 +75,7 @@ class UnitProduct(UnitPacking):
         self._unit.end()
 
     def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:
-        """Pack a block of A, and multiply it with panel after panel of B."""
+        """Pack a block of A, and multiply it with each panel of B."""
         b = self.b
         self.pack_left(block, first_term)
 
@@ -93,7 +92,7 @@ class UnitProduct(UnitPacking):
         cover(b, self.columns, BLOCK, columns, panel)
 
     def _block(self, place: _Place, first_term: Value) -> None:
-        """One block of the result: on the matrix unit, or where its operands have no parts, on the vector unit."""
+        """Compute a block of the result: on the matrix unit, or, if its operands can't be split, on the vector unit."""
         b = self.b
         last = self._is_last(first_term)
         with self._where(last):
@@ -141,7 +140,7 @@ class UnitProduct(UnitPacking):
             unit.store(tile, target, BLOCK * FLOAT32.itemsize)
 
     def _multiply_parts(self, products: list[tuple[int, int]], left: Pointer, right: Pointer) -> None:
-        """Add products of parts of A and B to the sums. What is in a tile already isn't loaded again."""
+        """Add products of parts of A and B to the sums. Tiles that are already loaded are not loaded again."""
         unit, b = self._unit, self.b
         loaded: tuple[int | None, int | None] = None, None
         for left_part, right_part in products:
@@ -159,7 +158,7 @@ class UnitProduct(UnitPacking):
                     unit.multiply_add(2 * row_half + column_half, 4 + row_half, 6 + column_half)
 
     def _on_vectors(self, place: _Place, first_term: Value) -> None:
-        """The same block from the operands as they are, for numbers that have no parts. Seldom, so this is short."""
+        """Compute the block from the unsplit operands. This is rare, so the code is short."""
         b, right, lanes = self.b, self.right, self._lanes
         widths = vector_widths(place.width, lanes)
         last = b.minimum(first_term + self.blocking.inner, self.inner)
@@ -175,7 +174,7 @@ class UnitProduct(UnitPacking):
                 b.store(self._sums, total.get(), r * BLOCK + index * lanes)
 
     def _keep(self, place: _Place, first_term: Value) -> None:
-        """Add a block's sums to the unfinished ones."""
+        """Add a block's sums to the unfinished sums."""
         b, kept = self.b, self._unfinished(place)
         is_first = b.equal(first_term, 0)
         with b.loop(0, BLOCK * BLOCK, self._lanes) as position:
@@ -183,7 +182,7 @@ class UnitProduct(UnitPacking):
             b.store(kept, b.where(is_first, new, self._complete(kept, position)), position)
 
     def _finish(self, place: _Place) -> None:
-        """Hand the finished block to the epilogue, row by row, or turned."""
+        """Pass the finished block to the epilogue, by rows or transposed."""
         b = self.b
         widths = vector_widths(place.width, self._lanes)
         kept = self._unfinished(place)
@@ -202,25 +201,25 @@ class UnitProduct(UnitPacking):
             self.finish(tile, widths, place.row + first, place.column)
 
     def _complete(self, kept: Pointer, position: Value) -> Value:
-        """A block's sums and the unfinished ones from the terms before."""
+        """A block's sums plus the unfinished sums of the terms before."""
         b = self.b
         new = b.load(self._sums, FLOAT32, position, self._lanes)
         return b.add(b.load(kept, FLOAT32, position, self._lanes), new) if self.blocking.keeps_sums else new
 
     @property
     def _lanes(self) -> int:
-        """Of a vector: a row of a tile, or a part of one."""
+        """The lanes of a vector: a row of a tile, or a part of it."""
         return self.b.lanes(FLOAT32)
 
     # --- memory --------------------------------------------------------------------------------------------------
 
     @property
     def _sums(self) -> Pointer:
-        """The sums of the block at hand."""
+        """The sums of the current block."""
         return self.b.offset(self.scratch, self.blocking.offsets[2] // FLOAT32.itemsize, FLOAT32)
 
     def _unfinished(self, place: _Place) -> Pointer:
-        """The sums of a block from the terms before."""
+        """A block's unfinished sums of the terms before."""
         start = self.b.offset(self.scratch, self.blocking.offsets[3] // FLOAT32.itemsize, FLOAT32)
         number = place.panel * self.blocking.tiles + place.tile
         return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)

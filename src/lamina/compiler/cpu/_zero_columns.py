@@ -1,9 +1,9 @@
-"""Columns of a matrix that are zero throughout, found so that a product need not multiply by them.
+"""All-zero columns of a matrix, found so that a product can skip them.
 
-A third of MNIST's pixels are 0 in every image of a mini-batch of 64, and most columns of one-hot tables are.
-Leaving a term 0 · x out of a sum changes nothing, not even a bit, as long as x is finite: a sum that begins with +0
-never becomes -0. Where x is infinite or NaN, the term is NaN; so skipping needs a look at the x first (`all_finite`):
-one pass over them instead of a multiplication with every row.
+A third of MNIST's pixels are 0 in every image of a mini-batch of 64, and so are most columns of one-hot tables. Leaving
+a term 0 · x out of a sum doesn't change a bit of it if x is finite: a sum that begins with +0 never becomes -0. Where x
+is infinite or NaN, the term is NaN; so skipping first checks each x (`all_finite`): one pass instead of a
+multiplication with every row.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]
 
 @dataclass(frozen=True)
 class ColumnOrder:
-    """A range of column numbers, reordered: columns in use, ascending, then zero columns.
+    """A range of column numbers, reordered: columns in use, ascending, then all-zero columns.
 
-    The order is written to the same positions of `numbers` (int32) as the range itself; from position
-    `first_unused` on come the zero columns.
+    The order is written to the range's own positions of `numbers` (int32); zero columns begin at position
+    `first_unused`.
     """
 
     numbers: Pointer
@@ -36,7 +36,7 @@ class ColumnOrder:
 
 
 def order_bytes(columns: int, dtype: DType) -> int:
-    """The scratch memory of `order_columns` for a matrix of `columns` columns."""
+    """The bytes of scratch memory that `order_columns` needs for a matrix of `columns` columns."""
     return whole_lines(columns * INT32.itemsize) + whole_lines(columns * dtype.itemsize)
 
 
@@ -51,9 +51,9 @@ def order_columns(
     *,
     used_only: bool = False,
 ) -> ColumnOrder:
-    """Find which of a matrix's columns are zero in all the given rows. `stride`: from row to row.
+    """Order a matrix's columns by whether they are zero in all the given rows. `stride` is the distance of rows.
 
-    `scratch` is memory of `order_bytes(stride, dtype)`. With `used_only` nothing is said of the zero columns.
+    `scratch` is memory of `order_bytes(stride, dtype)`. With `used_only` zero columns are not listed.
     """
     bits = np.dtype(f"int{8 * dtype.itemsize}")
     flags = b.offset(scratch, whole_lines(stride * INT32.itemsize) // bits.itemsize, bits)
@@ -78,9 +78,9 @@ def order_columns(
 
 
 def _number_used(b: Builder, flags: Pointer, bits: DType, columns: Range, numbers: Pointer) -> Value:
-    """Write the numbers of the columns in use; the position after the last one.
+    """Write the numbers of the columns in use; returns the position after the last one.
 
-    A vector of columns is mostly used throughout, as in dense data, or not at all, as at the edge of a picture.
+    Most vectors of columns are used completely, as in dense data, or not at all, as at the edge of an image.
     """
     first, last = columns
     used = b.variable(first)
@@ -123,7 +123,9 @@ def all_finite(
     columns: Range,
     order: ColumnOrder | None = None,
 ) -> Value:
-    """Whether no element in the given rows and columns is infinite or NaN. With an `order`, rows are its positions."""
+    """Whether no element in the given rows and columns is infinite or NaN. With an `order`, rows are
+    positions in it.
+    """
     lanes = 2 * b.lanes(dtype)
     total = b.variable(b.const(0, dtype, lanes))
     rest = b.variable(b.const(0, dtype))

@@ -1,4 +1,4 @@
-"""Compiled code of single operators, for eager evaluation."""
+"""Compiled single operators, for eager evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["kernel"]
 
 
 def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    """See `lamina.core.primitive.kernel`; None where there is no compiler for the processor, too."""
+    """See `lamina.core.primitive.kernel`; also None where there is no compiler for the CPU."""
     match primitive.lowering:
         case Reduction():
             return fold(primitive, dtype)

@@ -1,7 +1,7 @@
-"""Matrix products of any sizes and strides, for eager evaluation: the same bits as the compiled ones.
+"""Matrix products of any sizes and strides, for eager evaluation: the same bits as compiled products.
 
-Each element is the chain of multiply-adds along the summed dimension, the first term first, that begins with 0. Tiles
-of the result are summed up in registers; a panel of B, some vectors wide, is copied once for all rows of A.
+Each element is a chain of multiply-adds along the summed dimension, starting at 0. Tiles of the result are accumulated
+in registers; a panel of B, a few vectors wide, is packed once for all rows of A.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _FEW_ROWS = 16
 
 
 def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """``product(a, b, out)`` of matrices, or of batches of them."""
+    """The function ``product(a, b, out)`` for matrices, or batches of them."""
     return made(primitive.name, dtype, lambda b: _Product(b, dtype).write(), "(m,k),(k,n)->(m,n)", inputs=2)
 
 
 @dataclass(frozen=True)
 class _Matrix:
-    """Element (i, j) lies i · rows + j · columns bytes behind the first one."""
+    """A strided matrix: element (i, j) is i · rows + j · columns bytes after the first."""
 
     b: ThreadBuilder
     pointer: Pointer
@@ -50,7 +50,7 @@ class _Matrix:
 
 
 class _Product:
-    """Writes the inner loop."""
+    """The writer of the inner loop."""
 
     def __init__(self, b: ThreadBuilder, dtype: DType) -> None:
         self.b, self.dtype, self.lanes = b, dtype, b.lanes(dtype)
@@ -92,7 +92,7 @@ class _Product:
         count: Value,
         vectors: int,
     ) -> None:
-        """A block of the result's columns, for a range of terms."""
+        """Write the code for a block of the result's columns and a range of terms."""
         b, size = self.b, self.dtype.itemsize
         source = _Matrix(b, right.at(k, j), right.rows, right.columns)
         as_it_lies = b.logical_and(b.equal(right.columns, size), b.equal(width, vectors * self.lanes))
@@ -125,7 +125,7 @@ class _Product:
         masks: list[Value],
         begins: Value,
     ) -> None:
-        """The sums of some rows, kept in registers."""
+        """Write the code that accumulates some rows in registers."""
         b, dtype, lanes, vectors = self.b, self.dtype, self.lanes, len(masks)
         zeros = b.const(0, dtype, lanes)
         goes_on = b.logical_not(begins)
@@ -154,7 +154,7 @@ class _Product:
     # --- the copy of a panel ---------------------------------------------------------------------------------------
 
     def _pack(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
-        """Copy a panel; what lies in its columns beyond the width has no meaning."""
+        """Pack a panel; its columns beyond the width are unspecified."""
         b, size = self.b, self.dtype.itemsize
         b.if_else(
             b.equal(source.columns, size),
@@ -177,7 +177,7 @@ class _Product:
                 b.store(self.panel, value, b.add(b.mul(k, vectors * lanes), v * lanes))
 
     def _pack_columns(self, source: _Matrix, width: Value, count: Value, vectors: int) -> None:
-        """Columns that lie together, transposed block by block in registers."""
+        """Pack contiguous columns, transposed block by block in registers."""
         from lamina.compiler.cpu._transpose import transpose_vectors
 
         b, lanes = self.b, self.lanes

@@ -1,7 +1,6 @@
 """Sums and other reductions of arrays of any shape, in the order of compiled code.
 
-The order is the definition (docs/adr/one-arithmetic.md): over the last axes by lanes, over other axes element
-after element.
+The order is defined in docs/adr/one-arithmetic.md: lanes over trailing axes, element by element over other axes.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def fold(primitive: Primitive, dtype: DType) -> Fold | None:
-    """``fold(x, axes)``: the results for all elements of the other axes, one after the other; `x` is not empty."""
+    """The function ``fold(x, axes)``: the results for all elements of the other axes in order; `x` is not empty."""
     lowering = primitive.lowering
     assert isinstance(lowering, Reduction), primitive
     rows = made(f"{primitive.name} of rows", dtype, lambda b: _write_rows(b, lowering, dtype), "(r,n)->()")
@@ -65,7 +64,9 @@ def fold(primitive: Primitive, dtype: DType) -> Fold | None:
 
 
 def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tuple[int, ...]]:
-    """Whether an array is folded by rows, and it as (kept, folded, kept or folded); () where it has no such shape."""
+    """Whether an array is folded by rows, and the array as (kept, folded, kept or folded); () if it has no
+    such shape.
+    """
     ndim, first, count = len(shape), axes[0], len(axes)
     if axes != tuple(range(first, first + count)):
         return False, ()
@@ -79,7 +80,7 @@ def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tupl
 
 
 def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -> None:
-    """Loop over what is kept: ``body(elements, results)``."""
+    """Loop over the kept elements: ``body(elements, results)``."""
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
     source, target = (b.load_pointer(pointers, i) for i in (0, 1))
     source_stride, target_stride = (b.load(strides, INDEX, i) for i in (0, 1))
@@ -90,7 +91,7 @@ def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -
 
 
 def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
-    """Each part is made of rows, one after the other, that are folded into one number."""
+    """Write code that folds each part's rows, one after the other, into one number."""
     count, length = (b.load(b.pointer_argument("sizes"), INDEX, i) for i in (1, 2))
 
     def by(lanes: int) -> None:
@@ -119,7 +120,7 @@ def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
 
 
 def _write_columns(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
-    """Each part is made of rows that are folded element by element, the first row first."""
+    """Write code that folds each part's rows element by element, in order."""
     count, length = (b.load(b.pointer_argument("sizes"), INDEX, i) for i in (1, 2))
     lanes = b.lanes(dtype)
     whole = b.bit_and(length, -_COLUMN_VECTORS * lanes)

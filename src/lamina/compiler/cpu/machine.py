@@ -1,4 +1,4 @@
-"""The processor's properties that the compiler needs."""
+"""The CPU properties that the compiler needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEFAULT_CACHES = 32 << 10, 512 << 10, 8 << 20
 
 @dataclass(frozen=True)
 class Machine:
-    """A processor: instruction set, registers and caches (bytes)."""
+    """A CPU: instruction set, registers and caches (bytes)."""
 
     architecture: str  # "x86_64" or "aarch64"
     cpu: str  # LLVM's name
@@ -39,7 +39,7 @@ class Machine:
 
     @property
     def in_order(self) -> Machine:
-        """The same one, where each element of a product is the same sum, whatever the product's shape."""
+        """The same machine, but with a fixed order of sums, whatever a product's shape."""
         return replace(self, has_matrix_unit=False, may_reorder_sums=False)
 
     def lanes(self, dtype: DType) -> int:
@@ -48,12 +48,12 @@ class Machine:
 
     @property
     def function_attributes(self) -> str:
-        """LLVM attributes of each function: whole registers are to be used."""
+        """LLVM attributes for each function: use full-width registers."""
         return f'"prefer-vector-width"="{self.vector_bits}" "min-legal-vector-width"="{self.vector_bits}"'
 
     @property
     def has_masked_moves(self) -> bool:
-        """Whether a load or store of some lanes of a vector of floats is one instruction."""
+        """Whether a load or store of some lanes of a float vector is one instruction."""
         return self.architecture == "x86_64" and self.vector_bits >= 256
 
     @property
@@ -77,7 +77,7 @@ def _machine_of(processor: Processor, triple: str, *caches: int, has_matrix_unit
 
 
 def _vector_unit(processor: Processor) -> tuple[int, int]:
-    """Bits of a vector register, and how many there are."""
+    """The bits of a vector register, and the number of registers."""
     if processor.architecture != "x86_64":
         return 128, 32
     if not {"avx", "avx2", "fma"} <= processor.features:
@@ -99,13 +99,13 @@ _target: ContextVar[Machine | None] = ContextVar("target", default=None)
 
 
 def target_machine() -> Machine:
-    """The processor that code is generated for: this process's, unless inside `compiling_for`."""
+    """The CPU that code is generated for: this process's, unless inside `compiling_for`."""
     return _target.get() or host_machine()
 
 
 @contextmanager
 def compiling_for(machine: Machine) -> Generator[None]:
-    """Generate code for another processor than this process's, which need not be able to run it."""
+    """Generate code for another CPU, which this process may be unable to run."""
     token = _target.set(machine)
     try:
         yield
@@ -115,12 +115,12 @@ def compiling_for(machine: Machine) -> Generator[None]:
 
 @cache
 def host_machine() -> Machine:
-    """The processor of this process, or the lesser one that ``LAMINA_CPU`` names: found out once."""
+    """The CPU of this process, or a lower level named by ``LAMINA_CPU``; determined once."""
     return named_machine(requested())
 
 
 def named_machine(text: str) -> Machine:
-    """A processor whose code runs in this process: see `lamina.compiler.llvm.processor.named_processor`."""
+    """A CPU whose code can run in this process; see `lamina.compiler.llvm.processor.named_processor`."""
     processor = named_processor(text)
     sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
     sizes |= dict(processor.caches)
@@ -129,7 +129,7 @@ def named_machine(text: str) -> Machine:
 
 
 def _cache_bytes(level: int, default: int) -> int:
-    """The size of the data cache at a level as the operating system states it."""
+    """The data cache size at a level, according to the operating system."""
     for index in sorted(_CPU_DIRECTORY.glob("index*")):
         try:
             if (

@@ -1,6 +1,6 @@
-"""The matrix unit of a processor: Intel's AMX, which multiplies tiles of bfloat16 numbers.
+"""The matrix unit of a CPU: Intel's AMX, which multiplies tiles of bfloat16 numbers.
 
-It has eight tiles, registers of 16 rows of 64 bytes. One instruction multiplies 16 by 32 numbers with 32 by 16 and adds
+It has eight tiles: registers of 16 rows of 64 bytes. One instruction multiplies 16 by 32 numbers with 32 by 16 and adds
 the products to 16 by 16 float32 sums: 8192 multiply-adds in 16 cycles, where a vector unit does 512 (Intel,
 "Architecture instruction set extensions programming reference", chapter 3, 2023). Denormals count as zero.
 """
@@ -28,12 +28,12 @@ _ARCH_PRCTL, _REQUEST_PERMISSION, _TILE_DATA = 158, 0x1023, 18
 
 
 def is_switched_off() -> bool:
-    """Whether the user wants none: ``LAMINA_MATRIX_UNIT=0``."""
+    """Whether the user has disabled the unit with ``LAMINA_MATRIX_UNIT=0``."""
     return os.environ.get("LAMINA_MATRIX_UNIT", "").strip() == "0"
 
 
 def is_permitted() -> bool:
-    """Ask Linux for the matrix unit's registers, for all threads of this process."""
+    """Request permission from Linux to use the matrix unit's registers in all threads of this process."""
     if is_switched_off():
         return False
     if sys.platform != "linux" or platform.machine() != "x86_64":
@@ -42,7 +42,7 @@ def is_permitted() -> bool:
 
 
 class MatrixUnit:
-    """Writes the unit's instructions. Tiles have the numbers 0 to 7, and are whole: 16 rows of 64 bytes."""
+    """Writer of the unit's instructions. Tiles are numbered 0 to 7, and always full: 16 rows of 64 bytes."""
 
     def __init__(self, b: Builder) -> None:
         self._b = b
@@ -64,14 +64,14 @@ class MatrixUnit:
         self._call("tilezero", f"i8 {tile}", "i8")
 
     def load(self, tile: int, pointer: Pointer, stride: Operand = _ROW_BYTES) -> None:
-        """Load a tile whose rows lie `stride` bytes apart."""
+        """Load a tile with rows `stride` bytes apart."""
         self._call("tileloadd64", f"i8 {tile}, {self._place(pointer, stride)}", "i8, ptr, i64")
 
     def store(self, tile: int, pointer: Pointer, stride: Operand = _ROW_BYTES) -> None:
         self._call("tilestored64", f"i8 {tile}, {self._place(pointer, stride)}", "i8, ptr, i64")
 
     def multiply_add(self, sums: int, left: int, right: int) -> None:
-        """sums += left · right: a row of `left` holds 32 terms, a row of `right` two terms of 16 columns."""
+        """Emit sums += left · right: a row of `left` has 32 terms, a row of `right` two terms of 16 columns."""
         self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
 
     def _place(self, pointer: Pointer, stride: Operand) -> str:

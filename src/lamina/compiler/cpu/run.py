@@ -1,8 +1,8 @@
-"""Runs compiled functions on a pool of persistent threads.
+"""Execution of compiled functions on a pool of persistent threads.
 
-Workers live in native code (`runtime`), entered once through ctypes, so that they hold no GIL. A
-job that finds the pool at work for another Python thread runs alone in its own thread: every compiled
-function gives the same bits for any number of threads.
+Workers stay in native code (`runtime`), entered once through ctypes, so that they hold no GIL. If the pool is busy with
+another Python thread's job, the job runs on the calling thread alone: compiled functions give the same bits for any
+number of threads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LONG_YIELD_SECONDS = (
 
 
 class Runtime:
-    """The native functions behind the pool, compiled or fetched from the cache once a process."""
+    """The pool's native functions, compiled or read from the cache once per process."""
 
     def __init__(self) -> None:
         from lamina.compiler.cpu._runtime import RUNTIME_FUNCTIONS, runtime_ir
@@ -68,7 +68,7 @@ class Runtime:
 
 
 def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
-    """How long one turn of a spinning wait and one tick of the processor's clock take, by the best of a few tries."""
+    """The durations of a spin iteration and of a tick of the CPU's clock, the best of a few measurements."""
     turns = 200
 
     def measure() -> tuple[float, int]:
@@ -94,7 +94,7 @@ class _Pool:
         self.threads = 1
 
     def resize(self, threads: int) -> None:
-        """Have `threads` - 1 workers, unless the pool is at work: the job at hand then runs alone."""
+        """Set the number of workers to `threads` - 1, unless the pool is busy: then the job runs alone."""
         runtime = _runtime()
         with self._resizing:
             if threads == self.threads or self._stopped or not runtime.acquire():
@@ -129,17 +129,17 @@ class _Pool:
         self.threads = 1
 
     def pause(self) -> None:
-        """Stop the workers; the next job starts them again. A pool at work is left alone."""
+        """Stop the workers until the next job. A busy pool is left alone."""
         if self.threads > 1:
             self.resize(1)
 
     def close(self) -> None:
-        """Stop the workers for good, before the interpreter goes away."""
+        """Stop the workers permanently, before the interpreter exits."""
         self.pause()
         self._stopped = True
 
     def forget(self) -> None:
-        """In a forked child: the workers stayed in the parent."""
+        """Forget the workers in a forked child, where they don't exist."""
         self._resizing = threading.RLock()
         if self.threads > 1:
             _runtime().reset()
@@ -156,21 +156,21 @@ if hasattr(os, "register_at_fork"):
 def run(function: int, arguments: int | None, threads: int | None = None) -> None:
     """Run compiled code `void f(void *arguments, int64 thread, int64 threads)` on every thread, and wait.
 
-    `function` and `arguments` are addresses; `threads` defaults to `get_num_threads()`. Denormals are
-    flushed to zero inside; the caller's floating-point state is untouched.
+    `function` and `arguments` are addresses; `threads` defaults to `get_num_threads()`. Denormals are flushed to zero
+    inside; the caller's floating-point state is restored.
     """
     make(iter([running(function, arguments, get_num_threads() if threads is None else threads)]))
 
 
 def running(function: int, arguments: int | None, threads: int) -> Change:
-    """`run` as one change (see `lamina.core.turns`)."""
+    """`run` as one atomic change (see `lamina.core.turns`)."""
     if threads > 1 and threads != _pool.threads:
         _pool.resize(threads)
     return partial(_runtime().run, function, arguments, threads)
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
-    """`llvm.jit.load`, with what generated code calls of the pool: the barrier."""
+    """`llvm.jit.load`, with the pool function that generated code calls: the barrier."""
     return linked(fetched(key, make_ir), functions)
 
 
@@ -187,11 +187,11 @@ def linked(
     functions: tuple[str, ...],
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
 ) -> CompiledModule:
-    """The fetched code, ready to run."""
+    """The fetched code, linked and ready to run."""
     return found.linked(functions, {"lamina_barrier": _runtime().barrier_address}, elsewhere)
 
 
 def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
-    """The fetched code, for those of its functions that call none of the `missing` ones."""
+    """The fetched code linked for its functions that don't call any of the `missing` ones."""
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})

@@ -1,7 +1,7 @@
-"""A graph as a self-contained function: one thread, constants inside, memory from the caller.
+"""A graph as a self-contained function: one thread, embedded constants, memory from the caller.
 
-This is how a network leaves lamina. The kernels are those of compiled functions, so that results are the same bits;
-only how many threads there are is known beforehand.
+This is how networks are exported as code. The kernels are those of compiled functions, so that results have the same
+bits; only the number of threads is fixed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _BYTE = np.dtype(np.int8)
 
 
 class OneThread(ThreadBuilder):
-    """A builder of functions that one thread runs."""
+    """A builder of single-threaded functions."""
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
-        """All of it."""
+        """The whole range."""
         return self.const(0), self.match(extent, self.const(0))[0]
 
     def barrier(self, threads: Value) -> None:
-        """There are no other threads to wait for."""
+        """Nothing: there are no other threads."""
 
     def flush_denormals(self) -> Value:
         """Flush denormals to zero from here on; returns the state for `restore_state`."""
@@ -49,8 +49,10 @@ class OneThread(ThreadBuilder):
 
 
 class OneThreadModule(ThreadModule):
-    """A module of such functions. They touch each page of a large frame in turn, so that a stack that is too small is
-    noticed at its guard page."""
+    """A module of single-threaded functions.
+
+    They touch each page of a large frame in order, so that a stack overflow hits the guard page.
+    """
 
     attributes = '"probe-stack"="inline-asm"'
 
@@ -69,12 +71,12 @@ class OneThreadModule(ThreadModule):
 
 @dataclass(frozen=True)
 class Standalone:
-    """LLVM's assembly of ``void NAME(ptr argument, …, ptr result, …, ptr memory)``.
+    """LLVM assembly of ``void NAME(ptr argument, …, ptr result, …, ptr memory)``.
 
     Attributes:
-        ir: the assembly. It refers to the constants by their names, and does not define them.
-        name: of the function, the only one that others need to see.
-        memory_bytes: of the memory that it works in, which begins at a cache line; its contents are no matter.
+        ir: the assembly. It refers to the constants by name, and does not define them.
+        name: the function's name, the only symbol that callers need.
+        memory_bytes: the size of its working memory, which begins at a cache line and needs no initialization.
     """
 
     ir: str
@@ -87,7 +89,8 @@ class Standalone:
     ) -> Standalone:
         """Lower a graph without writes and numbers for a machine.
 
-        The first `arguments` of its inputs are arguments; the others are finite, in global arrays named by `constants`.
+        The graph's first `arguments` inputs are arguments; the others are finite global arrays with the names in
+        `constants`.
         """
         with compiling_for(machine):
             plan = lower(graph, CPU())
@@ -109,7 +112,7 @@ def _emit_call(
     constants: Mapping[int, str],
     scratch: int,
 ) -> None:
-    """The function that makes the table of pointers, and calls the step with it. `scratch`: where in the memory."""
+    """Emit the function that fills the pointer table and calls the step. `scratch` is an offset into the memory."""
     entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
     entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
     with module.function(name, dict.fromkeys([*entries, "memory"])) as b:
@@ -129,7 +132,7 @@ def _emit_call(
 
 
 def global_array(name: str, array: np.ndarray) -> str:
-    """LLVM's assembly of a constant array under a name, in the byte order that all machines here have."""
+    """LLVM assembly of a named constant array, in little-endian byte order."""
     data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
     text = "\\" + data.hex("\\") if data else ""
     return f'@{name} = hidden constant [{len(data)} x i8] c"{text}", align 64'
@@ -138,7 +141,7 @@ def global_array(name: str, array: np.ndarray) -> str:
 def with_transposed_constants(
     graph: Graph, constants: Mapping[int, np.ndarray]
 ) -> tuple[Graph, dict[int, np.ndarray]]:
-    """The graph with constants stored transposed where products read them so, and the new constants.
+    """The graph with constants stored transposed for the products that read them transposed, and the new constants.
 
     >>> from lamina import nd
     >>> from lamina.compiler.front.graphs import compilable_graph

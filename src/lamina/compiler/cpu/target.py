@@ -1,6 +1,6 @@
-"""The CPU as a target: products in register tiles, kernels shared by threads that persist, NumPy's buffers.
+"""The CPU as a target: products in register tiles, kernels shared by persistent threads, NumPy's buffers.
 
-What makes plans and writes code is imported when there is something to make: code that is on disk needs none of it.
+The modules that plan and write code are imported on first use: code from the disk cache doesn't need them.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ __all__ = ["CPU"]
 
 @dataclass(frozen=True)
 class CPUCode:
-    """A step's machine code and its outline; ``step`` is the address of its function."""
+    """A step's machine code and its outline; ``step`` is the function's address."""
 
     module: CompiledModule
     outline: Outline
     step: int
 
     def ir(self) -> str:
-        """LLVM's assembly of it, before optimisation."""
+        """LLVM assembly, before optimisation."""
         return self.module.ir()
 
     def assembly(self) -> str:
-        """The processor's assembly of it."""
+        """The CPU's assembly."""
         return self.module.assembly()
 
 
@@ -56,14 +56,14 @@ shared_kernels = SharedKernels()
 
 
 class _Others:
-    """Other programs' kernels that one calls."""
+    """Kernels in other programs that a program calls."""
 
     def __init__(self) -> None:
         self._modules: dict[Home, CompiledModule] = {}
         self.homes: dict[str, Home] = {}
 
     def have(self, name: str, digest: str) -> bool:
-        """Whether the kernel that this program calls by a name is another one's: it is noted, and stays in memory."""
+        """Whether another program has the named kernel; if so, records it and keeps it in memory."""
         found = shared_kernels.find(digest)
         if found is None:
             return False
@@ -72,7 +72,7 @@ class _Others:
         return True
 
     def can_be_found(self, note: bytes) -> bool:
-        """Whether the code of all kernels that are elsewhere is in memory, or on disk and now in memory."""
+        """Whether the code of all external kernels is in memory, or on disk and loaded by this call."""
         for home in Outline.unpacked(note).elsewhere.values():
             module = shared_kernels.at(home) or _loaded_for_others(home)
             if module is None:
@@ -81,12 +81,12 @@ class _Others:
         return True
 
     def functions(self, outline: Outline) -> dict[str, tuple[CompiledModule, str]]:
-        """Where the functions are that an outline has elsewhere."""
+        """The addresses of an outline's external functions."""
         return {name: (self._modules[home], home[1]) for name, home in outline.elsewhere.items()}
 
 
 def _loaded_for_others(home: Home) -> CompiledModule | None:
-    """The code that has a kernel, from the cache on disk. The step there, which calls others, is not run."""
+    """The code that contains a kernel, from the disk cache. Its own step, which calls others, is not run."""
     from lamina.compiler.llvm import jit
 
     program, name = home
@@ -111,18 +111,20 @@ class CPU:
 
     @property
     def description(self) -> str:
-        """The processor that code is generated for."""
+        """The CPU that code is generated for."""
         return repr(target_machine())
 
     bind = Binding
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """With sums of products in their order where rows are to be independent: by how many there are, the matrix unit
-        and vectors along the sums are chosen, whose last bits differ."""
+        """The context for compiling; with independent rows, sums of products have a fixed order.
+
+        The matrix unit and vectors along the sums, which round differently, are otherwise chosen by the number of rows.
+        """
         return compiling_for(target_machine().in_order) if captured.independent_rows else nullcontext()
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether a product computes this operand while packing it, from the operand's own inputs."""
+        """Whether a product computes this operand while packing, from the operand's own inputs."""
         from lamina.compiler.cpu._products import computes_operand
 
         return computes_operand(product, operand)
@@ -134,7 +136,7 @@ class CPU:
         return partition_of(kernel, updates)
 
     def load(self, lowered: Lowered) -> CPUCode:
-        """Machine code in this process, from the cache on disk where it has it."""
+        """Machine code in this process, from the disk cache if possible."""
 
         @cache
         def outline() -> Outline:
@@ -180,7 +182,7 @@ class CPU:
         return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """The division by rows or columns, and the use of the processor's matrix unit, in words."""
+        """The division by rows or columns, and the use of the matrix unit, in words."""
         from lamina.compiler.cpu._products import runs_on_matrix_unit
 
         kind = plan.partitions[kernel].kind

@@ -1,7 +1,7 @@
 """Machine code as NumPy ufuncs, for eager evaluation.
 
-A ufunc brings all that NumPy does around an inner loop (strides, broadcasting, empty and 0-d arrays) at the cost of
-NumPy's own functions. Each is compiled at its first use, for one dtype, and kept on disk.
+A ufunc gets NumPy's handling of strides, broadcasting, empty and 0-d arrays for its inner loop, at the call overhead of
+NumPy's own functions. Each is compiled at its first use, for one dtype, and cached on disk.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ def made(
     signature: str | None = None,
     inputs: int = 1,
 ) -> np.ufunc | None:
-    """A function of arrays of a float dtype, whose inner loop `write` writes.
+    """A function of arrays of a float dtype, with the inner loop that `write` emits.
 
-    `signature`: as of `numpy.vectorize`, of a function that is not elementwise. The loop's arguments are ``pointers``,
-    ``sizes`` and ``strides`` (in bytes). Denormals are flushed inside, as in all compiled code. None where there is no
-    compiler for the processor, or no C API of NumPy's.
+    `signature`: as in `numpy.vectorize`, for functions that are not elementwise. The loop's arguments are ``pointers``,
+    ``sizes`` and ``strides`` (in bytes). Denormals are flushed, as in all compiled code. None where there is no
+    compiler for the CPU, or no C API of NumPy.
     """
     with compiling(), _making:
         machine = host_machine()
@@ -82,7 +82,7 @@ def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
 
 
 def elementwise(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """A primitive of one input: its ``emit`` over elements that lie any number of bytes apart."""
+    """The ufunc of a primitive with one input: its ``emit`` over elements with any stride."""
     lowering = primitive.lowering
     assert isinstance(lowering, Elementwise), primitive
     return made(primitive.name, dtype, lambda b: _write_elements(b, lowering.emit, dtype))
@@ -90,7 +90,7 @@ def elementwise(primitive: Primitive, dtype: DType) -> np.ufunc | None:
 
 @dataclass(frozen=True)
 class _Elements:
-    """Where an operand's elements lie: the first one, and how many bytes each is behind the one before."""
+    """An operand's elements: the address of the first, and the stride in bytes."""
 
     b: ThreadBuilder
     pointer: Pointer
@@ -104,7 +104,7 @@ class _Elements:
 
 
 def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType) -> None:
-    """Neighbours are computed by two vectors at a time; other elements, and what is left over, in a buffer."""
+    """Compute contiguous elements by two vectors at a time; strided elements, and the remainder, through a buffer."""
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
     source, target = (_Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in (0, 1))
     size = b.load(b.pointer_argument("sizes"), INDEX)
@@ -132,7 +132,7 @@ def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType) -> None:
 
 
 def _numpys_functions() -> Any:
-    """The table of functions that NumPy offers to C, as an array of addresses; None where Python has no capsules."""
+    """NumPy's C API table, as an array of addresses; None where Python has no capsules."""
     try:
         from numpy._core._multiarray_umath import _UFUNC_API
 

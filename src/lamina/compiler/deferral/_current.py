@@ -32,21 +32,21 @@ __all__ = ["Sequence", "place_of"]
 
 
 class Sequence:
-    """The state of the current sequence. Each sequence has an object of its own.
+    """The state of the current sequence. Each sequence has its own object.
 
-    So who is interrupted while he notes something, and finds that the sequence has ended meanwhile, has changed
-    only what is never read again.
+    So a call that is interrupted while it records something, and finds afterwards that the sequence has ended, has
+    changed only an object that is never read again.
 
     ``values``       the arrays by position; while observing, weak references to them
-    ``ids``          the positions of arrays by id: of those made outside; while observing, of all
-    ``numbers``      the numbers that vary
-    ``overwritten``  arrays whose new contents are pending, with their class and count of writes before
-    ``made``         while observing: the positions of results, and of what was written
-    ``viewed``       while observing: the positions of arrays that have views, and of views
-    ``cursor``       the last event; ``next``: what is put off, if it comes next
-    ``ahead``        after how many events it ends, where the program marks no steps
-    ``turn``         whose changes to arrays and to the queue are made next
-    ``ended_at``     the last event, once it is over
+    ``ids``          the positions of arrays by id: of arrays made outside; while observing, of all arrays
+    ``numbers``      the varying numbers
+    ``overwritten``  arrays with pending new contents, with their former class and count of writes
+    ``made``         while observing: the positions of results and of written arrays
+    ``viewed``       while observing: the positions of views, and of arrays that have views
+    ``cursor``       the last event; ``next``: the event that is deferred if it comes next
+    ``ahead``        the number of events until it ends, if the program marks no steps
+    ``turn``         the turn that makes the next changes to arrays and to the queue
+    ``ended_at``     the last event of an ended sequence
     """
 
     __slots__ = (
@@ -71,11 +71,11 @@ class Sequence:
 
     @property
     def is_midway(self) -> bool:
-        """Whether an event is being noted at this moment; or was, when an exception came in between."""
+        """Whether an event is being recorded now, or its recording was cut short by an exception."""
         return self.is_halfway or (not self.is_observing and self.next is not self.cursor.hot_child)
 
     def note_made(self, event: Any) -> None:
-        """Note an array that an event made or overwrote."""
+        """Record an array that an event made or overwrote."""
         if isinstance(event, Applied):
             self.made.add(event.output)
             if event.view_of is not None:
@@ -94,7 +94,7 @@ class Sequence:
         return None
 
     def keys_of(self, inputs: Items[Any]) -> list[Any]:
-        """The keys of operands: positions of known arrays, types of the rest."""
+        """The keys of operands: positions of known arrays, types of other operands."""
         keys: list[Any] = [] if any(isinstance(x, Array) for x in inputs) else [current_context()]
         fresh: dict[int, int] = {}
         for x in inputs:
@@ -112,7 +112,7 @@ class Sequence:
         return keys
 
     def new_operands(self, inputs: Items[Any]) -> tuple[Any, ...]:
-        """Operands for a new entry; arrays that were not known get positions."""
+        """Operands for a new entry; unknown arrays get positions."""
         operands: list[Operand] = []
         for x in inputs:
             if not isinstance(x, Array):
@@ -127,7 +127,7 @@ class Sequence:
         return tuple(operands)
 
     def place_operands(self, inputs: Items[Any], operands: Items[Any]) -> None:
-        """Give arrays the positions that an entry says, and remember them as the latest ones."""
+        """Give arrays an entry's positions, and remember them as the latest arrays."""
         for x, operand in zip(inputs, operands, strict=True):
             if isinstance(operand, New):
                 operand.latest = weakref.ref(x)
@@ -142,7 +142,7 @@ class Sequence:
     # --- what is put off -----------------------------------------------------------------------------------------
 
     def takes(self, wanted: Any, x: Array) -> bool:
-        """Whether an array may stand where an entry has this operand; a new one gets the next position."""
+        """Whether an array matches an entry's operand; a new array gets the next position."""
         if wanted.__class__ is int:
             return self.values[wanted] is x
         if not wanted.admits(x, self.ids):
@@ -152,14 +152,14 @@ class Sequence:
         return True
 
     def are_at(self, arrays: Items[Array], positions: Items[int]) -> bool:
-        """Whether arrays are those at the positions."""
+        """Whether the arrays at these positions are the given ones."""
         values = self.values
         return len(arrays) == len(positions) and all(
             values[i] is x for i, x in zip(positions, arrays, strict=True)
         )
 
     def forget_attempt(self) -> None:
-        """Take back the positions of an event that did not match after all."""
+        """Take back the positions of an event that did not match."""
         taken = self.cursor.taken
         for x in self.values[taken:]:
             self.ids.pop(id(x), None)
@@ -168,11 +168,11 @@ class Sequence:
         self.next = self.cursor.hot_child
 
     def up_to(self, end: Entry) -> tuple[list[Any], list[Any]]:
-        """The arrays and numbers up to an event, where another one was being noted."""
+        """The arrays and numbers up to an event, when another event was being recorded."""
         return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
 
     def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:
-        """The gradients that a walk back writes, with the entry's; None where they are others than the entry's."""
+        """The gradients that a backward pass writes, with the entry's; None where they differ from the entry's."""
         changes: list[tuple[Any, Any]] = []
         for gradient in entry.gradients:
             leaf = self.values[gradient.leaf]._leaf
@@ -182,9 +182,9 @@ class Sequence:
         return changes
 
     def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
-        """Changes that make the contents of arrays pending, and the entry the latest event.
+        """The changes that make the contents of arrays pending, and the entry the latest event.
 
-        Nothing if others could see the old contents in memory.
+        Empty if the old contents can be seen through another reference to the memory.
         """
         found: list[Change] = []
         for array, event in changes:
@@ -200,24 +200,24 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """Changes that give arrays with pending contents their old ones, which the computation starts from."""
+        """The changes that give arrays with pending contents their old contents, which the computation starts from."""
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property
     def counts(self) -> list[tuple[list[int], int]]:
-        """The counts of writes of arrays with pending contents, and their values before."""
+        """The write counts of arrays with pending contents, and the counts before."""
         return [(array._writes, count) for array, _, count in self.overwritten]
 
     # --- what an observed event may be ---------------------------------------------------------------------------
 
     def may_be_owed(self, array: Array) -> bool:
-        """Whether new contents of an array can be deferred: its memory must have no other reference."""
+        """Whether new contents of an array can be deferred: its memory must have no other references."""
         if array._node is not None or self.position_of(array) in self.viewed or not array._is_computed:
             return False
         return is_alone(array) if array.__class__ is NDArray else isinstance(array, PlaceholderArray)
 
     def leaves_of(self, heads: Items[Array]) -> list[Array] | None:
-        """The leaves that a walk back reaches, if all on its way was recorded in this sequence."""
+        """The leaves that a backward pass reaches, if its whole path was recorded in this sequence."""
         leaves: dict[int, Array] = {}
         seen: set[int] = set()
         todo = [(x, 0) for x in heads]
@@ -241,7 +241,7 @@ class Sequence:
         return [leaves[i] for i in sorted(leaves)]
 
     def note_gradients(self, entry: Backward, leaves: Items[Array]) -> bool:
-        """Note which gradients a walk has written; False if writing them could not be put off."""
+        """Record the gradients that a backward pass wrote; False if their writes can't be deferred."""
         grads = [x._leaf.grad for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
         if len({id(grad) for grad in grads}) < len(grads) or not all(map(self.may_be_owed, grads)):
             return False
@@ -255,7 +255,7 @@ class Sequence:
 
 
 def place_of(inputs: Items[Any]) -> Context | None:
-    """The device that inputs are on, None for the CPU. Raises `Unfit` if they are on several."""
+    """The device of the inputs, None for the CPU. Raises `Unfit` if they are on several."""
     contexts = [x._context for x in inputs if isinstance(x, Array)] or [current_context()]
     place = None if contexts[0].is_host else contexts[0]
     for context in contexts:
@@ -265,7 +265,7 @@ def place_of(inputs: Items[Any]) -> Context | None:
 
 
 def _is_private(x: Array) -> bool:
-    """Whether only lamina's own arrays know an array's memory, so that it can't change unnoticed."""
+    """Whether an array's memory is referenced only by lamina's arrays, so that it can't change unnoticed."""
     if not x._is_computed or not isinstance(x, NDArray):
         return False
     if x._is_stale:

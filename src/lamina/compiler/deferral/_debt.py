@@ -18,11 +18,11 @@ __all__ = ["Debt"]
 class Debt:
     """The pending work of an ended sequence.
 
-    It is paid in steps. Each is prepared first and then made atomically, with the count of steps done
-    (`lamina.core.turns`). So an interrupt that needs the results goes on with the next step itself; the interrupted
-    call finds the debt paid.
+    It is done in steps. Each step is prepared first, then made atomically together with the count of steps done
+    (`lamina.core.turns`). So an interrupt handler that needs the results does the next step itself, and the interrupted
+    call finds the work done.
 
-    `counts`: of each overwritten array, the count of writes, and its value before.
+    `counts`: for each overwritten array, the count of writes, and its value before.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Debt:
         self._program, self._turn = Turn(), Turn()
 
     def run_compiled(self) -> None:
-        """Run the compiled program, so that `pay` has only to hand on its results. Raises as `Path.run_compiled`."""
+        """Run the compiled program, so that `pay` only has to distribute its results. Raises as `Path.run_compiled`."""
         ran = partial(setting, self, "_ran")
         self.path.run_compiled(self._values, self._numbers, self._program, ran)
 
@@ -54,7 +54,7 @@ class Debt:
             restore_denormals(saved)
 
     def _take(self, steps: Sequence[Callable[[], list[Change]]]) -> None:
-        """Take the steps that are not done yet."""
+        """Run the remaining steps."""
         while not self.is_paid:
             own = self._turn.take(changes := [])
             done = self._done
@@ -72,7 +72,7 @@ class Debt:
             make(own)
 
     def _events(self) -> Sequence[Callable[[], list[Change]]]:
-        """The steps without a compiled program: one for each event."""
+        """The steps without a compiled program: one per event."""
         # Writes were counted when they were noted; they are counted again when they are done.
         own = self._turn.take(changes := [])
         if not self._is_begun:
@@ -86,7 +86,7 @@ class Debt:
         ]
 
     def lose(self, reason: BaseException) -> None:
-        """After an error, mark arrays that were not computed, so that reading them raises."""
+        """After an error, mark the arrays that were not computed, so that reading them raises."""
         self._turn.close()
         self._program.close()
         for entry in self.path.applied:
@@ -101,7 +101,7 @@ def _changes(entry: Any, values: list[Any], numbers: Sequence[Any]) -> list[Chan
 
 
 def _varying_of(entry: Any, remaining: Iterator[Any]) -> list[Any]:
-    """The numbers of one event among those that vary."""
+    """The varying numbers of one event."""
     if not isinstance(entry, Applied):
         return []
     return [next(remaining) for x in entry.operands if isinstance(x, Number) and x.varies]

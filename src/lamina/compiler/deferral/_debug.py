@@ -1,4 +1,4 @@
-"""``LAMINA_DEBUG=1`` and above: at which lines a queue was computed, how and why, each once; at the end, how often."""
+"""``LAMINA_DEBUG=1`` and above: where, how and why a queue was computed, once per line; at exit, how often."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _times: dict[tuple[str, str, str], int] = {}
 
 
 def is_asked_for() -> bool:
-    """Whether to tell; asked once for each sequence, since asking takes as long as putting off two operators."""
+    """Whether debug output is on; read once per sequence, since reading it costs as much as deferring two operators."""
     return debug_level() >= 1
 
 
 def tell(path: Path, how: str, why: str) -> None:
-    """Say that a sequence was computed, at the user's line, unless that was said of this line before."""
+    """Print that a sequence was computed, with the user's line, unless it was printed for this line before."""
     if not path.is_told:
         return
     if not _times:

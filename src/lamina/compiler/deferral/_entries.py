@@ -1,8 +1,8 @@
 """The queue's events (operators, writes, backward passes), in a tree of all observed sequences.
 
-An `Entry` is one event, and knows the entries that came after it. So a program that repeats walks down the same path of
-the tree again and again. Arrays are identified by *position*: each array that a sequence meets for the first time, and
-each result, takes the next one.
+An `Entry` is an event, with the entries that followed it. So a repeating program follows the same path in the tree each
+time. Arrays are identified by *position*: each array that a sequence meets for the first time, and each result, takes
+the next position.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 class New:
     """An operand that the sequence meets for the first time: an array made outside, of this type.
 
-    ``is_overwritten``: its contents are replaced before anybody reads them, so that it may be a stale gradient.
+    ``is_overwritten``: its contents are replaced before they are read, so that it may be a stale gradient.
     """
 
     __slots__ = ("context", "dtype", "is_overwritten", "latest", "on_tape", "position", "req", "shape")
@@ -55,7 +55,7 @@ class New:
         self.latest = weakref.ref(x)
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
-        """Whether `x` may stand here; `known` are the ids of arrays that have a position already."""
+        """Whether `x` matches; `known` are the ids of arrays that have a position already."""
         if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_computed:
             return False
         leaf = x._leaf
@@ -83,13 +83,13 @@ class New:
 
 
 def type_of(x: Array) -> tuple[Any, ...]:
-    """The type of an array made outside, as far as a sequence depends on it."""
+    """The type of an array made outside, with everything a sequence depends on."""
     leaf = x._leaf
     return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
 
 class Number:
-    """A Python number among the operands. One that was seen to change is given to the compiled step anew each time."""
+    """A Python number among the operands. A number that was seen to change is passed to the compiled step each time."""
 
     __slots__ = ("kind", "text", "value", "varies")
 
@@ -98,11 +98,11 @@ class Number:
 
     @property
     def may_vary(self) -> bool:
-        """Whether a compiled step can take it as a number of its own."""
+        """Whether a compiled step can take it as an input."""
         return self.kind is int or self.kind is float
 
     def admits(self, x: Any, numbers: list[Any]) -> bool:
-        """Whether `x` may stand here. What varies is added to `numbers`."""
+        """Whether `x` matches. Varying numbers are added to `numbers`."""
         if x.__class__ is not self.kind:
             return False
         if not self.varies:
@@ -120,12 +120,11 @@ Operand = int | New | Number
 
 
 class Entry:
-    """One event of a sequence, and the ones that were seen to follow it.
+    """An event of a sequence, and the events seen to follow it.
 
-    ``is_hot``: whether some sequence through here is compiled, so that this event is put off when it comes again.
-    ``ends``: how many sequences ended here. ``path``: what is known of the sequence from its beginning to here.
-    ``first``: how many positions are taken before; ``taken``: how many after. ``place``: the device of the sequence,
-    None on the CPU.
+    ``is_hot``: a compiled sequence passes through here, so the event is deferred when it comes again. ``ends``: the
+    number of sequences that ended here. ``path``: what is known of the sequence up to here. ``first``: the number of
+    positions taken before; ``taken``: after. ``place``: the device of the sequence, None on the CPU.
     """
 
     __slots__ = (
@@ -145,15 +144,15 @@ class Entry:
         self.path: Any = None
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
-        """Do the event on the arrays, by position; `numbers` are those that vary."""
+        """Perform the event on the arrays, by position; `numbers` are the varying numbers."""
         raise NotImplementedError
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """The changes that complete the event. It has no visible effect before they are made."""
+        """The changes that complete the event. Nothing is visible before they are made."""
         raise NotImplementedError
 
     def cool_down(self) -> None:
-        """No longer put off what leads only here."""
+        """Stop deferring events that lead only here."""
         entry: Entry = self
         while entry.parent is not None and not any(child.is_hot for child in entry.children.values()):
             entry.is_hot = False
@@ -163,7 +162,7 @@ class Entry:
             entry = entry.parent
 
     def from_start(self) -> list[Any]:
-        """The events from the first one to this one."""
+        """The events from the first to this one."""
         found: list[Entry] = []
         entry: Entry = self
         while entry.parent is not None:
@@ -173,7 +172,7 @@ class Entry:
 
 
 class Applied(Entry):
-    """A primitive, applied."""
+    """An application of a primitive."""
 
     __slots__ = (
         "context", "count", "dtype", "has_floats", "is_from_numbers", "matches", "operands", "output", "params",
@@ -206,7 +205,7 @@ class Applied(Entry):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
 
     def takes(self, inputs: Sequence[Any]) -> bool:
-        """Whether these could be its operands, where all arrays are met for the first time."""
+        """Whether these match its operands, if all arrays are met for the first time."""
         return len(inputs) == self.count and all(
             x.__class__ is operand.kind
             if isinstance(operand, Number)
@@ -219,7 +218,7 @@ class Applied(Entry):
         return tuple([_operand(operand, arrays, numbers) for operand in self.operands])
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> UserArray:
-        """Apply it to the arrays at its operands' positions; put the result at its own."""
+        """Apply the primitive to the arrays at its operands' positions; store the result at its own."""
         inputs = self.inputs(arrays, numbers)
         if state.trace is not None and isinstance(self.primitive.lowering, Decompose):
             inputs = tuple(
@@ -247,7 +246,7 @@ class Applied(Entry):
 
 
 class Written(Entry):
-    """An array takes the contents of another one."""
+    """A write: an array takes the contents of another."""
 
     __slots__ = ("context", "dtype", "shape", "target", "value")
 
@@ -260,17 +259,17 @@ class Written(Entry):
         self.shape, self.dtype, self.context = array.shape, array._dtype, array._context
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
-        """Write."""
+        """Do the write."""
         target, value = arrays[position(self.target)], arrays[position(self.value)]
         target._write_now(value)
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """The target gets the contents."""
+        """The change of the target's contents."""
         return arrays[position(self.target)]._rewritten(arrays[position(self.value)])
 
 
 class Gradient:
-    """One leaf that a walk reaches, and its gradient's place among the operands."""
+    """A leaf that a backward pass reaches, and its gradient's position among the operands."""
 
     __slots__ = ("context", "dtype", "leaf", "operand", "req", "shape")
 
@@ -284,7 +283,7 @@ class Gradient:
 
 
 class Backward(Entry):
-    """A walk back over the tape that stays among what this sequence recorded, and all its writes."""
+    """A backward pass over the part of the tape that this sequence recorded, with all its writes."""
 
     __slots__ = ("gradients", "grads", "heads", "retain_graph", "training")
 
@@ -303,13 +302,13 @@ class Backward(Entry):
         self.gradients: list[Gradient] = []
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
-        """Walk back."""
+        """Run the backward pass."""
         with Mode(False, self.training):
             heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
             backward_now(heads, grads, retain_graph=self.retain_graph)
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """Changes that write the gradients and release the tape nodes walked over."""
+        """The changes that write the gradients and release the visited tape nodes."""
         heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
         used_up: list[TapeNode] = []
         with Mode(False, self.training):
@@ -336,7 +335,7 @@ def targets(entry: Any) -> list[int]:
 
 
 def varying(end: Entry | None) -> Iterator[Number]:
-    """The numbers that vary on the way to an entry."""
+    """The varying numbers on the path to an entry."""
     for entry in () if end is None else end.from_start():
         if isinstance(entry, Applied):
             yield from (x for x in entry.operands if isinstance(x, Number) and x.varies)

@@ -1,4 +1,4 @@
-"""Whether an operator is the one that came before at this place: a check that is made for each operator put off."""
+"""Generated checks of whether an operator is the expected one; they run for each deferred operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Matches = Callable[[list[Any], dict[int, int], list[Any], tuple[Any, ...], dict[
 
 
 def matcher(entry: Applied) -> Matches:
-    """The check for one entry, written out: a loop over its operands would take as long as a small operator."""
+    """The unrolled check for one entry: a loop over its operands would take as long as a small operator."""
     from lamina.compiler.written_checks import Names, function_of
 
     names = Names()

@@ -1,4 +1,4 @@
-"""A sequence from beginning to end: how it is computed operator by operator, and how as one compiled program."""
+"""A sequence from beginning to end, and its computation, operator by operator or as one compiled program."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Path:
 
     @cached_property
     def is_worthwhile(self) -> bool:
-        """Whether a compiled program could be faster than NumPy: its call costs as much as some small operators."""
+        """Whether a compiled program could be faster than NumPy: its call costs as much as several small operators."""
         elements = sum(math.prod(entry.shape) for entry in self.applied)
         return len(self.entries) >= FEWEST_EVENTS or (len(self.entries) > 1 and elements >= _MANY_ELEMENTS)
 
@@ -65,7 +65,9 @@ class Path:
 
     @property
     def is_due(self) -> bool:
-        """Whether to compile it, or compiled already. After its program was given up, that takes twice as many uses."""
+        """Whether to compile it, or it is compiled. Each time its program is discarded, the required number of uses
+        doubles.
+        """
         if self.plan is not None or not self._given_up:
             return True
         self._uses = (self._uses + 1) % (1 << self._given_up)
@@ -77,10 +79,10 @@ class Path:
     def run_compiled(
         self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], Change]
     ) -> None:
-        """Run the compiled program, compiling it where necessary, and make the change ``ran(…)`` with it.
+        """Run the compiled program, compiling it if necessary, and make the change ``ran(…)`` with it.
 
-        No change is made if another caller has closed the turn. Raises `Overlap`, `Uncompilable` or `MemoryError`
-        before anything was written.
+        No change is made if another call has closed the turn. Raises `Overlap`, `Uncompilable` or `MemoryError` before
+        anything is written.
         """
         needed, restored, computed = self._needed(values)
         plan = self.plan
@@ -100,9 +102,9 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The outputs that can still be read, in order, and the records that must be back on the tape.
+        """The outputs that can still be read, in order, and the records to put back on the tape.
 
-        Third, those that are computed, and not views of others.
+        The third value is the outputs that are computed, not views of others.
         """
         count = sys.getrefcount
         alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])
@@ -133,7 +135,7 @@ class Path:
     def steps_after(
         self, ran: Ran, values: list[Any], numbers: Sequence[Any]
     ) -> list[Callable[[], list[Change]]]:
-        """The steps after the program ran: results move into their arrays, and back onto the tape."""
+        """The steps after the program ran: results move into their arrays, and their records back onto the tape."""
         used = [i for i in ran.needed if i in self._consumed]
         placed = () if ran.restored else used  # as of a step whose loss alone is kept
         steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
@@ -148,7 +150,7 @@ class Path:
         return steps
 
     def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
-        """An output gets its numbers, and if a walk has used it up, a place on the tape that says so."""
+        """Give an output its numbers and, if a backward pass has released it, a tape node that says so."""
         entry, out = self._maker[i], values[i]
         if entry.view_of is None:
             made = NDArray(results[i], out._context)
@@ -165,19 +167,21 @@ class Path:
     def _restore(
         self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
     ) -> list[Change]:
-        """Put a result back on the tape, as if it had been computed with the others one by one."""
+        """Put a result back on the tape, as if operators had been computed one by one."""
         out = values[entry.output]
         node = self._node(entry, values, numbers) if is_wanted else _place(entry, out)
         return [setting(out, "_node", node), setting(out, "_index", 0)]
 
     def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
-        """What changes a tape with these results on it, in order: what made them, and the walks that used some up."""
+        """The events that change a tape with these results, in order: the operators that made them, and backward
+        passes.
+        """
         made = {self._maker[i] for i in used}
         walks = {self._consumed[i] for i in used}
         return sorted(made | walks | wanted, key=lambda entry: entry.depth)
 
     def _inputs(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
-        """What an entry was applied to."""
+        """The inputs of an entry."""
         before = 0
         if any(isinstance(x, Number) and x.varies for x in entry.operands):
             before = sum(1 for _ in varying(entry.parent))
@@ -194,7 +198,7 @@ class Path:
         return node
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
-        """How often arrays are written after an event, by position."""
+        """The number of writes to each array after an event, by position."""
         found = self._writes_after.get(after.depth)
         if found is None:
             found = self._writes_after[after.depth] = {}
@@ -204,7 +208,9 @@ class Path:
         return found
 
     def _walked_back(self) -> dict[int, Backward]:
-        """The results whose tape records are consumed within the sequence, with the walk that consumes each."""
+        """The results whose tape records are released within the sequence, with the backward pass that
+        releases each.
+        """
         used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
@@ -226,7 +232,7 @@ _ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refe
 
 
 class Ran(NamedTuple):
-    """The results of a program by position, the needed outputs, and the records to put back on the tape."""
+    """A program's results by position, the needed outputs, and the records to put back on the tape."""
 
     needed: list[int]
     restored: list[Applied]
@@ -234,20 +240,20 @@ class Ran(NamedTuple):
 
 
 def _place(entry: Applied, out: Any) -> TapeNode:
-    """The node of what a walk uses up within the sequence, which needs no inputs any more."""
+    """The tape node of a result that a backward pass releases within the sequence; it needs no inputs."""
     return TapeNode(entry.primitive, (), entry.params, (out,))
 
 
 def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
-    """A walk has used up what is at these positions."""
+    """Release the tape nodes at these positions."""
     return [change for i in positions for change in values[i]._node.releasing()]
 
 
 class Plan:
-    """A path's program, bound to memory. It gives the outputs `results`, by position.
+    """A path's program, bound to memory. It returns the outputs `results`, by position.
 
-    ``_own``: of the arrays that were the same each time, slot, position, the array, and what stands in its place
-    between two runs, so that it may go.
+    ``_own``: for each array that was the same each time, its slot, its position, the array, and its stand-in between
+    runs, which lets the array be freed.
     """
 
     def __init__(
@@ -274,7 +280,9 @@ class Plan:
         return numbers == self._count and results.issubset(self.results)
 
     def _bind(self, values: list[Any]) -> None:
-        """Bind the program. Arrays that were the same each time are its own, so that it may hold their contents."""
+        """Bind the program. Arrays that were the same each time are bound permanently, so that their contents can be
+        held.
+        """
         self._own: list[tuple[int, int, weakref.ref[Array], Any]] = []
         arrays: list[Any] = []
         for slot, i in enumerate(self._positions):
@@ -296,9 +304,9 @@ class Plan:
         turn: Turn,
         then: Callable[[list[Any]], list[Change]],
     ) -> None:
-        """One run on the arrays at their positions, if the turn is not closed before.
+        """Run once on the arrays at their positions, unless the turn is closed.
 
-        With it the changes ``then(results)`` are made, of the results in the order of `results`.
+        The changes ``then(results)`` are made with it, for the results in the order of `results`.
         """
         self._follow_changes(values)
         step: Any = self._step
@@ -321,9 +329,9 @@ class Plan:
         step.forget_arguments()
 
     def _follow_changes(self, values: list[Any]) -> None:
-        """Other arrays in the place of own ones are arguments, until they have been the same for a while.
+        """Make bound arrays that were replaced arguments, until the new arrays have been the same for a while.
 
-        Several models of one kind may be trained one after the other, or in turn.
+        Several models of one kind may be trained one after the other, or alternately.
         """
         changed = [i for _, i, known, _ in self._own if known() is not values[i]]
         if changed or self._step is None:
@@ -343,7 +351,7 @@ class Plan:
                     self._bind(values)
 
     def release(self) -> None:
-        """Let go of memory: an array that it was bound to is gone."""
+        """Release memory, since an array that it was bound to was deleted."""
         step, self._step = self._step, None
         if step is not None:
             step.release()
@@ -361,7 +369,7 @@ def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
 def _captured(
     entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
 ) -> tuple[Any, list[int]]:
-    """What a sequence does as a graph, and the position of the array in each of its input slots."""
+    """A sequence as a graph, and the position of the array in each of its input slots."""
     from lamina.compiler.front.sequences import captured_sequence
 
     arrays = list(values)
@@ -382,7 +390,7 @@ def _captured(
 
 
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:
-    """The positions of arrays made outside that were the same object when the sequence was seen last."""
+    """The positions of arrays made outside that are the same objects as in the sequence's last run."""
     found: set[int] = set()
     for operand in _operands(entries):
         if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]:

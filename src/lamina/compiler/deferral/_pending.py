@@ -19,10 +19,10 @@ __all__ = ["Lost", "PendingArray", "completing"]
 
 
 class PendingArray(PlaceholderArray):
-    """An array that is computed, with all other pending ones, when it is read.
+    """An array that is computed, with all other pending arrays, when it is read.
 
-    Its `_view` is the event that makes it. An array that the queue made lacks the other slots, too, until it is read.
-    One that is to be overwritten still has its old contents, behind the property.
+    Its `_view` is the event that makes it. An array made by the queue has no other slots until it is read. An array to
+    be overwritten keeps its old contents, behind the property.
     """
 
     __slots__ = ()
@@ -59,7 +59,7 @@ PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # which it is, to
 
 
 class Lost:
-    """Stands in the place of numbers whose computation failed."""
+    """A stand-in for numbers whose computation failed."""
 
     __slots__ = ("dtype", "reason", "shape")
 
@@ -74,7 +74,7 @@ class Lost:
 
 
 def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
-    """Changes that make a pending array a plain one, with the count of writes and the place on the tape of `of`."""
+    """The changes that make a pending array a plain one, with the count of writes and the tape node of `of`."""
     return [
         partial(_set_data, array, data),
         setting(array, "_context", array._context),

@@ -1,4 +1,4 @@
-"""Loops without marks: where in a long sequence of events a step of the user's begins, and how long it is."""
+"""Loops without marks: finding the start and length of the user's steps in a long sequence of events."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def period_of(events: Sequence[Any]) -> int | None:
 
 
 def until_boundary(events: Sequence[Any], period: int) -> int:
-    """The number of events until the best boundary for sequences of `period` events: where the least is passed on.
+    """The number of events until the best boundary for sequences of `period` events: the one that the least data
+    crosses.
 
-    What one sequence makes and the next one reads must be stored, and is not fused with what reads it. Between two
-    steps of a loop that is nothing but what it learns or counts.
+    Data that crosses a boundary must be stored, and is not fused with its readers. Between two steps of a loop, only
+    parameters and counters cross.
     """
     first = len(events) - 2 * period
     made = {event.output: i for i, event in enumerate(events) if isinstance(event, Applied)}

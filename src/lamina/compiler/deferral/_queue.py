@@ -1,10 +1,10 @@
 """The queue: records a program's operations on arrays, and computes them when a result is read.
 
-A sequence of operators begins where the one before ended: where a number was read, or where a step of the user's seems
-to begin. The first times that a sequence is seen, all is computed at once, and only noted (*observed*). When it has
-come often enough, its operators are put off (*deferred*), and one compiled program computes them at its end. When the
-program turns out to do something else, what was put off is computed operator by operator.
-docs/adr/deferred-evaluation.md tells why, and what it costs.
+A sequence of operators begins where the previous one ended: where a number was read, or where a step of the user's
+seems to begin. The first times that a sequence occurs, its operators are computed at once and recorded (*observed*).
+After enough repetitions they are queued (*deferred*), and one compiled program computes them at the sequence's end. If
+the program departs from the sequence, the queued operators are computed one by one. See docs/adr/deferred-evaluation.md
+for the reasons and the cost.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ _new: Any = object.__new__
 
 
 class DeferralQueue:
-    """See `lamina.core.state.Queue`. It belongs to the main thread; others may look at what it owes.
+    """See `lamina.core.state.Queue`. It belongs to the main thread; other threads may read its pending arrays.
 
-    A call that is interrupted while it notes an event or computes pending arrays is overtaken: the sequence ends before
-    that event, all pending arrays are computed, and the event is done at once, without being noted. All shared state
-    changes atomically (`lamina.core.turns`); all else belongs to the sequence (`Sequence`) or the debt (`Debt`).
+    If a call is interrupted while it records an event or computes pending arrays, the sequence ends before that event,
+    all pending arrays are computed, and the event runs at once, unrecorded. All shared state changes atomically
+    (`lamina.core.turns`); other state belongs to the sequence (`Sequence`) or the debt (`Debt`).
     """
 
     def __init__(self) -> None:
@@ -75,10 +75,10 @@ class DeferralQueue:
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """The result of a primitive.
 
-        No lock is taken where the event is the one that came next the times before. Without `next` no other call notes
-        anything in the sequence; one that comes in between ends it. The event is noted once it is the cursor. Threads
-        take turns only where something is called or a loop begins anew, so what follows the last call is done as a
-        whole for them; a thread that ends the sequence says so by `is_halfway` first.
+        No lock is taken if the event is the one that followed before. While `next` is unset, no other call records
+        anything in the sequence; a call that interrupts ends it. The event is recorded when it becomes the cursor.
+        Threads switch only at calls and at the start of loop iterations, so that everything after the last call is
+        atomic for them; a thread that ends the sequence first says so by `is_halfway`.
         """
         now = self._current
         entry, values = now.next, now.values
@@ -100,7 +100,7 @@ class DeferralQueue:
             return self._bind_slowly(primitive, inputs, params)
 
     def write(self, array: Array, value: Array) -> bool:
-        """Note that `array` takes the contents of `value`."""
+        """Record that `array` takes the contents of `value`."""
         with self._lock:
             if self.asleep:
                 return False
@@ -119,7 +119,7 @@ class DeferralQueue:
             return self._write_slowly(array, value)
 
     def backward(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
-        """Note a whole walk back."""
+        """Record a whole backward pass."""
         with self._lock:
             if self.asleep:
                 return False
@@ -149,7 +149,7 @@ class DeferralQueue:
             self.end()
 
     def mark(self, *, recording: bool = False) -> None:
-        """A step of the user's may begin here."""
+        """Note a possible start of a user's step."""
         if pending.is_open:
             if not recording or self._current.has_recorded:
                 self.end("a step begins")
@@ -158,7 +158,7 @@ class DeferralQueue:
             self._current.has_recorded = True
 
     def end(self, why: str = "numbers or memory are needed") -> None:
-        """End the sequence: compute everything pending."""
+        """End the sequence: compute all pending arrays."""
         with self._lock:
             if self._debt is not None:  # of an interrupted call
                 with interrupts_later(), concrete():
@@ -187,14 +187,14 @@ class DeferralQueue:
             self._count_end(end)
 
     def _end_again(self, now: Sequence, why: str) -> None:
-        """The sequence to end has received another event meanwhile, or another call has ended it."""
+        """End a sequence that has received another event meanwhile, or that another call has ended."""
         if self._current is now:
             self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
-        """End the current sequence after the event `end`; False if another call has ended it, or goes on with it.
+        """End the current sequence after the event `end`; False if another call has ended it, or continues it.
 
-        What `debt` owes is to be paid next. Until it is, nothing is noted in the new sequence.
+        The pending work of `debt` is next. Until it is done, nothing is recorded in the new sequence.
         """
         own = now.turn.take(changes := [])
         if self._current is not now or now.cursor is not end:
@@ -208,7 +208,7 @@ class DeferralQueue:
         return bool(make(own))
 
     def _count_end(self, end: Entry) -> None:
-        """A sequence has ended here. What ends here often is put off from now on."""
+        """Count the end of a sequence here. Sequences that often end here are deferred from now on."""
         if end.parent is not None:
             end.ends += 1
         if end.depth < FEWEST_EVENTS:
@@ -221,7 +221,7 @@ class DeferralQueue:
             self._forget_what_is_rare()
 
     def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
-        """Make the contents of arrays pending; False if others could see their old ones in memory."""
+        """Make the contents of arrays pending; False if their old contents can be seen through another reference."""
         pending.is_open = True  # first, so that a write by an interrupt ends the sequence
         own = state.turn.take(now.turn.take(made := []))
         if self._current is not now or changes is None:
@@ -230,7 +230,7 @@ class DeferralQueue:
         return bool(make(own))
 
     def _warm_up(self, end: Entry) -> None:
-        """From now on, put off all that leads to this end."""
+        """From now on, defer all events that lead to this end."""
         for entry in end.from_start():
             if not entry.is_hot and isinstance(entry, Applied):
                 entry.matches = matcher(entry)
@@ -243,7 +243,7 @@ class DeferralQueue:
     # --- deferring -----------------------------------------------------------------------------------------------
 
     def _compute(self, debt: Debt, is_often: bool, why: str) -> None:
-        """Compute what was put off, as one program if there is one."""
+        """Compute the deferred events, as one program if there is one."""
         path = debt.path
         how = "operator by operator"
         if is_often and path.is_compilable and path.is_worthwhile and path.is_due:
@@ -268,8 +268,10 @@ class DeferralQueue:
         debug.tell(path, how, why)
 
     def _pay(self, debt: Debt) -> None:
-        """Compute what is still pending, operator by operator if the compiled program did not run. Inside
-        `concrete`."""
+        """Compute what is still pending, operator by operator if the compiled program did not run.
+
+        Runs inside `concrete`.
+        """
         try:
             debt.pay()
         finally:
@@ -286,9 +288,9 @@ class DeferralQueue:
         return entry.path
 
     def _fall_back(self, now: Sequence) -> Sequence | None:
-        """The program goes on as none before: compute what was put off, and observe.
+        """Compute the deferred events, and observe the rest, since the program departs from the known sequences.
 
-        Returns what to go on with, None if another call has ended the sequence.
+        Returns the sequence to continue with, None if another call has ended it.
         """
         end = now.cursor
         with interrupts_later(), concrete():
@@ -311,7 +313,7 @@ class DeferralQueue:
                 if self._current is rest:
                     self._replace(rest, end, Sequence(self._root, self._period))
                 raise
-            debug.tell(debt.path, "operator by operator", "the program goes on in another way")
+            debug.tell(debt.path, "operator by operator", "the program departs from the recorded sequence")
             return rest
 
     # --- observing -----------------------------------------------------------------------------------------------
@@ -394,7 +396,7 @@ class DeferralQueue:
         where = [now.position_of(x) for x in (*heads, *head_grads)]
         known = tuple([i for i in where if i is not None])
         if len(known) < len(where):
-            self.end("backward goes beyond what was noted")
+            self.end("backward goes beyond the recorded operators")
             return False
         key = (Backward, known[: len(heads)], known[len(heads) :], retain_graph, state.training)
         now = self._observing(now, key)
@@ -402,7 +404,7 @@ class DeferralQueue:
             return self.backward(heads, head_grads, retain_graph)
         leaves = now.leaves_of(heads)
         if leaves is None:
-            self.end("backward goes beyond what was noted")
+            self.end("backward goes beyond the recorded operators")
             return False
         versions = [x._leaf.grad._version for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
         queue, state.queue = state.queue, None
@@ -428,25 +430,25 @@ class DeferralQueue:
         return True
 
     def _is_elsewhere(self, place: Any) -> bool:
-        """Whether the sequence goes on on another device: then it has ended, and another one is to begin."""
+        """Whether the next event is on another device, so that this sequence ends and another begins."""
         cursor = self._current.cursor
         if cursor.parent is None or cursor.place is place:
             return False
-        self.end("the program goes on on another device")
+        self.end("the program continues on another device")
         return True
 
     def _recovered(self) -> tuple[Sequence, Entry]:
-        """The current sequence and its latest event, once what was interrupted in the midst of something has ended."""
+        """The current sequence and its latest event, after ending a sequence whose recording was interrupted."""
         if self._debt is not None or self._current.is_midway:
             pending.is_open = True
-            self.end("what was being noted was interrupted")
+            self.end("recording was interrupted")
         now = self._current
         return now, now.cursor
 
     def _observing(self, now: Sequence, key: Any) -> Sequence | None:
-        """The sequence in which an event is to be observed, once what was put off is computed.
+        """The sequence in which to observe an event, after the deferred events are computed.
 
-        None: it can be tried again, as one that is put off, or as the first of a new sequence.
+        None: try again, with the event as deferred or as the first of a new sequence.
         """
         if now.is_observing:
             return now
@@ -460,7 +462,7 @@ class DeferralQueue:
         return self._fall_back(now)
 
     def _may_note(self, now: Sequence, before: Entry) -> bool:
-        """Whether a computed event is to be noted as the next one: whether no other call has noted one meanwhile."""
+        """Whether to record a computed event as the next one: no other call has recorded one meanwhile."""
         now.is_halfway = True
         if self._current is now and now.cursor is before:
             return True
@@ -468,12 +470,12 @@ class DeferralQueue:
         return False
 
     def _remember(self, key: Any, entry: Any) -> None:
-        """This event was seen to follow the one before."""
+        """Remember that this event followed the previous one."""
         entry.parent.children[key] = entry
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:
-        """Forget events that are not put off, and all if there are still too many: programs may never repeat."""
+        """Forget events that are not deferred, and all if there are still too many: programs may never repeat."""
         self._entries, todo = 0, [self._root]
         while todo:
             entry = todo.pop()
@@ -487,7 +489,7 @@ class DeferralQueue:
             self._replace(now, now.cursor, Sequence(self._root, self._period))
 
     def _step_on(self, now: Sequence, entry: Any) -> None:
-        """An event was observed."""
+        """Advance by an observed event."""
         entry.taken = len(now.values)
         now.cursor = entry
         now.note_made(entry)
@@ -505,14 +507,14 @@ class DeferralQueue:
             self._find_period(entry.from_start())
 
     def _find_period(self, events: Items[Any]) -> None:
-        """A sequence grew long: it may be a loop that nothing marks the steps of."""
+        """Look for a period in a long sequence, which may be a loop without marked steps."""
         period = period_of(events)
         if period is not None:
             self._period = period * max(1, _FEW_STEPS // period)
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether such a loop seems to go on as its sequences begin, after a step that was another one."""
+        """Whether such a loop seems to begin again as its sequences do, after an irregular step."""
         first = self._root.hot_child
         return (
             self._period is not None
@@ -524,7 +526,7 @@ class DeferralQueue:
         )
 
     def _fall_asleep(self) -> None:
-        """Nothing repeats: let operators pass for a while, which costs less."""
+        """Let operators pass unrecorded for a while, which costs less, since nothing repeats."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
 

@@ -25,8 +25,8 @@ __all__ = ["eager", "start"]
 def start(thread: int) -> None:
     """Defer the operators of the thread with this identifier from now on, unless ``LAMINA_EAGER=1``.
 
-    Operators of arrays on devices are computed by the compiler's own, also without deferral.
-    Python must count references: they tell whether anybody can still ask for a result.
+    Operators of arrays on devices use the compiler, also without deferral. Python must have reference counts: they show
+    whether a result can still be read.
     """
     set_device_evaluation(_evaluate_on_device)
     set_kernels(_kernel)
@@ -55,7 +55,7 @@ _finding: set[int] = set()
 def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
     """See `lamina.core.primitive.kernel`.
 
-    Also None, so that NumPy computes, in a handler that interrupts this function, and while the interpreter ends.
+    Also None, so that NumPy is used, in a signal handler that interrupts this function, and during interpreter exit.
     """
     own = get_ident()
     if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":
@@ -71,10 +71,10 @@ def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
 
 
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
-    """``with lamina.eager():`` each operator inside is computed at once, which helps to find errors in numbers.
+    """``with lamina.eager():`` computes each operator inside at once, which helps to find numerical errors.
 
-    As a decorator, ``@lamina.eager()``, it does so for a function. What must give the same bits whatever was computed
-    before, as lamina's own trainings do, runs so: some operators round differently where they are compiled.
+    As a decorator, ``@lamina.eager()``, it applies to a function. Use it for results that must have the same bits
+    whatever ran before, as in lamina's own training: some operators round differently when compiled.
 
     >>> import lamina
     >>> from lamina import nd

@@ -1,6 +1,6 @@
-"""Emission: a kernel of the plan becomes loops of code, one file a kind of loop.
+"""Emission: kernels of the plan become loops, with one module per kind of loop.
 
-For targets that write LLVM's assembly. Who shares a kernel, and what a product looks like, is the target's to say.
+For targets that use LLVM assembly. The target decides the division of a kernel's work and the code of products.
 """
 
 from lamina.compiler.emit.pointers import Frame, Layout

@@ -18,19 +18,19 @@ __all__ = ["Evaluator", "Memory", "PullContext", "own_index", "step_numbers"]
 
 
 class Memory:
-    """The nodes' places in memory, as pointers of the function being written."""
+    """The nodes' memory, as pointers of the function being written."""
 
     def __init__(self, pointers: Mapping[Node, Pointer]) -> None:
         self._pointers = pointers
 
     def find(self, node: Node) -> Pointer | None:
-        """The buffer of a node: its own, or that of the node it is a reshape of."""
+        """The buffer of a node: its own, or, for a reshape, its input's."""
         while node not in self._pointers and isinstance(node.lowering, Reshape):
             node = node.inputs[0]
         return self._pointers.get(node)
 
     def like(self, node: Node) -> list[Pointer]:
-        """The buffers of the nodes that have the shape and dtype of `node` and are none of its inputs."""
+        """The buffers of nodes with the shape and dtype of `node`, except its inputs."""
         return [
             pointer
             for other, pointer in self._pointers.items()
@@ -45,9 +45,9 @@ def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
 
 
 class Evaluator:
-    """Evaluates nodes at indices, within one straight piece of code.
+    """Evaluates nodes at indices, within straight-line code.
 
-    `known` holds values that need no evaluation here: accumulators, results of a row's reductions.
+    `known` has values that need no evaluation: accumulators, results of a row's reductions.
     """
 
     def __init__(self, b: Builder, memory: Memory, lanes: int, known: Mapping[Node, Value]) -> None:
@@ -56,7 +56,7 @@ class Evaluator:
         self._done: dict[Any, Value] = {}
 
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """The node's value at an index; a scalar where all lanes agree."""
+        """The node's value at an index; a scalar if it is the same in all lanes."""
         known = self._known.get(node)
         if known is not None:
             return known
@@ -126,7 +126,7 @@ class PullContext:
         return getattr(self._b, name)
 
     def where(self, mask: Value, x: Value, y: Value) -> Value:
-        """Choose, after bringing all three to the same number of lanes."""
+        """Select, after bringing all three to the same number of lanes."""
         lanes = max(mask.lanes, x.lanes, y.lanes)
         return self._b.where(*(self._b.splat(v, lanes) for v in (mask, x, y)))
 
@@ -137,9 +137,9 @@ class PullContext:
     def slice_position(
         self, axis: Axis, size: int, start: int, length: int, step: int
     ) -> tuple[Axis, Value | None]:
-        """Where a position lies in ``range(start, …, step)`` of `length`, and whether it does (None: surely).
+        """The position in ``range(start, …, step)`` of `length`, and whether it is inside (None: always).
 
-        Outside, the position is some valid one.
+        Outside, the returned position is some valid one.
         """
         if start == 0 and step == 1 and length == size:
             return axis, None
@@ -153,7 +153,7 @@ class PullContext:
         return self._as_axis(safe), inside
 
     def table_position(self, value: Value, size: int, mode: str) -> Axis:
-        """A position read from data: clipped into [0, size), or wrapped."""
+        """A position read from data, clipped into [0, size) or wrapped."""
         b = self._b
         position = b.cast(value, INDEX)
         if mode == "wrap":
@@ -161,7 +161,7 @@ class PullContext:
         return self._as_axis(b.maximum(b.minimum(position, size - 1), 0))
 
     def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
-        """start + step · position: an integer if both are."""
+        """start + step · position; an integer if both are integers."""
         b, position = self._b, self._positions(axis)
         if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
             return b.add(b.mul(position, int(step)), int(start))
@@ -178,7 +178,7 @@ class PullContext:
 
 
 def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Pointer]) -> dict[Node, Value]:
-    """The step's numbers and all arithmetic on them alone, computed once for the kernel."""
+    """The step's numbers and all arithmetic on them alone, computed once per kernel."""
     numbers: dict[Node, Value] = {}
     members = set(kernel.members)
     seen: set[Node] = set()

@@ -1,6 +1,6 @@
-"""Fill kernels: random numbers, which come in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011).
+"""Fill kernels: random numbers in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011).
 
-As `primitives.random` defines them: uniform floats, or the bits as they are.
+`primitives.random` defines the conversion: uniform floats, or raw bits.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _store(scope: Scope, node: Node, words: list[Value], position: Value, count:
 
 
 def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
-    """A block's words cut into smaller numbers, lowest bits first."""
+    """A block's words split into smaller numbers, lowest bits first."""
     return b.bitcast(b.gather_lanes(words), dtype)
 
 

@@ -1,4 +1,4 @@
-"""Several axes as one long row, where nothing depends on which axis an element lies along."""
+"""Several axes merged into one, where the result doesn't depend on an element's axes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["flat_axes", "is_made_of_flat"]
 
 
 def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
-    """A position in memory as an index: the whole position goes to the last axis longer than 1, which has stride 1."""
+    """A position in memory as an index: all of it on the last axis longer than 1, which has stride 1."""
     last = max((a for a, n in enumerate(shape) if n != 1), default=0)
     before, after = ([Axis.at(b, 0)] * n for n in (last, len(shape) - last - 1))
     return [*before, position, *after]
@@ -23,8 +23,9 @@ def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
 def is_made_of_flat(
     nodes: Sequence[Node], shape: tuple[int, ...], memory: Memory, known: Iterable[Node] = ()
 ) -> bool:
-    """Whether each element depends only on elements at its own place, in buffers or `known` nodes of this shape, and on
-    single numbers."""
+    """Whether each element depends only on scalars, and on elements at its own position of buffers or `known` nodes of
+    this shape.
+    """
     seen = set(known)
     stack = list(nodes)
     while stack:

@@ -1,4 +1,4 @@
-"""Joined arrays: a loop for each part, where a choice among all parts would be made for every element."""
+"""Joined arrays: a loop for each part, instead of a selection among all parts for every element."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _FEWEST_PARTS = 3
 
 
 def emit_join(scope: Scope) -> bool:
-    """Write a kernel that joins arrays along an axis, with its elementwise work; False if the kernel is none.
+    """Write a kernel that joins arrays along an axis, with its elementwise work; False for other kernels.
 
-    A choice among few is cheap where all lanes agree, as they do along all axes but the last.
+    Selecting among a few parts is cheap if all lanes agree, as along all axes but the last.
     """
     joins = [node for node in scope.kernel.members if node.is_op("concat")]
     if len(joins) != 1 or joins[0].shape != scope.kernel.domain:
@@ -45,8 +45,10 @@ def emit_join(scope: Scope) -> bool:
 def _emit_part(
     scope: Scope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
 ) -> None:
-    """Copy one part to where it begins along the axis, or compute it, and what is made of it. `shares`: the worker's
-    parts of the rows and columns of the whole."""
+    """Copy or compute one part at its offset along the axis, with the elementwise work.
+
+    `shares`: the worker's parts of the rows and columns of the whole.
+    """
     axis, shape = joined.params["axis"], part.shape
     last = len(shape) - 1
 
@@ -92,7 +94,7 @@ def _flat_part(scope: Scope, joined: Node, source: Node, start: int, rows: tuple
 
 
 def _inside(scope: Scope, bounds: tuple[Value, Value], start: int, length: int) -> tuple[Value, Value]:
-    """The worker's part of range(start, start + length), counted from its start."""
+    """The worker's part of range(start, start + length), relative to its start."""
     b = scope.b
     first, stop = (b.maximum(b.minimum(b.sub(bound, start), length), 0) for bound in bounds)
     return first, stop

@@ -1,4 +1,4 @@
-"""Map kernels: every element of the result by itself."""
+"""Map kernels: every element of the result on its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["emit_map", "is_flat"]
 
 
 def emit_map(scope: Scope) -> None:
-    """Loops over the domain, the last axis in vectors; one flat loop where all that is read has the domain's shape."""
+    """Loops over the domain, the last axis in vectors; one flat loop if all operands have the domain's shape."""
     kernel = scope.kernel
     domain = kernel.domain
     if len(domain) == 0:
@@ -50,12 +50,12 @@ def _last_axis(
 
 
 def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
-    """What the kernel stores at an index, and in the lanes after it."""
+    """The value that the kernel stores at an index, and in the lanes after it."""
     scope.compute(dict.fromkeys(scope.kernel.stores, index), lanes)
 
 
 def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
-    """The domain as one long row: each node's index is the position in memory."""
+    """The domain as one long row: every node's index is the position in memory."""
     kernel = scope.kernel
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
 
@@ -67,5 +67,5 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
 
 
 def is_flat(kernel: Kernel, memory: Memory) -> bool:
-    """Whether a kernel's domain may be taken for one long row."""
+    """Whether a kernel's domain can be treated as one long row."""
     return is_made_of_flat(kernel.stores, kernel.domain, memory)

@@ -1,7 +1,7 @@
-"""The pointers of a compiled step: the table that Python fills, and the frame of each kernel, taken from the table.
+"""The pointers of a compiled step: the table that Python fills, and each kernel's frame, taken from the table.
 
-A kernel sees only its frame. Kernels that do the same to different memory therefore are the same code, which is
-written once: the layers of a deep network cost no more to compile than one.
+A kernel accesses only its frame. So kernels that do the same to different memory share one function: a deep network of
+equal layers takes no more time to compile than one layer.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """The table of pointers that a compiled step gets, in this order:
+    """The layout of the pointer table of a compiled step, in this order:
 
-    control, the steps' numbers (8 bytes each), inputs, results, held inputs, arena, scratch. `strides` says by how many
-    bytes an entry moves from one step to the next. `held` says where among the held inputs those are that are held
-    transposed.
+    control, the steps' numbers (8 bytes each), inputs, results, held inputs, arena, scratch. `strides` are the bytes by
+    which an entry advances from one step to the next. `held` are the offsets, among the held inputs, of those that are
+    held transposed.
 
-    Control are three int64: the number of steps; whether the held inputs are copied to there before these steps, and
-    whether back into their buffers after them.
+    Control is three int64: the number of steps; whether to copy the held inputs from their buffers before these steps;
+    and whether to copy them back after.
     """
 
     inputs: int
@@ -69,7 +69,7 @@ class Layout:
 
     @classmethod
     def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
-        """The layout of a plan. `rows`: bytes that an input slot moves on with each step."""
+        """The layout of a plan. `rows`: the bytes that an input slot advances with each step."""
         graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
@@ -78,7 +78,7 @@ class Layout:
         return cls(inputs, results, (*strides, 0, 0, 0), plan.held)
 
     def is_input(self, entry: int) -> bool:
-        """Whether an entry is that of an input."""
+        """Whether an entry is an input's."""
         return self.FIRST_INPUT <= entry < self.first_result
 
     def slot(self, place: Place) -> Slot:
@@ -93,7 +93,9 @@ class Layout:
 
 @dataclass(frozen=True)
 class Frame:
-    """A kernel's pointers: `leaves` (the buffers and numbers that it reads), the places of each store, the scratch."""
+    """A kernel's pointers: `leaves` (the buffers and numbers that it reads), the places of its stores, its scratch
+    memory.
+    """
 
     leaves: tuple[Node, ...]
     slots: tuple[Slot, ...]
@@ -128,7 +130,7 @@ def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
 
 
 def _first_byte(node: Node) -> int:
-    """Where the memory of a reshape or of some rows begins in that of the whole."""
+    """The byte offset of a reshape, or of a range of rows, in the whole."""
     if not _is_rows(node):
         return 0
     (whole,) = node.inputs
@@ -136,7 +138,7 @@ def _first_byte(node: Node) -> int:
 
 
 def _is_rows(node: Node) -> bool:
-    """Whether a node is neighbouring rows (first axis) of its input: a part of its memory as it lies there."""
+    """Whether a node is consecutive rows (first axis) of its input: a contiguous part of its memory."""
     if not node.is_op("slice") or not node.shape or not node.size:
         return False
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
@@ -145,8 +147,8 @@ def _is_rows(node: Node) -> bool:
 def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     """The buffers, rows of buffers and numbers that a kernel reads, in a fixed order.
 
-    Rows are known by where they begin in memory, so that kernels that read other rows of a buffer (each network of an
-    ensemble reads its own ones of a batch) are the same code.
+    Rows are represented by a pointer to their beginning, so that kernels that read different rows of a buffer (the
+    networks of an ensemble read their own rows of a batch) share their code.
     """
 
     members = set(kernel.members)
@@ -166,7 +168,7 @@ def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
 
 
 def kernel_names(plan: Plan, texts: Sequence[str]) -> list[str]:
-    """The function's name for each kernel; kernels of equal text (`kernel_text`) share one."""
+    """The function name for each kernel; kernels with equal text (`kernel_text`) share a function."""
     first: dict[str, str] = {}
     return [
         first.setdefault(text, _kernel_name(number, kernel))
@@ -181,7 +183,7 @@ def _kernel_name(number: int, kernel: Kernel) -> str:
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
-    """A text of all that a kernel's code depends on, with nodes numbered in order of appearance."""
+    """A text with everything that a kernel's code depends on, with nodes numbered in order of appearance."""
     leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []

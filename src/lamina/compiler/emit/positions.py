@@ -1,4 +1,4 @@
-"""Positions along axes, while code is generated: affine in the loops, with a step from lane to lane."""
+"""Positions along axes, in generated code: affine in the loop variables, with a stride from lane to lane."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Axis", "flat_position", "moved_ones"]
 
 
 class Axis:
-    """The positions of all lanes along one axis: lane l at ``base + l·step``, or ``vector[l]`` where data decide."""
+    """The positions of all lanes along one axis: lane l at ``base + l·step``, or ``vector[l]`` if they are data."""
 
     __slots__ = ("base", "builder", "step", "vector")
 
@@ -24,7 +24,7 @@ class Axis:
 
     @property
     def key(self) -> tuple[str, int, str | None]:
-        """Equal keys: equal positions."""
+        """A key that is equal for equal positions."""
         return (self.base.key, self.step, None if self.vector is None else self.vector.key)
 
     @property
@@ -68,7 +68,7 @@ def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes
 
 
 def moved_ones(b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]) -> list[Axis]:
-    """The same index for the shape `target`, which differs by axes of size 1 only."""
+    """The same index for the shape `target`, which differs only by axes of size 1."""
     real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
     return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
 

@@ -1,4 +1,4 @@
-"""Reduction kernels: row by row with everything that a row needs, or column by column; and positions of extrema."""
+"""Reduction kernels, by rows (with all elementwise work on a row) or by columns; and positions of extrema."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMN_VECTORS = 4
 
 
 def emit_reduction(scope: Scope) -> None:
-    """The loop nest that fits: over rows, or over vectors of columns."""
+    """Emit the fitting loop nest: over rows, or over vectors of columns."""
     kernel = scope.kernel
     with scope.on_one_worker_if_serial():
         if kernel.is_rowwise:
@@ -41,7 +41,7 @@ def _emit_rows(scope: Scope) -> None:
 
 
 def _emit_row(scope: Scope, row: list[Axis]) -> None:
-    """The row's results in order, then everything that is stored for each of its elements."""
+    """Compute the row's results in order, then store each of its elements."""
     kernel = scope.kernel
     known: dict[Node, Value] = {}
     elements: list[Node] = []
@@ -78,10 +78,10 @@ def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:
 
 
 def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, Value]) -> Value:
-    """Fold a row into lanes, and what is left over of it into others; then neighbours, in a fixed order.
+    """Fold a row into lanes, and its remainder into other lanes; then fold neighbouring lanes, in a fixed order.
 
-    How many lanes there are depends on the row alone (`row_lanes`), so that the sum has the same bits on processors
-    whose vectors are shorter, where several of them make the lanes.
+    The number of lanes depends only on the row (`row_lanes`), so that the sum has the same bits on CPUs with shorter
+    vectors, which use several vectors for the lanes.
     """
     b = scope.b
     lowering = member.lowering
@@ -121,7 +121,7 @@ def _reduce_row(scope: Scope, member: Node, row: list[Axis], known: dict[Node, V
 
 
 def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axis]:
-    """The index of a row's value in a shape that differs from the kept axes by ones only."""
+    """The index of a row's value in a shape that differs from the kept axes only by ones."""
     return moved_ones(scope.b, row, scope.kernel.kept, shape)
 
 
@@ -129,7 +129,7 @@ def row_index(scope: Scope, shape: tuple[int, ...], row: list[Axis]) -> list[Axi
 
 
 def _emit_columns(scope: Scope) -> None:
-    """The last axis is kept: vectors of neighbouring results, each summed over the reduced axes in order."""
+    """Emit for a kept last axis: vectors of neighbouring results, each summed over the reduced axes in order."""
     kept = scope.kernel.kept
     lanes = scope.b.lanes(max((n.dtype for n in scope.kernel.members), key=lambda d: d.itemsize))
     if kept[-1] >= _COLUMN_VECTORS * lanes:
@@ -148,7 +148,7 @@ def _emit_columns(scope: Scope) -> None:
 
 
 def _emit_scattered(scope: Scope) -> None:
-    """The last axis is reduced together with axes that are not the last ones: element by element."""
+    """Emit for a reduced last axis together with other, separate axes: element by element."""
     kept = scope.kernel.kept
     first = scope.share("rows", kept[0]) if kept else None
     scope.nest(kept, lambda row: _column(scope, row, 1), first=first)
@@ -185,7 +185,7 @@ def store_result(scope: Scope, kept: list[Axis], lanes: int, result: Value) -> N
 
 
 def emit_arg(scope: Scope) -> None:
-    """The first best element along an axis, NaN counting as better than any number, as in NumPy."""
+    """Emit the position of the first extremum along an axis; NaN is more extreme than any number, as in NumPy."""
     kept = scope.kernel.kept
     with scope.on_one_worker_if_serial():
         first = scope.share("rows", kept[0]) if kept else None

@@ -1,4 +1,4 @@
-"""Scatter kernels: zeros, and elements that are added or written at positions that data decide."""
+"""Scatter kernels: zeros, with elements added or written at positions given by data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["emit_scatter"]
 
 
 def emit_scatter(scope: Scope) -> None:
-    """Write a scatter: in order and on one thread, since several elements may go to one position."""
+    """Write a scatter: in order and on one thread, since several elements may have the same target."""
     anchor = scope.kernel.main
     b = scope.b
     with scope.on_one_worker_if_serial():
@@ -47,7 +47,7 @@ def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
 
 
 def _rows_stay_together(scope: Scope, lanes: int) -> bool:
-    """Whether neighbours along the last axis land next to each other: tried out on a builder that is thrown away."""
+    """Whether neighbours along the last axis have neighbouring targets; tested with a throw-away builder."""
     if scope.kernel.domain[-1] < lanes:
         return False
     trial = type(scope.b)(scope.b.module, {})

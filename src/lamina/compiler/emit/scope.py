@@ -1,4 +1,4 @@
-"""The common part of emitting kernels: a kernel's memory, shares of the work, loops, stores."""
+"""The common part of emitting kernels: a kernel's memory, its division among workers, loops, stores."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Scope"]
 
 
 class Scope(ABC):
-    """One kernel while its code is written, for a *worker*: one of the threads that run it at the same time.
+    """A kernel while its code is written, for a *worker*: one of the threads that run it concurrently.
 
-    `targets` are the pointers that each stored node is written to; `numbers` the values of the step's numbers,
-    `scratch` memory of the worker's own. What a worker is, is the target's to say.
+    `targets` are the pointers for each stored node; `numbers` the values of the step's numbers, `scratch` the worker's
+    own memory. The target defines the workers.
     """
 
     def __init__(
@@ -37,11 +37,11 @@ class Scope(ABC):
         self.memory, self.targets, self.numbers, self.scratch = memory, targets, numbers, scratch
 
     def evaluator(self, lanes: int, known: Mapping[Node, Value] | None = None) -> Evaluator:
-        """A fresh evaluator: what it computes is visible in the code that is written next, and not elsewhere."""
+        """A new evaluator: its values can be used in the code that is written next, and not elsewhere."""
         return Evaluator(self.b, self.memory, lanes, {**self.numbers, **(known or {})})
 
     def axis(self, position: Value, step: int = 0) -> Axis:
-        """A position along an axis, `step` elements further from lane to lane."""
+        """A position along an axis, with a stride of `step` elements between lanes."""
         return Axis(self.b, position, step)
 
     def store(self, node: Node, value: Value, index: Sequence[Axis], lanes: int) -> None:
@@ -57,8 +57,9 @@ class Scope(ABC):
     def compute(
         self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
     ) -> None:
-        """Compute members at their indices, and store them: all are computed first, since a store may overwrite
-        another's operand."""
+        """Compute members at their indices, and store them. All are computed first, since a store may overwrite another
+        member's operand.
+        """
         values = self.evaluator(lanes, known)
         results = [(node, values.at(node, index), index) for node, index in indices.items()]
         for node, value, index in results:
@@ -70,18 +71,20 @@ class Scope(ABC):
 
     @abstractmethod
     def is_first(self) -> Value:
-        """Whether the worker is the first one."""
+        """Whether the worker is the first."""
 
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """The worker's part of an axis: of the split axis its share, of others all."""
+        """The worker's part of an axis: its share of the split axis, all of any other."""
         if self.partition.kind == kind:
             assert extent == self.partition.extent
             return self.split(extent, self.partition.step)
         return self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
     def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
-        """Whether the worker's part of an axis of rows or columns (`share`) is made of whole vectors. An axis may be
-        several fused ones; the first is shared."""
+        """Whether the worker's part of a row or column axis (`share`) is made of whole vectors.
+
+        An axis may be several fused axes; the first is shared.
+        """
         if self.partition.kind != kind:
             return extent % lanes == 0
         return (
@@ -90,7 +93,7 @@ class Scope(ABC):
 
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:
-        """Kernels that are not split are done by the first worker."""
+        """Run kernels that are not split on the first worker."""
         if self.partition.kind != "serial":
             yield
             return
@@ -104,7 +107,7 @@ class Scope(ABC):
         *,
         first: tuple[Value, Value] | None = None,
     ) -> None:
-        """Loops over all axes of these sizes, the first over the given range; `body` gets the index."""
+        """Loops over axes of these sizes, the first over the given range; `body` gets the index."""
 
         def descend(done: list[Axis], axis: int) -> None:
             if axis == len(sizes):
@@ -120,7 +123,9 @@ class Scope(ABC):
             descend([], 0)
 
     def vector_lanes(self, nodes: Sequence[Node], extent: int) -> int:
-        """Lanes for a loop over `extent` elements: a register of the widest type; two where there is work for them."""
+        """Lanes for a loop over `extent` elements: a register of the widest type; two registers if there is enough
+        work.
+        """
         widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
         lanes = self.b.lanes(widest)
         return 2 * lanes if lanes > 1 and extent >= 8 * lanes else lanes

@@ -1,4 +1,4 @@
 """The compiler's front end: guards, capture and calls of users' functions.
 
-It knows machines only as a `lamina.compiler.target.Target`.
+It uses machines only through `lamina.compiler.target.Target`.
 """

@@ -1,4 +1,4 @@
-"""Arguments of compiled functions: arrays, numbers that may change, and everything else, which is part of the key."""
+"""Arguments of compiled functions: arrays, numbers that may change, and other values, which are part of the key."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = [
 
 
 class Call:
-    """A call's arguments, the named ones last. `batch`: rows of the arrays per step; None: all.
+    """A call's arguments, named ones last. `batch`: rows of the arrays per step; None: all.
 
-    `moving`: the number of leading arrays that are items of stacks: each step reads the next one in memory.
+    `moving`: the number of leading arrays that are items of stacks; each step reads the next item in memory.
     """
 
     __slots__ = ("batch", "moving", "names", "values")
@@ -40,11 +40,11 @@ class Call:
 
 
 class Arguments:
-    """One call's arguments, taken apart.
+    """The arguments of a call, sorted by kind.
 
     ``arrays``   the array arguments in order
     ``numbers``  the Python numbers in order
-    ``others``   what is neither, nor a container of them
+    ``others``   all other values, except containers of arrays and numbers
     ``key``      shapes, dtypes, the other arguments' values, and which arguments are the same array
     """
 
@@ -96,14 +96,14 @@ Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | 
 
 
 def take_nothing(_values: Sequence[Any]) -> None:
-    """The `Taker` that knows no types."""
+    """A `Taker` that matches no arguments."""
 
 
 def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
-    """The function that takes arguments of the same types as these.
+    """A generated function that takes arguments of the same types as these.
 
-    Most calls are like the one before. To see that takes less time than to make a key and to look it up. Known are
-    plain arrays and numbers only.
+    Most calls have the types of the previous call, and this check is faster than making and looking up a key. It
+    handles only plain arrays and numbers.
     """
     plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
     if fixed or not plain:
@@ -128,7 +128,7 @@ def _written_taker(values: Sequence[Any], closure: frozenset[int]) -> Taker:
 
 
 def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int]) -> str:
-    """A line that returns None unless `x` is of the type that `value` has."""
+    """A line of code that returns None unless `x` has the type of `value`."""
     conditions = [f"{x}.__class__ is not {names.of(value.__class__)}"]
     if isinstance(value, Array):
         conditions.append(f"{x}._leaf is not None")
@@ -141,7 +141,7 @@ def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int
 
 
 class _Same:
-    """A part of a key that only the same object equals: what equal objects hold may differ."""
+    """A part of a key that equals only the same object, for objects that may be equal with different contents."""
 
     __slots__ = ("_value",)
 
@@ -175,7 +175,7 @@ def _identity(value: Any) -> Any:
 
 
 def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
-    """`value` with every array and every number in it replaced."""
+    """`value` with all its arrays and numbers replaced."""
 
     def leaf(x: Any) -> Any:
         if isinstance(x, Array):
@@ -187,7 +187,7 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
 
 
 class Shown:
-    """A placeholder for an ``np.ndarray``, around the placeholder of the array behind it."""
+    """A placeholder for an ``np.ndarray``; it wraps the placeholder of the array behind it."""
 
     __slots__ = ("_array",)
 
@@ -196,7 +196,7 @@ class Shown:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`value` with ``leaf(x)`` in the place of all in it that is neither list, tuple nor dictionary.
+    """`value` with each leaf (all but lists, tuples and dictionaries) x replaced by ``leaf(x)``.
 
     An ``np.ndarray`` counts as a container of the array behind it.
     """
@@ -212,7 +212,7 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def leaves(value: Any) -> list[Any]:
-    """All in `value` that is neither list, tuple nor dictionary, in order."""
+    """All leaves of `value` (all but lists, tuples and dictionaries), in order."""
     if isinstance(value, Facade | Shown):
         return [value._array]
     if not isinstance(value, tuple | list | dict):
@@ -221,7 +221,7 @@ def leaves(value: Any) -> list[Any]:
 
 
 def contents(value: Any) -> list[tuple[Any, Any]]:
-    """Every list and dictionary in `value`, with a copy, so that `same_contents` can tell whether it was changed."""
+    """Every list and dictionary in `value`, with a copy, for `same_contents` to compare."""
     found: list[tuple[Any, Any]] = []
     if isinstance(value, list | dict):
         found.append((value, value.copy()))
@@ -232,7 +232,7 @@ def contents(value: Any) -> list[tuple[Any, Any]]:
 
 
 def same_contents(before: list[tuple[Any, Any]]) -> bool:
-    """Whether lists and dictionaries hold the objects that they held."""
+    """Whether lists and dictionaries still have the same objects."""
     return all(_items(now) == _items(copy) for now, copy in before)
 
 
@@ -242,7 +242,7 @@ def _items(container: Any) -> list[Any]:
 
 
 def _dictionary_like(original: dict[Any, Any], items: dict[Any, Any]) -> Any:
-    """A dictionary of the same type, which may do something of its own for keys that it lacks, with other items."""
+    """A dictionary of the same type with other items; the type may have its own behaviour for missing keys."""
     made = copy.copy(original)
     made.update(items)
     return made

@@ -1,4 +1,4 @@
-"""Many batches in one go: the rows of an index matrix, with no Python between steps."""
+"""Many batches in one call: the rows of an index matrix, with no Python between steps."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
 def _eager_step(
     function: Callable[..., Any], row: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """One step in Python, for functions that do not compile: its results, with a first axis of 1."""
+    """One step in Python, for functions that can't be compiled: its results, with a first axis of 1."""
     from lamina import nd
 
     def batch(array: Any) -> Any:
@@ -120,7 +120,7 @@ def of_one_step(result: Any) -> Any:
 
 
 def joined(parts: list[Any]) -> Any:
-    """Results of steps, one after the other, as those of all steps."""
+    """Results of consecutive steps, concatenated."""
     from lamina import nd
 
     first = parts[0] if parts else None

@@ -1,4 +1,4 @@
-"""Capture: run the user's function once, with nodes of a graph in the place of numbers."""
+"""Capture: run the user's function once, with graph nodes in place of numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ Source = Callable[[], float] | int | Derived
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """The function uses something that has no compiled form: `what`, at the user's line."""
+    """The function uses `what`, which can't be compiled, at the user's line."""
 
     def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)
@@ -53,7 +53,7 @@ class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs e
 
 
 class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts again
-    """The function finds arguments outside, too: those with these `ids`."""
+    """The function also refers to these arguments (by `ids`) from outside."""
 
     def __init__(self, ids: set[int]) -> None:
         super().__init__(ids)
@@ -64,12 +64,12 @@ class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts 
 class Captured:
     """The result of a capture.
 
-    `arrays`: for each input slot the array that was found outside, or what stood for an argument. `result`: what the
-    function returns, with a `Result` or `Returned` in the place of arrays. `getters`: for a slot whose array may be
-    replaced, how to find it. `numbers`: for each scalar slot the function that gives its value, or the position of an
-    argument. `stale`: slots of gradients that are used up inside. `with_leaves`: arrays found outside whose gradient
-    was of use. `labels`: slots that hold class numbers, whether they are rows of the slot's array, how many classes
-    there are, and who asks. `after_run`: what is called after each run.
+    `arrays`: for each input slot, the array found outside, or the argument's stand-in. `result`: the function's return
+    value, with a `Result` or `Returned` for each array. `getters`: for a slot whose array may be replaced, a function
+    that finds it. `numbers`: for each scalar slot, a function that returns its value, or the position of an argument.
+    `stale`: slots of gradients that are consumed inside. `with_leaves`: arrays found outside whose gradient was used.
+    `labels`: slots with class numbers, whether they are rows of the slot's array, the number of classes, and the
+    operator that uses them. `after_run`: functions to call after each run.
     """
 
     graph: Graph
@@ -84,11 +84,11 @@ class Captured:
 
 
 class Capture:
-    """One trace. `bind` and the arrays talk to it through `lamina.core.state.state.trace`.
+    """One trace, reached by `bind` and the arrays through `lamina.core.state.state.trace`.
 
-    `of_pullback`: the function is captured to be differentiated, by arrays that were computed under `record` too.
-    `stacked`: results of many steps are stacked, so that all arrays that the function returns are results. `precision`
-    and `independent_rows`: the graph's.
+    `of_pullback`: the function is captured for differentiation, with respect to arrays computed under `record` too.
+    `stacked`: the results of many steps are stacked, so that all returned arrays are results. `precision` and
+    `independent_rows` are the graph's.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Capture:
     def bind(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     ) -> tuple[Value, ...]:
-        """The result of a primitive as a node; compositions are opened here."""
+        """The result of a primitive as a node; compositions are expanded here."""
         lowering = primitive.lowering
         if lowering is None:
             raise Uncompilable(f"the operator {primitive.name!r}")
@@ -176,7 +176,7 @@ class Capture:
         return self._current[key]
 
     def assign(self, array: Array, value: Array) -> None:
-        """Make `array` hold `value` from here on, converted to its shape and dtype."""
+        """Make `array` have `value` from here on, converted to its shape and dtype."""
         node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
         if isinstance(array._data, Node):
             view = array._view
@@ -204,11 +204,11 @@ class Capture:
         return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
 
     def after_run(self, function: Callable[[], None]) -> None:
-        """Call a function after each run of the step."""
+        """Add a function to call after each run of the step."""
         self._after_run.append(function)
 
     def uses_gradient(self, array: Array) -> None:
-        """Remember that it matters which gradient an array has."""
+        """Remember that the result depends on the array's gradient buffer."""
         if not isinstance(array._data, Node):
             self._with_leaves[id(array)] = array
             return
@@ -217,7 +217,7 @@ class Capture:
             self._used_leaves.add(argument)
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Remember how to find an array anew."""
+        """Remember how to find an array again."""
         self.value(array)
         if id(array) in self._slots:
             self._getters[self._slots[id(array)]] = getter
@@ -225,7 +225,7 @@ class Capture:
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
     def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
-        """A number slot; `source`: a function, the position of an argument, or how it is made of other slots."""
+        """A new number slot; `source`: a function, the position of an argument, or an expression of other slots."""
         slot = len(self._scalars)
         node = self._node(Scalar(slot), (), {}, (), dtype)
         self._numbers.append(source)
@@ -240,9 +240,9 @@ class Capture:
     def argument(self, array: Array, *, is_outside: bool) -> Array:
         """The symbolic array for an argument, in the next input slot.
 
-        An array that it also finds outside is given as it is. For others there is a stand-in: should the function
-        find the same array by itself, then that is another input, and `finds_outside` says so; also if the gradient
-        that is attached to it is of use.
+        An array that the function also finds outside is used itself. Other arrays get a stand-in: if the function then
+        finds the same array by itself, or uses its attached gradient, that is a separate input, and `finds_outside`
+        reports it.
         """
         given = self._arguments.get(id(array))
         if given is None:
@@ -258,7 +258,7 @@ class Capture:
         return found
 
     def note_labels(self, label: Any, classes: int, who: str) -> None:
-        """Remember that an argument, or rows of one, holds class numbers."""
+        """Remember that an argument, or some of its rows, has class numbers."""
         are_rows = id(label) in self._rows
         slot = self._rows[id(label)] if are_rows else self._slots.get(id(label))
         if slot is not None and id(label) not in self._written:
@@ -269,7 +269,7 @@ class Capture:
         return self._slots[id(self._arguments.get(id(argument), argument))]
 
     def has_input(self, array: Array) -> bool:
-        """Whether an array is an argument or was found outside: not made in here."""
+        """Whether an array is an argument or was found outside, not made inside."""
         return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
@@ -278,7 +278,7 @@ class Capture:
         return {id(x) for x in arrays if id(x) in found}
 
     def restore(self) -> None:
-        """Put the arrays that were found outside back on the tape, and forget writes to them: none has happened."""
+        """Put arrays found outside back on the tape, and undo their write counts, since no write has happened."""
         while self._off_tape:
             array, node, leaf = self._off_tape.pop()
             array._node, array._leaf = node, leaf
@@ -318,7 +318,7 @@ class Capture:
         )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
-        """A scalar node as an array operand of some dtype."""
+        """A scalar node as an array operand of a dtype."""
         return NDArray(self._as_type(node, (), dtype), context)
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -348,19 +348,19 @@ class Capture:
         return node
 
     def _take_off_tape(self, array: Array) -> None:
-        """What an array was computed from outside is no matter of the step: here it is a leaf, or nothing."""
+        """Detach an array from the outside tape: in the step it is a leaf, or nothing."""
         self._off_tape.append((array, array._node, array._leaf))
         array._leaf = self._leaf_of(array)
         array._node = None
 
     def _leaf_of(self, array: Array) -> Leaf | None:
-        """The gradient of an array that comes from outside; a new one, where a pullback differentiates by it."""
+        """The gradient of an array from outside; a new one, if a pullback differentiates with respect to it."""
         if array._leaf is not None or array._node is None or not self._of_pullback:
             return array._leaf
         return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
 
     def _stand_in(self, array: Array) -> Array:
-        """An array of the same type for an argument; its own writes are of no interest to a tape outside."""
+        """A stand-in of the same type for an argument; its writes don't affect the tape outside."""
         shape, dtype = array.shape, np.dtype(array.dtype)
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
@@ -370,7 +370,7 @@ class Capture:
         return stand_in
 
     def _operands(self, primitive: Primitive, inputs: tuple[Any, ...]) -> list[Node]:
-        """Nodes for all inputs; numbers take the arrays' dtype, or that of the result where there is no array."""
+        """Nodes for all inputs; numbers take the arrays' dtype, or the result's if there is no array."""
         nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
         is_conditional = isinstance(primitive.lowering, Elementwise) and primitive.lowering.conditional
@@ -395,7 +395,7 @@ class Capture:
         return self._node(REGISTRY["broadcast_to"], (node,), {"shape": shape}, *inferred)
 
     def _fresh_view(self, array: Array, data: Node) -> Node:
-        """A view's value follows its base."""
+        """The current value of a view, from its base."""
         view = array._view
         if view is None:
             return data
@@ -407,7 +407,9 @@ class Capture:
         return data
 
     def _is_used_up(self, key: int) -> bool:
-        """A gradient that was computed and then read in here is a temporary, unless the user keeps gradients."""
+        """Whether a gradient was computed and then read inside, so that it is temporary, unless the user keeps
+        gradients.
+        """
         return (
             key in self._gradients
             and not self._keep_gradients
@@ -416,7 +418,7 @@ class Capture:
         )
 
     def _template(self, result: Any, results: list[Node]) -> Any:
-        """`result` with a `Result` in the place of every array made inside, `Returned` in that of arguments."""
+        """`result` with a `Result` for every array made inside, and a `Returned` for every argument."""
 
         def place(x: Any) -> Any:
             if isinstance(x, StepNumber):
@@ -439,7 +441,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Result:
-    """The place of an output array in what the function returns; without a context it is a number."""
+    """The placeholder of an output array in the function's return value; without a context, of a number."""
 
     number: int
     context: Any
@@ -447,31 +449,31 @@ class Result:
 
 @dataclass(frozen=True)
 class Returned:
-    """The place of an argument in what the function returns: the array in this input slot."""
+    """The placeholder of an argument in the function's return value: the array in this input slot."""
 
     slot: int
 
 
 def _are_together(contexts: Sequence[Context]) -> bool:
-    """Whether one target computes where all these are."""
+    """Whether one target computes on all these devices."""
     return len({None if context.is_host else context for context in contexts}) < 2
 
 
 def context_of(arrays: Sequence[Array]) -> Context:
-    """The first array's context; where there is none, the current one."""
+    """The first array's context; without arrays, the current one."""
     return arrays[0]._context if arrays else current_context()
 
 
 def on_device(array: np.ndarray, context: Context) -> NDArray:
-    """An array with these contents, now; also while tracing."""
+    """A real array with these contents, also while tracing."""
     return NDArray(target_of(context).from_numpy(array), context)
 
 
 class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
-    """Make `capture` the current trace. Recording starts off, as a function's body decides it itself.
+    """Make `capture` the current trace. Recording starts off, since the function's body controls it.
 
-    The garbage collector is off meanwhile, in all threads, as what a ``__del__`` does is not part of the function.
-    Signals wait likewise (`compiling`).
+    Garbage collection is suspended in all threads, as a ``__del__`` would be traced with the function. So are signals
+    (`compiling`).
     """
 
     _lock = free_in_children(threading.RLock())

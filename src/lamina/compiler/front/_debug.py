@@ -1,7 +1,7 @@
-"""``LAMINA_DEBUG=1…5``: what the compiler does, printed to standard error.
+"""``LAMINA_DEBUG=1…5``: the compiler's work, printed to standard error.
 
-1: each compiled step with its kernels, flops, arena and compile time; 2: time and GFLOP/s a kernel, measured after the
-first run; 3: the graph after each pass; 4: LLVM's assembly; 5: the machine's assembly.
+1: each compiled step with its kernels, flops, arena and compile time; 2: time and GFLOP/s per kernel, measured after
+the first run; 3: the graph after each pass; 4: LLVM assembly; 5: machine assembly.
 """
 
 from __future__ import annotations

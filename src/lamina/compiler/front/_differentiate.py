@@ -1,4 +1,6 @@
-"""Compiled functions under ``autograd.record()``: forward and pullback are two compiled steps, one node on the tape."""
+"""Compiled functions under ``autograd.record()``: two compiled steps, forward and pullback, and one node on
+the tape.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ _MOST_PULLBACKS = 64
 
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a compiled function so that `backward` goes through it."""
+    """Call a compiled function with a gradient for `backward`."""
     call = Call(args, kwargs)
     plain, taken = compiled.specialize(call)
     if plain is None:
@@ -48,8 +50,8 @@ def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dic
 class _Recorded:
     """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
 
-    `inputs`: everything differentiable that it reads, an argument by its position; `read`: what else the pullback
-    reads, and must find as it was; `outputs`: which of the arrays that it makes have a gradient.
+    `inputs`: all differentiable arrays that it reads, arguments by position; `read`: other arrays that the pullback
+    reads, and that must be unchanged; `outputs`: which of its arrays have a gradient.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class _Recorded:
         self._outputs = [isinstance(x, Result) and x.context is not None and next(flags) for x in places]
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
-        """The forward pass, and one node on the tape from the differentiable inputs to the outputs."""
+        """Run the forward pass, and put one node on the tape, from the differentiable inputs to the outputs."""
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
@@ -111,7 +113,7 @@ class _Recorded:
 def _recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> _Recorded | None:
-    """Forward pass and pullback for these argument types, compiled on the first use; None if there is no gradient."""
+    """Forward pass and pullback for these argument types, compiled on first use; None if there is no gradient."""
     differentiable = tuple(is_recorded(x) for x in taken.arrays)
     key = (taken.key, call.names, differentiable, state.training)
     known = compiled.pullbacks.get(key)
@@ -128,7 +130,7 @@ def _recorded(
 def _compile_recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
-    """The two steps, or None, and what says whether that is still so."""
+    """The two steps, or None, and a function that checks whether that is still valid."""
     capture = Capture(
         keep_gradients=True,
         of_pullback=True,
@@ -160,9 +162,10 @@ def _compile_recorded(
 
 @dataclass(frozen=True)
 class _WithGradients:
-    """A capture that returned (result, gradients), or () where nothing has a gradient.
+    """A capture that returned (result, gradients), or () if nothing has a gradient.
 
-    `leaves`: what the gradients are of; `outputs`: which of the arrays it makes have one; `cotangents`: like these.
+    `leaves`: the arrays differentiated by; `outputs`: which of its arrays have a gradient; `cotangents`: arrays like
+    these.
     """
 
     captured: Captured
@@ -221,12 +224,12 @@ def _built(
 
 
 def _cotangents(plain: Specialization) -> list[NDArray]:
-    """Arrays like the ones that a specialization makes and returns, whose contents do not matter."""
+    """Arrays like those that a specialization makes and returns, with arbitrary contents."""
     results = plain.captured.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
     return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
 
 
 def _results_in(template: Any) -> list[Result]:
-    """The places of results in what a function returns, in order."""
+    """The results' placeholders in a function's return value, in order."""
     return [x for x in leaves(template) if isinstance(x, Result)]

@@ -21,10 +21,10 @@ _MAX_FORMULA = 160
 def describe(
     program: Program, names: Mapping[int, str] | None = None, seconds: Sequence[float] | None = None
 ) -> str:
-    """The kernels in order; `names` of the input slots, and the `seconds` of each kernel, where they are known.
+    """The kernels in order; `names` are the input slots' names, `seconds` each kernel's time, if known.
 
-    A bar in front of a kernel means that it waits until all before it are done, a line that what follows shares nothing
-    with what came before.
+    A bar before a kernel means that it waits for all kernels before it; a horizontal line separates parts that share no
+    data.
     """
     plan = program.plan
     formulas = _Formulas(plan, names or {})
@@ -53,7 +53,7 @@ def _head(plan: Plan, number: int, kernel: Kernel) -> str:
 
 
 def _measured(program: Program, kernel: Kernel, seconds: float) -> str:
-    """Time, rate, and the share of what the machine could do at most (for products only: others wait for memory)."""
+    """Time, rate, and the share of the machine's peak (for products only; other kernels are limited by memory)."""
     rate = kernel.flops / max(seconds, 1e-12)
     text = f"{seconds * 1e6:8.1f} us {rate / 1e9:7.1f} Gflop/s"
     if kernel.kind != "product":
@@ -66,14 +66,14 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 class _Formulas:
-    """Names for everything in memory, and what is computed written with them."""
+    """Names for everything in memory, and formulas for everything computed, in these names."""
 
     def __init__(self, plan: Plan, names: Mapping[int, str]) -> None:
         self._plan, self._inputs = plan, names
         self._temporaries: dict[Node, str] = {}
 
     def of(self, kernel: Kernel) -> list[str]:
-        """A line for each value that the kernel stores."""
+        """A formula for each value that the kernel stores."""
         return [f"{self._target(node)} = {self._formula(node, kernel)}" for node in kernel.stores]
 
     def _target(self, node: Node) -> str:

@@ -1,6 +1,6 @@
-"""Guards on what a function found outside, which notice a replaced parameter, constant or layer.
+"""Guards on everything a function found outside; they detect a replaced parameter, constant or layer.
 
-What they promise is said in ``docs/adr/guards.md``. The walk (`walk`) finds what to watch, `watches` are the ways.
+``docs/adr/guards.md`` states the guarantees. `walk` finds the objects to watch, `watches` has the kinds of watch.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["Guards"]
 
 
 class Guards:
-    """The names that a function and its callees look up, with their meaning when the function was captured.
+    """The names that a function and its callees look up, with their values when the function was captured.
 
     `arguments` are objects among its arguments whose attributes it may read, too.
 
-    ``arrays``  the ids of all arrays found, so that an argument that is one of them can be told from others
-    ``hold()``  whether everything is still what it was
-    ``opaque``  what was found and can't be watched
-    ``asks_for_types``  whether the numbers among the arguments must be numbers while it is captured
+    ``arrays``  the ids of all arrays found, to recognize them among the arguments
+    ``hold()``  whether everything is unchanged
+    ``opaque``  objects found that can't be watched
+    ``asks_for_types``  whether number arguments must be real numbers during capture
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
@@ -39,7 +39,7 @@ class Guards:
         self.hold = self._written_hold()
 
     def complete(self, arrays: Iterable[Array], with_leaves: Iterable[Array]) -> None:
-        """Guard what a successful capture found, too. `with_leaves`: arrays whose gradient it used."""
+        """Add guards for objects that a successful capture found. `with_leaves`: arrays whose gradient it used."""
         self._keep += arrays
         self.arrays |= {id(x) for x in arrays}
         self._leaves = [(x, x._leaf) for x in with_leaves]
@@ -58,7 +58,7 @@ class Guards:
         )
 
     def only_contents_changed(self) -> bool:
-        """Whether what changed is no more than the numbers in buffers: the graph may well be the same."""
+        """Whether only the numbers in buffers changed, so that the graph may be the same."""
         return all(isinstance(watch, Contents) or watch.now() for watch in self._watches) and all(
             x._leaf is leaf for x, leaf in self._leaves
         )
@@ -73,7 +73,7 @@ class Guards:
         return self._names.get(id(array))
 
     def _imported(self) -> str | None:
-        """A module that the function has imported meanwhile: what it holds was not walked."""
+        """A module that the function has imported since the walk, which did not visit it; None if there is none."""
         import sys
 
         return next((name for name in sorted(self._modules) if name in sys.modules), None)

@@ -1,4 +1,4 @@
-"""Names that code looks up, owners of functions, classes and modules, and storage of objects."""
+"""Names that code looks up; owners of functions, classes and modules; storage of object attributes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Names(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def names_in(code: types.CodeType) -> Names:
-    """The names that code uses: of variables outside of functions, of attributes, and of modules with their level."""
+    """The names in code: of variables outside functions, of attributes, and of modules with their import level."""
     variables: set[str] = set()
     attributes: set[str] = set()
     modules: set[tuple[int, str]] = set()
@@ -53,7 +53,7 @@ def names_in(code: types.CodeType) -> Names:
 
 
 def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
-    """The full name of a module that is imported with this level."""
+    """The full name of a module imported with this level."""
     level, module = name
     if not level:
         return module
@@ -62,13 +62,13 @@ def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
 
 
 def own_slots(kind: type) -> list[str]:
-    """The names in a class's own ``__slots__``, as they are written there."""
+    """The names in a class's own ``__slots__``, as written there."""
     slots = vars(kind).get("__slots__", ())
     return [slots] if isinstance(slots, str) else list(slots)
 
 
 def slots_of(kind: type) -> list[str]:
-    """The names in ``__slots__`` of a class of the user's and those it is derived from."""
+    """The names in ``__slots__`` of a user's class and its base classes."""
     names: list[str] = []
     for parent in kind.__mro__:
         if is_users(parent):
@@ -79,24 +79,24 @@ def slots_of(kind: type) -> list[str]:
 
 
 def has_hidden_state(kind: type) -> bool:
-    """Whether an object of a class is more than a dictionary, slots and weak references: it has state of C's."""
+    """Whether a class's objects have C-level state besides a dictionary, slots and weak references."""
     slots = sum(len(own_slots(parent)) for parent in kind.__mro__)
     return kind.__basicsize__ > object.__basicsize__ + (slots + 2) * tuple.__itemsize__
 
 
 def dictionary_of(value: Any) -> dict[str, Any] | None:
-    """The dictionary of an object's attributes, if it has a plain one."""
+    """The dictionary of an object's attributes, if it has an ordinary one."""
     own = getattr(value, "__dict__", None)
     return own if isinstance(own, dict) else None
 
 
 def is_special(name: str) -> bool:
-    """Whether a name is one of Python's own, as ``__init__``."""
+    """Whether a name is a Python special name, such as ``__init__``."""
     return name.startswith("__") and name.endswith("__")
 
 
 def is_users(value: Any) -> bool:
-    """Whether a function, class or module is the user's own, and not a library's."""
+    """Whether a function, class or module belongs to the user, not to a library."""
     name = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
     return not isinstance(name, str) or is_users_module(top_of(name))
 
@@ -108,7 +108,7 @@ def top_of(module: str) -> str:
 
 @functools.cache
 def is_users_module(name: str) -> bool:
-    """Whether a top-level module is neither Python's nor installed."""
+    """Whether a top-level module is neither Python's nor an installed package."""
     if name in LIBRARIES or name in sys.stdlib_module_names or name in sys.builtin_module_names:
         return False
     path = getattr(sys.modules.get(name), "__file__", None) or ""
@@ -116,7 +116,7 @@ def is_users_module(name: str) -> bool:
 
 
 def defaults_of(function: types.FunctionType) -> dict[str, Any]:
-    """The values that arguments have if they are not given, by name."""
+    """The default values of arguments, by name."""
     positional = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = function.__defaults__ or ()
     return {
@@ -126,7 +126,7 @@ def defaults_of(function: types.FunctionType) -> dict[str, Any]:
 
 
 def nested_codes(code: types.CodeType) -> list[types.CodeType]:
-    """A function's code and that of the functions and comprehensions written inside it."""
+    """A function's code, and that of functions and comprehensions inside it."""
     found = [code]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):

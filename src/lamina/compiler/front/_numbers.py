@@ -25,7 +25,7 @@ Number = int | float
 
 
 class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts again with the argument fixed
-    """Python needs the value of this argument while tracing, so the step must be specialized to it."""
+    """Python needs an argument's value while tracing, so the step must be specialized to it."""
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument)
@@ -33,9 +33,10 @@ class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts ag
 
 
 class Derived:
-    """A number that Python computes from other numbers of the step, by Python's own rules, before the step runs.
+    """A number that Python computes from the step's other numbers, by Python's own rules, before the step runs.
 
-    So it raises what it raises eagerly (a division by zero), and numbers of NumPy's keep their types' ranges.
+    So it raises the same errors as in eager mode (such as division by zero), and NumPy numbers keep their types'
+    ranges.
     """
 
     __slots__ = ("_function", "_operands")
@@ -45,20 +46,20 @@ class Derived:
         self._operands = [(True, x.slot) if isinstance(x, StepNumber) else (False, x) for x in operands]
 
     def written(self, names: Names, values: Sequence[str]) -> str:
-        """The number as Python code; `values`: the names of the slots before."""
+        """The number as a Python expression; `values`: the names of the earlier slots."""
         operands = [values[x] if is_slot else names.of(x) for is_slot, x in self._operands]
         return f"{names.of(self._function)}({', '.join(operands)})"
 
 
 def _both_ways(name: str) -> tuple[Callable[[StepNumber, Any], Any], Callable[[StepNumber, Any], Any]]:
-    """An operator's method, and its reflected one."""
+    """An operator's method, and its reflected method."""
     return (lambda x, other: x._arithmetic(name, other)), (lambda x, other: x._arithmetic(name, other, True))
 
 
 class StepNumber:
-    """Behaves as the number it stands for in arithmetic; Python's float64, or int64.
+    """A stand-in for a number in arithmetic, as float64 or int64.
 
-    Where Python must know the value (a range, a shape, a comparison, ``math.sqrt``), the step is specialized to an
+    Where Python needs the value (a range, a shape, a comparison, ``math.sqrt``), the step is specialized to the
     argument's value; for a number that changes at every step that is an error.
     """
 
@@ -68,9 +69,9 @@ class StepNumber:
         self._capture, self.node, self._argument, self.slot = capture, node, argument, slot
 
     def as_operand(self, dtype: np.dtype, context: Context) -> Array:
-        """The number in the dtype and on the device of the array it meets.
+        """The number in the dtype and on the device of its array operand.
 
-        With integers, only integers in their range do.
+        Integer arrays accept only integers in their range.
         """
         number = self
         if dtype.kind in "iu":
@@ -114,7 +115,7 @@ class StepNumber:
         return self
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators on numbers are arithmetic, too (``np.float32(2) * lr``); other functions need the value."""
+        """NumPy's operators on numbers are arithmetic (``np.float32(2) * lr``); other functions need the value."""
         name = function.__name__
         others = [x for x in inputs if not isinstance(x, StepNumber)]
         if name not in _OPERATORS or method != "__call__" or options or any(map(np.ndim, others)):
@@ -138,7 +139,7 @@ class StepNumber:
 
     @property
     def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """``isinstance(number, float)`` needs to know; lamina's own code asks whether it is a `StepNumber`."""
+        """The number's class, for ``isinstance(number, float)``; lamina's own code tests for `StepNumber`."""
         return self._value().__class__ if _is_asked_by_user() else StepNumber
 
     def __getattr__(self, name: str) -> Any:
@@ -168,7 +169,7 @@ def is_whole(x: Any) -> bool:
 
 
 def _as_integer(value: Any, dtype: np.dtype) -> int:
-    """What `nd` makes of a number that meets integers."""
+    """The operand that `nd` uses for a number with integers."""
     if value != value // 1:
         raise DTypeError(
             f"an array of {dtype} does not combine with {value}, which is not an integer; "
@@ -181,7 +182,7 @@ def _as_integer(value: Any, dtype: np.dtype) -> int:
 
 
 def _is_asked_by_user() -> bool:
-    """Whether the code that asks for an attribute of a number is neither lamina's nor NumPy's."""
+    """Whether a number's attribute is read by code outside lamina and NumPy."""
     frame = sys._getframe(2)
     # `isinstance(number, numbers.Real)` asks by way of `abc`
     while frame.f_back is not None and frame.f_globals.get("__name__") == "abc":

@@ -1,8 +1,8 @@
-"""Pickling of compiled functions: as the same pickler does with Python functions, without machine code.
+"""Pickling of compiled functions: like Python functions with the same pickler, and without machine code.
 
-`pickle` sends a function by its name. cloudpickle, which joblib's processes, Dask and Ray use, sends functions of
-`__main__`, closures and lambdas by value, with what they read; a compiled function is then compiled anew where it
-arrives.
+`pickle` saves a function by name. cloudpickle, which joblib's processes, Dask and Ray use, saves functions of
+`__main__`, closures and lambdas by value, with everything they read; a compiled function is then compiled again where
+it is loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["reduced"]
 
 
 def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
-    """The result of `compiled.__reduce__`: an attribute of its object (a method), a name, or the function itself.
+    """The result of `compiled.__reduce__`: an attribute of its object (for methods), a name, or the function itself.
 
     `options` are those of `lamina.compile`.
     """
@@ -33,7 +33,7 @@ def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
 
 
 class _Place:
-    """A function's place in a module: an object whose every attribute is the function there."""
+    """A function's place in a module: an object whose attributes all return the function."""
 
     def __init__(self, module: str, name: str) -> None:
         self.place = module, name
@@ -51,7 +51,7 @@ class _Place:
 
 
 def _found(module: str, name: str) -> Any:
-    """What stands in a module under a dotted name, or None."""
+    """The object in a module under a dotted name, or None."""
     found = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -59,7 +59,7 @@ def _found(module: str, name: str) -> Any:
 
 
 def _arrived(found: Any, options: dict[str, Any]) -> Any:
-    """What was found by its name, or the function that came by value, compiled."""
+    """The object found by name, or the function pickled by value, compiled."""
     return _compiled(found.__func__, options) if isinstance(found, MethodType) else found
 
 

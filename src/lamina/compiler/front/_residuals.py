@@ -1,7 +1,8 @@
-"""A graph that computes results and then gradients is split in two: the forward pass, and the pullback.
+"""Splitting a graph that computes results and then gradients into a forward pass and a pullback.
 
-What the pullback needs of the forward pass are *residuals*: further results of the one and inputs of the other. Values
-that take next to nothing to compute from the inputs (a reshape, a cast, a broadcast bias) are computed again instead.
+Values of the forward pass that the pullback needs are *residuals*: additional results of the first and inputs of the
+second. Values that are almost free to compute from the inputs (a reshape, a cast, a broadcast bias) are recomputed
+instead.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ __all__ = ["split"]
 
 
 def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
-    """The forward pass: the first `results` results, all writes, then the residuals; and the pullback: the others.
+    """The forward pass (the first `results` results, all writes, then the residuals), and the pullback (the other
+    results).
 
-    The residuals are the pullback's last inputs, after those of the graph, in the order in which the forward pass
-    returns them.
+    The residuals are the pullback's last inputs, after those of the graph, in the forward pass's order.
     """
     forward_roots = [*graph.results[:results], *graph.writes.values()]
     residuals, order = _needed(graph, set(topological(forward_roots)), graph.results[results:])
@@ -37,7 +38,7 @@ def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
 
 
 def _needed(graph: Graph, forward: set[Node], gradients: list[Node]) -> tuple[list[Node], list[Node]]:
-    """The residuals; and all nodes of the pullback in order, with the residuals in the place of what computes them."""
+    """The residuals, and all nodes of the pullback in order, with residuals in place of the nodes that compute them."""
     cheap = _cheap(graph, forward)
     residuals: dict[Node, None] = {}
     needed: set[Node] = set()
@@ -55,7 +56,7 @@ def _needed(graph: Graph, forward: set[Node], gradients: list[Node]) -> tuple[li
 
 
 def _cheap(graph: Graph, forward: set[Node]) -> set[Node]:
-    """What the pullback computes again: numbers, inputs that stay as they are, and what is made of these alone."""
+    """The nodes that the pullback recomputes: numbers, unchanged inputs, and values made of these alone."""
     cheap: set[Node] = set()
     for node in topological(forward):
         if isinstance(node.op, Input):

@@ -1,4 +1,4 @@
-"""A specialization: the compiled step for one set of argument types, and how to call it as the function it was."""
+"""A specialization: the compiled step for one set of argument types, called like the original function."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _KEPT_ROWS_BYTES = 1 << 16
 class Specialization:
     """A captured function, compiled, and bound to the arrays that it found.
 
-    `arguments`: the input slots that each call brings arrays for. `rows`: bytes that an input slot moves on with each
-    step. `guards` know what the function found outside; ``is_valid()`` checks that it is unchanged. `program`: the
-    program of an equal graph, if there is one.
+    `arguments`: the input slots of each call's arrays. `rows`: the bytes that an input slot advances with each step.
+    `guards` know what the function found outside; ``is_valid()`` checks that it is unchanged. `program`: the program of
+    an equal graph, if there is one.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Specialization:
     # --- calls ---------------------------------------------------------------------------------------------------
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
-        """One step. Returns what the function returns."""
+        """One step. Returns the function's return value."""
         flush_pending()
         step = self.step
         with step.lock:
@@ -80,7 +80,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
-        """One step with the step's numbers given."""
+        """One step with given numbers."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())
@@ -88,7 +88,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
-        """Several steps; `values` are their numbers, one step after the other. Results have a new first axis."""
+        """Several steps; `values` are their numbers, step after step. Results have a new first axis."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
@@ -105,9 +105,9 @@ class Specialization:
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
-        """The first row of a matrix, in whose memory the others follow.
+        """The first row of a matrix, followed in memory by the others.
 
-        Few rows lie where those of the call before did, so that the step is not bound to other memory each time.
+        A small matrix reuses the previous call's memory, so that the step isn't bound anew each time.
         """
         if not context.is_host:
             return NDArray(placed(rows, context).part(0, rows.shape[1:]), context)
@@ -120,12 +120,12 @@ class Specialization:
         return self._row
 
     def _array(self, slot: int, arguments: Sequence[Array]) -> Array:
-        """The array in an input slot during a call; the step's own list may be that of another call already."""
+        """The array in an input slot during a call; the step's own list may already belong to another call."""
         position = self._positions.get(slot)
         return self._arrays[slot] if position is None else arguments[position]
 
     def _note_run(self, arguments: Sequence[Array], steps: int = 1, rows: np.ndarray | None = None) -> None:
-        """The arrays that the step wrote count that; gradients that it used up are stale; labels are looked at."""
+        """Count writes to the arrays that the step wrote, mark consumed gradients as stale, and check labels."""
         Array._note_writes(self._written, steps)
         if self._written_arguments:
             Array._note_writes([arguments[i] for i in self._written_arguments], steps)
@@ -143,7 +143,7 @@ class Specialization:
             look_at_labels(self._array(slot, arguments), classes, who, rows if are_rows else None)
 
     def fill(self, results: Sequence[Any]) -> Any:
-        """The function's return value, with these results in their places."""
+        """The function's return value, with these results in place of the placeholders."""
         return self._filled(self._result, results, ())
 
     def _filled(self, template: Any, results: Sequence[Any], arguments: Sequence[Array]) -> Any:
@@ -170,7 +170,7 @@ class Specialization:
         return describe(self.program, self._names(), self.step.measure() if self._has_run else None)
 
     def _names(self) -> dict[int, str]:
-        """What the user calls the arrays: arguments by number, others by their variables."""
+        """The user's names of the arrays: arguments by number, others by their variables."""
         names = {slot: f"argument{i}" for i, slot in enumerate(self._arguments)}
         by_gradient: dict[int, str] = {}
         for slot, array in enumerate(self._arrays):
@@ -185,7 +185,7 @@ class Specialization:
 
 
 def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[float]]:
-    """A function of a call's numbers that gives those of the next step: arguments, and what Python computes anew."""
+    """A function from a call's numbers to the next step's numbers: arguments, and numbers that Python computes."""
     names = Names()
     lines: list[str] = []
     for slot, source in enumerate(sources):
@@ -204,7 +204,7 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
-    """Whether the guards hold, and arrays that may be replaced are still those in `arrays`."""
+    """A check that the guards hold, and that replaceable arrays are still those in `arrays`."""
     if not captured.getters:
         return guards.hold
     names = Names()

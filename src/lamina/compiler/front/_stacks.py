@@ -1,4 +1,4 @@
-"""Many steps in one go, each with the next item of stacked arrays and numbers of its own."""
+"""Many steps in one call, each with the next item of stacked arrays, and its own numbers."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
 
 
 def _are_alike(numbers: Sequence[Sequence[float]]) -> bool:
-    """Whether the numbers of all steps are of the same types."""
+    """Whether the numbers of all steps have the same types."""
     first = [type(x) for x in numbers[0]]
     return all([type(x) for x in of_step] == first for of_step in numbers)
 
 
 def _item(stack: Array, step: int) -> NDArray:
-    """One item of a stack, in the stack's memory, where the others follow."""
+    """One item of a stack, as a view of its memory, followed by the others."""
     data: Any = stack._data
     shape = data.shape[1:] or (1,)  # as x[step] has it
     if stack._context.is_host:

@@ -1,10 +1,10 @@
-"""The walk: everything that a function can find outside, by following the names in its code.
+"""The walk: all objects that a function can find outside, by the names in its code.
 
-Globals and closure cells are looked up by the names in the code; of the user's objects, classes and modules those
-attributes count whose names occur in code that was walked, whether they exist or not. Containers, sets and buffers
-count as a whole; so does the state of a library's object, as far as it is Python's. What holds state that Python can't
-see is `opaque`: a function that finds it can't be compiled. lamina's own objects count by their identity: what they
-hold, they tell the trace.
+Globals and closure cells are looked up by the names in the code. Of the user's objects, classes and modules, the walk
+includes the attributes whose names occur in the visited code, whether they exist or not. Containers, sets and buffers
+are included as a whole; so is the state of a library's object, if Python can see it. An object with state that Python
+can't see is `opaque`: a function that finds one can't be compiled. lamina's own objects are included by identity: they
+report their contents to the trace themselves.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ __all__ = ["StandsFor", "Walk"]
 
 
 class StandsFor:
-    """Something of lamina's that is called in the place of a function of the user's."""
+    """A lamina object that is called in place of a user's function."""
 
     original: Callable[..., Any]
     """The function as it was written."""
 
 
 class Opaque(NamedTuple):
-    """Something whose contents can't be watched: the user's name for it, and its kind."""
+    """An object whose contents can't be watched: the user's name for it, and its kind."""
 
     label: str
     kind: str
 
 
 class _Owner(NamedTuple):
-    """What attributes are looked up in: the mapping that holds them, whose it is, what the user calls it."""
+    """An object with attributes: the mapping that stores them, their owner, the user's name for it."""
 
     mapping: Mapping[str, Any] | None
     owner: Any
@@ -114,14 +114,14 @@ _NO_CODE_OF_ITS_OWN = types.SimpleNamespace
 
 
 class Walk:
-    """Follow `function`, and objects among its arguments.
+    """The walk from `function`, and from objects among its arguments.
 
-    ``watches``          what says whether something has changed
-    ``names_of_arrays``  what the user calls the arrays found, by id
-    ``opaque``           what can't be watched
-    ``asks_for_types``   whether code calls ``type``, for which nothing can stand in
-    ``modules``          names of modules that the code imports and that were not imported yet
-    ``keep``             so that no other object gets the id of one that was found
+    ``watches``          the checks for changes
+    ``names_of_arrays``  the user's names of the arrays found, by id
+    ``opaque``           objects that can't be watched
+    ``asks_for_types``   whether code calls ``type``, for which there is no stand-in
+    ``modules``          names of modules that the code imports and that are not imported yet
+    ``keep``             the objects found, kept alive so that their ids are not reused
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any]) -> None:
@@ -147,7 +147,7 @@ class Walk:
     # --- attributes ----------------------------------------------------------------------------------------------
 
     def _follow_attributes(self) -> None:
-        """Watch the attributes that the code names; what they lead to may name more."""
+        """Watch the attributes that the code names; their values may name more."""
         before = -1
         while before != len(self._followed) + len(self._owners) + len(self._attributes):
             before = len(self._followed) + len(self._owners) + len(self._attributes)
@@ -167,7 +167,7 @@ class Walk:
             self._watch_item(found.mapping, name, found.owner, label)
 
     def _used(self, found: _Owner) -> Iterable[str]:
-        """The attributes of its own that the code may look up."""
+        """The object's own attributes that the code may look up."""
         owner, wanted = found.owner, self._attributes
         own = slots_of(type(owner)) if found.mapping is None else list(found.mapping)
         if not isinstance(owner, types.ModuleType) and wanted & _BY_ANY_NAME:
@@ -202,7 +202,7 @@ class Walk:
         self._visit(mapping[key], label)
 
     def _visit(self, value: Any, label: str) -> None:
-        """Note what lies behind a value."""
+        """Visit everything behind a value."""
         if type(value) in _SIMPLE:
             return
         if isinstance(value, Array):
@@ -238,7 +238,7 @@ class Walk:
             self._visit_object(value, label)
 
     def _visit_bound(self, value: Any, label: str) -> None:
-        """A built-in method, ``table.get``, is as good as its object."""
+        """Visit a built-in method, such as ``table.get``, as its object."""
         owner = getattr(value, "__self__", None)
         if value is time.sleep:
             return
@@ -298,7 +298,7 @@ class Walk:
                 self.modules.add(full)
 
     def _visit_library_attribute(self, module: Any, name: str, label: str) -> None:
-        """What code reads from a library's module, if it is data; and what is never the same twice."""
+        """Visit an attribute read from a library's module: data, or a source of randomness or time."""
         if (
             not isinstance(module, types.ModuleType)
             or is_users(module)
@@ -334,7 +334,7 @@ class Walk:
             self._visit_object(container, label)
 
     def _visit_members(self, value: Any, label: str) -> None:
-        """A set, or a dictionary's view."""
+        """Visit a set, or a view of a dictionary."""
         members = list(value)
         if len(members) > _MAX_ITEMS:
             self.opaque.append(Opaque(label, f"{type(value).__name__} of more than {_MAX_ITEMS:,} members"))
@@ -378,7 +378,7 @@ class Walk:
     # --- objects -------------------------------------------------------------------------------------------------
 
     def _visit_object(self, value: Any, label: str) -> None:
-        """The user's objects, classes and modules, and those of libraries other than lamina."""
+        """Visit the user's objects, classes and modules, and those of libraries other than lamina."""
         if isinstance(value, types.ModuleType):
             self._add_owner(vars(value), value, label)
             return
@@ -410,7 +410,7 @@ class Walk:
             self._visit_library_object(value, label)
 
     def _visit_library_object(self, value: Any, label: str) -> None:
-        """All state of an object whose code is not walked, if it lies in its dictionary."""
+        """Visit all state in an object's dictionary, if the object's code is not walked."""
         kind = type(value)
         if top_of(kind.__module__) == "lamina":
             return
@@ -444,7 +444,7 @@ class Walk:
 
 
 def _parts(*names: str) -> Callable[[Walk, Any, str], None]:
-    """Visits what an object is made of."""
+    """Visitor of an object's parts."""
 
     def visit(walk: Walk, value: Any, label: str) -> None:
         for name in names:
@@ -473,7 +473,7 @@ _TRANSPARENT = (list, tuple, dict, deque, set, frozenset, int, float, complex, s
 
 
 def _is_foreign(kind: type) -> bool:
-    """Whether a class is a library's with methods in Python that may read an object's attributes."""
+    """Whether a class is a library's, with Python methods that may read an object's attributes."""
     name = kind.__module__
     is_librarys = not is_users(kind) and top_of(name) != "lamina" and name not in _STATELESS
     return is_librarys and kind not in _TRANSPARENT
@@ -483,7 +483,7 @@ _STATELESS = frozenset({"builtins", "abc", "collections.abc", "typing", "typing_
 
 
 def _is_operator(found: _Owner, name: str) -> bool:
-    """Whether a method is called by syntax, so that its name need not occur."""
+    """Whether a method is called by syntax, so that its name need not occur in the code."""
     return is_special(name) and name not in _NOT_OPERATORS and callable(getattr(found.owner, name, None))
 
 

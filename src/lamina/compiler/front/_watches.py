@@ -1,7 +1,7 @@
-"""Watches: a class for each way that a function's outside can change.
+"""Watches: a class for each kind of change that can happen outside a function.
 
-Each is written into the check that a call makes (`condition`), says what the user calls the change (`change`), and can
-set back what a capture changed (`undo`).
+Each contributes an expression to a call's check (`condition`), describes the change in the user's terms (`change`), and
+can restore what a capture changed (`undo`).
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _LONG = 50
 
 
 class Watch:
-    """`label`: what the user calls it."""
+    """A watched object; `label` is the user's name for it."""
 
     def __init__(self, label: str) -> None:
         self.label = label
 
     def condition(self, names: Names) -> str:
-        """An expression that is true as long as nothing has changed; where it raises, something has."""
+        """An expression that is true while nothing has changed; raising also means a change."""
         raise NotImplementedError
 
     def now(self) -> bool:
@@ -63,7 +63,7 @@ class Watch:
 
 
 class Item(Watch):
-    """A mapping's item: a variable, an attribute."""
+    """An item of a mapping: a variable, an attribute."""
 
     def __init__(self, mapping: Mapping[Any, Any], key: Any, owner: Any, label: str) -> None:
         super().__init__(label)
@@ -79,7 +79,7 @@ class Item(Watch):
 
 
 class Absent(Watch):
-    """Names that must stay absent: attributes or variables that would shadow those that were found."""
+    """Names that must stay absent: attributes or variables that would shadow those found."""
 
     def __init__(self, mapping: Mapping[Any, Any], names: Iterable[str], owner: Any, label: str) -> None:
         super().__init__(label)
@@ -119,7 +119,7 @@ class Keys(Watch):
 
 
 class Attribute(Watch):
-    """An attribute that is no item of a dictionary: of a slot, a function's code and defaults, a class's bases."""
+    """An attribute that is not in a dictionary: in a slot, a function's code and defaults, a class's bases."""
 
     def __init__(self, owner: Any, name: str, label: str) -> None:
         super().__init__(label)
@@ -175,7 +175,7 @@ class Cell(Watch):
 
 
 class Items(Watch):
-    """A list, tuple, deque or dictionary: its items, their number, and of a dictionary their order."""
+    """The items of a list, tuple, deque or dictionary, their number, and a dictionary's order."""
 
     def __init__(self, container: Any, label: str, *, ordered: bool = True) -> None:
         super().__init__(label)
@@ -231,9 +231,9 @@ class Items(Watch):
 
 
 class Contents(Watch):
-    """Contents that are compared as a whole: the numbers in a buffer, the members of a set.
+    """Contents compared as a whole: the numbers in a buffer, the members of a set.
 
-    `read` gives something to compare; `restore` sets the contents back.
+    `read` returns a comparable value; `restore` sets the contents back.
     """
 
     def __init__(
@@ -259,7 +259,9 @@ def buffer_of(value: Any) -> tuple[Any, ...]:
 
 
 def identities(value: Any) -> Any:
-    """The members of a set or view; dictionaries' items are made anew at each look, their parts are not."""
+    """The members of a set or view, by identity; a dictionary's items are new tuples each time, so their parts are
+    compared.
+    """
     if isinstance(value, set | frozenset):
         return {*map(id, value)}
     return [id(part) for member in value for part in (member if type(member) is tuple else (member,))]

@@ -1,4 +1,4 @@
-"""`CompiledFunction`, the result of `lamina.compile`: it makes and keeps its specializations."""
+"""`CompiledFunction`, the result of `lamina.compile`: creates and keeps its specializations."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None
     ) -> CompiledFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Decorated methods: each object has its own compiled one, kept in its ``__dict__`` from the first use on."""
+        """The compiled method of an object, kept in its ``__dict__`` after the first use."""
         if instance is None:
             return self
         bound = CompiledFunction(self.original.__get__(instance, owner), **self._options)
@@ -150,14 +150,14 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return bound
 
     def __reduce__(self) -> Any:
-        """Pickled like a function, and compiled where it arrives: see `lamina.compiler.front._pickling`."""
+        """Pickled like a function, and compiled again where it is loaded; see `lamina.compiler.front._pickling`."""
         from lamina.compiler.front._pickling import reduced
 
         return reduced(self, self._attribute, self._options)
 
     @property
     def _options(self) -> dict[str, Any]:
-        """Those of `compile`."""
+        """The options of `compile`."""
         return {
             "keep_gradients": self._keep_gradients,
             "precision": self.precision,
@@ -177,9 +177,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         """Run the function over many batches with no Python between them.
 
         `indices`: an integer matrix (steps, batch); step s gets rows ``indices[s]`` of every array argument (taken
-        along its first axis, inside the kernels), and every number as it is. Returns the results of all steps,
-        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second; Ctrl-C works as
-        promptly, and what was trained until then stays.
+        along its first axis, inside the kernels), and all number arguments unchanged. Returns the results of all steps,
+        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second. Ctrl-C stops just as
+        quickly, and keeps the effect of the completed steps.
 
         >>> import lamina, numpy as np
         >>> from lamina import nd
@@ -197,13 +197,13 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
     def run_stacks(self, stacks: Sequence[Array], numbers: Sequence[Sequence[float]], *arrays: Array) -> Any:
-        """Run the function once for each item of `numbers`, with no Python between.
+        """Run the function once for each item of `numbers`, with no Python between steps.
 
         Step s is ``function(*[x[s] for x in stacks], *numbers[s], *arrays)``; stacks may be longer. The function may
         write to their items. Returns the results of all steps, stacked along a new first axis.
 
         Raises:
-            ShapeError: there is no step, a stack has fewer items, or not each step has as many numbers.
+            ShapeError: there is no step, a stack has fewer items, or steps differ in their number of `numbers`.
             TypeError: a stack is not an NDArray.
             AutogradError: called inside ``autograd.record()``.
 
@@ -231,7 +231,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- specializations -----------------------------------------------------------------------------------------
 
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
-        """The specialization for a call (None: it must run eagerly), and the arguments taken apart."""
+        """The specialization for a call (None: it must run eagerly), and the sorted arguments."""
         if state.runs_as_written:
             return None, self._taken_apart(call)[0]
         known = self._known(call)
@@ -241,7 +241,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return self._known(call) or self._compile(call)
 
     def _known(self, call: Call) -> tuple[Any, Arguments] | None:
-        """What `specialize` returns, if nothing has to be compiled for it."""
+        """The result of `specialize`, if nothing has to be compiled for it."""
         taken, key = self._taken_apart(call)
         entry = self._entries.get(key)
         if entry is not None:
@@ -254,7 +254,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return None
 
     def _taken_apart(self, call: Call) -> tuple[Arguments, Any]:
-        """A call's arguments, and its key among the specializations."""
+        """A call's sorted arguments, and its key among the specializations."""
         taken = Arguments(call.values, self._fixed, self._closure)
         return taken, (taken.key, call.names, call.batch, call.moving, state.training)
 
@@ -294,8 +294,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _capture_guarded(self, call: Call, taken: Arguments) -> tuple[_Capture, Guards]:
         """Capture the function, and guard what it finds outside.
 
-        What it changes itself while it is captured would not change when compiled code runs. Once is an
-        initialization: it is captured again. Twice is a counter, and the function must run eagerly.
+        A change that the function itself makes outside during capture would not happen in compiled code. Once is taken
+        for an initialization: the function is captured again. Twice is taken for a counter: the function must run
+        eagerly.
         """
         first = self._guards(call, taken)
         changed = None
@@ -359,7 +360,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
-        """The arguments as the function gets them while it is captured: the rows `index` of arrays, if it is given."""
+        """The symbolic arguments of a capture; with `index`, rows of the arrays."""
         numbers = itertools.count()
 
         def on_array(array: Array) -> Any:
@@ -378,7 +379,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return [rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
 
     def _limit(self) -> None:
-        """Forget the oldest specializations and the arguments of others, and say once what keeps changing."""
+        """Forget the oldest specializations and the arguments of others, and warn once about what keeps changing."""
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
@@ -393,7 +394,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         )
 
     def _changing_arguments(self) -> str:
-        """Which arguments differ among the specializations."""
+        """The arguments that differ among the specializations."""
         keys = [key[0] for key in self._entries]
         length = min(len(k) for k in keys)
         changing = [i for i in range(length) if len({k[i] for k in keys}) > 1]
@@ -406,7 +407,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 
     def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
-        """From now on these arguments run eagerly; each reason is warned of once."""
+        """Run these arguments eagerly from now on; each reason is warned about once."""
         self._eager.add(key)
         if reason.what in self._told:
             return

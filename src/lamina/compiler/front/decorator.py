@@ -40,35 +40,37 @@ def compile(
 ) -> Any:
     """Compile a function of arrays to fused machine code: a decorator.
 
-    The function is run once with symbolic arrays. What it reads (arguments, parameters in closures and globals) and
-    what it writes (``param[:] = …``, gradients) is found by itself. Numbers among the arguments may change from
-    call to call. It is compiled again for other shapes or dtypes, and when an array, network or constant that it found
-    outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a view that is
-    returned shares no memory.
+    The function is run once with symbolic arrays. The arrays that it reads (arguments, parameters in closures and
+    globals) and writes (``param[:] = …``, gradients) are found automatically. Number arguments may change from
+    call to call. The function is compiled again for other shapes or dtypes, and when an array, network or constant that
+    it found outside is replaced. Results are new arrays, unless they are arguments or parameters themselves: a returned
+    view shares no memory.
 
-    Python runs only while the function is compiled: `print` prints once. A function that changes variables each time it
-    runs, such as a counter or a list of losses, or that finds what can't be watched, such as an iterator or a random
-    number of Python's or NumPy's, runs eagerly, with a warning that names it (see ``docs/adr/guards.md``).
+    Python code runs only while the function is compiled: `print` prints once. A function that changes variables each
+    time it runs, such as a counter or a list of losses, or that uses an object that can't be watched, such as an
+    iterator or a Python or NumPy random generator, runs eagerly, with a warning that names the object (see
+    ``docs/adr/guards.md``).
 
     Args:
-        function: what is compiled. Without it, as in ``@lamina.compile(precision="tf32")``, a decorator is returned.
+        function: the function to compile. Without it, as in ``@lamina.compile(precision="tf32")``, a decorator is
+            returned.
         keep_gradients: a gradient that is both computed and used inside is normally not stored; True stores it in
             ``param.grad``.
-        precision: what operands of large float32 products may be rounded to, where a device has tensor cores that are
-            faster for it: ``"float32"`` (not at all), ``"tf32"`` (11 significant bits) or ``"bfloat16"`` (8). Sums and
-            all else stay float32. An element of a product of n terms, Σ xᵢyᵢ, is then off by at most 0.001 or 0.008 of
-            Σ |xᵢyᵢ|, beside what float32 sums are off by (n · 2⁻²³ of it). Small products, other devices and the CPU
-            stay with float32; `explain` says which products are rounded.
-        independent_rows: on the CPU a row of a result has the same bits, however many rows are computed together.
-            Products of many rows then stay off the matrix unit of processors that have one (AMX), which takes up to
-            twice as long there. Predictions of estimators, runs and servers are computed so.
+        precision: the precision that operands of large float32 products may be rounded to for faster tensor cores:
+            ``"float32"`` (no rounding), ``"tf32"`` (11 significant bits) or ``"bfloat16"`` (8). Sums and everything
+            else stay float32. The error of an element Σ xᵢyᵢ with n terms is then at most 0.001 or 0.008 of Σ |xᵢyᵢ|,
+            in addition to the error of float32 sums (n · 2⁻²³ of it). Small products, other devices and the CPU
+            use float32; `explain` shows which products are rounded.
+        independent_rows: on the CPU, give a row of a result the same bits for any number of rows computed together.
+            Products of many rows then don't use a matrix unit (AMX), and take up to twice as long on processors that
+            have one. Predictions of estimators, runs and servers use this option.
 
     Returns:
-        A `CompiledFunction`: it is called as `function` is, has its signature and docstring, and an `explain`.
+        A `CompiledFunction`: called like `function`, with its signature and docstring, and a method `explain`.
 
     Raises:
-        TraceError: what is given is no function that can be compiled.
-        ValueError: `precision` is none of these.
+        TraceError: the argument is not a function that can be compiled.
+        ValueError: unknown `precision`.
 
     >>> import lamina
     >>> from lamina import nd

@@ -1,4 +1,4 @@
-"""Graphs of functions, for exports and other uses than compiled functions of this process."""
+"""Graphs of functions, for exports and uses other than compiled functions in this process."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class FunctionGraph:
     """The graph of a function.
 
     Attributes:
-        graph: the first input slots are the arguments, in their order. Every primitive may be in it, of every dtype.
-        contents: of the other slots, the arrays that the function found outside.
+        graph: its first input slots are the arguments, in order. It may have any primitive, of any dtype.
+        contents: the arrays in the other slots, which the function found outside.
     """
 
     graph: Graph
@@ -38,12 +38,12 @@ def graph_of(
 ) -> FunctionGraph:
     """The graph of `function` for arrays of these types, in the current mode (training or prediction).
 
-    Numbers that are computed anew at each step have the value that they have now.
+    Numbers that are recomputed at each step keep their present value.
 
     Args:
-        function: returns an array, or lists and tuples of them, which are the graph's results in order.
-        arguments: only their types matter.
-        watch: called with each node as it is made.
+        function: a function that returns an array, or lists and tuples of arrays: the graph's results in order.
+        arguments: arrays, used only for their types.
+        watch: a function called with each node when it is made.
 
     Raises:
         TraceError: the function needs the values of arrays.
@@ -66,7 +66,7 @@ def graph_of(
 
 
 class _AsItStands(Capture):
-    """A capture in which compositions are nodes, as are operators and dtypes that no machine code is made of."""
+    """A capture with compositions as nodes, and with operators and dtypes that have no machine code."""
 
     def __init__(self, watch: Callable[[Node], None] | None) -> None:
         super().__init__(keep_gradients=False, stacked=True)
@@ -122,7 +122,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
-    """The same function, with constants in the place of what depends on no argument, where they take no more memory.
+    """The same function with everything that depends on no argument as constants, where that takes no more memory.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
@@ -162,6 +162,6 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
 
 
 def _filled(node: Node) -> np.ndarray | None:
-    """The value of a node that is one number everywhere."""
+    """The value of a node that is the same number everywhere."""
     value = constant_value(node)
     return None if value is None else np.full(node.shape, value, node.dtype)

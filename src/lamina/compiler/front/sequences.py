@@ -1,4 +1,4 @@
-"""Graphs of the events that `lamina.compiler.deferral` has queued, its interface to the compiler."""
+"""Graphs of the events that `lamina.compiler.deferral` has queued: its interface to the compiler."""
 
 from __future__ import annotations
 
@@ -34,10 +34,9 @@ class CapturedSequence:
 def captured_sequence(
     do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
 ) -> CapturedSequence:
-    """The graph of ``do(numbers)``, which returns the arrays whose contents are results.
+    """The graph of ``do(numbers)``, which returns the arrays with results.
 
-    `do` gets the numbers that change from time to time as inputs of the graph. Gradients are results, too. Raises
-    `Uncompilable`.
+    `do` gets the varying numbers as inputs of the graph. Gradients are results, too. Raises `Uncompilable`.
     """
     capture = Capture(keep_gradients=True)
     dtypes = [np.dtype(np.int64 if isinstance(x, int) else np.float64) for x in numbers]
@@ -55,7 +54,7 @@ def built(
 ) -> Program:
     """The program that `lamina.compiler.program.build` makes of a graph.
 
-    Raises `Uncompilable` where the target can't compute it, or the device's driver does not take the program.
+    Raises `Uncompilable` if the target can't compute it, or the device's driver rejects the program.
     """
     try:
         return build(graph, target, rows, watch)

@@ -1,4 +1,4 @@
-"""Graphics processors as a target: one launch computes several kernels, a thread an element, a row's part or a tile's.
+"""GPUs as a target: one launch runs several kernels, with a thread for each element, part of a row, or part of a tile.
 
-`target` is the way in, `emulator` a device for tests. docs/adr/gpu-code.md says why things are as they are.
+`target` is the entry point, `emulator` a device for tests. docs/adr/gpu-code.md explains the design.
 """

@@ -1,4 +1,4 @@
-"""A program bound to a device's memory: the launches of a step with their arguments, and memory of the step's own."""
+"""A program bound to a device's memory: a step's launches with their arguments, and the step's own memory."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Binding:
         turn: Turn | None = None,
         then: Callable[[list[DeviceArray]], list[Change]] | None = None,
     ) -> list[DeviceArray]:
-        """Launch the steps' kernels. See `BoundStep`."""
+        """Launch the steps' kernels; see `BoundStep`."""
         if self._is_running:  # by an interrupted call: its memory is in use
             apart = Binding(self.device, self.program, self.arrays, self._arguments, self._written)
             return apart.run(arguments, numbers, steps, lead, turn, then)
@@ -96,7 +96,7 @@ class Binding:
         return results
 
     def forget_arguments(self) -> None:
-        """Let go of the last call's arrays, unless a call is under way: the next one brings its own."""
+        """Drop the last call's arrays, unless a call is running."""
         if not self._is_running and self.lock.acquire(blocking=False):
             try:
                 for slot, stand_in in zip(self._arguments, self._stand_ins, strict=True):
@@ -107,7 +107,7 @@ class Binding:
                 self.lock.release()
 
     def release(self) -> None:
-        """Let go of all buffers."""
+        """Release all buffers."""
         release_buffers(self._bound)
         self._recorded = None
 
@@ -115,16 +115,16 @@ class Binding:
         release_buffers(self._bound)
 
     def measure(self) -> list[float] | None:
-        """Not known: a launch computes several kernels."""
+        """None: a launch runs several kernels, so their times are unknown."""
         return None
 
     # --- many steps --------------------------------------------------------------------------------------------------
 
     def _run_recorded(self, results: list[DeviceArray], steps: int) -> None:
-        """A recording of some steps, replayed: in between only the number of its first step is set.
+        """Replay a recording of some steps; between replays only the number of its first step is set.
 
-        What moves from step to step is moved through memory of the step's own, so that the recording stays right when
-        the next call brings other rows, and gets other results.
+        Data that changes from step to step goes through the step's own memory, so that the recording stays valid when
+        the next call has other rows and results.
         """
         memory = self._memory
         own = memory.results_of(steps)
@@ -147,7 +147,7 @@ class Binding:
         self.device.synchronize()  # callers of many steps measure their time
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
-        """What was recorded for memory at the very same places, else a new recording."""
+        """The recording for memory at the same addresses, or a new one."""
         key = sorted((entry, id(r.buffer), r.offset) for entry, r in regions.items())
         if self._recorded is None or self._recorded[0] != key:
             launches = [x for i in range(_STEPS_A_RECORDING) for x in self._memory.launches(regions, i)]
@@ -160,7 +160,9 @@ class Binding:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _bind_arrays(self, steps: int) -> None:
-        """Find the memory of all arrays that are used; a new one for gradients that an earlier step left without."""
+        """Find the memory of all arrays in use; allocate it for gradients that an earlier step left without
+        a buffer.
+        """
         changed = False
         for slot in self._read:  # before any other array is renewed
             require_numbers(self.arrays[slot])
@@ -180,7 +182,7 @@ class Binding:
             self._check_overlaps(steps)
 
     def _check_overlaps(self, steps: int) -> None:
-        """Raise `Overlap` if an array that is written shares memory with another one, at whatever step."""
+        """Raise `Overlap` if a written array shares memory with another, at any step."""
         strides = self._memory.layout.strides[Layout.FIRST_INPUT :]
         ends = [
             0 if x is None else x.region.offset + x.nbytes + (steps - 1) * strides[slot]
@@ -201,7 +203,7 @@ class Binding:
                     raise Overlap("an array that is written shares memory with another one")
 
     def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
-        """Where each entry of the table of pointers is."""
+        """The address of each entry of the pointer table."""
         layout = self._memory.layout
         regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self._bound) if b is not None}
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
@@ -221,8 +223,7 @@ class Binding:
 
 
 class _StepMemory:
-    """What a step works with beside its arrays: temporaries, numbers, what blocks have in common, the first step's
-    number."""
+    """A step's memory besides its arrays: temporaries, numbers, memory shared by blocks, the first step's number."""
 
     def __init__(self, device: Device, program: Program) -> None:
         self.device, self.code = device, program.code
@@ -245,7 +246,7 @@ class _StepMemory:
         ]
 
     def regions(self) -> dict[int, Region]:
-        """Where its parts are, by their entries."""
+        """The addresses of its parts, by table entry."""
         parts = {
             Layout.NUMBERS: self._numbers,
             self.layout.arena: self._arena,
@@ -254,20 +255,20 @@ class _StepMemory:
         return {entry: Region(buffer) for entry, buffer in parts.items()}
 
     def write_numbers(self, packed: np.ndarray) -> None:
-        """Have the steps' numbers on the device."""
+        """Copy the steps' numbers to the device."""
         if packed.nbytes > self._numbers.nbytes:
             self._numbers = self.device.allocate(max(packed.nbytes, min(_ROOM, 64 * packed.nbytes)))
         if packed.size:
             self.device.copy_in(Region(self._numbers), packed)
 
     def set_base(self, step: int) -> None:
-        """The number that the steps of launches are counted from."""
+        """Set the number that launches count their steps from."""
         if step != self._base_value:
             self.device.set_word(Region(self._base), step)
             self._base_value = step
 
     def results_of(self, steps: int) -> list[DeviceArray]:
-        """Memory for the results of many steps, the same from call to call."""
+        """Memory for the results of many steps, reused from call to call."""
         if self._results[0] < steps:
             count = max(steps, _ROOM // max(sum(n.nbytes for n in self.graph.results), 1))
             arrays = [DeviceArray.empty(self.device, (count, *n.shape), n.dtype) for n in self.graph.results]
@@ -275,7 +276,7 @@ class _StepMemory:
         return self._results[1]
 
     def copied_rows(self, regions: dict[int, Region], steps: int) -> dict[int, Region]:
-        """Copies, in memory that is the same from call to call, of the inputs that move from step to step."""
+        """Copies of the inputs that change from step to step, in memory that is reused from call to call."""
         found: dict[int, Region] = {}
         for entry, stride in enumerate(self.layout.strides):
             if not stride or entry not in regions or not self.layout.is_input(entry):
@@ -288,7 +289,7 @@ class _StepMemory:
         return found
 
     def launches(self, regions: dict[int, Region], step: int) -> list[Launch]:
-        """A step's launches."""
+        """The launches of a step."""
         found: list[Launch] = []
         for kernel, blocks, slots, moves in self._stages:
             arguments: list[Region | int] = [_at(regions, slot) for slot in slots]

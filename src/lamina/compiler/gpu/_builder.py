@@ -1,4 +1,4 @@
-"""The facade over LLVM for kernels: address spaces, who a thread is, shared memory, barriers."""
+"""The LLVM facade for GPU kernels: address spaces, thread numbers, shared memory, barriers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SpacePointer(Pointer):
 
 
 class DeviceBuilder(Mathematics):
-    """Writes one kernel, for one thread of a block."""
+    """Writer of one kernel, for one thread of a block."""
 
     module: DeviceModule
     puts_off_sums = False  # the driver's assembler then takes more registers for some kernels
@@ -60,7 +60,7 @@ class DeviceBuilder(Mathematics):
         return self.dialect.block(self)
 
     def barrier(self) -> None:
-        """Wait for all threads of the block; afterwards they see each other's writes."""
+        """Wait for all threads of the block; then each sees the others' writes."""
         self.waits += 1
         self.dialect.barrier(self)
 
@@ -70,7 +70,7 @@ class DeviceBuilder(Mathematics):
 
     @property
     def tensor_dialect(self) -> TensorDialect:
-        """The dialect, where it is known to have asynchronous copies and tensor cores."""
+        """The dialect, if it has asynchronous copies and tensor cores."""
         assert isinstance(self.dialect, TensorDialect)
         return self.dialect
 
@@ -94,7 +94,7 @@ class DeviceBuilder(Mathematics):
         return self.tensor_dialect.multiply_fragments(self, precision, left, right, sums)
 
     def unravel(self, position: Value, sizes: Sequence[int]) -> list[Value]:
-        """The index in C order of a position in an array of these sizes."""
+        """The index, in C order, of a position in an array of this shape."""
         if len(sizes) == 1:
             return [position]
         rest, found = self.narrowed(position, math.prod(sizes)), []
@@ -105,7 +105,7 @@ class DeviceBuilder(Mathematics):
         return [self.cast(rest, INDEX), *reversed(found)]
 
     def narrowed(self, position: Value, end: int) -> Value:
-        """A position below `end`, with fewer bits where that is less work."""
+        """A position below `end` as a narrower integer, where that is faster."""
         return self.cast(position, self.dialect.index if end < _MOST_NARROW else INDEX)
 
     # memory
@@ -118,17 +118,17 @@ class DeviceBuilder(Mathematics):
         return SpacePointer(found.name, pointer.space) if isinstance(pointer, SpacePointer) else found
 
     def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
-        """The address of an element that need not exist."""
+        """The address of an element, which may not exist."""
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
     def select(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """The address x where the condition is true, else y, of the same memory."""
+        """The address x where the condition is true, else y, both in the same memory."""
         assert isinstance(x, SpacePointer)
         return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
 
     def shared(self, dtype: DType, count: int) -> SpacePointer:
-        """Memory of the block, until the end of `shared_again`; it begins at a multiple of 128 bytes."""
+        """Shared memory of the block, at a multiple of 128 bytes, until the end of `shared_again`."""
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
@@ -139,14 +139,13 @@ class DeviceBuilder(Mathematics):
 
     @contextmanager
     def shared_again(self) -> Generator[None]:
-        """Free the shared memory reserved inside at the end: a barrier must lie between its last use and the next
-        one."""
+        """Free the shared memory reserved inside at the end; a barrier must separate its last use from the next one."""
         before = self._shared_top
         yield
         self._shared_top = before
 
     def load_vector(self, pointer: Pointer, dtype: DType, index: Operand, lanes: int) -> list[Value]:
-        """Neighbours from an address that is a multiple of their size, loaded at once."""
+        """Load neighbouring elements at once, from an address that is a multiple of their size."""
         if lanes == 1:
             return [self.load(pointer, dtype, index)]
         address = self.offset(pointer, index, dtype)
@@ -157,7 +156,7 @@ class DeviceBuilder(Mathematics):
         return [self.extract(vector, lane) for lane in range(lanes)]
 
     def store_vector(self, pointer: Pointer, values: Sequence[Value], index: Operand) -> None:
-        """Store neighbours at once, to an address that is a multiple of their size."""
+        """Store neighbouring elements at once, to an address that is a multiple of their size."""
         address, lanes = self.offset(pointer, index, values[0].dtype), len(values)
         vector = self.gather_lanes(list(values))
         alignment = min(16, lanes * values[0].dtype.itemsize)
@@ -169,7 +168,7 @@ class DeviceBuilder(Mathematics):
         return self.bit_and(address, nbytes - 1)
 
     def count_up(self, pointer: Pointer) -> Value:
-        """Add 1 to a 32-bit number that all blocks see; its value before."""
+        """Add 1 to a 32-bit counter shared by all blocks; returns the value before."""
         return self.result(
             f'atomicrmw add {pointer.typed}, i32 1 syncscope("device") monotonic, align 4', INT32
         )
@@ -189,11 +188,13 @@ class DeviceBuilder(Mathematics):
     # functions that a device has no instruction for
 
     def per_lane_call(self, function: str, *operands: Operand) -> Value:
-        """One of the C library's functions, written out: devices have no such library."""
+        """A C library function, written out: devices have no such library."""
         return functions.FUNCTIONS[function](self, *self.match(*operands))
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """As NumPy's `astype`; between float64 and float16 by way of float32, since processors have no other."""
+        """As NumPy's `astype`; float64 to and from float16 goes through float32, since hardware has no direct
+        conversion.
+        """
         dtype = np.dtype(dtype)
         if {x.dtype, dtype} == {FLOAT64, _FLOAT16}:
             x = super().cast(x, FLOAT32)
@@ -207,7 +208,7 @@ class DeviceBuilder(Mathematics):
         return self.dialect.wide_mul(self, x, y) or super().wide_mul(x, y)
 
     def part_of_word(self, word: Value, number: int, dtype: DType) -> Value:
-        """Part `number`, from the lowest on, of a 64-bit word that is cut into numbers of an unsigned dtype."""
+        """Part `number`, counted from the lowest bits, of a 64-bit word split into numbers of an unsigned dtype."""
         bits = 8 * dtype.itemsize
         return self.cast(self.shift_right(word, number * bits) if number else word, dtype)
 
@@ -237,7 +238,7 @@ class DeviceModule(Module[DeviceBuilder]):
         self.kernels.append(name)
 
     def trial(self) -> DeviceBuilder:
-        """A builder whose text is thrown away."""
+        """A builder whose output is discarded."""
         b = DeviceBuilder(self, {})
         b.shared_name = "trial"
         return b

@@ -1,4 +1,4 @@
-"""Circular functions and their inverses for devices, in float64: see `_functions`."""
+"""Circular functions and their inverses for devices, in float64; see `_functions`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HALF_PI = (math.pi / 2, 6.123233995736766e-17)
 
 @cache
 def _two_over_pi() -> tuple[int, ...]:
-    """2 / pi in binary: 64 zeros, then its digits after the point, in words of 64 bits; pi is Machin's."""
+    """2 / pi in binary: 64 zeros, then its digits after the point, in words of 64 bits; pi by Machin's formula."""
     bits = 1400
     one = 1 << (bits + 64)
 
@@ -56,10 +56,10 @@ def _two_over_pi() -> tuple[int, ...]:
 
 
 def large_circular(b: DeviceBuilder, x: Value, quarter_turns: int) -> Value:
-    """The sine of a large x, plus quarter turns: Payne and Hanek's reduction (1983) in 192 bits.
+    """The sine of a large x plus quarter turns, by Payne and Hanek's reduction (1983) in 192 bits.
 
-    x = M 2ᴱ with M < 2⁵³. Of M 2ᴱ 2/pi what counts are the integer part's lowest 2 bits and the fraction: digits of
-    2/pi before place E - 2 only add multiples of 4.
+    x = M 2ᴱ with M < 2⁵³. Of M 2ᴱ 2/pi only the lowest 2 bits of the integer part and the fraction are needed: digits
+    of 2/pi before place E - 2 only add multiples of 4.
     """
     bits = b.bitcast(b.abs(x), UINT64)
     exponent = b.bitcast(b.shift_right(bits, _MANTISSA_BITS), INDEX)
@@ -91,20 +91,23 @@ def large_circular(b: DeviceBuilder, x: Value, quarter_turns: int) -> Value:
 
 
 def _sum_with_carry(b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y modulo 2⁶⁴, and 1 where that is not x + y: from the highest bits alone, since of a comparison LLVM makes an
-    operation that drivers of OpenCL lack."""
+    """x + y modulo 2⁶⁴, and the carry.
+
+    The carry is computed from the highest bits, since LLVM turns a comparison into an operation that OpenCL drivers
+    lack.
+    """
     total = b.add(x, y)
     either = b.bit_and(b.bit_or(x, y), b.bit_xor(total, (1 << 64) - 1))
     return total, b.shift_right(b.bit_or(b.bit_and(x, y), either), 63)
 
 
 def tan(b: DeviceBuilder, x: Value) -> Value:
-    """The sine over the cosine; ±0 stays."""
+    """The sine over the cosine; ±0 is kept."""
     return b.where(b.equal(x, 0.0), x, b.div(b.sin(x), b.cos(x)))
 
 
 def arctan2(b: DeviceBuilder, y: Value, x: Value) -> Value:
-    """The angle's tangent or cotangent is at most 1; beyond tan(pi / 8) it is turned by pi / 4."""
+    """The angle of (x, y), by a tangent or cotangent of at most 1, rotated by pi / 4 beyond tan(pi / 8)."""
     over, under = b.abs(y), b.abs(x)
     is_steep = b.greater(over, under)
     larger, smaller = b.where(is_steep, over, under), b.where(is_steep, under, over)

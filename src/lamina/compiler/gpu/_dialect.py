@@ -1,4 +1,4 @@
-"""The differences between the languages of kernels: thread numbers, barriers, the last translation."""
+"""The differences between kernel languages: thread numbers, barriers, final translation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Bounds", "DeviceMachine", "Dialect", "TensorDialect", "parameters_of
 
 @dataclass(frozen=True)
 class DeviceMachine:
-    """See `lamina.compiler.llvm.module.Machine`. A thread computes with single numbers: it is itself a lane."""
+    """See `lamina.compiler.llvm.module.Machine`. A thread computes with scalars: it is one lane."""
 
     triple: str
     cpu: str = ""
@@ -27,21 +27,22 @@ class DeviceMachine:
     has_masked_moves: bool = False
 
     def lanes(self, dtype: DType) -> int:
-        """One, whatever the type."""
+        """One for every dtype."""
         return 1
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The threads per block of a kernel, and the least number of blocks resident on a multiprocessor, which share its
-    registers."""
+    """A kernel's threads per block, and its least number of resident blocks per multiprocessor, which share its
+    registers.
+    """
 
     threads: int
     blocks: int = 1
 
 
 class Dialect(ABC):
-    """One of NVPTX, SPIR-V and the emulator's."""
+    """A kernel language: NVPTX, SPIR-V or the emulator's."""
 
     machine: DeviceMachine
     index: DType = INDEX
@@ -67,7 +68,7 @@ class Dialect(ABC):
         b.emit('fence syncscope("device") acq_rel')
 
     def wide_mul(self, b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value] | None:
-        """The lower and upper half of the product of two 64-bit numbers, where 128-bit ones do not exist; else None."""
+        """The lower and upper half of the product of two 64-bit numbers, if there is no 128-bit type; else None."""
         return None
 
     @abstractmethod
@@ -82,44 +83,50 @@ class Dialect(ABC):
 
     @abstractmethod
     def assembly(self, ir: str) -> str:
-        """The same for people to read."""
+        """The code in readable form."""
 
 
 class TensorDialect(Dialect):
-    """The dialect of processors with tensor cores and asynchronous copies."""
+    """A dialect of GPUs with tensor cores and asynchronous copies."""
 
     @abstractmethod
     def begin_copy(
         self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
     ) -> None:
-        """Begin to copy 4 or 16 bytes to shared memory from memory; zeros where the place is not `inside`, and then
-        nothing is read. Both addresses are multiples of `nbytes`."""
+        """Begin to copy 4 or 16 bytes from memory to shared memory; zeros, without reading, if the place is not
+        `inside`.
+
+        Both addresses are multiples of `nbytes`.
+        """
 
     @abstractmethod
     def close_copies(self, b: DeviceBuilder) -> None:
-        """The thread's copies since the last time are a group, which may be empty."""
+        """Close a group of the thread's copies since the last call; it may be empty."""
 
     @abstractmethod
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
-        """Wait until the thread's copies are done, but those of its `left` latest groups. The thread sees them then;
-        others see them after a barrier."""
+        """Wait until the thread's copies are done, except its `left` latest groups.
+
+        The thread then sees them; other threads see them after a barrier.
+        """
 
     @abstractmethod
     def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
-        """Four float32 numbers of memory, from a multiple of 16 bytes on, by one instruction whatever is near it."""
+        """Load four float32 numbers from an address that is a multiple of 16 bytes, always by one instruction."""
 
     @abstractmethod
     def unknown(self, b: DeviceBuilder, number: Value) -> Value:
-        """The number, hidden from LLVM's loop-invariant code motion: what is computed from it stays inside the loop,
-        instead of taking registers across it."""
+        """The number, hidden from LLVM's loop-invariant code motion: values computed from it stay inside the loop,
+        instead of occupying registers across it.
+        """
 
     @abstractmethod
     def to_tf32(self, b: DeviceBuilder, x: Value) -> Value:
-        """A float32 number rounded to tf32, which has 10 bits behind the first, as 32 bits."""
+        """A float32 number rounded to tf32, which has 10 fraction bits, as 32 bits."""
 
     @abstractmethod
     def to_bfloat16(self, b: DeviceBuilder, low: Value, high: Value) -> Value:
-        """Two float32 numbers rounded to bfloat16, which has 7 bits behind the first, as the halves of 32 bits."""
+        """Two float32 numbers rounded to bfloat16, which has 7 fraction bits, as the halves of 32 bits."""
 
     @abstractmethod
     def multiply_fragments(
@@ -130,13 +137,16 @@ class TensorDialect(Dialect):
         right: Sequence[Value],
         sums: Sequence[Value],
     ) -> list[Value]:
-        """The lane's parts of 16 by 8 float32 sums, to which the warp adds a product: of 8 terms in tf32, of 16 in
-        bfloat16. `left`, `right`, `sums`: its parts of both operands and of the sums before, as the PTX ISA has it for
-        ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp do so at the same place."""
+        """A lane's part of 16 by 8 float32 sums after the warp adds a product of 8 terms in tf32, or 16 in bfloat16.
+
+        `left`, `right`, `sums`: the lane's parts of the operands and of the previous sums, laid out as in the PTX ISA
+        for ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp must execute it together.
+        """
 
 
 def parameters_of(pointers: int, numbers: Sequence[str]) -> str:
-    """A kernel's parameters as LLVM writes them. None is `noalias`: LLVM would read buffers that are updated in place
-    through a cache that sees no writes."""
+    """A kernel's parameters in LLVM's syntax. None is `noalias`: LLVM would then read buffers that are updated in place
+    through a cache that isn't coherent with writes.
+    """
     parts = [f"ptr addrspace(1) %p{i}" for i in range(pointers)]
     return ", ".join([*parts, *(f"i64 %{name}" for name in numbers)])

@@ -1,4 +1,4 @@
-"""Kernels whose threads each compute an element: maps, positions of extrema, scatters, random numbers."""
+"""Kernels with one thread per element: maps, positions of extrema, scatters, random numbers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def blocks_of_elements(kernel: Kernel) -> int:
 
 
 def emit_map(scope: DeviceScope) -> None:
-    """An element a thread."""
+    """Emit a map: one thread per element."""
     b, domain = scope.b, scope.kernel.domain
     place, size = scope.place(), math.prod(domain)
     with b.if_(b.less(place, size)):
@@ -49,7 +49,7 @@ def emit_map(scope: DeviceScope) -> None:
 
 
 def emit_arg(scope: DeviceScope) -> None:
-    """A line a thread, from its first element to its last."""
+    """Emit the position of an extremum: one thread per row, from its first element to its last."""
     b, kept = scope.b, scope.kernel.kept
     place = scope.place()
     with b.if_(b.less(place, math.prod(kept))):
@@ -60,9 +60,9 @@ def emit_arg(scope: DeviceScope) -> None:
 
 
 def emit_scatter(scope: DeviceScope) -> None:
-    """An element of the result a thread: it looks for what is added to it, in order, so that sums are the CPU's.
+    """Emit a scatter: each thread searches for the values added to its element, in order, so that sums equal the CPU's.
 
-    Axes along which nothing is scattered are the same in both arrays, and only the others are searched.
+    Axes without scattering are equal in both arrays, and only the others are searched.
     """
     b, anchor = scope.b, scope.kernel.main
     assert isinstance(anchor.lowering, Scatter)
@@ -92,7 +92,7 @@ def emit_scatter(scope: DeviceScope) -> None:
 
 
 def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
-    """Where the element at an index of the first input goes."""
+    """The target index of the first input's element at an index."""
     anchor = scope.kernel.main
     values = scope.evaluator(1)
     readers = [Reader(values, x) for x in anchor.inputs]
@@ -100,8 +100,10 @@ def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
 
 
 def _unscattered(scope: DeviceScope) -> dict[int, int]:
-    """The axes of the first input that the result has unchanged, each with its place there: tried out on a builder that
-    is thrown away."""
+    """The axes that the first input and the result share unchanged, each with its place in the result.
+
+    They are found with a throw-away builder.
+    """
     written, scope.b = scope.b, scope.b.module.trial()
     try:
         index = [Axis(scope.b, Value(scope.b, f"%axis{a}", INDEX)) for a in range(len(scope.kernel.domain))]
@@ -133,7 +135,7 @@ def emit_fill(scope: DeviceScope) -> None:
 
 
 def _piece(dtype: np.dtype) -> np.dtype:
-    """What the words are cut into: a float16 number is made of 32 bits, as a float32 one is."""
+    """The type that words are split into: a float16 number is made of 32 bits, as a float32 number is."""
     return dtype if dtype.kind == "u" or dtype == FLOAT64 else _UINT32
 
 
@@ -142,7 +144,7 @@ def _numbers_a_block(dtype: np.dtype) -> int:
 
 
 def _numbers(scope: DeviceScope, words: list[Value], dtype: np.dtype) -> list[Value]:
-    """What a block's words are as numbers of a dtype: uniform floats, or bits."""
+    """A block's words as numbers of a dtype: uniform floats, or bits."""
     b = scope.b
     if dtype == FLOAT64:
         return [uniform_float64(b, word) for word in words]

@@ -1,6 +1,6 @@
-"""The C library's functions for devices, which have none: made of exponentials and logarithms, in float64.
+"""C library functions for devices, which have no such library: made of exponentials and logarithms, in float64.
 
-float32 arguments are widened, and the result is rounded once. In float64 errors are a few units in the last place.
+float32 arguments are widened, and the result is rounded once. In float64, errors are a few units in the last place.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _two_part_log(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
-    """log x of a positive finite x as a sum of two floats, good to about 2⁻⁵⁹ of it.
+    """log x, for positive finite x, as a sum of two floats with a relative error of about 2⁻⁵⁹.
 
-    As `log` does it, with the quotient s and the sum kept in two parts.
+    Computed as in `log`, with the quotient s and the sum in two parts.
     """
     is_small = b.less(x, _TINY)
     bits = b.bitcast(b.where(is_small, b.mul(x, 2.0**54), x), INDEX)
@@ -97,7 +97,7 @@ def _two_part_log(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
 
 
 def _exact_sum(b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y rounded, and what rounding lost (Knuth)."""
+    """x + y rounded, and the rounding error (Knuth)."""
     total = b.add(x, y)
     part = b.sub(total, x)
     return total, b.add(b.sub(x, b.sub(total, part)), b.sub(y, part))
@@ -122,7 +122,7 @@ def _log_to_base(factor: tuple[float, float]) -> Function:
 
 
 def _power(b: DeviceBuilder, x: Value, y: Value) -> Value:
-    """exp(y log |x|) with the logarithm in two parts; C's rules for what is special."""
+    """exp(y log |x|) with the logarithm in two parts, and C's rules for special values."""
     magnitude = b.abs(x)
     high, low = _two_part_log(b, magnitude)
     product = b.mul(y, high)
@@ -200,7 +200,7 @@ def _arctanh(b: DeviceBuilder, x: Value) -> Value:
 
 
 def _cbrt(b: DeviceBuilder, x: Value) -> Value:
-    """exp(log(x) / 3), and a step of Newton's."""
+    """exp(log(x) / 3), and a Newton step."""
     a = b.abs(x)
     root = exp(b, b.mul(log(b, a), 1 / 3))
     root = b.sub(root, b.mul(b.sub(root, b.div(a, b.mul(root, root))), 1 / 3))
@@ -222,7 +222,9 @@ def _hypot(b: DeviceBuilder, x: Value, y: Value) -> Value:
 
 
 def _gammaln(b: DeviceBuilder, x: Value) -> Value:
-    """Reflection to positive arguments; there recurrence to [1.5, 2.5) and a series, or Stirling's series."""
+    """log |Γ(x)|: reflection to positive arguments, then recurrence to [1.5, 2.5) and a series, or
+    Stirling's series.
+    """
     is_negative = b.less(x, 0.0)
     positive = b.where(is_negative, b.sub(1.0, x), x)
     value = b.where(b.less(positive, _STIRLING_LEAST), _near_two(b, positive), _stirling(b, positive))
@@ -263,7 +265,7 @@ _BITS_A_TURN = 11
 
 
 def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
-    """C's `fmod`: x = M 2ᵉ and y = N 2ᶠ, so that M 2ᵉ⁻ᶠ modulo N is what counts, taken a few bits at a time."""
+    """C's `fmod`: with x = M 2ᵉ and y = N 2ᶠ, M 2ᵉ⁻ᶠ modulo N, a few bits at a time."""
     dtype = x.dtype
     wide_x, wide_y = b.abs(b.cast(x, FLOAT64)), b.abs(b.cast(y, FLOAT64))
     m, exponent = _whole_parts(b, wide_x)
@@ -286,7 +288,7 @@ def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
 
 
 def _whole_parts(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
-    """The significand of x >= 0 as an integer, and the exponent that belongs to it, which is at least 1."""
+    """The significand of x >= 0 as an integer, and its exponent, which is at least 1."""
     bits = b.bitcast(x, UINT64)
     exponent = b.bitcast(b.shift_right(bits, _MANTISSA_BITS), INDEX)
     hidden = b.where(b.equal(exponent, 0), b.const(0, UINT64), 1 << _MANTISSA_BITS)

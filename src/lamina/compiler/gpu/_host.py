@@ -1,8 +1,7 @@
-"""Kernels on the processor of this process, for tests: each thread of a block is a coroutine, which a barrier suspends.
+"""Kernels on this process's CPU, for tests: each thread of a block is a coroutine that barriers suspend.
 
 A block's threads run one after the other up to their next barrier, in an order that the caller chooses (see
-`_host_runner`). Shared memory is all ones at the start of each block, which as a float is NaN. Blocks run one after the
-other, too.
+`_host_runner`). Shared memory is all ones at the start of each block: NaN as a float. Blocks run one after the other.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ _RECORD = Pointer("%record")
 
 
 def host_machine() -> DeviceMachine:
-    """The processor of this process, or the lesser one that ``LAMINA_CPU`` names."""
+    """This process's CPU, or a lower level named by ``LAMINA_CPU``."""
     processor = named_processor(requested())
     return DeviceMachine(host_triple(), processor.cpu, processor.changes)
 
 
 def converts_float16() -> bool:
-    """Whether that processor converts float16. Otherwise LLVM calls functions of a library that may not be there."""
+    """Whether that CPU converts float16. Otherwise LLVM calls library functions that may be missing."""
     processor = named_processor(requested())
     return processor.architecture != "x86_64" or "f16c" in processor.features
 
@@ -56,13 +55,13 @@ def runner(name: str) -> str:
 
 
 def object_of(code: bytes) -> tuple[list[str], bytes]:
-    """The names of the kernels in code for the emulator, and its object file."""
+    """The names of the kernels in the emulator's code, and its object file."""
     names, machine_code = code.split(b"\n", 1)
     return json.loads(names), machine_code
 
 
 class Host(TensorDialect):
-    """The emulator's."""
+    """The emulator's dialect."""
 
     constant_space = 0
 
@@ -80,7 +79,7 @@ class Host(TensorDialect):
         self._wait(b, b.waits)
 
     def _wait(self, b: DeviceBuilder, place: int) -> None:
-        """Suspend the thread at a place: see `_host_runner` for what its number means."""
+        """Suspend the thread at a numbered place; see `_host_runner` for the meaning of the number."""
         resumed = b.new_label("resumed")
         b.emit(f"store i64 {place}, {_RECORD.typed}")
         b.emit(_suspension(resumed, final=False))
@@ -181,7 +180,7 @@ def _function(name: str, parameters: str, body: Sequence[str]) -> str:
 
 
 def _coroutine(name: str, parameters: str, body: Sequence[str]) -> str:
-    """A coroutine: it returns where it waits, with a handle that resumes it."""
+    """A coroutine: it returns when it waits, with a handle for resuming it."""
     entry, *lines, _return = body
     return "\n".join(
         [

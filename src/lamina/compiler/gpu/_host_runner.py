@@ -1,8 +1,9 @@
-"""The emulator's scheduler of a kernel's coroutines, as LLVM assembly, and the records that threads share.
+"""The emulator's scheduler of a kernel's coroutines, in LLVM assembly, and the records that threads share.
 
-The threads of a block run warp by warp, each warp up to its next barrier; its lanes run one after the other up to where
-they wait for each other. A copy that a thread begins makes the memory that it goes to ones (NaN) at once, and is done
-where the thread waits for it: code that reads it in between, or still needs the old contents, finds NaN.
+The threads of a block run warp by warp, each warp up to its next barrier; its lanes run one after the other up to the
+point where they wait for each other. A thread's asynchronous copy first fills its destination with ones (NaN), and is
+completed when the thread waits for it: code that reads the destination in between, or still needs the old contents,
+finds NaN.
 """
 
 from __future__ import annotations
@@ -131,17 +132,19 @@ others up to `bytes` become zeros.
 
 
 def run_functions(parts: Mapping[str, str]) -> str:
-    """Runs all blocks of a kernel without barriers. `parts`: see `_filled`."""
+    """Assembly of the function that runs all blocks of a kernel without barriers. `parts`: see `_filled`."""
     return _filled(_HEAD + _EACH_FUNCTION + _TAIL, parts)
 
 
 def run_coroutines(parts: Mapping[str, str]) -> str:
-    """Assembly of the function that runs all blocks of a kernel whose threads wait for each other."""
+    """Assembly of the function that runs all blocks of a kernel with barriers."""
     return _filled(_HEAD + _EACH_COROUTINE + _TAIL, parts)
 
 
 def _filled(text: str, parts: Mapping[str, str]) -> str:
-    """`NAME` of the kernel, `LOADS` of its arguments, `FILL` for shared memory, `CALL`: the arguments of a call."""
+    """A template with the kernel's `NAME`, the `LOADS` of its arguments, `FILL` for shared memory, and the arguments
+    `CALL`.
+    """
     constants = {
         "RECORD": f"[{RECORD_WORDS} x i64]",
         "COPIES": str(_COPIES),

@@ -1,5 +1,6 @@
-"""Warp operations in the emulator: each leaves its operands where the others find them, waits for them,
-and computes its own results."""
+"""Warp operations in the emulator: each publishes its operands for the other lanes, waits for them, and computes its
+own results.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +27,10 @@ _QUIET = 0x7FFF
 
 
 def multiplying(b: DeviceBuilder, precision: str) -> str:
-    """The function that computes a lane's sums of a fragment, from all lanes' operands: ``(own, lane)``, `own` being
-    where the lane has left its operands.
+    """The function ``(own, lane)`` that computes a lane's sums of a fragment from all lanes' operands.
 
-    Which elements a lane holds: PTX ISA, "Matrix Fragments for mma.m16n8k8" (.tf32) and "mma.m16n8k16" (.bf16).
+    `own` is the place where the lane published its operands. The elements of each lane: PTX ISA, "Matrix Fragments for
+    mma.m16n8k8" (.tf32) and "mma.m16n8k16" (.bf16).
     """
     name = f"multiply_{precision}"
     if name in b.module.functions:
@@ -40,7 +41,7 @@ def multiplying(b: DeviceBuilder, precision: str) -> str:
         group, place = f.unravel(lane, (8, _LANES_OF_A_GROUP))
 
         def word(group: Value, i: int, number: int) -> Value:
-            """A word that lane i of a group has left."""
+            """A word that lane i of a group published."""
             other = f.add(f.mul(group, _LANES_OF_A_GROUP), i)
             return f.load(own, BITS, f.add(f.mul(f.sub(other, lane), 2 * RECORD_WORDS), number))
 
@@ -66,14 +67,14 @@ def _two_factors(b: DeviceBuilder, word: Value) -> Sequence[Value]:
 
 
 def as_tf32(b: DeviceBuilder, x: Value) -> Value:
-    """A float32 number rounded to 10 bits behind the first, halves away from zero, as bits."""
+    """A float32 number rounded to 10 fraction bits, halves away from zero, as bits."""
     bits = b.bitcast(x, BITS)
     rounded = b.bit_and(b.add(bits, 0x1000), _TF32)
     return b.where(_is_finite(b, bits), rounded, bits)
 
 
 def as_bfloat16(b: DeviceBuilder, x: Value) -> Value:
-    """A float32 number rounded to 7 bits behind the first, halves to even, as the lower 16 of its bits."""
+    """A float32 number rounded to 7 fraction bits, halves to even, as the lower 16 of its bits."""
     bits = b.bitcast(x, BITS)
     is_odd = b.bit_and(b.shift_right(bits, 16), 1)
     rounded = b.shift_right(b.add(bits, b.add(is_odd, 0x7FFF)), 16)

@@ -1,4 +1,4 @@
-"""Multiplication of two tiles in shared memory by a block of threads: the interface, and the usual way."""
+"""Multiplication of two tiles in shared memory by a block of threads: the interface, and the standard method."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _PAD = 4  # elements between rows of a tile in shared memory, so that they begin
 
 
 class Multiplication(ABC):
-    """One of the ways. Each thread has `high` by `wide` elements of the tile of the result, their `sums` row by row."""
+    """A multiplication method. Each thread has `high` by `wide` elements of the result's tile: its `sums`,
+    row by row.
+    """
 
     row_step: int
     """How far apart a thread's rows 2i and 2i + 1 are."""
@@ -36,19 +38,19 @@ class Multiplication(ABC):
 
     @abstractmethod
     def line(self) -> Value:
-        """This thread's line among the lines of threads, one below the other."""
+        """The number of this thread's line: threads are arranged in lines, one below the other."""
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The tile's row that is number `number` of the threads of a line."""
+        """The tile's row for row `number` of the threads of a line."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The tile's column that is number `number` of this thread."""
+        """The tile's column for column `number` of this thread."""
 
 
 class FusedMultiplyAdds(Multiplication):
-    """A row of shared memory for each term; a thread adds a term to all its sums."""
+    """Scalar multiply-adds, with a row of shared memory for each term; a thread adds a term to all its sums."""
 
     row_step = 1
 
@@ -58,11 +60,11 @@ class FusedMultiplyAdds(Multiplication):
         self.y, self.x = self._place_of_thread()
 
     def _place_of_thread(self) -> tuple[Value, Value]:
-        """The thread's line among 16, and its place there: a warp is 4 by 8 threads.
+        """The thread's line (of 16), and its position there: a warp is arranged as 4 by 8 threads.
 
-        So the lanes of a warp read 4 + 8 vectors of shared memory for a term, of 2 by 16 lanes it were 2 + 16. Lanes
-        that differ in the lowest bit have the same columns, in the next one the same rows: where neighbours in pairs
-        read the same, a half of a warp reads vectors of 16 bytes at once, else a quarter.
+        So a warp reads 4 + 8 vectors of shared memory per term, instead of 2 + 16 for 2 by 16 threads. Lanes that
+        differ in the lowest bit have the same columns; lanes that differ in the next bit have the same rows. If pairs
+        of neighbours read the same vectors, a half of a warp reads vectors of 16 bytes at once, otherwise a quarter.
         """
         b, thread = self.b, self.part.scope.thread
         assert (self.tile.down, self.tile.across) == (16, 16)
@@ -73,15 +75,17 @@ class FusedMultiplyAdds(Multiplication):
         return y, b.add(b.mul(warp_across, 8), x)
 
     def elements(self, operand: Operand) -> int:
-        """The elements that a tile of an operand takes in shared memory."""
+        """The size in shared memory of an operand's tile, in elements."""
         return self.tile.depth * (operand.width + _PAD)
 
     def place(self, operand: Operand, outer: Value, term: Value) -> Value:
-        """Where one of them lies."""
+        """The position of an element of such a tile."""
         return self.b.add(self.b.mul(term, operand.width + _PAD), outer)
 
     def keeps_neighbours(self, operand: Operand) -> bool:
-        """Whether four neighbours in memory are neighbours there, too, from a multiple of 16 bytes on."""
+        """Whether four elements that are neighbours in memory, from a multiple of 16 bytes on, are neighbours there,
+        too.
+        """
         return not operand.sums_last
 
     def multiply(self, left: Pointer, right: Pointer) -> None:
@@ -95,7 +99,7 @@ class FusedMultiplyAdds(Multiplication):
                 self._add_term(rows, columns)
 
     def _unroll(self) -> int:
-        """How many terms are written out one after the other."""
+        """The unroll factor of the loop over terms."""
         if self.tile.stages == 1:
             return _UNROLL
         is_whole = all(x.is_whole and x.node.shape[-1] % _VECTOR == 0 for x in self.operands)
@@ -114,8 +118,9 @@ class FusedMultiplyAdds(Multiplication):
     def _strip(
         self, memory: Pointer, width: int, term: Value, place: Value, threads: int, count: int
     ) -> list[Value]:
-        """A thread's rows or columns of a term: a few neighbours, and as many further on, so that the threads of a
-        warp read neighbouring ones."""
+        """A thread's rows or columns of a term: groups of neighbours, spaced so that the threads of a warp read
+        contiguous memory.
+        """
         b = self.b
         vector = min(count, _VECTOR)
         found: list[Value] = []

@@ -1,4 +1,4 @@
-"""NVIDIA's processors: PTX, assembled by the driver."""
+"""NVIDIA GPUs: PTX, assembled by the driver."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class NVPTX(TensorDialect):
         return [b.result(f"extractvalue {four} {found.name}, {i}", FLOAT32) for i in range(len(sums))]
 
     def _do(self, b: DeviceBuilder, name: str, *operands: Pointer | Value) -> None:
-        """Call one of LLVM's functions for NVIDIA's processors that return nothing."""
+        """Call an LLVM intrinsic for NVIDIA GPUs that returns nothing."""
         types = ", ".join(x.typed.rpartition(" ")[0] for x in operands)
         b.module.declare(f"declare void @llvm.nvvm.{name}({types})")
         b.call(f"llvm.nvvm.{name}", *operands)

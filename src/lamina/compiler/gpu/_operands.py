@@ -1,4 +1,4 @@
-"""The operands of a matrix product, as a block of threads reads them tile by tile."""
+"""The operands of a matrix product, read tile by tile by a block of threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Operand", "Part", "computes_operand"]
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand itself while it reads it: rows of a data set, scaled perhaps."""
+    """Whether a product computes an operand while reading it: rows of a data set, which may be scaled."""
     node, operators = operand, 0
     while not isinstance(node.op, Input):
         numbers = [x for x in node.inputs if isinstance(x.op, Constant)]
@@ -32,7 +32,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """One block's work: the result's number in a batch, its first row and column, and its terms of the sums."""
+    """A block's work: the result's number in a batch, the first row and column, and the range of terms."""
 
     scope: DeviceScope
     cut: Cut
@@ -53,8 +53,11 @@ class Part:
 
 
 class Operand:
-    """One of two operands. Its elements have a number `outer`, of their row or column of the result, and one of the
-    `term` of the sums. `sums_last`: whether neighbours in memory are terms of one sum."""
+    """A product's operand. Its elements are numbered by `outer`, the row or column of the result, and `term` of the
+    sums.
+
+    `sums_last`: whether neighbours in memory are terms of one sum.
+    """
 
     def __init__(self, part: Part, *, is_left: bool) -> None:
         self.part, self.is_left = part, is_left
@@ -77,8 +80,10 @@ class Operand:
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """The thread's elements of a tile at a turn, `count` at a time: the row or column, and the term, of the first.
-        Elements that are neighbours in memory go to neighbouring threads."""
+        """The row or column, and the term, of the first of the thread's `count` elements of a tile in a round.
+
+        Elements that are neighbours in memory belong to neighbouring threads.
+        """
         b, depth = self.part.scope.b, self.part.tile.depth
         sizes = (self.width, depth) if self.sums_last else (depth, self.width)
         line, place = b.unravel(b.mul(self.part.scope.thread, count), sizes)
@@ -86,14 +91,14 @@ class Operand:
         return (line, place) if self.sums_last else (place, line)
 
     def lines_before(self, turn: int, count: int) -> int:
-        """By how many of its lines in memory a thread's elements at a turn are behind the first turn's."""
+        """The distance, in lines of memory, of a thread's elements in a round from those in the first round."""
         lines, rest = divmod(turn * THREADS * count, self.part.tile.depth if self.sums_last else self.width)
         assert not rest, "a turn is of whole lines"
         return lines
 
     @property
     def is_whole(self) -> bool:
-        """Whether all tiles are in the matrix as a whole."""
+        """Whether all tiles are complete, so that no element is outside the matrix."""
         return self._has_whole_terms and self.extent % self.width == 0
 
     @property
@@ -102,7 +107,7 @@ class Operand:
         return self.inner % depth == 0 and self.part.cut.part % depth == 0
 
     def inside(self, outer: Value, term: Value) -> Value | None:
-        """Whether an element is one of the part's (None: surely it is)."""
+        """Whether an element belongs to the part (None: always)."""
         b, depth = self.part.scope.b, self.part.tile.depth
         found = None
         if not self._has_whole_terms:
@@ -113,7 +118,7 @@ class Operand:
         return found
 
     def element(self, outer: Value, term: Value) -> Value:
-        """An element, computed if need be; 0 where there is none."""
+        """An element, computed if necessary; 0 outside the matrix."""
         b, dtype = self.part.scope.b, self.part.scope.kernel.main.dtype
         if self.inner == 0:
             return b.const(0, dtype)
@@ -126,13 +131,13 @@ class Operand:
         return value.get()
 
     def computed(self, outer: Value, term: Value) -> Value:
-        """An element that there is, computed."""
+        """An element inside the matrix, computed."""
         scope = self.part.scope
         matrix = (outer, term) if self.sums_last else (term, outer)
         return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
     def in_memory(self) -> SpacePointer | None:
-        """The matrix's first element, if memory has the product's layout."""
+        """The address of the matrix's first element, if memory has the product's layout."""
         scope = self.part.scope
         found = scope.memory.find(self.node)
         if found is None or scope.kernel.main.dtype != FLOAT32:

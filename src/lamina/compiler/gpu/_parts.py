@@ -1,4 +1,4 @@
-"""Sums in parts, one per block: the block that finishes last adds the others' parts from memory."""
+"""Sums in parts, one per block: the last block to finish adds the other blocks' parts from memory."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def rounded(nbytes: int) -> int:
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
-    """Whether all other parts of this number are done and visible; the same answer for all threads of the block.
+    """Whether all other parts of this number are done and visible; all threads of the block get the same answer.
 
-    What this block has stored is visible to the last one. The counter is 0 again afterwards.
+    The last block sees everything this block has stored. The counter is then reset to 0.
     """
     b = scope.b
     b.fence()

@@ -1,5 +1,8 @@
-"""Sums of products over tiles of both operands in shared memory. Threads load tiles through registers, which may round
-them, or by copies; some tiles are loaded while earlier ones are multiplied."""
+"""Sums of products over tiles of both operands in shared memory.
+
+Threads load tiles through registers, which may round them, or by asynchronous copies; some tiles are loaded while
+earlier ones are multiplied.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _VECTOR = 4
 
 
 def add_products(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds | TensorCores) -> None:
-    """Add the products of a part's tiles to the sums. Shared memory can be used for something else afterwards."""
+    """Add the products of a part's tiles to the sums. Shared memory is free for other uses afterwards."""
     if isinstance(way, TensorCores):
         _by_two_rooms(part, way)
     elif part.tile.stages == 1:
@@ -29,7 +32,7 @@ def add_products(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds
 
 
 def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyAdds) -> None:
-    """While a tile is multiplied, the next one is under way from memory to registers."""
+    """Load the next tile from memory to registers while multiplying a tile."""
     b, tile = part.scope.b, part.tile
     memories = [b.shared(x.dtype, way.elements(x.operand)) for x in operands]
     fetched = [[b.variable(value) for value in operand.read(part.begin)] for operand in operands]
@@ -45,11 +48,11 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyA
 
 
 def _by_two_rooms(part: Part, way: TensorCores) -> None:
-    """As `_by_registers`, but with room for two tiles: when a thread has passed the barrier before a tile, no thread
-    reads the previous tile any more, and the next one can be stored there.
+    """As `_by_registers`, with two buffers: when a thread has passed the barrier before a tile, no thread reads the
+    previous tile any more, and the next one can be stored there.
 
-    What is under way is first used behind the loop's turn: were it used before, the assembler would begin to round it
-    right behind the reads, and wait for them there.
+    Loaded values are first used after the loop's iteration: otherwise the assembler would round them right after the
+    loads, and wait for them there.
     """
     b, depth = part.scope.b, part.tile.depth
     narrow, zero = b.dialect.index, b.const(0, FLOAT32)
@@ -79,10 +82,10 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
 
 
 def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) -> None:
-    """Several tiles are under way at a time: shared memory has room for `stages` of them, used in turn.
+    """Load several tiles at a time into `stages` buffers of shared memory, used in turn.
 
-    A thread waits for its own copies of the tile that is next, and then for the others. Then no thread reads the
-    previous tile any more, and the next copies take its room.
+    A thread waits for its own copies of the next tile, and then for the other threads. After that no thread reads the
+    previous tile, and the next copies reuse its buffer.
     """
     b, stages, depth = part.scope.b, part.tile.stages, part.tile.depth
     sources = [_source(operand, way) for operand in operands]
@@ -119,10 +122,10 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
 
 
 class _Source(Protocol):
-    """How an operand's tiles come to shared memory."""
+    """A source of an operand's tiles in shared memory."""
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Have the tile from term `start` on there after the next waits, or have it copied."""
+        """Load the tile from term `start` on, or start its copies; it is complete after the next waits."""
 
 
 def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
@@ -131,8 +134,9 @@ def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
 
 
 class _Computed:
-    """An operand that threads read, and perhaps compute, element by element: neighbours in memory are neighbouring
-    threads'."""
+    """An operand that threads read, and may compute, element by element; neighbouring threads have neighbouring
+    elements.
+    """
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds) -> None:
         self.operand, self._way = operand, way
@@ -141,7 +145,7 @@ class _Computed:
         self._turns = operand.size // THREADS
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Read and store. Other blocks multiply while this one waits for memory."""
+        """Load and store the tile. Other blocks multiply while this one waits for memory."""
         self.put(self.read(start), room)
 
     def read(self, start: Value) -> list[Value]:
@@ -151,16 +155,16 @@ class _Computed:
         return [operand.element(b.add(operand.first, outer), b.add(start, term)) for outer, term in places]
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Store them where the tile is to be."""
+        """Store them in the tile."""
         for turn, value in enumerate(values):
             self._b.store(room, value, self._way.place(self.operand, *self.operand.within_tile(turn)))
 
 
 class _Copied:
-    """An operand that lies in memory: four elements at a time, where they stay neighbours, else one.
+    """An operand copied from memory: four elements at a time, if they stay neighbours, else one.
 
-    Four are one copy if the matrix begins at a multiple of 16 bytes, which is known when the kernel runs: arrays may be
-    views that begin anywhere.
+    Four elements take one copy if the matrix begins at a multiple of 16 bytes, which is known only at run time: arrays
+    may be views that begin anywhere.
     """
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds, matrix: SpacePointer) -> None:
@@ -182,7 +186,7 @@ class _Copied:
             )
 
     def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, SpacePointer, Value | None]]:
-        """Where this thread copies to and from, and whether there is something to copy."""
+        """The source and destination of this thread's copies, and whether there is anything to copy."""
         b, operand, count = self._b, self._operand, self._count
         outer, term = operand.within_tile(0, count)
         first = operand.position(b.add(operand.first, outer), b.add(start, term))

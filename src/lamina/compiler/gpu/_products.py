@@ -1,7 +1,7 @@
 """Matrix products: the tile of each block, and the epilogue on its elements.
 
-What the kernel does with the elements is done at the end, while neighbouring threads have neighbouring elements. Where
-a sum is computed in parts, by several blocks, the last one to finish adds them, in order.
+The epilogue runs at the end, with neighbouring elements in neighbouring threads. If several blocks compute parts of a
+sum, the last block to finish adds the parts, in order.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _PAD = 4  # elements between rows of the result in shared memory, so that they b
 
 
 def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
-    """One block's part of a product. `then(first row)` is done by the block that has finished a tile."""
+    """Emit a block's part of a product. The block that finishes a tile also does `then(first row)`."""
     _Product(scope, cut, then).emit()
 
 
 class _Product:
-    """One emission."""
+    """The code of a product."""
 
     def __init__(self, scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
         self.scope, self.cut, self.then = scope, cut, then
@@ -67,7 +67,7 @@ class _Product:
     # --- sums in parts -----------------------------------------------------------------------------------------------
 
     def _place_of_part(self, part: Value, element: int) -> Value:
-        """Where a thread's element of a part lies: neighbours are neighbouring threads'."""
+        """The position of a thread's element of a part; neighbouring threads have neighbouring elements."""
         b = self.b
         first = b.mul(b.add(b.mul(self.number, self.cut.parts), part), self.tile.size)
         return b.add(first, b.add(self.scope.thread, element * THREADS))
@@ -89,14 +89,17 @@ class _Product:
     # --- what is made of the sums ------------------------------------------------------------------------------------
 
     def _finish(self, sums: list[Variable]) -> None:
-        """Some rows after the other by way of shared memory, so that neighbouring threads have neighbouring elements,
-        and that what is made of them is written few times, however much it is."""
+        """Finish the tile by groups of rows, exchanged through shared memory.
+
+        So neighbouring threads get neighbouring elements, and the epilogue's code is emitted only a few times, whatever
+        its size.
+        """
         for first in range(0, self.tile.high, _ROWS_AT_ONCE):
             self._finish_rows(sums, first, min(_ROWS_AT_ONCE, self.tile.high - first))
         self.then(self.part.row)
 
     def _finish_rows(self, sums: list[Variable], first: int, count: int) -> None:
-        """Each thread's rows from `first` on, that is rows of all parts of the tile."""
+        """Finish each thread's rows from `first` on, which are in all parts of the tile."""
         b, tile, way = self.b, self.tile, self.way
         line = tile.columns + _PAD
         with b.shared_again():
@@ -114,7 +117,7 @@ class _Product:
             b.barrier()
 
     def _element(self, row: Value, column: Value, value: Value) -> None:
-        """Compute and store what the kernel makes of an element of the tile."""
+        """Compute and store the epilogue of an element of the tile."""
         b, part = self.b, self.part
         rows, columns = self.anchor.shape[-2:]
         row, column = b.add(part.row, row), b.add(part.column, column)
@@ -125,7 +128,7 @@ class _Product:
 
 
 def _tile_and_part(scope: DeviceScope, cut: Cut) -> tuple[Value, Value]:
-    """The number of the tile, and of the part of its sums, that a block computes."""
+    """The number of a block's tile, and of its part of the tile's sums."""
     b = scope.b
     if cut.parts == 1:
         return scope.block, b.const(0, INDEX)

@@ -29,7 +29,7 @@ _ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": 
 
 
 def emit_program(dialect: Dialect, schedule: Schedule) -> DeviceModule:
-    """A kernel for each launch; equal ones share one."""
+    """Emit a kernel for each launch; equal launches share a kernel."""
     module = DeviceModule(dialect)
     for stage in schedule.stages:
         if stage.name not in module.functions:
@@ -61,8 +61,9 @@ def _emit_groups(
     pointers: dict[Slot, Pointer],
     block: Value,
 ) -> None:
-    """Each task by its own blocks. Nothing comes after a task: what follows a barrier on one of several ways is copied,
-    by some compilers, for each of them."""
+    """Emit each task for its own blocks. Nothing follows a task: some compilers duplicate code after a barrier in a
+    branch.
+    """
     first, *others = groups
     if not others:
         _emit_group(b, schedule, first, pointers, block)
@@ -81,7 +82,7 @@ def _emit_groups(
 def _emit_group(
     b: DeviceBuilder, schedule: Schedule, group: Sequence[Task], pointers: dict[Slot, Pointer], block: Value
 ) -> None:
-    """The code of the first task, for all of them: each block has the pointers of its own."""
+    """Emit the first task's code for all of them: each block selects its own pointers."""
     task = group[0]
     if len(group) > 1:
         number = b.divide_positive(block, task.blocks)
@@ -95,7 +96,7 @@ def _emit_group(
 
 
 def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer]) -> Pointer:
-    """The first of some pointers, or the one whose condition is true."""
+    """The pointer whose condition is true, or the first pointer."""
     found = pointers[0]
     for condition, pointer in zip(is_it, pointers[1:], strict=True):
         if pointer is not pointers[0]:

@@ -1,6 +1,6 @@
-"""Reductions: each result is the work of a team of threads, who fold their parts and then, in pairs, each other's.
+"""Reductions: a team of threads folds each result; each thread folds a part, and the parts are folded in pairs.
 
-The order of a sum depends on the shape alone.
+The order of a sum depends only on the shape.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ _SIDE_BY_SIDE = 32
 
 @dataclass(frozen=True)
 class Team:
-    """The threads that share results in a block: `size` work on each. They are neighbours, unless `stride` says
-    otherwise: then neighbours work on neighbouring results. Each result may be folded in `parts`, by as many blocks.
+    """The threads of a block that share a result: `size` threads each.
+
+    They are neighbours; with a `stride`, neighbouring threads work on neighbouring results instead. Each result may be
+    folded in `parts`, one per block.
     """
 
     size: int
@@ -39,11 +41,11 @@ class Team:
 
     @property
     def results(self) -> int:
-        """The results that a block computes at a time."""
+        """The number of results that a block computes at a time."""
         return THREADS // self.size
 
     def blocks(self, kernel: Kernel) -> int:
-        """The blocks that share a kernel."""
+        """The number of blocks that run the kernel."""
         return -(-math.prod(kernel.kept) // self.results) * self.parts
 
     def counters_bytes(self, kernel: Kernel) -> int:
@@ -51,14 +53,14 @@ class Team:
         return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, kernel: Kernel) -> int:
-        """Bytes of the parts' sums in the blocks' common memory."""
+        """Bytes of partial sums in the blocks' common memory."""
         if self.parts == 1:
             return 0
         return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)
 
 
 def team_for(kernel: Kernel, limits: Limits) -> Team:
-    """The team for a reduction, by how much there is to fold and how many results there are."""
+    """The team for a reduction, by the number of elements per result, and the number of results."""
     folded = math.prod(kernel.domain[a] for a in kernel.reduced)
     results = math.prod(kernel.kept)
     size = 1
@@ -75,8 +77,7 @@ def team_for(kernel: Kernel, limits: Limits) -> Team:
 
 
 def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
-    """In how many parts a result is folded: several where processors had no work else, and there is nothing but one
-    result for each line."""
+    """The number of parts of each result: several if processors would be idle, and each line has only one result."""
     folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
     if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):
         return 1
@@ -85,7 +86,7 @@ def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
 
 
 def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
-    """The `count` rows from `first` on that a block computes, and all that is stored for each of their elements."""
+    """Emit the `count` rows from `first` on that a block computes, with the stores for each of their elements."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
     member = b.bit_and(scope.thread, team.size - 1)
@@ -98,8 +99,9 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
 
 
 def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member: Value) -> None:
-    """One row, by a team. All threads take part in the folds, where they wait for each other; who has no row has the
-    last one, and stores nothing."""
+    """Emit one row, by a team. All threads take part in the folds, which have barriers; threads without a row repeat
+    the last row, and store nothing.
+    """
     b, kernel = scope.b, scope.kernel
     exists = b.less(number, end)
     row = scope.index(b.minimum(number, b.sub(end, 1)), kernel.kept)
@@ -150,7 +152,7 @@ def _fold_row(
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
-    """A reduction that stores only its results and their epilogue: over any axes, perhaps in parts."""
+    """Emit a reduction that stores only its results and their epilogue: over any axes, and possibly in parts."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
@@ -197,7 +199,7 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
 
 
 def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value, member: Value) -> Value:
-    """The values of a team's members folded, for each of them to know."""
+    """The values of a team's members folded; every member gets the result."""
     if team.size == 1:
         return value
     b = scope.b

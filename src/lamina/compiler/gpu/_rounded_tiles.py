@@ -1,12 +1,12 @@
-"""An operand's tiles for tensor cores: read to registers, rounded there, and stored in the order of fragments.
+"""An operand's tiles for tensor cores: loaded to registers, rounded there, and stored in fragment order.
 
-The words that a lane gives to an instruction lie side by side in shared memory, and so do those of a warp's lanes: they
-are loaded at once, from all banks, to registers that follow each other as the instruction wants it.
+The words that a lane passes to an instruction are adjacent in shared memory, and so are those of a warp's lanes: they
+are loaded at once, from all banks, into the consecutive registers that the instruction requires.
 
-A tile has 16 terms of 128 lines: rows of the left operand, columns of the right one. They go in pairs, since the left
-operand's fragments have two lines for each group of lanes. Of each 32 lines, those of group g are 4g to 4g + 3: two
-pairs, of two fragments; so a thread that has read four neighbours of a term has what lies at one place. Lane t of a
-group has terms 4t to 4t + 3, in two halves.
+A tile has 16 terms of 128 lines: rows of the left operand, columns of the right one. Lines are paired, since the left
+operand's fragments have two lines for each group of lanes. Of each 32 lines, group g has lines 4g to 4g + 3: two pairs,
+of two fragments. So the four neighbours of a term that a thread loads go to one place. Lane t of a group has terms 4t
+to 4t + 3, in two halves.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _PAIR = 128  # words from one pair of lines to the next
 
 @dataclass(frozen=True)
 class _Order:
-    """How many words of shared memory lie between one and the next: lanes of a warp, lines of a pair, halves of a
-    lane's terms, words of a half (in bfloat16 there is one, of two terms)."""
+    """Strides in words of shared memory: between lanes of a warp, lines of a pair, halves of a lane's terms, and words
+    of a half (in bfloat16 there is one, of two terms).
+    """
 
     lane: int
     line: int
@@ -53,8 +54,9 @@ bfloat16."""
 
 
 class RoundedTiles:
-    """Those of one operand. Each thread reads two vectors of four neighbours in memory, from two neighbouring lines
-    there: four terms of a pair, or half of a group's terms of four lines."""
+    """The tiles of one operand. Each thread loads two vectors of four neighbours in memory, from two neighbouring
+    lines: four terms of a pair, or half of a group's terms of four lines.
+    """
 
     count = 2 * NEIGHBOURS
     """How many elements that are."""
@@ -72,10 +74,10 @@ class RoundedTiles:
         self._is_in_fours = operand.node.shape[-1] % NEIGHBOURS == 0
 
     def _of_thread(self) -> tuple[Value, Value, Value]:
-        """A thread's first line and term of a tile, and where its first word goes.
+        """A thread's first line and term of a tile, and the offset of its first word.
 
-        Who stores at the same time, in shared memory's terms, has another lane of a group, another half, and another
-        one of neighbouring groups.
+        Threads that store at the same time have different lanes of a group, different halves, and neighbouring groups,
+        so that they use different banks.
         """
         b, thread, stretches = self._b, self._operand.part.scope.thread, self._operand.width // _STRETCH
         if self._has_four_terms:
@@ -96,7 +98,7 @@ class RoundedTiles:
         return self._b.add(self._b.mul(pair, _PAIR), self._b.mul(lane, self._order.lane))
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Store the values that the thread has read, rounded."""
+        """Store the loaded values, rounded."""
         first, second = values[:NEIGHBOURS], values[NEIGHBOURS:]
         lines = [first, second] if self._has_four_terms else zip(first, second, strict=True)
         words: dict[int, Value] = {}
@@ -112,7 +114,7 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """The two words of each line that the lane whose words start there gives to a step, of a pair further on."""
+        """The two words per line that the lane with this offset passes to an instruction, for a pair further on."""
         order = self._order
         second = order.half if self.steps == 1 else order.word
         first = _PAIR * pair + order.half * step
@@ -126,7 +128,7 @@ class RoundedTiles:
     # from memory to registers
 
     def read(self, start: Value) -> list[Value]:
-        """The thread's elements of the tile from term `start` on; zeros where there are none."""
+        """The thread's elements of the tile from term `start` on; zeros outside the matrix."""
         b, operand = self._b, self._operand
         line, term = self._first_place(start)
         second = (b.add(line, 1), term) if self._has_four_terms else (line, b.add(term, 1))
@@ -158,7 +160,7 @@ class RoundedTiles:
         return [value.get() for value in found]
 
     def _first_place(self, start: Value) -> tuple[Value, Value]:
-        """Where the thread's first element is, in the result and the sums."""
+        """The line and the term of the thread's first element."""
         b, operand = self._b, self._operand
         line, term = b.add(operand.first, self._line), b.add(start, self._term)
         if operand.is_whole:
@@ -168,7 +170,7 @@ class RoundedTiles:
         return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
-        """An element's place in the result and the sums, and those of the three that follow it in memory."""
+        """The lines and terms of an element and of the three that follow it in memory."""
         steps = range(NEIGHBOURS)
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]
@@ -180,7 +182,9 @@ class RoundedTiles:
         found: Sequence[Variable],
         read: Callable[[range], Iterable[Value]],
     ) -> None:
-        """Read those of four neighbours that are inside: all or none, where lines in memory are of whole fours."""
+        """Load the elements of four neighbours that are inside: all or none, if lines in memory are multiples of four
+        long.
+        """
         count = NEIGHBOURS if self._is_in_fours else 1
         for first in range(0, NEIGHBOURS, count):
             inside, own = self._operand.inside(*places[first]), range(first, first + count)
@@ -190,7 +194,7 @@ class RoundedTiles:
 
 
 def _runs(places: Iterable[int]) -> list[list[int]]:
-    """Places that follow each other, in their order."""
+    """Runs of consecutive places, in order."""
     runs: list[list[int]] = []
     for place in sorted(places):
         if runs and place == runs[-1][-1] + 1:

@@ -1,7 +1,7 @@
-"""Launches: independent kernels run side by side in one launch, each in blocks of its own.
+"""Launches: independent kernels run side by side in one launch, each in its own blocks.
 
-A launch begins when the one before has ended; nothing else orders blocks. Kernels that work row by row on what a
-product computes follow it in the very same blocks, where these have whole rows.
+A launch begins when the previous one has ended; there is no other order between blocks. Kernels that work row by row on
+a product's results run in the same blocks after it, if these have whole rows.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _MOST_POINTERS = 96
 
 @dataclass(eq=False)
 class Task:
-    """A kernel, how its blocks share it, and the kernels that follow it in the same blocks, if any.
+    """A kernel, its division among blocks, and the kernels that follow it in the same blocks, if any.
 
-    `counters`, `sums`: offsets of its parts of the blocks' common memory, of `counters_bytes` and `sums_bytes`.
+    `counters`, `sums`: offsets of its parts of the blocks' common memory, with `counters_bytes` and `sums_bytes`.
     """
 
     kernel: Kernel
@@ -54,7 +54,7 @@ class Task:
 
     @property
     def sums_bytes(self) -> int:
-        """Bytes of sums in parts in the blocks' common memory."""
+        """Bytes of partial sums in the blocks' common memory."""
         if isinstance(self.how, Team):
             return self.how.sums_bytes(self.kernel)
         return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
@@ -62,7 +62,7 @@ class Task:
 
 @dataclass(eq=False)
 class Stage:
-    """One launch: its tasks, and its pointers (`slots`), some of them moving from step to step."""
+    """One launch: its tasks, and their pointers (`slots`), which may advance from step to step."""
 
     tasks: list[Task] = field(default_factory=list)
     name: str = ""
@@ -90,7 +90,7 @@ class Schedule:
     # --- launches ----------------------------------------------------------------------------------------------------
 
     def _add_stages(self, tasks: Sequence[Task]) -> None:
-        """A launch for these tasks, or several where their pointers are too many."""
+        """Add a launch for these tasks, or several if they have too many pointers."""
         stage = Stage()
         for task in tasks:
             longer = Stage([*stage.tasks, task])
@@ -102,7 +102,7 @@ class Schedule:
             self.stages.append(stage)
 
     def frame(self, kernel: Kernel) -> Frame:
-        """The pointers of a kernel; the last is unused here."""
+        """The pointers of a kernel; the last is unused."""
         return Frame.of(self.plan, kernel, self.layout)
 
     def task_slots(self, task: Task) -> list[Slot]:
@@ -113,35 +113,35 @@ class Schedule:
         return slots
 
     def slots(self, stage: Stage) -> list[Slot]:
-        """The pointers of a launch, each once."""
+        """The distinct pointers of a launch."""
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
     def groups(self, stage: Stage) -> list[list[Task]]:
-        """A launch's tasks, grouped by equal code except for pointers: an ensemble has many."""
+        """A launch's tasks, grouped by code that is equal except for pointers: an ensemble has many such tasks."""
         found: dict[str, list[Task]] = {}
         for task in stage.tasks:
             found.setdefault(self._task_text(task, self.task_slots(task)), []).append(task)
         return list(found.values())
 
     def moves(self, stage: Stage) -> bool:
-        """Whether some pointers of a launch move from step to step."""
+        """Whether pointers of a launch advance from step to step."""
         return any(self.layout.strides[slot.entry] for slot in self.slots(stage))
 
     def _text(self, stage: Stage) -> str:
-        """All that the code of a launch depends on."""
+        """Everything that the code of a launch depends on, as text."""
         slots = self.slots(stage)
         strides = [self.layout.strides[slot.entry] for slot in slots]
         return "\n".join([repr(strides), *(self._task_text(task, slots) for task in stage.tasks)])
 
     def _task_text(self, task: Task, slots: Sequence[Slot]) -> str:
-        """All that the code of a task depends on, with its pointers as places among `slots`."""
+        """Everything that the code of a task depends on, as text, with its pointers as places among `slots`."""
         own = [slots.index(slot) for slot in self.task_slots(task)]
         return "\n".join([repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)])
 
     # --- memory that blocks have in common -------------------------------------------------------------------
 
     def _place_common_memory(self) -> None:
-        """Counters of all launches at one place, since they are zeros in between; then sums, of each launch anew."""
+        """Place the counters of all launches together, since each launch resets them; then each launch's sums."""
         for stage in self.stages:
             start = 0
             for task in stage.tasks:
@@ -166,7 +166,7 @@ class Schedule:
 
 
 def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
-    """The tasks of a plan, and for each the number of the launch that it can be in at the earliest."""
+    """The tasks of a plan, and the earliest possible launch of each, by number."""
     tasks: list[Task] = []
     levels: list[int] = []
     touches: list[_Touches] = []  # of each task's kernels together
@@ -203,7 +203,7 @@ def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
-    """Whether a kernel works on whole rows that blocks of a product have."""
+    """Whether a kernel works on whole rows that a product's blocks have."""
     cut, product = task.how, task.kernel
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
@@ -212,7 +212,7 @@ def _may_follow(task: Task, kernel: Kernel) -> bool:
 
 @dataclass(frozen=True)
 class _Touch:
-    """Memory that a kernel reads or writes; `by_rows`: of each row only that of its own row."""
+    """Memory that a kernel reads or writes; `by_rows`: for each row only that row's memory."""
 
     place: Place
     node: Node
@@ -228,7 +228,7 @@ class _Touch:
         return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
 
     def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether a row of it is the other one's row."""
+        """Whether rows of one are the same rows of the other."""
         return (
             self.by_rows
             and other.by_rows
@@ -238,7 +238,7 @@ class _Touch:
 
 
 class _Touches:
-    """What a kernel, or some, read and write."""
+    """The memory that one or more kernels read and write."""
 
     def __init__(self, plan: Plan, kernel: Kernel) -> None:
         self.reads: list[_Touch] = []
@@ -255,7 +255,7 @@ class _Touches:
         ]
 
     def add(self, other: _Touches) -> None:
-        """Those of a kernel that follows in the same blocks."""
+        """Add the memory of a kernel that follows in the same blocks."""
         self.reads += other.reads
         self.writes += other.writes
 
@@ -265,9 +265,9 @@ class _Touches:
         return [(x, y) for x, y in pairs if x.meets(y)]
 
     def meets(self, other: _Touches) -> bool:
-        """Whether one writes what the other reads or writes."""
+        """Whether one writes memory that the other reads or writes."""
         return bool(self._meetings(other))
 
     def meets_by_rows(self, other: _Touches) -> bool:
-        """Whether they do so only row by row."""
+        """Whether such conflicts are only within rows."""
         return all(x.meets_by_rows(y) for x, y in self._meetings(other))

@@ -1,4 +1,4 @@
-"""A kernel while it is written for a device: by the code of one thread."""
+"""A device kernel while its code is written: the code of one thread."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ THREADS = 256
 
 
 class DeviceScope(Scope):
-    """One kernel in a launch. `block` is the number of the block among those that work on it. `counters` (zeros, and
-    zeros again afterwards) and `scratch` are memory that these blocks have in common, where they need some."""
+    """A kernel in a launch. `block` is the number of the block among the kernel's blocks.
+
+    `counters` (zeros, reset to zeros afterwards) and `scratch` are memory that these blocks share, if they need any.
+    """
 
     b: DeviceBuilder
 
@@ -40,7 +42,7 @@ class DeviceScope(Scope):
         self.block, self.thread, self.counters = block, b.thread(), counters
 
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """Not used: kernels of a device are divided among blocks and threads."""
+        """Not used: a device's kernels are divided among blocks and threads."""
         raise AssertionError("a device's kernels have no split axis")
 
     def is_first(self) -> Value:
@@ -48,9 +50,9 @@ class DeviceScope(Scope):
         return self.b.equal(self.thread, 0)
 
     def place(self) -> Value:
-        """The number of the thread among all threads that work on the kernel."""
+        """The thread's number among all threads of the kernel."""
         return self.b.add(self.b.mul(self.block, THREADS), self.thread)
 
     def index(self, position: Value, shape: Sequence[int]) -> list[Axis]:
-        """The index of a position in an array of this shape; one that is no array has none."""
+        """The index of a position in an array of this shape; () for a scalar."""
         return [self.axis(i) for i in self.b.unravel(position, shape)] if shape else []

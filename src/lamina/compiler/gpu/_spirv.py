@@ -1,4 +1,4 @@
-"""SPIR-V as OpenCL takes it: Intel's processors, PoCL, Mesa's drivers."""
+"""SPIR-V for OpenCL: Intel GPUs, PoCL, Mesa drivers."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _BOTH_MEMORIES = 3  # CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE
 
 
 class SPIRV(Dialect):
-    """SPIR-V 1.2 with 64-bit addresses. Later versions are refused by some drivers.
+    """SPIR-V 1.2 with 64-bit addresses. Some drivers reject later versions.
 
-    LLVM writes it from functions that have OpenCL's names, mangled as C++'s.
+    LLVM generates it from functions with OpenCL's names, mangled as in C++.
     """
 
     constant_space = 2

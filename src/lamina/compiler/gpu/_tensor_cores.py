@@ -1,9 +1,8 @@
 """Tiles multiplied by tensor cores: by each warp, in fragments of 16 by 8 sums, of operands in tf32 or bfloat16.
 
-A warp has 64 by 32 elements of the tile of the result. Which terms an instruction takes together is of no matter, as
-long as it takes the same ones of both operands; nor does it matter which rows and columns a fragment has, as long as
-the result's are found again. So both are what suits memory: see `_rounded_tiles`. (PTX ISA, "Matrix Fragments for
-mma.m16n8k8" and "mma.m16n8k16".)
+A warp has 64 by 32 elements of the result's tile. An instruction may take any terms together, as long as they are the
+same for both operands, and a fragment may have any rows and columns, as long as the results are stored accordingly. So
+both are chosen to suit memory; see `_rounded_tiles`. (PTX ISA, "Matrix Fragments for mma.m16n8k8" and "mma.m16n8k16".)
 """
 
 from __future__ import annotations
@@ -20,7 +19,9 @@ _LANES = GROUPS * QUAD
 
 
 class TensorCores(Multiplication):
-    """Each lane has four rows that follow each other, twice, and eight columns that do."""
+    """Multiplication by tensor cores: each lane has two groups of four consecutive rows, and eight
+    consecutive columns.
+    """
 
     row_step = 1
 
@@ -50,7 +51,7 @@ class TensorCores(Multiplication):
                     self._add(own, column, self._fragment(pair, number))
 
     def _fragment(self, pair: int, number: int) -> list[int]:
-        """Which of the thread's sums are those of a fragment."""
+        """The positions of a fragment's sums among the thread's sums."""
         return [
             (2 * pair + line) * self.tile.wide + NEIGHBOURS * i + number for line in (0, 1) for i in (0, 1)
         ]

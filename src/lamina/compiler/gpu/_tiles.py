@@ -1,4 +1,4 @@
-"""Tiling of matrix products: a tile of the result per block, and where there are few tiles, sums in parts."""
+"""Tiling of matrix products: a tile of the result per block, and, if there are few tiles, sums in parts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MOST_PARTS = 16
 
 @dataclass(frozen=True)
 class Tile:
-    """`rows` by `columns` of a result by one block, `depth` terms at a time; a thread's share is `high` by `wide`.
+    """A block's tile: `rows` by `columns` of a result, `depth` terms at a time; a thread's share is `high` by `wide`.
 
-    `stages`: how many tiles (`depth` terms of both operands) shared memory holds, so that some are loaded while others
-    are multiplied; 1 without such a pipeline. `precision`: what operands are rounded to.
+    `stages`: the number of tiles (`depth` terms of both operands) in shared memory, so that some are loaded while
+    others are multiplied; 1 without a pipeline. `precision`: the precision that operands are rounded to.
     """
 
     rows: int
@@ -39,17 +39,17 @@ class Tile:
 
     @property
     def across(self) -> int:
-        """The threads side by side."""
+        """The number of threads side by side."""
         return self.columns // self.wide
 
     @property
     def down(self) -> int:
-        """The threads one below the other."""
+        """The number of threads one below the other."""
         return self.rows // self.high
 
     @property
     def size(self) -> int:
-        """The elements of the result."""
+        """The number of elements of the result."""
         return self.rows * self.columns
 
 
@@ -66,7 +66,7 @@ most)."""
 
 @dataclass(frozen=True)
 class Cut:
-    """A product (or a batch of them) in tiles, and each sum in `parts` parts of `part` terms."""
+    """A product (or a batch of them) divided into tiles, and each sum into `parts` parts of `part` terms."""
 
     tile: Tile
     batch: int
@@ -77,12 +77,12 @@ class Cut:
 
     @property
     def tiles(self) -> int:
-        """The tiles of all results."""
+        """The number of tiles of all results."""
         return self.batch * self.down * self.across
 
     @property
     def blocks(self) -> int:
-        """The blocks of threads."""
+        """The number of blocks."""
         return self.tiles * self.parts
 
     def counters_bytes(self) -> int:
@@ -90,15 +90,15 @@ class Cut:
         return rounded(self.tiles * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, itemsize: int) -> int:
-        """Bytes of the parts' sums in the blocks' common memory."""
+        """Bytes of partial sums in the blocks' common memory."""
         return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
-    """The largest tiles whose number keeps all processors busy; otherwise the smallest, and sums in parts.
+    """The largest tiles that keep all processors busy; otherwise the smallest, with sums in parts.
 
-    `precision`: what operands may be rounded to, where tensor cores are the faster for it: where their tiles, or parts
-    of the sums of these, keep the processors busy.
+    `precision`: the precision that operands may be rounded to, if tensor cores are then faster: if their tiles, or
+    parts of their sums, keep the processors busy.
     """
     anchor = kernel.main
     rows, columns = anchor.shape[-2:]

@@ -1,4 +1,4 @@
-"""Passes over graphs for types that a device lacks, or only stores: float64 numbers, float16 arrays."""
+"""Graph passes for types that a device lacks, or only stores: float64 numbers, float16 arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FLOAT16 = np.dtype(np.float16)
 
 
 def narrow_numbers(graph: Graph) -> Graph:
-    """The step's numbers, and values computed from them alone, in float32 instead of float64."""
+    """The graph with the step's numbers, and values computed from them alone, in float32 instead of float64."""
     if any(node.dtype == FLOAT64 for node in graph.roots):
         return graph
 
@@ -34,8 +34,10 @@ def narrow_numbers(graph: Graph) -> Graph:
 
 
 def widen_halves(graph: Graph) -> Graph:
-    """float16 arrays are read and written as they are, and computed with in float32: each operator's result is rounded,
-    as NumPy does it."""
+    """The graph with float16 arrays stored as they are, and computed with in float32.
+
+    Each operator's result is rounded, as in NumPy.
+    """
 
     def better(node: Node, inputs: list[Node]) -> Node:
         primitive = node.op
@@ -58,7 +60,7 @@ _FLOATS = {FLOAT16, FLOAT32, FLOAT64}
 
 
 def _wide(x: Node) -> Node:
-    """A float16 value, or one that becomes one, as float32."""
+    """A float16 value, or a value converted to float16, as float32."""
     if x.dtype != FLOAT16:
         return x
     if isinstance(x.op, Constant | Scalar):
@@ -71,7 +73,7 @@ def _cast(x: Node, dtype: np.dtype) -> Node:
 
 
 def _typed(primitive: Primitive, inputs: list[Node], params: dict[str, Any], dtype: np.dtype) -> Node:
-    """A primitive on these inputs; a type among its parameters becomes `dtype`, if it is one that is replaced."""
+    """A primitive on these inputs, with `dtype` in place of a replaced type among its parameters."""
     changed = {k: dtype if k == "dtype" and v in (FLOAT16, FLOAT64) else v for k, v in params.items()}
     shape, found = primitive.infer(*inputs, **changed)
     return Node(primitive, inputs, changed, shape, found)

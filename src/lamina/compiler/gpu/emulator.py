@@ -1,8 +1,8 @@
-"""Software GPU emulator for finding kernel bugs: kernels run on the processor, thread by thread.
+"""Software GPU emulator for finding kernel bugs: kernels run on the CPU, thread by thread.
 
-Uninitialized memory is NaN. Blocks, and threads between barriers, run in an order that a seed decides; with `repeats`
-each launch runs again in the opposite order (then in others), and must give the same bits. Copies to shared memory
-arrive when they are waited for, and not before. What is found is a `KernelError`.
+Uninitialized memory is NaN. Blocks, and threads between barriers, run in a seeded random order; with `repeats` each
+launch runs again in the opposite order (then in others), and must give the same bits. Asynchronous copies to shared
+memory arrive when they are waited for, not before. Errors are raised as `KernelError`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _WHAT = {
 
 
 class KernelError(RuntimeError):
-    """A kernel does what kernels must not do."""
+    """A kernel bug, such as an access out of bounds or a race."""
 
 
 class EmulatedBuffer:
@@ -92,7 +92,9 @@ class EmulatedModule:
 
 
 class Emulator:
-    """See `lamina.device.interface.Device`. `repeats`: how many times a launch runs; `seed` decides the orders."""
+    """See `lamina.device.interface.Device`. `repeats`: the number of runs of each launch; `seed` determines
+    the orders.
+    """
 
     kind = "emulator"
     name = "lamina's emulator"
@@ -119,7 +121,7 @@ class Emulator:
         return _TOTAL - sum(buffer.nbytes for buffer in self._buffers), _TOTAL
 
     def release_kept_memory(self) -> None:
-        """Nothing is kept."""
+        """Nothing: no memory is cached."""
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
         self._bytes(target, source.nbytes)[:] = np.ascontiguousarray(source).reshape(-1).view(np.uint8)
@@ -145,7 +147,7 @@ class Emulator:
         return EmulatedRecording(self, launches)
 
     def synchronize(self) -> None:
-        """Nothing is ever under way."""
+        """Nothing: launches are synchronous."""
 
     # --- launches ----------------------------------------------------------------------------------------------------
 
@@ -195,7 +197,7 @@ class Emulator:
             raise KernelError(f"{kernel.name}, block {block - 1}: {_WHAT[what]}")
 
     def _orders(self, launch: Launch) -> tuple[np.ndarray, np.ndarray]:
-        """An order of blocks, and one of a block's threads: warps at random, and within each its lanes."""
+        """A random order of blocks, and of a block's threads: of warps, and of the lanes in each."""
         blocks, threads = int(np.prod(launch.grid)), int(np.prod(launch.block))
         warps = [np.arange(first, min(first + WARP, threads)) for first in range(0, threads, WARP)]
         shuffled = [self._random.permutation(warps[i]) for i in self._random.permutation(len(warps))]

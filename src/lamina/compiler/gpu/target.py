@@ -1,4 +1,4 @@
-"""A device as a target: launches of kernels on blocks of threads, in memory of its own."""
+"""A device as a target: launches of kernels on blocks of threads, in the device's own memory."""
 
 from __future__ import annotations
 
@@ -62,20 +62,20 @@ class DeviceCode:
 
     @property
     def layout(self) -> Layout:
-        """The pointers of a step."""
+        """The layout of a step's pointers."""
         return self.schedule.layout
 
     def ir(self) -> str:
-        """LLVM's assembly of it, before optimisation."""
+        """LLVM assembly, before optimisation."""
         return emit_program(self.dialect, self.schedule).ir()
 
     def assembly(self) -> str:
-        """PTX, or SPIR-V in words."""
+        """PTX, or SPIR-V as text."""
         return self.dialect.assembly(self.ir())
 
 
 class GPU:
-    """See `lamina.compiler.target.Target`. One for each device."""
+    """See `lamina.compiler.target.Target`. There is one per device."""
 
     alignment = _ALIGNMENT
     apart_bytes = 256 << 20
@@ -97,22 +97,22 @@ class GPU:
 
     @property
     def description(self) -> str:
-        """The device: code that is loaded belongs to it alone."""
+        """The device; loaded code works on it alone."""
         device = self.device
         return repr((device.kind, device.number, device.name, id(device), device.limits))
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """Nothing: tiles are chosen for each launch, by its rows too."""
+        """No context: tiles are chosen for each launch, by its number of rows too."""
         return nullcontext()
 
     computes_operand = staticmethod(computes_operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """None: each launch decides the division of its work."""
+        """None: each launch divides its own work."""
         return Partition("serial")
 
     def load(self, lowered: Lowered) -> DeviceCode:
-        """Kernels for the device, from the cache on disk where it has them."""
+        """Kernels for the device, from the disk cache if possible."""
         plan = lowered.plan
         schedule = Schedule(plan, Layout.of(plan, lowered.rows), self.device.limits)
         code = kept(self.dialect.machine, self._key(schedule), lambda: self._translated(schedule))
@@ -138,7 +138,7 @@ class GPU:
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> Binding:
-        """A program on arrays of the device."""
+        """Bind a program to arrays of the device."""
         return Binding(self.device, program, arrays, arguments, written)
 
     def from_numpy(self, array: np.ndarray) -> DeviceArray:
@@ -159,12 +159,12 @@ class GPU:
         return f"{cut.tiles} tiles of {cut.tile.rows} × {cut.tile.columns}{rounded}{parts}"
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """The peak according to the device's maker."""
+        """The peak according to the device's manufacturer."""
         return self.device.limits.peak_flops
 
 
 def check(plan: Plan, limits: Limits) -> None:
-    """Raise `NotForTarget` where a plan has what the device lacks."""
+    """Raise `NotForTarget` if a plan needs something the device lacks."""
     if limits.block_threads < THREADS:
         raise NotForTarget(
             f"the device's blocks have {limits.block_threads} threads, and kernels need {THREADS}"
@@ -182,7 +182,7 @@ class Written:
     module: DeviceModule
 
     def assembly(self) -> str:
-        """PTX, or SPIR-V in words."""
+        """PTX, or SPIR-V as text."""
         return self.dialect.assembly(self.module.ir())
 
     def code(self) -> bytes:
@@ -191,7 +191,7 @@ class Written:
 
 
 def written_for(graph: Graph, dialect: str, limits: Limits) -> Written:
-    """A captured graph's code for a device that need not be there: to look at it, not to run it."""
+    """A captured graph's code for a device that may be absent: for inspection only."""
     described: Any = SimpleNamespace(kind="described", number=0, name="", dialect=dialect, limits=limits)
     target = GPU(described)
     plan = lower(graph, target)

@@ -1,6 +1,6 @@
-"""Element operations that are one or a few instructions: arithmetic, comparisons, rounding, logic, casts.
+"""Element operations of one or a few instructions: arithmetic, comparisons, rounding, logic, casts.
 
-Each means what NumPy means by it: NaN and signed zeros, wrap-around, division of integers by zero included.
+Their results are NumPy's, including NaN, signed zeros, wrap-around, and division of integers by zero.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Binary = Callable[["Arithmetic", Operand, Operand], Value]
 
 
 def _rounding(intrinsic: str) -> Unary:
-    """Integers are rounded already."""
+    """A rounding operation; integers are unchanged."""
     return lambda b, x: b.intrinsic(intrinsic, x) if x.dtype.kind == "f" else x
 
 
 def _comparison(floats: str, integers: str, signed: str = "", unsigned: str = "") -> Binary:
-    """By LLVM's predicates for floats and for integers; of these, with what tells signed from unsigned ones."""
+    """A comparison, by LLVM's predicates for floats, and for signed and unsigned integers."""
 
     def compare(b: Arithmetic, x: Operand, y: Operand) -> Value:
         x, y = b.match(x, y)
@@ -99,15 +99,15 @@ class Arithmetic(Positions):
         """x / y, correctly rounded, in three fully pipelined instructions.
 
         Markstein, "Computation of elementary functions on the IBM RISC System/6000 processor" (1990): the remainder of
-        a quotient that is almost right is exact, and corrects it. A division keeps its unit busy for 16 cycles. Only
-        where nothing can overflow, vanish or be infinite.
+        an almost correct quotient is exact, and corrects it. A division instruction takes 16 cycles. Only valid where
+        nothing can overflow, underflow or be infinite.
         """
         quotient = self.mul(x, reciprocal)
         remainder = self.fma(self.neg(quotient), y, x)
         return self.fma(remainder, reciprocal, quotient)
 
     def divide_trunc(self, x: Operand, y: Operand) -> Value:
-        """Integer division that drops the fraction; division by zero gives 0."""
+        """Integer division that truncates; division by zero gives 0."""
         x, y = self.match(x, y)
         zero, divisor = self._safe_divisor(y)
         quotient = self.result(f"{_signed(x, 'sdiv', 'udiv')} {x.typed}, {divisor.name}", x.dtype, x.lanes)
@@ -132,7 +132,7 @@ class Arithmetic(Positions):
         return self.where(rounded_up, self.sub(quotient, 1), quotient)
 
     def mod(self, x: Operand, y: Operand) -> Value:
-        """NumPy's `remainder`: it has the divisor's sign; integers modulo zero give 0."""
+        """NumPy's `remainder`, which has the divisor's sign; integers modulo zero give 0."""
         x, y = self.match(x, y)
         if x.dtype.kind == "f":
             remainder, wrong_sign = self._float_remainder(x, y)
@@ -148,7 +148,7 @@ class Arithmetic(Positions):
         return self.where(zero, 0, remainder)
 
     def _float_remainder(self, x: Value, y: Value) -> tuple[Value, Value]:
-        """C's `fmod`, and whether it is a nonzero number whose sign is not the divisor's."""
+        """C's `fmod`, and whether it is nonzero and its sign differs from the divisor's."""
         remainder = self.frem(x, y)
         signs_differ = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
         return remainder, self.logical_and(signs_differ, self.not_equal(remainder, 0))
@@ -158,16 +158,16 @@ class Arithmetic(Positions):
         return self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
-        """Whether a divisor is zero, and the divisor with the values that trap (0, -1) replaced by 1."""
+        """Whether a divisor is zero, and the divisor with values that trap (0, -1) replaced by 1."""
         zero = self.equal(y, 0)
         unsafe = zero if y.dtype.kind == "u" else self.logical_or(zero, self.equal(y, -1))
         return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
 
     def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z with one rounding: for sums that nearly cancel. Elsewhere `multiply_add` is meant.
+        """x · y + z with one rounding, for sums that nearly cancel. Elsewhere use `multiply_add`.
 
-        Without such an instruction float32 is computed in float64, where the product is exact (of two roundings the
-        second one counts), and float64 by the C library.
+        Without such an instruction, float32 is computed in float64, where the product is exact (of the two roundings
+        only the second matters), and float64 by the C library.
         """
         x, y, z = self.match(x, y, z)
         if self.module.machine.has_fused_multiply_add or x.dtype != FLOAT32:
@@ -176,7 +176,7 @@ class Arithmetic(Positions):
         return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z as the processor does it best: with one rounding where that is one instruction, else with two."""
+        """x · y + z, the fastest way: with one rounding if that is one instruction, else with two."""
         if self.module.machine.has_fused_multiply_add:
             return self.intrinsic("fma", x, y, z)
         x, y, z = self.match(x, y, z)
@@ -291,7 +291,7 @@ class Arithmetic(Positions):
         return self.result(f"{_signed(x, 'ashr', 'lshr')} {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def bitcast(self, x: Value, dtype: DType) -> Value:
-        """The same bits as another dtype: of the same size, or as more or fewer lanes of another one."""
+        """The same bits as another dtype: of the same size, or with more or fewer lanes."""
         lanes = x.lanes * x.dtype.itemsize // dtype.itemsize
         if type_name(dtype, lanes) == x.type:
             return Value(self, x.name, dtype, lanes)
@@ -300,7 +300,7 @@ class Arithmetic(Positions):
     # conversions
 
     def power_of_two(self, n: Value) -> Value:
-        """2ⁿ as float64, of an integer between -1022 and 1023: n is put where the exponent's bits are."""
+        """2ⁿ as float64, for an integer between -1022 and 1023: n is written to the exponent bits."""
         return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
@@ -334,7 +334,9 @@ def _signed(x: Value, signed: str, unsigned: str) -> str:
 
 
 def _by_way_of(source: DType, target: DType) -> DType | None:
-    """Through which signed integer a float becomes a narrower or unsigned one, as in `primitives.typing.converted`."""
+    """The signed integer type between a float and a narrower or unsigned integer, as in
+    `primitives.typing.converted`.
+    """
     if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
         return None
     if target.itemsize < 4:
@@ -343,7 +345,7 @@ def _by_way_of(source: DType, target: DType) -> DType | None:
 
 
 def _conversion(source: DType, target: DType) -> str | None:
-    """LLVM's instruction that converts between two dtypes; None where the bits stay."""
+    """LLVM's conversion instruction between two dtypes; None if the bits don't change."""
     if source.kind == "f" and target.kind == "f":
         return "fpext" if target.itemsize > source.itemsize else "fptrunc"
     if source.kind == "f":

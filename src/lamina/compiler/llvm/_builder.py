@@ -1,4 +1,4 @@
-"""The facade over LLVM that the rest of the compiler writes code with: functions, control flow and memory."""
+"""The facade over LLVM that the rest of the compiler uses to write code: functions, control flow and memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Builder", "Variable"]
 
 
 class Variable:
-    """A value that changes: set inside a loop or branch, read after it. LLVM keeps it in a register."""
+    """A mutable value: set inside a loop or branch, read after it. LLVM keeps it in a register."""
 
     def __init__(self, builder: Builder, initial: Value) -> None:
         self._builder = builder
@@ -43,7 +43,7 @@ class Builder(Reductions):
         self._arguments = arguments
 
     def body(self) -> list[str]:
-        """The finished function's lines between its braces."""
+        """The finished function's body, as text."""
         return ["entry:", *self._slots, *filter(None, self._lines), "ret void"]
 
     def argument(self, name: str) -> Value:
@@ -67,7 +67,7 @@ class Builder(Reductions):
 
     @contextmanager
     def loop(self, start: Operand, stop: Operand, step: int = 1) -> Generator[Value]:
-        """for i in range(start, stop, step), with step > 0."""
+        """Emit for i in range(start, stop, step), with step > 0."""
         start, stop = self.match(start, stop) if isinstance(start, Value) else self.match(stop, start)[::-1]
         body, end = self.new_label("loop"), self.new_label("done")
         latch = f"{body}.next"
@@ -95,8 +95,10 @@ class Builder(Reductions):
         initial: Sequence[Value],
         body: Callable[[Value, list[Value]], Sequence[Value]],
     ) -> list[Value]:
-        """A `loop` with values carried by phi nodes instead of variables, for less text: `body(i, values)` returns the
-        next values; the result is the last ones."""
+        """A `loop` with values carried by phi nodes instead of variables, for shorter text.
+
+        `body(i, values)` returns the next values; the result is the last values.
+        """
         before, first = self._block, len(self._lines)
         with self.loop(start, stop, step) as i:
             latch, place = f"{self._block}.next", len(self._lines)
@@ -116,7 +118,7 @@ class Builder(Reductions):
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
-        """Run the block where a scalar condition holds."""
+        """Run the block if a scalar condition is true."""
         then, end = self.new_label("then"), self.new_label("done")
         self.branch_if(condition, then, end)
         self.start_block(then)
@@ -125,7 +127,7 @@ class Builder(Reductions):
         self.start_block(end)
 
     def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-        """Emit both branches of a scalar condition; results leave through variables."""
+        """Emit both branches of a scalar condition; results are passed through variables."""
         yes, no, end = self.new_label("then"), self.new_label("else"), self.new_label("done")
         self.branch_if(condition, yes, no)
         for label, branch in ((yes, then), (no, otherwise)):
@@ -135,7 +137,7 @@ class Builder(Reductions):
         self.start_block(end)
 
     def variable(self, initial: Value) -> Variable:
-        """A variable with a first value; loops carry their accumulators in variables."""
+        """A variable with an initial value, such as a loop's accumulator."""
         return Variable(self, initial)
 
     def vector_loop(
@@ -147,10 +149,10 @@ class Builder(Reductions):
         *,
         is_whole: bool = False,
     ) -> None:
-        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for elements index, ….
+        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for the elements from index on.
 
-        Whole vectors first; the rest is one narrower vector where the range is known, else a loop over single
-        elements. `body` has to serve any number of lanes. `is_whole`: the range is known to be whole vectors.
+        Whole vectors come first; the remainder is one narrower vector if the range is known, else a loop over single
+        elements. `body` must handle any number of lanes. `is_whole`: the range is known to be whole vectors.
         """
         start_value = self.match(start, self.const(0))[0]
         stop_value = self.match(stop, self.const(0))[0]
@@ -179,7 +181,7 @@ class Builder(Reductions):
             body(i, 1)
 
     def rare_call(self, function: str, x: Value) -> Value:
-        """`per_lane_call` where it is hardly ever needed: little code here, and a loop in a function of its own."""
+        """`per_lane_call` for rarely executed calls: little code here, and a loop in a separate function."""
         if x.lanes == 1:
             return self.per_lane_call(function, x)
         name = f"each_{function}_{type_name(x.dtype)}"
@@ -195,7 +197,7 @@ class Builder(Reductions):
         return self.load(buffer, x.dtype, 0, x.lanes)
 
     def call(self, function: str | Pointer, *arguments: Value | Pointer) -> None:
-        """Call a function of this module, or at an address, that returns nothing."""
+        """Call a function that returns nothing, of this module or at an address."""
         name = function.name if isinstance(function, Pointer) else f"@{function}"
         self.emit(f"call void {name}({', '.join(argument.typed for argument in arguments)})")
 
@@ -205,11 +207,11 @@ class Builder(Reductions):
         return max(1, value.dtype.itemsize)
 
     def alloca(self, dtype: DType | None, count: int, alignment: int = 64) -> Pointer:
-        """`count` elements (pointers, if dtype is None) on the stack, for as long as the function runs."""
+        """`count` elements (pointers, if dtype is None) on the stack, until the function returns."""
         return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
 
     def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
-        """The address of element `index`; dtype None means that the elements are pointers."""
+        """The address of element `index`; dtype None means pointers."""
         if not isinstance(index, Value):
             index = self.const(index)
         if index.constant == 0:
@@ -230,7 +232,7 @@ class Builder(Reductions):
         return self.pointer_result(f"getelementptr {kind}, {pointer.typed}, {index.typed}")
 
     def where_address(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """The address x where a scalar condition holds, else y."""
+        """The address x if a scalar condition is true, else y."""
         return self.pointer_result(f"select {condition.typed}, {x.typed}, {y.typed}")
 
     def load_pointer(self, pointer: Pointer, index: Operand = 0) -> Pointer:
@@ -242,19 +244,19 @@ class Builder(Reductions):
         self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
 
     def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
-        """The address of INDEX numbers in the code itself, under a name of the module."""
+        """The address of constant INDEX numbers in the code, with a name in the module."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
         return Pointer(f"@{name}")
 
     def addresses(self, name: str, functions: Sequence[str]) -> Pointer:
-        """The address of a table of the addresses of functions, under a name of the module."""
+        """The address of a table of function addresses, with a name in the module."""
         content = ", ".join(f"ptr @{function}" for function in functions)
         self.module.declare(f"@{name} = internal constant [{len(functions)} x ptr] [{content}]")
         return Pointer(f"@{name}")
 
     def load(self, pointer: Pointer, dtype: DType, index: Operand = 0, lanes: int = 1) -> Value:
-        """Load `lanes` neighbouring elements from element `index` on; no alignment is assumed."""
+        """Load `lanes` neighbouring elements from element `index` on; no alignment is required."""
         address = self.offset(pointer, index, dtype)
         memory = _memory_type(dtype) if lanes == 1 else f"<{lanes} x {_memory_type(dtype)}>"
         value = self.result(f"load {memory}, {address.typed}, align {dtype.itemsize}", dtype, lanes)
@@ -268,11 +270,11 @@ class Builder(Reductions):
         return self._masked_load(pointer, dtype, index, mask, f"{type_name(dtype, lanes)} poison")
 
     def first_lanes(self, count: Value, lanes: int) -> Value:
-        """The mask of the first `count` lanes, a number that is known where the code runs."""
+        """The mask of the first `count` lanes; `count` is known only at run time."""
         return self.less(self.const_vector([*range(lanes)], INT32), self.cast(count, INT32))
 
     def load_where(self, mask: Value, pointer: Pointer, index: Operand, fill: Value) -> Value:
-        """Load neighbouring elements into the lanes of a mask; the others are those of `fill`."""
+        """Load neighbouring elements into the lanes of a mask; the other lanes are those of `fill`."""
         return self._masked_load(pointer, fill.dtype, index, mask, fill.typed)
 
     def store_where(self, mask: Value, pointer: Pointer, value: Value, index: Operand = 0) -> None:
@@ -294,7 +296,7 @@ class Builder(Reductions):
         return self.result(f"call {type_} @{function}({arguments})", dtype, lanes)
 
     def prefetch(self, pointer: Pointer) -> None:
-        """Ask for a cache line that will be read soon; any address will do."""
+        """Prefetch a cache line that will be read soon; any address is allowed."""
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
         self.emit(f"call void @llvm.prefetch.p0({pointer.typed}, i32 0, i32 2, i32 1)")
 
@@ -310,7 +312,7 @@ class Builder(Reductions):
     def load_strided(
         self, pointer: Pointer, dtype: DType, index: Operand, stride: Operand, lanes: int = 1
     ) -> Value:
-        """Load elements index, index + stride, … into a vector; stride 0 spreads one element."""
+        """Load elements index, index + stride, … into a vector; stride 0 broadcasts one element."""
         if isinstance(stride, Value) and stride.constant is not None:
             stride = int(stride.constant)
         if lanes == 1 or (not isinstance(stride, Value) and stride in (0, 1)):
@@ -330,12 +332,12 @@ class Builder(Reductions):
         return [index + stride * lane for lane in range(lanes)]
 
     def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
-        """Load the element that each lane of `indices` names."""
+        """Load the elements at each lane of `indices`."""
         positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
         return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
 
     def divide_positive(self, x: Operand, y: Operand) -> Value:
-        """x // y for integers known to be x >= 0, y > 0: a single instruction."""
+        """x // y for integers with x >= 0, y > 0: a single instruction."""
         x, y = self.match(x, y)
         if y.constant == 1:
             return x
@@ -345,17 +347,17 @@ class Builder(Reductions):
 
 
 def _surely_runs(start: Value, stop: Value) -> bool:
-    """Whether it is known of a loop that it runs at least once."""
+    """Whether a loop is known to run at least once."""
     return start.constant is not None and stop.constant is not None and start.constant < stop.constant
 
 
 def _vector_suffix(dtype: DType, lanes: int) -> str:
-    """What intrinsics of a vector's memory have in their names."""
+    """The suffix of intrinsics for a vector in memory."""
     return f"v{lanes}{'f' if dtype.kind == 'f' else 'i'}{8 * dtype.itemsize}"
 
 
 def _memory_type(dtype: DType | None) -> str:
-    """LLVM's name of an element in memory; None: of a pointer."""
+    """LLVM's name of an element in memory; None: a pointer."""
     if dtype is None:
         return "ptr"
     return "i8" if dtype == BOOL else type_name(dtype)

@@ -32,7 +32,7 @@ def _literal(value: float | int | bool, dtype: DType) -> str:
 
 
 class Emitter:
-    """The text of one function, as it grows.
+    """The text of one function, while it is written.
 
     Registers are numbered in the order of the text; labels and stack slots have names.
     """
@@ -66,7 +66,7 @@ class Emitter:
         return name
 
     def once(self, key: tuple[Any, ...], write: Callable[[], V]) -> V:
-        """The value that `write` writes, written once per block."""
+        """The value that `write` computes, emitted once per block."""
         found = self._here.get(key)
         if found is None:
             found = self._here[key] = write()
@@ -103,7 +103,7 @@ class Emitter:
         return Value(self, literal, dtype, lanes, constant=value)
 
     def const_vector(self, values: list[int] | list[float] | list[bool], dtype: DType) -> Value:
-        """A constant with its own value in each lane."""
+        """A constant with a separate value for each lane."""
         element = type_name(dtype)
         if len(values) == 1:
             return self.const(values[0], dtype)
@@ -127,9 +127,9 @@ class Emitter:
         return self.result(f"shufflevector {first.typed}, {type_} poison, {zeros}", value.dtype, lanes)
 
     def match(self, *operands: Operand) -> list[Value]:
-        """Bring operands to one dtype and number of lanes: numbers become constants, scalars are spread.
+        """Convert operands to a common dtype and number of lanes: numbers become constants, scalars are broadcast.
 
-        Two values of different dtypes are an error: conversions are written out with `cast`.
+        Values of different dtypes are an error: conversions need an explicit `cast`.
         """
         if _are_alike(operands):
             return [*operands]
@@ -160,7 +160,7 @@ class Emitter:
     def per_lane_call(self, function: str, *operands: Operand) -> Value:
         """Call a C function of floating-point arguments once for every lane.
 
-        `function` is named as for float64; the float32 one has an `f` behind it, as in libm.
+        `function` is the name for float64; the float32 function has the suffix `f`, as in libm.
         """
         values = self.match(*operands)
         first = values[0]
@@ -195,7 +195,7 @@ class Emitter:
         return vector
 
     def shuffle(self, first: Value, second: Value | None, lanes: list[int]) -> Value:
-        """Pick lanes from two vectors laid one behind the other (-1: any value)."""
+        """Select lanes from two concatenated vectors (-1: any value)."""
         other = f"{first.type} poison" if second is None else second.typed
         if len(lanes) == 1:
             source = first if lanes[0] < first.lanes else second
@@ -208,7 +208,7 @@ class Emitter:
 
 
 def _are_alike(operands: Sequence[Operand]) -> TypeGuard[Sequence[Value]]:
-    """Whether all operands are values of one type."""
+    """Whether all operands are values of the same type."""
     first = operands[0]
     if not isinstance(first, Value):
         return False

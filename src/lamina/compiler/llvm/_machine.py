@@ -1,4 +1,4 @@
-"""The machine's properties that code generation depends on."""
+"""The machine properties that code generation depends on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Machine(Protocol):
 
     @property
     def triple(self) -> str:
-        """LLVM's name of the whole platform; empty: this process's."""
+        """LLVM's name of the whole platform; empty for this process's platform."""
         ...
 
     @property
@@ -39,7 +39,7 @@ class Machine(Protocol):
 
     @property
     def has_masked_moves(self) -> bool:
-        """Whether a load or store of some lanes of a vector of floats is one instruction."""
+        """Whether a load or store of some lanes of a float vector is one instruction."""
         ...
 
     def lanes(self, dtype: DType) -> int:

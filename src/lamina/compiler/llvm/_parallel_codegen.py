@@ -1,6 +1,6 @@
-"""Parallel code generation: several threads compile modules, each in an LLVM context of its own.
+"""Parallel code generation: several threads compile modules, each in its own LLVM context.
 
-LLVM contexts share no state, but llvmlite holds one lock around every call. Code generation, the one slow call, is made
+LLVM contexts share no state, but llvmlite holds a lock around every call. Only code generation, the slow call, runs
 without the lock.
 """
 
@@ -27,9 +27,8 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 class Team:
     """Threads that compile modules to object files, in order, while more modules arrive.
 
-    One of the threads is the caller's, which joins in `objects`; the others begin when there is something for them to
-    do, and end there. `target` makes what generates code, one for each thread, and `clean` is what is done to a module
-    before.
+    One of the threads is the caller's, which joins in `objects`; the others start when there is work, and stop when
+    there is none. `target` makes a code generator, one per thread; `clean` prepares a module for it.
     """
 
     def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:
@@ -49,7 +48,7 @@ class Team:
             self._begin_another()
 
     def objects(self) -> list[bytes]:
-        """The object files of all that was given, when they are done."""
+        """The object files of all queued modules, when they are done."""
         try:
             self._end()
             self._work()
@@ -62,7 +61,7 @@ class Team:
         return self._objects
 
     def dismiss(self) -> None:
-        """Let the threads go, whatever is still to be done: for a caller that gives up."""
+        """Stop the threads, whatever is still queued, for a caller that gives up."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._waiting.get_nowait()
@@ -111,7 +110,7 @@ class Team:
 
 
 def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
-    """The object file of a module; its context and the target must not be used meanwhile."""
+    """The object file of a module; its context and the target must not be used concurrently."""
     with ffi.OutputString() as problem:
         buffer = _emit()(target, module, 1, problem)
         if not buffer:
@@ -125,7 +124,7 @@ def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
 
 @cache
 def _emit() -> Any:
-    """llvmlite's function that generates code, without the lock around it."""
+    """llvmlite's code generation function, without the lock."""
     function = ctypes.CDLL(ffi.lib._name)["LLVMPY_TargetMachineEmitToMemory"]
     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
     function.restype = ctypes.c_void_p
@@ -133,12 +132,12 @@ def _emit() -> Any:
 
 
 def joined(parts: Sequence[bytes]) -> bytes:
-    """Object files joined into one: their number, their lengths, and their contents."""
+    """Object files packed into one: their number, lengths, and contents."""
     return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
 
 
 def separated(code: bytes) -> list[bytes]:
-    """The object files that were `joined`."""
+    """The object files packed by `joined`."""
     (count,) = struct.unpack_from("<Q", code)
     start, parts = 8 * (count + 1), []
     for length in struct.unpack_from(f"<{count}Q", code, 8):

@@ -1,7 +1,7 @@
-"""Sums and products of positions, written once a block, and constants in them not before they have to be.
+"""Sums and products of positions, emitted once per block, with constant offsets delayed until they are needed.
 
-Most positions are another one and a constant: the next row, the next column. As an address the constant is a part of
-the instruction, and the sum is never needed by itself.
+Most positions are another position plus a constant: the next row, the next column. In an address the constant is part
+of the instruction, so the sum itself is never needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ __all__ = ["Positions", "Shifted"]
 
 
 class Shifted(Value):
-    """`base` + `distance`, of type INDEX. The addition is written where it was made, once its name is used."""
+    """`base` + `distance`, of type INDEX. The addition is emitted at its point of creation when its name is
+    first used.
+    """
 
     __slots__ = ("_name", "_write", "base", "distance")
 
@@ -39,7 +41,7 @@ class Shifted(Value):
 
 
 class Positions(Emitter):
-    """Position arithmetic for the operations of `Arithmetic`; None where an operation is none on positions."""
+    """Position arithmetic for the operations of `Arithmetic`; None for operations on other values."""
 
     puts_off_sums = True
     """Whether constants in positions wait until something asks for the sum."""
@@ -104,12 +106,12 @@ class Positions(Emitter):
 
 
 def _is_position(x: Operand) -> TypeGuard[Value]:
-    """Whether it is a position that is not known while code is written."""
+    """Whether a value is a position that is not a constant."""
     return isinstance(x, Value) and x.dtype == INDEX and x.lanes == 1 and x.constant is None
 
 
 def _distance(y: Operand) -> int | None:
-    """A constant that a position may be moved by."""
+    """A constant offset of a position."""
     if not isinstance(y, Value):
         return y if type(y) is int else None
     return int(y.constant) if y.constant is not None and y.dtype == INDEX and y.lanes == 1 else None

@@ -1,6 +1,6 @@
 """The error function and its inverse, and the digamma function, as vector code.
 
-Coefficients are minimax polynomials by Remez' algorithm in 60 digits.
+Coefficients are minimax polynomials by the Remez algorithm in 60 digits.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ _DIGAMMA_LEAST = 10.0
 
 
 def erf(b: Builder, x: Value) -> Value:
-    """A polynomial up to 1; beyond, 1 - exp(-p(x)) with a polynomial p."""
+    """A polynomial up to 1; above, 1 - exp(-p(x)) with a polynomial p."""
     magnitude = b.abs(x)
     small = b.mul(x, polynomial(b, b.mul(x, x), _ERF_SMALL[x.dtype]))
     large = b.copysign(b.sub(1.0, _complement(b, magnitude)), x)
@@ -124,7 +124,7 @@ def _complement(b: Builder, x: Value) -> Value:
 def erfinv(b: Builder, x: Value) -> Value:
     """The inverse of erf on [-1, 1]; NaN outside.
 
-    A guess by polynomials (after Giles, 2010), then one of Halley's steps; all in float64.
+    An approximation by polynomials (after Giles, 2010), then one Halley step; all in float64.
     """
     dtype, x = x.dtype, b.cast(x, FLOAT64)
     magnitude = b.abs(x)
@@ -147,7 +147,7 @@ def erfinv(b: Builder, x: Value) -> Value:
 def digamma(b: Builder, x: Value) -> Value:
     """The logarithmic derivative of the gamma function; NaN at the negative integers.
 
-    Reflection to positive arguments, recurrence to 10 and above, the asymptotic series there; in float64.
+    Reflection to positive arguments, recurrence to 10 and above, then the asymptotic series; in float64.
     """
     dtype, x = x.dtype, b.cast(x, FLOAT64)
     negative = b.less(x, 0.0)
@@ -168,7 +168,7 @@ def digamma(b: Builder, x: Value) -> Value:
 
 
 def _reflection(b: Builder, x: Value) -> Value:
-    """pi / tan(pi x) with the whole turns taken off first; NaN at the poles of the digamma function."""
+    """pi / tan(pi x), with x reduced by whole turns first; NaN at the poles of the digamma function."""
     fraction = b.sub(x, b.rint(x))
     angle = b.mul(fraction, math.pi)
     value = b.div(b.mul(cos(b, angle), math.pi), sin(b, angle))

@@ -1,7 +1,7 @@
-"""Exponentials, logarithms and circular functions as vector code, for float32 and float64, made of `elementary`'s.
+"""Exponentials, logarithms and circular functions as vector code, for float32 and float64, based on `elementary`.
 
-Errors are at most 2 units in the last place. NaN, infinities and signed zeros come out as in NumPy; denormal arguments
-may count as zero.
+Errors are at most 2 units in the last place. NaN, infinities and signed zeros are as in NumPy; denormal arguments may
+count as zero.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def expm1(b: Builder, x: Value) -> Value:
-    """exp(x) - 1 without cancellation near 0, where it keeps the sign of a zero; inf and -1 at the ends."""
+    """exp(x) - 1 without cancellation near 0; signed zeros are kept, and the limits are inf and -1."""
     f = format_of(x)
     value = expm1_core(b, b.maximum(b.minimum(x, f.exp_range[1]), f.expm1_lowest))
     return b.where(b.equal(x, 0.0), x, value)
@@ -68,7 +68,7 @@ def sigmoid(b: Builder, x: Value) -> Value:
 
 
 def log1p(b: Builder, x: Value) -> Value:
-    """log(u) + (x - (u - 1)) / u with u = 1 + x rounded: the second term is what rounding u lost."""
+    """log(u) + (x - (u - 1)) / u with u = 1 + x rounded: the second term corrects the rounding of u."""
     u = b.add(x, 1.0)
     lost = b.div(b.sub(x, b.sub(u, 1.0)), u)
     value = b.add(log(b, u), lost)
@@ -78,7 +78,7 @@ def log1p(b: Builder, x: Value) -> Value:
 
 
 def sin(b: Builder, x: Value) -> Value:
-    """The sine; of a zero that very zero."""
+    """The sine; a signed zero is returned unchanged."""
     return b.where(b.equal(x, 0.0), x, _circular(b, x, 0, "sin"))
 
 

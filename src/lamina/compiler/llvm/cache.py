@@ -1,7 +1,8 @@
-"""A directory of machine code: whole files only, foreign or damaged ones are ignored, the oldest go first.
+"""A directory of machine code. Files are written atomically, foreign or damaged files are ignored, the oldest are
+removed.
 
-What lies there is run, so only what this user wrote is read: directory and file must belong to the user and be writable
-by no other, as ssh requires of keys. Otherwise the code is compiled anew, and a warning says so once.
+Cached code is executed, so only this user's files are read: directory and file must belong to the user and be writable
+by no other user, as ssh requires of keys. Otherwise the code is compiled again, with a single warning.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _told: set[str] = set()
 def default_directory() -> Path:
     """`LAMINA_CACHE_DIR`, else `lamina` in the user's cache directory (XDG base directories).
 
-    Who has no home directory has one in the directory for temporary files.
+    For users without a home directory it is in the directory for temporary files.
     """
     chosen = os.environ.get("LAMINA_CACHE_DIR")
     if chosen:
@@ -52,7 +53,7 @@ def default_directory() -> Path:
 
 
 def size_limit() -> int:
-    """`LAMINA_CACHE_SIZE` in bytes (``500M``, ``2G``; 0: nothing is kept), 256 MiB if it is not set."""
+    """`LAMINA_CACHE_SIZE` in bytes (``500M``, ``2G``; 0: no cache), by default 256 MiB."""
     given = os.environ.get("LAMINA_CACHE_SIZE", "").strip()
     if not given:
         return _LIMIT_BYTES
@@ -74,13 +75,13 @@ def digest_of_sources(*folders: Path) -> str:
 
 @cache
 def digest_of_primitives() -> str:
-    """Changes when a primitive's code does."""
+    """A digest that changes when a primitive's code does."""
     package = Path(__file__).parents[2]
     return digest_of_sources(package / "primitives", package / "core")
 
 
 class CodeCache:
-    """Object code by key. A cache that can't be read, written or trusted is an empty cache."""
+    """Object code by key. A cache that can't be read, written or trusted acts as an empty cache."""
 
     def __init__(self, directory: Path, limit_bytes: int | None = None) -> None:
         self._directory = directory
@@ -114,7 +115,9 @@ class CodeCache:
         return code
 
     def put(self, key: str, code: bytes) -> None:
-        """Store code under a key: written aside, then renamed, so that readers see all of it or nothing."""
+        """Store code under a key: written to a temporary file, then renamed, so that readers see all of it
+        or nothing.
+        """
         content = _MAGIC + _digest(key, code) + code
         if len(content) > self._limit_bytes:
             return
@@ -136,7 +139,10 @@ class CodeCache:
                 os.unlink(aside)
 
     def _is_trusted(self) -> bool:
-        """Also a link to it must be of this user's making: another one's could lead anywhere in this user's files."""
+        """Whether the directory is trusted.
+
+        A link to it must also be this user's: another user's link could lead anywhere in this user's files.
+        """
         try:
             link = os.lstat(self._directory)
             if stat.S_ISLNK(link.st_mode) and not _is_own(link, stat.S_ISLNK, self._directory):
@@ -146,9 +152,9 @@ class CodeCache:
             return False
 
     def _shrink(self) -> int:
-        """Beyond the limit, remove the least recently used entries until half of it is free.
+        """Above the limit, remove the least recently used entries until half of it is free.
 
-        Returns how much may be added before the next look: half of what is free, since other processes add too.
+        Returns the number of bytes to add before the next check: half of the free space, since other processes add too.
         """
         entries: list[tuple[int, int, str]] = []
         oldest_aside = time.time_ns() - int(_ASIDE_SECONDS * 1e9)
@@ -179,7 +185,7 @@ def _user() -> int | str:
 
 
 def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) -> bool:
-    """Whether only this user can write a file; otherwise a warning says so once."""
+    """Whether only this user can write a file; otherwise a single warning is issued."""
     if not is_kind(status.st_mode):
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone
@@ -205,5 +211,5 @@ def _tell(message: str) -> None:
 
 
 def _digest(key: str, code: bytes) -> bytes:
-    """Ties the code to its key, so that a file under another's name is foreign too."""
+    """A digest of code and key, so that code under the wrong name is rejected."""
     return hashlib.sha256(key.encode() + b"\0" + code).digest()

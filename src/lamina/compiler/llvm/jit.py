@@ -1,4 +1,4 @@
-"""Turns LLVM assembly into machine code in this process, and keeps the machine code on disk."""
+"""LLVM assembly compiled to machine code in this process, and cached on disk."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _compiling = threading.RLock()  # LLVM's global context isn't made for several t
 
 
 class CompiledModule:
-    """Machine code in memory; it stays as long as this object."""
+    """Machine code in memory, for the lifetime of this object."""
 
     def __init__(
         self,
@@ -67,12 +67,13 @@ class CompiledModule:
         return self._tracker[name]
 
     def own(self) -> CompiledModule:
-        """The same machine code without references to its source or to other modules, for functions that call no
-        others."""
+        """The same machine code without references to its source or other modules, for functions that call no other
+        module.
+        """
         return CompiledModule(self._machine, str, self._tracker, {})
 
     def ir(self) -> str:
-        """The LLVM assembly that this was made from, before optimisation."""
+        """The LLVM assembly of this code, before optimisation."""
         return _text(self._make_ir())
 
     def assembly(self) -> str:
@@ -80,7 +81,7 @@ class CompiledModule:
         return assembly(self._machine, self.ir())
 
     def keep_forever(self) -> None:
-        """Never free the machine code, not even when the interpreter shuts down."""
+        """Never free the machine code, even when the interpreter exits."""
         self._tracker.detach()
 
 
@@ -101,8 +102,9 @@ class Fetched:
         symbols: Mapping[str, int],
         elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     ) -> CompiledModule:
-        """In memory. `functions` and `symbols` are as for `load`; `elsewhere`: functions that the code calls in other
-        modules, by their names here."""
+        """The code linked in memory. `functions` and `symbols` are as for `load`; `elsewhere`: functions that the code
+        calls in other modules, by their names here.
+        """
         elsewhere = elsewhere or {}
         symbols = {name: module.address(there) for name, (module, there) in elsewhere.items()} | dict(symbols)
         tracker = _link(self.machine, self.objects, functions, symbols)
@@ -116,11 +118,11 @@ def load(
     functions: tuple[str, ...] = ("step",),
     symbols: Mapping[str, int] | None = None,
 ) -> CompiledModule:
-    """Compile a module for the processor of this process, or fetch its machine code from the cache on disk.
+    """Compile a module for this process's CPU, or read its machine code from the disk cache.
 
-    `key` names everything that the code depends on, except what is added here: lamina's own compiler,
-    LLVM's version and the machine. `make_ir` is called only where the cache has nothing. `functions` are
-    the ones with an `address`; `symbols` are addresses of functions that the code calls.
+    `key` identifies everything that the code depends on, except lamina's compiler, LLVM's version and the machine,
+    which are added here. `make_ir` is called only if the code isn't cached. `functions` are the names that have an
+    `address`; `symbols` are addresses of functions that the code calls.
     """
     return fetched(machine, key, make_ir).linked(functions, symbols or {})
 
@@ -134,10 +136,10 @@ def fetched(
     make_own: MakeIR | None = None,
     is_usable: Callable[[bytes], bool] = lambda note: True,
 ) -> Fetched:
-    """A module's machine code as `load` returns it, with the note that `make_note` returned when the code was made.
+    """A module's machine code before linking, with the note that `make_note` returned when the code was made.
 
-    `make_own`: the part of the module that is compiled, if other modules have the rest. `is_usable`: whether code with
-    a note, found on disk, can be used; otherwise it is made anew.
+    `make_own`: makes the part of the module to compile, if other modules have the rest. `is_usable`: whether cached
+    code with a note can be used; otherwise it is compiled again.
     """
 
     def make() -> bytes:
@@ -149,7 +151,7 @@ def fetched(
 
 
 def found(machine: Machine, key: str) -> Fetched | None:
-    """A module's machine code from the cache on disk, by its key there (see `Fetched`); None where it has none."""
+    """A module's machine code from the disk cache, by its key there (see `Fetched`); None if it isn't cached."""
     code = CodeCache(default_directory()).get(key)
     return None if code is None else _fetched(machine, key, str, code)
 
@@ -167,7 +169,7 @@ def key_on_disk(machine: Machine, key: str) -> str:
 def kept(
     machine: Machine, key: str, make: Callable[[], bytes], is_usable: Callable[[bytes], bool] = bool
 ) -> bytes:
-    """Code from the cache on disk; made, and put there, where it has none that is usable. `key` as for `load`."""
+    """Code from the disk cache; made, and stored there, if there is no usable code. `key` as for `load`."""
     full_key = key_on_disk(machine, key)
     store = CodeCache(default_directory())
     code = store.get(full_key)
@@ -186,7 +188,7 @@ def host_triple() -> str:
 
 
 def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
-    """Machine code (an object file) in this process; it stays as long as this object, which gives addresses by name."""
+    """Machine code (an object file) in this process, for the lifetime of this object, which gives addresses by name."""
     return _link(machine, [code], functions, {})
 
 
@@ -196,9 +198,9 @@ invalid."""
 
 
 def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """LLVM assembly as another machine's code, or for this one, optimised at a level of LLVM's.
+    """LLVM assembly lowered for another machine, or for this one, at an optimisation level of LLVM.
 
-    At level 0 it is cleaned up, and then taken through what must be done.
+    At level 0 only cleanup and the required passes run.
     """
     is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
     with _compiling:
@@ -227,7 +229,7 @@ def compile_object(machine: Machine, ir: str) -> bytes:
 
 
 def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
-    """The object files of a module; several threads compile its parts while others are still being written."""
+    """The object files of a module; several threads compile its parts while later parts are still being written."""
     if isinstance(made, str):
         return [compile_object(machine, made)]
     _target(machine)  # initializes LLVM
@@ -262,9 +264,10 @@ def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
 def compile_linkable(
     machine: Machine, modules: Sequence[tuple[str, Collection[str]]], exported: Collection[str]
 ) -> bytes:
-    """The machine code (an object file) of LLVM assembly that a linker is to make part of a program.
+    """The machine code (an object file) of LLVM assembly, for a linker.
 
-    Each of the `modules` comes with the names that the others see. The object file has those in `exported` only.
+    Each of the `modules` comes with the names visible to the others. The object file exports only the names in
+    `exported`.
     """
     with _compiling:
         whole, *others = [_with_internal_names(llvm.parse_assembly(ir), seen) for ir, seen in modules]
@@ -275,7 +278,7 @@ def compile_linkable(
 
 
 def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.ModuleRef:
-    """Hide all that a module defines, but for some names."""
+    """Hide all definitions of a module except some names."""
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration and value.name not in seen:
             value.linkage = "internal"
@@ -283,7 +286,7 @@ def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.
 
 
 def assembly(machine: Machine, ir: str) -> str:
-    """The machine's assembly of LLVM assembly."""
+    """The machine's assembly for LLVM assembly."""
     with _compiling:
         return _target(machine).emit_assembly(_optimized(machine, ir))
 
@@ -358,7 +361,7 @@ def _new_target(machine: Machine, *, is_linked_later: bool = False) -> llvm.Targ
 
 @cache
 def _environment(machine: Machine) -> str:
-    """What machine code depends on beside the function: the compiler, LLVM, the processor, the system."""
+    """Everything that machine code depends on besides the function: the compiler, LLVM, the CPU, the system."""
     sources = digest_of_sources(Path(__file__).parents[1])
     version = ".".join(str(part) for part in llvm.llvm_version_info)
     triple = machine.triple or llvm.get_default_triple()

@@ -1,4 +1,4 @@
-"""Mathematical functions: vector code for those common in networks, the C library for the rare ones."""
+"""Mathematical functions: vector code for functions common in networks, the C library for others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _in_libm(name: str) -> Unary:
 
 
 class Mathematics(Builder):
-    """A builder that knows functions of float32 and float64 values, too."""
+    """A builder with mathematical functions of float32 and float64 values."""
 
     exp, expm1, log, log1p = vector_math.exp, vector_math.expm1, vector_math.log, vector_math.log1p
     sin, cos, tanh, sigmoid = vector_math.sin, vector_math.cos, vector_math.tanh, vector_math.sigmoid
@@ -45,18 +45,22 @@ class Mathematics(Builder):
         return self.per_lane_call("pow", x, y)
 
     def arctan2(self, y: Operand, x: Operand) -> Value:
-        """Denormals count as zero before the C library, whose own scaling would meet 0 / 0 where they are flushed."""
+        """arctan2 with denormals as zeros, since the C library's scaling would otherwise flush them and
+        compute 0 / 0.
+        """
         y, x = self.match(y, x)
         return self.per_lane_call("atan2", self._without_denormals(y), self._without_denormals(x))
 
     def hypot(self, x: Operand, y: Operand) -> Value:
-        """hypot in float64: the C library of Windows has no other."""
+        """hypot in float64, the only type in Windows's C library."""
         x, y = self.match(x, y)
         wide = self.per_lane_call("hypot", self.cast(x, FLOAT64), self.cast(y, FLOAT64))
         return self.cast(wide, x.dtype)
 
     def _without_denormals(self, x: Value) -> Value:
-        """`x`, or a zero of its sign, which integer instructions would see else where arithmetic sees zero."""
+        """`x`, with denormals replaced by signed zeros, since integer instructions would see them, unlike
+        arithmetic.
+        """
         smallest = float(np.finfo(x.dtype).tiny)
         return self.where(
             self.less(self.abs(x), smallest), self.copysign(self.const(0.0, x.dtype, x.lanes), x), x

@@ -29,14 +29,14 @@ _NAMES = re.compile(r"@([\w.]+)")
 
 
 def _nobody(_name: str) -> None:
-    """No listener."""
+    """A listener that does nothing."""
 
 
 class Module(Generic[B]):
-    """A unit of compilation for a machine: functions, and declarations of what they call.
+    """A unit of compilation for a machine: functions, and declarations of functions that they call.
 
-    `builder` makes what writes a function, whose arguments are `arguments` unless others are given. `attributes` are
-    LLVM attributes of each function besides the machine's.
+    `builder` makes the builder of each function, whose default arguments are `arguments`. `attributes` are LLVM
+    attributes of each function besides the machine's.
     """
 
     attributes = ""
@@ -57,11 +57,11 @@ class Module(Generic[B]):
         self._tell: Callable[[str], None] = _nobody
 
     def declare(self, declaration: str) -> None:
-        """Add a line outside functions, once."""
+        """Add a line outside functions, unless it is there."""
         self._declarations[declaration] = None
 
     def take_from_elsewhere(self, name: str) -> None:
-        """Call a function of another module, with the arguments that functions have here, by this name."""
+        """Declare a function of another module under this name, with the default arguments."""
         parameters = ", ".join(map(_argument_type, self._arguments.values()))
         self._elsewhere[name] = f"declare void @{name}({parameters}) nounwind"
 
@@ -69,7 +69,7 @@ class Module(Generic[B]):
     def function(
         self, name: str, arguments: Mapping[str, Argument] | None = None, *, internal: bool = False
     ) -> Generator[B]:
-        """Write a function that returns nothing; `internal` ones are seen by their module only."""
+        """Write a function that returns nothing; `internal` functions are visible only in their module."""
         arguments = self._arguments if arguments is None else arguments
         b = self._builder(self, arguments)
         yield b
@@ -86,12 +86,14 @@ class Module(Generic[B]):
             self._tell(name)
 
     def written_by(self, write: Callable[[Any], None]) -> Self:
-        """This module, with `write` called to write each function on first use."""
+        """This module, with each function written by `write` on first use."""
         self._to_write = write
         return self
 
     def finish(self, tell: Callable[[str], None] = _nobody) -> None:
-        """Write what is still to be written, and `tell` the name of each function that others see, when it is."""
+        """Write all functions that are not written yet, and call `tell` with the name of each visible function when it
+        is done.
+        """
         for name in self.functions:
             if name not in self._internal:
                 tell(name)
@@ -106,7 +108,7 @@ class Module(Generic[B]):
         return "\n".join([*self._declarations, *self.functions.values(), ""])
 
     def part(self, names: Iterable[str]) -> str:
-        """A module of some of the functions, with what they need, and declarations of the others."""
+        """A module with some of the functions, everything they need, and declarations of the others."""
         texts: dict[str, str] = {}
         others: dict[str, None] = {}
         waiting = list(names)
@@ -127,7 +129,7 @@ class Module(Generic[B]):
 
 
 def _declaration(function: str) -> str:
-    """What says of a function that it is in another module."""
+    """The declaration of a function in another module."""
     return "declare" + function.partition("\n")[0].removeprefix("define").removesuffix("{")
 
 

@@ -1,4 +1,4 @@
-"""The processor that code is generated for: this process's, or a lesser one that ``LAMINA_CPU`` names."""
+"""The CPU that code is generated for: this process's, or a lower level named by ``LAMINA_CPU``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _VARIABLE = "LAMINA_CPU"
 
 @dataclass(frozen=True)
 class Processor:
-    """A processor as LLVM knows it.
+    """A CPU as LLVM describes it.
 
     Attributes:
         architecture: "x86_64", "aarch64", …
         cpu: LLVM's name.
-        changes: LLVM's list of features that differ from the processor of that name, "+avx2,-fma,…".
-        features: what it has.
-        caches: level and bytes of those whose size is given.
+        changes: LLVM's list of features that differ from those of `cpu`, "+avx2,-fma,…".
+        features: all features.
+        caches: level and bytes of the caches whose size is given.
     """
 
     architecture: str
@@ -51,7 +51,7 @@ processor of ARM's has."""
 
 
 def architecture() -> str:
-    """This process's architecture: "x86_64", "aarch64", or Python's name of another one."""
+    """This process's architecture: "x86_64", "aarch64", or Python's name of another architecture."""
     name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
 
@@ -62,18 +62,18 @@ def requested() -> str:
 
 
 def runnable_levels() -> list[str]:
-    """The levels that this process's processor has, least first."""
+    """The levels that this process's CPU supports, lowest first."""
     has = _host().features
     return [name for name in _levels_here() if LEVELS[name].features <= has]
 
 
 def named_processor(text: str) -> Processor:
-    """A processor by "native" or the name of a level, with features added or removed: "x86-64-v3,+avx512f,-f16c".
+    """A CPU by "native" or the name of a level, with features added or removed: "x86-64-v3,+avx512f,-f16c".
 
-    A list without a name changes "native". LLVM also removes the features that need a removed one. Caches are this
-    processor's, unless their sizes are given: "x86-64-v3,l2=512K,l3=16M".
+    A list without a name changes "native". Removing a feature also removes the features that depend on it. Caches are
+    this CPU's, unless their sizes are given: "x86-64-v3,l2=512K,l3=16M".
 
-    Raises `LaminaError` for unknown names and for what this process's processor lacks.
+    Raises `LaminaError` for unknown names and for features that this process's CPU lacks.
 
     >>> named_processor("native").architecture == architecture()
     True
@@ -94,7 +94,7 @@ def named_processor(text: str) -> Processor:
 
 
 def _cache(text: str) -> tuple[int, int]:
-    """Level and bytes of "l2=512K"."""
+    """Level and bytes from text such as "l2=512K"."""
     found = re.fullmatch(r"l([123])=(\d{1,9})([KM]?)", text, re.IGNORECASE)
     if found is None:
         raise LaminaError(f"{_VARIABLE}: {text!r} is not the size of a cache, such as l1=32K, l2=1M, l3=8M")
@@ -140,7 +140,7 @@ def _host() -> Processor:
 
 @cache
 def _host_table() -> dict[str, bool]:
-    """LLVM's features, and whether this process's processor has them."""
+    """LLVM's features, and whether this process's CPU has them."""
     import llvmlite.binding as llvm
 
     return dict(llvm.get_host_cpu_features())

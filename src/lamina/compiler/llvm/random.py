@@ -33,7 +33,7 @@ def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> 
 
 
 def short_philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
-    """`philox_block` in a tenth of the code, for where there is little to do: it takes longer."""
+    """`philox_block` in a tenth of the code, but slower, for small arrays."""
     words, keys = [b.variable(word) for word in counter], [b.variable(k) for k in key]
     with b.loop(0, _ROUNDS):
         current = [k.get() for k in keys]
@@ -57,7 +57,7 @@ def _xor(b: Builder, x: Value, y: Value) -> Value:
 
 
 def _next_keys(b: Builder, keys: Sequence[Value]) -> list[Value]:
-    """The keys of the next round, which blocks with the same key share."""
+    """The keys of the next round, shared by blocks with the same key."""
     return [
         b.const((int(k.constant) + step) % 2**64, k.dtype)
         if k.constant is not None
@@ -67,5 +67,5 @@ def _next_keys(b: Builder, keys: Sequence[Value]) -> list[Value]:
 
 
 def uniform_float64(b: Builder, bits: Value) -> Value:
-    """A float64 in [0, 1) from the upper 53 bits, as `numpy.random.Generator.random` makes it."""
+    """A float64 in [0, 1) from the upper 53 bits, as in `numpy.random.Generator.random`."""
     return b.mul(b.cast(b.shift_right(bits, 11), FLOAT64), 2.0**-53)

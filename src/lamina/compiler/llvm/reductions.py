@@ -1,4 +1,4 @@
-"""Reductions of a vector's lanes, in an order that depends on the number of lanes only; masks as bits."""
+"""Reductions of a vector's lanes, in an order that depends only on the number of lanes; masks as bits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ LONG_ROW = 8
 
 
 def row_lanes(dtype: DType, length: int) -> int:
-    """The lanes that a row is folded into: element i goes to lane i mod lanes, whatever processor it is.
+    """The number of lanes that a row is folded into: element i goes to lane i mod lanes, on any CPU.
 
-    Those of one vector of AVX-512, of two where rows are long enough to keep two busy.
+    It is that of one AVX-512 vector, or of two if rows are long enough to keep two busy.
     """
     lanes = _LANE_BYTES // dtype.itemsize
     return 2 * lanes if length >= LONG_ROW * lanes else lanes
@@ -27,7 +27,7 @@ class Reductions(Arithmetic):
     """Reductions of vectors, changes of their number of lanes, and masks as bits."""
 
     def reduce(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        """Combine all lanes into one: neighbours with each other, until one lane is left.
+        """Combine all lanes into one: neighbouring lanes in pairs, until one lane is left.
 
         A last lane without a neighbour waits for the next round.
         """
@@ -48,7 +48,7 @@ class Reductions(Arithmetic):
         return self.reduce(vector, self.maximum)
 
     def reduce_all(self, mask: Value) -> Value:
-        """Whether all lanes of a mask hold."""
+        """Whether all lanes of a mask are true."""
         if mask.lanes == 1:
             return mask
         function = f"llvm.vector.reduce.and.v{mask.lanes}i1"
@@ -75,7 +75,7 @@ class Reductions(Arithmetic):
         return self.result(f"call i64 @llvm.ctpop.i64({bits.typed})", UINT64)
 
     def compress(self, vector: Value, mask: Value) -> Value:
-        """The lanes where the mask holds, moved together to the front; the lanes beyond are unspecified."""
+        """The lanes where the mask is true, moved to the front; the lanes after them are unspecified."""
         suffix = f"v{vector.lanes}{type_name(vector.dtype)}"
         function = f"llvm.experimental.vector.compress.{suffix}"
         self.module.declare(f"declare {vector.type} @{function}({vector.type}, {mask.type}, {vector.type})")
@@ -89,7 +89,7 @@ class Reductions(Arithmetic):
         return self.shuffle(vector, None, list(range(first, first + lanes)))
 
     def widen(self, value: Value, lanes: int, fill: Operand) -> Value:
-        """A vector of more lanes; the new ones hold `fill`: a tail joins a whole vector's accumulator."""
+        """A vector with more lanes, which have the value `fill`; used to add a tail to a whole vector's accumulator."""
         if value.lanes == lanes:
             return value
         filler = self.splat(self.match(fill, value)[0], value.lanes)

@@ -60,7 +60,7 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
 
 
 def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[Value, Operand], Value]]:
-    """An operator's method, and its reflected one, by the name of the builder's method that is meant."""
+    """A builder method as an operator's method, and as its reflected method."""
     return (
         lambda x, other: getattr(x.builder, name)(x, other),
         lambda x, other: getattr(x.builder, name)(other, x),
@@ -69,11 +69,11 @@ def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[
 
 @dataclass(slots=True, eq=False)  # frozen ones take three times as long to make, and a function has thousands
 class Value:
-    """A value in a register: `lanes` elements of a NumPy dtype. It never changes.
+    """An immutable value in a register: `lanes` elements of a NumPy dtype.
 
-    Bool values are masks. `constant` is the Python number where it is known while emitting. `is_small_integer` says of
-    a float that it is a whole number of at most 16 bits, such as a pixel.
-    `+`, `-` and `*` are `add`, `sub` and `mul` of the builder that wrote it: mostly for index arithmetic.
+    Bool values are masks. `constant` is the Python number, if it is known while emitting. `is_small_integer`: a float
+    that is an integer of at most 16 bits, such as a pixel. `+`, `-` and `*` are `add`, `sub` and `mul` of the value's
+    builder, mostly for index arithmetic.
     """
 
     builder: Any
@@ -85,7 +85,7 @@ class Value:
 
     @property
     def key(self) -> str:
-        """Equal keys in a function: equal bits, of perhaps another dtype (see `bitcast`)."""
+        """A key that is equal for equal bits in a function, possibly of another dtype (see `bitcast`)."""
         return self.name
 
     @property
@@ -94,7 +94,7 @@ class Value:
 
     @property
     def typed(self) -> str:
-        """`type name`, as operands are written in LLVM's assembly."""
+        """`type name`, as in LLVM assembly."""
         return f"{type_name(self.dtype, self.lanes)} {self.name}"
 
     __add__, __radd__ = _both_ways("add")
@@ -104,7 +104,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pointer:
-    """An address; what lies there is said by each load and store."""
+    """An address; each load and store gives the type of its contents."""
 
     name: str
 

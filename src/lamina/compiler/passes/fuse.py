@@ -1,8 +1,8 @@
-"""Fusion: grouping nodes into kernels, and deciding which are stored and which are computed where read.
+"""Fusion: grouping nodes into kernels, and choosing which values are stored and which are recomputed by their readers.
 
 An **anchor** (a matrix product, a reduction, a scatter, a random fill) always starts a kernel. An elementwise node
-joins the last kernel that it depends on, if it runs over the same elements. What joins nothing is **inlined** into
-every reader, unless it must lie in memory; then it becomes a kernel of its own (a map).
+joins the last kernel that it depends on, if both run over the same elements. Other nodes are **inlined** into every
+reader, unless they must be in memory; then each becomes a kernel of its own (a map).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Kernel:
     ``domain``    the shape that its members run over
     ``reduced``   for a reduce kernel: the reduced axes of `domain`; empty otherwise
     ``members``   all its nodes, each after its inputs
-    ``stores``    the members whose values go to memory
-    ``reads_data``  for a product: whether its left operand is the network's input, and not what a layer computed
+    ``stores``    the members whose values are stored
+    ``reads_data``  for a product: whether its left operand is the network's input, not a layer's output
     """
 
     kind: str
@@ -57,7 +57,9 @@ class Kernel:
 
     @property
     def is_rowwise(self) -> bool:
-        """A reduction over the last axes: members may then run over all elements as well as over rows."""
+        """Whether this is a reduction over the last axes; members may then run over all elements as well as
+        over rows.
+        """
         return self.kind == "reduce" and self.reduced == _last_axes(self.domain, len(self.reduced))
 
     @property
@@ -76,7 +78,7 @@ class Kernel:
         return node.shape == self.domain
 
     def spans_rows(self, node: Node) -> bool:
-        """Whether a node has one element for each result of the reduction."""
+        """Whether a node has one element per result of the reduction."""
         return self.kind in ("reduce", "arg") and _squeezed(node.shape) == _squeezed(self.kept)
 
 
@@ -101,7 +103,7 @@ def only_moves_ones(node: Node) -> bool:
 
 
 def is_alias(node: Node) -> bool:
-    """Whether a node is the memory of its input under another shape."""
+    """Whether a node is its input's memory with another shape."""
     return isinstance(node.lowering, Reshape)
 
 
@@ -117,8 +119,8 @@ def fuse(
 ) -> list[Kernel]:
     """The kernels of a graph, each after all that it reads.
 
-    `stores_transposed`: a matrix in memory that is read transposed, several times or to be joined with others, is
-    copied first.
+    `stores_transposed`: copy a matrix in memory first if it is read transposed several times, or to be joined with
+    others.
     """
     return _Fusion(graph, computes_operand, stores_transposed).kernels()
 
@@ -144,7 +146,7 @@ class _Fusion:
         return [k for k in self.order if k.stores]
 
     def _random_numbers_first(self) -> list[Node]:
-        """All nodes; fills first, so that what is computed from them can join the kernels that come later."""
+        """All nodes; fills first, so that nodes computed from them can join later kernels."""
         early = topological(node for node in self.nodes if isinstance(node.lowering, Fill))
         return list(dict.fromkeys([*early, *self.nodes]))
 
@@ -180,7 +182,7 @@ class _Fusion:
     # --- joining -------------------------------------------------------------------------------------------------
 
     def _joins(self, node: Node) -> bool:
-        """Whether a node can be computed by the last kernel it depends on, element for element."""
+        """Whether the last kernel that a node depends on can compute it, element for element."""
         if self.level[node] < 0 or not (isinstance(node.lowering, Elementwise) or only_moves_ones(node)):
             return False
         number = self.level[node]
@@ -198,7 +200,10 @@ class _Fusion:
         )
 
     def _joins_reduction(self, node: Node) -> bool:
-        """A further reduction over the same axes shares the loop over rows; a map becomes such a loop."""
+        """Add a reduction to an earlier kernel over the same axes, to share its loop over rows; False if none fits.
+
+        A map becomes such a loop.
+        """
         (x,) = node.inputs
         axis = node.params["axis"]
         if self.level[node] < 0:
@@ -213,9 +218,9 @@ class _Fusion:
         return False
 
     def _is_aligned(self, x: Node, number: int, rows: bool) -> bool:
-        """Whether the element of `x` that a member reads is one that kernel `number` has at hand, or lies in memory.
+        """Whether the element of `x` that a member reads is available in kernel `number`, or in memory.
 
-        Where `x` depends on this very kernel, it must be a member, and of the same elements or of their row.
+        If `x` depends on this very kernel, it must be a member, and have the same elements or their rows.
         """
         kernel = self.order[number]
         if self.level[x] < number:
@@ -229,7 +234,7 @@ class _Fusion:
     # --- storing -------------------------------------------------------------------------------------------------
 
     def _must_be_stored(self, node: Node) -> bool:
-        """Whether a node that no kernel took must lie in memory all the same."""
+        """Whether a node outside all kernels must be in memory."""
         if node in self.roots:
             return True
         if is_alias(node) or node.shape == ():  # arithmetic on the step's numbers is done in each kernel
@@ -244,7 +249,7 @@ class _Fusion:
         return len(users) > 1 and _costs_more_than_memory(node)
 
     def _is_transposed_memory(self, node: Node) -> bool:
-        """Whether a node is a matrix in memory, or a part of it, transposed: elements of its rows lie far apart."""
+        """Whether a node is a matrix in memory, or a part of it, transposed: the elements of its rows are far apart."""
         if (
             not node.is_op("transpose")
             or node.params["axes"] != (1, 0)
@@ -266,8 +271,11 @@ class _Fusion:
         )
 
     def _reads_memory(self, user: Node, node: Node) -> bool:
-        """Products read buffers, but for operands that they compute; so does a reshape that is more than a matter of
-        ones, and what reads through one."""
+        """Whether `user` needs `node` in memory.
+
+        Products read buffers, except for operands that they compute; so do reshapes that change more than axes of size
+        1, and nodes that read through such a reshape.
+        """
         if isinstance(user.lowering, Contraction):
             return not self.computes_operand(user, node)
         if is_alias(user):
@@ -307,7 +315,7 @@ def _last_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
-    """Whether a row value has its axes where the domain has them, with ones in the reduced places."""
+    """Whether a row value has its axes at the same places as the domain, with ones in the reduced places."""
     if kernel.kind != "reduce":
         return False
     wanted = tuple(1 if i in kernel.reduced else n for i, n in enumerate(kernel.domain))
@@ -315,12 +323,14 @@ def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
 
 
 def is_expensive(node: Node) -> bool:
-    """Whether an operator is more than a few instructions."""
+    """Whether an operator takes more than a few instructions."""
     return isinstance(node.lowering, Elementwise | Pull) and node.lowering.expensive
 
 
 def _costs_more_than_memory(node: Node) -> bool:
-    """Whether computing a node twice costs more than storing it: it, or what it inlines, is more than arithmetic."""
+    """Whether computing a node twice costs more than storing it: it, or something it inlines, is more than
+    arithmetic.
+    """
     stack: list[Node] = [node]
     count = 0
     while stack:

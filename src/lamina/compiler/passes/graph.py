@@ -36,7 +36,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Constant:
-    """A number known now."""
+    """A known number."""
 
     value: float
     name = "constant"
@@ -48,9 +48,9 @@ _numbers = itertools.count()
 
 
 class Node:
-    """One value: an operator applied to other nodes, with its shape and dtype.
+    """A value: an operator applied to other nodes, with its shape and dtype.
 
-    `lowering` says how the operator is compiled; None for inputs and numbers.
+    `lowering` defines the operator's compilation; None for inputs and numbers.
     """
 
     __slots__ = ("dtype", "inputs", "lowering", "number", "op", "params", "shape")
@@ -86,13 +86,13 @@ class Node:
         return isinstance(self.op, Primitive) and self.op.name in names
 
     def with_inputs(self, inputs: Sequence[Node]) -> Node:
-        """The same operator on other inputs of the same types; the node itself, if they are its own."""
+        """The same operator on other inputs of the same types; the node itself, if the inputs are unchanged."""
         if tuple(inputs) == self.inputs:
             return self
         return Node(self.op, inputs, self.params, self.shape, self.dtype)
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
-        """Asked by NumPy for numbers, a node has none."""
+        """Raises: NumPy asks for numbers, which nodes don't have."""
         raise TraceError(
             f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
             "return it from the compiled function instead"
@@ -124,7 +124,7 @@ def topological(roots: Iterable[Node]) -> list[Node]:
 
 
 def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
-    """For each node the nodes that take it as an input."""
+    """For each node, the nodes that have it as an input."""
     users: dict[Node, list[Node]] = {node: [] for node in nodes}
     for node in list(users):
         for x in dict.fromkeys(node.inputs):
@@ -138,9 +138,10 @@ class Graph:
 
     `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
     buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
-    transposed while steps run: what reads or writes them has the transposed shape. Of the slots `moving` each step has
-    the next item in memory, so that they can't be held. `precision`: what operands of products may be rounded to.
-    `independent_rows`: a row of a result has the same bits however many rows there are, where a target can do so.
+    transposed while steps run: their readers and writers use the transposed shape. Inputs in the slots `moving` advance
+    to the next item with each step, so they can't be held. `precision`: the precision that operands of products may be
+    rounded to. `independent_rows`: a row of a result has the same bits for any number of rows, if the target supports
+    it.
     """
 
     results: list[Node]
@@ -162,7 +163,7 @@ class Graph:
         return [*self.results, *self.writes.values()]
 
     def nodes(self) -> list[Node]:
-        """All nodes in topological order; what no root needs is not among them."""
+        """All nodes in topological order; nodes that no root needs are excluded."""
         roots = self.roots
         if roots != self._found[0]:
             self._found = roots, topological(roots)
@@ -179,9 +180,9 @@ class Graph:
         return sorted(self.read_slots.union(self.writes))
 
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
-        """The graph with ``better(node, its inputs, rewritten)`` in the place of each node.
+        """The graph with each node replaced by ``better(node, its inputs, rewritten)``.
 
-        Nodes that nothing needs any more disappear by themselves: a graph is what its roots reach.
+        Unneeded nodes disappear by themselves: a graph is what its roots reach.
         """
         new: dict[Node, Node] = {}
         for node in self.nodes():
@@ -190,12 +191,14 @@ class Graph:
         return replace(self, results=results, writes={slot: new[node] for slot, node in self.writes.items()})
 
     def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
-        """The shape and dtype of an input buffer as steps see it."""
+        """The shape and dtype of an input buffer as the steps see it."""
         shape, dtype = self.inputs[slot]
         return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
-        """Raise `AssertionError` if a node's type is not what its operator infers, or a slot does not exist."""
+        """Raise `AssertionError` if a node's type differs from its operator's inferred type, or a slot does
+        not exist.
+        """
         for node in self.nodes():
             if isinstance(node.op, Input):
                 assert self.type_of(node.op.slot) == (node.shape, node.dtype), node
@@ -210,7 +213,7 @@ class Graph:
             assert self.type_of(slot) == (node.shape, node.dtype), (slot, node)
 
     def text(self) -> str:
-        """The graph, a line a node, numbered from 0: the same text for the same graph in every process."""
+        """The graph, one line per node, numbered from 0; the same text for the same graph in every process."""
         names: dict[Node, str] = {}
         lines: list[str] = []
         for node in self.nodes():

@@ -1,4 +1,4 @@
-"""Planning: where every stored value lies, the order of the kernels, and where one must wait for all before it."""
+"""Planning: the place of every stored value, the order of the kernels, and the barriers between them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Place:
-    """Memory: ``input`` and ``result`` buffers by number, or an offset into the ``arena``."""
+    """Memory: an ``input`` or ``result`` buffer by number, or an offset into the ``arena``."""
 
     kind: str
     number: int
@@ -36,10 +36,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Partition:
-    """The division of a kernel among its workers: by ``rows`` (the first axis), ``columns`` (the last),
-    ``flat`` (stretches of memory), or not at all (``serial``).
+    """The division of a kernel among its workers: by ``rows`` (the first axis), ``columns`` (the last), ``flat``
+    (ranges of memory), or not at all (``serial``).
 
-    `extent` is split in whole `step`s. No axis that is summed over is ever split.
+    `extent` is split in whole `step`s. Summed axes are never split.
     """
 
     kind: str
@@ -49,11 +49,11 @@ class Partition:
 
 @dataclass
 class Plan:
-    """The kernels of a graph in order, the places of stored nodes, and the kernels that wait at a barrier first.
+    """The kernels of a graph in order, the places of stored nodes, and the kernels that begin with a barrier.
 
-    `held`: for each input that is held transposed, by its slot, where in the memory of those that are, which has
-    `held_bytes`. `strands`: where in the order each strand ends. All of them lie in the same stretches of the arena, so
-    that strands which are worked on at the same time need an arena each.
+    `held`: the offset of each input held transposed, by its slot, in their common memory of `held_bytes`. `strands`:
+    the end of each strand in the order. All strands use the same ranges of the arena, so that strands that run
+    concurrently need an arena each.
     """
 
     graph: Graph
@@ -68,7 +68,7 @@ class Plan:
 
 
 def separate_roots(graph: Graph) -> Graph:
-    """Give every root a computation of its own: a copy, where it is an input, a number, a reshape, or a root twice."""
+    """Give every root its own computation: a copy, if it is an input, a number, a reshape, or a root twice."""
     seen: set[Node] = set()
 
     def own(node: Node) -> Node:
@@ -90,11 +90,11 @@ def plan(
     *,
     in_strands: bool = False,
 ) -> Plan:
-    """Order, places and barriers for the kernels of a graph whose roots are separate.
+    """Order, places and barriers for the kernels of a graph with separate roots.
 
-    `partition(kernel, updates)` says how to share a kernel that updates `updates` arrays of its shape in place.
-    Temporaries begin at multiples of `alignment` bytes. Where all together they take at most `apart_bytes`, none takes
-    the place of another one. `in_strands`: whether the kernels of each strand follow each other.
+    `partition(kernel, updates)` returns the division of a kernel that updates `updates` arrays of its shape in place.
+    Temporaries begin at multiples of `alignment` bytes. If all of them fit in `apart_bytes`, none reuses the memory of
+    another. `in_strands`: whether the kernels of each strand are consecutive.
     """
     ordering = _Ordering(graph, kernels)
     ordered, places = ordering.run(), ordering.places
@@ -118,9 +118,9 @@ def plan(
 
 @dataclass(frozen=True, eq=False)
 class Access:
-    """How a kernel reads a node in memory; `_access` returns the one instance of each kind.
+    """A kernel's access pattern to a node in memory; `_access` returns the one instance of each kind.
 
-    ``aligned``  always at the very element that it computes
+    ``aligned``  always at the element that it computes
     ``rows``     always in the same row (first axis), ``columns`` in the same column (last axis)
     """
 
@@ -141,7 +141,7 @@ _ALIGNED, _ANYWHERE = _access(True, True, True), _access(False, False, False)
 
 
 def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> list[Node]:
-    """The leaves that a kernel reads, itself or through what it inlines, in a fixed order."""
+    """The leaves that a kernel reads, directly or through inlined nodes, in a fixed order."""
     seen = set(kernel.members)
     found: list[Node] = []
     waiting = [x for member in reversed(kernel.members) for x in reversed(member.inputs)]
@@ -157,12 +157,12 @@ def leaves_of(kernel: Kernel, is_leaf: Callable[[Node], bool]) -> list[Node]:
 
 
 def nodes_read(kernel: Kernel, stored: Container[Node]) -> list[Node]:
-    """The nodes in memory that a kernel reads, itself or through what it inlines."""
+    """The nodes in memory that a kernel reads, directly or through inlined nodes."""
     return leaves_of(kernel, lambda node: isinstance(node.op, Input) or node in stored)
 
 
 def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
-    """`nodes_read`, and how."""
+    """`nodes_read`, with their access patterns."""
     members = set(kernel.members)
     found: dict[Node, Access] = {}
     seen: set[tuple[Node, Access]] = set()
@@ -190,7 +190,7 @@ def bytes_touched(kernel: Kernel, plan: Plan) -> int:
 
 
 def _step(reader: Node, x: Node) -> Access:
-    """How an inlined node reads its input."""
+    """The access pattern of an inlined node to its input."""
     if not (isinstance(reader.lowering, Elementwise) or is_alias(reader)):
         return _ANYWHERE
     if not reader.shape or not x.shape:
@@ -202,7 +202,7 @@ def _step(reader: Node, x: Node) -> Access:
 
 
 def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
-    """How a member reads its i-th input."""
+    """The access pattern of a member to its i-th input."""
     x = member.inputs[i]
     match member.lowering:
         case Contraction():
@@ -225,7 +225,7 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
 
 
 class _Ordering:
-    """An order of kernels in which results are computed before they are read, and inputs read before overwritten."""
+    """An order of kernels: results are computed before they are read, and inputs read before they are overwritten."""
 
     def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
         self.graph = graph
@@ -260,7 +260,7 @@ class _Ordering:
         return order + copies
 
     def memory_changed(self, kernel: Kernel) -> set[Node | int]:
-        """What a kernel touches of the memory that changes: nodes that are computed, and slots that are overwritten."""
+        """The mutable memory that a kernel accesses: computed nodes, and overwritten slots."""
         read = {x.op.slot if isinstance(x.op, Input) else x for x in self.reads[kernel]}
         unchanged = {x for x in read if isinstance(x, int) and x not in self.graph.writes}
         places = [place for node in kernel.stores for place in self.places[node]]
@@ -275,7 +275,7 @@ class _Ordering:
         return readers
 
     def _may_write_in_place(self, node: Node) -> bool:
-        """Whether the kernel that computes `node` reads the old contents only where it writes the new ones."""
+        """Whether the kernel that computes `node` reads each old element only where it writes the new one."""
         slot = self.slot_of[node]
         kernel = self.maker[node]
         may_read = kernel.kind != "scatter"
@@ -312,7 +312,7 @@ def _allocate(
     alignment: int,
     apart_bytes: int,
 ) -> int:
-    """Give each temporary a stretch of the arena that is free from its first writer to its last reader."""
+    """Give each temporary a range of the arena that is free from its first writer to its last reader."""
     temporaries = [node for kernel in kernels for node in kernel.stores if not places[node]]
     stay_apart = sum(_rounded(node, alignment) for node in temporaries) <= apart_bytes
     last: dict[Node, int] = {}
@@ -335,7 +335,7 @@ def _allocate(
 
 
 def _rounded(node: Node, alignment: int) -> int:
-    """What a value takes in the arena: even an empty one a place of its own."""
+    """A value's size in the arena, rounded up; even an empty value gets its own place."""
     return -(-max(node.nbytes, 1) // alignment) * alignment
 
 
@@ -352,7 +352,9 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
 
 
 def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
-    """How many arrays of the kernel's shape it updates in place; of an optimizer the weight, means, squares."""
+    """The number of arrays of the kernel's shape that it updates in place; for an optimizer the weight,
+    means, squares.
+    """
     return sum(
         node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
         for node in kernel.stores
@@ -361,7 +363,7 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
 @dataclass(frozen=True)
 class _Touch:
-    """One memory access of a kernel; `share` is None where a thread accesses more than its part."""
+    """A memory access of a kernel; `share` is None if a thread accesses more than its part."""
 
     node: Node
     place: Place
@@ -376,9 +378,11 @@ class _Touch:
 def _barriers(
     planned: Plan, kernels: Sequence[Kernel], reads: dict[Kernel, dict[Node, Access]]
 ) -> set[Kernel]:
-    """Those of neighbouring kernels that must wait until all is done that came before: another share of it may write
-    what they read, or read what they write. Nothing is needed where both touch only their own share of the same rows or
-    columns."""
+    """The kernels that need a barrier before them.
+
+    Another thread's share of the earlier kernels may write what they read, or read what they write. No barrier is
+    needed if both access only their own share of the same rows or columns.
+    """
     barriers: set[Kernel] = set()
     since: list[_Touch] = []
     for kernel in kernels:
@@ -405,7 +409,7 @@ def _touches(planned: Plan, kernel: Kernel, reads: dict[Node, Access]) -> Iterab
 
 
 def _conflict(old: _Touch, new: _Touch) -> bool:
-    """Whether `new` must not begin before all of `old` is done."""
+    """Whether `new` must wait until all of `old` is done."""
     if not (old.writes or new.writes) or old.place.kind != new.place.kind:
         return False
     if old.place.kind == "arena":

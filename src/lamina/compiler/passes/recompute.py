@@ -1,8 +1,8 @@
-"""Values that are sooner computed again where they are read than stored and loaded.
+"""Values that are cheaper to recompute in each reader than to store and load.
 
-The backward pass reads much of what the forward pass computed on the way. An activation such as Mish leaves its
-intermediate values to it, one array each, although most of them are a sum or a product of two others. Such a value is
-not stored: each reader recomputes it from values that are in memory anyway.
+The backward pass reads many intermediate values of the forward pass. An activation such as Mish has several, one array
+each, although most of them are a sum or a product of two others. Such a value is not stored: each reader recomputes it
+from values that are in memory anyway.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MOST_OPERATIONS = 4
 
 
 def recompute(graph: Graph, kernels: list[Kernel]) -> list[Kernel]:
-    """The kernels, with fewer stored nodes: cheap ones are computed again where they are read."""
+    """The kernels with fewer stored nodes: cheap nodes are recomputed in their readers."""
     return _Recomputation(graph, kernels).run()
 
 
@@ -42,7 +42,9 @@ class _Recomputation:
         return self.kernels
 
     def _sources(self, node: Node) -> set[Node] | None:
-        """What in memory a stored value can be computed from; None if it must be stored, or is too much work."""
+        """The nodes in memory that a stored value can be computed from; None if it must be stored, or is
+        too much work.
+        """
         if node in self.roots or any(not isinstance(u.lowering, Elementwise) for u in self._outside(node)):
             return None
         found: set[Node] = set()
@@ -61,11 +63,11 @@ class _Recomputation:
         return found
 
     def _outside(self, node: Node) -> Iterable[Node]:
-        """Who reads a value from another kernel."""
+        """The readers of a value in other kernels."""
         return (user for user in self.users[node] if self.home.get(user) is not self.home[node])
 
     def _pays(self, node: Node, sources: set[Node]) -> bool:
-        """Whether no reader has to load more than before."""
+        """Whether no reader loads more than before."""
         return all(
             sum(x.nbytes for x in sources - reads) <= node.nbytes
             for reads in self.reads.values()

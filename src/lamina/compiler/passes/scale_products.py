@@ -1,8 +1,8 @@
-"""Short integers stay whole until they were multiplied: ``(x / c) · W`` is computed as ``(x · W) · (1 / c)``.
+"""Scaling after multiplication for short integers: ``(x / c) · W`` is computed as ``(x · W) · (1 / c)``.
 
-Pixels are bytes that a step divides by 255. As whole numbers of 8 bits a matrix unit multiplies them as they are, with
-half as many instructions as numbers of 24 bits, and no division per pixel. The result differs by rounding only, as long
-as the sums are finite: weights above 10³⁶ may give an infinity where the scaled pixels would not.
+Pixels are bytes that a step divides by 255. A matrix unit multiplies integers of 8 bits directly, with half as many
+instructions as numbers of 24 bits, and without a division per pixel. The result differs only by rounding, as long as
+the sums are finite: weights above 10³⁶ may give an infinity where the scaled pixels would not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def scale_products(graph: Graph) -> Graph:
 
 
 def is_short(node: Node) -> bool:
-    """Whether a node's values are whole numbers of 8 bits, or booleans."""
+    """Whether a node's values are integers of 8 bits, or booleans."""
     if node.is_op("reshape", "transpose", "take"):
         return is_short(node.inputs[0])
     source = node.inputs[0].dtype if node.is_op("cast") else node.dtype
@@ -44,7 +44,7 @@ def _scaled_after(node: Node) -> Node:
 
 
 def _without_scale(node: Node, scales: list[float]) -> Node:
-    """A product's operand before it was scaled; the factor goes to `scales`."""
+    """A product's operand before scaling; the factor is added to `scales`."""
     if node.is_op("reshape"):
         return node.with_inputs([_without_scale(node.inputs[0], scales)])
     if not node.is_op("divide", "multiply") or node.inputs[0].shape != node.shape:

@@ -1,4 +1,4 @@
-"""Simplification: common subexpressions, constants, and rewrites that never change a value by more than rounding."""
+"""Simplification: common subexpressions, constants, and rewrites that change values by rounding at most."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _rewrite(node: Node) -> Node:
-    """Apply rules until none fits."""
+    """Apply rules until none matches."""
     for rule in _RULES:
         better = rule(node)
         if better is not None:
@@ -37,7 +37,7 @@ def _rewrite(node: Node) -> Node:
 
 
 def _key(node: Node) -> Any:
-    """Equal keys: equal values."""
+    """A key that is equal for equal values."""
     params = tuple(sorted((k, str(v)) for k, v in node.params.items()))
     op = ("constant", repr(node.op.value)) if isinstance(node.op, Constant) else node.op
     return (op, node.inputs, params, node.shape, node.dtype.str)
@@ -47,7 +47,7 @@ def _key(node: Node) -> Any:
 
 
 def constant_value(node: Node) -> Any:
-    """The number that fills the node everywhere, or None."""
+    """The number that fills the whole node, or None."""
     if isinstance(node.op, Constant):
         return node.dtype.type(node.op.value)
     if node.is_op("full", "broadcast_to", "reshape", "transpose", "slice"):
@@ -65,7 +65,7 @@ def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Node:
 
 
 def _fold_constants(node: Node) -> Node | None:
-    """An elementwise operator on numbers known now is a number known now."""
+    """Replace an elementwise operator on constants by a constant."""
     if not isinstance(node.lowering, Elementwise) or not node.inputs or node.size == 0:
         return None
     values = [constant_value(x) for x in node.inputs]
@@ -86,7 +86,7 @@ def _is_filled_with(node: Node, number: float) -> bool:
 
 
 def _neutral(node: Node) -> Node | None:
-    """x·1, 1·x, x/1: exact. (x + 0 is not: it turns -0 into 0.)"""
+    """Drop x·1, 1·x, x/1, which are exact. (x + 0 is not: it turns -0 into 0.)"""
     if node.is_op("multiply"):
         x, y = node.inputs
         if _is_filled_with(y, 1) and x.shape == node.shape:
@@ -99,7 +99,7 @@ def _neutral(node: Node) -> Node | None:
 
 
 def _small_power(node: Node) -> Node | None:
-    """x¹ is x and x² is x·x, both exactly."""
+    """Replace x¹ by x and x² by x·x, both exactly."""
     if not node.is_op("power") or node.dtype.kind != "f" or node.inputs[0].shape != node.shape:
         return None
     x, exponent = node.inputs
@@ -111,7 +111,7 @@ def _small_power(node: Node) -> Node | None:
 
 
 def _idle(node: Node) -> Node | None:
-    """Conversions and movements that change nothing."""
+    """Drop conversions and movements that change nothing."""
     if not node.is_op("cast", "reshape", "broadcast_to", "transpose", "slice"):
         return None
     (x,) = node.inputs
@@ -123,7 +123,7 @@ def _idle(node: Node) -> Node | None:
 
 
 def _nothing_to_reduce(node: Node) -> Node | None:
-    """A reduction over no axes is a matter of shape."""
+    """Replace a reduction over no axes by a reshape."""
     if not isinstance(node.lowering, Reduction) or node.params["axis"]:
         return None
     (x,) = node.inputs
@@ -137,7 +137,7 @@ def _reshape_of_reshape(node: Node) -> Node | None:
 
 
 def _broadcast_is_implied(node: Node) -> Node | None:
-    """Elementwise operators broadcast by themselves where another operand has the full shape."""
+    """Drop a broadcast where an elementwise operator does it, since another operand has the full shape."""
     if not isinstance(node.lowering, Elementwise) or len(node.inputs) < 2:
         return None
     for i, x in enumerate(node.inputs):
@@ -149,7 +149,7 @@ def _broadcast_is_implied(node: Node) -> Node | None:
 
 
 def _whole_assignment(node: Node) -> Node | None:
-    """Writing over everything leaves nothing of the old contents."""
+    """Replace an assignment to the whole array by the new contents."""
     if (
         node.is_op("slice_assign")
         and node.inputs[1].shape == node.shape
@@ -163,7 +163,7 @@ def _whole_assignment(node: Node) -> Node | None:
 
 
 def _transposed_operand(node: Node) -> Node | None:
-    """A transposed operand of a matrix product is a flag, not a copy."""
+    """Replace a transposed operand of a matrix product by a flag."""
     if not node.is_op("matmul"):
         return None
     for i, flag in enumerate(("transpose_a", "transpose_b")):

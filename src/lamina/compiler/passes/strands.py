@@ -1,6 +1,6 @@
-"""Strands: parts of a step that share nothing, as the networks of an ensemble that are trained side by side.
+"""Strands: independent parts of a step, such as the networks of an ensemble that are trained side by side.
 
-A thread with a strand of its own waits for no other, and finds the previous step's data in its cache.
+A thread with its own strand waits for no other thread, and finds the previous step's data in its cache.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ _ALIKE = 0.8
 
 
 def own_rows(graph: Graph) -> Graph:
-    """Split rows taken from a table at once: each reader of a part takes its own rows, so that readers have nothing in
-    common."""
+    """Split a gather of table rows: each reader of a part takes its own rows, so that readers share nothing."""
     users = users_of(graph.nodes())
     roots = {*graph.results, *graph.writes.values()}
     parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}
@@ -52,7 +51,7 @@ def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
 
 
 def _is_part(node: Node) -> bool:
-    """Whether a node is neighbouring rows of its input, whole ones."""
+    """Whether a node is a range of whole rows of its input."""
     if not node.is_op("slice"):
         return False
     return node.shape[1:] == node.inputs[0].shape[1:] and all(step == 1 for step in node.params["step"])
@@ -72,9 +71,9 @@ def _taken(take: Node, begin: int, end: int) -> Node:
 
 
 def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The strands of a step, each with its kernels in order; a single one where there are no two that are alike.
+    """The strands of a step, each with its kernels in order; a single strand if no two are alike.
 
-    `touched`: what each kernel reads or writes of the memory that changes.
+    `touched`: the mutable memory that each kernel reads or writes.
     """
     parts = [(sum(map(_work, part)), part) for part in _apart(kernels, touched)]
     enough = _ALIKE * max((work for work, _ in parts), default=0)
@@ -88,7 +87,7 @@ def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hash
 
 
 def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels in parts that touch nothing in common, in order."""
+    """The kernels grouped into parts that share no memory, in order."""
     # Union-find: a root is its own parent.
     parent: dict[Hashable, Hashable] = {}
 
@@ -108,5 +107,5 @@ def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable
 
 
 def _work(kernel: Kernel) -> int:
-    """How much a kernel does, in operations; one that only moves elements does one for each."""
+    """A kernel's work in operations; moving an element counts as one."""
     return kernel.flops + sum(node.size for node in kernel.stores)

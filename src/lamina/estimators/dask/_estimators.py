@@ -85,7 +85,7 @@ class _OnWorkers(BaseMLP):
             DataError: partitions don't match, or as for `lamina.MLPClassifier.fit`.
         """
         if sample_weight is not None:
-            raise ValueError("sample_weight is for tables in memory, not for a collection of Dask")
+            raise ValueError("sample_weight is for tables in memory, not for Dask collections")
         settings, client = self._resolved(), self.client_
         partitions = Partitions(client, X, y)
         marks: dict[Any, str | None] = {"groups": groups, "time": time}

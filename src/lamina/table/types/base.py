@@ -40,18 +40,18 @@ MOSTLY = 0.9
 
 @dataclass(frozen=True)
 class ColumnType(ABC):
-    """The type of a column: how to recognize, read, learn, encode, show and describe it.
+    """The type of a column: it recognizes, reads, learns, encodes, shows and describes values.
 
-    A type is a small dataclass whose fields (truth values, whole numbers, texts; all with defaults) files hold beside
-    its tag. A subclass of `Quantity` makes one number of a value, one of `Nominal` a code, one of `Composite` several
-    of both; `Unused` columns are left out. `register` adds a type: docs/architecture.md says how.
+    A type is a small dataclass; files store its tag and its fields (booleans, integers, texts; all with defaults).
+    Subclasses of `Quantity` turn a value into a number, those of `Nominal` into a code, those of `Composite` into
+    several of both; `Unused` columns are left out. `register` adds a type: see docs/architecture.md.
 
     Attributes:
         tag: its name in files.
-        kind: the word for people: numeric, boolean, categorical, constant, missing, id, text, dropped.
+        kind: its name in output: numeric, boolean, categorical, constant, missing, id, text, dropped.
         used: whether a network sees such columns.
-        reader: what reads and shows its values in pages: "number", "date" or "time".
-        choice: what a user would say to have it; None: nothing, as of truth values.
+        reader: the page's reader and formatter of its values: "number", "date" or "time".
+        choice: the user's option that chooses it; None for types that can't be chosen, such as booleans.
     """
 
     tag: ClassVar[str]
@@ -67,7 +67,7 @@ class ColumnType(ABC):
 
     @property
     def of_values(self) -> ColumnType:
-        """The type of the values: this one; of a constant, the one that its value has."""
+        """The type of these values: this type, or, for a constant, the type of its value."""
         return self
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
@@ -79,7 +79,7 @@ class ColumnType(ABC):
         return None
 
     def looks_like(self, text: str) -> bool:
-        """Whether a text is such a value in any form, also one that is not read."""
+        """Whether a text is such a value in any form, including forms that are not read."""
         return False
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
@@ -97,11 +97,11 @@ class ColumnType(ABC):
 
 @dataclass(frozen=True)
 class OfJson(ColumnType):
-    """A type whose values may have some of JSON's own types.
+    """A type whose values may have one of several JSON types.
 
     Attributes:
-        json_types: those.
-        wanted: such a value, as messages call it.
+        json_types: the allowed JSON types.
+        wanted: the name of such a value in messages.
     """
 
     json_types: ClassVar[set[type]] = {str, int, float, bool, type(None)}
@@ -121,7 +121,7 @@ TYPES: dict[str, ColumnType] = {}
 
 
 def register(prototype: ColumnType) -> ColumnType:
-    """Add a type of columns: `infer`, files, the server and the ways out know it from now on.
+    """Add a column type, for `infer`, files, the server and exports.
 
     Args:
         prototype: the type with its defaults.
@@ -134,7 +134,7 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
     """The type that `ColumnType.to_dict` described.
 
     Raises:
-        ValueError: its tag is not registered, or its fields are others.
+        ValueError: its tag is not registered, or its fields differ.
     """
     fields = dict(content)
     prototype = TYPES.get(str(tag := fields.pop("tag", None)))
@@ -155,8 +155,8 @@ class ColumnSchema(Generic[OfType]):
 
     Attributes:
         name: the column's name.
-        type: what it is.
-        type_name: the type it had in the training table, for people ("Int64", "String", …).
+        type: its `ColumnType`.
+        type_name: the name of its type in the training table ("Int64", "String", …), for output.
         missing: the number of rows without a value.
         categories: of nominal columns, the names of its values (see `value_name`), sorted.
         counts: the number of rows of each category.
@@ -207,7 +207,7 @@ class ColumnSchema(Generic[OfType]):
         """The column that `to_dict` described, or an earlier version.
 
         Raises:
-            ValueError: it is none, or its type is not known.
+            ValueError: it is not a column, or its type is unknown.
         """
         found: Any = msgspec.convert(modern_column(content), _column_in_files())
         fields: dict[str, Any] = msgspec.structs.asdict(found) | {"arrays": {}}
@@ -218,11 +218,11 @@ class ColumnSchema(Generic[OfType]):
         return cls(**fields)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what is computed of the fields."""
+        """The state without cached values."""
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Of a pickle; earlier versions had a kind and a note."""
+        """Restore a pickle; earlier versions had a kind and a note."""
         fields = (
             vars(ColumnSchema.from_dict(state)) if "kind" in state else {"parts": (), "arrays": {}, **state}
         )
@@ -236,13 +236,13 @@ def _column_in_files() -> Any:
 
 
 class Candidate:
-    """A column whose type is to be inferred, with the answers that types need.
+    """A column whose type is to be inferred, with the facts that types need.
 
     Attributes:
         column: the column.
-        choice: what the user says of it.
-        named: whether its table has names.
-        dates: what the user says of the form of dates, see `lamina.table.dates.requested_form`.
+        choice: the user's choice for it.
+        named: whether its table has column names.
+        dates: the user's form of dates, see `lamina.table.dates.requested_form`.
     """
 
     def __init__(self, column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> None:
@@ -256,7 +256,7 @@ class Candidate:
 
     @property
     def is_unique(self) -> bool:
-        """Whether it has text that differs in almost every row, and that no type was meant to hold."""
+        """Whether it has text that differs in almost every row, and no type recognizes it."""
         return self.differs and not self.looks_meant
 
     @property
@@ -267,7 +267,7 @@ class Candidate:
 
     @cached_property
     def looks_meant(self) -> bool:
-        """Whether almost all of the first texts are such as a type has."""
+        """Whether almost all of the first texts look like values of a type."""
         return any(
             self.share_of_head(kind.looks_like) >= MOSTLY for kind in TYPES.values() if _can_look(kind)
         )
@@ -295,11 +295,11 @@ class Candidate:
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """That share among the first rows: where it is small, the others need no check."""
+        """That share among the first rows; if it is small, the others need no check."""
         return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
-        """Whether texts were measured, not a few codes: almost all are such, and very many differ."""
+        """Whether texts are measurements, not a few codes: almost all are of the type, and many differ."""
         rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)
         different = sum(holds(value_name(value)) for value, _ in self.counts)
         return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
@@ -317,7 +317,7 @@ def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> fl
 
 
 def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
-    """The texts of values, without those that stand for a missing one."""
+    """The texts of values, without markers of missing values."""
     named = ((value_name(value), count) for value, count in counts)
     return [(text, count) for text, count in named if text.strip() not in _MISSING]
 

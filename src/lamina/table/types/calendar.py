@@ -66,17 +66,16 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 
 @dataclass(frozen=True)
 class Calendar(Composite):
-    """Dates of any form, with or without a time: the days since 1970-01-01, and the cycles in which they vary.
+    """Dates of any form, with or without a time: the days since 1970-01-01, and their phases in cycles.
 
-    The place in a cycle is a point of a circle, the sine and the cosine of an angle: in the year, if dates of several
-    months span more than one; in the week, if weekdays vary, and the dates are not the firsts of months; in the day,
-    if times vary.
+    A phase is the sine and the cosine of an angle: in the year, if dates of several months span more than one year; in
+    the week, if weekdays vary, and the dates are not all firsts of months; in the day, if times vary.
 
     Attributes:
-        order, form, pivot: how texts and numbers are read, see `DateForm`.
-        year, week, day: whether the place in this cycle is a part.
-        gaps: whether training had texts that are not dates, and that counted as missing.
-        such: a text of training; empty: all were as in ISO 8601, or it had none.
+        order, form, pivot: the form of texts and numbers, see `DateForm`.
+        year, week, day: whether the phase in this cycle is a part.
+        gaps: whether training had texts that are not dates, and counted as missing.
+        such: an example text from training; empty if all were in ISO 8601, or there were none.
     """
 
     order: str = ""
@@ -280,7 +279,7 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 
 
 def _names_of(column: Column) -> Callable[[Any], Any]:
-    """What tells the values of a column apart: of texts, they themselves."""
+    """The keys that distinguish a column's values; for texts, the texts themselves."""
     return _itself if column.storage == "text" else value_name
 
 
@@ -292,7 +291,7 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The forms of a column of texts to try, None for what is found; empty: it holds no dates."""
+    """The forms to try for a column of texts, None to detect the form; empty: it has no dates."""
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
     counts = {text: rows for text, rows in named if not is_blank(text)}
 
@@ -315,7 +314,7 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The form of a column of numbers that are dates; none: they are numbers."""
+    """The forms of dates to try for a column of numbers; empty: they are plain numbers."""
     column = candidate.column
     if len(numbers := column.numbers()) < len(column):
         return []  # a summary, which knows no more than extremes
@@ -342,7 +341,7 @@ def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
 
 
 class _Reading:
-    """The values of a training table's column as dates, in a form that is given or found."""
+    """The values of a training table's column as dates, in a given or detected form."""
 
     def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
         self._column, self._is_told = candidate.column, form is not None
@@ -372,7 +371,7 @@ class _Reading:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What a `Calendar` keeps of it."""
+        """The fields for a `Calendar`."""
         form, days = self._found.form, self._found.days
         ordered = np.sort(days[self._is_date])
         middle = np.flatnonzero(days == ordered[(len(ordered) - 1) // 2])
@@ -384,7 +383,7 @@ class _Reading:
 
     @property
     def reason(self) -> str:
-        """How dates were read, where that is not plain."""
+        """The explanation of how dates were read, if that is not obvious."""
         form, found = self._found.form, self._found
         said: list[str] = []
         if form.form:
@@ -416,7 +415,7 @@ class _Reading:
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     def warn_of_others(self) -> None:
-        """Warn of texts that are not dates."""
+        """Warn about texts that are not dates."""
         others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
         first = self._column.first_where(lambda value: value_name(value) in others) if others else None
         if first is not None:
@@ -429,7 +428,7 @@ class _Reading:
 
 
 def _unread_error(candidate: Candidate) -> DataError:
-    """That a column holds no dates, though the user says so."""
+    """The error for a column without dates that the user declared as dates."""
     column = candidate.column
     first = column.first_where(lambda value: not is_blank(value_name(value)))
     what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "since it has none"

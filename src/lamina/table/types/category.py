@@ -1,4 +1,4 @@
-"""Categories: texts, and anything else that the user calls categorical."""
+"""Categories: texts, and any column that the user declares categorical."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Category"]
 
 
 class Category(Nominal):
-    """Names of things; every column that is nothing else."""
+    """Categories: columns that have no other type."""
 
     tag = "category"
     kind = "categorical"

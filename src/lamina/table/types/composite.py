@@ -1,4 +1,4 @@
-"""Columns whose values become several numbers and codes to the network: texts, lists, numbers with words among them."""
+"""Columns with values that become several numbers and codes: texts, lists, numbers with words among them."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = ["Composite"]
 class Composite(OfJson):
     """A type whose values become several columns, the parts, each of a type with one number or code per value.
 
-    The encoder, the network and its ways out see the parts; people see the column. A schema of such a column has
-    `ColumnSchema.parts`, ordinary columns called ``"column: part"``; the first may have the column's own name;
-    and what it learned that JSON can't hold, in `ColumnSchema.arrays`. Each part with a missing value in training gets
-    an input that flags it, so one of them is enough.
+    The encoder, the network and exports use the parts; users see the column. The schema of such a column has the
+    parts in `ColumnSchema.parts`, ordinary columns named ``"column: part"`` (the first may have the column's own
+    name), and learned arrays in `ColumnSchema.arrays`. A part with missing values in training gets an input that flags
+    them; one such part per column is enough.
 
     Attributes:
-        derives: whether all parts but the first are computed of the first part's number, by `derived`, which a graph
-            can hold; else values are read into parts by `split` alone.
-        page_script: what reads such values in a page: the JavaScript of a function of the `page_data`, which gives a
-            function of a text (not null), which gives an array of the parts' values: numbers (NaN if missing) and codes
-            (0 if missing). Empty: a page has a field for each part.
+        derives: whether `derived` computes all other parts from the first part's number, which works in graphs;
+            otherwise only `split` makes the parts.
+        page_script: JavaScript of a page's reader: a function of the `page_data` that returns a function from a text
+            (not null) to the array of the parts' values: numbers (NaN if missing) and codes (0 if missing). Empty: a
+            page has a field for each part.
     """
 
     kind: ClassVar[str] = "several"
@@ -50,7 +50,7 @@ class Composite(OfJson):
 
     @abstractmethod
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
-        """The columns of the parts, of a column of any table, in the order of `schema.parts`; missing: NaN or None.
+        """The columns of the parts, for a column of any table, in the order of `schema.parts`; missing: NaN or None.
 
         Raises:
             DataError: a value is not of this type; names the first such row.

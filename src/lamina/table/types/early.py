@@ -24,7 +24,7 @@ def modern_column(content: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a column as files have them now, from those of any version.
 
     Raises:
-        ValueError: they are of no version.
+        ValueError: they match no version.
     """
     if "kind" not in content:
         return dict(content)

@@ -32,13 +32,13 @@ _REPEATED = 2
 
 @dataclass(frozen=True)
 class Fields(Composite):
-    """A type whose texts have fields. Where texts repeat, the text as a category is a part, too.
+    """A type whose texts have fields, such as URLs. If texts repeat, the whole text is also a part, as a category.
 
     Attributes:
-        plural: such texts, as messages call them.
-        sample: one, for examples.
+        plural: the plural name of such texts in messages.
+        sample: an example.
         fields: the names of the fields.
-        keeps_whole: whether repeated texts are categories besides.
+        keeps_whole: whether repeated texts are also categories.
     """
 
     json_types: ClassVar[set[type]] = {str, type(None)}
@@ -100,7 +100,9 @@ class Fields(Composite):
         return told_apart or Category().learn(column, named=True)
 
     def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
-        """The fields that a column's own values decide, with their rows; `found`: those of values in as many `rows`."""
+        """The fields that a column's own values decide, with their rows; `found`: the fields of values that occur in
+        `rows` rows.
+        """
         return {}
 
     def names(self, schema: ColumnSchema) -> Sequence[str]:
@@ -174,14 +176,14 @@ def _has_one_value(part: ColumnSchema) -> bool:
 
 
 def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
-    """Note the values of a column that are not of its type, and count as missing."""
+    """Record the values of a column that are not of its type, and count as missing."""
     pairs = zip(values, found, strict=True)
     unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
     note_unknown(column.name, column, {value_name(value): value for value in unread})
 
 
 def warn_of_others(column: Column, looks_like: Callable[[str], bool], plural: str) -> None:
-    """Warn where a training table's column holds other values than those of its type."""
+    """Warn about a training column with values of other types."""
     odd = column.first_where(lambda value: not _is_absent(value) and not looks_like(value_name(value)))
     if odd is not None:
         warn(

@@ -1,4 +1,4 @@
-"""Lists in cells: which of the frequent elements each has, and how many."""
+"""Lists in cells: a flag for each frequent element, and the number of elements."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ _NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 
 @dataclass(frozen=True)
 class Lists(Composite):
-    """Lists in cells: as in "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
+    """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
 
-    A part for each of the most frequent elements says whether a row has it. Others say how many elements it has, how
-    many that are none of these, and of numbers their mean, least and greatest.
+    Each of the most frequent elements has a part that flags the rows with it. Other parts are the number of elements,
+    the number of rare elements, and for numbers their mean, minimum and maximum.
 
     Attributes:
-        separator: what stands between elements; empty: they are written as in JSON or Python.
+        separator: the separator of elements; empty: lists are written as in JSON or Python.
 
     >>> Lists(separator="|").elements("Comedy | Romance"), Lists().elements("['a', 'b']"), Lists().elements("[]")
     (['Comedy', 'Romance'], ['a', 'b'], [])
@@ -157,7 +157,7 @@ class Lists(Composite):
         return next((kind for kind in kinds if kind._divides(counts)), None)
 
     def _divides(self, counts: Sequence[tuple[str, int]]) -> bool:
-        """Whether the separator divides texts into elements, from how many rows have each."""
+        """Whether the separator splits texts into elements, judging by the number of rows with each."""
         cells = [(self.elements(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
@@ -214,7 +214,7 @@ class Lists(Composite):
     def _parts(
         self, schema: ColumnSchema, cells: Sequence[list[str] | None], positions: np.ndarray
     ) -> tuple[list[Column], list[Column]]:
-        """How many elements there are, and how many that are not frequent; which of the frequent ones there are."""
+        """The number of elements, the number of rare ones, and a flag for each frequent element."""
         place = {name: j for j, name in enumerate(schema.categories)}
         has = np.zeros((len(place), len(cells)), np.int8)
         measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
@@ -272,7 +272,7 @@ _ABSENT = 2
 
 
 def _name(element: Any) -> str:
-    """The text of a list's element; of an object, what it calls its name."""
+    """The text of a list's element; for an object, its name entry."""
     if isinstance(element, dict) and isinstance(element.get("name"), str):
         return element["name"]
     return (
@@ -289,7 +289,7 @@ def _is_scalar(element: Any) -> bool:
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:
-    """How many of the elements that are used again stand elsewhere than usual, counted from the begin or the end."""
+    """The share of repeated elements that are not in their usual place, counted from the beginning or the end."""
     shares: list[float] = []
     for order in (1, -1):
         places: dict[str, Counter[int]] = {}

@@ -43,9 +43,9 @@ class Mixed(Composite, Form):
     """Numbers, plain or in the form of their column, with words among them: the number, and a category of the words.
 
     Attributes:
-        words: whether there is a category of words; if not, they are missing numbers.
-        other: whether the rare words together are a category; if not, they are missing.
-        rare: the rare words, a line each.
+        words: whether words are a category; otherwise they are missing numbers.
+        other: whether rare words share a category; otherwise they are missing.
+        rare: the rare words, one per line.
     """
 
     words: bool = True
@@ -113,7 +113,7 @@ class Mixed(Composite, Form):
         number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
 
         def code(value: object) -> int:
-            """The position of the word among those found, from 1; 0 of numbers and of what is missing."""
+            """The word's position among those found, from 1; 0 for numbers and missing values."""
             text = value_name(value).strip()
             if is_missing(value) or text in MISSING_TOKENS or number.read(text) is not None:
                 return 0
@@ -179,7 +179,9 @@ def _may_have_words(candidate: Candidate) -> bool:
 
 
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
-    """Whether a few words stand among numbers; not categories, some of them numbers, nor codes, which have digits."""
+    """Whether the texts are a few words among numbers, not categories (some of them numbers) or codes (words with
+    digits).
+    """
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
     is_code = len(with_digits) > 1 + _RARE * len(numbers) or sum(with_digits) > max(1, _RARE * rows)
@@ -190,7 +192,7 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
-    """The type with what becomes of the words."""
+    """The type with the treatment of its words."""
     least = max(2, _RARE * (numbers + sum(words.values())))
     rare = {text: rows for text, rows in words.items() if rows < least}
     other = sum(rare.values()) >= least

@@ -25,7 +25,7 @@ class Nominal(OfJson):
     """A type whose values are names: the network sees a code.
 
     Attributes:
-        holds: the storage of the training table's column, where its type told it; else mixed.
+        holds: the storage of the training table's column, if its type determines it; else mixed.
     """
 
     holds: str = "text"

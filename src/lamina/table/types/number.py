@@ -21,8 +21,8 @@ class Number(Quantity):
     """Numbers of any type, truth values that the user calls numeric, and texts that are numbers.
 
     Attributes:
-        dtype: NumPy's name of their type in the training table; empty where it has none, as of decimals.
-        whole: whether that is a type of whole numbers.
+        dtype: NumPy's name of their type in the training table; empty if it has none, as for decimals.
+        whole: whether that is an integer type.
         written: whether they were texts.
     """
 
@@ -68,7 +68,9 @@ class Number(Quantity):
 
 @dataclass(frozen=True)
 class Coordinate(Number):
-    """One of several numbers that say a value together, as sine and cosine say a weekday: none has an embedding."""
+    """One of several numbers that together encode a value, such as sine and cosine of a weekday. It has no
+    embedding.
+    """
 
     tag = "coordinate"
     plural = ""

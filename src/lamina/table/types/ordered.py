@@ -76,8 +76,8 @@ class Ordered(Composite):
     """Categories in an order: the category under the column's own name, and the place in the order as a number.
 
     Attributes:
-        order: the values from the lowest to the highest, a line each.
-        cyclic: whether the first value follows the last: then the place is one on a circle, two numbers.
+        order: the values from lowest to highest, one per line.
+        cyclic: whether the first value follows the last; the place is then two numbers, a point on a circle.
 
     >>> Ordered.told(["S", "M", "L"]).places["m"]
     1

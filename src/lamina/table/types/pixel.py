@@ -52,7 +52,7 @@ class Pixel(Quantity):
         return "pixel, as it is"
 
     def example(self, column: ColumnSchema) -> int:
-        """That of a vertical stroke."""
+        """The example: a vertical stroke."""
         row, place = divmod(int(column.name.rpartition("_")[2]), self.side)
         return 255 * (4 <= row < 24 and 13 <= place < 15)
 

@@ -22,18 +22,18 @@ _JSON_NUMBERS = {int, float, type(None)}
 
 @dataclass(frozen=True)
 class Quantity(ColumnType):
-    """A type whose values are numbers to the network; `read` and `show` say how people write them.
+    """A type whose values are numbers to the network; `read` and `show` convert from and to text.
 
     Attributes:
-        storage: the storage of columns that hold such values as objects of their own; empty: none does.
-        plural: such values as messages call them; empty: they are not recognized in texts.
-        wanted: one such value, as messages call it.
-        example_texts: texts that JSON may have for them; empty: JSON has numbers only.
-        unit: what the numbers count, for people; empty for plain numbers.
-        remark: what is said of a range of them, such as "dates in days"; empty: nothing.
-        limits: the numbers that such values can be.
-        embedded: whether its number has an embedding of its own in the network.
-        mixed_from: from this share of such texts on, one among words may be a slip of typing.
+        storage: the storage of columns with such values as separate objects; empty if there is none.
+        plural: the plural name of such values in messages; empty: they are not recognized in texts.
+        wanted: the name of such a value in messages.
+        example_texts: texts allowed in JSON; empty: JSON has numbers only.
+        unit: the unit of the numbers, for output; empty for plain numbers.
+        remark: a remark on a range of values, such as "dates in days"; empty for none.
+        limits: the smallest and largest number.
+        embedded: whether its number has its own embedding in the network.
+        mixed_from: the share of such texts from which words among them may be typing errors.
     """
 
     kind = "numeric"
@@ -51,14 +51,14 @@ class Quantity(ColumnType):
     # --- values ------------------------------------------------------------------------------------------------------
 
     def read(self, text: str) -> float | None:
-        """The number that a text of this type is; None of others."""
+        """The number that a text of this type stands for; None for other texts."""
         return number_in(text)
 
     def looks_like(self, text: str) -> bool:
         return bool(self.plural) and self.read(text) is not None
 
     def parse(self, text: str) -> float | None:
-        """The number that a text is, in this type's form or as a number; None if it is neither."""
+        """The number that a text stands for, in this type's form or as a plain number; None if it is neither."""
         found = self.read(text)
         if found is None and (found := number_in(text)) is not None and self.are_beyond(np.float64(found)):
             return None
@@ -71,7 +71,7 @@ class Quantity(ColumnType):
 
     @property
     def takes_any_number(self) -> bool:
-        """Whether all numbers can be of this type."""
+        """Whether any number can be of this type."""
         return self.limits == (-np.inf, np.inf)
 
     def fitted(self, name: str, column: Column) -> Column:
@@ -140,7 +140,7 @@ class Quantity(ColumnType):
         return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        """The error of a value of another type."""
+        """The error for a value of another type."""
         index, value = where
         return DataError(
             f"column {column.name!r} holds {self.plural}, but {shown(value_name(value))} in {row(index)}; correct it "
@@ -225,7 +225,7 @@ class Quantity(ColumnType):
 
 
 def missing_said(column: ColumnSchema) -> str:
-    """A sentence on a column that was never missing in training."""
+    """A sentence about a column that was never missing in training."""
     return "" if column.missing else " Training had it in every row."
 
 
@@ -240,7 +240,7 @@ def finite(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def warn_of_infinite(name: str, value: float, index: int) -> None:
-    """Warn that a column has infinite numbers, the first of them in row `index`."""
+    """Warn about infinite numbers in a column, the first in row `index`."""
     warn(
         f"column {name!r} has infinite values, such as {value} in {row(index)}; they count as missing",
         subjects=[f"infinite values in {name!r}"],
@@ -248,7 +248,7 @@ def warn_of_infinite(name: str, value: float, index: int) -> None:
 
 
 def infinite_error(name: str, value: object, place: str) -> DataError:
-    """The error of a column with an infinite number."""
+    """The error for a column with an infinite number."""
     return DataError(
         f"column {name!r} has an infinite value, {value}, in {place}; correct it or make it missing (NaN)"
     )

@@ -179,7 +179,7 @@ def _is_of_words(candidate: Candidate) -> bool:
 def _numbers(
     name: str, encoder: TextEncoder, counts: Mapping[str, int], missing: int, named: bool
 ) -> Iterator[ColumnSchema]:
-    """The parts that are numbers; the first says where texts are missing."""
+    """The numeric parts; the first marks missing texts."""
     encoded = encoder.encode(list(counts))
     rows = np.array(list(counts.values()))
     for j, values in enumerate(encoded.T):
@@ -192,7 +192,7 @@ def _numbers(
 
 
 def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:
-    """The part of values that repeat, as categories; others count as missing there."""
+    """The part for repeated values, as categories; other values are missing in it."""
     frequent = sorted(text for text, count in counts.items() if count >= _FREQUENT)
     if len(frequent) < 2:
         return

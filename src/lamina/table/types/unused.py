@@ -25,7 +25,7 @@ MOST_VALUES = 1 << 16
 
 
 def may_count_rows(name: str) -> bool:
-    """Whether a name is one that columns of row numbers have.
+    """Whether a name is typical of a column of row numbers.
 
     >>> [may_count_rows(name) for name in ("id", "customer_ID", "PassengerId", "Unnamed: 0", "paid", "Covid", "rows")]
     [True, True, True, True, False, False, False]
@@ -38,9 +38,9 @@ class Unused(ColumnType):
     """A type whose columns are left out.
 
     Attributes:
-        left_out: the reason, in a table of columns.
-        adjective: describes such columns in a warning; empty: no warning.
-        kept_as: the kind that keeps such a column; None: there is none.
+        left_out: the reason, shown in a table of columns.
+        adjective: the adjective for such columns in a warning; empty: no warning.
+        kept_as: the kind to choose for keeping such a column; None if there is none.
     """
 
     used: ClassVar[bool] = False
@@ -84,7 +84,7 @@ class Unreadable(Unused):
 
 
 class Dropped(Unused):
-    """The user said so."""
+    """Left out by the user's choice."""
 
     tag = "dropped"
     kind = "dropped"
@@ -111,7 +111,7 @@ class Constant(Unused):
 
 
 class Alike(Constant):
-    """Whole numbers that become one number in float64."""
+    """Integers that become equal in float64."""
 
     tag = "alike"
     adjective = "of whole numbers that differ by less than float64, in which a network computes, can tell"
@@ -135,7 +135,7 @@ class Identifier(Unused):
 
 
 class RowNumbers(Unused):
-    """The rows' numbers from 0 or 1, under a name that says so."""
+    """Row numbers from 0 or 1, under a name that says so."""
 
     tag = "row numbers"
     kind = "id"
@@ -153,7 +153,7 @@ class RowNumbers(Unused):
 
 
 class Uncounted(Unused):
-    """Text of more different values than are counted in a table that is streamed."""
+    """Text with more distinct values than are counted for a streamed table."""
 
     tag = "uncounted"
     kind = "id"

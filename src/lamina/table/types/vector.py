@@ -1,4 +1,4 @@
-"""Several numbers in a cell, always as many: coordinates, sizes, embeddings."""
+"""A fixed number of numbers per cell: coordinates, sizes, embeddings."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ _MOST = 1024
 
 @dataclass(frozen=True)
 class Vector(Fields):
-    """Numbers, as many in each cell, as in "48.85, 2.35", "POINT(2.35 48.85)" and "10x20x30".
+    """A fixed number of numbers per cell, such as "48.85, 2.35", "POINT(2.35 48.85)" and "10x20x30".
 
     Attributes:
-        count: how many.
-        unit: of sizes, what they are measured in, if their texts say it.
+        count: the number of numbers.
+        unit: the unit of sizes, if their texts have one.
 
     >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
     ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
@@ -82,8 +82,9 @@ class Vector(Fields):
         return self._numbers(text) is not None
 
     def _numbers(self, text: str) -> list[str] | None:
-        """The numbers of a text, as texts; None if there are no several of them, or, where it is not known how many,
-        it may be a single one."""
+        """The numbers of a text, as texts; None if it has fewer than two, or, with unknown `count`, might be a single
+        number.
+        """
         position = _POSITION.fullmatch(text := text.strip())
         text, unit = _without_unit(text if position is None else _signed(position))
         found = _FORM.fullmatch(text)
@@ -124,12 +125,12 @@ class Vector(Fields):
 
 
 def _signed(position: re.Match[str]) -> str:
-    """The numbers of a position: of 23.5°N 99.5°W 23.5, -99.5."""
+    """The signed numbers of a position: 23.5, -99.5 for 23.5°N 99.5°W."""
     latitude, north, longitude, east = position.groups()
     return f"{'-' if north in 'sS' else ''}{latitude}, {'-' if east in 'wW' else ''}{longitude}"
 
 
 def _without_unit(text: str) -> tuple[str, str]:
-    """The numbers of a size, and its unit; other texts as they are."""
+    """The numbers of a size, and its unit; other texts unchanged."""
     found = _SIZE.fullmatch(text)
     return (found[1], found[2]) if found else (text, "")

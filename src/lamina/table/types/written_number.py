@@ -81,7 +81,7 @@ def form_of_column(candidate: Candidate) -> Form | None:
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
-    """Whether `holds` is true of the half of the rows, times `share`."""
+    """Whether `holds` is true of at least half of the rows, times `share`."""
     rows = sum(rows for _, rows in counts)
     return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
 
