@@ -6,7 +6,7 @@ A request goes through
 (rows of many requests at once) → `_model` (the network) → an answer.
 
 * `_limits` bounds what strangers may send; `_errors` is the answer to what is too large or wrong.
-* `_slots` keeps each model's newest version; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
+* `_registry` has the versions of each model; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
 * `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request.
 """
 
