@@ -7,7 +7,8 @@ A request goes through
 
 * `_limits` bounds what strangers may send; `_errors` is the answer to what is too large or wrong.
 * `_registry` has the versions of each model; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
-* `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request.
+* `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request;
+  `_traces` has its spans.
 """
 
 from lamina.serve._limits import Limits

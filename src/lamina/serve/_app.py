@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lamina.serve._batching import Batcher
+from lamina.serve._batching import Batch, Batcher
 from lamina.serve._bodies import Reader
 from lamina.serve._docs import docs_page, docs_policy
 from lamina.serve._errors import RequestError
@@ -27,18 +27,16 @@ from lamina.serve._inference import HEADER, InferenceCall, metadata
 from lamina.serve._inputs import Inputs
 from lamina.serve._limits import Admission, Held, busy
 from lamina.serve._log import EVENTS as _LOG
-from lamina.serve._log import Seen, request_id
+from lamina.serve._log import SEEN, Seen, request_id
 from lamina.serve._metrics import Metrics
 from lamina.serve._model import Model
 from lamina.serve._openapi import description
 from lamina.serve._registry import Place, Registry
+from lamina.serve._traces import traced
 
 __all__ = ["Service"]
 
 T = TypeVar("T")
-
-_SEEN = "lamina.seen"
-"""The entry of a request's scope that has what is logged of it."""
 
 _SMALL = 1 << 16
 """Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
@@ -88,7 +86,7 @@ class Service:
             ]
         handlers: dict[Any, Any] = {RequestError: _refused, HTTPException: _refused_by_route}
         routed = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
-        self.app: ASGIApp = _Outermost(routed, self)
+        self.app = traced(_Outermost(routed, self))
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -182,9 +180,9 @@ class Service:
 
     # --- predictions ---------------------------------------------------------------------------------------------
 
-    def _note_batch(self, requests: int, rows: int) -> None:
-        self.metrics.observe_batch(requests, rows)
-        _LOG.debug("computed %d rows of %d requests at a time", rows, requests)
+    def _note_batch(self, batch: Batch) -> None:
+        self.metrics.observe_batch(batch.requests, batch.rows)
+        _LOG.debug("computed %d rows of %d requests at a time", batch.rows, batch.requests)
 
     @contextmanager
     def _admitted(self) -> Generator[Held]:
@@ -216,7 +214,7 @@ class Service:
         apart: bool = False,
     ) -> Response:
         """The answer of a model, which is this version to the end; `apart`: even small bodies take long to read."""
-        begin = time.perf_counter()
+        seen: Seen = request.scope[SEEN]
         self._require_ready()
         with self._admitted() as held:
             body = await self._body(request, held)
@@ -225,13 +223,12 @@ class Service:
                 inputs = await self._in_time(reading)
             else:
                 inputs = read(body, model.most_rows)
-            outputs = await self._in_time(self.batcher.outputs(model, inputs))
+            outputs, seen.batch = await self._in_time(self.batcher.outputs(model, inputs))
             make = lambda: answer(inputs, outputs)  # noqa: E731
             response = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
-        seen: Seen = request.scope[_SEEN]
         seen.model, seen.version, seen.rows = model.name, model.version, inputs.rows
         self.metrics.rows.labels(model.name).inc(inputs.rows)
-        self.metrics.seconds.labels(model.name).observe(time.perf_counter() - begin)
+        self.metrics.seconds.labels(model.name).observe(time.perf_counter() - seen.begun)
         return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
@@ -318,7 +315,8 @@ class _Outermost:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        seen = scope[_SEEN] = Seen(request_id(given))
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        seen = scope[SEEN] = Seen(request_id(given), method)
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -349,11 +347,9 @@ class _Outermost:
                 )
                 await _refusal(error, scope)(scope, receive, counted)
         finally:
-            route = scope.get("route")
-            path = getattr(route, "path", "other")
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._service.metrics.requests.labels(path, method, str(seen.status)).inc()
-            seen.log(scope["client"], method, scope["raw_path"].decode("ascii", "backslashreplace"))
+            seen.route = getattr(scope.get("route"), "path", "other")
+            self._service.metrics.requests.labels(seen.route, method, str(seen.status)).inc()
+            seen.log(scope["client"], scope["method"], scope["raw_path"].decode("ascii", "backslashreplace"))
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
@@ -415,7 +411,7 @@ def _json(content: Any) -> Response:
 
 
 def _refusal(error: RequestError, scope: Scope) -> Response:
-    content: Any = error.to_dict(scope[_SEEN].id)
+    content: Any = error.to_dict(scope[SEEN].id)
     status = error.status
     if scope["path"].startswith("/v2"):  # whose errors are texts, and 400 what is wrong with a request
         content, status = {"error": str(error)}, 400 if status == 422 else status
