@@ -95,7 +95,8 @@ def test_a_folder_of_versions_is_followed(serving, versions):
     assert answered(one, "m") == (label, "2")
     shutil.copytree(RUNS["prices"], versions.parent / "new")
     os.rename(versions.parent / "new", versions / "2")
-    one.wait_for(lambda: answered(one, "m") == (value, "2"))
+    one.wait_for(lambda: one.predictions("m", {"rows": [ROW]}) == [value])
+    assert answered(one, "m") == (value, "2")
     _, error = one.end()
     assert [line.partition(": the new")[0] for line in error.splitlines()[1:4]] == [
         "lamina: m@11", "lamina: m@1 is gone", "lamina: m@10 is gone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -55,6 +55,8 @@ class Service:
     """
 
     def __init__(self, registry: Registry, token: str | None = None, look: float = 1.0) -> None:
+        from lamina import __version__
+
         self._registry, self.limits, self._token, self._look = registry, registry.limits, token, look
         self.admission = Admission(self.limits)
         self.metrics = Metrics()
@@ -62,18 +64,19 @@ class Service:
         self.is_ready = self.is_ending = False
         self._readers = ThreadPoolExecutor(2, "lamina-bodies")
         self._loader = ThreadPoolExecutor(1, "lamina-models")
+        about = {"name": "lamina", "version": __version__, "extensions": ["binary_tensor_data"]}
         routes = [
             Route("/", self._docs),
             Route("/docs", self._docs),
-            Route("/healthz", self._health),
-            Route("/readyz", self._readiness),
+            Route("/healthz", self._says({"status": "alive"})),
+            Route("/readyz", self._says({"status": "ready"}, if_ready=True)),
             Route("/metrics", self._show_metrics),
             Route("/openapi.json", self._openapi),
             Route("/v1/models", self._list),
-            Route("/v2", self._server_metadata),
-            Route("/v2/", self._server_metadata),
-            Route("/v2/health/live", self._live),
-            Route("/v2/health/ready", self._ready),
+            Route("/v2", self._says(about)),
+            Route("/v2/", self._says(about)),
+            Route("/v2/health/live", self._says({"live": True})),
+            Route("/v2/health/ready", self._says({"ready": True}, if_ready=True)),
         ]
         for model in ("models/{name}", "models/{name}/versions/{version}"):
             routes += [
@@ -138,12 +141,15 @@ class Service:
 
     # --- about the server ----------------------------------------------------------------------------------------
 
-    async def _health(self, _request: Request) -> Response:
-        return _json({"status": "alive"})
+    def _says(self, content: object, *, if_ready: bool = False) -> Callable[[Request], Awaitable[Response]]:
+        """A route that always says the same."""
 
-    async def _readiness(self, _request: Request) -> Response:
-        self._require_ready()
-        return _json({"status": "ready"})
+        async def answer(_request: Request) -> Response:
+            if if_ready:
+                self._require_ready()
+            return _json(content)
+
+        return answer
 
     def _require_ready(self) -> None:
         if not self.is_ready or self.is_ending:
@@ -264,18 +270,6 @@ class Service:
             raise busy(f"its turn did not come within {self.limits.seconds:g} seconds") from None
 
     # --- the Open Inference Protocol -----------------------------------------------------------------------------
-
-    async def _server_metadata(self, _request: Request) -> Response:
-        from lamina import __version__
-
-        return _json({"name": "lamina", "version": __version__, "extensions": ["binary_tensor_data"]})
-
-    async def _live(self, _request: Request) -> Response:
-        return _json({"live": True})
-
-    async def _ready(self, _request: Request) -> Response:
-        self._require_ready()
-        return _json({"ready": True})
 
     async def _model_metadata(self, request: Request) -> Response:
         model = self._model(request)

@@ -6,8 +6,6 @@ https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamina.serve._log import SEEN, Seen
@@ -42,24 +40,21 @@ class _Traced:
             "request", self._context_of(headers), self._trace.SpanKind.SERVER
         ) as span:
             await self._app(scope, receive, send)
-            self._tell(span, scope[SEEN], scope)
-
-    def _tell(self, span: Any, seen: Seen, scope: Scope) -> None:
-        span.update_name(f"{seen.method} {seen.route}")
-        span.set_attributes(
-            {
+            seen: Seen = scope[SEEN]
+            span.update_name(f"{seen.method} {seen.route}")
+            found = {
                 "http.request.method": seen.method, "http.route": seen.route, "url.path": scope["path"],
                 "url.scheme": scope["scheme"], "http.response.status_code": seen.status, "lamina.request_id": seen.id,
-            }
-        )  # fmt: skip
-        if seen.status >= 500:
-            span.set_status(self._trace.StatusCode.ERROR)
-        if seen.rows:
-            span.set_attributes(
-                {"lamina.model": seen.model, "lamina.version": seen.version, "lamina.rows": seen.rows}
-            )
-        if seen.batch is not None:
-            size = {"lamina.batch.requests": seen.batch.requests, "lamina.batch.rows": seen.batch.rows}
-            self._tracer.start_span("compute", attributes=size, start_time=seen.batch.begin).end(
-                seen.batch.end
-            )
+            }  # fmt: skip
+            if seen.rows:
+                found |= {
+                    "lamina.model": seen.model,
+                    "lamina.version": seen.version,
+                    "lamina.rows": seen.rows,
+                }
+            span.set_attributes(found)
+            if seen.status >= 500:
+                span.set_status(self._trace.StatusCode.ERROR)
+            if batch := seen.batch:
+                size = {"lamina.batch.requests": batch.requests, "lamina.batch.rows": batch.rows}
+                self._tracer.start_span("compute", attributes=size, start_time=batch.begin).end(batch.end)
