@@ -5,7 +5,7 @@
 #   make test-all  and the slow ones besides
 #   make coverage  measures the lines and branches of src that the tests run; fails under 95 % of lines
 #   make docs    builds the documentation's site into site/
-#   make neighbours  tries estimators in skops, MLflow, TensorBoard, Weights & Biases and DiCE; the server with clients of KServe and Triton
+#   make neighbours  tries estimators in skops, MLflow, TensorBoard, Weights & Biases and DiCE; the server with clients of KServe and Triton, and OpenTelemetry
 #   make fuzz    tries many more random programs and damaged files than the tests do
 #   make size    prints the size of the source beside the commit before; fails above a ceiling
 #   make instructions  counts the instructions of ten workloads, likewise
@@ -57,7 +57,7 @@ pythons: $(VENV)/.dev
 lowest: $(VENV)/.dev
 	sh tools/lowest.sh $(BIN)/uv $(BIN)/python
 
-# What others make with estimators, in an environment with their packages (skops, MLflow, TensorBoard, Weights & Biases, DiCE, KServe, Triton)
+# What others make with estimators, in an environment with their packages (skops, MLflow, TensorBoard, Weights & Biases, DiCE, KServe, Triton, OpenTelemetry)
 neighbours: $(VENV)/.dev
 	sh tools/neighbours.sh $(BIN)
 

@@ -152,7 +152,7 @@ def estimators(callgrind: Callgrind) -> None:
     from lamina.runs.run_folder import open_run
     from lamina.serve._app import Service
     from lamina.serve._limits import Limits
-    from lamina.serve._slots import Slot
+    from lamina.serve._registry import Registry
 
     X = np.random.default_rng(0).normal(size=(800, 4)).astype(np.float32)
     model = lamina.MLPRegressor((16,), preset="fast", batch_size=8, random_state=0)
@@ -174,7 +174,7 @@ def estimators(callgrind: Callgrind) -> None:
     with callgrind.counting("encoding 10,000 rows"):
         opened.fitted.encode(rows)
 
-    service = Service([Slot("kinds", RUN, Limits())], Limits())
+    service = Service(Registry([f"kinds={RUN}"], Limits()))
     service.is_ready = True
     body = json.dumps({"rows": frame.head(1).to_dicts()}).encode()
 

@@ -70,10 +70,10 @@ def post():
     """Gives a body to the application; its status and its answer."""
     from lamina.serve import Limits
     from lamina.serve._app import Service
-    from lamina.serve._slots import Slot
+    from lamina.serve._registry import Registry
 
     limits = Limits(body=MIB, rows=1000, seconds=30)
-    service = Service([Slot(name, path, limits) for name, path in RUNS.items()], limits)
+    service = Service(Registry([f"{name}={path}" for name, path in RUNS.items()], limits))
     service.is_ready = True
     loop = asyncio.new_event_loop()
 

@@ -36,7 +36,8 @@ def models():
     kind = np.where(FRAME["new"].to_numpy(), FRAME["town"].to_numpy(), "none")
     return {
         "mixed": lamina.MLPClassifier(**SETTINGS).fit(FRAME, kind),
-        "matrix": lamina.MLPRegressor(**SETTINGS).fit(X, X[:, 0]),
+        "matrix1": lamina.MLPRegressor(**SETTINGS).fit(X, X[:, 1]),
+        "matrix2": lamina.MLPRegressor(**SETTINGS).fit(X, X[:, 0]),
     }
 
 
@@ -45,7 +46,8 @@ def server(models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name, model in models.items():
         lamina.save(model, folder / f"{name}.safetensors")
-    one = Server(*folder.glob("*.safetensors"))
+    matrix = [f"matrix@{version}={folder}/matrix{version}.safetensors" for version in (1, 2)]
+    one = Server(folder / "mixed.safetensors", *matrix)
     yield one
     code, error = one.end()
     assert (code, "Traceback" in error) == (0, False), error
@@ -81,13 +83,21 @@ def test_kserve(server, models, in_bytes):
             request = kserve.InferRequest("mixed", list(columns(make, server)), request_id="7")
             mixed = await client.infer(server.address, request, model_name="mixed")
             request = kserve.InferRequest("matrix", [make("X", X, "FP32")])
-            return mixed, await client.infer(server.address, request, model_name="matrix")
+            versions = (
+                "matrix/versions/1",
+                "matrix/versions/2",
+                "matrix",
+            )  # no argument of its own says which
+            assert await client.is_model_ready(server.address, versions[0])
+            return mixed, [await client.infer(server.address, request, model_name=one) for one in versions]
 
-    mixed, matrix = asyncio.run(ask())
+    mixed, matrices = asyncio.run(ask())
     assert mixed.id == "7"
     outputs = {one.name: one.as_numpy() for one in mixed.outputs}
     same(outputs.get, models)
-    np.testing.assert_array_equal(matrix.outputs[0].as_numpy(), models["matrix"].predict(X.astype(float)))
+    for version, matrix in zip((1, 2, 2), matrices, strict=True):
+        wanted = models[f"matrix{version}"].predict(X.astype(float))
+        np.testing.assert_array_equal(matrix.outputs[0].as_numpy(), wanted)
 
 
 @pytest.mark.parametrize("in_bytes", [False, True])
@@ -110,9 +120,15 @@ def test_triton(server, models, in_bytes):
                 "mixed", list(columns(make, server)), model_version=version, outputs=outputs
             )
             same(answer.as_numpy, models)
-        answer = client.infer("matrix", [make("X", X, "FP32")], request_id="9")
-        assert answer.get_response()["id"] == "9"
-        np.testing.assert_array_equal(answer.as_numpy("predict"), models["matrix"].predict(X.astype(float)))
+        assert client.get_model_metadata("matrix")["versions"] == ["1", "2"]
+        for version, served in (("1", "1"), ("2", "2"), ("", "2")):
+            assert client.is_model_ready("matrix", version)
+            answer = client.infer("matrix", [make("X", X, "FP32")], model_version=version, request_id="9")
+            said = answer.get_response()
+            assert (said["id"], said["model_version"]) == ("9", served)
+            wanted = models[f"matrix{served}"].predict(X.astype(float))
+            np.testing.assert_array_equal(answer.as_numpy("predict"), wanted)
+        assert not client.is_model_ready("matrix", "3")
         with pytest.raises(triton.InferenceServerException, match="column 'size': is not there"):
             client.infer("mixed", [make("town", FRAME["town"].to_numpy().astype(object), "BYTES")])
     finally:
@@ -137,9 +153,8 @@ def test_the_protocols_own_description_holds(server, tmp_path):
     """Checked are statuses, forms of answers and damaged requests. Not that whatever fits the description is accepted,
     since it does not say which inputs a model has; nor that other methods are listed."""
     (tmp_path / "protocol.json").write_text(json.dumps(description()))
-    version = server.ask("/v2/models/mixed").json["versions"][0]
     (tmp_path / "schemathesis.toml").write_text(
-        f'parameters = {{ "path.model_name" = "mixed", "path.model_version" = "{version}" }}\n'
+        'parameters = { "path.model_name" = "matrix", "path.model_version" = "1" }\n'
         '[checks]\nnegative_data_rejection.expected-statuses = ["4xx"]\n'
     )
     command = [

@@ -275,7 +275,7 @@ def test_what_is_not_there(server):
         (
             "/v2/models/prices/versions/1/ready",
             404,
-            f"the version of 'prices' that is served is {version}, not '1'",
+            f"there is no version '1' of 'prices', only {version}",
         ),
         ("/v2/models/prices/infer", 405, "not with this method"),
         ("/v2/models/prices/unload", 404, "there is nothing at this address"),

@@ -75,7 +75,7 @@ def test_the_end_of_a_server_that_starts_is_that_of_one_that_serves(how, monkeyp
         os.kill(os.getpid(), how)
         time.sleep(30)
 
-    monkeypatch.setattr("lamina.serve._server.named_runs", opened)
+    monkeypatch.setattr("lamina.serve._server.places", opened)
     # Shells have jobs in the background ignore Ctrl-C, and these tests may be one.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -128,7 +128,7 @@ def test_lines_that_are_lost_are_counted(monkeypatch, capsys):
 
 def test_what_comes_from_others_cannot_begin_a_line(capsys):
     with logging_to_stderr("text", "info"):
-        Seen("id", 200).log(("127.0.0.1", 1), "GET", "/\x1b[2J\nlamina: forged")
+        Seen("id", "GET", status=200).log(("127.0.0.1", 1), "GET", "/\x1b[2J\nlamina: forged")
     assert capsys.readouterr().err.count("\n") == 1
     assert not ACCESS.handlers
     assert logging.getLogger().handlers == logging.root.handlers

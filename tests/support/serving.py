@@ -44,10 +44,10 @@ class Answer:
 
 
 class Server:
-    """``lamina serve`` in a process of its own, at a free port."""
+    """``lamina serve`` in a process of its own, at a free port, started by the command `under` if one is given."""
 
-    def __init__(self, *arguments, environment=None):
-        command = [sys.executable, "-m", "lamina", "serve", *map(str, arguments), "--port", "0"]
+    def __init__(self, *arguments, environment=None, under=()):
+        command = [*under, sys.executable, "-m", "lamina", "serve", *map(str, arguments), "--port", "0"]
         if "--access-log" not in arguments:
             command += ["--access-log", "off"]
         self.process = subprocess.Popen(

@@ -30,7 +30,7 @@ def serve(
         list[str],
         typer.Argument(
             help="Runs' folders, or files of lamina.save. A model has its folder's or file's name, or another with "
-            "NAME=RUN.",
+            "NAME=RUN; NAME@2=RUN is its version 2. A folder of runs 1, 2, … has the versions of one model.",
             show_default=False,
         ),
     ],
@@ -63,6 +63,7 @@ def serve(
     \b
       lamina serve runs/income-1
       lamina serve income=runs/income-3 digits=runs/mnist-1 --port 9000
+      lamina serve income=runs/income-3 income@4=runs/income-4
       lamina serve model.safetensors --workers 4 --access-log json
     """
     require("lamina serve", "starlette", "uvicorn", "httptools", "prometheus-client")

@@ -5,9 +5,10 @@ A request goes through
 `_server` (connections) → `_app` (routes) → `_bodies` (a body's format) → `_rows` (checked values) → `_batching`
 (rows of many requests at once) → `_model` (the network) → an answer.
 
-* `_limits` bounds untrusted requests; `_errors` has the responses to requests that are too large or wrong.
-* `_slots` keeps each model's newest version; `_openapi`, `_docs` and `_metrics` describe the server and its state.
-* `_workers` runs several processes on one port; `_log` writes events, and a line for each request.
+* `_limits` bounds what strangers may send; `_errors` is the answer to what is too large or wrong.
+* `_registry` has the versions of each model; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
+* `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request;
+  `_traces` has its spans.
 """
 
 from lamina.serve._limits import Limits

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,28 +19,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lamina.serve._batching import Batcher
+from lamina.serve._batching import Batch, Batcher
 from lamina.serve._bodies import Reader
 from lamina.serve._docs import docs_page, docs_policy
 from lamina.serve._errors import RequestError
-from lamina.serve._example import example_request
 from lamina.serve._inference import HEADER, InferenceCall, metadata
 from lamina.serve._inputs import Inputs
-from lamina.serve._limits import Admission, Held, Limits, busy
+from lamina.serve._limits import Admission, Held, busy
 from lamina.serve._log import EVENTS as _LOG
-from lamina.serve._log import Seen, request_id
+from lamina.serve._log import SEEN, Seen, request_id
 from lamina.serve._metrics import Metrics
 from lamina.serve._model import Model
 from lamina.serve._openapi import description
-from lamina.serve._slots import Slot, watch
-from lamina.support.messages import closest
+from lamina.serve._registry import Place, Registry
+from lamina.serve._traces import traced
 
 __all__ = ["Service"]
 
 T = TypeVar("T")
-
-_SEEN = "lamina.seen"
-"""The entry of a request's scope that has what is logged of it."""
 
 _SMALL = 1 << 16
 """Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
@@ -52,58 +49,54 @@ class Service:
     """The models, their queue, and the application that answers requests to them.
 
     Args:
-        slots: the models.
-        limits: the limits of requests.
-        token: the bearer token that requests need, if any.
-        look: seconds between checks for new versions.
+        registry: the models.
+        token: what requests must bring, if anything.
+        look: seconds between two looks for new versions.
     """
 
-    def __init__(
-        self, slots: Sequence[Slot], limits: Limits, token: str | None = None, look: float = 1.0
-    ) -> None:
-        self.slots = {slot.name: slot for slot in slots}
-        self.limits, self._token, self._look = limits, token, look
-        self.admission = Admission(limits)
+    def __init__(self, registry: Registry, token: str | None = None, look: float = 1.0) -> None:
+        from lamina import __version__
+
+        self._registry, self.limits, self._token, self._look = registry, registry.limits, token, look
+        self.admission = Admission(self.limits)
         self.metrics = Metrics()
         self.batcher = Batcher(self._note_batch, self.metrics.waiting.set)
         self.is_ready = self.is_ending = False
         self._readers = ThreadPoolExecutor(2, "lamina-bodies")
         self._loader = ThreadPoolExecutor(1, "lamina-models")
+        about = {"name": "lamina", "version": __version__, "extensions": ["binary_tensor_data"]}
         routes = [
             Route("/", self._docs),
             Route("/docs", self._docs),
-            Route("/healthz", self._health),
-            Route("/readyz", self._readiness),
+            Route("/healthz", self._says({"status": "alive"})),
+            Route("/readyz", self._says({"status": "ready"}, if_ready=True)),
             Route("/metrics", self._show_metrics),
             Route("/openapi.json", self._openapi),
             Route("/v1/models", self._list),
-            Route("/v1/models/{name}", self._about),
-            Route("/v1/models/{name}/example", self._example),
-            Route("/v1/models/{name}/predict", self._predict, methods=["POST"]),
-            Route("/v2", self._server_metadata),
-            Route("/v2/", self._server_metadata),
-            Route("/v2/health/live", self._live),
-            Route("/v2/health/ready", self._ready),
+            Route("/v2", self._says(about)),
+            Route("/v2/", self._says(about)),
+            Route("/v2/health/live", self._says({"live": True})),
+            Route("/v2/health/ready", self._says({"ready": True}, if_ready=True)),
         ]
-        for model in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
+        for model in ("models/{name}", "models/{name}/versions/{version}"):
             routes += [
-                Route(model, self._model_metadata),
-                Route(f"{model}/ready", self._model_ready),
-                Route(f"{model}/infer", self._infer, methods=["POST"]),
+                Route(f"/v1/{model}", self._about),
+                Route(f"/v1/{model}/example", self._example),
+                Route(f"/v1/{model}/predict", self._predict, methods=["POST"]),
+                Route(f"/v2/{model}", self._model_metadata),
+                Route(f"/v2/{model}/ready", self._model_ready),
+                Route(f"/v2/{model}/infer", self._infer, methods=["POST"]),
             ]
         handlers: dict[Any, Any] = {RequestError: _refused, HTTPException: _refused_by_route}
         routed = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
-        self.app: ASGIApp = _Outermost(routed, self)
+        self.app = traced(_Outermost(routed, self))
 
     # --- life ----------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
-        for slot in self.slots.values():
-            self.metrics.show_version(slot)
-        watching = asyncio.create_task(
-            watch(list(self.slots.values()), self._look, lambda do: self._in(self._loader, do), self._tell)
-        )
+        self._show_versions()
+        watching = asyncio.create_task(self._watch())
         self.is_ready = True
         try:
             yield
@@ -119,15 +112,28 @@ class Service:
         self._readers.shutdown(cancel_futures=True)
         self._loader.shutdown(cancel_futures=True)
 
-    def _tell(self, slot: Slot, error: Exception | None) -> None:
-        self.metrics.loads.labels(slot.name, "failed" if error else "loaded").inc()
-        if error:
-            _LOG.error(
-                "%s: the new version can't be loaded, so %s stays: %s", slot.name, slot.model.version, error
-            )
-            return
-        self.metrics.show_version(slot)
-        _LOG.info("%s: now version %s", slot.name, slot.model.version)
+    async def _watch(self) -> None:
+        """Look for new versions for ever, in a thread: requests go on meanwhile."""
+        while True:
+            await asyncio.sleep(self._look)
+            for place, found in await self._in(self._loader, lambda: [*self._registry.changes()]):
+                self._tell(place, found)
+
+    def _tell(self, place: Place, found: Model | Exception | None) -> None:
+        if found is None:
+            _LOG.info("%s is gone", place)
+        elif isinstance(found, Exception):
+            _LOG.error("%s: the new version can't be loaded, so what is served stays: %s", place, found)
+        else:
+            _LOG.info("%s: now version %s", place, found.digest)
+        if found is not None:
+            result = "failed" if isinstance(found, Exception) else "loaded"
+            self.metrics.loads.labels(place.name, result).inc()
+        self._show_versions()
+
+    def _show_versions(self) -> None:
+        models = self._registry.by_address().values()
+        self.metrics.show_versions({(model.name, model.version) for model in models})
 
     @staticmethod
     async def _in(threads: ThreadPoolExecutor, do: Callable[[], T]) -> T:
@@ -135,12 +141,15 @@ class Service:
 
     # --- about the server ----------------------------------------------------------------------------------------
 
-    async def _health(self, _request: Request) -> Response:
-        return _json({"status": "alive"})
+    def _says(self, content: object, *, if_ready: bool = False) -> Callable[[Request], Awaitable[Response]]:
+        """A route that always says the same."""
 
-    async def _readiness(self, _request: Request) -> Response:
-        self._require_ready()
-        return _json({"status": "ready"})
+        async def answer(_request: Request) -> Response:
+            if if_ready:
+                self._require_ready()
+            return _json(content)
+
+        return answer
 
     def _require_ready(self) -> None:
         if not self.is_ready or self.is_ending:
@@ -156,35 +165,30 @@ class Service:
         return Response(self.metrics.text(), media_type=self.metrics.content_type)
 
     async def _openapi(self, _request: Request) -> Response:
-        return _json(description(list(self.slots.values()), token=self._token is not None))
+        return _json(description(self._registry.by_address(), token=self._token is not None))
 
     # --- about models --------------------------------------------------------------------------------------------
 
-    def _slot(self, request: Request) -> Slot:
-        name = request.path_params["name"]
-        if name not in self.slots:
-            raise RequestError(404, f"there is no model {name[:100]!r}.{closest(name[:100], self.slots)}")
-        slot, version = self.slots[name], request.path_params.get("version")
-        if version not in (None, slot.model.version):
-            raise RequestError(
-                404, f"the version of {name!r} that is served is {slot.model.version}, not {version[:100]!r}"
-            )
-        return slot
+    def _model(self, request: Request) -> Model:
+        return self._registry.model(request.path_params["name"], request.path_params.get("version"))
+
+    def _said_of(self, model: Model) -> dict[str, Any]:
+        return _about(model, self._registry.versions(model.name))
 
     async def _list(self, _request: Request) -> Response:
-        return _json({"models": [_about(slot) for slot in self.slots.values()]})
+        return _json({"models": [self._said_of(model) for model in self._registry.defaults()]})
 
     async def _about(self, request: Request) -> Response:
-        return _json(_about(self._slot(request)))
+        return _json(self._said_of(self._model(request)))
 
     async def _example(self, request: Request) -> Response:
-        return _json(example_request(self._slot(request).model))
+        return _json(self._model(request).example())
 
     # --- predictions ---------------------------------------------------------------------------------------------
 
-    def _note_batch(self, requests: int, rows: int) -> None:
-        self.metrics.observe_batch(requests, rows)
-        _LOG.debug("computed %d rows of %d requests at a time", rows, requests)
+    def _note_batch(self, batch: Batch) -> None:
+        self.metrics.observe_batch(batch.requests, batch.rows)
+        _LOG.debug("computed %d rows of %d requests at a time", batch.rows, batch.requests)
 
     @contextmanager
     def _admitted(self) -> Generator[Held]:
@@ -196,30 +200,27 @@ class Service:
             self.metrics.under_way.set(self.admission.requests)
 
     async def _predict(self, request: Request) -> Response:
-        slot = self._slot(request)
-        model = slot.model
+        model = self._model(request)
         kind = _media_type(request, tuple(model.bodies.readers))
         return await self._answered(
             request,
-            slot,
             model,
             model.bodies.readers[kind],
-            lambda inputs, outputs: _answer(slot.name, model, inputs, outputs),
+            partial(_answer, model),
             apart=kind in model.bodies.apart,
         )
 
     async def _answered(
         self,
         request: Request,
-        slot: Slot,
         model: Model,
         read: Reader,
         answer: Callable[[Inputs, Any], Response],
         *,
         apart: bool = False,
     ) -> Response:
-        """The response of one version of a model; `apart`: even small bodies take long to read."""
-        begin = time.perf_counter()
+        """The answer of a model, which is this version to the end; `apart`: even small bodies take long to read."""
+        seen: Seen = request.scope[SEEN]
         self._require_ready()
         with self._admitted() as held:
             body = await self._body(request, held)
@@ -228,13 +229,12 @@ class Service:
                 inputs = await self._in_time(reading)
             else:
                 inputs = read(body, model.most_rows)
-            outputs = await self._in_time(self.batcher.outputs(model, inputs))
+            outputs, seen.batch = await self._in_time(self.batcher.outputs(model, inputs))
             make = lambda: answer(inputs, outputs)  # noqa: E731
             response = make() if inputs.rows <= _FEW_ROWS else await self._in(self._readers, make)
-        seen: Seen = request.scope[_SEEN]
-        seen.model, seen.version, seen.rows = slot.name, model.version, inputs.rows
-        self.metrics.rows.labels(slot.name).inc(inputs.rows)
-        self.metrics.seconds.labels(slot.name).observe(time.perf_counter() - begin)
+        seen.model, seen.version, seen.rows = model.name, model.version, inputs.rows
+        self.metrics.rows.labels(model.name).inc(inputs.rows)
+        self.metrics.seconds.labels(model.name).observe(time.perf_counter() - seen.begun)
         return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
@@ -271,34 +271,21 @@ class Service:
 
     # --- the Open Inference Protocol -----------------------------------------------------------------------------
 
-    async def _server_metadata(self, _request: Request) -> Response:
-        from lamina import __version__
-
-        return _json({"name": "lamina", "version": __version__, "extensions": ["binary_tensor_data"]})
-
-    async def _live(self, _request: Request) -> Response:
-        return _json({"live": True})
-
-    async def _ready(self, _request: Request) -> Response:
-        self._require_ready()
-        return _json({"ready": True})
-
     async def _model_metadata(self, request: Request) -> Response:
-        slot = self._slot(request)
-        return _json(metadata(slot.name, slot.model))
+        model = self._model(request)
+        return _json(metadata(model, self._registry.versions(model.name)))
 
     async def _model_ready(self, request: Request) -> Response:
-        name = self._slot(request).name
+        name = self._model(request).name
         self._require_ready()
         return _json({"name": name, "ready": True})
 
     async def _infer(self, request: Request) -> Response:
-        slot = self._slot(request)
-        model, head = slot.model, request.headers.get(HEADER)
+        model = self._model(request)
         # Triton's client sends no type, or one that says nothing
         _media_type(request, ("application/json", "application/octet-stream", ""))
-        call = InferenceCall(slot.name, model, head)
-        return await self._answered(request, slot, model, call.read, call.answer)
+        call = InferenceCall(model, request.headers.get(HEADER))
+        return await self._answered(request, model, call.read, call.answer)
 
     # --- who may ask ---------------------------------------------------------------------------------------------
 
@@ -322,7 +309,8 @@ class _Outermost:
             await self._app(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), None)
-        seen = scope[_SEEN] = Seen(request_id(given))
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        seen = scope[SEEN] = Seen(request_id(given), method)
 
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -353,11 +341,9 @@ class _Outermost:
                 )
                 await _refusal(error, scope)(scope, receive, counted)
         finally:
-            route = scope.get("route")
-            path = getattr(route, "path", "other")
-            method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._service.metrics.requests.labels(path, method, str(seen.status)).inc()
-            seen.log(scope["client"], method, scope["raw_path"].decode("ascii", "backslashreplace"))
+            seen.route = getattr(scope.get("route"), "path", "other")
+            self._service.metrics.requests.labels(seen.route, method, str(seen.status)).inc()
+            seen.log(scope["client"], scope["method"], scope["raw_path"].decode("ascii", "backslashreplace"))
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
@@ -393,11 +379,10 @@ async def _drain(request: Request) -> None:
                 pass
 
 
-def _about(slot: Slot) -> dict[str, Any]:
-    model = slot.model
+def _about(model: Model, versions: Iterable[str]) -> dict[str, Any]:
     about: dict[str, Any] = {
-        "model": slot.name, "version": model.version, "content_types": list(model.bodies.readers),
-        "most_rows": model.most_rows,
+        "model": model.name, "version": model.version, "versions": [*versions],
+        "content_types": list(model.bodies.readers), "most_rows": model.most_rows,
     }  # fmt: skip
     about |= {"task": model.target.task, "target": model.target.name}
     if model.is_classification:
@@ -408,9 +393,11 @@ def _about(slot: Slot) -> dict[str, Any]:
     return about if model.schema.named else about | {"columns_are_named": False}
 
 
-def _answer(name: str, model: Model, inputs: Inputs, outputs: Any) -> Response:
+def _answer(model: Model, inputs: Inputs, outputs: Any) -> Response:
     predictions = model.answers(outputs)
-    return _json({"model": name, "version": model.version, "predictions": predictions, "notes": inputs.notes})
+    return _json(
+        {"model": model.name, "version": model.version, "predictions": predictions, "notes": inputs.notes}
+    )
 
 
 def _json(content: Any) -> Response:
@@ -418,7 +405,7 @@ def _json(content: Any) -> Response:
 
 
 def _refusal(error: RequestError, scope: Scope) -> Response:
-    content: Any = error.to_dict(scope[_SEEN].id)
+    content: Any = error.to_dict(scope[SEEN].id)
     status = error.status
     if scope["path"].startswith("/v2"):  # whose errors are texts, and 400 what is wrong with a request
         content, status = {"error": str(error)}, 400 if status == 422 else status

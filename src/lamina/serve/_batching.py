@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,28 +20,43 @@ import numpy as np
 from lamina.serve._inputs import Inputs, joined
 from lamina.serve._model import Model
 
-__all__ = ["Batcher"]
+__all__ = ["Batch", "Batcher"]
 
 _MOST_ROWS = 2048
 """Of a batch of several requests, so that none waits long for the others; one request may have more."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Requests that were computed at once.
+
+    Attributes:
+        requests, rows: how many.
+        begin, end: nanoseconds since 1970.
+    """
+
+    requests: int
+    rows: int
+    begin: int
+    end: int
 
 
 @dataclass
 class _Job:
     model: Model
     inputs: Inputs
-    answer: asyncio.Future[np.ndarray]
+    answer: asyncio.Future[tuple[np.ndarray, Batch]]
 
 
 class Batcher:
     """The queue and its thread.
 
     Args:
-        observe: called after each batch with its number of requests and rows.
-        waits: called with the number of waiting requests when it changes.
+        observe: told of each batch that was computed.
+        waits: told how many requests wait, whenever that changes.
     """
 
-    def __init__(self, observe: Callable[[int, int], object], waits: Callable[[int], object]) -> None:
+    def __init__(self, observe: Callable[[Batch], object], waits: Callable[[int], object]) -> None:
         self._observe, self._waits = observe, waits
         self._waiting: deque[_Job] = deque()
         self._changed = threading.Condition()
@@ -48,8 +64,8 @@ class Batcher:
         self._thread = threading.Thread(target=self._work, name="lamina-predictions", daemon=True)
         self._thread.start()
 
-    async def outputs(self, model: Model, inputs: Inputs) -> np.ndarray:
-        """The model's outputs for a request's rows. Raises the model's errors."""
+    async def outputs(self, model: Model, inputs: Inputs) -> tuple[np.ndarray, Batch]:
+        """The model's outputs for a request's rows, and their batch; raises what the model raises for them."""
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)
@@ -68,9 +84,11 @@ class Batcher:
 
     def _work(self) -> None:
         while jobs := self._next():
+            begin = time.time_ns()
             results = _computed(jobs)
-            self._observe(len(jobs), sum(job.inputs.rows for job in jobs))
-            _deliver(jobs, results)
+            batch = Batch(len(jobs), sum(job.inputs.rows for job in jobs), begin, time.time_ns())
+            self._observe(batch)
+            _deliver(jobs, results, batch)
 
     def _next(self) -> list[_Job]:
         """The next requests, all for the same version of a model; none at the end."""
@@ -106,7 +124,7 @@ def _computed(jobs: Sequence[_Job]) -> list[Any]:
     return np.split(outputs, ends[:-1])
 
 
-def _deliver(jobs: Sequence[_Job], results: Sequence[Any]) -> None:
+def _deliver(jobs: Sequence[_Job], results: Sequence[Any], batch: Batch) -> None:
     def settle() -> None:
         for job, result in zip(jobs, results, strict=True):
             if job.answer.done():
@@ -114,7 +132,7 @@ def _deliver(jobs: Sequence[_Job], results: Sequence[Any]) -> None:
             if isinstance(result, Exception):
                 job.answer.set_exception(result)
             else:
-                job.answer.set_result(result)
+                job.answer.set_result((result, batch))
 
     with suppress(RuntimeError):  # the loop is closed: no request waits any more
         jobs[0].answer.get_loop().call_soon_threadsafe(settle)

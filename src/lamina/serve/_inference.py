@@ -7,7 +7,7 @@ outputs are the results of an estimator's methods, under their names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -43,8 +43,8 @@ class _Request(msgspec.Struct):
     outputs: list[_Wanted] = []
 
 
-def metadata(name: str, model: Model) -> dict[str, Any]:
-    """A model's inputs and outputs."""
+def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
+    """A model's inputs and outputs, and which versions of it there are."""
     outputs: list[dict[str, Any]] = [
         {"name": output, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
         for output, array in model.tensors(model.no_outputs).items()
@@ -59,7 +59,7 @@ def metadata(name: str, model: Model) -> dict[str, Any]:
         for input_name, (datatype, further) in _inputs(model).items()
     ]
     return {
-        "name": name, "versions": [model.version], "platform": "lamina", "inputs": inputs, "outputs": outputs,
+        "name": model.name, "versions": [*versions], "platform": "lamina", "inputs": inputs, "outputs": outputs,
     }  # fmt: skip
 
 
@@ -88,13 +88,12 @@ class InferenceCall:
     """A request to a model, and its response.
 
     Args:
-        name: the model's name.
-        model: the version of the model.
-        head: the value of the header `HEADER`; None: the body is JSON alone.
+        model: a version of it.
+        head: what the header `HEADER` says; None: the body is JSON alone.
     """
 
-    def __init__(self, name: str, model: Model, head: str | None) -> None:
-        self._name, self._model, self._head = name, model, head
+    def __init__(self, model: Model, head: str | None) -> None:
+        self._model, self._head = model, head
         self._request = _Request([])
 
     def read(self, body: bytes, most: int) -> Inputs:
@@ -152,7 +151,7 @@ class InferenceCall:
                 tensors.append({**tensor, "parameters": {"binary_data_size": len(parts[-1])}})
             else:
                 tensors.append({**tensor, "data": array.ravel().tolist()})
-        content: dict[str, Any] = {"model_name": self._name, "model_version": self._model.version}
+        content: dict[str, Any] = {"model_name": self._model.name, "model_version": self._model.version}
         content |= {} if request.id is None else {"id": request.id}
         content |= {"parameters": {"notes": "; ".join(inputs.notes)}} if inputs.notes else {}
         head = msgspec.json.encode({**content, "outputs": tensors})

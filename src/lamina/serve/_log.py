@@ -16,15 +16,21 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Full, Queue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamina.support.messages import printable
 
-__all__ = ["ACCESS", "EVENTS", "Seen", "logging_to_stderr", "request_id"]
+if TYPE_CHECKING:
+    from lamina.serve._batching import Batch
+
+__all__ = ["ACCESS", "EVENTS", "SEEN", "Seen", "logging_to_stderr", "request_id"]
 
 EVENTS = logging.getLogger("lamina.serve")
 ACCESS = logging.getLogger("lamina.access")
 """Requests: refused ones (4xx) are warnings, 5xx errors, those of probes and of /metrics for debugging."""
+
+SEEN = "lamina.seen"
+"""The entry of a request's scope that has its `Seen`."""
 
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _MOST_WAITING = 20_000
@@ -42,21 +48,26 @@ def request_id(given: bytes | None) -> str:
 
 @dataclass
 class Seen:
-    """A request's facts for its line in the log.
+    """A request's facts for its line in the log, counts and spans.
 
     Attributes:
-        id: the request's id, see `request_id`.
-        status: the response's status; 499: the client disconnected first.
+        id: of the request, see `request_id`.
+        method: "other" if it is none of HTTP's.
+        route: that took the request, as "/v1/models/{name}", or "other".
+        status: of the response; 499: the client went away before there was one.
         sent: bytes of the response's body.
-        model, version, rows: the facts of a prediction.
+        model, version, rows, batch: of a prediction.
     """
 
     id: str
+    method: str
+    route: str = "other"
     status: int = 0
     sent: int = 0
     model: str = ""
     version: str = ""
     rows: int = 0
+    batch: Batch | None = None
     begun: float = field(default_factory=time.perf_counter)
 
     def log(self, client: Any, method: str, path: str) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -14,9 +13,6 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from lamina.serve._workers import METRICS_FOLDER
-
-if TYPE_CHECKING:
-    from lamina.serve._slots import Slot
 
 __all__ = ["Metrics"]
 
@@ -83,14 +79,15 @@ class Metrics:
         self.batch_requests.observe(requests)
         self.batch_rows.observe(rows)
 
-    def show_version(self, slot: Slot) -> None:
-        """Record a model's new version."""
-        for labels in [labels for labels in self.models._metrics if labels[0] == slot.name]:
+    def show_versions(self, served: Set[tuple[str, str]]) -> None:
+        """Say which models are served, by their names and versions."""
+        for labels in set(self.models._metrics) - served:
             if self._shared is None:
                 self.models.remove(*labels)
             else:
                 self.models.labels(*labels).set(0)
-        self.models.labels(slot.name, slot.model.version).set(1)
+        for labels in served:
+            self.models.labels(*labels).set(1)
 
     def text(self) -> bytes:
         """All metrics, in Prometheus' text format."""

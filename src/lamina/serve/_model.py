@@ -33,17 +33,20 @@ class Model:
     """One version of a network, warmed up: everything is compiled.
 
     Attributes:
-        version: the first 16 digits of the SHA-256 of its file.
-        bodies: the reader of requests.
-        most_rows: the largest number of rows per request.
-        classes: a classifier's classes or labels.
-        quantiles: the names of the quantiles in answers; empty for most models.
+        name, version: in addresses and answers; without a version of its own, it has its digest.
+        digest: the first 16 digits of the SHA-256 of its file.
+        bodies: reads requests.
+        most_rows: rows that a request may have.
+        classes: of a classification, its classes or labels.
+        quantiles: what answers call the quantiles that they have; most models have none.
     """
 
-    def __init__(self, run: Any, details: dict[str, Any], version: str, limits: Limits) -> None:
+    def __init__(
+        self, run: Any, details: dict[str, Any], limits: Limits, name: str, version: str, digest: str
+    ) -> None:
         from lamina.runs.run_folder import reading_of
 
-        self.version = version
+        self.name, self.version, self.digest = name, version or digest, digest
         self.schema, self.target = run.schema, run.target
         self._fitted = run.fitted
         self._rows = TableRows(self.schema)
@@ -56,6 +59,11 @@ class Model:
         self._blocks = Blocks(self._forward, self._sample())
         if self.is_classification:
             compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
+
+    def example(self) -> dict[str, Any]:
+        """A request with a row such as training had many of: numbers near the middle, the most frequent categories."""
+        values = {column.name: column.type.example(column) for column in self.schema.used}
+        return {"rows": [[*values.values()] if self.schema.pictures else values]}
 
     @property
     def is_classification(self) -> bool:
@@ -158,12 +166,13 @@ def _several_labels(labels: list[Any], names: list[str], probabilities: np.ndarr
     ]
 
 
-def load_model(path: Path, limits: Limits) -> Model:
+def load_model(path: Path, limits: Limits, name: str = "", version: str = "") -> Model:
     """The network of a run, ready for its first request.
 
     Args:
         path: the run's folder, its model file, or a file of `lamina.save`.
-        limits: the limits on requests.
+        limits: of the requests to it.
+        name, version: what it is called.
 
     Raises:
         DataError: there is no model, or it is damaged.
@@ -172,14 +181,14 @@ def load_model(path: Path, limits: Limits) -> Model:
     require("serving a network", "scikit-learn", "polars", "narwhals")
     from lamina.runs.run_folder import open_model
 
-    version = _version(path)
-    model = Model(*open_model(path), version, limits)
-    if _version(path) != version:
+    digest = _digest(path)
+    model = Model(*open_model(path), limits, name, version, digest)
+    if _digest(path) != digest:
         raise DataError(f"{path} was replaced while it was loaded")
     return model
 
 
-def _version(path: Path) -> str:
+def _digest(path: Path) -> str:
     try:
         with model_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PNG
-from lamina.serve._example import example_request
 from lamina.serve._model import Model
-from lamina.serve._slots import Slot
 
 __all__ = ["description"]
 
@@ -26,11 +24,11 @@ _REFUSALS = {
 }
 
 
-def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
+def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
     """The whole document.
 
     Args:
-        slots: the models.
+        models: by their addresses below ``/v1/models/``.
         token: whether requests need a bearer token.
     """
     from lamina import __version__
@@ -42,14 +40,12 @@ def description(slots: Sequence[Slot], *, token: bool) -> dict[str, Any]:
         "/metrics": {"get": _metrics()},
         "/v1/models": {"get": _plain("What is served.", "models", {"type": "object"})},
     }
-    for slot in slots:
-        paths[f"/v1/models/{slot.name}"] = {
-            "get": _plain(f"What {slot.name} is.", f"{slot.name}.about", _ABOUT)
+    for address, model in models.items():
+        paths[f"/v1/models/{address}"] = {"get": _plain(f"What {address} is.", f"{address}.about", _ABOUT)}
+        paths[f"/v1/models/{address}/example"] = {
+            "get": _plain("A body for predict that works.", f"{address}.example", _body_schema(model))
         }
-        paths[f"/v1/models/{slot.name}/example"] = {
-            "get": _plain("A body for predict that works.", f"{slot.name}.example", _body_schema(slot.model))
-        }
-        paths[f"/v1/models/{slot.name}/predict"] = {"post": _predict(slot)}
+        paths[f"/v1/models/{address}/predict"] = {"post": _predict(address, model)}
     components: dict[str, Any] = {"schemas": {"Refusal": _REFUSAL}}
     found: dict[str, Any] = {
         "openapi": "3.1.0",
@@ -76,8 +72,12 @@ _ABOUT_ALL = (
 _STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
 _ABOUT = {
     "type": "object",
-    "properties": {"model": {"type": "string"}, "version": {"type": "string"}},
-    "required": ["model", "version"],
+    "properties": {
+        "model": {"type": "string"},
+        "version": {"type": "string"},
+        "versions": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["model", "version", "versions"],
 }
 _REFUSAL = {
     "type": "object",
@@ -137,10 +137,9 @@ def _refusal(what: str) -> dict[str, Any]:
     return {"description": what, "content": {JSON: {"schema": schema}}}
 
 
-def _predict(slot: Slot) -> dict[str, Any]:
-    model = slot.model
+def _predict(address: str, model: Model) -> dict[str, Any]:
     content: dict[str, Any] = {
-        JSON: {"schema": _body_schema(model), "example": example_request(model)},
+        JSON: {"schema": _body_schema(model), "example": model.example()},
     }
     content[CSV] = {
         "schema": {"type": "string", "description": "UTF-8, a line with the columns' names first."}
@@ -154,7 +153,7 @@ def _predict(slot: Slot) -> dict[str, Any]:
     answer = {"description": "An answer for each row.", "content": {JSON: {"schema": _answer_schema(model)}}}
     return {
         "summary": f"Predicts {model.target.name!r}: {model.target.task}.",
-        "operationId": f"{slot.name}.predict",
+        "operationId": f"{address}.predict",
         "requestBody": {"required": True, "content": content},
         "responses": {"200": answer, **{str(status): _refusal(what) for status, what in _REFUSALS.items()}},
     }
@@ -227,7 +226,7 @@ def _answer_schema(model: Model) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "model": {"type": "string"},
-            "version": {"type": "string", "description": "Of its file's SHA-256, the first 16 digits."},
+            "version": {"type": "string", "description": "Its name, or of its file's SHA-256 16 digits."},
             "predictions": {"type": "array", "items": answer},
             "notes": {"type": "array", "items": {"type": "string"}},
         },

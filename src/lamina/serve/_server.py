@@ -16,9 +16,8 @@ import uvicorn
 from lamina.errors import LaminaError
 from lamina.serve._app import Service
 from lamina.serve._connections import bounded_protocol
-from lamina.serve._example import example_request
 from lamina.serve._limits import Limits
-from lamina.serve._slots import Slot, named_runs
+from lamina.serve._registry import Registry, places
 from lamina.serve._workers import Begun, run_workers
 
 __all__ = ["Settings", "serve"]
@@ -56,14 +55,15 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
     """Serve until SIGTERM or SIGINT; running requests are answered first.
 
     Args:
-        runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name.
-        settings: the server's settings.
-        begun: called when requests are accepted, with the address and an example request for each model.
+        runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name, NAME@2=RUN
+            another version beside it, and so does a folder of runs that are called by numbers.
+        settings: how.
+        begun: is called once requests are taken, with the address and an example of a request to each model.
 
     Raises:
         LaminaError: a run can't be served, or the address is in use.
     """
-    named_runs(runs)
+    places(runs)
     with _listening(settings.host, settings.port) as listener:
         if settings.workers == 1:
             _serve_at(runs, settings, listener, begun)
@@ -72,14 +72,14 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
 
 def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
-    """Serve in this process, on a bound socket."""
-    slots = [Slot(name, path, settings.limits) for name, path in named_runs(runs).items()]
-    service = Service(slots, settings.limits, settings.token, settings.look)
+    """Serve in this process, at a socket that is bound."""
+    registry = Registry(runs, settings.limits)
+    service = Service(registry, settings.token, settings.look)
     try:
         server = _Server(service, settings)
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"http://{host}:{listener.getsockname()[1]}"
-        examples = {slot.name: example_request(slot.model) for slot in slots}
+        examples = {model.name: model.example() for model in registry.defaults()}
         server.begun = lambda: begun(address, examples)
         server.run([listener])
     finally:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -331,3 +332,19 @@ def test_importing_lamina_loads_no_llvm():
     program = "import sys, lamina, lamina.compiler.llvm; print('llvmlite' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_machine_code_that_is_let_go_leaves_no_memory():
+    code = jit.compile_object(host_machine(), counting_module().ir())
+
+    def resident_bytes() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def link(times: int) -> None:
+        for _ in range(times):
+            assert jit.linked(host_machine(), code, ("step",))["step"]
+
+    link(100)
+    before = resident_bytes()
+    link(1000)
+    assert resident_bytes() - before < 3 << 20  # with one linker for all, 9 MB

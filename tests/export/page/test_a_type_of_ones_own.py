@@ -2,7 +2,6 @@
 
 import ipaddress
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -140,7 +139,7 @@ def test_the_server_reads_and_describes_it(run):
         RequestError, match="row 0, column 'host': 'here' is not an IPv4 address, nor the addresses"
     ):
         rows.of_objects([{"host": "here", "x": 1}])
-    paths = description([SimpleNamespace(name="m", model=served)], token=False)["paths"]
+    paths = description({"m": served}, token=False)["paths"]
     body = paths["/v1/models/m/predict"]["post"]["requestBody"]["content"]["application/json"]
     value = body["schema"]["oneOf"][0]["properties"]["rows"]["items"]["properties"]["host"]
     assert (

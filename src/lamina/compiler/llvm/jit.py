@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,9 @@ __all__ = [
 MakeIR = Callable[[], "str | Module[Any]"]
 
 _PART_LINES = 1200  # of a module are translated in one go: more parts are shared more evenly, but each costs
+_LIBRARIES = 16
+"""That share a linker. Of each library 9 KB stay with its linker, and a linker takes 160 KB; libraries keep theirs, and
+with the last of them it goes."""
 _library_numbers = itertools.count()
 _compiling = threading.RLock()  # LLVM's global context isn't made for several threads
 
@@ -323,17 +326,16 @@ def _link(
             library.import_symbol(name, address)
         for name in functions:
             library.export_symbol(name)
-        return library.link(_linker(machine), f"lamina{next(_library_numbers)}")
+        number = next(_library_numbers)
+        return library.link(_linker(machine, number // _LIBRARIES), f"lamina{number}")
 
 
-@cache
-def _linker(machine: Machine) -> llvm.LLJIT:
+@lru_cache(2)
+def _linker(machine: Machine, _share: int) -> llvm.LLJIT:
     # LLVM's older linker may put constants farther from the code than an instruction of AArch64 reaches. The newer one
     # isn't made for Windows; elsewhere on x86-64 addresses are written in full, and both do.
     is_arm = llvm.get_default_triple().startswith(("aarch64", "arm64"))
-    linker = llvm.create_lljit_compiler(_target(machine), use_jit_link=is_arm and sys.platform != "win32")
-    linker._owned = False  # never disposed of: code may be running until the process ends
-    return linker
+    return llvm.create_lljit_compiler(_target(machine), use_jit_link=is_arm and sys.platform != "win32")
 
 
 @cache

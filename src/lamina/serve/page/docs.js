@@ -2,7 +2,7 @@
 // Everything here comes from /openapi.json and from answers; texts are set as text, never as markup.
 (() => {
   const MOST_FIELDS = 200, LONG = 4000;
-  const predicts = /^\/v1\/models\/([^/]+)\/predict$/;
+  const predicts = /^\/v1\/models\/(.+)\/predict$/;
   let token = "";
 
   const find = (id) => document.getElementById(id);

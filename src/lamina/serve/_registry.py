@@ -1,0 +1,187 @@
+"""The served models, each in one version or in several side by side, as their files are now.
+
+A version is an object of its own. A request is read and computed by the version that was there when it came, so that a
+new one changes no answer halfway; the old one goes when the last request that holds it has been answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lamina.errors import LaminaError
+from lamina.serve._errors import RequestError
+from lamina.serve._limits import Limits
+from lamina.serve._model import Model, load_model
+from lamina.support.messages import closest
+from lamina.training.run_folder import model_file
+
+__all__ = ["Place", "Registry", "places"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a version of a model comes from.
+
+    Attributes:
+        name: of the model in addresses.
+        version: its name in addresses; "": the first digits of its file's SHA-256.
+        path: the run's folder, its model file, or a folder with a run for each version, called by numbers.
+    """
+
+    name: str
+    version: str
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}" if self.version else self.name
+
+    def versions(self) -> list[Place]:
+        """The place of each version in a folder of versions, the newest last; of a run, this one."""
+        if self.version or not self.path.is_dir() or model_file(self.path).exists():
+            return [self]
+        numbered = [path for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
+        runs = sorted(
+            filter(lambda path: model_file(path).exists(), numbered), key=lambda path: int(path.name)
+        )
+        return [Place(self.name, path.name, path) for path in runs] or [self]
+
+    def stamp(self) -> tuple[int, int, int, int] | None:
+        """The file's identity, which another file in its place doesn't have; None while there is no file."""
+        try:
+            found = model_file(self.path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def places(runs: Sequence[str]) -> list[Place]:
+    """The places of runs: NAME=RUN, NAME@VERSION=RUN, or a path, whose last part is the name.
+
+    Raises:
+        LaminaError: a name is not fit for an address, or is there twice.
+
+    >>> [str(place) for place in places(["runs/income-1", "prices=runs/houses-3", "prices@4=runs/houses-4"])]
+    ['income-1', 'prices', 'prices@4']
+    """
+    found: dict[str, Place] = {}
+    for run in runs:
+        called, sign, path = run.partition("=")
+        if not sign or Path(run).exists():
+            path, last = run, Path(run).resolve()
+            called = (
+                last.parent.name
+                if last.name == "model.safetensors"
+                else last.name.removesuffix(".safetensors")
+            )
+        name, at, version = called.partition("@")
+        if not _NAME.fullmatch(name) or (at and not _NAME.fullmatch(version)):
+            raise LaminaError(f"{called!r} can't be part of an address; name the model, as in income={path}")
+        if called in found:
+            raise LaminaError(
+                f"two models would be called {called!r}; name one of them, as in {called}-2={path}"
+            )
+        found[called] = Place(name, version, Path(path))
+    return list(found.values())
+
+
+class Registry:
+    """The newest models that could be loaded from runs.
+
+    A request without a version gets the run that was given without one, else the last.
+
+    Args:
+        runs: see `places`.
+        limits: of the requests.
+
+    Raises:
+        LaminaError: there is no run, or its model is damaged.
+    """
+
+    def __init__(self, runs: Sequence[str], limits: Limits) -> None:
+        self.limits = limits
+        self._given = sorted(places(runs), key=lambda place: place.version == "")
+        self._stamps: dict[Place, tuple[int, int, int, int] | None] = {}
+        self._loaded: dict[Place, Model] = {}
+        self._models: Mapping[str, Mapping[str, Model]] = {}
+        for _, found in self.changes():
+            if isinstance(found, Exception):
+                raise found
+
+    def changes(self) -> Generator[tuple[Place, Model | Exception | None]]:
+        """Load what is new. Of each place that has changed: its model, None if it is gone, or why it can't be loaded.
+
+        A file that can't be loaded is tried once; the version before it stays, and so does a model's last version.
+        """
+        present = [version for place in self._given for version in place.versions()]
+        for place in present:
+            stamp = place.stamp()
+            if place in self._stamps and stamp in (None, self._stamps[place]):
+                continue
+            self._stamps[place] = stamp
+            try:
+                model = load_model(place.path, self.limits, place.name, place.version)
+            except (LaminaError, OSError, ValueError, MemoryError) as error:
+                yield place, error
+                continue
+            before = self._loaded.get(place)
+            if before is None or before.digest != model.digest:
+                self._offer({**self._loaded, place: model}, present)
+                yield place, model
+        names = {place.name for place in present if place in self._loaded}
+        gone = [place for place in self._loaded if place.name in names and place not in present]
+        self._offer({place: model for place, model in self._loaded.items() if place not in gone}, present)
+        for place in gone:
+            del self._stamps[place]
+            yield place, None
+
+    def _offer(self, loaded: Mapping[Place, Model], present: Sequence[Place]) -> None:
+        """Have requests find these models, a model's default last. Another thread may be reading those before."""
+        absent = [place for place in loaded if place not in present]
+        self._loaded = {place: loaded[place] for place in [*absent, *present] if place in loaded}
+        models: dict[str, dict[str, Model]] = {}
+        for model in self._loaded.values():
+            models.setdefault(model.name, {})[model.version] = model
+        self._models = models
+
+    def versions(self, name: str) -> Mapping[str, Model]:
+        """The versions of a model, the default last.
+
+        Raises:
+            RequestError: there is no such model (404).
+        """
+        if name not in self._models:
+            raise RequestError(404, f"there is no model {name[:100]!r}.{closest(name[:100], self._models)}")
+        return self._models[name]
+
+    def model(self, name: str, version: str | None) -> Model:
+        """A model in this version, or in its default.
+
+        Raises:
+            RequestError: there is no such model, or no such version (404).
+        """
+        versions = self.versions(name)
+        version = [*versions][-1] if version is None else version
+        if version not in versions:
+            served = ", ".join(versions)
+            raise RequestError(404, f"there is no version {version[:100]!r} of {name!r}, only {served}")
+        return versions[version]
+
+    def defaults(self) -> list[Model]:
+        """Each model in its default version."""
+        return [self.model(name, None) for name in self._models]
+
+    def by_address(self) -> dict[str, Model]:
+        """What is below ``/v1/models/``: each model, and of those with several versions each of these."""
+        found: dict[str, Model] = {}
+        for default in self.defaults():
+            found[default.name] = default
+            versions = self.versions(default.name)
+            if len(versions) > 1:
+                found |= {f"{default.name}/versions/{version}": model for version, model in versions.items()}
+        return found
