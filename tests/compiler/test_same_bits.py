@@ -28,18 +28,7 @@ from lamina.core.state import state
 from lamina.errors import ParameterError
 from lamina.gluon import nn
 
-_BY_THE_C_LIBRARY = "compiled code asks the C library element by element, NumPy has vector code of its own"
-NOT_YET = {
-    **dict.fromkeys(
-        ("log2", "log10", "cbrt", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh",
-         "arctanh", "power", "arctan2"),
-        _BY_THE_C_LIBRARY,
-    ),
-}  # fmt: skip
-"""Operators whose eager bits still differ from those of compiled code, each with its reason."""
-
 COMPILED = sorted(name for name, p in REGISTRY.items() if p.lowering is not None)
-SAME = [name for name in COMPILED if name not in NOT_YET]
 _random = np.random.default_rng(0)
 
 
@@ -89,7 +78,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 @DTYPES
-@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize("name", COMPILED)
 def test_examples_of_the_registry(name: str, dtype: Any) -> None:
     examples = EXAMPLES[name]
     inputs = [arguments(e, dtype) for e in examples]
@@ -102,7 +91,7 @@ def test_examples_of_the_registry(name: str, dtype: Any) -> None:
 
 ELEMENTWISE = {
     n: len(EXAMPLES[n][0].inputs)
-    for n in SAME
+    for n in COMPILED
     if isinstance(REGISTRY[n].lowering, Elementwise) and not EXAMPLES[n][0].params
 }
 """Elementwise operators, and how many inputs they have."""

@@ -16,7 +16,7 @@ from lamina.core.primitive import Primitive
 __all__ = ["kernel"]
 
 
-def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
     """See `lamina.core.primitive.kernel`; None where there is no compiler for the processor, too."""
     match primitive.lowering:
         case Reduction():
@@ -24,4 +24,4 @@ def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
         case Contraction():
             return product(primitive, dtype)
         case _:
-            return elementwise(primitive, dtype)
+            return elementwise(primitive, dtype, inputs)
