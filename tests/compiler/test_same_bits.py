@@ -340,6 +340,25 @@ def test_integers(dtype: str) -> None:
     assert_same_bits(in_three_ways(lambda x: [bind(REGISTRY[n], x) for n in names], x), names)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64"])
+def test_integers_of_functions_of_two(dtype: str) -> None:
+    """Computed in float64; negative exponents and 1 / 0 give 0."""
+    grid = np.meshgrid(*[[0, 1, 2, 3, 5, 7] if dtype == "uint8" else [-3, -2, -1, 0, 1, 2, 5]] * 2)
+    inputs = [nd.array(x.ravel(), dtype=dtype) for x in grid]
+    if dtype in ("uint8", "int8"):  # larger powers wrap around, as the processor has it
+        inputs[1] = nd.minimum(inputs[1], 2)
+    names = ["power", "arctan2", "hypot"]
+    assert_same_bits(in_three_ways(lambda x, y: [bind(REGISTRY[n], x, y) for n in names], *inputs), names)
+
+
+@pytest.mark.parametrize("exponent", [2, 2.0, 3, -1, 0.5, 1])
+def test_numbers_as_exponents(exponent: float) -> None:
+    x = nd.array(_random.uniform(0.1, 3, size=(7, 37)))
+    assert_same_bits(
+        in_three_ways(lambda x: [x**exponent, exponent**x], x), ["x to a number", "a number to x"]
+    )
+
+
 _WITH_POLES = ("log", "rsqrt", "erfinv", "gammaln", "digamma")
 
 
