@@ -204,7 +204,7 @@ class Device(Protocol):
 
     @property
     def kind(self) -> str:
-        """By what name ``LAMINA_DEVICE`` asks for it."""
+        """The name of its kind, as in ``LAMINA_DEVICE``."""
         ...
 
     @property
