@@ -359,6 +359,12 @@ def test_numbers_as_exponents(exponent: float) -> None:
     )
 
 
+def test_squares_of_large_integers() -> None:
+    """They go through float64, too."""
+    x = nd.array([3, -70_000, 2**29 + 1, 2**31 - 1], dtype="int64")
+    assert_same_bits(in_three_ways(lambda x: [x**2], x), ["x squared"])
+
+
 _WITH_POLES = ("log", "rsqrt", "erfinv", "gammaln", "digamma")
 
 

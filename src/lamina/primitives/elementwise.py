@@ -284,7 +284,7 @@ def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Pr
             name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f"
         ):  # the same bits, sooner
             return x * x
-        return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, y.dtype), y)
+        return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, dtype_of(x, y)), y)
 
     declared.compute = compute
     return declared
