@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pytest
 from repeated_programs import Program, run
+from same_values import same_numbers
 
 import lamina
 from lamina.core.state import concrete, pending, state
@@ -119,7 +119,7 @@ def assert_the_same_numbers(program: Program) -> None:
         if isinstance(x, str):
             assert x == y, str(program)
         else:
-            np.testing.assert_allclose(y, x, rtol=1e-5, atol=1e-5, err_msg=str(program))
+            assert same_numbers(x, y), f"{program}\n{x}\n{y}"
 
 
 def test_concrete_is_not_noted() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import gpu_emulator  # noqa: F401 - LAMINA_DEVICE names it
 import pytest
 
 from lamina import nd

@@ -96,7 +96,7 @@ def test_what_an_object_needs_and_shows(model, tmp_path):
     net.initialize()
     for exported, needed, shown in (
         (net, set(), {"one_predict"}),
-        (model, {"cosf"}, {"one_predict", "one_class_names", "one_column_names"}),  # of angles beyond 65536
+        (model, set(), {"one_predict", "one_class_names", "one_column_names"}),
     ):
         export_library(exported, tmp_path / "one.o")
         lines = [line.split() for line in _nm(tmp_path / "one.o")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import gpu_emulator  # noqa: F401 - LAMINA_DEVICE names it
 import numpy as np
 import pytest
 from program_outcomes import compare, outcome

@@ -10,9 +10,10 @@ import numpy as np
 from examples_of_primitives import Example
 
 from lamina import nd
+from lamina.compiler.cpu.machine import host_machine, target_machine
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["arguments", "assert_same", "by_numpy"]
+__all__ = ["arguments", "assert_same", "by_numpy", "has_one_arithmetic", "same_numbers"]
 
 
 @contextmanager
@@ -26,6 +27,21 @@ def by_numpy() -> Iterator[None]:
     finally:
         for p, compute in computed.items():
             p.compute = compute
+
+
+def has_one_arithmetic() -> bool:
+    """Whether eager evaluation on this processor and code compiled for the target round alike: both by fused
+    multiply-adds, and not by a matrix unit (docs/adr/one-arithmetic.md)."""
+    fused = host_machine().has_fused_multiply_add and target_machine().has_fused_multiply_add
+    return fused and not target_machine().has_matrix_unit
+
+
+def same_numbers(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether arrays have the same bits, but for those of NaN and the sign of zero; else, where processors round
+    differently, whether they are close."""
+    if has_one_arithmetic():
+        return np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+    return np.allclose(y, x, rtol=1e-5, atol=1e-5, equal_nan=True)
 
 
 def arguments(example: Example, dtype: Any, ctx: Any = None) -> list[Any]:

@@ -55,19 +55,19 @@ def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
 _kernel: Any = None
 
 
-def set_kernels(kernel: Callable[[Primitive, np.dtype], Callable[..., Any] | None]) -> None:
+def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None]) -> None:
     """Set the source of compiled code for `kernel`; called once, by `lamina.compiler.deferral`."""
     global _kernel  # noqa: PLW0603 - what knows the compiler stands far above
     _kernel = kernel
 
 
-def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+def kernel(primitive: Primitive, dtype: np.dtype, inputs: int = 1) -> Callable[..., Any] | None:
     """The compiled code of a primitive for a float dtype; None if there is none.
 
-    For an elementwise primitive, a function of any NumPy array; for a reduction ``fold(x, axes)``, which returns the
-    results flattened, for non-empty arrays; for a matrix product ``product(a, b, out)``.
+    For an elementwise primitive, a function of `inputs` NumPy arrays; for a reduction ``fold(x, axes)``, which returns
+    the results flattened, for non-empty arrays; for a matrix product ``product(a, b, out)``.
     """
-    return None if _kernel is None else _kernel(primitive, dtype)
+    return None if _kernel is None else _kernel(primitive, dtype, inputs)
 
 
 class ForEachInput:

@@ -5,10 +5,10 @@ variable ``LAMINA_DEVICE`` selects others:
 
 ``cuda``              NVIDIA's GPUs only
 ``opencl``            all OpenCL devices, including CPUs, to try programs; never chosen by default
-``emulator``          a slow software GPU, to find mistakes in kernels; ``emulator:2`` gives two
 ``none``              no devices
 
-Several are separated by commas, and numbered in that order: ``opencl,cuda``.
+Several are separated by commas, and numbered in that order: ``opencl,cuda``. `OWN_DEVICES` takes more kinds: the tests
+enter an emulator there, and ``emulator:2`` gives two.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from typing import NamedTuple
 
 from lamina.device.interface import Device
 from lamina.errors import ContextError, LaminaError
 from lamina.support.messages import counted, is_on_command_line
 
-__all__ = ["Found", "device", "found", "looked_for", "opened", "problems"]
+__all__ = ["OWN_DEVICES", "Found", "device", "found", "looked_for", "opened", "problems"]
 
 
 class Found(NamedTuple):
@@ -35,6 +34,10 @@ class Found(NamedTuple):
     """``open(number)``."""
     is_gpu: bool
     """Whether it is presumably faster than the CPU: neither the emulator nor a CPU under OpenCL."""
+
+
+OWN_DEVICES: dict[str, Found] = {}
+"""Devices by the name that ``LAMINA_DEVICE`` has for them."""
 
 
 class _Search(NamedTuple):
@@ -121,8 +124,8 @@ def _searched(setting: str) -> _Search:
         _look_for_opencl(search, all_kinds=False)
     for part in setting.split(",") if setting else ():
         kind, _, count = part.strip().partition(":")
-        if kind == "emulator" and (not count or count.isdecimal()):
-            search.found.extend([_emulator()] * int(count or 1))
+        if kind in OWN_DEVICES and (not count or count.isdecimal()):
+            search.found.extend([OWN_DEVICES[kind]] * int(count or 1))
         elif part.strip() == "cuda":
             _look_for_cuda(search)
         elif part.strip() == "opencl":
@@ -131,8 +134,8 @@ def _searched(setting: str) -> _Search:
             search.looked_for.append("nothing, since LAMINA_DEVICE=none")
         else:
             raise ContextError(
-                f"LAMINA_DEVICE={setting!r} is unknown; known: cuda, opencl, emulator, emulator:2 …, none, and several "
-                "with commas"
+                f"LAMINA_DEVICE={setting!r} is unknown; known: {', '.join(('cuda', 'opencl', *OWN_DEVICES))}, none, "
+                "and several with commas"
             )
     return search
 
@@ -176,16 +179,6 @@ def _look_for_opencl(search: _Search, *, all_kinds: bool) -> None:
         else:
             open_it = lambda number, at=one: OpenCLDevice(at, number)  # noqa: E731
             search.found.append(Found("opencl", one.name, open_it, one.is_gpu))
-
-
-def _emulator() -> Found:
-    """Load the emulator, which is part of the compiler, a package above this one, by its name."""
-    return Found(
-        "emulator",
-        "emulator",
-        lambda number: import_module("lamina.compiler.gpu.emulator").Emulator(number),
-        False,
-    )
 
 
 def _forget_lock() -> None:

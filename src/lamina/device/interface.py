@@ -1,7 +1,7 @@
 """The interface of a device: memory of its own, code in one of three dialects, and launches in call order.
 
-Implemented for NVIDIA's driver, for OpenCL, and by the emulator (`lamina.compiler.gpu.emulator`); used by arrays on
-GPUs and by the compiler (`lamina.compiler.gpu`), which never distinguishes the three implementations.
+Implemented for NVIDIA's driver, for OpenCL, and by the tests' emulator (`tests/support/gpu_emulator`); used by arrays
+on GPUs and by the compiler (`lamina.compiler.gpu`), which never distinguishes the implementations.
 
 A device works in call order: a copy waits for earlier launches, a launch for earlier copies.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,8 +29,9 @@ __all__ = [
     "Region",
 ]
 
-Dialect = Literal["nvptx", "spirv", "host"]
-"""A device's code format: PTX (text), a SPIR-V 1.2 module for OpenCL, or an object file for the emulator."""
+Dialect = str
+"""A device's code format: "nvptx" (PTX, text), "spirv" (a SPIR-V 1.2 module for OpenCL), or another of
+`lamina.compiler.gpu.target.DIALECTS`."""
 Dim = tuple[int, int, int]
 """Numbers of blocks or threads along x, y and z; y and z are at most 65535."""
 
@@ -202,7 +203,10 @@ class Device(Protocol):
     """One device. Its methods may be called by any thread, one at a time; they raise errors of `lamina.errors`."""
 
     @property
-    def kind(self) -> Literal["cuda", "opencl", "emulator"]: ...
+    def kind(self) -> str:
+        """The name of its kind, as in ``LAMINA_DEVICE``."""
+        ...
+
     @property
     def name(self) -> str:
         """The manufacturer's name for it."""

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "ARRAYS", "HALF_PI", "LOG_2", "LOG_SERIES", "Unfused", "cosine_of_turns", "exp", "expm1_by_log", "format_of", "log",
-    "nearest_multiple", "polynomial", "power_of_two", "sine_of_parts",
+    "ARRAYS", "HALF_PI", "LOG_2", "Unfused", "cosine_of_turns", "exp", "expm1_by_log", "format_of", "log",
+    "nearest_multiple", "parts", "polynomial", "power_of_two", "sine_of_parts",
 ]  # fmt: skip
 
 
@@ -109,9 +109,6 @@ _DOUBLE = Format(
     ),
 )
 
-LOG_SERIES = _DOUBLE.log
-"""(2 artanh(s) - 2 s) / s³ in s², |s| <= 0.172, for float64."""
-
 
 def format_of(x: Any) -> Format:
     """The format of an array's or value's dtype, float32 or float64; raises `TypeError` for other dtypes."""
@@ -120,7 +117,7 @@ def format_of(x: Any) -> Format:
     return _SINGLE if x.dtype == np.float32 else _DOUBLE
 
 
-def _parts(value: str, dtype: np.dtype, count: int) -> list[float]:
+def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
     """A constant, given in many digits, as a sum of floats of decreasing magnitude."""
     from decimal import Decimal, localcontext
 
@@ -154,13 +151,13 @@ def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
     return result
 
 
-def nearest_multiple(b: Any, x: Any, unit: str, parts: int) -> tuple[Any, Any]:
-    """The integer n that minimizes |x - n · unit|, the remainder, and n as an integer value."""
+def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
+    """The integer n that minimizes |x - n · unit|, as an integer value, and the remainder."""
     f = format_of(x)
     shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
     n = b.sub(shifted, f.round_magic)
     rest = x
-    for part in _parts(unit, x.dtype, parts):
+    for part in parts(unit, x.dtype, count):
         rest = b.fma(n, -part, rest)
     magic_bits = int(np.asarray(f.round_magic, x.dtype).view(f.integer))
     return b.sub(b.bitcast(shifted, f.integer), magic_bits), rest
@@ -198,7 +195,7 @@ def log(b: Any, x: Any) -> Any:
     s = b.div(fraction, b.add(fraction, 2.0))
     z = b.mul(s, s)
     half_square = b.mul(b.mul(fraction, 0.5), fraction)
-    high, low = _parts(LOG_2, x.dtype, 2)
+    high, low = parts(LOG_2, x.dtype, 2)
     small = b.mul(s, b.multiply_add(z, polynomial(b, z, f.log), half_square))
     correction = b.sub(half_square, b.multiply_add(e, low, small))
     value = b.multiply_add(e, high, b.sub(fraction, correction))

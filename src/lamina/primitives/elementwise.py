@@ -36,7 +36,7 @@ def _unary(
     infer = _of_numbers(name, like_first) if name in _NOT_OF_BOOLEANS else like_first
     lowering = Elementwise(lower, expensive=name not in _OF_INTEGERS)
     declared = primitive(name, eval=_keeping_dtype(function), infer=infer, vjp=vjp, lowering=lowering)
-    if name not in _OF_INTEGERS | _ROUNDED_BY_IEEE | _OF_THE_C_LIBRARY:
+    if name not in _OF_INTEGERS | _ROUNDED_BY_IEEE:
         declared.compute = _compiled(declared)
     return declared
 
@@ -51,11 +51,6 @@ _OF_INTEGERS = {"negative", "abs", "sign", "floor", "ceil", "trunc", "rint", "ro
 
 
 _ROUNDED_BY_IEEE = {"sqrt", "rsqrt"}
-_OF_THE_C_LIBRARY = {
-    "log2", "log10", "cbrt", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh",
-}  # fmt: skip
-"""Functions that compiled code computes element by element, and eager evaluation by NumPy, which has vector code for
-some processors."""
 
 
 _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
@@ -77,11 +72,8 @@ def _of_numbers(name: str, infer: Function) -> Function:
 def _through_float(emit: Function) -> Function:
     """Compute integers in float64 and convert back, as in eager evaluation."""
 
-    def emit_any(b: Any, *values: Any) -> Any:
-        dtype = values[0].dtype
-        if dtype.kind == "f":
-            return emit(b, *values)
-        return b.cast(emit(b, *(b.cast(x, np.float64) for x in values)), dtype)
+    def emit_any(b: Any, x: Any) -> Any:
+        return emit(b, x) if x.dtype.kind == "f" else b.cast(emit(b, b.cast(x, np.float64)), x.dtype)
 
     return emit_any
 
@@ -254,19 +246,48 @@ def _divide(x: Any, y: Any) -> np.ndarray:
     return np.nan_to_num(np.trunc(out), posinf=0, neginf=0).astype(dtype)
 
 
-def _power(x: Any, y: Any) -> np.ndarray:
-    """Powers; integers go through float64, so that a negative exponent gives 0 instead of an error."""
-    dtype = dtype_of(x, y)
-    if dtype.kind == "f":
-        return np.power(x, y)
-    return np.nan_to_num(np.power(np.asarray(x, np.float64), y), posinf=0, neginf=0).astype(dtype)
+def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Primitive:
+    """A function that NumPy rounds differently, which runs compiled code eagerly, too.
 
+    Integers are computed in float64 and converted back; what no integer is (5 to the power of -1, 1 / 0) gives 0.
+    """
 
-def _power_emit(b: Any, x: Any, y: Any) -> Any:
-    if x.dtype.kind == "f":
-        return b.power(x, y)
-    out = b.power(b.cast(x, np.float64), b.cast(y, np.float64))
-    return b.cast(b.where(b.less(b.abs(out), np.inf), out, 0.0), x.dtype)
+    def emit(b: Any, x: Any, y: Any) -> Any:
+        compute = getattr(b, name)
+        if x.dtype.kind == "f":
+            return compute(x, y)
+        out = compute(b.cast(x, np.float64), b.cast(y, np.float64))
+        return b.cast(b.where(b.less(b.abs(out), np.inf), out, 0.0), x.dtype)
+
+    def through_float(function: Function, dtype: np.dtype) -> Function:
+        def of_integers(x: Any, y: Any) -> np.ndarray:
+            out = function(np.asarray(x, np.float64), np.asarray(y, np.float64))
+            return converted(np.nan_to_num(out, posinf=0, neginf=0), dtype)
+
+        return of_integers
+
+    def eval(x: Any, y: Any) -> np.ndarray:
+        dtype = dtype_of(x, y)
+        return (function if dtype.kind == "f" else through_float(function, dtype))(x, y)
+
+    def find(dtype: np.dtype) -> Function | None:
+        if dtype.kind == "f":
+            return kernel(declared, dtype, 2) if dtype.char in "fd" else eval
+        found = kernel(declared, np.dtype(np.float64), 2)
+        return found and through_float(found, dtype)
+
+    declared = _binary(name, eval, vjp, emit, expensive=True)
+    of_arrays = by_dtype(declared, find)
+
+    def compute(x: Any, y: Any) -> np.ndarray:
+        if (
+            name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f"
+        ):  # the same bits, sooner
+            return x * x
+        return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, dtype_of(x, y)), y)
+
+    declared.compute = compute
+    return declared
 
 
 def _power_base_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -283,11 +304,6 @@ def _power_exponent_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 def _mod_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
     return -(g * bind(UNARY["floor"], x / y))
-
-
-def _in_own_dtype(function: Function) -> Function:
-    """Integers in, integers out, as for unary functions."""
-    return lambda x, y: function(x, y).astype(dtype_of(x, y), copy=False)
 
 
 BINARY: dict[str, Primitive] = {
@@ -313,24 +329,21 @@ BINARY: dict[str, Primitive] = {
             lambda b, x, y: b.div(x, y) if x.dtype.kind == "f" else b.divide_trunc(x, y),
             expensive=True,
         ),
-        _binary("power", _power, (_power_base_vjp, _power_exponent_vjp), _power_emit, expensive=True),
-        _binary("mod", _in_own_dtype(np.mod), (lambda g, o, x, y: g, _mod_vjp), expensive=True),
+        _of_two("power", np.power, (_power_base_vjp, _power_exponent_vjp)),
+        _binary(
+            "mod",
+            lambda x, y: np.mod(x, y).astype(dtype_of(x, y), copy=False),
+            (lambda g, o, x, y: g, _mod_vjp),
+            expensive=True,
+        ),
         _binary("maximum", np.maximum, (lambda g, o, x, y: g * (x >= y), lambda g, o, x, y: g * (y > x))),
         _binary("minimum", np.minimum, (lambda g, o, x, y: g * (x <= y), lambda g, o, x, y: g * (y < x))),
-        _binary(
+        _of_two(
             "arctan2",
-            _in_own_dtype(np.arctan2),
+            np.arctan2,
             (lambda g, o, x, y: g * (y / (x * x + y * y)), lambda g, o, x, y: -(g * (x / (x * x + y * y)))),
-            _through_float(_by_name("arctan2")),
-            expensive=True,
         ),
-        _binary(
-            "hypot",
-            _in_own_dtype(np.hypot),
-            (lambda g, o, x, y: g * (x / o), lambda g, o, x, y: g * (y / o)),
-            _through_float(_by_name("hypot")),
-            expensive=True,
-        ),
+        _of_two("hypot", np.hypot, (lambda g, o, x, y: g * (x / o), lambda g, o, x, y: g * (y / o))),
     )
 }
 power = BINARY["power"]

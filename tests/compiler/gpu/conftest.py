@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gpu_emulator  # noqa: F401 - LAMINA_DEVICE names it
 import pytest
 
 import lamina

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu_emulator.device import Emulator, KernelError
+from gpu_emulator.host import Host
 
 import lamina
 from lamina import nd
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds
-from lamina.compiler.gpu._host import Host
 from lamina.compiler.gpu._scope import THREADS
-from lamina.compiler.gpu.emulator import Emulator, KernelError
 from lamina.compiler.llvm import FLOAT32
 from lamina.device.interface import DeviceArray, Launch, Region
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu_emulator.device import KernelError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rounded_products import BOUNDS, EXACT, assert_near, numbers, rounded
@@ -15,7 +16,6 @@ import lamina
 from lamina import nd
 from lamina.compiler.gpu._builder import DeviceBuilder
 from lamina.compiler.gpu._tiles import PIPELINED, TENSOR
-from lamina.compiler.gpu.emulator import KernelError
 
 SIZES = st.sampled_from([1, 3, 4, 8, 20, 31, 64, 130, 132])
 TILES = {"float32": PIPELINED, **TENSOR}

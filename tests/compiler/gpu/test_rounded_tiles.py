@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpu_emulator.device import Emulator
+from gpu_emulator.host import Host
 
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds
-from lamina.compiler.gpu._host import Host
 from lamina.compiler.gpu._rounded_tiles import RoundedTiles
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import TENSOR
-from lamina.compiler.gpu.emulator import Emulator
 from lamina.compiler.llvm import FLOAT32, INDEX
 from lamina.device.interface import DeviceArray, Launch
 

@@ -10,6 +10,8 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pytest
+from gpu_emulator.device import Emulator, KernelError
+from gpu_emulator.host import Host
 from hypothesis import given
 from hypothesis import strategies as st
 from rounded_products import BOUNDS, EXACT, assert_near, numbers, rounded
@@ -18,9 +20,7 @@ import lamina
 from lamina import autograd, nd
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds
-from lamina.compiler.gpu._host import Host
 from lamina.compiler.gpu._tiles import cut_for
-from lamina.compiler.gpu.emulator import Emulator, KernelError
 from lamina.compiler.llvm import FLOAT32
 from lamina.device.interface import DeviceArray, Launch, Limits
 

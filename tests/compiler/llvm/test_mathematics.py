@@ -80,12 +80,9 @@ def test_accuracy_special_values_and_lanes(name, dtype, elementwise):
     check_function(name, dtype, host_machine().lanes(np.dtype(dtype)), elementwise)
 
 
-VECTOR_CODE = ["exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "erfinv", "digamma"]
-
-
 @pytest.mark.usefixtures("without_fused_multiply_add")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", VECTOR_CODE)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_accuracy_without_fused_multiply_add(name, dtype, elementwise):
     check_function(name, dtype, 4, elementwise)
 

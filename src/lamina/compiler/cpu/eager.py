@@ -16,12 +16,12 @@ from lamina.core.primitive import Primitive
 __all__ = ["kernel"]
 
 
-def kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
-    """See `lamina.core.primitive.kernel`; also None where there is no compiler for the CPU."""
+def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
+    """See `lamina.core.primitive.kernel`; None where there is no compiler for the processor, too."""
     match primitive.lowering:
         case Reduction():
             return fold(primitive, dtype)
         case Contraction():
             return product(primitive, dtype)
         case _:
-            return elementwise(primitive, dtype)
+            return elementwise(primitive, dtype, inputs)

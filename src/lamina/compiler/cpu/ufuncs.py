@@ -10,6 +10,7 @@ import ctypes
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,20 +82,26 @@ def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
 # --- elements ------------------------------------------------------------------------------------------------------
 
 
-def elementwise(primitive: Primitive, dtype: DType) -> np.ufunc | None:
-    """The ufunc of a primitive with one input: its ``emit`` over elements with any stride."""
+def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | None:
+    """A primitive's ``emit`` over elements that lie any number of bytes apart."""
     lowering = primitive.lowering
     assert isinstance(lowering, Elementwise), primitive
-    return made(primitive.name, dtype, lambda b: _write_elements(b, lowering.emit, dtype))
+    return made(
+        primitive.name, dtype, lambda b: _write_elements(b, lowering.emit, dtype, inputs), inputs=inputs
+    )
 
 
 @dataclass(frozen=True)
 class _Elements:
-    """An operand's elements: the address of the first, and the stride in bytes."""
+    """Where an operand's elements lie: the first one, and how many bytes each is behind the one before.
+
+    `moves`: 0 where neighbours are read at the first place again and again.
+    """
 
     b: ThreadBuilder
     pointer: Pointer
     stride: Value
+    moves: Value | int = 1
 
     def are_neighbours(self, dtype: DType) -> Value:
         return self.b.equal(self.stride, dtype.itemsize)
@@ -102,30 +109,48 @@ class _Elements:
     def place(self, i: Value) -> Pointer:
         return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
 
+    def or_one_number(self, dtype: DType, lanes: int, size: Value) -> _Elements:
+        """The same elements; one number for all of them is written `lanes` times."""
+        b, is_one = self.b, self.b.equal(self.stride, 0)
+        numbers = b.alloca(dtype, lanes)
+        with b.if_(b.logical_and(is_one, b.greater(size, 0))):
+            b.store(numbers, b.splat(b.load(self.pointer, dtype), lanes))
+        stride = b.where(is_one, dtype.itemsize, self.stride)
+        return _Elements(
+            b, b.where_address(is_one, numbers, self.pointer), stride, b.where(is_one, 0, b.const(1))
+        )
 
-def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType) -> None:
-    """Compute contiguous elements by two vectors at a time; strided elements, and the remainder, through a buffer."""
+
+def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> None:
+    """Neighbours, and one number for all of them, are computed by two vectors at a time; others, and what is left over,
+    in buffers."""
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
-    source, target = (_Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in (0, 1))
+    *sources, target = [
+        _Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in range(inputs + 1)
+    ]
     size = b.load(b.pointer_argument("sizes"), INDEX)
     lanes = b.lanes(dtype)
 
-    def result(x: Value) -> Value:
-        return b.splat(emit(b, x), x.lanes)
+    def result(values: list[Value], width: int) -> Value:
+        return b.splat(emit(b, *values), width)
 
-    contiguous = b.logical_and(source.are_neighbours(dtype), target.are_neighbours(dtype))
+    dense = [source.or_one_number(dtype, 2 * lanes, size) for source in sources] if inputs > 1 else sources
+    contiguous = reduce(b.logical_and, [x.are_neighbours(dtype) for x in (*dense, target)])
     whole = b.where(contiguous, b.bit_and(size, -2 * lanes), 0)
     with b.loop(0, whole, 2 * lanes) as i:
-        b.store(target.pointer, result(b.load(source.pointer, dtype, i, 2 * lanes)), i)
-    buffer = b.alloca(dtype, lanes)
-    b.store(buffer, b.const(0.5, dtype, lanes))  # no function takes long for the lanes that are left over
+        values = [b.load(x.pointer, dtype, b.mul(i, x.moves), 2 * lanes) for x in dense]
+        b.store(target.pointer, result(values, 2 * lanes), i)
+    buffers = [b.alloca(dtype, lanes) for _ in sources]
+    for buffer in buffers:
+        b.store(buffer, b.const(0.5, dtype, lanes))  # no function takes long for the lanes that are left over
     with b.loop(whole, size, lanes) as first:
         count = b.minimum(b.sub(size, first), lanes)
         with b.loop(0, count) as i:
-            b.store(buffer, b.load(source.place(first + i), dtype), i)
-        b.store(buffer, result(b.load(buffer, dtype, 0, lanes)))
+            for buffer, source in zip(buffers, sources, strict=True):
+                b.store(buffer, b.load(source.place(first + i), dtype), i)
+        b.store(buffers[0], result([b.load(buffer, dtype, 0, lanes) for buffer in buffers], lanes))
         with b.loop(0, count) as i:
-            b.store(target.place(first + i), b.load(buffer, dtype, i))
+            b.store(target.place(first + i), b.load(buffers[0], dtype, i))
 
 
 # --- NumPy's side --------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ _finding: set[int] = set()
 """Threads inside `_kernel`."""
 
 
-def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
+def _kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
     """See `lamina.core.primitive.kernel`.
 
     Also None, so that NumPy is used, in a signal handler that interrupts this function, and during interpreter exit.
@@ -65,7 +65,7 @@ def _kernel(primitive: Primitive, dtype: np.dtype) -> Callable[..., Any] | None:
         try:
             from lamina.compiler.cpu.eager import kernel
 
-            return kernel(primitive, dtype)
+            return kernel(primitive, dtype, inputs)
         finally:
             _finding.discard(own)
 

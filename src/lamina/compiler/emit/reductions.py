@@ -13,7 +13,15 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
-__all__ = ["emit_arg", "emit_reduction", "find_extremum", "merged_index", "row_index", "store_result"]
+__all__ = [
+    "emit_arg",
+    "emit_reduction",
+    "find_extremum",
+    "merged_index",
+    "row_results",
+    "store_result",
+    "store_row",
+]
 
 _COLUMN_VECTORS = 4
 """Neighbouring vectors of columns summed side by side, since one sum waits for its last addition."""
@@ -41,28 +49,36 @@ def _emit_rows(scope: Scope) -> None:
 
 
 def _emit_row(scope: Scope, row: list[Axis]) -> None:
-    """Compute the row's results in order, then store each of its elements."""
-    kernel = scope.kernel
+    """A row by one thread, its elements in vectors."""
+    known, elements = row_results(scope, row, lambda node, known: _reduce_row(scope, node, row, known))
+    store_row(scope, row, known)
+    if elements:
+        _along_row(
+            scope, lambda rest, lanes: scope.compute({node: [*row, *rest] for node in elements}, lanes, known)
+        )
+
+
+def row_results(
+    scope: Scope, row: list[Axis], fold: Callable[[Node, dict[Node, Value]], Value]
+) -> tuple[dict[Node, Value], list[Node]]:
+    """A row's results, in order, by ``fold(reduction, earlier results)``; and what is stored for each element."""
     known: dict[Node, Value] = {}
     elements: list[Node] = []
-    for member in kernel.members:
+    for member in scope.kernel.members:
         if isinstance(member.lowering, Reduction):
-            known[member] = _reduce_row(scope, member, row, known)
-        elif kernel.spans_rows(member):
+            known[member] = fold(member, known)
+        elif scope.kernel.spans_rows(member):
             known[member] = scope.evaluator(1, known).at(member, row_index(scope, member.shape, row))
-        elif member in kernel.stores:
+        elif member in scope.kernel.stores:
             elements.append(member)
-    # Only now: a store may overwrite what another of the row's values is made of.
-    for member in kernel.stores:
+    return known, elements
+
+
+def store_row(scope: Scope, row: list[Axis], known: dict[Node, Value]) -> None:
+    """Store a row's results, once all are known: a store may overwrite what another of them is made of."""
+    for member in scope.kernel.stores:
         if member in known:
             scope.store(member, known[member], row_index(scope, member.shape, row), 1)
-    if elements:
-
-        def body(column: list[Axis], lanes: int) -> None:
-            index = [*row, *column]
-            scope.compute(dict.fromkeys(elements, index), lanes, known)
-
-        _along_row(scope, body)
 
 
 def _along_row(scope: Scope, body: Callable[[list[Axis], int], None]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.gpu import _functions as functions
 from lamina.compiler.gpu._dialect import Bounds, Dialect, TensorDialect
+from lamina.compiler.gpu._remainder import remainder
 from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, DType, Pointer, Value
 from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
@@ -176,20 +176,15 @@ class DeviceBuilder(Mathematics):
     def prefetch(self, pointer: Pointer) -> None:
         """Nothing: other threads run while one waits for memory."""
 
-    def table(self, name: str, words: Sequence[int]) -> SpacePointer:
-        """64-bit numbers in constant memory."""
+    def constants(self, name: str, numbers: Sequence[int]) -> SpacePointer:
         space = self.dialect.constant_space
-        content = ", ".join(f"i64 {word}" for word in words)
+        content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(
-            f"@{name} = internal addrspace({space}) constant [{len(words)} x i64] [{content}], align 8"
+            f"@{name} = internal addrspace({space}) constant [{len(numbers)} x i64] [{content}], align 8"
         )
         return SpacePointer(f"@{name}", space)
 
     # functions that a device has no instruction for
-
-    def per_lane_call(self, function: str, *operands: Operand) -> Value:
-        """A C library function, written out: devices have no such library."""
-        return functions.FUNCTIONS[function](self, *self.match(*operands))
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
         """As NumPy's `astype`; float64 to and from float16 goes through float32, since hardware has no direct
@@ -201,7 +196,7 @@ class DeviceBuilder(Mathematics):
         return super().cast(x, dtype)
 
     def frem(self, x: Value, y: Value) -> Value:
-        return functions.remainder(self, x, y)
+        return remainder(self, x, y)
 
     def wide_mul(self, x: Operand, y: Operand) -> tuple[Value, Value]:
         x, y = self.match(x, y)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lamina.compiler.emit.positions import Axis
-from lamina.compiler.emit.reductions import merged_index, row_index, store_result
+from lamina.compiler.emit.reductions import merged_index, row_results, store_result, store_row
 from lamina.compiler.gpu._parts import COUNTER_BYTES, is_done_last, rounded
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.llvm import Value
@@ -105,28 +105,19 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
     b, kernel = scope.b, scope.kernel
     exists = b.less(number, end)
     row = scope.index(b.minimum(number, b.sub(end, 1)), kernel.kept)
-    known: dict[Node, Value] = {}
-    elements: list[Node] = []
-    for node in kernel.members:
-        if isinstance(node.lowering, Reduction):
-            known[node] = _fold_row(scope, team, node, row, member, known)
-        elif kernel.spans_rows(node):
-            known[node] = scope.evaluator(1, known).at(node, row_index(scope, node.shape, row))
-        elif node in kernel.stores:
-            elements.append(node)
-    is_writer = b.logical_and(exists, b.equal(member, 0))
-    for node in kernel.stores:
-        if node in known:
-            with b.if_(is_writer):
-                scope.store(node, known[node], row_index(scope, node.shape, row), 1)
+    known, elements = row_results(
+        scope, row, lambda node, known: _fold_row(scope, team, node, row, member, known)
+    )
+    with b.if_(b.logical_and(exists, b.equal(member, 0))):
+        store_row(scope, row, known)
     if elements:
-
-        def body(column: list[Axis]) -> None:
-            index = [*row, *column]
-            scope.compute(dict.fromkeys(elements, index), 1, known)
-
         with b.if_(exists):
-            _along_row(scope, team, member, body)
+            _along_row(
+                scope,
+                team,
+                member,
+                lambda rest: scope.compute({node: [*row, *rest] for node in elements}, 1, known),
+            )
 
 
 def _along_row(scope: DeviceScope, team: Team, member: Value, body: Callable[[list[Axis]], None]) -> None:

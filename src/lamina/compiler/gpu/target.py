@@ -32,24 +32,25 @@ from lamina.compiler.target import COMPILED_DTYPES, Lowered, NotForTarget, Progr
 from lamina.core.array import Array, Value
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
-__all__ = ["GPU", "DeviceCode", "Written", "written_for"]
+__all__ = ["DIALECTS", "GPU", "DeviceCode", "Written", "written_for"]
 
 _ALIGNMENT = 256
 
 
-def _dialect(name: str, limits: Limits) -> Dialect:
-    """The language of a device's kernels."""
-    if name == "nvptx":
-        from lamina.compiler.gpu._nvptx import NVPTX
+def _nvptx(limits: Limits) -> Dialect:
+    from lamina.compiler.gpu._nvptx import NVPTX
 
-        return NVPTX(limits.architecture)
-    if name == "spirv":
-        from lamina.compiler.gpu._spirv import SPIRV
+    return NVPTX(limits.architecture)
 
-        return SPIRV()
-    from lamina.compiler.gpu._host import Host
 
-    return Host()
+def _spirv(_: Limits) -> Dialect:
+    from lamina.compiler.gpu._spirv import SPIRV
+
+    return SPIRV()
+
+
+DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _spirv}
+"""The languages of devices' kernels, by the name that a device has for its own; more can be added."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class GPU:
     @cached_property
     def dialect(self) -> Dialect:
         """The language of its kernels."""
-        return _dialect(self.device.dialect, self.device.limits)
+        return DIALECTS[self.device.dialect](self.device.limits)
 
     @property
     def description(self) -> str:

@@ -180,17 +180,17 @@ class Builder(Reductions):
         with self.loop(whole, stop_value) as i:
             body(i, 1)
 
-    def rare_call(self, function: str, x: Value) -> Value:
-        """`per_lane_call` for rarely executed calls: little code here, and a loop in a separate function."""
+    def rarely(self, name: str, function: Callable[[Any, Value], Value], x: Value) -> Value:
+        """A function of scalars that is hardly ever needed: of vectors, a loop in a function of its own."""
         if x.lanes == 1:
-            return self.per_lane_call(function, x)
-        name = f"each_{function}_{type_name(x.dtype)}"
+            return function(self, x)
+        name = f"each_{name}_{type_name(x.dtype)}"
         if name not in self.module.functions:
             with self.module.function(name, {"values": None, "count": INDEX}, internal=True) as b:
                 b.is_worth_trouble = False
                 values = b.pointer_argument("values")
                 with b.loop(0, b.argument("count")) as i:
-                    b.store(values, b.per_lane_call(function, b.load(values, x.dtype, i)), i)
+                    b.store(values, function(b, b.load(values, x.dtype, i)), i)
         buffer = self.alloca(x.dtype, x.lanes)
         self.store(buffer, x)
         self.call(name, buffer, self.const(x.lanes))
@@ -244,7 +244,7 @@ class Builder(Reductions):
         self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
 
     def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
-        """The address of constant INDEX numbers in the code, with a name in the module."""
+        """The address of 64-bit numbers in the code itself, under a name of the module."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
         return Pointer(f"@{name}")

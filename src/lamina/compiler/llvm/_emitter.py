@@ -157,27 +157,6 @@ class Emitter:
         arguments = ", ".join(value.typed for value in values)
         return self.result(f"call {first.type} @{function}({arguments})", first.dtype, first.lanes)
 
-    def per_lane_call(self, function: str, *operands: Operand) -> Value:
-        """Call a C function of floating-point arguments once for every lane.
-
-        `function` is the name for float64; the float32 function has the suffix `f`, as in libm.
-        """
-        values = self.match(*operands)
-        first = values[0]
-        element = type_name(first.dtype)
-        symbol = function + ("f" if first.dtype == np.float32 else "")
-        self.module.declare(
-            f"declare {element} @{symbol}({', '.join([element] * len(values))}) nounwind memory(none)"
-        )
-        if first.lanes == 1:
-            arguments = ", ".join(value.typed for value in values)
-            return self.result(f"call {element} @{symbol}({arguments})", first.dtype)
-        results = [
-            self.per_lane_call(function, *(self.extract(value, lane) for value in values))
-            for lane in range(first.lanes)
-        ]
-        return self.gather_lanes(results)
-
     def extract(self, vector: Value, lane: int) -> Value:
         """One lane of a vector, as a scalar."""
         if vector.lanes == 1:

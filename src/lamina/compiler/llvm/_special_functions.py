@@ -124,9 +124,8 @@ def _complement(b: Builder, x: Value) -> Value:
 def erfinv(b: Builder, x: Value) -> Value:
     """The inverse of erf on [-1, 1]; NaN outside.
 
-    An approximation by polynomials (after Giles, 2010), then one Halley step; all in float64.
+    A guess by polynomials (after Giles, 2010), then one of Halley's steps; in float64.
     """
-    dtype, x = x.dtype, b.cast(x, FLOAT64)
     magnitude = b.abs(x)
     complement = b.sub(1.0, magnitude)
     w = b.neg(log(b, b.mul(complement, b.add(1.0, magnitude))))
@@ -141,7 +140,7 @@ def erfinv(b: Builder, x: Value) -> Value:
     y = b.sub(y, b.div(newton, b.multiply_add(y, newton, 1.0)))
     y = b.where(b.equal(magnitude, 1.0), math.inf, y)
     y = b.where(b.greater(magnitude, 1.0), math.nan, y)
-    return b.cast(b.copysign(y, x), dtype)
+    return b.copysign(y, x)
 
 
 def digamma(b: Builder, x: Value) -> Value:
@@ -149,7 +148,6 @@ def digamma(b: Builder, x: Value) -> Value:
 
     Reflection to positive arguments, recurrence to 10 and above, then the asymptotic series; in float64.
     """
-    dtype, x = x.dtype, b.cast(x, FLOAT64)
     negative = b.less(x, 0.0)
     positive = b.where(negative, b.sub(1.0, x), x)
     total = b.const(0.0, FLOAT64, x.lanes)
@@ -164,7 +162,7 @@ def digamma(b: Builder, x: Value) -> Value:
     value = b.where(negative, b.sub(value, _reflection(b, x)), value)
     value = b.where(b.equal(x, math.inf), x, value)
     pole = b.copysign(b.const(math.inf, FLOAT64, x.lanes), b.neg(x))
-    return b.cast(b.where(b.equal(x, 0.0), pole, value), dtype)
+    return b.where(b.equal(x, 0.0), pole, value)
 
 
 def _reflection(b: Builder, x: Value) -> Value:

@@ -7,13 +7,14 @@ count as zero.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from lamina.compiler.llvm._builder import Builder
-from lamina.compiler.llvm.values import Value
+from lamina.compiler.llvm._circular_functions import large_circular, small_sum
+from lamina.compiler.llvm.values import FLOAT64, Value
 from lamina.primitives.elementary import (
     HALF_PI,
     LOG_2,
-    LOG_SERIES,
     exp,
     format_of,
     log,
@@ -24,7 +25,6 @@ from lamina.primitives.elementary import (
 )
 
 __all__ = [
-    "LOG_SERIES",
     "cos",
     "exp",
     "expm1",
@@ -35,6 +35,7 @@ __all__ = [
     "sigmoid",
     "sin",
     "sine_of_parts",
+    "tan",
     "tanh",
 ]
 
@@ -78,22 +79,54 @@ def log1p(b: Builder, x: Value) -> Value:
 
 
 def sin(b: Builder, x: Value) -> Value:
-    """The sine; a signed zero is returned unchanged."""
-    return b.where(b.equal(x, 0.0), x, _circular(b, x, 0, "sin"))
+    """The sine; of a zero that very zero."""
+    return b.where(b.equal(x, 0.0), x, _circular(b, x, 0))
 
 
 def cos(b: Builder, x: Value) -> Value:
     """The cosine: the sine a quarter turn on."""
-    return _circular(b, x, 1, "cos")
+    return _circular(b, x, 1)
 
 
-def _circular(b: Builder, x: Value, quarter_turns: int, name: str) -> Value:
-    """The sine of x plus a number of quarter turns."""
+def tan(b: Builder, x: Value) -> Value:
+    """The sine over the cosine, each with what rounding lost of it; of a zero that very zero."""
     f = format_of(x)
     n, r = nearest_multiple(b, x, HALF_PI, 3)
+    z = b.mul(r, r)
+    sine, sine_lost = small_sum(b, r, b.mul(b.mul(r, z), polynomial(b, z, f.sin)))
+    bent = b.multiply_add(b.mul(z, z), polynomial(b, z, f.cos), b.mul(z, -0.5))
+    cosine, cosine_lost = small_sum(b, b.const(1.0, x.dtype, x.lanes), bent)
+    is_odd = b.not_equal(b.bit_and(n, 1), 0)
+    over, over_lost = b.where(is_odd, b.neg(cosine), sine), b.where(is_odd, b.neg(cosine_lost), sine_lost)
+    under, under_lost = b.where(is_odd, sine, cosine), b.where(is_odd, sine_lost, cosine_lost)
+    quotient = b.div(over, under)
+    rest = b.add(b.fma(b.neg(quotient), under, over), b.sub(over_lost, b.mul(quotient, under_lost)))
+    value = b.add(quotient, b.div(rest, under))
+
+    def of_large(b: Builder, x: Value) -> Value:
+        wide = b.cast(x, FLOAT64)
+        return b.cast(b.div(large_circular(b, wide, 0), large_circular(b, wide, 1)), x.dtype)
+
+    return b.where(b.equal(x, 0.0), x, _unless_large(b, x, value, "tan", of_large))
+
+
+def _circular(b: Builder, x: Value, quarter_turns: int) -> Value:
+    """The sine of x plus a number of quarter turns."""
+
+    def of_large(b: Builder, x: Value) -> Value:
+        return b.cast(large_circular(b, b.cast(x, FLOAT64), quarter_turns), x.dtype)
+
+    n, r = nearest_multiple(b, x, HALF_PI, 3)
     value = sine_of_parts(b, b.add(n, quarter_turns), r)
-    fits = b.less(b.abs(x), f.circular_limit)
+    return _unless_large(b, x, value, ("sin", "cos")[quarter_turns], of_large)
+
+
+def _unless_large(
+    b: Builder, x: Value, value: Value, name: str, of_large: Callable[[Builder, Value], Value]
+) -> Value:
+    """`value`, or where x is too large for its reduction, the function of that name for scalars."""
+    fits = b.less(b.abs(x), format_of(x).circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):
-        result.set(b.where(fits, value, b.rare_call(name, x)))
+        result.set(b.where(fits, value, b.rarely(name, of_large, x)))
     return result.get()

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.gpu._host import converts_float16, host_machine, object_of, runner
-from lamina.compiler.gpu._host_runner import (
+from gpu_emulator.host import Host, converts_float16, host_machine, object_of, runner
+from gpu_emulator.runner import (
     AT_SEVERAL_BARRIERS,
     COPIES_LEFT,
     FOUND_BITS,
@@ -25,12 +25,15 @@ from lamina.compiler.gpu._host_runner import (
     SOME_RETURNED,
     WARP,
 )
+from lamina.compiler.gpu.target import DIALECTS
 from lamina.compiler.llvm.jit import linked
 from lamina.core.memory import aligned_empty
 from lamina.device.interface import Launch, Limits, Region
 from lamina.device.pool import out_of_memory
 
 __all__ = ["Emulator", "KernelError"]
+
+DIALECTS["host"] = lambda _: Host()
 
 _TOTAL = 1 << 32  # bytes, as it says
 _GUARD = 256  # bytes before and after each buffer, which must stay unwritten

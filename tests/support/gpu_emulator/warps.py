@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lamina.compiler.gpu._host_runner import RECORD_WORDS
+from gpu_emulator.runner import RECORD_WORDS
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 
 if TYPE_CHECKING:

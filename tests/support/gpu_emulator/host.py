@@ -1,7 +1,8 @@
 """Kernels on this process's CPU, for tests: each thread of a block is a coroutine that barriers suspend.
 
 A block's threads run one after the other up to their next barrier, in an order that the caller chooses (see
-`_host_runner`). Shared memory is all ones at the start of each block: NaN as a float. Blocks run one after the other.
+`gpu_emulator.runner`). Shared memory is all ones at the start of each block, which as a float is NaN. Blocks run one
+after the other, too.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, TensorDialect, parameters_of
-from lamina.compiler.gpu._host_runner import (
+from gpu_emulator.runner import (
     COPIES,
     DECLARATIONS,
     EXCHANGE,
@@ -23,7 +23,8 @@ from lamina.compiler.gpu._host_runner import (
     run_coroutines,
     run_functions,
 )
-from lamina.compiler.gpu._host_warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
+from gpu_emulator.warps import LEFT, SUMS, as_bfloat16, as_tf32, multiplying
+from lamina.compiler.gpu._dialect import Bounds, DeviceMachine, TensorDialect, parameters_of
 from lamina.compiler.llvm import FLOAT32, INDEX, Pointer, Value
 from lamina.compiler.llvm.jit import host_triple, translated
 from lamina.compiler.llvm.processor import named_processor, requested
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Host", "converts_float16", "host_machine", "object_of", "runner"]
 
 _RECORD = Pointer("%record")
-"""The thread's record: see `_host_runner`."""
+"""The thread's record: see `gpu_emulator.runner`."""
 
 
 def host_machine() -> DeviceMachine:
@@ -79,7 +80,7 @@ class Host(TensorDialect):
         self._wait(b, b.waits)
 
     def _wait(self, b: DeviceBuilder, place: int) -> None:
-        """Suspend the thread at a numbered place; see `_host_runner` for the meaning of the number."""
+        """Suspend the thread at a place: see `gpu_emulator.runner` for what its number means."""
         resumed = b.new_label("resumed")
         b.emit(f"store i64 {place}, {_RECORD.typed}")
         b.emit(_suspension(resumed, final=False))

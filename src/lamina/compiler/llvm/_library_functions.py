@@ -1,0 +1,275 @@
+"""Rarer functions of the C library, made of exponentials and logarithms.
+
+Errors are a few units in the last place.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lamina.compiler.llvm._builder import Builder
+from lamina.compiler.llvm._vector_math import exp, expm1, log, log1p, polynomial, sin
+from lamina.compiler.llvm.values import Value
+from lamina.primitives.elementary import LOG_2, format_of, parts
+
+__all__ = [
+    "arccosh",
+    "arcsinh",
+    "arctanh",
+    "cbrt",
+    "cosh",
+    "gammaln",
+    "hypot",
+    "log2",
+    "log10",
+    "power",
+    "sinh",
+]
+
+_LARGE = 2.0**27
+"""x² + 1 is x² from here on."""
+_LARGE_EXPONENT = 80.0
+"""Beyond, exp(-x) is nothing beside exp(x), which may overflow where its half does not: it is the square of
+exp(x / 2)."""
+_LOG2_E = "1.44269504088896340735992468100189213742664595415299"
+_LOG10_E = "0.434294481903251827651128918916605082294397005803667"
+# log Γ(2 + z) = (1 - γ) z + Σ (-1)ᵏ (ζ(k) - 1) / k · zᵏ from k = 2 on
+_GAMMALN_SERIES = (
+    0.42278433509846713939,
+    0.322467033424113218,
+    -0.0673523010531980951,
+    0.0205808084277845479,
+    -0.00738555102867398527,
+    0.00289051033074152329,
+    -0.00119275391170326098,
+    0.000509669524743042422,
+    -0.00022315475845357938,
+    0.0000994575127818085337,
+    -0.0000449262367381331417,
+    0.0000205072127756706916,
+    -9.4394882752683959e-6,
+    4.3748667899074878e-6,
+    -2.03921575380136624e-6,
+    9.55141213040741983e-7,
+    -4.49246919876456604e-7,
+    2.12071848055546659e-7,
+    -1.00432248239680996e-7,
+    4.76981016936398057e-8,
+    -2.27110946089431649e-8,
+    1.08386592148969541e-8,
+    -5.18347504197004666e-9,
+    2.48367454380247832e-9,
+    -1.19214014058609121e-9,
+    5.73136724167886201e-10,
+    -2.75952288512423315e-10,
+    1.33047643742444895e-10,
+    -6.42296456383810002e-11,
+)
+_STIRLING_LEAST = 10.0
+# Bernoulli numbers B₂ₙ / (2n (2n - 1)) of Stirling's series
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
+
+
+# --- logarithms in two parts -------------------------------------------------------------------------------------
+
+
+def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
+    """log x of a positive finite x as a sum of two floats, good to about 2⁻⁵⁹ of it (of float32: 2⁻³⁰).
+
+    As `log` does it, with the quotient s and the sum kept in two parts.
+    """
+    f = format_of(x)
+    is_small = b.less(x, float(np.finfo(x.dtype).tiny))
+    bits = b.bitcast(b.where(is_small, b.mul(x, 2.0**54), x), f.integer)
+    root_half = int(np.asarray(math.sqrt(0.5), x.dtype).view(f.integer))
+    exponent = b.shift_right(b.sub(bits, root_half), f.mantissa_bits)
+    m = b.bitcast(b.sub(bits, b.shift_left(exponent, f.mantissa_bits)), x.dtype)
+    e = b.cast(b.sub(exponent, b.where(is_small, b.const(54, f.integer), 0)), x.dtype)
+    fraction = b.sub(m, 1.0)
+    divisor = b.add(fraction, 2.0)
+    lost = b.sub(fraction, b.sub(divisor, 2.0))
+    inverse = b.div(1.0, divisor)
+    s = b.mul(fraction, inverse)
+    rest = b.sub(b.fma(b.neg(s), divisor, fraction), b.mul(s, lost))
+    s_low = b.mul(rest, inverse)
+    z = b.mul(s, s)
+    tail = b.mul(b.mul(s, z), polynomial(b, z, f.log))
+    tail = b.add(tail, b.mul(b.add(s_low, s_low), b.add(z, 1.0)))
+    log_2, log_2_low = parts(LOG_2, x.dtype, 2)
+    whole, whole_low = _exact_product(b, e, b.const(log_2, x.dtype))
+    high, error = _exact_sum(b, whole, b.add(s, s))
+    return _renormalized(b, high, b.add(error, b.fma(e, log_2_low, b.add(tail, whole_low))))
+
+
+def _exact_product(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
+    """x · y rounded, and what rounding lost."""
+    product = b.mul(x, y)
+    return product, b.fma(x, y, b.neg(product))
+
+
+def _exact_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
+    """x + y rounded, and what rounding lost (Knuth)."""
+    total = b.add(x, y)
+    part = b.sub(total, x)
+    return total, b.add(b.sub(x, b.sub(total, part)), b.sub(y, part))
+
+
+def _renormalized(b: Builder, high: Value, low: Value) -> tuple[Value, Value]:
+    total = b.add(high, low)
+    return total, b.sub(low, b.sub(total, high))
+
+
+def _log_to_base(b: Builder, x: Value, factor: str) -> Value:
+    high, low = _two_part_log(b, x)
+    large, small = parts(factor, x.dtype, 2)
+    product, error = _exact_product(b, high, b.const(large, x.dtype))
+    value = b.add(product, b.add(error, b.fma(high, small, b.mul(low, large))))
+    value = b.where(b.less(x, math.inf), value, x)  # infinity and NaN stay
+    value = b.where(b.equal(x, 0.0), -math.inf, value)
+    return b.where(b.less(x, 0.0), math.nan, value)
+
+
+def log2(b: Builder, x: Value) -> Value:
+    return _log_to_base(b, x, _LOG2_E)
+
+
+def log10(b: Builder, x: Value) -> Value:
+    return _log_to_base(b, x, _LOG10_E)
+
+
+def power(b: Builder, x: Value, y: Value) -> Value:
+    """exp(y log |x|) with the logarithm in two parts, and x·x for a square; C's rules for what is special."""
+    f, magnitude = format_of(x), b.abs(x)
+    high, low = _two_part_log(b, magnitude)
+    product, error = _exact_product(b, y, high)
+    error = b.add(error, b.mul(y, low))
+    value = exp(b, product)
+    is_normal = b.logical_and(b.less(value, math.inf), b.greater(value, 0.0))
+    value = b.where(is_normal, b.fma(value, error, value), value)
+    grows = b.equal(b.greater(magnitude, 1.0), b.greater(y, 0.0))  # without end, where there is no end
+    is_endless = b.logical_or(b.equal(b.abs(y), math.inf), b.equal(magnitude, math.inf))
+    is_endless = b.logical_or(is_endless, b.equal(magnitude, 0.0))
+    value = b.where(is_endless, b.where(grows, b.const(math.inf, x.dtype), 0.0), value)
+    half = b.mul(y, 0.5)
+    is_whole = b.equal(b.rint(y), y)
+    of_whole = b.logical_and(b.logical_and(is_whole, b.greater_equal(y, 0.0)), b.equal(b.rint(x), x))
+    value = b.where(b.logical_and(of_whole, b.less(value, 2.0**f.mantissa_bits)), b.rint(value), value)
+    is_odd = b.logical_and(is_whole, b.not_equal(b.floor(half), half))
+    is_odd = b.logical_and(is_odd, b.less(b.abs(y), 2.0 ** (f.mantissa_bits + 1)))
+    is_negative = b.less(b.copysign(b.const(1.0, x.dtype), x), 0.0)
+    value = b.where(b.logical_and(is_negative, is_odd), b.neg(value), value)
+    has_none = b.logical_and(
+        b.logical_and(b.less(x, 0.0), b.logical_not(is_whole)), b.less(magnitude, math.inf)
+    )
+    value = b.where(has_none, math.nan, value)
+    value = b.where(b.equal(y, 1.0), x, b.where(b.equal(y, 2.0), b.mul(x, x), value))
+    value = b.where(b.logical_or(b.isnan(x), b.isnan(y)), math.nan, value)
+    both_one = b.logical_and(b.equal(magnitude, 1.0), b.equal(b.abs(y), math.inf))
+    is_one = b.logical_or(b.logical_or(b.equal(y, 0.0), b.equal(x, 1.0)), both_one)
+    return b.where(is_one, 1.0, value)
+
+
+# --- hyperbolic functions, roots -----------------------------------------------------------------------------------
+
+
+def sinh(b: Builder, x: Value) -> Value:
+    magnitude = b.abs(x)
+    is_large = b.greater(magnitude, _LARGE_EXPONENT)
+    growth = expm1(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
+    value = b.mul(b.add(growth, b.div(growth, b.add(growth, 1.0))), 0.5)
+    return b.copysign(b.where(is_large, b.mul(b.mul(growth, 0.5), growth), value), x)
+
+
+def cosh(b: Builder, x: Value) -> Value:
+    magnitude = b.abs(x)
+    is_large = b.greater(magnitude, _LARGE_EXPONENT)
+    growth = exp(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
+    value = b.mul(b.add(growth, b.div(1.0, growth)), 0.5)
+    return b.where(is_large, b.mul(b.mul(growth, 0.5), growth), value)
+
+
+def arcsinh(b: Builder, x: Value) -> Value:
+    a = b.abs(x)
+    square = b.mul(a, a)
+    small = b.add(a, b.div(square, b.add(b.sqrt(b.add(square, 1.0)), 1.0)))
+    value = b.where(b.less(a, 2.0**-30), a, _log_of_doubled(b, a, small))
+    return b.where(b.isnan(x), x, b.copysign(value, x))
+
+
+def arccosh(b: Builder, x: Value) -> Value:
+    t = b.sub(x, 1.0)
+    small = b.add(t, b.sqrt(b.add(b.add(t, t), b.mul(t, t))))
+    return b.where(b.less(x, 1.0), math.nan, _log_of_doubled(b, x, small))
+
+
+def _log_of_doubled(b: Builder, x: Value, small: Value) -> Value:
+    """log1p(small), and log(2 x) where x is large."""
+    is_small = b.less(x, _LARGE)
+    value = log1p(b, b.where(is_small, small, b.sub(x, 1.0)))
+    return b.where(is_small, value, b.add(value, math.log(2)))
+
+
+def arctanh(b: Builder, x: Value) -> Value:
+    a = b.abs(x)
+    value = b.mul(log1p(b, b.div(b.add(a, a), b.sub(1.0, a))), 0.5)
+    value = b.where(b.greater(a, 1.0), math.nan, value)
+    return b.where(b.isnan(x), x, b.copysign(value, x))
+
+
+def cbrt(b: Builder, x: Value) -> Value:
+    """exp(log(x) / 3), and a step of Newton's."""
+    a = b.abs(x)
+    root = exp(b, b.mul(log(b, a), 1 / 3))
+    root = b.sub(root, b.mul(b.sub(root, b.div(a, b.mul(root, root))), 1 / 3))
+    is_usual = b.logical_and(b.greater(a, 0.0), b.less(a, math.inf))
+    return b.where(is_usual, b.copysign(root, x), x)
+
+
+def hypot(b: Builder, x: Value, y: Value) -> Value:
+    x, y = b.abs(x), b.abs(y)
+    larger, smaller = b.maximum(x, y), b.minimum(x, y)
+    ratio = b.div(smaller, larger)
+    value = b.mul(larger, b.sqrt(b.multiply_add(ratio, ratio, 1.0)))
+    value = b.where(b.equal(larger, 0.0), larger, value)
+    is_endless = b.logical_or(b.equal(x, math.inf), b.equal(y, math.inf))
+    return b.where(is_endless, math.inf, value)
+
+
+# --- log of the gamma function -------------------------------------------------------------------------------------
+
+
+def gammaln(b: Builder, x: Value) -> Value:
+    """Reflection to positive arguments; there recurrence to [1.5, 2.5) and a series, or Stirling's series."""
+    is_negative = b.less(x, 0.0)
+    positive = b.where(is_negative, b.sub(1.0, x), x)
+    value = b.where(b.less(positive, _STIRLING_LEAST), _near_two(b, positive), _stirling(b, positive))
+    angle = b.mul(b.sub(x, b.rint(x)), math.pi)
+    reflected = b.sub(math.log(math.pi), b.add(log(b, b.abs(sin(b, angle))), value))
+    value = b.where(is_negative, reflected, value)
+    is_pole = b.logical_and(b.less_equal(x, 0.0), b.equal(b.rint(x), x))
+    is_pole = b.logical_or(is_pole, b.equal(b.abs(x), math.inf))
+    return b.where(b.isnan(x), x, b.where(is_pole, math.inf, value))
+
+
+def _near_two(b: Builder, x: Value) -> Value:
+    down, up = b.const(1.0, x.dtype), b.const(1.0, x.dtype)
+    for _ in range(int(_STIRLING_LEAST) - 2):
+        is_above = b.greater_equal(x, 2.5)
+        x = b.where(is_above, b.sub(x, 1.0), x)
+        down = b.where(is_above, b.mul(down, x), down)
+    for _ in range(2):
+        is_below = b.less(x, 1.5)
+        up = b.where(is_below, b.mul(up, x), up)
+        x = b.where(is_below, b.add(x, 1.0), x)
+    z = b.sub(x, 2.0)
+    return b.add(b.mul(z, polynomial(b, z, _GAMMALN_SERIES)), b.sub(log(b, down), log(b, up)))
+
+
+def _stirling(b: Builder, x: Value) -> Value:
+    x = b.maximum(x, 1.0)
+    inverse = b.div(1.0, x)
+    series = b.mul(inverse, polynomial(b, b.mul(inverse, inverse), _STIRLING))
+    main = b.sub(b.mul(b.sub(x, 0.5), b.sub(log(b, x), 1.0)), 0.5)
+    return b.add(main, b.add(series, 0.5 * math.log(2 * math.pi)))
