@@ -16,6 +16,7 @@ SMALL = {
     "hidden_layer_sizes": (8,),
     "max_iter": 1,
     "random_state": 0,
+    "linear_path": False,  # which is no factor
 }
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 3))

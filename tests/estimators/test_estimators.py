@@ -47,7 +47,8 @@ def test_several_labels_and_several_outputs():
 
 
 def test_the_best_epoch_of_an_evaluation_set_is_kept():
-    model = MLPRegressor(**{**SMALL, "max_iter": 12}).fit(X, X[:, 0], eval_set=(X[:40], X[:40, 0]))
+    model = MLPRegressor(**{**SMALL, "max_iter": 12}, linear_path=False)
+    model.fit(X, X[:, 0], eval_set=(X[:40], X[:40, 0]))
     assert model.best_validation_score_ == max(model.validation_scores_)
     scale = X[:, 0].astype(float).std()
     error = np.mean((model.predict(X[:40]) - X[:40, 0]) ** 2) / scale**2 / 2
@@ -66,7 +67,7 @@ def test_validation_judges_what_is_predicted_which_stays_in_the_range_of_trainin
 
 
 def test_members_are_networks_of_their_own_whose_outputs_are_averaged():
-    model = MLPRegressor(**{**SMALL, "members": 3}).fit(X, X[:, 0])
+    model = MLPRegressor(**{**SMALL, "members": 3}, linear_path=False).fit(X, X[:, 0])
     encoded = model.fitted_.encoder.transform(X)
     outputs = [
         net.forward(nd.array(encoded.numeric), None).asnumpy() for net in model.fitted_.network.members

@@ -17,7 +17,8 @@ from lamina.table.messages import DataWarning
 FILES = Path(__file__).parent / "files"
 """Written at commit 74be71e, in the format "lamina estimator 1": tiny networks of each kind on `table.csv`.
 
-Those whose names end with format_2 are of commit a4d02b2, with format_5 of 529cf03, the pickles of 52f6b3c; those that
+Those whose names end with format_2 are of commit a4d02b2, with format_5 of 529cf03, with format_7 or without_path of
+8bb81a7, the other pickles of 52f6b3c; those that
 begin with types are of 6b782ce, trained on `typed(TABLE)`. Those of
 arrays were trained on `x` and the number of the `city`, the others on the data frame without the targets.
 """

@@ -138,7 +138,11 @@ def test_members_of_different_architectures_train_side_by_side_and_apart(shards)
         return losses, {name: x.tobytes() for name, x in network.state().items()}
 
     wide = dataclasses.replace(
-        regressor().fitted_.network.architecture, numbers=2, inputs=2, cardinalities=(), pieces=0
+        regressor(linear_path=False).fitted_.network.architecture,
+        numbers=2,
+        inputs=2,
+        cardinalities=(),
+        pieces=0,
     )
     architectures = [wide, dataclasses.replace(wide, hidden=(5,), normalization="batch", dropout=0.2)]
     together = trained(1)

@@ -178,7 +178,7 @@ def test_an_activation_that_onnx_cannot_compute_is_named(monkeypatch, tmp_path):
 
 def test_several_networks_share_what_they_can():
     """Numbers are scaled and embedded once, what is linear is one product, all lookups of a network are one."""
-    model = classifier()
+    model = classifier(linear_path=False)
     members = len(model.fitted_.network.members)
     counts = Counter(node.op_type for node in onnx_model(describe(model)).graph.node)
     assert members > 1

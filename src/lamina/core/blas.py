@@ -16,7 +16,7 @@ import numpy as np
 
 from lamina.core.forking import free_in_children
 
-__all__ = ["matmul"]
+__all__ = ["matmul", "one_thread"]
 
 _SHARED = 1 << 17  # multiplications of two matrices that a BLAS may share among threads: OpenBLAS from 2¹⁸ on
 _SHARED_BY_VECTORS = 1 << 12  # of a matrix and a vector: OpenBLAS from 9216 on
@@ -75,7 +75,8 @@ class _OneThread:
                 put(self._usual)
 
 
-_one_thread = _OneThread()
+one_thread = _OneThread()
+"""Inside, NumPy's BLAS has one thread."""
 
 
 def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -84,5 +85,5 @@ def matmul(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     shared = _SHARED if rows > 1 and columns > 1 else _SHARED_BY_VECTORS
     if rows * columns * left.shape[-1] < shared:
         return np.matmul(left, right)
-    with _one_thread:
+    with one_thread:
         return np.matmul(left, right)

@@ -105,14 +105,14 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Content of format 7; also of 6, with kinds of columns, of 5, without thresholds, and of 4, without smooth
-    numbers."""
+    """Content of format 8; also of 7, without linear paths, of 6, with kinds of columns, of 5, without thresholds, and
+    of 4, without smooth numbers."""
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
 
     def modern(self) -> Content:
-        """The content in the current format, with defaults for fields missing in formats 4 to 6."""
+        """The content in the current format, with defaults for fields missing in formats 4 to 7."""
         return self
 
     def architectures(self) -> list[Architecture]:

@@ -39,7 +39,7 @@ class Learned:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices of the first member, (in, out) each."""
+        """The weight matrices of the first member, (in, out) each; a linear path is further rows of the last one."""
         network = self._fitted().network.members[0]
         return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 

@@ -18,7 +18,8 @@ _ATTRIBUTES = {
     "loss_curve_": "the mean training loss of each epoch.",
     "loss_, best_loss_": "the last and the smallest of them (`best_loss_` is None with validation rows).",
     "validation_scores_, best_validation_score_, best_epoch_": "the score of each epoch, the best one, and its epoch, "
-    "which is kept (of equal ones the last); None without validation rows.",
+    "which is kept (of equal ones the last); None without validation rows. `best_validation_score_` counts the linear "
+    "path, if there is one.",
     "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
     "device_": "where it was trained: 'cpu(0)', 'gpu(0)' …",
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",

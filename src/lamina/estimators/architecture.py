@@ -103,6 +103,9 @@ class Architecture:
         0; () if there is no such number.
     rising
         with `monotone`: for each output, +1 if it follows these directions, −1 if the opposite ones.
+    skip
+        whether the last layer's input is the last hidden layer and the numeric inputs, clipped and unclipped (see
+        `lamina.estimators._linear_path`).
     """
 
     numbers: int
@@ -124,6 +127,7 @@ class Architecture:
     rough: tuple[int, ...] = ()
     smooth: tuple[int, ...] = ()
     rare: tuple[int, ...] = ()
+    skip: bool = False
 
     number_width: ClassVar[int] = NUMBER_WIDTH
 
@@ -212,6 +216,8 @@ class Architecture:
 
     def _layer_parameters(self, i: int) -> dict[str, Parameter]:
         fan_in, width = self.widths[i : i + 2]
+        if self.skip and i == len(self.hidden):
+            fan_in += 2 * self.inputs
         # Uniform within ±√(factor / (in + out)) (Glorot and Bengio, 2010; factors as in scikit-learn).
         factor = 2.0 if self.activation in ("logistic", "sigmoid") else 6.0
         plain = None if self.ntk else _uniform(math.sqrt(factor / (fan_in + width)))

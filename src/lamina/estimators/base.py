@@ -24,6 +24,8 @@ from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import Batches, Data, EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._learned import Learned
+from lamina.estimators._linear_path import with_linear_path
+from lamina.estimators._outputs import own_outputs
 from lamina.estimators._progress import progress
 from lamina.estimators._sharded import training_of
 from lamina.estimators._solvers import SOLVERS
@@ -366,6 +368,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                     self.best_epoch_ = training.best_epoch
                     self.best_loss_ = None
                     self._calibrate(held_out)
+                    self._add_linear_path(train, held_out, settings)
                     self._choose_threshold(held_out)
                     known = held_out_by(self.fitted_, held_out if unseen else ())
                     self.fitted_ = dataclasses.replace(self.fitted_, held_out=known)
@@ -420,6 +423,24 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
         target, weights = targets_of(held_out)
         return lambda outputs: self._score_outputs(outputs, target, weights)
+
+    def _add_linear_path(
+        self, train: Sequence[Data] | Batches, held_out: Sequence[Data], settings: Settings
+    ) -> None:
+        """Add a linear path where it is better on the validation rows, by the loss and by the score."""
+        is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
+        if not settings.linear_path or not is_plain or not isinstance(train, Sequence):
+            return
+        fitted = self.fitted_
+        network = with_linear_path(fitted.network, fitted.target, train, held_out)
+        if network is fitted.network:
+            return
+        score = self._judge(held_out)(own_outputs(network, held_out))
+        assert self.best_validation_score_ is not None
+        if score >= self.best_validation_score_:
+            self.fitted_ = dataclasses.replace(fitted, network=network)
+            self.best_validation_score_ = score
+            self._calibrate(held_out)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:
         """Calibrate on validation rows; overridden by subclasses that can."""

@@ -18,7 +18,7 @@ from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
-__all__ = ["Ensemble", "Network", "Weight", "layer_normalized", "mean_by_shares", "part_of"]
+__all__ = ["Ensemble", "Network", "Weight", "layer_normalized", "mean_by_shares", "part_of", "path_inputs"]
 
 
 @dataclass
@@ -144,7 +144,10 @@ class Network:
 
         `dropout` multiplies every layer's rate (a schedule); dropout is active in training mode only.
         """
-        return self.linear(len(self.architecture.hidden), self.hidden(numeric, codes, dropout))
+        x = self.hidden(numeric, codes, dropout)
+        if self.architecture.skip:
+            x = nd.concat(x, *path_inputs(numeric), dim=1)
+        return self.linear(len(self.architecture.hidden), x)
 
     def hidden(self, numeric: NDArray, codes: NDArray | None, dropout: float | Any = 1.0) -> NDArray:
         """The last hidden layer's output for a batch; without hidden layers, the embedded inputs."""
@@ -237,6 +240,15 @@ class Network:
         """Move a running statistic a tenth of the way to a batch's value (Ioffe and Szegedy, 2015)."""
         running = self.running[name]
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
+
+
+_LARGEST = 2.99985  # a clipped number, 300 before
+
+
+def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
+    """The linear path's inputs: numbers, and x / √(1 − (x/3)²), what they were before `smooth_clip` of lamina.table."""
+    x = nd.clip(numeric, -_LARGEST, _LARGEST)
+    return numeric, x * nd.rsqrt(1 - x * x * (1 / 9))
 
 
 def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float = 1e-5) -> NDArray:

@@ -49,12 +49,12 @@ __all__ = [
     "save",
 ]
 
-FORMAT = "lamina estimator 7"
+FORMAT = "lamina estimator 8"
 """The ``format`` entry in the file's metadata. From format 3 on, a file has a digest.
 
 From 4 on, members may differ, and there may be several quantiles and held-out outputs; from
 5 on, smooth numbers are listed; from 6 on, there is a threshold for two classes; from 7 on,
-columns have types.
+columns have types; from 8 on, networks may have a linear path.
 """
 
 _EARLIER = {
@@ -64,6 +64,7 @@ _EARLIER = {
     "lamina estimator 4": Content,
     "lamina estimator 5": Content,
     "lamina estimator 6": Content,
+    "lamina estimator 7": Content,
 }
 _WITHOUT_DIGEST = ("lamina estimator 1", "lamina estimator 2")
 _LEARNED = (

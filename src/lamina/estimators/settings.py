@@ -245,6 +245,11 @@ class TrainingSettings:
     tol: Annotated[Setting[float], About(
         "by how much the validation score (or, without validation rows, the loss) must improve to count for "
         "`n_iter_no_change`.", 0.0, sklearn=1e-4, rule=must(is_number, "a number"))] = OPEN
+    linear_path: Annotated[Setting[bool], About(
+        "whether members become the mean of their networks and of a ridge or logistic regression of the numeric "
+        "inputs, with the weight of lowest loss on the held-out rows, 0 included. Searches, streams, `partial_fit`, "
+        "other losses, `monotone` and preprocess=False have no linear path.",
+        False, medium=True, fast=True, rule=_SWITCH, not_in_search="trials are networks alone")] = OPEN
 
 
 @dataclass(eq=False, repr=False)

@@ -1,0 +1,189 @@
+"""A linear path beside each network: a ridge or logistic regression, weighted by held-out rows.
+
+Where rows are few or the target is nearly linear, thousands of weights learn noise that a linear model does not. So
+after training, a linear model of the numeric inputs, clipped and unclipped, is fitted to each member's rows, and
+members become the mean of network and linear model, with the weight of lowest loss on their held-out rows (stacking:
+Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, networks stay as they are; docs/adr/linear-path.md
+has the measurements.
+
+A member is judged alone, while predictions are the mean of all members, whose errors partly cancel. What the mean gains
+is subtracted from the networks' loss: the mean loss about a point less the loss there (Krogh and Vedelsby, 1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lamina import nd
+from lamina.core.blas import matmul, one_thread
+from lamina.estimators._data import Data
+from lamina.estimators._outputs import own_outputs
+from lamina.estimators.network import Ensemble, Network, path_inputs
+from lamina.estimators.targets import Classes, Numbers
+
+__all__ = ["lines", "with_linear_path"]
+
+_MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
+_ROWS = 1000, 5000  # to fit each linear model to, evenly spaced: more change little
+_NUMBERS = 1 << 19  # rows · coefficients, above the fewest rows
+_MOST_HELD_OUT = 2000  # rows of each part
+_PENALTIES = 10.0 ** np.arange(4, -3, -1)
+_STEPS = 10  # of a logistic regression for each penalty, from the solution for the one before
+_WEIGHTS = np.linspace(0, 1, 21)
+_LEAST_WEIGHT = 0.1  # less gains nothing, and takes as long
+_SHORTEST = 1e-6  # standard deviation of an input that varies
+
+
+def with_linear_path(
+    network: Ensemble, target: Classes | Numbers, train: Sequence[Data], held_out: Sequence[Data]
+) -> Ensemble:
+    """The ensemble with a linear path in each member, or unchanged where that is not better.
+
+    Args:
+        network: trained.
+        target: the meaning of outputs.
+        train: each member's training rows.
+        held_out: each member's held-out rows, or a single part for all.
+    """
+    parts = network.architecture
+    size = 2 * parts.inputs * parts.outputs
+    is_small = 0 < parts.inputs <= _MOST_INPUTS and size <= _MOST_COEFFICIENTS
+    if parts.monotone or parts.skip or not is_small:
+        return network
+    seen = [_some(part, int(np.clip(_NUMBERS // size, *_ROWS))) for part in train]
+    judged = [_some(part, _MOST_HELD_OUT) for part in held_out]
+    if not all(map(len, [*seen, *judged])):
+        return network
+    loss = _loss_of(target, judged)
+    own, others = _outputs_about(network, judged)
+    if not np.isfinite(own).all():
+        return network
+    gain = np.mean([loss(one) for one in others]) - loss(own)
+    fits, inputs = zip(*(lines(target, part) for part in seen), strict=True), [*map(_inputs, judged)]
+    best = min(fits, key=lambda of_members: loss(_said(of_members, inputs)))
+    linear = _said(best, inputs)
+    losses = [loss((1 - weight) * own + weight * linear) - (1 - weight) ** 2 * gain for weight in _WEIGHTS]
+    weight = float(_WEIGHTS[np.argmin(losses)])
+    if weight < _LEAST_WEIGHT:
+        return network
+    members = [_joined(member, line, weight) for member, line in zip(network.members, best, strict=True)]
+    return Ensemble(members, network.shares)
+
+
+def _some(data: Data, most: int) -> Data:
+    """At most this many rows with a weight, evenly spaced."""
+    rows = np.arange(len(data), dtype=np.int32) if data.rows is None else data.rows
+    rows = rows if data.weights is None else rows[data.weights[rows] > 0]
+    return replace(data, rows=rows[:: max(-(-len(rows) // most), 1)])
+
+
+def _inputs(data: Data) -> np.ndarray:
+    """The path's inputs and 1; (rows, 2 · numeric inputs + 1), float64."""
+    numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
+    of_path = [x.asnumpy() for x in path_inputs(numeric)]
+    return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
+
+
+def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.ndarray], float]:
+    """The mean loss of outputs for these rows, part after part."""
+    wanted = np.concatenate([part.target[part.chosen()] for part in parts])
+    weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
+
+    def loss(outputs: np.ndarray) -> float:
+        if isinstance(target, Classes):
+            losses = -target.log_likelihood(outputs, wanted)
+        else:
+            losses = np.square(target.clamped(outputs) - wanted).mean(axis=1)
+        return float(np.average(losses, weights=np.concatenate(weights) if weights else None))
+
+    return loss
+
+
+def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
+    """The members' outputs for their own parts, and these moved by each member's distance from the mean of all.
+
+    The other members have trained on these rows, so that their distances are about those on new rows.
+    """
+    begins = np.cumsum([0, *map(len, parts)])
+    turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in range(len(parts))]
+    every = np.array([np.roll(x, begins[k], axis=0) for k, x in enumerate(turned)], np.float64)
+    return every[0], every[0] + every - every.mean(axis=0)
+
+
+def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Each linear model's outputs for its own part, part after part; for a single part, the mean of all models'."""
+    models = [np.mean(of_members, axis=0)] if len(inputs) == 1 else of_members
+    return np.concatenate([matmul(x, line) for x, line in zip(inputs, models, strict=True)])
+
+
+def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
+    """A network with this weight on the linear model, as rows of the last layer's matrix and part of its bias."""
+    parts, arrays = member.architecture, member.state()
+    last = len(parts.hidden)
+    matrix = np.concatenate([member.multiplier(last) * (1 - weight), line[:-1] * weight])
+    arrays[f"weight{last}"] = (matrix * (np.sqrt(len(matrix)) if parts.ntk else 1)).astype(np.float32)
+    arrays[f"bias{last}"] = (arrays[f"bias{last}"] * (1 - weight) + line[-1] * weight).astype(np.float32)
+    return Network.from_state(replace(parts, skip=True), arrays)
+
+
+# --- linear models ---------------------------------------------------------------------------------------------------
+
+
+def lines(target: Classes | Numbers, data: Data) -> Iterator[np.ndarray]:
+    """Linear models of rows, (path's inputs + 1, outputs) each, from the greatest penalty on; the constant has none.
+
+    Inputs are standardized, and turned into their principal components, where a ridge regression (Hoerl and Kennard,
+    1970) is one step of Newton's. Logistic ones take accelerated steps (Nesterov, 1983) with a bound of the curvature
+    (Böhning, 1992).
+    """
+    rows = data.chosen()
+    wanted = data.target[rows].astype(np.float64)
+    if isinstance(target, Classes) and wanted.ndim == 1:
+        wanted = np.eye(target.outputs)[wanted.astype(int)]
+    weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
+    weights *= len(weights) / weights.sum()
+    inputs = _inputs(data)[:, :-1]
+    center = np.average(inputs, axis=0, weights=weights)
+    spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
+    scale = np.where(spread > _SHORTEST, spread, np.inf)
+    x = (inputs - center) / scale
+    sizes, turn = _components(x * np.sqrt(weights)[:, None])
+    x = np.append(matmul(x, turn), np.ones((len(x), 1)), axis=1)
+    for found in _solutions(target, x, wanted, weights, np.append(sizes, len(x))[:, None]):
+        line = matmul(turn, found[:-1]) / scale[:, None]
+        yield np.concatenate([line, found[-1:] - center @ line])
+
+
+def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of squares of the principal components of x (rows, inputs), and their directions as columns."""
+    is_wide = x.shape[1] > x.shape[0]
+    with one_thread:
+        sizes, turn = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+    kept = sizes > max(sizes[-1], 1.0) * 1e-10
+    sizes, turn = sizes[kept], turn[:, kept]
+    return sizes, matmul(x.T, turn / np.sqrt(sizes)) if is_wide else turn
+
+
+def _solutions(
+    target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The coefficients of orthogonal columns and a constant for each penalty."""
+    weighted = x.T * weights
+    found = np.zeros((len(sizes), wanted.shape[1]))
+    bound, steps, meaning = 1.0, 1, np.copy
+    if isinstance(target, Classes):
+        bound, steps, meaning = 0.25 if target.multilabel else 0.5, _STEPS, target.probabilities
+        shares = np.clip(weighted[-1] @ wanted / len(x), 1e-4, 1 - 1e-4)
+        found[-1] = np.log(shares / (1 - shares if target.multilabel else 1))
+    for penalty in _PENALTIES:
+        held = np.full_like(sizes, penalty)
+        held[-1] = 0
+        at = before = found
+        for i in range(steps):
+            slopes = matmul(weighted, wanted - meaning(matmul(x, at))) - held * at
+            found = at + slopes / (bound * sizes + held)
+            at, before = found + i / (i + 3) * (found - before), found
+        yield found

@@ -1,0 +1,140 @@
+"""The linear path beside networks: what is fitted, when it is taken, and that files, exports and so on have it."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
+
+import lamina
+from lamina import MLPClassifier, MLPRegressor, nd
+from lamina.estimators._data import Data
+from lamina.estimators._linear_path import lines
+from lamina.estimators.network import path_inputs
+from lamina.estimators.targets import Classes, Numbers
+from lamina.export import describe
+from lamina.export.traced import prediction_of
+
+SMALL = {
+    "preset": "fast", "hidden_layer_sizes": 8, "max_iter": 4, "members": 2, "number_embedding": False, "random_state": 0
+}  # fmt: skip
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(400, 5)) * [1, 10, 0.1, 1, 1] + [0, 5, 0, 0, 1]
+LINE = X @ [1, 0.3, -20, 0.5, 0]
+NOISY = LINE + 4 * RNG.normal(size=400)
+FRAME = pd.DataFrame(X).add_prefix("x").assign(kind=RNG.choice([f"k{i}" for i in range(30)], 400))
+FRAME.loc[::7, "x1"] = None
+
+
+def has_path(model):
+    return model.fitted_.network.architecture.skip
+
+
+@pytest.mark.slow
+def test_a_linear_target_costs_next_to_nothing():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(1400, 5)) * [1, 10, 0.1, 1, 1] + [0, 5, 0, 0, 1]
+    y = rows @ [1, 0.3, -20, 0.5, 0] + 4 * rng.normal(size=1400)
+    ridge = (
+        RidgeCV(np.logspace(-3, 3, 13))
+        .fit(rows[:400] / rows.std(0), y[:400])
+        .predict(rows[400:] / rows.std(0))
+    )
+    model, alone = (
+        MLPRegressor(preset="fast", random_state=1, linear_path=given).fit(rows[:400], y[:400])
+        for given in (None, False)
+    )
+    errors = [
+        np.sqrt(np.mean((found - y[400:]) ** 2))
+        for found in (model.predict(rows[400:]), alone.predict(rows[400:]), ridge)
+    ]
+    assert errors[0] < 1.004 * errors[2]
+    assert errors[1] > 1.008 * errors[2]
+
+
+def test_networks_stay_as_they_are_where_a_line_says_nothing():
+    y = np.sign(X[:, 0]) * np.sign(X[:, 3])
+    given = {**SMALL, "hidden_layer_sizes": 32, "max_iter": 40}
+    model, alone = (MLPClassifier(**given, linear_path=path).fit(X, y) for path in (None, False))
+    assert not has_path(model)
+    np.testing.assert_array_equal(model.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [NOISY, NOISY > 3, np.digitize(NOISY, [0, 4]), np.c_[NOISY, X[:, 0]], np.c_[NOISY > 0, X[:, 0] > 0]],
+    ids=["number", "two classes", "classes", "numbers", "labels"],
+)
+def test_files_pickles_and_exports_have_it(y, tmp_path):
+    is_number = np.asarray(y).dtype.kind == "f"
+    kind = MLPRegressor if is_number else MLPClassifier
+    model = kind(**SMALL).fit(FRAME, y if y.ndim == 1 or is_number else y.astype(int))
+    assert has_path(model)
+    expected = model.predict(FRAME) if is_number else model.predict_proba(FRAME)
+    lamina.save(model, tmp_path / "model.safetensors")
+    for one in (lamina.load(tmp_path / "model.safetensors"), pickle.loads(pickle.dumps(model))):
+        found = one.predict(FRAME) if is_number else one.predict_proba(FRAME)
+        np.testing.assert_array_equal(found, expected)
+    described = describe(model)
+    names = described.inputs.columns[-1].schema.categories
+    codes = np.array([[1 + names.index(value)] for value in FRAME["kind"]], np.int32)
+    numbers = nd.array(FRAME.drop(columns="kind").to_numpy(), dtype="float64")
+    found, *_ = prediction_of(described)(numbers, nd.array(codes, dtype="int32"))
+    np.testing.assert_allclose(found.asnumpy().reshape(expected.shape), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_warm_start_trains_the_path_further():
+    model = MLPRegressor(**SMALL, warm_start=True).fit(X, NOISY)
+    shapes, before = [x.shape for x in model.coefs_], model.score(X, NOISY)
+    model.fit(X, NOISY)
+    assert has_path(model) and [x.shape for x in model.coefs_] == shapes
+    assert model.score(X, NOISY) > before - 0.02
+
+
+def test_calibration_and_intervals_are_of_networks_with_their_paths():
+    model = MLPRegressor(**SMALL).fit(X[:300], NOISY[:300])
+    low, high = model.predict_interval(X[300:], coverage=0.8)
+    assert has_path(model)
+    assert 0.65 < np.mean((low <= NOISY[300:]) & (NOISY[300:] <= high)) < 0.95
+
+
+def test_rows_of_an_eval_set_choose_for_all_members_together():
+    model = MLPRegressor(**SMALL).fit(X[:300], NOISY[:300], eval_set=(X[300:], NOISY[300:]))
+    assert has_path(model)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"loss": "huber"},
+        {"monotone": {0: 1}},
+        {"early_stopping": False},
+        {"loss": "quantile", "quantile": [0.1, 0.9]},
+    ],
+)
+def test_what_no_path_is_for(settings):
+    given = {**SMALL, "number_embedding": None, **settings}
+    assert not has_path(MLPRegressor(**given).fit(X, NOISY))
+
+
+def test_lines_are_those_of_scikit_learn():
+    weights = RNG.uniform(0.5, 2, 400).astype(np.float32)
+    target = Numbers.of(NOISY)
+    data = Data((X / (3 * np.abs(X).max(0))).astype(np.float32), None, target.encode(NOISY), weights)
+    both = np.concatenate([x.asnumpy() for x in path_inputs(nd.array(data.numeric))], axis=1)
+    inputs = np.append(both, np.ones((400, 1)), axis=1).astype(float)
+    standard = inputs[:, :-1] - np.average(inputs[:, :-1], axis=0, weights=weights)
+    standard /= np.sqrt(np.average(standard**2, axis=0, weights=weights))
+    own = weights * (400 / weights.sum())
+    for line, penalty in zip(lines(target, data), 10.0 ** np.arange(4.0, 0, -1), strict=False):
+        ridge = Ridge(alpha=penalty).fit(standard, data.target[:, 0], sample_weight=own)
+        np.testing.assert_allclose((inputs @ line)[:, 0], ridge.predict(standard), rtol=1e-4, atol=1e-5)
+    values = np.digitize(NOISY, [0, 4])
+    classes = Classes.of(values)
+    data = dataclasses.replace(data, target=classes.encode(values))
+    for line, penalty in zip(lines(classes, data), 10.0 ** np.arange(4.0, 0, -1), strict=False):
+        logistic = LogisticRegression(C=1 / penalty, tol=1e-8, max_iter=1000)
+        expected = logistic.fit(standard, values, sample_weight=own).predict_proba(standard)
+        np.testing.assert_allclose(classes.probabilities(inputs @ line), expected, atol=0.01)
