@@ -62,7 +62,7 @@ LATER = {
         "monotone": {},
         "keeps_row_numbers": True,
     },
-    "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": [], "rare": []},
+    "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": [], "rare": [], "skip": False},
     "results": {
         "divided": "",
         "quantiles": [],

@@ -100,6 +100,9 @@ def outputs_of_one(parts, arrays, inputs, codes):
     features += [arrays[f"embedding{j}"][code] for j, code in enumerate(codes)]
     x = np.concatenate(features, axis=1) * arrays.get("scale", 1)
     for i in range(len(parts.hidden) + 1):
+        if parts.skip and i == len(parts.hidden):
+            clipped = np.clip(inputs, -2.99985, 2.99985)
+            x = np.concatenate([x, inputs, clipped / np.sqrt(1 - clipped**2 / 9)], axis=1)
         weight = arrays[f"weight{i}"]
         z = x @ weight / (np.sqrt(len(weight)) if parts.ntk else 1) + arrays[f"bias{i}"]
         if i == len(parts.hidden):

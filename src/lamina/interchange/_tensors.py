@@ -7,13 +7,15 @@ import os
 import stat
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from onnx import TensorProto
 
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
+
+if TYPE_CHECKING:
+    from onnx import TensorProto
 
 __all__ = ["ELEMENT_TYPES", "ElementType", "array_of", "element_type", "text_of"]
 
@@ -69,8 +71,8 @@ def element_type(number: int) -> np.dtype[Any]:
 
 
 _FIELDS: dict[int, str] = {
-    TensorProto.FLOAT: "float_data", TensorProto.DOUBLE: "double_data", TensorProto.INT64: "int64_data",
-    TensorProto.UINT32: "uint64_data", TensorProto.UINT64: "uint64_data",
+    ElementType.FLOAT: "float_data", ElementType.DOUBLE: "double_data", ElementType.INT64: "int64_data",
+    ElementType.UINT32: "uint64_data", ElementType.UINT64: "uint64_data",
 }  # fmt: skip
 """The field that holds elements not stored as raw bytes; for other types ``int32_data``."""
 
@@ -98,12 +100,12 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
     count = math.prod(shape)
     if tensor.HasField("segment"):
         raise DataError("only a segment of it is there")
-    if tensor.data_location == TensorProto.EXTERNAL:
+    if tensor.data_location == tensor.EXTERNAL:
         dtype = element_type(tensor.data_type)
         return _shaped(
             np.frombuffer(_external(tensor, count * dtype.itemsize, folder), _stored(dtype)), shape
         )
-    if tensor.data_type == TensorProto.STRING:
+    if tensor.data_type == ElementType.STRING:
         _require(count, len(tensor.string_data), shape)
         texts = [text_of(text) for text in tensor.string_data]
         return _shaped(np.array(texts, dtype=object), shape)
@@ -114,7 +116,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
         return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape, dtype == np.bool_)
     values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
     _require(count, len(values), shape)
-    if tensor.data_type == TensorProto.FLOAT16:  # their bits, as integers
+    if tensor.data_type == ElementType.FLOAT16:  # their bits, as integers
         return _shaped(np.array(values, np.int64).astype(np.uint16).view(np.float16), shape)
     return _shaped(np.array(values), shape).astype(dtype)
 

@@ -95,7 +95,7 @@ def test_a_processor_that_lacks_a_level(monkeypatch: pytest.MonkeyPatch):
 COMPILED = """
 import lamina
 from lamina import nd
-from gpu_emulator.host import host_machine
+from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.cpu import run
 step = lamina.compile(lambda x, w: nd.tanh(nd.dot(x, w)))
 print(float(step(nd.ones((64, 64)), nd.ones((64, 64))).sum().asscalar()), host_machine().cpu)
