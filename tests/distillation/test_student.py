@@ -282,9 +282,9 @@ def test_refits_that_take_too_long_are_left_out():
         ({"layers": 3}, TypeError, "layers"),
         ({"groups": [1, 2]}, DataError, "groups"),
         ({"groups": np.arange(400) % 4}, DataError, "5 folds need 5 groups or more, and there are 4"),
-        ({"made": -1}, DataError, "made=-1: it is a whole number"),
-        ({"made": 1.5}, DataError, "made=1.5: it is a whole number"),
-        ({"folds": 2.0}, DataError, "folds=2.0: it is a whole number"),
+        ({"made": -1}, DataError, "made=-1: must be a whole number"),
+        ({"made": 1.5}, DataError, "made=1.5: must be a whole number"),
+        ({"folds": 2.0}, DataError, "folds=2.0: must be a whole number"),
         ({"sample_weight": [1.0]}, TypeError, "^MLPClassifier has no argument 'sample_weight'"),
     ],
 )

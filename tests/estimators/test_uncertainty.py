@@ -228,7 +228,7 @@ def test_rows_that_training_may_have_seen_say_nothing(how):
         model = MLPRegressor(**SMALL | {"max_iter": 1}, warm_start=True).fit(X, Y).fit(X, Y)
         again = MLPRegressor(**SMALL | {"max_iter": 1}, warm_start=True).fit(X[:500], Y[:500])
         again.fit(X[:500], Y[:500], eval_set=(X[500:], Y[500:])).predict_interval(X)
-    with pytest.raises(DataError, match="predict_interval needs what the members said"):
+    with pytest.raises(DataError, match="predict_interval needs the predictions of members"):
         model.predict_interval(X)
 
 

@@ -81,7 +81,7 @@ def _some(data: Data, most: int) -> Data:
 
 
 def _inputs(data: Data) -> np.ndarray:
-    """The path's inputs and 1; (rows, 2 · numeric inputs + 1), float64."""
+    """The path's inputs and a column of ones: (rows, 2 · numeric inputs + 1), float64."""
     numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
     of_path = [x.asnumpy() for x in path_inputs(numeric)]
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
