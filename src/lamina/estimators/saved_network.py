@@ -82,7 +82,7 @@ def save_network(
 
     if not isinstance(block, HybridBlock):
         raise TypeError(
-            f"save(net, path) writes a HybridBlock, whose layers it can write down, not a {type(block).__name__}; "
+            f"save(net, path) writes a HybridBlock, whose layers it can record, not a {type(block).__name__}; "
             "save_parameters(path) writes the parameters of any block"
         )
     example = _example(inputs)

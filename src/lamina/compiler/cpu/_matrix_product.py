@@ -233,7 +233,8 @@ class MatrixProduct:
     def packs_panels(self) -> bool:
         """Whether each panel of B is packed before use.
 
-        It is where many tiles read it and its rows are far apart, or where B is transposed. Empty sums need no panel.
+        Panels are packed if many tiles read them and their rows are far apart, or if B is transposed, but not if the
+        sums are empty.
         """
         pays = self._has_many_tiles and self.right_stride > self.panel_width
         return self.inner > 0 and (self.right_is_transposed or pays)

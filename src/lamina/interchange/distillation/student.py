@@ -167,7 +167,7 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
             "predictions can't be refit on y, nor label synthetic rows: leave out y, and leave made None or 0"
         )
     if _is_sparse(table) and made > 0:
-        raise DataError("rows are made of frames and dense arrays: say made=0, or X.toarray()")
+        raise DataError("synthetic rows need a frame or a dense array: pass made=0, or X.toarray()")
 
 
 def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
@@ -250,7 +250,7 @@ class _OutOfFold:
         self.refits: list[tuple[Teacher, np.ndarray]] = []
 
     def says(self, table: Any) -> np.ndarray:
-        """Like `Teacher.says`; row i of the table is row i of the folds, or made from it."""
+        """Like `Teacher.says`; row i of the table is row i of the training table, or a synthetic row made from it."""
         found = np.zeros(self._shape)
         for refit, rows in self.refits:
             said = refit.says(_picked(table, rows[:, None]))
