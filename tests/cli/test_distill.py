@@ -86,7 +86,7 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
             ("--teacher-predictions", "p_rich", "--teacher-predictions", "p_poor"),
             "CLASS=COLUMN for each class",
         ),
-        (("--teacher-predictions", "rich=p_rich", "--teacher-predictions", "poor=id"), "no probabilities"),
+        (("--teacher-predictions", "rich=p_rich", "--teacher-predictions", "poor=id"), "not probabilities"),
         (("--teacher-predictions", "p_rich", "--preset", "quick"), "--preset quick: must be one of"),
         (("--teacher-predictions", "p_rich", "--preset", "fast", "--time-limit", "5s"), "leave --preset out"),
         (("--teacher-predictions", "p_rich", "--time-limit", "soon"), "--time-limit soon"),

@@ -192,7 +192,7 @@ def test_a_file_whose_held_out_rows_do_not_fit_is_refused(model, name, tmp_path)
     arrays, metadata = load_tensors(tmp_path / "m")
     arrays[f"held_out.{name}"] = arrays[f"held_out.{name}"][:5]
     save_tensors(tmp_path / "m", arrays, metadata)
-    with pytest.raises(DataError, match="held-out rows of the shapes"):
+    with pytest.raises(DataError, match="held-out rows have the shapes"):
         lamina.load(tmp_path / "m")
 
 

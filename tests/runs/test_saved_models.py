@@ -227,7 +227,7 @@ def test_what_does_not_fit_a_network_is_said_when_it_is_saved(tmp_path, options,
 
 def test_what_only_estimators_know_is_refused_of_a_network(command):
     lamina.save(_network(1), "net.safetensors", inputs=nd.ones((1, 4)))
-    assert "held out" in command.error(
+    assert "held-out rows" in command.error(
         "predict", "net.safetensors", "price.csv", "-t", "price", "--interval", "0.9"
     )
     assert "member" in command.error("predict", "net.safetensors", "price.csv", "-t", "price", "--std")
