@@ -198,7 +198,7 @@ def test_the_best_recipe_fills_its_time_and_is_complete_then(cli, tmp_path):
             "was begun with --epochs 2; it can't change",
         ),
         (("train", "mnist", "--resume", "RUN", "--lr", "0.5"), "was begun with --lr 0.001"),
-        (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave --out away"),
+        (("train", "mnist", "--resume", "RUN", "--out", "other"), "leave out --out"),
         (("train", "mnist", "--resume", "nowhere"), "there is no run nowhere"),
         (("train", "mnist", "--hidden", "many"), "--hidden takes whole numbers"),
         (("train", "mnist", "--epochs", "0"), "epochs must be at least 1"),

@@ -152,8 +152,14 @@ def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
 @pytest.mark.parametrize(
     "asked, said",
     [
-        (["--threshold", "f2"], "--threshold f2: it is f1, balanced, or a number between 0 and 1, as 0.3"),
-        (["--threshold", "1.5"], "--threshold 1.5: it is f1, balanced, or a number between 0 and 1, as 0.3"),
+        (
+            ["--threshold", "f2"],
+            "--threshold f2: must be f1, balanced, or a number between 0 and 1, such as 0.3",
+        ),
+        (
+            ["--threshold", "1.5"],
+            "--threshold 1.5: must be f1, balanced, or a number between 0 and 1, such as 0.3",
+        ),
         (["--class-weight", "heavy"], "--class-weight heavy: write balanced, or CLASS=WEIGHT, as yes=10"),
         (
             ["--class-weight", "fraud=-1"],

@@ -335,7 +335,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
     begun, same = ("train", "--resume", run), "it can't change"
     for arguments, message in [
         (("train", data, *LONGER, "-o", run), f"with --replace, continue that run with --resume {run}"),
-        ((*begun, "-o", tmp_path / "other"), "leave --out away"),
+        ((*begun, "-o", tmp_path / "other"), "leave out --out"),
         ((*begun, "--epochs", "9"), f"the run was begun with --epochs 8; {same}"),
         ((*begun, "--lr", "1"), f"the run was begun with no --lr; {same}"),
         ((*begun, "--hidden", "9"), f"the run was begun with --hidden 8; {same}"),

@@ -152,7 +152,7 @@ def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
     del early["precision"]
     assert Request.from_dict(early).precision == "float32"
     found = CliRunner().invoke(app.app, [*arguments, "--precision", "tf23"])
-    assert "it is one of float32, tf32, bfloat16. Did you mean 'tf32'?" in str(found.exception)
+    assert "must be one of float32, tf32, bfloat16. Did you mean 'tf32'?" in str(found.exception)
 
 
 def test_digits_train_there(by_numpy: None) -> None:

@@ -274,7 +274,7 @@ def test_refits_that_take_too_long_are_left_out():
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"class_weight": "balanced"}, ValueError, "weigh the classes in the teacher"),
+        ({"class_weight": "balanced"}, ValueError, "weight the classes in the teacher"),
         ({"threshold": "f1"}, ValueError, "give threshold a number"),
         ({"folds": 1}, ValueError, "0 for no refits, or 2 and more"),
         ({"preset": "quick"}, ValueError, "quick"),
@@ -282,9 +282,9 @@ def test_refits_that_take_too_long_are_left_out():
         ({"layers": 3}, TypeError, "layers"),
         ({"groups": [1, 2]}, DataError, "groups"),
         ({"groups": np.arange(400) % 4}, DataError, "5 folds need 5 groups or more, and there are 4"),
-        ({"made": -1}, DataError, "made=-1: it is a whole number"),
-        ({"made": 1.5}, DataError, "made=1.5: it is a whole number"),
-        ({"folds": 2.0}, DataError, "folds=2.0: it is a whole number"),
+        ({"made": -1}, DataError, "made=-1: must be a whole number"),
+        ({"made": 1.5}, DataError, "made=1.5: must be a whole number"),
+        ({"folds": 2.0}, DataError, "folds=2.0: must be a whole number"),
         ({"sample_weight": [1.0]}, TypeError, "^MLPClassifier has no argument 'sample_weight'"),
     ],
 )
@@ -307,7 +307,7 @@ def test_a_truth_that_does_not_fit_the_teacher(rich):
         ):
             lamina.distill(teacher, X[:rows], y[:rows], folds=folds, **QUICK)
     for asked in ({"y": y}, {"made": 1}):
-        with pytest.raises(TypeError, match="leave y out, and made None or 0"):
+        with pytest.raises(TypeError, match="leave out y, and leave made None or 0"):
             lamina.distill(np.zeros(400), X, **asked, **QUICK)
 
 
@@ -315,5 +315,5 @@ def test_of_sparse_tables_no_rows_are_made():
     X = csr_array(np.random.default_rng(0).integers(0, 2, (60, 4)).astype(np.float32))
     teacher = Ridge().fit(X, X.sum(axis=1))
     assert len(lamina.distill(teacher, X, X.sum(axis=1), folds=2, **QUICK).predict(X)) == 60
-    with pytest.raises(DataError, match="say made=0"):
+    with pytest.raises(DataError, match="pass made=0"):
         lamina.distill(teacher, X, made=1, **QUICK)

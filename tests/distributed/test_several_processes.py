@@ -165,5 +165,5 @@ def test_several_processes_need_shards(folder):
     job = started(2, "-m", "lamina", "train", folder / "parts/0.csv", "-t", "y", "-o", out)
     code, said, error = ended(job)
     assert (code, said) == (2, "")
-    assert "lamina: 2 processes were started, and no --shards: say into how many parts" in error
+    assert "lamina: 2 processes were started, and no --shards: give the number of parts" in error
     assert not out.exists()

@@ -200,7 +200,7 @@ def test_a_file_of_today_without_its_digest_is_damaged(tmp_path, saved):
 def test_a_file_of_a_newer_lamina_says_so(tmp_path, saved):
     arrays, metadata = load_tensors(saved)
     save_tensors(tmp_path / "m", arrays, {**metadata, "format": "lamina estimator 99"})
-    with pytest.raises(DataError, match="a newer lamina wrote it"):
+    with pytest.raises(DataError, match="it was written by a newer lamina"):
         lamina.load(tmp_path / "m")
 
 

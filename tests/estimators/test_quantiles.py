@@ -145,7 +145,7 @@ def test_a_table_that_is_streamed():
         ({"quantile": [0.5, 1.0]}, "between 0 and 1"),
         ({"quantile": 0}, "between 0 and 1"),
         ({"quantile": "median"}, "between 0 and 1"),
-        ({"loss": None}, "several quantiles are for loss='quantile', and the loss is None"),
+        ({"loss": None}, "several quantiles need loss='quantile', not None"),
         ({"scoring": "r2"}, "scoring 'r2' is of one prediction a row, and there are 3 quantiles"),
     ],
 )

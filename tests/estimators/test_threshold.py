@@ -166,7 +166,7 @@ def test_what_cannot_be(rare, settings, target, message):
 
 def test_rows_of_one_class_choose_none(rare):
     train, (X, y) = rare
-    with pytest.warns(UserWarning, match="the rows that validate are all of one class"):
+    with pytest.warns(UserWarning, match="the validation rows are all of one class"):
         model = lamina.MLPClassifier(**QUICK, threshold="f1").fit(*train, eval_set=(X[y == 0], y[y == 0]))
     assert model.threshold_ is None
 

@@ -192,7 +192,7 @@ def test_a_file_whose_held_out_rows_do_not_fit_is_refused(model, name, tmp_path)
     arrays, metadata = load_tensors(tmp_path / "m")
     arrays[f"held_out.{name}"] = arrays[f"held_out.{name}"][:5]
     save_tensors(tmp_path / "m", arrays, metadata)
-    with pytest.raises(DataError, match="held-out rows of the shapes"):
+    with pytest.raises(DataError, match="held-out rows have the shapes"):
         lamina.load(tmp_path / "m")
 
 
@@ -228,7 +228,7 @@ def test_rows_that_training_may_have_seen_say_nothing(how):
         model = MLPRegressor(**SMALL | {"max_iter": 1}, warm_start=True).fit(X, Y).fit(X, Y)
         again = MLPRegressor(**SMALL | {"max_iter": 1}, warm_start=True).fit(X[:500], Y[:500])
         again.fit(X[:500], Y[:500], eval_set=(X[500:], Y[500:])).predict_interval(X)
-    with pytest.raises(DataError, match="predict_interval needs what the members said"):
+    with pytest.raises(DataError, match="predict_interval needs the predictions of members"):
         model.predict_interval(X)
 
 

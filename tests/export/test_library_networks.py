@@ -135,7 +135,7 @@ def test_the_command_says_what_it_wrote(run_on_digits, tmp_path, capfd):
     with pytest.raises(SystemExit) as ended:
         main(["export", str(run_on_digits), "--onnx", str(tmp_path / "x.onnx"), "--name", "digits"])
     assert ended.value.code == 2
-    assert capfd.readouterr().err == "lamina: --target and --name are of a library: say --library FILE, too\n"
+    assert capfd.readouterr().err == "lamina: --target and --name are for a library: add --library FILE\n"
 
 
 def test_what_cannot_be_exported_is_said(tmp_path):

@@ -225,7 +225,9 @@ def test_what_unknown_values_are_is_said():
         (OneHotEncoder(handle_unknown="ignore"), ["city"]), remainder=StandardScaler()
     )
     theirs = fitted(regressor(), X[:, 1], encoder, pd.DataFrame(ODD))
-    with pytest.warns(UserWarning, match="in columns 'city' the pipeline tells them from missing ones"):
+    with pytest.warns(
+        UserWarning, match="in columns 'city' the pipeline distinguishes them from missing ones"
+    ):
         lamina.from_sklearn(theirs)
 
 
@@ -240,7 +242,7 @@ def test_what_unknown_values_are_is_said():
         ),
         (
             make_column_transformer((SimpleImputer(missing_values=-1), ["count"])),
-            r"SimpleImputer\(missing_values=-1\) takes values for missing that lamina does not",
+            r"SimpleImputer\(missing_values=-1\) counts other values as missing than lamina does",
         ),
     ],
     ids=["two uses", "a number for missing"],

@@ -119,7 +119,7 @@ def test_layers_that_could_be_either(tmp_path):
     one = np.zeros((3, 3), np.float32)
     save_file({"left.weight": one, "right.weight": one}, tmp_path / "model.safetensors")
     net = network(nn.Dense(3, use_bias=False), nn.Dense(3, use_bias=False))
-    with pytest.raises(ParameterError, match=r"it is not plain which layers of .*: 'left' .* against '0'"):
+    with pytest.raises(ParameterError, match=r"layers of .* can't be paired .*: 'left' .* against '0'"):
         lamina.load_state_dict(net, tmp_path / "model.safetensors")
     lamina.load_state_dict(net, tmp_path / "model.safetensors", names={"0": "right", "1": "left"})
 

@@ -227,7 +227,7 @@ def test_what_does_not_fit_a_network_is_said_when_it_is_saved(tmp_path, options,
 
 def test_what_only_estimators_know_is_refused_of_a_network(command):
     lamina.save(_network(1), "net.safetensors", inputs=nd.ones((1, 4)))
-    assert "held out" in command.error(
+    assert "held-out rows" in command.error(
         "predict", "net.safetensors", "price.csv", "-t", "price", "--interval", "0.9"
     )
     assert "member" in command.error("predict", "net.safetensors", "price.csv", "-t", "price", "--std")
@@ -242,7 +242,7 @@ def test_independent_probabilities_are_no_classes(tmp_path):
 def test_what_cannot_be_saved_is_said(tmp_path):
     with pytest.raises(TypeError, match="an MLPClassifier, an MLPRegressor or a Gluon network"):
         lamina.save([1.0], tmp_path / "m.safetensors")
-    with pytest.raises(TypeError, match="classes is of a Gluon network"):
+    with pytest.raises(TypeError, match="classes is for a Gluon network"):
         lamina.save(lamina.MLPRegressor(), tmp_path / "m.safetensors", classes=[1])
 
 
@@ -284,7 +284,7 @@ def test_a_network_of_a_newer_version_says_so(tmp_path):
     arrays, texts = load_tensors(EARLY)
     save_tensors(tmp_path / "net.safetensors", arrays, {**texts, "format": "lamina network 2"})
     for read in (lamina.load, open_model):
-        with pytest.raises(DataError, match="a newer lamina wrote it"):
+        with pytest.raises(DataError, match="it was written by a newer lamina"):
             read(tmp_path / "net.safetensors")
 
 

@@ -136,7 +136,8 @@ def test_pictures_are_one_matrix(server):
     )
     nested["data"] = [[*nested["data"][0], 1], nested["data"][1][:-1], nested["data"][2]]
     assert (
-        "rows of other lengths than the shape" in infer(server, "digits", {"inputs": [nested]}).json["error"]
+        "rows whose lengths differ from the shape"
+        in infer(server, "digits", {"inputs": [nested]}).json["error"]
     )
 
 

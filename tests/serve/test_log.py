@@ -143,8 +143,8 @@ def test_ids_are_short_and_plain():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--access-log", "jsn"), "--access-log jsn: it is one of text, json, off"),
-        (("--log-level", "loud"), "--log-level loud: it is one of debug, info, warning, error"),
+        (("--access-log", "jsn"), "--access-log jsn: must be one of text, json, off"),
+        (("--log-level", "loud"), "--log-level loud: must be one of debug, info, warning, error"),
         (("--workers", "0"), "--workers 0"),
     ],
 )

@@ -54,7 +54,7 @@ def node(op, *inputs, name="n", **attrs):
     (file(X, node("_zeros", shape="(9999999999999,)")), "too large to be believed"),
     (file(X, node("_arange", start="0", stop="1e300")), "more numbers than can be believed"),
     (file(X, node("_arange", start="0", stop="inf")), "more numbers than can be believed"),
-    (file(X, {**node("add_n", 0), "attrs": {"num_args": "7"}}), "it has 1 inputs, and says 7"),
+    (file(X, {**node("add_n", 0), "attrs": {"num_args": "7"}}), "it has 1 inputs, but num_args is 7"),
     (file(X, {**node("relu", 0), "subgraphs": [{}]}), "without control flow"),
     (file(X, node("relu", 0, name="a\x1b[2J\n" * 99, y="")), "no attribute"),
 ])  # fmt: skip

@@ -101,7 +101,7 @@ def test_the_warning_names_the_option_that_mends_it():
     frame = table(day=DAYS)
     with (
         on_command_line(),
-        pytest.warns(DataWarning, match="sorted by 'day' .* --time day holds the last ones"),
+        pytest.warns(DataWarning, match="sorted by 'day' .* --time day holds out the last ones"),
     ):
         warn_if_sequential(infer(frame), frame)
     frame = table(who=np.repeat(NAMES, 10))

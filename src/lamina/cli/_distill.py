@@ -70,9 +70,11 @@ def distill(
     if preset is not None and time_limit is not None:
         raise LaminaError("--time-limit is for a search of all presets' settings: leave --preset out")
     if teacher is None and made:
-        raise LaminaError("--made needs a --teacher, which labels the made rows: leave it out")
+        raise LaminaError("--made needs a --teacher to label the synthetic rows: leave out --made")
     if not out.absolute().parent.is_dir() or out.is_dir():
-        raise LaminaError(f"cannot write {out}: it is a folder, or in none that is there; name another")
+        raise LaminaError(
+            f"cannot write {out}: it is a folder, or its folder does not exist; name another file"
+        )
     require("distilling", "scikit-learn", "polars")
     begin_reading(data)
     import lamina

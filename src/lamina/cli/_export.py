@@ -46,7 +46,7 @@ def export(
 
     options: dict[str, dict[str, Any]] = {"library": said(target=target, name=name)}
     if library is None and options["library"]:
-        raise LaminaError("--target and --name are of a library: say --library FILE, too")
+        raise LaminaError("--target and --name are for a library: add --library FILE")
     if html is not None:
         options["html"] = {"examples": read_examples(run)}
     with warnings_as_lines():

@@ -61,7 +61,7 @@ def inspect(
         return
     if asked:
         raise LaminaError(
-            f"{what} is a run, which knows what its columns are; leave out --target, --kind and the like"
+            f"{what} is a run, which knows what its columns are; leave out options for tables, such as --target"
         )
     _inspect_run(Path(what), new or [], files, as_json=as_json)
 

@@ -74,9 +74,7 @@ def inspect_new(run: Path, new: Sequence[str], reading: Mapping[str, Any], *, as
     settings = details["settings"] or {}
     data = settings.get("data")
     if not data:
-        raise LaminaError(
-            f"{run} has no record of its training table: there is none to compare {new[0]} with"
-        )
+        raise LaminaError(f"{run} has no record of its training table, so {new[0]} can't be compared with it")
     asked: dict[str, Any] = {
         "target": model.target.name,
         "task": model.target.task,

@@ -87,7 +87,7 @@ def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
     if value is not None and value not in known:
         from lamina.table.messages import closest
 
-        raise LaminaError(f"{option} {value}: it is one of {', '.join(known)}.{closest(value, known)}")
+        raise LaminaError(f"{option} {value}: must be one of {', '.join(known)}.{closest(value, known)}")
     return value
 
 
@@ -98,5 +98,5 @@ def positive(option: str, value: Number | None) -> Number | None:
         LaminaError: it is not.
     """
     if value is not None and not 0 < value < float("inf"):
-        raise LaminaError(f"{option} {value:g}: it is greater than 0")
+        raise LaminaError(f"{option} {value:g}: must be greater than 0")
     return value

@@ -36,7 +36,9 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:
-        raise LaminaError("--jobs 0: it is how many networks are trained at a time, or -1, one for each core")
+        raise LaminaError(
+            "--jobs 0: must be the number of networks trained at a time, or -1 for one per core"
+        )
     if jobs is not None and not searches and not resumes:
         raise LaminaError(f"--jobs {jobs} is for a search; add --time-limit, --trials or --preset best")
     if not searches:

@@ -73,7 +73,7 @@ def serve(
     ):  # fmt: skip
         positive(name, value)
     if not 0 <= port <= 65535:
-        raise LaminaError(f"--port {port}: it is a number from 0 to 65535")
+        raise LaminaError(f"--port {port}: must be a number from 0 to 65535")
     one_of("--access-log", access_log, _FORMS)
     one_of("--log-level", log_level, _LEVELS)
     token = _token(token_file)

@@ -99,7 +99,7 @@ def _resume(
     from lamina.training.run_folder import held_run
 
     if out is not None:
-        raise LaminaError("--resume continues in the run's own folder; leave --out away")
+        raise LaminaError("--resume continues in the run's own folder; leave out --out")
     with held_run(path, replace=replace) as folder:
         settings, saved = read_run(folder.path)
         _require_same(settings, chosen)

@@ -108,7 +108,7 @@ def run_table(
         _require_shards(request, _world())
         if jobs is not None and not request.searches:  # of a new run this was said before it had a folder
             raise LaminaError(
-                f"--jobs {jobs} is for a search, and the run in {folder.path} is none; leave it out"
+                f"--jobs {jobs} is for a search, and the run in {folder.path} is not one; leave it out"
             )
         try:
             with _prepared(folder, request, memory, quiet=quiet) as (request, prepared):
@@ -131,9 +131,9 @@ def _require_shards(request: Request, team: Communicator) -> None:
     if team.size > 1 and (request.shards or 0) < team.size:
         shards = "no --shards" if request.shards is None else f"--shards {request.shards}"
         raise LaminaError(
-            f"{team.size} processes were started, and {shards}: say into how many parts each batch is cut, some for "
-            f"each process, as with --shards {max(8, team.size)}; it decides what network comes out, the "
-            "number of processes does not"
+            f"{team.size} processes were started, and {shards}: give the number of parts of each batch, at least one "
+            f"for each process, such as --shards {max(8, team.size)}; the trained network depends on it, but not on "
+            "the number of processes"
         )
 
 
@@ -180,7 +180,7 @@ def _held(
             yield folder, request, None
         return
     if out is not None:
-        raise LaminaError("--resume continues in the run's own folder; leave --out away")
+        raise LaminaError("--resume continues in the run's own folder; leave out --out")
     with held_run(resume, replace=replace) as folder:
         begun, saved = read_unfinished(folder.path)
         request = _same(begun, chosen, read_as)
@@ -193,7 +193,7 @@ def _require_more(begun: Request, request: Request, run: Path) -> None:
     """Raise unless a complete search gets more time or trials."""
     if not any((getattr(request, name) or 0) > (getattr(begun, name) or 0) for name in TUNED):
         raise LaminaError(
-            f"the search in {run} is complete; to search on, give it a longer --time-limit, of all runs together, or "
+            f"the search in {run} is complete; to continue it, give a longer --time-limit (the total of all runs), or "
             "more --trials"
         )
 

@@ -57,7 +57,7 @@ _told: set[tuple[str, str]] = set()
 def evaluate_on_device(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Value:
-    """The value of a primitive's result on `context`, if that or the inputs' context is a device."""
+    """The value of a primitive's result on `context`, where `context` or that of the inputs is a device."""
     if primitive is to_context:
         return placed(np.array(inputs[0]._data), context)
     arrays = [x for x in inputs if isinstance(x, Array)]

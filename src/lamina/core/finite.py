@@ -178,7 +178,7 @@ def _contents(x: Array) -> Any:
 
 
 def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
-    """Whether a recorded array is a loss: a single number used by `backward`; or gradients are not finite either."""
+    """Whether an array is a loss: a single number that `backward` used, or gradients are not finite, too."""
     if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
         return True
     gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]

@@ -187,7 +187,7 @@ def new_array(value: Value, context: Context) -> UserArray:
 
 
 def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context, list[Any]]:
-    """The inputs' common context, and their buffers; raises if contexts differ, or dtypes that must be equal."""
+    """The inputs' common context, and their buffers; raises if contexts or (where it matters) dtypes differ."""
     context = dtype = None
     buffers: list[Any] = []
     for x in inputs:

@@ -46,7 +46,7 @@ def _pass_to(name: str) -> None:
 
 
 class timed(ContextDecorator):  # noqa: N801 - used as `with timed("reading"):`
-    """Count the time of the block, on the main thread, for `name`, without inner blocks timed under other names."""
+    """Add the time of a block on the main thread to `name`; inner blocks timed under other names are not included."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -151,7 +151,7 @@ class ForeignBuffer:
 
 
 def device_of_capsule(kind: int, number: int) -> Any:
-    """The device of an array described by DLPack. Raises `ContextError` if it is none of `gpu()`'s."""
+    """The device of an array described by DLPack. Raises `ContextError` if `gpu()` does not name it."""
     if kind in (CUDA, _CUDA_MANAGED):
         for i, one in enumerate(found()):
             if one.kind == "cuda" and getattr(there := device(i), "ordinal", None) == number:
@@ -159,8 +159,8 @@ def device_of_capsule(kind: int, number: int) -> Any:
     elif kind == OPENCL and 0 <= number < len(found()) and found()[number].kind == "opencl":
         return device(number)
     raise ContextError(
-        f"from_dlpack: the array is on a device of type {kind}; copy it to the CPU first, as that device "
-        f"(number {number}) is none of those that gpu() names"
+        f"from_dlpack: the array is on device {number} of type {kind}, which gpu() does not name; "
+        "copy it to the CPU first"
     )
 
 
@@ -168,7 +168,7 @@ def imported(capsule: Any) -> tuple[DeviceArray, bool]:
     """A capsule's contents, on its device, and whether they are read-only; the capsule is consumed."""
     is_versioned = bool(_is_valid(capsule, _NAME_VERSIONED))
     if not is_versioned and not _is_valid(capsule, _NAME):
-        raise ValueError("from_dlpack: the capsule was used before, or is none of DLPack's")
+        raise ValueError("from_dlpack: the capsule was used before, or is not a DLPack capsule")
     place = _pointer_of(capsule, _NAME_VERSIONED if is_versioned else _NAME)
     managed: Any = (_Versioned if is_versioned else _Managed).from_address(place)
     tensor = managed.tensor

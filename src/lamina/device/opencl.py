@@ -146,7 +146,7 @@ class OpenCLDevice:
             return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
 
     def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
-        """The address of such a buffer object, and the object; raises `ContextError` if its memory has no address."""
+        """The address of a `cl_mem` buffer, and the buffer; raises `ContextError` if its memory has no address."""
         cl = self._cl
         memory = cl.Buffer.from_int_ptr(handle, retain=True)
         if not memory.get_info(cl.mem_info.USES_SVM_POINTER):

@@ -206,8 +206,8 @@ def stored_classes(values: np.ndarray) -> TargetState:
     other = next((type(value).__name__ for value in plain if not _is_scalar(value)), None)
     if other or pattern is None or not pattern.fullmatch(dtype):
         raise LaminaError(
-            f"classes of the type {other or values.dtype} can't be saved; train with texts, numbers, or "
-            "NumPy's dates, which can"
+            f"classes of the type {other or values.dtype} can't be saved; train with strings, "
+            "numbers or NumPy dates"
         )
     return TargetState(dtype=dtype, values=plain)
 

@@ -6,8 +6,8 @@ members become the mean of network and linear model, with the weight of lowest l
 Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, networks stay as they are; docs/adr/linear-path.md
 has the measurements.
 
-A member is judged alone, while predictions are the mean of all members, whose errors partly cancel. What the mean gains
-is subtracted from the networks' loss: the mean loss about a point less the loss there (Krogh and Vedelsby, 1995).
+A member is judged alone, while predictions are the mean of all members, whose errors partly cancel. An
+estimate of that gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _some(data: Data, most: int) -> Data:
 
 
 def _inputs(data: Data) -> np.ndarray:
-    """The path's inputs and 1; (rows, 2 · numeric inputs + 1), float64."""
+    """The path's inputs and a column of ones: (rows, 2 · numeric inputs + 1), float64."""
     numeric = nd.array(np.asarray(data.numeric[data.chosen()]))
     of_path = [x.asnumpy() for x in path_inputs(numeric)]
     return np.concatenate([*of_path, np.ones((len(numeric), 1))], axis=1, dtype=np.float64)
@@ -103,9 +103,10 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
-    """The members' outputs for their own parts, and these moved by each member's distance from the mean of all.
+    """Each member's outputs for its own part, and the same shifted by each member's distance from the members' mean.
 
-    The other members have trained on these rows, so that their distances are about those on new rows.
+    The mean loss of shifted outputs, minus that of unshifted ones, estimates what the mean of members gains. Here most
+    members have trained on a part's rows, but their distances from the mean are about as large as for new rows.
     """
     begins = np.cumsum([0, *map(len, parts)])
     turned = [own_outputs(network, [*parts[k:], *parts[:k]]) for k in range(len(parts))]

@@ -233,8 +233,8 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         if chosen.threshold is None:
             messages.warn(
                 UserWarning(
-                    f"threshold={self.threshold!r}: the rows that validate are all of one class, so none could be "
-                    "chosen on them; the likelier class is predicted"
+                    f"threshold={self.threshold!r}: the validation rows are all of one class, so no threshold "
+                    "could be chosen; the likelier class is predicted"
                 )
             )
         return chosen

@@ -98,9 +98,9 @@ class HeldOut:
         if "weights" in arrays:
             wanted["weights"] = (rows,)
         if not rows or shapes != wanted or any(array.dtype != np.float32 for array in arrays.values()):
-            raise ValueError(f"held-out rows of the shapes {shapes}, where {wanted} fit")
+            raise ValueError(f"held-out rows have the shapes {shapes}, not {wanted}")
         if found.weights is not None and not (found.weights.min() >= 0 and found.weights.max() > 0):
-            raise ValueError("held-out rows of negative weights, or of none")
+            raise ValueError("held-out rows have negative weights, or only zeros")
         return found
 
     def arrays(self) -> dict[str, np.ndarray]:

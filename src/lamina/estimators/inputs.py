@@ -48,8 +48,8 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
         _check_names(estimator, X, reset)
         if isinstance(y, str):
             raise ValueError(
-                f"y={y!r} is a text, and of a frame in memory the target is an array or column: "
-                f"fit(X.drop(columns={y!r}), X[{y!r}]) in pandas; names are for sources that are read from the disk"
+                f"y={y!r} is a string, but for a frame in memory the target is an array or column: "
+                f"fit(X.drop(columns={y!r}), X[{y!r}]) in pandas; names are for tables read from disk"
             )
         if y is not None and len(X) != len(y):
             raise ValueError(
@@ -102,8 +102,8 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
         return pair[0], pair[1]
     found = f"{len(pair)} of them" if isinstance(pair, tuple | list) else type(eval_set).__name__
     raise ValueError(
-        f"eval_set is a pair (X, y) to validate on, not {found}: fit(X, y, eval_set=(X_valid, y_valid)). Of further "
-        "rows, score(X_test, y_test) tells when it is fitted"
+        f"eval_set is a pair (X, y) to validate on, not {found}: fit(X, y, eval_set=(X_valid, y_valid)). For further "
+        "rows, call score(X_test, y_test) after fit"
     )
 
 
@@ -223,8 +223,8 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
         return values
     if isinstance(values, str):
         raise TypeError(
-            f"{what}={values!r} is a text, and of a table in memory it is an array or a column, with a value for each "
-            f"row: {what}=X[{values!r}]"
+            f"{what}={values!r} is a string, but for a table in memory it is an array or a column, with a value for "
+            f"each row: {what}=X[{values!r}]"
         )
     values = unmasked(values)
     shape = getattr(values, "shape", None) or np.shape(values)

@@ -102,11 +102,11 @@ def constraints(
     names = settings.activation
     if set([names] if isinstance(names, str) else names) != {ACTIVATION}:
         raise ValueError(
-            f"monotone: constraints hold with activation={ACTIVATION!r}, not {names!r}; leave it away"
+            f"monotone: constraints hold with activation={ACTIVATION!r}, not {names!r}; leave it out"
         )
     if settings.number_embedding is False:
         raise ValueError(
-            "monotone: constrained numbers enter by their embedding; leave number_embedding=False away"
+            "monotone: constrained numbers enter by their embedding; leave out number_embedding=False"
         )
     if settings.normalization == "layer":
         raise ValueError(
@@ -125,7 +125,7 @@ def _rising(target: Classes | Numbers) -> tuple[int, ...]:
         return (1,) * target.outputs
     if target.outputs > 2:
         raise ValueError(
-            f"monotone: of {target.outputs} classes none is above all others; constraints are for two classes (where "
-            "the second one's probability obeys), several labels, and numbers"
+            f"monotone: {target.outputs} classes have no order; constraints are for two classes (on the second one's "
+            "probability), several labels, and numbers"
         )
     return -1, 1

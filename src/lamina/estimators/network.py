@@ -246,7 +246,7 @@ _LARGEST = 2.99985  # a clipped number, 300 before
 
 
 def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
-    """The linear path's inputs: numbers, and x / √(1 − (x/3)²), what they were before `smooth_clip` of lamina.table."""
+    """The linear path's inputs: numbers, and x / √(1 − (x/3)²), their values before `smooth_clip` of lamina.table."""
     x = nd.clip(numeric, -_LARGEST, _LARGEST)
     return numeric, x * nd.rsqrt(1 - x * x * (1 / 9))
 

@@ -20,7 +20,7 @@ def seed(flag: str, value: int) -> int:
         LaminaError: it is negative, or exceeds 32 bits.
     """
     if not 0 <= value < 2**32:
-        raise LaminaError(f"{flag} {value}: it is a whole number from 0 to {2**32 - 1}")
+        raise LaminaError(f"{flag} {value}: must be a whole number from 0 to {2**32 - 1}")
     return value
 
 
@@ -156,7 +156,7 @@ def threshold(flag: str, text: str) -> str | float:
 
     number = _number(text)
     if text not in CRITERIA and (number is None or not 0 < number < 1):
-        raise LaminaError(f"{flag} {text}: it is f1, balanced, or a number between 0 and 1, as 0.3")
+        raise LaminaError(f"{flag} {text}: must be f1, balanced, or a number between 0 and 1, such as 0.3")
     return text if number is None else number
 
 

@@ -137,7 +137,7 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(f"save: {said} is of a Gluon network; an estimator knows it from its training")
+        raise TypeError(f"save: {said} is for a Gluon network; an estimator has it from its training")
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
@@ -275,7 +275,7 @@ def _content(file: TensorFile) -> Content:
     if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
             raise DataError(
-                f"{file.name} has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
+                f"{file.name} has the format {excerpt(written)!r}: it was written by a newer lamina; upgrade to read it"
             )
         raise DataError(f"{file.name} is not an estimator that lamina saved")
     if written not in _WITHOUT_DIGEST and not file.is_signed:
@@ -400,7 +400,7 @@ def _classes(classes: Classes, content: Content) -> Classes:
     state, told = content.target, content.encoder.schema.target
     if not classes.is_binary:
         if state.threshold is not UNSET:
-            raise ValueError("a threshold, which is of two classes")
+            raise ValueError("a threshold, which needs two classes")
         return classes
     counts = [] if told is None else told.counts
     positive = state.positive

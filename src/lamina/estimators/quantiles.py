@@ -108,7 +108,7 @@ def checked_levels(quantile: Any, loss: Any) -> float | tuple[float, ...]:
         return _levels([quantile.item() if isinstance(quantile, np.ndarray) else quantile])[0]
     values = _levels(quantile)
     if loss != "quantile":
-        raise ValueError(f"several quantiles are for loss='quantile', and the loss is {loss!r}")
+        raise ValueError(f"several quantiles need loss='quantile', not {loss!r}")
     return values
 
 

@@ -82,7 +82,7 @@ def save_network(
 
     if not isinstance(block, HybridBlock):
         raise TypeError(
-            f"save(net, path) writes a HybridBlock, whose layers it can write down, not a {type(block).__name__}; "
+            f"save(net, path) writes a HybridBlock, whose layers it can record, not a {type(block).__name__}; "
             "save_parameters(path) writes the parameters of any block"
         )
     example = _example(inputs)
@@ -132,7 +132,9 @@ def _example(inputs: Any) -> NDArray:
 def _width(found: Any, rows: int) -> int:
     """The network's number of outputs per row."""
     if not isinstance(found, NDArray):
-        raise LaminaError(f"the network gives {len(found)} arrays; a file of it is for one that gives one")
+        raise LaminaError(
+            f"the network gives {len(found)} arrays; only a network that returns one can be saved"
+        )
     if not found.shape or found.shape[0] != rows or not found.size:
         raise LaminaError(f"the network gives {found.shape} for {rows} rows; rows must be the first axis")
     return math.prod(found.shape[1:])
@@ -154,7 +156,7 @@ def _read(file: TensorFile) -> tuple[SymbolBlock, _Content]:
 
     written = file.metadata.get("format", "")
     if written != FORMAT:
-        newer = f"has the format {excerpt(written)!r}: a newer lamina wrote it, which can read it"
+        newer = f"has the format {excerpt(written)!r}: it was written by a newer lamina; upgrade to read it"
         what = newer if is_network_format(written) else "is not a network that lamina saved"
         raise DataError(f"{file.name} {what}")
     if not file.is_signed:
@@ -338,8 +340,8 @@ def _require_classes(classes: int, width: int, last: str) -> None:
         raise LaminaError(f"{classes} classes, but the network gives {width} numbers a row")
     if width > 1 and last in _SIGMOID:
         raise LaminaError(
-            f"the network ends in a sigmoid of {width} numbers, which are no probabilities of classes that exclude "
-            "each other; leave classes out"
+            f"the network ends in a sigmoid of {width} numbers, which are not probabilities of exclusive classes; "
+            "leave classes out"
         )
 
 

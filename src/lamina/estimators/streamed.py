@@ -218,7 +218,7 @@ def mark_keys(survey: Survey, marks: Mapping[Any, str | None]) -> MarkKeys | Non
             known = next(column for column in survey.schema.columns if column.name == name)
             if mark == "time" and not known.used and known.type_name == "String":
                 raise DataError(
-                    f"{as_mark('time', name)}: how its texts are read is found only where the column is learned from; "
+                    f"{as_mark('time', name)}: the format of its texts is detected only if the column is an input; "
                     f"do not leave {name!r} out, or give its times another type"
                 )
             return MarkKeys(mark, known, survey.seed)

@@ -54,7 +54,7 @@ def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
     """
     if fitted.held_out is None:
         raise DataError(
-            f"{what} needs what the members said of rows that they held out, and this model knows none: it was fitted "
+            f"{what} needs the predictions of members for their held-out rows, and this model has none: it was fitted "
             "without early_stopping (or on fewer than 10 rows), by partial_fit or warm_start, taught by distill, "
             "imported, or saved by an older lamina; fit it with early_stopping=True or an eval_set"
         )

@@ -148,7 +148,7 @@ _ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0
 
 
 def _ascending_rows(e: Emission, node: Node) -> str | None:
-    """The sort pattern, only where it can match: it has as many exchanges as pairs of columns."""
+    """The sort pattern, tried only where it can match, as it is long: an exchange for each pair of columns."""
     exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
     return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None
 

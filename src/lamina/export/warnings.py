@@ -43,7 +43,7 @@ def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> 
 
 
 def _taken(table: Table, *, reads: bool) -> Iterator[str]:
-    """The form in which the file takes such columns."""
+    """The form in which the file takes columns of this type."""
     parts: set[int] = set()
     for one in table.composites:
         kind = one.schema.type

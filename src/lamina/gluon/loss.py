@@ -216,7 +216,7 @@ class SoftmaxCrossEntropyLoss(Loss):
     def hybrid_forward(
         self, F: Any, pred: NDArray, label: NDArray, sample_weight: NDArray | None = None
     ) -> NDArray:
-        """label: the shape of pred without `axis`, class numbers of any dtype; or all of pred's, probabilities."""
+        """label: class numbers of any dtype, in pred's shape without `axis`; or probabilities, in pred's shape."""
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)

@@ -158,8 +158,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             return np.array(columns)[own.get_support()].tolist()
         case SimpleImputer() if not is_missing(own.missing_values):
             raise DataError(
-                f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) takes values for "
-                "missing that lamina does not: write NaN or None for them in the table, and fit the pipeline on it"
+                f"the pipeline's step SimpleImputer(missing_values={own.missing_values!r}) counts other "
+                "values as missing than lamina does: write NaN or None for them in the table, and fit it again"
             )
         case SimpleImputer():  # leaves out columns without values, and adds flags
             values = zip(columns, own.statistics_, strict=True)
@@ -182,8 +182,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             return [_LIMITED] * len(own.get_feature_names_out())
         case _:
             raise DataError(
-                f"the pipeline's step {type(step).__name__} is no scaling, imputing or encoding of single columns that "
-                "lamina has; apply it first, and import the network alone"
+                f"the pipeline's step {type(step).__name__} is no scaling, imputing or encoding of single columns "
+                "known to lamina; apply it first, and import the network alone"
             )
 
 
@@ -288,7 +288,7 @@ class _FirstLayer:
             messages.warn(
                 UserWarning(
                     f"values that training did not have count as missing; in columns "
-                    f"{', '.join(map(repr, self._unlike))} the pipeline tells them from missing ones, and "
+                    f"{', '.join(map(repr, self._unlike))} the pipeline distinguishes them from missing ones, and "
                     "predicts otherwise"
                 )
             )

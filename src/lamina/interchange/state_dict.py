@@ -171,8 +171,8 @@ def _pairs(ours: list[_Layer], theirs: list[_Layer], source: str) -> list[_Pair]
     if len(chosen) == len(ours) and len({layer.name for layer in chosen}) == len(ours):
         return list(zip(ours, chosen, strict=True))
     raise ParameterError(
-        f"it is not plain which layers of {source} belong to which of the network: {_listed(theirs)} against "
-        f"{_listed(ours)}; say so with names={{place in the network: place in the file}}"
+        f"layers of {source} can't be paired with the network's unambiguously: "
+        f"{_listed(theirs)} against {_listed(ours)}; pair them with names={{place in the network: place in the file}}"
     )
 
 

@@ -176,7 +176,7 @@ def _check(name: str, prop: CustomOpProp, shapes: Any, taken: list[NDArray]) -> 
     counts = tuple(len(part) for part in (*shapes, ())[:3])
     if counts != wanted:
         raise ShapeError(
-            f"Custom({name}): infer_shape gives {counts} shapes of inputs, outputs and states, of {wanted}"
+            f"Custom({name}): infer_shape gives {counts} shapes of inputs, outputs and states, not {wanted}"
         )
     for argument, shape, x in zip(prop.list_arguments(), shapes[0], taken, strict=True):
         if tuple(shape) != x.shape:

@@ -49,7 +49,7 @@ def _buffer(x: object) -> np.ndarray:
 
 
 def load(fname: Path, ctx: Context | None = None) -> list[NDArray] | dict[str, NDArray]:
-    """Read what `save` or MXNet wrote: a dict if the arrays have names, else a list. Also safetensors and `torch.save`.
+    """Read a file of `save`, MXNet, safetensors or `torch.save`: a dict if the arrays have names, else a list.
 
     >>> import tempfile
     >>> from lamina import nd

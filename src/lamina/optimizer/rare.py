@@ -68,7 +68,7 @@ class FTML(Optimizer):
         write(weight, state, step(weight, g, state, correction=correction, scale=scale))
 
     def _each_rate(self, index: int) -> float:
-        """(1-β₁ᵗ)/rate; counts the update."""
+        """The factor (1-β₁ᵗ)/rate of update t; adds 1 to the count of updates."""
 
         def scale() -> float:
             t = self._count(index)

@@ -441,7 +441,7 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
         raise DataError(
             f"the model was trained on {counted(len(names), 'column')} without names, and takes a table's in their "
             f"order; this one has {len(found)} besides {target!r}: {listed(found, limit=20)}. Leave the others out, or "
-            "call those that are meant x0, x1, …"
+            "name the model's columns x0, x1, …"
         )
     return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))
 

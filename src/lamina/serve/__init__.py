@@ -5,10 +5,10 @@ A request goes through
 `_server` (connections) → `_app` (routes) → `_bodies` (a body's format) → `_rows` (checked values) → `_batching`
 (rows of many requests at once) → `_model` (the network) → an answer.
 
-* `_limits` bounds what strangers may send; `_errors` is the answer to what is too large or wrong.
-* `_registry` has the versions of each model; `_openapi`, `_docs` and `_metrics` say what is served and how it goes.
-* `_workers` has several processes serve one port; `_log` writes what happens, and a line for each request;
-  `_traces` has its spans.
+* `_limits` limits request sizes and times; `_errors` answers requests that are too large or invalid.
+* `_registry` holds the versions of each model; `_openapi` and `_docs` describe the API, `_metrics` counts requests.
+* `_workers` runs several processes on one port; `_log` writes events, and a line for each request; `_traces` makes
+  OpenTelemetry spans of requests.
 """
 
 from lamina.serve._limits import Limits

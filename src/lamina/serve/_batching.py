@@ -65,7 +65,7 @@ class Batcher:
         self._thread.start()
 
     async def outputs(self, model: Model, inputs: Inputs) -> tuple[np.ndarray, Batch]:
-        """The model's outputs for a request's rows, and their batch; raises what the model raises for them."""
+        """The model's outputs for a request's rows, and their batch; raises the model's error for them."""
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)

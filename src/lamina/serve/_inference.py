@@ -120,7 +120,7 @@ class InferenceCall:
         return self._rows(values, most)
 
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
-        """The rows of inputs; the values of each input are in row-major order."""
+        """The request's rows, from the values of each input in row-major order."""
         bodies, shapes = self._model.bodies, {tensor.name: tensor.shape for tensor in self._request.inputs}
         names = [column.name for column in bodies.schema.columns]
         width = len(names)

@@ -72,7 +72,7 @@ def _of_json(tensor: Tensor) -> list[Any]:
         raise ValueError("has no data")
     if len(tensor.shape) == 2 and values and all(type(value) is list for value in values):
         if {len(value) for value in values} != {tensor.shape[1]}:
-            raise ValueError(f"has rows of other lengths than the shape {tensor.shape} says")
+            raise ValueError(f"has rows whose lengths differ from the shape {tensor.shape}")
         values = list(chain.from_iterable(values))
     given = [value for value in values if value is not None]
     if not set(map(type, given)) <= _in_json(tensor.datatype):

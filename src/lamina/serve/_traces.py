@@ -14,7 +14,7 @@ __all__ = ["traced"]
 
 
 def traced(app: ASGIApp) -> ASGIApp:
-    """The application with a span for each request; as it is where nothing takes spans."""
+    """The application with a span for each request; unchanged if OpenTelemetry is not set up."""
     try:
         from opentelemetry import trace
     except ImportError:
@@ -23,7 +23,7 @@ def traced(app: ASGIApp) -> ASGIApp:
 
 
 class _Traced:
-    """Around an application: a request's span, which goes on with the client's trace, and in it the computation's."""
+    """Wraps an application: each request gets a span in the client's trace, and within it one for the computation."""
 
     def __init__(self, app: ASGIApp) -> None:
         from opentelemetry import propagate, trace

@@ -157,13 +157,13 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
         return
     if (name := sorted_by(schema, frame)) is not None:
         warn(
-            f"rows are sorted by {name!r} and divided at random, so that those held back are no later than those that "
-            f"train; {as_mark('time', name)} holds the last ones back"
+            f"rows are sorted by {name!r} but divided at random, so that held-out rows are no later than training "
+            f"rows; {as_mark('time', name)} holds out the last ones"
         )
     elif (name := in_blocks_of(schema, frame)) is not None:
         warn(
-            f"rows of one {name!r} stand together, and are divided at random, so that training has some of those that "
-            f"are held back; {as_mark('groups', name)} holds all or none of each back"
+            f"rows of one {name!r} stand together, but are divided at random, so that some train and others are held "
+            f"out; {as_mark('groups', name)} holds all of them on one side"
         )
 
 

@@ -109,7 +109,7 @@ class Schema:
 
     @cached_property
     def quantities(self) -> tuple[ColumnSchema[Quantity], ...]:
-        """The inputs that are numbers to the network, those with an embedding first."""
+        """The inputs passed to the network as numbers, those with an embedding first."""
         found = (column for column in self.inputs if isinstance(column.type, Quantity))
         return tuple(sorted(found, key=lambda column: not column.type.embedded))
 
@@ -120,7 +120,7 @@ class Schema:
 
     @cached_property
     def nominals(self) -> tuple[ColumnSchema[Nominal], ...]:
-        """The inputs that are codes to the network."""
+        """The inputs passed to the network as category codes."""
         return tuple(column for column in self.inputs if isinstance(column.type, Nominal))
 
     @cached_property

@@ -107,7 +107,7 @@ def open_sources(
     """
     if format is not None and format not in FORMATS:
         known = ", ".join(FORMATS)
-        raise DataError(f"there is no format {format!r}; it is one of {known}.{closest(format, [*FORMATS])}")
+        raise DataError(f"there is no format {format!r}; known: {known}.{closest(format, [*FORMATS])}")
     parts = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     if not parts:
         raise DataError("no file is given")

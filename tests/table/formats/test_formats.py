@@ -121,7 +121,7 @@ def test_entries_hold(name):
 
 def test_a_format_that_does_not_exist(tmp_path):
     (tmp_path / "a").write_text("x\n")
-    with pytest.raises(DataError, match=r"no format 'parket'; it is one of csv, .*Did you mean 'parquet'\?"):
+    with pytest.raises(DataError, match=r"no format 'parket'; known: csv, .*Did you mean 'parquet'\?"):
         read(tmp_path / "a", ReadOptions(format="parket"))
 
 

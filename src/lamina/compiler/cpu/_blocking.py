@@ -114,7 +114,7 @@ class BlockedProduct:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
     def _pack_left(self, part: _Part) -> None:
-        """Pack a block of A; where its elements are far apart, only a few terms of the sums at a time."""
+        """Pack a block of A; if the elements of a row are far apart, a few terms at a time."""
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
@@ -184,7 +184,7 @@ class BlockedProduct:
         return self._lying(row, height)
 
     def _lying(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
-        """Rows of A in their original memory, from a term on."""
+        """Rows of A in their original memory, beginning with term `first_k`."""
         b, left, numbers = self.b, self.left, self.numbers
         if numbers is None:
             offset = row * left.row_stride + first_k * left.inner_stride

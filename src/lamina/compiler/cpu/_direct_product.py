@@ -51,7 +51,7 @@ class DirectProduct:
     row_order: ColumnOrder | None = None
 
     def emit(self) -> None:
-        """Write the code. It skips columns of A that are all zero, or zeros by pairs of rows."""
+        """Write the code. It skips columns of A that are all zero, or, by pairs of rows, zero in both rows."""
         b, shape = self.b, self.shape
         if not shape.skips_zeros:
             self._emit_panels()

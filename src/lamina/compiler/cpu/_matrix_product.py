@@ -64,15 +64,15 @@ class MatrixProduct:
     memory (see `microkernel.Finish`). The epilogue gets vectors along the rows of the result, or, with `by_columns`,
     along the columns, for a transposed result.
 
-    `skips_zeros`: test for columns of A, in its memory layout, that are all zero, and don't multiply by them. They are
-    terms of the sums, or, for a transposed A, rows of the result. In blocked products each tile of A is tested instead,
-    for terms that are zero in all of its rows. The result has the same bits, except on a matrix unit (see
+    `skips_zeros`: find columns of A, in its memory layout, that are all zero, and skip them. Such a column is a term of
+    the sums, or, if A is transposed, a row of the result. Blocked products test each tile of A instead, for terms that
+    are zero in all of its rows. The result has the same bits, except on a matrix unit (see
     `unit_product`).
 
     `left_is_short`: A's elements are integers of at most 8 bits, which a matrix unit multiplies in one part.
     `right_is_finite`: B has no infinities and NaNs.
 
-    `sums_lanes`: A and B are both contiguous along the sums, and so are the vectors (see `_lane_sums`).
+    `sums_lanes`: A and B are both contiguous along the terms of the sums, which vectors hold (see `_lane_sums`).
 
     `takes_rows`: A may consist of rows of a table (see `emit`).
 
@@ -233,7 +233,8 @@ class MatrixProduct:
     def packs_panels(self) -> bool:
         """Whether each panel of B is packed before use.
 
-        It is where many tiles read it and its rows are far apart, or where B is transposed. Empty sums need no panel.
+        Panels are packed if many tiles read them and their rows are far apart, or if B is transposed, but not if the
+        sums are empty.
         """
         pays = self._has_many_tiles and self.right_stride > self.panel_width
         return self.inner > 0 and (self.right_is_transposed or pays)

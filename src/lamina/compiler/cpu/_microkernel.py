@@ -188,10 +188,13 @@ class Finish:
     """Passes each vector of a finished tile to the epilogue, without the lanes beyond the result.
 
     A long epilogue is written once, in a loop over the tile's rows, instead of once per vector, to limit code size and
-    compile time. `by_columns`: the vectors are columns of the tile, not rows. `is_apart`: neighbours in a vector are
-    not neighbours in memory, so that each element takes its own load and store. Such an epilogue is written once for
-    all vectors of a row. If the tile has all rows of the product, and there is an epilogue `flat` for neighbours in
-    memory, the tile is first stored in the result's layout, and `flat` is used instead.
+    compile time.
+
+    `by_columns`: the vectors are columns of the tile, not rows.
+    `is_apart`: neighbours in a vector are not neighbours in memory, so the epilogue loads and stores single elements,
+    and is written once for all vectors of a row.
+    `flat`: an epilogue for elements that are neighbours in memory. If there is one, and the tile has all rows of the
+    product, the tile is first stored in the result's layout, and `flat` replaces the epilogue.
     """
 
     b: Builder

@@ -41,7 +41,7 @@ def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class PairedRows:
-    """The code of such a product for this thread's rows and columns. `shape`: the total rows and columns.
+    """The code of a product by pairs of rows, for this thread's rows and columns. `shape`: the total rows and columns.
 
     `panels`: see `paired_panels`. `order`: terms that are nonzero in any row first; None if unknown. `right_is_finite`:
     whether B is known to be finite, as 0 · inf is NaN. `fetch(row, column, width)` prefetches the epilogue's operands
@@ -147,7 +147,7 @@ class PairedRows:
         return b.equal(total, 0)
 
     def _at(self, row: Value) -> LeftTile:
-        """The address of A from a row on."""
+        """The address of a row of A."""
         left = self.left
         start = self.b.offset(left.pointer, row * left.row_stride, self.dtype)
         return LeftTile(start, left.row_stride, left.inner_stride)

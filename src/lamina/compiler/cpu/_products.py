@@ -49,8 +49,9 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand while reading it: a batch gathered from a data set, or, on the matrix unit,
-    bytes.
+    """Whether a product computes an operand while reading it.
+
+    It does for a batch gathered from a data set, and, on the matrix unit, for integers of 8 bits cast to floats.
     """
     if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
         return False
@@ -145,7 +146,7 @@ def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
 
 
 def _reader(scope: Scope, operand: Node) -> Read:
-    """The function that computes elements of such an operand."""
+    """The function that computes elements of an operand that is not in memory."""
 
     def read(_b: Builder, row: Value, column: Value, lanes: int) -> Value:
         return scope.evaluator(lanes).vector_at(operand, [scope.axis(row), scope.axis(column, 1)])

@@ -47,7 +47,7 @@ class UnitPacking:
     scratch: Pointer
 
     def pack_left(self, block: Range, first_term: Value) -> None:
-        """Pack some rows of A, from a term on."""
+        """Pack the rows `block` of A, beginning with term `first_term`."""
         b = self.b
 
         def tile(row: Value, height: int | Value) -> None:
@@ -106,7 +106,7 @@ class UnitPacking:
         self._steps_of_any_length(first_term, step)
 
     def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
-        """Pack some columns of B, from a term on."""
+        """Pack `width` columns of B, beginning with term `first_term`."""
         b = self.b
         packer = TilePacker(b, PARTS)
 
@@ -173,7 +173,7 @@ class UnitPacking:
                 body(count, rest)
 
     def steps(self, first_term: Value) -> Value:
-        """The number of steps from a term on, in this part of the summed dimension."""
+        """The number of steps in the part of the summed dimension that begins with term `first_term`."""
         b = self.b
         left = -(-self.inner // TILE_DEPTH) - self._steps_before(first_term)
         return b.minimum(b.const(self.blocking.steps), left)

@@ -93,9 +93,9 @@ def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | N
 
 @dataclass(frozen=True)
 class _Elements:
-    """Where an operand's elements lie: the first one, and how many bytes each is behind the one before.
+    """An operand's elements in memory: the address of the first one, and the stride in bytes.
 
-    `moves`: 0 where neighbours are read at the first place again and again.
+    `moves`: 0 if every vector is read from the first address (one number for all elements), else 1.
     """
 
     b: ThreadBuilder
@@ -110,7 +110,7 @@ class _Elements:
         return self.b.offset(self.pointer, self.b.mul(i, self.stride), _BYTE)
 
     def or_one_number(self, dtype: DType, lanes: int, size: Value) -> _Elements:
-        """The same elements; one number for all of them is written `lanes` times."""
+        """The same elements; if all are one number, it is stored `lanes` times, for vector loads."""
         b, is_one = self.b, self.b.equal(self.stride, 0)
         numbers = b.alloca(dtype, lanes)
         with b.if_(b.logical_and(is_one, b.greater(size, 0))):
@@ -122,8 +122,11 @@ class _Elements:
 
 
 def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> None:
-    """Neighbours, and one number for all of them, are computed by two vectors at a time; others, and what is left over,
-    in buffers."""
+    """Write the loop over elements.
+
+    Operands that are contiguous, or one number for all elements, are computed two vectors at a time. Other operands,
+    and the remainder, are copied through buffers.
+    """
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
     *sources, target = [
         _Elements(b, b.load_pointer(pointers, i), b.load(strides, INDEX, i)) for i in range(inputs + 1)

@@ -514,7 +514,7 @@ class DeferralQueue:
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether such a loop seems to begin again as its sequences do, after an irregular step."""
+        """Whether, after an irregular step, the loop seems to begin again in the way that its sequences begin."""
         first = self._root.hot_child
         return (
             self._period is not None

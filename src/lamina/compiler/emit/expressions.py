@@ -30,7 +30,7 @@ class Memory:
         return self._pointers.get(node)
 
     def like(self, node: Node) -> list[Pointer]:
-        """The buffers of nodes with the shape and dtype of `node`, except its inputs."""
+        """The buffers of nodes with the shape and dtype of `node`; inputs of `node` are left out."""
         return [
             pointer
             for other, pointer in self._pointers.items()

@@ -75,7 +75,7 @@ def row_results(
 
 
 def store_row(scope: Scope, row: list[Axis], known: dict[Node, Value]) -> None:
-    """Store a row's results, once all are known: a store may overwrite what another of them is made of."""
+    """Store a row's results, once all are known: a store may overwrite an input of another result."""
     for member in scope.kernel.stores:
         if member in known:
             scope.store(member, known[member], row_index(scope, member.shape, row), 1)

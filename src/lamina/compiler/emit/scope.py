@@ -17,10 +17,10 @@ __all__ = ["Scope"]
 
 
 class Scope(ABC):
-    """A kernel while its code is written, for a *worker*: one of the threads that run it concurrently.
+    """The state in which a kernel's code is written, for one *worker*: one of the threads that run it concurrently.
 
-    `targets` are the pointers for each stored node; `numbers` the values of the step's numbers, `scratch` the worker's
-    own memory. The target defines the workers.
+    `targets`: the pointers to which each stored node is written. `numbers`: the values of the program's scalars in this
+    step. `scratch`: the worker's own memory. The compilation target decides what a worker is.
     """
 
     def __init__(

@@ -115,7 +115,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
     if graph.writes or graph.scalars or any(isinstance(node.lowering, Fill) for node in graph.nodes()):
         raise TraceError(
             "the function draws random numbers, changes arrays or depends on numbers that change; "
-            "what is kept must give the same for the same arguments"
+            "a compiled graph must give the same result for the same arguments"
         )
     outside = list(enumerate(captured.arrays))[len(arguments) :]
     return FunctionGraph(graph, {slot: array._concrete().copy() for slot, array in outside})

@@ -38,7 +38,7 @@ class Multiplication(ABC):
 
     @abstractmethod
     def line(self) -> Value:
-        """The number of this thread's line: threads are arranged in lines, one below the other."""
+        """The number of this thread's line; the block's threads form a grid of lines."""
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
@@ -79,13 +79,11 @@ class FusedMultiplyAdds(Multiplication):
         return self.tile.depth * (operand.width + _PAD)
 
     def place(self, operand: Operand, outer: Value, term: Value) -> Value:
-        """The position of an element of such a tile."""
+        """The position of an element of an operand's tile in shared memory."""
         return self.b.add(self.b.mul(term, operand.width + _PAD), outer)
 
     def keeps_neighbours(self, operand: Operand) -> bool:
-        """Whether four elements that are neighbours in memory, from a multiple of 16 bytes on, are neighbours there,
-        too.
-        """
+        """Whether four neighbours in memory, aligned to 16 bytes, are also neighbours in the shared tile."""
         return not operand.sums_last
 
     def multiply(self, left: Pointer, right: Pointer) -> None:

@@ -18,7 +18,7 @@ _BITS_A_TURN = 11
 
 
 def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
-    """C's `fmod`: x = M 2ᵉ and y = N 2ᶠ, so that M 2ᵉ⁻ᶠ modulo N is what counts, taken a few bits at a time."""
+    """C's `fmod`: x = M 2ᵉ and y = N 2ᶠ: 2ᶠ times (M 2ᵉ⁻ᶠ modulo N), computed a few bits at a time."""
     dtype = x.dtype
     wide_x, wide_y = b.abs(b.cast(x, FLOAT64)), b.abs(b.cast(y, FLOAT64))
     m, exponent = _whole_parts(b, wide_x)

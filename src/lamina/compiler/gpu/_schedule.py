@@ -228,7 +228,7 @@ class _Touch:
         return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
 
     def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether rows of one are the same rows of the other."""
+        """Whether each row of one overlaps only the same row of the other."""
         return (
             self.by_rows
             and other.by_rows
@@ -269,5 +269,5 @@ class _Touches:
         return bool(self._meetings(other))
 
     def meets_by_rows(self, other: _Touches) -> bool:
-        """Whether such conflicts are only within rows."""
+        """Whether all conflicts between the two (see `meets`) are within the same row."""
         return all(x.meets_by_rows(y) for x, y in self._meetings(other))

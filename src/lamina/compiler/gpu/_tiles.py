@@ -39,12 +39,12 @@ class Tile:
 
     @property
     def across(self) -> int:
-        """The number of threads side by side."""
+        """The number of threads across a row of the tile."""
         return self.columns // self.wide
 
     @property
     def down(self) -> int:
-        """The number of threads one below the other."""
+        """The number of threads down a column of the tile."""
         return self.rows // self.high
 
     @property

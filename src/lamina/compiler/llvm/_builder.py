@@ -50,13 +50,13 @@ class Builder(Reductions):
         """A number among the function's arguments."""
         dtype = self._arguments[name]
         if dtype is None:
-            raise TypeError(f"argument {name!r} is a pointer: use pointer_argument")
+            raise TypeError(f"argument {name!r} is a pointer: call pointer_argument()")
         return Value(self, f"%{name}", dtype)
 
     def pointer_argument(self, name: str) -> Pointer:
         """A pointer among the function's arguments."""
         if self._arguments[name] is not None:
-            raise TypeError(f"argument {name!r} is a number: use argument")
+            raise TypeError(f"argument {name!r} is a number: call argument()")
         return Pointer(f"%{name}")
 
     def lanes(self, dtype: DType) -> int:
@@ -181,7 +181,7 @@ class Builder(Reductions):
             body(i, 1)
 
     def rarely(self, name: str, function: Callable[[Any, Value], Value], x: Value) -> Value:
-        """A function of scalars that is hardly ever needed: of vectors, a loop in a function of its own."""
+        """Compute a rarely needed function of scalars; for vectors, by a loop in a separate function."""
         if x.lanes == 1:
             return function(self, x)
         name = f"each_{name}_{type_name(x.dtype)}"

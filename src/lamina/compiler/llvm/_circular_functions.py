@@ -162,7 +162,7 @@ def arccos(b: Builder, x: Value) -> Value:
 
 
 def small_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y for |x| >= |y|, and what rounding lost."""
+    """x + y for |x| >= |y|, and its rounding error."""
     total = b.add(x, y)
     return total, b.sub(y, b.sub(total, x))
 

@@ -104,13 +104,13 @@ def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
 
 
 def _exact_product(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x · y rounded, and what rounding lost."""
+    """x · y rounded, and the rounding error."""
     product = b.mul(x, y)
     return product, b.fma(x, y, b.neg(product))
 
 
 def _exact_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y rounded, and what rounding lost (Knuth)."""
+    """x + y rounded, and the rounding error (Knuth)."""
     total = b.add(x, y)
     part = b.sub(total, x)
     return total, b.add(b.sub(x, b.sub(total, part)), b.sub(y, part))
@@ -140,7 +140,7 @@ def log10(b: Builder, x: Value) -> Value:
 
 
 def power(b: Builder, x: Value, y: Value) -> Value:
-    """exp(y log |x|) with the logarithm in two parts, and x·x for a square; C's rules for what is special."""
+    """exp(y log |x|) with the logarithm in two parts, and x·x for a square; C's rules for special values."""
     f, magnitude = format_of(x), b.abs(x)
     high, low = _two_part_log(b, magnitude)
     product, error = _exact_product(b, y, high)

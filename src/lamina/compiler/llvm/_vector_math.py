@@ -89,7 +89,7 @@ def cos(b: Builder, x: Value) -> Value:
 
 
 def tan(b: Builder, x: Value) -> Value:
-    """The sine over the cosine, each with what rounding lost of it; of a zero that very zero."""
+    """The sine over the cosine, each with its rounding error; ±0 gives ±0."""
     f = format_of(x)
     n, r = nearest_multiple(b, x, HALF_PI, 3)
     z = b.mul(r, r)

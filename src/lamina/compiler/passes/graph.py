@@ -182,7 +182,7 @@ class Graph:
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
         """The graph with each node replaced by ``better(node, its inputs, rewritten)``.
 
-        Unneeded nodes disappear by themselves: a graph is what its roots reach.
+        Unneeded nodes disappear by themselves, since a graph consists of the nodes that its roots reach.
         """
         new: dict[Node, Node] = {}
         for node in self.nodes():

@@ -63,7 +63,7 @@ def _rows_of(node: Node) -> tuple[int, int]:
 
 
 def _taken(take: Node, begin: int, end: int) -> Node:
-    """Some of the rows that a node takes."""
+    """A node that takes only rows `begin` to `end` of those that `take` takes."""
     table, numbers = take.inputs
     cut = {"begin": (begin,), "end": (end,), "step": (1,)}
     own = Node(REGISTRY["slice"], (numbers,), cut, (end - begin,), numbers.dtype)

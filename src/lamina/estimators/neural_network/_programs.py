@@ -176,7 +176,7 @@ def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
 
 
 def _sum_of_rows(terms: NDArray) -> NDArray:
-    """The sum of all, rows first: most terms of a row are 0, so that its own sum has no rounding."""
+    """The sum of all terms, rows first: most terms of a row are 0, so that the sum of a row is hardly rounded."""
     return nd.sum(nd.sum(terms, axis=1))
 
 

@@ -269,7 +269,7 @@ class _SGDSteps:
         return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
 
     def taken(self, steps: int) -> None:
-        """Nothing: SGD does not count steps."""
+        """Does nothing, since SGD does not count steps."""
 
 
 class CompiledEvaluation:

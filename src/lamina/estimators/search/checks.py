@@ -59,8 +59,8 @@ def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
     """Raise `ValueError` if an observer needs the steps of trials that are trained in workers."""
     if observers and jobs > 1:
         raise ValueError(
-            f"a {type(observers[0]).__name__} among callbacks watches the steps of trainings, and {jobs} trials at a "
-            "time are trained elsewhere; pass n_jobs=1, or a SearchObserver or a function, which hear of each epoch"
+            f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "
+            "are trained in other processes; pass n_jobs=1, or a SearchObserver or a function, called at each epoch"
         )
 
 

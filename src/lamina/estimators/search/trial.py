@@ -61,7 +61,7 @@ class Trial:
         return self.complete and not self.best_epoch
 
     def as_in(self, stage: Trial) -> Trial:
-        """This trial in one of its stages: from `earlier`, or its own."""
+        """This trial with the state and score of `stage`, one of `earlier` or the trial itself."""
         taken = ("score", "best_epoch", "factor", "outputs", "architecture", "members", "state")
         return replace(self, **{name: getattr(stage, name) for name in taken}, earlier=())
 

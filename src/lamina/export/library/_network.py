@@ -113,7 +113,8 @@ def _rows_of(results: Sequence[Node], rows: int) -> list[RowArray]:
     if not results or any(node.shape[:1] != (rows,) for node in results):
         shapes = ", ".join(str(node.shape) for node in results)
         raise LaminaError(
-            f"the network gives {shapes or 'nothing'} for {rows} rows; a library predicts one array, a row for a row"
+            f"the network gives {shapes or 'nothing'} for {rows} rows; a library predicts one array, "
+            "with a row for each input row"
         )
     return [RowArray(node.shape[1:], node.dtype) for node in results]
 

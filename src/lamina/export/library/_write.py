@@ -123,7 +123,7 @@ def _symbol(path: Path, name: str | None) -> str:
 def _require_float32(network: CompiledNetwork) -> None:
     if len(network.results) != 1:
         raise LaminaError(
-            f"the network gives {len(network.results)} arrays; a library predicts one, a row for a row"
+            f"the network gives {len(network.results)} arrays; a library predicts one, with a row for each input row"
         )
     if network.results[0].dtype != np.float32:
         raise LaminaError(f"the network gives {network.results[0].dtype}; a library predicts float32")

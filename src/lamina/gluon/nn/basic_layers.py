@@ -125,7 +125,7 @@ class Dropout(HybridBlock):
         self._rate, self._axes = rate, axes
 
     def hybrid_forward(self, F: Any, x: NDArray) -> NDArray:
-        """Any shape; the same shape."""
+        """data: any shape; the result has the same shape."""
         return F.Dropout(x, p=self._rate, axes=self._axes) if self._rate > 0 else x
 
     def __repr__(self) -> str:

@@ -114,7 +114,7 @@ class BatchNorm(_Normalization):
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
-        """Any shape; the same shape."""
+        """data: any shape; the result has the same shape."""
         return F.BatchNorm(x, gamma, beta, running_mean, running_var, **self._settings)
 
 
@@ -124,7 +124,7 @@ class BatchNormReLU(BatchNorm):
     def hybrid_forward(
         self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray, running_mean: NDArray, running_var: NDArray
     ) -> NDArray:
-        """Any shape; the same shape."""
+        """data: any shape; the result has the same shape."""
         return F.relu(super().hybrid_forward(F, x, gamma, beta, running_mean, running_var))
 
 
@@ -167,7 +167,7 @@ class LayerNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """Any shape; the same shape."""
+        """data: any shape; the result has the same shape."""
         return F.LayerNorm(x, gamma, beta, axis=self._axis, eps=self._epsilon)
 
 
@@ -202,7 +202,7 @@ class InstanceNorm(_Normalization):
         self.beta = self._vector("beta", beta_initializer, differentiable=center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """(samples, …) with at least one axis that is not `axis`; the same shape."""
+        """data: (samples, …) with at least one axis besides `axis`; the result has the same shape."""
         if self._axis == 1:
             return F.InstanceNorm(x, gamma, beta, eps=self._settings["eps"])
         x = F.swapaxes(x, 1, self._axis)
@@ -243,7 +243,7 @@ class GroupNorm(HybridBlock):
         self.beta = vector("beta", beta_initializer, center)
 
     def hybrid_forward(self, F: Any, x: NDArray, gamma: NDArray, beta: NDArray) -> NDArray:
-        """(samples, features, …); the same shape."""
+        """data: (samples, features, …); the result has the same shape."""
         groups, epsilon = self._settings["num_groups"], self._settings["eps"]
         return F.GroupNorm(x, gamma, beta, num_groups=groups, eps=epsilon)
 

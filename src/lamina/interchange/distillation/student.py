@@ -104,7 +104,7 @@ def distill(
     """
     for name, count in (("made", 0 if made is None else made), ("folds", folds)):
         if not isinstance(count, Integral) or int(count) < 0:
-            raise DataError(f"{name}={count!r}: it is a whole number from 0 on")
+            raise DataError(f"{name}={count!r}: must be a whole number, 0 or more")
     limit = None if time_limit is None else TimeLimit(seconds_of(time_limit))
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     table = X if is_frame(X) or _is_sparse(X) else np.asarray(X)
@@ -164,10 +164,10 @@ def _require_asked(is_told: bool, table: Any, y: Any, made: int) -> None:
     """Raise if the teacher must predict further rows and can't, or synthetic rows can't be made from the table."""
     if is_told and (y is not None or made > 0):
         raise TypeError(
-            "predictions can't be refit for y, nor asked about made rows: leave y out, and made None or 0"
+            "predictions can't be refit on y, nor label synthetic rows: leave out y, and leave made None or 0"
         )
     if _is_sparse(table) and made > 0:
-        raise DataError("rows are made of frames and dense arrays: say made=0, or X.toarray()")
+        raise DataError("synthetic rows need a frame or a dense array: pass made=0, or X.toarray()")
 
 
 def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
@@ -219,8 +219,8 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
     student.taught = classes
     if student.class_weight is not None or isinstance(student.threshold, str):
         raise ValueError(
-            "class_weight and a threshold that is chosen are about the true classes, and a student learns "
-            "probabilities: weigh the classes in the teacher, give threshold a number"
+            "class_weight and a chosen threshold need true classes, but a student learns probabilities: "
+            "weight the classes in the teacher, and give threshold a number"
         )
     return student
 
@@ -250,7 +250,7 @@ class _OutOfFold:
         self.refits: list[tuple[Teacher, np.ndarray]] = []
 
     def says(self, table: Any) -> np.ndarray:
-        """Like `Teacher.says`; row i of the table is row i of the folds, or made from it."""
+        """Like `Teacher.says`; row i of the table is row i of the training table, or a synthetic row made from it."""
         found = np.zeros(self._shape)
         for refit, rows in self.refits:
             said = refit.says(_picked(table, rows[:, None]))
@@ -292,7 +292,7 @@ def _out_of_fold(
             messages.warn(
                 UserWarning(
                     f"the teacher's refits take too long for the time limit, {duration_said(limit.seconds)}: its own "
-                    "predictions are learned, which are surer of rows that it was trained on; give more time, or "
+                    "predictions are learned, which are overconfident on its training rows; give more time, or "
                     "folds=0"
                 )
             )

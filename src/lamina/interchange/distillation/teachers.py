@@ -162,7 +162,7 @@ def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
         row = int(wrong.argmax())
         several = f" (or {_SEVERAL})" if ((found >= 0) & (found <= 1)).all() else ""
         raise DataError(
-            f"{name}: what it says of row {row} are no probabilities: {found[row].tolist()[:10]} with the sum "
+            f"{name}: its outputs for row {row} are not probabilities: {found[row].tolist()[:10]} with the sum "
             f"{total[row]:g}{several}"
         )
     found = np.maximum(found, 0.0)
@@ -172,7 +172,7 @@ def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
 def _require_finite(found: np.ndarray, name: str) -> None:
     if not np.isfinite(found).all():
         row = int(np.argwhere(~np.isfinite(found))[0][0])
-        raise DataError(f"{name}: the prediction for row {row} is {found[row].tolist()}, no finite number")
+        raise DataError(f"{name}: the prediction for row {row} is {found[row].tolist()}, which is not finite")
 
 
 class OnnxModel:

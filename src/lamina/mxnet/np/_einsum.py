@@ -64,7 +64,7 @@ def _names(subscripts: str, arrays: list[Any]) -> tuple[list[str], str]:
     unknown = [c for c in output if c not in counts]
     if unknown or len(set(output)) != len(output):
         raise ParameterError(
-            f"einsum: {subscripts!r} has a result whose axes are not each one of the operands'"
+            f"einsum: {subscripts!r} repeats an axis of the result, or has one that no operand has"
         )
     return inputs, output
 

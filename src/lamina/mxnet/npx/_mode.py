@@ -112,7 +112,7 @@ def _inside(function: Callable[..., Any], active: bool) -> Callable[..., Any]:
 
 
 def use_np(func: Callable[..., Any]) -> Callable[..., Any]:
-    """A decorator that runs a function as after `set_np`; a class is returned unchanged."""
+    """A decorator that runs a function with the mode of `set_np`; a class is returned unchanged."""
     return _inside(func, True)
 
 

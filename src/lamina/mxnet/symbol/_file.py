@@ -107,7 +107,7 @@ def _node(each: _Node, before: list[Node]) -> Node:
             raise DataError("a variable takes no inputs")
         return Node(None, each.name, attributes)
     if each.subgraphs:
-        raise DataError("it has networks of its own; lamina reads networks without control flow")
+        raise DataError("it has subgraphs; lamina reads networks without control flow")
     operator = operator_called(each.op)
     inputs = [_reference(given, before) for given in each.inputs]
     values = operator.values(_known(operator.kinds, attributes))
@@ -121,7 +121,7 @@ def _node(each: _Node, before: list[Node]) -> Node:
     if operator.is_variadic:
         claimed = attributes.get("num_args", str(len(inputs)))
         if claimed != str(len(inputs)) or not inputs:
-            raise DataError(f"it has {len(inputs)} inputs, and says {excerpt(claimed, 40)}")
+            raise DataError(f"it has {len(inputs)} inputs, but num_args is {excerpt(claimed, 40)}")
     else:
         inputs_named(operator, node.values, inputs)
     return node

@@ -80,8 +80,8 @@ def apply(operator: Operator, *arrays: Any, name: str | None = None, **values: A
 def _single(operator: Operator, x: Any) -> tuple[Node, int]:
     if not isinstance(x, Symbol):
         raise SymbolError(
-            f"{operator.name} takes Symbols here, not {type(x).__name__}: a network is being written down. An array of "
-            "your own becomes part of it as a parameter: self.params.get_constant(name, value)"
+            f"{operator.name} takes Symbols here, not {type(x).__name__}: they describe a network. Make an array "
+            "part of it as a parameter: self.params.get_constant(name, value)"
         )
     if len(x) != 1:
         raise TypeError(f"{operator.name} takes single outputs, and {x!r} has {len(x)}; choose one by x[0]")
@@ -100,7 +100,7 @@ def function(name: str) -> Callable[..., Symbol]:
     if operator is None:
         known = [*OPERATORS, *NAMED]
         raise AttributeError(
-            f"lamina.symbol has no operator {name!r}, as files of MXNet's have it.{closest(name, known)} "
+            f"lamina.symbol has no operator {name!r} for MXNet's files.{closest(name, known)} "
             "lamina.export_onnx writes any network"
         )
     return _function_of(operator)

@@ -290,7 +290,7 @@ _OF_EXECUTORS = (
 
 def _no_values(what: str, instead: str) -> NoReturn:
     raise SymbolError(
-        f"{what}: a network is being written down for any batch, and has no values and sizes yet. Use {instead}"
+        f"{what}: a Symbol describes a network for any batch, and has no values or sizes yet. Use {instead}"
     )
 
 

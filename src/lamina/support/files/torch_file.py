@@ -200,7 +200,7 @@ class _Machine:
 
     def pop(self, kind: type | None = None) -> Any:
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise ValueError("its pickle takes what is not there")
+            raise ValueError("its pickle takes a value from an empty stack")
         value = self.stack.pop()
         if kind is not None and type(value) is not kind:
             raise ValueError("its pickle takes one thing for another")
@@ -209,7 +209,7 @@ class _Machine:
     def marked(self) -> list[Any]:
         """All values since the last mark."""
         if not self.marks:
-            raise ValueError("its pickle takes what is not there")
+            raise ValueError("its pickle takes values without a mark")
         begin = self.marks.pop()
         values, self.stack[begin:] = self.stack[begin:], []
         return values

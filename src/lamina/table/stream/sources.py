@@ -232,7 +232,7 @@ class _SequenceBlocks:
             if len(block) != wanted.stop - wanted.start or set(block.columns) != set(self.types):
                 raise DataError(
                     f"the sequence gave {counted(len(block), 'row')} of {counted(block.width, 'column')} for the rows "
-                    f"{wanted.start} to {wanted.stop - 1}, of {counted(len(self.types), 'column')} before"
+                    f"{wanted.start} to {wanted.stop - 1}; its first rows have {counted(len(self.types), 'column')}"
                 )
             yield _in_types(block, self.types, wanted.start)
 

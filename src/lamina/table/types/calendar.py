@@ -249,8 +249,8 @@ class Interval(Number):
 def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Interval]]:
     """The intervals of a training table: between its first four columns of dates that have cycles.
 
-    Where a user says "numeric", to have the days alone, there are none. An interval is missing where a date is, which
-    the date's own flag says.
+    Dates that the user declares "numeric" have none, since their days enter alone. An interval is missing if one of its
+    dates is; the date's flag for missing values shows that.
     """
     dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
     found: list[ColumnSchema[Interval]] = []

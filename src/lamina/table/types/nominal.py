@@ -1,4 +1,4 @@
-"""Columns whose values are names of things: each becomes a code to the network."""
+"""Columns whose values are names of things: each is passed to the network as a code."""
 
 from __future__ import annotations
 

@@ -90,5 +90,5 @@ class Pixel(Quantity):
 
 
 def pixel_columns() -> tuple[ColumnSchema[Pixel], ...]:
-    """The columns of a table of such pictures."""
+    """The columns of a table of these pictures, one per pixel."""
     return tuple(ColumnSchema(f"pixel_{i}", Pixel(), "uint8") for i in range(Pixel.side**2))

@@ -1,4 +1,4 @@
-"""Types of columns whose values are numbers to the network."""
+"""Types of columns whose values are passed to the network as numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JSON_NUMBERS = {int, float, type(None)}
 
 @dataclass(frozen=True)
 class Quantity(ColumnType):
-    """A type whose values are numbers to the network; `read` and `show` convert from and to text.
+    """A type whose values the network gets as numbers; `read` and `show` convert from and to text.
 
     Attributes:
         storage: the storage of columns with such values as separate objects; empty if there is none.
