@@ -131,7 +131,7 @@ def test_drawings_are_a_table_too(cli, finished, tmp_path):
     [
         (("evaluate", "RUN", "IMAGES"), "has no column 'digit' to compare predictions with"),
         (("explain", "RUN", "IMAGES"), "name rows to compare with by --background"),
-        (("inspect", "RUN", "IMAGES"), "there is none to compare"),
+        (("inspect", "RUN", "IMAGES"), "can't be compared with it"),
     ],
 )
 def test_what_drawings_lack_of_a_table_is_said(cli, finished, tmp_path, arguments, message):
