@@ -128,7 +128,7 @@ def test_several_trials_at_a_time_end_alike_and_go_on(signal_sent, whole, tmp_pa
 def test_a_complete_search_goes_on_where_there_is_to_be_more_of_it(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     code, _, err = cli("train", "--resume", run)
-    assert code == 2 and "the search in" in err and "give it a longer --time-limit" in err
+    assert code == 2 and "the search in" in err and "give a longer --time-limit" in err
     code, _, err = cli("train", "--resume", run, "--trials", "3", "--hidden", "5")
     assert code == 2 and "the run was begun with --hidden 4" in err
     code, out, err = cli("tune", "--resume", run, "--trials", "4", "--json")

@@ -360,7 +360,7 @@ def test_betas_of_one_are_refused(name):
 
 def test_a_target_by_name_in_a_frame_in_memory_says_how_to_give_it():
     frame = pd.DataFrame({"x": [1.0, 2.0, 3.0], "y": [0.0, 1.0, 2.0]})
-    with pytest.raises(ValueError, match=r"y='y' is a text.*fit\(X\.drop\(columns='y'\), X\['y'\]\)"):
+    with pytest.raises(ValueError, match=r"y='y' is a string.*fit\(X\.drop\(columns='y'\), X\['y'\]\)"):
         MLPRegressor(preset="fast").fit(frame, "y")
 
 
