@@ -1,5 +1,7 @@
 """The parts of a table: every row once, and known by its number."""
 
+import datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -83,3 +85,17 @@ def test_runs_of_earlier_versions_keep_their_row_numbers(tmp_path, table):
     assert [column.name for column in prepare(early).schema.used] == ["id", "x"]
     with prepare_streamed(early, tmp_path) as prepared:
         assert [column.name for column in prepared.schema.used] == ["id", "x"]
+
+
+def test_runs_of_earlier_versions_go_on_without_intervals(tmp_path, table):
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(41 * i) for i in range(len(table))]
+    dated = table.with_columns(arrives=pl.Series(days), leaves=pl.Series(days) + datetime.timedelta(2))
+    dated.write_csv(tmp_path / "table.csv")
+    request = Request((str(tmp_path / "table.csv"),), "y", has_intervals=True)
+    asked = request.to_dict()
+    del asked["has_intervals"]
+    for given, has in ((request, True), (Request.from_dict(asked), False)):
+        assert bool(prepare(given).schema.intervals) is has
+        with prepare_streamed(given, tmp_path) as prepared:
+            assert bool(prepared.schema.intervals) is has
+            assert prepared.streamed.survey.schema == prepared.schema

@@ -175,7 +175,8 @@ def _held(
     if resume is None:
         if "data" not in chosen:
             raise LaminaError("name the table to train on, or with --resume the run to continue")
-        request = Request(**chosen, options=ReadOptions(**read_as), keeps_row_numbers=False)
+        unlike_earlier: dict[str, Any] = {"keeps_row_numbers": False, "has_intervals": True}
+        request = Request(**chosen, options=ReadOptions(**read_as), **unlike_earlier)
         with new_run(out, request.run_name, replace=replace) as folder:
             yield folder, request, None
         return

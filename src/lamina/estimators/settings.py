@@ -249,7 +249,8 @@ class TrainingSettings:
         "whether members become the mean of their networks and of a ridge or logistic regression of the numeric "
         "inputs, with the weight of lowest loss on the held-out rows, 0 included. Searches, streams, `partial_fit`, "
         "other losses, `monotone` and preprocess=False have no linear path.",
-        False, medium=True, fast=True, rule=_SWITCH, not_in_search="trials are networks alone")] = OPEN
+        False, medium=True, fast=True, rule=_SWITCH, not_in_search="trials are networks alone",
+        fixed="given")] = OPEN
 
 
 @dataclass(eq=False, repr=False)

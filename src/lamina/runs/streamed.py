@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,8 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         kinds = kinds_of(request, blocks.types)
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
         survey = look_over(blocks, target, **how, seed=request.seed)
+        if not request.has_intervals:
+            survey = replace(survey, schema=replace(survey.schema, intervals=()))
         schema = survey.schema
         _require_memory(schema, memory)
         shares = shares_of(request, schema.rows)

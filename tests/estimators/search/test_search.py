@@ -17,6 +17,7 @@ from lamina.estimators.search import training
 from lamina.estimators.search.plan import Plan
 from lamina.estimators.search.space import openings, suggested
 from lamina.estimators.search.trial import SearchObserver
+from lamina.estimators.settings import DECLARED
 from lamina.table.kinds import infer
 from lamina.training.loop import Observer
 
@@ -312,6 +313,18 @@ def test_another_search_has_another_fingerprint():
     regressor(1, callbacks=[stores[3]]).fit(X, Y + 1e-3 * X[:, 0])
     first, longer, other, data = (store.fingerprint for store in stores)
     assert first == longer and len({first, other, data}) == 3
+
+
+def test_a_new_setting_leaves_earlier_searches_their_fingerprint():
+    """These settings were always part of it; a later one is where it is given, else no earlier search goes on."""
+    first = """
+        activation alpha batch_size beta_1 beta_2 calibrate class_weight column_kinds drop_last dropout early_stopping
+        embedding_width epsilon hidden_layer_sizes input_scale label_smoothing learned_activation learning_rate
+        learning_rate_init loss max_iter members momentum monotone n_iter_no_change nesterovs_momentum normalization
+        ntk number_embedding number_pieces preprocess preset quantile regularization_schedule scoring shards solver
+        tol validation_fraction warm_start weight_decay
+    """
+    assert {name for name, about in DECLARED.items() if about.fixed == "always"} == {*first.split()}
 
 
 def test_a_trial_that_diverges_is_left_out():
