@@ -22,7 +22,7 @@ def run(folder, target, **asked):
     x = rng.normal(size=(1200, 6))
     frame = pl.DataFrame({f"x{i}": x[:, i] for i in range(6)} | {"y": target(x, rng)})
     frame.write_csv(folder / "table.csv")
-    request = Request((str(folder / "table.csv"),), "y", **{"preset": "fast"} | asked)
+    request = Request((str(folder / "table.csv"),), "y", preset="fast", **asked)
     prepared = prepare(request)
     model = train(prepared, request).model
     measured = measure(model, prepared)
@@ -41,7 +41,7 @@ def classes(x, rng):
     "target, metric, name", [(numbers, "rmse", "RMSE"), (classes, "log_loss", "log-loss")]
 )
 def test_a_better_linear_model_is_told_of(tmp_path, target, metric, name):
-    lines, metrics = run(tmp_path, target, preset="default", epochs=1, hidden=(2,))  # without a linear path
+    lines, metrics = run(tmp_path, target, epochs=1, hidden=(2,))
     ours, theirs = metrics["lamina"][metric], metrics["linear"][metric]
     assert theirs < ours
     assert lines == [

@@ -91,9 +91,9 @@ def test_runs_of_earlier_versions_go_on_without_intervals(tmp_path, table):
     days = [datetime.date(2020, 1, 1) + datetime.timedelta(41 * i) for i in range(len(table))]
     dated = table.with_columns(arrives=pl.Series(days), leaves=pl.Series(days) + datetime.timedelta(2))
     dated.write_csv(tmp_path / "table.csv")
-    request = Request((str(tmp_path / "table.csv"),), "y", has_intervals=True)
+    request = Request((str(tmp_path / "table.csv"),), "y", has_additions=True)
     asked = request.to_dict()
-    del asked["has_intervals"]
+    del asked["has_additions"]
     for given, has in ((request, True), (Request.from_dict(asked), False)):
         assert bool(prepare(given).schema.intervals) is has
         with prepare_streamed(given, tmp_path) as prepared:

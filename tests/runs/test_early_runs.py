@@ -61,7 +61,7 @@ LATER = {
         "precision": "float32",
         "monotone": {},
         "keeps_row_numbers": True,
-        "has_intervals": False,
+        "has_additions": False,
     },
     "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": [], "rare": [], "skip": False},
     "results": {

@@ -175,7 +175,7 @@ def _held(
     if resume is None:
         if "data" not in chosen:
             raise LaminaError("name the table to train on, or with --resume the run to continue")
-        unlike_earlier: dict[str, Any] = {"keeps_row_numbers": False, "has_intervals": True}
+        unlike_earlier: dict[str, Any] = {"keeps_row_numbers": False, "has_additions": True}
         request = Request(**chosen, options=ReadOptions(**read_as), **unlike_earlier)
         with new_run(out, request.run_name, replace=replace) as folder:
             yield folder, request, None

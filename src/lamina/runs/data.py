@@ -73,7 +73,8 @@ class Request(_Settings):
         the files. stream: whether to read rows from disk, as is done if the table is larger than memory.
         keeps_row_numbers: whether columns that only number the rows are predictors, as in runs of earlier versions,
             whose files lack this field; the command line drops them.
-        has_intervals: whether the days between columns of dates are predictors, unlike in runs of earlier versions.
+        has_additions: whether the days between columns of dates are predictors, and networks may get a linear path,
+            unlike in runs of earlier versions, whose files lack this field.
     """
 
     data: tuple[str, ...]
@@ -87,7 +88,7 @@ class Request(_Settings):
     options: ReadOptions = field(default_factory=ReadOptions)
     stream: bool = False
     keeps_row_numbers: bool = True
-    has_intervals: bool = False
+    has_additions: bool = False
 
     @property
     def searches(self) -> bool:
@@ -191,7 +192,7 @@ def prepare(request: Request) -> Prepared:
     with places.named():
         kinds = kinds_of(request, frame.schema)
         found = infer(frame, target, task=request.task, kinds=kinds, dates=request.date_format)
-        schema = found if request.has_intervals else replace(found, intervals=())
+        schema = found if request.has_additions else replace(found, intervals=())
         assert schema.target is not None
         whole = _part(frame, schema.target, places)
         shares = shares_of(request, len(whole))

@@ -95,7 +95,7 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
         kinds = kinds_of(request, blocks.types)
         how: dict[str, Any] = {"task": request.task, "kinds": kinds, "dates": request.date_format}
         survey = look_over(blocks, target, **how, seed=request.seed)
-        if not request.has_intervals:
+        if not request.has_additions:
             survey = replace(survey, schema=replace(survey.schema, intervals=()))
         schema = survey.schema
         _require_memory(schema, memory)

@@ -127,6 +127,7 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
         # Without hidden layers the model is to be linear; but constrained numbers must be embedded.
         "number_embedding": False if request.hidden == () and not request.monotone else None,
         "preprocess": True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
+        "linear_path": None if request.has_additions else False,
         "scoring": request.scoring or ("log_loss" if is_class else "loss"),
         "callbacks": observers,
     }
