@@ -38,6 +38,7 @@ def marks_of(page):
     return marks
 
 
+@pytest.mark.pictures
 @pytest.mark.few(3)
 @pytest.mark.filterwarnings("ignore:The set_")  # what importing shap warns of, with a new Matplotlib
 @pytest.mark.parametrize(

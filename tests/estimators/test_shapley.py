@@ -164,6 +164,7 @@ def test_the_picture_says_which_class_is_explained(output, name):
 
 
 @pytest.mark.slow
+@pytest.mark.pictures
 @pytest.mark.filterwarnings("ignore:The set_")  # shap's, with a new Matplotlib
 def test_shaps_pictures_take_it(model):
     shap = pytest.importorskip("shap")

@@ -74,6 +74,7 @@ def test_there_are_no_more_predictions_than_were_said(trained_on, most_rows, mon
     assert found.rows >= min(20, sum(made) // fewest)
 
 
+@pytest.mark.pictures
 @pytest.mark.slow
 def test_a_report_shows_them_beside_permutation_importance(trained_on):
     _, prepared, trained = trained_on("number")
@@ -92,6 +93,7 @@ def test_a_report_shows_them_beside_permutation_importance(trained_on):
     assert "SHAP" not in report_page(dataclasses.replace(findings, shap=None))
 
 
+@pytest.mark.pictures
 @pytest.mark.slow
 def test_of_several_classes_each_is_told(tmp_path):
     rng = np.random.default_rng(0)
@@ -110,6 +112,7 @@ def test_of_several_classes_each_is_told(tmp_path):
     assert float(said[1]) == pytest.approx(cells[0].sum() / 2, rel=0.01)
 
 
+@pytest.mark.pictures
 @pytest.mark.slow
 def test_one_row_alone_is_compared_with_nothing(trained_on, tmp_path):
     _, prepared, trained = trained_on("number")

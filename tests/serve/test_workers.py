@@ -76,10 +76,12 @@ def test_counts_are_of_all_workers_which_end_together(serving):
     for client in busy:
         client.join(60)
     assert {status for client in busy for status, _ in client.found} == {200}
+    code = '{code="200",method="POST",path="/v1/models/{name}/predict"}'
+    one.wait_for(
+        lambda: float(_counts(one)[f"lamina_requests_total{code}"]) == 80
+    )  # counted after the response
     counts = _counts(one)
     assert float(counts['lamina_predicted_rows_total{model="m"}']) == 80
-    code = '{code="200",method="POST",path="/v1/models/{name}/predict"}'
-    assert float(counts[f"lamina_requests_total{code}"]) == 80
     assert float(counts["lamina_batch_rows_sum"]) == 80
     assert float(counts["lamina_predictions_under_way"]) == 0
     version = one.ask("/v1/models/m").json["version"]

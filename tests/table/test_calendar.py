@@ -16,7 +16,6 @@ import lamina
 from lamina.errors import DataError
 from lamina.serve._errors import RequestError
 from lamina.serve._rows import TableRows
-from lamina.table._tables import as_table
 from lamina.table.check import check
 from lamina.table.describe import column_rows
 from lamina.table.encode import TableEncoder
@@ -24,6 +23,7 @@ from lamina.table.kinds import infer, relearned
 from lamina.table.messages import DataWarning
 from lamina.table.schema import Schema
 from lamina.table.stream.statistics import TableStatistics
+from lamina.table.tables import as_table
 from lamina.table.types import Calendar, Number
 
 N = 120

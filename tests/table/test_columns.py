@@ -10,8 +10,8 @@ import pytest
 from scipy import sparse
 
 from lamina.errors import DataError
-from lamina.table._tables import as_table
 from lamina.table.columns import as_column, is_missing, value_name
+from lamina.table.tables import as_table
 
 CONTENT = {
     "number": [1.5, None, 3.0],

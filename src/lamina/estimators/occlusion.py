@@ -15,11 +15,11 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.shapley import predicted
-from lamina.table._tables import Table, as_table
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import DataWarning
 from lamina.table.ngrams import folded
+from lamina.table.tables import Table, as_table
 from lamina.table.types import Text
 
 __all__ = ["text_columns", "word_values"]

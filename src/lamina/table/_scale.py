@@ -14,7 +14,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.nd.ndarray import NDArray
-from lamina.table._tables import by_column, dense
+from lamina.table.tables import by_column, dense
 
 __all__ = [
     "center_and_factor",

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._tables import Table, as_table
 from lamina.table.columns import ArrayColumn, Column
 from lamina.table.formats.arrays import FILE, FIRST_PIXEL
 from lamina.table.messages import closest, counted, listed, warn
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.tables import Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
 

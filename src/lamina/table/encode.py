@@ -27,12 +27,12 @@ from lamina.table._scale import (
     scaled,
     smooth_clip,
 )
-from lamina.table._tables import Table, dense
 from lamina.table.categories import category_codes, one_warning_of_unknown_values
 from lamina.table.check import check
 from lamina.table.columns import ArrayColumn
 from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
+from lamina.table.tables import Table, dense
 
 __all__ = ["Encoded", "SparseNumbers", "TableEncoder"]
 

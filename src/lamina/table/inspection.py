@@ -10,7 +10,6 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.extras import require
-from lamina.table._tables import Table, as_table
 from lamina.table.columns import Column, value_name
 from lamina.table.findings.drift import drift, new_categories
 from lamina.table.findings.duplicates import conflicting_rows, repeated_rows, rows_of_training
@@ -20,6 +19,7 @@ from lamina.table.findings.values import Series, cells_of, features_of, row_keys
 from lamina.table.kinds import choices_of, judged
 from lamina.table.messages import closest, counted, listed
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.tables import Table, as_table
 from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import Choice, Quantity
 from lamina.table.types.unused import Unused

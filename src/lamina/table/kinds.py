@@ -10,10 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from lamina.errors import DataError
-from lamina.table._tables import Table, as_table, by_column, dense
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.messages import as_kind, closest, is_on_command_line, warn
 from lamina.table.schema import ColumnSchema, Schema, Target, Task
+from lamina.table.tables import Table, as_table, by_column, dense
 from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import (
     CHOICES,

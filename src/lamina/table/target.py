@@ -9,11 +9,11 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table import TASKS, Task
-from lamina.table._tables import Table
 from lamina.table.columns import Column, as_column, value_name
 from lamina.table.dates import is_date
 from lamina.table.messages import as_option, closest, counted, listed, row, shown, warn
 from lamina.table.schema import Target
+from lamina.table.tables import Table
 from lamina.table.types import Candidate
 from lamina.table.types.written_number import form_of_column
 from lamina.table.values import mean_of

@@ -210,9 +210,9 @@ def test_several_labels_several_targets_and_counts(opened, tmp_path):
 @pytest.mark.slow
 def test_a_threshold_decides(opened, tmp_path):
     y = np.where(TABLE["size"] == "large", "large", "other")
-    plain = lamina.MLPClassifier(**TINY).fit(INPUTS, y)
+    plain = lamina.MLPClassifier(**TINY | {"linear_path": False}).fit(INPUTS, y)
     share = float(np.median(plain.predict_proba(INPUTS)[:, 0]))
-    model = lamina.MLPClassifier(**TINY, threshold=share).fit(INPUTS, y)
+    model = lamina.MLPClassifier(**TINY | {"linear_path": False}, threshold=share).fit(INPUTS, y)
     export_page(model, tmp_path / "page.html", examples=INPUTS[:40].rows(named=True))
     page = opened(tmp_path / "page.html")
     assert "large is predicted from a probability of" in page.text_content("#followed-one")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any, ClassVar
 
 import numpy
@@ -13,7 +14,7 @@ from lamina.nd.ndarray import NDArray
 from lamina.support.registry import Registry
 
 __all__ = [
-    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "Named", "alias", "as_list", "as_numpy",
+    "Averaged", "CompositeEvalMetric", "CustomMetric", "EvalMetric", "Named", "Own", "alias", "as_list", "as_numpy",
     "check_label_shapes", "create", "metrics", "np", "register", "require_same_length",
 ]  # fmt: skip
 
@@ -131,6 +132,12 @@ def _named(found: tuple[Any, Any]) -> list[tuple[str, float]]:
     return list(zip(names, values, strict=True)) if isinstance(names, list) else [(names, values)]
 
 
+class Own(Enum):
+    """The default of a metric's name. None is a name, "None", as in MXNet."""
+
+    NAME = "the metric's own"
+
+
 class Named(EvalMetric):
     """A metric that has a name where none is given."""
 
@@ -138,15 +145,15 @@ class Named(EvalMetric):
 
     def __init__(
         self,
-        name: str | None = None,
+        name: str | Own = Own.NAME,
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(self._name_or(name), output_names, label_names, has_global_stats=True)
 
     @classmethod
-    def _name_or(cls, name: str | None) -> str:
-        return cls._named if name is None else name
+    def _name_or(cls, name: str | Own) -> str:
+        return cls._named if name is Own.NAME else name
 
 
 class Averaged(Named):
@@ -159,7 +166,7 @@ class Averaged(Named):
 
     def __init__(
         self,
-        name: str | None = None,
+        name: str | Own = Own.NAME,
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
         average: str = "macro",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lamina.errors import DataError, ShapeError
-from lamina.gluon.metric.base import EvalMetric, Named, as_list, as_numpy, metrics
+from lamina.gluon.metric.base import EvalMetric, Named, Own, as_list, as_numpy, metrics
 
 __all__ = ["Caffe", "CrossEntropy", "Loss", "NegativeLogLikelihood", "Perplexity", "Torch"]
 
@@ -42,7 +42,7 @@ class CrossEntropy(Named):
     def __init__(
         self,
         eps: float = 1e-12,
-        name: str | None = None,
+        name: str | Own = Own.NAME,
         output_names: Sequence[str] | None = None,
         label_names: Sequence[str] | None = None,
     ) -> None:
