@@ -132,10 +132,12 @@ def _log_to_base(b: Builder, x: Value, factor: str) -> Value:
 
 
 def log2(b: Builder, x: Value) -> Value:
+    """log2(x): the natural logarithm in two parts, times log2(e)."""
     return _log_to_base(b, x, _LOG2_E)
 
 
 def log10(b: Builder, x: Value) -> Value:
+    """log10(x): the natural logarithm in two parts, times log10(e)."""
     return _log_to_base(b, x, _LOG10_E)
 
 
@@ -175,6 +177,7 @@ def power(b: Builder, x: Value, y: Value) -> Value:
 
 
 def sinh(b: Builder, x: Value) -> Value:
+    """sinh(x) by expm1; for large x by the exponential of x / 2, which does not overflow early."""
     magnitude = b.abs(x)
     is_large = b.greater(magnitude, _LARGE_EXPONENT)
     growth = expm1(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
@@ -183,6 +186,7 @@ def sinh(b: Builder, x: Value) -> Value:
 
 
 def cosh(b: Builder, x: Value) -> Value:
+    """cosh(x) by exp; for large x by the exponential of x / 2, which does not overflow early."""
     magnitude = b.abs(x)
     is_large = b.greater(magnitude, _LARGE_EXPONENT)
     growth = exp(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
@@ -191,6 +195,7 @@ def cosh(b: Builder, x: Value) -> Value:
 
 
 def arcsinh(b: Builder, x: Value) -> Value:
+    """arcsinh(x) by log1p; log(2 x) for large x."""
     a = b.abs(x)
     square = b.mul(a, a)
     small = b.add(a, b.div(square, b.add(b.sqrt(b.add(square, 1.0)), 1.0)))
@@ -199,6 +204,7 @@ def arcsinh(b: Builder, x: Value) -> Value:
 
 
 def arccosh(b: Builder, x: Value) -> Value:
+    """arccosh(x) by log1p; log(2 x) for large x, NaN below 1."""
     t = b.sub(x, 1.0)
     small = b.add(t, b.sqrt(b.add(b.add(t, t), b.mul(t, t))))
     return b.where(b.less(x, 1.0), math.nan, _log_of_doubled(b, x, small))
