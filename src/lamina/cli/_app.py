@@ -35,8 +35,6 @@ from lamina.errors import LaminaError
 from lamina.support.messages import adapt
 from lamina.table.messages import on_command_line
 
-__all__ = ["app", "help_text", "main"]
-
 _MNIST = "train mnist"
 
 

@@ -7,8 +7,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["begin", "since_start", "started"]
-
 _begun = [time.perf_counter()]
 
 

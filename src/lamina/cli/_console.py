@@ -13,8 +13,6 @@ from lamina.support.messages import encodable, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_ERROR", "EXIT_INTERRUPTED", "output", "say", "warnings_as_lines"]
-
 EXIT_ERROR = 2
 """The exit code for invalid input or diverged training; one line on stderr gives the reason."""
 

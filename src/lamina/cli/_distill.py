@@ -16,8 +16,6 @@ from lamina.estimators.presets import PRESETS
 from lamina.support.extras import require
 from lamina.table.formats import begin_reading
 
-__all__ = ["distill"]
-
 
 @grouped
 def distill(

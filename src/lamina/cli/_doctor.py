@@ -17,8 +17,6 @@ from lamina.support.extras import EXTRAS
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["doctor"]
-
 _REQUIRED = ("numpy", "llvmlite", "msgspec", "pooch", "typer", "rich")
 
 

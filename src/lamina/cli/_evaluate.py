@@ -10,8 +10,6 @@ from lamina.cli import _options as options
 from lamina.cli._groups import Reading, grouped
 from lamina.table.formats import begin_reading
 
-__all__ = ["evaluate"]
-
 
 @grouped
 def evaluate(

@@ -21,8 +21,6 @@ from lamina.table.formats import begin_reading, writable
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["explain"]
-
 _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
 _WORDS_SHOWN = 4

@@ -9,8 +9,6 @@ from lamina.cli._console import say, warnings_as_lines
 from lamina.cli._options import ModelArgument, choosing, option, said
 from lamina.errors import LaminaError
 
-__all__ = ["export"]
-
 _TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.export.library
 
 

@@ -15,8 +15,6 @@ from lamina.training.loop import Loop, Observer
 from lamina.training.run_folder import RunFolder
 from lamina.training.time_limit import TimeLimit
 
-__all__ = ["Rehearsal", "finish"]
-
 
 class Rehearsal(Observer):
     """Runs the work after the last step once before the first one, in a temporary folder, to measure its time.

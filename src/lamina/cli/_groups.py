@@ -11,8 +11,6 @@ from typing import Any, get_type_hints
 
 from lamina.cli import _options as options
 
-__all__ = ["Reading", "grouped"]
-
 
 @dataclass(frozen=True)
 class Reading:

@@ -13,8 +13,6 @@ from lamina.cli._train_options import Columns
 from lamina.errors import LaminaError
 from lamina.table.formats import NOT_READ, begin_reading, format_of_name
 
-__all__ = ["inspect"]
-
 
 @grouped
 def inspect(

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from lamina.table.inspection import ColumnFacts, Inspection
     from lamina.table.read import ReadOptions
 
-__all__ = ["inspect_data", "inspect_new"]
-
 _SHOWN = ("column", "recognized as", "missing", "distinct", "example", "values")
 _NARROW = 72
 _MOST_ROWS = 60

@@ -11,11 +11,6 @@ import typer
 from lamina.errors import LaminaError
 from lamina.table.formats import FORMATS
 
-__all__ = [
-    "DecimalOption", "DelimiterOption", "EncodingOption", "FormatOption", "ModelArgument", "QuoteOption",
-    "TargetOption", "choosing", "one_of", "option", "positive", "reading", "said",
-]  # fmt: skip
-
 Number = TypeVar("Number", int, float)
 
 

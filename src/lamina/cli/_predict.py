@@ -13,8 +13,6 @@ from lamina.cli._options import choosing, one_of, option
 from lamina.errors import LaminaError
 from lamina.table.formats import begin_reading, writable
 
-__all__ = ["predict"]
-
 
 @dataclass(frozen=True)
 class Added:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lamina.runs.data import Request
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["how_to_go_on", "published", "show_prepared", "tell_end"]
-
 
 def show_prepared(console: Any, prepared: Any, monotone: Mapping[str, int]) -> None:
     """Show the columns of a table, with constraints, the task and the number of rows."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.runs.data import Request
     from lamina.training.loop import Epoch
 
-__all__ = ["SearchDisplay"]
-
 _NARROW, _MORE_THAN_ANY = 60, 10_000
 """Terminal widths: too narrow for settings, and larger than any terminal."""
 _AROUND = 8

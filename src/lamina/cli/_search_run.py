@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lamina.runs.search import Closing
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["TUNED", "require_search", "run_search"]
-
 TUNED = ("time_limit", "trials")
 """Options that may increase when a search is resumed."""
 

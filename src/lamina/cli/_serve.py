@@ -17,8 +17,6 @@ from lamina.cli._options import choosing, one_of, option, positive
 from lamina.errors import LaminaError
 from lamina.support.extras import require
 
-__all__ = ["serve"]
-
 _FORMS, _LEVELS = ("text", "json", "off"), ("debug", "info", "warning", "error")
 _TOKEN = "LAMINA_SERVE_TOKEN"
 _SHORT = 1000

@@ -18,11 +18,6 @@ from lamina.table.types import CHOICES, Quantity
 if TYPE_CHECKING:
     from lamina.table.schema import Schema
 
-__all__ = [
-    "columns_table", "confusion_table", "intervals_said", "measured_title", "members_table", "metrics_table",
-    "override_hint", "quantiles_said", "titled_table",
-]  # fmt: skip
-
 _MOST_ROWS = 60
 _TOLD = 0.9
 """The level of the interval shown; the report shows all."""

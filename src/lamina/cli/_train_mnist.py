@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from lamina.training.loop import Observer
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["mnist"]
-
 _OTHER = {"epochs": "time_limit", "time_limit": "epochs"}
 """The alternative to each setting; a run has only one of the two."""
 

@@ -19,8 +19,6 @@ from lamina.estimators.settings import OPTIONS
 from lamina.table import TASKS
 from lamina.table.formats import described
 
-__all__ = ["Columns", "Quiet", "Replace", "Shown", "Table", "Training", "Tuning", "typed"]
-
 _Group = TypeVar("_Group", bound="type[_Settings]")
 
 PART = "A file, or a share of the rows; 0 for none."

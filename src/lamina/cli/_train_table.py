@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from lamina.training.loop import Epoch, Loop, Observer
     from lamina.training.run_folder import RunFolder
 
-__all__ = ["run_table", "train_table"]
-
 
 @grouped
 def train_table(table: Table, training: Training, files: Reading, shown: Shown) -> int:

@@ -9,8 +9,6 @@ from lamina.cli._search_run import require_search
 from lamina.support.extras import require
 from lamina.table.formats import begin_reading
 
-__all__ = ["tune"]
-
 
 @grouped
 def tune(table: asked.Table, tuning: asked.Tuning, files: Reading, shown: asked.Shown) -> int:

@@ -21,8 +21,6 @@ from lamina.table.formats import are_pictures
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["batches_of", "evaluate_table", "inspect_table", "open_table_run", "predict_table"]
-
 _BATCH_ROWS = 1 << 16
 
 

@@ -13,8 +13,6 @@ from typing import Any
 
 from lamina.errors import DeviceError
 
-__all__ = ["Attribute", "CudaDriver", "open_library"]
-
 _HANDLE = c_void_p  # a context, module, function, stream, event or graph
 _TO_HANDLE = POINTER(c_void_p)
 _ADDRESS = c_uint64

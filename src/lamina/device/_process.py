@@ -7,8 +7,6 @@ import sys
 
 from lamina.errors import DeviceError
 
-__all__ = ["Owner"]
-
 
 class Owner:
     """The process that opened a device, and whether the device still works."""

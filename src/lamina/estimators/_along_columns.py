@@ -8,8 +8,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.polynomial.chebyshev import chebvander
 
-__all__ = ["lack_of_fit", "neighbours", "roughness"]
-
 _KNOWN_ROWS = 5  # that a value needs to be compared with its neighbours
 _FEWEST_PAIRS = 3
 _ONE_ROW = 1 + 1e-9  # that a group is worth, but for rounding

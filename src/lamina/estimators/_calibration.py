@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-__all__ = ["MeanLikelihood", "OfClasses", "OfLabels", "RowsLikelihood", "best_factor"]
-
 _BOUNDS = (math.log(0.02), math.log(5.0))
 _SPREAD = 0.5
 """The prior standard deviation of log(factor), since a few correctly classified rows prove little."""

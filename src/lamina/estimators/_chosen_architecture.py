@@ -16,8 +16,6 @@ from lamina.estimators.monotone_columns import constrained_columns, constraints
 from lamina.estimators.settings import Settings
 from lamina.table.encode import TableEncoder
 
-__all__ = ["architecture_for"]
-
 
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True

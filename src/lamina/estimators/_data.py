@@ -12,8 +12,6 @@ import numpy as np
 from lamina import nd
 from lamina.table.encode import SparseNumbers
 
-__all__ = ["Data", "decays_of_categories", "rare_columns", "share_of"]
-
 
 @dataclass(frozen=True)
 class Data:

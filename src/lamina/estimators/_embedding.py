@@ -9,8 +9,6 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from lamina.estimators._outputs import hidden_of
 
-__all__ = ["Embedding"]
-
 
 class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The transformer part of an estimator."""

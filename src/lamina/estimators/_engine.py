@@ -26,8 +26,6 @@ from lamina.optimizer.optimizer import write
 from lamina.support.schedules import SCHEDULES
 from lamina.training.loop import EarlyStopping, Loop, Observer
 
-__all__ = ["STREAMS_BITS", "Batches", "Data", "EnsembleTraining", "HeldBatches", "without_network"]
-
 STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
 _GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
 

@@ -14,17 +14,6 @@ from lamina.estimators.architecture import Architecture
 from lamina.support.files.typed_json import strict
 from lamina.table.schema import Target
 
-__all__ = [
-    "Content",
-    "ContentOfOneArchitecture",
-    "FirstContent",
-    "Learned",
-    "TargetState",
-    "class_values",
-    "is_setting",
-    "stored_classes",
-]
-
 Scalar = None | bool | int | float | str
 Setting = None | bool | int | float | str | list[Scalar] | dict[str, Scalar | list[Scalar]]
 

@@ -22,8 +22,6 @@ from lamina.distributed.ordered import OrderedSum
 from lamina.estimators.network import Ensemble, Weight
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["FlatState", "Piece"]
-
 _LINE = 16  # elements: arrays begin where lines of the cache do
 
 

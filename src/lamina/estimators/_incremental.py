@@ -18,8 +18,6 @@ from lamina.estimators.presets import FEWEST_MEMBERS
 from lamina.estimators.settings import Settings
 from lamina.table.kinds import infer
 
-__all__ = ["partial_fit"]
-
 
 @eager()
 def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any) -> Any:

@@ -13,8 +13,6 @@ from lamina.estimators._pieces import Pieces, knots, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
 
-__all__ = ["build_network"]
-
 _ROWS = 4096  # of training data that the data-dependent initialization looks at
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5

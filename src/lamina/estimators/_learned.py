@@ -19,8 +19,6 @@ from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import TableEncoder
 from lamina.table.stream.sources import is_source
 
-__all__ = ["Learned", "modern_state"]
-
 
 class Learned:
     """The learned part of an estimator."""

@@ -24,8 +24,6 @@ from lamina.estimators._outputs import own_outputs
 from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 
-__all__ = ["lines", "with_linear_path"]
-
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
 _ROWS = 1000, 5000  # to fit each linear model to, evenly spaced: more change little
 _NUMBERS = 1 << 19  # rows · coefficients, above the fewest rows

@@ -9,11 +9,6 @@ import numpy as np
 from lamina import nd
 from lamina.nd.ndarray import NDArray
 
-__all__ = [
-    "Loss", "absolute_error", "cross_entropy", "huber", "multilabel", "poisson", "quantile", "quantiles",
-    "squared_error",
-]  # fmt: skip
-
 Loss = Callable[[NDArray, NDArray], NDArray]
 """``loss(outputs, target)``: outputs (rows, k); target (rows,) class numbers, or (rows, k) numbers or class
 probabilities; result (rows,)."""

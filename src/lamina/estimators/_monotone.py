@@ -22,8 +22,6 @@ import numpy as np
 if TYPE_CHECKING:
     from lamina.estimators.architecture import Architecture
 
-__all__ = ["ACTIVATION", "Bounds", "bounds_of", "reflected"]
-
 ACTIVATION = "relu"
 """The activation of constrained networks, monotone also in floating point."""
 

@@ -16,8 +16,6 @@ from lamina.estimators._data import Data, share_of
 from lamina.estimators.network import Ensemble
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["Blocks", "hidden_of", "members_outputs", "outputs_of", "own_outputs"]
-
 _PREDICT_ROWS = 256
 
 

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 from lamina.estimators.declaring import About, declared
 from lamina.estimators.presets import KNOWN
 
-__all__ = ["documented"]
-
 _ATTRIBUTES = {
     "classes_": "the classes in order (of a classifier; several labels: their positions).",
     "coefs_, intercepts_": "the weights (in, out) and biases (out,) of each layer, float32; of several "

@@ -12,8 +12,6 @@ from lamina.estimators._data import Data
 from lamina.estimators.monotone_columns import FEWEST_PIECES
 from lamina.table.encode import SparseNumbers
 
-__all__ = ["Pieces", "chosen_pieces", "knots", "rows_for_knots"]
-
 _USUAL = 64
 _ROWS_A_PIECE = 100
 _PIECES_OF_ALL = 4096

@@ -8,8 +8,6 @@ from lamina.table.messages import counted
 from lamina.training.display import Display, shows_bar
 from lamina.training.loop import Epoch, Loop
 
-__all__ = ["progress"]
-
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
     """A bar on a terminal or in a notebook, there with a final line; elsewhere one line per epoch, for logs.

@@ -22,8 +22,6 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["ShardedTraining", "training_of"]
-
 _STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more than layers
 
 

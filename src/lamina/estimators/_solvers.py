@@ -17,8 +17,6 @@ from lamina.optimizer.optimizer import State, Stepped
 if TYPE_CHECKING:
     from lamina.estimators.settings import Settings
 
-__all__ = ["SOLVERS", "Solver"]
-
 
 @dataclass(frozen=True)
 class Solver:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from lamina.estimators.displays import ImportanceDisplay, LearningCurveDisplay, ShapDisplay
     from lamina.estimators.shapley import Explanation
 
-__all__ = ["Views"]
-
 
 class Views:
     """The part of an estimator that shows its results."""

@@ -8,8 +8,6 @@ from typing import Any
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.monotone_columns import constrained_columns
 
-__all__ = ["require_same_network"]
-
 
 def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mapping[Any, Any] | None) -> None:
     """Raise an error unless a warm start's network fits the new data.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from lamina.estimators.network import Ensemble
     from lamina.table.encode import TableEncoder
 
-__all__ = ["describe"]
-
 
 def describe(model: Any) -> Prediction:
     """The `Prediction` of a model.

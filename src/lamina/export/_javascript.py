@@ -41,8 +41,6 @@ from lamina.primitives.elementwise import UNARY
 if TYPE_CHECKING:
     from lamina.compiler.llvm import Builder
 
-__all__ = ["Script", "script_of"]
-
 _HELD_AS = {"bool": "u1", "uint8": "u1", "int32": "i4", "int64": "f8", "float32": "f4", "float64": "f8"}
 """JavaScript's typed array for each dtype, by the names of network.js and NumPy."""
 

@@ -19,8 +19,6 @@ from lamina.gluon import nn
 from lamina.gluon.block import Block, HybridBlock
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["block_model"]
-
 OUTPUT = "output"
 
 

@@ -15,8 +15,6 @@ from lamina.errors import LaminaError
 from lamina.export._onnx_graph import OnnxGraph, element_type
 from lamina.export._trace import Rows, Traced
 
-__all__ = ["Codes", "Emission", "Emitter", "Pattern"]
-
 Emitter = Callable[["Emission", Node], str]
 """Emits the node of one primitive and returns the tensor's name."""
 

@@ -15,8 +15,6 @@ from onnx import TensorProto, helper, numpy_helper
 from lamina.errors import LaminaError
 from lamina.support.files.atomic import atomic_write
 
-__all__ = ["ML", "OPSET", "ROWS", "OnnxGraph", "element_type", "joined", "write_model"]
-
 OPSET = 17
 """The opset of ONNX 1.12 (2022), read by ONNX Runtime since 1.12 and other maintained runtimes."""
 

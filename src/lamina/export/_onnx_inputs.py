@@ -14,8 +14,6 @@ from lamina.export._onnx_emission import Codes
 from lamina.export._onnx_graph import ML, ROWS, OnnxGraph, element_type, joined
 from lamina.export._prediction import Column, Pictures, Table
 
-__all__ = ["MATRIX", "TableInputs", "missing_text", "pixels"]
-
 MATRIX = "X"
 """The input's name for a table without column names, as in skl2onnx."""
 

@@ -16,8 +16,6 @@ import numpy as np
 from lamina.compiler.passes.graph import Input, Node
 from lamina.export._onnx_emission import Codes, Emission
 
-__all__ = ["linear_map", "part_of_concatenation"]
-
 
 @dataclass
 class _Part:

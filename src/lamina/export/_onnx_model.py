@@ -22,8 +22,6 @@ from lamina.export._prediction import Classes, Column, Numbers, Pictures, Predic
 from lamina.export._trace import traced
 from lamina.export.traced import prediction_of
 
-__all__ = ["onnx_model"]
-
 LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
 """Output names of classifiers and regressors, as in skl2onnx."""
 

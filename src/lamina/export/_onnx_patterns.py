@@ -21,8 +21,6 @@ from lamina.export._onnx_emission import Emission, Pattern
 from lamina.export._onnx_linear import linear_map, part_of_concatenation
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["PATTERNS"]
-
 _SETTINGS = (0.7310585786300049, 0.2689414213699951, 0.0474258731775668)
 """Marker numbers for settings in a pattern; no lamina function contains them."""
 

@@ -16,8 +16,6 @@ from lamina.errors import LaminaError
 from lamina.export._onnx_emission import Emission, Emitter
 from lamina.export._trace import Rows
 
-__all__ = ["EMITTERS"]
-
 EMITTERS: dict[str, Emitter] = {}
 """Emitters by primitive name."""
 

@@ -19,8 +19,6 @@ from lamina.core.primitive import Primitive
 from lamina.export._trace import Size, Traced
 from lamina.primitives.indexing import take
 
-__all__ = ["side_by_side"]
-
 
 def side_by_side(traced: Traced) -> Traced:
     """The graph with siblings stacked, i.e. nodes that differ only in constants."""

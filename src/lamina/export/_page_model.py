@@ -29,8 +29,6 @@ from lamina.table.schema import ColumnSchema
 from lamina.table.types import Mixed
 from lamina.table.written_numbers import page_words
 
-__all__ = ["page_model", "readers_of", "shown"]
-
 _LONGEST_NAME = 120
 """Longest name or value to show, in characters."""
 

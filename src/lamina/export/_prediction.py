@@ -25,9 +25,6 @@ from lamina.table import types
 from lamina.table.encode import TableEncoder
 from lamina.table.schema import ColumnSchema
 
-__all__ = ["Classes", "Column", "Composite", "Networks", "Numbers", "Pictures", "Prediction", "Table"]
-
-
 # --- inputs ------------------------------------------------------------------------------------------------------
 
 

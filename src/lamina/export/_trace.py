@@ -22,8 +22,6 @@ from lamina.core.state import state
 from lamina.errors import LaminaError
 from lamina.gluon.block import Block
 
-__all__ = ["Rows", "Size", "Traced", "traced"]
-
 _ROWS = (6, 10)
 """Two numbers of rows with a common divisor, so that a block that takes rows in pairs can be captured."""
 

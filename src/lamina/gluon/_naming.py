@@ -8,8 +8,6 @@ from collections import Counter
 from lamina.gluon.name import NameManager
 from lamina.gluon.parameter_dict import ParameterDict
 
-__all__ = ["NameScope", "new_prefix"]
-
 
 class _Current(threading.local):
     """The innermost open scope of this thread. Blocks made outside any scope are named by `NameManager`."""

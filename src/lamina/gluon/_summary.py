@@ -12,8 +12,6 @@ from lamina.nd.ndarray import NDArray
 if TYPE_CHECKING:
     from lamina.gluon.block import Block
 
-__all__ = ["summary"]
-
 
 class _Row(NamedTuple):
     layer: str

@@ -17,8 +17,6 @@ from lamina.interchange._values import Labels, Value, data, is_known, known_numb
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY
 
-__all__ = ["ELEMENTWISE"]
-
 Operator = Callable[..., Any]
 
 

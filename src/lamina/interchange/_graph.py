@@ -11,8 +11,6 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
 
-__all__ = ["ML", "REDUCTIONS", "Graph", "GraphInput", "Node", "arguments"]
-
 ML = "ai.onnx.ml"
 """The domain of scikit-learn's operators; that of all others is empty."""
 

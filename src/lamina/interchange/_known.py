@@ -12,8 +12,6 @@ from lamina.interchange._graph import Node, arguments
 from lamina.interchange._tensors import element_type
 from lamina.interchange._values import MOST_KNOWN, axes_of, axis_of, is_known, known_integers, sliced
 
-__all__ = ["computed"]
-
 Function = Callable[..., Any]
 
 

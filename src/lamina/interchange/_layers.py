@@ -22,8 +22,6 @@ from lamina.interchange._values import (
 )
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["LAYERS"]
-
 _SOFTMAX_OF_ONE_AXIS = 13
 """From this opset on softmax uses one axis; before, that axis and all later ones."""
 

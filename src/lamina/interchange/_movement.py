@@ -28,8 +28,6 @@ from lamina.interchange._values import (
 )
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["MOVEMENT"]
-
 
 def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zero: bool) -> list[int]:
     """The shape for ONNX's `sizes`: -1 infers the size, 0 keeps it."""

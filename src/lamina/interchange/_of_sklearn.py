@@ -12,8 +12,6 @@ from lamina.interchange._graph import Node
 from lamina.interchange._values import Labels, Value, broadcast, by_norm, data, is_known, reshaped
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["OF_SKLEARN"]
-
 
 def _vector(node: Node, name: str, size: int) -> Any:
     """A setting: one number, or one for each of `size` columns."""

@@ -19,8 +19,6 @@ from lamina.support.files.foreign import what_else
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt
 
-__all__ = ["read_graph"]
-
 _MOST_NODES = 10_000
 _MOST_TENSORS = 10_000
 _MOST_NAMES = 100_000

@@ -10,8 +10,6 @@ import numpy as np
 
 from lamina.interchange._graph import Graph, Node
 
-__all__ = ["Roles", "needed_nodes", "roles_of"]
-
 _WEIGHTS = {
     "Gemm": (0, 1, 2),
     "MatMul": (0, 1),

@@ -17,8 +17,6 @@ from lamina.support.messages import excerpt
 if TYPE_CHECKING:
     from onnx import TensorProto
 
-__all__ = ["ELEMENT_TYPES", "ElementType", "array_of", "element_type", "text_of"]
-
 
 class ElementType(IntEnum):
     """``TensorProto.DataType`` of onnx.proto."""

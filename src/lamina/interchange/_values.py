@@ -20,11 +20,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.reshape import reshape
 
-__all__ = [
-    "MOST_KNOWN", "Labels", "Value", "array_of", "axes_of", "axis_of", "broadcast", "by_norm", "data", "is_known",
-    "known_integers", "known_number", "operand", "permuted", "reshaped", "sliced",
-]  # fmt: skip
-
 MOST_KNOWN = 1024
 """Size limit of known values in computations; shapes have far fewer elements."""
 

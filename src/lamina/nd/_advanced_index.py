@@ -24,8 +24,6 @@ from lamina.primitives.indexing import gather_nd, take
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["address", "get_advanced", "is_advanced", "numpy_key"]
-
 _INDEX = np.dtype(np.int64)
 
 

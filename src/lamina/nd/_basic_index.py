@@ -11,8 +11,6 @@ from lamina.primitives.views import slice_copy
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["BasicIndex", "copied_part", "parse_basic", "without_ellipsis"]
-
 Ints = tuple[int, ...]
 
 

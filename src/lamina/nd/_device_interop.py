@@ -16,8 +16,6 @@ from lamina.primitives.typing import element_type
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["capsule_of", "from_device"]
-
 _CPU = (1, 0)
 
 

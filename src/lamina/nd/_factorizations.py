@@ -20,8 +20,6 @@ from lamina.primitives.movement import reshape
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["det", "gelqf", "inverse", "potrf", "potri", "slogdet", "sumlogdiag", "syevd", "trmm", "trsm"]
-
 
 def _batched(name: str, x: NDArray) -> NDArray:
     """`x` with at most one batch axis before the matrices, as the primitives need."""

@@ -15,8 +15,6 @@ from lamina.nd.facade import shown
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["Fluent"]
-
 _slice = slice
 
 

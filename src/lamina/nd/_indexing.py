@@ -26,8 +26,6 @@ from lamina.primitives.views import view_of
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["get", "set"]
-
 
 def get(x: NDArray, key: Any) -> NDArray:
     """``x[key]``: a view if the part is contiguous in memory, otherwise a copy (as for every array key)."""

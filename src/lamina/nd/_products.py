@@ -16,8 +16,6 @@ from lamina.primitives.reduce import reduce_sum
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["batch_dot", "dot", "gemm", "gemm2", "khatri_rao", "matrix_product", "syrk"]
-
 
 @operator
 def dot(lhs: NDArray, rhs: NDArray, transpose_a: bool = False, transpose_b: bool = False) -> NDArray:

@@ -11,9 +11,6 @@ from typing import Any
 
 from lamina.core.state import call_each_step
 
-__all__ = ["Source", "drawing_from", "next_stream", "seed", "source"]
-
-
 _STREAMS = sys.maxsize
 """The stream counter has this many values."""
 

@@ -11,8 +11,6 @@ from lamina.errors import ParameterError
 from lamina.support.argument_checks import check_numbers
 from lamina.support.messages import in_a_line
 
-__all__ = ["check_counts", "check_momenta", "check_shares"]
-
 
 def check_counts(**settings: Any) -> None:
     """Raise `ParameterError` unless all values are integers of at least 1.

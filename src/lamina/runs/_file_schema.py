@@ -18,8 +18,6 @@ from lamina.table.types import Choice
 from lamina.table.written_numbers import Form
 from lamina.training.checkpoint import Position
 
-__all__ = ["Asked", "Details", "TablePosition"]
-
 _OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
 Asked: Any = strict(
     Request,

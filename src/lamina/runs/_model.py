@@ -20,8 +20,6 @@ from lamina.table.schema import Schema, Target
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TableModel", "central"]
-
 _MOST_COLUMNS = 20
 """With more classes, only the predicted class's probability is written."""
 

@@ -34,8 +34,6 @@ from lamina.serve._openapi import description
 from lamina.serve._registry import Place, Registry
 from lamina.serve._traces import traced
 
-__all__ = ["Service"]
-
 T = TypeVar("T")
 
 _SMALL = 1 << 16

@@ -20,8 +20,6 @@ import numpy as np
 from lamina.serve._inputs import Inputs, joined
 from lamina.serve._model import Model
 
-__all__ = ["Batch", "Batcher"]
-
 _MOST_ROWS = 2048
 """Of a batch of several requests, so that none waits long for the others; one request may have more."""
 

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-__all__ = ["Blocks"]
-
 _SIZES = (1, 4, 16, 64, 256)
 """Each is compiled by itself; `lamina.compile` warns from eight on."""
 

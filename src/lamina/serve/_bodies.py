@@ -24,10 +24,6 @@ from lamina.table.types import Pixel
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "ARROW_FILE", "ARROW_STREAM", "CSV", "JSON", "PARQUET", "PNG", "Reader", "TableBodies",
-]  # fmt: skip
-
 JSON, CSV, PNG = "application/json", "text/csv", "image/png"
 ARROW_FILE, ARROW_STREAM = "application/vnd.apache.arrow.file", "application/vnd.apache.arrow.stream"
 PARQUET = "application/vnd.apache.parquet"

@@ -10,8 +10,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from lamina.serve._limits import Limits
 from lamina.serve._log import ACCESS
 
-__all__ = ["bounded_protocol"]
-
 _AROUND_A_HEADER = 4
 
 

@@ -10,8 +10,6 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["docs_page", "docs_policy"]
-
 
 def _source(name: str) -> str:
     return (files("lamina.serve") / "page" / name).read_text("utf-8")

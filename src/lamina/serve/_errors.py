@@ -8,8 +8,6 @@ from typing import Any
 
 from lamina.support.messages import excerpt
 
-__all__ = ["MOST_PROBLEMS", "Problem", "RequestError"]
-
 MOST_PROBLEMS = 20
 """The most wrong values that an answer names."""
 

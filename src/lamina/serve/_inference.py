@@ -23,8 +23,6 @@ from lamina.serve._tensors import Tensor, datatype_of, packed, values_of
 from lamina.support.messages import excerpt
 from lamina.table.schema import ColumnSchema
 
-__all__ = ["HEADER", "InferenceCall", "metadata"]
-
 HEADER = "Inference-Header-Content-Length"
 """The header that says how long the JSON is, where bytes follow it."""
 

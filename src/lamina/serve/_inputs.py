@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Inputs", "joined"]
-
 
 @dataclass(frozen=True)
 class Inputs:

@@ -10,8 +10,6 @@ import msgspec
 from lamina.serve._errors import RequestError
 from lamina.support.messages import excerpt
 
-__all__ = ["decoded", "read_json", "require_single_keys"]
-
 _CONTAINERS_A_ROW = 4
 _CONTAINERS = 4096
 """Arrays and objects that a body may have, for each row that is allowed and besides: each takes a hundred bytes."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from lamina.serve._errors import RequestError
 
-__all__ = ["Admission", "Held", "Limits"]
-
 _BODIES_HELD = 32
 """The most bodies of the greatest size that are held at one time; of smaller ones, more."""
 

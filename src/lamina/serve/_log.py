@@ -23,8 +23,6 @@ from lamina.support.messages import printable
 if TYPE_CHECKING:
     from lamina.serve._batching import Batch
 
-__all__ = ["ACCESS", "EVENTS", "SEEN", "Seen", "logging_to_stderr", "request_id"]
-
 EVENTS = logging.getLogger("lamina.serve")
 ACCESS = logging.getLogger("lamina.access")
 """Requests: refused ones (4xx) are warnings, 5xx errors, those of probes and of /metrics for debugging."""

@@ -14,8 +14,6 @@ from prometheus_client.registry import Collector
 
 from lamina.serve._workers import METRICS_FOLDER
 
-__all__ = ["Metrics"]
-
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _ROWS = tuple(4**power for power in range(8))
 

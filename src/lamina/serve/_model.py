@@ -21,8 +21,6 @@ from lamina.table.columns import value_name
 from lamina.table.messages import rows_called
 from lamina.training.run_folder import model_file
 
-__all__ = ["Model", "load_model"]
-
 _MOST_VALUES = 1_000_000
 """Probabilities in one answer: with very many classes, fewer rows are taken at a time."""
 

@@ -8,8 +8,6 @@ from typing import Any
 from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, PNG
 from lamina.serve._model import Model
 
-__all__ = ["description"]
-
 _MOST_CHOICES = 1000
 """The most classes that are listed."""
 

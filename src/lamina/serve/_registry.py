@@ -18,8 +18,6 @@ from lamina.serve._model import Model, load_model
 from lamina.support.messages import closest
 from lamina.training.run_folder import model_file
 
-__all__ = ["Place", "Registry", "places"]
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 

@@ -31,8 +31,6 @@ from lamina.table.types.quantity import infinite_error
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TableRows"]
-
 _MOST_NOTES = 10
 _MOST_COMPARED = 200
 """Names of a request, which may have very many, that are compared with one that is not there."""

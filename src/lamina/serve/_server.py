@@ -20,8 +20,6 @@ from lamina.serve._limits import Limits
 from lamina.serve._registry import Registry, places
 from lamina.serve._workers import Begun, run_workers
 
-__all__ = ["Settings", "serve"]
-
 _KEEP_ALIVE = 30
 _ON_THEIR_WAY = 0.3
 """Seconds in which requests that were sent before the end was known are still told so, instead of a closed door."""

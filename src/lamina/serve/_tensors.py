@@ -12,8 +12,6 @@ import numpy as np
 from lamina.serve._errors import RequestError
 from lamina.support.messages import excerpt
 
-__all__ = ["Tensor", "datatype_of", "packed", "values_of"]
-
 _DTYPES = {
     "BOOL": np.dtype("u1"),
     **{f"UINT{8 * size}": np.dtype(f"<u{size}") for size in (1, 2, 4, 8)},

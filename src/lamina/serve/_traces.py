@@ -10,8 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lamina.serve._log import SEEN, Seen
 
-__all__ = ["traced"]
-
 
 def traced(app: ASGIApp) -> ASGIApp:
     """The application with a span for each request; unchanged if OpenTelemetry is not set up."""

@@ -25,8 +25,6 @@ from lamina.errors import LaminaError
 from lamina.serve._log import EVENTS, logging_to_stderr
 from lamina.support.files.staging import scratch
 
-__all__ = ["METRICS_FOLDER", "run_workers"]
-
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that tells prometheus-client where processes share their counts."""
 

@@ -16,16 +16,6 @@ from lamina import nd
 from lamina.nd.ndarray import NDArray
 from lamina.table.tables import by_column, dense
 
-__all__ = [
-    "center_and_factor",
-    "count_statistics",
-    "matrix_statistics",
-    "quartiles",
-    "robust_statistics",
-    "scaled",
-    "smooth_clip",
-]
-
 ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
 _QUANTILES = (0.25, 0.5, 0.75)

@@ -8,8 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-__all__ = ["address_of"]
-
 _DATA = object.__basicsize__
 """Where NumPy's C interface puts an array's data pointer: first after the object's head (`PyArrayObject_fields`)."""
 

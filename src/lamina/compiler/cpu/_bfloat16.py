@@ -21,8 +21,6 @@ from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
-__all__ = ["BITS", "PARTS", "UNSPLITTABLE", "Load", "TilePacker", "transpose_tiles"]
-
 PARTS = 3
 BITS: DType = np.dtype(np.uint32)
 UNSPLITTABLE = 0x7F000000

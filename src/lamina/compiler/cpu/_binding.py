@@ -31,8 +31,6 @@ from lamina.core.state import state
 from lamina.core.threads import get_num_threads
 from lamina.core.turns import Change, Turn
 
-__all__ = ["Binding", "threads_of_kernel"]
-
 _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
 

@@ -10,8 +10,6 @@ from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import DType
 from lamina.core.memory import whole_lines
 
-__all__ = ["Blocking", "choose_blocking", "even_part"]
-
 _INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
 _SKIPPED = 2  # of the terms of a sum so small a part is expected to count, where zeros are skipped
 _RIGHT_BLOCK_BYTES = 2 << 20

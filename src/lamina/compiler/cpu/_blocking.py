@@ -21,8 +21,6 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["BlockedProduct"]
-
 _FAR_APART = 8  # lines of one cache set in the first-level cache
 
 

@@ -9,8 +9,6 @@ from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
-__all__ = ["ThreadBuilder", "ThreadModule"]
-
 _MOST_STEPS = 1 << 20
 """Fewer steps are shared among at most 1024 threads in 32 bits, which many processors divide much faster than 64."""
 

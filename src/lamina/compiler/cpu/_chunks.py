@@ -14,8 +14,6 @@ from lamina.compiler.cpu._products import matrix_product_of
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Plan, bytes_touched
 
-__all__ = ["Group", "groups_of"]
-
 _PART_OF_CACHE = 4
 """A chunk takes so small a part of the second cache: there are other things in it."""
 _MOST_STEPS = 1 << 14  # of a partition: its split points stay below 2³¹

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from lamina.compiler.llvm import Builder, Value
 
-__all__ = ["Body", "Range", "cover"]
-
 Range = tuple[Value, Value]
 
 Body = Callable[[Value, int], None]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["DENORMAL_STATE"]
-
 _X86 = """
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)

@@ -27,8 +27,6 @@ from lamina.compiler.llvm import Builder, Pointer, Value
 if TYPE_CHECKING:
     from lamina.compiler.cpu._matrix_product import MatrixProduct
 
-__all__ = ["DirectProduct"]
-
 _LONG_STEP = 8
 """Cycles. A step of this length hides the loop's overhead, so that unrolling would only add code."""
 

@@ -11,8 +11,6 @@ from lamina.compiler.llvm import INDEX
 from lamina.compiler.passes.plan import Plan
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["copy_held", "emit_transposed_copies"]
-
 _BYTE = np.dtype(np.int8)
 
 

@@ -16,8 +16,6 @@ from typing import Any
 from lamina.compiler.passes.graph import Graph, Input, Node, users_of
 from lamina.core.lowering import Elementwise
 
-__all__ = ["hold_transposed"]
-
 
 def hold_transposed(graph: Graph) -> Graph:
     """The graph with each matrix that the step changes in the layout that its first product reads, where possible."""

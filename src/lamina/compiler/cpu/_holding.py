@@ -16,8 +16,6 @@ from lamina.core.turns import Change, make, setting
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray, Type
 
-__all__ = ["HOLDING", "Holder"]
-
 HOLDING = pending.lock
 """Taken while arrays are held or given back, and while a step that holds arrays runs.
 

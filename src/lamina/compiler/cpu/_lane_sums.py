@@ -18,8 +18,6 @@ from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, multiply_ad
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
-__all__ = ["LaneSums", "LaneTile", "choose_lane_tile", "lane_cycles", "sum_lanes"]
-
 _FOLD_CYCLES = 3.0
 """To make two vectors of lanes' sums one, of both: two shuffles and an addition."""
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["is_swapped", "lay_out_products"]
-
 _VECTOR = 8  # with fewer rows there is no whole vector of them
 
 

@@ -29,8 +29,6 @@ from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
 from lamina.core.memory import LINE_BYTES, whole_lines
 
-__all__ = ["MatrixProduct", "TakenRows"]
-
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
 """With fewer rows, enough columns may be zero that the vector unit, which skips them, is as fast."""

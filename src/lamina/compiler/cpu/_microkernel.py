@@ -10,19 +10,6 @@ from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import Builder, DType, Operand, Pointer, Value
 
-__all__ = [
-    "Epilogue",
-    "Finish",
-    "FlatEpilogue",
-    "LeftTile",
-    "RightPanel",
-    "Tile",
-    "TileVariable",
-    "accumulate",
-    "load_row",
-    "zeros",
-]
-
 Epilogue = Callable[[Builder, Value, Value, Value], None]
 """`epilogue(b, row, column, value)`: what happens to a finished vector of the result, from an element on."""
 

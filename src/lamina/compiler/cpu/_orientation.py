@@ -19,8 +19,6 @@ from lamina.compiler.llvm import DType
 from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.scale_products import is_short
 
-__all__ = ["is_turned", "product_shape", "wants_transposed_right"]
-
 _APART_CYCLES = 1.5
 """To store an element of the result whose neighbour in a vector is not its neighbour in memory."""
 _COPY_CYCLES = 2.0

@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from lamina.compiler.cpu._shared_kernels import Home
 from lamina.compiler.emit import Layout
 
-__all__ = ["Outline"]
-
 
 @dataclass(frozen=True)
 class Outline:

@@ -9,8 +9,6 @@ from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
-__all__ = ["copy_rows", "pack_panel", "pack_tile", "pack_transposed_panel"]
-
 
 def pack_panel(
     b: Builder,

@@ -17,8 +17,6 @@ from lamina.compiler.cpu._tiles import TileShape, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
-__all__ = ["PairedRows", "paired_bytes", "paired_panels"]
-
 _MOST_VECTORS = {16: 6, 32: 8}
 """Of each of two rows, by the processor's registers, in which as many vectors of B must find room."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from lamina.compiler.passes.plan import Plan, bytes_touched
 
-__all__ = ["gain_together", "share_strands", "work_of"]
-
 _SMALL = 400_000
 """Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
 _BARRIER = 1_500_000

@@ -10,8 +10,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Partition
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["partition_of"]
-
 _ROW_STEP = 8
 _BLOCK_BYTES = 32  # a block of random words fills four float64 or eight float32
 _COLUMN_STEP = 64

@@ -24,15 +24,6 @@ from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
 from lamina.compiler.passes.scale_products import is_short
 
-__all__ = [
-    "computes_operand",
-    "emit_product",
-    "emit_transposition",
-    "matrix_product_of",
-    "rounded_scratch",
-    "runs_on_matrix_unit",
-]
-
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8
 _FEWEST_COLUMNS = 64

@@ -10,8 +10,6 @@ from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu.run import load
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
-__all__ = ["peak_flops"]
-
 _ACCUMULATORS = 12
 """Enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit."""
 _STEPS = 40_000

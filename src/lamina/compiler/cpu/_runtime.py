@@ -21,8 +21,6 @@ import re
 
 from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
 
-__all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
-
 _CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
 
 _STATE = """

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lamina.compiler.llvm.jit import CompiledModule
 
-__all__ = ["Home", "SharedKernels"]
-
 Home = tuple[str, str]
 """Where a kernel's code is: the key of a program's code on disk, and the name of its function there."""
 

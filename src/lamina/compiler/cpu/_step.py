@@ -32,8 +32,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 from lamina.compiler.passes.plan import Plan
 
-__all__ = ["emit_program", "outline_of"]
-
 _BYTE = np.dtype(np.int8)
 _TAKING = 10
 """The cost, in operations, of an element of a row from a large table: a cache miss."""

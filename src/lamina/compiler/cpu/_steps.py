@@ -23,8 +23,6 @@ from lamina.compiler.llvm import INDEX, Pointer, Value
 from lamina.compiler.passes.plan import Plan
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["emit_steps"]
-
 _BYTE = np.dtype(np.int8)
 _FEWEST_IN_A_TABLE = 8  # calls: fewer are no more code without one
 _WAIT = "wait"

@@ -12,8 +12,6 @@ from lamina.compiler.llvm import Pointer, Value
 from lamina.compiler.passes.graph import Node
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["emit_taken_rows", "row_taken", "takes_whole_rows"]
-
 _LINES_AHEAD = 64  # about as many as arrive in the time in which one does
 
 

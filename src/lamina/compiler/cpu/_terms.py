@@ -12,8 +12,6 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, Value, Variable
 from lamina.core.memory import whole_lines
 
-__all__ = ["LOOKED_AT", "PAIR", "TermLists", "pairs_pay", "terms_bytes"]
-
 PAIR = 2
 """Rows per list of terms: two pictures use a third of the pixels, eight use half."""
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read

@@ -8,11 +8,6 @@ from functools import cache
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm.values import DType
 
-__all__ = [
-    "FMA_LATENCY", "LOADS_PER_CYCLE", "TileShape", "choose_tile", "multiply_adds_per_cycle", "step_cycles",
-    "vector_widths",
-]  # fmt: skip
-
 FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
 LOADS_PER_CYCLE = 2.0
 _MOST_VECTORS = 8  # hides the latency for a single row; wider tiles leave nothing for other threads

@@ -8,8 +8,6 @@ from lamina.compiler.llvm import INDEX, Builder, DType, Operand, Pointer, Value
 from lamina.compiler.llvm.module import Argument
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["emit_transpose", "transpose_vectors"]
-
 _FEWEST_IN_BLOCKS = 16
 _ARGUMENTS: Mapping[str, Argument] = {
     "source": None,

@@ -12,8 +12,6 @@ from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
 from lamina.compiler.llvm.values import FLOAT32
 from lamina.core.memory import whole_lines
 
-__all__ = ["BLOCK", "SUMS_BYTES", "UnitBlocking", "choose_unit_blocking"]
-
 BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block of the result."""
 SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize

@@ -14,8 +14,6 @@ from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
-__all__ = ["LeftOperand", "Read", "UnitPacking"]
-
 _BYTE: DType = np.dtype(np.int8)
 
 Read = Callable[[Builder, Value, Value, int], Value]

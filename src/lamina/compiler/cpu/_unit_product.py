@@ -23,8 +23,6 @@ from lamina.compiler.cpu._unit_packing import UnitPacking
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS, MatrixUnit
 from lamina.compiler.llvm import FLOAT32, Operand, Pointer, Value
 
-__all__ = ["UnitProduct"]
-
 _SUM_TILES = 4
 
 

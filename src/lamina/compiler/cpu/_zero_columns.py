@@ -16,8 +16,6 @@ from lamina.compiler.cpu._cover import Range
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value
 from lamina.core.memory import whole_lines
 
-__all__ = ["ColumnOrder", "all_finite", "order_bytes", "order_columns"]
-
 
 @dataclass(frozen=True)
 class ColumnOrder:

@@ -28,8 +28,6 @@ from lamina.device.context import Context, current_context
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray
 
-__all__ = ["Sequence", "place_of"]
-
 
 class Sequence:
     """The state of the current sequence. Each sequence has its own object.

@@ -12,8 +12,6 @@ from lamina.compiler.deferral._pending import Lost, completing
 from lamina.core.denormals import flush_denormals, restore_denormals
 from lamina.core.turns import Change, Turn, make, putting, setting
 
-__all__ = ["Debt"]
-
 
 class Debt:
     """The pending work of an ended sequence.

@@ -11,8 +11,6 @@ from lamina.support.messages import counted, debug_level, user_location
 if TYPE_CHECKING:
     from lamina.compiler.deferral._path import Path
 
-__all__ = ["is_asked_for", "tell"]
-
 _times: dict[tuple[str, str, str], int] = {}
 """By line, way and reason, how often a queue was computed."""
 

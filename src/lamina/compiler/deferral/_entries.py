@@ -25,21 +25,6 @@ from lamina.device.context import Context, set_current
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray
 
-__all__ = [
-    "Applied",
-    "Backward",
-    "Entry",
-    "Gradient",
-    "New",
-    "Number",
-    "Operand",
-    "Written",
-    "position",
-    "targets",
-    "type_of",
-    "varying",
-]
-
 
 class New:
     """An operand that the sequence meets for the first time: an array made outside, of this type.

@@ -9,8 +9,6 @@ from typing import Any
 from lamina.compiler.deferral._entries import Applied, New, Number
 from lamina.device.context import current_context
 
-__all__ = ["matcher"]
-
 Matches = Callable[[list[Any], dict[int, int], list[Any], tuple[Any, ...], dict[str, Any]], bool]
 """``matches(values, ids, numbers, inputs, params)``: new arrays and varying numbers are added to the first three."""
 

@@ -32,8 +32,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import stand_in
 from lamina.primitives.views import view_of
 
-__all__ = ["FEWEST_EVENTS", "Path", "Plan", "Ran"]
-
 _MOST_PLANS = 128
 _MOST_PATTERNS = 64  # of what is alive at a path's end, that are remembered
 _latest: OrderedDict[int, Path] = OrderedDict()

@@ -15,8 +15,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray
 from lamina.support.foreign_names import no_member
 
-__all__ = ["Lost", "PendingArray", "completing"]
-
 
 class PendingArray(PlaceholderArray):
     """An array that is computed, with all other pending arrays, when it is read.

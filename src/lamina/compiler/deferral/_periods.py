@@ -8,8 +8,6 @@ from typing import Any
 
 from lamina.compiler.deferral._entries import Applied, Backward, Number, Written, position
 
-__all__ = ["period_of", "until_boundary"]
-
 
 def period_of(events: Sequence[Any]) -> int | None:
     """The period of a long sequence, in events; None if it does not repeat."""

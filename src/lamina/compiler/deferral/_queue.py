@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from lamina.compiler.front.sequences import Uncompilable
     from lamina.compiler.target import Overlap
 
-__all__ = ["DeferralQueue"]
-
 _OFTEN = 2  # times that a sequence is observed before it is deferred
 _LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
 # Events: steps of a loop without marks up to this number are one sequence, which costs less than one each.

@@ -19,8 +19,6 @@ from lamina.core.ownership import COUNTS_REFERENCES
 from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
 from lamina.core.state import Queue, flush_pending, pending, state
 
-__all__ = ["eager", "start"]
-
 
 def start(thread: int) -> None:
     """Defer the operators of the thread with this identifier from now on, unless ``LAMINA_EAGER=1``.

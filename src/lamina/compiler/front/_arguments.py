@@ -13,11 +13,6 @@ from lamina.core.array import Array, Facade
 from lamina.errors import TraceError
 from lamina.nd.facade import shown
 
-__all__ = [
-    "Arguments", "Call", "Shown", "Taker", "contents", "leaves", "mapped", "rebuild", "same_contents", "sequence_like",
-    "take_nothing", "taker",
-]  # fmt: skip
-
 
 class Call:
     """A call's arguments, named ones last. `batch`: rows of the arrays per step; None: all.

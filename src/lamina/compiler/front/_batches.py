@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.compiler.front._specialization import Specialization
     from lamina.compiler.front.compiled import CompiledFunction
 
-__all__ = ["joined", "of_one_step", "run_batches"]
-
 _CHUNK_SECONDS = 0.04
 
 

@@ -28,19 +28,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.primitives.indexing import take
 from lamina.support.messages import user_location
 
-__all__ = [
-    "Capture",
-    "Captured",
-    "FoundOutside",
-    "Result",
-    "Returned",
-    "Uncompilable",
-    "context_of",
-    "on_device",
-    "tracing",
-]
-
-
 Source = Callable[[], float] | int | Derived
 
 

@@ -13,8 +13,6 @@ from lamina.compiler.passes.graph import Graph
 from lamina.compiler.target import Program
 from lamina.support.messages import debug_level as level
 
-__all__ = ["level", "show", "show_graph", "show_program"]
-
 
 def show(text: str) -> None:
     """Print to standard error."""

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from lamina.compiler.front.compiled import CompiledFunction
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["call_recorded"]
-
 _MOST_PULLBACKS = 64
 
 

@@ -12,8 +12,6 @@ from lamina.compiler.passes.plan import Place, Plan, bytes_touched
 from lamina.compiler.target import Program
 from lamina.support.messages import counted
 
-__all__ = ["describe"]
-
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _MAX_FORMULA = 160
 

@@ -14,8 +14,6 @@ from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array
 from lamina.core.tape import Leaf
 
-__all__ = ["Guards"]
-
 
 class Guards:
     """The names that a function and its callees look up, with their values when the function was captured.

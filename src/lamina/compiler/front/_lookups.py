@@ -8,11 +8,6 @@ import sys
 import types
 from typing import Any, NamedTuple
 
-__all__ = [
-    "LIBRARIES", "absolute_name", "defaults_of", "dictionary_of", "has_hidden_state", "is_special", "is_users",
-    "is_users_module", "names_in", "nested_codes", "own_slots", "slots_of", "top_of",
-]  # fmt: skip
-
 LIBRARIES = frozenset({"lamina", "numpy"})
 
 

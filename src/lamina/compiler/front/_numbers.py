@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.compiler.written_checks import Names
     from lamina.device.context import Context
 
-__all__ = ["Derived", "NeedsValue", "StepNumber", "is_whole"]
-
 Number = int | float
 
 

@@ -11,8 +11,6 @@ import sys
 from types import MethodType
 from typing import Any
 
-__all__ = ["reduced"]
-
 
 def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
     """The result of `compiled.__reduce__`: an attribute of its object (for methods), a name, or the function itself.

@@ -12,8 +12,6 @@ from dataclasses import replace
 from lamina.compiler.passes.graph import Graph, Input, Node, topological
 from lamina.core.lowering import Elementwise, Movement, Reshape
 
-__all__ = ["split"]
-
 
 def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
     """The forward pass (the first `results` results, all writes, then the residuals), and the pullback (the other

@@ -24,8 +24,6 @@ from lamina.device.context import Context
 from lamina.nd.facade import shown
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["Specialization"]
-
 _KEPT_ROWS_BYTES = 1 << 16
 
 

@@ -16,8 +16,6 @@ from lamina.nd.ndarray import NDArray
 if TYPE_CHECKING:
     from lamina.compiler.front.compiled import CompiledFunction
 
-__all__ = ["run_stacks"]
-
 
 def run_stacks(
     compiled: CompiledFunction,

@@ -42,8 +42,6 @@ from lamina.compiler.front._lookups import (
 )  # fmt: skip
 from lamina.core.array import Array
 
-__all__ = ["StandsFor", "Walk"]
-
 
 class StandsFor:
     """A lamina object that is called in place of a user's function."""

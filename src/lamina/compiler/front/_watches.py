@@ -16,19 +16,6 @@ import numpy as np
 
 from lamina.compiler.written_checks import Names
 
-__all__ = [
-    "Absent",
-    "Attribute",
-    "Cell",
-    "Contents",
-    "Item",
-    "Items",
-    "Kind",
-    "Watch",
-    "buffer_of",
-    "identities",
-]
-
 _GONE = object()
 _FEW = 6
 _LONG = 50

@@ -16,8 +16,6 @@ from lamina.core.ownership import bind_buffer, release_buffers
 from lamina.core.turns import Change, Turn, make
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
-__all__ = ["Binding"]
-
 _STEPS_A_RECORDING = 16
 """Steps that are recorded at once, so that launching them costs little; fewer are launched one by one."""
 _ROOM = 1 << 20

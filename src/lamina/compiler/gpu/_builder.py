@@ -16,8 +16,6 @@ from lamina.compiler.llvm.mathematics import Mathematics
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import Operand, type_name
 
-__all__ = ["DeviceBuilder", "DeviceModule", "SpacePointer"]
-
 _FLOAT16 = np.dtype(np.float16)
 _GLOBAL, _SHARED = 1, 3
 _SHARED_ALIGNMENT = 128

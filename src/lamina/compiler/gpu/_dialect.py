@@ -12,8 +12,6 @@ from lamina.compiler.llvm import INDEX, DType, Pointer, Value
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["Bounds", "DeviceMachine", "Dialect", "TensorDialect", "parameters_of"]
-
 
 @dataclass(frozen=True)
 class DeviceMachine:

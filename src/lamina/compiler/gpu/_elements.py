@@ -17,8 +17,6 @@ from lamina.compiler.llvm.random import BLOCK, philox_block, uniform_float64
 from lamina.compiler.passes.fuse import Kernel
 from lamina.core.lowering import Scatter
 
-__all__ = ["blocks_of_elements", "emit_arg", "emit_fill", "emit_map", "emit_scatter"]
-
 _WORD_BYTES = 8
 _UINT32 = np.dtype(np.uint32)
 

@@ -8,8 +8,6 @@ from lamina.compiler.gpu._operands import Operand, Part
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import Pointer, Value, Variable
 
-__all__ = ["FusedMultiplyAdds", "Multiplication"]
-
 _UNROLL = 8
 _UNROLL_BESIDE_COPIES = 1  # with more a thread, which copies as well, would have more than 128 registers
 _UNROLL_OF_WHOLE_TILES = 4  # where it need not look at each copy

@@ -12,8 +12,6 @@ from lamina.compiler.llvm.jit import translated
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["NVPTX"]
-
 _KNOWN = (80, 86, 89, 90)
 """Architectures that code is made for; later ones run the code of the one before."""
 

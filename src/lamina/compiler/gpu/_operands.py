@@ -11,8 +11,6 @@ from lamina.compiler.gpu._tiles import Cut, Tile
 from lamina.compiler.llvm import FLOAT32, Value
 from lamina.compiler.passes.graph import Constant, Input, Node
 
-__all__ = ["Operand", "Part", "computes_operand"]
-
 
 def computes_operand(product: Node, operand: Node) -> bool:
     """Whether a product computes an operand while reading it: rows of a data set, which may be scaled."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from lamina.compiler.gpu._scope import DeviceScope
 from lamina.compiler.llvm import INT32, Value
 
-__all__ = ["COUNTER_BYTES", "is_done_last", "rounded"]
-
 COUNTER_BYTES = 4
 
 

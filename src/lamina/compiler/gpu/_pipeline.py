@@ -16,8 +16,6 @@ from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tensor_cores import TensorCores
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value
 
-__all__ = ["add_products"]
-
 _VECTOR = 4
 
 

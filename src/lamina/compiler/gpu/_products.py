@@ -17,8 +17,6 @@ from lamina.compiler.gpu._tensor_cores import TensorCores
 from lamina.compiler.gpu._tiles import Cut
 from lamina.compiler.llvm import INDEX, Value, Variable
 
-__all__ = ["emit_product"]
-
 _ROWS_AT_ONCE = 2  # of each thread: few enough for shared memory, and what `Multiplication.row_step` is about
 _PAD = 4  # elements between rows of the result in shared memory, so that they begin in other banks
 

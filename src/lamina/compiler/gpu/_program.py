@@ -20,8 +20,6 @@ from lamina.compiler.llvm import INDEX, INT32, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 
-__all__ = ["BASE", "STEP", "emit_program"]
-
 STEP, BASE = "step", "base"
 """What a launch with pointers that move gets: the step's number, counted from one in the device's memory."""
 _BYTE = np.dtype(np.int8)

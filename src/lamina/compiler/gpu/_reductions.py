@@ -19,8 +19,6 @@ from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import Reduction
 from lamina.device.interface import Limits
 
-__all__ = ["Team", "emit_results", "emit_rows", "team_for"]
-
 _ELEMENTS_EACH = 4
 _ELEMENTS_IN_PARTS = 16
 _SIDE_BY_SIDE = 32

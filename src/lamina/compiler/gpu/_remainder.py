@@ -10,8 +10,6 @@ from lamina.compiler.llvm import FLOAT64, INDEX, UINT64, Value
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["remainder"]
-
 _MANTISSA_BITS, _BIAS = 52, 1023
 _BITS_A_TURN = 11
 """As many as a 53-bit number can be shifted within 64 bits."""

@@ -21,8 +21,6 @@ from lamina.compiler.gpu._operands import Operand
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 
-__all__ = ["GROUPS", "NEIGHBOURS", "QUAD", "RoundedTiles"]
-
 GROUPS, QUAD = 8, 4
 """Of a warp's lanes, and the lanes of each."""
 NEIGHBOURS = 4

@@ -20,8 +20,6 @@ from lamina.compiler.passes.plan import Place, Plan, memory_reads
 from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
-__all__ = ["Schedule", "Stage", "Task"]
-
 _MOST_POINTERS = 96
 """Arguments of a kernel: some drivers take no more than 1024 bytes."""
 

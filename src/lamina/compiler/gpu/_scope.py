@@ -13,8 +13,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.plan import Partition
 
-__all__ = ["THREADS", "DeviceScope"]
-
 THREADS = 256
 """The threads of a block, whatever it computes, so that one launch can compute several kernels."""
 

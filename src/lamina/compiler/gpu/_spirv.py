@@ -15,8 +15,6 @@ from lamina.compiler.target import NotForTarget
 if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
-__all__ = ["SPIRV", "has_unique_ids"]
-
 _MOST_TRIES = 8
 """LLVM 20 to 22 write a module now and then in which two instructions define one id. It depends on where things lie in
 memory, so another try, for which they lie elsewhere, comes out right."""

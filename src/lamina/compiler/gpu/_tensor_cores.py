@@ -12,8 +12,6 @@ from lamina.compiler.gpu._operands import Operand, Part
 from lamina.compiler.gpu._rounded_tiles import GROUPS, NEIGHBOURS, QUAD, RoundedTiles
 from lamina.compiler.llvm import Pointer, Value
 
-__all__ = ["TensorCores"]
-
 _WARPS_ACROSS = 4
 _LANES = GROUPS * QUAD
 

@@ -13,8 +13,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
-__all__ = ["LARGE", "MEDIUM", "PIPELINED", "SMALL", "TENSOR", "Cut", "Tile", "cut_for"]
-
 _LEAST_DEPTH = 64
 """Terms of a sum that are worth a block of their own."""
 _LEAST_DEPTH_OF_TENSORS = 256

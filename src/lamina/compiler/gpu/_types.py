@@ -12,8 +12,6 @@ from lamina.compiler.passes.graph import Constant, Graph, Node, Scalar
 from lamina.core.lowering import Fill, Movement, Reshape
 from lamina.core.primitive import REGISTRY, Primitive
 
-__all__ = ["FLOAT16", "narrow_numbers", "widen_halves"]
-
 FLOAT16 = np.dtype(np.float16)
 
 

@@ -15,8 +15,6 @@ import numpy as np
 from lamina.compiler.llvm._positions import Positions
 from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Value, type_name
 
-__all__ = ["Arithmetic"]
-
 _LEAST_DIVISOR = 2.0**-60
 _ON_INTEGERS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 

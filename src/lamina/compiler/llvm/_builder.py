@@ -11,8 +11,6 @@ from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.reductions import Reductions
 from lamina.compiler.llvm.values import BOOL, INDEX, INT32, DType, Operand, Pointer, Value, type_name
 
-__all__ = ["Builder", "Variable"]
-
 
 class Variable:
     """A mutable value: set inside a loop or branch, read after it. LLVM keeps it in a register."""

@@ -10,8 +10,6 @@ from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm.values import FLOAT32, FLOAT64, INDEX, UINT64, Value
 from lamina.primitives.elementary import HALF_PI, parts, polynomial, sine_of_parts
 
-__all__ = ["arccos", "arcsin", "arctan", "arctan2", "large_circular", "small_sum"]
-
 _MANTISSA_BITS, _BIAS = 52, 1023
 # (atan(u) - u) / u³ in u², |u| <= sqrt(2) - 1: minimax polynomials by Remez' algorithm in 50 digits
 _ARCTAN = {

@@ -14,8 +14,6 @@ import numpy as np
 from lamina.compiler.llvm.module import Module
 from lamina.compiler.llvm.values import INDEX, DType, Operand, Pointer, Value, type_name
 
-__all__ = ["Emitter"]
-
 V = TypeVar("V", Value, Pointer)
 
 

@@ -14,20 +14,6 @@ from lamina.compiler.llvm._vector_math import exp, expm1, log, log1p, polynomial
 from lamina.compiler.llvm.values import Value
 from lamina.primitives.elementary import LOG_2, format_of, parts
 
-__all__ = [
-    "arccosh",
-    "arcsinh",
-    "arctanh",
-    "cbrt",
-    "cosh",
-    "gammaln",
-    "hypot",
-    "log2",
-    "log10",
-    "power",
-    "sinh",
-]
-
 _LARGE = 2.0**27
 """x² + 1 is x² from here on."""
 _LARGE_EXPONENT = 80.0

@@ -6,8 +6,6 @@ from typing import Protocol
 
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["Machine"]
-
 
 class Machine(Protocol):
     """A machine known to LLVM. Equal machines have equal hashes; `repr` shows everything that code depends on."""

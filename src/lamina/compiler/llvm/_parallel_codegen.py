@@ -18,8 +18,6 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite.binding import ffi
 
-__all__ = ["Team", "emitted", "joined", "separated"]
-
 MakeTarget = Callable[[], llvm.TargetMachine]
 Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 

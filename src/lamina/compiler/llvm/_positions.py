@@ -12,8 +12,6 @@ from typing import Any, TypeGuard
 from lamina.compiler.llvm._emitter import Emitter
 from lamina.compiler.llvm.values import INDEX, Operand, Value
 
-__all__ = ["Positions", "Shifted"]
-
 
 class Shifted(Value):
     """`base` + `distance`, of type INDEX. The addition is emitted at its point of creation when its name is

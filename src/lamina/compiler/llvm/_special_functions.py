@@ -11,8 +11,6 @@ from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm._vector_math import cos, exp, log, polynomial, sin
 from lamina.compiler.llvm.values import FLOAT32, FLOAT64, Value
 
-__all__ = ["digamma", "erf", "erfinv"]
-
 # erf(x) / x in x², |x| <= 1
 _ERF_SMALL = {
     FLOAT32: (

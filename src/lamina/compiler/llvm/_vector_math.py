@@ -24,21 +24,6 @@ from lamina.primitives.elementary import (
     sine_of_parts,
 )
 
-__all__ = [
-    "cos",
-    "exp",
-    "expm1",
-    "expm1_core",
-    "log",
-    "log1p",
-    "polynomial",
-    "sigmoid",
-    "sin",
-    "sine_of_parts",
-    "tan",
-    "tanh",
-]
-
 
 def expm1(b: Builder, x: Value) -> Value:
     """exp(x) - 1 without cancellation near 0; signed zeros are kept, and the limits are inf and -1."""

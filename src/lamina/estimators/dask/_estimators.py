@@ -16,8 +16,6 @@ from lamina.estimators.dask._table import KeyedPartitions, PartitionedTable
 from lamina.estimators.streamed import fit_streamed, kinds_beside, mark_keys
 from lamina.table.stream.survey import Survey
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
-
 
 class _OnWorkers(BaseMLP):
     """The common part: `fit` and `predict` on collections, `client_`, `to_local`."""

@@ -14,8 +14,6 @@ from lamina.table.stream.statistics import TableStatistics
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Partitions", "is_array", "is_frame"]
-
 _MERGED_AT_ONCE = 8
 
 

@@ -20,8 +20,6 @@ from lamina.table.stream.survey import Division, Survey, encoded_block
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["KeyedPartitions", "PartitionedTable", "WorkersRows"]
-
 _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 

@@ -17,8 +17,6 @@ from lamina.optimizer.adam import adam_step
 from lamina.optimizer.momentum import momentum_step, nesterov_step
 from lamina.optimizer.optimizer import write
 
-__all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_step", "training_step_on_rows"]
-
 _KEPT = 32
 """Maximum number of cached programs, for searches that alternate between layer sizes."""
 _NUMBERS = 5

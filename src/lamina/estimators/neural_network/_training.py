@@ -23,8 +23,6 @@ from lamina.estimators.neural_network._programs import (
 )
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["CompiledEpochs", "CompiledEvaluation", "epochs_for", "evaluation_for"]
-
 WORTH_SECONDS = 0.3
 """Trainings that take scikit-learn less time than this are left to it, since compiling takes about as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8

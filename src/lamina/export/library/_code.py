@@ -19,8 +19,6 @@ from lamina.export.library._encoding import FIELD_BYTES, FIND_TEXT, Reader, byte
 from lamina.export.library._interface import Interface, class_names
 from lamina.export.library._network import CompiledNetwork, RowArray
 
-__all__ = ["LibraryCode", "network_code", "prediction_code"]
-
 _BYTE: DType = np.dtype(np.int8)
 _FRAMES = 4096
 """Stack bytes that the functions need besides a block's memory."""

@@ -17,8 +17,6 @@ from lamina.export import Column
 from lamina.export.library._interface import Field
 from lamina.table.columns import MISSING_TOKENS
 
-__all__ = ["FIELD_BYTES", "FIND_TEXT", "Reader", "bytes_of", "declare_texts", "declare_words"]
-
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 """Binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if not found."""
 

@@ -14,8 +14,6 @@ from lamina.export.library._interface import Field, Interface, class_names
 from lamina.export.library._network import CompiledNetwork
 from lamina.support.messages import printable
 
-__all__ = ["C_TYPES", "network_header", "prediction_header"]
-
 C_TYPES = {
     "float32": "float", "float64": "double", "uint8": "uint8_t", "int8": "int8_t", "uint16": "uint16_t",
     "int16": "int16_t", "uint32": "uint32_t", "int32": "int32_t", "uint64": "uint64_t", "int64": "int64_t",

@@ -11,8 +11,6 @@ from pathlib import Path
 from lamina.errors import LaminaError
 from lamina.export import Classes, Column, Prediction, Table
 
-__all__ = ["Field", "Interface", "class_names", "identifier"]
-
 
 def _words(file: str) -> frozenset[str]:
     return frozenset(Path(__file__).with_name(file).read_text("utf-8").split())

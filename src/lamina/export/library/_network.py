@@ -17,8 +17,6 @@ from lamina.compiler.front.graphs import compilable_graph, with_known_values
 from lamina.compiler.passes.graph import Node
 from lamina.errors import LaminaError
 
-__all__ = ["CompiledNetwork", "RowArray", "compile_network"]
-
 _BLOCKS = (8, 4, 2)
 _MOST_STACK = 48 << 10
 """Limit on a block's memory, so that threads with small stacks can predict too."""

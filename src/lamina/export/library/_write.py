@@ -30,8 +30,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.support.files.atomic import atomic_write
 from lamina.support.messages import unknown, warn
 
-__all__ = ["TARGETS", "export_library", "linked", "write_library"]
-
 TARGETS = ("host", *NAMED_MACHINES)
 """Supported target processors."""
 

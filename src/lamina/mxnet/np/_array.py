@@ -22,8 +22,6 @@ from lamina.nd.ndarray import formatted
 from lamina.primitives.elementwise import BINARY, COMPARISON, UNARY
 from lamina.primitives.typing import element_type
 
-__all__ = ["Methods", "get", "ndarray", "set", "wrapped"]
-
 
 class Methods:
     """The methods; `ndarray` inherits them."""

@@ -16,8 +16,6 @@ from lamina.primitives.elementwise import BINARY
 from lamina.primitives.movement import transpose
 from lamina.primitives.reduce import broadcast_to, reduce_sum
 
-__all__ = ["einsum"]
-
 _SPARE = "⓪①②③④⑤⑥⑦⑧⑨"
 """Names for the axes in an ellipsis."""
 

@@ -21,8 +21,6 @@ from lamina.errors import AutogradError
 from lamina.mxnet.np.conversion import copied, function
 from lamina.nd.facade import mapped, plain, shown
 
-__all__ = ["by_numpy", "given_to_numpy", "of_numpy"]
-
 
 def by_numpy(name: str, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """A NumPy function's results, with numeric arrays as `NDArray`s and 64-bit floats as float32.

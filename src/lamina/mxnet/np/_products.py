@@ -17,8 +17,6 @@ from lamina.primitives.movement import transpose
 from lamina.primitives.reduce import broadcast_to
 from lamina.primitives.typing import normalize_axis
 
-__all__ = ["dot", "inner", "kron", "matmul", "outer", "product_over", "tensordot", "vdot"]
-
 
 def _pair(a: Any, b: Any) -> list[Any]:
     """Two arrays in their common dtype; bools count as float32."""

@@ -19,8 +19,6 @@ from lamina.support.files.limits import untrusted
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
 
-__all__ = ["read_symbol", "symbol_of", "text_of", "write_symbol"]
-
 _MOST_NODES = 10_000
 _LONGEST = 1 << 25
 """Largest file, in bytes; a network of ten thousand nodes needs a tenth of it."""

@@ -12,8 +12,6 @@ from lamina.mxnet.symbol._operator import OPERATORS, Operator
 from lamina.mxnet.symbol.nodes import TYPE_FLAGS, Node, Symbol, SymbolError
 from lamina.support.messages import closest
 
-__all__ = ["NAMED", "apply", "function", "method", "var"]
-
 
 def var(
     name: str,

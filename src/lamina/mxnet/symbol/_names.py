@@ -9,8 +9,6 @@ from contextlib import contextmanager
 
 from lamina.gluon.name import NameManager
 
-__all__ = ["new_name", "prefixed", "uncounted"]
-
 
 class _Current(threading.local):
     def __init__(self) -> None:

@@ -18,8 +18,6 @@ from lamina.errors import DataError
 from lamina.support.argument_checks import no_argument
 from lamina.support.messages import closest, excerpt
 
-__all__ = ["OPERATORS", "Operator", "operator_called", "read_value", "written_value"]
-
 _MOST_SIZES = 1024
 _LONGEST = 20_000
 """Longest attribute, in characters."""

@@ -19,8 +19,6 @@ from lamina.runs.recipes._chapter import ChapterNetwork
 from lamina.runs.recipes._deformed import DEFORMATIONS, SIDE
 from lamina.support.schedules import one_cycle
 
-__all__ = ["MOMENTS", "AugmentedNetwork", "BestNetwork", "shifted"]
-
 MOMENTS = ("adam.first.", "adam.second.")
 """Prefixes of the names of Adam's moments, before a parameter's name."""
 

@@ -13,8 +13,6 @@ from lamina.core.finite import unwatch
 from lamina.errors import ParameterError, ShapeError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["ChapterNetwork", "Span", "parameter_shapes"]
-
 _WEIGHT_SCALE = 0.01
 
 

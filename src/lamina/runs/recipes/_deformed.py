@@ -21,8 +21,6 @@ from lamina import nd
 from lamina.device.context import Context
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["DEFORMATIONS", "SIDE", "Deformation"]
-
 SIDE = 28
 _MIDDLE = (SIDE - 1) / 2
 _KNOTS = 7  # bumps along a side

@@ -11,8 +11,6 @@ from lamina.errors import LaminaError
 from lamina.runs.recipes._augmented import AugmentedNetwork, BestNetwork
 from lamina.runs.recipes._chapter import ChapterNetwork
 
-__all__ = ["RECIPES", "Recipe", "Settings"]
-
 
 @dataclass(frozen=True)
 class Recipe:

@@ -30,11 +30,6 @@ from lamina.training.device import chosen_device, rounds_products, training_flop
 from lamina.training.loop import Loop, Observer
 from lamina.training.time_limit import TimeLimit
 
-__all__ = [
-    "FEWEST", "SHORTEST", "Hurry", "Progress", "TooSlowError", "Training", "choice_said", "chosen", "divided",
-    "evaluate", "in_short", "network_of",
-]  # fmt: skip
-
 FEWEST = 3000
 """Minimum number of images for holding some out; with fewer, nothing is chosen."""
 

@@ -15,8 +15,6 @@ import numpy as np
 from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.support.files.pictures import open_picture
 
-__all__ = ["digit_in", "normalize_digit", "read_digit"]
-
 _FIELD = 28
 _BOX = 20
 _CENTRE = 14.0  # where MNIST's centres of mass lie, to half a pixel, counted in pixel indices

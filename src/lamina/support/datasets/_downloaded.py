@@ -14,8 +14,6 @@ from lamina.support.datasets._fetch import Published, find_files, obtain, search
 from lamina.support.datasets._images import ImageDataset, mnist
 from lamina.support.files.idx import read_idx
 
-__all__ = ["EMNIST_SPLITS", "emnist", "fashion_mnist", "kmnist", "mnist_in"]
-
 _FASHION_MNIST = Published(
     name="Fashion-MNIST",
     folder="fashion-mnist",

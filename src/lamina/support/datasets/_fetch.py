@@ -10,8 +10,6 @@ from typing import Any, cast
 
 from lamina.errors import DataError, DataUnavailableError
 
-__all__ = ["DATA_VARIABLE", "Published", "find_files", "obtain", "search_folders"]
-
 DATA_VARIABLE = "LAMINA_DATA"
 _TIMEOUT_SECONDS = 30
 

@@ -9,8 +9,6 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.support.files.idx import read_idx
 
-__all__ = ["ImageDataset", "mnist"]
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:

@@ -18,8 +18,6 @@ from lamina.table.messages import as_option, counted, listed, warn
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
 
-__all__ = ["Dialect", "find_dialect", "utf8_chunks"]
-
 _MIXED = "utf-8 with windows-1252"
 """The encoding name for files in UTF-8 with some invalid bytes."""
 

@@ -27,8 +27,6 @@ from lamina.table.formats import _columnar_worker as columnar_worker
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["begin", "end", "read_in_subprocess"]
-
 _SECONDS = 120
 _BYTES_A_SECOND = 1 << 20
 _SLACK = 1 << 30  # address space that polars reserves and does not use

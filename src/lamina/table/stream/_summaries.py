@@ -25,8 +25,6 @@ from lamina.table.types.unused import MOST_VALUES, may_count_rows
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Counted", "Moments", "Order", "SummaryColumn", "is_temporal"]
-
 
 class Moments:
     """Count, range, mean and spread of numbers, merged by the rule of Chan, Golub and LeVeque (1979).
