@@ -55,3 +55,15 @@ def test_modules_with_an_underscore_are_imported_by_their_own_package_only() -> 
                 if is_module and module.startswith("_") and owner != package:
                     foreign.append(f"{path.relative_to(source)} imports {name}")
     assert foreign == []
+
+
+def test_modules_of_a_package_alone_have_no_list_of_names() -> None:
+    source = ROOT / "src"
+    texts = {path: path.read_text() for path in source.rglob("*.py")}
+    handed_on = set(re.findall(r"^from (lamina\S+) import \*$", "\n".join(texts.values()), re.MULTILINE))
+    listing = {
+        path.relative_to(source).with_suffix("").as_posix().replace("/", ".")
+        for path, text in texts.items()
+        if re.match(r"_[a-z]", path.name) and re.search(r"^__all__ ", text, re.MULTILINE)
+    }
+    assert listing - handed_on == set()

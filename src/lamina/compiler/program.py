@@ -15,8 +15,6 @@ from lamina.compiler.passes.recompute import recompute
 from lamina.compiler.passes.simplify import simplify
 from lamina.compiler.target import Lowered, Program, Target
 
-__all__ = ["build", "lower"]
-
 VERIFY = False
 """Whether the graph is verified after each pass; the tests switch it on."""
 

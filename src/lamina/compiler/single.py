@@ -40,8 +40,6 @@ from lamina.primitives.elementwise import to_context
 from lamina.primitives.views import COPIES, VIEWS, view_of
 from lamina.support.messages import user_location
 
-__all__ = ["evaluate_on_device"]
-
 _MOST_KEPT = 1024
 _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
 """By operator and types, what computes it; None: the CPU must."""

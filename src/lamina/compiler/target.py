@@ -21,8 +21,6 @@ from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
 from lamina.core.turns import Change, Turn
 
-__all__ = ["COMPILED_DTYPES", "BoundStep", "Code", "Lowered", "NotForTarget", "Overlap", "Program", "Target"]
-
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))
 )

@@ -12,8 +12,6 @@ from lamina.compiler.target import Target
 from lamina.device.context import Context, device_of, usable
 from lamina.device.interface import Device
 
-__all__ = ["target_of"]
-
 
 def _cpu() -> Target:
     from lamina.compiler.cpu.target import CPU

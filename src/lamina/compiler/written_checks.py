@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Names", "function_of"]
-
 
 class Names:
     """Objects that generated code refers to, each by a name."""

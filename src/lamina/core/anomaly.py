@@ -16,8 +16,6 @@ from lamina.core.tape import TapeNode
 from lamina.errors import AnomalyError
 from lamina.support.messages import user_location
 
-__all__ = ["Watch", "detect_anomaly", "set_detect_anomaly"]
-
 
 class Watch:
     """A stand-in for a thread's queue that computes each operator at once and checks its result."""

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from lamina.core.tape import Leaf, TapeNode
     from lamina.device.context import Context
 
-__all__ = [
-    "Array", "Facade", "StaleGradient", "Symbolic", "UserArray", "Value", "View", "placed", "renew", "require_numbers",
-    "view",
-]  # fmt: skip
-
 keep_freed_memory()
 
 UserArray = Any

@@ -16,8 +16,6 @@ import numpy as np
 
 from lamina.core.forking import free_in_children
 
-__all__ = ["matmul", "one_thread"]
-
 _SHARED = 1 << 17  # multiplications of two matrices that a BLAS may share among threads: OpenBLAS from 2¹⁸ on
 _SHARED_BY_VECTORS = 1 << 12  # of a matrix and a vector: OpenBLAS from 9216 on
 

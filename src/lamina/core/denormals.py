@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Saved", "flush_denormals", "restore_denormals"]
-
 
 class _Layout(NamedTuple):
     """A C library's ``fenv_t`` as 32-bit words: their number, the position of the register, and the bits to set."""

@@ -21,8 +21,6 @@ from lamina.core.state import pending, state
 from lamina.errors import NonFiniteWarning
 from lamina.support.messages import counted, warn
 
-__all__ = ["can_be_read", "look", "look_at_saved", "unwatch", "watch", "weights"]
-
 _REST = 200  # minimum pause between checks of the weights, in multiples of a check's duration
 _MOST_ELEMENTS = 1024  # of an array whose own numbers are looked at
 _PATIENCE = 16  # looks out of turn that found nothing, before the next one in turn

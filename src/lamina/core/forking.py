@@ -15,8 +15,6 @@ import time
 
 from lamina.core.interrupts import interrupts_later
 
-__all__ = ["compiling", "free_in_children"]
-
 _PATIENCE_SECONDS = 10.0
 _threads: list[int] = []  # that compile now; twice, if one compilation is inside another
 _locks: list[threading.RLock] = []

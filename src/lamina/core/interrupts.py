@@ -9,8 +9,6 @@ from collections import deque
 from itertools import repeat, starmap
 from typing import Any
 
-__all__ = ["interrupts_later"]
-
 _get_handler: Any = _signal.getsignal
 _set_handler: Any = _signal.signal
 """The C functions, which avoid converting handlers to enumerations: several microseconds per step."""

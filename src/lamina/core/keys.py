@@ -8,8 +8,6 @@ import numpy as np
 
 from lamina.device.context import Context
 
-__all__ = ["Unfit", "frozen"]
-
 
 class Unfit(Exception):  # noqa: N818 - not an error
     """A parameter that can't be part of a key, so that its operator can't be deferred."""

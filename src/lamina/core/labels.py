@@ -14,8 +14,6 @@ from lamina.core.state import state
 from lamina.errors import LabelWarning
 from lamina.support.messages import user_location, warn
 
-__all__ = ["check_labels", "look_at_labels"]
-
 _FIRST = 32  # looks; each one after them is followed by _REST times its duration without one
 _REST = 50
 

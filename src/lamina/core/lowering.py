@@ -9,11 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = [
-    "ArgReduction", "Contraction", "Decompose", "Elementwise", "Fill", "Lowering", "Movement", "Pull",
-    "Reduction", "Reshape", "Scatter",
-]  # fmt: skip
-
 
 class Elementwise:
     """Element i of the result from elements i of the (broadcast) inputs: ``emit(b, *values, **params)``.

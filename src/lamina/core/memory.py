@@ -15,16 +15,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "LARGE_BYTES",
-    "LINE_BYTES",
-    "aligned_empty",
-    "is_misplaced",
-    "keep_freed_memory",
-    "share_memory",
-    "whole_lines",
-]
-
 LINE_BYTES = 64
 """The cache line size of all x86-64 and nearly all ARM processors; a wrong value only costs speed."""
 LARGE_BYTES = 4096

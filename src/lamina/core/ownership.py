@@ -15,8 +15,6 @@ from lamina.core.array import Array, Value
 from lamina.core.forking import free_in_children
 from lamina.core.memory import aligned_empty, is_misplaced
 
-__all__ = ["COUNTS_REFERENCES", "bind_buffer", "is_alone", "move_to_line", "release_buffers"]
-
 COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether reference counts reliably show references."""
 _ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument

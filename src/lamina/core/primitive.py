@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from lamina.core.lowering import Lowering
     from lamina.device.context import Context
 
-__all__ = [
-    "REGISTRY", "ForEachInput", "Operand", "Primitive", "apply", "bind", "bind_on", "evaluate", "kernel",
-    "new_array", "primitive", "set_array_type", "set_device_evaluation", "set_kernels",
-]  # fmt: skip
-
 Operand = Any
 """An input of a primitive: an `Array`, or a Python number that takes the arrays' dtype."""
 

@@ -18,22 +18,6 @@ if TYPE_CHECKING:
     from lamina.core.array import Array, UserArray, Value
     from lamina.core.primitive import Operand, Primitive
 
-__all__ = [
-    "Mode",
-    "Queue",
-    "Trace",
-    "after_run",
-    "call_each_step",
-    "concrete",
-    "flush_pending",
-    "is_silent",
-    "mark_step",
-    "pending",
-    "state",
-    "traced_by",
-    "wait_for_pending",
-]
-
 
 class Trace(Protocol):
     """The interface of a trace for `bind` and arrays; implemented by `lamina.compiler.front._capture`."""

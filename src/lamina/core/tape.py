@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from lamina.core.primitive import Operand, Primitive
     from lamina.device.context import Context
 
-__all__ = [
-    "Leaf", "TapeNode", "backward", "backward_now", "become_leaf", "gradients", "is_on_tape", "is_recorded",
-    "record", "record_node", "recording", "recording_suspended", "walked",
-]  # fmt: skip
-
 _order = itertools.count()
 
 

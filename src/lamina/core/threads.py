@@ -10,8 +10,6 @@ from pathlib import Path
 
 from lamina.errors import LaminaError
 
-__all__ = ["available_cores", "get_num_threads", "propose_num_threads", "set_num_threads"]
-
 _MOST_THREADS = 1024
 _num_threads: int | None = None
 _usual_threads: int | None = None

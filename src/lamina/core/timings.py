@@ -11,8 +11,6 @@ from contextlib import ContextDecorator, closing
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["begin", "noted", "report", "timed", "timed_parts"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -15,8 +15,6 @@ from functools import partial
 from operator import call, setitem
 from typing import Any
 
-__all__ = ["Change", "Turn", "make", "putting", "setting"]
-
 Change = Callable[[], Any]
 """A call of a C function, usually `setting` or `putting`. It must not run Python code."""
 

@@ -22,8 +22,6 @@ from lamina.device.interface import Device
 from lamina.errors import ContextError, LaminaError
 from lamina.support.messages import counted, is_on_command_line
 
-__all__ = ["OWN_DEVICES", "Found", "device", "found", "looked_for", "opened", "problems"]
-
 
 class Found(NamedTuple):
     """A device that was found but not opened yet."""

@@ -17,8 +17,6 @@ from lamina.device.interface import Dialect, Launch, Limits, Region
 from lamina.device.pool import Pool, PooledBuffer, memory_limit
 from lamina.errors import DeviceError
 
-__all__ = ["GPU", "CudaDevice", "find"]
-
 _OLDEST = (8, 0)
 
 

@@ -18,8 +18,6 @@ from lamina.device.choice import device, found
 from lamina.device.interface import Device, DeviceArray, Region
 from lamina.errors import ContextError, DTypeError
 
-__all__ = ["CUDA", "OPENCL", "device_of_capsule", "device_type", "exported", "imported"]
-
 CUDA, OPENCL, _CUDA_MANAGED = 2, 4, 13
 """Numbers of DLDeviceType."""
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6}

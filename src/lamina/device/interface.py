@@ -15,20 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = [
-    "Buffer",
-    "Device",
-    "DeviceArray",
-    "Dialect",
-    "Dim",
-    "Kernel",
-    "Launch",
-    "Limits",
-    "Module",
-    "Recording",
-    "Region",
-]
-
 Dialect = str
 """A device's code format: "nvptx" (PTX, text), "spirv" (a SPIR-V 1.2 module for OpenCL), or another of
 `lamina.compiler.gpu.target.DIALECTS`."""

@@ -20,8 +20,6 @@ from lamina.device.pool import Pool, PooledBuffer, memory_limit
 from lamina.errors import ContextError, DeviceError
 from lamina.support.extras import missing_packages
 
-__all__ = ["Found", "OpenCLDevice", "find"]
-
 _NVIDIA = 0x10DE  # the PCI-SIG's number of NVIDIA
 
 

@@ -15,8 +15,6 @@ from typing import Any, Protocol
 
 from lamina.errors import DeviceMemoryError, ParameterError
 
-__all__ = ["Driver", "Pool", "PooledBuffer", "in_words", "memory_limit", "out_of_memory"]
-
 
 class Driver(Protocol):
     """The interface of a device for its pool."""

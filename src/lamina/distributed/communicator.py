@@ -15,8 +15,6 @@ from lamina.core.threads import available_cores, propose_num_threads
 from lamina.errors import LaminaError
 from lamina.support.extras import require
 
-__all__ = ["Communicator", "end_all", "let_the_first_speak", "rank_at_start", "world"]
-
 _RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 """Environment variables set by launchers: Open MPI's ``mpirun``, ``srun --mpi=pmix``, and the PMI of MPICH, Intel and
 Slurm."""

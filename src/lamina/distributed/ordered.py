@@ -14,8 +14,6 @@ import numpy as np
 
 from lamina.distributed.communicator import Communicator
 
-__all__ = ["Node", "OrderedSum", "TreeSum", "nodes_of"]
-
 Node = tuple[int, int]
 """The height and position of a subtree: (h, i) sums the shards from i·2ʰ up to, but without, (i + 1)·2ʰ."""
 

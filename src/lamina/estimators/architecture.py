@@ -12,8 +12,6 @@ import numpy as np
 from lamina.estimators._monotone import Bounds, bounds_of
 from lamina.nd.activation import ActivationFunction, activation_by_name
 
-__all__ = ["NUMBER_WIDTH", "Architecture", "Parameter"]
-
 NUMBER_WIDTH = 3
 """Number of outputs of the linear map in a number's embedding; the number itself is appended."""
 

@@ -62,10 +62,6 @@ from lamina.training.device import chosen_device, training_flops, warn_if_not_ro
 from lamina.training.display import Waiting
 from lamina.training.loop import CycleStopping, Epoch, Loop, Observer
 
-__all__ = [
-    "BaseMLP", "Data", "fit_table", "fitted_encoder", "settings_of", "targets_of", "with_target",
-]  # fmt: skip
-
 
 @dataclass(eq=False, repr=False)
 class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEstimator):

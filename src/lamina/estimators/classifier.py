@@ -30,8 +30,6 @@ from lamina.support import messages
 from lamina.support.argument_checks import answering, lacking
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
-__all__ = ["MLPClassifier"]
-
 
 @telling
 @documented

@@ -19,8 +19,6 @@ from lamina.errors import DataError
 from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 
-__all__ = ["HeldOut", "checked_coverage", "interval", "likely"]
-
 _MOST_ROWS = 4000
 """Maximum number of rows kept: coverage at 90 % is then accurate to half a point (one standard deviation)."""
 

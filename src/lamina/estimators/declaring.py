@@ -11,12 +11,6 @@ from dataclasses import KW_ONLY, dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, TypeVar
 
-__all__ = [
-    "JUDGING", "SEARCH", "TRAINING", "About", "ByTask", "Draw", "Option", "Rule", "declared", "declares", "is_count",
-    "is_number", "must", "must_be_one_of",
-]  # fmt: skip
-
-
 _Kind = TypeVar("_Kind", bound=type)
 
 

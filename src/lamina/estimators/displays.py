@@ -13,8 +13,6 @@ from lamina.support.extras import require
 from lamina.support.messages import printable
 from lamina.training import pictures
 
-__all__ = ["ImportanceDisplay", "LearningCurveDisplay", "ShapDisplay"]
-
 
 class _Display:
     """Base of the displays; `ax_` and `figure_` are the last ones drawn."""

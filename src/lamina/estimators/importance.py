@@ -12,8 +12,6 @@ from lamina.estimators.quantiles import Quantiles, pinball
 from lamina.estimators.targets import Classes
 from lamina.table.encode import Encoded
 
-__all__ = ["MOST_ROWS", "REPEATS", "Importance", "loss_name", "permutation_importance"]
-
 MOST_ROWS = 2000
 REPEATS = 5
 _FIRST_LOOK_ROWS = 200

@@ -20,11 +20,6 @@ from lamina.table.columns import (
     unmasked,
 )
 
-__all__ = [
-    "check_inputs", "counted_rows", "is_frame", "length", "mark_of_rows", "one_pair", "require_rows", "require_target",
-    "selection", "union", "values_of", "with_weight",
-]  # fmt: skip
-
 _KEPT = "d?bBhHiIlLef"
 """Dtypes that arrays keep, so that a table of bytes need not be copied; others are converted to the first."""
 

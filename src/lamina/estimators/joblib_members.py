@@ -26,8 +26,6 @@ from lamina.training.loop import Loop, Observer
 if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
-__all__ = ["JoblibMembers", "at_a_time"]
-
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
 _MOST_KEPT = 2  # trainings whose compiled steps a process keeps
 

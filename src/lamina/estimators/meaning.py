@@ -21,11 +21,6 @@ from lamina.device.context import cpu
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.random import same_exp
 
-__all__ = [
-    "SIZES", "ascending", "compile_probabilities", "computed_probabilities", "decided", "holds", "logistic", "numbers",
-    "probabilities", "softmax",
-]  # fmt: skip
-
 SIZES = (1, 4, 16, 64, 256, 1024, 4096)
 """Block sizes in rows; each is compiled separately."""
 _MOST_VALUES = 1 << 16

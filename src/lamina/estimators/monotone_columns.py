@@ -16,8 +16,6 @@ from lamina.table.messages import as_kind, closest
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.types import Calendar, Quantity
 
-__all__ = ["FEWEST_PIECES", "constrained_columns", "constrained_settings", "constraints"]
-
 FEWEST_PIECES = 16
 """Number of pieces for constrained numbers in small tables, which enter only through these."""
 

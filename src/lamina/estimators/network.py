@@ -18,8 +18,6 @@ from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
 
-__all__ = ["Ensemble", "Network", "Weight", "layer_normalized", "mean_by_shares", "part_of", "path_inputs"]
-
 
 @dataclass
 class Weight:

@@ -22,8 +22,6 @@ from lamina.table.ngrams import folded
 from lamina.table.tables import Table, as_table
 from lamina.table.types import Text
 
-__all__ = ["text_columns", "word_values"]
-
 _MOST_WORDS = 500
 """Different words of a text that are left out, the first ones."""
 

@@ -8,10 +8,6 @@ from typing import Any
 from lamina.errors import LaminaError
 from lamina.support.extras import require
 
-__all__ = [
-    "class_weights", "date_format", "directions", "layers", "levels", "scoring", "seconds", "seed", "threshold",
-]  # fmt: skip
-
 
 def seed(flag: str, value: int) -> int:
     """Parse a seed.

@@ -38,17 +38,6 @@ from lamina.support.messages import excerpt
 from lamina.table.encode import TableEncoder
 from lamina.table.kinds import name_of
 
-__all__ = [
-    "FORMAT",
-    "Saved",
-    "load",
-    "load_fitted",
-    "load_with_metadata",
-    "not_finite",
-    "require_networks",
-    "save",
-]
-
 FORMAT = "lamina estimator 8"
 """The ``format`` entry in the file's metadata. From format 3 on, a file has a digest.
 

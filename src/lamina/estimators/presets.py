@@ -6,21 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = [
-    "ENOUGH_STEPS",
-    "FEWEST_EPOCHS",
-    "FEWEST_MEMBERS",
-    "JUST_STEPS_ROWS",
-    "KNOWN",
-    "MOST_EPOCHS",
-    "PRESETS",
-    "RETIRED",
-    "embeds_numbers",
-    "enough_epochs",
-    "enough_members",
-    "for_small_table",
-]  # fmt: skip
-
 KNOWN = ("default", "medium", "fast", "sklearn", "best")
 """``default``: RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, 2024, arXiv 2407.04491) with three changes, each
 measured as an improvement (docs/estimators-measured.md): the embedding of a number has a piecewise linear part

@@ -11,8 +11,6 @@ import numpy as np
 
 from lamina.estimators.targets import Numbers
 
-__all__ = ["Quantiles", "checked_levels", "pinball"]
-
 _SCALES = ("low", "high", "center", "scale")
 
 

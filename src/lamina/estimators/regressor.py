@@ -26,8 +26,6 @@ from lamina.estimators.uncertainty import interval_of, members_spread, require_h
 from lamina.support.argument_checks import answering
 from lamina.support.foreign_names import ESTIMATORS_ARGUMENTS, telling
 
-__all__ = ["MLPRegressor"]
-
 _NUMBERS_OF = {
     "M": "dates; a regression's target is numbers, such as the days since one of them",
     "m": "durations; a regression's target is numbers, such as their seconds",

@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from lamina.gluon import SymbolBlock
     from lamina.mxnet.symbol import Symbol
 
-__all__ = [
-    "FORMAT", "BlockNetwork", "is_network_format", "load_network", "network_estimator", "network_fitted",
-    "numbers_fitted", "save_network",
-]  # fmt: skip
-
 FORMAT = "lamina network 1"
 """The ``format`` entry in the file's metadata."""
 

@@ -10,15 +10,6 @@ from sklearn.metrics import get_scorer, get_scorer_names
 
 from lamina.support.messages import closest
 
-__all__ = [
-    "PredictedClasses",
-    "PredictedNumbers",
-    "check_scoring",
-    "is_scorer",
-    "scorer_score",
-    "shown_score",
-]
-
 
 class PredictedClasses(ClassifierMixin, BaseEstimator):
     """A classifier that returns fixed predictions."""

@@ -42,11 +42,6 @@ from lamina.estimators.presets import FEWEST_EPOCHS, KNOWN, PRESETS, RETIRED
 from lamina.support.messages import unknown
 from lamina.support.schedules import SCHEDULES
 
-__all__ = [
-    "DECLARED", "OPTIONS", "ClassifierSettings", "EstimatorSettings", "NetworkSettings", "RegressorSettings",
-    "Settings", "StepSettings", "TrainingSettings", "as_list",
-]  # fmt: skip
-
 # --- types ------------------------------------------------------------------------------------------------------------
 
 Task = Literal["classification", "regression"]

@@ -24,16 +24,6 @@ from lamina.estimators.targets import Classes
 from lamina.support.extras import require
 from lamina.table.encode import Encoded
 
-__all__ = [
-    "BACKGROUND_ROWS",
-    "Explanation",
-    "Game",
-    "exact_values",
-    "explained",
-    "predicted",
-    "sampled_values",
-]
-
 BACKGROUND_ROWS = 100
 MOST_EXACT = 16
 """Maximum number of columns for the exact method, with 65,536 coalitions per background row."""

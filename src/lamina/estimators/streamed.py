@@ -44,11 +44,6 @@ if TYPE_CHECKING:
     from lamina.estimators.base import BaseMLP
     from lamina.estimators.network import Ensemble
 
-__all__ = [
-    "LookedOver", "Streamed", "StreamedBatches", "computed_of_source", "fit_source", "fit_streamed", "kinds_beside",
-    "mark_keys",
-]  # fmt: skip
-
 
 class StreamedBatches:
     """Batches for members that train on the rows of a `RowCache` or similar.

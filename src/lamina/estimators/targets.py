@@ -15,8 +15,6 @@ from lamina.nd.ndarray import NDArray
 from lamina.table.columns import value_name
 from lamina.table.schema import Target
 
-__all__ = ["Classes", "Numbers", "positive_class", "target_named"]
-
 ArrayT = TypeVar("ArrayT", np.ndarray, NDArray)
 
 _SQUARE_IS_EXACT = 1e-140

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["CRITERIA", "best_threshold", "check_threshold"]
-
 CRITERIA = ("f1", "balanced")
 """Criteria for choosing a threshold: F1 of the positive class, or balanced accuracy."""
 

@@ -14,8 +14,6 @@ from lamina.estimators._outputs import own_outputs
 from lamina.estimators.conformal import HeldOut, checked_coverage, interval
 from lamina.estimators.fitted import FittedModel
 
-__all__ = ["held_out_by", "interval_of", "members_spread", "require_held_out"]
-
 _MOST_ROWS = 4000
 """Maximum number of held-out rows, as in `HeldOut`."""
 

@@ -11,8 +11,6 @@ from lamina.export._prediction import Prediction
 from lamina.export.warnings import warn_of_texts
 from lamina.support.extras import require
 
-__all__ = ["export_onnx", "write_onnx"]
-
 
 def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None) -> None:
     """Write a network, an estimator or a run as an ONNX file, atomically.

@@ -24,8 +24,6 @@ from lamina.export._prediction import Classes, Pictures, Prediction, Table
 from lamina.export.warnings import warn_of_texts
 from lamina.support.files.atomic import atomic_write
 
-__all__ = ["PAGE", "examples_of", "export_page", "page_of", "write_page", "write_run_page"]
-
 _SIDE = 28
 _SCRIPTS = {
     "digits": ("network.js", "common.js", "digits.js"),

@@ -16,8 +16,6 @@ from lamina import nd
 from lamina.export._prediction import Pictures, Prediction, Table
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["encoded", "prediction_of"]
-
 
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
     """The complete prediction, as a function of arrays with the same number of rows.

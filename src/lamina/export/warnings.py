@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from lamina.export._prediction import Pictures, Prediction, Table
 from lamina.table.messages import counted, listed, shown, warn
 
-__all__ = ["NotLinkedWarning", "warn_of_texts"]
-
 _MOST_NAMED = 5
 
 

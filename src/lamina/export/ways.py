@@ -12,8 +12,6 @@ from lamina.errors import LaminaError
 from lamina.export._describe import describe
 from lamina.support.extras import require
 
-__all__ = ["WAYS", "Way", "export"]
-
 
 @dataclass(frozen=True)
 class Way:

@@ -24,8 +24,6 @@ from lamina.interchange._roles import Roles
 from lamina.interchange._values import Labels, Value, array_of
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["OPERATORS", "ImportedNetwork", "apply", "require_supported"]
-
 OPERATORS: dict[tuple[str, str], Callable[..., Any]] = {
     **{("", name): function for name, function in (ELEMENTWISE | LAYERS | MOVEMENT).items()},
     **{(ML, name): function for name, function in OF_SKLEARN.items()},

@@ -19,8 +19,6 @@ from lamina.support.extras import require
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import closest, excerpt
 
-__all__ = ["import_onnx"]
-
 
 def import_onnx(path: str | os.PathLike[str], outputs: Sequence[str] | None = None) -> ImportedNetwork:
     """Read the dense network in an ONNX file, as written by PyTorch, Keras (tf2onnx), skl2onnx or lamina.

@@ -18,8 +18,6 @@ from lamina.table.kinds import infer
 from lamina.table.schema import ColumnSchema
 from lamina.table.types import Category, Dropped, Number
 
-__all__ = ["from_sklearn"]
-
 _SAME_SETTINGS = (
     "hidden_layer_sizes", "activation", "alpha", "batch_size", "learning_rate_init", "max_iter", "random_state", "tol",
     "verbose", "warm_start", "momentum", "nesterovs_momentum", "early_stopping", "validation_fraction", "beta_1",

@@ -18,8 +18,6 @@ from lamina.support.files.tensors import load_tensors
 from lamina.support.files.torch_file import is_torch_file, load_torch
 from lamina.support.messages import excerpt
 
-__all__ = ["load_state_dict"]
-
 _NAMES: dict[type[Block], dict[str, str]] = {
     nn.Dense: {"weight": "weight", "bias": "bias"},
     nn.Embedding: {"weight": "weight"},

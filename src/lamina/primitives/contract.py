@@ -16,8 +16,6 @@ from lamina.primitives.reduce import LONGEST_CHAIN
 from lamina.primitives.typing import Type, dtype_of
 from lamina.support.messages import unknown
 
-__all__ = ["matmul", "set_eager_products"]
-
 
 def _matmul(a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool) -> np.ndarray:
     left = a.swapaxes(-1, -2) if transpose_a else a

@@ -19,11 +19,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "ARRAYS", "HALF_PI", "LOG_2", "Unfused", "cosine_of_turns", "exp", "expm1_by_log", "format_of", "log",
-    "nearest_multiple", "parts", "polynomial", "power_of_two", "sine_of_parts",
-]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Format:

@@ -16,8 +16,6 @@ from lamina.primitives.reduce import sum_to
 from lamina.primitives.special import digamma_array, erf_array, erfinv_array, gammaln_array, polygamma_array
 from lamina.primitives.typing import Type, broadcast_shapes, converted, dtype_of, like_first
 
-__all__ = ["BINARY", "COMPARISON", "UNARY", "cast", "power", "stop_gradient", "to_context", "where"]
-
 Function = Callable[..., Any]
 
 

@@ -14,11 +14,6 @@ from lamina.primitives.elementwise import BINARY, COMPARISON, cast, where
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
-__all__ = [
-    "argsort", "full", "gather_nd", "iota", "one_hot", "scatter_nd_add", "scatter_nd_set",
-    "sort", "take", "take_add", "take_along", "take_along_add",
-]  # fmt: skip
-
 Ints = tuple[int, ...]
 
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from lamina.core.primitive import Primitive
 
-__all__ = ["by_dtype"]
-
 Function = Callable[..., Any]
 
 

@@ -20,11 +20,6 @@ from lamina.primitives.movement import transpose
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
-__all__ = [
-    "cholesky", "determinant", "eigenvalues", "eigenvectors", "inverse", "log_determinant", "orthonormal_rows",
-    "sign_of_determinant", "triangle", "triangular_solve",
-]  # fmt: skip
-
 Function = Callable[..., Any]
 
 

@@ -13,8 +13,6 @@ from lamina.primitives.movement import concat, slice_, transpose
 from lamina.primitives.reduce import reduction
 from lamina.primitives.reshape import reshape
 
-__all__ = ["reduce_prod"]
-
 Axes = tuple[int, ...]
 
 

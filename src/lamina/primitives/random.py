@@ -20,11 +20,6 @@ from lamina.primitives.elementary import ARRAYS, Unfused, cosine_of_turns, exp, 
 from lamina.primitives.elementwise import UNARY
 from lamina.primitives.typing import Type, like_first
 
-__all__ = [
-    "generator", "philox", "random_bits", "random_gamma", "random_poisson", "random_uniform", "same_cosine_of_turns",
-    "same_exp", "same_expm1", "same_log",
-]  # fmt: skip
-
 Ints = tuple[int, ...]
 
 

@@ -15,10 +15,6 @@ from lamina.primitives.kernels import by_dtype
 from lamina.primitives.reshape import reshape
 from lamina.primitives.typing import Type
 
-__all__ = [
-    "argmax", "argmin", "broadcast_to", "cumsum", "reduce_max", "reduce_min", "reduce_sum", "sum_to",
-]  # fmt: skip
-
 Axes = tuple[int, ...]
 Shape = tuple[int, ...]
 

@@ -12,8 +12,6 @@ from lamina.core.primitive import bind, primitive
 from lamina.errors import ShapeError
 from lamina.primitives.typing import Type
 
-__all__ = ["reshape"]
-
 Ints = tuple[int, ...]
 
 

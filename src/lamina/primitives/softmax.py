@@ -13,8 +13,6 @@ from lamina.primitives.elementwise import UNARY
 from lamina.primitives.reduce import reduce_max, reduce_sum
 from lamina.primitives.typing import Type, like_first
 
-__all__ = ["log_softmax", "softmax"]
-
 
 def _shifted(x: np.ndarray, axis: int) -> np.ndarray:
     return x - np.maximum.reduce(x, axis=axis, keepdims=True, initial=-np.inf)

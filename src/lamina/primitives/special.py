@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 
-__all__ = ["digamma_array", "erf_array", "erfinv_array", "gammaln_array", "polygamma_array"]
-
 
 def erf_array(x: np.ndarray) -> np.ndarray:
     """The error function: Cody's rational approximations (Math. Comp. 23, 1969), to 16 digits in float64."""

@@ -11,8 +11,6 @@ from lamina.core.primitive import primitive
 from lamina.errors import ShapeError
 from lamina.primitives.typing import Type, dtype_of
 
-__all__ = ["independent", "output_layer", "straight_through"]
-
 
 def _type(value: Any, *others: Any) -> Type:
     if any(tuple(x.shape) != tuple(value.shape) for x in others):

@@ -11,11 +11,6 @@ import numpy as np
 from lamina.errors import DTypeError, ShapeError
 from lamina.support.messages import in_a_line
 
-__all__ = [
-    "ELEMENT_TYPES", "Type", "broadcast_shapes", "converted", "dtype_of", "element_type", "like_first",
-    "normalize_axes", "normalize_axis",
-]  # fmt: skip
-
 Type = tuple[tuple[int, ...], np.dtype]
 
 

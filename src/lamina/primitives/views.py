@@ -16,8 +16,6 @@ from lamina.core.primitive import Primitive, bind, primitive
 from lamina.primitives.movement import slice_, slices
 from lamina.primitives.reshape import reshape
 
-__all__ = ["COPIES", "VIEWS", "reshape_copy", "slice_copy", "view_of"]
-
 VIEWS = frozenset((reshape, slice_))
 """Primitives whose results may be views."""
 

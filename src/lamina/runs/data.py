@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 
     from lamina.estimators.streamed import Streamed
 
-__all__ = [
-    "SETTINGS", "Part", "Prepared", "Request", "aligned", "by_position", "division_said", "kinds_of", "known_rows",
-    "marks_of", "part_files", "part_from_file", "prepare", "require_marks", "require_predictors", "shares_of",
-    "target_of", "usual_target", "validating",
-]  # fmt: skip
-
 _FEWEST_TO_DIVIDE = 10
 _COLLECTIONS = ("missing", "as_text")  # of the options
 _TEST_SHARE = 0.2

@@ -35,12 +35,6 @@ from lamina.table.schema import Schema
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "FEWEST_LOOKED_AT", "MOST_LOOKED_AT", "OTHERS", "Baseline", "ColumnShap", "Curve", "MeanShap", "Measured",
-    "Ranking", "advice", "advice_on_search", "baseline_outputs", "losses_of", "mean_shap", "mean_shap_of_part",
-    "measure", "permutation_importance", "predictions_made", "rankings", "seconds_of_a_row",
-]  # fmt: skip
-
 # --- baselines: a guess that ignores the columns, and a linear model on the same encoding
 
 _MOST_LINEAR_ROWS = 50_000

@@ -19,8 +19,6 @@ from lamina.table.types import Composite, Number
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["EXAMPLES", "example_rows", "read_examples"]
-
 EXAMPLES = "examples.jsonl"
 """One JSON object per row, with the network's columns and the target."""
 

@@ -18,11 +18,6 @@ from lamina.training.pictures import BLUE, GRAY, ORANGE, Curves
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = [
-    "BINS", "FEW_CLASSES", "MOST_POINTS", "calibration", "calibration_bins", "confusion", "coverage", "importances",
-    "learning_curves", "mean_shap", "precision_recall", "predicted_and_true", "residuals", "roc", "search",
-]  # fmt: skip
-
 MOST_POINTS = 1500
 BINS = 10
 FEW_CLASSES = 5

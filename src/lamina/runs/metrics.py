@@ -10,11 +10,6 @@ import numpy as np
 
 from lamina.table.schema import Task
 
-__all__ = [
-    "LOW_IS_GOOD", "METRIC_NAMES", "MODEL_NAMES", "Below", "Covered", "compared", "format_metric", "format_quantity",
-    "levels_held", "measured_intervals", "measured_quantiles", "metrics_of",
-]  # fmt: skip
-
 METRIC_NAMES: dict[str, str] = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",

@@ -65,8 +65,6 @@ if TYPE_CHECKING:
     import polars as pl
     from jinja2 import Template
 
-__all__ = ["Findings", "page_of", "page_template", "report_on", "report_page"]
-
 _WORST = 10
 _WORST_COLUMNS = 6
 _MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read

@@ -34,8 +34,6 @@ from lamina.training.run_folder import CHECKPOINT, RunFolder
 if TYPE_CHECKING:
     from lamina.runs.search import Closing
 
-__all__ = ["TRIALS_LOG", "Run", "complete"]
-
 TRIALS_LOG = "trials.jsonl"
 """One JSON object per trial of a search: settings, score, seconds, and share of the mean."""
 

@@ -26,16 +26,6 @@ from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
 
-__all__ = [
-    "as_line",
-    "open_model",
-    "open_run",
-    "read_unfinished",
-    "reading_of",
-    "save_run",
-    "search_metadata",
-]
-
 _SEARCH = "lamina search 1"
 """The format of a search's `CHECKPOINT`, which holds only the request; trials are separate files."""
 

@@ -33,8 +33,6 @@ from lamina.table.messages import DataWarning
 from lamina.training.run_folder import CHECKPOINT, TRIALS, RunFolder
 from lamina.training.time_limit import Pace, seconds_over
 
-__all__ = ["Closing", "SearchLog", "baselines", "begin", "search"]
-
 
 def begin(folder: RunFolder, request: Request) -> None:
     """Write the request into a new run's folder, so that a killed search can be resumed."""

@@ -43,8 +43,6 @@ from lamina.table.stream.survey import MOST_HELD, KeyedBlocks, Rows, look_over
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["prepare_streamed", "why_streamed"]
-
 _COMPILING = 256 << 20
 """Approximate memory of the compiler, a network and the report, without rows."""
 

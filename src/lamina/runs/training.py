@@ -24,8 +24,6 @@ from lamina.training.loop import Epoch, Loop, Observer
 if TYPE_CHECKING:
     from lamina.table.encode import TableEncoder
 
-__all__ = ["Trained", "encoder_for", "estimator_for", "fit", "train"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Trained:

@@ -28,8 +28,6 @@ from lamina.support.messages import warn
 from lamina.training.checkpoint import NotSavedWarning
 from lamina.training.run_folder import TRIALS
 
-__all__ = ["StoredTrials", "TrialFolder"]
-
 _FORMAT = "lamina trial 2"
 _KNOWN = ("lamina trial 1", _FORMAT)  # the first had no earlier stages
 _OUTPUTS, _NETWORK = "outputs", "network."

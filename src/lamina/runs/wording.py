@@ -11,11 +11,6 @@ from lamina.table.messages import counted
 if TYPE_CHECKING:
     from lamina.runs._model import TableModel
 
-__all__ = [
-    "decision_of", "decision_said", "how_trained", "networks_in_words", "search_summary", "settings_that_differ",
-    "share_in_words", "short_name", "value_in_words",
-]  # fmt: skip
-
 _MOST_SIZES = 3
 
 

@@ -13,10 +13,6 @@ import numpy as np
 from lamina.errors import ParameterError
 from lamina.support.messages import closest, in_a_line
 
-__all__ = [
-    "PlainNumbers", "answering", "check_numbers", "is_number", "lacking", "names_of", "no_argument", "whole_number",
-]  # fmt: skip
-
 C = TypeVar("C", bound=type)
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,8 +11,6 @@ from importlib.util import find_spec
 
 from lamina.errors import LaminaError, MissingPackageError
 
-__all__ = ["EXTRAS", "address_space_limit", "missing_packages", "require"]
-
 EXTRAS = {
     "scikit-learn": "sklearn",
     "polars": "table",

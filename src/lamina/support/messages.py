@@ -14,12 +14,6 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import TextIO, TypeVar
 
-__all__ = [
-    "Shown", "adapt", "adapted", "being", "closest", "counted", "debug_level", "encodable", "excerpt", "in_a_line",
-    "is_on_command_line", "on_command_line", "printable", "shows_whole_tracebacks", "suggesting", "unknown",
-    "user_location", "warn",
-]  # fmt: skip
-
 T = TypeVar("T")
 
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on command line", default=False)

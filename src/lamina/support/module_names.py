@@ -8,8 +8,6 @@ from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-__all__ = ["FINDER", "MXNET", "ModuleNames", "real_name"]
-
 _WING = (
     "attribute", "base", "callback", "engine", "io", "kvstore", "model", "np", "npx", "operator", "random", "runtime",
     "symbol", "test_utils", "util", "visualization",

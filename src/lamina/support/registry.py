@@ -8,8 +8,6 @@ from typing import Any, Generic, TypeVar
 from lamina.support.argument_checks import names_of, no_argument
 from lamina.support.messages import in_a_line, unknown
 
-__all__ = ["Registry"]
-
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 

@@ -9,11 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-__all__ = [
-    "CYCLES_END", "SCHEDULES", "Schedule", "cosine", "coslog4", "flat_cos", "linear", "one_cycle",
-    "polynomial", "warm_up",
-]  # fmt: skip
-
 Schedule = Callable[[float], float]
 
 

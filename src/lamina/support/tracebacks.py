@@ -15,8 +15,6 @@ from typing import Any
 from lamina.errors import LaminaError
 from lamina.support.messages import debug_level, shows_whole_tracebacks
 
-__all__ = ["at_users_lines", "show_at_users_lines"]
-
 _RAISE = opmap["RAISE_VARARGS"]
 
 

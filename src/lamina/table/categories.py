@@ -17,10 +17,6 @@ from lamina.table.messages import counted, listed, row, shown, warn
 if TYPE_CHECKING:
     from lamina.table.types.base import ColumnSchema
 
-__all__ = [
-    "Unknown", "category_codes", "note_unknown", "one_warning_of_unknown_values", "report_unknown", "unknown_values",
-]  # fmt: skip
-
 _MOST_NAMED = 5
 """Maximum number of columns in a warning."""
 

@@ -18,8 +18,6 @@ from lamina.table.tables import Table, as_table
 from lamina.table.types import Composite, Interval, Nominal, Quantity
 from lamina.table.types.quantity import finite
 
-__all__ = ["check"]
-
 
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """A view of `data` with the encoder's inputs, in order and with their types; see `Schema.inputs`.

@@ -29,11 +29,6 @@ from lamina.table.values import DAY, EPOCH, MISSING_TOKENS
 if TYPE_CHECKING:
     from polars.selectors import Selector
 
-__all__ = [
-    "ArrayColumn", "Column", "SeriesColumn", "Storage", "as_column", "as_text", "in_texts", "is_missing", "named",
-    "require_different", "require_names_differ", "series_column", "storage_of_values", "unmasked", "value_name",
-]  # fmt: skip
-
 Storage = Literal["number", "boolean", "text", "mixed", "date", "time", "duration", "empty", "other"]
 """A column's storage type: `empty` means only missing values, `mixed` several Python types."""
 

@@ -20,11 +20,6 @@ from lamina.table.columns import value_name
 from lamina.table.patterns import in_javascript, lazily
 from lamina.table.values import DAY, MISSING_TOKENS
 
-__all__ = [
-    "EPOCHS", "ORDERS", "DateForm", "Found", "day_in", "found_form", "is_blank", "is_date", "is_zeros",
-    "page_shapes", "requested_form", "zone_said",
-]  # fmt: skip
-
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 """Units per day, for each unit of times since 1970-01-01."""
 

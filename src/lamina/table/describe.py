@@ -12,14 +12,6 @@ from lamina.table.messages import format_number
 from lamina.table.schema import ColumnSchema, Schema, Target
 from lamina.table.types import TYPES, Composite, Constant, Number, Quantity
 
-__all__ = [
-    "ColumnRow",
-    "column_groups",
-    "column_rows",
-    "describe_rows",
-    "describe_target",
-]
-
 _MOST_NAMED = 10  # classes in a sentence
 _MANY = 8
 """From this number on, numbered columns of one kind, such as pixels, share one line."""

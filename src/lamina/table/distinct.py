@@ -9,8 +9,6 @@ import numpy as np
 
 from lamina.table.columns import Column, NumberType, OfCell, is_missing, storage_of_values
 
-__all__ = ["DistinctColumn", "distinct_values"]
-
 
 def distinct_values(column: Column) -> tuple[list[Any], np.ndarray]:
     """A column's distinct values, missing ones as None, and each row's position among them (int32).

@@ -34,8 +34,6 @@ from lamina.table.messages import row, warn
 from lamina.table.schema import ColumnSchema, Schema
 from lamina.table.tables import Table, dense
 
-__all__ = ["Encoded", "SparseNumbers", "TableEncoder"]
-
 
 @dataclass(frozen=True)
 class SparseNumbers:

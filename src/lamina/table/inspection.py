@@ -24,8 +24,6 @@ from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import Choice, Quantity
 from lamina.table.types.unused import Unused
 
-__all__ = ["ColumnFacts", "Inspection", "Look", "inspect"]
-
 _CELLS = 4_000_000
 """Maximum number of cells for statistics; larger tables are sampled."""
 

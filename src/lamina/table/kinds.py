@@ -32,8 +32,6 @@ from lamina.table.types import (
 )
 from lamina.table.types.unused import Dropped, Missing, Unreadable, Unused
 
-__all__ = ["choices_of", "infer", "judged", "kind_of_no_column", "name_of", "relearned", "schema_of"]
-
 
 def infer(
     data: Any,

@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 
     from lamina.table.schema import ColumnSchema, Schema
 
-__all__ = [
-    "as_gap",
-    "as_mark",
-    "group_codes",
-    "in_blocks_of",
-    "numbers_of",
-    "sorted_by",
-    "times_of",
-    "warn_if_sequential",
-]
-
 
 def as_mark(what: str, column: str) -> str:
     """The option that names the group or time column.

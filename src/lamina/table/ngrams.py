@@ -15,8 +15,6 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["TextEncoder", "folded", "tokens"]
-
 _SEED, _PRIME = np.uint32(2166136261), np.uint32(16777619)
 """FNV-1a's constants, applied to code points instead of bytes."""
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["ReadOptions"]
-
 
 @dataclass(frozen=True)
 class ReadOptions:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-__all__ = ["in_javascript", "lazily"]
-
 
 class _Lazy:
     def __init__(self, pattern: str, flags: int) -> None:

@@ -9,8 +9,6 @@ import numpy as np
 
 from lamina.table.messages import rows_called
 
-__all__ = ["LineNumbers", "Places"]
-
 
 class LineNumbers:
     """Line numbers, from 1, of a text file's records.

@@ -25,10 +25,6 @@ from lamina.table.source import STANDARD_INPUT, Source, open_sources
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "ROWS_AT_ONCE", "ReadOptions", "Where", "common_types", "import_polars", "iter_batches", "read", "read_in_shares",
-]  # fmt: skip
-
 Where = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 ROWS_AT_ONCE = 1 << 20

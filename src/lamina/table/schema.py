@@ -18,8 +18,6 @@ from lamina.table.messages import closest
 from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Pixel, Quantity
 from lamina.table.written_numbers import Form
 
-__all__ = ["ColumnSchema", "Schema", "Target", "Task"]
-
 FORMAT_VERSION = 3
 """Version 1 had a kind and a note per column instead of a type; version 2, of tables without intervals, has none."""
 

@@ -21,8 +21,6 @@ from lamina.table.formats import FORMATS, NOT_READ, format_of_content, format_of
 from lamina.table.formats.packing import PACKINGS, open_packed
 from lamina.table.messages import closest
 
-__all__ = ["STANDARD_INPUT", "Source", "is_read_once", "open_sources"]
-
 STANDARD_INPUT = "standard input"
 """The name of standard input as a source."""
 

@@ -16,8 +16,6 @@ from lamina.table.columns import Column
 from lamina.table.marks import as_gap, as_mark, group_codes, times_of
 from lamina.table.messages import counted, is_on_command_line
 
-__all__ = ["GroupSplitter", "RandomSplitter", "Split", "Splitter", "TimeSplitter", "splitter_for"]
-
 FEWEST_FOR_VALIDATION = 10
 """With fewer rows, ensemble members hold none out."""
 

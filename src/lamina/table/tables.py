@@ -19,8 +19,6 @@ from lamina.table.columns import (
     unmasked,
 )
 
-__all__ = ["Table", "as_table", "by_column", "dense"]
-
 
 class Table:
     """Columns of equal length with distinct names.

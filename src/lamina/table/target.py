@@ -19,8 +19,6 @@ from lamina.table.types.written_number import form_of_column
 from lamina.table.values import mean_of
 from lamina.table.written_numbers import Form, described, number_in_form
 
-__all__ = ["column_of_target", "infer_target", "target_column", "target_values"]
-
 FEW_CLASSES = 20
 """Integers with at most this many distinct values, and at least 5 rows each on average, are classes."""
 

@@ -7,10 +7,6 @@ import re
 
 import numpy as np
 
-__all__ = [
-    "DAY", "EPOCH", "MISSING_TOKENS", "NUMBER_PATTERN", "mean_of", "number_in", "time_in",
-]  # fmt: skip
-
 DAY = 86_400_000_000
 """Units of time, in microseconds."""
 

@@ -27,8 +27,6 @@ from lamina.table.read import import_polars
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["is_delimited", "warned_of", "without_formulas", "write", "write_batches"]
-
 _FORMULA = r"^[=@+\-\t\r]"
 _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 

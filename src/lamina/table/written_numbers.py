@@ -18,8 +18,6 @@ from typing import Any, NamedTuple
 from lamina.table.patterns import in_javascript, lazily
 from lamina.table.values import number_in
 
-__all__ = ["Form", "described", "form_of", "may_be_number", "number_in_form", "number_of", "page_words"]
-
 # --- the words ---------------------------------------------------------------------------------------------------
 
 _PLAIN_SIGNS = str.maketrans(

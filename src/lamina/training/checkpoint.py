@@ -19,8 +19,6 @@ from lamina.support.messages import excerpt, warn
 from lamina.training.loop import Epoch, Loop, Observer
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, RunFolder
 
-__all__ = ["Checkpoint", "Checkpoints", "NotSavedWarning", "Position", "damaged", "write_json_lines"]
-
 _FORMAT = "lamina checkpoint 2"
 """The current format, with a digest; format 1 has none."""
 

@@ -8,11 +8,6 @@ from lamina.device.context import Context, cpu, device_of, gpu, usable
 from lamina.errors import ContextError
 from lamina.support.messages import warn
 
-__all__ = [
-    "WORTHWHILE_FLOPS", "NotRoundedWarning", "chosen_device", "described", "rounds_products", "training_flops",
-    "warn_if_not_rounded",
-]  # fmt: skip
-
 WORTHWHILE_FLOPS = 1e12
 """The work from which "auto" takes a GPU: some CPU seconds, about the time of compiling for a GPU."""
 

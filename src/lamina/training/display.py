@@ -11,9 +11,6 @@ from typing import Any, TextIO
 from lamina.support.messages import adapted
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["Display", "Waiting", "shows_bar", "telling"]
-
-
 _WIDE = 100
 """Terminal width with room for all words."""
 

@@ -14,8 +14,6 @@ import numpy as np
 from lamina.compiler.deferral import eager
 from lamina.core.timings import timed
 
-__all__ = ["CycleStopping", "EarlyStopping", "Epoch", "Loop", "Observer"]
-
 _BEST = "best."
 
 

@@ -9,19 +9,6 @@ from typing import Any, Literal
 
 from lamina.support.extras import require
 
-__all__ = [
-    "BLUE",
-    "GRAY",
-    "ORANGE",
-    "Curves",
-    "bars",
-    "curves",
-    "drawn",
-    "learning_curves",
-    "plain_number",
-    "swarms",
-]
-
 BLUE, ORANGE, GRAY = "#2f6db3", "#d9822b", "#8a94a0"
 _MOST_MARKERS = 40
 _SWARM_BINS = 120

@@ -12,10 +12,6 @@ from lamina.errors import LaminaError
 from lamina.support.files.atomic import exchange, naming, sync
 from lamina.support.files.staging import aside, lock
 
-__all__ = [
-    "CHECKPOINT", "METRICS", "MODEL", "SETTINGS", "TRIALS", "RunFolder", "held_run", "model_file", "new_run",
-]  # fmt: skip
-
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
 """The model, which identifies a run's folder; and an unfinished run's checkpoint, unless the model is one."""
 

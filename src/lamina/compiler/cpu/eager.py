@@ -13,8 +13,6 @@ from lamina.compiler.cpu.ufuncs import elementwise
 from lamina.core.lowering import Contraction, Reduction
 from lamina.core.primitive import Primitive
 
-__all__ = ["kernel"]
-
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
     """See `lamina.core.primitive.kernel`; None where there is no compiler for the processor, too."""

@@ -19,8 +19,6 @@ from lamina.core.primitive import Primitive
 if TYPE_CHECKING:
     from lamina.compiler.cpu._builder import ThreadBuilder
 
-__all__ = ["product"]
-
 _BYTE = np.dtype(np.int8)
 _VECTORS = 2
 """Vectors that a panel is wide."""

@@ -21,8 +21,6 @@ from lamina.core.primitive import Primitive
 if TYPE_CHECKING:
     from lamina.compiler.cpu._builder import ThreadBuilder
 
-__all__ = ["fold"]
-
 _BYTE = np.dtype(np.int8)
 _COLUMN_VECTORS = 4
 """Neighbouring vectors of columns that are folded side by side, since each waits for its last operation."""

@@ -13,8 +13,6 @@ from lamina.compiler.cpu.matrix_unit import is_permitted
 from lamina.compiler.llvm.processor import LEVELS, Processor, named_processor, requested
 from lamina.compiler.llvm.values import DType
 
-__all__ = ["NAMED_MACHINES", "Machine", "compiling_for", "host_machine", "named_machine", "target_machine"]
-
 _CPU_DIRECTORY = Path("/sys/devices/system/cpu/cpu0/cache")
 _DEFAULT_CACHES = 32 << 10, 512 << 10, 8 << 20
 

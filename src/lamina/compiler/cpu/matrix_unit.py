@@ -15,8 +15,6 @@ import sys
 
 from lamina.compiler.llvm import Builder, Operand, Pointer
 
-__all__ = ["TILE_BYTES", "TILE_DEPTH", "TILE_ROWS", "MatrixUnit", "is_permitted", "is_switched_off"]
-
 TILE_ROWS = 16
 """Rows of a tile, and float32 or pairs of bfloat16 numbers in a row."""
 TILE_DEPTH = 32

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
 
-__all__ = ["fetched", "linked", "linked_for_others", "load", "run", "running"]
-
 _SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
 _IDLE_YIELDS = 200  # offers, of about half a microsecond each, before a worker without work sleeps

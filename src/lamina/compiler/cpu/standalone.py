@@ -24,8 +24,6 @@ from lamina.compiler.passes.graph import Graph, Input, Node
 from lamina.compiler.program import lower
 from lamina.core.memory import whole_lines
 
-__all__ = ["OneThread", "OneThreadModule", "Standalone", "global_array", "with_transposed_constants"]
-
 _BYTE = np.dtype(np.int8)
 
 

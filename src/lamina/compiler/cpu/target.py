@@ -32,8 +32,6 @@ from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Value
 from lamina.core.memory import LINE_BYTES
 
-__all__ = ["CPU"]
-
 
 @dataclass(frozen=True)
 class CPUCode:

@@ -27,8 +27,6 @@ from lamina.core.primitive import Primitive
 if TYPE_CHECKING:
     from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
 
-__all__ = ["elementwise", "made"]
-
 Emit = Callable[..., Value]
 
 _ARGUMENTS: Mapping[str, Argument] = {"pointers": None, "sizes": None, "strides": None, "data": None}

@@ -14,8 +14,6 @@ from lamina.compiler.passes.graph import Constant, Node, Scalar
 from lamina.compiler.passes.plan import Plan
 from lamina.core.lowering import Elementwise, Movement, Pull, Reshape
 
-__all__ = ["Evaluator", "Memory", "PullContext", "own_index", "step_numbers"]
-
 
 class Memory:
     """The nodes' memory, as pointers of the function being written."""

@@ -12,8 +12,6 @@ from lamina.compiler.llvm import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Val
 from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform_float64
 from lamina.compiler.passes.graph import Node
 
-__all__ = ["emit_fill"]
-
 _SIDE_BY_SIDE = 4  # blocks computed at once, since one block is a long chain of multiplications
 _UINT32 = np.dtype(np.uint32)
 _WORD_BYTES = 8

@@ -10,8 +10,6 @@ from lamina.compiler.llvm import Builder
 from lamina.compiler.passes.graph import Constant, Node
 from lamina.core.lowering import Elementwise
 
-__all__ = ["flat_axes", "is_made_of_flat"]
-
 
 def flat_axes(b: Builder, position: Axis, shape: Sequence[int]) -> list[Axis]:
     """A position in memory as an index: all of it on the last axis longer than 1, which has stride 1."""

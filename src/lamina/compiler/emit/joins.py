@@ -12,8 +12,6 @@ from lamina.compiler.llvm import Value
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import Reshape
 
-__all__ = ["emit_join"]
-
 _FEWEST_PARTS = 3
 
 

@@ -12,8 +12,6 @@ from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel
 
-__all__ = ["emit_map", "is_flat"]
-
 
 def emit_map(scope: Scope) -> None:
     """Loops over the domain, the last axis in vectors; one flat loop if all operands have the domain's shape."""

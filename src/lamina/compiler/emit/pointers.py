@@ -13,8 +13,6 @@ from lamina.compiler.passes.fuse import Kernel, is_alias
 from lamina.compiler.passes.graph import Constant, Input, Node, Scalar
 from lamina.compiler.passes.plan import Place, Plan, leaves_of
 
-__all__ = ["Frame", "Layout", "Slot", "kernel_names", "kernel_text"]
-
 
 @dataclass(frozen=True)
 class Slot:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from lamina.compiler.llvm import INDEX, Builder, Value
 
-__all__ = ["Axis", "flat_position", "moved_ones"]
-
 
 class Axis:
     """The positions of all lanes along one axis: lane l at ``base + l·step``, or ``vector[l]`` if they are data."""

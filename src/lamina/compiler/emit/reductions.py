@@ -13,16 +13,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import ArgReduction, Reduction
 
-__all__ = [
-    "emit_arg",
-    "emit_reduction",
-    "find_extremum",
-    "merged_index",
-    "row_results",
-    "store_result",
-    "store_row",
-]
-
 _COLUMN_VECTORS = 4
 """Neighbouring vectors of columns summed side by side, since one sum waits for its last addition."""
 

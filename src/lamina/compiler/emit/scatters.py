@@ -8,8 +8,6 @@ from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Builder, Pointer, Value
 from lamina.core.lowering import Scatter
 
-__all__ = ["emit_scatter"]
-
 
 def emit_scatter(scope: Scope) -> None:
     """Write a scatter: in order and on one thread, since several elements may have the same target."""

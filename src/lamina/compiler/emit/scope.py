@@ -13,8 +13,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.plan import Partition
 
-__all__ = ["Scope"]
-
 
 class Scope(ABC):
     """The state in which a kernel's code is written, for one *worker*: one of the threads that run it concurrently.

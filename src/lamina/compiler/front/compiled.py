@@ -47,8 +47,6 @@ from lamina.errors import TraceError
 from lamina.support import messages
 from lamina.support.tracebacks import at_users_lines
 
-__all__ = ["CompiledFunction"]
-
 _MAX_SPECIALIZATIONS = 64
 _WARN_AT = 8
 _RUNS_ONCE = (

@@ -10,8 +10,6 @@ from lamina.compiler.front.compiled import CompiledFunction
 from lamina.core.precision import Precision, require_precision
 from lamina.errors import TraceError
 
-__all__ = ["compile"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -17,8 +17,6 @@ from lamina.core.primitive import Primitive, evaluate
 from lamina.errors import TraceError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["FunctionGraph", "compilable_graph", "graph_of", "with_known_values"]
-
 
 @dataclass(frozen=True)
 class FunctionGraph:

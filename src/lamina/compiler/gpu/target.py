@@ -32,8 +32,6 @@ from lamina.compiler.target import COMPILED_DTYPES, Lowered, NotForTarget, Progr
 from lamina.core.array import Array, Value
 from lamina.device.interface import Device, DeviceArray, Limits, Module
 
-__all__ = ["DIALECTS", "GPU", "DeviceCode", "Written", "written_for"]
-
 _ALIGNMENT = 256
 
 

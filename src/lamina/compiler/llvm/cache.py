@@ -19,8 +19,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-__all__ = ["CodeCache", "default_directory", "digest_of_primitives", "digest_of_sources", "size_limit"]
-
 _MAGIC = b"lamina-object-1\n"
 _DIGEST_BYTES = 32
 _LIMIT_BYTES = 256 << 20

@@ -22,21 +22,6 @@ from lamina.compiler.llvm.module import Module
 from lamina.core.threads import get_num_threads
 from lamina.core.timings import noted
 
-__all__ = [
-    "CompiledModule",
-    "Fetched",
-    "assembly",
-    "compile_linkable",
-    "compile_object",
-    "fetched",
-    "found",
-    "host_triple",
-    "kept",
-    "linked",
-    "load",
-    "translated",
-]
-
 MakeIR = Callable[[], "str | Module[Any]"]
 
 _PART_LINES = 1200  # of a module are translated in one go: more parts are shared more evenly, but each costs

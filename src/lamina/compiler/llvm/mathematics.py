@@ -11,9 +11,6 @@ from lamina.compiler.llvm import _vector_math as vector_math
 from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Operand, Value
 
-__all__ = ["Mathematics"]
-
-
 Unary = Callable[[Builder, Value], Value]
 Binary = Callable[[Builder, Value, Value], Value]
 

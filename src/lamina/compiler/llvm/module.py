@@ -10,8 +10,6 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from lamina.compiler.llvm._machine import Machine
 from lamina.compiler.llvm.values import DType, type_name
 
-__all__ = ["Argument", "Module"]
-
 Argument = DType | None  # None: a pointer
 
 

@@ -11,8 +11,6 @@ from functools import cache
 from lamina.errors import LaminaError
 from lamina.support.messages import unknown
 
-__all__ = ["LEVELS", "NATIVE", "Processor", "architecture", "named_processor", "requested", "runnable_levels"]
-
 NATIVE = "native"
 _VARIABLE = "LAMINA_CPU"
 

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from lamina.compiler.llvm._builder import Builder
 from lamina.compiler.llvm.values import FLOAT64, Value
 
-__all__ = ["BLOCK", "philox_block", "short_philox_block", "uniform_float64"]
-
 BLOCK = 4
 """64-bit numbers in a block."""
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from lamina.compiler.llvm._arithmetic import Arithmetic
 from lamina.compiler.llvm.values import BOOL, UINT64, DType, Operand, Value, type_name
 
-__all__ = ["LONG_ROW", "Reductions", "row_lanes"]
-
 _LANE_BYTES = 64
 LONG_ROW = 8
 """The number of vectors of `row_lanes` from which a row has twice as many lanes."""

@@ -8,19 +8,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "BOOL",
-    "FLOAT32",
-    "FLOAT64",
-    "INDEX",
-    "UINT64",
-    "DType",
-    "Operand",
-    "Pointer",
-    "Value",
-    "type_name",
-]
-
 DType = np.dtype[Any]
 
 BOOL: DType = np.dtype(np.bool_)

@@ -23,9 +23,6 @@ from lamina.core.lowering import (
     Scatter,
 )
 
-__all__ = ["Kernel", "fuse", "is_alias", "is_expensive", "only_moves_ones"]
-
-
 _FEWEST_TRANSPOSED = 4  # rows and columns of a matrix that pay for a copy
 
 

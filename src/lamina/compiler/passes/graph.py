@@ -15,8 +15,6 @@ from lamina.core.precision import Precision
 from lamina.core.primitive import Primitive
 from lamina.errors import TraceError
 
-__all__ = ["Constant", "Graph", "Input", "Node", "Op", "Scalar", "topological", "users_of"]
-
 
 @dataclass(frozen=True)
 class Input:

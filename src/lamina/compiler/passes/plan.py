@@ -13,18 +13,6 @@ from lamina.compiler.passes.strands import strands_of
 from lamina.core.lowering import ArgReduction, Contraction, Elementwise, Reduction, Reshape
 from lamina.core.primitive import REGISTRY
 
-__all__ = [
-    "Partition",
-    "Place",
-    "Plan",
-    "bytes_touched",
-    "leaves_of",
-    "memory_reads",
-    "nodes_read",
-    "plan",
-    "separate_roots",
-]
-
 
 @dataclass(frozen=True)
 class Place:

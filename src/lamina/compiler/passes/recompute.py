@@ -14,8 +14,6 @@ from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Scalar, u
 from lamina.compiler.passes.plan import nodes_read
 from lamina.core.lowering import Elementwise
 
-__all__ = ["recompute"]
-
 _MOST_OPERATIONS = 4
 
 

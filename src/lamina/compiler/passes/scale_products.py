@@ -13,8 +13,6 @@ from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.simplify import constant_value, filled
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["is_short", "scale_products"]
-
 _LEAST, _MOST = 2.0**-30, 2.0**30
 
 

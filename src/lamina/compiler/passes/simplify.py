@@ -11,8 +11,6 @@ from lamina.compiler.passes.graph import Constant, Graph, Node
 from lamina.core.lowering import Elementwise, Reduction
 from lamina.core.primitive import REGISTRY, Primitive
 
-__all__ = ["simplify"]
-
 Rule = Callable[[Node], Node | None]
 
 

@@ -12,8 +12,6 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node, users_of
 from lamina.core.primitive import REGISTRY
 
-__all__ = ["own_rows", "strands_of"]
-
 _LEAST_KERNELS = 4
 """In a strand of fewer there is little to wait for."""
 _MOST_STRANDS = 64

@@ -20,8 +20,6 @@ from lamina.estimators.neural_network._training import (
     evaluation_for,
 )
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
-
 
 class _Compiled:
     """The four private methods of scikit-learn's networks that all of their training uses.

@@ -13,8 +13,6 @@ from lamina.estimators.network import Ensemble, Network
 from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import Trial
 
-__all__ = ["Average", "Best", "greedy", "mixture"]
-
 _ROUNDS = 20
 
 

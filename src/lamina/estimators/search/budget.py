@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-__all__ = ["Budget", "TimeIsOver", "clock"]
-
 clock: Callable[[], float] = time.perf_counter
 """A clock: seconds since an arbitrary moment."""
 

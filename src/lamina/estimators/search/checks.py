@@ -9,8 +9,6 @@ from lamina.estimators.declaring import declared
 from lamina.estimators.settings import DECLARED
 from lamina.training.time_limit import seconds_of
 
-__all__ = ["TRIALS", "asked_for", "limits_of", "require_held_out", "require_no_steps"]
-
 TRIALS = 16
 """The default time limit of `preset="best"`."""
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Curve", "falls_behind", "round_begins"]
-
 _FEWEST_TO_COMPARE = 3
 """Minimum number of other trials to compare with before ending one."""
 

@@ -48,8 +48,6 @@ from lamina.training.time_limit import seconds_over
 if TYPE_CHECKING:
     from lamina.estimators.search.side_by_side import Event
 
-__all__ = ["Lines", "Search", "learn"]
-
 _START_VARIES = 1.5
 """Safety factor on the longest compilation so far, for another network."""
 _WORKERS_START = 4.0

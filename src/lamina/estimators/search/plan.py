@@ -10,8 +10,6 @@ from lamina.estimators.search.comparison import round_begins
 from lamina.estimators.search.training import CYCLES_END, Configuration
 from lamina.estimators.settings import Settings
 
-__all__ = ["Plan"]
-
 
 class Plan:
     """The trials of a search for an estimator.

@@ -26,8 +26,6 @@ from lamina.estimators.search.worker import Blackboard, Job, Outcome, train
 from lamina.support.files.staging import scratch
 from lamina.training.loop import Epoch
 
-__all__ = ["SideBySide"]
-
 _TICK = 0.25
 """Seconds between checks of running trials' epochs."""
 

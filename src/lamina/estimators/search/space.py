@@ -16,8 +16,6 @@ from lamina.estimators.declaring import declared
 from lamina.estimators.settings import Settings
 from lamina.table.schema import Task
 
-__all__ = ["CYCLE", "openings", "preset_of", "suggested"]
-
 _FIRST_ROWS = 32_768
 """Number of rows on which the preset `fast` takes a second or two for any table."""
 _TIMES_MORE = 8

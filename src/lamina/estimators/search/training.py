@@ -19,8 +19,6 @@ from lamina.support.schedules import CYCLES_END
 from lamina.table.encode import TableEncoder
 from lamina.training.loop import Epoch, Loop, Observer
 
-__all__ = ["CYCLES_END", "Configuration", "Shared", "TrialTraining", "settled"]
-
 _MOST_HELD_OUT = 100_000
 """Maximum number of validation rows, so that validation takes less time than the training in between."""
 

@@ -11,8 +11,6 @@ import numpy as np
 from lamina.estimators.architecture import Architecture
 from lamina.training.loop import Epoch
 
-__all__ = ["SearchObserver", "SearchView", "Trial", "TrialStore"]
-
 
 @dataclass(frozen=True, eq=False)
 class Trial:

@@ -28,8 +28,6 @@ from lamina.estimators.search.training import Configuration, Shared, TrialTraini
 from lamina.estimators.search.trial import Trial
 from lamina.training.loop import Epoch
 
-__all__ = ["Blackboard", "Job", "Outcome", "train"]
-
 _TOLD = ("number", "loss", "score", "is_best", "seconds")
 
 

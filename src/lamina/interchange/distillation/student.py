@@ -33,8 +33,6 @@ from lamina.table.marks import group_codes
 from lamina.table.split import FEWEST_FOR_VALIDATION, splitter_for
 from lamina.training.time_limit import TimeLimit, duration_said, seconds_of
 
-__all__ = ["distill"]
-
 _MADE, _MOST_ROWS = 4, 200_000
 """Synthetic rows per row in regression, and the limit on all rows. They made classifiers' log-loss worse."""
 _SWAPPED = 0.3

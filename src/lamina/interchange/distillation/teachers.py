@@ -14,8 +14,6 @@ from lamina.errors import DataError
 from lamina.estimators.inputs import is_frame, length, require_target, values_of
 from lamina.support.extras import require
 
-__all__ = ["OnnxModel", "Teacher", "Told"]
-
 _ROUNDING = 1e-3
 """Tolerance for a row's sum of probabilities, which may be float32 or rounded to few digits."""
 _CLASSES = ("classes_", "class_labels")

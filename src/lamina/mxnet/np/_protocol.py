@@ -6,8 +6,6 @@ from typing import Any
 
 from lamina.mxnet.np._numpys import given_to_numpy
 
-__all__ = ["by_function", "by_ufunc"]
-
 
 def by_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """`numpy.mean(x)`: this package's function of that name, or else NumPy's on the values."""

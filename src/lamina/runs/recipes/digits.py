@@ -11,8 +11,6 @@ from lamina.device.context import Context
 from lamina.errors import ShapeError
 from lamina.nd.ndarray import NDArray
 
-__all__ = ["Digits", "load_digits", "pixel_rows"]
-
 
 @dataclass(frozen=True)
 class Digits:

@@ -13,8 +13,6 @@ from lamina.support.files.atomic import atomic_write
 from lamina.training.loop import Epoch
 from lamina.training.pictures import Curves, drawn, learning_curves
 
-__all__ = ["draw_learning_curves", "draw_mistakes"]
-
 _COLUMNS, _MOST_ROWS = 10, 6
 _CELL_WIDTH, _CELL_HEIGHT, _CAPTION = 40, 46, 16  # in pixels of the digits
 

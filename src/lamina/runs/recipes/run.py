@@ -30,8 +30,6 @@ from lamina.training.loop import Epoch
 from lamina.training.run_folder import MODEL, SETTINGS, RunFolder, model_file
 from lamina.training.time_limit import duration_said
 
-__all__ = ["as_line", "checkpoints", "fitted_of_run", "network_of_run", "read_run", "write_settings"]
-
 _FIRST_FORMAT = "lamina digits 1"
 _SETTINGS = strict(Settings)
 

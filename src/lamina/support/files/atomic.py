@@ -12,8 +12,6 @@ from typing import IO, Any, Literal
 
 from lamina.support.files.staging import aside
 
-__all__ = ["atomic_write", "exchange", "naming", "sync"]
-
 _MOST_LINKS = 40  # as many as Linux follows
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import zipfile
 from typing import IO
 
-__all__ = ["what_else"]
-
 _SAFETENSORS = (
     'in PyTorch, safetensors.torch.save_file(net.state_dict(), "net.safetensors") writes what lamina.load_state_dict '
     "reads"

@@ -22,8 +22,6 @@ from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.support.files.atomic import atomic_write
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
 
-__all__ = ["may_be_idx", "read_idx", "write_idx"]
-
 _ELEMENT_TYPES = {
     0x08: np.dtype(np.uint8),
     0x09: np.dtype(np.int8),

@@ -7,17 +7,6 @@ from contextlib import contextmanager
 
 from lamina.errors import DataError, LaminaError
 
-__all__ = [
-    "FAR_MORE",
-    "LONGEST_RECORD",
-    "MOST_COLUMNS",
-    "MOST_PIXEL_COLUMNS",
-    "MOST_TEXT_COLUMNS",
-    "require_columns",
-    "unpacked_limit",
-    "untrusted",
-]
-
 MOST_COLUMNS = 1 << 18
 """For tables. Each column costs some KB in every step, even for few rows."""
 

@@ -28,8 +28,6 @@ from lamina.errors import DataError, DTypeError, ShapeError
 from lamina.support.files.atomic import atomic_write
 from lamina.support.files.foreign import what_else
 
-__all__ = ["load_params", "save_params"]
-
 _LIST_MAGIC = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _MOST_DIMENSIONS = 32  # of MXNet; anything above is not a legacy array but an unknown form

@@ -9,8 +9,6 @@ import numpy as np
 
 from lamina.errors import DataError
 
-__all__ = ["read_arrays", "write_arrays"]
-
 
 def _is_safetensors(filename: str | os.PathLike[str]) -> bool:
     return os.fspath(filename).endswith(".safetensors")

@@ -12,8 +12,6 @@ from lamina.errors import DataError
 from lamina.support.extras import require
 from lamina.support.files.limits import untrusted
 
-__all__ = ["open_picture"]
-
 _KINDS = (
     "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP", "XBM",
     "AVIF", "ICNS", "QOI",

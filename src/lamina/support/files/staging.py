@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
-__all__ = ["aside", "lock", "scratch"]
-
 
 @contextmanager
 def aside(

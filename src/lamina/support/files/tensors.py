@@ -26,8 +26,6 @@ from lamina.support.files.foreign import what_else
 from lamina.support.files.typed_json import decoded
 from lamina.support.messages import excerpt
 
-__all__ = ["TensorFile", "is_tensor_file", "load_tensors", "open_tensors", "save_tensors"]
-
 _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "I32": "<i4", "U32": "<u4",
     "F32": "<f4", "I64": "<i8", "U64": "<u8", "F64": "<f8",

@@ -22,8 +22,6 @@ from lamina.errors import DataError
 from lamina.support.files.limits import FAR_MORE, unpacked_limit
 from lamina.support.messages import excerpt
 
-__all__ = ["is_torch_file", "load_torch"]
-
 _MOST_DIMENSIONS = 64  # of NumPy
 _DTYPES = {
     "Double": "f8", "Float": "f4", "Half": "f2", "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1",

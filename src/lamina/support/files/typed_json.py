@@ -11,8 +11,6 @@ import msgspec
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
 
-__all__ = ["Count", "decoded", "strict"]
-
 T = TypeVar("T")
 
 Count = Annotated[int, msgspec.Meta(ge=0)]

@@ -12,8 +12,6 @@ import numpy as np
 from lamina.table.findings.results import LEVEL, ColumnDrift, Drift, share_said
 from lamina.table.findings.values import Names, Series
 
-__all__ = ["drift", "new_categories"]
-
 _EXPECTED = 5
 """Categories with a lower expected count than this in either table are merged as rare."""
 

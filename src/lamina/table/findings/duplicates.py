@@ -11,8 +11,6 @@ from lamina.table.findings.results import Finding, share_said
 from lamina.table.findings.values import Series
 from lamina.table.messages import counted
 
-__all__ = ["conflicting_rows", "repeated_rows", "rows_of_training"]
-
 _BY_CHANCE = 1e-3
 _DEVIATIONS = 4
 _HEAD = 2000

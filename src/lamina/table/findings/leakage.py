@@ -12,8 +12,6 @@ import numpy as np
 from lamina.table.findings.results import Finding, share_said
 from lamina.table.findings.values import Series
 
-__all__ = ["FEWEST_ROWS", "Score", "leaks", "score", "sums"]
-
 FEWEST_ROWS = 20
 """With fewer rows, columns may look alike by chance."""
 

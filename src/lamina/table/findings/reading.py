@@ -15,8 +15,6 @@ from lamina.table.stream.sample import RowSample, row_bytes
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MOST_BYTES", "read_sample"]
-
 MOST_BYTES = 512 << 20
 """Memory limit for the rows kept."""
 

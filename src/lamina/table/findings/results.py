@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["LEVEL", "ColumnDrift", "Drift", "Finding", "share_said"]
-
 LEVEL = 0.01
 """The family-wise error rate: the share of tables without drift that give a finding, for any number of columns."""
 

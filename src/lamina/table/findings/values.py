@@ -11,8 +11,6 @@ from lamina.table.columns import Column, is_missing, value_name
 from lamina.table.messages import format_number
 from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
-__all__ = ["Names", "Series", "cells_of", "features_of", "row_keys"]
-
 
 class Names:
     """Codes by values' names, shared by every column read with it."""

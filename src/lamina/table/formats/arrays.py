@@ -21,8 +21,6 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["FILE", "FIRST_PIXEL", "LABEL", "ArrayFile", "pixel_frame", "read_idx_file", "read_npz"]
-
 FILE, LABEL, FIRST_PIXEL = "file", "label", "pixel_0"
 """Columns of image tables: file names, classes, and the first pixel."""
 

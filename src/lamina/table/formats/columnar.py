@@ -19,8 +19,6 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ColumnarFile", "read_bounded", "write_feather", "write_parquet"]
-
 
 class ColumnarFile:
     """One Parquet or Feather file, decoded in a child process: see `lamina.table.formats._subprocess_reader`.

@@ -26,8 +26,6 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["DelimitedFile", "write_csv", "write_tsv"]
-
 _KEPT = 4
 """Number of blocks of a file cached between inferring types and reading."""
 

@@ -23,8 +23,6 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["ImageFolder"]
-
 _SUFFIXES = FORMATS["images"].suffixes
 
 

@@ -21,8 +21,6 @@ from lamina.table.source import Source
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["JsonLines", "write_json_lines"]
-
 
 _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
 """A string, with the following colon if it is a key; an unclosed string extends to the end of its line."""

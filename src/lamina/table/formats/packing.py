@@ -11,8 +11,6 @@ from typing import IO, Any, Literal, cast
 
 from lamina.support.extras import missing_packages
 
-__all__ = ["PACKINGS", "Packing", "open_packed", "open_zstd"]
-
 Target = Path | IO[bytes]
 Mode = Literal["rb", "wb"]
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Types = dict[str, pl.DataType]
 
-__all__ = ["QUOTED", "cleaned", "common_type", "in_types", "stripped", "typed"]
-
 QUOTED = "\ufdd0"
 """A marker before a text whose quotes matter, until its column's type is known; from Unicode's private use area."""
 

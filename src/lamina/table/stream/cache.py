@@ -17,8 +17,6 @@ from lamina.support.files.atomic import naming
 if TYPE_CHECKING:
     from lamina.table.stream.survey import Division
 
-__all__ = ["CacheWriter", "EncodedRows", "Layout", "RowCache", "ShuffledWriter"]
-
 _WINDOW_BYTES = 64 << 20
 _GROUP_BYTES = 1 << 19
 _FEWEST_ROWS = 128

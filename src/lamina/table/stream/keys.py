@@ -18,8 +18,6 @@ from lamina.table.schema import ColumnSchema
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["MarkKeys", "row_keys"]
-
 _GOLDEN = 0x9E3779B97F4A7C15
 _BITS = (1 << 64) - 1
 

@@ -14,8 +14,6 @@ from lamina.table.formats import FORMATS
 from lamina.table.options import ReadOptions
 from lamina.table.source import Source
 
-__all__ = ["bytes_in", "free_memory", "in_words", "memory_to_hold", "used_memory"]
-
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _CELL_BYTES = 32
 """Peak bytes per cell for training on a table in memory: 1.6 KB per row of 50 columns, measured."""

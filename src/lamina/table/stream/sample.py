@@ -12,8 +12,6 @@ from lamina.table.stream.keys import row_keys
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["RowSample", "row_bytes"]
-
 _TEXT_BYTES = 24
 """Approximate bytes of a text in a column."""
 

@@ -20,8 +20,6 @@ from lamina.table.source import Source, open_sources
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Blocks", "FileBlocks", "blocks_of", "files_as_blocks", "is_source", "with_target"]
-
 BLOCK_ROWS = 1 << 16
 _BLOCK_CELLS = 1 << 22
 _FIRST_LOOK_ROWS = 1000

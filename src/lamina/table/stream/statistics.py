@@ -22,8 +22,6 @@ from lamina.table.written_numbers import number_in_form
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TableStatistics"]
-
 _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
 _FEWEST_SAMPLED = 4096

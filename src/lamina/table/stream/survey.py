@@ -30,19 +30,6 @@ from lamina.table.types import Choice
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = [
-    "MOST_HELD",
-    "Division",
-    "KeyedBlocks",
-    "KeyedRows",
-    "Rows",
-    "Survey",
-    "encode_rows",
-    "encoded_block",
-    "fitted_encoder",
-    "look_over",
-]
-
 MOST_HELD = 1 << 16
 """Maximum number of validation rows, and of test rows, kept in memory; enough for a fraction of a percent."""
 

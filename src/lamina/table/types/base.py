@@ -21,11 +21,6 @@ from lamina.table.values import MISSING_TOKENS
 if TYPE_CHECKING:
     from lamina.table.columns import Column
 
-__all__ = [
-    "CHOICES", "FEW_ROWS", "MOSTLY", "TYPES", "Candidate", "Choice", "ColumnSchema",
-    "ColumnType", "OfJson", "register", "type_from_dict",
-]  # fmt: skip
-
 Choice = Literal["numeric", "categorical", "date", "text", "ordered", "drop"] | tuple[str, ...]
 """What a user may say of a column; a tuple has its values from the lowest to the highest."""
 

@@ -12,8 +12,6 @@ from lamina.table.types.base import Candidate, ColumnSchema
 from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import missing_said
 
-__all__ = ["Boolean"]
-
 _TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
 """Texts, in small letters, that say yes or no."""
 

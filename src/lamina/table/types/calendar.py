@@ -35,8 +35,6 @@ from lamina.table.types.number import Coordinate, Number
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["Calendar", "Interval", "intervals_between"]
-
 _SAMPLE = 1000
 """Different values that tell whether a column may hold dates."""
 

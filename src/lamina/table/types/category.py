@@ -11,8 +11,6 @@ from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["Category"]
-
 
 class Category(Nominal):
     """Categories: columns that have no other type."""

@@ -16,8 +16,6 @@ from lamina.table.types.quantity import missing_said
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
-__all__ = ["Composite"]
-
 
 @dataclass(frozen=True)
 class Composite(OfJson):

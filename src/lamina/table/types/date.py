@@ -11,8 +11,6 @@ from lamina.table.dates import DateForm, day_in
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.quantity import Quantity
 
-__all__ = ["Date"]
-
 
 class Date(Quantity):
     """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC: the first part of `Calendar`.

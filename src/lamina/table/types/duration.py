@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from lamina.table.types.quantity import Quantity
 
-__all__ = ["Duration"]
-
 
 class Duration(Quantity):
     """Durations in seconds; as texts, and in JSON, they are numbers."""

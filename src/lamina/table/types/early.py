@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["modern_column"]
-
 _BY_NOTE = {
     "times of day in seconds": "time",
     "durations in seconds": "duration",

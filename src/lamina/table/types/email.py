@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
-__all__ = ["Email"]
-
 _EMAIL = lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})>?")
 
 

@@ -21,8 +21,6 @@ from lamina.table.types.quantity import Quantity
 from lamina.table.types.unused import Constant, Identifier, Missing
 from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["Field", "Fields", "flagged_once", "note_unread", "plain_schema", "warn_of_others"]
-
 Field = float | str | bool | None
 """A field of a value: a number, a name, a truth value; None: the value has no such field."""
 

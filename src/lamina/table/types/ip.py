@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
-__all__ = ["IpAddress"]
-
 _V4 = lazily(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5})|/\d{1,2})?", re.ASCII)
 _V6 = lazily(
     r"\[?([0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)(?:%\w+)?(?:\]:(\d{1,5})|\]|/\d{1,3})?", re.ASCII

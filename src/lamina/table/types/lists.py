@@ -23,8 +23,6 @@ from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.record import decoded, written
 from lamina.table.values import number_in
 
-__all__ = ["Lists"]
-
 _SEPARATORS = ("|", ";", "\n", ",", "/")
 
 _MOST = 30

@@ -22,8 +22,6 @@ from lamina.table.types.written_number import WrittenNumber, form_of_column, nam
 from lamina.table.values import MISSING_TOKENS, number_in
 from lamina.table.written_numbers import Form, described
 
-__all__ = ["Mixed"]
-
 _MOSTLY_NUMBERS = 0.5
 _FEWEST_NUMBERS = 20
 """Plain numbers of fewer different values among words are codes."""

@@ -11,8 +11,6 @@ from lamina.table.types.base import ColumnSchema, ColumnType, OfJson
 from lamina.table.types.quantity import missing_said
 from lamina.table.types.unused import Constant
 
-__all__ = ["Nominal"]
-
 MOST_ONE_HOT = 8
 """Columns with more categories are embedded."""
 

@@ -13,8 +13,6 @@ from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import number_in
 
-__all__ = ["Coordinate", "Number"]
-
 
 @dataclass(frozen=True)
 class Number(Quantity):

@@ -18,8 +18,6 @@ from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["Ordered", "ordered_by"]
-
 _SCALES = [
     scale.split("|")
     for scale in (

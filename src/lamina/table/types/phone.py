@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
-__all__ = ["Phone"]
-
 _INTERNATIONAL = lazily(r"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?)(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII)
 _AMERICAN = lazily(
     r"(?:1[ .-])?\(?(\d{3})(?:\)[ .-]?|[ .-])\d{3}[ .-]\d{4}(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII

@@ -13,8 +13,6 @@ from lamina.errors import DataError
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.quantity import Quantity
 
-__all__ = ["Pixel", "pixel_columns"]
-
 
 @dataclass(frozen=True)
 class Pixel(Quantity):

@@ -15,8 +15,6 @@ from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema, ColumnType
 from lamina.table.types.unused import Alike, Constant, Missing
 from lamina.table.values import mean_of, number_in
 
-__all__ = ["Quantity", "finite", "infinite_error", "warn_of_infinite"]
-
 _JSON_NUMBERS = {int, float, type(None)}
 
 

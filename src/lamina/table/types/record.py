@@ -14,8 +14,6 @@ from lamina.table.columns import Column
 from lamina.table.types.base import ColumnSchema
 from lamina.table.types.fields import Field, Fields, plain_schema
 
-__all__ = ["Record", "decoded", "written"]
-
 _MOST = 30
 """Keys that become columns, the most frequent ones."""
 

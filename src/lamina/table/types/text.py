@@ -24,8 +24,6 @@ from lamina.table.types.quantity import missing_said
 from lamina.table.types.unused import Identifier
 from lamina.table.values import MISSING_TOKENS
 
-__all__ = ["Text"]
-
 _NUMBERS = 30
 """Numbers that a text becomes; more are slower, and hardly better."""
 

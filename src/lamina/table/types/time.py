@@ -7,8 +7,6 @@ from collections.abc import Callable
 from lamina.table.types.quantity import Quantity
 from lamina.table.values import time_in
 
-__all__ = ["TimeOfDay"]
-
 
 class TimeOfDay(Quantity):
     """Times of day as seconds since midnight.

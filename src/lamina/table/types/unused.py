@@ -10,11 +10,6 @@ from typing import ClassVar
 from lamina.table.messages import as_kind, counted, listed
 from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSchema, ColumnType
 
-__all__ = [
-    "MOST_VALUES", "Alike", "Constant", "Dropped", "Identifier", "Missing", "RowNumbers", "Sentences", "Uncounted",
-    "Unreadable", "Unused", "may_count_rows",
-]  # fmt: skip
-
 _NAMES_ROWS = re.compile(
     r"(?i:(.*[\W_])?id|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)|[A-Za-z]*[a-z]I[dD]|"
 )

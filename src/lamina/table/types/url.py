@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl, urlsplit
 from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
-__all__ = ["Url"]
-
 _URL = lazily(r"(?:(?i:https?|ftps?|s3|gs|file|wss?)://|(?i:www)\.)[^\s/?#]\S*")
 _EXTENSION = lazily(r"\.([A-Za-z]\w{0,7})$")
 

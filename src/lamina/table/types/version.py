@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
 
-__all__ = ["Version"]
-
 _VERSION = lazily(
     r"[vV]?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?:[-+._]?([A-Za-z][\w.+-]*))?", re.ASCII
 )

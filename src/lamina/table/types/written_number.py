@@ -12,8 +12,6 @@ from lamina.table.types.quantity import Quantity
 from lamina.table.values import MISSING_TOKENS, number_in
 from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
 
-__all__ = ["WrittenNumber", "form_of_column", "named_counts"]
-
 _HALF = 0.5
 """A text column with a smaller share of numbers is no column of numbers, even where the rest is words."""
 
