@@ -1,7 +1,7 @@
 """A minute under load, and an hour by hand (LAMINA_LOAD_SECONDS=3600): no answer lost or wrong, memory level.
 
 64 clients ask two workers without a pause, eight send their bodies in pieces, the model is exchanged each two seconds,
-and SIGTERM ends it all.
+and SIGTERM ends it all. `pytest -rP` shows the figures.
 """
 
 import http.client
@@ -11,6 +11,7 @@ import shutil
 import statistics
 import threading
 import time
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -94,15 +95,20 @@ def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
     for client in (*busy, *slow):
         client.join(60)
         assert not client.is_alive()
+    answers = [answer for client in (*busy, *slow) for answer in client.found]
+    lost = [client.lost for client in (*busy, *slow) if client.lost]
+    measured = [size for size in sizes if size is not None]
+    counts = Counter(status for status, _ in answers)
+    print(f"answers by status: {dict(counts)}; lost: {lost}; new versions: {error.count(': now version ')}")
+    print(f"MB of both workers: {[round(size / 1e6, 1) for size in measured[:: max(1, len(measured) // 30)]]}")
     assert code == 0
     assert error.endswith("lamina: ended; all requests under way were answered\n")
-    assert [client.lost for client in (*busy, *slow) if client.lost] == []
+    assert lost == []
     for client in busy:
         refused = [i for i, (status, _) in enumerate(client.found) if status == 503]
         assert set(refused) <= set(client.closed)
-    answers = [answer for client in (*busy, *slow) for answer in client.found]
     contents = {content for status, content in answers if status == 200}
-    assert {status for status, _ in answers} <= {200, 503}
+    assert set(counts) <= {200, 503}
     assert all(len([status for status, _ in client.found if status == 200]) > SECONDS / 10 for client in slow)
     versions = {"a": set(), "b": set()}
     for answer in map(json.loads, contents):
@@ -110,6 +116,5 @@ def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
         versions[name].add(answer["version"])
     assert versions["a"] and versions["b"] and not versions["a"] & versions["b"]
     assert error.count(": now version ") > SECONDS / 4
-    measured = [size for size in sizes if size is not None]
     early, late = (measured[len(measured) * i // 3 : len(measured) * (i + 1) // 3] for i in (1, 2))
     assert statistics.median(late) < 1.03 * statistics.median(early)
