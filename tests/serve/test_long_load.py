@@ -15,7 +15,7 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from serving import RUNS, clients
+from serving import PATIENCE, RUNS, clients
 
 SECONDS = float(os.environ.get("LAMINA_LOAD_SECONDS", "60"))
 ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
@@ -39,7 +39,9 @@ class SlowClient(threading.Thread):
         late = False
         while not late:
             late = self.ending.is_set()
-            with closing(http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)) as slow:
+            with closing(
+                http.client.HTTPConnection(self.server.host, self.server.port, timeout=PATIENCE)
+            ) as slow:
                 try:
                     self.ask(slow)
                 except (OSError, http.client.HTTPException) as error:
@@ -69,7 +71,8 @@ def resident_bytes(one):
 def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
     run, other = run_copy("prices"), run_copy("prices", "other")
     shutil.copy(RUNS["kinds"] / "model.safetensors", other / "model.safetensors")
-    one = serving(f"m={run}", f"a={RUNS['prices']}", f"b={other}", "--workers", 2, "--look", 0.05)
+    models = (f"m={run}", f"a={RUNS['prices']}", f"b={other}")
+    one = serving(*models, "--workers", 2, "--look", 0.05, "--timeout", PATIENCE)
     right = {name: one.predict(name, BODY).json for name in ("a", "b")}
     assert right["a"]["predictions"] != right["b"]["predictions"]
     known = {}
@@ -93,14 +96,16 @@ def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
         client.ending.set()
     code, error = one.end()
     for client in (*busy, *slow):
-        client.join(60)
+        client.join(PATIENCE)
         assert not client.is_alive()
     answers = [answer for client in (*busy, *slow) for answer in client.found]
     lost = [client.lost for client in (*busy, *slow) if client.lost]
     measured = [size for size in sizes if size is not None]
     counts = Counter(status for status, _ in answers)
     print(f"answers by status: {dict(counts)}; lost: {lost}; new versions: {error.count(': now version ')}")
-    print(f"MB of both workers: {[round(size / 1e6, 1) for size in measured[:: max(1, len(measured) // 30)]]}")
+    print(
+        f"MB of both workers: {[round(size / 1e6, 1) for size in measured[:: max(1, len(measured) // 30)]]}"
+    )
     assert code == 0
     assert error.endswith("lamina: ended; all requests under way were answered\n")
     assert lost == []
