@@ -13,7 +13,7 @@ RECIPE = Path("packaging/conda/recipe.yaml")
 
 
 def main() -> None:
-    """Exit 1 if the recipe can't be rendered, or has other dependencies."""
+    """Exit 1 if the recipe can't be rendered, has other dependencies, or names a licence that is not there."""
     recipe = Stage0Recipe.from_file(str(RECIPE))
     [_] = recipe.render(VariantConfig())
     content: Any = recipe.to_dict()
@@ -23,6 +23,8 @@ def main() -> None:
     }
     if found != set(project["dependencies"]):
         sys.exit(f"{RECIPE} and pyproject.toml differ in {found ^ set(project['dependencies'])}")
+    if missing := [file for file in content["about"]["license_file"] if not Path(file).is_file()]:
+        sys.exit(f"{RECIPE} names files that are not there: {', '.join(missing)}")
     print(f"{RECIPE} renders, with the dependencies of pyproject.toml")
 
 

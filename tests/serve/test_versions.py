@@ -8,7 +8,8 @@ from inference import tensor
 from serving import RUNS
 
 from lamina.errors import LaminaError
-from lamina.serve._registry import places
+from lamina.serve import Limits
+from lamina.serve._registry import Registry, places
 
 ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
 KINDS = {"x": "FP64", "gap": "INT64", "color": "BYTES", "city": "BYTES", "member": "BYTES"}
@@ -112,3 +113,19 @@ def test_versions_that_cannot_be_in_an_address(run):
 def test_the_same_version_twice():
     with pytest.raises(LaminaError, match="two models would be called 'a@2'"):
         places(["a=runs/1", "a@2=runs/2", "a@2=runs/3"])
+
+
+def test_the_same_version_in_a_folder_and_by_itself(serving, versions):
+    both = rf"m@2 is both .*{RUNS['prices'].name} and .*models/2; call one by another number"
+    with pytest.raises(LaminaError, match=both):
+        Registry([f"m={versions}", f"m@2={RUNS['prices']}"], Limits())
+    one = serving(f"m={versions}", f"m@7={RUNS['prices']}", "--look", 0.05)
+    value, label = (answered(one, "m", version)[0] for version in ("7", "2"))
+    shutil.copytree(RUNS["kinds"], versions.parent / "new")
+    os.rename(versions.parent / "new", versions / "7")  # later: what was given by its version stays
+    failed = b'lamina_model_loads_total{model="m",result="failed"} 1.0'
+    one.wait_for(lambda: failed in one.ask("/metrics").content)
+    assert answered(one, "m", "7") == (value, "7")
+    assert answered(one, "m") == (label, "2")
+    _, error = one.end()
+    assert error.count("m@7 is both") == 1

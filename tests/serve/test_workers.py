@@ -14,13 +14,16 @@ import pytest
 from serving import RUNS, clients
 
 from lamina.cli import main
+from lamina.serve._workers import METRICS_FOLDER
 
 ROW = {"x": 1.0, "gap": 2, "color": "red", "city": "city 4", "member": "yes"}
 BODY = json.dumps({"rows": [ROW]}).encode()
 
 
 def _counts(one):
-    lines = one.ask("/metrics").content.decode().splitlines()
+    answer = one.ask("/metrics")
+    assert answer.status == 200, answer.content
+    lines = answer.content.decode().splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
 
 
@@ -28,6 +31,12 @@ def _workers(one):
     """The numbers of the processes that have counted something and live."""
     names = [name for name in _counts(one) if name.startswith("process_resident_memory_bytes")]
     return sorted(int(name.partition('worker="')[2].partition('"')[0]) for name in names)
+
+
+def _metrics_folder(worker):
+    """The folder where workers share their counts."""
+    entries = Path(f"/proc/{worker}/environ").read_bytes().decode().split("\0")
+    return Path(dict(entry.split("=", 1) for entry in entries if entry)[METRICS_FOLDER])
 
 
 def test_a_swap_and_the_end_under_load_lose_nothing(serving, run_copy):
@@ -103,6 +112,8 @@ def test_a_worker_that_is_killed_is_replaced_and_a_second_signal_ends_all_at_onc
     before = _workers(one)
     os.kill(before[0], signal.SIGKILL)
     one.wait_for(lambda: before[0] not in _workers(one))
+    # Had it been killed between the creation of a file and its first entry, the file would stay empty.
+    (_metrics_folder(before[1]) / f"counter_{before[0]}.db").write_bytes(b"")
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(lambda _: one.predict("m", BODY).status, range(40))) == {200}
     one.wait_for(lambda: len(_workers(one)) == 2, 120)

@@ -24,6 +24,8 @@ RUNS = {
     "digits": ROOT / "training/files/digits-finished",
 }
 """A regression and a classification of one table, and MNIST: runs of the first versions, that are small."""
+PATIENCE = 300
+"""Seconds in which an answer comes, and the end: the machine may be busy with other things."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Server:
             headers["Content-Type"] = content_type
         request = urllib.request.Request(self.address + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -97,7 +99,7 @@ class Server:
         """End it; its exit code and what it wrote to standard error."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        _, error = self.process.communicate(timeout=60)
+        _, error = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, error
 
 
@@ -123,7 +125,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         with closing(
-            http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
+            http.client.HTTPConnection(self.server.host, self.server.port, timeout=PATIENCE)
         ) as connection:
             while not self.until(self) and self._asked(connection):
                 time.sleep(self.pause)

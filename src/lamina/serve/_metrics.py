@@ -92,19 +92,22 @@ class Metrics:
         if self._shared is None:
             return generate_latest(self._registry)
         together = CollectorRegistry()
-        MultiProcessCollector(together, str(self._shared))
-        together.register(_Processes(self._shared))
+        together.register(_Workers(self._shared))
         return generate_latest(together)
 
 
-class _Processes(Collector):
-    """Memory, processor time and files of each worker, by process id."""
+class _Workers(Collector):
+    """All workers' counts; memory, processor time and files of each, by process id."""
 
     def __init__(self, shared: Path) -> None:
         self._shared = shared
 
     def collect(self) -> Iterable[Metric]:
-        """The metrics of a `ProcessCollector` for each live worker."""
+        """The sums of all files, and the metrics of a `ProcessCollector` for each live worker."""
+        # A file is empty while a worker creates it, and stays so if the worker is killed then.
+        yield from MultiProcessCollector.merge(
+            [f"{file}" for file in self._shared.glob("*.db") if _size(file)]
+        )
         found: dict[str, Metric] = {}
         for file in sorted(self._shared.glob("gauge_livesum_*.db")):
             worker = file.stem.rpartition("_")[2]
@@ -112,4 +115,12 @@ class _Processes(Collector):
                 one = found.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
                 for sample in metric.samples:
                     one.add_sample(sample.name, {**sample.labels, "worker": worker}, sample.value)
-        return found.values()
+        yield from found.values()
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 if it is gone."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

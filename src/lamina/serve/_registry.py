@@ -117,12 +117,17 @@ class Registry:
         A file that can't be loaded is tried once; the version before it stays, and so does a model's last version.
         """
         present = [version for place in self._given for version in place.versions()]
+        firsts = {str(place): place for place in reversed(present)}
         for place in present:
             stamp = place.stamp()
             if place in self._stamps and stamp in (None, self._stamps[place]):
                 continue
             self._stamps[place] = stamp
             try:
+                if (first := firsts[str(place)]) != place:  # a run in a folder of versions, beside NAME@2=RUN
+                    raise LaminaError(
+                        f"{place} is both {first.path} and {place.path}; call one by another number"
+                    )
                 model = load_model(place.path, self.limits, place.name, place.version)
             except (LaminaError, OSError, ValueError, MemoryError) as error:
                 yield place, error
