@@ -160,10 +160,13 @@ def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
             ["--threshold", "1.5"],
             "--threshold 1.5: must be f1, balanced, or a number between 0 and 1, such as 0.3",
         ),
-        (["--class-weight", "heavy"], "--class-weight heavy: write balanced, or CLASS=WEIGHT, as yes=10"),
+        (
+            ["--class-weight", "heavy"],
+            "--class-weight heavy: write balanced, or CLASS=WEIGHT, such as yes=10",
+        ),
         (
             ["--class-weight", "fraud=-1"],
-            "--class-weight fraud=-1: write balanced, or CLASS=WEIGHT, as yes=10",
+            "--class-weight fraud=-1: write balanced, or CLASS=WEIGHT, such as yes=10",
         ),
         (
             ["--class-weight", "frod=2"],

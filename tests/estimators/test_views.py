@@ -90,7 +90,7 @@ def test_rows_that_were_held_out_are_not_in_files(fitted, tmp_path):
     lamina.save(model, tmp_path / "model")
     for other in (pickle.loads(pickle.dumps(model)), lamina.load(tmp_path / "model")):
         with pytest.raises(
-            ValueError, match=r"give rows that it was not trained on: plot_importance\(X, y\)"
+            ValueError, match=r"give rows that were not used in training: plot_importance\(X, y\)"
         ):
             other.plot_importance()
         assert other.plot_learning_curve().training == model.loss_curve_

@@ -211,11 +211,11 @@ def test_missing_values_are_refused_where_a_network_has_no_rule(command):
     ("options", "message"),
     [
         ({}, "with its input's shape"),
-        ({"inputs": nd.ones(4)}, "its first axis is rows"),
+        ({"inputs": nd.ones(4)}, "its first axis must be rows"),
         ({"inputs": nd.ones((1, 4)), "columns": ["a"]}, "1 columns, but a row of the network's input has 4"),
         (
             {"inputs": nd.ones((1, 4)), "classes": [1, 2, 3]},
-            "3 classes, but the network gives 2 numbers a row",
+            "3 classes, but the network returns 2 numbers per row",
         ),
     ],
 )
