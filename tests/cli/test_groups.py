@@ -100,7 +100,7 @@ def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
         (["--time", "y"], "--time y: that is the column to predict; name another one, or leave --time out"),
         (["--time-gap", "3"], "--time-gap 3 is for rows that --time COLUMN divides; name the column"),
         (["--time", "customer"], "--time customer: 'c00' in line 2 of"),
-        (["--group", "kind", "--time", "sold"], "leave one of the two out"),
+        (["--group", "kind", "--time", "sold"], "leave one option out"),
         (
             ["--stream", "--group", "customer", "--time", "sold"],
             "--group and --time together divide tables in memory",

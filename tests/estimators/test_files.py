@@ -101,5 +101,5 @@ def test_a_damaged_early_column_is_refused_in_a_sentence(field, tmp_path):
     estimator = json.loads(metadata["estimator"])
     estimator["encoder"]["schema"]["columns"][0][field] = 5
     save_tensors(tmp_path / "a.safetensors", tensors, {**metadata, "estimator": json.dumps(estimator)})
-    with pytest.raises(DataError, match=f"a column's {field} is 5, which is no text"):
+    with pytest.raises(DataError, match=f"a column's {field} is 5, which is not a text"):
         lamina.load(tmp_path / "a.safetensors")

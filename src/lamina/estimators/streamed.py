@@ -292,7 +292,7 @@ def _require_plain(estimator: BaseMLP) -> None:
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
             raise ValueError(
-                f"{name} is for tables in memory; a table that is streamed is trained on without it"
+                f"{name} is for tables in memory, not for streamed tables; leave it out to train on this one"
             )
 
 

@@ -57,7 +57,7 @@ def why_streamed(request: Request, memory: int | None) -> str | None:
         memory: the training's memory limit in bytes; None for half of the free memory.
     """
     if request.stream:
-        return "as told"
+        return "as requested"
     if any(map(is_read_once, request.data)):
         return None
     bound = _bound(memory)

@@ -15,7 +15,7 @@ __all__ = ["LineNumbers", "Places"]
 class LineNumbers:
     """Line numbers, from 1, of a text file's records.
 
-    Only records that don't begin on the line after the previous record's first line are stored.
+    Memory is needed only for records that don't begin on the line after the previous record's first line.
 
     >>> lines = LineNumbers()
     >>> lines.add(np.array([2, 3, 4]))
@@ -31,7 +31,7 @@ class LineNumbers:
         self._lines: list[np.ndarray] = []
 
     def add(self, lines: np.ndarray) -> None:
-        """The lines of the next records."""
+        """Add the lines of the next records."""
         if not len(lines):
             return
         jumps = np.flatnonzero(np.diff(lines, prepend=self._next - 1) != 1)
@@ -78,7 +78,7 @@ class Places:
         return len(self._files) == 1
 
     def within(self, row: int) -> tuple[str, str, int]:
-        """The file's name, "line" or "row", and its number: lines from 1, rows from 0."""
+        """A row's place: the file's name, "line" or "row", and the number (lines from 1, rows from 0)."""
         file = bisect_right(self._starts, row) - 1
         name, lines = self._files[file]
         row -= self._starts[file]

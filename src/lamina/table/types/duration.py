@@ -8,7 +8,7 @@ __all__ = ["Duration"]
 
 
 class Duration(Quantity):
-    """Durations in seconds; as texts, and in JSON, they are numbers."""
+    """Durations in seconds; numbers in texts and in JSON."""
 
     tag = "duration"
     storage = "duration"
