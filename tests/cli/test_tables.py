@@ -341,7 +341,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         ((*begun, "--hidden", "9"), f"the run was begun with --hidden 8; {same}"),
         ((*begun, "--drop", "age"), f"the run was begun with no --kind or --drop; {same}"),
         ((*begun, "--delimiter", ";"), f"the run was begun with no --delimiter; {same}"),
-        (("train", "--resume", folder / "classes"), "is complete; to train again: --out"),
+        (("train", "--resume", folder / "classes"), "is complete; to train again, use --out"),
         (("train", "--resume", tmp_path), "holds no run"),
         (("train", "--resume", tmp_path / "absent"), "there is no run"),
         (("train", "--target", "income"), "name the table to train on, or with --resume the run to continue"),
@@ -392,7 +392,9 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):
     assert code == 130 and "--resume" not in err
     assert err.count("lamina: warning: a checkpoint could not be saved") == 1
     code, _, err = cli("train", "--resume", tmp_path / "run")
-    assert code == 2 and "was interrupted before there was a checkpoint to go on from; train anew" in err
+    assert (
+        code == 2 and "was interrupted before the first checkpoint, so it can't be resumed; train anew" in err
+    )
 
 
 def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, folder, cli, monkeypatch):

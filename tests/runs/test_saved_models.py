@@ -297,6 +297,6 @@ def test_what_holds_no_model_says_how_one_is_written(command):
     net.export("net")
     for command_name in ("predict", "evaluate", "explain", "serve"):
         data = [] if command_name == "serve" else ["price.csv"]
-        assert "holds arrays without a model" in command.error(command_name, "weights.safetensors", *data)
+        assert "has arrays but no model" in command.error(command_name, "weights.safetensors", *data)
         assert "lamina.save(net, 'net.safetensors'" in command.error(command_name, "net-symbol.json", *data)
-    assert "name a file, as weights.safetensors" in command.error("inspect", ".")
+    assert "name a file, such as weights.safetensors" in command.error("inspect", ".")

@@ -139,7 +139,10 @@ def test_times_of_day_come_in_many_forms(values):
     [
         ({"at": ["9:30", "noon"]}, "'at': 'noon' in row 1 .* is not a time of day"),
         ({"at": TIMED["lasts"]}, "'at' has type Duration; in training each of its values was a time of day"),
-        ({"lasts": [datetime.time(1)] * 2}, "'lasts' has type Time; in training each of its values was a number"),
+        (
+            {"lasts": [datetime.time(1)] * 2},
+            "'lasts' has type Time; in training each of its values was a number",
+        ),
         ({"lasts": ["9:30", "10:00"]}, "'lasts': '9:30' in row 0 .* is not a number"),
     ],
 )
