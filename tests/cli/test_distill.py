@@ -80,7 +80,7 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
     [
         ((), "name the teacher: --teacher FILE, or --teacher-predictions COLUMN"),
         (("--teacher", "t.onnx", "--teacher-predictions", "p"), "name the teacher"),
-        (("--teacher", "people.csv"), "is not a safetensors file"),
+        (("--teacher", "people.csv"), "is not a model"),
         (("--teacher-predictions", "p_rch"), "no column 'p_rch'"),
         (
             ("--teacher-predictions", "p_rich", "--teacher-predictions", "p_poor"),

@@ -40,9 +40,7 @@ def test_a_run_says_how_rows_were_divided_and_goes_on_the_same_way(cli, table, t
     code, shown, error = cli("train", table, "-t", "y", *QUICK, "--group", "customer", "-o", run)
     assert code == 0, error
     assert "stand together" not in error
-    words = (
-        "divided by groups; 'customer' is not learned from (--kind customer=categorical would change that)"
-    )
+    words = "divided by groups; 'customer' is not a predictor (--kind customer=categorical would change that)"
     assert words in " ".join(shown.split())
     assert words.replace("'", "&#39;") in " ".join((run / "report.html").read_text().split())
     settings = json.loads((run / "settings.json").read_text())
@@ -98,12 +96,12 @@ def test_a_search_divides_the_same_way_when_it_goes_on(cli, table, tmp_path):
     [
         (["--group", "custmer"], "--group custmer: there is no such column. Did you mean 'customer'?"),
         (["--time", "y"], "--time y: that is the column to predict; name another one, or leave --time out"),
-        (["--time-gap", "3"], "--time-gap 3 is for rows that --time COLUMN divides; name the column"),
+        (["--time-gap", "3"], "--time-gap 3 needs rows that are divided in time; add --time COLUMN"),
         (["--time", "customer"], "--time customer: 'c00' in line 2 of"),
-        (["--group", "kind", "--time", "sold"], "leave one of the two out"),
+        (["--group", "kind", "--time", "sold"], "leave one option out"),
         (
             ["--stream", "--group", "customer", "--time", "sold"],
-            "--group and --time together divide tables in memory",
+            "--group and --time together are for tables in memory",
         ),
     ],
 )

@@ -63,7 +63,7 @@ def test_leakage_is_shown_and_kinds_may_be_tried(cli, rides):
         "inspect", rides / "rides.csv", "-t", "count", "--drop", "casual", "--kind", "registered=categorical"
     )
     assert code == 0 and "no leakage" in out
-    assert re.search(r"registered +categorical \(as told\)", out) and re.search(r"casual +dropped", out)
+    assert re.search(r"registered +categorical \(as requested\)", out) and re.search(r"casual +dropped", out)
 
 
 def test_a_new_table_is_compared(cli, rides):

@@ -48,9 +48,7 @@ def test_a_threshold_goes_everywhere(cli, files):
     assert code == 0, error
     model, details = open_run(run)
     threshold = model.estimator.threshold_
-    said = (
-        f"F1 and average precision are of fraud, which is predicted from a probability of {threshold:.3g} on"
-    )
+    said = f"F1 and average precision are for fraud, which is predicted at probabilities of {threshold:.3g} or more"
     assert said in shown
     assert details["results"]["decision"] == {"classes": 2, "positive": "fraud", "threshold": threshold}
     assert "What to try" not in (run / "report.html").read_text()
@@ -92,7 +90,7 @@ def test_a_rare_class_that_is_missed_is_told_of(plain):
     run, shown = plain
     for name in ("balanced accuracy", "F1", "average precision"):
         assert f"{name} ↑" in shown
-    told = "; to do so, train with --threshold f1, or weigh it more with --class-weight balanced"
+    told = "; for this, train with --threshold f1, or weigh it more with --class-weight balanced"
     line = next(line for line in shown.splitlines() if line.startswith("fraud is rare ("))
     assert line.endswith(told)
     page = (run / "report.html").read_text()
@@ -160,10 +158,13 @@ def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
             ["--threshold", "1.5"],
             "--threshold 1.5: must be f1, balanced, or a number between 0 and 1, such as 0.3",
         ),
-        (["--class-weight", "heavy"], "--class-weight heavy: write balanced, or CLASS=WEIGHT, as yes=10"),
+        (
+            ["--class-weight", "heavy"],
+            "--class-weight heavy: write balanced, or CLASS=WEIGHT, such as yes=10",
+        ),
         (
             ["--class-weight", "fraud=-1"],
-            "--class-weight fraud=-1: write balanced, or CLASS=WEIGHT, as yes=10",
+            "--class-weight fraud=-1: write balanced, or CLASS=WEIGHT, such as yes=10",
         ),
         (
             ["--class-weight", "frod=2"],
@@ -172,11 +173,11 @@ def test_a_search_scores_and_decides_so_too(cli, files, tmp_path):
         (["--scoring", "roc_acu"], "scoring 'roc_acu' is unknown. Did you mean 'roc_auc'?"),
         (
             ["--threshold", "f1", "--validation", "0"],
-            "--threshold f1 is chosen on validation rows, and there are none",
+            "--threshold f1 is chosen on validation rows, but there are none",
         ),
-        (["--scoring", "f1", "--validation", "0"], "--scoring f1 scores validation rows, and there are none"),
-        (["-t", "x", "--threshold", "f1"], "--threshold is of classes, and 'x' has numbers"),
-        (["-t", "x", "--class-weight", "balanced"], "--class-weight is of classes, and 'x' has numbers"),
+        (["--scoring", "f1", "--validation", "0"], "--scoring f1 scores validation rows, but there are none"),
+        (["-t", "x", "--threshold", "f1"], "--threshold is for classes, but 'x' has numbers"),
+        (["-t", "x", "--class-weight", "balanced"], "--class-weight is for classes, but 'x' has numbers"),
     ],
 )
 def test_what_cannot_be(cli, files, tmp_path, asked, said):

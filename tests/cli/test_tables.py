@@ -54,8 +54,8 @@ def test_training_shows_what_it_inferred_and_fills_a_folder(tmp_path, cli):
         *QUICK, "--out", tmp_path / "run",
     )  # fmt: skip
     assert code == 0 and err == ""
-    assert re.search(r"age +categorical \(as told\)", out)
-    assert re.search(r"price +dropped .* left out, as told", out)
+    assert re.search(r"age +categorical \(as requested\)", out)
+    assert re.search(r"price +dropped .* left out, as requested", out)
     assert re.search(r"height +numeric +12 \(10 %\) .*151 … 189", out)
     assert "--kind height=categorical" in out
     assert "classification of 'income' into 2 classes: <=50K (50.0 %), >50K (50.0 %)" in out
@@ -341,7 +341,7 @@ def test_a_killed_run_resumes_to_the_same_network(tmp_path, folder, cli):
         ((*begun, "--hidden", "9"), f"the run was begun with --hidden 8; {same}"),
         ((*begun, "--drop", "age"), f"the run was begun with no --kind or --drop; {same}"),
         ((*begun, "--delimiter", ";"), f"the run was begun with no --delimiter; {same}"),
-        (("train", "--resume", folder / "classes"), "is complete; to train again: --out"),
+        (("train", "--resume", folder / "classes"), "is complete; to train again, use --out"),
         (("train", "--resume", tmp_path), "holds no run"),
         (("train", "--resume", tmp_path / "absent"), "there is no run"),
         (("train", "--target", "income"), "name the table to train on, or with --resume the run to continue"),
@@ -392,7 +392,9 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path, folder, cli, monkeypatch):
     assert code == 130 and "--resume" not in err
     assert err.count("lamina: warning: a checkpoint could not be saved") == 1
     code, _, err = cli("train", "--resume", tmp_path / "run")
-    assert code == 2 and "was interrupted before there was a checkpoint to go on from; train anew" in err
+    assert (
+        code == 2 and "was interrupted before the first checkpoint, so it can't be resumed; train anew" in err
+    )
 
 
 def test_ctrl_c_while_the_folder_is_written_leaves_its_checkpoint(tmp_path, folder, cli, monkeypatch):
@@ -467,7 +469,7 @@ def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
     code, out, err = cli("train", tmp_path / "bikes.csv", "-t", "count", *QUICK, "-o", run)
     assert code == 0 and err == ""
     words = " ".join(out.split())
-    assert "2011-10-02 05:00:01 …" in words and "(dates in days)" in words and "the place in" in words
+    assert "2011-10-02 05:00:01 …" in words and "(dates in days)" in words and "the position in" in words
     (tmp_path / "text.csv").write_text(
         "date\n2011-10-04T12:00Z\n2011/10/04 12:00\n2011-10-04 14:00:00+02:00\n"
     )
@@ -491,10 +493,10 @@ def test_a_table_with_dates_from_training_to_predictions(tmp_path, cli):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--day-first"], "(day first, as told)"),
-        (["--month-first"], "(month first, as told)"),
+        (["--day-first"], "(day first, as requested)"),
+        (["--month-first"], "(month first, as requested)"),
         (["--date-format", "%d/%m/%Y"], "(as %d/%m/%Y)"),
-        ([], "(month first, which no value tells; else --day-first)"),
+        ([], "(month first, a guess, since no value decides; otherwise give --day-first)"),
     ],
 )
 def test_the_order_of_a_dates_numbers_may_be_said(tmp_path, cli, options, said):
@@ -516,4 +518,4 @@ def test_wrong_forms_of_dates_are_told(tmp_path, cli):
     code, _, err = cli(*train, "--day-first", "--month-first")
     assert code == 2 and "--day-first and --month-first exclude each other" in err
     code, _, err = cli(*train, "--date-format", "day.month")
-    assert code == 2 and "--date-format: the form of dates 'day.month' is not one" in err
+    assert code == 2 and "--date-format: 'day.month' is not a date format" in err

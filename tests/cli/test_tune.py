@@ -153,7 +153,7 @@ def test_other_rows_are_another_search(whole, tmp_path, cli):
     run = shutil.copytree(whole, tmp_path / "run")
     (tmp_path / "people.csv").write_text(PEOPLE.read_text().replace("low", "high", 1))
     code, _, err = cli("tune", tmp_path / "people.csv", "--resume", run, "--trials", "4")
-    assert code == 2 and "are not those with which the search in" in err
+    assert code == 2 and "differ from those at the start of the search in" in err
 
 
 @pytest.mark.parametrize(

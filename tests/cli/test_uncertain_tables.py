@@ -125,7 +125,7 @@ def test_intervals_that_cannot_be(cli, folder, asked, said):
             ("-t", "price", "--quantile", "0.9,0.1"),
             "--quantile takes numbers between 0 and 1 with commas, ascending",
         ),
-        (("-t", "town", "--quantile", "0.1,0.9"), "quantiles are of numbers, and 'town' has classes"),
+        (("-t", "town", "--quantile", "0.1,0.9"), "quantiles are for numbers, but 'town' has classes"),
     ],
 )
 def test_quantiles_that_cannot_be(cli, folder, tmp_path, asked, said):
@@ -138,4 +138,4 @@ def test_classes_have_no_interval(cli, folder, tmp_path):
     asked = ("-t", "town", "--preset", "fast", "--epochs", "1", "--hidden", "4", "-o", run)
     assert cli("train", folder / "houses.csv", *asked)[0] == 0
     code, _, err = cli("predict", run, folder / "houses.csv", "--std")
-    assert code == 2 and "are of numbers, and 'town' has classes" in err
+    assert code == 2 and "are for numbers, but 'town' has classes" in err

@@ -127,7 +127,7 @@ def test_of_held_out_truth_a_student_knows_nothing(rich):
     *_, student = rich
     with pytest.raises(DataError, match="taught"):
         student.predict_set(people(5, 0)[0])
-    with pytest.raises(ValueError, match="no rows are at hand"):
+    with pytest.raises(ValueError, match="there are no held-out rows"):
         student.plot_importance()
 
 

@@ -237,7 +237,7 @@ def test_rows_of_weight_zero_teach_nothing():
     assert model.predict(X).max() < 10
     for weights, message in (
         (np.zeros(120), "non-zero|all weights are zero"),
-        (np.eye(120)[7] * 2, r"only that of row 7 is above 0, of 120 rows; training needs at least 2"),
+        (np.eye(120)[7] * 2, r"only row 7 has a weight above 0, of 120 rows; training needs at least 2"),
         (-np.ones(120), "[Nn]egative"),
         ([1, 2], "shape"),
     ):

@@ -78,7 +78,7 @@ def test_early_columns_are_of_todays_types(name, tmp_path):
 def test_a_pickle_of_an_unknown_version_says_so():
     model = pickle.loads((FILES / "classifier_pickled.pickle").read_bytes())
     with pytest.raises(
-        DataError, match="this pickle of an MLPClassifier is of a version of lamina that can't be read"
+        DataError, match="this pickle of an MLPClassifier is from a lamina version that can't be read"
     ):
         model.__setstate__({"_network_state": (None, [])})
 
@@ -101,5 +101,5 @@ def test_a_damaged_early_column_is_refused_in_a_sentence(field, tmp_path):
     estimator = json.loads(metadata["estimator"])
     estimator["encoder"]["schema"]["columns"][0][field] = 5
     save_tensors(tmp_path / "a.safetensors", tensors, {**metadata, "estimator": json.dumps(estimator)})
-    with pytest.raises(DataError, match=f"a column's {field} is 5, which is no text"):
+    with pytest.raises(DataError, match=f"a column's {field} is 5, which is not a text"):
         lamina.load(tmp_path / "a.safetensors")

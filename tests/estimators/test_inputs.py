@@ -512,7 +512,7 @@ def test_one_row_with_a_weight_goes_on_with_a_training(kind):
     x, y = _separable()
     target = y if kind is MLPClassifier else x[:, 0]
     one = np.eye(len(x))[3]
-    with pytest.raises(ValueError, match="only that of row 3 is above 0"):
+    with pytest.raises(ValueError, match="only row 3 has a weight above 0"):
         _small(kind).fit(x, target, sample_weight=one)
     model, other = (_small(kind).fit(x, target) for _ in range(2))
     model.partial_fit(x[:2], target[:2], sample_weight=[1.0, 0.0])

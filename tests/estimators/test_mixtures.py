@@ -73,9 +73,9 @@ def test_shares_of_one_array_are_its_whole():
     ("shares", "what"),
     [
         ((0.5, 0.5), "4 members with 2 shares"),
-        ((0.5, 0.5, 0.5, -0.5), "above 0 and together 1"),
-        ((0.5, 0.5, 0.5, 0.5), "above 0 and together 1"),
-        ((float("nan"),) * 4, "above 0 and together 1"),
+        ((0.5, 0.5, 0.5, -0.5), "must be above 0, with the sum 1"),
+        ((0.5, 0.5, 0.5, 0.5), "must be above 0, with the sum 1"),
+        ((float("nan"),) * 4, "must be above 0, with the sum 1"),
     ],
 )
 def test_shares_that_are_none_are_refused(shares, what):

@@ -126,7 +126,9 @@ def test_what_cannot_be_explained(model):
         model.shap_values(table(5)[:0], table(5))
     X = np.random.default_rng(0).normal(size=(40, 17))
     model = MLPRegressor(**QUICK, early_stopping=False).fit(X, X[:, 0])
-    with pytest.raises(ValueError, match=r"rows that it was not trained on: shap_values\(X, background\)"):
+    with pytest.raises(
+        ValueError, match=r"rows that were not used in training: shap_values\(X, background\)"
+    ):
         model.shap_values(X[:2])
     with pytest.raises(ValueError, match="2 to the power of 17; it is for at most 16 columns"):
         model.shap_values(X[:2], X, method="exact")

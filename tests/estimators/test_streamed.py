@@ -158,7 +158,7 @@ def test_a_regression_by_name_beside_one_in_memory():
 
 @pytest.mark.usefixtures("small_windows")
 def test_a_table_sorted_by_label_is_shuffled_and_learned():
-    with pytest.warns(DataWarning, match="rows with like values of 'class' stand together"):
+    with pytest.warns(DataWarning, match="rows with similar values of 'class' are adjacent"):
         model = MLPClassifier(**QUICK).fit(CLASSES.sort("class").lazy(), "class")
     assert model.score(CLASSES.drop("class"), CLASSES["class"]) > 0.85
 

@@ -90,7 +90,7 @@ def test_rows_that_were_held_out_are_not_in_files(fitted, tmp_path):
     lamina.save(model, tmp_path / "model")
     for other in (pickle.loads(pickle.dumps(model)), lamina.load(tmp_path / "model")):
         with pytest.raises(
-            ValueError, match=r"give rows that it was not trained on: plot_importance\(X, y\)"
+            ValueError, match=r"give rows that were not used in training: plot_importance\(X, y\)"
         ):
             other.plot_importance()
         assert other.plot_learning_curve().training == model.loss_curve_
@@ -122,7 +122,7 @@ def test_a_report_is_that_of_the_command_line(fitted, kind, tmp_path):
 
 def test_a_report_says_what_it_is_not_for(fitted, tmp_path):
     model, y, _ = fitted
-    with pytest.raises(DataError, match=r"it is about one target, and y has the shape \(400, 2\)"):
+    with pytest.raises(DataError, match=r"only for one target, but y has the shape \(400, 2\)"):
         model.report(tmp_path / "report.html", X, np.stack([y, y], axis=1))
     with pytest.raises(NotFittedError):
         clone(model).report(tmp_path / "report.html", X, y)

@@ -136,7 +136,7 @@ def test_short_trainings_take_a_part_of_the_time_limit_at_most(sides):
     training = Training(settings, sides, sides, limit=limit, tell=said.append)
     training._prepare(1)
     assert training.progress.variant == "bent" and limit.left > 100
-    assert said == ["pictures are bent at random: there is no time to find out what suits them"]
+    assert said == ["pictures are bent at random: there is no time to compare augmentations"]
 
 
 def test_short_trainings_do_not_tell_again_that_products_are_not_rounded(sides, monkeypatch):

@@ -98,7 +98,7 @@ def test_no_run_here(tmp_path):
 
 def test_a_foreign_model_is_told_apart(tmp_path):
     save_tensors(tmp_path / "model.safetensors", {"x": np.zeros(3, np.float32)}, {"format": "pt"})
-    with pytest.raises(DataError, match="holds arrays without a model"):
+    with pytest.raises(DataError, match="has arrays but no model"):
         open_model(tmp_path)
     with pytest.raises(DataError, match="not a model that lamina trained on digits"):
         read_run(tmp_path)

@@ -55,14 +55,14 @@ def test_only_classes_can_be_unknown(tmp_path, table):
     assert (len(prepared.test), len(known_rows(prepared.test))) == (50, 0)
     with (
         pytest.warns(DataWarning, match="1 class that training did not have"),
-        pytest.raises(DataError, match=r"new\.csv: no row is of a class that training has"),
+        pytest.raises(DataError, match=r"new\.csv: no row has a class that occurs in the training rows"),
     ):
         prepare(Request((str(tmp_path / "table.csv"),), "y", validation=str(tmp_path / "new.csv")))
 
 
 def test_few_rows_all_train(tmp_path, table):
     table[:9].write_csv(tmp_path / "few.csv")
-    with pytest.warns(DataWarning, match="9 rows are too few to hold any back"):
+    with pytest.warns(DataWarning, match="9 rows are too few to hold any out"):
         prepared = prepare(Request((str(tmp_path / "few.csv"),), "y"))
     assert (len(prepared.train), prepared.judged[0]) == (9, "training")
 

@@ -103,5 +103,5 @@ def test_an_early_run_whose_table_has_other_columns_than_its_network_is_damaged(
     table = json.loads(metadata["table"])
     table["schema"]["columns"][0]["name"] = "another"
     save_tensors(tmp_path / "damaged", arrays, {**metadata, "table": json.dumps(table)})
-    with pytest.raises(DataError, match="damaged: its table and its network have other columns"):
+    with pytest.raises(DataError, match="damaged: the columns of its table and its network differ"):
         open_run(tmp_path / "damaged")

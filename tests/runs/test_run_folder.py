@@ -39,7 +39,7 @@ def test_a_run_without_a_target_is_damaged(trained_on, tmp_path):
     estimator = json.loads(metadata["estimator"])
     estimator["encoder"]["schema"]["target"] = None
     save_tensors(file, arrays, {**metadata, "estimator": json.dumps(estimator)})
-    with pytest.raises(DataError, match="damaged: it does not say what is predicted"):
+    with pytest.raises(DataError, match="damaged: it lacks the target"):
         open_run(file)
 
 

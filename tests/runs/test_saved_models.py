@@ -211,11 +211,11 @@ def test_missing_values_are_refused_where_a_network_has_no_rule(command):
     ("options", "message"),
     [
         ({}, "with its input's shape"),
-        ({"inputs": nd.ones(4)}, "its first axis is rows"),
+        ({"inputs": nd.ones(4)}, "its first axis must be rows"),
         ({"inputs": nd.ones((1, 4)), "columns": ["a"]}, "1 columns, but a row of the network's input has 4"),
         (
             {"inputs": nd.ones((1, 4)), "classes": [1, 2, 3]},
-            "3 classes, but the network gives 2 numbers a row",
+            "3 classes, but the network returns 2 numbers per row",
         ),
     ],
 )
@@ -297,6 +297,6 @@ def test_what_holds_no_model_says_how_one_is_written(command):
     net.export("net")
     for command_name in ("predict", "evaluate", "explain", "serve"):
         data = [] if command_name == "serve" else ["price.csv"]
-        assert "holds arrays without a model" in command.error(command_name, "weights.safetensors", *data)
+        assert "has arrays but no model" in command.error(command_name, "weights.safetensors", *data)
         assert "lamina.save(net, 'net.safetensors'" in command.error(command_name, "net-symbol.json", *data)
-    assert "name a file, as weights.safetensors" in command.error("inspect", ".")
+    assert "name a file, such as weights.safetensors" in command.error("inspect", ".")

@@ -122,11 +122,11 @@ def test_a_table_that_would_not_fit_is_streamed_by_itself(folder, cli, monkeypat
     assert why_streamed(request, 1 << 30) is None
     why = why_streamed(request, N * 4 * 32 - 1)
     assert why is not None and re.fullmatch(
-        r"in memory the table would take about .* MiB, and .* MiB may be taken", why
+        r"in memory the table would take about .* MiB, more than the allowed .* MiB", why
     )
     monkeypatch.setattr(streamed, "memory_to_hold", lambda *_: 1 << 50)
     code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK[:-1], "-o", "run", "--quiet")
-    assert code == 0 and "may be taken: rows are read from the disk" in err
+    assert code == 0 and "MiB: rows are read from the disk" in err
     assert json.loads(Path("run/settings.json").read_text())["stream"] is True
 
 
@@ -155,8 +155,8 @@ def test_a_pipe_is_not_looked_at_before_it_is_read(folder, cli):
 def test_too_little_memory_is_told(folder, cli):
     code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK, "--memory", "20M", "-o", "run")
     assert code == 2 and re.fullmatch(
-        r"lamina: training on this table takes [\d.]+ [MG]iB of memory, however many rows it has, and 20 MiB may be "
-        r"taken; give it more with --memory, or leave columns out with --drop\n",
+        r"lamina: training on this table takes [\d.]+ [MG]iB of memory for any number of rows, more than the "
+        r"allowed 20 MiB; allow more with --memory, or leave columns out with --drop\n",
         err,
     )
     assert not Path("run").exists()

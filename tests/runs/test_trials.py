@@ -89,15 +89,15 @@ def test_trials_of_the_first_format_are_read(tmp_path):
 
 def test_trials_of_another_search_are_refused(tmp_path):
     stored(tmp_path, trial())
-    with pytest.raises(DataError, match="the rows, or the settings, are not those with which the search"):
+    with pytest.raises(
+        DataError, match="the rows or the settings differ from those at the start of the search"
+    ):
         TrialFolder(tmp_path).load("b")
 
 
 def test_a_trial_that_cannot_be_kept_is_told_of_and_the_search_goes_on(tmp_path):
     (tmp_path / "trials").write_text("a file in the folder's place")
-    with pytest.warns(
-        NotSavedWarning, match="trial 3 could not be saved, and it and those after it are lost"
-    ):
+    with pytest.warns(NotSavedWarning, match="trial 3 could not be saved, and it and later trials are lost"):
         TrialFolder(tmp_path).save(trial(3))
 
 
@@ -142,7 +142,7 @@ def test_hostile_files_are_refused(tmp_path, how):
     HOSTILE[how](said, arrays)
     save_tensors(file, arrays, {**metadata, "trial": json.dumps(said)})
     with pytest.raises(
-        DataError, match=r"00000\.safetensors is damaged.*; delete 00000\.safetensors, and its trial"
+        DataError, match=r"00000\.safetensors is damaged.*; delete 00000\.safetensors to train its trial"
     ):
         list(TrialFolder(tmp_path).load("a"))
 

@@ -64,15 +64,20 @@ def test_a_column_is_read_as_a_whole(texts, reason, library):
     assert column.parts[0].high == (DAYS[-1] - datetime.date(1970, 1, 1)).days
     cells = column_rows(Schema((column,), N, named=True))[0].cells
     assert cells[3] == f"{DAYS[0]} … {DAYS[-1]} (dates in days)"
-    assert cells[4] == "number, scaled; the place in the year and the week"
+    assert cells[4] == "number, scaled; the position in the year and the week"
 
 
 def test_the_order_that_no_value_tells_is_said():
     column = column_of(["03/04/2011", "05/06/2012"] * 5)
     assert column.type.order == "mdy"
-    assert column.reason == "month first, which no value tells; else date_format='day-first'"
-    assert column_of(["03.04.2011", "05.06.2012"] * 5).reason.startswith("day first, which no value tells")
-    assert column_of(["03/04/2011", "05/06/2012"], dates="day-first").reason == "day first, as told"
+    assert (
+        column.reason
+        == "month first, a guess, since no value decides; otherwise give date_format='day-first'"
+    )
+    assert column_of(["03.04.2011", "05.06.2012"] * 5).reason.startswith(
+        "day first, a guess, since no value decides"
+    )
+    assert column_of(["03/04/2011", "05/06/2012"], dates="day-first").reason == "day first, as requested"
     first = [f"01/{i % 12 + 1:02}/{2011 + i // 12}" for i in range(40)]
     assert column_of(first).reason == "day first: the first number is always 1"
 
@@ -355,5 +360,5 @@ def test_a_model_takes_the_form_that_is_said():
     for said, order in (("day-first", "dmy"), ("month-first", "mdy"), ("%d/%m/%Y", "dmy")):
         model = lamina.MLPRegressor(date_format=said, **settings).fit(frame, X[:60])
         assert model.fitted_.encoder.schema["when"].type.order == order
-    with pytest.raises(ValueError, match="the form of dates 'first' is not one"):
+    with pytest.raises(ValueError, match="'first' is not a date format"):
         lamina.MLPRegressor(date_format="first", **settings).fit(frame, X[:60])

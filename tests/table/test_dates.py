@@ -284,7 +284,7 @@ def test_all_days_of_two_centuries():
 
 @pytest.mark.parametrize("said", ["day first", "%d.%m", "%Y-%Y", "%Q", "", "%", "%Y%"])
 def test_what_is_no_form_is_refused(said):
-    with pytest.raises(DataError, match="is not one: write it as for strptime, such as"):
+    with pytest.raises(DataError, match="is not a date format: write it as for strptime, such as"):
         requested_form(said)
 
 

@@ -81,7 +81,7 @@ def test_what_cannot_be_ordered_is_told():
         DataError, match=r"'size': 'XL' in row 3 .* is not in the order 'S', 'M', 'L'; add it"
     ):
         infer(FRAME, kinds={"size": ["S", "M", "L"]})
-    with pytest.raises(DataError, match=r"'x': the order of .* is not known; say it"):
+    with pytest.raises(DataError, match=r"'x': the order of .* is not known; give it"):
         infer(pl.DataFrame({"x": ["red", "green", "blue"]}), kinds={"x": "ordered"})
     with pytest.raises(DataError, match=r"or a list of different values in their order, not \['S', 'S'\]"):
         infer(FRAME, kinds={"size": ["S", "S"]})

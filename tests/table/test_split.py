@@ -167,7 +167,9 @@ def test_groups_that_are_in_a_later_part_do_not_train():
     parts = TimeSplitter(numbered(times), 0, numbered(of)).split(validation=0.25, test=0.25)
     own = [set(of[part]) for part in parts]
     assert not (own[0] & own[1] or own[0] & own[2] or own[1] & own[2]) and all(own)
-    with pytest.raises(DataError, match=r"time and groups: no row comes before .* leave one of the two out"):
+    with pytest.raises(
+        DataError, match=r"time and groups: no training rows are left before .* leave one option out"
+    ):
         TimeSplitter(numbered(times), 0, numbered(times % 3)).split()
 
 

@@ -54,7 +54,7 @@ def test_parts_that_differ(tmp_path, name):
     [
         ("a", "does not say a format"),
         ("a.npz", "not written as npz; use one of 'csv', 'tsv'"),
-        ("a.parquet.gz", "packed inside already; write .*a.parquet'"),
+        ("a.parquet.gz", "files are already compressed; write .*a.parquet'"),
     ],
 )
 def test_formats_that_are_not_written(tmp_path, name, message):

@@ -43,7 +43,7 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
     table.add_column("kind")
     table.add_column("missing", justify="right")
     table.add_column("values", overflow="fold")
-    table.add_column("what becomes of it", overflow="fold")
+    table.add_column("network inputs", overflow="fold")
     rows = column_rows(schema, monotone)
     for row in rows[:_MOST_ROWS]:
         table.add_row(*map(escape, row.cells), style=None if row.used else "dim")

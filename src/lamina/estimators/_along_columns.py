@@ -8,10 +8,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.polynomial.chebyshev import chebvander
 
-_KNOWN_ROWS = 5  # that a value needs to be compared with its neighbours
+_KNOWN_ROWS = 5  # minimum rows of a value to compare it with its neighbours
 _FEWEST_PAIRS = 3
-_ONE_ROW = 1 + 1e-9  # that a group is worth, but for rounding
-_DEGREE = 5  # of polynomials, which bend about as much as the slow cosines of the embedding can
+_ONE_ROW = 1 + 1e-9  # effective rows of a group of one row, with rounding errors
+_DEGREE = 5  # degree of polynomials, which bend about as much as the embedding's slow cosines
 
 
 def neighbours(values: np.ndarray, rows: int) -> np.ndarray:
@@ -32,19 +32,19 @@ def roughness(
     rows: int = 1,
     bends: bool = False,
 ) -> float:
-    """The variation of the target's mean between neighbouring values, relative to chance, which gives 1.
+    """The variation of the target's mean between neighbouring values, divided by the variation expected by chance.
 
     The mean of d² / (s²·(1/n + 1/m)) over all pairs of neighbours with n and m rows, at least 5 each, where d is the
-    difference of their means, and s² the target's variance around the means of all values. Rows of different weights
-    w count as (∑w)²/∑w² of the same weight do (Kish, 1965).
+    difference of their means, and s² the target's variance around the means of all values. Rows with unequal weights
+    w count as (∑w)²/∑w² rows (Kish, 1965).
 
     Args:
         values: a column's values, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
         weights: positive weights of the rows; None: equal.
-        rows: size of groups of neighbouring values, to compare instead of single values.
-        bends: whether d is instead the deviation of a mean from the line between its neighbours, with the matching
-            variance, so that a slope is not rough, however steep.
+        rows: the number of rows per group of neighbouring values; groups are compared instead of single values.
+        bends: if true, d is a mean's deviation from the line between its two neighbours, with the matching variance,
+            so that even a steep slope is not rough.
 
     >>> values = np.repeat(np.arange(6), 50)
     >>> noise = np.random.default_rng(0).normal(size=300)
@@ -72,7 +72,7 @@ def roughness(
 
 
 def _of_bends(x: np.ndarray) -> np.ndarray:
-    """Coefficients of three neighbours in the deviation of the middle one from the line between the others."""
+    """Coefficients of three neighbouring means in the middle one's deviation from the line through the others."""
     left, right = np.diff(x)[:-1], np.diff(x)[1:]
     return np.stack([-right, left + right, -left], axis=1) / (left + right)[:, None]
 
@@ -80,16 +80,16 @@ def _of_bends(x: np.ndarray) -> np.ndarray:
 def lack_of_fit(
     values: np.ndarray, target: np.ndarray, places: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """The misfit of a polynomial of the values to the target's means in pieces of their range.
+    """The lack of fit of a polynomial to the target's means in pieces of the value range, in standard deviations.
 
-    The sum of the squared differences, each divided by the mean's variance, minus its expectation by
-    chance, divided by its standard deviation (the test for lack of fit; Fisher, 1922). inf if undetermined,
-    with no more pieces than coefficients.
+    It is the sum of squared differences between polynomial and means, each divided by the mean's variance. The
+    expectation by chance is subtracted, and the result divided by the standard deviation (the test for lack of fit;
+    Fisher, 1922). inf if there are no more pieces than coefficients.
 
     Args:
         values: a column's values, (rows,).
         target: class numbers (rows,), or numbers (rows, targets).
-        places: boundaries of the pieces, ascending from the least value; each piece has a row.
+        places: boundaries of the pieces, ascending from the least value; each piece has at least one row.
         weights: positive weights of the rows; None: equal.
 
     >>> values = np.linspace(-2, 2, 3000)
@@ -140,7 +140,7 @@ def _groups(
     if weights is None:
         return totals, means, squares / max(len(at) - len(totals), 1)
     worth = totals**2 / np.bincount(at, weights**2)
-    # A group that is worth one row says nothing of the variance; beside a huge weight the others' would be rounded off.
+    # Groups of one effective row are left out: they have no variance, only rounding errors beside a huge weight.
     freedom = float((totals - totals / worth)[worth > _ONE_ROW].sum())
     return worth, means, squares / freedom if freedom > 0 else 0.0
 

@@ -37,8 +37,10 @@ class RowsLikelihood(ABC):
 
 
 class OfClasses(RowsLikelihood):
-    """The likelihood of one class per row, for outputs (rows, classes), float64, and class numbers (rows,) or
-    probabilities , over which it is averaged."""
+    """The log-likelihood of one class per row, for outputs (rows, classes), float64.
+
+    The target is class numbers (rows,), or class probabilities, over which the log-likelihood is averaged.
+    """
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._below = outputs - outputs.max(axis=1, keepdims=True)
@@ -64,8 +66,7 @@ class OfClasses(RowsLikelihood):
 
 
 class OfLabels(RowsLikelihood):
-    """The mean likelihood over several labels per row, for outputs and labels (0 or 1), (rows, labels)
-    each."""
+    """The mean log-likelihood of a row's labels, for outputs and labels (0 or 1), (rows, labels) each."""
 
     def __init__(self, outputs: np.ndarray, target: np.ndarray) -> None:
         self._wrong = np.where(target > 0.5, -outputs, outputs)
@@ -75,14 +76,14 @@ class OfLabels(RowsLikelihood):
         return -np.logaddexp(0, self._wrong * factor).mean(axis=1)
 
     def slopes(self, factor: float) -> tuple[np.ndarray, np.ndarray]:
-        """See `RowsLikelihood`; for each label, by its probability and the complement."""
+        """See `RowsLikelihood`; the means over a row's labels."""
         missed = np.exp(-np.logaddexp(0, self._wrong * -factor))
         first = -self._wrong * missed
         return first.mean(axis=1), (first * self._wrong * (1 - missed)).mean(axis=1)
 
 
 class MeanLikelihood:
-    """The weighted mean over rows of the likelihood by `of_rows`."""
+    """The weighted mean over rows of the log-likelihood from `of_rows`."""
 
     def __init__(
         self, of_rows: Callable[[slice], RowsLikelihood], rows: int, weights: np.ndarray | None
@@ -94,7 +95,7 @@ class MeanLikelihood:
             self._of_rows = lambda _: whole
 
     def value(self, factor: float) -> float:
-        """The likelihood with this factor on the outputs."""
+        """The mean log-likelihood with this factor on the outputs."""
         return self._mean([self._of_rows(part).values(factor) for part in self._parts])
 
     def slopes(self, factor: float) -> tuple[float, float]:
@@ -116,7 +117,7 @@ def best_factor(likelihood: MeanLikelihood) -> float:
     Newton's method finds the logarithm, safeguarded by bisection.
 
     >>> outputs = np.array([[0.0, 4.0]] * 4000)
-    >>> target = np.array([1, 1, 1, 0] * 1000)  # 3 of 4 are right, which an output of log 3 would say
+    >>> target = np.array([1, 1, 1, 0] * 1000)  # 3 of 4 are right: calibrated outputs would be log 3 ≈ 1.1
     >>> factor = best_factor(MeanLikelihood(lambda part: OfClasses(outputs[part], target[part]), 4000, None))
     >>> round(4 * factor, 1)
     1.1

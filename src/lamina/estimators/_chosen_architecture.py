@@ -20,9 +20,9 @@ from lamina.table.encode import TableEncoder
 def architecture_for(
     encoder: TableEncoder, target: Any, train: Sequence[Data], settings: Settings, *, complete: bool = True
 ) -> tuple[Architecture, Pieces]:
-    """The members' architecture, given their rows (`train`), and the pieces of the numeric functions.
+    """The members' architecture, and each numeric input's number of pieces, for the members' rows (`train`).
 
-    `complete`: whether these are all training rows, so that rarity can be judged.
+    `complete`: whether these are all training rows, so that rare categories can be found.
     """
     parts = {field.name for field in dataclasses.fields(Architecture)}
     numbers = encoder.n_numbers

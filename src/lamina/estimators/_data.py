@@ -42,7 +42,7 @@ class Data:
         return slice(begin, end) if self.rows is None else self.rows[begin:end]
 
     def fingerprint(self) -> str:
-        """The SHA-256 of all data, to recognize it."""
+        """The SHA-256 of all data, to recognize the same data later."""
         digest = hashlib.sha256()
         numbers = [self.numeric] if isinstance(self.numeric, np.ndarray) else self.numeric.parts
         for part in (*numbers, self.codes, self.target, self.weights, self.rows):
@@ -74,8 +74,8 @@ def rare_columns(data: Data, cardinalities: Sequence[int]) -> set[int]:
 def decays_of_categories(data: Data, j: int, cardinality: int) -> np.ndarray:
     """Decay factors of a column's embeddings, (cardinality,): 1 + (10 / rows)² for each code.
 
-    For a category with few rows, an embedding learns noise. So it stays near 0, like the code of missing and
-    unknown values if training has none, so that unknown values are treated like rare ones.
+    The embedding of a category with few rows would learn noise, so it is kept near 0. The embedding of missing and
+    unknown values is near 0, too, if training has none: unknown categories are treated like rare ones.
     """
     counts = _counts(data, j, cardinality)
     return np.where(counts < _COMMON, 1 + (_ROWS / np.maximum(counts, 1)) ** 2, 1.0)

@@ -16,8 +16,8 @@ class Embedding(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def transform(self, X: Any) -> np.ndarray:
         """The last hidden layer's activations, (rows, features), float32: the network's representation of each row.
 
-        All members' activations are concatenated, in order. Without hidden layers, it is the encoded
-        row with its embeddings. `get_feature_names_out` names the columns; `set_output` makes frames of them.
+        All members' activations are concatenated, in order. Without hidden layers, the features are the encoded
+        row with its embeddings. `get_feature_names_out` names the columns; `set_output` selects data frames.
 
         >>> import numpy as np
         >>> from lamina import MLPClassifier

@@ -26,8 +26,8 @@ from lamina.optimizer.optimizer import write
 from lamina.support.schedules import SCHEDULES
 from lamina.training.loop import EarlyStopping, Loop, Observer
 
-STREAMS_BITS = 40  # of the number of a member's own streams: the member's number is above them
-_GROUP_BYTES = 1 << 25  # of sparse rows that are dense at one time
+STREAMS_BITS = 40  # low bits of a stream's number, for a member's own streams; the member's number is above
+_GROUP_BYTES = 1 << 25  # maximum size of densified sparse rows
 
 
 class Batches(Protocol):
@@ -46,7 +46,7 @@ class Batches(Protocol):
     def epoch(
         self, rng: np.random.Generator, batch: int, drop_last: bool
     ) -> Iterator[tuple[np.ndarray, Sequence[NDArray]]]:
-        """The steps of an epoch, in groups: row indices (steps, members · batch), and the arrays that they index.
+        """The steps of an epoch, in groups: row indices (steps, members · batch), and the arrays to be indexed.
 
         The arrays are valid until the next group. The last group is a smaller batch of the remaining rows,
         unless `drop_last`.
@@ -185,7 +185,7 @@ class EnsembleTraining(Loop):
         self._steps_done = position["steps"]
         self._rng.bit_generator.state = position["shuffling"]
         positions = position["random"]
-        if not isinstance(positions[0], Sequence):  # of a version whose members shared their streams
+        if not isinstance(positions[0], Sequence):  # from an older version, whose members shared streams
             seed, stream = positions
             positions = [(seed, stream + (i << STREAMS_BITS)) for i in range(len(self._sources))]
         for source, (seed, stream) in zip(self._sources, positions, strict=True):
@@ -203,8 +203,7 @@ class EnsembleTraining(Loop):
     def take_steps(
         self, groups: Iterable[tuple[np.ndarray, Sequence[NDArray]]]
     ) -> list[tuple[np.ndarray, int]]:
-        """Take the steps of `Batches.epoch`; yield for each group the losses (steps, members), float64, and a step's
-        rows."""
+        """Take the steps of `Batches.epoch`; return each group's losses, float64 (steps, members), and rows a step."""
         trained: list[tuple[np.ndarray, int]] = []
         done = 0
         for indices, arrays in groups:
@@ -276,7 +275,7 @@ class EnsembleTraining(Loop):
         step = of_matrices = solver.step(settings, lambda: self._steps_done)
         if solver.matrix_step is not None:
             of_matrices = solver.matrix_step(settings)
-        # Python computes these before each step: once for each factor, not for each parameter.
+        # Python computes these rates before each step, once per factor, as many parameters share a factor.
         factors = dict.fromkeys(piece.rate for piece in pieces)
         rates = {factor: rate * factor for factor in factors}
         decays = {factor: decay * factor**2 for factor in factors}
@@ -291,7 +290,7 @@ class EnsembleTraining(Loop):
                 # unimportant inputs lose their scale, whose factor is 6, 36 times as fast as the weights.
                 share = decays[piece.rate]
                 if piece.decays is not None:
-                    share = nd.minimum(share * piece.decays, 1)  # at most all of it: more would overshoot
+                    share = nd.minimum(share * piece.decays, 1)  # more than 1 would overshoot
                 new = new - share * array
             if piece.bounds is not None:
                 new = nd.minimum(nd.maximum(new, piece.bounds[0]), piece.bounds[1])
@@ -329,8 +328,10 @@ class HeldBatches:
             yield from self.groups(rows)
 
     def steps(self, rng: np.random.Generator, batch: int, drop_last: bool) -> list[np.ndarray]:
-        """The row indices of an epoch's steps, (steps, members · batch), and of the last smaller batch unless
-        dropped."""
+        """Row indices of an epoch's steps, (steps, members · batch).
+
+        If the last, smaller batch is kept, a second array has its indices.
+        """
         orders = [part.shuffled(rng) for part in self._members]
         whole = self.rows // batch * batch
         steps = [np.concatenate([order[:whole].reshape(-1, batch) for order in orders], axis=1)]

@@ -47,7 +47,7 @@ class _Encoder(Struct, forbid_unknown_fields=True):
 
 
 class Learned(Struct, forbid_unknown_fields=True):
-    """The learned attributes of an estimator; the last two are of lamina's first files."""
+    """The learned attributes of an estimator; the last two occur only in files of the first format."""
 
     n_features_in_: int
     loss_: float | UnsetType = UNSET
@@ -65,7 +65,7 @@ class Learned(Struct, forbid_unknown_fields=True):
 class TargetState(Struct, forbid_unknown_fields=True):
     """A target: the first five fields describe a classifier's, the others a regressor's; `levels` are quantiles.
 
-    `positive` and `threshold` are of two classes; before format 6 there were none.
+    `positive` and `threshold` are for two classes; formats before 6 lack them.
     """
 
     dtype: str | UnsetType = UNSET
@@ -94,8 +94,10 @@ class Member(Struct, forbid_unknown_fields=True):
 
 
 class Content(_Common, forbid_unknown_fields=True, kw_only=True):
-    """Content of format 8; also of 7, without linear paths, of 6, with kinds of columns, of 5, without thresholds, and
-    of 4, without smooth numbers."""
+    """Content of formats 4 to 8.
+
+    Format 4 has no smooth numbers, 5 no thresholds, 6 kinds of columns instead of types, and 7 no linear paths.
+    """
 
     members: Annotated[list[Member], Meta(min_length=1)]
     target: TargetState
@@ -116,7 +118,7 @@ class _OneArchitecture(_Common, forbid_unknown_fields=True, kw_only=True):
     members: Annotated[int, Meta(ge=1, le=_MOST_MEMBERS)]
 
     def _with(self, target: TargetState) -> Content:
-        """The current form: members of one architecture had equal shares."""
+        """The content in the current format, where all members have the same architecture and equal shares."""
         same = {name: getattr(self, name) for name in _Common.__struct_fields__}
         members = [Member(self.architecture, 1 / self.members)] * self.members
         return Content(**same, members=members, target=target)

@@ -22,14 +22,14 @@ from lamina.distributed.ordered import OrderedSum
 from lamina.estimators.network import Ensemble, Weight
 from lamina.nd.ndarray import NDArray
 
-_LINE = 16  # elements: arrays begin where lines of the cache do
+_LINE = 16  # elements of a cache line; arrays begin at line boundaries
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The unit of a solver's step: a parameter or a part of one, its gradient, its moments, its bounds.
+    """A unit of a solver's step: a whole or partial parameter, with its gradient, moments and bounds.
 
-    `is_matrix`: whether it is the whole matrix of a hidden layer. `decays`: factors on each value's decay.
+    `is_matrix`: whether the piece is a hidden layer's whole matrix. `decays`: factors on each value's decay.
     """
 
     array: NDArray
@@ -64,7 +64,7 @@ class FlatState:
         moments: the solver's arrays of each parameter, also views; each process has only its slice until
             `complete_moments`.
         pieces: this process's slice of the parameters.
-        seconds: the time of all steps; `waited`: its part for exchange and waiting.
+        seconds: the time of all steps; `waited`: the part of it spent on exchange and waiting.
     """
 
     def __init__(self, network: Ensemble, count: int, shards: int, communicator: Communicator) -> None:

@@ -51,7 +51,7 @@ def partial_fit(estimator: Any, X: Any, y: Any, classes: Any, sample_weight: Any
     data = Data(encoded.numeric, encoded.codes, target.encode(y), estimator._weights(weights, y))
     if first:
         estimator._begin(encoder, target, [data] * members, settings, rng, complete=False)
-    # Rows that were held out by a fit before this may be among these.
+    # These rows may include rows that an earlier fit held out.
     estimator.fitted_ = replace(estimator.fitted_, target=target, held_out=None)
     for epoch in _training_on(estimator, data, settings, rng, random).run(epochs=1):
         estimator._note(epoch, len(data))
@@ -69,11 +69,11 @@ def _training_on(
     network, target = estimator.fitted_.network, estimator.fitted_.target
     training = getattr(estimator, "_training", None)
     parts = [data] * len(network.members)
-    if training is None or training.network is not network:  # a fit since then has made another network
+    if training is None or training.network is not network:  # a later fit has replaced the network
         loss = estimator._loss_function(settings, target)
         seed = int(random.randint(2**31))
         training = estimator._training = training_of(network, loss, settings, rng, parts, seed=seed, n_jobs=1)
-        if "_position" in vars(estimator):  # of the pickle that the estimator comes from
+        if "_position" in vars(estimator):  # the training's state, from the estimator's pickle
             arrays, position = vars(estimator).pop("_position")
             training.restore({**training.own_state()[0], **arrays}, position)
     training.data = parts

@@ -13,17 +13,17 @@ from lamina.estimators._pieces import Pieces, knots, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
 from lamina.estimators.network import Network
 
-_ROWS = 4096  # of training data that the data-dependent initialization looks at
+_ROWS = 4096  # training rows used by the data-dependent initialization
 _ROWS_AT_ONCE = 256
 _BIAS_ROWS = 5
-_SHORTEST = np.finfo(np.float32).tiny  # piece: one over the length of shorter ones is no float32
+_SHORTEST = np.finfo(np.float32).tiny  # shortest piece, whose reciprocal length is still a float32
 
 
-@eager()  # so that the bits don't depend on what was computed before
+@eager()  # so that the bits don't depend on earlier computations
 def build_network(
     architecture: Architecture, data: Data, rng: np.random.Generator, pieces: Pieces | None = None
 ) -> Network:
-    """A network with initial values. `pieces`: the number for each numeric input, if they differ.
+    """A network with initial values. `pieces`: each numeric input's number of pieces, if they differ.
 
     With `architecture.ntk`: W ~ N(0, 1), each unit rescaled so that its z has standard deviation 1 on the training
     data, and its bias minus a random convex combination (normalized Exp(1) weights) of its z at 5 random rows
@@ -47,7 +47,7 @@ def _add(
     fitted: dict[str, np.ndarray],
     rng: np.random.Generator,
 ) -> None:
-    """Add parameters with initial values, taken from `fitted` if the architecture does not define them."""
+    """Add parameters with initial values: the architecture's, or else those in `fitted`."""
     for name, parameter in parameters.items():
         initial = parameter.initial
         values = fitted[name] if initial is None else initial(rng, parameter.shape)
@@ -75,7 +75,7 @@ def _embedded(network: Network, data: Data, rows: np.ndarray) -> nd.NDArray:
 
 
 def _pieces(parts: Architecture, data: Data, pieces: Pieces | None) -> dict[str, np.ndarray]:
-    """The starts of each number's pieces, and their reciprocal lengths."""
+    """The start and reciprocal length of each number's pieces, as arrays by parameter name."""
     knot, slope = (np.zeros((parts.numbers, 1, parts.pieces)) for _ in range(2))
     rows = rows_for_knots(data)
     for j in range(parts.numbers):
@@ -99,7 +99,7 @@ def _rarities(parts: Architecture, data: Data) -> dict[str, np.ndarray]:
 def _fitted_layer(
     i: int, x: np.ndarray, parameter: Parameter, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """W and b of layer i, fitted to its input for some training rows."""
+    """W and b of layer i, fitted to the layer's input `x` for some training rows."""
     width = parameter.shape[1]
     weight = reflected(rng.normal(0, 1, parameter.shape), parameter.bounds)
     z = blas.matmul(x.astype(np.float64), weight) / np.sqrt(x.shape[1])

@@ -37,13 +37,13 @@ class Learned:
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices of the first member, (in, out) each; a linear path is further rows of the last one."""
+        """The first member's weight matrices, (in, out) each; the last one's extra rows are the linear path, if any."""
         network = self._fitted().network.members[0]
         return [network.multiplier(i) for i in range(self.n_layers_ - 1)]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """The bias vectors; those of the first member."""
+        """The first member's bias vectors, (out,) each."""
         network = self._fitted().network.members[0]
         return [network[f"bias{i}"].asnumpy() for i in range(self.n_layers_ - 1)]
 
@@ -64,7 +64,7 @@ class Learned:
 
     def _fitted(self) -> FittedModel[Any]:
         if "fitted_" not in vars(self):
-            # It is an AttributeError too, so that hasattr says no before fit.
+            # NotFittedError is an AttributeError, too, so that hasattr is false before fit.
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet; call fit first")
         return self.fitted_
 
@@ -90,7 +90,7 @@ class Learned:
         """State for pickle, joblib and skops: plain containers of arrays and scalars, and the settings."""
         state: dict[str, Any] = dict(super().__getstate__())  # type: ignore[arg-type] - typed as of object
         state.pop("_held_out", None)  # the user's rows don't belong in a file
-        training = state.pop("_training", None)  # compiled; the next partial_fit makes another, which goes on
+        training = state.pop("_training", None)  # compiled; the next partial_fit continues in a new training
         if training is not None and training.network is self.fitted_.network:
             arrays, position = training.state()
             state["_position"] = without_network(arrays), position
@@ -116,13 +116,13 @@ def modern_state(state: Mapping[str, Any], kind: str) -> dict[str, Any]:
     try:
         if "_network_state" in state:
             return _of_attributes(state, kind)
-        # Between that version and today's, pickles held the FittedModel itself.
+        # In versions between 0.1 and the current one, pickles held the FittedModel itself.
         return (
             {**state, "fitted_": FittedModel.from_state(fitted)} if isinstance(fitted, dict) else dict(state)
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise DataError(
-            f"this pickle of an {kind} is of a version of lamina that can't be read: {error!r}"
+            f"this pickle of an {kind} is from a lamina version that can't be read: {error!r}"
         ) from error
 
 

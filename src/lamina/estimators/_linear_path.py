@@ -1,4 +1,4 @@
-"""A linear path beside each network: a ridge or logistic regression, weighted by held-out rows.
+"""A linear path beside each network: a ridge or logistic regression, with a weight chosen on held-out rows.
 
 Where rows are few or the target is nearly linear, thousands of weights learn noise that a linear model does not. So
 after training, a linear model of the numeric inputs, clipped and unclipped, is fitted to each member's rows, and
@@ -6,8 +6,8 @@ members become the mean of network and linear model, with the weight of lowest l
 Wolpert, 1992; Breiman, 1996, "Stacked regressions"). With weight 0, networks stay as they are; docs/adr/linear-path.md
 has the measurements.
 
-A member is judged alone, while predictions are the mean of all members, whose errors partly cancel. An
-estimate of that gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
+Weights are chosen for each member alone, but predictions are the mean of all members, whose errors partly cancel. An
+estimate of this gain is subtracted from the networks' loss (Krogh and Vedelsby, 1995); see `_outputs_about`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from lamina.estimators.network import Ensemble, Network, path_inputs
 from lamina.estimators.targets import Classes, Numbers
 
 _MOST_INPUTS, _MOST_COEFFICIENTS = 1 << 11, 1 << 14
-_ROWS = 1000, 5000  # to fit each linear model to, evenly spaced: more change little
-_NUMBERS = 1 << 19  # rows · coefficients, above the fewest rows
-_MOST_HELD_OUT = 2000  # rows of each part
+_ROWS = 1000, 5000  # minimum and maximum rows to fit a linear model to, evenly spaced
+_NUMBERS = 1 << 19  # maximum rows · coefficients, above the minimum rows
+_MOST_HELD_OUT = 2000  # held-out rows of each part
 _PENALTIES = 10.0 ** np.arange(4, -3, -1)
-_STEPS = 10  # of a logistic regression for each penalty, from the solution for the one before
+_STEPS = 10  # steps of a logistic regression per penalty, from the solution for the previous penalty
 _WEIGHTS = np.linspace(0, 1, 21)
-_LEAST_WEIGHT = 0.1  # less gains nothing, and takes as long
-_SHORTEST = 1e-6  # standard deviation of an input that varies
+_LEAST_WEIGHT = 0.1  # a smaller weight gains nothing, and takes as long to compute
+_SHORTEST = 1e-6  # minimum standard deviation of a non-constant input
 
 
 def with_linear_path(
@@ -41,7 +41,7 @@ def with_linear_path(
     """The ensemble with a linear path in each member, or unchanged where that is not better.
 
     Args:
-        network: trained.
+        network: the trained networks.
         target: the meaning of outputs.
         train: each member's training rows.
         held_out: each member's held-out rows, or a single part for all.
@@ -72,7 +72,7 @@ def with_linear_path(
 
 
 def _some(data: Data, most: int) -> Data:
-    """At most this many rows with a weight, evenly spaced."""
+    """At most `most` rows of non-zero weight, evenly spaced."""
     rows = np.arange(len(data), dtype=np.int32) if data.rows is None else data.rows
     rows = rows if data.weights is None else rows[data.weights[rows] > 0]
     return replace(data, rows=rows[:: max(-(-len(rows) // most), 1)])
@@ -86,7 +86,7 @@ def _inputs(data: Data) -> np.ndarray:
 
 
 def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.ndarray], float]:
-    """The mean loss of outputs for these rows, part after part."""
+    """A function from all parts' outputs, concatenated, to their mean loss."""
     wanted = np.concatenate([part.target[part.chosen()] for part in parts])
     weights = [part.weights[part.chosen()] for part in parts if part.weights is not None]
 
@@ -101,9 +101,9 @@ def _loss_of(target: Classes | Numbers, parts: Sequence[Data]) -> Callable[[np.n
 
 
 def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray, np.ndarray]:
-    """Each member's outputs for its own part, and the same shifted by each member's distance from the members' mean.
+    """Members' outputs for their own parts, and these outputs shifted by each member's distance from the members' mean.
 
-    The mean loss of shifted outputs, minus that of unshifted ones, estimates what the mean of members gains. Here most
+    The mean loss of shifted outputs, minus that of unshifted ones, estimates the gain from averaging the members. Most
     members have trained on a part's rows, but their distances from the mean are about as large as for new rows.
     """
     begins = np.cumsum([0, *map(len, parts)])
@@ -113,7 +113,7 @@ def _outputs_about(network: Ensemble, parts: Sequence[Data]) -> tuple[np.ndarray
 
 
 def _said(of_members: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Each linear model's outputs for its own part, part after part; for a single part, the mean of all models'."""
+    """Each linear model's outputs for its own part, concatenated; for a single part, the mean over all models."""
     models = [np.mean(of_members, axis=0)] if len(inputs) == 1 else of_members
     return np.concatenate([matmul(x, line) for x, line in zip(inputs, models, strict=True)])
 
@@ -132,11 +132,11 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 
 
 def lines(target: Classes | Numbers, data: Data) -> Iterator[np.ndarray]:
-    """Linear models of rows, (path's inputs + 1, outputs) each, from the greatest penalty on; the constant has none.
+    """Coefficients of linear models of the rows, (path's inputs + 1, outputs) each, by decreasing penalty.
 
-    Inputs are standardized, and turned into their principal components, where a ridge regression (Hoerl and Kennard,
-    1970) is one step of Newton's. Logistic ones take accelerated steps (Nesterov, 1983) with a bound of the curvature
-    (Böhning, 1992).
+    The constant has no penalty. Inputs are standardized, and projected on their principal components, for which a ridge
+    regression (Hoerl and Kennard, 1970) takes one Newton step. Logistic regressions take accelerated steps (Nesterov,
+    1983) with a bound on the curvature (Böhning, 1992).
     """
     rows = data.chosen()
     wanted = data.target[rows].astype(np.float64)
@@ -169,7 +169,7 @@ def _components(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _solutions(
     target: Classes | Numbers, x: np.ndarray, wanted: np.ndarray, weights: np.ndarray, sizes: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """The coefficients of orthogonal columns and a constant for each penalty."""
+    """For each penalty, the coefficients of orthogonal columns and of a constant."""
     weighted = x.T * weights
     found = np.zeros((len(sizes), wanted.shape[1]))
     bound, steps, meaning = 1.0, 1, np.copy

@@ -15,8 +15,7 @@ probabilities; result (rows,)."""
 
 
 def cross_entropy(smoothing: float = 0.0) -> Loss:
-    """Softmax cross-entropy with class numbers or probabilities; `smoothing` spreads part of the target over all
-    classes."""
+    """Softmax cross-entropy for class numbers or probabilities; `smoothing` is the share spread over all classes."""
 
     def loss(outputs: NDArray, target: NDArray) -> NDArray:
         log_p = nd.log_softmax(outputs)
@@ -30,7 +29,7 @@ def cross_entropy(smoothing: float = 0.0) -> Loss:
 
 
 def multilabel(outputs: NDArray, target: NDArray) -> NDArray:
-    """Binary cross-entropy of each output with 0/1 targets, averaged over outputs; stable in the logits."""
+    """Binary cross-entropy of logits with 0/1 targets, averaged over outputs, computed stably."""
     soft = nd.maximum(outputs, 0.0) - outputs * target + nd.log1p(nd.exp(-nd.abs(outputs)))
     return nd.mean(soft, axis=1)
 

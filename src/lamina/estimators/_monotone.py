@@ -1,15 +1,15 @@
 """Monotone networks: parameter bounds that keep predictions from falling as a column rises.
 
 Every input and hidden unit has a sign. Units of sign 0 don't depend on the constrained numbers. Units of sign +1 rise
-with them, units of sign −1 fall: a weight between two signs has the sign of their product, one from a constrained unit
-to an unconstrained one is 0, and weights from unconstrained units are free. With ReLU, rising units are
-convex in the constrained inputs, and falling ones, whose outgoing weights are negative where the output rises, give
-the concave parts (as Runje and Shankaranarayana split units by their activation: "Constrained Monotonic Neural
-Networks", 2023, arXiv 2205.11775). A constrained number enters only through piecewise linear functions, whose
-increments have its sign, and which are constant outside the training range.
+with the constrained numbers, units of sign −1 fall. A weight between two constrained units has the sign of the product
+of their signs, a weight from a constrained unit to an unconstrained one is 0, and weights from unconstrained units are
+free. With ReLU, rising units are convex in the constrained inputs. Falling units have negative outgoing weights where
+the output rises, and so give the concave parts (Runje and Shankaranarayana split units similarly, by activation:
+"Constrained Monotonic Neural Networks", 2023, arXiv 2205.11775). A constrained number enters only through piecewise
+linear functions, whose increments have its sign, and which are constant outside the training range.
 
-All of these are bounds on parameters, onto which the optimizer's steps are projected: a constrained network is an
-ordinary one everywhere else. Sums, products with numbers of one sign, clipping and ReLU stay monotone under
+All these constraints are bounds on parameters: the optimizer's steps are projected onto the bounds, and the network is
+otherwise an ordinary one. Sums, products with numbers of one sign, clipping and ReLU stay monotone under
 rounding, so predictions are monotone to the last bit of float32.
 """
 
@@ -53,7 +53,7 @@ def bounds_of(parts: Architecture, name: str, shape: tuple[int, ...]) -> Bounds 
     if kind == "weight":
         return _between(parts, layer, shape)
     signs = _signs(parts, layer + 1)
-    if kind == "alpha":  # how much of the activation: all of it
+    if kind == "alpha":  # the activation's weight is always 1
         return _bounds(np.where(signs, 1.0, -np.inf), np.where(signs, 1.0, np.inf), shape)
     return _of_sign(abs(signs), shape) if kind == "gamma" else None
 

@@ -20,7 +20,7 @@ _PREDICT_ROWS = 256
 
 
 def outputs_of(network: Ensemble, data: Data, team: Communicator | None = None) -> np.ndarray:
-    """The network's outputs for all rows, in prediction mode and in blocks; `team` as in `own_outputs`."""
+    """The network's outputs for all rows, computed in prediction mode, in blocks; `team` as in `own_outputs`."""
     return _in_blocks(network, _forward_of(network), Blocks(network, [data]), team)[0]
 
 
@@ -35,9 +35,9 @@ def _forward_of(network: Ensemble) -> Any:
 def own_outputs(
     network: Ensemble, parts: Sequence[Data] | Blocks, team: Communicator | None = None
 ) -> np.ndarray:
-    """Each member's outputs for its own part of the rows, concatenated; for a single part, `outputs_of` it.
+    """Each member's outputs for its own part of the rows, concatenated; for a single part, the result of `outputs_of`.
 
-    A `team` of processes shares the work, and each gets all outputs.
+    The processes of `team` share the work, and each gets all outputs.
     """
     blocks = parts if isinstance(parts, Blocks) else Blocks(network, parts)
     if len(blocks.parts) == 1:
@@ -72,9 +72,9 @@ def hidden_of(network: Ensemble, data: Data) -> np.ndarray:
 
 
 class Blocks:
-    """Rows of several parts in blocks for a network; if there is only one block, it is cached.
+    """A network's inputs from several parts' rows, in blocks; a single block is cached.
 
-    Caching helps since every epoch is evaluated on the same rows.
+    Caching helps because every epoch is evaluated on the same rows.
     """
 
     def __init__(self, network: Ensemble, parts: Sequence[Data]) -> None:
@@ -85,7 +85,7 @@ class Blocks:
         self._kept: tuple[Context, list[NDArray]] | None = None
 
     def inputs(self, block: int) -> list[NDArray]:
-        """A compiled function's inputs from the parts' rows, concatenated."""
+        """A compiled function's inputs: the block's rows of all parts, concatenated."""
         if self._kept is not None and self._kept[0] is self._network.context:
             return self._kept[1]
         context = self._network.context
@@ -110,9 +110,9 @@ class Blocks:
 def _in_blocks(
     network: Ensemble, forward: Any, blocks: Blocks, team: Communicator | None, width: int | None = None
 ) -> list[np.ndarray]:
-    """The results of `forward` for blocks of all parts' rows: for each part its outputs, or `width` columns.
+    """The results of `forward` for all parts' rows, computed in blocks: for each part its outputs, or `width` columns.
 
-    `forward` returns an array, or one for each part.
+    `forward` returns a single array, or an array for each part.
     """
     team = team or Communicator()
     rows, parts = blocks.rows, blocks.parts
@@ -129,7 +129,7 @@ def _in_blocks(
 
 
 def _padded(part: np.ndarray, rows: int) -> np.ndarray:
-    """`part` padded with zeros, so that few batch sizes occur, since each needs compiling."""
+    """`part` padded with rows of zeros, so that only a few batch sizes need compiling."""
     if len(part) == rows:
         return part
     return np.concatenate([part, np.zeros((rows - len(part), part.shape[1]), part.dtype)])

@@ -11,22 +11,22 @@ from lamina.estimators.presets import KNOWN
 
 _ATTRIBUTES = {
     "classes_": "the classes in order (of a classifier; several labels: their positions).",
-    "coefs_, intercepts_": "the weights (in, out) and biases (out,) of each layer, float32; of several "
-    "members those of the first.",
+    "coefs_, intercepts_": "the weights (in, out) and biases (out,) of each layer of the first member, "
+    "float32.",
     "loss_curve_": "the mean training loss of each epoch.",
-    "loss_, best_loss_": "the last and the smallest of them (`best_loss_` is None with validation rows).",
-    "validation_scores_, best_validation_score_, best_epoch_": "the score of each epoch, the best one, and its epoch, "
-    "which is kept (of equal ones the last); None without validation rows. `best_validation_score_` counts the linear "
-    "path, if there is one.",
-    "n_iter_, t_": "how many epochs were trained, and on how many rows in all.",
-    "device_": "where it was trained: 'cpu(0)', 'gpu(0)' …",
-    "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
-    "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
+    "loss_, best_loss_": "the last and the smallest training loss (`best_loss_` is None with validation rows).",
+    "validation_scores_, best_validation_score_, best_epoch_": "each epoch's score, the best score, and the epoch "
+    "with the best score (the last of equal ones), whose network is kept; None without validation rows. "
+    "`best_validation_score_` includes the linear path, if there is one.",
+    "n_iter_, t_": "the number of trained epochs, and the total number of rows seen.",
+    "device_": "the device of the training: 'cpu(0)', 'gpu(0)' …",
+    "n_features_in_, feature_names_in_": "the number of columns in training, and their names if there are any.",
+    "fitted_": "everything that predictions need: `encoder`, `network`, `target`.",
     "trials_": "after a search, a record of each trial: its `number`, `settings`, `score`, `seconds`, `epochs`, "
-    "whether it is `complete`, and its `share` in the mean. What is said above of epochs is then of the best of the "
-    "trials that have a share, and `best_validation_score_` is the score of the mean.",
-    "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "
-    "turns these into predictions.",
+    "whether it is `complete`, and its `share` in the average. The attributes about epochs are then those of the best "
+    "trial with a share, and `best_validation_score_` is the average's score.",
+    "n_layers_, n_outputs_, out_activation_": "the number of layers including input and output, the number of outputs, "
+    "and the name of the function from outputs to predictions.",
 }
 
 _Estimator = TypeVar("_Estimator", bound=type)

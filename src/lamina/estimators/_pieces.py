@@ -1,4 +1,4 @@
-"""Pieces of the piecewise linear function of a numeric input: their number, their bounds, and inputs that need few."""
+"""Piecewise linear functions of numeric inputs: number of pieces, breakpoints, and rough and smooth inputs."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from lamina.table.encode import SparseNumbers
 _USUAL = 64
 _ROWS_A_PIECE = 100
 _PIECES_OF_ALL = 4096
-_MOST_VALUES = 513  # of a column that may have a piece between any two of them
-_ROWS_A_VALUE = 8  # of such a column, on average
-_ROWS_A_GROUP = (10, 30, 90, 270)  # of neighbours in a column of more values
+_MOST_VALUES = 513  # maximum distinct values of a column with a piece between any two of them
+_ROWS_A_VALUE = 8  # minimum average rows per value in such a column
+_ROWS_A_GROUP = (10, 30, 90, 270)  # rows per group of neighbouring values, in columns with more values
 _FEWEST_GROUPS = 20
-_GROUPS_A_PIECE = 2  # of the usual ones: what these can say is not rough
-_GROUPED_ROWS = 10_000  # evenly spaced, that are looked at there: more groups than there may be pieces
+_GROUPS_A_PIECE = 2  # minimum groups per usual piece; fewer groups need no more than the usual pieces
+_GROUPED_ROWS = 10_000  # maximum rows in groups, evenly spaced; enough for the maximum number of pieces
 _ROUGH = 4.0
-_BENDS = 3.0  # besides, of groups: where noise is small, those of a steep slope differ as much
-_FEWEST = 8  # pieces of a rough column; with fewer the basis matters little
-_LACKS = 2.0  # standard deviations: more than by chance
-_KNOT_ROWS = 50_000  # of training data, evenly spaced, that are looked at
-_GLANCE = 2_000  # rows, in which a column of continuous values shows more of them than may be
+_BENDS = 3.0  # minimum roughness with `bends`, also required for groups, so that steep slopes don't count
+_FEWEST = 8  # minimum pieces of a rough column; with fewer, the basis matters little
+_LACKS = 2.0  # minimum lack of fit, in standard deviations, of a column that is not smooth
+_KNOT_ROWS = 50_000  # maximum training rows for choosing pieces, evenly spaced
+_GLANCE = 2_000  # rows in which a continuous column already shows more than `_MOST_VALUES` values
 
 
 class _Looked(NamedTuple):
-    """Rows for judging columns: their positions among a member's (`at`), targets and weights (or None)."""
+    """Rows for judging columns: positions among a member's rows (`at`), targets, and weights or None."""
 
     at: np.ndarray
     target: np.ndarray
     weights: np.ndarray | None
 
     def of(self, some: np.ndarray | slice) -> _Looked:
-        """A subset of these."""
+        """The rows selected by `some`."""
         return _Looked(self.at[some], self.target[some], None if self.weights is None else self.weights[some])
 
 
@@ -64,11 +64,11 @@ class Pieces(NamedTuple):
 def chosen_pieces(
     train: Sequence[Data], most: int | None, constrained: Sequence[int], numbers: int
 ) -> Pieces:
-    """Pieces, few if there are few rows or many numbers, and at most `most`; `train`: each member's rows.
+    """The number of pieces of each numeric input: fewer for few rows or many inputs, at most `most`.
 
-    If `most` is None, a rough column gets as many as its values need, for an arbitrary function. A smooth one's effect
-    is expressed by the embedding's cosines. `constrained` ones always get the usual pieces. The first member's rows
-    decide which are rough or smooth; all members' rows determine the number of values.
+    If `most` is None, a rough column gets as many pieces as its values need, for an arbitrary function, and a smooth
+    column's effect is expressed by the embedding's cosines. `constrained` columns always get the usual pieces. Columns
+    are found rough or smooth on the first member's rows; their values are counted in all members' rows (`train`).
     """
     first = train[0]
     for_each = _PIECES_OF_ALL // max(numbers, 1)
@@ -112,9 +112,9 @@ def _rough_pieces(
     A column is rough if neighbouring values (or groups of values with few rows) predict different targets.
 
     Args:
-        columns: its values in each member's rows.
+        columns: the column's values in each member's rows.
         every: all rows of the first member.
-        single: the distinct rows among these, for judging groups.
+        single: the distinct rows of the first member, for judging groups.
         most_values: the maximum number of values with pieces between them.
         usual: the number of pieces of a column that is not rough.
     """
@@ -125,21 +125,21 @@ def _rough_pieces(
             return 0
         if roughness(values, every.target, every.weights) >= _ROUGH:
             return most
-    # Rows of few values may be the same by chance.
+    # In a column of few values, equal rows may be a coincidence rather than copies.
     some = every.of(slice(None, None, -(-len(values) // _GROUPED_ROWS))) if most else single
     values = values[some.at]
-    for rows in _ROWS_A_GROUP[: 1 if most else None]:  # of few values, groups only join the rare ones
+    for rows in _ROWS_A_GROUP[: 1 if most else None]:  # with few values, groups only join rare values
         groups = len(values) // rows
         if groups < max(_FEWEST_GROUPS, _GROUPS_A_PIECE * usual):
             break
         if _are_rough(values, some.target, some.weights, rows):
-            # Knots are half as many where no value comes twice.
+            # Without repeated values, there are half as many knots.
             return most or min(2 * groups, most_values - 1)
     return 0
 
 
 def _are_rough(values: np.ndarray, target: np.ndarray, weights: np.ndarray | None, rows: int) -> bool:
-    """Whether groups of neighbouring rows differ, by more than a slope explains."""
+    """Whether groups of neighbouring rows differ by more than a slope explains."""
     if roughness(values, target, weights, rows=rows) < _ROUGH:
         return False
     return roughness(values, target, weights, rows=rows, bends=True) >= _BENDS
@@ -172,10 +172,10 @@ def rows_for_knots(data: Data) -> np.ndarray:
 
 
 def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
-    """Positions in `rows`, ascending and evenly spaced, of at most `most` distinct rows.
+    """Positions in `rows` of at most `most` distinct rows, ascending and evenly spaced.
 
-    Copies, e.g. from sampling with replacement to balance classes, always agree in the target, so that
-    groups of copies would look like a rough column.
+    Copies of rows, e.g. from oversampling to balance classes, have equal targets, so groups of copies would make a
+    column look rough.
     """
     at = np.arange(0, len(rows), -(-len(rows) // most) if len(rows) else 1)
     parts = [part[rows[at]] for part in (data.numeric, data.codes, data.target) if part is not None]
@@ -188,8 +188,8 @@ def _without_copies(data: Data, rows: np.ndarray, most: int) -> np.ndarray:
 def knots(values: np.ndarray, pieces: int) -> np.ndarray:
     """Ascending breakpoints of a number's piecewise linear function.
 
-    All values if there are few; otherwise half are quantiles of the values, and half of the distinct values, so that
-    the few nonzero values of a mostly zero column are resolved too.
+    All values if there are few. Otherwise half of the breakpoints are quantiles of all values, and half are quantiles
+    of the distinct values, so that the few nonzero values of a mostly zero column are resolved, too.
     """
     distinct = np.unique(values)
     if len(distinct) <= pieces + 1:

@@ -10,7 +10,7 @@ from lamina.training.loop import Epoch, Loop
 
 
 def progress(epochs: int, metric: str, sign: int) -> Display:
-    """A bar on a terminal or in a notebook, there with a final line; elsewhere one line per epoch, for logs.
+    """A progress bar with a final line on a terminal or in a notebook; elsewhere one line per epoch, for logs.
 
     `metric` is the validation score's name, and `sign` its displayed sign: −1 for a loss.
     """

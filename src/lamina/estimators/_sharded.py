@@ -22,23 +22,23 @@ from lamina.estimators.network import Ensemble
 from lamina.estimators.settings import Settings
 from lamina.nd.ndarray import NDArray
 
-_STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more than layers
+_STREAMS = 1 << 8  # random streams of a member's shard in one step, more than there are layers
 
 
 def training_of(
     network: Ensemble, loss: Loss, settings: Settings, *others: Any, **named: Any
 ) -> EnsembleTraining:
-    """The training for these settings, with the arguments of `EnsembleTraining`; sharded if they say so."""
+    """A `ShardedTraining` if the settings have shards, otherwise an `EnsembleTraining`; with its arguments."""
     kind = EnsembleTraining if settings.shards is None else ShardedTraining
     return kind(network, loss, settings, *others, **named)
 
 
 class ShardedTraining(EnsembleTraining):
-    """An `EnsembleTraining` whose step is split at the sum of gradients.
+    """An `EnsembleTraining` whose step is split in two: gradients of shards, and the update.
 
-    A compiled function computes a shard's gradients, these are summed in an order determined by the number of shards,
-    and another function updates this process's parameters. Rows are shuffled as without shards, by a generator common
-    to all processes. `team`: the processes; None: all.
+    A compiled function computes a shard's gradients. All gradients are summed in an order fixed by the number of
+    shards, and another compiled function updates this process's parameters. All processes shuffle rows with the same
+    generator, in the same order as without shards. `team`: the processes; None: all.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class ShardedTraining(EnsembleTraining):
                 losses.append(self._flat.step(of_shards, self._step_on_own))
                 if is_watched:
                     self.report(done + len(losses), max(self._per_epoch, done + len(indices)))
-        self._begin_streams(0)  # the same on all processes
+        self._begin_streams(0)  # the same streams on all processes
         return np.stack(losses)
 
     def _shard(self, shard: int, rows: np.ndarray, arrays: Sequence[NDArray]) -> tuple[Any, float]:
@@ -141,6 +141,6 @@ def _require_same_data(team: Communicator, batches: Batches) -> None:
     for rank, (rows, _) in enumerate(others):
         if others[rank] != others[0]:
             raise DataError(
-                "processes that share a training's steps all pass the same table, in the same order: process "
-                f"{rank} has other values, or other rows, in {rows} to train on, than process 0 in {others[0][0]}"
+                "processes that share a training must all pass the same table, with rows in the same order: process "
+                f"{rank} has {rows} training rows, which differ from the {others[0][0]} of process 0"
             )

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class Solver:
     """An optimizer available in the estimators.
 
-    `meaning` is its description in the documentation, `arrays` the length of its state, and `step` makes its
-    pure step: from the settings and the step counter, a function (weight, gradient, state, rate=…).
-    `matrix_step` likewise for hidden layers' matrices, if they have a separate step, which needs whole matrices.
+    `meaning` is the description in the documentation, `arrays` the number of state arrays per parameter. `step` takes
+    the settings and the step counter, and returns the pure step: a function (weight, gradient, state, rate=…).
+    `matrix_step` is the same for hidden layers' matrices, if they have a separate step, which needs whole matrices.
     """
 
     meaning: str
@@ -49,9 +49,9 @@ def _sgd(settings: Settings, _steps: Callable[[], int]) -> Callable[..., Stepped
 
 
 _MUON_MOMENTUM = 0.95
-# Times the learning rate: Adam's steps are that much longer with the presets' short second moment.
+# Muon's factor on the learning rate, since Adam's steps are twice as long with the presets' small beta_2.
 _MUON_RATE = 2.0
-_MUON_ROUNDS = 3  # measured to be no worse than five, in three fifths of the time
+_MUON_ROUNDS = 3  # no worse than 5 in measurements, in three fifths of the time
 
 
 def _muon(_settings: Settings) -> Callable[..., Stepped]:

@@ -75,7 +75,7 @@ class Views:
             background: the rows to compare with (a sample of 100 if there are more); by default the rows
                 that `fit` held out.
             method: "exact": from all coalitions, for up to 16 columns; "sampled": from random orders,
-                2 · `repeats` for each background row; "auto": exact for up to 6 columns.
+                2 · `repeats` for each background row; "auto": exact for up to 6 columns, otherwise sampled.
             repeats: see `method`; errors decrease with its square root.
             random_state: the seed of the sampling.
 
@@ -118,23 +118,23 @@ class Views:
         return explained(game, values_of(X), names, method, repeats, rng)
 
     def word_values(self, X: Any, column: str) -> list[dict[str, Any]]:
-        """The words of a column of texts, and by how much a prediction changes where they are left out.
+        """The effect of each word in a text column on a row's prediction: the change when the word is removed.
 
-        Of a regressor `predict` is explained, in the target's unit; of a classifier `predict_proba`. A word is what
-        stands between spaces, in small letters and without punctuation around it; all of its places in the text are
-        left out together. The values, by "occlusion" (see `lamina.estimators.occlusion`), have no fixed sum, unlike
-        SHAP values.
+        For a regressor, `predict` is explained, in the target's unit; for a classifier, `predict_proba`. Words are
+        separated by spaces; case and surrounding punctuation are ignored, and all occurrences of a word are removed
+        together. Unlike SHAP values, these effects have no fixed sum (the method is "occlusion", see
+        `lamina.estimators.occlusion`).
 
         Args:
-            X: the rows to explain, of all columns.
-            column: the column of texts.
+            X: the rows to explain, with all columns.
+            column: the text column.
 
         Returns:
-            For each row, by word in the text's order, the prediction minus that without the word: a number, or
-            float64 (outputs,) of several classes, labels or targets.
+            For each row, a dict by word, in the text's order: the prediction minus the prediction without the word, a
+            number, or float64 (outputs,) for several classes, labels or targets.
 
         Raises:
-            DataError: there is no such column of texts; the table does not fit that of the training.
+            DataError: there is no such text column, or the table does not match the training table.
 
         >>> import numpy as np, pandas as pd
         >>> from lamina import MLPRegressor
@@ -165,9 +165,9 @@ class Views:
             X, y: rows not used in training.
 
         Raises:
-            NotFittedError: it is not fitted.
+            NotFittedError: the estimator is not fitted.
             MissingPackageError: Jinja2, Polars or Narwhals are not installed.
-            DataError: there are several targets or labels, or the table does not match the training table.
+            DataError: there are several targets or labels, or `X` does not match the training table.
         """
         require("writing a report", "polars", "narwhals", "jinja2")
         from lamina.runs.report import report_on
@@ -179,7 +179,7 @@ class Views:
         with atomic_write(path) as file:
             file.write(page.encode())
 
-    # --- what the pictures show ----------------------------------------------------------------------------------
+    # --- data of the figures -------------------------------------------------------------------------------------
 
     def _learning_curves(self) -> dict[str, Any]:
         """The arguments for a `LearningCurveDisplay`."""
@@ -214,7 +214,7 @@ class Views:
     def _given_rows(self, X: Any, y: Any) -> tuple[Encoded, np.ndarray]:
         estimator: Any = self
         if y is None:
-            raise ValueError("X goes with y: the loss is measured on both")
+            raise ValueError("X needs a y: importance is the increase of the loss on both")
         fitted = estimator._fitted()
         X, y = check_inputs(self, X, y, reset=False)  # pyright: ignore[reportConstantRedefinition]
         target = estimator._checked_target(y)
@@ -230,8 +230,8 @@ class Views:
     def _held_out_rows(self, instead: str = "plot_importance(X, y)") -> tuple[Encoded, np.ndarray]:
         if self._held_out is None:
             raise ValueError(
-                "no rows are at hand that fit held out (it validated on none, or the estimator was pickled or loaded "
-                f"since); give rows that it was not trained on: {instead}"
+                "there are no held-out rows: fit held none out, or the estimator was pickled or loaded afterwards; "
+                f"give rows that were not used in training: {instead}"
             )
         encoded, target = self._held_out
         estimator: Any = self
@@ -276,7 +276,7 @@ class Views:
             for row in column_rows(estimator.fitted_.encoder.schema, estimator.fitted_.monotone)
         )
         head = "".join(
-            f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "what becomes of it")
+            f"<th>{name}</th>" for name in ("column", "kind", "missing", "values", "network inputs")
         )
         columns = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         return (

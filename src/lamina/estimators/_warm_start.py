@@ -15,12 +15,12 @@ def require_same_network(fitted: FittedModel[Any], target: Any, monotone: Mappin
     Args:
         fitted: the previous result of `fit`.
         target: the new target.
-        monotone: the estimator's setting.
+        monotone: the estimator's `monotone`.
 
     Raises:
         ValueError: outputs, quantiles or constrained columns differ.
     """
-    anew = "a warm start continues with the same network; without warm_start, training begins anew"
+    anew = "a warm start continues with the same network; with warm_start=False, training begins anew"
     before, now = (getattr(one, "levels", ()) for one in (fitted.target, target))
     if before != now:
         raise ValueError(f"the quantiles were {_said(before)}, and are now {_said(now)}; {anew}")

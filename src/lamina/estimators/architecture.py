@@ -18,16 +18,17 @@ NUMBER_WIDTH = 3
 _FREQUENCIES = 16
 _FREQUENCY_SPREAD = 0.1
 _EMBEDDING_SPREAD = 0.1
-"""RealMLP-TD uses 1, with which rare categories are recognized by their random initial values."""
+"""Standard deviation of initial embeddings; with RealMLP-TD's 1, rare categories get noticeable random effects."""
 
 _RATES = {"bias": 0.1, "scale": 6.0, "alpha": 0.1, "number": 0.1, "pieces": 0.3, "embedding": 0.3}
 """RealMLP-TD's factors on the learning rate (arXiv 2407.04491, Table A.1); those of pieces and embeddings are lamina's.
 
-Adam moves rarely updated parameters as far as others, so that rare categories learn noise.
+The factor of embeddings is small, because Adam moves rarely updated parameters as far as others, so that the
+embeddings of rare categories learn noise.
 """
 
 _SMOOTH_DECAY = 100.0
-"""Decay factor of smooth numbers' pieces, so that only effects consistent over many batches remain."""
+"""Decay factor of the pieces of smooth numbers, so that only effects seen in many batches remain."""
 
 Initial = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -44,13 +45,13 @@ class Parameter:
     rate
         the factor on the learning rate.
     decay
-        whether weight decay and the L2 penalty apply to it.
+        whether weight decay and the L2 penalty apply.
     trained
-        whether the optimizer changes it.
+        whether the optimizer changes the parameter.
     bounds
-        bounds of its values; None: unbounded.
+        bounds of the values; None: unbounded.
     is_matrix
-        whether it is the linear map of a hidden layer.
+        whether the parameter is the linear map of a hidden layer.
     decays
         each value's decay factor; None: all 1.
     """
@@ -86,11 +87,11 @@ class Architecture:
     pieces
         the number of pieces of the piecewise linear function that is added to a number's embedding; 0: none.
     rough
-        for each number, 1 if that function is learned value by value, because close values predict different targets,
-        else 0; () if there is no such number.
+        for each number, 1 if its piecewise linear function is learned value by value, because close values predict
+        different targets, else 0; () if there is no such number.
     smooth
-        for each number, 1 if that function decays fast, because cosines express the number's effect, else 0; () if
-        there is no such number.
+        for each number, 1 if its piecewise linear function decays fast, because cosines express the number's effect,
+        else 0; () if there is no such number.
     rare
         for each code column, 1 if it has rare categories, whose embeddings decay faster, else 0; () if there is no such
         column.
@@ -237,8 +238,7 @@ class Architecture:
         return found
 
     def _first_pieces(self, _: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """0, so that training starts from the cosines alone; for constrained numbers, which have none, straight
-        lines."""
+        """Initial pieces: 0, so that training starts from the cosines; straight lines for constrained numbers."""
         directions = np.array(self.monotone or [0] * self.numbers)
         return np.broadcast_to(directions[:, None, None] / self.pieces, shape)
 

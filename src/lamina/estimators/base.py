@@ -74,7 +74,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     # --- settings ------------------------------------------------------------------------------------------------
 
     def _resolved(self) -> Settings:
-        """A training's settings, with the preset's values where none are given; checked, like the estimator's own."""
+        """The checked settings of a training: the estimator's own, and the preset's values where none are given."""
         settings = Settings(self.preset, self._task, **self._given())
         for name, about in declared(type(self)).items():
             about.check(name, getattr(settings if hasattr(settings, name) else self, name), self)
@@ -85,17 +85,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings.replace(**constrained_settings(self, settings))
 
     def _given(self) -> dict[str, Any]:
-        """The settings given by the user, None for the preset's."""
+        """The settings by name; None where the user gave no value, so that the preset's applies."""
         return {name: getattr(self, name, None) for name in declared(Settings) if name != "preset"}
 
-    # --- what the subclasses say ---------------------------------------------------------------------------------
+    # --- defined by subclasses -----------------------------------------------------------------------------------
 
     def _checked_target(self, y: Any) -> np.ndarray:
         """`y` as an array, checked to be a valid target."""
         raise TypeError(f"{type(self).__name__} must say what its target may be")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
-        """The target's scale from the training rows, or its classes from `every` row."""
+        """The target: its scale from the training rows `y`, or its classes from all rows, `every`."""
         raise TypeError(f"{type(self).__name__} must say how its target is encoded")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
@@ -116,23 +116,23 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         groups: Any = None,
         time: Any = None,
     ) -> Self:
-        """Train on a table. `eval_set`: a pair (X, y) to validate on, instead of a part of the training data.
+        """Train on a table.
 
         Args:
             X: the table, (rows, columns).
             y: the target, one value per row.
-            sample_weight: the weight of each row in the loss, (rows,); only ratios matter. Or None.
-            eval_set: see above, or None.
+            sample_weight: the weight of each row in the loss, (rows,); only ratios matter. None: equal.
+            eval_set: a pair (X, y) to validate on; None: validate on a part of the training data.
             groups: the group of each row (customer, patient, …), (rows,): rows of a group are used for training or
-                validation, never both. Or None.
+                validation, never both. None: no groups.
             time: the time of each row, (rows,), numbers or dates: validation rows come after training rows, by
-                at least `time_gap`. Or None.
+                at least `time_gap`. None: rows have no order.
 
         Raises:
-            DataError: `groups` or `time` have missing values, or too few distinct ones to hold some out.
+            DataError: `groups` or `time` have missing values, or too few distinct values to hold some out.
 
-        `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, an object with ``__len__`` and
-        ``__getitem__`` of slices of rows; then `y` is the name of its target, or has a value for each row.
+        `X` may be a table larger than memory: a pyarrow dataset, a lazy frame of polars, or an object with ``__len__``
+        and ``__getitem__`` for slices of rows. Then `y` is the name of the target column, or has a value for each row.
         """
         self._warn_if_retired()
         return self._fit(X, y, sample_weight, eval_set, groups, time)
@@ -168,7 +168,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         rng = np.random.default_rng(self._drawn_seed(settings))
         name = getattr(y, "name", None)
         X, y = check_inputs(self, X, y, reset=True)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
-        every = self._checked_target(y)  # a class may have no row with a weight above 0
+        every = self._checked_target(y)  # with rows of weight 0, which may be a class's only rows
         X, y, weights, groups, time = with_weight(X, every, sample_weight, groups, time)  # pyright: ignore[reportConstantRedefinition]
         earlier = vars(self).get("fitted_") if self.warm_start else None
         if earlier is None:
@@ -206,7 +206,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
                 self.fitted_ = dataclasses.replace(earlier, target=target)
             else:
                 self._begin(encoder, target, train, settings, rng)
-            # What a warm start holds out, the training before may have seen.
+            # The previous training may have used the rows that a warm start holds out.
             self._train(train, held_out, settings, rng, unseen=earlier is None or eval_set is not None)
         return self
 
@@ -229,7 +229,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _target_after(
         self, earlier: FittedModel[Any] | None, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray
     ) -> Any:
-        """The target to learn, given a warm start's target."""
+        """The target to learn; `earlier`: a warm start's fitted model."""
         # A warm start keeps the classes, but learns a regression's scale anew.
         known = earlier.target if earlier and self._task == "classification" else None
         target = self._deciding(known, y) if known else self._target_of(y, weights, every)
@@ -245,8 +245,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         columns: int,
         most: int | None = None,
     ) -> int:
-        """The number of networks: a warm start's, the given one, or the default for a table of this size, at
-        most `most`, so that each can hold out different rows."""
+        """The number of networks: a warm start's, the given number, or the default for a table of this size.
+
+        The default is at most `most`, so that each network can hold out different rows.
+        """
         if earlier:
             return len(earlier.network.members)
         if settings.members:
@@ -255,7 +257,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return enough if most is None else max(min(enough, most), 1)
 
     def _search(self, eval_set: Any) -> Any:
-        """A `Search` for the best network, starting its clock now, if one is requested."""
+        """A `Search` for the best network, whose clock starts now; None if no search is requested."""
         vars(self).pop("trials_", None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
             return None
@@ -264,14 +266,13 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return Search(self, eval_set)
 
     def _drawn_seed(self, settings: Settings) -> int:
-        """A seed drawn from `random_state`; processes that share a training use the first one's."""
+        """A seed drawn from `random_state`; processes that share a training use the first process's seed."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         return world().broadcast(seed) if settings.shards else seed
 
     def _settled(self, settings: Settings, rows: int, numbers: int, trained: int) -> Settings:
-        """The settings, completed with the preset's values for a table of this size, with `trained` training
-        rows."""
-        # Constrained numbers must be embedded.
+        """The settings, completed with the preset's values for a table of this size, `trained` of whose rows train."""
+        # Monotone columns must be embedded.
         given = {**self._given(), **constrained_settings(self, settings)}
         settings = settings.replace(**presets.for_small_table(self.preset, rows, numbers, given))
         return self._settled_epochs(settings, trained)
@@ -286,11 +287,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return settings
 
     def _weights(self, weights: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
-        """Weights of the rows with mean 1, or None."""
+        """Row weights, scaled to a mean of 1; None without weights."""
         if weights is None:
             return None
         greatest = float(weights.max(initial=0.0))
-        if greatest and not 1e-30 < greatest < 1e30:  # only their ratios count, and float32 is to hold them
+        if greatest and not 1e-30 < greatest < 1e30:  # rescaled to fit float32, since only ratios matter
             weights = weights / greatest
         weights = weights.astype(np.float32)
         total = float(weights.sum())
@@ -324,7 +325,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         architecture, pieces = architecture_for(encoder, target, train, settings, complete=complete)
         network = Ensemble([build_network(architecture, part, rng, pieces) for part in train])
         self.fitted_ = FittedModel(encoder, network, target)
-        vars(self).pop("_position", None)  # of another network's partial_fit
+        vars(self).pop("_position", None)  # the state of another network's partial_fit
         self.loss_curve_ = []
         self.validation_scores_ = None
         self.n_iter_ = self.t_ = 0
@@ -342,7 +343,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     ) -> None:
         """Train on rows; `unseen`: whether the held-out rows were never used in training."""
         judge = self._judge(held_out) if held_out else None
-        speaks = not settings.shards or world().is_first  # of processes that share it, one
+        speaks = not settings.shards or world().is_first  # only one of the processes that share the training
         watching = as_list(self.callbacks) if speaks else []
         rows = len(train[0]) if isinstance(train, Sequence) else train.rows
         learner = _Learner(self, rows, [one for one in watching if not isinstance(one, Observer)])
@@ -357,7 +358,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             try:
                 for _ in training.run():
                     pass
-            finally:  # Ctrl-C too leaves the best epoch behind
+            finally:  # the best epoch is kept after Ctrl-C, too
                 if training.best_state is not None:
                     training.restore_best()
                     self.best_validation_score_ = float(training.best_score)
@@ -397,8 +398,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     @contextmanager
     def _on_device(self, rows: int) -> Generator[Ensemble]:
-        """A context with the network on the device for training on `rows` rows over all epochs; afterwards it is on the
-        CPU again."""
+        """A context with the network on the training's device; at the end, the network returns to the CPU.
+
+        `rows`: the number of rows over all epochs, for choosing the device.
+        """
         network = self.fitted_.network
         weights = sum(w.array.size for w in network.weights.values())
         context = chosen_device(self.device, training_flops(weights, rows, 1))
@@ -413,7 +416,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
             network.move(cpu())
 
     def _chosen_scoring(self) -> Any:
-        """The validation score: the given one, or scikit-learn's with its preset, or None for the loss."""
+        """The validation score: the given one, or scikit-learn's for the preset "sklearn"; None: the loss."""
         return self._plain_score if self.scoring is None and self.preset == "sklearn" else self.scoring
 
     def _judge(self, held_out: Sequence[Data]) -> Callable[[np.ndarray], float]:
@@ -445,11 +448,11 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         """Choose the threshold on validation rows; overridden by subclasses that have one."""
 
     def _deciding(self, target: Any, y: np.ndarray) -> Any:
-        """A target with the estimator's decision settings; numbers have none."""
+        """The target with the estimator's threshold and class weights; numeric targets have neither."""
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
-        """A target with the best threshold for validation outputs, if it is to be chosen."""
+        """The target with the best threshold for validation outputs, if a threshold is to be chosen."""
         return target
 
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
@@ -479,7 +482,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
-        tags.input_tags.categorical = tags.input_tags.string = True  # columns of frames
+        tags.input_tags.categorical = tags.input_tags.string = True  # in columns of data frames
         tags.non_deterministic = False
         return tags
 
@@ -527,7 +530,7 @@ class _Learner(Observer):
 
 
 _LEAST_PATIENCE = 6
-_LEAST_CYCLE_GAIN = 0.01  # of the loss; docs/estimators-measured.md has the figures
+_LEAST_CYCLE_GAIN = 0.01  # minimum relative gain in loss; docs/estimators-measured.md has the measurements
 
 
 def fitted_encoder(schema: Schema, X: Any, rows: np.ndarray, settings: Settings) -> TableEncoder:

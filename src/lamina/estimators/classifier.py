@@ -42,7 +42,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     without a copy if `preprocess` is off), a sparse matrix, or a data frame of pandas, polars or pyarrow with
     categories and missing values. `y` is 1-D with classes of any type, or 2-D with 0 and 1 for several labels per row.
 
-    Losses: "log_loss", of the softmax, or of each label separately. Scores: "log_loss", "accuracy".
+    Losses: "log_loss" (softmax, or for several labels the logistic function). Scores: "log_loss", "accuracy".
 
     >>> import numpy as np
     >>> from lamina import MLPClassifier
@@ -59,8 +59,10 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     fitted_: FittedModel[Classes] = field(init=False)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> MLPClassifier:
-        """Train one epoch on this data at a constant learning rate; give `classes` at the first call, if `y` lacks
-        some."""
+        """Train one epoch on this data at a constant learning rate.
+
+        The first call needs all `classes`, if its `y` lacks some.
+        """
         self._warn_if_retired()
         return partial_fit(self, X, y, classes, sample_weight)
 
@@ -94,12 +96,12 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.probabilities)
 
     def predict_set(self, X: Any, coverage: float = 0.9) -> np.ndarray:
-        """Prediction sets: classes for each row that include the true one for this share of rows; (rows,
-        classes), bool.
+        """Prediction sets: for each row, classes that include the true class for this share of rows.
 
-        Columns are those of `classes_`. The sets come from conformal prediction on members' held-out rows, and are
-        as small as possible on average (see `lamina.estimators.conformal.likely`); each has at least the likeliest
-        class. The coverage holds for rows from the same source, on average over all rows, not per class.
+        Returns bool (rows, classes), in the order of `classes_`: whether a class is in the row's set. The sets come
+        from conformal prediction on members' held-out rows, and are
+        as small as possible on average (see `lamina.estimators.conformal.likely`); each set contains at least the
+        likeliest class. The coverage holds for rows from the same source, on average over all rows, not per class.
 
         Args:
             X: the table.
@@ -139,12 +141,11 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
 
     @property
     def positive_class_(self) -> Any:
-        """The positive class of two, for `threshold`: the second, or for texts the rarer; None for other numbers of
-        classes."""
+        """The positive class of two, for `threshold`: the second, or for texts the rarer; None unless there are two."""
         target = self._fitted().target
         return target.values[target.positive] if target.is_binary else None
 
-    # --- what the base asks --------------------------------------------------------------------------------------
+    # --- methods that BaseMLP needs ------------------------------------------------------------------------------
 
     def _checked_target(self, y: Any) -> np.ndarray:
         y = np.asarray(y)
@@ -199,7 +200,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
         deciding = self._decided_by(classes, outputs, target, weights)
         values, predictions = classes.values, deciding.predictions(outputs)
         if isinstance(scoring, str) and classes.is_binary and 1 not in values.tolist():
-            # What scikit-learn has under names, as "f1", is of the class 1: here the positive one.
+            # scikit-learn's named scorers, such as "f1", expect the positive class to be 1.
             values, positive = np.arange(2), classes.values[classes.positive]
             y_true, predictions = ((x == positive).astype(int) for x in (y_true, predictions))
             probabilities = probabilities[:, [1 - classes.positive, classes.positive]]
@@ -245,7 +246,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
             )
 
     def _calibrates(self) -> bool:
-        """Whether outputs are calibrated: logits are; outputs of user-defined losses are not."""
+        """Whether outputs are calibrated: true for logits, false for outputs of user-defined losses."""
         return Settings(self.preset, calibrate=self.calibrate).calibrate and not callable(self.loss)
 
     def _calibrate(self, held_out: Sequence[Data]) -> None:

@@ -1,10 +1,10 @@
 """Conformal prediction: intervals and sets with guaranteed coverage.
 
-Each member of an ensemble predicts its held-out rows. The errors there show the size of errors for
-new rows: a new row's distance is below the k-th smallest of n distances with probability k / (n + 1),
-for any network and noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005;
-Lei, G'Sell, Rinaldo, Tibshirani, Wasserman, 2018). The centre of an interval is the members' mean, whose errors are a
-little smaller than a single member's, so that intervals tend to be slightly too wide.
+Each member of an ensemble predicts its held-out rows, and the errors there estimate the errors for new rows: a new
+row's error is below the k-th smallest of n held-out errors with probability k / (n + 1), for any network and
+noise, if all rows come from the same source (Vovk, Gammerman, Shafer, 2005; Lei, G'Sell, Rinaldo, Tibshirani,
+Wasserman, 2018). The centre of an interval is the members' mean, whose errors are a little smaller than a single
+member's, so that intervals tend to be slightly too wide.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 
 _MOST_ROWS = 4000
-"""Maximum number of rows kept: coverage at 90 % is then accurate to half a point (one standard deviation)."""
+"""Maximum number of rows kept: a coverage of 90 % then has a standard deviation of half a percentage point."""
 
 _MOST_NUMBERS = 1 << 16
 """Limit on outputs kept: with many outputs, fewer rows are kept."""
 
 _FEWEST_ROWS_A_LEVEL, _MOST_LEVELS = 50, 10
 _ROWS_OF_THE_WHOLE = 20
-"""Weight, in rows, of the overall mean distance in the mean at one level of predictions."""
+"""Weight, in rows, of the mean distance of all rows in the smoothed mean distance at one level of predictions."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class HeldOut:
 
         Args:
             target: the meaning of outputs.
-            outputs: each row's outputs by a network not trained on it (or the mean of such networks): (rows,
-                outputs), float32.
+            outputs: each row's outputs, float32 (rows, outputs), from a network not trained on the row, or the mean
+                of such networks.
             wanted: the truth, encoded by `target.encode`.
             weights: row weights, or None; without class weights, since coverage refers to all rows equally.
         """
@@ -118,25 +118,25 @@ def checked_coverage(coverage: Any) -> float:
     """
     is_number = isinstance(coverage, float | int | np.number) and not isinstance(coverage, bool)
     if not is_number or not 0 < float(coverage) < 1:
-        raise ValueError(f"coverage must be between 0 and 1, as 0.9, got {coverage!r}")
+        raise ValueError(f"coverage must be between 0 and 1, such as 0.9, got {coverage!r}")
     return float(coverage)
 
 
 def interval(
     target: Numbers, held_out: HeldOut, outputs: np.ndarray, coverage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and upper ends of intervals that hold `coverage` of the truth.
+    """The lower and upper ends of intervals that contain the truth for the share `coverage` of rows.
 
-    For a single prediction, they are centred there, with a width by the errors at predictions of similar size (the
-    distances are divided by their smoothed mean there: Papadopoulos, Gammerman, Vovk, 2008). For several quantiles, the
-    two nearest to the wanted ends are moved apart or together (Romano, Patterson, Candès, "Conformalized
-    quantile regression", 2019).
+    An interval around a single prediction is centred there. Its width is proportional to the smoothed mean error of
+    held-out predictions of similar size (Papadopoulos, Gammerman, Vovk, 2008). For several quantiles, the two nearest
+    to the interval's ends are moved apart or together (Romano, Patterson, Candès, "Conformalized quantile regression",
+    2019).
 
     Args:
         target: the meaning of outputs.
         held_out: the held-out rows that determine the width.
         outputs: outputs for the rows to predict, (rows, outputs).
-        coverage: the share of rows whose truth lies within, for each target separately.
+        coverage: the share of rows whose true target lies in the interval, for each target separately.
 
     Returns:
         Two arrays in the shape of predictions: (rows,) or (rows, targets); for several quantiles (rows,).
@@ -177,7 +177,7 @@ def _between(
 ) -> tuple[np.ndarray, np.ndarray]:
     outside = np.maximum(known[:, 0] - truth, truth - known[:, 1])
     shift = _quantile(outside, weights, coverage) + _rounding(truth)
-    middle = found.mean(axis=1)  # where they would cross
+    middle = found.mean(axis=1)  # limits both ends, so that they don't cross
     return np.minimum(found[:, 0] - shift, middle), np.maximum(found[:, 1] + shift, middle)
 
 
@@ -186,7 +186,7 @@ def _around(
 ) -> tuple[np.ndarray, np.ndarray]:
     distances = np.abs(truth - known)
     usual, at = _usual_distances(known, distances)
-    if not usual.any():  # all of them are right
+    if not usual.any():  # all held-out predictions are exact
         return found, found
     width = np.interp(found, at, usual)
     half = width * _quantile(distances / np.interp(known, at, usual), weights, coverage)
@@ -194,12 +194,12 @@ def _around(
 
 
 def _rounding(truth: np.ndarray) -> float:
-    """The rounding error of targets kept as float32, since many rows may equal an interval's end."""
+    """The rounding error of targets kept as float32, which matters if many targets equal an interval's end."""
     return float(np.finfo(np.float32).eps * np.abs(truth).max())
 
 
 def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean distances at some levels of predictions, and these levels."""
+    """Smoothed mean distances at some levels of predictions, and the levels."""
     count = min(max(len(known) // _FEWEST_ROWS_A_LEVEL, 1), _MOST_LEVELS)
     parts = np.array_split(np.argsort(known, kind="stable"), count)
     whole = float(distances.mean())
@@ -210,24 +210,24 @@ def _usual_distances(known: np.ndarray, distances: np.ndarray) -> tuple[np.ndarr
 
 
 def likely(held_out: HeldOut, probabilities: np.ndarray, coverage: float) -> np.ndarray:
-    """The classes of each row's set, (rows, classes) of bool: the smallest sets with this `coverage` of the truth.
+    """Whether each class is in a row's set, bool (rows, classes): the smallest sets with this `coverage`.
 
-    A set has all classes with at least a threshold probability, which that share of held-out rows' true classes
-    reach (Sadinle, Lei, Wasserman, "Least ambiguous set-valued classifiers with bounded error levels", 2019), and the
-    likeliest class in any case.
+    A set contains all classes whose probability reaches a threshold, and always the likeliest class. The threshold is
+    chosen so that it is reached by the true classes of the share `coverage` of held-out rows (Sadinle, Lei, Wasserman,
+    "Least ambiguous set-valued classifiers with bounded error levels", 2019).
 
     Raises:
         DataError: too few rows were held out for this coverage.
     """
     threshold = 1 - _quantile(1 - held_out.said.astype(np.float64), held_out.weights, coverage)
-    # Probabilities were kept as float32: a class is not left out for what rounding did.
+    # A tolerance for rounding, since probabilities were kept as float32.
     sets = probabilities >= threshold * (1 - 1e-6)
     sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
     return sets
 
 
 def _quantile(scores: np.ndarray, weights: np.ndarray | None, coverage: float) -> float:
-    """The value that a new row's score (with mean weight) does not exceed with this probability."""
+    """The smallest bound that a new row's score (of mean weight) does not exceed with probability `coverage`."""
     order = np.argsort(scores, kind="stable")
     shares = np.ones(len(scores)) if weights is None else weights[order] / weights.mean(dtype=np.float64)
     reached = np.cumsum(shares, dtype=np.float64) >= coverage * (len(scores) + 1) * (1 - 1e-12)

@@ -25,11 +25,11 @@ class ByTask:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 Rule = Callable[[str, Any, Any], None]
-"""A check of a setting's name and value, and its estimator; raises `ValueError` for an invalid value."""
+"""A check of a setting, from its name, value and estimator; raises `ValueError` for an invalid value."""
 
 
 def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
-    """A rule that a value (with `each`, every element of a tuple or list) meets a condition.
+    """A rule that a value meets the condition `be`, in `words`; with `each`, every element of a tuple or list does.
 
     >>> must(is_count, "a whole number >= 1")("members", 0.5, None)
     Traceback (most recent call last):
@@ -45,24 +45,24 @@ def must(be: Callable[[Any], bool], words: str, *, each: bool = False) -> Rule:
 
 
 def must_be_one_of(*values: Any) -> Rule:
-    """A rule that a value is one of these."""
+    """A rule that a value is one of `values`."""
     return must(values.__contains__, f"one of {', '.join(map(repr, values))}")
 
 
 def _holds(be: Callable[[Any], bool], value: Any) -> bool:
     try:
         return bool(be(value))
-    except (TypeError, ValueError):  # a text for a number, an array
+    except (TypeError, ValueError):  # such as a text instead of a number, or an array
         return False
 
 
 def is_count(value: Any) -> bool:
-    """Whether it is an integer of at least 1."""
+    """Whether `value` is an integer of at least 1."""
     return isinstance(value, numbers.Integral) and int(value) >= 1
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, excluding booleans."""
+    """Whether `value` is a number, excluding booleans."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -80,17 +80,17 @@ class Option:
         flags: ``--lr``, or ``--jobs -j``.
         help: a sentence.
         kind: the command-line type: int, float, str, or list[str] for a repeatable option.
-        shown: the default shown in the help; "" to omit it.
+        shown: the default shown in the help; "" to omit the default.
         read: converts the flag and its text to the value; raises `LaminaError`. None: a positive number, one
             of `choices`, or the text.
         choices: the possible values, for shell completion.
         retired: old values that still work.
-        key: its name in a run's settings.json, if different from the flag's.
-        stored: its type there, if different from `kind`.
-        default: its value there if not given.
-        kept: whether it belongs to the run, rather than to the training command, such as the device.
-        tunes: whether `lamina tune` has it too.
-        panel: its help panel.
+        key: the name in a run's settings.json, if different from the flag's.
+        stored: the type in settings.json, if different from `kind`.
+        default: the value in settings.json if the option is not given.
+        kept: whether the run stores the option; false for options of the command only, such as the device.
+        tunes: whether `lamina tune` has the option, too.
+        panel: the help panel.
     """
 
     flags: str
@@ -115,12 +115,12 @@ class Option:
 
     @property
     def name(self) -> str:
-        """Its name in a run's settings, as in Python."""
+        """The name in a run's settings, as a Python identifier."""
         return self.key or self.flag.removeprefix("--").replace("-", "_")
 
     @property
     def type(self) -> Any:
-        """Its type in a run's settings."""
+        """The type in a run's settings."""
         kind = self.stored or self.kind
         return kind | None if self.default is None else kind
 
@@ -130,10 +130,10 @@ class Draw:
     """The distribution of a setting in a search.
 
     Attributes:
-        place: its position in the order of draws. New settings come last, so that the draws of earlier ones don't
+        place: the position in the order of draws. New settings come last, so that the draws of earlier settings don't
             change.
         draw: returns a value, from a generator and the settings of the preset to vary.
-        compiles: whether a change needs recompilation, so that several consecutive trials share a value.
+        compiles: whether a change needs recompilation; several consecutive trials then share a value.
     """
 
     place: int
@@ -151,15 +151,15 @@ class About:
     """The declaration of a setting besides its name and type, in ``Annotated[type, About(…)]``.
 
     Attributes:
-        words: its description, for `help()` and the documentation; a function if that needs imports.
-        default, medium, fast, sklearn: its values by preset, if different from the default's; a setting without any
-            uses the constructor's default.
+        words: the description, for `help()` and the documentation; a function if that needs imports.
+        default, medium, fast, sklearn: the values by preset; a preset without a value has the default's. A setting
+            without any of them uses the constructor's default.
         rule: the rule for valid values.
-        convert: converts a given value for training; if it returns None, the preset's is used.
-        option: its option on the command line.
-        draw: its distribution in a search.
-        not_in_search: the reason it can't be used in a search; "" if it can.
-        fixed: when a resumed search must keep the value: "always", if "given", or "never". A new
+        convert: converts a given value for training; if it returns None, the preset's value is used.
+        option: the option on the command line.
+        draw: the distribution in a search.
+        not_in_search: the reason why a search can't use the setting; "" if it can.
+        fixed: whether a resumed search must keep the value: "always", "given" (only if it was given), or "never". A new
             setting has "given", so that earlier searches can be resumed.
     """
 
@@ -178,12 +178,12 @@ class About:
 
     @property
     def has_presets(self) -> bool:
-        """Whether it has values by preset."""
+        """Whether the setting has values by preset."""
         return self.default is not _SAME
 
     @property
     def meaning(self) -> str:
-        """Its description."""
+        """The setting's description."""
         return self.words if isinstance(self.words, str) else self.words()
 
     def check(self, name: str, value: Any, owner: Any = None) -> None:
@@ -192,7 +192,7 @@ class About:
             self.rule(name, value, owner)
 
     def value(self, preset: str, task: str) -> Any:
-        """Its value in a preset."""
+        """The setting's value in a preset."""
         value = getattr(self, preset, _SAME)
         value = self.default if value is _SAME else value
         return getattr(value, task) if isinstance(value, ByTask) else value
@@ -202,8 +202,10 @@ _ABOUT = "about"
 
 
 def declares(cls: _Kind) -> _Kind:
-    """A class for `dataclass`, in which each `About` moves from a field's annotation to its metadata, out of
-    signatures."""
+    """Prepare a class for `dataclass`: each `About` moves from a field's annotation to its metadata.
+
+    Signatures then show only the type.
+    """
     for name, annotation in cls.__annotations__.items():
         for about in getattr(annotation, "__metadata__", ()):
             cls.__annotations__[name] = annotation.__origin__

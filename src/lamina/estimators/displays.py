@@ -15,7 +15,7 @@ from lamina.training import pictures
 
 
 class _Display:
-    """Base of the displays; `ax_` and `figure_` are the last ones drawn."""
+    """Base of the displays; `ax_` and `figure_` are the axes and figure drawn last."""
 
     ax_: Any
     figure_: Any
@@ -36,7 +36,7 @@ class LearningCurveDisplay(_Display):
     Attributes:
         training: the training loss of each epoch.
         validation: the validation loss or score of each epoch; None without validation.
-        kept: the epoch whose network was kept, from 1; None for the last.
+        kept: the number of the epoch whose network was kept, from 1; None: the last epoch.
         loss_name, score_name: the names of loss and score.
         lines_: the lines drawn last.
     """
@@ -107,7 +107,7 @@ class ImportanceDisplay(_Display):
 
         Args:
             estimator: the fitted estimator.
-            X, y: rows not used in training; by default the rows that `fit` held out, up to 2000, which it
+            X, y: rows not used in training; by default up to 2000 rows that `fit` held out, which the estimator
                 keeps until it is pickled or saved.
             ax: Matplotlib's axes.
             random_state: the seed of the shuffles.
@@ -138,7 +138,7 @@ class ShapDisplay(_Display):
 
     Attributes:
         explanation: the explanation of a single output.
-        of: the explained quantity, for the axis label.
+        of: the name of the explained quantity, for the axis label.
         points_: the points drawn last, by column.
     """
 

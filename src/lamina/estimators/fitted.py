@@ -32,9 +32,9 @@ class FittedModel(Generic[TargetT]):
 
     Attributes:
         encoder: converts a table to numbers and codes; its `schema` describes the columns.
-        network: computes outputs from them. A calibrated classifier's factor is part of its last layer.
+        network: computes outputs from numbers and codes. A classifier's calibration factor is part of the last layer.
         target: the meaning of outputs.
-        held_out: members' outputs for their held-out rows; None if there are none.
+        held_out: members' outputs for their held-out rows; None without held-out rows.
 
     >>> import numpy as np
     >>> from lamina import MLPRegressor
@@ -70,7 +70,7 @@ class FittedModel(Generic[TargetT]):
     def of_table(
         self, table: Any, function: Callable[[Ensemble, Data], np.ndarray] = outputs_of
     ) -> np.ndarray:
-        """`computed` for a table that is not encoded yet; rows are on the last axis but one.
+        """`computed` for a table that is not encoded yet; the last axis but one of the result is the rows.
 
         Raises:
             DataError: the table does not match the training table, or an output exceeds float32.
@@ -92,7 +92,7 @@ class FittedModel(Generic[TargetT]):
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """The widths of the first hidden layer's input, of the hidden layers, and of the output; the first member's."""
+        """The first member's widths: the first hidden layer's input, the hidden layers, and the output."""
         return self.network.architecture.widths
 
     @property
@@ -112,7 +112,7 @@ class FittedModel(Generic[TargetT]):
             each.dropouts()
         wanted = (encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities))
         if (parts.numbers, parts.inputs, parts.cardinalities) != wanted:
-            raise ValueError("the network has other inputs than the encoder's columns")
+            raise ValueError("the network's inputs don't match the encoder's columns")
         if self.target.outputs != parts.outputs:
             raise ValueError(f"the network has {parts.outputs} outputs, but the target {self.target.outputs}")
 

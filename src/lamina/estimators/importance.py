@@ -33,8 +33,10 @@ class Importance:
 
 
 def loss_name(target: Any) -> str:
-    """The loss for importances: log-loss; for numbers, in the target's unit, RMSE, or for quantiles the pinball
-    loss."""
+    """The name of the loss for importances: log-loss for classes, pinball loss for quantiles, RMSE for numbers.
+
+    Pinball loss and RMSE are in the target's unit.
+    """
     if isinstance(target, Classes):
         return "log-loss"
     return "pinball loss" if isinstance(target, Quantiles) else "RMSE"
@@ -49,15 +51,15 @@ def permutation_importance(
 ) -> list[Importance]:
     """The importance of each column, largest first, on encoded rows.
 
-    It uses five shuffles. For a table with more than 30 columns, only the 30 most important in a first pass
-    with 200 rows and one shuffle are measured.
+    Each column is shuffled five times. For a table with more than 30 columns, a first pass with 200 rows and one
+    shuffle selects the 30 most important columns.
 
     Args:
         fitted: the fitted model.
         encoded: rows not used in training; `MOST_ROWS` are enough.
-        target: for classification as encoded by `Classes.encode`, otherwise in its own units.
+        target: for classification the result of `Classes.encode`, for regression values in the target's own units.
         rng: generates the shuffles.
-        n_jobs: the number of columns in parallel, by joblib as in scikit-learn; does not affect the result.
+        n_jobs: the number of columns in parallel, by joblib as in scikit-learn; any number gives the same result.
     """
     from joblib import Parallel, delayed  # with asyncio; predictions do without
 
@@ -95,11 +97,12 @@ def _growth(
     before: tuple[float, np.ndarray],
     orders: list[np.ndarray],
 ) -> tuple[float, float]:
-    """The mean increase of the loss over `before`, of the unshuffled rows, over shuffles, and its standard error.
+    """The mean increase of the loss in several shuffles, and the standard error of this mean.
 
-    A row takes part twice in a shuffle: it gets a value, and gives its own to another row. The increase is thus
-    a mean over pairs of rows, and the spread of each row's contribution in both roles gives the error (Hoeffding, 1948,
-    on U-statistics). For an RMSE, a root of a mean, rows' contributions come from a first-order expansion.
+    `before`: the loss of the unshuffled rows. In a shuffle each row has two roles: it gets another row's value, and
+    gives its own to another row. The increase is thus a mean over pairs of rows, and the standard error is computed
+    from each row's contributions in both roles (Hoeffding, 1948, on U-statistics). For an RMSE, the root of a mean,
+    the contributions are from a first-order expansion.
     """
     growth, shares, repeats = 0.0, np.zeros(len(target)), len(orders)
     for order in orders:
@@ -115,7 +118,7 @@ def _growth(
 
 
 def _shares(fitted: FittedModel[Any], encoded: Encoded, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """The loss of rows (see `loss_name`), and each row's contribution."""
+    """The loss of all rows (see `loss_name`), and each row's contribution, (rows,)."""
     outputs = fitted.outputs(encoded)
     if isinstance(fitted.target, Classes):
         losses = -fitted.target.log_likelihood(outputs, target)

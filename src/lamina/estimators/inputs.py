@@ -21,7 +21,7 @@ from lamina.table.columns import (
 )
 
 _KEPT = "d?bBhHiIlLef"
-"""Dtypes that arrays keep, so that a table of bytes need not be copied; others are converted to the first."""
+"""Dtypes that arrays keep, so that e.g. a table of bytes is not copied; others are converted to the first of these."""
 
 
 def is_frame(X: Any) -> bool:
@@ -34,12 +34,12 @@ def is_frame(X: Any) -> bool:
 def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """Validated `X` and `y`: arrays checked by scikit-learn, data frames unchanged. Masked elements count as missing.
 
-    `n_features_in_` and `feature_names_in_` are set (with `reset`) or compared.
+    With `reset`, `n_features_in_` and `feature_names_in_` are set; without, they are compared with the table.
     """
     _require_table(X)
     X, y = unmasked(X), unmasked(y)  # pyright: ignore[reportConstantRedefinition] - scikit-learn's name
     if is_frame(X):
-        require_names_differ(X)  # first: scikit-learn's check lets narwhals say it, without what to do
+        require_names_differ(X)  # before scikit-learn's check, whose error does not suggest a remedy
         _check_names(estimator, X, reset)
         if isinstance(y, str):
             raise ValueError(
@@ -62,7 +62,7 @@ def check_inputs(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, A
     with _texts_explained():
         if y is None:
             return validate_data(estimator, X, **options), None
-        # The estimator converts a regression's target to numbers, with an error for what is none.
+        # The estimator itself converts a regression's target to numbers, and raises for values that are not.
         checked, target = validate_data(estimator, X, y, multi_output=True, **options)
         return checked, target
 
@@ -77,12 +77,12 @@ def _is_like_training(estimator: Any, X: Any) -> bool:
         and X.dtype.isnative
         and len(X) > 0
         and X.shape[1] == getattr(estimator, "n_features_in_", 0)
-        and not hasattr(estimator, "feature_names_in_")  # an array has none: scikit-learn warns
+        and not hasattr(estimator, "feature_names_in_")  # scikit-learn warns that an array has no names
     )
 
 
 def _require_table(X: Any) -> None:
-    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy has a sparse matrix that is one
+    is_dict = isinstance(X, Mapping) and not hasattr(X, "tocsr")  # SciPy's dok_matrix is a Mapping, too
     if is_dict or isinstance(X, str | os.PathLike):
         raise TypeError(
             f"X is an array or a frame, not a {type(X).__name__}: read files by polars.read_csv or pandas.read_csv, "
@@ -103,7 +103,7 @@ def one_pair(eval_set: Any) -> tuple[Any, Any]:
 
 
 def _is_pair(value: Any) -> bool:
-    """Whether it is a table and a second item, rather than a table or target (possibly of lists)."""
+    """Whether `value` is a pair of a table and a target, rather than a single table of two rows."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         return False
     table = value[0]
@@ -114,7 +114,7 @@ def _is_pair(value: Any) -> bool:
 
 @contextmanager
 def _texts_explained() -> Generator[None]:
-    """Raise an explanation for an array of texts, dates or other objects, with the alternative."""
+    """A context that adds a remedy to NumPy's errors over arrays of texts, dates or other objects."""
     try:
         yield
     except ValueError as error:
@@ -143,7 +143,7 @@ def _check_names(estimator: Any, X: Any, reset: bool) -> None:
 
 
 def require_target(y: np.ndarray) -> None:
-    """Raise `ValueError` if the target is missing, complex, or has missing values (None, NaN, NA), naming the row."""
+    """Raise `ValueError` if the target is empty, complex, or has missing values (None, NaN, NA)."""
     if not len(y):
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 is required: the table has no rows"
@@ -199,11 +199,11 @@ def with_weight(X: Any, y: np.ndarray, sample_weight: Any, *marks: Any) -> tuple
 
 
 def require_rows(rows: int, sample_weight: Any) -> None:
-    """Raise `ValueError` if only one weight of several is positive: a first training needs two `rows`."""
+    """Raise `ValueError` if only one weight is positive: training a new network needs at least two `rows`."""
     if rows == 1 and np.ndim(sample_weight) and len(sample_weight) > 1:
         row = np.flatnonzero(np.asarray(sample_weight))[0]
         raise ValueError(
-            f"sample_weight: only that of row {row} is above 0, of {len(sample_weight):,} rows; training needs at "
+            f"sample_weight: only row {row} has a weight above 0, of {len(sample_weight):,} rows; training needs at "
             "least 2"
         )
 
@@ -212,7 +212,7 @@ def mark_of_rows(what: str, values: Any) -> Column | None:
     """`groups` or `time` of `fit` as a column; None for None.
 
     Raises:
-        TypeError: it is a text, or does not have one value per row.
+        TypeError: `values` is a string, or does not have one value per row.
     """
     if values is None or isinstance(values, Column):
         return values

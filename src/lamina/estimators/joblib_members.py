@@ -1,8 +1,8 @@
 """Parallel training of an ensemble's members by joblib: each member's epoch is a task in a thread, process or cluster.
 
-A member's epoch depends on its weights, moments, rows and random streams, and not on the other
-members. So it has the same bits wherever it is trained, and in the step that trains all members jointly. The common
-parts (order of rows, validation score, early stopping) stay in the process that called `fit`.
+A member's epoch depends only on the member's own weights, moments, rows and random streams. So it has the same bits on
+any worker, and in the step that trains all members jointly. The common parts (order of rows, validation score, early
+stopping) stay in the process that called `fit`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lamina.estimators._engine import EnsembleTraining
 
 _State = tuple[dict[str, np.ndarray], dict[str, Any]]
-_MOST_KEPT = 2  # trainings whose compiled steps a process keeps
+_MOST_KEPT = 2  # maximum number of trainings whose compiled steps a process keeps
 
 
 def at_a_time(n_jobs: int | None) -> int:
@@ -66,7 +66,7 @@ class JoblibMembers(Observer):
         members = range(len(training.network.members))
         arrays, position = training.own_state()
         own = [[_share(rows, i, len(members)) for rows in steps] for i in members]
-        # The arrays by themselves, not in an object: joblib's backends share large ones among the tasks.
+        # Arrays are separate arguments, since joblib's backends share large arrays among tasks.
         tasks = [
             delayed(_epoch)(
                 _What(self._key, member.architecture, training.loss, training.settings),
@@ -98,7 +98,7 @@ class JoblibMembers(Observer):
 
 @dataclass(frozen=True)
 class _What:
-    """A member's data common to all epochs, with one key per training; members of one architecture share it."""
+    """Data common to all epochs of a training, identified by a key; members of one architecture share it."""
 
     key: str
     architecture: Architecture
@@ -143,7 +143,7 @@ class _Kept:
         self._idle: OrderedDict[str, dict[Architecture, list[EnsembleTraining]]] = OrderedDict()
 
     def take(self, what: _What) -> EnsembleTraining:
-        """An idle training; a new one if there is none."""
+        """An idle training for `what`; a new one if none is idle."""
         with self._lock:
             idle = self._idle.get(what.key, {}).get(what.architecture)
             if idle:
@@ -157,7 +157,7 @@ class _Kept:
         )
 
     def put(self, what: _What, training: EnsembleTraining) -> None:
-        """Keep it for the next epoch."""
+        """Keep a training for the next epoch."""
         with self._lock:
             self._idle.setdefault(what.key, {}).setdefault(what.architecture, []).append(training)
             self._idle.move_to_end(what.key)
@@ -177,12 +177,12 @@ _NAME = re.compile(r"(network|moment\d)\.(\d+)\.")
 
 
 def _member(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of member i, renamed as those of a single member."""
+    """The arrays of member i, under the names of a single member's arrays."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.0.{name[m.end() :]}": x for m, name, x in found if m and int(m[2]) == i}
 
 
 def _renamed(arrays: Mapping[str, np.ndarray], i: int) -> dict[str, np.ndarray]:
-    """The arrays of a single member, renamed as those of member i."""
+    """The arrays of a single member, under the names of member i's arrays."""
     found = [(_NAME.match(name), name, x) for name, x in arrays.items()]
     return {f"{m[1]}.{i}.{name[m.end() :]}": x for m, name, x in found if m}

@@ -1,8 +1,8 @@
 """The meaning of a network's outputs: probabilities and classes, or numbers in their own units.
 
-Each formula is written once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that results
-have the same bits here and in a compiled library. Each step is rounded by IEEE 754, in an order that no processor
-changes, so that equal outputs give bit-identical probabilities everywhere.
+Each formula is written once, in `lamina.nd`: exports trace it, and predictions run it compiled, so that predictions
+here and in a compiled library have the same bits. Every operation is rounded by IEEE 754, in a fixed order, so that
+equal outputs give bit-identical probabilities on every processor.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def logistic(x: NDArray) -> NDArray:
 def softmax(x: NDArray) -> NDArray:
     """The softmax of each row."""
     powers = exp(x - nd.max(x, axis=1, keepdims=True))
-    # Over an axis that is not the last a sum is taken in order, whatever the processor.
+    # A sum over an axis other than the last is taken in order on every processor.
     return powers / nd.sum(powers.reshape((*x.shape, 1)), axis=1)
 
 
 def decided(said: _ArrayT, positive: int = 1, threshold: float | None = None) -> _ArrayT:
-    """The position of each row's class, int64: the largest number, the first of equal ones.
+    """The position of each row's class, int64: the largest probability, the first of equal ones.
 
-    With a threshold, it is `positive` if that class has at least this probability, otherwise the other of two.
+    With a threshold, the position is `positive` if that class has at least this probability, otherwise the other's.
 
     >>> decided(np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
     [0, 0]
@@ -112,7 +112,7 @@ def numbers(
 
 
 def ascending(x: NDArray) -> NDArray:
-    """The numbers of each row in ascending order, by exchanges of neighbours, which can be compiled."""
+    """Each row's numbers in ascending order, by exchanges of neighbours, which can be compiled."""
     count = x.shape[1]
     columns = [nd.slice_axis(x, axis=1, begin=i, end=i + 1) for i in range(count)]
     for end in range(count - 1, 0, -1):
@@ -122,12 +122,12 @@ def ascending(x: NDArray) -> NDArray:
     return nd.concat(*columns, dim=1)
 
 
-# --- of NumPy's arrays ----------------------------------------------------------------------------------------------
+# --- for NumPy arrays -----------------------------------------------------------------------------------------------
 
 
 @eager()
 def computed_probabilities(outputs: np.ndarray, *, several: bool) -> np.ndarray:
-    """`probabilities` for NumPy outputs, (rows, classes): compiled, in blocks of few sizes.
+    """`probabilities` for NumPy outputs, (rows, classes), computed by compiled functions in blocks of a few sizes.
 
     >>> computed_probabilities(np.array([[0.0, -1000.0, 1000.0]], np.float32), several=True).tolist()
     [[0.5, 0.0, 1.0]]
@@ -169,4 +169,4 @@ def _exp(x: np.ndarray) -> np.ndarray:
 
 _GRAPH = SimpleNamespace(minimum=nd.minimum, maximum=nd.maximum, exp=exp, sort=ascending)
 _ARRAYS = SimpleNamespace(minimum=np.minimum, maximum=np.maximum, exp=_exp, sort=lambda x: np.sort(x, axis=1))
-"""The functions in `numbers`, for graphs and for NumPy arrays, with the same bits."""
+"""NumPy versions of the functions in `numbers`, with the same bits as those in graphs."""

@@ -21,9 +21,9 @@ from lamina.nd.neural import dropped
 
 @dataclass
 class Weight:
-    """A parameter: its array, learning-rate factor, whether it is decayed, its bounds, whether it is a matrix.
+    """A parameter with its array, learning-rate factor, decay flag, bounds, and a flag for matrices of hidden layers.
 
-    `decays`: each value's decay factor, if they differ.
+    `decays`: each value's decay factor, if these differ.
     """
 
     array: NDArray
@@ -34,7 +34,7 @@ class Weight:
     decays: NDArray | None = None
 
     def move(self, context: Context) -> None:
-        """Move it to another device."""
+        """Move the parameter to another device."""
         self.array = self.array.as_in_context(context)
         self.array.attach_grad()
         unwatch(self.array)
@@ -47,10 +47,10 @@ class Weight:
 
 @dataclass
 class Network:
-    """The parameters by name, and the forward pass.
+    """A network: its parameters by name, and the forward pass.
 
     `running` holds values that the optimizer does not train: batch normalization's statistics, the starts of numbers'
-    pieces (``knot``), their reciprocal lengths (``slope``), and decay factors for embeddings
+    pieces (``knot``), the pieces' reciprocal lengths (``slope``), and decay factors for embeddings
     of rare categories (``rarity``).
     """
 
@@ -158,7 +158,7 @@ class Network:
         return x
 
     def embed(self, numeric: NDArray, codes: NDArray | None) -> NDArray:
-        """The first hidden layer's input: numbers and one-hot columns, then all embeddings; scaled."""
+        """The first hidden layer's input: numbers and one-hot columns, then all embeddings, all of them scaled."""
         parts = self.architecture
         features = [numeric * self.running["free"] if parts.monotone else numeric]
         if parts.embeds_numbers:
@@ -170,10 +170,10 @@ class Network:
         return x * self["scale"] if parts.input_scale else x
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
-        """PBLD and piecewise linear embedding: linear maps of cos(2πwx + b) and each piece's share.
+        """The embedding of numbers, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
 
-        Returns (rows, 3 · numbers). Rows are on the last axis until the end, since embeddings are narrow; for a single
-        row, the waves are.
+        PBLD is a linear map of cos(2πwx + b). Intermediate arrays have rows on the last axis, since embeddings are
+        narrow; for a single row, the waves are on the last axis.
         """
         count, rows = self.architecture.numbers, numeric.shape[0]
         is_single = rows == 1
@@ -193,10 +193,10 @@ class Network:
         return nd.transpose(found.reshape((count * NUMBER_WIDTH, rows)))
 
     def rises(self) -> NDArray:
-        """The rise of a number's function on each of its pieces: (numbers, pieces, 3).
+        """The rise of each number's piecewise linear function on each piece: (numbers, pieces, 3).
 
-        For rough numbers the parameter holds the function's value at the end of each piece instead: then one value of
-        the column has a gradient nearly independent of neighbouring values, like a category.
+        For rough numbers the parameter holds the function's value at the end of each piece instead, so that
+        the gradient for a value of the column is nearly independent of neighbouring values, as for categories.
         """
         values = self["pieces"]
         if not self.architecture.rough:
@@ -240,7 +240,7 @@ class Network:
         running[:] = running * 0.9 + value.detach().reshape(running.shape) * 0.1
 
 
-_LARGEST = 2.99985  # a clipped number, 300 before
+_LARGEST = 2.99985  # the largest clipped number, 300 before clipping
 
 
 def path_inputs(numeric: NDArray) -> tuple[NDArray, NDArray]:
@@ -255,7 +255,7 @@ def layer_normalized(z: NDArray, gamma: NDArray, beta: NDArray, epsilon: float =
 
 
 def _moments(z: NDArray, axis: int) -> tuple[NDArray, NDArray]:
-    """Mean and variance along an axis, which is kept."""
+    """Mean and variance along an axis, which is kept with length 1."""
     mean = nd.mean(z, axis=axis, keepdims=True)
     return mean, nd.mean((z - mean) * (z - mean), axis=axis, keepdims=True)
 
@@ -327,7 +327,7 @@ class Ensemble:
 
     @property
     def context(self) -> Context:
-        """Its device."""
+        """The networks' device."""
         return next(iter(self.members[0].weights.values())).array.context
 
     def move(self, context: Context) -> None:
@@ -378,7 +378,7 @@ class Ensemble:
         return {"architectures": architectures, "arrays": self.state(), "shares": self.shares}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "architecture" in state:  # of a version whose members had one architecture and equal shares
+        if "architecture" in state:  # from an older version, with one architecture and equal shares
             of_each = [state["architecture"]] * state["members"]
             state = {"architectures": of_each, "arrays": state["arrays"]}
         vars(self).update(vars(Ensemble.from_state(**state)))
@@ -403,7 +403,7 @@ def mean_by_shares(outputs: Sequence[NDArray], shares: Sequence[float]) -> NDArr
     return sum(others, first)
 
 
-_ROUNDING = 1e-6  # of shares that are float32, or texts
+_ROUNDING = 1e-6  # tolerance on the sum of shares, which may be float32, or read from text
 
 
 def _require_shares(shares: Sequence[float], members: int) -> None:
@@ -411,12 +411,12 @@ def _require_shares(shares: Sequence[float], members: int) -> None:
         raise ValueError(f"an ensemble of {members} members with {len(shares)} shares")
     if not all(share > 0 for share in shares) or not abs(sum(shares) - 1) < _ROUNDING:
         raise ValueError(
-            f"members' shares are above 0 and together 1, not {list(shares)}, together {sum(shares)}"
+            f"members' shares must be above 0, with the sum 1; got {list(shares)}, with the sum {sum(shares)}"
         )
 
 
 def _ends(parts: Architecture) -> tuple[Any, ...]:
-    """The numbers of a network's inputs and outputs."""
+    """The sizes of a network's inputs and outputs."""
     return parts.numbers, parts.inputs, parts.cardinalities, parts.outputs
 
 

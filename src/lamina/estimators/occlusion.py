@@ -1,4 +1,4 @@
-"""The words of a text that matter: the change of a prediction where a word is left out.
+"""The effect of a text's words on a prediction: the change when a word is removed.
 
 The method is called occlusion, or erasure: Li, Monroe, Jurafsky, "Understanding Neural Networks through Representation
 Erasure", 2016, arXiv 1612.08220.
@@ -23,11 +23,11 @@ from lamina.table.tables import Table, as_table
 from lamina.table.types import Text
 
 _MOST_WORDS = 500
-"""Different words of a text that are left out, the first ones."""
+"""Maximum number of distinct words per text; later words are not explained."""
 
 
 def text_columns(fitted: FittedModel[Any]) -> list[str]:
-    """The columns of texts, whose words can be left out."""
+    """The names of the text columns, for `word_values`."""
     return [column.name for column in fitted.encoder.schema.used if isinstance(column.type, Text)]
 
 
@@ -35,8 +35,8 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
     """See `lamina.MLPRegressor.word_values`."""
     table, texts_of = as_table(data), text_columns(fitted)
     if column not in texts_of or column not in table:
-        known = f"those of texts are {texts_of}" if texts_of else "the model has none"
-        raise DataError(f"{column!r} is not a column of texts with words to leave out; {known}")
+        known = f"the model's text columns are {texts_of}" if texts_of else "the model has no text columns"
+        raise DataError(f"{column!r} is not a text column; {known}")
     values, positions = distinct_values(table.column(column))
     cells = [values[position] for position in positions.tolist()]
     split = [[] if cell is None else value_name(cell).split() for cell in cells]
@@ -55,14 +55,14 @@ def word_values(fitted: FittedModel[Any], data: Any, column: str) -> list[dict[s
         return DistinctColumn(name, different, where[rows])
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # texts without a word are no values of training
+        warnings.simplefilter("ignore", DataWarning)  # about texts that training did not have
         found = predicted(fitted, fitted.encode(Table(table.names, len(rows), of_rows, named=table.named)))
     changes = iter(found[owners] - found[table.rows :])
     return [{word: _plain(next(changes)) for word in different} for different in words]
 
 
 def _bare(word: str) -> str:
-    """A word in small letters without the punctuation around it."""
+    """A word in lower case, without the punctuation around it."""
     return folded(word).strip(punctuation) or word
 
 

@@ -1,4 +1,4 @@
-"""Parsers of command-line option values; each takes the flag, for errors, and the text."""
+"""Parsers of command-line option values; each takes the flag, for error messages, and the text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def seed(flag: str, value: int) -> int:
     """Parse a seed.
 
     Raises:
-        LaminaError: it is negative, or exceeds 32 bits.
+        LaminaError: the seed is negative, or exceeds 32 bits.
     """
     if not 0 <= value < 2**32:
         raise LaminaError(f"{flag} {value}: must be a whole number from 0 to {2**32 - 1}")
@@ -21,10 +21,10 @@ def seed(flag: str, value: int) -> int:
 
 
 def seconds(flag: str, text: str) -> float:
-    """Parse a duration, to seconds.
+    """Parse a duration; return seconds.
 
     Raises:
-        LaminaError: it is not a duration.
+        LaminaError: the text is not a duration.
     """
     from lamina.training.time_limit import seconds_of
 
@@ -40,7 +40,7 @@ def date_format(flag: str, text: str) -> str:
     """Parse a date format.
 
     Raises:
-        LaminaError: it is invalid.
+        LaminaError: the format is invalid.
 
     >>> date_format("--date-format", "%d.%m.%Y")
     '%d.%m.%Y'
@@ -56,10 +56,10 @@ def date_format(flag: str, text: str) -> str:
 
 
 def layers(flag: str, text: str) -> tuple[int, ...]:
-    """Parse the units of hidden layers; none for a linear model.
+    """Parse the widths of hidden layers; "none" for a linear model.
 
     Raises:
-        LaminaError: they are not integers of at least 1.
+        LaminaError: the widths are not integers of at least 1.
 
     >>> layers("--hidden", "256,128"), layers("--hidden", "none")
     ((256, 128), ())
@@ -79,7 +79,7 @@ def levels(flag: str, text: str) -> tuple[float, ...]:
     """Parse quantile levels.
 
     Raises:
-        LaminaError: they are not ascending numbers between 0 and 1.
+        LaminaError: the levels are not ascending numbers between 0 and 1.
 
     >>> levels("--quantile", "0.05,0.5,0.95")
     (0.05, 0.5, 0.95)
@@ -112,7 +112,7 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
     """Parse "balanced", or weights by class.
 
     Raises:
-        LaminaError: it is neither or both, a class has two weights, or a weight is negative or not a number.
+        LaminaError: the texts are neither or both, a class has two weights, or a weight is negative or not a number.
 
     >>> class_weights("--class-weight", ["balanced"])
     'balanced'
@@ -122,7 +122,7 @@ def class_weights(flag: str, texts: Sequence[str]) -> str | dict[str, float] | N
     if list(texts) == ["balanced"]:
         return "balanced"
     alone = " alone" if "balanced" in texts else ""
-    advice = f"write balanced{alone}, or CLASS=WEIGHT, as yes=10"
+    advice = f"write balanced{alone}, or CLASS=WEIGHT, such as yes=10"
     return _by_name(flag, texts, _weight, advice, "class {} too; leave one out") or None
 
 
@@ -143,10 +143,10 @@ def scoring(flag: str, name: str) -> str:
 
 
 def threshold(flag: str, text: str) -> str | float:
-    """Parse a threshold between two classes, or the criterion to choose it by.
+    """Parse a threshold between two classes, or the criterion for choosing a threshold.
 
     Raises:
-        LaminaError: it is neither.
+        LaminaError: the text is neither.
     """
     from lamina.estimators.threshold import CRITERIA
 
@@ -171,7 +171,7 @@ def _weight(text: str) -> float | None:
 def _by_name(
     flag: str, texts: Sequence[str], value_of: Callable[[str], float | None], advice: str, twice: str
 ) -> dict[str, float]:
-    """Parse values of the form NAME=VALUE; raises `LaminaError` for other texts, and for repeated names."""
+    """Parse texts of the form NAME=VALUE; raise `LaminaError` for other texts, and for repeated names."""
     found: dict[str, float] = {}
     for text in texts:
         name, _, said = text.rpartition("=")

@@ -39,11 +39,10 @@ from lamina.table.encode import TableEncoder
 from lamina.table.kinds import name_of
 
 FORMAT = "lamina estimator 8"
-"""The ``format`` entry in the file's metadata. From format 3 on, a file has a digest.
+"""The ``format`` entry in the file's metadata.
 
-From 4 on, members may differ, and there may be several quantiles and held-out outputs; from
-5 on, smooth numbers are listed; from 6 on, there is a threshold for two classes; from 7 on,
-columns have types; from 8 on, networks may have a linear path.
+Additions by format: 3: a digest of the file; 4: members with different architectures, several quantiles, held-out
+outputs; 5: smooth numbers; 6: a threshold for two classes; 7: types of columns; 8: linear paths.
 """
 
 _EARLIER = {
@@ -75,7 +74,7 @@ def save(
 ) -> None:
     """Write a fitted estimator, or a Gluon network with its input's shape, as a safetensors file, atomically.
 
-    `load` reads it, and so do ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
+    `load` reads the file, and so do ``lamina serve``, ``predict``, ``evaluate``, ``explain`` and ``inspect``.
 
     Function-valued settings of an estimator (a loss, callbacks, a scoring) are not stored, since predictions don't need
     them. Columns given by position are stored by name.
@@ -87,8 +86,8 @@ def save(
         metadata: additional strings by name, except ``format``, ``estimator``, ``network`` and ``symbol``.
         inputs: for a network, an example input such as ``nd.ones((1, 784))``.
         columns: for a network, names of a row's numbers; by default x0, x1, ….
-        classes: for a network, the classes of its logits or probabilities (one output: the second of two); without
-            classes, outputs are predicted numbers.
+        classes: for a network, the classes of its logits or probabilities (a single output belongs to the second of two
+            classes); without classes, outputs are predicted numbers.
         target: for a network, the name of its target.
 
     Raises:
@@ -126,7 +125,7 @@ def save(
         )
     said = next((name for name, value in {"inputs": inputs, **of_network}.items() if value is not None), None)
     if said is not None:
-        raise TypeError(f"save: {said} is for a Gluon network; an estimator has it from its training")
+        raise TypeError(f"save: {said} is for a Gluon network; an estimator knows it from training")
     estimator = model
     fitted = vars(estimator).get("fitted_")
     if fitted is None:
@@ -141,7 +140,7 @@ def save(
 
 
 def _is_estimator(model: Any) -> bool:
-    """Whether it is a lamina estimator; scikit-learn is imported only if it has settings."""
+    """Whether `model` is a lamina estimator; scikit-learn is imported only if `model` has an estimator's settings."""
     if not hasattr(model, "get_params"):
         return False
     from lamina.estimators.base import BaseMLP
@@ -181,7 +180,7 @@ def _content_and_arrays(
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Load the estimator that `save` wrote, or the Gluon network as a block that predicts and trains.
+    """Load a file written by `save`: a fitted estimator, or a Gluon network as a block that predicts and trains.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -211,7 +210,7 @@ def load_with_metadata(path: str | os.PathLike[str]) -> tuple[Any, dict[str, str
 
 @dataclass(frozen=True)
 class Saved:
-    """An estimator's file, read for prediction; the estimator, which needs scikit-learn, is created on demand.
+    """The content of an estimator's file; the estimator itself, which needs scikit-learn, is created on demand.
 
     Attributes:
         fitted: the fitted model.
@@ -249,7 +248,7 @@ def load_fitted(path: str | os.PathLike[str]) -> Saved:
 
 @contextmanager
 def _as_damage(file: TensorFile) -> Generator[None]:
-    """A context that turns errors over a file's content into one that names the file."""
+    """A context that turns errors from a file's content into a `DataError` that names the file."""
     try:
         yield
     except (ValueError, TypeError, OverflowError) as error:
@@ -259,7 +258,7 @@ def _as_damage(file: TensorFile) -> Generator[None]:
 
 
 def _content(file: TensorFile) -> Content:
-    """The metadata's content, from any version."""
+    """The metadata's content in the current format, read from any format."""
     written = file.metadata.get("format", "")
     if written != FORMAT and written not in _EARLIER:
         if re.fullmatch("lamina estimator [0-9]+", written):
@@ -314,18 +313,17 @@ def _estimator(content: Content, fitted: FittedModel[Any]) -> Any:
 def require_networks(
     architectures: Sequence[Architecture], file: TensorFile, others: tuple[str, ...]
 ) -> None:
-    """Raise an error unless the file has only networks' arrays, ``network.0.…``, and arrays whose names begin with
-    `others`.
+    """Raise an error unless the file has exactly the networks' arrays, ``network.0.…``, and arrays with other prefixes.
 
-    This happens before anything is allocated for them.
+    `others`: these prefixes. The check precedes all allocation.
 
     Raises:
-        ValueError: it has other arrays.
+        ValueError: an array is missing, has another shape or dtype, or does not belong to the file.
     """
     least = sum(2 * (len(parts.hidden) + 1) + len(parts.cardinalities) for parts in architectures)
     if least > len(file.shapes):
         raise ValueError(
-            f"{len(architectures)} networks, whose layers have {least} arrays, but {len(file.shapes)} arrays"
+            f"{len(architectures)} networks need at least {least} arrays, but the file has {len(file.shapes)}"
         )
     parameters = {parts: parts.parameters() for parts in set(architectures)}
     wanted = {
@@ -336,7 +334,7 @@ def require_networks(
     for name, shape in wanted.items():
         if file.shapes.get(name) != shape or file.dtypes[name] != np.float32:
             raise ValueError(
-                f"the architecture says that {name} is float32 {shape}; it is {_described(file, name)}"
+                f"the architecture says that {name} is float32 {shape}; in the file it is {_described(file, name)}"
             )
     more = [name for name in file.shapes if name not in wanted and not name.startswith(others)]
     if more:
@@ -400,12 +398,12 @@ def _classes(classes: Classes, content: Content) -> Classes:
 
 
 def _by_name(by_column: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A setting by column position or name, converted to names."""
+    """A setting by column position or name, converted to a dict by name."""
     return {name_of(key, names): value for key, value in by_column.items()}
 
 
 def _plain(value: Any) -> Any:
-    """A value in a form that JSON supports."""
+    """A value converted to JSON's types."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):

@@ -16,7 +16,7 @@ _SCALES = ("low", "high", "center", "scale")
 
 @dataclass(frozen=True)
 class Quantiles(Numbers):
-    """Quantiles of a single target: one output per level, in the target's scale, which are then sorted.
+    """Quantiles of a single target: one output per level, in the target's scale; outputs are sorted.
 
     Sorting separately learned quantiles never increases the pinball loss (Chernozhukov,
     Fernández-Val, Galichon, "Quantile and probability curves without crossing", 2010).
@@ -40,7 +40,7 @@ class Quantiles(Numbers):
 
     @classmethod
     def restored(cls, numbers: Numbers, levels: Sequence[float]) -> Self:
-        """The target from a file's values, with a scale for each level.
+        """The target from a file's values, which repeat the scale for each level.
 
         Raises:
             ValueError: the values are inconsistent.
@@ -54,7 +54,7 @@ class Quantiles(Numbers):
 
     @property
     def single(self) -> Numbers:
-        """The target without quantiles."""
+        """The same target as a single number, without quantiles."""
         return _single(self)
 
     @property

@@ -30,7 +30,7 @@ _NUMBERS_OF = {
     "M": "dates; a regression's target is numbers, such as the days since one of them",
     "m": "durations; a regression's target is numbers, such as their seconds",
 }
-"""Names of non-numeric dtypes, by kind, that NumPy would silently convert to numbers."""
+"""Error texts for non-numeric dtypes that NumPy would silently convert to numbers, by dtype kind."""
 
 
 @telling
@@ -79,8 +79,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
             X: the table.
             return_std: whether to return a pair: the predictions, and the standard deviation of the members'
                 predictions, in the same shape and in the target's units. This measures disagreement of the members,
-                e.g. where
-                training had few rows, but not noise: for intervals of the truth use `predict_interval`.
+                e.g. where training had few rows, but not noise: for intervals around the truth use
+                `predict_interval`.
 
         Raises:
             DataError: `return_std` with a single member.
@@ -92,12 +92,13 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return found, members_spread(members, self.fitted_.network.shares, self.fitted_.target.predictions)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
-        """Interval ends (lower, upper), each (rows,), float64, that contain the truth for this share of rows.
+        """The lower and upper ends, float64 (rows,) each, of intervals that contain the truth for this share of rows.
 
-        They come from conformal prediction on members' held-out rows (see
+        The intervals come from conformal prediction on members' held-out rows (see
         `lamina.estimators.conformal`). The coverage holds for rows from the same source as training,
-        on average over all such rows, not for subgroups. Several targets are covered separately: (rows, targets).
-        For several quantiles, the two nearest to the ends are corrected. With weights, it is the share of weight.
+        on average over all such rows, not for subgroups. Several targets have separate intervals: (rows, targets).
+        For several quantiles, the two nearest to the ends are corrected. With row weights, coverage is the share of
+        weight.
 
         Args:
             X: the table.
@@ -124,8 +125,8 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R² of the predictions; for several quantiles the mean of their D² (Koenker and Machado, 1999).
 
-        D² is 1 minus the ratio of the pinball loss to that of the best constant: 1 is perfect, 0 as good as the
-            constant.
+        D² is 1 minus the ratio of the pinball loss to the best constant's pinball loss: 1 is perfect, 0 as good as
+        the constant.
         """
         return self._agreement(y, self.predict(X), sample_weight)
 
@@ -138,7 +139,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         pairs = zip(target.levels, predicted.T, strict=True)
         return float(np.mean([d2_pinball_score(y, p, alpha=at, sample_weight=weights) for at, p in pairs]))
 
-    # --- what the base asks --------------------------------------------------------------------------------------
+    # --- methods that BaseMLP needs ------------------------------------------------------------------------------
 
     def _resolved(self) -> Settings:
         levels = checked_levels(self.quantile, self.loss)
@@ -174,7 +175,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
         return self._in_levels(Numbers.of(y, weights, logarithmic=self.loss == "poisson"))
 
     def _in_levels(self, numbers: Numbers) -> Numbers:
-        """A target of this scale, or several quantiles of it if `quantile` has several levels."""
+        """The target itself, or its `Quantiles` if `quantile` has several levels."""
         levels = checked_levels(self.quantile, self.loss)
         return Quantiles.of_numbers(numbers, levels) if isinstance(levels, tuple) else numbers
 
@@ -213,7 +214,7 @@ class MLPRegressor(RegressorMixin, RegressorSettings, BaseMLP):
 
 
 def _of_ordinary_size(y: Any, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both arrays divided by a power of two per target if their squares may overflow float64; R² is unchanged."""
+    """Both arrays, divided by a power of two per target if squares may overflow float64; R² is unchanged."""
     y = np.asarray(y, np.float64)
     greatest = np.maximum(np.abs(y).max(axis=0), np.abs(predicted).max(axis=0))
     with np.errstate(divide="ignore"):

@@ -1,8 +1,7 @@
 """A Gluon network in one file with its input's shape, usable as an estimator that predicts tables.
 
-The file is safetensors: the parameters by name, and as strings the network's symbol, as written by
-    `HybridBlock.export`,
-and facts for tables: the shape of a row, and, if given, names of columns and classes.
+The file is a safetensors file of the parameters by name. Its metadata has the network's symbol, as from
+`HybridBlock.export`, and facts for tables: the shape of a row and, if given, names of columns and classes.
 """
 
 from __future__ import annotations
@@ -119,7 +118,7 @@ def _example(inputs: Any) -> NDArray:
     array = nd.array(given, dtype=given.dtype)
     if array.ndim < 2 or not array.size:
         raise LaminaError(
-            f"inputs has the shape {array.shape}; its first axis is rows, as nd.ones((1, 784)) has it"
+            f"inputs has the shape {array.shape}; its first axis must be rows, as in nd.ones((1, 784))"
         )
     return array
 
@@ -187,13 +186,13 @@ class _Sizes:
 
 @dataclass
 class BlockNetwork:
-    """A Gluon network with the interface of a `FittedModel`'s `Ensemble`: from encoded rows to outputs.
+    """A Gluon network with the interface of `Ensemble`: from encoded rows to outputs.
 
     Attributes:
         block: the network.
         shape, dtype: shape of an input row, and its dtype.
         outputs: the number of outputs per row.
-        last: the name of its last operator.
+        last: the name of the network's last operator.
         classes: whether outputs are class logits.
     """
 
@@ -214,7 +213,7 @@ class BlockNetwork:
 
     @property
     def architecture(self) -> _Sizes:
-        """The sizes of its input and output."""
+        """The sizes of the network's input and output."""
         return _Sizes(math.prod(self.shape), self.outputs)
 
     @property
@@ -224,7 +223,7 @@ class BlockNetwork:
 
     @property
     def said(self) -> str:
-        """Its description in a few words."""
+        """A short description of the network, for `lamina inspect`."""
         return f"a Gluon network of {' × '.join(map(str, self.shape))} numbers a row, {self.dtype}"
 
     def forward(self, numeric: NDArray, codes: NDArray | None = None) -> NDArray:
@@ -233,18 +232,17 @@ class BlockNetwork:
         found = self.block(rows).astype(np.float32).reshape((numeric.shape[0], -1))
         return self._logits(found) if self.classes else found
 
-    __call__ = forward  # alone, it is its own ensemble
+    __call__ = forward  # an ensemble of one network
 
     def _logits(self, found: NDArray) -> NDArray:
-        """Logits that give the network's probabilities under the softmax of `Classes`, even if it ends in
-        probabilities."""
+        """Logits whose softmax is the network's probabilities, also for networks that end in probabilities."""
         if self.last in _SOFTMAX:
             return nd.log(nd.maximum(found, _LEAST))
         if found.shape[1] == self.outputs:
             return found
         if self.last in _SIGMOID:
             return nd.log(nd.maximum(nd.concat(1 - found, found, dim=1), _LEAST))
-        return nd.concat(nd.zeros_like(found), found, dim=1)  # the logit of the second of two classes
+        return nd.concat(nd.zeros_like(found), found, dim=1)  # a single logit belongs to the second class
 
 
 _SOFTMAX = ("softmax", "SoftmaxOutput", "SoftmaxActivation")
@@ -253,7 +251,7 @@ _LEAST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).
 
 
 class _Complete(TableEncoder):
-    """Numbers without missing values, for which a network has no rule."""
+    """An encoder of numbers that raises an error for missing values, since Gluon networks have no rule for these."""
 
     def _encoded(self, table: Any, codes_of: Callable[[ColumnSchema[Any]], np.ndarray]) -> Encoded:
         for column in self.schema.used:
@@ -268,7 +266,7 @@ class _Complete(TableEncoder):
     def transform_coded(self, numbers: np.ndarray, codes: np.ndarray) -> Encoded:
         if np.abs(numbers).max(initial=0) <= _LARGEST:
             return Encoded(numbers.astype(np.float32), codes)
-        return super().transform_coded(numbers, codes)  # which says where it is not
+        return super().transform_coded(numbers, codes)  # raises an error that names the row
 
 
 def network_fitted(path: str | os.PathLike[str]) -> FittedModel[Any]:
@@ -310,7 +308,7 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
         _require_classes(target.outputs, width, _last_operator(net._symbol))
     names = content.columns or [f"x{i}" for i in range(math.prod(shape))]
     if len(set(names)) != math.prod(shape):
-        raise ValueError(f"{len(set(names))} names of columns for {math.prod(shape)} numbers a row")
+        raise ValueError(f"{len(set(names))} column names, but {math.prod(shape)} numbers per row")
     columns = tuple(ColumnSchema(name, Number(dtype.name, dtype.kind in "iu"), dtype.name) for name in names)
     schema = Schema(
         columns,
@@ -323,16 +321,16 @@ def _fitted(net: SymbolBlock, content: _Content) -> FittedModel[Any]:
 
 
 def numbers_fitted(schema: Schema, network: Any, target: Any) -> FittedModel[Any]:
-    """A network of plain numbers, as a model for tables."""
+    """A network of plain numbers as a `FittedModel` for tables."""
     encoder = _Complete(schema, missing_indicator=False, robust_scale=False, smooth_clip=False)
     encoder._fitted = True
     return FittedModel(encoder, network, target)
 
 
 def _require_classes(classes: int, width: int, last: str) -> None:
-    """Raise `LaminaError` unless a network has one output per class, or one for two classes."""
+    """Raise `LaminaError` unless a network has one output per class, or a single output for two classes."""
     if classes != width and (classes, width) != (2, 1):
-        raise LaminaError(f"{classes} classes, but the network gives {width} numbers a row")
+        raise LaminaError(f"{classes} classes, but the network returns {width} numbers per row")
     if width > 1 and last in _SIGMOID:
         raise LaminaError(
             f"the network ends in a sigmoid of {width} numbers, which are not probabilities of exclusive classes; "

@@ -1,4 +1,4 @@
-"""Validation scores by scikit-learn's scorers, computed from outputs instead of an estimator."""
+"""Validation scores by scikit-learn's scorers, computed from predictions instead of a fitted estimator."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def is_scorer(scoring: Any) -> bool:
 
 
 def check_scoring(scoring: Any, own: tuple[str, ...]) -> None:
-    """Raise `ValueError` unless `scoring` is None, a function, one of our `own` names, or scikit-learn's."""
+    """Raise `ValueError` unless `scoring` is None, a function, a scikit-learn scorer, or one of the `own` names."""
     if scoring is None or callable(scoring) or (isinstance(scoring, str) and scoring in own):
         return
     known = [*own, *get_scorer_names()]
@@ -59,7 +59,7 @@ def scorer_score(scoring: Any, predicted: Any, y_true: np.ndarray, weights: np.n
     """A scorer's score of predictions; higher is better.
 
     Raises:
-        ValueError: the scorer does not suit the target, as "f1" is only for two classes.
+        ValueError: the scorer does not suit the target, such as "f1" for more than two classes.
     """
     scorer: Any = get_scorer(scoring)
     weighted = {} if weights is None else {"sample_weight": weights}

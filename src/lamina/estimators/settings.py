@@ -1,11 +1,11 @@
 """All settings of the estimators, each declared once: type, meaning, rule, values by preset, option, distribution.
 
-The classes here are the constructors' parameters: `BaseMLP` and the two estimators inherit them. Derived from the
-declarations are `help()` (`_parameters`), the errors for values that can't work, `Settings`, the options of ``lamina
-train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's request and its JSON (`lamina.runs.data`), what a
-search draws (`search.space`), and the table in docs/estimators.md (``tools/settings_table.py``).
+The fields of the classes here are the constructors' parameters, which `BaseMLP` and the two estimators inherit. The
+declarations also define `help()` (`_parameters`), errors for invalid values, `Settings`, the options of ``lamina
+train`` and ``lamina tune`` (`lamina.cli._train_options`), a run's request and its JSON (`lamina.runs.data`), the
+distributions of a search (`search.space`), and the table in docs/estimators.md (``tools/settings_table.py``).
 
-Annotations are evaluated: they hold the declarations.
+Annotations are evaluated, since they hold the declarations.
 """
 
 import dataclasses
@@ -93,7 +93,7 @@ def _is_patience(value: Any) -> bool:
 
 
 def _is_jobs(value: Any) -> bool:
-    """Whether it is a number of jobs for joblib: None, or any integer but 0."""
+    """Whether `value` is a number of jobs for joblib: None, or any integer but 0."""
     return value is None or (
         isinstance(value, numbers.Integral) and not isinstance(value, bool) and value != 0
     )
@@ -132,7 +132,7 @@ def _is_class_weight(_name: str, value: Any, _owner: Any) -> None:
 
 
 def _are_callbacks(_name: str, value: Any, _owner: Any) -> None:
-    watching = ("on_begin", "on_search_begin", "load")  # of trainings, of searches, of stores of trials
+    watching = ("on_begin", "on_search_begin", "load")  # methods of Observer, SearchObserver, TrialStore
     for one in as_list(value):
         if not callable(one) and not any(hasattr(one, name) for name in watching):
             raise ValueError(
@@ -163,7 +163,7 @@ def _widths(hidden: Any) -> tuple[Any, ...]:
 def _activations() -> str:
     from lamina.nd.activation import ACTIVATIONS
 
-    return f"of the hidden layers, one name or a list with one for each: {', '.join(ACTIVATIONS)}."
+    return f"the activation of the hidden layers, a name or a name for each layer: {', '.join(ACTIVATIONS)}."
 
 
 def _solvers() -> Mapping[str, Any]:
@@ -179,11 +179,11 @@ def _is_solver(*of: Any) -> None:
 # --- what a search draws ----------------------------------------------------------------------------------------------
 
 _DRAWN_WIDTHS = (128, 192, 256)
-"""TabArena's go up to 512, which on a CPU take as long as several networks of these sizes."""
+"""Hidden widths; TabArena's go up to 512, whose networks take a CPU as long as several of these sizes."""
 
 
 def _drawn_layers(rng: Any, usual: Any) -> tuple[int, ...]:
-    """From two layers to one more than the preset has, all of equal width."""
+    """Hidden layers of equal width: at least two, at most one more than the preset's."""
     return (int(rng.choice(_DRAWN_WIDTHS)),) * int(rng.integers(2, len(usual.hidden_layer_sizes) + 2))
 
 
@@ -194,7 +194,7 @@ def _log_uniform(rng: Any, low: float, high: float) -> float:
 
 # --- what a training has ----------------------------------------------------------------------------------------------
 # fmt: off
-# A declaration's values stand in a line.
+# Unformatted, so that a declaration's values stay on one line.
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -203,48 +203,48 @@ class TrainingSettings:
     """Length of the training, and its rows."""
 
     preset: Annotated[str, About(
-        "where parameters that are None get their values: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, Steinwart, "
-        "'Better by Default', 2024, arXiv 2407.04491) and what was measured to be better, 'medium' smaller networks "
-        "that take a tenth of its time, 'fast' one or more of them for a second; 'sklearn' is retired, see "
-        "lamina.neural_network. 'best' searches from 'default' on: see `time_limit`.",
+        "the source of values for parameters that are None: 'default' is RealMLP-TD (Holzmüller, Grinsztajn, "
+        "Steinwart, 'Better by Default', 2024, arXiv 2407.04491) with measured improvements; 'medium' has smaller "
+        "networks that train in a tenth of the time; 'fast' trains one or a few of these in about a second; 'best' "
+        "starts a search from 'default', see `time_limit`. 'sklearn' is retired: use lamina.neural_network.",
         option=Option(
-            "--preset", "medium: a tenth of the time; fast: seconds; best: of many networks.",
+            "--preset", "medium: a tenth of default's time; fast: seconds; best: a search over many networks.",
             shown="default", choices=PRESETS, retired=tuple(RETIRED), default="default"))] = "default"
     members: Annotated[Setting[int | None], About(
-        "how many networks are trained side by side; their outputs are averaged (Lakshminarayanan, Pritzel, Blundell, "
-        "2017). None: 5 for a table of at most 5000 rows (fast: 4; medium, fast: 2 of more than 500 columns), else 2 "
-        "(fast: 1 from 20,001 rows on).", None, sklearn=1, rule=_COUNT_IF_ANY)] = OPEN
+        "the number of networks trained together; their outputs are averaged (Lakshminarayanan, Pritzel, Blundell, "
+        "2017). None: 5 for at most 5000 rows (fast: 4; medium and fast with more than 500 columns: 2), otherwise 2 "
+        "(fast with more than 20,000 rows: 1).", None, sklearn=1, rule=_COUNT_IF_ANY)] = OPEN
     max_iter: Annotated[Setting[int | None], About(
-        f"the most epochs. None: by the number of training rows, {presets.ENOUGH_STEPS['default']} steps (presets "
+        f"the maximum number of epochs. None: enough for {presets.ENOUGH_STEPS['default']} steps (presets "
         f"'medium' and 'fast': {presets.ENOUGH_STEPS['fast']}), at most {presets.MOST_EPOCHS} epochs, and at least "
-        f"{FEWEST_EPOCHS['default']} (medium: {FEWEST_EPOCHS['medium']}, fast: {FEWEST_EPOCHS['fast']}) of more than "
-        f"{presets.JUST_STEPS_ROWS} rows. 'fast' of at most 5000 rows, with its own batch_size: 20,000 rows, but at "
-        "least 20 epochs (of more than 2000 rows: 32).",
+        f"{FEWEST_EPOCHS['default']} (medium: {FEWEST_EPOCHS['medium']}, fast: {FEWEST_EPOCHS['fast']}) for more than "
+        f"{presets.JUST_STEPS_ROWS} rows. 'fast' with at most 5000 rows and its own batch_size: enough to see 20,000 "
+        "rows, and at least 20 epochs (32 for more than 2000 rows).",
         None, sklearn=200, rule=_COUNT_IF_ANY,
         not_in_search="trials are trained for as many epochs as the table needs",
         option=Option("--epochs", "Maximum number of epochs.", int))] = OPEN
     early_stopping: Annotated[Setting[bool], About(
-        "whether rows are held out (unless `fit` gets an `eval_set`), and the epoch that is best on them is kept. "
-        "Tables of fewer than 10 rows hold none out.", True, sklearn=False, rule=_SWITCH)] = OPEN
+        "whether to hold out rows for validation (unless `fit` gets an `eval_set`) and keep the network of the best "
+        "epoch. With fewer than 10 rows, none are held out.", True, sklearn=False, rule=_SWITCH)] = OPEN
     validation_fraction: Annotated[Setting[float], About(
-        "the share of the rows held out, the same of each class. Several members hold out different rows, 1 / members "
-        "of all if that is less.",
+        "the share of rows to hold out, stratified by class. Each member holds out different rows, at most 1 / members "
+        "of the table.",
         0.2, medium=0.1, fast=0.1, sklearn=0.1, rule=must(lambda value: 0 < value < 1, "between 0 and 1"))] = OPEN
     n_iter_no_change: Annotated[Setting[int | float | str | None], About(
-        "after how many epochs without improvement the training stops. 'auto': a quarter of them; math.inf, or None "
-        "of the preset 'medium': never. 'cycle', or None of the preset 'default': where the third of coslog4's four "
-        "cycles ends, after 7/15 of the epochs, if it lowered the validation loss by less than 1 % (or did not "
-        "improve another `scoring`).",
+        "the number of epochs without improvement after which training stops. 'auto': a quarter of all epochs; "
+        "math.inf, or None with preset 'medium': never. 'cycle', or None with preset 'default': at the end of the "
+        "third of coslog4's four cycles, after 7/15 of the epochs, if that cycle lowered the validation loss by less "
+        "than 1 % (or did not improve a given `scoring`).",
         "cycle", medium=None, fast="auto", sklearn=10,
         rule=must(_is_patience, "a whole number >= 1 (or math.inf)"))] = OPEN
     tol: Annotated[Setting[float], About(
-        "by how much the validation score (or, without validation rows, the loss) must improve to count for "
+        "the minimum improvement of the validation score (without validation rows, of the loss) that counts for "
         "`n_iter_no_change`.", 0.0, sklearn=1e-4, rule=must(is_number, "a number"))] = OPEN
     linear_path: Annotated[Setting[bool], About(
-        "whether members become the mean of their networks and of a ridge or logistic regression of the numeric "
-        "inputs, with the weight of lowest loss on the held-out rows, 0 included. Searches, streams, `partial_fit`, "
-        "other losses, `monotone` and preprocess=False have no linear path.",
-        False, medium=True, fast=True, rule=_SWITCH, not_in_search="trials are networks alone",
+        "whether to average each member's network with a ridge or logistic regression of the numeric inputs, with the "
+        "weight (possibly 0) of lowest loss on the held-out rows. Searches, streams, `partial_fit`, losses other than "
+        "the default, `monotone` and preprocess=False have no linear path.",
+        False, medium=True, fast=True, rule=_SWITCH, not_in_search="a search trains networks without linear paths",
         fixed="given")] = OPEN
 
 
@@ -254,11 +254,11 @@ class NetworkSettings(TrainingSettings):
     """The network's architecture, and the encoding of its inputs."""
 
     hidden_layer_sizes: Annotated[Setting[tuple[int, ...], Any], About(
-        "the widths of the hidden layers, or one width. () gives a linear model.",
+        "the widths of the hidden layers, or the width of a single layer. () gives a linear model.",
         (256, 256, 256), medium=(128, 128), fast=(128, 128), sklearn=(100,), rule=must(is_count, "> 0", each=True),
         convert=_widths,
         option=Option(
-            "--hidden", "Units of the hidden layers, with commas; none: a linear model.",
+            "--hidden", "Widths of the hidden layers, separated by commas; none: a linear model.",
             read=read.layers, stored=list[int]),
         draw=Draw(1, _drawn_layers, compiles=True))] = OPEN
     activation: Annotated[Setting[str | Sequence[str]], About(
@@ -266,45 +266,45 @@ class NetworkSettings(TrainingSettings):
         draw=Draw(2, lambda rng, _: str(rng.choice(["selu", "mish"])), compiles=True))] = OPEN
     _: KW_ONLY
     learned_activation: Annotated[Setting[bool], About(
-        "whether units learn how much of the activation f they use: x + α(f(x) − x) (RealMLP).",
+        "whether each unit learns the weight α of its activation f: x + α(f(x) − x) (RealMLP).",
         True, medium=False, fast=False, sklearn=False, rule=_SWITCH,
         draw=Draw(3, lambda rng, _: bool(rng.integers(2)), compiles=True))] = OPEN
     dropout: Annotated[Setting[float | Sequence[float]], About(
-        "the share of hidden units that are dropped (Srivastava et al., 2014), one number or a list with one for each "
-        "layer.", 0.15, medium=0.1, fast=0.05, sklearn=0.0,
+        "the share of hidden units to drop in training (Srivastava et al., 2014): a number, or a list with a number "
+        "for each layer.", 0.15, medium=0.1, fast=0.05, sklearn=0.0,
         rule=must(lambda value: 0 <= value < 1, "at least 0 and below 1", each=True),
         draw=Draw(6, lambda rng, _: round(float(rng.uniform(0, 0.3)), 3)))] = OPEN
     normalization: Annotated[Setting[str | None], About(
-        "None, 'batch' (Ioffe and Szegedy, 2015) or 'layer' (Ba et al., 2016), before each activation.",
+        "the normalization before each activation: None, 'batch' (Ioffe, Szegedy, 2015) or 'layer' (Ba et al., 2016).",
         None, rule=must_be_one_of(None, "batch", "layer"))] = OPEN
     ntk: Annotated[Setting[bool], About(
-        "whether layers compute xW/√d + b, with an initialization that looks at the data (RealMLP), instead of xW + b "
-        "with Glorot's.", True, sklearn=False, rule=_SWITCH)] = OPEN
+        "whether layers compute xW/√d + b with a data-dependent initialization (RealMLP), instead of xW + b with "
+        "Glorot's initialization.", True, sklearn=False, rule=_SWITCH)] = OPEN
     number_embedding: Annotated[Setting[bool | None], About(
-        "whether each number also enters as three learned mixtures of its cosines (RealMLP's PBLD). None of 'medium' "
-        "and 'fast': of at most 128 numbers ('fast' of at most 5000 rows: 32).",
+        "whether each numeric input has an embedding: three learned mixtures of its cosines (RealMLP's PBLD). None "
+        "with 'medium' and 'fast': if there are at most 128 numeric inputs ('fast' with at most 5000 rows: 32).",
         True, medium=None, fast=None, sklearn=False, rule=_SWITCH)] = OPEN
     number_pieces: Annotated[Setting[int | None], About(
-        "how many pieces the piecewise linear function has at most that is learned of each number (Gorishniy, "
-        "Rubachev, Babenko, 2022), and added to those mixtures: a piece for 100 rows, and 4096 for all numbers "
-        "together. None: 64, or as many as the values of a column need whose neighbouring values say different "
-        "things; those of a column whose function is smooth decay fast. 0: none.", None, sklearn=0,
+        "the maximum number of pieces of a learned piecewise linear function, added to each number's embedding "
+        "(Gorishniy, Rubachev, Babenko, 2022); at most a piece per 100 rows, and 4096 for all numbers together. None: "
+        "64, or more for a column whose neighbouring values predict different targets; for a column with a smooth "
+        "effect the pieces decay fast. 0: no such function.", None, sklearn=0,
         rule=must(lambda value: value is None or value == 0 or is_count(value), "a whole number >= 0"),
         draw=Draw(5, lambda rng, _: (16, None, 0)[int(rng.integers(3))], compiles=True))] = OPEN
     embedding_width: Annotated[Setting[int], About(
-        "how many numbers stand for a category of a column with more than 8 of them.", 8, rule=_COUNT)] = OPEN
+        "the width of the embedding of a column with more than 8 categories.", 8, rule=_COUNT)] = OPEN
     input_scale: Annotated[Setting[bool], About(
         "whether each input has a learned scale (RealMLP).", True, sklearn=False, rule=_SWITCH)] = OPEN
     preprocess: Annotated[Setting[bool], About(
         "whether inputs are centred at the median, divided by the interquartile range, and clipped smoothly "
         "(RealMLP). Missing numbers become the median either way.", True, sklearn=False, rule=_SWITCH)] = OPEN
     monotone: Annotated[Mapping[Any, int] | None, About(
-        "by the column's name or position, 1 if predictions never fall where the column rises, -1 if they never rise: "
-        "exactly, everywhere. Of two classes it is the second one's probability that obeys; several labels and "
-        "targets obey all. Such a column enters by a piecewise linear function only. Nothing is said of missing "
-        "values: a prediction where the number is missing may be above or below all others.",
+        "a dict by column name or position: 1 if predictions must never fall as the column rises, -1 if they must "
+        "never rise; this holds exactly, for all values. With two classes it applies to the second class's "
+        "probability, with several labels or targets to each. Such a column enters the network only by a piecewise "
+        "linear function. Missing values are unconstrained: their predictions may be above or below all others.",
         option=Option(
-            "--monotone", "COLUMN=1: predictions never fall with it; COLUMN=-1: they never rise; repeatable.",
+            "--monotone", "COLUMN=1: predictions never fall as it rises; COLUMN=-1: they never rise; repeatable.",
             list[str], shown="", read=read.directions, stored=dict[str, int], default={}))] = None
 
 
@@ -317,56 +317,56 @@ class StepSettings(NetworkSettings):
         lambda: ", ".join(f"{name!r} ({solver.meaning})" for name, solver in _solvers().items()) + ".",
         "adam", rule=_is_solver)] = OPEN
     batch_size: Annotated[Setting[int, str], About(
-        "rows a step, at most those of the table. 'auto' is the preset's value. None of 'fast': 64 of at most 2000 "
-        "rows, 128 of at most 5000, or a fifth of the table if that is less.",
+        "the number of rows per step, at most the table's. 'auto' is the preset's value. None with 'fast': 64 for at "
+        "most 2000 rows, 128 for at most 5000, or a fifth of the table if that is less.",
         256, sklearn=200, rule=_COUNT, convert=lambda value: None if value == "auto" else value)] = OPEN
     drop_last: Annotated[Setting[bool], About(
-        "whether an epoch leaves out the rows that do not fill a batch.", True, sklearn=False, rule=_SWITCH)] = OPEN
+        "whether each epoch skips its last, incomplete batch.", True, sklearn=False, rule=_SWITCH)] = OPEN
     learning_rate: Annotated[Setting[str], About(
         "the schedule of the learning rate: constant, coslog4 (RealMLP), flat_cos, one_cycle (Smith and Topin, 2018), "
         "cosine, linear.",
         "coslog4", medium="one_cycle", fast="one_cycle", sklearn="constant", rule=_SCHEDULE)] = OPEN
     # medium's single cycle ends with many short steps; fast has too few to recover from steps as long as default's
     learning_rate_init: Annotated[Setting[float], About(
-        "the learning rate (None of 'fast': 0.05 of at most 5000 rows) that the schedule multiplies.",
+        "the base learning rate, multiplied by the schedule. None with 'fast': 0.05 for at most 5000 rows.",
         ByTask(0.04, 0.2), medium=0.1, fast=ByTask(0.04, 0.1), sklearn=1e-3, rule=_ABOVE_0,
         option=Option("--lr", "The learning rate.", float, key="learning_rate"),
         draw=Draw(7, lambda rng, usual: float(f"{usual.learning_rate_init * _log_uniform(rng, 0.5, 2.0):.3g}")))] = OPEN
     alpha: Annotated[Setting[float], About(
-        "the L2 penalty of scikit-learn: ½·alpha·‖W‖², divided by the rows of the batch.",
+        "the factor of scikit-learn's L2 penalty: ½·alpha·‖W‖², divided by the number of rows in the batch.",
         0.0, sklearn=1e-4, rule=_FROM_0)] = OPEN
     weight_decay: Annotated[Setting[float], About(
-        "decoupled weight decay (Loshchilov and Hutter, 2019) of all but biases, times the learning rate.",
+        "decoupled weight decay (Loshchilov, Hutter, 2019) of all parameters but biases, times the learning rate.",
         0.02, sklearn=0.0, rule=_FROM_0,
         draw=Draw(8, lambda rng, _: _log_uniform(rng, 0.005, 0.05)))] = OPEN
     regularization_schedule: Annotated[Setting[str], About(
-        "a schedule that multiplies `dropout` and `weight_decay`.",
+        "the schedule that multiplies `dropout` and `weight_decay`.",
         "flat_cos", sklearn="constant", rule=_SCHEDULE)] = OPEN
-    beta_1: Annotated[Setting[float], About("Adam's decay of the mean of gradients.", 0.9, rule=_SHARE)] = OPEN
+    beta_1: Annotated[Setting[float], About("Adam's decay rate of the mean gradient.", 0.9, rule=_SHARE)] = OPEN
     beta_2: Annotated[Setting[float], About(
-        "Adam's decay of the mean of squared gradients.", 0.95, sklearn=0.999, rule=_SHARE,
+        "Adam's decay rate of the mean squared gradient.", 0.95, sklearn=0.999, rule=_SHARE,
         draw=Draw(4, lambda rng, _: float(rng.choice([0.95, 0.97, 0.99])), compiles=True))] = OPEN
     epsilon: Annotated[Setting[float], About(
-        "what Adam adds to the root of that mean.",
+        "the constant that Adam adds to the root of the mean squared gradient.",
         1e-8, rule=must(lambda value: is_number(value) and value > 0, "> 0"))] = OPEN
     momentum: Annotated[float, About(
-        "of solver='sgd'.", rule=must(lambda value: 0 <= value <= 1, "between 0 and 1"))] = 0.9
-    nesterovs_momentum: Annotated[bool, About("whether that is Nesterov's momentum.")] = True
+        "the momentum of solver='sgd'.", rule=must(lambda value: 0 <= value <= 1, "between 0 and 1"))] = 0.9
+    nesterovs_momentum: Annotated[bool, About("whether solver='sgd' uses Nesterov's momentum.")] = True
     shards: Annotated[Setting[int | None], About(
-        "into how many parts each batch is cut, which the processes that mpirun starts share: the network is the same "
-        "bit by bit on any number of them. Gradients are summed in an order that `shards` fixes; dropout and batch "
-        "normalization are a shard's own. None: batches are not cut. See docs/scale.md.",
+        "the number of parts of each batch, shared among the processes that mpirun starts; the network has the same "
+        "bits for any number of processes. Gradients are summed in an order fixed by `shards`; dropout and batch "
+        "normalization are separate in each shard. None: batches are not split. See docs/scale.md.",
         None, rule=_COUNT_IF_ANY, not_in_search="trials are trained in one process",
         option=Option(
-            "--shards", "Number of parts of each batch, which the processes of mpirun share.",
-            int, shown="not cut"))] = OPEN
+            "--shards", "Number of parts of each batch, shared among mpirun's processes.",
+            int, shown="not split"))] = OPEN
     precision: Annotated[Precision, About(
-        "what a GPU's tensor cores may round the operands of a step's large products to: 'float32' (not at all), "
-        "'tf32' (11 significant bits) or 'bfloat16' (8); sums and weights stay float32. Elsewhere products are "
-        "computed in float32, with a warning where `device` is not 'auto'. docs/guide.md has the bounds.",
+        "the rounding of operands in a step's large products on a GPU's tensor cores: 'float32' (none), 'tf32' (11 "
+        "significant bits) or 'bfloat16' (8 bits); sums and weights stay float32. On other devices products are "
+        "computed in float32, with a warning unless `device` is 'auto'. docs/guide.md has the error bounds.",
         rule=lambda _, value, owner: require_precision(value, type(owner).__name__), fixed="never",
         option=Option(
-            "--precision", f"On a GPU, products of {' or '.join(PRECISIONS)}.",
+            "--precision", f"Precision of products on a GPU: {' or '.join(PRECISIONS)}.",
             shown="float32", choices=PRECISIONS, stored=Precision, default="float32", tunes=True))] = "float32"
 
 
@@ -374,11 +374,11 @@ class StepSettings(NetworkSettings):
 @declares
 class _ClassTraining:
     label_smoothing: Annotated[Setting[float], About(
-        "the share of the target that is spread over all classes (Szegedy et al., 2016). RealMLP-TD has 0.1, which "
-        "costs log-loss.", 0.0, rule=_SHARE)] = OPEN
+        "the share of the target that is spread over all classes (Szegedy et al., 2016). RealMLP-TD uses 0.1, which "
+        "makes the log-loss worse.", 0.0, rule=_SHARE)] = OPEN
     calibrate: Annotated[Setting[bool], About(
-        "whether outputs are multiplied by the factor that gives the validation rows the smallest log-loss "
-        "(temperature scaling; Guo et al., 2017). Epochs are then judged by the calibrated outputs.",
+        "whether to multiply outputs by the factor that minimizes the log-loss of the validation rows "
+        "(temperature scaling; Guo et al., 2017). Epochs are then compared by calibrated outputs.",
         True, sklearn=False, rule=_SWITCH)] = OPEN
 
 
@@ -395,7 +395,7 @@ class Settings(_ClassTraining, StepSettings):
     """
 
     def __init__(self, preset: str = "default", task: Task = "classification", **given: Any) -> None:
-        """Create settings, with the preset's values where none are given; only values that can't be converted raise.
+        """Create settings, with the preset's values where none are given; values are converted, but not checked.
 
         Args:
             preset: one of `KNOWN`.
@@ -427,7 +427,7 @@ class Settings(_ClassTraining, StepSettings):
 
     @property
     def epochs(self) -> int:
-        """`max_iter`, after it was determined from the number of rows."""
+        """`max_iter`, once the number of rows has determined it."""
         assert self.max_iter is not None
         return self.max_iter
 
@@ -454,84 +454,84 @@ class EstimatorSettings:
     """Further settings of `fit`: loss, seed, device and others."""
 
     loss: Annotated[Any, About(
-        "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value a row; outputs "
-        "are (rows, k), the target is (rows,) class numbers, or (rows, k) labels or standardized numbers.")] = None
+        "a name (see above), or a function of nd arrays `loss(outputs, target)` that returns a value per row; outputs "
+        "are (rows, k); the target is class numbers (rows,), or labels or standardized numbers (rows, k).")] = None
     random_state: Annotated[Any, About(
-        "the seed of all randomness, or a NumPy RandomState. With the same seed the result is the same bit by bit, "
-        "whatever the number of threads.", fixed="never",
+        "the seed of all randomness, or a NumPy RandomState. The same seed gives the same bits, for any number of "
+        "threads.", fixed="never",
         option=Option("--seed", "The seed of all randomness.", int, "0", read=read.seed, default=0, tunes=True))] = None
     verbose: Annotated[Any, About(
-        "shows each epoch's loss, validation score, and the time left: as a bar on a terminal, else as lines.",
+        "whether to show each epoch's loss, validation score and time left: a bar on a terminal, otherwise lines.",
         fixed="never")] = False
     warm_start: Annotated[bool, About(
-        "whether `fit` goes on with the network of the last `fit`, whose columns the table must have.",
-        not_in_search="a search begins anew")] = False
+        "whether `fit` continues with the network of the last `fit`; the table must have the same columns.",
+        not_in_search="a search starts with new networks")] = False
     column_kinds: Annotated[Mapping[Any, Any] | None, About(
-        "by the column's name or position, what it is where the inferred kind is wrong: 'numeric', 'categorical', "
-        "'date', 'text', 'drop', a list of its values from the lowest to the highest, or 'ordered' if they are of a "
-        "known scale.",
+        "a dict by column name or position, for columns whose kind is inferred wrongly: 'numeric', 'categorical', "
+        "'date', 'text', 'drop' (not used), a list of the values from lowest to highest, or 'ordered' for values of a "
+        "known scale, such as weekdays.",
         rule=_are_kinds)] = None
     date_format: Annotated[str | None, About(
-        "how dates are written, where the form that is found is wrong: 'day-first', 'month-first', 'year-first'; a "
-        "form as for datetime.strptime, such as '%d.%m.%Y'; or the unit of numbers since 1970, 's', 'ms', 'us' or "
-        "'ns', in columns of the kind 'date'. Columns that are not so written are read as without it.",
+        "the format of dates, if it is detected wrongly: 'day-first', 'month-first', 'year-first'; a format as for "
+        "datetime.strptime, such as '%d.%m.%Y'; or, for numbers since 1970 in columns of the kind 'date', the unit "
+        "'s', 'ms', 'us' or 'ns'. Columns in other formats are read as if it were not given.",
         rule=_is_date_format, fixed="given",
         option=Option(
             "--date-format",
-            "How dates are written, as for strptime ('%d.%m.%Y'); of numbers since 1970 their unit: s, ms, us, ns.",
-            shown="found from each column", read=read.date_format, tunes=True, panel=READING))] = None
+            "Format of dates, as for strptime ('%d.%m.%Y'); or the unit of numbers since 1970: s, ms, us, ns.",
+            shown="detected in each column", read=read.date_format, tunes=True, panel=READING))] = None
     scoring: Annotated[Any, About(
-        "the validation score, higher is better: one of the names above, one of sklearn.metrics.get_scorer_names(), "
-        "what make_scorer made, or a function of (y_true, predictions), of a classifier (y_true, probabilities). "
+        "the validation score, higher is better: a name from above or from sklearn.metrics.get_scorer_names(), a "
+        "scorer from make_scorer, or a function of (y_true, predictions), for classifiers (y_true, probabilities). "
         "None: the negative loss (sklearn: accuracy, r2).", rule=_checked_by("scoring.check_scoring", "_own_scores"),
         option=Option(
-            "--scoring", "What validation chooses by: a name of scikit-learn's, as f1, average_precision or r2.",
+            "--scoring", "Validation score: a name from scikit-learn, such as f1, average_precision or r2.",
             shown="the loss", read=read.scoring, tunes=True, panel=JUDGING))] = None
     time_gap: Annotated[float, About(
-        "with `time` of `fit`: how much later than rows that train those are, at least, that are held out; in the unit "
-        "of `time`, for dates in days.",
+        "with `time` in `fit`: the minimum distance between the last training row and the first held-out row, in the "
+        "unit of `time`, for dates in days.",
         rule=_FROM_0, fixed="given",
         option=Option(
-            "--time-gap", "With --time: how much later held-out rows are, at least; for dates in days.",
+            "--time-gap", "With --time: minimum distance from training to held-out rows; for dates in days.",
             float, "0", default=0.0, tunes=True))] = 0.0
     callbacks: Annotated[Any, About(
-        "a function, or a list of them, called after each epoch with the estimator and what is known of the epoch "
-        "(`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training. An `Observer` of "
-        "`lamina.training.loop` among them sees the training's steps, beginning and end, too.",
+        "a function, or a list of functions, called after each epoch with the estimator and a record of the epoch "
+        "(`number`, `loss`, `score`, `is_best`, `seconds`); a true result ends the training. The list may also have "
+        "`Observer`s of `lamina.training.loop`, which see the training's beginning, steps and end.",
         rule=_are_callbacks, fixed="never")] = None
     time_limit: Annotated[float | str | None, About(
-        "how long `fit` may take: seconds, or text such as '90s', '5m', '1h30m'. In this time networks of other "
-        "settings than the preset's are trained, too, as far as none are given; those that are best together on the "
-        "rows that they held out are averaged: see docs/estimators.md. Ctrl-C leaves the best so far. None: one "
+        "the time limit of `fit`: seconds, or text such as '90s', '5m', '1h30m'. Within it, a search also trains "
+        "networks with other values for settings that were not given; the networks whose average is best on held-out "
+        "rows are kept: see docs/estimators.md. Ctrl-C ends the search with the best average so far. None: a single "
         "training.", fixed="never",
         option=Option(
             "--time-limit",
-            "Time limit of a search, e.g. 5m, from the command's start to its end; the best networks are averaged.",
+            "Search within this time, e.g. 5m, from the command's start to its end; the best networks are averaged.",
             shown="none", read=read.seconds, stored=float, tunes=True, panel=SEARCH))] = None
     trials: Annotated[int | None, About(
-        "how many configurations such a search has at most: with the same number, and no time limit, the result is "
-        "the same bit by bit. None: as many as the time allows, or 16 of preset 'best' without a limit.",
+        "the maximum number of configurations in a search; without a time limit, the same number gives the same bits. "
+        "None: as many as the time allows, or 16 with preset 'best' and no time limit.",
         fixed="never",
         rule=must(lambda value: value is None or (_is_jobs(value) and value >= 1), "a whole number >= 1"),
         option=Option(
-            "--trials", "Number of networks that a search trains.",
+            "--trials", "Number of configurations in a search.",
             int, "16 without a time limit", tunes=True, panel=SEARCH))] = None
     n_jobs: Annotated[int | None, About(
-        "how many members are trained at a time by joblib's backend (threads, processes, a cluster: docs/scale.md), "
-        "as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has them side by "
-        "side in one step. Of a search (`time_limit`, `trials`) it is how many trials are trained at a time, in "
-        "threads unless joblib.parallel_config says otherwise. The result has the same bits.",
+        "the number of members trained in parallel by joblib (threads, processes, a cluster: docs/scale.md), counted "
+        "as in scikit-learn; 1, or None unless joblib.parallel_config says otherwise, trains them together in one "
+        "step. In a search (`time_limit`, `trials`), the number of parallel trials, in threads unless "
+        "joblib.parallel_config says otherwise. Any number gives the same bits.",
         rule=must(_is_jobs, "a whole number >= 1, or -1 for one on each core"), fixed="never",
         option=Option(
             "--jobs -j",
-            "Number of networks that a search trains at a time; -1: one for each core. It gives the same network.",
+            "Number of parallel trials in a search; -1: one per core. Any number gives the same network.",
             int, "1", read=lambda _, jobs: jobs, kept=False, tunes=True, panel=SEARCH))] = None
     device: Annotated[str, About(
-        "where the network is trained: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is "
-        "large enough. Afterwards it is on the CPU, so that predictions and files need no GPU; `device_` says what "
-        "was taken. `partial_fit` stays on the CPU.", fixed="never",
+        "the device for training: 'cpu', 'gpu', 'gpu:1' …, or 'auto': a GPU if there is one and the work is large "
+        "enough. `device_` is the device that was used. The trained network is on the CPU, so that predictions and "
+        "files need no GPU. `partial_fit` always uses the CPU.", fixed="never",
         option=Option(
-            "--device", "Where to train: cpu, gpu, gpu:1 …, auto (a GPU, if it is worth it).",
+            "--device", "Device for training: cpu, gpu, gpu:1 …, auto (a GPU if the work is large enough).",
             shown="cpu", kept=False, tunes=True))] = "cpu"
 
 
@@ -541,23 +541,23 @@ class ClassifierSettings(_ClassTraining):
     """Settings of classifiers only."""
 
     class_weight: Annotated[Any, About(
-        "a dict of weights by class, or 'balanced': by the inverse of the classes' frequencies; multiplied with "
-        "`sample_weight`. The loss of validation rows has them too; accuracy, F1 and other scores don't.",
+        "a dict of weights by class, or 'balanced': the inverse of the classes' frequencies; multiplied with "
+        "`sample_weight`. Class weights apply to the validation loss, too, but not to accuracy, F1 or other scores.",
         rule=_is_class_weight,
         option=Option(
             "--class-weight",
-            "balanced: rare classes weigh as much in the loss as frequent ones; or CLASS=WEIGHT, repeatable.",
-            list[str], "all rows alike", read=read.class_weights, stored=str | dict[str, float],
+            "balanced: rare and frequent classes have equal weight in the loss; or CLASS=WEIGHT, repeatable.",
+            list[str], "equal row weights", read=read.class_weights, stored=str | dict[str, float],
             tunes=True, panel=JUDGING))] = None
     threshold: Annotated[float | str | None, About(
-        "of two classes, from which probability of the positive class on it is predicted: a number, or 'f1' or "
-        "'balanced', which choose the one with the best F1 or balanced accuracy on the validation rows; `threshold_` "
-        "says which. None: the likelier class. Probabilities don't change. `positive_class_` is the second class or, "
-        "of texts, the rarer one.", rule=_checked_by("threshold.check_threshold"), fixed="given",
+        "for two classes, the minimum probability at which the positive class is predicted: a number, or 'f1' or "
+        "'balanced' for the threshold with the best F1 or balanced accuracy on validation rows, kept in `threshold_`. "
+        "None: the likelier class is predicted. Probabilities don't change. `positive_class_` is the second class or, "
+        "for texts, the rarer one.", rule=_checked_by("threshold.check_threshold"), fixed="given",
         option=Option(
             "--threshold",
-            "Of two classes: the probability of the rare one from which it is predicted, as 0.3; f1, balanced: the "
-            "best on validation rows.",
+            "For two classes: minimum probability for predicting the rare one, e.g. 0.3; f1, balanced: the best one "
+            "on validation rows.",
             shown="the likelier class", read=read.threshold, stored=str | float, tunes=True, panel=JUDGING))] = None
 
 
@@ -567,10 +567,10 @@ class RegressorSettings:
     """Settings of regressors only."""
 
     quantile: Annotated[float | Sequence[float], About(
-        "the level of loss='quantile' (Koenker and Bassett, 1978), or a list of levels, ascending: then predictions "
-        "have a column for each, and never cross.", rule=_checked_by("quantiles.checked_levels", "loss"),
+        "the level for loss='quantile' (Koenker, Bassett, 1978), or an ascending list of levels: then predictions "
+        "have a column for each level, and never cross.", rule=_checked_by("quantiles.checked_levels", "loss"),
         option=Option(
-            "--quantile", "Of numbers: predict these quantiles instead of the mean, as 0.05,0.5,0.95.",
+            "--quantile", "For numeric targets: predict these quantiles, e.g. 0.05,0.5,0.95, instead of the mean.",
             shown="the mean", read=read.levels, key="quantiles", stored=list[float]))] = 0.5
 
 

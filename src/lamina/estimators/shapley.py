@@ -1,9 +1,10 @@
 """Shapley values: the contribution of each table column to a prediction.
 
-A prediction f(x) minus the mean prediction of background rows is divided among the columns as Shapley (1953) divides
-the gain of a game among its players: v(S) is the mean of f over rows that have x's values in the columns S, and a
-background row's in the others ("interventional" SHAP values: Lundberg and Lee, "A Unified Approach to Interpreting
-Model Predictions", 2017, arXiv 1705.07874; Janzing, Minorics, Blöbaum, 2020, arXiv 1910.13413).
+The difference of a prediction f(x) and the mean prediction of background rows is divided among the columns like the
+gain of a game among its players (Shapley, 1953). The value v(S) of a set S of columns is the mean of f over rows that
+have x's values in the columns S, and a background row's values in the others ("interventional" SHAP values: Lundberg
+and Lee, "A Unified Approach to Interpreting Model Predictions", 2017, arXiv 1705.07874; Janzing, Minorics, Blöbaum,
+2020, arXiv 1910.13413).
 
 A column includes all its encoded inputs: a number and its missing flag, or all one-hot inputs of a category.
 """
@@ -32,7 +33,7 @@ _EXACT = 6
 """Maximum number of columns for which the exact method is the default, as it is no slower than sampling."""
 
 _ELEMENTS = 1 << 22
-"""Size of the largest table created at a time."""
+"""Maximum number of elements of a table created at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ class Game:
 
     Attributes:
         fitted: the fitted model.
-        rows, background: encoded, numbers in memory.
+        rows, background: encoded rows, with dense numbers.
         owners: for each number and code, its column's position among the players.
         players: the number of players.
     """
@@ -142,7 +143,7 @@ class Game:
 
     @property
     def cost(self) -> int:
-        """The number of predictions for a row's values, by the default method."""
+        """The number of predictions that the default method needs per row."""
         if self.is_small:
             return len(self.background.numeric) << self.players
         return len(self.background.numeric) * 2 * (self.players - 1)
@@ -156,9 +157,10 @@ class Game:
         return predicted(self.fitted, encoded)
 
     def mixed(self, row: int, is_rows: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Predictions with a row's values in columns where `is_rows` (cases, players), a background row's elsewhere.
+        """Predictions for cases that mix the values of a row and of background rows.
 
-        `background`: (cases,), the positions of background rows.
+        A case has the row's values in the columns where `is_rows` (cases, players), and elsewhere those of the
+        background row at its position in `background` (cases,).
         """
         pairs = zip(
             (self.rows.numeric, self.rows.codes),
@@ -209,9 +211,10 @@ def exact_values(game: Game) -> np.ndarray:
 def sampled_values(game: Game, rng: np.random.Generator, repeats: int) -> np.ndarray:
     """Estimates of the Shapley values (rows, players, outputs), with the same sum as the exact ones.
 
-    From each background row, the columns take the explained row's values one after the other, in `repeats` random
-    orders and in their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations for
-    Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed column.
+    Starting from each background row, the columns take the explained row's values one after the other, in `repeats`
+    random orders and their reverses ("antithetic sampling": Mitchell, Cooper, Frank, Holmes, "Sampling Permutations
+    for Shapley Value Estimation", 2022, arXiv 2104.12199). Each change of the prediction is credited to the changed
+    column.
     """
     players, others = game.players, len(game.background.numeric)
     orders = _orders(rng, players, others * repeats)
@@ -252,7 +255,7 @@ def explained(
 
     Args:
         game: the rows.
-        data: their values (rows, columns), including columns that the network does not see.
+        data: the rows' values (rows, columns), including columns that the network does not see.
         names: all columns' names.
         method: "exact", "sampled", or "auto": exact for a few columns.
         repeats, rng: as for `sampled_values`.
@@ -272,7 +275,7 @@ def explained(
     if method == "auto":
         found = game.values(rng, repeats)
     else:
-        is_exact = method == "exact" or game.players == 1  # one column has all of it
+        is_exact = method == "exact" or game.players == 1  # a single column has the whole difference
         found = exact_values(game) if is_exact else sampled_values(game, rng, repeats)
     seen = [*game.fitted.encoder.positions]
     values = np.zeros((len(found), len(names), found.shape[2]))

@@ -60,7 +60,7 @@ class StreamedBatches:
     def __init__(self, cache: EncodedRows, members: int) -> None:
         self.rows = cache.rows
         self._cache, self._members = cache, members
-        self._window = cache.layout.window // cache.layout.group  # groups
+        self._window = cache.layout.window // cache.layout.group  # in groups
         self._buffers: list[_Buffer] = []
 
     def fingerprints(self) -> list[str]:
@@ -74,7 +74,7 @@ class StreamedBatches:
         order = rng.permutation(self._cache.groups)
         windows = [order[i : i + self._window] for i in range(0, len(order), self._window)]
         buffers = self._ready_buffers(batch, len(windows))
-        left = [np.empty(0, np.int32)] * self._members  # rows of the window before that no batch took
+        left = [np.empty(0, np.int32)] * self._members  # the previous window's rows that filled no batch
         is_first = True
         with ThreadPoolExecutor(1, "lamina-read") as reader:
             ahead = self._read(reader, buffers[0], windows[0])
@@ -108,7 +108,7 @@ class StreamedBatches:
 
 
 class _Buffer:
-    """Memory for a window, followed by each member's leftover rows of the previous one, less than a batch."""
+    """Memory for a window, followed by each member's leftover rows of the previous window, less than a batch."""
 
     def __init__(self, cache: EncodedRows, rows: int, batch: int, members: int) -> None:
         self._rows, self._batch = rows, batch
@@ -127,7 +127,7 @@ class LookedOver(Protocol):
     """A surveyed and divided table, wherever its rows are stored.
 
     Attributes:
-        survey, division: its survey and division.
+        survey, division: the table's survey and its division into training and held-out rows.
         is_apart: whether the target was given separately, rather than as a column.
     """
 
@@ -163,10 +163,10 @@ class Streamed:
 def fit_source(
     estimator: BaseMLP, source: Any, y: Any, eval_set: Any, groups: str | None = None, time: str | None = None
 ) -> Any:
-    """Train on a source (see `is_source`): `y` is its target's name, or has a value for each row.
+    """Train on a source (see `is_source`); `y` is the name of the target column, or has a value for each row.
 
     `groups` and `time` are column names, or None; the group column is a predictor only if `column_kinds` names it.
-    The cache is in the folder for temporary files (`TMPDIR`) until the training ends.
+    Until the training ends, the cache is in the folder for temporary files (`TMPDIR`).
     """
     settings = estimator._resolved()
     seed = estimator._drawn_seed(settings)
@@ -191,7 +191,9 @@ def fit_source(
 def kinds_beside(
     marks: Mapping[Any, str | None], kinds: Mapping[Any, Any] | None, columns: list[str], what: str
 ) -> dict[str, Any]:
-    """`column_kinds` by column name, for `what`; the group column is dropped unless they name it.
+    """`column_kinds` by column name; the group column is dropped unless `column_kinds` names it.
+
+    `what` names the table in errors.
 
     Raises:
         ValueError: `groups` or `time` is not a column, or both are given.
@@ -251,7 +253,7 @@ def fit_streamed(estimator: BaseMLP, table: LookedOver, eval_set: Any = None) ->
         known, inputs, robust_scale=preprocess, smooth_clip=preprocess, unclipped=unclipped
     )
     target = _target_of(estimator, table.survey)
-    rows = division.training + len(division.validation)  # as of a table in memory, whichever are held out
+    rows = division.training + len(division.validation)  # all rows, as for a table in memory
     members = settings.members or presets.enough_members(estimator.preset, rows, len(schema.columns))
 
     def encoded(column: Any) -> np.ndarray:
@@ -285,7 +287,7 @@ def _require_plain(estimator: BaseMLP) -> None:
     for name in ("warm_start", "class_weight"):
         if getattr(estimator, name, None):
             raise ValueError(
-                f"{name} is for tables in memory; a table that is streamed is trained on without it"
+                f"{name} is for tables in memory, not for streamed tables; leave it out to train on this one"
             )
 
 

@@ -28,8 +28,8 @@ class Classes:
     Attributes:
         values: the classes in order; for several labels per row, the labels' positions.
         multilabel: whether rows have any number of labels, instead of one class.
-        positive: for two classes, the position of the one for `threshold` and F1; see `positive_class`.
-        threshold: for two classes, the minimum probability for predicting the positive one; None: the
+        positive: for two classes, the position of the positive class, for `threshold` and F1; see `positive_class`.
+        threshold: for two classes, the minimum probability for predicting the positive class; None: the
             likelier class is predicted.
         weights: class weights in training, (classes,); None: equal. Not stored in files.
     """
@@ -45,7 +45,7 @@ class Classes:
         """The classes of the training rows.
 
         Raises:
-            ValueError: there is only one.
+            ValueError: there is only one class.
         """
         from sklearn.utils.multiclass import type_of_target
         from sklearn.utils.validation import column_or_1d
@@ -122,11 +122,11 @@ class Classes:
         return self.values[self.decided(said)]
 
     def traced(self, outputs: NDArray, dtype: Any = np.float64) -> list[NDArray]:
-        """The same in a graph, for outputs float32 (rows, outputs).
+        """Probabilities and predictions in a graph, for outputs float32 (rows, outputs).
 
         Returns:
-            The probabilities, (rows, classes or labels), of `dtype`; and each row's predicted class, int64 (rows,),
-            or for labels whether each is predicted, int64 (rows, labels).
+            The probabilities, (rows, classes or labels), of `dtype`; and the position of each row's predicted class,
+            int64 (rows,), or for labels 1 for each predicted label, int64 (rows, labels).
         """
         found = probabilities(outputs, several=self.multilabel, dtype=dtype)
         if self.multilabel:
@@ -165,8 +165,8 @@ class Classes:
 def positive_class(values: np.ndarray, counts: Sequence[int] | np.ndarray) -> int:
     """The position of the positive class of two, for F1, thresholds and curves.
 
-    For numbers and booleans it is the second, as in scikit-learn. For texts, whose alphabetical order means
-    nothing, it is the rarer one.
+    For numbers and booleans the second class is positive, as in scikit-learn. For texts, whose alphabetical order
+    means nothing, the rarer class is.
 
     >>> positive_class(np.array([0, 1]), [3, 97]), positive_class(np.array(["fraud", "legitimate"]), [3, 97])
     (1, 0)
@@ -180,8 +180,8 @@ class Numbers:
     """The targets of a regression, standardized for training.
 
     Attributes:
-        low, high: the extremes of each target in training, within which predictions stay.
-        center, scale: subtracted from each target, and then divided by.
+        low, high: each target's minimum and maximum in training, to which predictions are limited.
+        center, scale: a target is encoded as (target - center) / scale.
         flat: whether there is one target, (rows,), rather than a matrix.
         logarithmic: whether outputs are logarithms of predictions, as for counts, which are not standardized.
         levels: ascending quantile levels of a single target; (): outputs are separate targets.
@@ -260,7 +260,7 @@ class Numbers:
         return self._shaped(self._in_units(outputs, *limits))
 
     def traced(self, outputs: NDArray, _dtype: Any = np.float64) -> list[NDArray]:
-        """The same in a graph, for outputs float32 (rows, outputs): one array, float64 (rows, targets or levels)."""
+        """Predictions in a graph, for outputs float32 (rows, outputs): one array, float64 (rows, targets or levels)."""
         limits = (self.center, self.scale, self.low, self.high)
         return [self._in_units(outputs, *(array(limit[None], dtype="float64") for limit in limits))]
 
@@ -313,7 +313,7 @@ def _moments(values: np.ndarray, weights: np.ndarray | None) -> tuple[Any, Any]:
     """The mean and standard deviation over rows; with equal weights, bit-identical to no weights."""
     if weights is None or np.ptp(weights) == 0:
         return values.mean(axis=0), values.std(axis=0)
-    weights = weights / weights.max()  # whose sum is finite
+    weights = weights / weights.max()  # so that their sum is finite
     mean = np.average(values, axis=0, weights=weights)
     return mean, np.sqrt(np.average((values - mean) ** 2, axis=0, weights=weights))
 

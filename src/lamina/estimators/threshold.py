@@ -1,4 +1,4 @@
-"""The decision threshold for one of two classes: given, or the best on validation rows."""
+"""The decision threshold for one of two classes: a given number, or the best threshold on validation rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EQUAL = 1e-12
 
 
 def check_threshold(threshold: Any) -> None:
-    """Raise `ValueError` unless it is None, a criterion, or a number between 0 and 1."""
+    """Raise `ValueError` unless `threshold` is None, a criterion, or a number between 0 and 1."""
     if threshold is None or (isinstance(threshold, str) and threshold in CRITERIA):
         return
     is_number = isinstance(threshold, float | int | np.number) and not isinstance(threshold, bool)
@@ -30,8 +30,8 @@ def best_threshold(
 ) -> tuple[float, float] | None:
     """The best threshold on some rows, and its score; None if all rows are of one class, or all probabilities are 0.
 
-    Rows at or above the threshold are positive. It lies halfway between two rows' probabilities; of equally good
-    thresholds, the one nearest to 0.5 is chosen.
+    Rows at or above the threshold are positive. The threshold lies halfway between two rows' probabilities; of equally
+    good thresholds, the nearest to 0.5 is chosen.
 
     Args:
         criterion: one of `CRITERIA`.
@@ -53,7 +53,7 @@ def best_threshold(
     false_rate, true_rate, cuts = roc_curve(
         is_positive, probability, sample_weight=weights, drop_intermediate=False
     )
-    possible = np.isfinite(cuts) & (cuts > 0)  # the first has no positive row
+    possible = np.isfinite(cuts) & (cuts > 0)  # at the first cut, no row is positive
     if not possible.any():
         return None
     false_rate, true_rate, cuts = false_rate[possible], true_rate[possible], cuts[possible]

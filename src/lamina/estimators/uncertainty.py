@@ -45,10 +45,10 @@ def _sample(part: Data, most: int) -> Data:
 
 
 def require_held_out(fitted: FittedModel[Any], what: str) -> HeldOut:
-    """The held-out rows' outputs; raises an error if there are none.
+    """The held-out rows' outputs, needed for `what`.
 
     Raises:
-        DataError: there are none.
+        DataError: the model has no held-out rows.
     """
     if fitted.held_out is None:
         raise DataError(
@@ -70,9 +70,9 @@ def interval_of(
 def members_spread(
     outputs: np.ndarray, shares: Sequence[float], meaning: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Standard deviation of members' predictions from outputs (members, rows, outputs), by shares and unbiased.
+    """Unbiased standard deviation of members' predictions, weighted by shares, from outputs (members, rows, outputs).
 
-    For equal shares, squares are divided by members − 1.
+    For equal shares, the sum of squares is divided by members − 1.
 
     Raises:
         DataError: there is one member.

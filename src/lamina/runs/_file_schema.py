@@ -1,4 +1,4 @@
-"""The declared metadata of a run on a table: of its model and its checkpoint."""
+"""The declared metadata of a run on a table, in the model file and in the checkpoint."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class _Search(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Decision(msgspec.Struct, forbid_unknown_fields=True):
-    """How classes are decided: their number, the positive class, its threshold."""
+    """How a class is predicted: the number of classes, the positive class, and its threshold."""
 
     classes: Count
     positive: str | None
@@ -127,13 +127,13 @@ class _Generator(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class TablePosition(Position, kw_only=True):
-    """The position of an `EnsembleTraining`; the last field is of lamina's first checkpoints.
+    """The position of an `EnsembleTraining`; the last field occurs only in lamina's first checkpoints.
 
-    `random` holds a seed and a stream for each member; in old files, one pair for all members.
+    `random` has a seed and a stream for each member; in old files, one pair for all members.
     """
 
     steps: Count
     shuffling: _Generator
-    random: list[Count | list[Count]]  # a seed and a stream, of each member or of all
+    random: list[Count | list[Count]]  # a seed and a stream for each member, or one pair for all
     # (a list, since msgspec 0.20 reads fixed tuples in unions beyond their memory)
     without_improvement: Count | UnsetType = UNSET

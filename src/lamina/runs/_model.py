@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import polars as pl
 
 _MOST_COLUMNS = 20
-"""With more classes, only the predicted class's probability is written."""
+"""Maximum number of classes whose probabilities are written; with more, only the predicted class's probability is."""
 
 
 def central(fitted: FittedModel[Any], values: np.ndarray) -> np.ndarray:
-    """One number per row: for several quantiles (rows, levels), the level nearest to the median."""
+    """One prediction per row: of several quantiles (rows, levels), the nearest to the median."""
     middle = getattr(fitted.target, "middle", None)
     return values if middle is None else values[:, middle]
 
@@ -42,7 +42,7 @@ class TableModel:
     Attributes:
         fitted: the model that predicts.
         schema: the table's schema.
-        make: creates the fitted estimator. Only this needs scikit-learn; predictions don't.
+        make: creates the fitted estimator, which needs scikit-learn; predictions don't.
     """
 
     fitted: FittedModel[Any]
@@ -81,12 +81,12 @@ class TableModel:
     def outputs(self, frame: pl.DataFrame) -> np.ndarray:
         """Probabilities (rows, classes) for classification, or predicted values (rows,); float64.
 
-        For several quantiles, the level nearest to the median.
+        For several quantiles, the values are those of the level nearest to the median.
 
         Columns are found by name; ignored columns may be missing.
 
         Raises:
-            DataError: columns are missing, or a value does not fit its column's type (names both).
+            DataError: columns are missing, or a value does not fit its column's type (the message names both).
         """
         return self.central(self._all_outputs(frame))
 
@@ -110,11 +110,11 @@ class TableModel:
         return getattr(self.fitted.target, "levels", ())
 
     def central(self, outputs: np.ndarray) -> np.ndarray:
-        """For several quantiles (rows, levels), the level nearest to the median; other outputs unchanged."""
+        """Of several quantiles (rows, levels), the nearest to the median; other outputs unchanged."""
         return central(self.fitted, outputs) if self.levels else outputs
 
     def levels_held(self, target: np.ndarray, quantiles: np.ndarray) -> tuple[list[Below], Covered | None]:
-        """The coverage of each quantile, and of the interval between the outermost two."""
+        """The coverage of each predicted quantile, and of the interval between the outermost two."""
         return levels_held(self.levels, target, quantiles)
 
     def _all_outputs(self, frame: pl.DataFrame) -> np.ndarray:
@@ -125,7 +125,7 @@ class TableModel:
         )
 
     def inputs(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The columns that the estimator was trained on, in order; ignored ones may be all missing."""
+        """The columns that the estimator was trained on, in order; ignored columns may have only missing values."""
         return aligned(self.schema, frame)
 
     def predicted_columns(
@@ -144,7 +144,7 @@ class TableModel:
             std: whether to add the standard deviation of the members' predictions: "TARGET_std".
 
         Raises:
-            DataError: as for `outputs`; or an interval or standard deviation that the model can't give, as for classes.
+            DataError: as for `outputs`; or the model can't give an interval or standard deviation, e.g. for classes.
         """
         import polars as pl
 
@@ -154,8 +154,8 @@ class TableModel:
             ]
         if interval is not None or std:
             raise DataError(
-                f"intervals and standard deviations are of numbers, and {self.target.name!r} has classes; "
-                "predict_set and predict_proba(return_std=True) in Python say how sure those are"
+                f"intervals and standard deviations are for numbers, but {self.target.name!r} has classes; "
+                "for their uncertainty use predict_set or predict_proba(return_std=True) in Python"
             )
         outputs, classes = self.outputs(frame), self.fitted.target.values
         if self.fitted.target.multilabel:
@@ -202,11 +202,11 @@ class TableModel:
     ) -> Generator[pl.DataFrame]:
         """Each part of a table with predictions added; all other columns and the row order are kept.
 
-        `brief`: write probabilities as float32, the precision of their computation, whose text is a third as long.
+        `brief`: whether to write probabilities as float32, the precision of their computation; the text is shorter.
         `more`: `interval` and `std`, see `predicted_columns`.
 
         Raises:
-            DataError: as for `predicted_columns`; or a new column's name already exists.
+            DataError: as for `predicted_columns`; or the table already has a column with a new column's name.
         """
         import polars as pl
 
@@ -223,7 +223,7 @@ class TableModel:
             taken = [series.name for series in new if series.name in batch.columns]
             if taken:
                 raise DataError(
-                    f"the table has a column {taken[0]!r} already; give the new ones other names, as with "
+                    f"the table has a column {taken[0]!r} already; give the new columns other names, e.g. with "
                     "--prefix new_"
                 )
             yield batch.with_columns(new)

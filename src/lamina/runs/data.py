@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lamina.estimators.streamed import Streamed
 
 _FEWEST_TO_DIVIDE = 10
-_COLLECTIONS = ("missing", "as_text")  # of the options
+_COLLECTIONS = ("missing", "as_text")  # reading options with several values
 _TEST_SHARE = 0.2
 _VALIDATION_SHARE = {"default": 0.16, "medium": 0.08, "fast": 0.08, "sklearn": 0.08, "best": 0.0}
 
@@ -62,13 +62,15 @@ class Request(_Settings):
         task: "classification" or "regression", to override the inferred one.
         kinds: by column, a kind that overrides the inferred one.
         group: the column of groups, so that no group is in two parts; it is a predictor only if `kinds` gives
-        its kind. time: the column of times: validation and test rows come after training rows. It is a
-        predictor. validation, test: a share of the rows ("0.2"), a file, or None for the default. options: how to read
-        the files. stream: whether to read rows from disk, as is done if the table is larger than memory.
+            its kind.
+        time: the column of times: validation and test rows come after training rows. It is a predictor.
+        validation, test: a share of the rows ("0.2"), a file, or None for the default.
+        options: how to read the files.
+        stream: whether to read rows from disk; a table larger than memory always is.
         keeps_row_numbers: whether columns that only number the rows are predictors, as in runs of earlier versions,
             whose files lack this field; the command line drops them.
-        has_additions: whether the days between columns of dates are predictors, and networks may get a linear path,
-            unlike in runs of earlier versions, whose files lack this field.
+        has_additions: whether the days between columns of dates are predictors, and networks may get a linear path;
+            false in runs of earlier versions, whose files lack this field.
     """
 
     data: tuple[str, ...]
@@ -91,7 +93,7 @@ class Request(_Settings):
 
     @property
     def run_name(self) -> str:
-        """The name of its folder, without number."""
+        """The name of the run's folder, without its number."""
         return re.sub(r"[^\w.-]+", "_", self.target or LABEL).strip("._") or "run"
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,8 +140,8 @@ class Part:
 class Prepared:
     """A table ready for training; `validation` and `test` are None if absent.
 
-    If the table is `streamed`, `train` is a sample of the training rows. `divided` says how rows were divided;
-    `group` and `time` are the columns used for that, or None.
+    If the table is `streamed`, `train` is a sample of the training rows. `divided` describes how rows were divided;
+    `group` and `time` are the columns that divided the rows, or None.
     """
 
     schema: Schema
@@ -220,7 +222,7 @@ def marks_of(
 
 
 def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema, Part]:
-    """Schema and table restricted to classes in the training rows, since later rows may have others."""
+    """Schema and table restricted to classes in the training rows, since later rows may have other classes."""
     target = schema.target
     assert target is not None
     if target.task == "regression" or len(np.unique(whole.target[train])) == len(target.classes):
@@ -233,12 +235,12 @@ def _of_training(schema: Schema, whole: Part, train: np.ndarray) -> tuple[Schema
 
 
 def division_said(request: Request, schema: Schema, said: str, left_out: int) -> str:
-    """A sentence on how rows were divided, and whether the columns used for that are predictors."""
+    """A sentence on how rows were divided, and whether the columns that divide them are predictors."""
     parts = [said]
     used = {column.name: column.used for column in schema.columns}
     for name, others in ((request.group, "categorical"), (request.time, "drop")):
         if name is not None:
-            learned = "is learned from, too" if used[name] else "is not learned from"
+            learned = "is also a predictor" if used[name] else "is not a predictor"
             undo = f" ({as_kind(name, others)} would change that)" if used[name] == (others == "drop") else ""
             parts.append(f"{name!r} {learned}{undo}")
     if left_out:
@@ -262,7 +264,7 @@ def require_marks(request: Request, target: str, columns: Sequence[str]) -> None
             )
     if request.time_gap and request.time is None:
         raise DataError(
-            f"--time-gap {request.time_gap:g} is for rows that --time COLUMN divides; name the column"
+            f"--time-gap {request.time_gap:g} needs rows that are divided in time; add --time COLUMN"
         )
 
 
@@ -280,7 +282,7 @@ def kinds_of(request: Request, types: Mapping[str, pl.DataType]) -> dict[str, Ch
 def require_predictors(request: Request, target: str, columns: Sequence[str]) -> None:
     """Raise `DataError` if the target is named among the predictors, or there are no predictors."""
     if target in request.kinds:
-        raise DataError(f"{target!r} is the column to predict; --task says what it is, not --kind or --drop")
+        raise DataError(f"{target!r} is the column to predict; use --task for it, not --kind or --drop")
     if list(columns) == [target]:
         raise DataError(f"the table has no column besides {target!r}, so there is nothing to predict it from")
 
@@ -293,7 +295,7 @@ def part_files(request: Request) -> dict[str, str]:
 
 def shares_of(request: Request, rows: int) -> dict[str, float]:
     """The shares of validation and test rows."""
-    # In a search each network holds back rows of its own, so that all rows train some.
+    # In a search each network holds out different rows, so that every row trains some networks.
     usual = 0.0 if request.searches else _VALIDATION_SHARE[request.preset]
     shares = {
         "validation": _share("validation", request.validation, usual),
@@ -301,7 +303,7 @@ def shares_of(request: Request, rows: int) -> dict[str, float]:
     }
     if rows < _FEWEST_TO_DIVIDE and any(shares.values()):
         warn(
-            f"{counted(rows, 'row')} are too few to hold any back: all of them train, and measures are of those"
+            f"{counted(rows, 'row')} are too few to hold any out: the network is trained and measured on all of them"
         )
         shares = dict.fromkeys(shares, 0.0)
     return shares
@@ -311,16 +313,16 @@ def validating(request: Request, parts: Mapping[str, Part]) -> Part | None:
     """The validation part, if there is one.
 
     Raises:
-        DataError: all of its rows are of classes absent from training.
+        DataError: all validation rows are of classes absent from training.
     """
     part = parts.get("validation")
     if part is not None and not len(known_rows(part)):
-        raise DataError(f"{request.validation}: no row is of a class that training has, so none can validate")
+        raise DataError(f"{request.validation}: no row has a class that occurs in the training rows")
     return part
 
 
 def usual_target(request: Request, columns: Sequence[str]) -> str:
-    """The target column: the named one, or the labels of images."""
+    """The target column: the requested column, or the labels of images."""
     if request.target is not None:
         return request.target
     if LABEL in columns and columns[0] == FIRST_PIXEL:
@@ -338,19 +340,19 @@ def _number(text: str) -> float | None:
 
 
 def _share(name: str, text: str | None, usual: float) -> float:
-    """The share of rows that a part takes from the table; 0 if it has its own file."""
+    """The share of rows that a part takes from the table; 0 if the part has its own file."""
     if text is None:
         return usual
     share = _number(text)
     if share is None:
         return 0.0
     if not 0 <= share < 1:
-        raise DataError(f"--{name} {text}: a share of the rows is at least 0 and less than 1; or name a file")
+        raise DataError(f"--{name} {text}: give a share of the rows, at least 0 and less than 1, or a file")
     return share
 
 
 Reading = Callable[[str, ReadOptions, Places], "tuple[pl.DataFrame, np.ndarray]"]
-"""A function that reads rows of a file, with their row numbers and their places in the file."""
+"""A function that reads rows of a file, with the row numbers, and records the rows' places in the file."""
 
 
 def read_whole(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
@@ -413,7 +415,7 @@ def aligned(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     frame = by_position(schema, frame)
-    check(schema, frame)  # says what is missing or ignored
+    check(schema, frame)  # raises for missing columns, and warns about ignored ones
     present = set(frame.columns)
     columns = [
         named(column.name) if column.name in present else pl.lit(None).alias(column.name)
@@ -437,8 +439,8 @@ def by_position(schema: Schema, frame: pl.DataFrame) -> pl.DataFrame:
     found = [name for name in frame.columns if name != target]
     if len(found) != len(names):
         raise DataError(
-            f"the model was trained on {counted(len(names), 'column')} without names, and takes a table's in their "
-            f"order; this one has {len(found)} besides {target!r}: {listed(found, limit=20)}. Leave the others out, or "
+            f"the model was trained on {counted(len(names), 'column')} without names, and takes columns in order; this "
+            f"table has {len(found)} besides {target!r}: {listed(found, limit=20)}. Leave other columns out, or "
             "name the model's columns x0, x1, …"
         )
     return frame.select(named(found)).rename(dict(zip(found, names, strict=True)))

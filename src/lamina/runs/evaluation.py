@@ -35,7 +35,7 @@ from lamina.table.schema import Schema
 if TYPE_CHECKING:
     import polars as pl
 
-# --- baselines: a guess that ignores the columns, and a linear model on the same encoding
+# --- baselines: a guess without the columns, and a linear model on the same encoding
 
 _MOST_LINEAR_ROWS = 50_000
 _MOST_LINEAR_OUTPUTS = 500_000
@@ -56,10 +56,10 @@ def baseline_outputs(
 ) -> dict[str, Baseline]:
     """Outputs for the rows of `judged` by scikit-learn's baselines, trained on the training rows.
 
-    "linear" is a logistic regression or a ridge regression on the network's own encoding of the columns, of at
-    most 50,000 random training rows, fewer for more than ten classes; "trivial" predicts for every
-    row the class frequencies, or the mean. The logistic regression has the class weights and the threshold of
-    `estimator`; an automatic threshold is chosen on its training rows.
+    "linear" is a logistic or ridge regression on the network's own encoding of the columns, fitted to at most 50,000
+    random training rows (fewer for more than ten classes). "trivial" predicts the class frequencies, or the mean, for
+    every row. The logistic regression has the class weights and the threshold of `estimator`; an automatic threshold
+    is chosen on the regression's training rows.
     """
     train = prepared.train
     task, classes = prepared.target.task, len(prepared.target.classes)
@@ -67,7 +67,7 @@ def baseline_outputs(
     some = np.sort(np.random.default_rng(0).permutation(len(train))[:most])
     inputs, wanted = _design(encoder, schema, train.frame[some]), train.target[some]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a baseline that has not quite converged is still one
+        warnings.simplefilter("ignore")  # about a baseline that has not quite converged
         if task == "classification":
             linear = _logistic(inputs, wanted, _design(encoder, schema, judged.frame), prepared, estimator)
             shares = np.bincount(train.target, minlength=classes) / len(train)
@@ -105,13 +105,13 @@ def _by_code(class_weight: Any, classes: tuple[Any, ...]) -> Any:
 def _ridge(inputs: Any, wanted: np.ndarray, new: Any, prepared: Prepared) -> np.ndarray:
     from sklearn.linear_model import Ridge
 
-    unit = np.abs(wanted).max() or 1.0  # of numbers like 1e200 the products would be infinite
+    unit = np.abs(wanted).max() or 1.0  # since products of numbers like 1e200 would be infinite
     values = Ridge(alpha=1.0).fit(inputs, wanted / unit).predict(new) * unit
     return np.clip(values, prepared.train.target.min(), prepared.train.target.max())
 
 
 def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
-    """The encoded columns, with embedded ones one-hot: a sparse matrix."""
+    """The encoded columns, with embedded columns as one-hot: a sparse matrix (rows, inputs)."""
     from scipy.sparse import csr_array, hstack
 
     encoded = encoder.transform(aligned(schema, frame))
@@ -122,7 +122,7 @@ def _design(encoder: TableEncoder, schema: Schema, frame: pl.DataFrame) -> Any:
     return hstack(blocks).tocsr()
 
 
-# --- metrics of the network and of what it has to beat
+# --- metrics of the network and of the baselines
 
 _TIMED_ROWS = 2048
 
@@ -133,7 +133,7 @@ class Measured:
 
     Attributes:
         part: the rows evaluated: "test", "validation" or "training".
-        rows: those rows.
+        rows: the evaluated rows.
         outputs: the network's outputs for these rows; see `TableModel.outputs`.
         metrics: metrics by model ("lamina", "linear", "trivial") and name.
         baselines: the baselines' outputs for these rows, if computed.
@@ -154,9 +154,9 @@ class Measured:
 def measure(
     model: TableModel, prepared: Prepared, baselines: Mapping[str, Baseline] | None = None
 ) -> Measured:
-    """Metrics of the network and the baselines on the test rows, or else validation or training rows.
+    """Metrics of the network and the baselines on the test rows, or else on validation or training rows.
 
-    `baselines`: their outputs for these rows, if known.
+    `baselines`: the baselines' outputs for these rows, if already computed.
     """
     name, part = prepared.judged
     outputs = model.outputs(part.frame)
@@ -196,7 +196,7 @@ def losses_of(task: str, target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         return -np.log(p)
 
 
-# --- rankings: ROC and precision-recall curves, and where on them the network decides
+# --- rankings: ROC and precision-recall curves, with the network's operating point
 
 _MOST_CURVES = 5
 _MOST_POINTS = 400
@@ -218,7 +218,7 @@ class Ranking:
     """The ranking curves of one class by one model.
 
     Attributes:
-        name: the model's name; with several classes, the class's.
+        name: the model's name; with more than two classes, the class's name.
         share: the class's share of the rows.
         roc: the true positive rate over the false positive rate; its area is the AUC.
         precision_recall: precision over recall; its area is the average precision.
@@ -233,10 +233,10 @@ class Ranking:
 def rankings(
     measured: Measured, names: Sequence[str], positive: int, threshold: float | None
 ) -> list[Ranking]:
-    """ROC and precision-recall curves on rows of known classes; for two classes, by the network and the linear model.
+    """ROC and precision-recall curves on rows of known classes; empty if all rows are of one class.
 
-    For more classes, the network's for each class against the rest; with more than five classes, for those
-    with the lowest average precision. None if all rows are of one class.
+    For two classes, the curves are those of the network and of the linear model. For more classes, they are the
+    network's for each class against the rest, or for the five classes with the lowest average precision.
     """
     known = measured.rows.target >= 0
     target, outputs = measured.rows.target[known], measured.outputs[known]
@@ -285,7 +285,7 @@ def _few(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[kept], y[kept]
 
 
-# --- columns that matter: permutation importance
+# --- column importance: permutations
 
 
 def permutation_importance(
@@ -302,21 +302,21 @@ def permutation_importance(
     return importance.permutation_importance(fitted, encoded, part.target[rows], rng, n_jobs)
 
 
-# --- columns that matter: mean |SHAP|, for a number of predictions that is known before
+# --- column importance: mean |SHAP|, with a number of predictions known in advance
 
 OTHERS = "all others"
 """The name for all columns not listed individually."""
 
 _SHARE_OF_COST = 0.5
-"""Number of predictions here, as a share of permutation importance's."""
+"""Number of predictions for SHAP values, as a share of the number for permutation importance."""
 
 _BACKGROUND = 50
 _LEAST_BACKGROUND = 5
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 200
 MOST_LOOKED_AT = _BACKGROUND + _MOST_EXPLAINED
-"""The maximum number of rows used."""
+"""The maximum number of rows used for SHAP values."""
 FEWEST_LOOKED_AT = 2
-"""A single row would be compared with itself, and every contribution would be 0."""
+"""The minimum number of rows: a single row would be compared with itself, and all contributions would be 0."""
 
 _Z = 1.96  # standard errors in half a 95 % interval
 
@@ -326,12 +326,12 @@ class ColumnShap:
     """A column's mean absolute SHAP value over rows.
 
     Attributes:
-        column: its name; `OTHERS` for all remaining columns together.
+        column: the column's name; `OTHERS` for all remaining columns together.
         mean: for numbers, the mean |SHAP value| in the target's unit (averaged over quantiles). For classes, the
             probability that the column moves between classes: half the sum of |SHAP value| over classes, which
-            with two classes equals that of either one.
+            for two classes equals the |SHAP value| of either class.
         low, high: a 95 % interval, over the rows.
-        classes: the mean |SHAP value| of each class, for three or more.
+        classes: the mean |SHAP value| of each class, for three or more classes.
     """
 
     column: str
@@ -359,7 +359,7 @@ class MeanShap:
 def mean_shap_of_part(
     model: TableModel, part: Part, names: Sequence[str], seed: int = 0, most_rows: int = MOST_ROWS
 ) -> MeanShap | None:
-    """`mean_shap` for a part of a run's table; None if there are no columns, or too few rows."""
+    """`mean_shap` for a part of a run's table; None without columns, or with too few rows."""
     part = known_rows(part)
     chosen = np.random.default_rng(seed).permutation(len(part))[:MOST_LOOKED_AT]
     if len(chosen) < FEWEST_LOOKED_AT or not names:
@@ -375,14 +375,14 @@ def mean_shap(
     seed: int = 0,
     most_rows: int = MOST_ROWS,
 ) -> MeanShap:
-    """Mean SHAP values by column, for randomly ordered rows; the first rows are the background.
+    """Mean |SHAP values| by column, for randomly ordered rows; the first rows are the background.
 
     Args:
         fitted: the fitted model.
-        encoded: at least two rows not used in training; the last of them are explained.
-        names: the columns to list individually; all others form one more player of the game.
+        encoded: at least two rows not used in training; the last rows are explained.
+        names: the columns to list individually; all others count together as one more column.
         seed: the random seed.
-        most_rows: the rows used for permutation importance, which bounds the predictions made here.
+        most_rows: the number of rows for permutation importance, which limits the number of predictions here.
     """
     numeric, codes = encoded.numeric[:], encoded.codes
     cost = predictions_made(most_rows, len(names))
@@ -400,12 +400,12 @@ def mean_shap(
 
 
 def predictions_made(most_rows: int, columns: int) -> int:
-    """The maximum number of predictions: a share of permutation importance's on `most_rows` rows."""
+    """The maximum number of predictions, a share of the number for permutation importance on `most_rows` rows."""
     return int(_SHARE_OF_COST * most_rows * (REPEATS * columns + 1))
 
 
 def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) -> list[ColumnShap]:
-    """A column's summary of |SHAP values| (rows, columns, outputs)."""
+    """For each column, the summary of its SHAP values; `values`: (rows, columns, outputs)."""
     sizes = values.sum(axis=2) / 2 if is_class else values.mean(axis=2)
     means = sizes.mean(axis=0)
     half = _Z * sizes.std(axis=0, ddof=1) / np.sqrt(len(sizes)) if len(sizes) > 1 else np.zeros(len(means))
@@ -417,14 +417,14 @@ def _column_shap(names: Sequence[str], values: np.ndarray, *, is_class: bool) ->
     ]
 
 
-# --- advice: what to try next where a run's numbers speak for it
+# --- advice: what to try next, if a run's results suggest it
 
 _FEW_TRIALS = 3
 _RARE = 0.05
 _FAR = 0.05
-"""The F1 gain that makes another threshold worth mentioning."""
+"""The minimum gain in F1 for advising another threshold."""
 _DEVIATIONS = 2.0
-"""Standard errors above 0 for a mean difference to count as significant."""
+"""Minimum number of standard errors of a significant mean difference."""
 
 
 def advice(prepared: Prepared, model: TableModel, measured: Measured) -> list[str]:
@@ -445,8 +445,8 @@ def advice_on_search(search: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"the time limit of {limit:g} s was enough for only {counted(tried, 'trial')}, so hardly any settings were "
-        "compared; a longer --time-limit (with --resume the search goes on), fewer rows, or --trials 10 without a "
-        "limit help"
+        "compared; use a longer --time-limit (--resume continues the search), fewer rows, or --trials 10 without a "
+        "time limit"
     ]
 
 
@@ -467,7 +467,7 @@ def _on_rare(prepared: Prepared, model: TableModel) -> list[str]:
     other = "" if model.estimator.class_weight else ", or weigh it more with --class-weight balanced"
     return [
         f"{value_name(target.classes[positive])} is rare ({100 * share:.2g} % of the rows): on the validation rows its "
-        f"F1 is {now:.3f}, but {best:.3f} if it is predicted from a probability of {threshold:.2g} on; to do so, train "
+        f"F1 is {now:.3f}, but {best:.3f} if predicted at probabilities of {threshold:.2g} or more; for this, train "
         f"with --threshold f1{other}"
     ]
 
@@ -488,16 +488,16 @@ def _on_linear(model: TableModel, measured: Measured) -> list[str]:
     metric, name = ("log_loss", "log-loss") if model.target.task == "classification" else ("rmse", "RMSE")
     lamina, other = (format_metric(measured.metrics[key][metric], metric) for key in ("lamina", "linear"))
     return [
-        f"the linear model is better on the {counted(len(difference), 'test row')}: {name} {other}, the network's "
-        f"{lamina}, by more than chance explains; train one with --hidden none, or search for a better network with "
-        "--time-limit 5m"
+        f"the linear model is better on the {counted(len(difference), 'test row')}, by more than chance explains: "
+        f"{name} {other}, the network's {lamina}; train a linear model with --hidden none, or search for a better "
+        "network with --time-limit 5m"
     ]
 
 
 def _row_losses(target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """The loss of each prediction: −log of the true class's probability, for known classes; or the squared error."""
     if target.dtype.kind == "f":
-        unit = np.abs(target).max() or 1.0  # of numbers like 1e200 the squares would be infinite
+        unit = np.abs(target).max() or 1.0  # since squares of numbers like 1e200 would be infinite
         return ((outputs - target) / unit) ** 2
     known = np.flatnonzero(target >= 0)
     return -np.log(np.maximum(outputs[known, target[known]], np.finfo(np.float64).tiny))

@@ -1,4 +1,4 @@
-"""Example rows of a run's table, ``examples.jsonl`` in its folder, to start from when trying the network."""
+"""Example rows of a run's table for trying the network: ``examples.jsonl`` in the run's folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_BYTES = 1 << 24
 def example_rows(schema: Schema, part: Part) -> pl.DataFrame:
     """Rows with different targets: from each class in turn, or with low, middle and high targets.
 
-    They have the network's columns and the target, but no ignored columns such as ids.
+    The rows have the network's columns and the target, without ignored columns such as ids.
     """
     assert schema.target is not None
     part = known_rows(part)
@@ -90,6 +90,6 @@ def read_examples(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
-            raise DataError(f"{file}: line {number} is not a JSON object, which a row is")
+            raise DataError(f"{file}: line {number} is not a JSON object; each row is one")
         rows.append(cast("dict[str, Any]", row))
     return rows

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 MOST_POINTS = 1500
 BINS = 10
 FEW_CLASSES = 5
-"""Up to this many classes, a confusion matrix has room for shares beside the counts."""
+"""Maximum number of classes for which a confusion matrix has room for shares beside the counts."""
 
 _MANY_TRIALS = 30
 _LINES = (BLUE, ORANGE, "#3f9467", "#8a5fb0", GRAY)
 
-# Widths and letters are such that a page shows figures as they are, and a phone, at two thirds, still readable.
+# With these widths and font sizes a page shows figures unscaled, and a phone shows them readable at two thirds.
 _WIDE, _NARROW = 5.6, 4.5
 
 P = ParamSpec("P")
 
 
 def _drawn(draw: Callable[Concatenate[Figure, P], None]) -> Callable[P, str]:
-    """Turn a function that fills a figure into one that returns its SVG text, with a choice of size."""
+    """Turn a function that draws into a figure into a function that returns the figure's SVG text."""
 
     @wraps(draw)
     def text(*args: P.args, **kwargs: P.kwargs) -> str:
@@ -51,7 +51,7 @@ def learning_curves(
     score: str = "loss",
     sign: int = -1,
 ) -> None:
-    """Training and validation loss by epoch, with the kept epoch marked; a separate score beside the loss."""
+    """Training and validation loss by epoch, with the kept epoch marked; a score has its own axes."""
     lines = {"training": [epoch["loss"] for epoch in history]}
     scores = [epoch["validation_score"] for epoch in history]
     is_validated = all(value is not None for value in scores)
@@ -119,7 +119,7 @@ def search(
         label="best average",
     )
     seen = sign * np.array([*scores, *(sign * one["score"] for one in known)])
-    # Trials that went wrong, where there are many, must not flatten all others.
+    # A few very bad trials among many must not flatten the others.
     worst = np.quantile(seen, 0.1 if len(seen) > _MANY_TRIALS else 0.0)
     low, high = sorted(sign * float(end) for end in (worst, seen.max()))
     margin = 0.12 * (high - low) or 0.05 * abs(low) or 1.0
@@ -282,7 +282,7 @@ def _label(name: str, most: int = 40) -> str:
 
 
 def _plain_numbers(axes: Any) -> None:
-    """Tick labels with thousands separators instead of powers of ten, and not too many."""
+    """Use few tick labels, with thousands separators instead of powers of ten."""
     for axis, most in ((axes.xaxis, 4), (axes.yaxis, 6)):
         axis.set_major_formatter(pictures.plain_number())
         axis.get_major_locator().set_params(nbins=most)

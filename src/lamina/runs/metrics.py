@@ -49,13 +49,14 @@ def metrics_of(
         target: class positions (−1: a class absent from training), or numbers; (rows,).
         outputs: probabilities (rows, classes), or predicted numbers (rows,).
         positive: for two classes, the position of the class for F1, average precision and the threshold.
-        threshold: the minimum probability for predicting that class; None: the likelier class is predicted.
+        threshold: the minimum probability for predicting the positive class; None: the likelier class is predicted.
 
     Returns:
-        accuracy (rows of unknown classes count as wrong), balanced_accuracy (the mean of the classes' recalls), f1,
-        average_precision, auc and log_loss; or rmse, mae, r2. f1 and average_precision are for the positive class; for
-        more than two classes these and auc are means over the classes, each against the rest. All but accuracy and f1
-        use only rows of known classes. None for an undefined metric, such as the AUC of rows of one class.
+        For classification accuracy (rows of unknown classes count as wrong), balanced_accuracy (the mean of the
+        classes' recalls), f1, average_precision, auc and log_loss; for regression rmse, mae and r2. f1 and
+        average_precision are for the positive class; for more than two classes f1, average_precision and auc are means
+        over the classes, each against the rest. All but accuracy and f1 use only rows of known classes. An undefined
+        metric, such as the AUC of rows of one class, is None.
 
     >>> import numpy as np
     >>> metrics_of("regression", np.array([1.0, 3.0]), np.array([1.0, 2.0]))
@@ -122,7 +123,7 @@ def _auc(labels: np.ndarray, p: np.ndarray) -> float | None:
 
 def _of_numbers(target: np.ndarray, outputs: np.ndarray) -> dict[str, float | None]:
     greatest = float(max(np.abs(target).max(), np.abs(outputs).max()))
-    if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # in units whose squares float64 holds
+    if greatest and not _SQUARES < greatest < 1 / _SQUARES:  # rescaled, so that squares fit float64
         metrics = _of_numbers(target / greatest, outputs / greatest)
         return {
             name: value if name == "r2" or value is None else value * greatest
@@ -142,7 +143,7 @@ def format_metric(value: float | None, name: str = "") -> str:
 
     Args:
         value: the metric.
-        name: the metric's name; those in the target's unit are written by `format_quantity`.
+        name: the metric's name; metrics in the target's unit are formatted by `format_quantity`.
 
     >>> format_metric(0.86612), format_metric(46822.31), format_metric(-1e-9), format_metric(None)
     ('0.8661', '46,822', '0.0000', '–')
@@ -153,7 +154,7 @@ def format_metric(value: float | None, name: str = "") -> str:
 
 
 def format_quantity(value: float) -> str:
-    """A number in the target's unit, like a metric, but with four significant digits if decimals would be meaningless.
+    """A number in the target's unit as text: like other metrics, but very large or small ones have an exponent.
 
     >>> format_quantity(0.86612), format_quantity(46822.31), format_quantity(2.48e-30), format_quantity(2.48e30)
     ('0.8661', '46,822', '2.48e-30', '2.48e+30')
@@ -191,7 +192,7 @@ def compared(
     }
 
 
-# --- intervals and quantiles of a regression, on rows that it has not seen
+# --- intervals and quantiles of a regression, on unseen rows
 
 _COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
@@ -203,7 +204,7 @@ class Covered:
     Attributes:
         coverage: nominal coverage, a share of rows.
         held: observed coverage.
-        width: their mean width, in the target's unit.
+        width: the intervals' mean width, in the target's unit.
     """
 
     coverage: float
@@ -216,9 +217,9 @@ class Below:
     """Coverage of a predicted quantile.
 
     Attributes:
-        level: its level.
-        share: the share of rows at or below it.
-        pinball: its mean pinball loss, in the target's unit; None in runs of earlier versions.
+        level: the quantile's level.
+        share: the share of rows at or below the predicted quantile.
+        pinball: the mean pinball loss, in the target's unit; None in runs of earlier versions.
     """
 
     level: float
@@ -227,7 +228,7 @@ class Below:
 
 
 def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[Covered]:
-    """Interval coverage on unseen rows, for those levels that the regressor has enough held-out rows for.
+    """Interval coverage on unseen rows, for the levels for which the regressor has enough held-out rows.
 
     Args:
         estimator: a fitted regressor with one target.
@@ -246,7 +247,7 @@ def measured_intervals(estimator: Any, inputs: Any, target: np.ndarray) -> list[
 
 
 def measured_quantiles(estimator: Any, inputs: Any, target: np.ndarray) -> tuple[list[Below], Covered | None]:
-    """The coverage of a regressor's quantiles, see `levels_held`; empty unless it predicts several."""
+    """The coverage of a regressor's quantiles, see `levels_held`; empty unless the regressor predicts several."""
     levels = getattr(estimator.fitted_.target, "levels", ())
     if not levels or not len(target):
         return [], None

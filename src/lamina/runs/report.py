@@ -1,6 +1,6 @@
 """``report.html``: a self-contained page about a run on a table, or about an estimator fitted in Python.
 
-Text and layout are in ``report.html.jinja``, the style in ``report.css``; this module gathers the facts.
+Text and layout are in ``report.html.jinja``, the style in ``report.css``; this module collects the facts.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ if TYPE_CHECKING:
 
 _WORST = 10
 _WORST_COLUMNS = 6
-_MOST_IN_MATRIX = 20  # classes, so that the counts of a confusion matrix can be read
-_MOST_TRIALS = 10  # in the table, besides those that are averaged
-_MOST_COLUMNS = 30  # in the figure of importances
-_MOST_CLASSES = 8  # whose SHAP values are shown
-_MOST_LETTERS = 40  # of a value
+_MOST_IN_MATRIX = 20  # classes in a confusion matrix with readable counts
+_MOST_TRIALS = 10  # trials in the table, besides the averaged ones
+_MOST_COLUMNS = 30  # columns in the figure of importances
+_MOST_CLASSES = 8  # classes with SHAP values
+_MOST_LETTERS = 40  # letters of a value
 
 
 @dataclass(frozen=True)
@@ -79,19 +79,19 @@ class Findings:
     """All facts for the page."""
 
     target: Target
-    rows: Mapping[str, int]  # by part
+    rows: Mapping[str, int]  # number of rows by part
     trained: Trained
     measured: Measured
     importance: Sequence[Importance]
     settings: Mapping[str, Any]
-    importance_rows: int = MOST_ROWS  # at most
+    importance_rows: int = MOST_ROWS  # maximum rows for column importance
     shap: MeanShap | None = None
     advice: Sequence[str] = ()
-    divided: str = ""  # how, in words
+    divided: str = ""  # how rows were divided, in words
 
     @property
     def is_classification(self) -> bool:
-        """Whether it is a classification."""
+        """Whether the task is a classification."""
         return self.target.task == "classification"
 
 
@@ -103,7 +103,7 @@ def report_page(findings: Findings, *, pictures: bool = True) -> str:
         pictures: whether to draw the figures.
 
     Raises:
-        MissingPackageError: Jinja2 is not installed; figures are wanted and Matplotlib is not installed.
+        MissingPackageError: Jinja2 is not installed, or figures are requested and Matplotlib is not installed.
     """
     return page_template().render(_facts(findings, _Figures(pictures)))
 
@@ -168,7 +168,7 @@ def _probability(share: float) -> str:
 
 @dataclass
 class _Figures:
-    """Base64 figures by the names of their functions; drawn only if wanted."""
+    """Figures in base64 by the names of their functions; drawn only if figures are requested."""
 
     wanted: bool
     drawn: dict[str, str] = field(default_factory=dict[str, str])
@@ -280,7 +280,7 @@ def _search(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _known(score: float | None) -> float:
-    """A score to sort by; trials without a score come last."""
+    """The sort key for a score; trials without a score come last."""
     return -np.inf if score is None else score
 
 
@@ -340,7 +340,7 @@ def _confusion(findings: Findings, drawing: _Figures) -> dict[str, Any]:
 
 
 def _of_class(counts: np.ndarray, i: int, names: Sequence[str]) -> dict[str, Any]:
-    """A class's rows: the number classified correctly, and the most frequent wrong prediction."""
+    """Facts about a class's rows: the number classified correctly, and the most frequent wrong prediction."""
     wrong = np.where(np.arange(len(names)) == i, 0, counts)
     most = int(wrong.argmax())
     return {
@@ -377,7 +377,7 @@ def _uncertainty(findings: Findings, drawing: _Figures) -> dict[str, Any] | None
 
 
 def _importance(findings: Findings, drawing: _Figures) -> dict[str, Any] | None:
-    """Column importance, for the quality and for the values of predictions."""
+    """Column importance: effects of columns on the quality of predictions, and on their values."""
     if not findings.importance:
         return None
     shap, measured = findings.shap, findings.measured
@@ -472,17 +472,17 @@ def _value(value: Any) -> str | None:
 
 
 def report_on(estimator: Any, X: Any, y: Any) -> str:
-    """The report as HTML. `X`, `y`: rows not used in training, in the form that `predict` takes.
+    """The report as HTML. `X`, `y`: rows not used in training, in the same form as for `predict`.
 
     Raises:
-        DataError: the estimator has several targets or labels, or the table does not match its training.
+        DataError: the estimator has several targets or labels, or `X` does not match the training table.
     """
     import polars as pl
 
     is_class, fitted = estimator._task == "classification", estimator.fitted_
     values = np.asarray(y)
     if values.ndim != 1:
-        raise DataError(f"report: it is about one target, and y has the shape {values.shape}")
+        raise DataError(f"report: only for one target, but y has the shape {values.shape}")
     name = str(getattr(y, "name", None) or "target")
     frame = _as_frame(X, [column.name for column in fitted.encoder.schema.columns])
     target = _target(name, estimator, values)
@@ -492,7 +492,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
     part = Part(frame.with_columns(pl.Series(name, values)), codes, places, np.arange(len(codes)))
     outputs = estimator.predict_proba(X) if is_class else central(fitted, estimator.predict(X))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the prediction has told it
+        warnings.simplefilter("ignore", DataWarning)  # the prediction has already warned
         importance = estimator._importances(X, y, 0, None)[0]
         shap = _mean_shap(estimator, X, [one.column for one in importance])
         intervals = [] if is_class else measured_intervals(estimator, X, codes)

@@ -55,19 +55,19 @@ def complete(
     baselines: Mapping[str, Baseline] | None = None,
     closing: Closing | None = None,
 ) -> Run:
-    """Evaluate a trained network and fill its folder; the checkpoint is kept only after Ctrl-C.
+    """Evaluate a trained network and write its folder; the checkpoint is kept only after Ctrl-C.
 
-    `tell` is called before each part that takes seconds; `baselines` are those measured
-    earlier; `closing` gives the time available.
+    `tell` is called before each part of the work that takes seconds; `baselines` are the baselines already computed;
+    `closing` limits the time.
 
     Raises:
         OSError: the folder is not writable.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
+        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
         tell("measuring the network and the baselines")
         measured = measure(trained.model, prepared, baselines)
-        tell("finding out which columns matter")
+        tell("measuring the importance of columns")
         most = (
             MOST_ROWS
             if closing is None

@@ -1,4 +1,4 @@
-"""The files of a run on a table: the complete model, metrics, settings, and a checkpoint."""
+"""The files of a run on a table: model, metrics, settings, and checkpoint."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def search_metadata(request: Request) -> dict[str, str]:
 
 
 def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
-    """An unfinished run's request, and the checkpoint to resume from (None for a search, which has its trials).
+    """An unfinished run's request, and the checkpoint to resume from (None for a search, whose trials are files).
 
-    A complete search can be resumed too, with more time or more trials.
+    A complete search can be resumed, too, with more time or more trials.
 
     Raises:
         LaminaError: there is no run, it is complete, or there is no checkpoint.
@@ -64,14 +64,14 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
             return Request.from_dict(asked), None
         if details["results"]["interrupted"]:
             raise LaminaError(
-                f"{folder} was interrupted before there was a checkpoint to go on from; train anew"
+                f"{folder} was interrupted before the first checkpoint, so it can't be resumed; train anew"
             )
         raise LaminaError(
-            f"the run in {folder} is complete; to train again: --out {folder} --replace, or another --out"
+            f"the run in {folder} is complete; to train again, use --out {folder} --replace, or another --out"
         )
     with open_tensors(file) as opened:
         if opened.metadata.get("format") == _SEARCH and opened.is_signed:
-            opened.arrays()  # there are none: the digest is checked
+            opened.arrays()  # has no arrays; reading checks the digest
             text, what = opened.metadata.get("request", ""), str(damaged(file, "its metadata"))
             return Request.from_dict(msgspec.to_builtins(decoded(text, Asked, what))), None
         checkpoint = Checkpoint.of(opened, Asked, TablePosition, _check_layers)
@@ -79,11 +79,11 @@ def read_unfinished(folder: Path) -> tuple[Request, Checkpoint | None]:
 
 
 def _check_layers(asked: Any, file: TensorFile) -> None:
-    """Check that the file's layers match the requested ones, which training creates first."""
+    """Check that the file's layers match the requested layers, which training creates before loading."""
     found = [file.shapes.get(f"network.0.weight{i}", ())[1:] for i in range(len(file.shapes))]
     widths = [shape[0] for shape in found if shape]
     if asked.hidden is not None and list(asked.hidden) != widths[:-1]:
-        raise damaged(Path(file.name), "its arrays are those of another network")
+        raise damaged(Path(file.name), "its arrays belong to another network")
 
 
 def save_run(
@@ -113,15 +113,15 @@ def save_run(
 def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[str, Any]]:
     """Open any saved table model, with the facts of its training: "settings" and "results".
 
-    For a run on a table, these are the arguments of `save_run`. A file by `lamina.save` has neither (both are None);
+    For a run on a table, the facts are the arguments of `save_run`. For a file of `lamina.save`, both are None;
     columns and target without names are called x0, x1, … and "target".
 
     Args:
         path: a run's folder, its model file, or a file of `lamina.save`.
-        target: the target column's name, if it differs from that in the file.
+        target: the target column's name, if it differs from the name in the file.
 
     Raises:
-        DataError: there is no model, it is damaged, or the file has another type.
+        DataError: there is no model, the model is damaged, or the file has another type.
     """
     file = _existing(path)
     with open_tensors(file) as opened:
@@ -144,8 +144,8 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
         model = _saved(fitted, partial(network_estimator, fitted))
     else:
         raise DataError(
-            f"{file} holds arrays without a model. Models are written by lamina train, or in Python by lamina.save: "
-            "save(estimator, path), or save(net, path, inputs=nd.ones((1, 784))) of a Gluon network"
+            f"{file} has arrays but no model. Models are written by lamina train, or in Python by lamina.save: "
+            "save(estimator, path), or save(net, path, inputs=nd.ones((1, 784))) for a Gluon network"
         )
     if target is not None:
         named = dataclasses.replace(model.target, name=target)
@@ -154,23 +154,23 @@ def open_model(path: Path, target: str | None = None) -> tuple[TableModel, dict[
 
 
 def reading_of(details: Mapping[str, Any]) -> dict[str, Any]:
-    """The options for reading text files as in training: those given by the user, not detected ones."""
+    """The user's options for reading text files in training, without detected ones."""
     options = (details["settings"] or {}).get("options", {})
     return {name: options[name] for name in _AS_TRAINED if name in options}
 
 
 _AS_TRAINED = ("delimiter", "decimal", "quote")
-"""Options that apply to new files too; the encoding is detected again."""
+"""Options that also apply to new files; the encoding is detected again."""
 
 
 def _saved(fitted: FittedModel[Any], make: Callable[[], Any]) -> TableModel:
-    """The content of a single model file, which may lack the target's name."""
+    """The model from a single file, which may lack the target's name."""
     schema = fitted.encoder.schema
     names = [column.name for column in schema.columns]
 
     def estimator() -> Any:
         made = make()
-        if not hasattr(made, "feature_names_in_"):  # tables are brought to these names
+        if not hasattr(made, "feature_names_in_"):  # tables get these column names
             made.feature_names_in_ = np.array(names, object)
         return made
 
@@ -188,7 +188,7 @@ def _existing(path: Path) -> Path:
     """The model file for a path.
 
     Raises:
-        DataError: there is none, or the file has another type.
+        DataError: there is no model file, or the file has another type.
     """
     file = model_file(path)
     if file.is_file():
@@ -200,19 +200,19 @@ def _existing(path: Path) -> Path:
     if not path.is_dir():
         raise DataError(f"there is no run {path}")
     others = sorted(path.glob("*.safetensors"))
-    hint = f"; name a file, as {others[0]}" if others else ""
+    hint = f"; name a file, such as {others[0]}" if others else ""
     raise DataError(f"{path} holds no run: there is no {MODEL} in it{hint}")
 
 
 def _no_tensors(file: Path) -> str:
-    """The message for a file that is not lamina's."""
+    """The end of the message for a file that lamina did not write."""
     if file.name.endswith(("-symbol.json", ".params")):
         return (
-            "does not say the shape of the network's input. In Python: "
+            "lacks the shape of the network's input. In Python: "
             "net = gluon.SymbolBlock.imports(SYMBOL, ['data'], PARAMS), then "
             "lamina.save(net, 'net.safetensors', inputs=nd.ones((1, 784)))"
         )
-    return "is not a safetensors file, as lamina train and lamina.save write models"
+    return "is not a model: lamina train and lamina.save write safetensors files"
 
 
 def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
@@ -222,7 +222,7 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
         path: the run's folder, or its model file.
 
     Raises:
-        DataError: `path` is not a run on a table, or its model is damaged.
+        DataError: `path` is not a run on a table, or the run's model is damaged.
     """
     from lamina.estimators.persistence import load_fitted
 
@@ -233,10 +233,10 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
         raise DataError(f"{file} is not a run of lamina train on a table")
     table: Any = decoded(metadata["table"], Details, f"{file} is damaged")
     details = msgspec.to_builtins(table)
-    if "schema" in details:  # before estimator files of format 2, whose own schema has the target
+    if "schema" in details:  # only before format 2 of estimator files, whose schema has the target
         columns, schema = schema.columns, Schema.from_dict(details.pop("schema"))
         if [column.name for column in columns] != [column.name for column in schema.columns]:
-            raise DataError(f"{file} is damaged: its table and its network have other columns")
+            raise DataError(f"{file} is damaged: the columns of its table and its network differ")
     if schema.target is None:
-        raise DataError(f"{file} is damaged: it does not say what is predicted")
+        raise DataError(f"{file} is damaged: it lacks the target")
     return TableModel(saved.fitted, schema, saved.estimator), details

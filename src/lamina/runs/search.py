@@ -44,11 +44,11 @@ def begin(folder: RunFolder, request: Request) -> None:
 
 
 def baselines(prepared: Prepared, request: Request) -> dict[str, Baseline]:
-    """Compute the baselines before the search, so that their time is known."""
+    """Compute the baselines before the search, so that their duration is known."""
     estimator = estimator_for(prepared, request, [])
     encoder = encoder_for(estimator, prepared)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # held-out rows may have values that no training row has
+        warnings.simplefilter("ignore", DataWarning)  # about held-out values that training rows lack
         return baseline_outputs(estimator, encoder, encoder.schema, prepared, prepared.judged[1])
 
 
@@ -72,8 +72,8 @@ def search(
         observers: the observers of the search.
         closing: moves the deadline; None without a limit.
         since: the seconds since the command's start.
-        device: as the estimators' parameter.
-        n_jobs: the number of parallel trainings, as in joblib.
+        device: as for the estimators' parameter `device`.
+        n_jobs: the number of parallel trials, as in joblib.
 
     Raises:
         LaminaError: the settings are invalid, or all trainings diverged.
@@ -92,7 +92,7 @@ def search(
             raise
         interrupted = True
     except Exception as error:
-        if not (folder.path / TRIALS).is_dir():  # nothing to go on from
+        if not (folder.path / TRIALS).is_dir():  # there is nothing to resume from
             folder.remove(CHECKPOINT)
         if not isinstance(error, ValueError) or isinstance(error, LaminaError):
             raise
@@ -107,7 +107,7 @@ def search(
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs of the best averaged trial."""
+    """The epochs of the best trial in the average."""
     scores = estimator.validation_scores_ or [None] * len(estimator.loss_curve_)
     return [
         {"epoch": i, "loss": loss, "validation_score": score, "best": i == estimator.best_epoch_}
@@ -115,7 +115,7 @@ def _history(estimator: Any) -> list[dict[str, Any]]:
     ]
 
 
-# --- what was tried
+# --- the record of trials
 
 _KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complete")
 
@@ -145,9 +145,9 @@ class SearchLog(SearchObserver):
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         line = {name: getattr(trial, name) for name in _KEPT} | {"settings": dict(trial.settings)}
-        line["score"] = trial.score if math.isfinite(trial.score) else None  # diverged, or never measured
+        line["score"] = trial.score if math.isfinite(trial.score) else None  # None: diverged or unmeasured
         self.trials.append(line)
-        if not self._has_begun:  # one that was stored; what became the best with it did so when it ended
+        if not self._has_begun:  # for a stored trial, the best score dates from the trial's end
             self.best += [(trial.ended, score) for score in self._pending[-1:]]
             self._pending.clear()
 
@@ -162,7 +162,7 @@ class SearchLog(SearchObserver):
         self.seconds, self.shares = search.seconds(), dict(search.shares)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Each trial with its share."""
+        """Each trial as JSON values, with its share."""
         return [{**trial, "share": self.shares.get(trial["number"], 0.0)} for trial in self.trials]
 
     def summary(self) -> dict[str, Any]:
@@ -175,15 +175,15 @@ class SearchLog(SearchObserver):
         }
 
 
-# --- time for what follows the search
+# --- time for the work after the search
 
 _FEWEST_ROWS = 200
 """Minimum number of rows for column importance, even if time is short."""
 _IMPORTANCE = 0.05
-"""The share of the limit that column importance may take."""
+"""The maximum share of the limit for column importance."""
 _FIGURES = 7
 _DRAWN = 2
-"""Figures drawn to measure the pace, for a tenth of a second, long enough for other processes to run in between."""
+"""Number of figures drawn to measure the pace; drawing takes a tenth of a second, in which other processes run, too."""
 _VARIES = 1.4
 """Safety factor on a duration that was measured once."""
 _COMPUTED, _SPARE, _SPARE_SHARE = 0.4, 0.2, 0.01
@@ -191,20 +191,20 @@ _COMPUTED, _SPARE, _SPARE_SHARE = 0.4, 0.2, 0.01
 _FIRST_START = 0.3
 """Minimum time to compile any network; with less left, no trial is started."""
 _BLOCKS = 8
-_LEAST_LIMIT = 1e-3  # a search has a limit above 0; with this one it ends before it compiles
+_LEAST_LIMIT = 1e-3  # the least time limit of a search, which then ends before compiling
 
 
 class Closing(SearchObserver):
-    """Moves a search's deadline so that the work after it is done within the limit.
+    """Moves a search's deadline so that the work after the search is done within the limit.
 
-    Fixed costs are measured before the search, by drawing a figure. Costs of networks are measured on the
+    Fixed costs are measured before the search, by drawing figures. Costs of networks are measured on the
     first trial (compiling a forward pass, and predicting rows), and scaled to the averaged networks. CPU seconds are
-    converted to wall time by the measured ratio, which beside other busy processes may be two to five.
+    converted to wall time by the measured ratio, which may be two to five if other processes are busy.
 
     Args:
         prepared: the table.
         limit: the seconds of the whole command.
-        since: returns the seconds since its start.
+        since: returns the seconds since the command's start.
         pace: the process's pace, which gets the measurements made here.
     """
 
@@ -212,13 +212,13 @@ class Closing(SearchObserver):
         self, prepared: Prepared, limit: float, since: Callable[[], float], pace: Pace | None = None
     ) -> None:
         self._limit, self._since, self._pace = limit, since, pace or Pace()
-        page_template()  # now, not in the time of the report
+        page_template()  # loaded before the search, so that the report takes less time
         self._spare = _SPARE + _SPARE_SHARE * limit
         self._test_rows = len(prepared.judged[1])
         self._columns = min(len(prepared.schema.used), 30)
         self._figure = _computed_for_a_figure(self._pace)
-        self._compiling = self._row = 0.0  # seconds for each layer, and for a row and a weight
-        self._sizes: dict[int, tuple[int, int]] = {}  # layers and weights of each trial
+        self._compiling = self._row = 0.0  # seconds per layer, and per row and weight
+        self._sizes: dict[int, tuple[int, int]] = {}  # numbers of layers and weights of each trial
 
     def search_seconds(self) -> float:
         """The seconds available for a search that begins now, before any network is known."""
@@ -245,7 +245,7 @@ class Closing(SearchObserver):
         parts = trial.architecture
         weights = sum(int(np.prod(one.shape)) for one in parts.parameters().values())
         self._sizes[trial.number] = trial.members * (len(parts.hidden) + 1), trial.members * weights
-        depends = self._since() < self._limit - self._report  # there is a deadline yet that may be moved
+        depends = self._since() < self._limit - self._report  # there is still time, so that costs matter
         if depends and not self._row and trial.state:
             with self._pace.watching():
                 self._measure(trial)
@@ -285,7 +285,7 @@ class Closing(SearchObserver):
         self._row = seconds(_BLOCKS * 256) / (_BLOCKS * 256 * weights)
 
     def _explaining(self, rows: int) -> int:
-        """The number of predictions for the importance of columns, measured on `rows` rows."""
+        """The number of predictions for column importance on `rows` rows."""
         return (self._columns * REPEATS + 1) * rows + predictions_made(rows, self._columns)
 
     def importance_rows(self, seconds_of_a_row: float) -> int:
@@ -296,7 +296,7 @@ class Closing(SearchObserver):
 
 
 def _computed_for_a_figure(pace: Pace) -> float:
-    """CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
+    """The CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
     from lamina.errors import MissingPackageError
 
     try:

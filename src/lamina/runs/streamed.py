@@ -1,4 +1,4 @@
-"""Tables larger than memory: scanned and divided, with in-memory parts for evaluation and report."""
+"""Tables larger than memory: scanning and division, with in-memory parts for evaluation and report."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _COMPILING = 256 << 20
 
 
 def why_streamed(request: Request, memory: int | None) -> str | None:
-    """The reason, in words, for not holding a table in memory; None if it fits.
+    """The reason, in words, for not holding a table in memory; None if the table fits.
 
     Args:
         request: the run's request.
         memory: the training's memory limit in bytes; None for half of the free memory.
     """
     if request.stream:
-        return "as told"
+        return "as requested"
     if any(map(is_read_once, request.data)):
         return None
     bound = _bound(memory)
@@ -63,7 +63,7 @@ def why_streamed(request: Request, memory: int | None) -> str | None:
         needed = memory_to_hold(sources, request.options)
     if bound is None or needed <= bound:
         return None
-    return f"in memory the table would take about {in_words(needed)}, and {in_words(bound)} may be taken"
+    return f"in memory the table would take about {in_words(needed)}, more than the allowed {in_words(bound)}"
 
 
 def _bound(memory: int | None) -> int | None:
@@ -78,12 +78,12 @@ def prepare_streamed(request: Request, folder: Path, memory: int | None = None) 
     """Scan the files of a table and divide its rows; training reads them again, into `folder`.
 
     Raises:
-        DataError: as for `lamina.runs.data.prepare`; or the training would exceed the memory limit.
+        DataError: as for `lamina.runs.data.prepare`, or the training would exceed the memory limit.
     """
     if request.group is not None and request.time is not None:
         raise DataError(
-            "--group and --time together divide tables in memory, and this one is read from the disk; leave one of "
-            "them out, or give it more memory with --memory"
+            "--group and --time together are for tables in memory, but this table is read from disk; leave one of "
+            "the options out, or allow more memory with --memory"
         )
     with ExitStack() as stack:
         blocks = stack.enter_context(files_as_blocks(list(request.data), request.options))
@@ -126,7 +126,7 @@ def _part(rows: Rows, schema: Schema, blocks: FileBlocks) -> Part:
 
 
 def _some_rows(file: str, options: ReadOptions, places: Places) -> tuple[pl.DataFrame, np.ndarray]:
-    """A `Reading` of a random sample, as large as may be held back."""
+    """A `Reading` of a random sample of at most `MOST_HELD` rows."""
     sample, start = RowSample(MOST_HELD, seed=0), 0
     for batch in iter_batches(file, options=options, places=places):
         sample.update(batch, start)
@@ -148,6 +148,6 @@ def _require_memory(schema: Schema, memory: int | None) -> None:
     bound = _bound(memory)
     if bound is not None and needed > bound:
         raise DataError(
-            f"training on this table takes {in_words(needed)} of memory, however many rows it has, and "
-            f"{in_words(bound)} may be taken; give it more with --memory, or leave columns out with --drop"
+            f"training on this table takes {in_words(needed)} of memory for any number of rows, more than the allowed "
+            f"{in_words(bound)}; allow more with --memory, or leave columns out with --drop"
         )

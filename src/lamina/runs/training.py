@@ -1,4 +1,4 @@
-"""Trains the estimator for a prepared table; Ctrl-C ends the training with its best epoch."""
+"""Training of an estimator on a prepared table; Ctrl-C ends the training with the best epoch so far."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Trained:
         history: for each epoch its number, loss, validation score (higher is better), whether it was the best
             until then, and seconds since the training began.
         best_epoch: the epoch of the kept parameters.
-        interrupted: whether Ctrl-C ended it.
+        interrupted: whether Ctrl-C ended the training.
         seconds: the total time.
         most_epochs: the maximum number of epochs, without early stopping.
         search: the summary of a search, if there was one; see `lamina.runs.search`.
@@ -58,7 +58,7 @@ def train(
         prepared: the table.
         request: preset, epochs, layers, learning rate, seed.
         observers: observers, such as the run's `Checkpoints`, which may resume an earlier run.
-        device: as the estimators' parameter; not in the request, since a run may be resumed on another device.
+        device: as for the estimators' parameter `device`; a run may be resumed on another device.
 
     Raises:
         LaminaError: the settings are invalid, or the training diverged.
@@ -71,7 +71,7 @@ def train(
     try:
         fit(estimator, prepared)
     except KeyboardInterrupt:
-        if not watch.past or world().size > 1:  # the others end too, and the checkpoint is what stays
+        if not watch.past or world().size > 1:  # all processes end, and only the checkpoint remains
             raise
         interrupted = True
     except ValueError as error:
@@ -122,9 +122,9 @@ def estimator_for(prepared: Prepared, request: Request, observers: Sequence[Any]
             column.name: column.type.choice for column in prepared.schema.columns if column.type.choice
         },
         "monotone": request.monotone or None,
-        # Without hidden layers the model is to be linear; but constrained numbers must be embedded.
+        # A model without hidden layers should be linear; but monotone columns must be embedded.
         "number_embedding": False if request.hidden == () and not request.monotone else None,
-        "preprocess": True,  # scikit-learn's preset leaves scaling to a pipeline, which a table here does not have
+        "preprocess": True,  # also for scikit-learn's preset, which leaves scaling to a pipeline
         "linear_path": None if request.has_additions else False,
         "scoring": request.scoring or ("log_loss" if is_class else "loss"),
         "callbacks": observers,
@@ -137,13 +137,13 @@ def _require_of_task(prepared: Prepared, request: Request) -> None:
     name, is_class = prepared.target.name, prepared.target.task == "classification"
     if is_class and request.quantiles is not None:
         raise LaminaError(
-            f"quantiles are of numbers, and {name!r} has classes; --task regression says otherwise"
+            f"quantiles are for numbers, but {name!r} has classes; --task regression would make it numbers"
         )
     for option in ("class_weight", "threshold"):
         if not is_class and getattr(request, option) is not None:
             raise LaminaError(
-                f"--{option.replace('_', '-')} is of classes, and {name!r} has numbers; --task classification says "
-                "otherwise"
+                f"--{option.replace('_', '-')} is for classes, but {name!r} has numbers; --task classification would "
+                "make them classes"
             )
     classes = len(prepared.target.classes)
     if request.threshold is not None and classes != 2:
@@ -154,17 +154,17 @@ def _require_of_task(prepared: Prepared, request: Request) -> None:
         return
     if isinstance(request.threshold, str):
         raise LaminaError(
-            f"--threshold {request.threshold} is chosen on validation rows, and there are none; give it a number, as "
-            "--threshold 0.3, or hold rows back with --validation"
+            f"--threshold {request.threshold} is chosen on validation rows, but there are none; give a number, such "
+            "as --threshold 0.3, or hold rows out with --validation"
         )
     if request.scoring is not None:
         raise LaminaError(
-            f"--scoring {request.scoring} scores validation rows, and there are none; hold some back with --validation"
+            f"--scoring {request.scoring} scores validation rows, but there are none; hold some out with --validation"
         )
 
 
 def _by_class(class_weight: Any, target: Target) -> Any:
-    """Weights by class name as weights by class.
+    """Class weights by name, converted to weights by class.
 
     Raises:
         LaminaError: there is no class with such a name.
@@ -182,7 +182,7 @@ def _by_class(class_weight: Any, target: Target) -> Any:
 
 
 def fit(estimator: Any, prepared: Prepared) -> None:
-    """Fit an estimator to the training rows, with validation rows."""
+    """Fit an estimator to the training rows, validating on the validation rows."""
     from lamina.estimators.base import fit_table
     from lamina.estimators.streamed import fit_streamed
 
@@ -196,7 +196,7 @@ def fit(estimator: Any, prepared: Prepared) -> None:
         return
     table = prepared.train.frame.drop(named(target))
     with warnings.catch_warnings():
-        # The whole table was warned about already.
+        # Warnings about the whole table were given already.
         warnings.simplefilter("ignore", DataWarning)
         schema = relearned(prepared.schema, table)
         groups, time = marks_of(table, prepared.schema, prepared.group, prepared.time)
@@ -215,7 +215,7 @@ def encoder_for(estimator: Any, prepared: Prepared) -> TableEncoder:
 
 
 def _values(part: Part, prepared: Prepared) -> np.ndarray:
-    """The target for the estimator: classes, or numbers."""
+    """A part's target values for the estimator: classes or numbers, (rows,)."""
     if prepared.target.task == "regression":
         return part.target
     return np.array(prepared.target.classes)[part.target]

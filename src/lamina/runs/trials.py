@@ -1,8 +1,8 @@
 """The trials of a search in its run folder, one file each, so that an interrupted search can be resumed.
 
-The files are safetensors with a digest, written atomically, and read as declared here. Whatever ends
-the search, complete trials are kept; they belong to the same search if rows, seed and settings are the
-same, i.e. by their digest, `fingerprint`.
+The files are safetensors with a digest, written atomically, and checked against the declarations here. Complete trials
+are kept whatever ends the search. Trials belong to the same search if `fingerprint`, a digest of rows, seed and
+settings, is the same.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from lamina.training.checkpoint import NotSavedWarning
 from lamina.training.run_folder import TRIALS
 
 _FORMAT = "lamina trial 2"
-_KNOWN = ("lamina trial 1", _FORMAT)  # the first had no earlier stages
+_KNOWN = ("lamina trial 1", _FORMAT)  # format 1 had no earlier stages
 _OUTPUTS, _NETWORK = "outputs", "network."
 _ARRAYS = (_OUTPUTS, "state")
 _OF_STAGES = ("score", "best_epoch", "factor")
@@ -47,7 +47,7 @@ _Stage: Any = msgspec.defstruct(
     "Stage", [("score", float), ("best_epoch", Annotated[int, msgspec.Meta(ge=1)]), ("factor", float)],
     forbid_unknown_fields=True, kw_only=True,
 )  # fmt: skip
-"""JSON of a trial's state at the end of an earlier cycle."""
+"""The JSON form of a trial's state at the end of an earlier cycle."""
 _Said: Any = msgspec.defstruct(
     "Said",
     [
@@ -68,11 +68,11 @@ _Said: Any = msgspec.defstruct(
     forbid_unknown_fields=True,
     kw_only=True,
 )
-"""JSON of a `Trial`, with its search's fingerprint."""
+"""The JSON form of a `Trial`, with the search's fingerprint."""
 
 
 class TrialFolder:
-    """Keeps trials in a run's folder: a `TrialStore`.
+    """A `TrialStore` in a run's folder.
 
     Args:
         run: the run's folder, locked by this process.
@@ -82,7 +82,7 @@ class TrialFolder:
         self.run, self._fingerprint = run, ""
 
     def load(self, fingerprint: str) -> StoredTrials:
-        """The trials of the search with this `fingerprint`, by number; each is read on first use.
+        """The trials of the search with this `fingerprint`, in the order of their numbers; each is read on first use.
 
         Numbers may be missing if several trials were trained in parallel.
 
@@ -99,13 +99,13 @@ class TrialFolder:
         for said in map(trials.said, range(len(trials))):
             if said.fingerprint != fingerprint:
                 raise DataError(
-                    f"the rows, or the settings, are not those with which the search in {self.run} began, so it "
-                    "can't go on; search anew, with another --out"
+                    f"the rows or the settings differ from those at the start of the search in {self.run}, so it "
+                    "can't be resumed; search anew, with another --out"
                 )
         return trials
 
     def save(self, trial: Trial) -> None:
-        """Save a trial; if there is no space, warn that it would be lost."""
+        """Save a trial; if that fails, e.g. for lack of space, warn that the trial may be lost."""
         said = {field.name: getattr(trial, field.name) for field in dataclasses.fields(trial)}
         said |= {"fingerprint": self._fingerprint, "architecture": dataclasses.asdict(trial.architecture)}
         said["earlier"] = [{name: getattr(stage, name) for name in _OF_STAGES} for stage in trial.earlier]
@@ -118,7 +118,7 @@ class TrialFolder:
             self._file(trial.number).parent.mkdir(exist_ok=True)
             save_tensors(self._file(trial.number), arrays, {"format": _FORMAT, "trial": text})
         except OSError as error:
-            lost = "it and those after it are lost if the run is killed"
+            lost = "it and later trials are lost if the run is killed"
             warn(NotSavedWarning(f"trial {trial.number} could not be saved, and {lost}: {error}"))
 
     def _file(self, number: int) -> Path:
@@ -126,7 +126,7 @@ class TrialFolder:
 
 
 class StoredTrials(Sequence[Trial]):
-    """Trials in files, by number; their arrays are in memory only during use."""
+    """Trials in files, in the order of their numbers; their arrays are in memory only during use."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
@@ -138,7 +138,7 @@ class StoredTrials(Sequence[Trial]):
         """A trial as JSON values.
 
         Raises:
-            DataError: its file is damaged, or from another trial.
+            DataError: the trial's file is damaged, or from another trial.
         """
         with _with_advice(self._files[at]), open_tensors(self._files[at]) as file:
             return _said(file, self._files[at])
@@ -162,11 +162,11 @@ class StoredTrials(Sequence[Trial]):
 
 @contextmanager
 def _with_advice(file: Path) -> Generator[None]:
-    """Add advice to the error of an unreadable file: a trial can be trained again."""
+    """A context that adds advice to the error of an unreadable file: a trial can be trained again."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"{error}; delete {file.name}, and its trial is trained again") from error
+        raise DataError(f"{error}; delete {file.name} to train its trial again") from error
 
 
 def _said(file: TensorFile, path: Path) -> Any:
@@ -185,7 +185,7 @@ def _trial(said: Any, file: TensorFile) -> Trial:
     require_networks([architecture] * said.members if learned else [], file, (_OUTPUTS, *others))
     shape = file.shapes.get(_OUTPUTS, ())
     if len(shape) != 2 or shape[1] != architecture.outputs or file.dtypes[_OUTPUTS] != np.float32:
-        raise ValueError(f"outputs of {architecture.outputs} numbers a row, but an array of {shape}")
+        raise ValueError(f"{architecture.outputs} outputs per row, but an array of shape {shape}")
     for prefix in others:
         _require_alike(file, prefix)
     arrays = file.arrays()
@@ -221,7 +221,7 @@ def _require_alike(file: TensorFile, prefix: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A value in a form that JSON supports."""
+    """A value converted to JSON's types."""
     if isinstance(value, Mapping):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, tuple | list):

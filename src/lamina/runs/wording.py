@@ -15,7 +15,7 @@ _MOST_SIZES = 3
 
 
 def networks_in_words(layers: Sequence[Sequence[int]]) -> str:
-    """The number of networks, and their layers' units, in words.
+    """The number of networks, and their layers' widths, in words.
 
     Args:
         layers: for each network, the widths from input to output.
@@ -60,7 +60,7 @@ _SHORT = {
 
 
 def search_summary(search: Mapping[str, Any]) -> str:
-    """The number of trials and of averaged ones, in words.
+    """The number of trials, and of averaged trials, in words.
 
     >>> search_summary({"trials": 12, "chosen": [{}, {}, {}]})
     '12 trials, 3 of them averaged'
@@ -117,7 +117,7 @@ def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
     """A line naming the positive class for F1 and average precision, and its threshold.
 
     >>> decision_said({"classes": 2, "positive": "fraud", "threshold": 0.25})
-    ['F1 and average precision are of fraud, which is predicted from a probability of 0.25 on']
+    ['F1 and average precision are for fraud, which is predicted at probabilities of 0.25 or more']
     >>> decision_said({"classes": 3, "positive": None, "threshold": None}), decision_said(None)
     (['F1, average precision and AUC are means over the 3 classes'], [])
     """
@@ -126,5 +126,5 @@ def decision_said(decision: Mapping[str, Any] | None) -> list[str]:
     if decision["positive"] is None:
         return [f"F1, average precision and AUC are means over the {decision['classes']} classes"]
     threshold = decision["threshold"]
-    how = "" if threshold is None else f", which is predicted from a probability of {threshold:.3g} on"
-    return [f"F1 and average precision are of {decision['positive']}{how}"]
+    how = "" if threshold is None else f", which is predicted at probabilities of {threshold:.3g} or more"
+    return [f"F1 and average precision are for {decision['positive']}{how}"]

@@ -7,7 +7,7 @@ Import the submodule you need. A table passes through the package in this order:
 * Files: `read`, `write`; `source` finds them, `formats` has a module per format, `places` records rows' lines.
 * Columns: `tables` and `columns` are one view of any library's tables; `kinds` and `target` infer types, `schema`
   stores them, and `check` converts a new table to the schema.
-* Numbers: `encode` with `scale` and `sparse`; `split` divides rows. `messages` has common wording.
+* Numbers: `encode` encodes tables, and `split` divides rows. `messages` has the common wording of messages.
 """
 
 from typing import Literal, get_args
@@ -16,4 +16,4 @@ __all__ = ["TASKS", "Task"]
 
 Task = Literal["classification", "regression"]
 TASKS: tuple[Task, ...] = get_args(Task)
-"""The tasks; defined here, since the command line's help needs nothing else of the package."""
+"""The names of the tasks; defined here, since the command line's help needs nothing else from the package."""

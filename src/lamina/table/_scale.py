@@ -24,7 +24,7 @@ _BLOCK = 1 << 19
 
 
 def robust_statistics(values: np.ndarray) -> tuple[float, float]:
-    """Median of `values` (1-D, any real dtype, NaN ignored), and the scale factor for distances from it.
+    """Median of `values` (1-D, any real dtype, NaN ignored), and the factor that scales distances from the median.
 
     Both are 0 without any value.
 
@@ -52,7 +52,7 @@ def matrix_statistics(matrix: Any, rows: np.ndarray | None = None) -> tuple[np.n
     width = max(1, _BLOCK // matrix.shape[0])
     for start in range(0, columns, width):
         part = slice(start, start + width)
-        # Each column contiguous, so that finding a quantile runs through memory in order.
+        # Each column is contiguous, so that finding a quantile runs through memory in order.
         block = np.array(dense(matrix[:, part]).T[:, counted], order="C")
         if matrix.dtype.kind in "bu" and matrix.dtype.itemsize == 1:
             counts = [np.bincount(column, minlength=256) for column in block]
@@ -79,7 +79,7 @@ def _summary(block: np.ndarray) -> np.ndarray:
 
 
 def count_statistics(values: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """`robust_statistics` of `values[i]` (ascending) repeated `counts[i]` times, without creating the repeats.
+    """`robust_statistics` of ascending `values`, each repeated as often as `counts` says, without creating the repeats.
 
     >>> count_statistics(np.array([0.0, 1.0]), np.array([95, 5]))
     (0.0, 2.0)
@@ -152,7 +152,7 @@ def scaled(x: ArrayT, rows: Iterable[ArrayT], clips: np.ndarray, missing: ArrayT
 def smooth_clip(x: Any) -> None:
     """Replace each x of a float array (NumPy's or `lamina.nd`'s) by x / √(1 + (x/3)²), in place.
 
-    x is first limited so that its square is finite, where the result is ±3 anyway.
+    x is first limited so that its square is finite; beyond that limit the result is ±3 anyway.
 
     >>> x = np.array([0.0, 4.0, -1e30])
     >>> smooth_clip(x)

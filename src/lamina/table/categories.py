@@ -22,8 +22,10 @@ _MOST_NAMED = 5
 
 
 def category_codes(expected: ColumnSchema, column: Column) -> np.ndarray:
-    """Codes of a column's rows, int32: 1 + the category's position, 0 for missing and (with a warning) unknown
-    values."""
+    """Codes of a column's rows, int32: 1 + the category's position; 0 for missing and unknown values.
+
+    Unknown values give a warning.
+    """
     lookup = expected.codes
     unknown: dict[str, object] = {}
 
@@ -56,9 +58,9 @@ class Unknown:
     """Values of a column that count as missing.
 
     Attributes:
-        column: its name.
+        column: the column's name.
         values: the names of the values.
-        first_row: the first row with one of them.
+        first_row: the first row with such a value.
         wanted: the expected type, such as "a date"; empty: the categories seen in training.
     """
 

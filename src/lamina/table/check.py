@@ -22,8 +22,8 @@ from lamina.table.types.quantity import finite
 def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
     """A view of `data` with the encoder's inputs, in order and with their types; see `Schema.inputs`.
 
-    Columns are found by name. Extra ones are ignored with a warning (but not the target, or
-    one that training ignored). A numeric column given as text or booleans is converted if every
+    Columns are found by name. Extra columns are ignored, with a warning except for the target and for columns that
+    training ignored. A numeric column given as text or booleans is converted if every
     value is a number; booleans may be given as text or as 0 and 1; categories as any type, by
     `value_name`. Values unseen in training are unchanged: the encoder treats them as unknown.
 
@@ -78,7 +78,7 @@ def check(schema: Schema, data: Any, *, infinite: bool = False) -> Table:
 
 
 def _finite(column: Column) -> Column:
-    """A numeric column with infinite numbers counted as missing, as in training."""
+    """A numeric column whose infinite numbers count as missing, as in training."""
     if column.whole:
         return column
     values = column.numbers()
@@ -107,7 +107,7 @@ def _by_name(schema: Schema, table: Table) -> dict[str, int]:
         )
     known = {column.name for column in schema.columns}
     known |= {schema.target.name} if schema.target else set()
-    known |= {FILE} if FIRST_PIXEL in known else set()  # reading images adds their names, not the user
+    known |= {FILE} if FIRST_PIXEL in known else set()  # the reader of images adds this column
     extra = [name for name in table.names if name not in known]
     if extra:
         warn(f"ignored {counted(len(extra), 'column')} that the model was not trained on: {listed(extra)}")

@@ -54,12 +54,12 @@ def is_missing(value: object) -> bool:
     >>> [is_missing(value) for value in (None, float("nan"), 0, "")]
     [True, True, False, False]
     """
-    if isinstance(value, str):  # the most frequent, and quickly told
+    if isinstance(value, str):  # the most frequent type, and the fastest check
         return False
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, numbers.Real):
-        return not isinstance(value, numbers.Rational) and math.isnan(value)  # some of these have no float
+        return not isinstance(value, numbers.Rational) and math.isnan(value)  # some rationals exceed floats
     return isinstance(value, decimal.Decimal) and value.is_nan()
 
 
@@ -85,14 +85,14 @@ class Column(ABC):
     """One column of a table.
 
     Attributes:
-        name: its name in the table.
-        type_name: its type, for display.
-        storage: its storage type.
-        categorical: whether its type is categorical (Categorical, Enum).
-        is_typed: whether its storage follows from its type rather than from its values.
-        dtype: NumPy's name of its numeric type; empty if it has none, as for decimals and non-numbers.
-        whole: whether that is an integer type.
-        order: the values from lowest to highest, if its type is ordered; otherwise empty.
+        name: the column's name in the table.
+        type_name: the column's type, for display.
+        storage: the storage type.
+        categorical: whether the type is categorical (Categorical, Enum).
+        is_typed: whether the storage follows from the type rather than from the values.
+        dtype: NumPy's name of the numeric type; empty for types that NumPy lacks, such as decimals, and non-numbers.
+        whole: whether `dtype` is an integer type.
+        order: the values from lowest to highest, if the type is ordered; otherwise empty.
     """
 
     name: str
@@ -109,11 +109,13 @@ class Column(ABC):
 
     @abstractmethod
     def numbers(self) -> np.ndarray:
-        """The values, 1-D, numeric or boolean, missing ones NaN (for storage number or boolean)."""
+        """The values, 1-D, numeric or boolean, NaN where missing (for storage number or boolean)."""
 
     def temporal(self) -> np.ndarray:
-        """Times of day since midnight and durations in seconds, dates in days since 1970 (in UTC), float64, missing
-        ones NaN (storage time, duration or date)."""
+        """The values as numbers, float64, NaN where missing (for storage time, duration or date).
+
+        Times of day are seconds since midnight, durations seconds, and dates days since 1970-01-01 in UTC.
+        """
         return self.mapped(_temporal, np.float64)
 
     @abstractmethod
@@ -126,7 +128,7 @@ class Column(ABC):
 
     @abstractmethod
     def distinct(self) -> int:
-        """The number of distinct values; missing ones may count as one."""
+        """The number of distinct values; missing values may count as one value."""
 
     @abstractmethod
     def value_counts(self) -> list[tuple[object, int]]:
@@ -134,14 +136,14 @@ class Column(ABC):
 
     @abstractmethod
     def mapped(self, function: OfCell, dtype: NumberType) -> np.ndarray:
-        """`function` applied to every cell (missing ones too), called once per distinct value."""
+        """`function` applied to every cell, including missing ones; it is called once per distinct value."""
 
     def row_of(self, value: object) -> int:
         """The first row with `value`."""
         return int(np.argmax(self.mapped(lambda cell: float(_same(cell, value)), np.int32)))
 
     def first_where(self, holds: Callable[[object], bool]) -> tuple[int, object] | None:
-        """The first row, and its value, for which `holds` is true; None if there is none."""
+        """The first row whose value fulfils `holds`, and the value; None if there is none."""
         found: list[object] = []
 
         def code(cell: object) -> float:
@@ -159,16 +161,16 @@ class Column(ABC):
         return int(np.argmax(self.mapped(lambda cell: float(is_missing(cell)), np.int32)))
 
     def counts_rows(self) -> bool:
-        """Whether it counts the rows, as 0, 1, 2, … or 1, 2, 3, … (for storage number)."""
+        """Whether the values count the rows: 0, 1, 2, … or 1, 2, 3, … (for storage number)."""
         values = self.numbers()
         return values.dtype.kind in "iu" and any(
             np.array_equal(values, first + np.arange(len(values))) for first in (0, 1)
         )
 
     def parsed(self, parse: Callable[[str], float | None]) -> tuple[np.ndarray, tuple[int, object] | None]:
-        """Values' names parsed by `parse` to float64, NaN for None; and the first row with None.
+        """Values' names parsed by `parse`, float64, NaN for None; and the first row and value that gave None.
 
-        Texts that stand for missing values, as in text files, do not count.
+        Texts that mean missing values, as in text files, give NaN, and are not reported.
         """
 
         wrong: set[str] = set()
@@ -192,20 +194,20 @@ class Column(ABC):
             wanted: the type in training, for errors.
 
         Raises:
-            DataError: `parse` returns None for a value (the message names the first such row), or the type holds no
-                texts.
+            DataError: `parse` returns None for a value (the message names the first such row), or the column's type
+                has no texts.
         """
         if self.storage == "empty":
             return np.full(len(self), np.nan)
         if self.storage in ("date", "time", "duration", "other"):
             raise DataError(
-                f"column {name!r} has type {self.type_name}; the model was trained on {wanted} there"
+                f"column {name!r} has type {self.type_name}; in training each of its values was {wanted}"
             )
         values, wrong = self.parsed(parse)
         if wrong is not None:
             raise DataError(
-                f"column {name!r}: {shown(value_name(wrong[1]))} in {row(wrong[0])} is not {wanted}, which the model "
-                "was trained on there; correct it or make it missing"
+                f"column {name!r}: {shown(value_name(wrong[1]))} in {row(wrong[0])} is not {wanted}, as in training; "
+                "correct it or make it missing"
             )
         return values
 
@@ -246,7 +248,7 @@ def _days(values: np.ndarray) -> np.ndarray:
 
 
 def _same(cell: object, value: object) -> bool:
-    # By name, since libraries differ in the type they give (1 or numpy.int64(1)); but 1 is not "1".
+    # Compared by name, since libraries return different types (1 or numpy.int64(1)); but 1 is not "1".
     return value_name(cell) == value_name(value) and isinstance(cell, str) == isinstance(value, str)
 
 
@@ -259,7 +261,7 @@ class SeriesColumn(Column):
         self.storage = "empty" if series.null_count() == len(series) else storage
         self.dtype = self.type_name.lower() if self.whole or is_float else ""
         self.order = _order_of(series) if self.categorical else ()
-        self._series = series.alias("values")  # methods of polars take some names for patterns
+        self._series = series.alias("values")  # polars' methods interpret some names as patterns
 
     def __len__(self) -> int:
         return len(self._series)
@@ -268,7 +270,7 @@ class SeriesColumn(Column):
         return SeriesColumn(self.name, self._series.head(rows))
 
     def missing(self) -> int:
-        if self._series.dtype.is_float():  # polars and pyarrow know nulls and NaN, pandas only one of them
+        if self._series.dtype.is_float():  # polars and pyarrow have both nulls and NaN, pandas only one
             return int(np.isnan(self.numbers()).sum())
         return int(self._series.null_count())
 
@@ -326,7 +328,7 @@ class SeriesColumn(Column):
 
 
 def _order_of(series: Any) -> tuple[str, ...]:
-    """The categories of an ordered pandas type, if there are more than two; other libraries don't tell."""
+    """The categories of an ordered pandas type, if there are more than two; other libraries don't report an order."""
     kind = getattr(series.to_native(), "dtype", None)
     if not getattr(kind, "ordered", False) or len(getattr(kind, "categories", ())) <= _TWO:
         return ()
@@ -334,7 +336,7 @@ def _order_of(series: Any) -> tuple[str, ...]:
 
 
 _TWO = 2
-"""Only more categories than this have an order."""
+"""An order needs more categories than this."""
 
 _FEW = 100
 """Up to this many values, a loop is faster than a query."""
@@ -345,7 +347,7 @@ def _told_by(dtype: Any) -> tuple[str, Storage, bool, bool, bool]:
     """Properties of a narwhals type: name, storage, whether categorical, integer or float."""
     import narwhals as nw
 
-    name = str(dtype).split("(")[0]  # an Enum would list its categories
+    name = str(dtype).split("(")[0]  # without the categories of an Enum
     return name, _storage(dtype), dtype in (nw.Categorical, nw.Enum), dtype.is_integer(), dtype.is_float()
 
 
@@ -418,12 +420,12 @@ class ArrayColumn(Column):
             values, counts = np.unique(self._values, return_counts=True)
             pairs = zip(values.tolist(), counts.tolist(), strict=True)
             return [(value, count) for value, count in pairs if not is_missing(value)]
-        # Equal values of different types are counted apart.
+        # Equal values of different types are counted separately.
         found = Counter((type(value), value) for value in self._cells() if not is_missing(value))
         return [(value, count) for (_, value), count in found.items()]
 
     def _cells(self) -> list[Any]:
-        """The values as Python objects, with dates and durations as such (NumPy would give integers of nanoseconds)."""
+        """The values as Python objects, with dates and durations, which NumPy would convert to integers."""
         kind = self._values.dtype.kind
         return (self._values.astype(f"{kind}8[us]") if kind in "mM" else self._values).tolist()
 
@@ -454,7 +456,7 @@ def _learnable(values: np.ndarray) -> tuple[np.ndarray, Storage]:
 
 
 def storage_of_values(values: list[Any]) -> Storage:
-    """The type of the values in a list of Python objects."""
+    """The storage type of a list of Python objects."""
     kinds: set[Storage] = {_storage_of_value(value) for value in values if not is_missing(value)}
     if not kinds:
         return "empty"
@@ -522,23 +524,25 @@ def as_column(data: Any, name: str = "y") -> Column:
             return series_column(name if series.name in (None, "") else str(series.name), series)
     if not isinstance(data, (list, tuple)):
         return ArrayColumn(name, np.asarray(data))
-    # NumPy would turn [1, "a"] into two texts, and lists into rows.
+    # NumPy would convert [1, "a"] to two texts, and nested lists to rows.
     of_numbers = {*map(type, data)} <= _NUMBERS
     return ArrayColumn(name, np.asarray(data) if of_numbers else np.fromiter(data, object, len(data)))
 
 
 def require_names_differ(frame: Any) -> None:
     """Raise `DataError` if column names of a data frame repeat."""
-    if hasattr(frame, "collect"):  # a lazy one would have to find them out
+    if hasattr(frame, "collect"):  # a lazy frame would have to compute its names
         return
-    names = getattr(frame, "column_names", None)  # of pyarrow, whose `columns` are arrays
+    names = getattr(frame, "column_names", None)  # pyarrow's names; its `columns` are arrays
     names = getattr(frame, "columns", None) if names is None else names
     if isinstance(names, Iterable):
         require_different(tuple(names))
 
 
 def unmasked(values: Any) -> Any:
-    """A masked NumPy array with NaN, NaT or None for masked elements, numbers as floats; other values unchanged.
+    """A masked NumPy array as a plain one, with NaN, NaT or None for masked elements; other arguments unchanged.
+
+    Numbers become floats.
 
     >>> unmasked(np.ma.array([1, 2], mask=[False, True]))
     array([ 1., nan])
@@ -571,7 +575,7 @@ def import_narwhals() -> Any:
 
 
 def in_texts(values: Iterable[Any], is_plain: Any) -> list[Any]:
-    """Cells with non-plain values converted to texts, see `as_text`; others unchanged."""
+    """Cells, with values that are not plain converted to texts (see `as_text`)."""
     texts: list[Any] = []
     for value in values:
         text = None if is_plain(value) else as_text(value)
@@ -598,7 +602,7 @@ def as_text(value: Any) -> str | None:
 
 
 def _nested(value: Any) -> Any:
-    """A JSON form for values that JSON lacks."""
+    """A value that JSON lacks, converted to a JSON value."""
     if isinstance(value, Mapping):
         return {str(key): one for key, one in value.items()}
     if isinstance(value, np.void) and value.dtype.names:

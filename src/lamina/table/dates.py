@@ -1,4 +1,4 @@
-"""Dates in texts: the format of a column, and its values as days since 1970-01-01.
+"""Dates in texts: detecting the format of a column, and converting its values to days since 1970-01-01.
 
 Texts of one *shape* (lower case, with every digit as 0: "00/00/0000", "0 may 0000") have the same field positions.
 So each shape is parsed once, and the fields of all its texts are read together.
@@ -70,7 +70,7 @@ _ZONES = {
 """Offsets from UTC, in minutes, of the time zones named in RFC 822, then of other abbreviations of IANA's database."""
 
 _UNSURE = lazily(r"\d(?: ?[ap]\.?m\.?)? ?(ast|bst|cst|ist)\b", re.IGNORECASE)
-"""A time in a zone whose name is that of another one, too: Arabia's, Bangladesh's, China's, Israel's, Ireland's."""
+"""A time with an ambiguous zone name, shared by several zones: those of Arabia, Bangladesh, China, Israel, Ireland."""
 
 _DIGITS = str.maketrans("123456789", "0" * 9)
 _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
@@ -100,7 +100,7 @@ def is_date(text: str) -> bool:
 
 
 def zone_said(text: str) -> str:
-    """The meaning of a text's time zone, if its name has several; else empty.
+    """The chosen meaning of a text's time zone, if the zone's name is ambiguous; otherwise empty.
 
     >>> zone_said("2024-05-03 10:15 CST"), zone_said("2024-05-03 10:15 CET")
     ('CST is UTC-6', '')
@@ -112,7 +112,7 @@ def zone_said(text: str) -> str:
 def day_in(text: str) -> float | None:
     """The days since 1970-01-01 of a date in a text, in UTC if it has a zone; None for other texts.
 
-    None also for an ambiguous order: in 3/4/2011 either number may be the month.
+    None also if the order is ambiguous: in 3/4/2011 either number may be the month.
 
     >>> [day_in(text) for text in ("1970-01-02", "1970/1/2 12:00", "1970-01-02T12:00:00+12:00", "3/4/2011")]
     [1.0, 1.5, 1.0, None]
@@ -134,8 +134,11 @@ def _shape(plain: str) -> str:
 
 @cache
 def _patterns() -> list[re.Pattern[str]]:
-    """The shapes of dates. Groups: Y, y years of four and two digits; m, d; b a month's name; i, j, k numbers whose
-    order is open; V, u week and its day; Q a quarter; the time's H, M, S, f and half; zones."""
+    """The shapes of dates.
+
+    Groups: Y and y: years of four and two digits; m, d: month and day; b: a month's name; i, j, k: numbers in ambiguous
+    order; V, u: a week and its day; Q: a quarter; H, M, S, f, half: parts of the time; and zones.
+    """
     year = "(?:(?P<Y>0000)|'?(?P<y>00))"
     days = (
         r"(?P<Y>0000)(?P<s>[-/. ])(?P<m>00?)(?P=s)(?P<d>00?)",
@@ -152,7 +155,7 @@ def _patterns() -> list[re.Pattern[str]]:
     texts += [
         rf"{weekday}{_MONTH} +(?P<d>00?) {_TIME}{_ZONE} (?P<Y>0000)",
         rf"(?P<Y>0000)(?P<m>00)(?P<d>00)[t ](?P<H>00)(?P<M>00)(?:(?P<S>00)(?:\.(?P<f>0{{1,9}}))?)?{_ZONE}",
-        # Months, weeks and quarters stand for their first days.
+        # Months, weeks and quarters mean their first days.
         r"(?P<Y>0000)[-/](?P<m>00)",
         r"(?P<m>00)[/.](?P<Y>0000)",
         rf"{_MONTH}(?:[-/., ]*(?P<Y>0000)|(?:[-/]'?|')(?P<y>00))",
@@ -173,7 +176,7 @@ _MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
-_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # as Java writes it behind the offset, which says all
+_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # Java's region after the offset; redundant
 _ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION})?(?: \([a-z ]+\))?"
 
 
@@ -223,9 +226,9 @@ class _Group:
     """Texts of one shape.
 
     Attributes:
-        rows: their positions among all texts.
-        layout: their field positions.
-        is_open: whether the order of their numbers is ambiguous.
+        rows: the texts' positions among all texts.
+        layout: the texts' field positions.
+        is_open: whether the order of the texts' numbers is ambiguous.
     """
 
     def __init__(self, layout: _Layout, rows: list[int], texts: Sequence[str]) -> None:
@@ -246,7 +249,7 @@ class _Group:
         return np.full(len(self.rows), default, np.int64) if found is None else found
 
     def day_fields(self, order: str, pivot: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Year, month and day, given an order of the ambiguous numbers."""
+        """The texts' years, months and days, given an order of the ambiguous numbers."""
         names = (
             dict(zip(order, "ijk" if "k" in self.layout.places else "ijY", strict=True))
             if self.is_open
@@ -329,7 +332,7 @@ class DateForm:
         order: the order for ambiguous numbers: "dmy", "mdy" or "ymd"; empty: such texts are not dates.
         form: a format tried first, as for `datetime.strptime`; or the unit of numbers since
             1970-01-01: "s", "ms", "us" or "ns".
-        pivot: the first of the hundred years for two digits.
+        pivot: the first of the hundred years that two-digit years can mean.
 
     >>> DateForm("dmy").days(["03/04/1970", "1970-01-02 12:00", "April 3rd, 1970", "soon"])
     array([92. ,  1.5, 92. ,  nan])
@@ -340,7 +343,7 @@ class DateForm:
     pivot: int = _PIVOT
 
     def days(self, texts: Sequence[str]) -> np.ndarray:
-        """Days since 1970-01-01 of each text, in UTC if it has a zone; float64, NaN if it is not a date."""
+        """Days since 1970-01-01 of each text, in UTC if it has a zone; float64, NaN for other texts."""
         plain = [*map(_plain, texts)]
         return self._days(plain, _groups(plain, self._layout))
 
@@ -418,7 +421,7 @@ def _pattern_of(form: str) -> re.Pattern[str]:
     """The shape pattern of a `strptime` format.
 
     Raises:
-        DataError: it has an unknown directive, a repeated field, or no year.
+        DataError: the format has an unknown directive, a repeated field, or no year.
     """
     parts = re.split("(%.?)", _spelled_out(form))
     try:
@@ -431,8 +434,8 @@ def _pattern_of(form: str) -> re.Pattern[str]:
     if pattern is None or not {"Y", "y"} & set(pattern.groupindex):
         known = ", ".join(f"%{name}" for name in (*_DIRECTIVES, *_SHORT) if name != "%")
         raise DataError(
-            f"the form of dates {form!r} is not one: write it as for strptime, such as %d.%m.%Y, with a year, each "
-            f"part once, of {known}"
+            f"{form!r} is not a date format: write it as for strptime, such as %d.%m.%Y, with a year, and each part "
+            f"at most once, of {known}"
         )
     return pattern
 
@@ -441,7 +444,7 @@ def requested_form(said: str) -> DateForm:
     """The format requested by a user: day-first, month-first, year-first, a unit of numbers, or a `strptime` format.
 
     Raises:
-        DataError: it is none of these.
+        DataError: `said` is none of these.
 
     >>> requested_form("day-first").order, requested_form("%m/%d/%Y").order, requested_form("ms").form
     ('dmy', 'mdy', 'ms')
@@ -461,10 +464,9 @@ class Found:
     """The format found for a column's texts.
 
     Attributes:
-        form: the form.
-        days: the days of each text, as by `DateForm.days`.
-        orders: the orders of ambiguous numbers that make the same number of rows dates; empty: there are no such
-            numbers.
+        form: the format.
+        days: the days of each text, as from `DateForm.days`.
+        orders: the orders of ambiguous numbers that make equally many rows dates; empty without ambiguous numbers.
         deciding: the texts that are dates only in the format's order.
         monthly: whether the order was chosen because the first number is always 1.
         short_years: whether years have two digits.
@@ -528,7 +530,7 @@ def _are_seasons(plain: Sequence[str]) -> bool:
 
 
 def _real(groups: Sequence[_Group], order: str, count: int) -> np.ndarray:
-    """A mask of texts that are dates in an order; those with a four-digit third number don't start with a year."""
+    """A mask of texts that are dates in an order; if the third number has four digits, the first is not a year."""
     found = np.zeros(count, bool)
     for group in groups:
         if order != "ymd" or "k" in group.layout.places:
@@ -558,7 +560,7 @@ def _has_short_years(groups: Sequence[_Group]) -> bool:
 
 
 def _pivot(groups: Sequence[_Group], form: DateForm) -> int:
-    """The first year for two digits: POSIX's, unless all full years of the column suggest another."""
+    """The first year that two-digit years can mean: POSIX's, unless the column's four-digit years suggest another."""
     full = [group.field("Y") for group in groups if "Y" in group.layout.places]
     if not full or not _has_short_years(groups):
         return form.pivot

@@ -12,14 +12,14 @@ from lamina.table.messages import format_number
 from lamina.table.schema import ColumnSchema, Schema, Target
 from lamina.table.types import TYPES, Composite, Constant, Number, Quantity
 
-_MOST_NAMED = 10  # classes in a sentence
+_MOST_NAMED = 10  # maximum number of classes in a sentence
 _MANY = 8
-"""From this number on, numbered columns of one kind, such as pixels, share one line."""
+"""Minimum number of numbered columns of one kind, such as pixels, that share a line."""
 
 
 @dataclass(frozen=True)
 class ColumnRow:
-    """A column's description: one line of texts."""
+    """The description of a column: a row of texts."""
 
     name: str
     kind: str
@@ -82,7 +82,7 @@ def column_groups(
 
 
 def _stem(column: ColumnSchema) -> tuple[str, str] | None:
-    """A name without its number, and its description, as the key for shared lines."""
+    """The key of columns that share a line: the name without its number, and the description."""
     match = re.fullmatch(r"(.*?)\d+", column.name)
     if not match or column.low is None:
         return None
@@ -125,7 +125,7 @@ def _values(column: ColumnSchema) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name or value from data on one line, unable to affect the terminal."""
+    """A name or value from data as a single line without control characters."""
     return printable(name, keep="")
 
 

@@ -30,8 +30,8 @@ class DistinctColumn(Column):
     """A column of Python objects, stored as distinct values and each row's position among them.
 
     Args:
-        name: its name.
-        values: the values, None for missing; may repeat, or occur in no row.
+        name: the column's name.
+        values: the values, None for missing; they may repeat, or occur in no row.
         positions: each row's position in `values`.
     """
 

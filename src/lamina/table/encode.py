@@ -1,7 +1,7 @@
 """Encodes a table as the two arrays that a network takes: numbers, and codes that select embeddings.
 
 The preprocessing is RealMLP-TD's (Holzmüller, Grinsztajn, Steinwart 2024, arXiv 2407.04491, section 3), with
-one addition for missing numbers: they become the median, and a column with any in training gets a second column
+one addition: a missing number becomes the median, and a column with missing numbers in training gets a second column
 that flags them.
 """
 
@@ -64,7 +64,7 @@ class SparseNumbers:
 
     @property
     def parts(self) -> list[np.ndarray]:
-        """The arrays that store it."""
+        """The arrays that store the matrix."""
         return [self.zeros, self.entries.data, self.entries.indices, self.entries.indptr]
 
     def __len__(self) -> int:
@@ -105,13 +105,13 @@ FORMAT_VERSION = 1
 
 _LARGEST = float(np.finfo(np.float32).max)
 _LEAST_SPREAD = 1e-307
-"""A smaller number has no inverse in float64."""
+"""The smallest spread of a column's numbers; a smaller number has no inverse in float64."""
 
 _BLOCK = 1 << 17
 """Maximum size of a temporary array."""
 
 _STAYS_SPARSE = 1 << 26
-"""From this size of the dense encoding, in bytes, a sparse table stays sparse if that takes less than half of it."""
+"""Minimum bytes of the dense encoding for which a sparse table stays sparse, if that takes less than half of them."""
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ class Encoded:
 class TableEncoder:
     """Encodes tables that fit a schema.
 
-    * Numbers: minus the median, divided by the interquartile range (half the range where that is 0, 0 for a
-      constant), then x / √(1 + (x/3)²). A missing number becomes 0, the median's place.
-    * For columns with missing numbers in training, a flag with 1 for missing and 0 for present, scaled likewise.
+    * Numbers: minus the median, divided by the interquartile range (by half the range if that is 0; 0 for a
+      constant), then x / √(1 + (x/3)²). A missing number becomes 0, like the median.
+    * For columns with missing numbers in training, a flag with 1 for missing and 0 for present, scaled like numbers.
     * Booleans and two categories: one column of −1 and 1, with 0 for missing and unknown; up to `max_one_hot`
       categories: one column each, all 0 for missing and unknown; scaled like numbers.
     * More categories: integer codes for an embedding.
@@ -152,7 +152,7 @@ class TableEncoder:
         numeric_names: the content of each column of `Encoded.numeric`: "age", "age missing", "color=red", …
         n_numbers: the number of leading columns that are raw numbers with an embedding.
         code_names: the table column of each column of `Encoded.codes`.
-        cardinalities: the number of codes of each, including 0, i.e. its embedding's rows.
+        cardinalities: the number of codes of each column of `Encoded.codes`, including 0, i.e. its embedding's rows.
 
     >>> import polars as pl
     >>> from lamina.table.kinds import infer
@@ -201,7 +201,7 @@ class TableEncoder:
         self._center = np.zeros(len(names))
         self._factor = np.ones(len(names))
         self._fill = np.zeros(len(self._numbers))
-        self._computed: dict[object, Any] = {}  # of what was learned
+        self._computed: dict[object, Any] = {}  # cached values computed from the learned ones
         self._fitted = False
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -362,7 +362,7 @@ class TableEncoder:
         if matrix is None or isinstance(matrix, np.ndarray) or self._gaps:
             return False
         size = 4 * matrix.shape[0] * matrix.shape[1]
-        return size >= _STAYS_SPARSE and 2 * 8 * matrix.nnz < size  # an entry is a number and its column's
+        return size >= _STAYS_SPARSE and 2 * 8 * matrix.nnz < size  # an entry takes 8 bytes: number, column
 
     def _sparse_numbers(self, matrix: Any) -> SparseNumbers:
         """The result of `_scale` for a sparse matrix, with the same bits."""
@@ -417,7 +417,7 @@ class TableEncoder:
 
         It gets the numbers, their columns, and a function from i to the row and column of the i-th number.
         """
-        # What float32 holds exactly is computed in float32; a time in seconds needs float64 until its median
+        # Types that fit float32 exactly are computed in float32; a time in seconds needs float64 until its median
         # is subtracted.
         work = np.float32 if np.can_cast(dtype, np.float32) else np.float64
         rows, clips = self._rows(work), self._clips
@@ -453,7 +453,7 @@ class TableEncoder:
         return self._computed[key]
 
     def traced(self, numbers: NDArray, codes: NDArray) -> tuple[NDArray, NDArray | None]:
-        """`transform_coded` in a graph: the arrays of `Encoded`, without codes if no column is embedded.
+        """`transform_coded` in a graph: the arrays of `Encoded`; codes are None if no column is embedded.
 
         Args:
             numbers: (rows, quantities), NaN where missing: float64, or float32 if all columns are.
@@ -549,8 +549,7 @@ class TableEncoder:
         return encoded.astype(np.float32)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """The whole state of the encoder: a dictionary for JSON, and named arrays, float64 but for composite columns'
-        own."""
+        """The encoder's whole state: a dictionary for JSON, and named arrays (float64, except composite columns')."""
         settings = {
             "version": FORMAT_VERSION,
             "schema": self.schema.to_dict(),
@@ -588,19 +587,19 @@ class TableEncoder:
 
 
 def _shown_values(column: ColumnSchema) -> tuple[str, ...]:
-    """The categories with a column; of two categories, the second, encoded as 1."""
+    """The categories that have their own one-hot column; for two categories only the second, encoded as 1."""
     return column.categories[1:] if len(column.categories) == 2 else column.categories
 
 
 def _patterns(categories: int) -> np.ndarray:
-    """One-hot values (categories + 1, columns) for missing-or-unknown and each category."""
+    """One-hot values, (categories + 1, columns): a row for missing or unknown, then a row for each category."""
     if categories == 2:
         return np.array([[0.0], [-1.0], [1.0]])
     return np.vstack([np.zeros(categories), np.eye(categories)])
 
 
 def _one_hot_statistics(counts: Sequence[int]) -> list[tuple[float, float]]:
-    """Statistics of one-hot columns, from the numbers of missing-or-unknown rows and of each category."""
+    """Statistics of one-hot columns, from the number of rows that are missing or unknown, and of each category."""
     unknown, *rows = counts
     if len(rows) == 2:
         return [count_statistics(np.array([-1, 0, 1]), np.array([rows[0], unknown, rows[1]]))]

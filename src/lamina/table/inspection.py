@@ -36,11 +36,11 @@ class ColumnFacts:
     """Facts about a column.
 
     Attributes:
-        name: its name.
-        schema: its inferred schema; None for the target, and for a rejected column.
-        refused: the reason why training would reject it; empty if it would not.
+        name: the column's name.
+        schema: the inferred schema; None for the target, and for a rejected column.
+        refused: the reason why training would reject the column; empty if it would not.
         missing: the number of rows without a value.
-        share_missing: their share of all rows, 0 … 1.
+        share_missing: the share of rows without a value, 0 … 1.
         distinct: the number of different values.
         example: the first value's text; None if there is none.
         low, high: the extremes of numbers, or values parsed as numbers, as text.
@@ -65,7 +65,7 @@ class Inspection:
         rows: the number of rows.
         schema: the recognized columns and the target, as by `infer`.
         columns: facts about each column, in table order.
-        findings: warnings first.
+        findings: the findings, warnings first.
         drift: the drift of the new table; None without one.
         sampled: the number of rows used for leakage and drift.
     """
@@ -120,20 +120,20 @@ def inspect(
 ) -> Inspection:
     """Analyze a table before anything is trained on it.
 
-    Reports each column's type; warns of columns that leak the target, of repeated or contradictory rows,
-    and, with a new table, of shared rows and drifted columns. For noise, at most one table
-    in a hundred gives a finding of drift, and almost none of leakage.
+    The inspection reports each column's type, and warns of columns that leak the target, of repeated or contradictory
+    rows, and, with a new table, of shared rows and drifted columns. Tables of pure noise give a finding of drift
+    in at most one case in a hundred, and of leakage hardly ever.
 
     Args:
         data: the training table: a data frame, an array, a sparse matrix.
         target: the name of the column to predict; or its values, if they are not in the table; or None.
-        new: a table to compare with it: test rows, or next month's. It may lack the target.
+        new: a table to compare with the training table, such as test rows or next month's rows. It may lack the target.
         task, kinds, dates: as in `lamina.table.kinds.infer`.
         seed: selects the rows of samples.
 
     Raises:
         DataError: the table has no rows, or no column with the target's name.
-        MissingPackageError: scikit-learn, whose extra has SciPy, is not installed.
+        MissingPackageError: SciPy, which comes with the extra for scikit-learn, is not installed.
 
     Example:
         >>> import numpy as np, polars as pl
@@ -148,10 +148,10 @@ def inspect(
 
 
 class Look:
-    """`inspect` in two steps, between which a new table may be read by the schema. Arguments as for `inspect`.
+    """`inspect` in two steps, so that the schema is known when a new table is read. Arguments as for `inspect`.
 
     Attributes:
-        schemas: by column, its schema, or why training would reject it.
+        schemas: by column, the schema, or the reason why training would reject the column.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class Look:
             return None
 
     def _judged(self, name: str) -> ColumnSchema | str:
-        """A column's schema, or why training would reject it."""
+        """A column's schema, or the reason why training would reject the column."""
         try:
             return judged(self.table.column(name), self.choices.get(name), self.table.named, self.dates)
         except DataError as error:
@@ -309,7 +309,7 @@ class Look:
         shared = [one for one in compared if one.column in read]
         common = self._in_both(shared, [read[one.column][0] for one in shared], new.rows)
         if common is not None and not common[sample].all():
-            sample = sample[~common[sample]]  # a row in both would tie the tables together
+            sample = sample[~common[sample]]  # rows in both tables would make the tables look alike
         before = [one for name in read for one in self._features(name)]
         after = [one for _, features in read.values() for one in features]
         unknown = new_categories(before, after)
@@ -322,7 +322,7 @@ class Look:
         return replace(found, rows=new.rows, new_categories=unknown)
 
     def _in_both(self, shared: Sequence[Series], cells: Sequence[Series], rows: int) -> np.ndarray | None:
-        """The training rows that are also in the new table, if there are more than expected by chance."""
+        """A mask of the training rows that are also in the new table; None if chance explains their number."""
         if not shared:
             return None
         keys, more = _keys(shared, self.table.rows), _keys(cells, rows)
@@ -331,7 +331,7 @@ class Look:
         return np.isin(keys, more) if found is not None and found.level == "warning" else None
 
     def _columns_of(self, new: Table) -> None:
-        """Findings of missing and additional columns."""
+        """Add findings of missing and additional columns."""
         used = [name for name in self.schemas if self._tells_rows_apart(name)]
         absent = [name for name in used if name not in new]
         if absent:
@@ -341,11 +341,11 @@ class Look:
         known = {*self.schemas, self.target_name}
         extra = [name for name in new.names if name not in known]
         if extra:
-            said = f"the new table has {counted(len(extra), 'column')} that training has not: {listed(extra, 10)}"
+            said = f"the new table has {counted(len(extra), 'column')} not in training: {listed(extra, 10)}"
             self._find("columns", "note", extra, said)
 
     def _read(self, name: str, new: Table) -> tuple[Series, list[Series]] | None:
-        """A new table's column read like training's: its cells and features; None if that fails."""
+        """A new table's column, read like the training table's: its cells and features; None if that fails."""
         column, known = new.column(name), self._known(name)
         before = self.table.column(name)
         if column.storage == "other":
@@ -376,7 +376,7 @@ class Look:
                 "columns",
                 "warning",
                 [name],
-                f"the target {name!r} is no number in some rows of the new table",
+                f"the target {name!r} is not a number in some rows of the new table",
             )
             return None
         before = cells_of(None, self.target_column)
@@ -384,7 +384,7 @@ class Look:
 
 
 def _number_series(name: str, column: Column) -> Series:
-    """A regression target's numbers, also from texts."""
+    """A regression target's numbers, parsed if they are texts."""
     if column.storage in ("number", "boolean"):
         return Series(name, name, column.numbers().astype(np.float64))
     return Series(name, name, column.mapped(lambda value: float(value_name(value)), np.float64))
@@ -413,7 +413,7 @@ def _keys(columns: Sequence[Series], rows: int) -> np.ndarray:
 
 
 def _renamed(new: Table, names: Sequence[str]) -> Table:
-    """Columns renamed by position, for a table without names or compared with one."""
+    """The new table with columns renamed by position, if one of the tables has no names."""
     if len(new.names) < len(names):
         raise DataError(f"the new table has {len(new.names)} columns, training has {len(names)}")
     return Table(names, new.rows, lambda i: new.column(new.names[i]), named=True)

@@ -1,4 +1,4 @@
-"""Infers the type of each column of a training table: `infer` makes the `Schema` that encoding starts from."""
+"""Inference of column types: `infer` returns the `Schema` of a training table, from which encoding starts."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def infer(
     """Infer the types of a training table's columns.
 
     Numbers stay numbers, including integers with few distinct values (use `kinds={"rank": "categorical"}` if
-    they are labels). Text and categorical types are categories; text that is mostly numbers with
+    they are labels). Text and categorical types are categories. Text that is mostly numbers with
     very many distinct values counts as numbers, as do formatted numbers (money, percent, units,
-    ranges); a few words among numbers become an additional category. Ignored with a warning: constant columns,
-    columns without values, text that differs in (almost) every row, row numbers with names such as id or index.
-    Columns of an array without names are all kept, constant ones as zeros, so that positions in the array are
-    positions in the network.
+    ranges); a few words among numbers become an additional category. Some columns are ignored, with a warning:
+    constant columns, columns without values, text that differs in (almost) every row, row numbers with names such as
+    id or index. An array without names keeps all columns, with zeros for constant ones, so that positions in the array
+    and in the network are equal.
 
     Args:
         data: the training table, see `as_table`.
@@ -109,7 +109,7 @@ def schema_of(columns: list[ColumnSchema], rows: int, *, named: bool, target: Ta
 
 
 def _parts_of_their_own(columns: list[ColumnSchema]) -> Iterator[ColumnSchema]:
-    """The columns, with free names for parts that would share another column's name."""
+    """The columns; a part with the name of another column gets a free name."""
     taken = {column.name for column in columns}
     for column in columns:
         if not any(part.name != column.name and part.name in taken for part in column.parts):
@@ -198,7 +198,7 @@ def judged(column: Column, choice: Choice | None, named: bool, dates: str | None
     if choice in ("categorical", "text"):
         nominal = Boolean() if column.storage == "boolean" else Category()
         told = nominal if choice == "categorical" else Text()
-        return dataclasses.replace(told.learn(column, named), reason="as told")
+        return dataclasses.replace(told.learn(column, named), reason="as requested")
     order = column.order if choice is None else choice
     if order == "ordered" or (order and not isinstance(order, str)):
         return ordered_by(column, None if order == "ordered" else order, named)
@@ -238,7 +238,7 @@ def _matrix_columns(
     matrix: Any, names: tuple[str, ...], choices: dict[str, Choice], dates: str | None
 ) -> list[ColumnSchema]:
     """The columns of a numeric array, with ranges computed for all columns at once."""
-    # NaN or infinite where the column has such a value.
+    # The extremes are NaN or infinite if the column has such a value.
     matrix = by_column(matrix)
     low, high = (dense(extreme).ravel() for extreme in (matrix.min(axis=0), matrix.max(axis=0)))
     type_name, alike = str(matrix.dtype), as_column(np.empty(0, matrix.dtype))

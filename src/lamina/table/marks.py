@@ -44,7 +44,7 @@ def as_gap(gap: float) -> str:
 
 
 def group_codes(column: Column) -> np.ndarray:
-    """Each row's group number, in the order of names, int32; values with one name are one group.
+    """Each row's group number, int32, in the order of names; values with equal names are one group.
 
     Raises:
         DataError: a row has no group.
@@ -61,7 +61,7 @@ def groups_named(column: Column) -> tuple[np.ndarray, list[str]]:
     _require_all(column, "groups", "give such rows a group of their own, or leave them out")
     names: dict[str, int] = {}
     found = column.mapped(lambda value: names.setdefault(value_name(value), len(names)), np.int32)
-    # Libraries give different values in any order; the groups' numbers are to depend on the table alone.
+    # Sorted, since libraries return distinct values in different orders.
     ordered = sorted(names)
     order = np.empty(len(names), np.int32)
     order[[names[name] for name in ordered]] = np.arange(len(names))
@@ -110,7 +110,7 @@ def numbers_of(known: ColumnSchema, column: Column) -> np.ndarray | None:
         first = known.parts[0] if known.parts else known
         is_whole = first.name == known.name and isinstance(
             first.type, Quantity
-        )  # not one of several, as of a text
+        )  # not one of a text's several numbers
         return kind.split(known, column)[0].numbers().astype(np.float64) if is_whole else None
     return (
         kind.fitted(known.name, column).numbers().astype(np.float64) if isinstance(kind, Quantity) else None
@@ -126,13 +126,13 @@ def _require_all(column: Column, what: str, remedy: str) -> None:
         )
 
 
-# --- tables that look as if rows belong together
+# --- tables whose rows seem to belong together
 
 _FEWEST_ROWS = 100
 _FEWEST_TIMES, _FEWEST_BLOCKS, _MANY_BLOCKS = 5, 10, 20
 _YEARS = (1800, 2100)
 _MORE_RUNS = 1.5
-"""An attribute of groups alternates between them: it has at least this many runs per value."""
+"""Minimum number of runs per value of a column that is an attribute of groups, since it alternates between groups."""
 
 
 def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
@@ -140,7 +140,7 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 
     Args:
         schema: the table's schema.
-        frame: its rows, in order.
+        frame: the table's rows, in order.
     """
     if len(frame) < _FEWEST_ROWS:
         return
@@ -157,7 +157,7 @@ def warn_if_sequential(schema: Schema, frame: pl.DataFrame) -> None:
 
 
 def sorted_by(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """The column of dates, or of integer years, that a table is sorted by; None if there is none."""
+    """The name of the column of dates, or of integer years, that sorts the table; None if there is none."""
     for column in schema.columns:
         values = None if column.missing else _dates_or_years(column, frame)
         if values is None:
@@ -179,11 +179,11 @@ def _dates_or_years(column: ColumnSchema, frame: pl.DataFrame) -> np.ndarray | N
 
 
 def in_blocks_of(schema: Schema, frame: pl.DataFrame) -> str | None:
-    """A column that looks like group ids, with the rows of each value contiguous; None if there is none.
+    """The name of a column that looks like group ids, with contiguous rows for each value; None if there is none.
 
-    Sorted numbers alone are not enough, since a table may be sorted by a measured column. Another column
-    must be an attribute of the groups, constant in each block and alternating between blocks, or number the rows of
-    each block; or the name must be typical of ids.
+    Sorted numbers alone are not enough, since a table may be sorted by a measured column. So one more sign is needed:
+    a name typical of ids, another column that numbers the rows of each block, or an attribute of the groups, i.e. a
+    column that is constant in each block and alternates between blocks.
     """
     for column in schema.columns:
         if column.missing or not _may_be_ids(frame[column.name]):
@@ -208,7 +208,7 @@ def _may_be_ids(values: pl.Series) -> bool:
 
 
 def _belongs(values: pl.Series, blocks: np.ndarray) -> bool:
-    """Whether a column is an attribute of the blocks, or numbers the rows in each."""
+    """Whether a column is an attribute of the blocks, or numbers the rows in each block."""
     runs, changes = values.rle_id().to_numpy(), int(blocks[-1])
     within = (np.diff(runs) > 0) & (np.diff(blocks) == 0)
     different = values.n_unique()

@@ -30,7 +30,7 @@ _PLACE: ContextVar[Callable[[int], str]] = ContextVar("place", default="row {} (
 class DataWarning(UserWarning):
     """A problem in the data that lamina handled; the message says how.
 
-    `subjects` identify repeated warnings, e.g. about later parts of the same table.
+    Warnings with equal `subjects` are repetitions, e.g. about later parts of the same table.
     """
 
     def __init__(self, message: str, subjects: Iterable[str] = ()) -> None:
@@ -39,7 +39,7 @@ class DataWarning(UserWarning):
 
 
 def warn(message: str, subjects: Iterable[str] = ()) -> None:
-    """Warn about the data, attributed to the user's line; see `DataWarning` for `subjects`."""
+    """Warn about the data, at the user's line; see `DataWarning` for `subjects`."""
     said = _SAID.get()
     if said is None or message not in said:
         messages.warn(DataWarning(message, subjects))

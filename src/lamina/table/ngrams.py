@@ -1,9 +1,9 @@
 """Text features: hashed n-grams, weighted by tf-idf and projected by a truncated SVD.
 
-A text is normalized: NFKC, case-folded. Its tokens are the n-grams of 3 and 4 characters within words, as
+A text is normalized to NFKC and lower case. Its tokens are the n-grams of 3 and 4 characters within words, as
 in scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))``; words without punctuation; and,
 for scripts without spaces, single and paired ideographs, kana and emoji. A token is represented by a 32-bit hash.
-All of it is arithmetic on code points, repeated in JavaScript (``types/text.js``).
+The computation is arithmetic on code points, which ``types/text.js`` repeats in JavaScript.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _MOST_TOKENS = 1 << 14
 
 _TABLE_BITS = 18
 _SHIFT = np.uint32(32 - _TABLE_BITS)
-"""Bits of a token's hash that index a table of 1 MB, which fits a processor's cache."""
+"""Shift of a token's hash to the bits that index a table of 1 MB, which fits a processor's cache."""
 
 _FEWEST_ROWS = 2
-"""Tokens in fewer rows identify single rows, and are ignored."""
+"""Minimum number of rows of a token; rarer tokens identify single rows, and are ignored."""
 
 _MOST_TEXTS = 50_000
 _MOST_LEARNED = 1 << 21
@@ -69,7 +69,7 @@ def folded(text: str) -> str:
     >>> folded("Ｓtraße Ⅳ ΣΟΦΟΣ"), folded("STRASSE")
     ('strasse iv σοφοσ', 'strasse')
     """
-    # Not casefold, which JavaScript lacks. The σ at the end of a word is the one letter that depends on its place.
+    # Not casefold, which JavaScript lacks. Final ς is replaced, since it is the only letter that depends on its place.
     return unicodedata.normalize("NFKC", text).upper().lower().replace("ς", "σ")
 
 
@@ -101,12 +101,12 @@ def _points(texts: Sequence[str]) -> np.ndarray:
     joined = "\0".join(texts)
     if joined.count("\0") != len(texts) - 1:
         joined = "\0".join(text.replace("\0", " ") for text in texts)
-    # Each code point is folded alone, or with its neighbours up to a zero, which composes with nothing.
+    # Texts are folded together, separated by zeros, which don't compose with neighbours.
     return np.frombuffer(f"\0{folded(joined)}\0".encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """`flags` for each code point, False beyond its end."""
+    """The entry of `flags` for each code point; False for code points beyond the array's end."""
     return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
 
 
@@ -131,12 +131,12 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     owners = np.cumsum(points == 0) - 1
     spaces = _any_of(_SPACES, points)
     kept = ~spaces
-    kept[1:] |= ~spaces[:-1]  # one space of several
+    kept[1:] |= ~spaces[:-1]  # keeps one of several spaces
     kept[0] = True
     points, owners, spaces = np.where(spaces, np.uint32(32), points)[kept], owners[kept], spaces[kept]
     found = [*_grams(points, spaces), _words(points), *_wide(points)]
     hashes = np.concatenate([hashes for hashes, _ in found])
-    # A token's second code point is in its text; its first may be the space before.
+    # A token's second code point is in its text; its first may be the space before the text.
     return _mixed(hashes), owners[np.concatenate([at for _, at in found])]
 
 
@@ -146,7 +146,7 @@ def _mixed(hashes: np.ndarray) -> np.ndarray:
 
 
 def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Hashes of n-grams of 3 and 4 without an inner space, and a position in each."""
+    """Hashes of n-grams of 3 and 4 code points without an inner space, and the position of each n-gram."""
     count = len(points)
     for size in (3, 4):
         if count < size:
@@ -163,7 +163,7 @@ def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray,
 
 def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Hashes of words, and their starts."""
-    inside = ~_any_of(_NOT_IN_WORDS, points)  # never the first and the last, which are spaces
+    inside = ~_any_of(_NOT_IN_WORDS, points)  # false for the first and last point, which are spaces
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
     return _hashed(points, starts, np.minimum(stops - starts, _LONGEST_WORD), _WORD_SEED), starts
@@ -183,7 +183,7 @@ def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _firsts(ordered: np.ndarray) -> np.ndarray:
-    """Where each run of equal numbers begins."""
+    """The position where each run of equal numbers begins."""
     return np.flatnonzero(np.concatenate([[len(ordered) > 0], ordered[1:] != ordered[:-1]]))
 
 
@@ -210,7 +210,7 @@ class _Sparse:
 
     @classmethod
     def counting(cls, rows: np.ndarray, columns: np.ndarray, width: int) -> _Sparse:
-        """Counts of pairs of a row and one of `width` columns."""
+        """The matrix of counts of (row, column) pairs, with `width` columns."""
         bits = width.bit_length()
         # Keys of half the size are sorted in half the time.
         is_small = int(rows.max(initial=0)) < 1 << (31 - bits)
@@ -246,15 +246,17 @@ class _Sparse:
         return _Sparse.of_entries(self.columns[order], self.of_rows(self.rows)[order], self.values[order])
 
     def times(self, dense: np.ndarray, count: int) -> np.ndarray:
-        """The product with a dense matrix, (count, its columns), float64. Each row is summed in the order of its
-        entries, whatever other rows there are."""
+        """The product with a dense matrix, float64 (count, columns of `dense`).
+
+        Each row is summed in the order of its entries, independently of other rows.
+        """
         product = np.zeros((count, dense.shape[1]))
         stops = np.append(self.starts, len(self.values))
         firsts = _firsts(stops[:-1] // _ENTRIES)
         for first, last in pairwise([*firsts.tolist(), len(self.starts)]):
             part = slice(stops[first], stops[last])
             terms, values = dense.take(self.columns[part], axis=0), self.values[part]
-            others = np.flatnonzero(values != 1)  # few, of counts
+            others = np.flatnonzero(values != 1)  # few, if values are counts
             if 2 * len(others) < len(values):
                 terms[others] *= values[others, None]
             else:
@@ -335,7 +337,7 @@ class TextEncoder:
 
 
 def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The vocabulary: the most frequent tokens, and of those with the same table position the first."""
+    """The vocabulary: the most frequent tokens; of tokens with the same table position, only the first."""
     order = np.lexsort((hashes, -rows))
     order = order[: np.count_nonzero(rows >= _FEWEST_ROWS)]
     _, first = np.unique(hashes[order] >> _SHIFT, return_index=True)
@@ -356,9 +358,9 @@ def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 
 def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int) -> np.ndarray:
-    """The first right singular vectors, as columns, by subspace iteration, with the largest entry of each positive.
+    """The first `count` right singular vectors as columns, by subspace iteration; fewer if the rank is lower.
 
-    There are fewer if the rank is lower.
+    The largest entry of each vector is positive.
     """
     if not len(matrix.values):
         return np.zeros((columns, 0))
@@ -376,7 +378,7 @@ def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int
 
 
 def _products(vectors: np.ndarray) -> np.ndarray:
-    """The inner products of columns, without BLAS, whose threads could change bits."""
+    """The inner products of columns, computed without BLAS, whose threads could change bits."""
     return np.einsum("ij,ik->jk", vectors, vectors)
 
 

@@ -1,4 +1,4 @@
-"""Lazily compiled regular expressions, since most programs read no column that needs them."""
+"""Lazily compiled regular expressions: most programs read no columns that need them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from lamina.table.messages import rows_called
 class LineNumbers:
     """Line numbers, from 1, of a text file's records.
 
-    Only records that don't begin on the line after the previous record's first line are stored.
+    Memory is needed only for records that don't begin on the line after the previous record's first line.
 
     >>> lines = LineNumbers()
     >>> lines.add(np.array([2, 3, 4]))
@@ -29,7 +29,7 @@ class LineNumbers:
         self._lines: list[np.ndarray] = []
 
     def add(self, lines: np.ndarray) -> None:
-        """The lines of the next records."""
+        """Add the lines of the next records."""
         if not len(lines):
             return
         jumps = np.flatnonzero(np.diff(lines, prepend=self._next - 1) != 1)
@@ -76,7 +76,7 @@ class Places:
         return len(self._files) == 1
 
     def within(self, row: int) -> tuple[str, str, int]:
-        """The file's name, "line" or "row", and its number: lines from 1, rows from 0."""
+        """A row's place: the file's name, "line" or "row", and the number (lines from 1, rows from 0)."""
         file = bisect_right(self._starts, row) - 1
         name, lines = self._files[file]
         row -= self._starts[file]

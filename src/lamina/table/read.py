@@ -1,6 +1,6 @@
-"""Reads tables of any of the formats in `lamina.table.formats`; one file or many.
+"""Reads tables, from one file or several, in any format of `lamina.table.formats`.
 
-`read` returns the whole table, `iter_batches` parts, for tables larger than memory. Both scan every
+`read` returns the whole table; `iter_batches` yields parts, for tables larger than memory. Both scan every
 row before returning any, so that types don't depend on batch boundaries, and no error occurs halfway.
 """
 
@@ -37,7 +37,7 @@ def read(source: Where, options: ReadOptions | None = None, places: Places | Non
     Args:
         source: a path, a glob, "-" for standard input, a folder of images; or several files with the same
             columns, in any order.
-        options: options that are not to be detected.
+        options: options to use instead of detected ones.
         places: receives the place of each row.
 
     Returns:
@@ -169,7 +169,7 @@ def read_in_shares(
 
 @dataclass(frozen=True)
 class _File:
-    """The facts about a file that other processes need before they can read theirs."""
+    """Facts about a file, which other processes need before they read their own files."""
 
     name: str
     textual: bool

@@ -19,7 +19,7 @@ from lamina.table.types import Calendar, ColumnSchema, Interval, Nominal, Pixel,
 from lamina.table.written_numbers import Form
 
 FORMAT_VERSION = 3
-"""Version 1 had a kind and a note per column instead of a type; version 2, of tables without intervals, has none."""
+"""Version of the JSON form; 1 had a kind and a note per column instead of a type, and 2 had no intervals."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Target:
     """The column to predict.
 
     Attributes:
-        name: its name.
+        name: the column's name.
         task: "classification" or "regression".
-        reason: why this task was chosen, and how to choose the other.
+        reason: why this task was chosen, and how to choose the other task.
         classes: for classification, the classes in order, numbers by size, texts alphabetically.
         counts: the number of rows of each class.
         low, high, mean: for regression, the target's extremes and mean.
@@ -62,11 +62,11 @@ class Schema:
     """The columns of a training table, without the target, and the target.
 
     Attributes:
-        columns: every column, in table order, including ignored ones, with the reason in their type.
+        columns: every column, in table order; the type of an ignored column is the reason.
         rows: the number of rows examined.
         named: whether the table had column names; if not, columns are matched by position.
         target: the column to predict, if it was part of the table or given.
-        intervals: the days between columns of dates, which are inputs besides.
+        intervals: the days between columns of dates, as additional inputs.
 
     >>> from lamina.table.types import Identifier, Number
     >>> schema = Schema((ColumnSchema("age", Number()), ColumnSchema("row", Identifier())), rows=9, named=True)
@@ -134,7 +134,7 @@ class Schema:
 
     @cached_property
     def owners(self) -> dict[str, str]:
-        """The table column of each of the `inputs`, by name; of an interval, the column at its end."""
+        """The table column of each of the `inputs`, by name; for an interval, the column of its end."""
         pairs = ((part.name, column.name) for column in self.used for part in column.parts or (column,))
         return {**dict(pairs), **{one.name: one.type.until for one in self.intervals}}
 
@@ -147,7 +147,7 @@ class Schema:
         }
 
     def with_arrays(self, arrays: Mapping[str, np.ndarray]) -> Schema:
-        """The schema with `arrays` from another schema; others are ignored."""
+        """The schema with `arrays` from another schema; arrays of other columns are ignored."""
         own: dict[int, dict[str, np.ndarray]] = {}
         for name, array in arrays.items():
             owner, _, rest = name.partition(".")
@@ -164,7 +164,7 @@ class Schema:
     def text_columns(self) -> tuple[str, ...]:
         """The columns that must stay text when a file is read for prediction, even if they look like numbers there.
 
-        Includes the target if its numbers are formatted texts.
+        The target is included if its numbers are formatted texts.
         """
         own = (self.target.name,) if self.target and self.target.form else ()
         return (*(column.name for column in self.columns if column.type.reads_text), *own)
@@ -194,7 +194,7 @@ class Schema:
         """The schema written by `to_dict`, of any version, also after a round trip through JSON.
 
         Raises:
-            DataError: it was written by a newer version, or is not a schema.
+            DataError: `content` was written by a newer version, or is not a schema.
         """
         if content.get("version") not in (1, 2, FORMAT_VERSION):
             raise DataError(

@@ -30,9 +30,9 @@ class Source:
     """One file of a table, or a folder of images.
 
     Attributes:
-        name: its name in messages.
-        path: the path of its bytes.
-        format: the format once decompressed; a key of `FORMATS`.
+        name: the file's name in messages.
+        path: the path of the file's bytes.
+        format: the format of the decompressed bytes, a key of `FORMATS`.
         compression: a key of `PACKINGS`, or "".
         scratch: a folder for temporary copies.
     """

@@ -17,7 +17,7 @@ from lamina.table.marks import as_gap, as_mark, group_codes, times_of
 from lamina.table.messages import counted, is_on_command_line
 
 FEWEST_FOR_VALIDATION = 10
-"""With fewer rows, ensemble members hold none out."""
+"""Minimum number of rows for holding some out; with fewer, ensemble members hold out none."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """A pair of training rows and validation rows."""
@@ -38,7 +38,7 @@ class Splitter(ABC):
     """Splits the rows of one table.
 
     Attributes:
-        said: the method, in a few words.
+        said: a short description of the method.
     """
 
     said: str
@@ -60,7 +60,7 @@ class Splitter(ABC):
     def members(
         self, rows: np.ndarray, share: float | None, rng: np.random.Generator, members: int
     ) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """Each member's training and validation rows: None without a `share`, or with too few rows.
+        """Each member's training and validation rows; no validation rows (None) without a `share`, or with few rows.
 
         Args:
             rows: the row numbers to divide, ascending.
@@ -74,7 +74,7 @@ class Splitter(ABC):
         if share is None or len(rows) < FEWEST_FOR_VALIDATION:
             return [(rows, None)] * members
         splits = self._folds(rows, share, rng, members) if members > 1 else [self._hold_out(rows, share, rng)]
-        can_validate = all(len(validation) for _, validation in splits)  # not where each class has one row
+        can_validate = all(len(validation) for _, validation in splits)  # false if classes have one row each
         return list(splits) if can_validate else [(rows, None)] * members
 
     def most_members(self, rows: np.ndarray) -> int | None:
@@ -104,9 +104,9 @@ def splitter_for(
 
     Args:
         rows: the number of rows.
-        strata: the class of each row (1-D, sortable), to stratify by; or None.
-        groups: the group of each row, so that no group is split across parts; or None.
-        time: the time of each row, a number or a date, so that validation and test rows come later; or None.
+        strata: the class of each row (1-D, sortable), for stratification; None: no stratification.
+        groups: the group of each row, so that no group is split across parts; None: no groups.
+        time: the time of each row, a number or a date, so that validation and test rows come later; None: no times.
         gap: the minimum time between parts, in the unit of `time` (days for dates).
 
     Raises:
@@ -133,7 +133,7 @@ def require_shares(validation: float, test: float) -> None:
 
 
 def too_few_to_divide(mark: str, name: str, parts: int) -> DataError:
-    """The error for a streamed table with too few groups or times, or one that is too large."""
+    """The error for a streamed table with too few groups or times, or with a group or time of too many rows."""
     what = "groups" if mark == "groups" else "different times"
     return DataError(
         f"{as_mark(mark, name)}: there are too few {what} for {parts} parts, or a part would have more rows than fit "
@@ -150,7 +150,7 @@ def nothing_before(name: str, gap: float) -> DataError:
 
 
 def _remedy(mark: str, members: int = 0) -> str:
-    """A remedy for too few groups or times; `members`: the number of members that could each hold some out."""
+    """A remedy for too few groups or times; `members`: the number of members for which these suffice."""
     if is_on_command_line():
         option = {"groups": "--group", "time": "--time"}[mark]
         return (
@@ -166,7 +166,7 @@ def _remedy(mark: str, members: int = 0) -> str:
 class RandomSplitter(Splitter):
     """Split at random; with `strata` each class keeps its share in each part, to within one row.
 
-    In `split` every class has at least one training row; a class with a single row is only there.
+    `split` puts at least one row of every class in training, so that a class's only row is a training row.
 
     >>> parts = RandomSplitter(10).split(validation=0.2, test=0.1, seed=1)
     >>> [len(part) for part in parts]
@@ -181,7 +181,7 @@ class RandomSplitter(Splitter):
         rows = self._rows
         classes = np.zeros(rows, np.int64) if self._classes is None else _codes(self._classes, rows)
         order = np.random.default_rng(seed).permutation(rows)
-        order = order[np.argsort(classes[order], kind="stable")]  # class by class, shuffled within each
+        order = order[np.argsort(classes[order], kind="stable")]  # by class, shuffled within each class
         ordered = classes[order]
         first = np.diff(ordered, prepend=ordered[0] - 1) != 0 if rows else np.zeros(0, bool)
         free = order[~first]  # the first row of each class is kept for training
@@ -194,7 +194,7 @@ class RandomSplitter(Splitter):
         return _parts(parts)
 
     def _hold_out(self, rows: np.ndarray, share: float, rng: np.random.Generator) -> Pair:
-        """Hold out rows; with classes, in proportion from each class (none from a class of one row)."""
+        """Hold out rows; with classes, the same share of each class (none of a class with a single row)."""
         classes = self._classes
         if classes is None:
             shuffled = rng.permutation(rows)
@@ -254,8 +254,8 @@ def _parts(part: np.ndarray) -> Split:
 class GroupSplitter(Splitter):
     """Split by groups: all rows of a group are in one part.
 
-    Groups are placed largest first, each in the part where it adds least to the χ² statistic of the parts' sizes
-    and, with `strata`, of their class counts. A class that occurs in only one group is only in training.
+    Groups are placed largest first. Each goes to the part where it adds least to the χ² statistic of the parts' sizes
+    or, with `strata`, of the parts' class counts. The only group of a class is always in training.
 
     >>> from lamina.table.columns import as_column
     >>> parts = GroupSplitter(as_column(["a", "a", "b", "b", "b", "c", "c", "d"])).split(validation=0.25)
@@ -297,7 +297,7 @@ class GroupSplitter(Splitter):
         return [(rows[fold != i], rows[fold == i]) for i in range(members)]
 
     def _divided(self, rows: np.ndarray, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each row; the first part is for training, and gets the only group of a class."""
+        """The part of each row; the first part is for training, and gets a class's only group."""
         tables = self._tables(rows)
         free = int((~tables.stays).sum())
         needed = len(shares) - bool(tables.stays.any())
@@ -324,8 +324,8 @@ class _GroupTables:
     """The number of rows of each class in each group.
 
     Attributes:
-        of_rows: the number of each row's group.
-        stays: for each group, whether it is the only one with some class.
+        of_rows: each row's group number.
+        stays: for each group, whether it is the only group of some class.
     """
 
     def __init__(self, groups: np.ndarray, classes: np.ndarray | None) -> None:
@@ -334,7 +334,7 @@ class _GroupTables:
         self._classes = int(classes.max(initial=0)) + 1
         pairs, sizes = np.unique(self.of_rows * self._classes + classes, return_counts=True)
         group, class_ = np.divmod(pairs, self._classes)
-        spread = np.bincount(class_, minlength=self._classes)  # groups that have the class
+        spread = np.bincount(class_, minlength=self._classes)  # the number of groups with each class
         alone = (spread == 1)[class_] & (len(names) > 1 and self._classes > 1)
         self.stays = np.zeros(len(names), bool)
         self.stays[group[alone]] = True
@@ -342,7 +342,7 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each free group, given the wanted shares; groups that stay are in part 0."""
+        """The part of each group, given the wanted shares; the only groups of a class are in part 0."""
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)
         staying = self.stays[self._group]
@@ -361,7 +361,7 @@ class _GroupTables:
             cost = (sizes * (sizes + 2 * present[:, classes]) / wanted[:, classes]).sum(axis=1)
             size = sizes.sum()
             cost += size * (size + 2 * filled) / wanted_rows
-            if len(free) - done <= len(empty):  # each of the others is needed in a part that has none
+            if len(free) - done <= len(empty):  # the remaining groups are needed for empty parts
                 cost[[part for part in range(len(shares)) if part not in empty]] = np.inf
             part = int(cost.argmin())
             present[part, classes] += sizes
@@ -375,11 +375,11 @@ class _GroupTables:
 
 
 class TimeSplitter(Splitter):
-    """Split by time: the last rows are for test, those before for validation, and the earliest for training.
+    """Split by time: the last rows are for test, the rows before these for validation, the earliest for training.
 
-    Rows of one time stay together. Several members hold out consecutive windows of the last rows, and each trains on
-    the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. With groups, rows of a group
-    that is in a later part are left out, as are those within the gap before it.
+    Rows with equal times stay together. Several members hold out consecutive windows of the last rows, and each trains
+    on the rows before its window (forward chaining), like scikit-learn's `TimeSeriesSplit`. Rows within the gap before
+    a later part are left out and, with groups, so are rows whose group is in a later part.
 
     >>> from lamina.table.columns import as_column
     >>> parts = TimeSplitter(as_column(list(range(2001, 2011))), gap=1).split(validation=0.2, test=0.2)
@@ -427,7 +427,7 @@ class TimeSplitter(Splitter):
         return pairs
 
     def _windows(self, rows: np.ndarray, starts: Sequence[float], for_what: str) -> list[np.ndarray]:
-        """The rows before the first start, then those from each start on; starts are shares of the ordered rows."""
+        """The rows before the first start, then the rows of each window; starts are shares of the ordered rows."""
         times = self._times[rows]
         different, before = np.unique(np.sort(times), return_index=True)
         if len(different) <= len(starts):
@@ -448,7 +448,7 @@ class TimeSplitter(Splitter):
         return [rows[window == i] for i in range(len(starts) + 1)]
 
     def _before(self, rows: np.ndarray, later: np.ndarray) -> np.ndarray:
-        """Those of `rows` that are at least the gap before `later`, and in other groups."""
+        """The rows that are at least the gap before all `later` rows, and not in their groups."""
         keeps = (
             self._times[rows] < self._times[later].min() - self._gap
             if len(later)
@@ -463,6 +463,6 @@ class TimeSplitter(Splitter):
             return nothing_before(self._name, self._gap)
         marks = f"{as_mark('time', self._name)} and {as_mark('groups', self._group_name)}"
         return DataError(
-            f"{marks}: no row comes before those that are held back and is of another group; leave one of the two out"
+            f"{marks}: no training rows are left before the held-out rows and in other groups; leave one option out"
             + (", or make the gap smaller" if self._gap else "")
         )

@@ -25,7 +25,7 @@ class Table:
 
     Attributes:
         names: the columns' names; for a table without names (an array) "x0", "x1", …
-        named: whether the table itself had names. Without them columns are matched by position.
+        named: whether the table itself had names; if not, columns are matched by position.
         rows: the number of rows.
         matrix: the 2-D array or sparse matrix of numbers or booleans that holds the whole table, if there is one.
     """

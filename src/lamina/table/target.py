@@ -87,8 +87,7 @@ def infer_target(column: Column, task: Task | None = None) -> Target:
 
 
 def _form(column: Column, task: Task | None) -> Form | None:
-    """The format of a target's numbers in texts, if all are numbers and there are too many for classes; otherwise
-    None."""
+    """The number format of a target of texts; None unless all texts are numbers, and too many to be classes."""
     form = form_of_column(Candidate(column, None, named=True))
     if form is None or (task is None and column.distinct() <= FEW_CLASSES):
         return None
@@ -103,7 +102,7 @@ def _require_values(column: Column) -> None:
     if column.storage in ("date", "time", "duration", "other"):
         raise DataError(
             f"the target {column.name!r} has type {column.type_name}, which can be neither classes nor "
-            "numbers; derive one of them from it first"
+            "numbers; derive classes or numbers from it first"
         )
     missing = column.missing()
     if missing == len(column):
@@ -212,7 +211,7 @@ def target_values(target: Target, column: Column) -> np.ndarray:
 
     Args:
         target: the training table's target, by `infer_target`.
-        column: the target's column in that table or another.
+        column: the target's column, in the training table or another table.
 
     Returns:
         float64 for regression; for classification, int32 positions in `target.classes`, −1 for a class

@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 DAY = 86_400_000_000
-"""Units of time, in microseconds."""
+"""Microseconds per day."""
 
 EPOCH = datetime.date(1970, 1, 1)
 """The origin of dates in days."""

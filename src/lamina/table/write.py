@@ -32,7 +32,7 @@ _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 def _could_be_formula(texts: pl.Expr) -> pl.Expr:
-    """Texts that begin with =, +, -, @, a tab or a carriage return (OWASP, "CSV Injection"), but are not numbers."""
+    """Whether texts begin with =, +, -, @, a tab or a carriage return (OWASP, "CSV Injection"), and are not numbers."""
     return texts.str.contains(_FORMULA) & ~texts.str.contains(_NUMBER)
 
 
@@ -51,7 +51,7 @@ def _marked(texts: pl.Expr) -> pl.Expr:
 
 
 def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
-    """The parts of a table with ' before each text and name that could be a formula, so that spreadsheets show it.
+    """The parts of a table with a ' before each text and name that could be a formula; spreadsheets then show the text.
 
     >>> import polars as pl
     >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7", "a"], "n": [-1, 2, 3]})])).rows(named=True)[0]
@@ -115,7 +115,7 @@ def write_batches(
 
     Args:
         batches: the parts, at least one, all with the columns and types of the first.
-        path: the file; "-" for standard output. the suffix ".gz" or ".zst" compresses formats without internal
+        path: the file; "-" for standard output. The suffix ".gz" or ".zst" compresses formats without internal
             compression.
         format: one of `writable()`; by default from the suffix (CSV for standard output).
         safe: for CSV and TSV, whether to put a ' before texts that a spreadsheet would execute as formulas; otherwise
@@ -144,7 +144,7 @@ def write_batches(
     first = next(parts, None)
     if first is None:
         raise DataError(
-            "there is nothing to write: not even a part without rows, which would say the columns"
+            "there is nothing to write: at least one part is needed, if only to define the columns"
         )
     alike = _alike(first, parts)
     if chosen in _DELIMITED:  # spreadsheets open them
@@ -181,7 +181,7 @@ def _chosen_format(path: str, format: str | None) -> tuple[str, str]:
     if chosen not in writable():
         raise DataError(f"tables are not written as {chosen}; use one of {listed(writable())}")
     if packing and FORMATS[chosen].packs_itself:
-        raise DataError(f"{chosen} is packed inside already; write {path.rsplit('.', 1)[0]!r}")
+        raise DataError(f"{chosen} files are already compressed; write {path.rsplit('.', 1)[0]!r}")
     return chosen, packing
 
 
@@ -199,7 +199,7 @@ def _destination(path: str, packing: str) -> Generator[IO[bytes]]:
 
 
 class _Shown(io.RawIOBase):
-    """A stream that escapes texts from data, which could affect the terminal."""
+    """A stream that escapes control characters in texts from data, which could affect the terminal."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -84,7 +84,7 @@ _SIZES = {
     for size, words in sizes.items()
     for word in words.split()
 }  # fmt: skip
-"""Units that don't differ by powers of ten: the smallest unit of their kind, and its number."""
+"""Units that don't differ by powers of ten: the smallest unit of the same kind, and how many of it make a unit."""
 
 _KNOWN = frozenset("%‰°CFKhdyx'\"")
 """Other single-character units directly after a number."""
@@ -184,7 +184,7 @@ def _written(text: str) -> Written | None:
     if text[:1] == "(" and text[-1:] == ")" and (atom := _atom(text[1:-1].strip())):
         return Written(atom._replace(negative=True)) if not atom.negative else None
     if text[-1:] == "-" and text[:-1].isdecimal():
-        text = text[:-1] + "+"  # 40-, as above 25-39
+        text = text[:-1] + "+"  # 40- after 25-39 means 40+
     if (atom := _atom(text)) is not None and not (atom.unit and _OPEN_AFTER.search(text)):
         return Written(atom)
     return _open_range(text) or _closed_range(text)
@@ -394,7 +394,7 @@ def _singular(unit: str) -> str:
 
 
 def _ratio(unit: str, form: Form) -> float | None:
-    """The ratio of a unit to the column's unit of the same kind, if not a power of ten; None if unrelated."""
+    """The ratio of a unit to the column's unit of the same kind, e.g. hours to minutes; None if unrelated."""
     mine, theirs = _SIZES.get(form.measure.lower()), _SIZES.get(unit.lower())
     return theirs[1] / mine[1] if mine and theirs and mine[0] == theirs[0] else None
 
@@ -507,7 +507,7 @@ def _are_codes(written: Iterable[tuple[Written, int]]) -> bool:
 def _decimal(atoms: Iterable[tuple[Atom, int]]) -> str:
     """The decimal sign, from a column's digits."""
     votes: Counter[str] = Counter()
-    groups: Counter[str] = Counter()  # three digits behind the only sign, which may be of either kind
+    groups: Counter[str] = Counter()  # ambiguous signs: the only one, before three digits
     whole = money = 0
     for atom, rows in atoms:
         money += rows * bool(atom.currency)
@@ -582,7 +582,7 @@ _ONE_UNIT = 0.99
 
 
 def _with_ranges(form: Form, written: Sequence[tuple[Written, int]]) -> Form:
-    """The format with ranges, if any are plausible, and the widths next to open ones."""
+    """The format with ranges, if any are plausible, and the widths of the ranges next to open ranges."""
     trial = replace(form, ranges=True)
     ends: set[tuple[float, float]] = set()
     bare = False

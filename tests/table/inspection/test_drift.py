@@ -108,7 +108,7 @@ def test_absent_extra_and_changed_columns():
     assert said[1].startswith(
         "of the new table, column 'member': 'perhaps' in row 0 (counting from 0) is not true"
     )
-    assert said[2] == "the new table has 1 column that training has not: 'visit'"
+    assert said[2] == "the new table has 1 column not in training: 'visit'"
 
 
 def test_the_target_of_the_new_table_is_compared_too():

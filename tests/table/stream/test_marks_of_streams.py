@@ -81,7 +81,7 @@ def test_keys_fall_where_times_rise(times):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"group": "who", "time": "day"}, "--group and --time together divide tables in memory"),
+        ({"group": "who", "time": "day"}, "--group and --time together are for tables in memory"),
         ({"time": "who"}, "time: 'g.*' in .* is neither a number nor a date"),
         (
             {"time": "day", "time_gap": 1e4},

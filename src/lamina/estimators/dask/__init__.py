@@ -3,7 +3,7 @@
 A collection's partitions stay with the workers, which survey, encode and keep them; the client trains on
 blocks that it prefetches (docs/adr/dask.md).
 
-`_partitions` (a table on workers) → `_table` (looked over, encoded, fetched) → `_estimators`.
+`_partitions` (a table on workers) → `_table` (surveying, encoding and fetching it) → `_estimators`.
 """
 
 from lamina.support.extras import require

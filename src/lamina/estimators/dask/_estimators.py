@@ -18,7 +18,7 @@ from lamina.table.stream.survey import Survey
 
 
 class _OnWorkers(BaseMLP):
-    """The common part: `fit` and `predict` on collections, `client_`, `to_local`."""
+    """The common part of both estimators: `fit` and `predict` on collections, `client_`, `to_local`."""
 
     client: Any
     _local: ClassVar[type[BaseMLP]]
@@ -44,11 +44,11 @@ class _OnWorkers(BaseMLP):
         return local
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the client, which is bound to its process."""
+        """The state without the client, which is bound to its process."""
         return {**super().__getstate__(), "client": None}
 
     def _computed(self, X: Any, function: Any) -> np.ndarray:
-        """As for in-memory tables, for everything except predictions."""
+        """A function of the network for an in-memory table; Dask collections raise an error."""
         if hasattr(X, "__dask_graph__"):
             raise TypeError(
                 f"only predictions, probabilities and scores are computed where a {type(X).__name__} of Dask is; "
@@ -73,14 +73,14 @@ class _OnWorkers(BaseMLP):
             y: a Dask series or array in the same partitions; or the name of a column of `X`.
             sample_weight: must be None.
             eval_set: a pair (X, y) to validate on, of Dask or in memory, instead of a part of the rows.
-            groups, time: the name of a column of `X`, or None: no group is in both training and validation, or the rows
-                with the last times are used for validation. The group column is a predictor only if `column_kinds`
-                names it.
+            groups, time: the name of a column of `X`, or None. With `groups`, no group is in both training and
+                validation; the group column is a predictor only if `column_kinds` names it. With `time`, the rows with
+                the last times are used for validation.
 
         Raises:
             TypeError: X or y is not a Dask collection.
             ValueError: `X` has no such column, or both `groups` and `time` are given.
-            DataError: partitions don't match, or as for `lamina.MLPClassifier.fit`.
+            DataError: the partitions of `X` and `y` don't match, or as for `lamina.MLPClassifier.fit`.
         """
         if sample_weight is not None:
             raise ValueError("sample_weight is for tables in memory, not for Dask collections")
@@ -120,7 +120,7 @@ class _OnWorkers(BaseMLP):
             target = local._fitted().encoder.schema.target
             if (
                 target is not None and target.name in X.columns
-            ):  # it was trained with its name, as a column of the table
+            ):  # the target was a named column of the training table
                 parts = list(X.drop(columns=target.name).to_delayed())
             else:
                 parts = list(X.to_delayed())
@@ -211,6 +211,6 @@ class MLPRegressor(_OnWorkers, plain.MLPRegressor):
         return self._mapped("predict", X, len(getattr(self._fitted().target, "levels", ())) or None)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """As `lamina.MLPRegressor.score`."""
+        """The R² of the predictions; see `lamina.MLPRegressor.score`."""
         truth, found, weights = _computed(self.client_, (y, self.predict(X), sample_weight))
         return self._agreement(truth, found, weights)

@@ -37,13 +37,13 @@ class Partitions:
     """The rows of a collection, one future per partition.
 
     Args:
-        client: the client of the workers that hold them.
+        client: the client of the workers that hold the rows.
         X: a Dask array of chunks that span all columns, or a Dask frame.
         y: the target, with the same partition lengths; or its name among the columns of `X`.
 
     Attributes:
-        target: its name.
-        is_apart: whether it was given separately.
+        target: the target's name.
+        is_apart: whether the target was given separately.
         types: the columns with their types, including the target.
         parts, lengths: the non-empty partitions, and their numbers of rows.
         named: whether the columns have names.
@@ -71,7 +71,7 @@ class Partitions:
         own = client.compute(targets) if self.is_apart else targets
         frames = client.map(_frame, whole, own, [self.target] * len(parts), pure=False)
         described = client.gather(client.map(_described, frames, pure=False))
-        # Those without rows, as filters leave them, have nothing to learn from, not even types.
+        # Empty partitions, e.g. after a filter, are dropped: even their types may be wrong.
         kept = [i for i, (rows, _) in enumerate(described) if rows] or [0]
         self.parts = [frames[i] for i in kept]
         self.lengths = [described[i][0] for i in kept]
@@ -85,7 +85,7 @@ class Partitions:
     def statistics(
         self, task: Any, kinds: Mapping[str, Any], dates: str | None, seed: int
     ) -> TableStatistics:
-        """Statistics from one pass: workers compute those of their partitions, which are merged in a fixed order."""
+        """Statistics from one pass: computed by workers for each partition, and merged in a fixed order."""
         settings = {"task": task, "kinds": dict(kinds), "dates": dates, "named": self.named, "seed": seed}
         found = self.client.map(
             _looked_over, self.parts, self.starts, types=self.types, target=self.target, settings=settings, pure=False
@@ -115,7 +115,7 @@ def _delayed_parts(collection: Any, name: str) -> list[Any]:
         return list(collection.to_delayed())
     raise TypeError(
         f"{name} is a {type(collection).__name__}; lamina.dask takes Dask arrays and frames. For tables in memory "
-        "there are lamina.MLPClassifier and lamina.MLPRegressor"
+        "use lamina.MLPClassifier or lamina.MLPRegressor"
     )
 
 
@@ -139,7 +139,7 @@ def _common_types(empties: Sequence[pl.DataFrame]) -> dict[str, pl.DataType]:
         ) from error
 
 
-# --- what workers do -------------------------------------------------------------------------------------------------
+# --- functions that workers run --------------------------------------------------------------------------------------
 
 
 def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
@@ -165,7 +165,7 @@ def _frame(part: Any, target: Any, name: str) -> pl.DataFrame:
                 "give both the same partitions"
             )
         frame = frame.with_columns(pl.Series(name, values.tolist() if values.dtype == object else values))
-    # Each partition has its own categories; as texts they are the same everywhere.
+    # Each partition has its own codes for categories; as texts, categories are the same in all partitions.
     texts = [column for column, kind in frame.schema.items() if isinstance(kind, (pl.Categorical, pl.Enum))]
     return frame.cast(dict.fromkeys(texts, pl.String()))  # pyright: ignore[reportArgumentType]
 
@@ -190,7 +190,7 @@ def _looked_over(
 def _merged(parts: Sequence[Any]) -> Any:
     import copy
 
-    whole = copy.deepcopy(parts[0])  # a worker's memory is not ours to change: another task may read it, too
+    whole = copy.deepcopy(parts[0])  # since another task of the worker may read the original, too
     for part in parts[1:]:
         whole.merge(part)
     return whole

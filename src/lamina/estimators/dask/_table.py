@@ -24,7 +24,7 @@ _Encoded = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class PartitionedTable:
-    """Surveyed and divided partitions; see `lamina.estimators.streamed.LookedOver`."""
+    """Partitions with their survey and division; see `lamina.estimators.streamed.LookedOver`."""
 
     def __init__(self, partitions: Partitions, survey: Survey, division: Division) -> None:
         self.partitions, self.survey, self.division = partitions, survey, division
@@ -35,7 +35,7 @@ class PartitionedTable:
         own, client = self.partitions, self.partitions.client
         how = client.scatter(_How(own.types, own.target, self.division, encoder, encode_target), hash=False)
         parts = client.map(_encoded, own.parts, own.starts, how=how, pure=False)
-        own.parts = []  # the encoded rows are enough from here on
+        own.parts = []  # only the encoded rows are needed from here on
         described = client.gather(client.map(_described, parts, pure=False))
         layout = Layout(len(encoder.numeric_names), len(encoder.code_names), _outputs(described))
         return WorkersRows(client, parts, [rows for rows, _, _ in described], layout, _digest(described))
@@ -49,7 +49,7 @@ class KeyedPartitions:
     partitions: Partitions
 
     def lowest(self, most: int) -> RowSample:
-        """See `KeyedRows`: each worker finds the lowest of its partitions."""
+        """See `KeyedRows`: each worker finds the rows with the lowest keys in its partitions."""
         own = self.partitions
         return own.merged(self._mapped(_lowest, own.starts, types=own.types, most=most))
 
@@ -74,7 +74,7 @@ def _digest(described: Sequence[tuple[int, int, str]]) -> str:
 class WorkersRows:
     """Encoded rows in workers' memory; see `lamina.table.stream.cache.EncodedRows`.
 
-    Groups don't cross partitions, so that the last of each may be short.
+    Groups don't cross partitions, so that the last group of each partition may be short.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class WorkersRows:
         return rows
 
 
-# --- what workers do -------------------------------------------------------------------------------------------------
+# --- functions that workers run --------------------------------------------------------------------------------------
 
 
 class _How:
-    """Everything needed to encode a partition."""
+    """The inputs for encoding a partition."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _How:
         self.types, self.target, self.encoder, self.encode_target = types, target, encoder, encode_target
         none = division.sample.frame.clear()
         empty = type(division.sample)(none, division.sample.numbers[:0])
-        # Which rows train follows from their keys; the rows that are held back need not travel.
+        # Workers find the training rows by their keys, so held-out rows need not be sent.
         self.division = replace(division, validation=empty, test=empty, sample=empty)
 
 
@@ -158,7 +158,7 @@ def _encoded(frame: pl.DataFrame, start: int, *, how: _How) -> _Encoded:
 
 
 def _described(encoded: _Encoded) -> tuple[int, int, str]:
-    """The number of rows, the target's number of columns (0 if 1-D), and the SHA-256 of all."""
+    """The number of rows, the target's number of columns (0 if 1-D), and the SHA-256 of all encoded rows."""
     digest = hashlib.sha256()
     for array in encoded:
         digest.update(np.ascontiguousarray(array).data)

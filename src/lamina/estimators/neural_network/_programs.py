@@ -1,4 +1,4 @@
-"""The arithmetic of scikit-learn's networks in lamina's operators, and compiled functions of it."""
+"""Compiled functions for scikit-learn's networks: training steps, and loss with gradients."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ class Kind:
 
 
 MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",), "sgd with Nesterov": ("velocities",)}
-"""Each solver's state, as attribute names of scikit-learn's optimizers; each holds a list with one array per
-parameter."""
+"""Each solver's state: attributes of scikit-learn's optimizers, each a list with one array per parameter."""
 
 
 @lru_cache(_KEPT)
@@ -54,9 +53,9 @@ def training_step(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
 
 
 def training_step_on_rows(kind: Kind, solver: str) -> CompiledFunction[..., Any]:
-    """The same for rows of a table: row numbers replace the inputs, and the table precedes the other arrays.
+    """`training_step` for rows of a table: row numbers replace the inputs, and the table precedes the other arrays.
 
-    Each training has its own, which keeps the table alive meanwhile; programs are cached by their computation.
+    Each training has its own function, which keeps the table alive meanwhile; compiled programs are cached.
     """
     step = _step(kind, solver)
 
@@ -87,8 +86,10 @@ def _step(kind: Kind, solver: str) -> Callable[..., NDArray]:
 
 @lru_cache(_KEPT)
 def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]]]:
-    """The loss of all rows with the penalty, and its gradients, as a function of inputs, targets, row weights, alpha,
-    and the network's weights and intercepts."""
+    """A function that returns the loss of all rows, with the penalty, and its gradients.
+
+    The function's arguments: inputs, targets, row weights, alpha, and the network's weights and intercepts.
+    """
 
     def evaluate(
         x: NDArray, y: NDArray, w: NDArray, alpha: float, *parameters: NDArray
@@ -99,9 +100,9 @@ def loss_and_gradients(kind: Kind) -> Callable[..., tuple[NDArray, list[NDArray]
 
 
 def taking_rows() -> CompiledFunction[..., Any]:
-    """A compiled copy of table rows: takes row numbers, a destination for each table, and the tables.
+    """A compiled function that copies table rows; it takes row numbers, a destination for each table, and the tables.
 
-    Each training has its own, which keeps its tables alive meanwhile; it takes a hundredth of a second to compile.
+    Each training has its own function, which keeps the tables alive meanwhile; compiling takes a hundredth of a second.
     """
 
     def take(rows: NDArray, *arrays: NDArray) -> None:
@@ -113,7 +114,7 @@ def taking_rows() -> CompiledFunction[..., Any]:
 
 
 for _kept in (training_step, loss_and_gradients):
-    atexit.register(_kept.cache_clear)  # while what programs need to let go of their memory is there still
+    atexit.register(_kept.cache_clear)  # before the modules that free the programs' memory are unloaded
 
 
 def _loss_and_gradients(
@@ -126,10 +127,10 @@ def _loss_and_gradients(
         function = _ACTIVATIONS[kind.activation if i < layers - 1 else kind.output]
         values.append(function(nd.dot(values[-1], weight) + intercept))
     total = nd.sum(w)
-    share = 1.0 / total  # multiplied with every gradient: a division each would take as long as Adam's own
+    share = 1.0 / total  # multiplied with gradients, since divisions would take as long as Adam's arithmetic
     squares: Any = sum(nd.sum(weight * weight) for weight in weights)
     loss = _LOSSES[kind.loss](y, values[-1], w) / total + (0.5 * alpha) * squares / total
-    # Each pair of output function and loss has this derivative by the function's input, beyond clipping, too.
+    # All pairs of output function and loss have this derivative by the function's input, even for clipped values.
     delta = (values[-1] - y) * w
     of_weights, of_intercepts = [], []
     for i in reversed(range(layers)):
@@ -156,7 +157,7 @@ _SLOPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     "logistic": lambda value, delta: delta * value * (1.0 - value),
     "relu": lambda value, delta: nd.where(value == 0.0, nd.zeros_like(delta), delta),
 }
-"""Gradients by an activation's input, from its value and the gradient by that value."""
+"""Gradients by an activation's input, from the activation's value and the gradient by this value."""
 
 
 def _clipped(p: NDArray) -> NDArray:
@@ -174,7 +175,7 @@ def _poisson(y: NDArray, p: NDArray, w: NDArray) -> NDArray:
 
 
 def _sum_of_rows(terms: NDArray) -> NDArray:
-    """The sum of all terms, rows first: most terms of a row are 0, so that the sum of a row is hardly rounded."""
+    """The sum of all terms, each row first; a row's sum is hardly rounded, since most of its terms are 0."""
     return nd.sum(nd.sum(terms, axis=1))
 
 

@@ -24,22 +24,23 @@ from lamina.estimators.neural_network._programs import (
 from lamina.nd.ndarray import NDArray
 
 WORTH_SECONDS = 0.3
-"""Trainings that take scikit-learn less time than this are left to it, since compiling takes about as long."""
+"""Trainings that take scikit-learn less time than this are left to scikit-learn, since compiling takes as long."""
 _STEP_SECONDS, _SECONDS_A_PRODUCT, _SECONDS_A_PARAMETER = 1e-4, 1e-10, 1e-8
-"""NumPy's costs of a step: calls, each multiplication forward and backward, each parameter's update."""
+"""NumPy's costs of a step, in seconds: its calls, each multiplication forward and backward, each parameter's update."""
 _GROUP_BYTES, _MOST_STEPS = 4 << 20, 64
-"""Bytes of rows copied at a time, and the number of steps: part of the last-level cache, and a few milliseconds.
+"""Maximum bytes of rows copied at a time, and maximum number of steps.
 
-One step at a time, for the second-level cache, costs a sixteenth more, because of Python between steps. So does twice
-as much, which exceeds the cache.
+The rows fit in the last-level cache, and the steps take a few milliseconds. One step at a time, in the second-level
+cache, costs a sixteenth more, because of Python between steps; twice the bytes cost as much, since they exceed the
+cache.
 """
 _ROWS_IN_PLACE_BYTES = 1 << 19
 """Minimum batch, in bytes, for reading rows directly from the table; a smaller copy stays in a core's cache.
 
-Such a program is specific to a table's size, so that a search's folds may need two; not worthwhile for narrow tables.
+Such a program is specific to a table's size, so that a search's folds may need two programs; narrow tables don't gain.
 """
 _LEAST_FILLED = 0.02
-"""Minimum density of sparse rows; for sparser ones SciPy's product is faster than a dense one."""
+"""Minimum density of sparse rows; for sparser rows, SciPy's product is faster than a dense product."""
 
 
 def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> CompiledEpochs | None:
@@ -48,7 +49,7 @@ def epochs_for(estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None
     if estimator.early_stopping:
         rows = max(1, rows - math.ceil(estimator.validation_fraction * rows))
     batch = min(200, rows) if estimator.batch_size == "auto" else int(np.clip(estimator.batch_size, 1, rows))
-    # Of `partial_fit`, and of `fit` with `warm_start`, also what was trained before: `t_` counts rows.
+    # `t_` is the number of rows seen by earlier calls of `partial_fit`, or of `fit` with `warm_start`.
     steps = (estimator.t_ + rows * estimator.max_iter) / batch
     if not _is_worth(estimator, X, batch, steps):
         return None
@@ -65,7 +66,7 @@ def evaluation_for(
 
 
 def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
-    """Whether compiling pays off, by sizes and settings alone, so that equal trainings give equal bits."""
+    """Whether compiling pays off; it depends only on sizes and settings, so that equal trainings give equal bits."""
     if not compilation_enabled():
         return False
     if not isinstance(X, np.ndarray) and X.nnz < _LEAST_FILLED * X.shape[0] * X.shape[1]:
@@ -78,11 +79,11 @@ def _is_worth(estimator: Any, X: Any, batch: int, steps: float) -> bool:
 
 
 class _Group:
-    """The rows of a program's next steps, in memory that is reused.
+    """The rows of a program's next steps, in reused memory.
 
-    Rows beyond those `put` have weight 0, so that the last batch of an epoch needs no separate program.
+    The last batch of an epoch is filled up with rows of weight 0, so that it needs no separate program.
 
-    `stacks` are the steps' arguments: inputs (or row numbers, with a `table`), targets, weights.
+    `stacks` are the steps' arguments: inputs (with a `table`, row numbers), targets, weights.
     """
 
     def __init__(
@@ -99,14 +100,14 @@ class _Group:
         self._numbers = aligned_empty((self.rows,), np.dtype(np.int32))
         self._numbers_stack = _stack(self._numbers, self.steps)
         copies = [_stack(x, self.steps) for x in self._parts]
-        self.stacks = [self._numbers_stack, *copies][-3:]  # no numbers where inputs are among the copies
+        self.stacks = [self._numbers_stack, *copies][-3:]  # without row numbers if the inputs are copied
         self._take = taking_rows() if can_take else None
         self._places = copies[:-1]
         self._tables = [nd.from_numpy(x) for x in self._copied] if can_take else []
         self._weighted = -1
 
     def put(self, rows: np.ndarray) -> list[int]:
-        """Put these training rows; return the number of rows in each step."""
+        """Load these training rows; return the number of rows in each step."""
         count, steps = len(rows), -(-len(rows) // self._batch)
         self._put_inputs(rows, steps)
         weights = self._weights
@@ -136,7 +137,7 @@ def _stack(rows: np.ndarray, steps: int) -> NDArray:
 
 
 def _can_be_taken(table: Any, dtype: np.dtype) -> bool:
-    """Whether a compiled function can copy its rows: it is in row order, and row numbers fit int32."""
+    """Whether a compiled function can copy the table's rows: row-major memory, and row numbers that fit int32."""
     is_plain = isinstance(table, np.ndarray) and table.dtype == dtype and table.flags.c_contiguous
     return is_plain and table.size > 0 and len(table) <= np.iinfo(np.int32).max
 
@@ -149,9 +150,9 @@ def _kind(estimator: Any, X: Any, rows: int, dtype: np.dtype) -> Kind:
 
 
 class CompiledEpochs:
-    """Epochs of a stochastic solver by compiled steps, which update in place the estimator's `coefs_` and
-    `intercepts_`, and the moments of its scikit-learn optimizer.
+    """Epochs of a stochastic solver by compiled steps.
 
+    Steps update the estimator's `coefs_` and `intercepts_`, and the optimizer's moments, in place.
     `rows`: the number of training rows; `batch`: the rows per step.
     """
 
@@ -172,7 +173,7 @@ class CompiledEpochs:
         self._data = X, np.require(self._data[1], dtype, "C"), self._data[2]
         kind = _kind(estimator, X, self._batch, dtype)
         held = [(estimator, "coefs_"), (estimator, "intercepts_"), *((optimizer, x) for x in MOMENTS[solver])]
-        # A user's weights may lie anyhow; moments may be more exact than what they move.
+        # A user's weights may have any memory layout; moments may have a wider dtype than the weights.
         for owner, name in held:
             setattr(owner, name, [np.require(x, dtype, ["C", "W"]) for x in getattr(owner, name)])
         self._arrays = [nd.from_numpy(x) for owner, name in held for x in getattr(owner, name)]
@@ -201,7 +202,7 @@ class CompiledEpochs:
     def _take_steps(self, count: int) -> list[float]:
         """Take `count` steps on the group's rows; return the losses.
 
-        Ctrl-C is handled before or after, so that the optimizer's count matches the weights.
+        Ctrl-C is handled before or after the steps, so that the optimizer's step count matches the weights.
         """
         alpha = float(self._estimator.alpha)
         with interrupts_later():
@@ -221,20 +222,20 @@ class CompiledEpochs:
 
 
 class SteppedOptimizer:
-    """scikit-learn's optimizer while compiled steps do its work."""
+    """A stand-in for scikit-learn's optimizer while compiled steps update the parameters."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
 
     def update_params(self, params: Sequence[np.ndarray], grads: Sequence[np.ndarray]) -> None:
-        """Nothing: the parameters are already updated."""
+        """Do nothing: the parameters are already updated."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._optimizer, name)
 
 
 class _AdamSteps:
-    """scikit-learn's Adam: the numbers for upcoming steps, and the count of completed ones."""
+    """scikit-learn's Adam: the numbers for upcoming steps, and the count of completed steps."""
 
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
@@ -252,7 +253,7 @@ class _AdamSteps:
         optimizer.learning_rate = self._rate(optimizer.t)
 
     def _rate(self, t: int) -> Any:
-        """The learning rate with both bias corrections (end of the paper's section 2)."""
+        """The learning rate with both bias corrections (end of section 2 of Kingma and Ba, 2015)."""
         optimizer = self._optimizer
         return optimizer.learning_rate_init * np.sqrt(1 - optimizer.beta_2**t) / (1 - optimizer.beta_1**t)
 
@@ -267,7 +268,7 @@ class _SGDSteps:
         return float(self._optimizer.learning_rate), float(self._optimizer.momentum), 0.0, 0.0
 
     def taken(self, steps: int) -> None:
-        """Does nothing, since SGD does not count steps."""
+        """Do nothing: SGD does not count steps."""
 
 
 class CompiledEvaluation:
@@ -275,7 +276,7 @@ class CompiledEvaluation:
 
     def __init__(self, estimator: Any, X: Any, y: np.ndarray, weights: np.ndarray | None) -> None:
         self._estimator, self._input_dtype = estimator, X.dtype
-        self._dtype = np.dtype(np.float64)  # in which SciPy keeps the parameters
+        self._dtype = np.dtype(np.float64)  # the dtype of SciPy's parameters
         self._program = loss_and_gradients(_kind(estimator, X, X.shape[0], self._dtype))
         w = np.ones(len(y)) if weights is None else weights
         parts = X if isinstance(X, np.ndarray) else X.toarray(), y, w.reshape(-1, 1)
@@ -283,13 +284,13 @@ class CompiledEvaluation:
 
     @eager()
     def evaluate(self) -> tuple[float, list[np.ndarray], list[np.ndarray]]:
-        """The loss and its gradients by weights and intercepts, at the estimator's current ones."""
+        """The loss, and its gradients by weights and by intercepts, for the estimator's current parameters."""
         estimator = self._estimator
         parameters = [
             nd.from_numpy(np.asarray(x, self._dtype)) for x in (*estimator.coefs_, *estimator.intercepts_)
         ]
         loss, gradients = self._program(*self._arguments, float(estimator.alpha), *parameters)
-        # What scikit-learn would have computed in: SciPy's versions differ in what they keep float32 parameters as.
+        # scikit-learn's dtype here; it depends on the SciPy version, which may keep float32 parameters as float64.
         dtype = np.result_type(self._input_dtype, *estimator.coefs_)
         arrays = [x.asnumpy().astype(dtype, copy=False) for x in gradients]
         layers = len(estimator.coefs_)

@@ -22,7 +22,7 @@ from lamina.estimators.neural_network._training import (
 
 
 class _Compiled:
-    """The four private methods of scikit-learn's networks that all of their training uses.
+    """Overrides the four private methods that do all training in scikit-learn's networks.
 
     scikit-learn's epoch loop runs unchanged, on row numbers instead of rows, and with one batch per
     epoch, which executes all steps of the epoch.
@@ -30,7 +30,7 @@ class _Compiled:
 
     _epochs: CompiledEpochs | None = None
     _evaluation: CompiledEvaluation | None = None
-    """The compiled computation during a training; None: scikit-learn's own."""
+    """The compiled computation during a training; None: scikit-learn's own is used."""
 
     def _fit_stochastic(self: Any, *arguments: Any, **named: Any) -> None:
         fit = super()._fit_stochastic  # pyright: ignore[reportAttributeAccessIssue]
@@ -41,7 +41,7 @@ class _Compiled:
             return
         batch_size = self.batch_size
         self._epochs = epochs
-        if batch_size == "auto" or batch_size < epochs.rows:  # of a larger one, scikit-learn warns
+        if batch_size == "auto" or batch_size < epochs.rows:  # scikit-learn itself warns about a larger one
             self.batch_size = epochs.rows
         try:
             fit(**{**given, "X": np.arange(len(data[1])).reshape(-1, 1)})
@@ -69,7 +69,7 @@ class _Compiled:
     def _forward_pass_fast(self: Any, X: Any, check_input: bool = True) -> Any:
         rows = (
             X if self._epochs is None else self._epochs.inputs(X.ravel())
-        )  # while it trains: numbers of rows
+        )  # during a training, X has row numbers
         return super()._forward_pass_fast(rows, check_input)  # pyright: ignore[reportAttributeAccessIssue]
 
 

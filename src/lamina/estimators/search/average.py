@@ -19,7 +19,7 @@ _ROUNDS = 20
 def greedy(outputs: Sequence[np.ndarray], measure: Callable[[np.ndarray], float]) -> list[int]:
     """The number of times each model is selected into the best mean.
 
-    The model that improves the mean most is added, possibly repeatedly, until none improves it.
+    The model that improves the mean most is added, possibly repeatedly, until no model improves the mean.
 
     Args:
         outputs: each model's outputs for the same rows.
@@ -48,9 +48,9 @@ def mixture(outputs: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarra
 
 
 _MOST_POOLED = 12
-"""Number of candidate trials: the best ones, and those in the current average."""
+"""Maximum number of candidate trials, besides those in the current average; the best trials are kept."""
 _MOST_COMPARED = 1 << 16
-"""Number of held-out outputs used to choose an average, which is then scored on all of them."""
+"""Maximum number of held-out outputs for choosing an average, which is then scored on all held-out rows."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Best:
     Attributes:
         score: the score on held-out rows; None if never measured.
         trials: the averaged trials.
-        shares: their shares.
-        factor: calibrates the average, which is less confident than each member.
+        shares: the trials' shares.
+        factor: the calibration factor of the average, which is less confident than each trial.
     """
 
     score: float | None
@@ -115,7 +115,7 @@ class Average:
         return {} if self.best is None else self.best.by_number()
 
     def offer(self, *trials: Trial) -> bool:
-        """Choose again, with these trials' current best; return whether the average improved."""
+        """Choose the best average again, with these trials as candidates; return whether it improved."""
         offered = {trial.number: trial for trial in _ranked(trials)[:_MOST_POOLED]}
         pool = list({**self._pool, **offered}.values())
         best = max(self._chosen(pool), key=lambda one: _known(one.score))
@@ -130,7 +130,7 @@ class Average:
         self._tell()
 
     def keep(self, trial: Trial) -> list[int]:
-        """Add a trial to the candidates; return the numbers of trials that no longer are."""
+        """Add a trial to the candidates; return the numbers of trials that are no longer candidates."""
         if len(trial.outputs):
             self._pool[trial.number] = trial
         ranked = _ranked(self._pool.values())

@@ -14,7 +14,7 @@ class TimeIsOver(Exception):  # noqa: N818 - not an error
 
 
 class Budget:
-    """The time budget, from now on, and the longest duration of each kind of step.
+    """A search's time budget, which starts now, and the longest duration of each kind of step.
 
     Args:
         limit: the limit in seconds; None: no limit.

@@ -1,4 +1,4 @@
-"""Validates settings against a search."""
+"""Checks of an estimator's settings before a search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lamina.estimators.settings import DECLARED
 from lamina.training.time_limit import seconds_of
 
 TRIALS = 16
-"""The default time limit of `preset="best"`."""
+"""The number of trials of `preset="best"` without limits."""
 
 
 def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
@@ -54,7 +54,7 @@ def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:
 
 
 def require_no_steps(observers: Sequence[Any], jobs: int) -> None:
-    """Raise `ValueError` if an observer needs the steps of trials that are trained in workers."""
+    """Raise `ValueError` if observers need training steps, but trials are trained in workers."""
     if observers and jobs > 1:
         raise ValueError(
             f"a {type(observers[0]).__name__} among callbacks observes training steps, but {jobs} trials at a time "

@@ -1,9 +1,8 @@
 """Early stopping of trials that are worse than most earlier ones at the same point.
 
-The decision depends only on trials' numbers, not on which happen to be complete, so that a search gives the
-same bits for any number of parallel trials. Trials come in rounds, each twice as long as the previous, and a
-trial is compared with those of earlier rounds. So trials of one round can be trained in parallel, and no trial is
-compared with much less than half of all earlier ones.
+Trials come in rounds, each twice as long as the previous one, and a trial is compared with the trials of earlier
+rounds. So the trials of a round can be trained in parallel, a trial is compared with at least about half of all
+earlier trials, and a search gives the same bits for any number of parallel trials.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _FEWEST_TO_COMPARE = 3
 
 @dataclass(frozen=True)
 class Curve:
-    """The curve of a trial: its planned number of epochs, and the score of each trained one."""
+    """The learning curve of a trial: its planned number of epochs, and the score of each trained epoch."""
 
     epochs: int
     scores: Sequence[float]
@@ -31,7 +30,7 @@ def round_begins(number: int, openings: int, first: int) -> int:
 
     Args:
         number: the trial's number.
-        openings: the number of fixed trials before the random ones; they belong to the first round.
+        openings: the number of fixed trials before the random ones; these belong to the first round.
         first: the number of random trials in the first round.
 
     >>> [round_begins(number, 3, 8) for number in (0, 10, 11, 26, 27, 58, 59)]

@@ -1,7 +1,8 @@
-"""The search: trials until the time is over, and the best average of them in the estimator.
+"""The search: trials until the time is over; the best average of the trials becomes the estimator's network.
 
-The sequence of trials, and each one's training, depend only on the table and the seed; the limit determines
-where the sequence ends. So more time is never worse on the validation rows, and equally many trials give equal bits.
+The sequence of trials, and each trial's training, depend only on the table and the seed; the limit determines
+where the sequence ends. So more time is never worse on the validation rows, and equal numbers of trials give equal
+bits.
 
 `MLPClassifier(time_limit=300).fit(X, y)` and `fit_table(estimator, X, y, schema, eval_set)` search if the estimator
 has `time_limit`, `trials`, or `preset="best"`. Among its `callbacks` may be `SearchObserver`s, a `TrialStore`,
@@ -49,11 +50,11 @@ if TYPE_CHECKING:
     from lamina.estimators.search.side_by_side import Event
 
 _START_VARIES = 1.5
-"""Safety factor on the longest compilation so far, for another network."""
+"""Safety factor on the longest compilation so far, for the time to compile another network."""
 _WORKERS_START = 4.0
 """Minimum remaining seconds for starting workers."""
 _AHEAD = 16
-"""Trials per worker that may start after an incomplete one; kept in memory until that is complete."""
+"""Maximum number of trials per worker that may start after an incomplete trial; they wait for it in memory."""
 _GRACE = 10.0
 """Seconds for workers to end, if there is no other limit."""
 
@@ -83,15 +84,15 @@ class Search:
         self.trials: list[Trial] = []
         self._told = 0
         self.earlier_seconds = 0.0
-        self._waiting: dict[int, Trial] = {}  # trained, but not all before them
+        self._waiting: dict[int, Trial] = {}  # trained trials that wait for earlier ones
         self._cut: list[Trial] = []
         self._begun: set[int] = set()
         self._average: Average | None = None
         self._diverged: NonFiniteLossError | None = None
         self._board: Blackboard | None = None
-        self._device = str(cpu())  # where nothing is left to train: an earlier run kept all trials
+        self._device = str(cpu())  # if an earlier run has trained all trials
 
-    # --- what observers may look at ------------------------------------------------------------------------------
+    # --- the view for observers ----------------------------------------------------------------------------------
 
     @property
     def best_score(self) -> float | None:
@@ -131,7 +132,7 @@ class Search:
         return self._budget.left()
 
     def stop(self) -> None:
-        """End soon, with the best average so far."""
+        """End the search soon, with the best average so far."""
         self._budget.stop()
 
     def end_at(self, seconds: float) -> None:
@@ -173,7 +174,7 @@ class Search:
         except BaseException as raised:
             error = raised
             raise
-        finally:  # Ctrl-C too leaves the best so far behind
+        finally:  # the best average so far is kept after Ctrl-C, too
             with eager(), cpu():
                 self._end_waiting()
                 if self._best is not None:
@@ -182,7 +183,7 @@ class Search:
         self._say_if_late()
 
     def _say_if_late(self) -> None:
-        """Warn if uninterruptible work exceeded the limit, unless an observer moves the deadline and warns itself."""
+        """Warn if uninterruptible work exceeded the time limit; observers that move the deadline warn themselves."""
         limit, seconds = self._given, self.seconds()
         if limit is not None and limit == self.limit and (over := seconds_over(seconds, limit)):
             messages.warn(
@@ -203,7 +204,7 @@ class Search:
     def _train_all(self) -> None:
         """Train trials until there are enough, or the time is over.
 
-        The first is always trained here, for an early result and early errors.
+        The first trial is always trained in this process, for an early result and early errors.
         """
         while self._fits_another():
             here = self._jobs == 1 or not self.trials or not self._budget.has(_WORKERS_START)
@@ -215,7 +216,7 @@ class Search:
                 return
 
     def _fits_another(self) -> bool:
-        """Whether another trial is wanted, and time is left to start it."""
+        """Whether more trials are wanted, and enough time is left to start one."""
         if self.most_trials is not None and len(self.trials) >= self.most_trials:
             return False
         if not self.trials:
@@ -224,7 +225,7 @@ class Search:
 
     def _start(self) -> float:
         """The minimum remaining seconds for starting a trial, since startup can't be interrupted."""
-        # The first start of a process loads what the others need, too, so that it is not multiplied.
+        # The first start also loads modules and data for later ones, so it has no safety factor.
         start = max(
             self._budget.cost("start") * _START_VARIES,
             self._budget.cost("first start") * (len(self.trials) < 2),
@@ -232,7 +233,7 @@ class Search:
         return start + self._budget.cost("end")
 
     def _try(self, number: int) -> None:
-        """Train another configuration here, updating the average whenever it may improve."""
+        """Train trial `number` in this process, updating the average whenever it may improve."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
         training = TrialTraining(
@@ -253,7 +254,7 @@ class Search:
                 self._have_one(trial)
                 self._add(trial, keep=True)
 
-    # --- trials side by side -------------------------------------------------------------------------------------
+    # --- parallel trials -----------------------------------------------------------------------------------------
 
     def _train_side_by_side(self) -> None:
         """Train the remaining trials in parallel; results are processed as if trained in order."""
@@ -280,7 +281,7 @@ class Search:
 
         Called from other threads while waiting trials are processed.
         """
-        waiting, done = self._waiting.copy(), len(self.trials)  # one that is taken in between is in both
+        waiting, done = self._waiting.copy(), len(self.trials)  # in this order: no trial is missed
         if not self._fits_another():
             return None
         for number in range(done, min(self.most_trials or sys.maxsize, done + _AHEAD * self._jobs)):
@@ -297,7 +298,7 @@ class Search:
         return None
 
     def _costs_far(self) -> Mapping[str, float]:
-        """A worker's costs of steps, including the delay until its result can be used."""
+        """The costs of steps for a worker, including the delay until its result arrives."""
         costs = self._budget.costs
         return {**costs, "end": self._budget.cost("end") + self._budget.cost("way")}
 
@@ -357,7 +358,7 @@ class Search:
             self._add(dataclasses.replace(trial, earlier=()))
 
     def _curves(self, numbers: Sequence[int]) -> list[Curve]:
-        waiting = self._waiting.copy()  # first: a trial is among the others before it is not there any more
+        waiting = self._waiting.copy()  # before `trials`, to which waiting trials move
         ended = waiting | {trial.number: trial for trial in self.trials}
         return [Curve(ended[number].epochs, ended[number].scores) for number in numbers]
 
@@ -372,13 +373,13 @@ class Search:
         return is_better
 
     def _have_one(self, trial: Trial) -> None:
-        """Ensure that there is at least one trial."""
+        """Use `trial` as the result if there is none yet, so that the search has a network."""
         assert self._average is not None
         if self._best is None and not trial.is_failure:
             self._average.accept(Best(trial.score if trial.best_epoch else None, [trial], [1.0]))
 
     def _add(self, trial: Trial, *, keep: bool = False) -> None:
-        """Add a finished trial, and free the arrays of those that are no longer candidates."""
+        """Add a finished trial, and free the arrays of trials that are no longer candidates."""
         assert self._average is not None
         self.trials.append(trial)
         self._waiting.pop(trial.number, None)
@@ -391,7 +392,7 @@ class Search:
         self._tell_of_trials()
 
     def _tell_of_trials(self) -> None:
-        """Report trials not yet reported; Ctrl-C may have come before that."""
+        """Report finished trials to observers; Ctrl-C may have prevented an earlier report."""
         while self._told < len(self.trials):
             self._told += 1
             self._tell("on_trial_end", self.trials[self._told - 1])
@@ -400,7 +401,7 @@ class Search:
         if self._store is not None:
             self._store.save(trial)
 
-    # --- what others see -----------------------------------------------------------------------------------------
+    # --- reports to observers ------------------------------------------------------------------------------------
 
     def _on_epoch(self, number: int, epoch: Epoch) -> None:
         self._tell("on_trial_epoch", number, epoch)
@@ -434,10 +435,10 @@ def _described(settings: Mapping[str, Any]) -> str:
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Put the best average into the estimator; training facts are the best trial's.
+    """Put the best average into the estimator; attributes about training are the best trial's.
 
     Args:
-        estimator: the user's.
+        estimator: the user's estimator.
         shared: the common data.
         best: the best average.
         trials: all trials.

@@ -15,7 +15,7 @@ class Plan:
     """The trials of a search for an estimator.
 
     Args:
-        estimator: the user's; its explicit settings apply to all trials.
+        estimator: the user's estimator, whose explicit settings apply to all trials.
         seed: the seed of the draws.
         rows: the number of training rows per member.
     """
@@ -45,7 +45,7 @@ class Plan:
         return Configuration(number, self.bare(preset=preset, **chosen), settings, rows)
 
     def compared(self, tried: Configuration) -> list[int]:
-        """The numbers of the trials to compare this one with; none if it is trained to its end anyway."""
+        """The numbers of the trials to compare `tried` with; none for a trial that is never ended early."""
         if tried.estimator._resolved().learning_rate not in CYCLES_END:
             return []
         before = round_begins(tried.number, len(self._openings), space.CYCLE)

@@ -1,8 +1,8 @@
 """Parallel trials by joblib: in threads, or as `joblib.parallel_config` says.
 
-Threads are the best default: for 60 % (tables of a hundred rows) to 95 % (of thousands) of its time a
-training is in compiled code, one call per epoch, without holding Python's lock; and they share data and code,
-whereas each process loads lamina and compiles separately, which takes as long as a few small trials.
+Threads are the best default. A training spends 60 % (hundreds of rows) to 95 % (thousands of rows) of its time in
+compiled code, one call per epoch, without holding Python's lock. Threads also share data and code, whereas each
+process loads lamina and compiles separately, which takes as long as a few small trials.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Event = Job | Outcome | tuple[int, Epoch] | None
 
 
 class SideBySide:
-    """Trains trials, `jobs` at a time as in joblib; a context in which workers live.
+    """Trains trials in parallel by joblib; a context manager, at whose end the workers end.
 
     Args:
         jobs: the number of parallel jobs.
@@ -54,7 +54,7 @@ class SideBySide:
         self._folder = self._stack.enter_context(scratch("lamina-search-"))
         self.board = Blackboard(self._folder)
         parallel = _parallel(self._jobs)
-        if getattr(parallel._backend, "uses_threads", False):  # they share this process's
+        if getattr(parallel._backend, "uses_threads", False):  # threads share this process's
             threads = get_num_threads()
             self._stack.callback(propose_num_threads, threads)
             propose_num_threads(max(threads // parallel.n_jobs, 1))
@@ -99,7 +99,10 @@ class SideBySide:
             yield event
 
     def _told(self, number: int, *, has_ended: bool = False) -> Iterator[Job | tuple[int, Epoch]]:
-        """New reports of a trial's epochs: joblib accepts more jobs than workers have started."""
+        """New reports about a trial: its job when a worker has started it, then its epochs.
+
+        joblib accepts more jobs than workers have started.
+        """
         if number not in self._begun and (has_ended or self.board.has_begun(number)):
             self._begun.add(number)
             yield self._running[number]
@@ -113,7 +116,7 @@ class SideBySide:
         return job
 
     def _work(self, first: Job) -> None:
-        """joblib's loop, in its own thread, until no job remains."""
+        """Run jobs by joblib until none remains; this loop has its own thread."""
 
         def tasks() -> Iterator[Any]:
             job: Job | None = first
@@ -131,16 +134,16 @@ class SideBySide:
 
 
 def _parallel(jobs: int | None) -> Parallel:
-    """Run one task per worker, and the next when it ends."""
+    """A joblib `Parallel` that gives each worker one task at a time, and returns results as tasks end."""
     how: dict[str, Any] = {"pre_dispatch": "n_jobs", "batch_size": 1, "prefer": "threads"}
     try:
         return Parallel(jobs, return_as="generator_unordered", **how)
-    except ValueError:  # a backend that gives nothing before all is done, as Ray's
+    except ValueError:  # a backend, such as Ray's, that returns all results at the end
         return Parallel(jobs, **how)
 
 
 def _explained(error: BaseException) -> BaseException:
-    """The error to raise in the search for one raised by joblib."""
+    """The search's error for an error raised by joblib."""
     if isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker":
         return LaminaError(
             "a process that trained a trial was killed, by the system if memory was short; fewer at a time "

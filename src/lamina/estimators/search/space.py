@@ -1,8 +1,8 @@
 """The settings tried by a search: first the presets', then random ones by each setting's `Draw`.
 
 The ranges are those of RealMLP's tuning for TabArena (Erickson et al., 2025, arXiv 2506.16791; Holzmüller,
-Grinsztajn, Steinwart, 2024, arXiv 2407.04491), as far as the estimators have the parameter. There is no label
-smoothing: outputs are calibrated, and it costs log-loss.
+Grinsztajn, Steinwart, 2024, arXiv 2407.04491), for parameters that the estimators have. Label smoothing is left
+out: outputs are calibrated, and smoothing makes the log-loss worse.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _FIRST_ROWS = 32_768
 _TIMES_MORE = 8
 _OF_ONE_KIND = 2
 _KINDS = 4
-"""Kinds of networks: one around `default`, which takes ten times as long as the others, which are around `medium`."""
+"""Number of kinds of networks: one varies `default`, which takes ten times as long, the others vary `medium`."""
 CYCLE = _OF_ONE_KIND * _KINDS
-"""The period of kinds, in trials."""
+"""Number of trials after which the kinds of networks repeat."""
 
 
 def openings(rows: int) -> list[tuple[str, int]]:
-    """The first trials, equal for any limit, for early results: presets, and rows per member.
+    """The first trials of every search, for early results: presets, and rows per member.
 
     >>> openings(10_000)
     [('fast', 10000), ('medium', 10000), ('default', 10000)]

@@ -1,4 +1,4 @@
-"""One trial: a configuration trained to its end or the deadline, which offers good states meanwhile."""
+"""The training of a trial, until its end or the deadline; good states are offered to the average meanwhile."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Shared:
     """The common data of all trials.
 
     Attributes:
-        encoder, target: as fitted by the estimator.
+        encoder, target: the fitted encoder and target of the estimator.
         train: each member's training rows.
         held_out: each member's held-out rows, or the `eval_set`.
-        y, weights: target and weights of these rows, concatenated.
+        y, weights: target and weights of the held-out rows, concatenated.
     """
 
     encoder: TableEncoder
@@ -54,7 +54,7 @@ class Shared:
         return cls(encoder, target, train, some, *targets_of(some))
 
     def __sizeof__(self) -> int:
-        """The bytes of the arrays, from which Dask knows to send them to each worker once."""
+        """The bytes of the arrays; because of their size, Dask sends the object to each worker only once."""
         parts = [*self.train, *self.held_out]
         arrays = {id(x): x for part in parts for x in (part.numeric, part.codes, part.target, part.rows)}
         return sum(getattr(x, "nbytes", 0) for x in arrays.values())
@@ -74,7 +74,7 @@ class Configuration:
     Attributes:
         number: the trial's number.
         estimator: an estimator with all settings, which does not search.
-        settings: the settings that vary between trials, which identify it.
+        settings: the settings that vary between trials and identify the configuration.
         rows: the number of training rows per member.
     """
 
@@ -162,13 +162,12 @@ class TrialTraining(Observer):
         self._end(training)
 
     def _end(self, loop: Loop) -> None:
-        """Offer the best state after a regular end, at any epoch, with the same result as from a store."""
+        """Offer the best state at a regular end, so that a trial from a store gives the same result."""
         self._is_complete = True
         self._offer_best(loop)
 
     def result(self) -> Trial | None:
-        """The trial as kept, or in its current state; a failure if it diverged at once; None before any
-        measurement."""
+        """The trial in its kept or current state; a failure if it diverged at once; None before any measurement."""
         best = self._kept or self._best()
         if best is None and self._is_complete:
             best = dataclasses.replace(self.unmeasured(), state={})
@@ -191,7 +190,7 @@ class TrialTraining(Observer):
         outputs = np.empty((0, network.architecture.outputs), np.float32)
         return self._trial(0, -np.inf, outputs, network.state())
 
-    # --- what the loop tells -------------------------------------------------------------------------------------
+    # --- events of the loop --------------------------------------------------------------------------------------
 
     def on_begin(self, loop: Loop) -> None:
         self._began_steps, self._has_started = self._budget.seconds(), False
@@ -199,11 +198,11 @@ class TrialTraining(Observer):
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         now = self._budget.seconds()
         if not self._has_started:
-            self._has_started, self._began_steps = True, now  # before this, the step was compiled
+            self._has_started, self._began_steps = True, now  # the time before was for compiling
             is_first = not self._tried.number
             self._budget.note("first start" if is_first else "start", self._budget.seconds() - self._begun)
         needed = self._budget.cost("end")
-        if done >= of - 1:  # a last, smaller batch is not told of
+        if done >= of - 1:  # a smaller last batch is not reported
             needed += self._budget.cost("validation", (now - self._began_steps) * self._validation_to_epoch())
         self._last_steps = now
         if not self._budget.has(needed):
@@ -238,10 +237,10 @@ class TrialTraining(Observer):
         """The approximate duration of validation relative to an epoch: gradients take twice as long as outputs."""
         return sum(map(len, self._shared.held_out)) / sum(map(len, self._train)) / 3
 
-    # --- the trial as it is --------------------------------------------------------------------------------------
+    # --- the current state ---------------------------------------------------------------------------------------
 
     def _best(self) -> Trial | None:
-        """The trial in its best epoch so far."""
+        """The trial with the network of its best epoch so far."""
         return None if self._snapshot is None else self._trial(*self._snapshot)
 
     def _trial(self, epoch: int, score: float, outputs: np.ndarray, state: Mapping[str, np.ndarray]) -> Trial:

@@ -17,23 +17,23 @@ class Trial:
     """A trained configuration.
 
     Attributes:
-        number: its number, from 0; with the search's seed it determines all randomness of the trial.
-        settings: its settings, as plain values by the estimators' parameter names.
+        number: the trial's number, from 0; with the search's seed it determines all randomness of the trial.
+        settings: the trial's settings, as plain values by the estimators' parameter names.
         score: the score on the members' held-out rows, higher is better.
-        seconds: its duration.
-        ended: its end, in seconds of the search's total running time.
+        seconds: the trial's duration.
+        ended: the time of the trial's end, in seconds of the search's total running time.
         epochs: the planned number of epochs.
         best_epoch: the epoch of the kept network, from 1.
-        complete: whether it ended regularly; False if the deadline or Ctrl-C ended it.
+        complete: whether the trial ended regularly; False if the deadline or Ctrl-C ended it.
         losses: the training loss of each epoch.
         scores: the score of each epoch.
         factor: the calibration factor of this trial alone.
         outputs: uncalibrated outputs for the held-out rows, concatenated: (rows, outputs), float32.
-        architecture: its networks' architecture.
-        members: the number of its networks.
-        state: their arrays, named as by `Ensemble.state`.
-        earlier: states at the ends of earlier learning-rate cycles, until it is decided which of them
-            helps the average most; empty afterwards.
+        architecture: the networks' architecture.
+        members: the number of networks.
+        state: the networks' arrays, named as by `Ensemble.state`.
+        earlier: the trial at the ends of earlier learning-rate cycles; empty once the state that helps the average
+            most has been chosen.
     """
 
     number: int
@@ -55,7 +55,7 @@ class Trial:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it diverged before learning anything, so that it has no outputs or state."""
+        """Whether the trial diverged before learning anything, so that it has no outputs or state."""
         return self.complete and not self.best_epoch
 
     def as_in(self, stage: Trial) -> Trial:
@@ -68,8 +68,8 @@ class SearchView(Protocol):
     """The view of a running search for observers.
 
     Attributes:
-        trials: finished trials by number. With parallel training, one that ends before another
-            with a smaller number waits for it, so that the average is the same as with sequential training.
+        trials: finished trials in the order of their numbers. With parallel training, a trial waits for the trials
+            before it, so that the average is the same as with sequential training.
         shares: each trial's share in the current ensemble, by number; the sum is 1.
         best_score: the current ensemble's score on held-out rows, higher is better; None before there is one.
         limit: the time limit in seconds; None without one.
@@ -95,7 +95,7 @@ class SearchView(Protocol):
         ...
 
     def stop(self) -> None:
-        """End the search as at its deadline: soon, with the best so far."""
+        """End the search soon, as at its deadline, with the best average so far."""
         ...
 
     def end_at(self, seconds: float) -> None:
@@ -114,7 +114,7 @@ class SearchObserver:
     """
 
     def on_search_begin(self, search: SearchView) -> None:
-        """Called before the first trial; `search.trials` holds those of a resumed run."""
+        """Called before the first trial; in a resumed run, `search.trials` has the earlier run's trials."""
 
     def on_trial_begin(
         self, search: SearchView, number: int, settings: Mapping[str, Any], epochs: int
@@ -125,7 +125,7 @@ class SearchObserver:
         """Called after an epoch of a trial; up to a quarter of a second late for trials in other processes."""
 
     def on_trial_waits(self, search: SearchView, trial: Trial) -> None:
-        """Called when a trained trial is kept and waits for those before it; `on_trial_end` follows."""
+        """Called when a trained trial is stored and waits for the trials before it; `on_trial_end` follows."""
 
     def on_trial_end(self, search: SearchView, trial: Trial) -> None:
         """Called when a trial has ended and is in `search.trials`, and the ensemble has been updated."""
@@ -134,15 +134,14 @@ class SearchObserver:
         """Called when the ensemble has improved: see `search.best_score` and `search.shares`."""
 
     def on_search_end(self, search: SearchView, error: BaseException | None) -> None:
-        """Called when the search is over and the estimator fitted, or when `error` ended it (for Ctrl-C a
-        `KeyboardInterrupt`)."""
+        """Called at the end: the estimator is fitted, or `error` ended the search (`KeyboardInterrupt` for Ctrl-C)."""
 
 
 class TrialStore(Protocol):
     """Stores trials, so that an interrupted search can be resumed. Passed in an estimator's `callbacks`."""
 
     def load(self, fingerprint: str) -> Sequence[Trial]:
-        """The trials of an earlier run of the same search, by number; empty if there are none.
+        """The trials of an earlier run of the same search, in the order of their numbers; empty if there are none.
 
         After parallel training, numbers may be missing.
 
@@ -154,6 +153,6 @@ class TrialStore(Protocol):
     def save(self, trial: Trial) -> None:
         """Store a complete trial, replacing its earlier state; called before observers are notified.
 
-        A waiting trial is stored with `earlier`, and again without it once it has ended.
+        A waiting trial is stored with its `earlier` states, and again without them once it has ended.
         """
         ...

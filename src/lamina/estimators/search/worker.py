@@ -1,7 +1,7 @@
 """A trial's training in a worker: another process, a thread, or another machine.
 
-A worker reads the deadline from a folder, and reports its epochs there. One without access to the folder, on another
-machine, uses the deadline given at its start, and reports only at its end.
+A worker reads the deadline from a folder, and reports its epochs there. A worker on another machine, without access to
+the folder, uses the deadline given at its start, and reports only at its end.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Blackboard:
         self._read: dict[int, int] = {}
 
     def end_at(self, seconds: float | None) -> None:
-        """Set all workers' deadline, in seconds of the search; None: when they are done."""
+        """Set all workers' deadline, in seconds since the search began; None: no deadline."""
         aside = self._folder / "end.new"
-        with suppress(FileNotFoundError):  # no worker listens any more
+        with suppress(FileNotFoundError):  # all workers have ended
             aside.write_text(json.dumps(seconds))
             os.replace(aside, self._folder / "end")
 
@@ -59,13 +59,13 @@ class Blackboard:
             (self._folder / str(number)).touch()
 
     def has_begun(self, number: int) -> bool:
-        """Whether trial `number` has started, as far as this machine knows."""
+        """Whether trial `number` has reported its start on this machine."""
         return (self._folder / str(number)).exists()
 
     def tell(self, number: int, epoch: Epoch) -> None:
         """Report a complete epoch of trial `number`."""
         line = json.dumps([getattr(epoch, name) for name in _TOLD]) + "\n"
-        with suppress(FileNotFoundError), (self._folder / str(number)).open("r+") as file:  # never made anew
+        with suppress(FileNotFoundError), (self._folder / str(number)).open("r+") as file:  # never creates it
             file.seek(0, os.SEEK_END)
             file.write(line)
 
@@ -113,8 +113,8 @@ class Outcome:
 
     Attributes:
         number: the trial's number.
-        trial: the trial; None if it was ended before learning anything.
-        diverged: the message of a diverged training.
+        trial: the trial; None if the training ended before learning anything.
+        diverged: the error message of a diverged training; None otherwise.
         costs: the costs of steps.
         device: the device of the training.
         ended: the search's elapsed time at the end, by the worker's clock.
@@ -129,7 +129,7 @@ class Outcome:
 
 
 class _ToldBudget(Budget):
-    """A worker's view of the search's time budget, which may change meanwhile."""
+    """A worker's view of the search's time budget, whose deadline may move."""
 
     def __init__(self, job: Job, board: Blackboard) -> None:
         super().__init__(job.limit, job.costs)
@@ -149,7 +149,7 @@ def train(job: Job, shared: Shared) -> Outcome:
     """Train a trial, keeping its state at the end of each learning-rate cycle; the search selects the best."""
     number, board = job.tried.number, Blackboard(job.folder)
     budget, stages, diverged = _ToldBudget(job, board), list[Trial](), None
-    if not budget.has(job.start):  # it has waited for a worker until now
+    if not budget.has(job.start):  # the job may have waited long for a worker
         return Outcome(number, None, None, budget.costs, str(cpu()), budget.seconds())
     board.tell_begin(number)
 
@@ -180,7 +180,7 @@ def train(job: Job, shared: Shared) -> Outcome:
 
 @contextmanager
 def _without_ctrl_c(process: int) -> Generator[None]:
-    """Ignore Ctrl-C, which a terminal sends to all processes: the search's process ends the others."""
+    """Ignore Ctrl-C in workers: a terminal sends it to all processes, but the search's process ends the others."""
     if os.getpid() == process or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -22,10 +22,10 @@ from lamina.support.schedules import one_cycle
 MOMENTS = ("adam.first.", "adam.second.")
 """Prefixes of the names of Adam's moments, before a parameter's name."""
 
-_WARM_UP = 0.1  # of all steps, with a rising learning rate; then a cosine to 0
+_WARM_UP = 0.1  # share of all steps with a rising learning rate; then it falls as a cosine to 0
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-8
-_SHIFT_STREAMS = 1 << 41  # random streams from here on belong to shifting, one an epoch
+_SHIFT_STREAMS = 1 << 41  # the first of the random streams for shifting, one per epoch
 _SIDE = 28
 
 
@@ -122,7 +122,7 @@ def _target(move: int) -> slice:
 
 
 class BestNetwork(AugmentedNetwork):
-    """The default recipe's network and Adam, without dropout, since no image is seen twice."""
+    """The default recipe's network and Adam, without dropout, since no image is seen twice (each is deformed anew)."""
 
     dropout = 0.0
     variants = tuple(DEFORMATIONS)
@@ -132,7 +132,7 @@ class BestNetwork(AugmentedNetwork):
         self.see("")
 
     def see(self, variant: str) -> None:
-        """Use this variant of deformation from now on; "" means that of digits."""
+        """Use this variant of deformation from now on; "" means the variant for digits."""
         deformation = DEFORMATIONS[variant or self.variants[0]]()
         self._deformed = compile(lambda images: nd.floor(deformation(images) + 0.5).astype(np.uint8))
 
@@ -143,9 +143,9 @@ class BestNetwork(AugmentedNetwork):
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Newly deformed images, in the order of the steps; images of other sizes unchanged.
+        """Newly deformed images, in the order of the steps; images of sizes other than 28×28 are unchanged.
 
-        The result is uint8, computed outside the step, since the first layer's product is a third faster on bytes.
+        Images are uint8, and deformed outside the step, since the first layer's product is a third faster on bytes.
         """
         if images.shape[1] != SIDE**2:
             return batches, images, labels

@@ -26,7 +26,7 @@ def parameter_shapes(sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Span:
-    """Progress of a schedule, from 0 to 1: `share` at step `since`, of `steps` in total.
+    """A schedule's progress, from 0 to 1, by step; it is `share` at step `since`, and 1 at step `steps`.
 
     >>> Span(steps=200).at(50), Span(0.5, since=100, steps=200).at(120)
     (0.25, 0.6)
@@ -37,7 +37,7 @@ class Span:
     steps: float = 1.0
 
     def at(self, step: int) -> float:
-        """The share at a step."""
+        """The progress at a step."""
         return min(1.0, self.share + (step - self.since) / self.steps)
 
 
@@ -55,10 +55,10 @@ class ChapterNetwork:
     """
 
     variants: tuple[str, ...] = ()
-    """Variants of augmentation, chosen by short trainings; the first is that of earlier runs."""
+    """Variants of augmentation, among which short trainings choose; earlier runs used the first."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        """`sizes`: the numbers of units, from inputs through hidden layers to classes."""
+        """`sizes`: the layers' widths, from inputs through hidden layers to classes."""
         self.sizes = tuple(sizes)
         self.parameters: dict[str, NDArray] = {}
         for name, shape in parameter_shapes(self.sizes).items():
@@ -74,7 +74,7 @@ class ChapterNetwork:
 
     @property
     def widths(self) -> list[tuple[int, ...]]:
-        """`sizes`, in a tuple as for several networks."""
+        """The `sizes`, as a list of one network's widths."""
         return [self.sizes]
 
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
@@ -92,8 +92,8 @@ class ChapterNetwork:
     def losses(self, scores: NDArray, labels: NDArray) -> NDArray:
         """The softmax cross-entropy of each row, shape (rows,).
 
-        The chapter sums with `nansum`, which gives a network of NaNs the loss 0. Here a NaN
-        stays NaN, so that training can detect it.
+        The chapter sums by `nansum`, so that a network of NaNs has the loss 0. Here NaN
+        remains NaN, so that training can detect it.
         """
         one_hot = nd.one_hot(labels, self.sizes[-1])
         return -nd.sum(one_hot * nd.log_softmax(scores), axis=0, exclude=True)
@@ -113,13 +113,13 @@ class ChapterNetwork:
         """Use this variant of augmentation from now on; this network has none."""
 
     def images_of_epoch(self, images: NDArray, seed: int, epoch: int) -> NDArray:
-        """An epoch's images: here always the same."""
+        """An epoch's images; for this network always the same."""
         return images
 
     def data_of(
         self, batches: np.ndarray, images: NDArray, labels: NDArray
     ) -> tuple[np.ndarray, NDArray, NDArray]:
-        """Images and labels of the steps `batches`, int32 (steps, rows); here unchanged."""
+        """Images and labels for the steps `batches`, int32 (steps, rows); this network does not change them."""
         return batches, images, labels
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -2,12 +2,12 @@
 
 Every pixel of the result is read at a position in the image, given by an affine map and a smooth field of
 displacements (Simard, Steinkraus and Platt, Best practices for convolutional neural networks applied to
-visual document analysis, 2003, section 2). The field is a sum of Gaussian bumps on a grid, whose heights are normal:
-equal to noise smoothed by a Gaussian, as one matrix product. In a compiled function it costs a few
-microseconds per image, so that no image is seen twice.
+visual document analysis, 2003, section 2). The field is a sum of Gaussian bumps on a grid, with normally distributed
+heights. This approximates noise smoothed by a Gaussian, as a single matrix product, and takes a compiled function a few
+microseconds per image, so that every image can be deformed anew in each epoch.
 
-The right amount depends on the subject: digits may be bent but not mirrored; clothes the other way
-round. A training chooses among `DEFORMATIONS`.
+The right amount depends on the subject: digits may be bent but not mirrored, clothes may be mirrored but not bent. A
+training chooses among `DEFORMATIONS`.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from lamina.nd.ndarray import NDArray
 
 SIDE = 28
 _MIDDLE = (SIDE - 1) / 2
-_KNOTS = 7  # bumps along a side
-_MARGIN = 1.5  # pixels from the edge to the outermost bumps' middles
+_KNOTS = 7  # number of bumps along a side
+_MARGIN = 1.5  # pixels from the edge to the centres of the outermost bumps
 _WIDTH = 4.0  # standard deviation of a bump, in pixels: Simard's smoothing
 
 
 class Deformation:
-    """Deforms digits, on the device that was current at its creation.
+    """A random deformation of digits, on the device that is current when the object is created.
 
     Amounts are drawn anew for each image; angles and factors are uniform between minus and plus the argument. The
     defaults are somewhat below those of Cireşan, Meier, Gambardella and Schmidhuber (Deep, big, simple neural nets for
-    handwritten digit recognition, 2010), who train for hundreds of epochs: in minutes less is better.
+    handwritten digit recognition, 2010), who train for hundreds of epochs; for trainings of minutes less is better.
 
     Args:
         bend: standard deviation of the field's displacements, in pixels.
-        turn: degrees.
-        scale: height and width, each by 1 ± this.
-        slant: columns per row.
-        shift: pixels down and right.
+        turn: maximum rotation, in degrees.
+        scale: maximum relative change of height and of width.
+        slant: maximum shear, in columns per row.
+        shift: maximum shift down and right, in pixels.
         mirror: whether to mirror half of the images left to right.
 
     >>> digits = nd.zeros((2, 784), dtype="uint8")
@@ -64,7 +64,7 @@ class Deformation:
         self._bumps = nd.array(_bumps())
 
     def __call__(self, images: NDArray) -> NDArray:
-        """Deformed digits, float32 (n, 784) from 0 to 255, from uint8 ones; seeded by lamina's seed."""
+        """Deformed digits, float32 (n, 784) from 0 to 255, of uint8 digits (n, 784); seeded by lamina's seed."""
         count, context = images.shape[0], images.context
         rows, columns = self._affine(count, context)
         if self.mirror:
@@ -97,13 +97,13 @@ DEFORMATIONS = {
     "moved and mirrored": partial(Deformation, **_SLIGHT, mirror=True),
     "mirrored": partial(Deformation, bend=0, turn=0, scale=0, slant=0, shift=0, mirror=True),
 }
-"""Deformations by name: those without mirroring (which must pay off) first, the strongest first."""
+"""Deformations by name, strongest first; those with mirroring come last, since mirroring must pay off."""
 
 
 def looked_up(images: NDArray, rows: NDArray, columns: NDArray) -> NDArray:
     """Images (n, 784) sampled at fractional positions, each (n, 784), by bilinear interpolation.
 
-    Outside positions get the nearest edge pixel, which is empty in MNIST.
+    Positions outside the image get the nearest edge pixel, which is empty in MNIST.
 
     >>> picture = nd.arange(784).reshape((1, 784))
     >>> rows, columns = nd.zeros((1, 784)) + 2.5, nd.zeros((1, 784)) + 3

@@ -39,15 +39,18 @@ RECIPES = {
         measured=10_000,
     ),
 }
-"""``default``: Adam with a warm-up and a cosine, dropout 0.1, digits shifted by up to a pixel. ``chapter``: SGD.
-``best``: a wider network, digits deformed anew in each step, for as long as there is time."""
+"""The recipes.
+
+``default``: Adam with a warm-up and a cosine schedule, dropout 0.1, digits shifted by up to a pixel. ``chapter``: SGD.
+``best``: a wider network, and digits deformed anew in each step, until the time limit.
+"""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a training; with a number of epochs, they determine it to the bit on the same machine.
+    """Settings of a training: either a number of epochs, or a time limit in seconds for the whole command.
 
-    Either a number of epochs is set, or a time limit in seconds, from the command's start to its last file.
+    With a number of epochs, equal settings give equal bits on the same machine.
     Raises `LaminaError` for an invalid value.
     """
 
@@ -62,7 +65,7 @@ class Settings:
 
     @classmethod
     def of(cls, recipe: str, **chosen: Any) -> Settings:
-        """A recipe's settings updated with the chosen ones; choosing epochs removes the time limit, and vice versa."""
+        """A recipe's settings, updated with the chosen settings; epochs replace a time limit, and vice versa."""
         values = dict(RECIPES[recipe].values) if recipe in RECIPES else {}
         if "epochs" in chosen:
             values.pop("time_limit", None)

@@ -31,17 +31,17 @@ from lamina.training.loop import Loop, Observer
 from lamina.training.time_limit import TimeLimit
 
 FEWEST = 3000
-"""Minimum number of images for holding some out; with fewer, nothing is chosen."""
+"""Minimum number of images for choosing the augmentation, which needs held-out images."""
 
 SHORTEST = 200.0
-"""Minimum time limit for choosing, in seconds, on most machines."""
+"""Minimum time limit for choosing the augmentation, in seconds, on most machines."""
 
-_MOST = 1 / 3  # of a time limit, for all short trainings together
+_MOST = 1 / 3  # maximum share of a time limit for all short trainings together
 _SLACK = 0.05
-_FEWEST_EPOCHS = 2  # with fewer, losses tell little
-_SHARE = 0.025  # of a training's epochs, for each short one
-_TRAINED, _JUDGED = 6, 6  # one in six pictures each
-_STREAM = (1 << 41) - 1  # of random numbers
+_FEWEST_EPOCHS = 2  # minimum for a short training; with fewer, losses tell little
+_SHARE = 0.025  # share of a training's epochs for each short training
+_TRAINED, _JUDGED = 6, 6  # one in six pictures for training, and one in six for validation
+_STREAM = (1 << 41) - 1  # the random stream for dividing pictures
 
 
 def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
@@ -52,13 +52,13 @@ def divided(pictures: Digits, seed: int) -> tuple[Digits, Digits]:
 
 
 def in_short(settings: Settings) -> Settings:
-    """The settings of a short training; all have the same number of steps, even with a time limit, to be comparable."""
+    """The settings of a short training; for comparability, its number of steps is fixed, even with a time limit."""
     epochs = _FEWEST_EPOCHS if settings.epochs is None else round(settings.epochs * _SHARE * _TRAINED)
     return replace(settings, epochs=max(_FEWEST_EPOCHS, epochs), time_limit=None)
 
 
 class TooSlowError(Exception):
-    """Short trainings would take too much of the time limit, for a wide network, many images or a slow machine."""
+    """Short trainings would take too much of the time limit: a wide network, many images or a slow machine."""
 
 
 class Hurry(Observer):
@@ -77,8 +77,8 @@ class Hurry(Observer):
 def chosen(losses: Mapping[str, float]) -> str:
     """The first variant whose loss is within 5 % of the lowest.
 
-    Stronger variants come first, since learning from them takes longer, so that a short training
-    underrates them; mirroring ones come last, so that they must do better than the others.
+    Stronger variants come first: they take longer to learn from, so a short training underrates them. Variants
+    with mirroring come last, so that they must be better than the others.
 
     >>> chosen({"bent": 0.142, "moved": 0.140, "mirrored": 0.231}), chosen({"bent": 0.38, "moved": 0.35})
     ('bent', 'moved')
@@ -94,20 +94,20 @@ def choice_said(losses: Mapping[str, float], variant: str) -> str:
     return f"pictures are {variant} at random, by the log-loss of short trainings: {said}"
 
 
-_STRETCH = 50  # steps between two looks at the losses
-_SMOOTHING = 0.01  # of the moving loss, as in the chapter
-_SHUFFLE_STREAMS = 1 << 40  # random streams from here on belong to shuffling, one an epoch
-_SEED_FACTOR = 1_000_003  # more than the steps of any training, so that runs of two seeds share no numbers
+_STRETCH = 50  # steps between two checks of the losses
+_SMOOTHING = 0.01  # weight of a step's loss in the moving loss, as in the chapter
+_SHUFFLE_STREAMS = 1 << 40  # the first of the random streams for shuffling, one per epoch
+_SEED_FACTOR = 1_000_003  # exceeds the steps of any training, so that different seeds share no numbers
 _EVALUATION_ROWS = 2000
-_SLOW = 5e10  # operations a second that any processor does: what work a time limit is
+_SLOW = 5e10  # operations per second of a slow processor, to estimate the work within a time limit
 
 
 @dataclass(frozen=True)
 class Progress:
     """Progress of the current epoch: its number from 0, completed batches, moving loss, and seconds of steps.
 
-    `used`: seconds used of the time limit; all of them once the training is complete.
-    `variant`: the chosen variant of augmentation; "" for the first, or before the choice.
+    `used`: seconds used of the time limit; the whole limit once the training is complete.
+    `variant`: the chosen variant of augmentation; "" for the first variant, or before the choice.
     """
 
     epoch: int = 0
@@ -121,12 +121,12 @@ class Progress:
 class Training(Loop):
     """The training loop on digits, whose state is valid after each stretch of steps.
 
-    The random state needs no saving: the order of an epoch's batches depends on the seed and the epoch's
-    number alone. Measured per epoch: "train_accuracy", "test_accuracy", and "train_seconds", the time of its steps.
+    The random state needs no saving: the order of an epoch's batches depends only on the seed and the epoch's
+    number. Each epoch measures "train_accuracy", "test_accuracy", and "train_seconds", the time of the epoch's steps.
     `device` is "cpu", "gpu", "gpu:1" or "auto"; ``context`` is the resulting context.
 
     With a time limit the schedule follows the clock, read between stretches, and the last epoch ends when the
-    time is up. Resumed from a `state`, it uses the remaining time.
+    time is up. A training resumed from a `state` has the remaining time.
     """
 
     resumes_within_epochs = True
@@ -143,8 +143,14 @@ class Training(Loop):
         variant: str = "",
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`limit`: the settings' time limit, if already running; `variant`: the augmentation, if
-        already chosen; `tell` is called with the choice."""
+        """Prepare the training.
+
+        Args:
+            settings, train, test, observers, device: see the class.
+            limit: the settings' time limit, if it is already running.
+            variant: the augmentation, if it is already chosen.
+            tell: called with a sentence about the choice of augmentation.
+        """
         super().__init__(settings.epochs or sys.maxsize, observers)
         self.limit = limit
         if limit is None and settings.time_limit is not None:
@@ -163,7 +169,7 @@ class Training(Loop):
         self._step = compile(self.network.step, precision=settings.precision)
         self._arrays = self.network.arrays()
         self._images = self.train.images
-        self._pace: float | None = None  # seconds a step; known once it is compiled
+        self._pace: float | None = None  # seconds per step; None until the step is compiled
         self._is_compiled = False
 
     @property
@@ -179,7 +185,7 @@ class Training(Loop):
         return max(1, math.ceil(done / (self.limit.share or 1)))
 
     def _prepare(self, epochs: int) -> None:
-        """Choose the augmentation, if not yet chosen."""
+        """Choose the augmentation, unless it is chosen already."""
         if self.past or self.progress.batch or self.progress.variant or not self.network.variants:
             return
         if len(self.train) < FEWEST or (self.limit is not None and self.limit.left < SHORTEST):
@@ -196,7 +202,7 @@ class Training(Loop):
             losses = {variant: self._loss_in_short(variant, hurry) for variant in self.network.variants}
         except TooSlowError:
             first = self.network.variants[0]
-            return first, f"pictures are {first} at random: there is no time to find out what suits them"
+            return first, f"pictures are {first} at random: there is no time to compare augmentations"
         variant = chosen(losses)
         return variant, choice_said(losses, variant)
 
@@ -205,7 +211,7 @@ class Training(Loop):
         known, held_out = divided(self.train, self.settings.seed)
         device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
         settings = in_short(self.settings)
-        if not rounds_products(self.context):  # which was told already, or is not to be
+        if not rounds_products(self.context):  # without repeating the warning about precision
             settings = replace(settings, precision="float32")
         short = Training(settings, known, held_out, observers, device=device, variant=variant)
         for _ in short.run():
@@ -213,7 +219,7 @@ class Training(Loop):
         return evaluate(short.network, held_out)[1]
 
     def _train(self, number: int) -> float:
-        """Train an epoch, or the rest of it; returns the final moving loss.
+        """Train an epoch, or the rest of an interrupted epoch; return the final moving loss.
 
         Raises:
             NonFiniteLossError: at the first step whose loss is infinite or NaN.
@@ -238,7 +244,7 @@ class Training(Loop):
         return None, {**accuracies, "train_seconds": self.progress.seconds}
 
     def accuracies(self) -> dict[str, float]:
-        """The accuracies on the training images (as many as the recipe says) and on the test images."""
+        """The accuracies on the training images (at most the recipe's number) and on the test images."""
         train = self.train.first(self._recipe.measured)
         return {
             f"{part}_accuracy": evaluate(self.network, data)[0]
@@ -250,14 +256,14 @@ class Training(Loop):
         return self.limit is not None and self.limit.left < (self._pace or 0.0)
 
     def _complete(self) -> None:
-        """End at the time limit: the training can't be resumed from here, so only the network is kept."""
+        """End the training at the time limit; only the network is kept, since the training can't be resumed."""
         assert self.limit is not None
         self.stop()
         steps = self.progress.epoch * self.batches + self.progress.batch
         if steps * self._recipe.passes < self.batches:
             self._tell(
                 f"the time was over after {counted(steps, 'step')}, before the network had seen every image once, "
-                "so that it has hardly learned anything; give it a longer time limit"
+                "so that it has hardly learned anything; give a longer time limit"
             )
         self._arrays = {name: self._arrays[name] for name in self.network.parameters}
         self.progress = replace(self.progress, used=self.limit.seconds)
@@ -281,7 +287,7 @@ class Training(Loop):
         return np.concatenate(passes).astype(np.int32)
 
     def _run_stretch(self, order: np.ndarray) -> None:
-        """Run some steps; they become part of the state only if all succeed."""
+        """Run a stretch of steps, which become part of the state only if all succeed."""
         progress, size = self.progress, self.settings.batch_size
         stop = min(progress.batch + self._stretch(), self.batches)
         clock = time.perf_counter if self.limit is None else self.limit.clock
@@ -299,29 +305,29 @@ class Training(Loop):
         self._commit(replace(progress, batch=stop, moving_loss=moving, seconds=seconds, used=used))
 
     def _stretch(self) -> int:
-        """The steps in a stretch; under a time limit, those that fit, and a single one until the pace is known."""
+        """The number of steps in a stretch; with a time limit, as many as fit, and one until the pace is known."""
         if self.limit is None:
             return _STRETCH
         return max(1, min(_STRETCH, int(self.limit.left / self._pace))) if self._pace else 1
 
     def _set_position(self, steps: int) -> None:
-        """Random numbers depend only on the number of steps, and without a time limit so do schedules.
+        """Set random streams and schedules for `steps` completed steps, so that a resumed run continues identically.
 
-        So a resumed run continues identically.
+        With a time limit, schedules also depend on the clock.
         """
         self.network.position = steps
         self.network.span = self._span(steps)
         nd.random.seed(self.settings.seed * _SEED_FACTOR + steps + 1)
 
     def _span(self, steps: int) -> Span:
-        """The schedule's progress after `steps` steps, and its pace."""
+        """The schedule's progress after `steps` steps, from which each step advances it."""
         if self.limit is None:
             return Span(steps=self.epochs * self.batches)
         pace = self._pace or 0.0
         return Span(self.limit.share, steps, self.limit.available / pace if pace else math.inf)
 
     def _losses(self, rows: np.ndarray) -> list[float]:
-        """Take a step with each batch of these rows; the last batch may be smaller."""
+        """Take a step on each batch of these rows, and return the losses; the last batch may be smaller."""
         size = self.settings.batch_size
         whole = len(rows) // size * size
         losses: list[float] = []

@@ -14,7 +14,7 @@ from lamina.training.loop import Epoch
 from lamina.training.pictures import Curves, drawn, learning_curves
 
 _COLUMNS, _MOST_ROWS = 10, 6
-_CELL_WIDTH, _CELL_HEIGHT, _CAPTION = 40, 46, 16  # in pixels of the digits
+_CELL_WIDTH, _CELL_HEIGHT, _CAPTION = 40, 46, 16  # in the digits' pixels
 
 
 def draw_learning_curves(path: str | os.PathLike[str], history: Sequence[Epoch]) -> None:
@@ -39,10 +39,10 @@ def draw_mistakes(
         path: the file to write.
         images: shape (n, 784) or (n, 28, 28), 0 for paper.
         labels: the true digits, shape (n,).
-        probabilities: the network's, shape (n, 10).
+        probabilities: the network's class probabilities, shape (n, 10).
 
     Raises:
-        MissingPackageError: if Matplotlib is not installed.
+        MissingPackageError: Matplotlib is not installed.
     """
     answers = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)

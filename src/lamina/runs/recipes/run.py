@@ -1,4 +1,4 @@
-"""A run on MNIST in its folder: the model with its settings and progress, for prediction and resuming."""
+"""The folder of a run on MNIST: the model with settings and progress, for prediction and resuming."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def read_run(path: Path) -> tuple[Settings, Checkpoint]:
     """The settings of a run, and the checkpoint to resume from.
 
     Args:
-        path: its folder, or its model file.
+        path: the run's folder, or its model file.
 
     Raises:
-        DataError: `path` is not a run, or its model is damaged or of another type.
+        DataError: `path` is not a run, or the run's model is damaged or of another type.
     """
     file = model_file(path)
     if not file.is_file():
@@ -114,7 +114,7 @@ def _settings(request: Mapping[str, Any], file: TensorFile) -> Settings:
 
 
 def _check(asked: Any, file: TensorFile) -> None:
-    """Check that the file holds the arrays of a network with these settings, before anything is allocated."""
+    """Check, before allocating anything, that the file has the arrays of a network with these settings."""
     inputs = file.shapes.get("W1", ())[:1]
     if 2 * len(asked.hidden) >= len(file.shapes):
         raise damaged(Path(file.name), f"{len(asked.hidden)} hidden layers, but {len(file.shapes)} arrays")
@@ -162,9 +162,9 @@ def _trained(path: Path, settings: Settings, saved: Checkpoint) -> ChapterNetwor
 
 
 def fitted_of_run(path: Path) -> tuple[FittedModel[Any], dict[str, Any]]:
-    """The trained network in the form of a table model of pixels, and the facts that `open_model` returns for a run.
+    """The trained network as a table model with pixels as columns, and the facts that `open_model` returns for a run.
 
-    "settings" are the recipe's, "metrics" the epochs so far, "measured" the last accuracies, and "done" the
+    "settings" are the recipe's settings, "metrics" the epochs so far, "measured" the last accuracies, and "done" the
     progress in words.
     """
     settings, saved = read_run(path)

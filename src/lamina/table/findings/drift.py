@@ -1,4 +1,4 @@
-"""Drift: differences of a new table from the training table, by column and as a whole."""
+"""Drift: differences between a new table and the training table, by column and as a whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXPECTED = 5
 """Categories with a lower expected count than this in either table are merged as rare."""
 
 _EXACT_ROWS = 500
-"""Up to this many rows the exact distribution of the Kolmogorov–Smirnov statistic is used, not its limit."""
+"""Maximum number of rows for the exact distribution of the Kolmogorov–Smirnov statistic; beyond, its limit is used."""
 
 _FEWEST_OF_CLASSIFIER = 100
 _MOST_OF_CLASSIFIER = 2000
@@ -28,12 +28,13 @@ _MOST_FEATURES = 200
 def drift(training: Sequence[Series], new: Sequence[Series], seed: int = 0) -> Drift:
     """Compare the columns of two tables.
 
-    Numbers are compared by the Kolmogorov–Smirnov test; categories by the chi-square test, with rare ones merged by
-    frequency in both tables together; missing values by their shares (chi-square, or Fisher's exact test for
-    small counts); all columns together by a classifier that separates the tables (Lopez-Paz and Oquab 2017).
+    Numbers are compared by the Kolmogorov–Smirnov test, categories by the chi-square test, with rare categories merged
+    by frequency in both tables together. Shares of missing values are compared by the chi-square test, or Fisher's
+    exact test for small counts. All columns together are compared by a classifier that separates the tables (Lopez-Paz
+    and Oquab 2017).
 
     Args:
-        training, new: the same columns of each, with shared codes of names.
+        training, new: the same columns of both tables, with shared codes of names.
         seed: selects the classifier's training rows.
 
     >>> rng = np.random.default_rng(0)
@@ -75,7 +76,7 @@ def _holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
-    """The most significant comparison of each column's parts, largest size first."""
+    """For each column, the most significant comparison among its parts; largest size first."""
     least: dict[tuple[str, str], ColumnDrift] = {}
     for one in sorted(tests, key=lambda one: (one.adjusted, -one.size)):
         least.setdefault((one.column, one.what), one)
@@ -83,7 +84,7 @@ def _of_each_column(tests: Sequence[ColumnDrift]) -> tuple[ColumnDrift, ...]:
 
 
 def _detectable(rows: int, more: int, tests: int) -> float:
-    """The Kolmogorov–Smirnov statistic at the limit of significance among `tests` tests."""
+    """The smallest significant Kolmogorov–Smirnov statistic among `tests` tests."""
     if not rows or not more or not tests:
         return 1.0
     return min(1.0, float(np.sqrt(-np.log(LEVEL / tests / 2) / 2 * (1 / rows + 1 / more))))
@@ -107,7 +108,7 @@ def _missing(before: Series, after: Series) -> ColumnDrift | None:
 def _compared(
     series: Series, what: Literal["values", "missing"], test: str, size: float, p_value: float, change: str
 ) -> ColumnDrift:
-    """A comparison with its unadjusted p-value; a part of a column is named."""
+    """A comparison with its unadjusted p-value; `change` names the part, if the series is a part of a column."""
     part = series.name.removeprefix(f"{series.column}: ")
     if part != series.column:
         change = f"{part}: {change}"
@@ -125,7 +126,7 @@ def _values(before: Series, after: Series) -> ColumnDrift | None:
 
     method = "exact" if max(len(left), len(right)) <= _EXACT_ROWS else "asymp"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an exact probability that rounding puts above 1
+        warnings.simplefilter("ignore", RuntimeWarning)  # about an exact probability rounded above 1
         found: Any = ks_2samp(left, right, method=method)
     medians = [before.show(float(np.median(one))) for one in (left, right)]
     change = f"median {medians[0]} → {medians[1]}"
@@ -163,8 +164,8 @@ def _of_names(series: Series, names: Names, left: np.ndarray, right: np.ndarray)
 def _joined(counts: np.ndarray) -> np.ndarray:
     """Category counts in two tables (2, categories), with rare ones merged.
 
-    Categories with equal total counts are merged, which is independent of either table; then
-    the rarest ones, until the expected counts suffice in both tables.
+    Categories with equal total counts are merged, which favours neither table; then the rarest categories, until the
+    expected counts suffice in both tables.
     """
     together = counts.sum(axis=0)
     least = float(counts.sum(axis=1).min() / max(together.sum(), 1))
@@ -176,7 +177,7 @@ def _joined(counts: np.ndarray) -> np.ndarray:
         if part.sum() * least >= _EXPECTED:
             parts.append(part)
             part = np.zeros((2, 1), counts.dtype)
-    if part.any():  # too few rows to stand alone
+    if part.any():  # too few rows for their own category
         if parts[-1].shape[1]:
             parts[-1][:, [-1]] += part
         else:
@@ -218,11 +219,11 @@ def _told_apart(pairs: Sequence[tuple[Series, Series]], seed: int) -> tuple[floa
 
 
 def _together(before: Series, after: Series, rows: np.ndarray, more: np.ndarray) -> np.ndarray:
-    """Rows of both tables as numbers; categories in order of frequency."""
+    """Rows of both tables as numbers; categories are numbered by frequency."""
     values = np.concatenate([before.values[rows], after.values[more]])
     if before.names is None:
         return values
-    # Codes tell which table had a name first, so they cannot order names that are equally frequent.
+    # Equally frequent names must not be ordered by codes, which reveal the table that had a name first.
     counts = np.bincount(values[values >= 0], minlength=len(before.names))
     place = np.empty(len(counts))
     place[np.lexsort((np.array(before.names.listed()), counts))] = np.arange(len(counts))

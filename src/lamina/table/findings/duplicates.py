@@ -15,7 +15,7 @@ _BY_CHANCE = 1e-3
 _DEVIATIONS = 4
 _HEAD = 2000
 _FAR_MORE = 10
-"""Factor on the pairs expected from independent columns, above which dependence of columns does not explain them."""
+"""Factor on the number of equal pairs expected from independent columns; even dependent columns don't exceed it."""
 
 
 def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None:
@@ -23,7 +23,7 @@ def repeated_rows(keys: np.ndarray, columns: Sequence[Series]) -> Finding | None
 
     Args:
         keys: a number per row, equal for equal rows (see `row_keys`).
-        columns: all but the target, to judge whether chance explains the repeats.
+        columns: all columns except the target, to judge whether chance explains the repeats.
     """
     _, first, counts = np.unique(keys, return_index=True, return_counts=True)
     repeated = len(keys) - len(counts)
@@ -48,7 +48,7 @@ def conflicting_rows(keys: np.ndarray, target: Series, columns: Sequence[Series]
     Args:
         keys: keys of the rows, without the target.
         target: codes of classes, or numbers.
-        columns: all but the target.
+        columns: all columns except the target.
     """
     _, first, group, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.lexsort((target.values, group))
@@ -81,7 +81,7 @@ def _bound(group: np.ndarray, counts: np.ndarray, target: Series) -> str:
 def rows_of_training(training: np.ndarray, new: np.ndarray) -> Finding | None:
     """Rows of a new table that are also in the training table, by their keys.
 
-    Some are due to chance: the expected number if equal rows were randomly redistributed to the tables.
+    The number expected by chance, if equal rows were distributed to the tables at random, is taken into account.
     """
     from scipy.stats import poisson
 
@@ -122,10 +122,10 @@ def _level(first: np.ndarray, counts: np.ndarray, columns: Sequence[Series]) -> 
 
 
 def _free(columns: Sequence[Series], rows: np.ndarray) -> list[Series]:
-    """The columns, without those determined by another one in these rows, as a name by its code."""
+    """The columns, without those that another column determines in these rows, as a code determines a name."""
     heads = [np.unique(one.values[rows[:_HEAD]], return_inverse=True)[1].astype(np.int64) for one in columns]
     sizes = [int(one.max()) + 1 for one in heads]
-    # One that hardly repeats would determine any other.
+    # A column that hardly repeats would determine any other.
     able = [i for i, size in enumerate(sizes) if 2 * size <= len(heads[i])]
     free: list[int] = []
     for i in sorted(range(len(columns)), key=lambda i: -sizes[i]):

@@ -13,16 +13,16 @@ from lamina.table.findings.results import Finding, share_said
 from lamina.table.findings.values import Series
 
 FEWEST_ROWS = 20
-"""With fewer rows, columns may look alike by chance."""
+"""Minimum number of rows; with fewer, columns may look alike by chance."""
 
 _NEARLY = 0.98
 """The score at which a single column predicts suspiciously well."""
 
 _NEARLY_NAMESAKE = 0.9
-"""The same for a column with a name like the target's."""
+"""The suspicious score for a column with a name like the target's."""
 
 _BY_CHANCE = 1e-3
-"""The probability, over all columns of a table, of such a good prediction by chance."""
+"""The maximum probability, over all columns of a table, of such a good prediction by chance."""
 
 _FIT_ROWS = 4000
 _MOST_TERMS = 6
@@ -35,7 +35,7 @@ _LEAST_TERM = 0.003
 """The minimum contribution of a term, in standard deviations of the target."""
 
 _EXACT = 1e-9
-"""The same for terms with factors, which may fit by chance."""
+"""The unexplained share for terms with factors, which may fit by chance."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Score:
     """The quality of a single column's predictions of the target, on held-out rows.
 
     Attributes:
-        value: 0 for no better than without the column, 1 for no errors. For classes, the share of the errors of
-            "always the most frequent" that it avoids (Goodman and Kruskal's lambda); for numbers, R² of their ranks.
+        value: 0 if no better than without the column, 1 if without errors. For classes, the share of the most frequent
+            class's errors that the column avoids (Goodman and Kruskal's lambda); for numbers, R² of their ranks.
         rows: the number of rows with a prediction.
         right: for classes, the accuracy on these rows; None for numbers.
         p_value: the probability of this accuracy by chance; 0 for numbers.
@@ -57,10 +57,10 @@ class Score:
 
 
 def score(series: Series, target: Series) -> Score:
-    """The quality of a single column's predictions of the target, each half of the rows from the other.
+    """The quality of a single column's predictions of the target; each half of the rows is predicted from the other.
 
-    A number is predicted from the rows with the nearest number, a category from those with the same one; rows whose
-    category does not occur in the other half are not judged.
+    The prediction for a row is from the rows with the nearest number, or with the same category; rows whose category
+    does not occur in the other half are not judged.
 
     >>> x = Series("x", "x", np.arange(100.0))
     >>> score(x, Series("y", "y", x.values ** 3)).value > 0.99
@@ -95,8 +95,8 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _predicted(seen: Series, wanted: np.ndarray, new: Series, *, classes: bool) -> np.ndarray:
-    """The typical target of similar seen rows for each new row, NaN if none; missing matches missing."""
-    values, group = np.unique(seen.values, return_inverse=True)  # NaN, if any, are one group, the last
+    """For each new row, the typical target of similar seen rows, NaN if there are none; missing matches missing."""
+    values, group = np.unique(seen.values, return_inverse=True)  # NaNs form the last group
     usual = _usual_class(group, wanted) if classes else np.bincount(group, wanted) / np.bincount(group)
     known = ~np.isnan(values) if seen.names is None else values >= 0
     result = np.full(len(new), np.nan)
@@ -175,7 +175,7 @@ def _relation(series: Series, target: Series, result: Score) -> str:
 
 
 def _monotone(series: Series, target: Series) -> str | None:
-    """Whether the target is monotone in a column's numbers, in every row and with more than a few steps."""
+    """The direction, if the target is monotone in a column's numbers in every row, with more than a few steps."""
     if series.names is not None or target.names is not None or not series.present.all():
         return None
     if series.distinct() < FEWEST_ROWS or not _agrees(series, target)[0]:
@@ -240,7 +240,7 @@ def _is_copy(series: Series, target: Series) -> bool:
 
 
 def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str]) -> Finding | None:
-    """Columns whose sum is the target, each with a factor of 1 or −1; for real sums, also other factors."""
+    """Columns whose sum is the target, with factors of 1 or −1; for sums (not products), also with other factors."""
     rows, numbers = _complete(numbers, len(target))
     matrix = np.column_stack([one.values[rows] for one in numbers]) if numbers else np.empty((0, 0))
     wanted = target.values[rows]
@@ -263,7 +263,7 @@ def _combined(numbers: Sequence[Series], target: Series, marks: tuple[str, str])
 
 
 def _complete(numbers: Sequence[Series], rows: int) -> tuple[np.ndarray, list[Series]]:
-    """The columns with few missing values, and the rows complete in them."""
+    """The columns with few missing values, and the rows without missing values in these columns."""
     kept = [one for one in numbers if one.present.mean() > 0.5 and one.distinct() > 1][:_MOST_COLUMNS]
     kept.sort(key=lambda one: -float(one.present.mean()))
     while kept:
@@ -284,7 +284,7 @@ def _terms(matrix: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarr
     _, r, order = found
     chosen = np.sort(order[np.abs(np.diag(r)) > 1e-7 * abs(r[0, 0])])
     factors = np.empty(0)
-    for _ in range(2):  # the second time without those that add nothing, which leaves clean factors
+    for _ in range(2):  # the second fit, without negligible columns, has clean factors
         factors = np.linalg.lstsq(scaled[:, chosen], wanted, rcond=None)[0]
         adds = np.abs(factors) * scaled[:, chosen].std(axis=0) > _LEAST_TERM * wanted.std()
         if _left(scaled[:, chosen] @ factors, wanted) > _ROUNDING or not adds.any():
@@ -301,7 +301,7 @@ def _left(predicted: np.ndarray, wanted: np.ndarray) -> float:
 def _formula(names: Sequence[str], factors: np.ndarray, marks: tuple[str, str]) -> str:
     plus, minus = marks
     text = ""
-    for i in np.argsort(factors < 0, kind="stable"):  # begins with a plus, if there is one
+    for i in np.argsort(factors < 0, kind="stable"):  # positive terms first
         size = "" if abs(abs(factors[i]) - 1) < 1e-6 else f"{abs(factors[i]):.4g}·"
         sign = (minus if factors[i] < 0 else plus) if text else ("−" if factors[i] < 0 else "")
         text += f"{sign}{size}{names[i]!r}"

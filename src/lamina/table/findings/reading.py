@@ -34,7 +34,7 @@ def read_sample(
         The rows in table order, their numbers (int64), and the table's number of rows.
 
     Raises:
-        DataError: as `lamina.table.read.read`.
+        DataError: as for `lamina.table.read.read`.
 
     >>> import pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp(), "numbers.csv")

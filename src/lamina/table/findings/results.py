@@ -18,7 +18,7 @@ class Finding:
         level: "warning" if chance does not explain it; "note" for a plain fact.
         columns: the columns concerned.
         message: a sentence for display.
-        figure: its size: a leaking column's score, a number of rows.
+        figure: the finding's size: a leaking column's score, or a number of rows.
     """
 
     kind: Literal["leakage", "duplicates", "columns", "target"]
@@ -30,10 +30,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """The difference of one column of a new table from the training table's.
+    """The difference between a column of a new table and of the training table.
 
     Attributes:
-        column: its name.
+        column: the column's name.
         what: "values" or "missing".
         test: the statistical test.
         size: the largest difference between shares of rows, 0 … 1: the Kolmogorov–Smirnov statistic of numbers, the
@@ -53,20 +53,20 @@ class ColumnDrift:
 
     @property
     def found(self) -> bool:
-        """Whether it is significant at `LEVEL`."""
+        """Whether the difference is significant at `LEVEL`."""
         return self.adjusted < LEVEL
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The differences of a new table from the training table.
+    """The differences between a new table and the training table.
 
     Attributes:
         rows: the number of rows of the new table.
         columns: every comparison, largest size first.
-        auc: of a classifier that separates the tables' rows, on unseen rows: 0.5 if they are alike. None
-            with too few rows.
-        auc_adjusted: its p-value, adjusted like those of the columns.
+        auc: the AUC, on unseen rows, of a classifier that separates the tables' rows: 0.5 if the tables are alike.
+            None with too few rows.
+        auc_adjusted: the p-value of `auc`, adjusted like those of the columns.
         new_categories: by column, the number of categories unseen in training, and of rows with one.
         detectable: the smallest size likely to be noticed with this many rows.
         compared: the number of rows of training and of the new table that were compared.

@@ -1,4 +1,4 @@
-"""Values of a table's columns as arrays for statistics, with the same form for training and new tables."""
+"""Values of a table's columns as arrays for statistics, in the same form for training and new tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lamina.table.types import ColumnSchema, Composite, Nominal, Quantity
 
 
 class Names:
-    """Codes by values' names, shared by every column read with it."""
+    """A code for each value's name; columns read by the same object share codes."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
@@ -40,10 +40,10 @@ class Series:
     """Values as numbers, or as codes of names.
 
     Attributes:
-        column: the table column that contains them, entirely or as a part.
+        column: the table column that has these values, entirely or as a part.
         name: the part's name, or the column's.
         values: float64, NaN where missing; or int32 codes, −1 where missing.
-        names: the names behind codes; None for numbers.
+        names: the names for the codes; None for numbers.
         show: formats a number for display.
     """
 
@@ -89,13 +89,13 @@ def cells_of(schema: ColumnSchema | None, column: Column, known: Series | None =
 
 
 def _read(schema: ColumnSchema, column: Column, owner: str, known: Series | None) -> Series:
-    """A quantity or nominal column, or such a part of the column `owner`."""
+    """The series of a quantity or nominal column, or of such a part of the column `owner`."""
     type_ = schema.type
     assert isinstance(type_, Quantity | Nominal)
     fitted = type_.fitted(schema.name, column)
     if isinstance(type_, Quantity):
         numbers = fitted.numbers().astype(np.float64)
-        numbers[np.isinf(numbers)] = np.nan  # training takes them for missing, too
+        numbers[np.isinf(numbers)] = np.nan  # infinite numbers are missing in training, too
         return Series(owner, schema.name, numbers, None, lambda value: type_.show(value, format_number))
     names = Names() if known is None or known.names is None else known.names
     return Series(owner, schema.name, names.read(fitted), names)
@@ -106,7 +106,7 @@ def features_of(
 ) -> list[Series]:
     """A column's inputs to a network: its `cells`, or its parts; none for an unused column.
 
-    `known` are the training table's, whose codes are reused.
+    `known`: the training table's inputs, whose codes are reused.
 
     Raises:
         DataError: a value is not of the column's type.
@@ -127,13 +127,13 @@ _ODD = 0x9E3779B97F4A7C15
 def row_keys(series: Series, place: int) -> np.ndarray:
     """64-bit numbers for a column's values, equal for equal values; the sum over columns is a row's key.
 
-    `place` is the column's position, so that swapped values change the sum. Among 10 million rows, any two different
-    ones have the same key with a probability of 3 in a million.
+    `place` is the column's position, so that swapped values change the sum. The probability that any two different
+    rows among 10 million have the same key is 3 in a million.
     """
     if series.names is None:
         bits = np.where(series.present, series.values + 0.0, np.nan).view(
             np.uint64
-        )  # −0 is 0, and NaN one NaN
+        )  # −0 equals 0, and all NaNs are equal
     else:
         bits = series.values.astype(np.int64).view(np.uint64)
     return _mixed(bits + np.uint64(_ODD * (2 * place + 1) % 2**64))

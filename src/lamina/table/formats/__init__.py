@@ -72,8 +72,8 @@ class Format:
         magic: first bytes of the content, used if the name has no known suffix.
         reads: "module:name", in this package, of the function from a `Source` and `ReadOptions` to a `Reader`.
         writes: "module:name" of the `Writer`; None if writing is unsupported.
-        begins: "module:name" of a function that starts slow helpers early, if any.
-        ends: "module:name" of a function that ends them while nothing is read.
+        begins: "module:name" of a function that starts a slow helper process early, if any.
+        ends: "module:name" of a function that ends the helper process while nothing is read.
         packs_itself: whether the format has internal compression.
         is_folder: whether a folder can have this format.
         packages: packages needed besides polars, by PyPI names.
@@ -133,7 +133,7 @@ FORMATS: dict[str, Format] = {
         "IDX", (".idx", ".idx1", ".idx3", "-ubyte"), tuple(bytes([0, 0, kind]) for kind in b"\x08\x09\x0b\x0c\x0d\x0e"),
         reads="arrays:read_idx_file",
     ),
-    "images": Format(  # a folder with a folder of images for each class, or one image
+    "images": Format(  # a folder with a subfolder of images per class, or a single image
         "images", (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"),
         reads="images:ImageFolder", is_folder=True, packages=("pillow",),
     ),
@@ -151,7 +151,7 @@ NOT_READ: dict[str, str] = {
     )
     for suffix in suffixes.split()
 }
-"""Advice for known but unsupported file types."""
+"""Advice for file types that are not supported, by suffix."""
 
 
 def begin_reading(names: Iterable[str | os.PathLike[str]]) -> None:

@@ -1,8 +1,8 @@
 """The child process that reads Parquet and Feather files by polars; see `lamina.table.formats._subprocess_reader`.
 
-It is run by its path, imports nothing from lamina, reads requests from standard input, and answers on standard
+The module is run by its path, imports nothing from lamina, reads requests from standard input, and answers on standard
 output. A request is a length (8 bytes) and that many bytes of JSON; an answer is a length, a letter and that
-many bytes. After an answer with a shared file, a byte confirms that the parent has opened it.
+many bytes. After an answer with a shared file, the parent confirms by one byte that it has opened the file.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ if TYPE_CHECKING:
     import polars as pl
 
 ERROR, TABLE, SHARED = b"E", b"T", b"M"
-"""Types of answers: an error message in UTF-8; a table in Arrow's IPC stream format; or the descriptor of an in-memory
-file of this process with a table in Arrow's IPC file format."""
+"""Types of answers.
+
+An error message in UTF-8; a table in Arrow's IPC stream format; or the descriptor of an in-memory file of this process,
+with a table in Arrow's IPC file format.
+"""
 
 _WORTH_SHARING = 1 << 20
 _AT_ONCE = 1 << 25
-"""Limit, in bytes, on rows decoded at once; small parts decode the same pages repeatedly."""
+"""Maximum bytes of rows decoded at once; much smaller parts would decode the same pages repeatedly."""
 
 
 class _File:
     """A file that is probably read from first row to last.
 
-    It reads ahead like an operating system, doubling the amount each time.
+    Like an operating system, the class reads ahead, twice as much each time.
     """
 
     def __init__(self, request: dict[str, Any]) -> None:
@@ -63,10 +66,10 @@ class _File:
 
     def _decode(self, start: int, count: int) -> None:
         import polars as pl
-        from polars.selectors import by_name  # pl.col would take some names for patterns
+        from polars.selectors import by_name  # pl.col would interpret some names as patterns
 
         piece = self._scan.slice(start, count).collect()
-        # Feather's texts are not checked when they are read: this finds those that are not UTF-8.
+        # This finds texts that are not UTF-8, which reading Feather does not check.
         texts = [by_name(name) for name, kind in self._schema.items() if kind == pl.String]
         if not self._is_parquet and texts:
             piece = piece.with_columns(text.cast(pl.Binary).cast(pl.String) for text in texts)
@@ -93,11 +96,11 @@ class _Reader:
             wanted = request["rows"]
             frame = self._file.count() if wanted is None else self._file.rows(request["start"], wanted)
             if request["rows"] and not len(frame):
-                self._file = None  # the end: its rows need no memory any more
+                self._file = None  # frees the rows' memory at the end of the file
             return self._sent(frame, request["shares"])
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # panics in Rust are no Exceptions
+        except BaseException as error:  # Rust's panics are not Exceptions
             self._file = None
             lines = str(error).splitlines() or [type(error).__name__]
             return ERROR, lines[0].encode(errors="replace")
@@ -153,7 +156,7 @@ def _limits_at_start(kind: int) -> tuple[int, int]:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # after Ctrl-C the parent ends this process
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.path[:] = json.loads(requests.read(int.from_bytes(requests.read(8), "big")))
     import polars  # noqa: F401  # pyright: ignore[reportUnusedImport] - before the first request comes
@@ -170,13 +173,13 @@ def main() -> None:
         answers.write(len(content).to_bytes(8, "big") + letter)
         answers.write(content)
         answers.flush()
-        if letter == SHARED:  # nothing before it is opened: what is ahead may end this process
+        if letter == SHARED:  # waits until the parent has opened it, since reading ahead may crash
             requests.read(1)
             os.close(int(content))
         ahead = None
         if (
             letter != ERROR and request["rows"]
-        ):  # most likely the next part is needed next: decode it meanwhile
+        ):  # decodes the next part meanwhile, which is probably requested next
             ahead = {**request, "start": request["start"] + request["rows"]}
             letter, content = reader.answer(ahead)
 

@@ -24,7 +24,7 @@ _MIXED = "utf-8 with windows-1252"
 _CHUNK = 1 << 24
 _HEAD = 1 << 20
 
-# UTF-32's mark begins with UTF-16's, so it comes first.
+# UTF-32's mark comes before UTF-16's, which is its prefix.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -43,8 +43,8 @@ class Dialect:
         delimiter: the delimiter, one ASCII character.
         quote: the quote character, ASCII, or None.
         names: the column names, all distinct.
-        first_line: the number of its first line with values, from 1.
-        skip: the number of UTF-8 bytes before that line.
+        first_line: the number of the file's first line with values, from 1.
+        skip: the number of UTF-8 bytes before the first line with values.
     """
 
     encoding: str
@@ -59,8 +59,8 @@ def find_dialect(source: Source, options: ReadOptions) -> Dialect:
     """Detect a text file's dialect.
 
     Raises:
-        DataError: the file is empty or binary, the encoding does not fit or must be given, there is an
-            unclosed quote, or column names repeat.
+        DataError: the file is empty or binary, the encoding is wrong or must be given, a quote is not closed, or
+            column names repeat.
     """
     for what, sign in (("delimiter", options.delimiter), ("quote", options.quote)):
         if sign is not None and not (len(sign) == 1 and sign.isascii() and sign not in "\r\n"):
@@ -133,12 +133,15 @@ def _require_text(source: Source, head: bytes) -> None:
             )
         raise DataError(
             f"{source.name} is not a text file: line {head[: head.index(0)].count(10) + 1} has a zero byte. If it "
-            "is a table, say its format"
+            "is a table, give its format"
         )
 
 
 def _guess(source: Source, line: int, byte: bytes) -> str:
-    """Windows-1252, or Latin-1 for bytes that it lacks, or UTF-8 with some such bytes."""
+    """The encoding of a file that is not UTF-8, with a warning.
+
+    It is Windows-1252, Latin-1 if the file has bytes that Windows-1252 lacks, or UTF-8 with some invalid bytes.
+    """
     encoding = _MIXED if _is_mostly_utf8(source) else "windows-1252"
     try:
         for _ in utf8_chunks(source, encoding):
@@ -148,13 +151,13 @@ def _guess(source: Source, line: int, byte: bytes) -> str:
     read = "such bytes are read as windows-1252" if encoding == _MIXED else f"it is read as {encoding}"
     warn(
         f"{source.name} is not UTF-8 (line {line} has the byte 0x{byte.hex()}); {read}. "
-        "If letters look wrong, say its encoding"
+        "If letters look wrong, give the encoding"
     )
     return encoding
 
 
 def _is_mostly_utf8(source: Source) -> bool:
-    """Whether non-ASCII characters are valid UTF-8 at least half as often as not, as in concatenated files."""
+    """Whether non-ASCII bytes are mostly valid UTF-8, as in a concatenation of files with different encodings."""
     right = wrong = 0
     with source.open() as file:
         while chunk := file.read(_CHUNK):
@@ -166,7 +169,7 @@ def _is_mostly_utf8(source: Source) -> bool:
 
 
 def _as_windows_1252(error: UnicodeError) -> tuple[str, int]:
-    """Decode invalid bytes as Windows-1252; the five bytes that it lacks are as in Latin-1."""
+    """Decode invalid bytes as Windows-1252; the five bytes that Windows-1252 lacks are decoded as Latin-1."""
     assert isinstance(error, UnicodeDecodeError)
     some = error.object[error.start : error.end]
     return "".join(bytes([one]).decode("cp1252", "ignore") or chr(one) for one in some), error.end
@@ -179,7 +182,8 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     """A text file's content in UTF-8, in chunks of about `size` bytes, without byte order mark, with line feeds.
 
     Raises:
-        DataError: the file is not in that encoding (the message names the byte), or the encoding is unknown.
+        DataError: the file has bytes that are invalid in the encoding (the message names one), or there is no such
+            encoding.
     """
     encoding, errors = ("utf-8", "lamina.windows-1252") if encoding == _MIXED else (encoding, "strict")
     try:
@@ -187,8 +191,8 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     except (LookupError, ValueError) as error:  # ValueError: a name with a zero byte
         raise DataError(f"there is no encoding {encoding!r}; Python's names are utf-8, cp1252, …") from error
     name = known.name
-    incremental: Any = known.incrementaldecoder  # None for a few
-    if not known._is_text_encoding or incremental is None:  # as base64, and idna's kind
+    incremental: Any = known.incrementaldecoder  # None for a few encodings
+    if not known._is_text_encoding or incremental is None:  # such as base64 and idna
         raise DataError(f"{encoding!r} is not an encoding of text files; Python's names are utf-8, cp1252, …")
     decoder = codecs.getincrementaldecoder("utf-8-sig" if name == "utf-8" else name)(errors)
     old_mac = None
@@ -204,7 +208,7 @@ def utf8_chunks(source: Source, encoding: str, size: int | None = None) -> Gener
     except UnicodeDecodeError as error:
         raise DataError(
             f"{source.name} is not in {encoding}: it has the byte "
-            f"0x{error.object[error.start : error.start + 1].hex()} ({error.reason}); say the encoding it is in"
+            f"0x{error.object[error.start : error.start + 1].hex()} ({error.reason}); give the right encoding"
         ) from error
 
 
@@ -230,7 +234,7 @@ def _find_delimiter(text: str, quote: str | None) -> str:
 
 
 def _widths(reader: Any) -> Generator[int]:
-    """The numbers of fields of the records, up to the first that Python's reader rejects, e.g. for its length."""
+    """The numbers of fields of the records, up to the first record that Python's reader rejects, e.g. a long one."""
     with suppress(csv.Error):
         yield from (len(fields) for fields in reader if fields)
 

@@ -1,9 +1,8 @@
 """Reading Parquet and Feather in a child process, which a damaged file may crash without harm.
 
-polars trusts such files: a wrong number can make it allocate petabytes, or panic where Rust can only abort.
-So a file is decoded in another process, with limits on memory and time, and returned as
-a table written by polars, in shared memory where available. One child serves all
-files of this process; if it dies, the next file gets a new one.
+polars trusts such files: a wrong number in a file can make polars allocate petabytes, or abort the process. So a file
+is decoded in another process, with limits on memory and time, and returned as a table written by polars, in shared
+memory where available. One child process serves all files of this process; if it dies, the next file gets a new one.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 120
 _BYTES_A_SECOND = 1 << 20
-_SLACK = 1 << 30  # address space that polars reserves and does not use
+_SLACK = 1 << 30  # address space that polars reserves without using it
 
 
 class _Child:
@@ -41,7 +40,7 @@ class _Child:
             [sys.executable, "-I", columnar_worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # polars tells of each panic there
+            stderr=subprocess.DEVNULL,  # polars prints each panic there
         )
         _widen(self.process.stdout)
         self.files = f"/proc/{self.process.pid}/fd"
@@ -49,9 +48,9 @@ class _Child:
         self._send(sys.path)
 
     def ask(self, request: dict[str, object], seconds: float) -> tuple[bytes, bytearray]:
-        """The answer's type letter and content; no letter if the child died, or was killed after `seconds`.
+        """The answer's type letter and content; an empty letter if the child died, or was killed after `seconds`.
 
-        For a shared file, the content is a descriptor in this process.
+        For a shared file, the content is the number of a descriptor in this process.
         """
         assert self.process.stdout is not None
         timer = threading.Timer(seconds, self.process.kill)
@@ -65,7 +64,7 @@ class _Child:
             if whole and head[8:] == columnar_worker.SHARED:
                 handle = os.open(f"{self.files}/{content.decode()}", os.O_RDONLY)
                 content = bytearray(str(handle).encode())
-                with suppress(OSError):  # if it has died meanwhile, the next question finds that out
+                with suppress(OSError):  # if the child has died meanwhile, the next request fails
                     self._say(b"!")
             return head[8:] if whole else b"", content
         except OSError:  # the pipe is broken
@@ -83,14 +82,14 @@ class _Child:
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """Wait until it has ended."""
+        """Kill the child, and wait until it has ended."""
         if self.owner == os.getpid():
             self.process.kill()
             self.process.communicate()
 
 
 def _widen(pipe: IO[bytes] | None) -> None:
-    """Enlarge a pipe to 1 MiB, if the system supports it, so that the two processes wait for each other less often."""
+    """Enlarge a pipe to 1 MiB, if the system supports that, so that the processes wait for each other less often."""
     with suppress(ImportError, AttributeError, OSError):
         import fcntl
 
@@ -115,11 +114,11 @@ class _Service:
         """The child's answer.
 
         Raises:
-            DataError: it reports an error, died, or was killed after `seconds`.
+            DataError: the child reports an error, died, or was killed after `seconds`.
         """
         with self._lock:
             letter, content = self._ask(request, seconds)
-            if not letter:  # perhaps it died of another file, while reading ahead
+            if not letter:  # the child may have died from reading ahead in another file
                 letter, content = self._ask(request, seconds)
             return _table(letter, content)
 
@@ -131,7 +130,7 @@ class _Service:
             letter, content = self._child.ask(request, seconds)
             return letter, content
         finally:
-            if not letter:  # or Ctrl-C came halfway
+            if not letter:  # the child died, or Ctrl-C interrupted the answer
                 self.end()
 
     def end(self) -> None:
@@ -147,9 +146,9 @@ def _table(letter: bytes, content: bytearray) -> pl.DataFrame:
     if not letter:
         limit = address_space_limit()
         raise DataError(
-            "it is damaged such that its reader died of it"
+            "it is damaged: its reader crashed"
             if limit is None
-            else f"its reader died: the file is damaged, or needs more address space than the limit of a process, "
+            else f"its reader crashed: the file is damaged, or needs more address space than a process may use, "
             f"{limit / 2**30:.1f} GiB (ulimit -v)"
         )
     if letter == columnar_worker.ERROR:
@@ -188,8 +187,8 @@ def read_in_subprocess(
     Args:
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
-        first, rows: the rows; 0 rows give an empty table with only the columns and types, None a table with a single
-            number, the file's number of rows.
+        first, rows: the first row, and the number of rows; 0 gives an empty table with only the columns and types,
+            None a table with a single number, the file's number of rows.
         limit, seconds: limits on the table's bytes and the time; by default derived from
             the file's size.
 

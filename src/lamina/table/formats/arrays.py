@@ -65,7 +65,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
         shown = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise DataError(
             f"{file}: the arrays of a table have one entry for each row, but their shapes are {shown}; "
-            "save those that belong together in a file of their own"
+            "save arrays that belong together in a separate file"
         )
     several = sum(array.ndim > 1 for array in arrays.values()) > 1
     parts: list[pl.DataFrame] = []
@@ -78,7 +78,7 @@ def _frame_of_arrays(file: str, arrays: dict[str, np.ndarray]) -> pl.DataFrame:
 
 
 def _arrays_in(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file by name, none larger than its data in the file."""
+    """The arrays of an .npz file by name; an array that claims to be larger than its data in the file is an error."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > unpacked_limit(path.stat().st_size):
@@ -109,7 +109,8 @@ def pixel_frame(name: str, array: np.ndarray, prefix: str = "pixel") -> pl.DataF
     """An array (rows, …) as a table with one column per element of a row.
 
     Raises:
-        DataError: there are too many columns or none, or the array has no dimensions; `name` is its name in messages.
+        DataError: there are too many columns or none, or the array has no dimensions; `name` is the array's name in
+            messages.
     """
     import polars as pl
 

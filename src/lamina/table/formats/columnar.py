@@ -74,7 +74,7 @@ def read_bounded(path: Path, format: str, rows: int, *, limit: int, seconds: flo
         path: the file.
         format: "parquet", "feather", or "stream" for Arrow's IPC stream.
         rows: the maximum number of rows.
-        limit, seconds: limits on their bytes and the decoding time.
+        limit, seconds: limits on the rows' bytes and the decoding time.
     """
     return read_in_subprocess(path, format, 0, rows, limit=limit, seconds=seconds)
 
@@ -93,7 +93,7 @@ def _scanned(parts: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
     """The parts as a lazy table that polars pulls while writing."""
     from polars.io.plugins import register_io_source
 
-    # polars calls from a thread of its own, where messages would not know the files' lines
+    # polars calls from its own thread, whose messages need this context to name the files' lines
     context = copy_context()
     remaining = iter(parts)
 
@@ -101,6 +101,6 @@ def _scanned(parts: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
     ) -> Iterator[pl.DataFrame]:
         while (part := context.run(next, remaining, None)) is not None:
-            yield part  # a sink of all rows asks for nothing less
+            yield part  # polars requests all columns and rows when it writes all of them
 
     return register_io_source(source, schema=schema)

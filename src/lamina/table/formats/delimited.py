@@ -51,7 +51,7 @@ class DelimitedFile:
         self._missing = sorted({"", *options.missing})
         self._kept: list[pl.DataFrame] | None = None
         self.lines: LineNumbers | None = None
-        self._whole = False  # whether every line is known to be a record with all its fields
+        self._whole = False  # whether all lines are known to be records with all their fields
 
     def types(self) -> dict[str, pl.DataType]:
         """The columns, with types that hold all their values; reads the whole file.
@@ -73,7 +73,7 @@ class DelimitedFile:
             # A small file need not be parsed a second time.
             kept = [*kept, frame] if kept is not None and len(kept) < _KEPT else None
         self._kept = kept
-        # Texts such as "" in quotes are values where there are no numbers beside them.
+        # In a text column, quoted texts such as "" are values.
         return {
             name: pl.String() if name in quoted and kind == pl.Null else kind for name, kind in types.items()
         }
@@ -91,7 +91,7 @@ class DelimitedFile:
         for frame in self.frames():
             try:
                 table = typed(stripped(frame, texts, self._missing), types, decimal, self._missing)
-            except pl.exceptions.InvalidOperationError:  # spaces around a number
+            except pl.exceptions.InvalidOperationError:  # caused by spaces around a number
                 table = typed(stripped(frame, frame.columns, self._missing), types, decimal, self._missing)
             yield from table.iter_slices(rows)
 
@@ -164,7 +164,7 @@ class DelimitedFile:
         fields = np.diff(np.searchsorted(np.flatnonzero(delimiters), ends), prepend=0) + 1
         blank = (starts == ends) | ((ends - starts == 1) & (content[starts] == ord("\r")))
         if len(self.dialect.names) == 1:
-            blank[:] = False  # here an empty line is a missing value
+            blank[:] = False  # with a single column, an empty line is a missing value
         wrong = np.flatnonzero((fields != len(self.dialect.names)) & ~blank)
         if len(wrong):
             start, end = int(starts[wrong[0]]), int(ends[wrong[0]])
@@ -186,7 +186,7 @@ class DelimitedFile:
         return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}.get(delimiter, repr(delimiter))
 
     def _report_open_quote(self, block: bytes, inside: np.ndarray, line: int) -> None:
-        # The last place that is outside quotes comes just before the quote that stays open.
+        # The last position outside quotes is just before the unclosed quote.
         outside = np.flatnonzero(~inside)
         opened = int(outside[-1]) + 1 if len(outside) else 0
         raise DataError(
@@ -228,7 +228,7 @@ def _lines_of(block: bytes, records: np.ndarray, line: int) -> np.ndarray:
 
 
 _ASCII = 0x7F
-"""The last byte of a non-ASCII space; its other bytes may belong to other characters."""
+"""The greatest ASCII byte; fields that begin or end with a greater byte may be padded with non-ASCII spaces."""
 
 
 def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[str]) -> bytes:
@@ -240,12 +240,12 @@ def _with_marks(records: bytes, quote: str, delimiter: str, missing: Sequence[st
     quotes = np.flatnonzero(content == ord(quote))
     around = np.concatenate([[ord("\n")], content, [ord("\n")]])
     ends = (ord(delimiter), ord("\n"))
-    # Every second quote opens; those inside of a field close and open it at once.
+    # Quotes open and close in turn; a doubled quote inside a field closes and reopens it.
     opening, closing = quotes[0::2], quotes[1::2]
     opening = opening[np.isin(around[opening], ends)]
     closing = closing[np.isin(around[closing + 2], (*ends, ord("\r")))]
     if len(opening) != len(closing):
-        return records  # which can't be read: polars says where
+        return records  # these can't be parsed; polars raises an error
     lengths = closing - opening - 1
     first, last = content[opening + 1], content[closing - 1]
     spaces = (first <= ord(" ")) | (first > _ASCII) | (last <= ord(" ")) | (last > _ASCII)

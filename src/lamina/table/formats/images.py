@@ -30,8 +30,8 @@ class ImageFolder:
     """A folder with one subfolder of images per class: columns "pixel_0", … (uint8) and "label".
 
     Images directly in the folder, or a single image file, have no label; their names are in the column
-    "file". All images must have the same size; all are converted to gray or to red, green, blue (in this order for each
-    pixel), following the first one.
+    "file". All images must have the same size. If the first image is gray, all are converted to gray, otherwise to red,
+    green and blue (in this order for each pixel).
 
     Raises:
         DataError: there are no images, or one is unreadable or differs in size from the first (the message names both).
@@ -51,13 +51,13 @@ class ImageFolder:
         files = labelled or [(file, file.name) for file in _images_in(folder)]
         if not files:
             raise DataError(
-                f"{source.name} has no images ({', '.join(_SUFFIXES)}), nor folders of them; of other files "
-                f"write a pattern, such as '{os.path.join(source.name, '*.csv')}'"
+                f"{source.name} has no images ({', '.join(_SUFFIXES)}), nor folders of images; for other files "
+                f"give a pattern, such as '{os.path.join(source.name, '*.csv')}'"
             )
         self._begin(LABEL if labelled else FILE, files)
 
     def _begin(self, key: str, files: list[tuple[Path, str]]) -> None:
-        """Use these files, each with its value of the column `key`; the first determines size and color."""
+        """Use these files, each with its value of the column `key`; the first file determines size and color."""
         self._key, self._files = key, files
         self._first = self._files[0][0]
         with _opened(self._first) as image:

@@ -27,7 +27,7 @@ _STRINGS = re.compile(rb'"([^"\\\n]*+(?:\\.[^"\\\n]*+)*+)(?:"\s*+(:)?|)')
 
 _FEW = 30
 _CELLS_A_BYTE, _MOST_CELLS = 8, 1 << 20
-"""Limit on a table's cells, per byte of the file plus a constant; lines with all different keys would exceed it."""
+"""Maximum number of cells per byte of the file, plus a constant; a file whose lines all differ in keys exceeds it."""
 
 
 class JsonLines:
@@ -81,7 +81,7 @@ class JsonLines:
             yield from self._parse(chunk, line, types).iter_slices(rows)
 
     def _chunks(self) -> Generator[tuple[bytes, int]]:
-        """Whole lines, in chunks of some MiB, with the number of the first."""
+        """Whole lines, in chunks of some MiB, each with the number of its first line."""
         line, rest = 1, b""
         for chunk in utf8_chunks(self._source, "utf-8"):
             block = rest + chunk
@@ -102,7 +102,7 @@ class JsonLines:
         try:
             return pl.read_ndjson(io.BytesIO(chunk), schema=schema, infer_schema_length=None)
         except pl.exceptions.PolarsError:
-            # Either a line is wrong, which Python's parser can name, or it has NaN, which it reads.
+            # Python's parser names an invalid line, or reads NaN, which polars rejects.
             rows = self._rows(chunk, line)
         with untrusted(f"{self.name}, lines {line} to {line + chunk.count(10)}"):
             return pl.from_dicts(rows, schema=schema, infer_schema_length=None)
@@ -137,7 +137,7 @@ def _keys_in(chunk: bytes) -> set[bytes]:
     """All keys in some lines of JSON, including nested objects; possibly too many if lines are damaged."""
     first = {name for name, colon in _STRINGS.findall(chunk[: chunk.find(b"\n") + 1]) if colon}
     if len(first) <= _FEW and sum(chunk.count(b'"%b":' % name) for name in first) == chunk.count(b":"):
-        return first  # every colon comes after one of these: quicker to find out where that is so
+        return first  # fast path: every colon follows one of these keys
     return {name for name, colon in _STRINGS.findall(chunk) if colon}
 
 

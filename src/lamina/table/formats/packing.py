@@ -45,7 +45,7 @@ def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
     except ImportError as error:
         raise missing_packages("a .zst file", ["backports.zstd"]) from error
     opened: Any = pyarrow.input_stream if mode == "rb" else pyarrow.output_stream
-    # pyarrow closes what it is given, so a file that is open already is lent as a second handle.
+    # pyarrow closes the file it gets, so an open file is passed as a duplicate handle.
     packed = str(target) if isinstance(target, Path) else os.fdopen(os.dup(target.fileno()), mode)
     with opened(packed, compression="zstd") as file:
         yield file
@@ -53,7 +53,7 @@ def open_zstd(target: Target, mode: Mode) -> Generator[IO[bytes]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Packing:
-    """A compression format: its suffix, first bytes, and open function."""
+    """A compression format, with its suffix, first bytes, and open function."""
 
     suffixes: tuple[str, ...]
     magic: bytes

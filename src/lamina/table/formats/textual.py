@@ -1,11 +1,11 @@
-"""Finds text columns that are numbers, and converts them.
+"""Detection and conversion of text columns that are numbers.
 
 A column becomes Int64 if every value is a 64-bit integer, Float64 if every value is a number;
 otherwise it stays text. Numbers with a leading zero, and integers of 19 digits or more, are codes and stay text. Spaces
 around a value are ignored. A column without values has the type Null.
 
 Quotes preserve a text: a quoted text that is empty, has spaces around it, or is spelled like a missing value
-is kept as text, marked by `QUOTED` before it. In a numeric column quotes have no effect.
+is kept as text, with the mark `QUOTED` before it. In a numeric column quotes have no effect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Types = dict[str, pl.DataType]
 
 QUOTED = "\ufdd0"
-"""A marker before a text whose quotes matter, until its column's type is known; from Unicode's private use area."""
+"""A marker before a text whose quotes matter, until its column's type is known; a Unicode noncharacter."""
 
 _SAMPLE = 200
 _CODE = r"^[+-]?(?:0\d|\d{19,}$)"
@@ -73,7 +73,7 @@ def cleaned(
         plain, types = cleaned(_unquoted(frame, quoted, missing), missing, decimal, as_text)
         own = stripped(frame.select(quoted), [name for name in quoted if types[name] == pl.String], missing)
         return plain.with_columns(own), types
-    # The first rows show most columns of text, which then need not be parsed as numbers, and fractions.
+    # The first rows reveal most text columns, which then need no parsing as numbers, and columns of fractions.
     types = _types(stripped(frame.head(_SAMPLE), names, missing), names, decimal)
     types |= dict.fromkeys((name for name in names if name in as_text), pl.String())
     types |= _types(

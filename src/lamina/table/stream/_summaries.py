@@ -34,7 +34,7 @@ class Moments:
         low, high: minimum and maximum.
         mean, squares: the mean, and the sum of the squared distances from it.
         infinite: the first row with an infinite number, or None; infinite numbers are excluded from all other fields.
-        worst: that number.
+        worst: the number in row `infinite`.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Moments:
         self.count = count
 
     def extremes(self, missing: bool) -> np.ndarray:
-        """Minimum and maximum, and NaN if some values are missing."""
+        """The minimum and maximum, followed by NaN if values are missing."""
         known = [self.low, self.high] if self.count else []
         return np.array([*known, math.nan], np.float64) if missing else np.array(known)
 
@@ -142,8 +142,8 @@ class Counted:
 class Order:
     """Serial correlation of neighbouring rows' targets: one minus von Neumann's ratio (1941).
 
-    The ratio is half the mean squared difference of neighbours over the variance; for classes, how often neighbours
-    differ relative to random pairs of rows.
+    The ratio is half the mean squared difference of neighbours, divided by the variance; for classes, the frequency
+    of different neighbours, divided by that of random pairs of rows.
     """
 
     def __init__(self) -> None:
@@ -168,8 +168,10 @@ class Order:
         self._squares += other._squares
 
     def likeness(self, column: SummaryColumn) -> tuple[float, float]:
-        """The correlation, about 0 in random order and 1 if all neighbours are equal, and its standard error under
-        random order."""
+        """The correlation, and its standard error in random order.
+
+        The correlation is about 0 in random order, and 1 if all neighbours are equal.
+        """
         if not self._pairs:
             return 0.0, 0.0
         if column.is_number:
@@ -183,16 +185,16 @@ class Order:
 
 
 class SummaryColumn(Column):
-    """A column's interface on top of counts.
+    """A column represented by counts of its values.
 
-    Methods that return one value per row return one per distinct value: `judged` and `infer_target` use only
-    the extremes of these.
+    Methods that should return one value per row return one per distinct value: `judged` and `infer_target` use only
+    the extremes of these values.
 
     Args:
-        name: its name.
-        kind: its type.
-        counts: whether its values are counted.
-        any_type: whether values other than numbers and texts are allowed; otherwise one rejects the column.
+        name: the column's name.
+        kind: the column's type.
+        counts: whether values are counted.
+        any_type: whether values other than numbers and texts are allowed; if not, such a value rejects the column.
     """
 
     def __init__(self, name: str, kind: pl.DataType, counts: bool, any_type: bool = False) -> None:
@@ -275,7 +277,7 @@ class SummaryColumn(Column):
         if self.counts.overflowed:
             raise DataError(
                 f"column {self.name!r} holds numbers as text, more than {MOST_VALUES:,} different ones; store them as "
-                "numbers to have them streamed"
+                "numbers to stream the table"
             )
         found = Moments()
         for value, count in self.counts.counts.items():
@@ -287,7 +289,7 @@ class SummaryColumn(Column):
         return found
 
     def written(self) -> tuple[Quantity, Moments] | None:
-        """The type that fits all texts, such as dates, with their numbers; for texts too many to count."""
+        """The type that fits all texts, and their moments as numbers; None if no type fits, or texts are counted."""
         return next(((kind, seen) for kind, seen in self._written.items() if seen.count), None)
 
     # --- a column ------------------------------------------------------------------------------------------------
@@ -352,12 +354,11 @@ def _written_types() -> list[Quantity]:
 
 
 def _saw_all(seen: Moments, series: pl.Series, first: int, read: Callable[[str], float | None]) -> bool:
-    """See the next texts, which begin in row `first`, as the numbers that `read` gives; False if it gives none for
-    one."""
+    """Add the next texts, which begin in row `first`, as numbers parsed by `read`; return whether all are numbers."""
     import polars as pl
 
     texts = as_column(series, series.name)
-    # For most columns of text the first one decides.
+    # For most text columns, the first text already decides.
     if texts.head(1).parsed(read)[1] is not None:
         return False
     numbers, wrong = texts.parsed(read)

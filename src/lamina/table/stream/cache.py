@@ -42,7 +42,7 @@ class Layout:
 
     @property
     def group(self) -> int:
-        """The number of rows in a group, which is read at once."""
+        """The number of rows in a group; a group is read at once."""
         return max(_GROUP_BYTES // self.row_bytes, _FEWEST_ROWS)
 
     @property
@@ -144,7 +144,7 @@ class CacheWriter:
         self._file.close()
 
     def append(self, *arrays: np.ndarray) -> None:
-        """Append rows: numbers, codes, targets; further arrays are for subclasses that shuffle."""
+        """Append rows: numbers, codes, targets; subclasses that shuffle take further arrays."""
         done, count = 0, len(arrays[0])
         while done < count:
             taken = min(count - done, self.layout.group - self._filled)
@@ -185,7 +185,7 @@ class ShuffledWriter:
 
     Args:
         folder, layout: as for `CacheWriter`.
-        division: gives the number of rows, and the seed.
+        division: the source of the number of rows and the seed.
     """
 
     def __init__(self, folder: Path, layout: Layout, division: Division) -> None:
@@ -203,7 +203,7 @@ class ShuffledWriter:
     def append(self, numbers: np.ndarray, codes: np.ndarray, target: np.ndarray, keys: np.ndarray) -> None:
         """Distribute rows over the files; `keys` determine the file, and the order in it."""
         words = [x.reshape(len(keys), -1).view(np.uint32) for x in (numbers, codes, target)]
-        # The high bits order the rows within a file, and the low ones say in which.
+        # The low bits of a key select the file, the high bits the order in the file.
         part = (keys % np.uint64(self._parts)).astype(np.int64)
         order = np.argsort(part, kind="stable")
         records = np.concatenate([keys.view(np.uint32).reshape(-1, 2), *words], axis=1)[order]

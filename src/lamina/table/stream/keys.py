@@ -1,6 +1,6 @@
 """Row keys that determine a row's part of the table, independent of the reading process and block.
 
-A key is a hash of the row's number or group; or derived from the row's time, with later times lower.
+A key is a hash of the row's number or group, or is derived from the row's time: later times have lower keys.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class MarkKeys:
     """Row keys from groups or times.
 
     Attributes:
-        mark: the column's meaning, groups or times.
+        mark: the meaning of the column: "groups" or "time".
         column: the column's schema.
         seed: the seed of groups' keys.
 
@@ -70,7 +70,7 @@ class MarkKeys:
         """The keys of rows, uint64, equal for rows of one group or time.
 
         Raises:
-            DataError: a row has no group or time; or as for `times_of`.
+            DataError: a row has no group or time, or as for `times_of`.
         """
         column = as_column(block[self.column.name], self.column.name)
         if self.mark == "time":

@@ -19,7 +19,7 @@ _CELL_BYTES = 32
 """Peak bytes per cell for training on a table in memory: 1.6 KB per row of 50 columns, measured."""
 
 _TEXT_TIMES = 6
-"""The same per byte of a text file, with some 6 bytes per cell."""
+"""Peak bytes per byte of a text file, with some 6 bytes per cell."""
 
 _PACKED_TIMES = 5
 """Approximate bytes of text per byte of a compressed file."""
@@ -60,7 +60,7 @@ def _of_the_system() -> int | None:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) << 10
-    with suppress(AttributeError, OSError, ValueError):  # not on Windows
+    with suppress(AttributeError, OSError, ValueError):  # raised on Windows
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     return None
 
@@ -101,7 +101,7 @@ def memory_to_hold(sources: Sequence[Source], options: ReadOptions) -> int:
 
 def _to_hold(source: Source, options: ReadOptions) -> int:
     if source.path.is_dir():
-        return 0  # of images, which are read whole
+        return 0  # images are always read as a whole
     size = source.path.stat().st_size * (_PACKED_TIMES if source.compression else 1)
     if source.format in ("parquet", "feather") and not source.compression:
         reader: Any = FORMATS[source.format].reader()(source, options)

@@ -35,7 +35,7 @@ def row_bytes(types: Mapping[str, pl.DataType]) -> int:
 
 
 class RowSample:
-    """The `most` rows with the lowest keys (`row_keys`) of those added; samples of parts can be merged.
+    """The `most` rows with the lowest keys (`row_keys`) among the added rows; samples of parts can be merged.
 
     Args:
         most: the maximum number of rows.
@@ -59,11 +59,11 @@ class RowSample:
         self._bound = 1 << 64
 
     def update(self, block: pl.DataFrame, first: int, keys: np.ndarray | None = None) -> None:
-        """Add rows, numbered from `first`; `keys`: uint64, instead of random ones."""
+        """Add rows, numbered from `first`; `keys`: the rows' keys, uint64, instead of random ones."""
         keys = row_keys(first, len(block), self._seed) if keys is None else keys
         low = np.flatnonzero(keys <= np.uint64(min(self._bound, (1 << 64) - 1)))
         if not len(low):
-            self._frames = self._frames or [block[:0]]  # which says what the columns are
+            self._frames = self._frames or [block[:0]]  # keeps the columns and types
             return
         self._add(block[low] if len(low) < len(block) else block, keys[low], first + low)
 

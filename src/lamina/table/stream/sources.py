@@ -156,7 +156,7 @@ def blocks_of(X: Any) -> Blocks:
     """A source (see `is_source`) as `Blocks`.
 
     Raises:
-        DataError: it has no rows, or does not return tables.
+        DataError: the source has no rows, or does not return tables.
     """
     import_polars()
     if _is_dataset(X):
@@ -201,7 +201,7 @@ class _LazyBlocks:
         import warnings
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is new in polars, and might change
+            warnings.simplefilter("ignore")  # polars warns that the method is new and might change
             batches = self._frame.collect_batches(
                 chunk_size=rows_at_once(len(self.types)), maintain_order=True
             )
@@ -263,7 +263,7 @@ def _in_types(block: pl.DataFrame, types: Mapping[str, pl.DataType], first: int)
 
 
 def with_target(blocks: Blocks, y: Any) -> tuple[Blocks, str]:
-    """A table joined with a separate target, one value per row; and the target's name there."""
+    """A table joined with a separate target, one value per row; and the name of the target's column."""
     import polars as pl
 
     name = "target"

@@ -26,19 +26,19 @@ _SAMPLE_ROWS = 160_000
 _SAMPLE_BYTES = 64 << 20
 _FEWEST_SAMPLED = 4096
 _IN_RUNS = 0.1
-"""The correlation of neighbouring rows' targets (0: random order, 1: equal) above which a table counts as ordered."""
+"""Minimum correlation of neighbouring rows' targets (0: random order, 1: equal) of a table that counts as ordered."""
 
 
 class TableStatistics:
     """Statistics of a table, updated block by block.
 
-    Exact for any number of rows: missing values, range and mean of numbers, and category counts.
-    Quantiles come from a sample of rows. Results are independent of blocks, and of parts read
-    separately and merged, except for the last bits of means.
+    Missing values, range and mean of numbers, and category counts are exact for any number of rows; quantiles
+    come from a sample of rows. Except for the last bits of means, the results are the same for any blocks, and for
+    parts that are read separately and merged.
 
     Args:
         types: the columns in order, with their types.
-        target: the column to predict, if it is among them.
+        target: the name of the column to predict, if it is in the table.
         task: the target's task, to override the inferred one.
         kinds: by column name, a kind that overrides the inferred one.
         dates: the date format, as for `infer`.
@@ -96,7 +96,7 @@ class TableStatistics:
                 raise kind_of_no_column(name, kind, names)
 
     def _counts(self, name: str, kind: pl.DataType) -> bool:
-        """Whether to count a column's values: texts, and numbers that are or may be labels."""
+        """Whether to count a column's values: true for texts, and for numbers that may be labels."""
         if name == self.target:
             return not kind.is_float() or self.task == "classification"
         return not (kind.is_numeric() or is_temporal(kind)) or self._is_named(name)
@@ -132,7 +132,7 @@ class TableStatistics:
         self.sample.merge(other.sample)
         self.rows += other.rows
 
-    # --- what they say -------------------------------------------------------------------------------------------
+    # --- results -------------------------------------------------------------------------------------------------
 
     def schema(self) -> Schema:
         """The schema that `infer` would find for the whole table.
@@ -141,7 +141,7 @@ class TableStatistics:
         unless all are dates, or all times of day.
 
         Raises:
-            DataError: as `infer`.
+            DataError: as for `infer`.
         """
         if self.rows < 2:
             rows = "no rows" if self.rows == 0 else "only 1 row"
@@ -180,13 +180,13 @@ class TableStatistics:
             if choice is not None:
                 raise DataError(
                     f"column {name!r} has more than {MOST_VALUES:,} different values, too many to be counted in a "
-                    f"table that is streamed; leave it out with {as_kind(name, 'drop')}"
+                    f"streamed table; leave it out with {as_kind(name, 'drop')}"
                 )
             return ColumnSchema(name, Uncounted(), column.type_name, column.missing())
         if column.storage == "number" and choice != "drop" and column.moments.infinite is not None:
             warn_of_infinite(name, column.moments.worst, column.moments.infinite)
         if column.storage in ("number", "date") and choice not in ("categorical", "drop"):
-            composite = self._composite(name)  # of all rows only the extremes are known
+            composite = self._composite(name)  # for all rows, only the extremes are known
             if composite is not None:
                 return self._with_range(composite) if column.storage == "date" else composite
         found = judged(column, choice, self.named, self.dates)
@@ -199,7 +199,7 @@ class TableStatistics:
         return self._exact(found, column.number_moments(kind.read))
 
     def _composite(self, name: str) -> ColumnSchema | None:
-        """A column that is composite in the sample, or has formatted numbers; None for others."""
+        """The schema of a column that is composite in the sample, or has formatted numbers; None for others."""
         try:
             with rows_numbered(self.sample.rows()[1]):
                 found = judged(self._sampled(name), self.kinds.get(name), self.named, self.dates)
@@ -209,7 +209,7 @@ class TableStatistics:
         return self._of_sample(found) if is_read else None
 
     def _with_range(self, found: ColumnSchema) -> ColumnSchema:
-        """A date column with the range and mean of all rows."""
+        """The schema of a date column, with the range and mean of all rows."""
         days, (first, *others) = self._columns[found.name].moments, found.parts
         mean = days.mean if self.named else None
         first = dataclasses.replace(first, low=days.low, high=days.high, mean=mean)
@@ -219,7 +219,7 @@ class TableStatistics:
         return as_column(self.sample.rows()[0][name], name)
 
     def _of_sample(self, found: ColumnSchema) -> ColumnSchema:
-        """A column learned from the sample, updated with the counts of all rows."""
+        """The schema of a column learned from the sample, updated with the counts of all rows."""
         factor = self.rows / len(self.sample.rows()[0])
         parts = [
             dataclasses.replace(
@@ -233,7 +233,7 @@ class TableStatistics:
         return dataclasses.replace(found, missing=missing, parts=tuple(parts))
 
     def _exact(self, found: ColumnSchema, numbers: Moments) -> ColumnSchema:
-        """The column with the exact numbers of missing rows and mean."""
+        """The column's schema with the exact mean and number of missing rows."""
         mean = numbers.mean if self.named else None
         return dataclasses.replace(found, missing=self.rows - numbers.count, mean=mean)
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST_HELD = 1 << 16
-"""Maximum number of validation rows, and of test rows, kept in memory; enough for a fraction of a percent."""
+"""Maximum number of validation rows, and of test rows, in memory; scores are then accurate to a fraction of 1 %."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Division:
         validation, test: the held-out rows.
         sample: a random sample of the training rows.
         training: the number of training rows.
-        above: training rows have keys above this number, −1 for all rows.
+        above: the number that keys of training rows exceed; −1: all rows are training rows.
         seed: the seed of the keys.
         keys: the source of the keys; None: row numbers.
     """
@@ -109,7 +109,7 @@ class KeyedBlocks:
         return sum(int((keys > np.uint64(above)).sum()) for _, _, keys in self._keyed())
 
     def _keyed(self) -> Iterator[tuple[pl.DataFrame, int, np.ndarray]]:
-        """The blocks, with the number of each one's first row and its rows' keys."""
+        """The blocks, each with the number of its first row and its rows' keys."""
         start = 0
         for block in self.blocks.blocks():
             with _named(self.blocks), rows_from(start):
@@ -135,7 +135,7 @@ class Survey:
     def divided(self, validation: float, test: float = 0.0) -> Division:
         """Hold out these shares of the rows, at most 65,536 each: the rows with the lowest keys.
 
-        Can only be called once, since the sample moves into the division.
+        The method can only be called once, since the sample moves into the division.
 
         Raises:
             DataError: no training rows are left.
@@ -157,7 +157,7 @@ class Survey:
     ) -> Division:
         """Hold out about these shares of the rows, at most about 65,536 each: whole groups, or the last rows.
 
-        Reads the table once, or twice if there is a gap; can only be called once.
+        The table is read once, or twice if there is a gap. The method can only be called once.
 
         Args:
             keyed: the table, with keys from groups or times.
@@ -224,7 +224,7 @@ def _ends(keys: np.ndarray, counts: Sequence[int], *, complete: bool) -> list[in
 
 
 def _with_gap(keys: MarkKeys, above: int, frame: pl.DataFrame, found: np.ndarray, gap: float) -> int:
-    """The key above which times precede the time of key `above` by at least the gap."""
+    """The limit on keys above which rows are earlier than the row of key `above`, by at least the gap."""
     if not gap:
         return above
     first = frame[int(np.searchsorted(found, np.uint64(above)))]
@@ -272,9 +272,9 @@ def encode_rows(
     encode_target: Callable[[Any], np.ndarray],
     folder: Path,
 ) -> RowCache:
-    """The second pass: the training rows, encoded, in a file in `folder`.
+    """The second pass: encode the training rows into a file in `folder`.
 
-    They are in table order, or, if similar targets are adjacent there, in random order.
+    Rows are in table order, or in random order if rows with similar targets are adjacent in the table.
 
     Args:
         blocks, survey, division: the table, and the first pass's results.
@@ -294,7 +294,7 @@ def encode_rows(
     )
     mixes = survey.statistics.is_in_runs and division.training > layout.window
     if mixes:
-        warn(f"rows with like values of {name!r} stand together in the table: they are shuffled on disk")
+        warn(f"rows with similar values of {name!r} are adjacent in the table, so rows are shuffled on disk")
     _require_space(folder, layout, division.training)
     writer = ShuffledWriter(folder, layout, division) if mixes else CacheWriter(folder, layout)
     start = 0

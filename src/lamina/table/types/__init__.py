@@ -1,4 +1,4 @@
-"""Types of columns, a module each. `infer` finds a column's type among them; all other code calls the type."""
+"""Types of columns, one module per type. `infer` finds a column's type; all other code calls the type's methods."""
 
 from lamina.table.types.base import CHOICES, TYPES, Candidate, Choice, ColumnSchema, ColumnType, register
 from lamina.table.types.boolean import Boolean
@@ -43,7 +43,7 @@ __all__ = [
     "WrittenNumber", "intervals_between", "ordered_by", "register",
 ]  # fmt: skip
 
-# The last is the first to recognize a column: what is nothing else is a category.
+# The last type is the first to try to recognize a column; columns of no other type are categories.
 for _type in (
     Category(), Pixel(), Version(), Vector(), Coordinate(), Interval(), Number(), Date(), Calendar(), TimeOfDay(),
     Duration(), Boolean(), Sentences(), Identifier(), Text(), Ordered(), WrittenNumber(), Mixed(), Missing(),

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from lamina.table.columns import Column
 
 Choice = Literal["numeric", "categorical", "date", "text", "ordered", "drop"] | tuple[str, ...]
-"""What a user may say of a column; a tuple has its values from the lowest to the highest."""
+"""The kinds of columns that a user can choose; a tuple has the column's values from lowest to highest."""
 
 CHOICES: tuple[str, ...] = ("numeric", "categorical", "date", "text", "ordered", "drop")
 
 FEW_ROWS = 20
-"""In a table of fewer rows, text that never repeats may do so by chance, and stays."""
+"""Minimum number of rows for ignoring text that never repeats; in smaller tables chance may explain this."""
 
 MOSTLY = 0.9
-"""A text column with at least this share of numbers was probably meant as numbers, or as codes."""
+"""Minimum share of numbers in a text column that was probably meant as numbers, or as codes."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,16 @@ class ColumnType(ABC):
     """The type of a column: it recognizes, reads, learns, encodes, shows and describes values.
 
     A type is a small dataclass; files store its tag and its fields (booleans, integers, texts; all with defaults).
-    Subclasses of `Quantity` turn a value into a number, those of `Nominal` into a code, those of `Composite` into
-    several of both; `Unused` columns are left out. `register` adds a type: see docs/architecture.md.
+    Subclasses of `Quantity` convert a value to a number, subclasses of `Nominal` to a code, and subclasses of
+    `Composite` to several numbers and codes; `Unused` columns are left out. `register` adds a type: see
+    docs/architecture.md.
 
     Attributes:
-        tag: its name in files.
-        kind: its name in output: numeric, boolean, categorical, constant, missing, id, text, dropped.
+        tag: the type's name in files.
+        kind: the type's name in output: numeric, boolean, categorical, constant, missing, id, text, dropped.
         used: whether a network sees such columns.
-        reader: the page's reader and formatter of its values: "number", "date" or "time".
-        choice: the user's option that chooses it; None for types that can't be chosen, such as booleans.
+        reader: the page's reader and formatter of such values: "number", "date" or "time".
+        choice: the user's option that chooses the type; None for types that can't be chosen, such as booleans.
     """
 
     tag: ClassVar[str]
@@ -57,37 +58,37 @@ class ColumnType(ABC):
 
     @property
     def reads_text(self) -> bool:
-        """Whether a file for prediction keeps such a column as text, even where all its values look like numbers."""
+        """Whether such a column stays text when a file is read for prediction, even if all values look like numbers."""
         return False
 
     @property
     def of_values(self) -> ColumnType:
-        """The type of these values: this type, or, for a constant, the type of its value."""
+        """The type of the column's values: this type, or for a constant column the type of its value."""
         return self
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         """The schema of a column that is of this type; None for others.
 
         Raises:
-            DataError: the column is almost of this type; the message names the row that is not.
+            DataError: almost all values are of this type; the message names a row that is not.
         """
         return None
 
     def looks_like(self, text: str) -> bool:
-        """Whether a text is such a value in any form, including forms that are not read."""
+        """Whether a text looks like a value of this type in any form, including forms that can't be parsed."""
         return False
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
-        """The text of a number of this type for people; `number` shows plain ones."""
+        """The display text for a number of this type; `number` formats plain numbers."""
         return number(value)
 
     def to_dict(self) -> dict[str, Any]:
-        """The tag and the fields, as JSON holds them."""
+        """The tag and the fields as a dictionary for JSON."""
         return {"tag": self.tag, **dataclasses.asdict(self)}
 
     @abstractmethod
     def treatment(self, column: ColumnSchema) -> str:
-        """The treatment of a column, in a few words."""
+        """A short description of a column's encoding, for output."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,12 @@ class OfJson(ColumnType):
         return "" if type(value) in self.json_types else f"is not {self.wanted}"
 
     def takes(self, values: Sequence[Any]) -> bool:
-        """Whether JSON may have these values."""
+        """Whether JSON values are valid for this type."""
         return set(map(type, values)) <= self.json_types
 
 
 TYPES: dict[str, ColumnType] = {}
-"""A prototype of each type by its tag; the last one is the first to recognize a column."""
+"""A prototype of each type by its tag; the last type is the first to try to recognize a column."""
 
 
 def register(prototype: ColumnType) -> ColumnType:
@@ -129,7 +130,7 @@ def type_from_dict(content: Mapping[str, Any]) -> ColumnType:
     """The type that `ColumnType.to_dict` described.
 
     Raises:
-        ValueError: its tag is not registered, or its fields differ.
+        ValueError: the tag is not registered, or the fields differ.
     """
     fields = dict(content)
     prototype = TYPES.get(str(tag := fields.pop("tag", None)))
@@ -150,16 +151,16 @@ class ColumnSchema(Generic[OfType]):
 
     Attributes:
         name: the column's name.
-        type: its `ColumnType`.
-        type_name: the name of its type in the training table ("Int64", "String", …), for output.
+        type: the column's `ColumnType`.
+        type_name: the name of the column's type in the training table ("Int64", "String", …), for output.
         missing: the number of rows without a value.
-        categories: of nominal columns, the names of its values (see `value_name`), sorted.
+        categories: for nominal columns, the names of the values (see `value_name`), sorted.
         counts: the number of rows of each category.
-        low, high: of quantities, the extremes.
-        mean: of quantities in a table with names, the mean.
-        reason: why it has this type, for people, where that is not plain; else empty.
-        parts: of composite columns, the columns that the network sees in its place.
-        arrays: of composite columns, what they learned besides; beside the JSON in files.
+        low, high: for quantities, the minimum and maximum.
+        mean: for quantities in a table with names, the mean.
+        reason: why the column has this type, for output; empty if that is obvious.
+        parts: for composite columns, the columns that the network sees instead.
+        arrays: for composite columns, the learned arrays, which files store separately from the JSON.
     """
 
     name: str
@@ -182,12 +183,12 @@ class ColumnSchema(Generic[OfType]):
 
     @property
     def kind(self) -> str:
-        """The type's word for people."""
+        """The type's name in output."""
         return self.type.kind
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """What the network sees of each category: 1 + its position."""
+        """The code of each category for the network: 1 + its position."""
         return {name: code for code, name in enumerate(self.categories, start=1)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -199,10 +200,10 @@ class ColumnSchema(Generic[OfType]):
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """The column that `to_dict` described, or an earlier version.
+        """The column from the result of `to_dict`, of this or an earlier version.
 
         Raises:
-            ValueError: it is not a column, or its type is unknown.
+            ValueError: `content` is not a column, or the type is unknown.
         """
         found: Any = msgspec.convert(modern_column(content), _column_in_files())
         fields: dict[str, Any] = msgspec.structs.asdict(found) | {"arrays": {}}
@@ -235,9 +236,9 @@ class Candidate:
 
     Attributes:
         column: the column.
-        choice: the user's choice for it.
-        named: whether its table has column names.
-        dates: the user's form of dates, see `lamina.table.dates.requested_form`.
+        choice: the user's choice of a kind; None: inferred.
+        named: whether the table has column names.
+        dates: the user's format of dates, see `lamina.table.dates.requested_form`.
     """
 
     def __init__(self, column: Column, choice: Choice | None, named: bool, dates: str | None = None) -> None:
@@ -245,18 +246,18 @@ class Candidate:
 
     @property
     def is_text(self) -> bool:
-        """Whether it has texts, or values of several types, that may mean other values."""
+        """Whether the column has texts, or values of several types, which may stand for other types of values."""
         column = self.column
         return column.storage in ("text", "mixed") and not (column.categorical and self.choice is None)
 
     @property
     def is_unique(self) -> bool:
-        """Whether it has text that differs in almost every row, and no type recognizes it."""
+        """Whether the column has text that differs in almost every row, and that no type recognizes."""
         return self.differs and not self.looks_meant
 
     @property
     def differs(self) -> bool:
-        """Whether its values differ in almost every row, of enough rows."""
+        """Whether values differ in almost every row, and there are enough rows."""
         present = len(self.column) - self.column.missing()
         return present >= FEW_ROWS and self.column.distinct() > _UNIQUE * present
 
@@ -269,12 +270,12 @@ class Candidate:
 
     @cached_property
     def head(self) -> list[tuple[object, int]]:
-        """The different values of the first rows, each with its number of rows."""
+        """The distinct values of the first rows, each with its number of rows."""
         return self.column.head(_HEAD).value_counts()
 
     @cached_property
     def counts(self) -> list[tuple[object, int]]:
-        """The different values, each with its number of rows."""
+        """The distinct values, each with its number of rows."""
         return self.column.value_counts()
 
     @cached_property
@@ -286,15 +287,15 @@ class Candidate:
         return _present(self.head)
 
     def share(self, holds: Callable[[str], bool]) -> float:
-        """The share of rows with such a text among rows with a text; 0 without texts."""
+        """The share of rows whose text fulfils `holds`, among rows with a text; 0 without texts."""
         return _share(holds, self._texts)
 
     def share_of_head(self, holds: Callable[[str], bool]) -> float:
-        """That share among the first rows; if it is small, the others need no check."""
+        """The `share` among the first rows; if it is small, the other rows need no check."""
         return _share(holds, self._texts_of_head)
 
     def looks_measured(self, holds: Callable[[str], bool]) -> bool:
-        """Whether texts are measurements, not a few codes: almost all are of the type, and many differ."""
+        """Whether texts are measurements rather than a few codes: almost all fulfil `holds`, and many differ."""
         rows = sum(count for value, count in self.counts if value_name(value).strip() not in MISSING_TOKENS)
         different = sum(holds(value_name(value)) for value, _ in self.counts)
         return different > max(20, 0.05 * rows) and self.share(holds) >= MOSTLY
@@ -303,7 +304,7 @@ class Candidate:
 _HEAD = 1000
 
 _UNIQUE = 0.95
-"""A text column with more than this share of distinct rows identifies rows instead of describing them."""
+"""Maximum share of distinct rows of a text column; more would identify rows instead of describing them."""
 
 
 def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> float:
@@ -312,13 +313,13 @@ def _share(holds: Callable[[str], bool], texts: Sequence[tuple[str, int]]) -> fl
 
 
 def _present(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
-    """The texts of values, without markers of missing values."""
+    """The values' texts with their numbers of rows, without texts for missing values."""
     named = ((value_name(value), count) for value, count in counts)
     return [(text, count) for text, count in named if text.strip() not in _MISSING]
 
 
 def _can_look(kind: ColumnType) -> bool:
-    """Whether some text looks like a value of a type."""
+    """Whether there are texts that look like values of a type."""
     return type(kind).looks_like is not ColumnType.looks_like
 
 

@@ -1,4 +1,4 @@
-"""Yes and no."""
+"""Truth values: yes and no."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lamina.table.types.nominal import Nominal
 from lamina.table.types.quantity import missing_said
 
 _TRUTH = {"true": 1.0, "t": 1.0, "yes": 1.0, "1": 1.0, "false": 0.0, "f": 0.0, "no": 0.0, "0": 0.0}
-"""Texts, in small letters, that say yes or no."""
+"""Lower-case texts for true (1) and false (0)."""
 
 
 class Boolean(Nominal):
-    """Truth values, and texts that are true and false: the categories are "false" and "true"."""
+    """Truth values, and the texts true and false; the categories are "false" and "true"."""
 
     tag = "boolean"
     kind = "boolean"
@@ -32,7 +32,7 @@ class Boolean(Nominal):
             return None
         names = {
             self.name_of(value) for value, _ in candidate.counts
-        }  # as programs write truth values into files
+        }  # spellings of truth values, as other programs write them
         return self.learn(candidate.column, candidate.named) if names == {"false", "true"} else None
 
     def name_of(self, value: object) -> str:

@@ -1,4 +1,4 @@
-"""Dates, with or without a time: days since 1970-01-01, and their places in the year, the week and the day."""
+"""Dates, with or without a time: days since 1970-01-01, and positions in the cycles of year, week and day."""
 
 from __future__ import annotations
 
@@ -36,27 +36,27 @@ if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
 
 _SAMPLE = 1000
-"""Different values that tell whether a column may hold dates."""
+"""Number of distinct values examined to detect a column of dates."""
 
 _FEWEST_COMPACT = 5
-"""Different whole numbers such as 20240503 that are all dates by more than chance."""
+"""Minimum number of distinct integers such as 20240503; if all of so few were dates, that could be chance."""
 
 _NAMES_EPOCH = lazily(
     r"(?i:(?:.*[\W_])?(?:timestamp|epoch|unix(?:[\W_]?time)?|ts)(?:[\W_]?(?:utc|s|ms|us|ns|seconds|millis))?)"
 )
-"""Names of columns that may count from 1970-01-01 on: timestamp, event_ts, epoch_ms."""
+"""Names of columns that may count time from 1970-01-01: timestamp, event_ts, epoch_ms."""
 
 _EARLIEST, _LATEST = 3653, 47_482
-"""Days, 1980 to 2099, in which such a column is."""
+"""Range of days, 1980 to 2099, of a column that counts time from 1970-01-01."""
 
 _COMPACT = "%Y%m%d"
 _ISO = lazily(r"\d{4}-\d\d-\d\d\b")
 _YEAR = 365.2425
 _FROM_MONDAY = 3.0
-"""Days from a Monday to the weekday of 1970-01-01, a Thursday."""
+"""Days from Monday to Thursday, the weekday of 1970-01-01."""
 
 _BEYOND = 1e300
-"""No number of days, nor of nanoseconds, is as large."""
+"""A number larger than any count of days or nanoseconds."""
 
 _SAID = {order: said.replace("-", " ") for said, order in ORDERS.items()}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -64,13 +64,13 @@ _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nan
 
 @dataclass(frozen=True)
 class Calendar(Composite):
-    """Dates of any form, with or without a time: the days since 1970-01-01, and their phases in cycles.
+    """Dates in any format, with or without a time: the days since 1970-01-01, and phases in cycles.
 
     A phase is the sine and the cosine of an angle: in the year, if dates of several months span more than one year; in
-    the week, if weekdays vary, and the dates are not all firsts of months; in the day, if times vary.
+    the week, if weekdays vary, and not all dates are the first of a month; in the day, if times vary.
 
     Attributes:
-        order, form, pivot: the form of texts and numbers, see `DateForm`.
+        order, form, pivot: the format of texts and numbers, see `DateForm`.
         year, week, day: whether the phase in this cycle is a part.
         gaps: whether training had texts that are not dates, and counted as missing.
         such: an example text from training; empty if all were in ISO 8601, or there were none.
@@ -97,13 +97,13 @@ class Calendar(Composite):
 
     @property
     def cycles(self) -> tuple[str, ...]:
-        """The cycles (such as the year or the week) whose phase is a part."""
+        """The names of the cycles (year, week, day) whose phase is a part."""
         return tuple(name for name in ("year", "week", "day") if getattr(self, name))
 
     def looks_like(self, text: str) -> bool:
         return is_date(text)
 
-    # --- a column of training ----------------------------------------------------------------------------------------
+    # --- training columns --------------------------------------------------------------------------------------------
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column, has_cycles = candidate.column, candidate.choice != "numeric"
@@ -131,12 +131,12 @@ class Calendar(Composite):
         return self._learned(column, self._days(column.name, column), named)
 
     def _found(self, column: Column, days: np.ndarray, named: bool, *, has_cycles: bool) -> ColumnSchema:
-        """As `_learned`, with the cycles in which the days vary."""
+        """The schema of a column with these days; with `has_cycles`, also with the cycles in which the days vary."""
         kind = replace(self, **_cycles(days[~np.isnan(days)])) if has_cycles else self
         return kind._learned(column, days, named)
 
     def _learned(self, column: Column, days: np.ndarray, named: bool) -> ColumnSchema:
-        """The schema of a column with these days, missing ones NaN."""
+        """The schema of a column with these days, NaN where missing."""
         first = Date().learned(column, days, named)
         if not isinstance(first.type, Date):
             return first
@@ -144,16 +144,18 @@ class Calendar(Composite):
         parts = [ColumnSchema(name, Coordinate(), low=-1.0, high=1.0, mean=0.0) for name in names]
         return ColumnSchema(column.name, self, column.type_name, first.missing, parts=(first, *parts))
 
-    # --- any column --------------------------------------------------------------------------------------------------
+    # --- columns of any table ----------------------------------------------------------------------------------------
 
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         return self.split_by_number(schema, self._days(schema.name, column))
 
     def _days(self, name: str, column: Column) -> np.ndarray:
-        """The days since 1970-01-01, float64, NaN where missing or, unless training had such, with a warning, no date.
+        """The days since 1970-01-01, float64; NaN where a value is missing, or is not a date.
+
+        Values that are not dates give a warning, unless training had such values.
 
         Raises:
-            DataError: numbers beyond the years 1 to 9999, or of a type that holds no dates.
+            DataError: a number is beyond the years 1 to 9999, or the column's type has no dates.
         """
         is_number = column.storage in ("number", "boolean")
         if is_number and self.form in EPOCHS:
@@ -184,17 +186,17 @@ class Calendar(Composite):
         angles = [turns[cycle]() * (2 * np.pi) for cycle in self.cycles]
         return [function(angle) for angle in angles for function in (nd.sin, nd.cos)]
 
-    # --- what is said ------------------------------------------------------------------------------------------------
+    # --- descriptions ------------------------------------------------------------------------------------------------
 
     def treatment(self, column: ColumnSchema) -> str:
         first = column.parts[0]
         said = first.type.treatment(first)
         *some, last = (f"the {cycle}" for cycle in self.cycles or ("",))
         places = f"{', '.join(some)} and {last}" if some else last
-        return f"{said}; the place in {places}" if self.cycles else said
+        return f"{said}; the position in {places}" if self.cycles else said
 
     def example(self, column: ColumnSchema) -> Any:
-        """A date near the middle, as training wrote it."""
+        """A date near the middle, in the training table's format."""
         first = column.parts[0]
         return self.such or first.type.example(first)
 
@@ -204,7 +206,7 @@ class Calendar(Composite):
     def refusal(self, value: Any) -> str:
         found = super().refusal(value)
         if found or not isinstance(value, int | float) or self.form not in ("", *EPOCHS):
-            return found  # texts that are no dates, and digits, count as missing, as in files
+            return found  # texts that are not dates, and digits, count as missing, as in files
         return Date().refusal(min(max(value, -_BEYOND), _BEYOND) / EPOCHS.get(self.form, 1))
 
     def takes(self, values: Sequence[Any]) -> bool:
@@ -220,15 +222,15 @@ class Calendar(Composite):
 _Days = TypeVar("_Days", bound=Any)
 
 _MOST_DATES = 4
-"""Columns of dates, the first ones, between which intervals are inputs."""
+"""Maximum number of date columns, the first ones, between which intervals are inputs."""
 
 
 @dataclass(frozen=True)
 class Interval(Number):
-    """The days from one column of dates to another one, an input of its own beside both.
+    """The days from a column of dates to another, as an additional input.
 
     Attributes:
-        since, until: the columns; the second one is the owner.
+        since, until: the names of the columns; the interval belongs to the second.
     """
 
     since: str = ""
@@ -240,15 +242,15 @@ class Interval(Number):
         return None
 
     def between(self, days_of: Callable[[str], _Days]) -> _Days:
-        """The interval, from the days since 1970-01-01 of a column, by its name: arrays of one shape."""
+        """The interval in days; `days_of` returns a column's days since 1970-01-01 by name, in arrays of one shape."""
         return days_of(self.until) - days_of(self.since)
 
 
 def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Interval]]:
     """The intervals of a training table: between its first four columns of dates that have cycles.
 
-    Dates that the user declares "numeric" have none, since their days enter alone. An interval is missing if one of its
-    dates is; the date's flag for missing values shows that.
+    Columns that the user declares "numeric" have no intervals, since only their days are inputs. An interval is missing
+    if one of its dates is missing, which the date's missing flag already shows.
     """
     dates = [one.parts[0] for one in columns if isinstance(one.type, Calendar) and one.type.cycles]
     found: list[ColumnSchema[Interval]] = []
@@ -264,7 +266,7 @@ def intervals_between(columns: Sequence[ColumnSchema]) -> list[ColumnSchema[Inte
 
 
 def _cycles(days: np.ndarray) -> dict[str, bool]:
-    """The cycles in which days vary, of year, week and day."""
+    """Whether days vary in the year, in the week and in the day, by name."""
     whole = np.unique(np.floor(days))
     dates = whole.astype("M8[D]")
     months = dates.astype("M8[M]")
@@ -277,7 +279,7 @@ def _cycles(days: np.ndarray) -> dict[str, bool]:
 
 
 def _names_of(column: Column) -> Callable[[Any], Any]:
-    """The keys that distinguish a column's values; for texts, the texts themselves."""
+    """A function from a column's value to its key among distinct values; a text is its own key."""
     return _itself if column.storage == "text" else value_name
 
 
@@ -289,7 +291,7 @@ def _itself(value: Any) -> Any:
 
 
 def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The forms to try for a column of texts, None to detect the form; empty: it has no dates."""
+    """The formats to try for a column of texts, None to detect the format; empty: the column has no dates."""
     named = ((value_name(value), rows) for value, rows in candidate.counts[:_SAMPLE])
     counts = {text: rows for text, rows in named if not is_blank(text)}
 
@@ -303,7 +305,7 @@ def _forms_of_texts(candidate: Candidate, told: DateForm | None) -> list[DateFor
 
 
 def _are_compact(texts: Sequence[str]) -> bool:
-    """Whether texts are digits such as 20240503, all of them dates of the years 1800 to 2199, and several."""
+    """Whether all texts are digits such as 20240503, dates of the years 1800 to 2199, and there are several."""
     if len(set(texts)) < _FEWEST_COMPACT or not all(
         re.fullmatch("(?:18|19|20|21)[0-9]{6}", text) for text in texts
     ):
@@ -312,10 +314,10 @@ def _are_compact(texts: Sequence[str]) -> bool:
 
 
 def _forms_of_numbers(candidate: Candidate, told: DateForm | None) -> list[DateForm | None]:
-    """The forms of dates to try for a column of numbers; empty: they are plain numbers."""
+    """The formats of dates to try for a column of numbers; empty: the column has plain numbers."""
     column = candidate.column
     if len(numbers := column.numbers()) < len(column):
-        return []  # a summary, which knows no more than extremes
+        return []  # a summary, which has only the extremes
     if candidate.choice == "date" and told is not None and told.form:
         return [told]
     head = numbers[:_SAMPLE]
@@ -339,7 +341,7 @@ def _are_between(numbers: np.ndarray, low: float, high: float) -> bool:
 
 
 class _Reading:
-    """The values of a training table's column as dates, in a given or detected form."""
+    """The values of a training table's column as dates, in a given or detected format."""
 
     def __init__(self, candidate: Candidate, form: DateForm | None) -> None:
         self._column, self._is_told = candidate.column, form is not None
@@ -362,7 +364,7 @@ class _Reading:
 
     @cached_property
     def days(self) -> np.ndarray:
-        """Of each row, float64, NaN where missing."""
+        """The days since 1970-01-01 of each row, float64, NaN where missing."""
         names = _names_of(self._column)
         days = dict(zip(map(names, self._values), self._found.days.tolist(), strict=True))
         return self._column.mapped(lambda value: days.get(names(value), np.nan), np.float64)
@@ -381,7 +383,7 @@ class _Reading:
 
     @property
     def reason(self) -> str:
-        """The explanation of how dates were read, if that is not obvious."""
+        """The explanation of the dates' format; empty if it is obvious."""
         form, found = self._found.form, self._found
         said: list[str] = []
         if form.form:
@@ -389,7 +391,7 @@ class _Reading:
         elif found.orders:
             said.append(self._order_said())
         elif form.order and self._is_told:
-            said.append(f"{_SAID[form.order]}, as told")
+            said.append(f"{_SAID[form.order]}, as requested")
         if found.short_years:
             said.append(f"years of two digits are {form.pivot} to {form.pivot + 99}")
         said += list(dict.fromkeys(filter(None, map(zone_said, self._texts[:_SAMPLE]))))
@@ -409,7 +411,7 @@ class _Reading:
                 name for name, order in ORDERS.items() if order in found.orders and order != found.form.order
             )
             how = f"--{other}" if is_on_command_line() else f"date_format={other!r}"
-            return f"{said}, which no value tells; else {how}"
+            return f"{said}, a guess, since no value decides; otherwise give {how}"
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     def warn_of_others(self) -> None:
@@ -421,7 +423,7 @@ class _Reading:
             where = row(first[0]) + (f" and {counted(rows - 1, 'more row')}" if rows > 1 else "")
             warn(
                 f"column {self._column.name!r} holds dates, but {shown(value_name(first[1]))} in {where}, which counts "
-                f"as missing ({as_kind(self._column.name, 'categorical')} would make categories of all)"
+                f"as missing ({as_kind(self._column.name, 'categorical')} would make all values categories)"
             )
 
 
@@ -432,6 +434,6 @@ def _unread_error(candidate: Candidate) -> DataError:
     what = f"such as {shown(value_name(first[1]))} in {row(first[0])}" if first else "since it has none"
     how = "--date-format" if is_on_command_line() else "date_format"
     return DataError(
-        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; say how "
-        f"they are written with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
+        f"column {column.name!r} has the kind 'date', but most of its values are not read as dates, {what}; give "
+        f"their format with {how}, such as '%d.%m.%Y', or s, ms, us or ns for numbers since 1970"
     )

@@ -30,7 +30,7 @@ class Category(Nominal):
 
 
 def _warn_of_mixture(candidate: Candidate) -> None:
-    """Warn where categories are of several types, or numbers, dates or times and words: a typing slip, perhaps."""
+    """Warn if categories have several types, or are mostly numbers, dates or times: a typing error, perhaps."""
     column = candidate.column
     types: Counter[str] = Counter()
     for value, count in candidate.counts:

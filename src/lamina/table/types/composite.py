@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Composite(OfJson):
-    """A type whose values become several columns, the parts, each of a type with one number or code per value.
+    """A type whose values become several columns, called parts, each with one number or code per value.
 
-    The encoder, the network and exports use the parts; users see the column. The schema of such a column has the
-    parts in `ColumnSchema.parts`, ordinary columns named ``"column: part"`` (the first may have the column's own
-    name), and learned arrays in `ColumnSchema.arrays`. A part with missing values in training gets an input that flags
-    them; one such part per column is enough.
+    The encoder, the network and exports use the parts; users see the column. The column's schema has the parts in
+    `ColumnSchema.parts`, and learned arrays in `ColumnSchema.arrays`. Parts are ordinary columns named
+    ``"column: part"``; the first may have the column's own name. A part with missing values in training gets an input
+    that flags these; one such part per column is enough.
 
     Attributes:
-        derives: whether `derived` computes all other parts from the first part's number, which works in graphs;
-            otherwise only `split` makes the parts.
-        page_script: JavaScript of a page's reader: a function of the `page_data` that returns a function from a text
+        derives: whether `derived` computes all other parts from the first part's number, as graphs need; if not, only
+            `split` computes the parts.
+        page_script: the page's reader in JavaScript: a function of the `page_data` that returns a function from a text
             (not null) to the array of the parts' values: numbers (NaN if missing) and codes (0 if missing). Empty: a
             page has a field for each part.
     """
@@ -51,16 +51,15 @@ class Composite(OfJson):
         """The columns of the parts, for a column of any table, in the order of `schema.parts`; missing: NaN or None.
 
         Raises:
-            DataError: a value is not of this type; names the first such row.
+            DataError: a value is not of this type; the message names the first such row.
         """
 
     def derived(self, schema: ColumnSchema, first: NDArray) -> Sequence[NDArray]:
-        """The parts but the first, each float64 (rows, 1), of the first part's number, float64 (rows, 1)."""
+        """All parts except the first, float64 (rows, 1) each, from the first part's number, float64 (rows, 1)."""
         raise NotImplementedError(f"{type(self).__name__} reads its parts")
 
     def split_by_number(self, schema: ColumnSchema, numbers: np.ndarray) -> list[Column]:
-        """The parts that `split` gives, from the first part's numbers, (rows,), where all others are `derived` from
-        it."""
+        """The result of `split`, from the first part's numbers (rows,); for types that derive all other parts."""
         from lamina import nd
 
         derived = self.derived(schema, nd.array(numbers.reshape(-1, 1), dtype="float64"))
@@ -82,11 +81,11 @@ class Composite(OfJson):
         )
 
     def values_said(self, column: ColumnSchema) -> str:
-        """A column's contents, for people; empty: those of its first part."""
+        """A description of the column's values, for output; empty: the first part's description."""
         return ""
 
     def example(self, column: ColumnSchema) -> Any:
-        """A value, as JSON has it."""
+        """An example value for JSON."""
         return None
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Days: dates as numbers, without the cycles in which they vary."""
+"""Dates as numbers of days, without cycles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lamina.table.types.quantity import Quantity
 class Date(Quantity):
     """Dates of the years 1 to 9999 as days since 1970-01-01, in UTC: the first part of `Calendar`.
 
-    Models of earlier versions have whole columns of it; they read dates as in ISO 8601, and names of months.
+    In models of earlier versions, whole columns have this type, and dates are in ISO 8601 or have month names.
 
     >>> Date().show(15249.5, str), Date().parse("1970-01-02"), Date().parse("20111002")
     ('2011-10-02 12:00', 1.0, None)
@@ -28,7 +28,7 @@ class Date(Quantity):
     example_texts = "2011-10-02 or 2011-10-02 13:45"
     unit = "days since 1970-01-01"
     remark = "dates in days"
-    # 20111002 and the milliseconds since 1970 are no days.
+    # Numbers such as 20111002, and milliseconds since 1970, are out of range.
     limits = (-719_162.0, 2_932_897.0)
 
     def read(self, text: str) -> float | None:

@@ -6,7 +6,7 @@ from lamina.table.types.quantity import Quantity
 
 
 class Duration(Quantity):
-    """Durations in seconds; as texts, and in JSON, they are numbers."""
+    """Durations in seconds; numbers in texts and in JSON."""
 
     tag = "duration"
     storage = "duration"

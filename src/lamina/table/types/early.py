@@ -1,4 +1,4 @@
-"""Columns as lamina wrote them before types were objects: by a kind, a note and a type's name."""
+"""Conversion of columns from earlier files, in which a kind, a note and a type's name stand for the type."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _NUMBERS = re.compile("u?int|float|decimal")
 
 
 def modern_column(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a column as files have them now, from those of any version.
+    """The fields of a column in the current form, from the fields of any version.
 
     Raises:
-        ValueError: they match no version.
+        ValueError: the fields match no version.
     """
     if "kind" not in content:
         return dict(content)
     fields = dict(content)
     for name in ("kind", "note", "type_name"):
         if not isinstance(fields.get(name, ""), str):
-            raise ValueError(f"a column's {name} is {fields[name]!r}, which is no text")
+            raise ValueError(f"a column's {name} is {fields[name]!r}, which is not a text")
     kind, note = fields.pop("kind"), fields.pop("note", "")
     stored: str = fields.get("type_name", "").lower()
     found = _BY_NOTE.get(note, _TAGS.get(kind, kind))
@@ -47,5 +47,5 @@ def modern_column(content: Mapping[str, Any]) -> dict[str, Any]:
         of_text = stored in ("string", "categorical", "enum")
         held = "number" if _NUMBERS.match(stored) else "boolean" if stored.startswith("bool") else "mixed"
         holds = {"holds": "text" if of_text else held}
-    reason = "as told" if note == "chosen" else ""
+    reason = "as requested" if note == "chosen" else ""
     return {**fields, "type": {"tag": found, **holds}, "reason": reason}

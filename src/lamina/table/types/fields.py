@@ -1,4 +1,4 @@
-"""The common part of types of texts with fields, such as URLs; each field is a column of its own."""
+"""The base of types whose texts have fields, such as URLs; each field becomes a column."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from lamina.table.types.unused import Constant, Identifier, Missing
 from lamina.table.values import MISSING_TOKENS
 
 Field = float | str | bool | None
-"""A field of a value: a number, a name, a truth value; None: the value has no such field."""
+"""A field of a value: a number, a name or a truth value; None: the value has no such field."""
 
 _REPEATED = 2
-"""Rows a text, on average, from which on texts are categories, too."""
+"""Minimum average number of rows per text for which whole texts are categories, too."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Fields(Composite):
 
     @abstractmethod
     def read(self, text: str) -> Mapping[str, Field] | None:
-        """The fields of a text; None if it is not of this type."""
+        """The fields of a text by name; None if the text is not of this type."""
 
     def looks_like(self, text: str) -> bool:
         return self.read(text) is not None
@@ -91,15 +91,16 @@ class Fields(Composite):
         return replace(schema, parts=tuple(parts))
 
     def part(self, column: Column) -> ColumnSchema:
-        """The schema of a field: texts are categories, even if they are digits."""
+        """The schema of a field's column: texts are categories, even if they are digits."""
         if column.storage != "text":
             return plain_schema(column)
         told_apart = Identifier().recognize(Candidate(column, None, named=True))
         return told_apart or Category().learn(column, named=True)
 
     def frequent(self, found: Sequence[Mapping[str, Field] | None], rows: Sequence[int]) -> Mapping[str, int]:
-        """The fields that a column's own values decide, with their rows; `found`: the fields of values that occur in
-        `rows` rows.
+        """The names of fields that depend on the column's values, each with its number of rows.
+
+        `found`: the fields of each distinct value; `rows`: the number of rows of each.
         """
         return {}
 
@@ -128,7 +129,7 @@ class Fields(Composite):
     def treatment(self, column: ColumnSchema) -> str:
         said = super().treatment(column)
         return (
-            said.replace(column.name, "the whole as a category")
+            said.replace(column.name, "the whole text as a category")
             if column.parts[-1].name == column.name
             else said
         )
@@ -137,12 +138,12 @@ class Fields(Composite):
 def values_read(
     values: Sequence[Any], read: Callable[[str], Mapping[str, Field] | None]
 ) -> list[Mapping[str, Field] | None]:
-    """The parsed values, None for missing values and those of another type."""
+    """The parsed values; None for missing values, and for values of another type."""
     return [None if value is None else read(value_name(value)) for value in values]
 
 
 def plain_schema(column: Column) -> ColumnSchema:
-    """The schema of a part: a number, a category, a date …, but no type with parts."""
+    """The schema of a part, whose type has no parts itself: a number, a category, a date, …"""
     if column.missing() == len(column):
         return ColumnSchema(column.name, Missing(), column.type_name, len(column))
     candidate = Candidate(column, None, named=True)
@@ -151,9 +152,9 @@ def plain_schema(column: Column) -> ColumnSchema:
 
 
 def flagged_once(parts: Sequence[ColumnSchema], absent: int) -> list[ColumnSchema]:
-    """The parts of a column; one of them flags the rows, `absent` in number, where all are missing.
+    """The parts of a column; one of them flags the `absent` rows in which all parts are missing.
 
-    A part with a single value says nothing else, and is left out if there are others.
+    Parts with a single value carry no other information, and are left out if there are other parts.
     """
     single = [_has_one_value(part) and part.missing == absent for part in parts]
     if any(part.used and not one for part, one in zip(parts, single, strict=True)):
@@ -174,7 +175,7 @@ def _has_one_value(part: ColumnSchema) -> bool:
 
 
 def note_unread(column: Column, values: Sequence[Any], found: Sequence[Any]) -> None:
-    """Record the values of a column that are not of its type, and count as missing."""
+    """Report the values of a column that are not of its type, which count as missing."""
     pairs = zip(values, found, strict=True)
     unread = [value for value, fields in pairs if fields is None and not _is_absent(value)]
     note_unknown(column.name, column, {value_name(value): value for value in unread})

@@ -1,4 +1,4 @@
-"""Addresses of the Internet Protocol."""
+"""IP addresses."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LONGEST = 64
 
 
 class IpAddress(Fields):
-    """IP addresses: the address as a number (of version 4), its networks, whether it is private, its port if any.
+    """IP addresses: the address as a number (version 4 only), its networks, whether it is private, and its port.
 
-    The networks are the first 8 and 16 bits of version 4, the first 16 and 32 bits of version 6.
+    The networks are the first 8 and 16 bits of an address of version 4, or the first 16 and 32 bits of version 6.
 
     >>> IpAddress().read("10.0.0.1:80")
     {'address': 167772161.0, 'network': '10', 'subnetwork': '10.0', 'private': True, 'version': '4', 'port': 80.0}

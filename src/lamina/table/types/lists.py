@@ -26,35 +26,35 @@ from lamina.table.values import number_in
 _SEPARATORS = ("|", ";", "\n", ",", "/")
 
 _MOST = 30
-"""Elements that become columns, the most frequent ones."""
+"""Maximum number of elements that become columns, the most frequent ones."""
 
 _FEWEST_ROWS = 0.002
-"""The share of rows that such an element has at least."""
+"""Minimum share of rows of an element that becomes a column."""
 
 _LOOKED_AT = 10_000
-"""The most rows that are examined to find a column of lists."""
+"""Maximum number of rows examined to recognize lists with a separator."""
 
 _SEVERAL = 0.1
-"""The share of them that have several elements."""
+"""Minimum share of rows with several elements."""
 
 _USES = 3
-"""How often an element stands in different texts, to be one that is used again; and how much oftener than texts do."""
+"""Minimum number of distinct texts with a repeated element; also, the ratio of elements' mean frequency to texts'."""
 
 _USED_AGAIN = 0.7
-"""The share of elements that are."""
+"""Minimum share of repeated elements."""
 
 _MOVED = 0.1
-"""How many of them stand at another place than usual: of "Smith, John" or "Austin, Texas", hardly any do."""
+"""Minimum share of elements not in their usual position; in "Smith, John" or "Austin, Texas" hardly any move."""
 
 _MOST_WORDS = 4
-"""The words of an element, on average: more are sentences."""
+"""Maximum number of words per element, on average; longer elements are sentences."""
 
 _NUMBER = lazily(r"\D{0,4}\d{1,3}(?:[,.]\d{3})*(?:[,.]\d+)?\D{0,4}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Lists(Composite):
-    """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, and lists of a frame.
+    """Lists in cells, such as "Comedy|Romance", ``["a", "b"]``, or a data frame's list type.
 
     Each of the most frequent elements has a part that flags the rows with it. Other parts are the number of elements,
     the number of rare elements, and for numbers their mean, minimum and maximum.
@@ -104,7 +104,7 @@ class Lists(Composite):
         return {"separator": self.separator, "elements": schema.categories, "used": used}
 
     def elements(self, text: str) -> list[str] | None:
-        """The elements of a text, with separators or a list of a frame; None if it is no list."""
+        """The elements of a list in a text; None if the text is not a list."""
         text = text.strip()
         edges = text[:1] + text[-1:]
         if self.separator:
@@ -143,7 +143,7 @@ class Lists(Composite):
     def _found(self, candidate: Candidate) -> Lists | None:
         if candidate.share_of_head(self.is_list) >= MOSTLY and candidate.share(self.is_list) >= MOSTLY:
             is_single = candidate.share(lambda text: len(self.elements(text) or [0]) == 1) == 1
-            return None if is_single else self  # [12,] as names of rows
+            return None if is_single else self  # single elements, such as [12,], may be row names
         some = [
             sep for sep in _SEPARATORS if candidate.share_of_head(lambda text, s=sep: s in text) >= _SEVERAL
         ]
@@ -155,7 +155,7 @@ class Lists(Composite):
         return next((kind for kind in kinds if kind._divides(counts)), None)
 
     def _divides(self, counts: Sequence[tuple[str, int]]) -> bool:
-        """Whether the separator splits texts into elements, judging by the number of rows with each."""
+        """Whether the separator splits texts into elements; `counts`: the distinct texts with their numbers of rows."""
         cells = [(self.elements(text) or [], rows) for text, rows in counts]
         several = [cell for cell, _ in cells if len(cell) > 1]
         rows = sum(rows for _, rows in cells)
@@ -175,7 +175,7 @@ class Lists(Composite):
         numbers = sum(_NUMBER.fullmatch(text) is not None for text, _ in counts if self.separator in text)
         return 2 * numbers < len(several) and _share_moved(several) >= _MOVED
 
-    # --- a column ----------------------------------------------------------------------------------------------------
+    # --- columns -----------------------------------------------------------------------------------------------------
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         values, positions = distinct_values(column)
@@ -212,7 +212,7 @@ class Lists(Composite):
     def _parts(
         self, schema: ColumnSchema, cells: Sequence[list[str] | None], positions: np.ndarray
     ) -> tuple[list[Column], list[Column]]:
-        """The number of elements, the number of rare ones, and a flag for each frequent element."""
+        """The columns of measures (number of elements, number of rare elements, …), and of frequent elements' flags."""
         place = {name: j for j, name in enumerate(schema.categories)}
         has = np.zeros((len(place), len(cells)), np.int8)
         measures: dict[str, list[float | None]] = {name: [] for name in self._measures}
@@ -244,7 +244,7 @@ class Lists(Composite):
                 found += [sum(numbers) / len(numbers), min(numbers), max(numbers)]
         return dict(zip(self._measures, found, strict=False))
 
-    # --- what is said ------------------------------------------------------------------------------------------------
+    # --- descriptions ------------------------------------------------------------------------------------------------
 
     def treatment(self, column: ColumnSchema) -> str:
         numbers = [name for name, part in zip(self._measures, column.parts, strict=False) if part.used]
@@ -270,7 +270,7 @@ _ABSENT = 2
 
 
 def _name(element: Any) -> str:
-    """The text of a list's element; for an object, its name entry."""
+    """The text of a list's element; for an object, the text of its "name" entry."""
     if isinstance(element, dict) and isinstance(element.get("name"), str):
         return element["name"]
     return (
@@ -287,7 +287,7 @@ def _is_scalar(element: Any) -> bool:
 
 
 def _share_moved(cells: Sequence[list[str]]) -> float:
-    """The share of repeated elements that are not in their usual place, counted from the beginning or the end."""
+    """The share of repeated elements not in their usual position, counted from the list's beginning or end."""
     shares: list[float] = []
     for order in (1, -1):
         places: dict[str, Counter[int]] = {}

@@ -24,25 +24,25 @@ from lamina.table.written_numbers import Form, described
 
 _MOSTLY_NUMBERS = 0.5
 _FEWEST_NUMBERS = 20
-"""Plain numbers of fewer different values among words are codes."""
+"""Minimum number of distinct plain numbers among words; fewer are codes."""
 
 _WORDS_A_NUMBER = 0.2
-"""Different words for each different number, at most, and `_MOST_WORDS` of them; else they are categories."""
+"""Maximum number of distinct words per distinct number, and at most `_MOST_WORDS`; more words are categories."""
 
 _MOST_WORDS = 200
 _RARE = 0.001
-"""A word in a smaller share of rows, or in one row, is no category of its own."""
+"""Minimum share of rows, and at least two rows, of a word with its own category."""
 
 _OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Mixed(Composite, Form):
-    """Numbers, plain or in the form of their column, with words among them: the number, and a category of the words.
+    """Numbers, plain or in the column's format, with words among them: the number, and the word as a category.
 
     Attributes:
-        words: whether words are a category; otherwise they are missing numbers.
-        other: whether rare words share a category; otherwise they are missing.
+        words: whether words are categories; if not, they count as missing numbers.
+        other: whether rare words share a category; if not, they count as missing.
         rare: the rare words, one per line.
     """
 
@@ -106,12 +106,12 @@ class Mixed(Composite, Form):
             return [column, ArrayColumn(names[-1], np.full(len(column), None, object))][: 1 + self.words]
         if column.storage in ("date", "time", "duration", "other"):
             raise DataError(
-                f"column {column.name!r} has type {column.type_name}; the model was trained on {self.wanted} there"
+                f"column {column.name!r} has type {column.type_name}; in training each of its values was {self.wanted}"
             )
         number, rare, found = self.number, set(self.rare.split("\n")), list[str]()
 
         def code(value: object) -> int:
-            """The word's position among those found, from 1; 0 for numbers and missing values."""
+            """The word's position among the words found, from 1; 0 for numbers and missing values."""
             text = value_name(value).strip()
             if is_missing(value) or text in MISSING_TOKENS or number.read(text) is not None:
                 return 0
@@ -177,8 +177,9 @@ def _may_have_words(candidate: Candidate) -> bool:
 
 
 def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form | None) -> bool:
-    """Whether the texts are a few words among numbers, not categories (some of them numbers) or codes (words with
-    digits).
+    """Whether the texts are numbers with a few words among them.
+
+    They are not if numbers are few (categories), or if words have digits (codes).
     """
     rows = sum(words.values()) + sum(numbers.values())
     with_digits = [count for text, count in words.items() if any(map(str.isdigit, text))]
@@ -190,7 +191,7 @@ def _are_words(words: Mapping[str, int], numbers: Mapping[str, int], form: Form 
 
 
 def _with_words(kind: Mixed, words: Mapping[str, int], numbers: int) -> Mixed:
-    """The type with the treatment of its words."""
+    """The type with its fields about words: rare words are those in few rows."""
     least = max(2, _RARE * (numbers + sum(words.values())))
     rare = {text: rows for text, rows in words.items() if rows < least}
     other = sum(rare.values()) >= least
@@ -204,5 +205,5 @@ def _warn_of_slips(column: Column, slips: Sequence[str]) -> None:
     more = f", and {counted(len(slips) - 1, 'text')} like it" if len(slips) > 1 else ""
     warn(
         f"column {column.name!r} holds numbers, but {shown(value_name(first[1]))} in {row(first[0])}{more}; it counts "
-        f"as missing ({as_kind(column.name, 'categorical')} would make categories of all values)"
+        f"as missing ({as_kind(column.name, 'categorical')} would make all values categories)"
     )

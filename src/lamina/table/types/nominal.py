@@ -1,4 +1,4 @@
-"""Columns whose values are names of things: each is passed to the network as a code."""
+"""Types of columns whose values are names, which the network gets as codes."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from lamina.table.types.quantity import missing_said
 from lamina.table.types.unused import Constant
 
 MOST_ONE_HOT = 8
-"""Columns with more categories are embedded."""
+"""Maximum number of one-hot categories; columns with more categories are embedded."""
 
 _MOST_CHOICES = 1000
-"""The most categories of a column that are listed."""
+"""Maximum number of a column's categories in its JSON Schema."""
 
 
 @dataclass(frozen=True)
 class Nominal(OfJson):
-    """A type whose values are names: the network sees a code.
+    """A type whose values are names; the network gets a code for each.
 
     Attributes:
-        holds: the storage of the training table's column, if its type determines it; else mixed.
+        holds: the storage of the training table's column, if the column's type determines it; otherwise mixed.
     """
 
     holds: str = "text"
 
     def fitted(self, name: str, column: Column) -> Column:
-        """A column of any table with values as training had them.
+        """A column of any table, with values converted to the training table's type.
 
         Raises:
-            DataError: a value is not of this type; names the first such row.
+            DataError: a value is not of this type; the message names the first such row.
         """
         return column
 
     def name_of(self, value: object) -> str:
-        """The category of a value of training."""
+        """The category of a value in training."""
         return value_name(value)
 
     def value_of(self, name: str) -> Any:
-        """The value of a category, as tables have it."""
+        """The value of a category, as in a table."""
         return name
 
     def spellings(self, categories: Sequence[str]) -> dict[str, int]:
-        """Every text that is a category, with its code."""
+        """All texts for the categories, each with its code."""
         return {name: code for code, name in enumerate(categories, start=1)}
 
     def numbers_of(self, categories: Sequence[str]) -> tuple[float, ...] | None:
@@ -57,7 +57,7 @@ class Nominal(OfJson):
         return values if len(set(values)) == len(values) else None
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
-        """The schema of a training table's column of this type; sorted, so that rows' order does not count."""
+        """The schema of a training table's column of this type; categories are sorted, whatever the order of rows."""
         counts: dict[str, int] = {}
         for value, count in column.value_counts():
             name = self.name_of(value)
@@ -82,10 +82,10 @@ class Nominal(OfJson):
 
     def json_schema(self, column: ColumnSchema) -> dict[str, Any]:
         """The JSON Schema of a column's values."""
-        choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "What training had."}
+        choices = {"enum": list(column.categories[:_MOST_CHOICES]), "description": "Values in training."}
         other = {
             "type": ["string", "number", "boolean"],
-            "description": "Others count as missing; the answer notes it.",
+            "description": "Other values count as missing, with a note in the answer.",
         }
         said = f"One of {len(column.categories):,} categories. null: missing.{missing_said(column)}"
         return {"anyOf": [choices, other, {"type": "null"}], "description": said}

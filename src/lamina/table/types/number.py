@@ -16,12 +16,12 @@ from lamina.table.values import number_in
 
 @dataclass(frozen=True)
 class Number(Quantity):
-    """Numbers of any type, truth values that the user calls numeric, and texts that are numbers.
+    """Numbers of any type, truth values that the user declares numeric, and texts that are numbers.
 
     Attributes:
-        dtype: NumPy's name of their type in the training table; empty if it has none, as for decimals.
-        whole: whether that is an integer type.
-        written: whether they were texts.
+        dtype: NumPy's name of the column's type in the training table; empty for types that NumPy lacks (decimals).
+        whole: whether `dtype` is an integer type.
+        written: whether the training table had texts.
     """
 
     dtype: str = ""
@@ -49,7 +49,7 @@ class Number(Quantity):
         if choice is None:
             warn(
                 f"column {column.name!r} holds numbers as text; it is used as numbers "
-                f"({as_kind(column.name, 'categorical')} would make categories of it)"
+                f"({as_kind(column.name, 'categorical')} would make them categories)"
             )
         return replace(self, written=True).learned(column, numbers, candidate.named)
 
@@ -66,9 +66,7 @@ class Number(Quantity):
 
 @dataclass(frozen=True)
 class Coordinate(Number):
-    """One of several numbers that together encode a value, such as sine and cosine of a weekday. It has no
-    embedding.
-    """
+    """One of several numbers that encode a value together, such as the sine of a weekday; it has no embedding."""
 
     tag = "coordinate"
     plural = ""

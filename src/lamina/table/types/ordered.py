@@ -1,4 +1,4 @@
-"""Categories that have an order, such as sizes, grades and answers on a scale."""
+"""Categories with an order, such as sizes, grades and answers on a scale."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ _CIRCLES = [
 
 @dataclass(frozen=True)
 class Ordered(Composite):
-    """Categories in an order: the category under the column's own name, and the place in the order as a number.
+    """Categories in an order: the category under the column's own name, and the position in the order as a number.
 
     Attributes:
         order: the values from lowest to highest, one per line.
-        cyclic: whether the first value follows the last; the place is then two numbers, a point on a circle.
+        cyclic: whether the first value follows the last; the position is then two numbers, a point on a circle.
 
     >>> Ordered.told(["S", "M", "L"]).places["m"]
     1
@@ -101,11 +101,11 @@ class Ordered(Composite):
 
     @property
     def places(self) -> dict[str, int]:
-        """The place of each value in the order, from 0."""
+        """The position of each value in the order, from 0."""
         return {_key(text): place for place, text in enumerate(self.order.split("\n"))}
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
-        return None  # only where told: see docs/adr/ordered-categories.md
+        return None  # only if requested: see docs/adr/ordered-categories.md
 
     def learn(self, column: Column, named: bool) -> ColumnSchema:
         whole = Category().learn(column, named)
@@ -159,13 +159,13 @@ def ordered_by(column: Column, told: Sequence[object] | None, named: bool) -> Co
     """The schema of a column with an order given by the user, or with values of a known scale.
 
     Raises:
-        DataError: a value is not in that order, or no scale has all values.
+        DataError: a value is not in the given order, or no known scale has all values.
     """
     kind = _known(column) if told is None else Ordered.told(told)
     if kind is None:
         names = sorted({value_name(value) for value, _ in column.value_counts()})
         raise DataError(
-            f"column {column.name!r}: the order of {listed(names, 10)} is not known; say it, from the lowest to the "
+            f"column {column.name!r}: the order of {listed(names, 10)} is not known; give it, from the lowest to the "
             "highest"
         )
     places = kind.places
@@ -195,7 +195,7 @@ def _known(column: Column) -> Ordered | None:
 
 
 def _key(text: str) -> str:
-    """A value's text, whatever its capitals, spaces and hyphens.
+    """A value's text without differences in capitals, spaces and hyphens.
 
     >>> _key(" Very-Low"), _key("A+")
     ('very low', 'a+')

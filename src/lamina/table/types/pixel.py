@@ -1,4 +1,4 @@
-"""Pictures: a table's columns are their pixels, row by row."""
+"""Pixels: the columns of a table of pictures."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Pixel(Quantity):
             return None
 
     def treatment(self, column: ColumnSchema) -> str:
-        return "pixel, as it is"
+        return "pixel, unchanged"
 
     def example(self, column: ColumnSchema) -> int:
-        """The example: a vertical stroke."""
+        """The pixel's value in an example drawing, a vertical stroke."""
         row, place = divmod(int(column.name.rpartition("_")[2]), self.side)
         return 255 * (4 <= row < 24 and 13 <= place < 15)
 
@@ -67,7 +67,7 @@ class Pixel(Quantity):
         """Names and pixels, uint8 (n, 784), of picture files and of IDX files of several pictures.
 
         Raises:
-            DataError: a file that holds no picture.
+            DataError: a file has no picture.
         """
         found = [self._in(path) for path in paths]
         return [name for names, _ in found for name in names], np.concatenate([pixels for _, pixels in found])
@@ -88,5 +88,5 @@ class Pixel(Quantity):
 
 
 def pixel_columns() -> tuple[ColumnSchema[Pixel], ...]:
-    """The columns of a table of these pictures, one per pixel."""
+    """The columns of a table of 28×28 drawings, one per pixel."""
     return tuple(ColumnSchema(f"pixel_{i}", Pixel(), "uint8") for i in range(Pixel.side**2))

@@ -23,15 +23,15 @@ class Quantity(ColumnType):
     """A type whose values the network gets as numbers; `read` and `show` convert from and to text.
 
     Attributes:
-        storage: the storage of columns with such values as separate objects; empty if there is none.
-        plural: the plural name of such values in messages; empty: they are not recognized in texts.
+        storage: the storage type of columns with such values; empty if there is none.
+        plural: the plural name of such values in messages; empty: texts are never recognized as such values.
         wanted: the name of such a value in messages.
-        example_texts: texts allowed in JSON; empty: JSON has numbers only.
+        example_texts: examples of texts allowed in JSON; empty: JSON has only numbers.
         unit: the unit of the numbers, for output; empty for plain numbers.
         remark: a remark on a range of values, such as "dates in days"; empty for none.
         limits: the smallest and largest number.
-        embedded: whether its number has its own embedding in the network.
-        mixed_from: the share of such texts from which words among them may be typing errors.
+        embedded: whether the number has its own embedding in the network.
+        mixed_from: the minimum share of such texts for which other texts may be typing errors.
     """
 
     kind = "numeric"
@@ -49,34 +49,34 @@ class Quantity(ColumnType):
     # --- values ------------------------------------------------------------------------------------------------------
 
     def read(self, text: str) -> float | None:
-        """The number that a text of this type stands for; None for other texts."""
+        """The number for a text of this type; None for other texts."""
         return number_in(text)
 
     def looks_like(self, text: str) -> bool:
         return bool(self.plural) and self.read(text) is not None
 
     def parse(self, text: str) -> float | None:
-        """The number that a text stands for, in this type's form or as a plain number; None if it is neither."""
+        """The number for a text of this type or for a plain number; None for other texts."""
         found = self.read(text)
         if found is None and (found := number_in(text)) is not None and self.are_beyond(np.float64(found)):
             return None
         return found
 
     def are_beyond(self, numbers: np.ndarray | np.float64) -> np.ndarray:
-        """A mask of the numbers that are out of this type's range."""
+        """A mask of the numbers outside this type's range."""
         low, high = self.limits
         return np.less(numbers, low) | np.greater(numbers, high)
 
     @property
     def takes_any_number(self) -> bool:
-        """Whether any number can be of this type."""
+        """Whether every number is valid for this type."""
         return self.limits == (-np.inf, np.inf)
 
     def fitted(self, name: str, column: Column) -> Column:
         """A column of any table as numbers, under its name in training.
 
         Raises:
-            DataError: a value is not of this type; names the first such row.
+            DataError: a value is not of this type; the message names the first such row.
         """
         if column.storage == self.storage:
             return ArrayColumn(name, column.temporal())
@@ -85,14 +85,14 @@ class Quantity(ColumnType):
         if not self.takes_any_number and (beyond := self.are_beyond(column.numbers())).any():
             first = int(np.argmax(beyond))
             raise DataError(
-                f"column {name!r}: {value_name(column.numbers()[first])} in {row(first)} {self._no_such_number}, which "
-                "the model was trained on there; correct it or make it missing"
+                f"column {name!r}: {value_name(column.numbers()[first])} in {row(first)} {self._no_such_number}, as in "
+                "training; correct it or make it missing"
             )
         return column
 
     @property
     def _no_such_number(self) -> str:
-        return f"is not {self.wanted}, nor the {self.unit} of one"
+        return f"is neither {self.wanted} nor a number of {self.unit}"
 
     def refusal(self, value: Any) -> str:
         """Why a JSON value is invalid; empty if it is valid."""
@@ -116,7 +116,7 @@ class Quantity(ColumnType):
             return None
         return None if numbers is None or self.are_beyond(numbers).any() else numbers
 
-    # --- a column of training ----------------------------------------------------------------------------------------
+    # --- training columns --------------------------------------------------------------------------------------------
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
         column = candidate.column
@@ -133,12 +133,12 @@ class Quantity(ColumnType):
             return None
         warn(
             f"column {column.name!r} holds {self.plural}, but {shown(value_name(unread[1]))} in {row(unread[0])}; such "
-            f"values count as missing ({as_kind(column.name, 'categorical')} would make categories of all values)"
+            f"values count as missing ({as_kind(column.name, 'categorical')} would make all values categories)"
         )
         return self.learned(column, values, candidate.named)
 
     def odd_error(self, column: Column, where: tuple[int, object]) -> DataError:
-        """The error for a value of another type."""
+        """The error for a training column with a value of another type; `where`: its row and value."""
         index, value = where
         return DataError(
             f"column {column.name!r} holds {self.plural}, but {shown(value_name(value))} in {row(index)}; correct it "
@@ -150,7 +150,7 @@ class Quantity(ColumnType):
         return self.learned(column, self.fitted(column.name, column).numbers(), named)
 
     def learned(self, column: Column, values: np.ndarray, named: bool) -> ColumnSchema:
-        """The schema of a column with these numbers, missing ones NaN.
+        """The schema of a column with these numbers, NaN where missing.
 
         Raises:
             DataError: a number is infinite, in a table without names.
@@ -172,13 +172,13 @@ class Quantity(ColumnType):
         return ColumnSchema(column.name, found, column.type_name, missing, low=low, high=high, mean=mean)
 
     def page_data(self) -> dict[str, Any]:
-        """Further data of a page's `reader`, for JSON."""
+        """Additional data for a page's `reader`, for JSON."""
         return {}
 
-    # --- what is said ------------------------------------------------------------------------------------------------
+    # --- descriptions ------------------------------------------------------------------------------------------------
 
     def range_said(self, low: float, high: float) -> str:
-        """A range of values for people; whole numbers of four digits, which may be years, without a separator."""
+        """A range of values, for output; integers of four digits, which may be years, have no separator."""
         are_years = low.is_integer() and high.is_integer() and 1000 <= low <= high <= 9999
         number = "{:.0f}".format if are_years else format_number
         said = f"{self.show(low, number)} … {self.show(high, number)}"
@@ -192,7 +192,7 @@ class Quantity(ColumnType):
         return "number, scaled" + ("; missing: median and a flag" if column.missing else "")
 
     def example(self, column: ColumnSchema) -> Any:
-        """A value near the middle, as JSON has it."""
+        """A value near the middle of the column, for JSON."""
         middle = self.middle(column)
         if self.example_texts:
             return self.show(middle, format_number)
@@ -209,7 +209,7 @@ class Quantity(ColumnType):
         return self.json_schema_in(column, self.unit, self.example_texts)
 
     def json_schema_in(self, column: ColumnSchema, unit: str, texts: str) -> dict[str, Any]:
-        """The JSON Schema of values in another unit, or with other example texts; empty: there are none."""
+        """The JSON Schema of values in this unit; `texts`: examples of allowed texts, empty if none are allowed."""
         what = "A number" + (f" ({unit})" if unit else "")
         what += f", or a text such as {texts}" if texts else ""
         if column.low is not None and column.high is not None:
@@ -224,11 +224,11 @@ class Quantity(ColumnType):
 
 def missing_said(column: ColumnSchema) -> str:
     """A sentence about a column that was never missing in training."""
-    return "" if column.missing else " Training had it in every row."
+    return "" if column.missing else " Never missing in training."
 
 
 def finite(name: str, values: np.ndarray) -> np.ndarray:
-    """A column's numbers, with NaN for infinite ones; warns of these."""
+    """A column's numbers, with NaN for infinite numbers; warns if there are any."""
     infinite = np.isinf(values)
     if not infinite.any():
         return values

@@ -1,4 +1,4 @@
-"""JSON objects in cells, and cells of several fields."""
+"""JSON objects in cells, and cells with several fields."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lamina.table.types.base import ColumnSchema
 from lamina.table.types.fields import Field, Fields, plain_schema
 
 _MOST = 30
-"""Keys that become columns, the most frequent ones."""
+"""Maximum number of keys that become columns, the most frequent ones."""
 
 
 class Record(Fields):
-    """JSON objects, Python's dicts, fields of a frame's Struct: a part for each frequent key.
+    """JSON objects, Python dicts, or values of a data frame's Struct type: a part for each frequent key.
 
-    Values that are objects or lists themselves are categories by their text.
+    Nested objects and lists become categories, by their text.
 
     >>> Record().read('{"a": 1, "b": [2, 3]}'), Record().read("{'a': None}"), Record().read("[1]")
     ({'a': 1.0, 'b': '[2,3]'}, {'a': None}, None)
@@ -76,10 +76,10 @@ def _field(value: Any) -> Field:
 
 
 def written(value: Any) -> str:
-    """The text of a list or of an object that is an element or a field of another."""
+    """The text of a nested list or object."""
     try:
         return msgspec.json.encode(value).decode()
-    except TypeError:  # what Python's literals have and JSON has not, such as complex numbers
+    except TypeError:  # Python literals that JSON lacks, such as complex numbers
         return str(value)
 
 
@@ -89,13 +89,13 @@ def decoded(text: str) -> Any:
     >>> decoded('["a"]'), decoded("['a', 'b']"), decoded("('a', None)"), decoded("{a}")
     (['a'], ['a', 'b'], ('a', None), None)
     """
-    is_plain = '"' not in text and "\\" not in text  # of Python's texts, most become JSON by this
+    is_plain = '"' not in text and "\\" not in text  # fast path: most Python literals become JSON
     try:
         return msgspec.json.decode(text.replace("'", '"') if is_plain else text)
     except (msgspec.DecodeError, RecursionError):
         pass
     try:
-        with warnings.catch_warnings():  # of escapes that Python does not know
+        with warnings.catch_warnings():  # about invalid escapes
             warnings.simplefilter("ignore")
             return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -1,4 +1,4 @@
-"""Texts: sentences, names, and whatever else has words and very many different values."""
+"""Texts: columns of words with very many distinct values, such as sentences and names."""
 
 from __future__ import annotations
 
@@ -25,34 +25,37 @@ from lamina.table.types.unused import Identifier
 from lamina.table.values import MISSING_TOKENS
 
 _NUMBERS = 30
-"""Numbers that a text becomes; more are slower, and hardly better."""
+"""Number of features per text; more are slower, and hardly better."""
 
 _FEWEST, _TEXTS_A_NUMBER = 2, 10
-"""Of few different texts there is a number for each ten, as a small table can't learn from more."""
+"""Minimum number of features, and number of distinct texts per feature, since small tables can't learn from more."""
 
 _MANY = 100
-"""Texts that repeat and have fewer different values are categories only."""
+"""Minimum number of distinct values of repeated texts with features; with fewer, texts are only categories."""
 
 _FEW, _BESIDE = 5, 0.05
-"""Fewer different words are a prefix or a suffix of codes, unless more than this share of the rows has others."""
+"""Minimum number of distinct sequences of words, or minimum share of rows without the most frequent one.
+
+With neither, the words are a common prefix or suffix of codes.
+"""
 
 _FREQUENT = 5
-"""Values in as many rows are categories, too."""
+"""Minimum number of rows of a text that is a category, too."""
 
 _LONGEST_EXAMPLE, _LONGEST_SHOWN = 200, 40
 _LONGEST_LOOK = 1000
-"""Letters of a text whose words are looked at."""
+"""Number of leading characters of a text that are searched for words."""
 
 _WORD = lazily(r"(?<![^\W_])(?:[^\W\d_]{3,}|[^\x00-\u024F\W\d_]+)(?![^\W_])")
-"""Three letters or more, or any of other scripts than Latin, between what is neither a letter nor a digit."""
+"""A word: three or more letters, or any number of non-Latin letters, not adjacent to other letters or digits."""
 
 
 @dataclass(frozen=True)
 class Text(Composite):
-    """Texts become numbers of their n-grams (see `TextEncoder`), and categories where values repeat.
+    """Texts, encoded as features of their n-grams (see `TextEncoder`), and as categories if values repeat.
 
     Attributes:
-        typical: a text that is shown as an example.
+        typical: an example text.
     """
 
     tag = "text"
@@ -137,10 +140,10 @@ class Text(Composite):
 
 
 def _encoder(schema: ColumnSchema) -> TextEncoder:
-    """The encoder that a column learned.
+    """The column's learned encoder.
 
     Raises:
-        DataError: its arrays are not those of one, as in a damaged file.
+        DataError: the column's arrays are not an encoder's, as in a damaged file.
     """
     numbers = sum(isinstance(part.type, Number) for part in schema.parts)
     tokens = len(schema.arrays.get("hashes", ()))
@@ -159,7 +162,7 @@ def _encoder(schema: ColumnSchema) -> TextEncoder:
 
 
 def _is_of_words(candidate: Candidate) -> bool:
-    """Whether a column has very many different values, of words that differ."""
+    """Whether a column has very many distinct values, with different words."""
     column = candidate.column
     present, different = len(column) - column.missing(), column.distinct()
     if present < FEW_ROWS or different < min(_MANY, 0.95 * present):
@@ -168,9 +171,9 @@ def _is_of_words(candidate: Candidate) -> bool:
     words = Counter(tuple(_WORD.findall(text[:_LONGEST_LOOK])) for text in texts)
     others = len(texts) - max(words.values(), default=0)
     if words[()] > len(texts) / 2 or (len(words) < _FEW and others <= _BESIDE * len(texts)):
-        return False  # codes, perhaps behind words that are the same in (almost) all rows
+        return False  # codes, possibly with a common prefix or suffix of words
     if len(set(map(len, texts))) == 1 and not any(" " in text for text in texts):
-        return False  # keys
+        return False  # keys of fixed length
     return not candidate.looks_meant
 
 
@@ -190,7 +193,7 @@ def _numbers(
 
 
 def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[ColumnSchema]:
-    """The part for repeated values, as categories; other values are missing in it."""
+    """The part for repeated values, as categories; other values are missing in this part."""
     frequent = sorted(text for text, count in counts.items() if count >= _FREQUENT)
     if len(frequent) < 2:
         return
@@ -200,7 +203,7 @@ def _frequent(name: str, counts: Mapping[str, int], missing: int) -> Iterator[Co
 
 
 def _typical(counts: Mapping[str, int]) -> str:
-    """One of the most frequent texts, neither short nor long."""
+    """One of the most frequent texts, of medium length."""
     most = max(counts.values())
     common = sorted(
         (text for text, count in counts.items() if count == most), key=lambda text: (len(text), text)

@@ -29,5 +29,5 @@ class TimeOfDay(Quantity):
         return time_in(text)
 
     def show(self, value: float, number: Callable[[float], str]) -> str:
-        minutes, seconds = divmod(int(value), 60)  # without fractions of a second
+        minutes, seconds = divmod(int(value), 60)  # fractions of a second are dropped
         return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{seconds:02}" if seconds else "")

@@ -13,10 +13,10 @@ from lamina.table.types.base import FEW_ROWS, TYPES, Candidate, Choice, ColumnSc
 _NAMES_ROWS = re.compile(
     r"(?i:(.*[\W_])?id|index|row|row[\W_]?(names?|number|id)|unnamed(: |_)\d+)|[A-Za-z]*[a-z]I[dD]|"
 )
-"""Names of columns that may count rows: id, customer_id, PassengerId, index, rownames, Unnamed: 0, none."""
+"""Names of columns that may count rows: id, customer_id, PassengerId, index, rownames, Unnamed: 0, or an empty name."""
 
 MOST_VALUES = 1 << 16
-"""Different values of a column that are counted in a table that is streamed: each takes some 300 bytes."""
+"""Maximum number of distinct values counted per column of a streamed table; each takes some 300 bytes."""
 
 
 def may_count_rows(name: str) -> bool:
@@ -33,7 +33,7 @@ class Unused(ColumnType):
     """A type whose columns are left out.
 
     Attributes:
-        left_out: the reason, shown in a table of columns.
+        left_out: the reason for leaving the column out, shown in tables of columns.
         adjective: the adjective for such columns in a warning; empty: no warning.
         kept_as: the kind to choose for keeping such a column; None if there is none.
     """
@@ -53,7 +53,7 @@ class Unused(ColumnType):
 
 
 class Missing(Unused):
-    """No row has a value."""
+    """Columns without values."""
 
     tag = "missing"
     kind = "missing"
@@ -62,7 +62,7 @@ class Missing(Unused):
 
 
 class Sentences(Unused):
-    """Text of several words that differs in almost every row; only in models of earlier versions."""
+    """Columns of text of several words that differs in almost every row; only in models of earlier versions."""
 
     tag = "sentences"
     kind = "text"
@@ -70,28 +70,28 @@ class Sentences(Unused):
 
 
 class Unreadable(Unused):
-    """Objects and bytes that are neither numbers, texts nor times, nor made of them."""
+    """Columns of objects or bytes that can't be converted to numbers, texts or times."""
 
     tag = "unreadable"
     kind = "objects"
     left_out = "left out: neither numbers nor texts"
-    adjective = "of objects or bytes that are neither numbers, texts nor times, nor made of them"
+    adjective = "of objects or bytes that can't be converted to numbers, texts or times"
 
 
 class Dropped(Unused):
-    """Left out by the user's choice."""
+    """Columns that the user leaves out."""
 
     tag = "dropped"
     kind = "dropped"
-    left_out = "left out, as told"
+    left_out = "left out, as requested"
 
 
 @dataclass(frozen=True)
 class Constant(Unused):
-    """The same value in every row.
+    """Columns with the same value in every row.
 
     Attributes:
-        of: the tag of the type that the value has.
+        of: the tag of the value's type.
     """
 
     of: str = "number"
@@ -106,20 +106,20 @@ class Constant(Unused):
 
 
 class Alike(Constant):
-    """Integers that become equal in float64."""
+    """Columns of different integers that become equal in float64."""
 
     tag = "alike"
-    adjective = "of whole numbers that differ by less than float64, in which a network computes, can tell"
+    adjective = "of whole numbers that become equal in float64, the number format for encoding"
     kept_as = "categorical"
 
 
 class Identifier(Unused):
-    """Text without words that differs in (almost) every row."""
+    """Columns of text without words that differs in (almost) every row."""
 
     tag = "identifier"
     kind = "id"
     left_out = "left out: text that differs in every row"
-    adjective = "of text that differs in (almost) every row, as ids do"
+    adjective = "of text that differs in (almost) every row, like ids"
     kept_as = "categorical"
 
     def recognize(self, candidate: Candidate) -> ColumnSchema | None:
@@ -130,7 +130,7 @@ class Identifier(Unused):
 
 
 class RowNumbers(Unused):
-    """Row numbers from 0 or 1, under a name that says so."""
+    """Columns of row numbers from 0 or 1, with a typical name such as "id" or "index"."""
 
     tag = "row numbers"
     kind = "id"
@@ -148,12 +148,12 @@ class RowNumbers(Unused):
 
 
 class Uncounted(Unused):
-    """Text with more distinct values than are counted for a streamed table."""
+    """Columns of text with more distinct values than a streamed table can count."""
 
     tag = "uncounted"
     kind = "id"
     left_out = "left out: text that differs in every row"
     adjective = (
         f"of text with more than {MOST_VALUES:,} different values, "
-        "which are too many to be counted in a table that is streamed"
+        "which are too many to be counted in a streamed table"
     )

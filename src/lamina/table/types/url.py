@@ -1,4 +1,4 @@
-"""Addresses of pages."""
+"""URLs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXTENSION = lazily(r"\.([A-Za-z]\w{0,7})$")
 
 
 class Url(Fields):
-    """URLs: scheme, host, the host's last label, the path's first name, its depth and extension, names of the query.
+    """URLs: scheme, host, the host's last label; the path's first name, depth and extension; the query's names.
 
     >>> Url().read("https://www.lamina.org/docs/a.html?q=1&lang=en")["query"], Url().read("lamina")
     ('lang&q', None)
@@ -35,7 +35,7 @@ class Url(Fields):
         try:
             found = urlsplit(text if "://" in text else f"//{text}")
             host = (found.hostname or "").removeprefix("www.")
-        except ValueError:  # a bracket that is not of an IPv6 address
+        except ValueError:  # an invalid IPv6 address in brackets
             return None
         names = [name for name in found.path.split("/") if name]
         extension = _EXTENSION.search(names[-1]) if names else None

@@ -1,4 +1,4 @@
-"""A fixed number of numbers per cell: coordinates, sizes, embeddings."""
+"""Vectors: a fixed number of numbers per cell, such as coordinates, sizes and embeddings."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _SIZE = lazily(
 _POSITION = lazily(
     r"(\d+(?:\.\d+)?) ?°? ?([NS])[\s,;/]+(\d+(?:\.\d+)?) ?°? ?([EW])", re.ASCII | re.IGNORECASE
 )
-"""Latitude and longitude; those of the south and of the west are negative."""
+"""Latitude and longitude; south and west are negative."""
 
 _CELLS = lazily(rf"{_NUMBER}|null|NaN", re.ASCII)
 _PLAIN = lazily(r"[+-]?\d+,\d+|\d{1,3}(?:[,\s]\d{3})+(?:\.\d+)?|[\d\s+-]+", re.ASCII)
-"""One number with a comma in it, or digits in groups, as of telephones."""
+"""A single number with a comma, or groups of digits, as in telephone numbers."""
 
 _MOST = 1024
-"""Numbers in a cell."""
+"""Maximum number of numbers per cell."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Vector(Fields):
 
     Attributes:
         count: the number of numbers.
-        unit: the unit of sizes, if their texts have one.
+        unit: the unit of sizes, if the texts have a unit.
 
     >>> Vector(count=2).read("POINT(2.35 48.85)"), Vector(count=2).read("1, 2, 3"), Vector(2, "cm").read("4 x 5.5 cm")
     ({'1': 2.35, '2': 48.85}, None, {'1': 4.0, '2': 5.5})
@@ -80,8 +80,9 @@ class Vector(Fields):
         return self._numbers(text) is not None
 
     def _numbers(self, text: str) -> list[str] | None:
-        """The numbers of a text, as texts; None if it has fewer than two, or, with unknown `count`, might be a single
-        number.
+        """The numbers in a text, as texts; None if there are fewer than two.
+
+        None also for a text that might be a single number, if `count` is unknown.
         """
         position = _POSITION.fullmatch(text := text.strip())
         text, unit = _without_unit(text if position is None else _signed(position))
@@ -123,12 +124,12 @@ class Vector(Fields):
 
 
 def _signed(position: re.Match[str]) -> str:
-    """The signed numbers of a position: 23.5, -99.5 for 23.5°N 99.5°W."""
+    """A position's signed numbers as text: 23.5, -99.5 for 23.5°N 99.5°W."""
     latitude, north, longitude, east = position.groups()
     return f"{'-' if north in 'sS' else ''}{latitude}, {'-' if east in 'wW' else ''}{longitude}"
 
 
 def _without_unit(text: str) -> tuple[str, str]:
-    """The numbers of a size, and its unit; other texts unchanged."""
+    """A size's numbers as text, and its unit; other texts unchanged, with an empty unit."""
     found = _SIZE.fullmatch(text)
     return (found[1], found[2]) if found else (text, "")

@@ -1,4 +1,4 @@
-"""Numbers in words: money, percent, thousands, units, ranges, fractions."""
+"""Formatted numbers: money, percent, thousands, units, ranges, fractions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lamina.table.values import MISSING_TOKENS, number_in
 from lamina.table.written_numbers import Form, described, form_of, may_be_number, number_in_form, number_of
 
 _HALF = 0.5
-"""A text column with a smaller share of numbers is no column of numbers, even where the rest is words."""
+"""Minimum share of numbers in a text column of numbers, even if all other texts are words."""
 
 
 @dataclass(frozen=True)
 class WrittenNumber(Quantity, Form):
-    """Texts that are numbers in the form of their column, such as money.
+    """Texts that are numbers in the column's format, such as money.
 
     >>> kind = WrittenNumber(currency="$", like="$1,234.50")
     >>> kind.read("$2,000"), kind.read("5k"), kind.read("12.5"), kind.read("12 km")
@@ -30,7 +30,7 @@ class WrittenNumber(Quantity, Form):
 
     @property
     def reads_text(self) -> bool:
-        return True  # 1.234 may be a thousand
+        return True  # 1.234 may mean 1234
 
     @property
     def wanted(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -65,7 +65,7 @@ class WrittenNumber(Quantity, Form):
 
 
 def form_of_column(candidate: Candidate) -> Form | None:
-    """The form of a column of text where half or more are numbers in words; None for plain numbers and for codes."""
+    """The format of a text column whose texts are at least half formatted numbers; None for plain numbers and codes."""
     if not candidate.is_text or not _is_half(may_be_number, named_counts(candidate.head), _HALF):
         return None
     counts = named_counts(candidate.counts)
@@ -79,12 +79,12 @@ def form_of_column(candidate: Candidate) -> Form | None:
 
 
 def _is_half(holds: Callable[[str], bool], counts: Sequence[tuple[str, int]], share: float) -> bool:
-    """Whether `holds` is true of at least half of the rows, times `share`."""
+    """Whether at least half of the rows, times `share`, fulfil `holds`."""
     rows = sum(rows for _, rows in counts)
     return sum(rows for text, rows in counts if holds(text)) >= _HALF * share * max(rows, 1)
 
 
 def named_counts(counts: Sequence[tuple[object, int]]) -> list[tuple[str, int]]:
-    """The texts of values that are not missing, each with its number of rows."""
+    """The texts of non-missing values, each with its number of rows."""
     named = ((value_name(value).strip(), rows) for value, rows in counts)
     return [(text, rows) for text, rows in named if text not in MISSING_TOKENS]
