@@ -12,7 +12,7 @@ from lamina.core.primitive import REGISTRY
 
 __all__ = ["is_swapped", "lay_out_products"]
 
-_VECTOR = 8  # with fewer rows there is no whole vector of them
+_VECTOR = 8  # rows that fill a vector
 
 
 def lay_out_products(graph: Graph) -> Graph:

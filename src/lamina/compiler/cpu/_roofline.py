@@ -13,7 +13,7 @@ from lamina.compiler.llvm.values import DType, Pointer, Value
 __all__ = ["peak_flops"]
 
 _ACCUMULATORS = 12
-"""Enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit."""
+"""Enough to hide a latency of 4 cycles behind 2 multiply-adds per cycle, and few enough to fit the registers."""
 _STEPS = 40_000
 _REPEATS = 12
 

@@ -23,7 +23,7 @@ from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
 
 __all__ = ["RUNTIME_FUNCTIONS", "runtime_ir"]
 
-_CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
+_CROWDED_WAITS = 1000  # the number of waits that sleep at once after a long yield
 
 _STATE = """
 @busy = internal global i32 0, align 64

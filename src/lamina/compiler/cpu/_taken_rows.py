@@ -14,7 +14,7 @@ from lamina.core.memory import LINE_BYTES
 
 __all__ = ["emit_taken_rows", "row_taken", "takes_whole_rows"]
 
-_LINES_AHEAD = 64  # about as many as arrive in the time in which one does
+_LINES_AHEAD = 64  # about the cache lines that arrive during the latency of one
 
 
 def takes_whole_rows(node: Node) -> bool:

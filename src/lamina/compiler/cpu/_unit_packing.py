@@ -19,7 +19,7 @@ __all__ = ["LeftOperand", "Read", "UnitPacking"]
 _BYTE: DType = np.dtype(np.int8)
 
 Read = Callable[[Builder, Value, Value, int], Value]
-"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix as it lies in memory, or would lie there."""
+"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix in memory, or of a computed one."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from lamina.compiler.llvm import INDEX, Value, Variable
 
 __all__ = ["emit_product"]
 
-_ROWS_AT_ONCE = 2  # of each thread: few enough for shared memory, and what `Multiplication.row_step` is about
+_ROWS_AT_ONCE = (
+    2  # rows of a thread: few enough for shared memory, and the pairs of `Multiplication.row_step`
+)
 _PAD = 4  # elements between rows of the result in shared memory, so that they begin in other banks
 
 

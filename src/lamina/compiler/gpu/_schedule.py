@@ -23,7 +23,7 @@ from lamina.device.interface import Limits
 __all__ = ["Schedule", "Stage", "Task"]
 
 _MOST_POINTERS = 96
-"""Arguments of a kernel: some drivers take no more than 1024 bytes."""
+"""The most arguments of a kernel, since some drivers allow only 1024 bytes."""
 
 
 @dataclass(eq=False)
