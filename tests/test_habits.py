@@ -41,8 +41,8 @@ ASKED: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.Dense(3).parameters(), r"'Dense' object has no attribute 'parameters'\. Use net\.collect_params"),
     (lambda: nn.Sequential().eval(), r"'Sequential' object .* trains inside `with autograd\.record\(\):`"),
     (lambda: gluon.Trainer([], "sgd").zero_grad(), r"'Trainer' .* backward\(\) overwrites gradients"),
-    (lambda: mx.MLPClassifier().predict_interval([[1]]), r"'MLPClassifier' object .* there are predict_set\(X, cov"),
-    (lambda: mx.MLPRegressor().predict_proba([[1]]), r"'MLPRegressor' object .* there are predict_interval\(X, cov"),
+    (lambda: mx.MLPClassifier().predict_interval([[1]]), r"'MLPClassifier' object .* use predict_set\(X, cov"),
+    (lambda: mx.MLPRegressor().predict_proba([[1]]), r"'MLPRegressor' object .* use predict_interval\(X, cov"),
     (lambda: mx.MLPRegressor().save("model"), r"'MLPRegressor' object .* Use lamina\.save\(model, path\)"),
 ]  # fmt: skip
 

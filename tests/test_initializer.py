@@ -153,7 +153,7 @@ def test_load(tmp_path: Path) -> None:
 def test_errors_name_the_parameter() -> None:
     with pytest.raises(ShapeError, match=r"Xavier needs .* 2 axes, but 'v_weight' has shape \(3,\)"):
         filled(init.Xavier(), (3,), "v_weight")
-    with pytest.raises(ParameterError, match="how to initialize 'prelu0_alpha' can't be told"):
+    with pytest.raises(ParameterError, match="the initial values of 'prelu0_alpha' don't follow"):
         filled(init.Zero(), (3,), "prelu0_alpha")
     for make in (
         lambda: init.Xavier("normal"),

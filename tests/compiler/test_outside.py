@@ -358,7 +358,7 @@ def test_arrays_that_are_replaced_at_each_call_are_named(recwarn: pytest.Warning
     weight = array(1)
     compiled = lamina.compile(lambda x: x * weight)
     with pytest.warns(
-        UserWarning, match=r"compiled 8 times; what it finds outside keeps being replaced \(weight\)"
+        UserWarning, match=r"compiled 8 times; an object outside it keeps being replaced \(weight\)"
     ):
         for i in range(8):
             weight = array(i)

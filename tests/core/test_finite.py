@@ -163,7 +163,7 @@ def test_what_is_saved_is_looked_at(way: str, tmp_path: Path) -> None:
         "nd.save": lambda path: nd.save(path, [p.data() for p in params.values()]),
     }[way]
     with pytest.warns(
-        NonFiniteWarning, match="a weight is not finite any more: dense.* holds NaN after 3 updates"
+        NonFiniteWarning, match="a weight is no longer finite: dense.* holds NaN after 3 updates"
     ):
         save(path)
     assert len(nd.load(path)) == 4

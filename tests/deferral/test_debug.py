@@ -39,7 +39,7 @@ def told(level: str, folder: Path) -> list[str]:
 
 def test_each_line_once(tmp_path: Path) -> None:
     first, *between, last = told("1", tmp_path)
-    assert first.startswith(f"{LOOK}: ") and "events that were put off are computed, compiled: " in first
+    assert first.startswith(f"{LOOK}: ") and "deferred events are computed, compiled: " in first
     assert last.startswith(f"{LOOK}: computed ") and " times, compiled: " in last
     times = int(last.split()[2])
     assert 30 <= times < 40

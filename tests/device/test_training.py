@@ -76,9 +76,9 @@ def test_the_chapters_loop_is_put_off_and_compiled_there(
     there = Chapter(ctx)
     found = there.train(6)
     told = capsys.readouterr().err
-    assert "events that were put off are computed, compiled" in told
+    assert "deferred events are computed, compiled" in told
     assert "on the CPU" not in told
-    assert "can't be put off" not in told
+    assert "can't be deferred" not in told
     np.testing.assert_allclose(found, expected, **CLOSE)
     assert_same(there.weights(), host.weights())
     assert_same([p.grad.asnumpy() for p in there.params], [p.grad.asnumpy() for p in host.params])

@@ -96,7 +96,7 @@ def test_a_model_that_only_copies_itself_is_refit():
         (pd.DataFrame({"up": np.full(40, np.inf)}).assign(down=0.0), "which is not finite"),
         (np.ma.masked_less(np.arange(40.0), 3), "masked or complex"),
         (np.full(40, 1j), "masked or complex"),
-        (np.zeros((40, 0)), r"predictions of the shape \(40, 0\)"),
+        (np.zeros((40, 0)), r"predictions have shape \(40, 0\)"),
         (pd.DataFrame({"up": ["likely"] * 40}).assign(down="no"), "likely.*numbers as probabilities"),
         (
             pd.DataFrame({"up": np.ones(40)}).assign(down=0.0).rename(columns={"up": 1}),
@@ -151,14 +151,14 @@ def test_a_classifier_in_onnx(tmp_path, zipmap):
     assert teacher.classes.tolist() == ["down", "up"]
     np.testing.assert_allclose(teacher.says(X)[:, 1], 1 / (1 + np.exp(-4 * X[:, 0])), atol=1e-6)
     assert model.predict(X).tolist() == Y.tolist()
-    with pytest.raises(TypeError, match="say folds=0"):
+    with pytest.raises(TypeError, match="pass folds=0"):
         lamina.distill(model, X, Y)
 
 
 @pytest.mark.parametrize("labels", [(0, 1), (1, 0), (-1, 1), (1, 2)])
 def test_classes_of_whole_numbers_are_those_that_the_rows_have(tmp_path, labels):
     assert OnnxModel(linear(tmp_path / "linear.onnx", False, labels), X).classes_.tolist() == [*labels]
-    with pytest.raises(DataError, match="does not name its 2 classes, and the rows have 1"):
+    with pytest.raises(DataError, match="does not name its 2 classes, and the rows identify only 1"):
         OnnxModel(linear(tmp_path / "linear.onnx", False, labels, 1e6), X)
 
 
@@ -174,10 +174,10 @@ def test_files_of_onnx_that_cannot_teach(tmp_path):
     file = linear(tmp_path / "linear.onnx", False)
     with pytest.raises(DataError, match=r"takes features .* the table has 3 columns"):
         OnnxModel(file, np.zeros((4, 3)))
-    with pytest.raises(DataError, match="does not name its 2 classes, and the rows have 1"):
+    with pytest.raises(DataError, match="does not name its 2 classes, and the rows identify only 1"):
         OnnxModel(file, np.ones((4, 2)))
     with pytest.raises(DataError, match="the table has other values there"):
         OnnxModel(file, pl.DataFrame({"a": ["x"], "b": ["y"]}))
     (tmp_path / "broken.onnx").write_bytes(b"no model")
-    with pytest.raises(DataError, match="no model that ONNX Runtime reads"):
+    with pytest.raises(DataError, match="ONNX Runtime can't read the model"):
         OnnxModel(tmp_path / "broken.onnx", X)

@@ -166,7 +166,7 @@ HOSTILE = {
     "metadata that is no text": (_file({"__metadata__": {"a": 1}}), "its metadata: Expected `str`"),
     "a field too many": (_file({"a": _place(more=1)}, bytes(4)), "unknown field `more`"),
     "a field too few": (_file({"a": {"dtype": "F32"}}), "array 'a': Object missing required field"),
-    "bfloat16": (_file({"a": _place("BF16", (2,))}, bytes(4)), "array 'a' is of 'BF16', which NumPy lacks"),
+    "bfloat16": (_file({"a": _place("BF16", (2,))}, bytes(4)), "array 'a' has the dtype 'BF16', which NumPy lacks"),
     "a huge array": (_file({"a": _place(shape=(1 << 40,))}, bytes(4)), "is not at bytes 0 to 4398046511104"),
     "a huge empty array": (_file({"a": _place(shape=(0, 1 << 62), offsets=(0, 0))}), "array"),
     "a huge number": (_file({"a": _place(shape=(10**30,))}, bytes(4)), "array 'a'"),

@@ -289,5 +289,5 @@ def test_samples_may_be_on_several_axes_or_on_none(batch_axis: Any, expected: li
 
 @pytest.mark.parametrize("batch_axis", ["0", 1.5], ids=repr)
 def test_what_is_no_axis_of_samples(batch_axis: Any) -> None:
-    with pytest.raises(ParameterError, match=f"batch_axis is where the samples are.*, not {batch_axis!r}"):
+    with pytest.raises(ParameterError, match=f"batch_axis, the axis of the samples.*, not {batch_axis!r}"):
         losses.L2Loss(batch_axis=batch_axis)

@@ -225,7 +225,7 @@ def test_wrong_arguments():
         gluon.Trainer(net, "sgd")
     with pytest.raises(ParameterError, match="Trainer needs a list or dictionary of Parameters"):
         gluon.Trainer([net], "sgd")
-    with pytest.raises(ParameterError, match="goes with the name of an optimizer"):
+    with pytest.raises(ParameterError, match="is for an optimizer given by name"):
         gluon.Trainer(net.collect_params(), mx.optimizer.SGD(), {"learning_rate": 1.0})
 
 

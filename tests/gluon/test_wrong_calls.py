@@ -35,11 +35,11 @@ CROSS_ENTROPY = gluon.loss.SoftmaxCrossEntropyLoss()
         (lambda: dense()([[1.0, 2.0]]), r"dense0: needs an NDArray, got list; make one with nd\.array"),
         (
             lambda: CROSS_ENTROPY(nd.ones((2, 3)), [0, 1]),
-            r"SoftmaxCross.*: labels are an NDArray, not a list; make",
+            r"SoftmaxCross.*: labels must be an NDArray, not list; make",
         ),
         (
             lambda: gluon.loss.L2Loss()(nd.ones(2), [0, 1]),
-            r"L2Loss: labels are an NDArray, not a list; make one",
+            r"L2Loss: labels must be an NDArray, not list; make one",
         ),
         (lambda: normalized(nn.BatchNorm(axis=7)), r"axis 7 does not exist in an input of shape \(2, 3\)"),
         (lambda: normalized(nn.LayerNorm(axis=-3)), r"axis -3 does not exist in an input of shape \(2, 3\)"),
@@ -56,11 +56,11 @@ CROSS_ENTROPY = gluon.loss.SoftmaxCrossEntropyLoss()
         ),
         (
             lambda: gluon.data.DataLoader([1], batch_size=1, num_workers="a"),
-            r"num_workers is how many .*, not 'a'",
+            r"num_workers is the number of .*, not 'a'",
         ),
         (
             lambda: gluon.data.DataLoader(3, batch_size=1),
-            r"a data set has __len__ and __getitem__.* int has no length",
+            r"a data set needs __len__ and __getitem__.* int has no length",
         ),
     ],
 )

@@ -44,10 +44,10 @@ def claimed(**fields):
 
 
 @pytest.mark.parametrize(("weight", "match"), [
-    (claimed(dims=[1 << 40, 3], raw_data=b"1234"), "tensor 'w': 4 bytes for float32 of shape"),
-    (claimed(dims=[1 << 62, 1 << 62], float_data=[1.0]), "tensor 'w': 1 elements for the shape"),
-    (claimed(dims=[-3, 3], raw_data=b""), "tensor 'w': a shape .* that no array has"),
-    (claimed(dims=[1] * 100, raw_data=b"1234"), "tensor 'w': a shape .* that no array has"),
+    (claimed(dims=[1 << 40, 3], raw_data=b"1234"), "tensor 'w': 4 bytes of data for float32 of shape"),
+    (claimed(dims=[1 << 62, 1 << 62], float_data=[1.0]), "tensor 'w': 1 elements of data for the shape"),
+    (claimed(dims=[-3, 3], raw_data=b""), "tensor 'w': invalid shape"),
+    (claimed(dims=[1] * 100, raw_data=b"1234"), "tensor 'w': invalid shape"),
     (TensorProto(name="w", data_type=16, dims=[3, 3], raw_data=bytes(18)), "'w': elements of type BFLOAT16"),
 ])  # fmt: skip
 def test_arrays_that_are_not_there(weight, match, tmp_path):
@@ -55,20 +55,20 @@ def test_arrays_that_are_not_there(weight, match, tmp_path):
 
 
 @pytest.mark.parametrize(("nodes", "tensors", "match"), [
-    ([node("ConstantOfShape", "s")], [tensor("s", [1 << 30, 1 << 30], np.int64)], "too large to be believed"),
-    ([node("Expand", "x", "s")], [tensor("s", [1 << 40, 1, 1], np.int64)], "too large to be believed"),
-    ([node("Tile", "x", "s")], [tensor("s", [1, 1 << 40], np.int64)], "too large to be believed"),
+    ([node("ConstantOfShape", "s")], [tensor("s", [1 << 30, 1 << 30], np.int64)], "too large for a dense network"),
+    ([node("Expand", "x", "s")], [tensor("s", [1 << 40, 1, 1], np.int64)], "too large for a dense network"),
+    ([node("Tile", "x", "s")], [tensor("s", [1, 1 << 40], np.int64)], "too large for a dense network"),
     ([node("Range", "a", "b", "c")], [tensor("a", 0, np.int64), tensor("b", 1 << 40, np.int64),
                                       tensor("c", 1, np.int64)], r"node 0 'range' \(Range\): makes"),
     ([node("OneHot", "i", "d", "v")], [tensor("i", [1], np.int64), tensor("d", 1 << 40, np.int64),
-                                       tensor("v", [0, 1])], "too large to be believed"),
+                                       tensor("v", [0, 1])], "too large for a dense network"),
     ([node("Reshape", "x", "s")], [tensor("s", [-1, -1], np.int64)], r"node 0 'reshape' \(Reshape\): a shape"),
     ([node("Gather", "x", "s")], [tensor("s", [99], np.int64)], "indices outside an axis of size 2"),
     ([node("Softmax", "x", axis=1 << 40)], [], "axis 1099511627776 of an array of 2 axes"),
     ([node("MatMul", "x", "w")], [tensor("w", np.ones((4, 2)))], r"node 0 'matmul' \(MatMul\): .*\(2, 3\).*\(4, 2\)"),
     ([node("Relu")], [], r"node 0 'relu' \(Relu\): it has 0 inputs"),
-    ([node("Relu", "nothing")], [], "takes 'nothing', which nothing before it makes"),
-    ([node("Relu", "x", output="x"), node("Relu", "x")], [], "makes 'x', which is there already"),
+    ([node("Relu", "nothing")], [], "uses 'nothing', which no earlier node computes"),
+    ([node("Relu", "x", output="x"), node("Relu", "x")], [], "defines 'x', which is defined already"),
 ])  # fmt: skip
 def test_graphs_that_can_not_be_computed(nodes, tensors, match, tmp_path):
     refused(tmp_path, model(nodes, tensors), match)
@@ -77,13 +77,11 @@ def test_graphs_that_can_not_be_computed(nodes, tensors, match, tmp_path):
 def test_values_that_double_again_and_again(tmp_path):
     nodes = [node("Concat", "x", "x", output="v0", axis=1)]
     nodes += [node("Concat", f"v{i}", f"v{i}", output=f"v{i + 1}", axis=1) for i in range(60)]
-    refused(tmp_path, model([*nodes, node("Relu", "v60")]), "too large to be believed")
+    refused(tmp_path, model([*nodes, node("Relu", "v60")]), "too large for a dense network")
     nodes = [node("Concat", "s", "s", output="v0", axis=0)]
     nodes += [node("Concat", f"v{i}", f"v{i}", output=f"v{i + 1}", axis=0) for i in range(60)]
     constant = [tensor("s", [1], np.int64)]
-    refused(
-        tmp_path, model([*nodes, node("Identity", "v60")], constant), "numbers of constants; at most 1,024"
-    )
+    refused(tmp_path, model([*nodes, node("Identity", "v60")], constant), "at most 1,024")
 
 
 def test_graphs_of_very_many_parts(tmp_path):
@@ -96,12 +94,12 @@ def test_graphs_of_very_many_parts(tmp_path):
 def test_control_flow_and_other_domains_are_named(tmp_path):
     body = helper.make_graph([node("Identity", "x")], "body", [], [Y])
     loop = node("Loop", "", "", "x", body=body)
-    refused(tmp_path, model([loop]), r"node 0 'loop' \(Loop\): attribute 'body': a graph of its own")
+    refused(tmp_path, model([loop]), r"node 0 'loop' \(Loop\): attribute 'body': it holds a graph")
     own = helper.make_node("Special", ["x"], ["y"], "mine", domain="com.example")
     refused(
         tmp_path,
         model([own]),
-        r"node 0 'mine' \(com.example.Special\): is of a domain that lamina doesn't know",
+        r"node 0 'mine' \(com.example.Special\): belongs to an unknown operator domain",
     )
 
 
@@ -156,8 +154,8 @@ def test_elements_beside_the_model_are_read(tmp_path):
     ({"location": "pipe"}, "is no ordinary file"),
     ({"location": "short"}, "has 5 bytes, not 24"),
     ({"location": "whole", "offset": 1 << 60}, "has 24 bytes"),
-    ({"location": "whole", "offset": -1}, "that is no number"),
-    ({"location": "whole", "length": 8}, "8 bytes in 'whole' for 24"),
+    ({"location": "whole", "offset": -1}, "is not a number"),
+    ({"location": "whole", "length": 8}, "8 bytes in 'whole', but needs 24"),
 ])  # fmt: skip
 def test_other_files_are_not_reached(entries, match, tmp_path):
     folder = tmp_path / "folder"

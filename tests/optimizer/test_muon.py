@@ -132,7 +132,9 @@ def test_a_trainers_first_and_last_matrices_are_adams_unless_it_is_said_otherwis
 def test_a_name_or_index_that_no_parameter_has_is_an_error(asked: str | int) -> None:
     net = network()
     trainer = mx.gluon.Trainer(net.collect_params(), "muon", {"adam_for": [asked]})
-    with pytest.raises(mx.errors.ParameterError, match=rf"adam_for has {asked!r}, but there are 0: "):
+    with pytest.raises(
+        mx.errors.ParameterError, match=rf"adam_for has {asked!r}, but the parameters are 0: "
+    ):
         kept_by(trainer, net)
 
 
@@ -145,7 +147,9 @@ def test_rounds_that_cannot_be_are_told_at_once(rounds: Any) -> None:
 
 
 def test_one_name_is_no_list_of_names() -> None:
-    with pytest.raises(mx.errors.ParameterError, match=r"adam_for is a list .*, as \['dense0_weight'\]"):
+    with pytest.raises(
+        mx.errors.ParameterError, match=r"adam_for must be a list .*, such as \['dense0_weight'\]"
+    ):
         optimizer.Muon(adam_for="dense0_weight")
 
 

@@ -73,7 +73,7 @@ def test_create() -> None:
         optimizer.create("rmsprob")
     with pytest.raises(ValueError, match=r"^unknown optimizer 'qqqq'\. Known: "):
         optimizer.create("qqqq")
-    with pytest.raises(ValueError, match="not with an instance"):
+    with pytest.raises(ValueError, match="not for an instance"):
         optimizer.create(made, learning_rate=1)
     with pytest.raises(TypeError, match="expected a name or an instance, not 3"):
         optimizer.create(3)  # type: ignore[arg-type]  # the mistake under test
@@ -207,7 +207,7 @@ def test_rates_that_are_no_numbers_are_told_at_once() -> None:
     sgd = optimizer.SGD(learning_rate=np.float32(0.5))
     with pytest.raises(ParameterError, match="learning_rate is a number, not 'a'"):
         sgd.set_learning_rate("a")  # type: ignore[arg-type]
-    with pytest.raises(ParameterError, match=r"lr_scheduler gives the rate .*, not 0\.1"):
+    with pytest.raises(ParameterError, match=r"lr_scheduler must be .*, not 0\.1"):
         optimizer.SGD(lr_scheduler=0.1)  # type: ignore[arg-type]
     assert sgd.learning_rate == 0.5
 

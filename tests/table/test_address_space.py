@@ -48,8 +48,8 @@ def test_a_limit_that_is_too_low_is_said(tmp_path, limit, format):
     path = tmp_path / f"table.{format}"
     WRITERS[format](FRAME, path)
     assert read_with(limit, path) == (
-        "reading and writing tables needs more address space than the limit of this process, "
-        f"{limit / 2**30:.1f} GiB, leaves: raise it, as by ulimit -v unlimited"
+        "reading and writing tables needs more address space than this process's limit of "
+        f"{limit / 2**30:.1f} GiB leaves: raise the limit, for example with ulimit -v unlimited"
     )
 
 

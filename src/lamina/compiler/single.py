@@ -42,13 +42,13 @@ from lamina.support.messages import user_location
 
 _MOST_KEPT = 1024
 _kept: OrderedDict[Any, Callable[..., Value] | None] = OrderedDict()
-"""By operator and types, what computes it; None: the CPU must."""
-atexit.register(_kept.clear)  # while what they need to let go of their memory is still there
+"""The program for each operator and its types; None: only the CPU can compute it."""
+atexit.register(_kept.clear)  # before the modules that free the programs' memory are gone
 _seen: Counter[Any] = Counter()
 """Uses of operators that are not compiled yet."""
 _OFTEN = 3
 _MANY_ELEMENTS = 1 << 22
-_MANY_PRODUCTS = 1 << 36  # of the operands' sizes: the square of the products of square matrices
+_MANY_PRODUCTS = 1 << 36  # the product of two operands' sizes: for matrices of n × n, n⁴
 _told: set[tuple[str, str]] = set()
 
 
@@ -63,10 +63,8 @@ def evaluate_on_device(
         if not isinstance(x._data, DeviceArray):
             np.asarray(
                 x._data
-            )  # raises for what has no numbers: a stale gradient, a node of a finished trace
-    if (
-        not arrays
-    ):  # NumPy makes it sooner than a program is compiled, and random numbers are the same everywhere
+            )  # raises if there are no numbers: a stale gradient, a node of a finished trace
+    if not arrays:  # NumPy is faster than compiling a program, and random numbers are the same everywhere
         _make_room(primitive, inputs, params, context)
         return _on_cpu(primitive, inputs, params, context)
     shared = COPIES.get(primitive, primitive)
@@ -89,11 +87,11 @@ def evaluate_on_device(
 def _known(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Callable[..., Value] | None:
-    """The program for it on a device; None if only the CPU can compute it."""
+    """The program for an operator on a device; None if only the CPU can compute it."""
     try:
         key = (primitive, device_of(context), frozen(params), *_types_of(inputs), compilation_enabled())
     except Unfit:
-        _tell(primitive, "its parameters are of no known type")
+        _tell(primitive, "its parameters have unknown types")
         return None
     if key in _kept:
         _kept.move_to_end(key)
@@ -114,7 +112,7 @@ def _known(
 
 
 def _is_small(primitive: Primitive, inputs: Sequence[Any]) -> bool:
-    """Whether the CPU would be done, copies included, before a program is compiled."""
+    """Whether the CPU, copies included, is faster than compiling a program."""
     sizes = [x.size for x in inputs if isinstance(x, NDArray)]
     if isinstance(primitive.lowering, Contraction):
         return math.prod(sizes) < _MANY_PRODUCTS

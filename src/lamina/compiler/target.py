@@ -95,9 +95,9 @@ class BoundStep(Protocol):
     """A program bound to memory: the arrays' buffers, and its own."""
 
     lock: AbstractContextManager[Any]
-    """Held while it runs."""
+    """The lock that is held while the step runs."""
     arrays: list[Array]
-    """What it is bound to, by input slot."""
+    """The arrays that the step is bound to, by input slot."""
     used_slots: Sequence[int]
     """The input slots that it reads or writes."""
 
@@ -134,15 +134,15 @@ class Target(Protocol):
     """A kind of machine that graphs are compiled for."""
 
     dtypes: frozenset[np.dtype]
-    """The types of arrays that its code knows."""
+    """The dtypes of arrays that the target's code supports."""
     passes: Sequence[Callable[[Graph], Graph]]
-    """What it wants of a simplified graph before kernels are made of it."""
+    """The target's own passes, which run on the simplified graph before it is divided into kernels."""
     alignment: int
     """The alignment of temporaries, in bytes."""
     stores_transposed: bool
-    """Whether a matrix that is read transposed several times, or to be joined with others, is faster copied first."""
+    """Whether copying a matrix first is faster, if it is read transposed several times or joined with others."""
     apart_bytes: int
-    """Temporaries that take no more together don't take each other's place: what shares memory waits for each other."""
+    """Up to this total size temporaries don't share memory, since kernels that share memory wait for each other."""
     in_strands: bool
     """Whether kernels of independent parts are consecutive, so that each part can have a thread of its own."""
 
@@ -197,5 +197,5 @@ class Target(Protocol):
         ...
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """The highest rate of a kernel of the program, in floating-point operations per second."""
+        """The highest possible rate of a kernel of the program, in floating-point operations per second."""
         ...

@@ -24,7 +24,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._gradients = (
-            0  # of how many operators a gradient is being computed; what is made within is not looked at
+            0  # the depth of nested gradient computations; operators inside them are not checked
         )
 
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
@@ -157,7 +157,7 @@ def _require_finite(
     shapes = ", ".join(str(x.shape) for x in _flat(arrays) if isinstance(x, Array))
     raise AnomalyError(
         f"{line()}: {what}{f' of arrays {shapes}' if shapes else ''} has {kind} at {list(place)} of {numbers.shape}, "
-        f"though all that it was computed from is finite{_there(inputs, numbers.shape, place)}"
+        f"though all its inputs are finite{_there(inputs, numbers.shape, place)}"
     )
 
 

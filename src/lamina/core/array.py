@@ -129,7 +129,7 @@ class Array:
     )
 
     _is_computed = True
-    """Whether it has its numbers now."""
+    """Whether the array's numbers are available now."""
 
     _data: Value
     _context: Context
@@ -161,11 +161,11 @@ class Array:
 
     @property
     def _is_stale(self) -> bool:
-        """Whether it is a gradient without numbers at present; see `StaleGradient`."""
+        """Whether the array is a gradient whose numbers were not stored; see `StaleGradient`."""
         return isinstance(self._data, StaleGradient)
 
     def _is_recorded(self) -> bool:
-        """Whether gradients flow to or through it."""
+        """Whether gradients flow to or through the array."""
         node = self._node
         return self._leaf is not None or (node is not None and node.inputs is not None)
 
@@ -180,7 +180,7 @@ class Array:
         return self._writes[0]
 
     def _note_write(self) -> None:
-        """Count a following in-place write. Pending arrays, which may need the old contents, are computed first."""
+        """Count an in-place write that follows, after computing pending arrays, which may need the old contents."""
         flush_pending()
         self._writes[0] += 1
 
@@ -207,7 +207,7 @@ class Array:
             make(iter(self._rewritten(value)))
 
     def _rewritten(self, value: Array) -> list[Change]:
-        """The changes that replace its contents by those of `value` and increment its version."""
+        """The changes that replace the array's contents by those of `value` and increment its version."""
         data: Any = self._data
         if isinstance(data, np.ndarray):
             copy = putting(data, ..., value._data)
@@ -219,9 +219,9 @@ class Array:
         return [copy, putting(self._writes, 0, self._writes[0] + 1)]
 
     def _numbers(self) -> np.ndarray:
-        """The buffer, to copy numbers from immediately; raises while tracing, when there are no numbers.
+        """The buffer, for callers that copy its numbers immediately; on a device, a copy of the buffer.
 
-        For an array on a device it is a copy.
+        Raises `TraceError` while tracing, when there are no numbers.
         """
         if state.trace is not None:
             raise TraceError(
@@ -242,7 +242,7 @@ class Array:
         return self._numbers()
 
     def _note_export(self) -> None:
-        """Note that others may refer to its memory from now on."""
+        """Note that objects other than lamina's arrays may refer to the memory from now on."""
         if len(self._writes) == 1:
             self._writes.append(_EXPORTED)
 
@@ -279,7 +279,7 @@ def renew(array: Array) -> None:
 def view(
     result: UserArray, base: Array, read: Callable[[Any], Any], write: Callable[[Any, Any], Any]
 ) -> UserArray:
-    """Note that `result` shares memory with `base`: automatic in eager mode, by `read` and `write` while tracing."""
+    """Note that `result` shares memory with `base`: automatic in eager mode; a trace calls `read` and `write`."""
     result._writes = base._writes
     if state.trace is not None:
         result._view = View(base, state.trace.value(base), read, write)

@@ -16,8 +16,8 @@ import numpy as np
 
 from lamina.core.forking import free_in_children
 
-_SHARED = 1 << 17  # multiplications of two matrices that a BLAS may share among threads: OpenBLAS from 2¹⁸ on
-_SHARED_BY_VECTORS = 1 << 12  # of a matrix and a vector: OpenBLAS from 9216 on
+_SHARED = 1 << 17  # multiply-adds from which a BLAS may use several threads for two matrices (OpenBLAS: 2¹⁸)
+_SHARED_BY_VECTORS = 1 << 12  # the same for a matrix and a vector (OpenBLAS: 9216)
 
 _NAMES = (
     ("scipy_openblas_get_num_threads64_", "scipy_openblas_set_num_threads64_"),
@@ -32,7 +32,7 @@ _NAMES = (
 @cache
 def _control() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """Functions to get and set the number of threads of NumPy's BLAS; None if it has none (Accelerate)."""
-    try:  # of a library's names, those of the libraries that it was linked with are found, too
+    try:  # a lookup in NumPy's library also finds the names of libraries linked to it
         library = ctypes.CDLL(np._core._multiarray_umath.__file__)  # pyright: ignore[reportAttributeAccessIssue]
     except (AttributeError, OSError, TypeError):
         return None

@@ -47,7 +47,7 @@ class _Register:
     def __init__(self, layout: _Layout) -> None:
         self._register, self._bits = layout.register, layout.bits
         self._environment = ctypes.c_uint32 * layout.words
-        self._spare: list[ctypes.Array[ctypes.c_uint32]] = []  # to make one takes as long as to ask
+        self._spare: list[ctypes.Array[ctypes.c_uint32]] = []  # allocating takes as long as reading
         library = ctypes.PyDLL(None)  # PyDLL: far too short a call to be worth releasing the GIL
         self._get, self._set = library.fegetenv, library.fesetenv
 

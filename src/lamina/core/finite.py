@@ -22,8 +22,8 @@ from lamina.errors import NonFiniteWarning
 from lamina.support.messages import counted, warn
 
 _REST = 200  # minimum pause between checks of the weights, in multiples of a check's duration
-_MOST_ELEMENTS = 1024  # of an array whose own numbers are looked at
-_PATIENCE = 16  # looks out of turn that found nothing, before the next one in turn
+_MOST_ELEMENTS = 1024  # the largest array that is checked as a loss when the program reads it
+_PATIENCE = 16  # extra checks allowed between two scheduled ones
 
 _data_of: Any = Array._data
 
@@ -49,7 +49,7 @@ class _Weight:
         return x if gradient._version != self.gradient_since or _is_stale(gradient) else None
 
     def updates(self, x: Array) -> int:
-        """The number of writes to it."""
+        """The number of writes to the array since its gradient was attached."""
         return x._version - self.since
 
 
@@ -134,13 +134,13 @@ def _last_finite(weight: _Weight, x: Array) -> int | None:
     if x._version != weight.finite_at and not _is_finite(np.asarray(x._data)):
         return None if _is_on_purpose(x) else weight.finite_at - weight.since
     weight.finite_at = x._version
-    if weight.was_bad:  # and was mended
+    if weight.was_bad:  # and is finite again
         weight.is_told = weight.was_bad = False
     return None
 
 
 def _is_on_purpose(x: Array) -> bool:
-    """Whether NaN was written on purpose, such as missing values of inputs: then no gradient has it."""
+    """Whether NaNs were written on purpose, such as missing values of inputs: then the gradient is finite."""
     assert x._leaf is not None
     gradient = x._leaf.grad
     if x._leaf.req == "add" or not can_be_read(gradient) or not np.isnan(np.asarray(x._data)).any():
@@ -149,7 +149,7 @@ def _is_on_purpose(x: Array) -> bool:
 
 
 def _is_finite(numbers: np.ndarray) -> bool:
-    """Whether all numbers are finite: by a sum, much faster, unless it overflows."""
+    """Whether all numbers are finite; tests their sum first, which is much faster, unless the sum overflows."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite(np.sum(numbers)) or np.isfinite(numbers).all())
 
@@ -176,7 +176,7 @@ def _contents(x: Array) -> Any:
 
 
 def _is_of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> bool:
-    """Whether an array is a loss: a single number that `backward` used, or gradients are not finite, too."""
+    """Whether an array is a loss: a single number that `backward` used, or read when gradients are not finite."""
     if seen._node is not None and seen._node.inputs is None and seen._data.shape in ((), (1,)):
         return True
     gradients = [x._leaf.grad for _, x in trained if x._leaf is not None]
@@ -189,7 +189,7 @@ def _of_weights(bad: list[tuple[_Weight, Array, int]]) -> str:
     others = f", and {counted(len(bad) - 1, 'other array')} with it" if len(bad) > 1 else ""
     when = f"after {counted(weight.updates(x), 'update')}"
     known = f" (after {before:,} it was finite)" if before else ""
-    return f"a weight is not finite any more: {named} shape {x.shape} holds {_kind(x)} {when}{known}{others}"
+    return f"a weight is no longer finite: {named} shape {x.shape} holds {_kind(x)} {when}{known}{others}"
 
 
 def _of_loss(seen: Array, trained: list[tuple[_Weight, Array]]) -> str:

@@ -16,12 +16,12 @@ import time
 from lamina.core.interrupts import interrupts_later
 
 _PATIENCE_SECONDS = 10.0
-_threads: list[int] = []  # that compile now; twice, if one compilation is inside another
+_threads: list[int] = []  # identifiers of compiling threads, once for each of their nested compilations
 _locks: list[threading.RLock] = []
 
 
 class compiling:  # noqa: N801 - used as `with compiling():`
-    """A context in which forks by other threads wait, and signal handlers too, except Ctrl-C's default one."""
+    """A context that delays forks by other threads and signal handlers, except the default handler of Ctrl-C."""
 
     def __enter__(self) -> None:
         _threads.append(threading.get_ident())

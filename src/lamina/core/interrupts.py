@@ -43,7 +43,7 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
         ]
         try:
             _exhaust(map(_set_handler, dict(self._handlers), repeat(self._note)))
-        except BaseException:  # of a handler that is not replaced yet
+        except BaseException:  # raised by a handler that is not replaced yet
             self._restore()
             raise
 

@@ -14,7 +14,7 @@ from lamina.core.state import state
 from lamina.errors import LabelWarning
 from lamina.support.messages import user_location, warn
 
-_FIRST = 32  # looks; each one after them is followed by _REST times its duration without one
+_FIRST = 32  # checks without a pause; after each later check comes a pause of _REST times its duration
 _REST = 50
 
 
@@ -28,13 +28,13 @@ class _Turns:
 
 
 _turns: defaultdict[tuple[str, int], _Turns] = defaultdict(_Turns)
-"""The label checks noted, by array and number of classes."""
+"""The schedules of label checks, by caller and number of classes."""
 _told: set[str] = set()
-"""User lines that were already warned of."""
+"""The user's lines that already caused a warning."""
 
 
 def check_labels(label: Any, classes: int, who: str) -> None:
-    """Warn of labels that are not class numbers from 0 to `classes` - 1; not at each call, since checking takes time.
+    """Warn of labels that are not class numbers from 0 to `classes` - 1; only some calls check, to save time.
 
     While a function is captured, its labels are noted, and checked when the compiled step runs.
     """
@@ -69,8 +69,8 @@ def _tell(numbers: np.ndarray, wrong: np.ndarray, classes: int, who: str) -> Non
     place = tuple(map(int, np.argwhere(wrong)[0]))
     warn(
         LabelWarning(
-            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is no class: of {classes} "
-            f"classes they are 0 to {classes - 1}. As in MXNet, the nearest class is taken for it. To leave samples "
-            "out, give 0 as their sample_weight."
+            f"{who}: label {numbers[place]:g} at position {list(place)} of {numbers.shape} is no class: the labels of "
+            f"{classes} classes are 0 to {classes - 1}. As in MXNet, the nearest class is used instead. To leave "
+            "samples out, give 0 as their sample_weight."
         )
     )

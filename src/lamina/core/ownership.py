@@ -17,12 +17,12 @@ from lamina.core.memory import aligned_empty, is_misplaced
 
 COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 """Whether reference counts reliably show references."""
-_ALONE = 2  # what `getrefcount` says of an attribute's value that nothing else refers to: it counts its own argument
+_ALONE = 2  # `getrefcount` of an attribute's value without other references; it also counts its own argument
 
 _counting = free_in_children(threading.RLock())
 _bound: dict[int, list[None]] = {}
-"""References that compiled steps keep to a buffer, one item each, by its id: harmless, since a step asks the
-array first. Lists and not numbers, since they grow and shrink atomically under interrupts."""
+"""For each buffer, by its id, a list with an item for each reference from a compiled step. These references are
+harmless, since a step asks the array first. Lists grow and shrink atomically under interrupts, unlike counts."""
 _buffer_of: Any = Array.__dict__["_data"].__get__
 """An array's `_data`, without triggering its computation."""
 
@@ -44,7 +44,7 @@ def release_buffers(buffers: MutableSequence[Any], slots: Iterable[int] | None =
             references = _bound.get(id(former))
             if references:
                 references.pop()
-                # Likewise: without the entry, if it is empty.
+                # One call, too: remove the entry if its list is empty.
                 list(map(_bound.pop, filterfalse(_bound.get, (id(former),)), (None,)))
 
 

@@ -1,4 +1,4 @@
-"""Precision of float32 products: rounding of operands, for devices that are faster then."""
+"""Precision of float32 products: operands rounded to fewer bits, which is faster on some devices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
 def require_precision(precision: object, caller: str) -> None:
-    """Raise `ValueError` unless it is one of `PRECISIONS`.
+    """Raise `ValueError` unless `precision` is one of `PRECISIONS`.
 
     >>> require_precision("float16", "hybridize")
     Traceback (most recent call last):

@@ -43,7 +43,7 @@ def set_device_evaluation(evaluate: Callable[..., Value]) -> None:
 
     ``evaluate(primitive, inputs, params, context)`` returns the result's value on that context.
     """
-    global _evaluate_on_device  # noqa: PLW0603 - what knows the compiler stands far above
+    global _evaluate_on_device  # noqa: PLW0603 - the compiler belongs to a higher layer
     _evaluate_on_device = evaluate
 
 
@@ -52,7 +52,7 @@ _kernel: Any = None
 
 def set_kernels(kernel: Callable[[Primitive, np.dtype, int], Callable[..., Any] | None]) -> None:
     """Set the source of compiled code for `kernel`; called once, by `lamina.compiler.deferral`."""
-    global _kernel  # noqa: PLW0603 - what knows the compiler stands far above
+    global _kernel  # noqa: PLW0603 - the compiler belongs to a higher layer
     _kernel = kernel
 
 
@@ -210,7 +210,7 @@ def _unpack(primitive: Primitive, inputs: tuple[Operand, ...]) -> tuple[Context,
 
 
 def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -> Any:
-    """The result by `compute`. Overflow, poles and NaN cause no warnings, as on any accelerator."""
+    """The result of `compute`, without warnings about overflow, poles and NaN, as on any accelerator."""
     try:
         out = state.silently(primitive.compute, *buffers, **params)
     except RuntimeError:
@@ -218,9 +218,9 @@ def evaluate(primitive: Primitive, buffers: list[Any], params: dict[str, Any]) -
             raise
         out = primitive.compute(*buffers, **params)  # called from inside another (by a signal handler, say)
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError):
-        # The checks that explain are made only once something went wrong: they cost more than a small operator.
+        # The checks that give clear messages run only after a failure, since they cost more than a small operator.
         for x in buffers:
-            np.asarray(x)  # raises for what has no numbers: a stale gradient, a node of a finished trace
+            np.asarray(x)  # raises if there are no numbers: a stale gradient, a node of a finished trace
         primitive.infer(*buffers, **params)
         raise
     return np.asarray(out) if isinstance(out, np.generic) else out  # NumPy's answer for arrays without axes

@@ -94,7 +94,7 @@ class TapeNode:
 
 
 def is_on_tape(x: Array) -> bool:
-    """Whether it was computed from an array with a gradient, on a part of the tape not yet released."""
+    """Whether `x` was computed from an array with a gradient, on a part of the tape not yet released."""
     node = x._node
     return node is not None and node.inputs is not None
 
@@ -274,7 +274,7 @@ def _propagate(node: TapeNode, walk: _Walk) -> None:
         if not isinstance(x, Array) or (x._node is None and x._leaf is None):
             continue
         if isinstance(primitive.vjp, tuple) and i >= len(primitive.vjp):
-            break  # the rest is read, but nothing depends on it
+            break  # no gradient flows to the remaining inputs
         vjp = primitive.vjp[i]
         walk.add(x, None if vjp is None else vjp(g, out, *inputs, **node.params), node.order)
 

@@ -53,7 +53,7 @@ def set_num_threads(threads: int) -> None:
 def _default_threads() -> int:
     text = os.environ.get("LAMINA_NUM_THREADS", "").strip()
     if not text:
-        # A list is a number for each level of nested parallelism; what OpenMP would not take is for OpenMP to say.
+        # It may be a list, with a number for each level of nested parallelism; OpenMP reports invalid ones itself.
         others = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
         most = int(others) if others.isdigit() and int(others) > 0 else _MOST_THREADS
         return min(available_cores(), most)
@@ -85,7 +85,7 @@ def available_cores() -> int:
 
 
 def _fast_apple_cores() -> int | None:
-    """The number of cores at macOS's first performance level; None elsewhere."""
+    """The number of cores at macOS's first (fastest) performance level; None elsewhere."""
     if sys.platform != "darwin":
         return None
     cores, size = ctypes.c_int32(0), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int32))

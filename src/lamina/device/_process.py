@@ -25,8 +25,8 @@ class Owner:
             )
         if self._lost:
             raise DeviceError(
-                f"{self._name} can't be used any more, since {self._lost}. What its arrays held is lost; start the "
-                "program again."
+                f"{self._name} can't be used any more, since {self._lost}. The contents of its arrays are lost; start "
+                "the program again."
             )
 
     @property

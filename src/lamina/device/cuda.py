@@ -98,7 +98,7 @@ class CudaDevice:
         with self._entered():
             source.check(target.nbytes)
             if not (target.flags.c_contiguous and target.flags.writeable):
-                raise ValueError("copy_out: the target is a writeable array in C order")
+                raise ValueError("copy_out: the target must be a writeable array in C order")
             self._do(
                 "cuMemcpyDtoHAsync_v2", target.ctypes.data, _address(source), target.nbytes, self._stream
             )
@@ -393,7 +393,7 @@ _NON_BLOCKING = (
 )
 _NO_TIMING = 2  # CU_EVENT_DISABLE_TIMING
 _CAPTURE_OF_THIS_THREAD = (
-    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: what other threads do meanwhile is no matter
+    1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls by other threads don't disturb the capture
 )
 _ERROR_LOG_BUFFER, _ERROR_LOG_BYTES = 5, 6  # CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES
 _MAX_DYNAMIC_SHARED_BYTES = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES

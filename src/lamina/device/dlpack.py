@@ -129,7 +129,7 @@ def exported(value: DeviceArray, stream: int | None) -> Any:
 
 
 _NO_WAITING = -1
-_LEGACY_STREAM = 1  # CUDA's default stream, which DLPack means by none
+_LEGACY_STREAM = 1  # CUDA's default stream, the meaning of None in DLPack
 
 
 # --- taken -------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def imported(capsule: Any) -> tuple[DeviceArray, bool]:
 
     buffer = ForeignBuffer(there, address, tensor.byte_offset + nbytes, kept, give_back)
     value = DeviceArray(Region(buffer, tensor.byte_offset), shape, dtype)
-    buffer.kept = kept, value.sharing  # so that the array does not count as the only reference to its memory
+    buffer.kept = kept, value.sharing  # a second reference, so that lamina never owns the memory alone
     return value, is_versioned and bool(managed.flags & _READ_ONLY)
 
 
@@ -195,7 +195,7 @@ def _dtype_of(kind: Any) -> np.dtype:
     letters = {code: letter for letter, code in _CODES.items()}
     if kind.code not in letters or kind.lanes != 1 or kind.bits % 8:
         raise DTypeError(
-            f"from_dlpack: no array has elements of DLPack's type {kind.code} with {kind.bits} bits"
+            f"from_dlpack: arrays can't have elements of DLPack's type {kind.code} with {kind.bits} bits"
         )
     return np.dtype(f"{letters[kind.code]}{kind.bits // 8}")
 

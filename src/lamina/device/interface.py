@@ -31,10 +31,10 @@ class Limits:
     ``block_threads`` maximum threads per block
     ``shared_bytes``  maximum shared memory per block
     ``processors``    minimum number of concurrent blocks: multiprocessors, compute units
-    ``alignment`` of buffers and of the compiler's own regions within them, in bytes; views may begin elsewhere
-    ``peak_flops`` float32 operations a second, about; for `explain` ``has_tensor_cores`` whether it multiplies small
-    matrices of tf32 and bfloat16 numbers, and copies to shared memory
-                      while threads go on: NVIDIA's from Ampere on do both
+    ``alignment``     bytes to which buffers, and the compiler's own regions in them, are aligned; views need not be
+    ``peak_flops``    approximate peak, in float32 operations per second; for `explain`
+    ``has_tensor_cores``  whether it multiplies small matrices of tf32 and bfloat16 numbers, and copies to shared memory
+                      asynchronously, as NVIDIA's GPUs from Ampere on do
     """
 
     architecture: str
@@ -102,7 +102,7 @@ class DeviceArray:
 
     @property
     def device(self) -> Device:
-        """Its device."""
+        """The device that holds the array."""
         return self.region.buffer.device
 
     @property
@@ -123,7 +123,7 @@ class DeviceArray:
         return numbers if dtype is None else numbers.astype(dtype, copy=False)
 
     def part(self, first: int, shape: tuple[int, ...]) -> DeviceArray:
-        """A view of the elements from position `start`, in another shape."""
+        """A view of the elements from position `first` on, in the given shape."""
         start = self.region.offset + first * self.dtype.itemsize
         view = DeviceArray(Region(self.region.buffer, start), shape, self.dtype)
         view.sharing = self.sharing
@@ -152,7 +152,7 @@ class DeviceArray:
 
 
 class Kernel(Protocol):
-    """A function in a module that can be launched."""
+    """A function of a module that can be launched on the device."""
 
     @property
     def name(self) -> str: ...

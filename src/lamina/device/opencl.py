@@ -126,7 +126,7 @@ class OpenCLDevice:
     def copy_out(self, source: Region, target: np.ndarray) -> None:
         """See `Device`."""
         if not (target.flags.c_contiguous and target.flags.writeable):
-            raise ValueError("copy_out: the target is a writeable array in C order")
+            raise ValueError("copy_out: the target must be a writeable array in C order")
         if target.nbytes:
             self._copy(self._pointer(target.ctypes.data, target.nbytes), self._at(source, target.nbytes))
 
@@ -304,8 +304,8 @@ class OpenCLKernel:
         self.name, self.handle = name, handle
 
 
-_ALIGNMENT = 128  # of the largest type, `long16`: more is not to be had
-_UNITS_OF_GPU = 128  # for float32 in a compute unit, a guess that serves `explain` alone
+_ALIGNMENT = 128  # the size of the largest type, `long16`; OpenCL guarantees no more
+_UNITS_OF_GPU = 128  # float32 units per compute unit: a guess, used only by `explain`
 
 
 def _options(cl: Any, device: Any) -> list[str]:

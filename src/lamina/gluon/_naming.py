@@ -21,8 +21,8 @@ _current = _Current()
 class NameScope:
     """``with block.name_scope():`` blocks made inside are named after `block`, with counters of its own.
 
-    `prefix` and `params` are the block's. The scope of a block with prefix "" is `transparent`: names inside are
-    made as outside it.
+    `prefix` and `params` are the block's. The scope of a block with prefix "" is `transparent`: it does not
+    affect the names inside.
     """
 
     def __init__(self, prefix: str, params: ParameterDict, transparent: bool) -> None:

@@ -91,9 +91,9 @@ class Block:
     """
 
     _active = False
-    """Whether it runs compiled; see `HybridBlock.hybridize`."""
+    """Whether the block runs compiled; see `HybridBlock.hybridize`."""
     _has_row = True
-    """Whether `summary` shows it as a layer, rather than only the layers inside it."""
+    """Whether `summary` shows the block itself as a layer, and not only the layers inside."""
 
     def __init__(
         self, prefix: str | None = None, params: ParameterDict | None = None, **unknown: Any
@@ -213,8 +213,8 @@ class Block:
     # --- parameters -----------------------------------------------------------------------------------------
 
     def collect_params(self, select: str | None = None) -> ParameterDict:
-        """The parameters of this block and its descendants; with `select`, those whose full name matches it from the
-        start.
+        """The parameters of this block and its descendants; with `select`, a regular expression, those whose full name
+        it matches from the start.
 
         ``net.collect_params(".*weight|.*bias")``
         """
@@ -284,8 +284,8 @@ class Block:
         self._load(read_arrays(filename), source, ctx, allow_missing, ignore_extra, cast_dtype, dtype_source)
 
     def save(self, prefix: str | os.PathLike[str]) -> None:
-        """Write the values into ``PREFIX-model.params``, and into ``PREFIX-model.json`` the names of the blocks, which
-        MXNet's `Block.load` gives to a network that was built alike."""
+        """Write the values to ``PREFIX-model.params``, and the names of the blocks to ``PREFIX-model.json``, from which
+        MXNet's `Block.load` names the blocks of a network with the same structure."""
         with atomic_write(f"{prefix}-model.json", "w") as file:
             json.dump(self._names_of_blocks(count()), file)
         self.save_parameters(f"{prefix}-model.params")
@@ -359,7 +359,7 @@ class HybridBlock(Block):
     _node: str | None = None
     """The name of the layer's own node in MXNet's exported files."""
     _hands_on = False
-    """Whether `hybrid_forward` passes its inputs to other blocks or functions, so that their array class must stay."""
+    """Whether `hybrid_forward` passes inputs to other blocks or functions, so that they must keep their array class."""
     _layout: Any = None
     """The nesting of the inputs at the first call after `hybridize`; see `export`."""
     _precision: Precision = "float32"
@@ -519,7 +519,7 @@ class HybridBlock(Block):
 
 
 def _layout_of(args: Any) -> Any:
-    """How inputs are nested in lists: a list of the same form with None for each array."""
+    """The nesting of inputs in lists: a list of the same structure with None for each array."""
     return [_layout_of(x) for x in args] if isinstance(args, list | tuple) else None
 
 

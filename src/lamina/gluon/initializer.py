@@ -107,7 +107,7 @@ class Initializer:
 
     def _init_default(self, desc: str, arr: NDArray) -> None:
         raise ParameterError(
-            f"how to initialize '{desc}' can't be told from its name, which ends in none of "
+            f"the initial values of '{desc}' don't follow from its name, which ends in none of "
             f"{', '.join(_BY_ENDING)}; give the parameter an initializer of its own (init=…)"
         )
 

@@ -7,7 +7,7 @@ each element, such as (batch, 1) to weigh samples. Labels may have any shape wit
 predictions; they are reshaped.
 
 Formulas, defaults and the order of arguments are those of MXNet 1.9 (python/mxnet/gluon/loss.py), including
-what happens at kinks: the gradients of relu and of the absolute value are 0 at 0.
+kinks: the gradients of relu and of the absolute value at 0 are 0.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Loss(HybridBlock):
     def _require_array(self, label: Any) -> None:
         if isinstance(label, list | tuple):
             raise TypeError(
-                f"{type(self).__name__}: labels are an NDArray, not a {type(label).__name__}; make one with nd.array"
+                f"{type(self).__name__}: labels must be an NDArray, not {type(label).__name__}; make one with nd.array"
             )
 
     def _weighted(self, F: Any, loss: NDArray, sample_weight: NDArray | None, factor: float = 1.0) -> NDArray:
@@ -93,14 +93,14 @@ class Loss(HybridBlock):
 
 
 def _axes(batch_axis: Any) -> Any:
-    """Where the samples are: an axis, several, or None for a single loss for the batch."""
+    """The axis of the samples, or several axes; None for a single loss of the whole batch."""
     if batch_axis is None or isinstance(batch_axis, list | tuple):
         return batch_axis
     try:
         return index(batch_axis)
     except TypeError:
         raise ParameterError(
-            f"batch_axis is where the samples are, a whole number or several, not {in_a_line(batch_axis)}"
+            f"batch_axis, the axis of the samples, is one whole number or several, not {in_a_line(batch_axis)}"
         ) from None
 
 
@@ -220,7 +220,7 @@ class SoftmaxCrossEntropyLoss(Loss):
         log_p = pred if self._from_logits else F.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
             self._require_class_numbers(label, pred)
-            if sample_weight is None:  # which leaves out samples without a class
+            if sample_weight is None:  # a sample_weight may leave out samples without a class
                 check_labels(label, pred.shape[self._axis], type(self).__name__)
             loss = -F.pick(log_p, label, axis=self._axis, keepdims=True)
         else:
@@ -425,8 +425,8 @@ class CosineEmbeddingLoss(Loss):
 
 
 class SDMLLoss(Loss):
-    """Rows of two arrays are matched: the divergence of softmax(−squared distances) from smoothed ones (Bonadiman,
-    Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
+    """A loss for matching rows of two arrays: the divergence of softmax(−squared distances) from a smoothed identity
+    (Bonadiman, Kumar & Mittal, "Large scale question paraphrase retrieval with smoothed deep metric learning", 2019).
 
     Args:
         smoothing_parameter: total probability assigned to the non-matching rows.
@@ -443,7 +443,7 @@ class SDMLLoss(Loss):
         """x1, x2: (batch, features), paired by row; → (batch,)."""
         if x1.shape != x2.shape or x1.ndim != 2:
             raise ShapeError(
-                f"SDMLLoss: inputs of shapes {x1.shape} and {x2.shape}, not of one (batch, features)"
+                f"SDMLLoss: inputs need one shape (batch, features), not {x1.shape} and {x2.shape}"
             )
         batch = x1.shape[0]
         gold = F.eye(batch, dtype=x1.dtype, ctx=x1.context)

@@ -314,7 +314,7 @@ class Parameter:
         return list(self._initialized(self._grad))
 
     def row_sparse_data(self, row_id: Any) -> NDArray:
-        """Not for dense parameters, as all are here: raises `DenseParameterError`."""
+        """Raise `DenseParameterError`: all parameters here are dense."""
         raise DenseParameterError(
             f"Parameter '{self.name}' is dense, as all are here: use data() or list_data(), and nd.take for its rows"
         )
@@ -322,7 +322,7 @@ class Parameter:
     list_row_sparse_data = row_sparse_data
 
     def list_ctx(self) -> list[Context]:
-        """The devices on which it is, or will be, initialized."""
+        """The devices on which the parameter is, or will be, initialized."""
         if self._data is None and self._deferred_init is not None:
             return list(self._deferred_init.contexts)
         return [x.context for x in self._initialized(self._data)]

@@ -83,7 +83,7 @@ class ParameterDict:
         if not isinstance(prefix, str):
             raise TypeError(
                 f"ParameterDict: the prefix of the names must be a string, not a {type(prefix).__name__}; "
-                "update() takes parameters over"
+                "update() adds existing parameters"
             )
         self._prefix = prefix
         self._params: dict[str, Parameter] = {}

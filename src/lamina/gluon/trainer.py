@@ -88,7 +88,7 @@ class Trainer:
         self._kvstore: KVStoreBase | None = None
         self._update_on_kvstore: bool | None = None
         self._stored: dict[int, int] | None = (
-            None  # by index: the version of a parameter that the store has, too
+            None  # by index: the version of each parameter that the store also has
         )
         # By index: the gradient that was used last, and its version then.
         self._used: dict[int, tuple[NDArray, int]] = {}
@@ -350,7 +350,7 @@ def _distinct(params: Any) -> list[Parameter]:
 def _optimizer(optimizer: str | Optimizer, arguments: Mapping[str, Any] | None) -> Optimizer:
     if isinstance(optimizer, Optimizer):
         if arguments:
-            raise ParameterError("optimizer_params goes with the name of an optimizer, not with an optimizer")
+            raise ParameterError("optimizer_params is for an optimizer given by name, not for an object")
         return optimizer
     if arguments is not None and not isinstance(arguments, Mapping):
         raise ParameterError(f"optimizer_params is a dict of settings, as in {_AS_DICT}; not {arguments!r}")

@@ -102,7 +102,7 @@ def _cast(node: Node, x: Value) -> Any:
     to = node.integer("to", 0)
     if isinstance(x, Labels):
         if to != _STRING:
-            raise node.error("makes numbers of texts")
+            raise node.error("casts strings to numbers, which lamina does not support")
         return x
     if to == _STRING and is_known(x) and x.dtype == object:
         return x

@@ -38,7 +38,7 @@ def computed(node: Node, inputs: Sequence[Any]) -> Any:
 def _require_small(node: Node, shape: Sequence[int]) -> None:
     if math.prod(shape) > MOST_KNOWN or len(shape) > 32:
         raise node.error(
-            f"makes {tuple(shape)[:20]} numbers of constants; at most {MOST_KNOWN:,} are computed"
+            f"computes a constant of shape {tuple(shape)[:20]}; at most {MOST_KNOWN:,} elements are allowed"
         )
 
 
@@ -55,7 +55,7 @@ def _divided(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.dtype.kind == "f":
         return a / b
     if not np.all(b):
-        raise ZeroDivisionError("a whole number is divided by 0")
+        raise ZeroDivisionError("an integer is divided by 0")
     return np.trunc(a / b).astype(a.dtype) if np.abs(a).max(initial=0) < 2**52 else a // b
 
 
@@ -105,7 +105,7 @@ def _expand(node: Node, x: np.ndarray, shape: np.ndarray) -> np.ndarray:
 def _range(node: Node, start: np.ndarray, limit: np.ndarray, delta: np.ndarray) -> np.ndarray:
     first, last, step = (x.item() for x in (start, limit, delta))
     if not step or not math.isfinite((last - first) / step):
-        raise node.error(f"a range from {first} to {last} in steps of {step}")
+        raise node.error(f"invalid range from {first} to {last} in steps of {step}")
     _require_small(node, (max(0, math.ceil((last - first) / step)),))
     return np.arange(first, last, step, dtype=start.dtype)
 

@@ -32,7 +32,7 @@ _SOFTMAX_OF_ONE_AXIS = 13
 def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
     x, y = data(node, a), data(node, b)
     if x.ndim != 2 or y.ndim != 2:
-        raise node.error(f"multiplies matrices, not {x.shape} and {y.shape}")
+        raise node.error(f"its operands must be matrices, not of shapes {x.shape} and {y.shape}")
     alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
     product = nd.dot(x, y, bool(node.integer("transA", 0)), bool(node.integer("transB", 0)))
     product = product if alpha == 1 else product * alpha
@@ -41,7 +41,7 @@ def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
     bias = operand(node, c, product)
     total = product + (bias if beta == 1 else bias * beta)
     if total.shape != product.shape:
-        raise node.error(f"a bias that makes {total.shape} of {product.shape}")
+        raise node.error(f"its bias broadcasts to {total.shape} beside a product of shape {product.shape}")
     return total
 
 
@@ -64,7 +64,7 @@ def _matmul(node: Node, a: Value, b: Value) -> NDArray:
 def _one_output(node: Node) -> None:
     """Raise if a normalization node also outputs its statistics."""
     if any(node.outputs[1:]):
-        raise node.error("has more than one output, as in training")
+        raise node.error("has more than one output, which only training needs")
 
 
 def _batch_normalization(
@@ -163,7 +163,7 @@ def _log_sum_exp(x: NDArray, axis: tuple[int, ...], keepdims: bool) -> NDArray:
 def _position(function: Callable[..., NDArray]) -> Callable[..., NDArray]:
     def apply(node: Node, x: Value) -> NDArray:
         if node.integer("select_last_index", 0):
-            raise node.error("looks for the last of equal numbers")
+            raise node.error("select_last_index=1 is not supported")
         array = data(node, x)
         axis = axis_of(node, node.integer("axis", 0), max(array.ndim, 1))
         found = nd.cast(function(reshaped(array, array.shape or (1,)), axis=axis, keepdims=True), np.int64)

@@ -32,15 +32,15 @@ from lamina.nd.ndarray import NDArray
 def _new_shape(node: Node, own: Sequence[int], sizes: Sequence[int], zero_is_zero: bool) -> list[int]:
     """The shape for ONNX's `sizes`: -1 infers the size, 0 keeps it."""
     if any(n < -1 for n in sizes) or sizes.count(-1) > 1:
-        raise node.error(f"a shape {list(sizes)[:20]}")
+        raise node.error(f"invalid shape {list(sizes)[:20]}")
     if not zero_is_zero:
         if any(n == 0 and i >= len(own) for i, n in enumerate(sizes)):
-            raise node.error(f"a shape {list(sizes)[:20]} that keeps axes which {tuple(own)} doesn't have")
+            raise node.error(f"the shape {list(sizes)[:20]} keeps an axis that {tuple(own)} doesn't have")
         sizes = [own[i] if n == 0 else n for i, n in enumerate(sizes)]
     known = math.prod([n for n in sizes if n != -1])
     shape = [math.prod(own) // known if n == -1 and known else n for n in sizes]
     if math.prod(shape) != math.prod(own) or -1 in shape:
-        raise node.error(f"{tuple(own)} doesn't become {tuple(sizes)[:20]}")
+        raise node.error(f"shape {tuple(own)} can't be reshaped to {tuple(sizes)[:20]}")
     return shape
 
 
@@ -85,7 +85,7 @@ def _unsqueeze(node: Node, x: NDArray, axes: Value) -> NDArray:
 def _transpose(node: Node, x: NDArray) -> NDArray:
     order = node.integers("perm") or list(range(x.ndim))[::-1]
     if sorted(order) != list(range(x.ndim)):
-        raise node.error(f"no order of {x.ndim} axes: {order[:20]}")
+        raise node.error(f"not a permutation of {x.ndim} axes: {order[:20]}")
     return permuted(x, order)
 
 
@@ -122,18 +122,18 @@ def _gather(node: Node, x: Value, indices: Value) -> Any:
     if is_known(x) and x.dtype == object and x.ndim == 1 and isinstance(indices, NDArray):
         return Labels(x, nd.cast(indices, np.int64))
     if isinstance(x, Labels):
-        raise node.error("looks texts up in texts that depend on the input")
+        raise node.error("gathers from strings that depend on the input")
     array = data(node, x)
     axis = axis_of(node, node.integer("axis", 0), array.ndim)
     size = array.shape[axis]
     if is_known(indices):
         if indices.dtype.kind not in "iu" or np.any((indices < -size) | (indices >= size)):
-            raise node.error(f"indices outside an axis of size {size}")
+            raise node.error(f"has indices outside an axis of size {size}")
         if indices.ndim == 0:
             found = array[(*(slice(None),) * axis, int(indices))]
             return reshaped(found, (*array.shape[:axis], *array.shape[axis + 1 :]))
     elif size == 0:
-        raise node.error("looks up in an empty axis")
+        raise node.error("gathers from an empty axis")
     places = data(node, indices)
     found = nd.take(array, places, axis=axis, mode="wrap")
     return reshaped(found, (*array.shape[:axis], *places.shape, *array.shape[axis + 1 :]))
@@ -149,7 +149,7 @@ def _expand(node: Node, x: NDArray, shape: Value) -> NDArray:
 def _tile(node: Node, x: NDArray, repeats: Value) -> NDArray:
     times = known_integers(node, repeats, "the repetitions")
     if len(times) != x.ndim or min(times, default=1) < 1:
-        raise node.error(f"{times[:20]} repetitions of {x.shape}")
+        raise node.error(f"invalid repeats {times[:20]} for shape {x.shape}")
     return nd.tile(x, times) if times else x
 
 
@@ -157,7 +157,7 @@ def _one_hot(node: Node, indices: Value, depth: Value, values: Value) -> NDArray
     count = int(known_number(node, depth, "the depth"))
     array, pair = data(node, indices), data(node, values)
     if pair.shape != (2,) or count < 1:
-        raise node.error(f"a depth of {count} and {pair.shape} values")
+        raise node.error(f"invalid depth {count}, or values of shape {pair.shape}")
     places = nd.cast(array, np.int64)
     places = nd.where(nd.lesser(places, 0), places + count, places)  # negative ones count from the end
     hot = nd.one_hot(reshaped(places, (*array.shape, 1)), count)
@@ -183,7 +183,7 @@ def _constant_of_shape(node: Node, shape: Value) -> Any:
     sizes = known_integers(node, shape, "the shape")
     value = node.get("value", np.zeros(1, np.float32), np.ndarray)
     if value.size != 1 or value.dtype == object or any(n < 0 for n in sizes):
-        raise node.error(f"a shape {sizes[:20]} of {value.size} values")
+        raise node.error(f"invalid shape {sizes[:20]}, or {value.size} fill values instead of one")
     if math.prod(sizes) <= MOST_KNOWN:
         return np.full(sizes, value.item(), value.dtype)
     number = nd.array(value.reshape([1] * len(sizes)), dtype=value.dtype)
@@ -191,7 +191,7 @@ def _constant_of_shape(node: Node, shape: Value) -> Any:
 
 
 def _range(node: Node, start: Value, limit: Value, delta: Value) -> NDArray:
-    raise node.error("a range whose bounds depend on the input")
+    raise node.error("the bounds of its range depend on the input")
 
 
 MOVEMENT: dict[str, Any] = {

@@ -19,7 +19,7 @@ def _vector(node: Node, name: str, size: int) -> Any:
     if len(values) == 1:
         return values[0]
     if len(values) != size:
-        raise node.error(f"{len(values)} numbers in {name} for {size} columns")
+        raise node.error(f"has {len(values)} numbers in {name} for {size} columns")
     return nd.array(np.array(values, np.float32))
 
 
@@ -65,7 +65,7 @@ def _array_feature_extractor(node: Node, x: Value, positions: Value) -> Any:
     where = nd.cast(data(node, positions), np.int64).reshape((-1,))
     if is_known(x) and x.dtype == object:
         if x.ndim > 1 and x.shape[0] != 1:
-            raise node.error("looks texts up in a table")
+            raise node.error("selects strings from a matrix of several rows")
         return Labels(x.reshape(-1), where.reshape((1, -1)))
     array = data(node, x)
     found = nd.take(array, where, axis=array.ndim - 1)
@@ -81,10 +81,10 @@ def _label_encoder(node: Node, x: Value) -> Any:
     keys = next((node.numbers(name) for name in _KEYS if node.attributes.get(name)), None)
     name = next((name for name in _VALUES if node.attributes.get(name)), None)
     if keys is None or name is None:
-        raise node.error("encodes texts, or has no keys; lamina imports networks that take numbers")
+        raise node.error("encodes strings, or has no keys; lamina imports networks that take numbers")
     values: Any = node.texts(name) if name == "values_strings" else node.numbers(name)
     if len(values) != len(keys) or len(keys) > _MOST_KEYS:
-        raise node.error(f"{len(keys)} keys and {len(values)} values")
+        raise node.error(f"has {len(keys)} keys, but {len(values)} values")
     array = data(node, x)
     element, key = reshaped(array, (*array.shape, 1)), nd.array(np.array(keys), dtype=array.dtype)
     hit = nd.equal(element, key)

@@ -70,7 +70,7 @@ def _graph(model: ModelProto, folder: Path) -> Graph:
     for place, proto in enumerate(graph.node):
         node = _node(proto, place, opsets, folder)
         if (node.domain, node.op) in own:
-            raise node.error("is a function of the model's own; export the model with its functions inlined")
+            raise node.error("calls a function of the model; export the model with its functions inlined")
         if (node.domain, node.op) == ("", "Constant"):
             _add_constant(node, tensors)
         else:
@@ -137,7 +137,7 @@ def _node(proto: NodeProto, place: int, opsets: Mapping[str, int], folder: Path)
         tuple(map(text_of, proto.input)), tuple(map(text_of, proto.output)), attributes, place,
     )  # fmt: skip
     if domain not in ("", ML):
-        raise node.error("is of a domain that lamina doesn't know; it imports dense networks only")
+        raise node.error("belongs to an unknown operator domain; lamina imports dense networks only")
     for attribute in proto.attribute:
         try:
             with untrusted("it can't be read"):
@@ -150,7 +150,7 @@ def _node(proto: NodeProto, place: int, opsets: Mapping[str, int], folder: Path)
 def _attribute(proto: AttributeProto, folder: Path) -> Any:
     kind = proto.type
     if kind in (AttributeProto.GRAPH, AttributeProto.GRAPHS):
-        raise DataError(f"a graph of its own; {_CONTROL_FLOW}")
+        raise DataError(f"it holds a graph; {_CONTROL_FLOW}")
     if proto.ref_attr_name:
         raise DataError("it refers to a function's attribute")
     if kind == AttributeProto.TENSOR:
@@ -163,7 +163,7 @@ def _attribute(proto: AttributeProto, folder: Path) -> Any:
         return list(proto.ints if kind == AttributeProto.INTS else proto.floats)
     if kind == AttributeProto.STRINGS:
         return [text_of(text) for text in proto.strings]
-    raise DataError("a value of a kind that dense networks don't have")
+    raise DataError("it has a type that dense networks don't use")
 
 
 def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
@@ -171,7 +171,7 @@ def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
     if len(node.outputs) != 1 or len(node.attributes) != 1 or node.inputs:
         raise node.error("it must have one output, one attribute and no input")
     if node.outputs[0] in tensors:
-        raise node.error(f"makes {excerpt(node.outputs[0], 80)!r}, which is there already")
+        raise node.error(f"defines {excerpt(node.outputs[0], 80)!r}, which is defined already")
     [(name, value)] = node.attributes.items()
     dtypes = {
         "value_int": np.int64,
@@ -181,9 +181,9 @@ def _add_constant(node: Node, tensors: dict[str, np.ndarray]) -> None:
     }
     dtype = dtypes.get(name, object if name in ("value_string", "value_strings") else None)
     if name != "value" and dtype is None:
-        raise node.error(f"its attribute is {excerpt(name, 80)!r}")
+        raise node.error(f"has the unknown attribute {excerpt(name, 80)!r}")
     if (name == "value") != isinstance(value, np.ndarray):
-        raise node.error("its value is of another kind than it says")
+        raise node.error("the type of its value does not match its attribute")
     tensors[node.outputs[0]] = value if isinstance(value, np.ndarray) else np.array(value, dtype=dtype)
 
 
@@ -192,23 +192,23 @@ def _input(proto: ValueInfoProto) -> GraphInput:
     what = f"input {excerpt(name, 80)!r}"
     tensor = proto.type.tensor_type
     if not proto.type.HasField("tensor_type") or not tensor.HasField("shape"):
-        raise DataError(f"{what} doesn't say how many axes it has, as an array does")
+        raise DataError(f"{what} does not declare its number of axes")
     if tensor.elem_type == TensorProto.STRING:
-        raise DataError(f"{what} is of texts; lamina imports networks that take numbers")
+        raise DataError(f"{what} takes strings; lamina imports networks that take numbers")
     try:
         dtype = element_type(tensor.elem_type)
     except DataError as error:
         raise DataError(f"{what} has {error}") from error
     sizes = [size.dim_value if size.HasField("dim_value") else None for size in tensor.shape.dim]
     if len(sizes) > 32 or any(size is not None and size < 0 for size in sizes):
-        raise DataError(f"{what} has a shape that no array has")
+        raise DataError(f"{what} has an invalid shape")
     return GraphInput(name, dtype, tuple(sizes))
 
 
 def _require_once(what: str, names: Sequence[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
-            raise DataError(f"it has {count} {what}s {excerpt(name, 80)!r}")
+            raise DataError(f"it has {count} {what}s named {excerpt(name, 80)!r}")
 
 
 def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> None:
@@ -217,12 +217,12 @@ def _require_order(nodes: list[Node], known: set[str], outputs: list[str]) -> No
     for node in nodes:
         for name in node.inputs:
             if name and name not in made:
-                raise node.error(f"takes {excerpt(name, 80)!r}, which nothing before it makes")
+                raise node.error(f"uses {excerpt(name, 80)!r}, which no earlier node computes")
         for name in node.outputs:
             if name and name in made:
-                raise node.error(f"makes {excerpt(name, 80)!r}, which is there already")
+                raise node.error(f"defines {excerpt(name, 80)!r}, which is defined already")
             if name:
                 made.add(name)
     for name in outputs:
         if name not in made:
-            raise DataError(f"nothing makes the output {excerpt(name, 80)!r}")
+            raise DataError(f"no node computes the output {excerpt(name, 80)!r}")

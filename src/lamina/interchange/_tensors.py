@@ -64,7 +64,7 @@ def element_type(number: int) -> np.dtype[Any]:
     """
     if number not in ELEMENT_TYPES:
         known = {each.value: each.name for each in ElementType}
-        raise DataError(f"elements of type {known.get(number, number)}, which lamina doesn't compute with")
+        raise DataError(f"elements of type {known.get(number, number)}, which lamina does not support")
     return ELEMENT_TYPES[number]
 
 
@@ -94,10 +94,10 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
     """
     shape = tuple(tensor.dims)
     if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
-        raise DataError(f"a shape {excerpt(shape, 80)} that no array has")
+        raise DataError(f"invalid shape {excerpt(shape, 80)}")
     count = math.prod(shape)
     if tensor.HasField("segment"):
-        raise DataError("only a segment of it is there")
+        raise DataError("only a segment of the tensor is stored")
     if tensor.data_location == tensor.EXTERNAL:
         dtype = element_type(tensor.data_type)
         return _shaped(
@@ -110,7 +110,7 @@ def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
     dtype = element_type(tensor.data_type)
     if tensor.HasField("raw_data"):
         if len(tensor.raw_data) != count * dtype.itemsize:
-            raise DataError(f"{len(tensor.raw_data)} bytes for {dtype} of shape {excerpt(shape, 80)}")
+            raise DataError(f"{len(tensor.raw_data)} bytes of data for {dtype} of shape {excerpt(shape, 80)}")
         return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape, dtype == np.bool_)
     values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
     _require(count, len(values), shape)
@@ -136,7 +136,7 @@ def _shaped(values: np.ndarray, shape: tuple[int, ...], is_bool: bool = False) -
 
 def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
     if count != found:
-        raise DataError(f"{found} elements for the shape {excerpt(shape, 80)}")
+        raise DataError(f"{found} elements of data for the shape {excerpt(shape, 80)}")
 
 
 # --- elements in another file -----------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
     path = _beside(name, folder)
     offset, length = _whole(entries.get("offset", "0")), _whole(entries.get("length", str(wanted)))
     if length != wanted:
-        raise DataError(f"{length} bytes in {excerpt(name, 80)!r} for {wanted}")
+        raise DataError(f"it claims {length} bytes in {excerpt(name, 80)!r}, but needs {wanted}")
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
@@ -188,5 +188,5 @@ def _beside(name: str, folder: Path | None) -> Path:
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise DataError(f"a place {excerpt(text, 40)!r} in its file that is no number")
+        raise DataError(f"its offset or length {excerpt(text, 40)!r} is not a number")
     return int(text)

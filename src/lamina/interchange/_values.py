@@ -1,8 +1,8 @@
 """The values in an imported network: arrays, known values and labels.
 
-There are three kinds. Arrays (`NDArray`) depend on the input or on parameters. Known values, which no input changes, as
-shapes, axes and single numbers, are small NumPy arrays, with which a network computes before and between its
-operators. Labels are known strings or numbers, selected by an array of positions.
+There are three kinds. Arrays (`NDArray`) depend on the input or on parameters. Known values, such as shapes, axes and
+single numbers, do not depend on the input; they are small NumPy arrays. Labels are known strings or numbers, selected
+by an array of positions.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def data(node: Node, value: Value) -> NDArray:
         return value
     if isinstance(value, np.ndarray) and value.dtype != object:
         return array_of(value)
-    raise node.error("takes numbers, but gets none" if value is None else "takes numbers, but gets texts")
+    raise node.error(
+        "needs numbers, but has no input" if value is None else "needs numbers, but gets strings"
+    )
 
 
 def array_of(value: Any, dtype: Any = None) -> NDArray:
@@ -94,7 +96,7 @@ def known_number(node: Node, value: Value, what: str) -> float:
 def axis_of(node: Node, axis: int, ndim: int) -> int:
     """An axis as a non-negative number."""
     if not -ndim <= axis < ndim:
-        raise node.error(f"axis {axis} of an array of {ndim} axes")
+        raise node.error(f"axis {axis} does not exist in an array of {ndim} axes")
     return axis % ndim
 
 
@@ -106,7 +108,7 @@ def axes_of(node: Node, axes: Sequence[int], ndim: int) -> tuple[int, ...]:
     """
     found = sorted({axis_of(node, axis, ndim) for axis in axes})
     if len(found) != len(axes):
-        raise node.error(f"axes {list(axes)[:20]} name one twice")
+        raise node.error(f"axes {list(axes)[:20]} name an axis twice")
     return tuple(found)
 
 

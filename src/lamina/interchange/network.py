@@ -53,7 +53,7 @@ def apply(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         found = OPERATORS[node.domain, node.op](node, *arguments(node, inputs))
         known = found if isinstance(found, tuple) else (found,)
     if any(node.outputs[len(known) :]):
-        raise node.error(f"it has {len(node.outputs)} outputs; lamina makes {len(known)} of them")
+        raise node.error(f"it has {len(node.outputs)} outputs; lamina computes only {len(known)} of them")
     return known
 
 
@@ -173,7 +173,7 @@ def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
 def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """The strings at these positions."""
     if positions.size and not -len(choices) <= positions.min() <= positions.max() < len(choices):
-        raise DataError(f"the output {name[:80]!r} chooses outside of its {len(choices)} texts")
+        raise DataError(f"the output {name[:80]!r} has a position outside its {len(choices)} strings")
     return choices[positions].astype(str)
 
 

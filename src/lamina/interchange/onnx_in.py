@@ -100,10 +100,10 @@ class _Believable(ShapesOnly):
     def check(self, shape: tuple[int, ...]) -> None:
         """Add a result's size to the total."""
         if len(shape) > _MOST_AXES:
-            raise ShapeError(f"an array of {len(shape)} axes")
+            raise ShapeError(f"a result has {len(shape)} axes, more than arrays can have")
         self._numbers += math.prod(shape)
         if self._numbers > _MOST_NUMBERS:
-            raise DataError(f"a result of shape {shape} for two rows is too large to be believed")
+            raise DataError(f"a result for two rows has shape {shape}, too large for a dense network")
 
 
 def _tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[str]) -> ImportedNetwork:
@@ -119,7 +119,7 @@ def _tried(graph: Graph, nodes: Sequence[Node], roles: Roles, outputs: Sequence[
         if isinstance(value, Labels):
             network.classes[name] = value.choices
         elif not _is_given(value):
-            raise DataError(f"the output {name[:80]!r} is of texts that don't depend on the input")
+            raise DataError(f"the output {name[:80]!r} has strings that don't depend on the input")
     return network
 
 

@@ -27,9 +27,9 @@ _LEARNED = (
     "loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "n_iter_", "t_",
 )  # fmt: skip
 _LARGEST = np.finfo(np.float64).max
-_UNKNOWN = ("\0", -(2**40), -(2**41))  # no categories, of texts and of numbers
+_UNKNOWN = ("\0", -(2**40), -(2**41))  # a string and numbers that are no category
 _AT_ONCE = 256  # columns
-_ROUNDING = 1e-9  # of scaled numbers, which are of about 1
+_ROUNDING = 1e-9  # tolerance for scaled numbers, whose magnitude is about 1
 
 
 def from_sklearn(model: Any) -> Any:
@@ -120,7 +120,7 @@ def _settings(network: Any, kind: Any) -> dict[str, Any]:
 
 # --- the steps before the network -------------------------------------------------------------------------------------
 
-_LIMITED, _SCALED = -1, -2  # outputs of few values, as of categories; and scaled numbers
+_LIMITED, _SCALED = -1, -2  # outputs with few values, such as codes of categories; and scaled numbers
 
 
 def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any]]) -> list[int]:
@@ -137,7 +137,7 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
 
-    own: Any = step  # not narrowed, as scikit-learn says less of its attributes than there is
+    own: Any = step  # Any, since scikit-learn's annotations lack some attributes
     columns = list(columns)
     match step:
         case Pipeline():
@@ -180,8 +180,8 @@ def _columns_behind(step: Any, columns: Sequence[int], known: dict[int, list[Any
             return [_LIMITED] * len(own.get_feature_names_out())
         case _:
             raise DataError(
-                f"the pipeline's step {type(step).__name__} is no scaling, imputing or encoding of single columns "
-                "known to lamina; apply it first, and import the network alone"
+                f"the pipeline's step {type(step).__name__} is not supported: lamina knows scaling, imputing and "
+                "encoding of single columns; apply the step first, and import the network alone"
             )
 
 
@@ -204,7 +204,7 @@ class _Steps:
             columns[column][row] = value
         rows: Any = np.stack(columns, axis=1) if self._names is None else _frame(self._names, columns)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of unknown categories
+            warnings.simplefilter("ignore")  # about unknown categories
             found = rows if self._steps is None else self._steps.transform(rows)
         return np.asarray(found.toarray() if hasattr(found, "toarray") else found, np.float64)
 
@@ -213,7 +213,7 @@ class _Steps:
         for value in values:
             try:
                 found = self.of([(column, value)])[0]
-            except (TypeError, ValueError):  # it must not be there
+            except (TypeError, ValueError):  # the steps reject the value
                 continue
             if not np.isnan(found).any():
                 return found
@@ -223,7 +223,7 @@ class _Steps:
         """The outputs (columns, outputs) for a missing number; NaN if missing is not allowed."""
         try:
             return self.of([(column, np.nan) for column in columns])
-        except ValueError:  # one must not be
+        except ValueError:  # the steps reject a missing number in one of the columns
             return np.stack([self.of_first_taken(column, [np.nan]) for column in columns])
 
     def lines(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -270,7 +270,7 @@ class _FirstLayer:
         self._made = _Steps(steps, names, [known[j][0] if j in known else 0.0 for j in range(columns)])
         self._weight = np.asarray(network.coefs_[0], np.float64)
         self._bias = np.asarray(network.intercepts_[0], np.float64)
-        self._constant = self._made.base.copy()  # outputs but for what columns change in them
+        self._constant = self._made.base.copy()  # the outputs' part that no column changes
         self._numbers: list[tuple[float, float, float, np.ndarray]] = []
         self._flags: list[np.ndarray] = []
         self._tables: list[tuple[np.ndarray, np.ndarray]] = []

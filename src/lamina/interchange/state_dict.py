@@ -126,7 +126,7 @@ def _layers_of(block: Block, place: str) -> Iterator[_Layer]:
     names = next((names for kind, names in _NAMES.items() if isinstance(block, kind)), None)
     if names is None and block._reg_params:
         raise ParameterError(
-            f"{type(block).__name__} {place!r} has parameters of its own, and no layer of PyTorch has them; "
+            f"{type(block).__name__} {place!r} has parameters, but no corresponding layer in PyTorch; "
             f"known: {', '.join(kind.__name__ for kind in _NAMES)}"
         )
     if names is not None:
@@ -142,7 +142,7 @@ def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, s
     for layer in ours:
         if names.get(layer.name) not in by_place:
             said = f"{names[layer.name]!r}, which isn't there" if layer.name in names else "nothing"
-            raise ParameterError(f"names gives {layer} {said}; the file has {_listed(theirs)}")
+            raise ParameterError(f"names pairs {layer} with {said}; the file has {_listed(theirs)}")
     unused = by_place.keys() - {names[layer.name] for layer in ours}
     if unused:
         raise ParameterError(
@@ -196,7 +196,7 @@ def _more(items: list[Any], shown: int = 8) -> str:
 def _problems(own: _Layer, other: _Layer) -> Iterator[str]:
     """Mismatches in a pair of layers."""
     if own.parts.keys() != other.parts.keys():
-        yield f"{own} has other parts than {other} in the file"
+        yield f"{own} has other parameters than {other} in the file"
         return
     for name, parameter in own.parts.items():
         values = other.parts[name]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CTCLoss", "ctc_loss"]
 
 _NEVER = -1e30
-"""Stands for log 0; finite, so that the difference of two of them is not NaN."""
+"""The substitute for log 0: finite, so that the difference of two substitutes is not NaN."""
 
 
 @operator

@@ -30,7 +30,7 @@ def capsule_of(
     """The DLPack capsule, always of the first protocol version, whatever `max_version` is. See `__dlpack__`."""
     if dl_device == _CPU:
         if copy is False:
-            raise BufferError(f"an array on {x._context} gets to the CPU only by a copy")
+            raise BufferError(f"an array on {x._context} must be copied to get to the CPU")
         return x._numbers().__dlpack__()
     flush_pending()
     value: Any = x._data
@@ -58,7 +58,7 @@ def from_capsule(capsule: Any) -> NDArray:
     """`from_dlpack` from a capsule; read-only memory is copied."""
     value, must_not_be_written = imported(capsule)
     if element_type(value.dtype) != value.dtype:
-        raise ContextError(f"from_dlpack: arrays on devices have no elements of type {value.dtype}")
+        raise ContextError(f"from_dlpack: arrays on devices can't have elements of type {value.dtype}")
     if not value.shape:
         value = value.part(0, (1,))
     if must_not_be_written:

@@ -254,13 +254,13 @@ def randint(
     """
     first, last = (0, low) if high is None else (low, high)
     if last <= first:
-        raise ParameterError(f"randint: no integers from {first} up to, but without, {last}")
+        raise ParameterError(f"randint: there is no integer from {first} to below {last}")
     unit = _unit(as_shape(shape) if shape is not None else (1,), ctx, np.float64)
     return cast(floor(unit * float(last - first) + float(first)), dtype or np.int32)
 
 
 _LONGEST_WAIT = 64.0
-"""Above any finite -log u: caps the infinite one of u = 0, so that impossible classes still wait longest."""
+"""Replaces the infinite -log u of u = 0; larger than every finite one, so that impossible classes wait longest."""
 
 
 def multinomial(

@@ -38,7 +38,7 @@ def from_numpy(ndarray: np.ndarray, zero_copy: bool = True) -> NDArray:
             "pass zero_copy=False"
         )
     if ndarray.dtype not in ELEMENT_TYPES:
-        element_type(ndarray.dtype)  # raises for what no array can hold
+        element_type(ndarray.dtype)  # raises for a dtype that no array can have
         raise DTypeError(f"from_numpy: {ndarray.dtype} cannot be shared; pass zero_copy=False")
     return _shared(ndarray.reshape(ndarray.shape or (1,)))
 
@@ -73,7 +73,7 @@ def from_dlpack(dlpack: Any) -> NDArray:
         shared = np.from_dlpack(_Exporter(capsule))
     except RuntimeError as error:  # of bfloat16, which NumPy lacks
         raise DTypeError(f"from_dlpack: {error} Convert the array to float32 first") from error
-    element_type(shared.dtype)  # raises for what no array can hold
+    element_type(shared.dtype)  # raises for a dtype that no array can have
     if old_form and not _never_changes(dlpack):
         shared = np.asarray(_Writable(shared))
     if not shared.flags.writeable or not shared.flags.c_contiguous or shared.ndim == 0:

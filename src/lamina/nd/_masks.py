@@ -151,13 +151,13 @@ def gradientmultiplier(data: NDArray, scalar: float = 1.0) -> NDArray:
 
 @operator
 def round_ste(data: NDArray) -> NDArray:
-    """`round`, whose gradient passes as if it were `data` (a straight-through estimator)."""
+    """`round`, with the gradient passed to `data` unchanged (a straight-through estimator)."""
     return bind(straight_through, round(data), data)
 
 
 @operator
 def sign_ste(data: NDArray) -> NDArray:
-    """`sign`, whose gradient passes as if it were `data`."""
+    """`sign`, with the gradient passed to `data` unchanged (a straight-through estimator)."""
     return bind(straight_through, sign(data), data)
 
 

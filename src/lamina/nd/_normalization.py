@@ -143,7 +143,7 @@ def GroupNorm(  # noqa: N802 - MXNet's name
     """
     groups = int(num_groups)
     if groups < 1 or data.shape[1] % groups:
-        raise ShapeError(f"GroupNorm: axis 1 of data {data.shape} does not fall into {groups} groups")
+        raise ShapeError(f"GroupNorm: axis 1 of data {data.shape} can't be divided into {groups} groups")
     grouped = bind(reshape, data, shape=(data.shape[0], groups, math.prod(data.shape[1:]) // groups))
     _require_vectors("GroupNorm", grouped, 1, {"gamma": gamma, "beta": beta})
     centered, mean, var = _moments(grouped, (2,))

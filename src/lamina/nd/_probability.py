@@ -42,7 +42,7 @@ def softmax(
     dtype: Any = None,
     use_length: bool = False,
 ) -> NDArray:
-    """exp(x) / Σ exp(x) along `axis`, of ``data / temperature``.
+    """exp(x) / Σ exp(x) along `axis`, with x = ``data / temperature``.
 
     With `use_length`, only over the first `length` elements of each row (one integer per row); the others are 0. A
     plain number passed as `length` is taken as the axis.

@@ -141,7 +141,7 @@ ACTIVATIONS: dict[str, ActivationFunction] = {
     "logistic": sigmoid,  # scikit-learn's name
     "tanh": tanh,
     "softrelu": softrelu,
-    "softplus": softrelu,  # what all but MXNet call it
+    "softplus": softrelu,  # the name outside MXNet
     "softsign": softsign,
     "log_sigmoid": log_sigmoid,
     "hard_sigmoid": hard_sigmoid,

@@ -74,7 +74,7 @@ def normalize(
     _pictures("normalize", data)
     shift, scale = _per_channel(mean, data), _per_channel(std, data)
     if {shift.size, scale.size} - {1, data.shape[-3]}:
-        raise ShapeError(f"image.normalize: {data.shape} has {data.shape[-3]} channels, not {(mean, std)}")
+        raise ShapeError(f"image.normalize: {data.shape} has {data.shape[-3]} channels, unlike {(mean, std)}")
     return (data - shift) / scale
 
 

@@ -265,7 +265,7 @@ def space_to_depth(data: NDArray, block_size: int) -> NDArray:
     b = int(block_size)
     n, c, height, width = _blocks("space_to_depth", data, b)
     if height % b or width % b:
-        raise ShapeError(f"space_to_depth: places of shape {data.shape} are no multiples of {b}")
+        raise ShapeError(f"space_to_depth: height and width of {data.shape} are no multiples of {b}")
     moved = data.reshape((n, c, height // b, b, width // b, b)).transpose((0, 3, 5, 1, 2, 4))
     return moved.reshape((n, c * b * b, height // b, width // b))
 

@@ -114,7 +114,7 @@ def gather_nd(data: NDArray, indices: NDArray) -> NDArray:
     """
     depth = indices.shape[0]
     if depth > data.ndim:
-        return bind(indexing.gather_nd, data, indices)  # which tells what does not fit
+        return bind(indexing.gather_nd, data, indices)  # raises if shapes do not fit
     sizes = array(np.array(data.shape[:depth]), ctx=indices.context, dtype=indices.dtype)
     sizes = bind(reshape, sizes, shape=(depth,) + (1,) * (indices.ndim - 1))
     return bind(indexing.gather_nd, data, indices + (indices < 0) * sizes)

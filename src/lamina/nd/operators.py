@@ -49,7 +49,7 @@ def operator(function: Callable[P, NDArray]) -> Operator[P]:
             result = function(*args, **kwargs) if kwargs else function(*args)  # pyright: ignore[reportCallIssue]
         except AttributeError as error:
             raise _no_array(function.__name__, args, error) from error
-        except TypeError as error:  # here, since looking before would cost each call
+        except TypeError as error:  # checked on failure only: a check before would slow each call
             read = _with_axes_read(function, args, kwargs)
             if read is None:
                 raise _unknown_argument(function, kwargs, error) from error

@@ -8,7 +8,7 @@ the settings; the estimators and the digits' recipe call it themselves.
 To add an optimizer, write a module here: its step, with paper and year in the docstring, and a subclass of `Optimizer`
 under ``@optimizers.register("name")`` whose `create_state` makes the state and whose `update` passes the step's result
 to `write`. Import the class below. To offer the step as a `solver` of the estimators, add an entry to `SOLVERS` in
-``estimators/optimization.py``. The formula in NumPy goes into ``tests/optimizer/test_formulas.py``.
+``estimators/_solvers.py``. The formula in NumPy goes into ``tests/optimizer/test_formulas.py``.
 """
 
 from typing import Any

@@ -117,7 +117,7 @@ class Muon(Optimizer):
         check_counts(rounds=rounds)
         if isinstance(adam_for, str):
             raise ParameterError(
-                f"adam_for is a list of names and indices, as [{adam_for!r}], not one of them"
+                f"adam_for must be a list of names or indices, such as [{adam_for!r}], not a single one"
             )
         self.momentum, self.nesterov, self.rounds = momentum, nesterov, rounds
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
@@ -155,6 +155,6 @@ class Muon(Optimizer):
         names = {**{i: one.name for i, one in self.param_dict.items()}, **self.idx2name}
         for asked in self.adam_for or ():
             if asked not in (names.values() if isinstance(asked, str) else names or (asked,)):
-                known = ", ".join(f"{i}: {name}" for i, name in names.items()) or "parameters without names"
-                raise ParameterError(f"Muon's adam_for has {asked!r}, but there are {known}")
+                known = ", ".join(f"{i}: {name}" for i, name in names.items()) or "unnamed"
+                raise ParameterError(f"Muon's adam_for has {asked!r}, but the parameters are {known}")
         return names

@@ -89,7 +89,7 @@ class Optimizer(PlainNumbers):
         check_numbers(**numbers, **{name: x for name, x in optional.items() if x is not None})
         if lr_scheduler is not None and not callable(lr_scheduler):
             raise ParameterError(
-                f"lr_scheduler gives the rate by the number of updates, not {lr_scheduler!r}"
+                f"lr_scheduler must be a function of the number of updates, not {lr_scheduler!r}"
             )
         self.rescale_grad = rescale_grad
         self._own_rescale_grad: float | None = None  # `rescale_grad` itself, while `dividing_by` a batch size
@@ -264,7 +264,7 @@ class Optimizer(PlainNumbers):
         return number() if state.trace is None else call_each_step(self._if_unchanged(index, number))
 
     def _each_step(self, index: int, function: Callable[[int], float]) -> float:
-        """Another value for this update: `function` of the update number."""
+        """A further value that changes with each update: `function` of the update's number."""
         return call_each_step(lambda: function(self._counts[index]))
 
     def _if_unchanged(self, index: int, size: Callable[[], float]) -> Callable[[], float]:

@@ -56,12 +56,12 @@ _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
 
 
 def _of_numbers(name: str, infer: Function) -> Function:
-    """`infer` that raises an error for booleans."""
+    """`infer` for numbers: booleans raise an error."""
 
     def checked(x: Any, *others: Any) -> Type:
         shape, dtype = infer(x, *others)
         if dtype.kind == "b":
-            raise DTypeError(f"{name}: arrays of bool have none; convert with astype('float32') first")
+            raise DTypeError(f"{name}: not defined for arrays of bool; convert with astype('float32') first")
         return shape, dtype
 
     return checked
@@ -93,7 +93,7 @@ def _compiled(unary: Primitive) -> Function:
         if dtype.kind != "f":
             found = kernel(unary, np.dtype(np.float64))
             return found and (lambda x: converted(found(x.astype(np.float64)), x.dtype))
-        return kernel(unary, dtype) if dtype.char in "fd" else unary.eval  # which no compiled function has
+        return kernel(unary, dtype) if dtype.char in "fd" else unary.eval  # other dtypes are never compiled
 
     return by_dtype(unary, find)
 
@@ -211,8 +211,8 @@ def _binary(
     *,
     expensive: bool = False,
 ) -> Primitive:
-    """A binary primitive. `vjp`: for each operand ``(g, out, x, y)`` in the broadcast shape, later summed to its
-    own."""
+    """A binary primitive. `vjp`: for each operand, the function ``(g, out, x, y)`` that gives its gradient in the
+    broadcast shape, which is then summed to the operand's shape."""
 
     def infer(x: Any, y: Any) -> Type:
         return broadcast_shapes(name, x, y), dtype_of(x, y)
@@ -245,9 +245,10 @@ def _divide(x: Any, y: Any) -> np.ndarray:
 
 
 def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Primitive:
-    """A function that NumPy rounds differently, which runs compiled code eagerly, too.
+    """A binary primitive evaluated by compiled code, eagerly too, since NumPy rounds it differently.
 
-    Integers are computed in float64 and converted back; what no integer is (5 to the power of -1, 1 / 0) gives 0.
+    Integers are computed in float64 and converted back; results that are no integers (5 to the power of -1, 1 / 0)
+    become 0.
     """
 
     def emit(b: Any, x: Any, y: Any) -> Any:
@@ -280,7 +281,7 @@ def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Pr
     def compute(x: Any, y: Any) -> np.ndarray:
         if (
             name == "power" and not hasattr(y, "dtype") and y == 2 and x.dtype.kind == "f"
-        ):  # the same bits, sooner
+        ):  # the same bits, faster
             return x * x
         return of_arrays(x if hasattr(x, "dtype") else np.asarray(x, dtype_of(x, y)), y)
 

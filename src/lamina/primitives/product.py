@@ -17,7 +17,7 @@ Axes = tuple[int, ...]
 
 
 def _prod_vjp(g: Any, _out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    """The reduced axes moved to columns of a matrix with one row per product; the gradient is in the shape of `x`."""
+    """The gradient of `x`, computed on a matrix with one row per product and the reduced axes as columns."""
     order = (*(a for a in range(len(x.shape)) if a not in axis), *axis)
     moved = tuple(x.shape[a] for a in order)
     columns = math.prod(x.shape[a] for a in axis)

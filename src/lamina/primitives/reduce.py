@@ -65,8 +65,8 @@ def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float
 
 
 LONGEST_CHAIN = 1 << 12
-"""Longest chain of a compiled fold, which adds one element after the other. Longer ones are NumPy's eagerly: its sums
-are pairwise, which loses fewer digits and takes less time."""
+"""The longest chain of elements that eager evaluation folds by compiled code, one after the other. Longer chains are
+left to NumPy, whose pairwise sums are faster and lose fewer digits."""
 
 
 def _longest_chain(x: np.ndarray, axis: Axes) -> int:

@@ -33,7 +33,7 @@ _EXP, _LOG = UNARY["exp"], UNARY["log"]
 
 def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
     """`_softmax_composed`, eagerly."""
-    if not x.size or x.dtype.kind != "f":  # where no order matters, and NumPy may refuse
+    if not x.size or x.dtype.kind != "f":  # the order is irrelevant, and NumPy may raise
         return _softmax(x, axis)
     e = _EXP.compute(x - reduce_max.compute(x, axis=(axis,), keepdims=True))
     return np.divide(e, reduce_sum.compute(e, axis=(axis,), keepdims=True), out=e)

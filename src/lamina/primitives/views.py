@@ -23,7 +23,7 @@ VIEWS = frozenset((reshape, slice_))
 def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
     """A primitive like `view` whose result has its own memory.
 
-    Sharing only matters eagerly: in compiled code every result has its own memory, and the two are the same.
+    Sharing only matters eagerly: in compiled code every result has its own memory, so both primitives are the same.
     """
     return primitive(
         f"{view.name}_copy",

@@ -58,8 +58,8 @@ def require(purpose: str, *packages: str) -> None:
     if "polars" in packages and "polars" not in sys.modules and not _has_room_for_polars():
         limit = (address_space_limit() or 0) / 2**30
         raise LaminaError(
-            f"{purpose} needs more address space than the limit of this process, {limit:.1f} GiB, leaves: raise it, "
-            "as by ulimit -v unlimited"
+            f"{purpose} needs more address space than this process's limit of {limit:.1f} GiB leaves: raise the "
+            "limit, for example with ulimit -v unlimited"
         )
 
 

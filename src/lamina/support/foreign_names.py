@@ -21,7 +21,7 @@ _PREDICTS = "A network predicts as it is, and trains inside `with autograd.recor
 _ON_DEVICE = "Use x.as_in_context(mx.cpu()), or x.as_in_context(mx.gpu())"
 _SEED = "Use mx.random.seed(0)"
 _UNRECORDED = "Nothing is recorded outside autograd.record(); inside it, use `with autograd.pause():`"
-_SUBCLASS = "Use gluon.Block, whose `forward` a network of one's own overrides"
+_SUBCLASS = "Subclass gluon.Block, and override `forward`"
 _CHILDREN = "Assign the blocks to attributes, or add them to an nn.Sequential"
 _ARRAY = "Use nd.array(values)"
 _ARRAYS = "The type of arrays is nd.NDArray; nd.array(values) makes one"
@@ -232,7 +232,7 @@ _ARRAYS_METHODS = {
     "dim": "Use x.ndim",
     "numel": "Use x.size",
     **dict.fromkeys(("mm", "matmul"), "Use nd.dot(x, y)"),
-    "std": "Use nd.norm of what differs from the mean, or NumPy's: x.asnumpy().std()",
+    "std": "Use NumPy's: x.asnumpy().std(), or nd.sqrt(nd.mean(nd.square(x - nd.mean(x))))",
 }
 _BLOCKS_METHODS = {
     **dict.fromkeys(
@@ -280,16 +280,16 @@ _CLASSIFIERS_METHODS = {
     "predict_classes": "Use predict(X)",
     **dict.fromkeys(
         ("predict_interval", "predict_quantiles", "predict_std"),
-        "Of classes there are predict_set(X, coverage=0.9), the classes that a row may be of, and "
-        "predict_proba(X, return_std=True), how far members differ",
+        "For classes use predict_set(X, coverage=0.9), a set with the true class, or "
+        "predict_proba(X, return_std=True), the spread of the members",
     ),
 }
 _REGRESSORS_METHODS = {
     **_ESTIMATORS_METHODS,
     **dict.fromkeys(
         ("predict_proba", "predict_log_proba", "decision_function", "predict_set", "predict_std"),
-        "Of numbers there are predict_interval(X, coverage=0.9), where the truth will be, and "
-        "predict(X, return_std=True), how far members differ",
+        "For numbers use predict_interval(X, coverage=0.9), an interval with the true value, or "
+        "predict(X, return_std=True), the spread of the members",
     ),
     "predict_quantiles": 'Use predict(X) of MLPRegressor(loss="quantile", quantile=[0.05, 0.5, 0.95])',
 }
@@ -307,7 +307,7 @@ def of_module(module: str, name: str) -> str | None:
     """Advice for a name missing in a module, or None.
 
     >>> of_module("lamina.gluon.nn", "Module")
-    "Use gluon.Block, whose `forward` a network of one's own overrides"
+    'Subclass gluon.Block, and override `forward`'
     >>> of_module("lamina", "zeros")
     'Use lamina.nd.zeros'
     """

@@ -53,7 +53,7 @@ class Registry(Generic[T]):
         """
         if isinstance(choice, self._base):
             if args or kwargs:
-                raise ValueError(f"{self._kind}: arguments go with a name, not with an instance")
+                raise ValueError(f"{self._kind}: arguments are for a name, not for an instance")
             return choice
         if isinstance(choice, str) and choice[:1] in ("[", "{"):
             choice, kwargs = self._described(choice, kwargs)

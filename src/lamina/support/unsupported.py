@@ -18,7 +18,7 @@ from lamina.support.messages import closest, suggesting
 __all__ = ["OUTSIDE", "no_attribute"]
 
 _PICTURES = (
-    "lamina has no convolutions, pooling or other operators of pictures' planes. Flatten pictures into rows "
+    "lamina has no convolutions, pooling or other image operators. Flatten images into rows "
     "(nd.flatten) and use nd.FullyConnected or gluon.nn.Dense"
 )
 _RECURRENT = (
@@ -28,7 +28,7 @@ _RECURRENT = (
 _SPARSE = "lamina's arrays are dense. Use nd.array, and nd.Embedding or nd.take for rows that are looked up"
 _QUANTIZED = "lamina has no quantized operators. Use float32, or float16 by astype"
 _DETECTION = "lamina has no operators of object detection"
-_GRAPHS = "lamina has no graph sampling; DGL goes on with other backends"
+_GRAPHS = "lamina has no graph sampling; use DGL with another backend"
 _MODULES = "lamina has no Module API. Use gluon.Block with gluon.Trainer, or lamina.MLPClassifier"
 _SYMBOLS = (
     "symbols are not composed by hand here. Write a gluon.HybridBlock, or decorate a function of arrays with "
@@ -115,12 +115,12 @@ OUTSIDE: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("mx.operator.PythonOp", "mx.operator.NumpyOp", "mx.operator.NDArrayOp"),
-        "MXNet itself gave this up. Use autograd.Function, or mx.operator.CustomOp",
+        "MXNet itself deprecated it. Use autograd.Function, or mx.operator.CustomOp",
     ),
     "mx.gluon.contrib.estimator": "write the loop, or use lamina.MLPClassifier and lamina.MLPRegressor",
     "mx.gluon.utils.download": "lamina does not download files. lamina.datasets has pictures, and pooch fetches others",
     "mx.optimizer.LBSGD": "use optimizer.LARS, with a schedule from mx.lr_scheduler for its warm-up",
-    "mx.optimizer.contrib": "use gluon.Trainer with one of lamina.optimizer's",
+    "mx.optimizer.contrib": "use gluon.Trainer with an optimizer of lamina.optimizer",
     "mx.init.Bilinear": _PICTURES,
     "mx.initializer.Bilinear": _PICTURES,
     **dict.fromkeys(("mx.init*.LSTMBias", "mx.init*.FusedRNN"), _RECURRENT),
@@ -135,7 +135,7 @@ OUTSIDE: dict[str, str] = {
         ("mx.nd.contrib.fft", "mx.nd.contrib.ifft"), "MXNet has it on GPUs alone. Use NumPy's fft (x.asnumpy())"
     ),
     "mx.profiler": "use Python's profilers, or LAMINA_DEBUG, which tells what was compiled",
-    "mx.contrib": "what is left of it is in mx.nd.contrib and mx.gluon",
+    "mx.contrib": "the supported part is in mx.nd.contrib and mx.gluon",
     "mx.test_utils.*sparse*": _SPARSE,
     "mx.recordio": "lamina does not read RecordIO. Use gluon.data.ArrayDataset, or gluon.data.vision for pictures",
     "mx.onnx": "use lamina.export_onnx and lamina.import_onnx",
@@ -155,7 +155,7 @@ def no_attribute(module: str, name: str) -> Exception:
 
     >>> raise no_attribute("lamina.nd", "Convolution")
     Traceback (most recent call last):
-    lamina.errors.OutsideError: mx.nd.Convolution: lamina has no convolutions, pooling or other operators of ...
+    lamina.errors.OutsideError: mx.nd.Convolution: lamina has no convolutions, pooling or other image operators...
     """
     path = f"mx{module.removeprefix('lamina')}.{name}"
     why = OUTSIDE.get(path) or next((s for p, s in OUTSIDE.items() if fnmatchcase(path, p)), None)

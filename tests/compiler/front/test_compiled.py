@@ -309,7 +309,7 @@ def test_numbers_inside_nested_arguments_can_be_fixed() -> None:
 
 def test_many_recompilations_warn_once_and_name_the_argument() -> None:
     step = lamina.compile(lambda images, scale: images * scale)
-    with pytest.warns(UserWarning, match="what keeps changing: images") as caught:
+    with pytest.warns(UserWarning, match="these arguments keep changing: images") as caught:
         for n in range(1, 12):
             step(nd.ones((n,)), 2.0)
     assert len(caught) == 1

@@ -152,7 +152,7 @@ def test_contradictory_arguments() -> None:
         DataLoader(data)
     with pytest.raises(ValueError, match="shuffle must be False"):
         DataLoader(data, 1, shuffle=True, sampler=RandomSampler(1))
-    with pytest.raises(ValueError, match="batch_sampler decides by itself"):
+    with pytest.raises(ValueError, match="batch_sampler makes the batches"):
         DataLoader(data, 1, batch_sampler=[[0]])
     with pytest.raises(TypeError, match="no length"):
         len(DataLoader(data, batch_sampler=iter([[0]])))

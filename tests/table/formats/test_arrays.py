@@ -186,7 +186,7 @@ def test_a_file_of_another_kind_is_said_to_be_none_of_pictures(tmp_path):
     """Pillow's own message has the file's object, not its name."""
     (tmp_path / "a.png").write_text("a,b\n1,2\n")
     with pytest.raises(
-        DataError, match=r"a\.png is not a readable picture: its content .* \(.*JPEG"
+        DataError, match=r"a\.png is not a readable picture: its format .* \(.*JPEG"
     ) as raised:
         read(tmp_path / "a.png")
     assert "<" not in str(raised.value)

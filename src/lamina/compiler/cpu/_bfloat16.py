@@ -30,7 +30,7 @@ Load = Callable[[int, int], Value]
 """`load(index, count)`: `count` neighbouring float32 numbers from an index on."""
 
 _UPPER_HALF = 0xFFFF0000
-_HALF_A_UNIT = 0x8000  # of the upper half's last place
+_HALF_A_UNIT = 0x8000  # half a unit in the last place of a float32's upper half
 _MAGNITUDE = 0x7FFFFFFF
 _TILE = TILE_BYTES // BITS.itemsize
 _ROW = 16  # elements of 32 bits in a tile's row

@@ -35,7 +35,7 @@ _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
 
 
-_MOST_ATTEMPTS = 100  # to run a step, which each interrupt may run, too
+_MOST_ATTEMPTS = 100  # to run a step, since interrupts may run the same step in between
 
 
 def threads_for(program: Program) -> int:
@@ -70,7 +70,7 @@ class Binding:
         self.used_slots: Sequence[int] = outline.used_slots
         self._arguments, self._written = tuple(arguments), written
         self._written_slots = sorted(written)
-        # The first address of each bound buffer, and that after its last, with the items of all steps.
+        # The addresses where each bound buffer begins and ends, including the items of all steps.
         self._ranges = [(0, 0)] * len(arrays)
         self._stand_ins = [arrays[slot] for slot in arguments]
         self._input_types = graph.inputs
@@ -107,7 +107,7 @@ class Binding:
         """Point the table to this call's buffers, and run; see `BoundStep`."""
         is_within, self._is_running = self._is_running, True
         try:
-            if is_within:  # by an interrupt during the preparation of another run
+            if is_within:  # called by an interrupt while another run is prepared
                 self._start_over()
             for _ in range(_MOST_ATTEMPTS):
                 own = state.turn.take(changes := [])
@@ -136,7 +136,7 @@ class Binding:
                 if then is not None:
                     changes += then(results)
                 if list(map(call, own)):  # `make`
-                    self._last_numbers = packed  # which was read until here
+                    self._last_numbers = packed  # only now, since the step read the previous numbers
                     if holder is not None and is_fresh:
                         holder.check()
                     return results
@@ -145,7 +145,7 @@ class Binding:
                 self._start_over()
         finally:
             self._is_running = is_within
-        raise Overlap("it was interrupted again and again")
+        raise Overlap("interrupts disturbed each attempt to run it")
 
     def _start_over(self) -> None:
         """Bind again after a nested run, which may have left its own pointers in the table."""
@@ -187,7 +187,7 @@ class Binding:
                 self._bind_one(slot, self.arrays[slot], steps)
             for slot in with_one:
                 self._check_overlap(slot)
-            for slot in without:  # last: after an error they are what they were
+            for slot in without:  # last, so that an error leaves them unchanged
                 renew(self.arrays[slot])
                 self._bind_one(slot, self.arrays[slot], steps)
         except BaseException:
@@ -198,9 +198,9 @@ class Binding:
         if slot in self._written:
             with HOLDING:
                 move_to_line(array)
-        buffer: Any = array._data  # not before: one more reference, and it would not be moved
+        buffer: Any = array._data  # only now: a further reference would keep the buffer from being moved
         shape, dtype = self._input_types[slot]
-        assert buffer.shape == shape and buffer.dtype == dtype, "the key of a call says its types"
+        assert buffer.shape == shape and buffer.dtype == dtype, "the call's key has the shape and dtype"
         if not buffer.flags.c_contiguous:
             raise Overlap("an array is not contiguous in memory")
         bind_buffer(self.bound, slot, buffer)
@@ -245,7 +245,7 @@ class Binding:
             try:
                 (whole if is_whole[i % len(is_whole)] else packed)[i] = value
             except OverflowError:
-                raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
+                raise Overlap(f"the integer {value} is beyond ±2**63, the limit of machine code") from None
 
     # --- what is held between calls ------------------------------------------------------------------------------
 
@@ -278,12 +278,12 @@ class Binding:
         results = [aligned_empty(n.shape, n.dtype) for n in program.graph.results]
         # Other numbers may turn weights into NaN; then zeros must not be skipped.
         buffers = [self._last_numbers.copy(), *copies, *results]
-        # The step's own memory is for as many threads as ran it, who may be at work there.
+        # The step's own memory has room only for the threads that ran it, and they may be using it.
         memory = _StepMemory(program)
         memory.make_temporary(threads)
         memory.table[Layout.NUMBERS : Layout.NUMBERS + len(buffers)] = [x.ctypes.data for x in buffers]
         memory.copies_held(before=True, after=False)
-        run_on_threads(memory.step, memory.address, threads)  # no step, only what is held
+        run_on_threads(memory.step, memory.address, threads)  # runs no step, only copies the held arrays
         frames = [memory.frame(kernel) for kernel in program.plan.kernels]
         codes = [program.code.module.address(name) for name in program.code.outline.kernels]
         best = [float("inf")] * len(codes)
@@ -308,7 +308,7 @@ class _StepMemory:
         self.table = (ctypes.c_void_p * layout.entries)()
         self.step, self.address = program.code.step, ctypes.addressof(self.table)
         self.control = (ctypes.c_int64 * 3)()
-        self.copies_held(before=True, after=True)  # without a holder, at each call
+        self.copies_held(before=True, after=True)  # without a holder, each call copies held inputs
         self.table[Layout.CONTROL] = ctypes.addressof(self.control)
         self._held = _pages(outline.held_bytes)
         self.table[layout.holding] = self._held.ctypes.data
@@ -326,7 +326,7 @@ class _StepMemory:
         outline = self._program.code.outline
         arena = _pages(outline.arena_bytes * min(threads, outline.strands))
         scratch = _pages(outline.scratch_bytes * threads)
-        # Not before there are both: the table points to those that there were.
+        # Only when both are allocated: until then the table points to the previous ones.
         self._arena, self._scratch = arena, scratch
         self.table[self._layout.arena] = self._arena.ctypes.data
         self.table[self._layout.scratch] = self._scratch.ctypes.data

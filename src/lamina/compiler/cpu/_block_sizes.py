@@ -10,12 +10,12 @@ from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import DType
 from lamina.core.memory import whole_lines
 
-_INNER_BYTES = 2048  # of a row of A's block; up to twice as many stay whole, so that no sums wait
-_SKIPPED = 2  # of the terms of a sum so small a part is expected to count, where zeros are skipped
+_INNER_BYTES = 2048  # of a row of A's block; a row of up to twice that is not split, to store no sums
+_SKIPPED = 2  # where zeros are skipped, 1 / _SKIPPED of a sum's terms are expected to be nonzero
 _RIGHT_BLOCK_BYTES = 2 << 20
 _OUTER_ROWS = 1024
 _FEWEST_ROW_TILES = 4  # below, packing costs more than it saves
-_PAIR_VECTORS = 7  # of two rows, and as many of B, are in registers
+_PAIR_VECTORS = 7  # of B, and of each of two rows of the result, in registers
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Blocking:
     columns: int
     outer_rows: int
     itemsize: int
-    keeps_sums: bool  # whether the summed dimension is cut, so that sums wait in memory
+    keeps_sums: bool  # whether the summed dimension is split, and partial sums are stored in memory
     skips_zeros: bool = False
-    pair_width: int = 0  # the columns that are computed with two rows at a time; 0: that is not done
+    pair_width: int = 0  # columns per panel when rows are computed in pairs; 0: they are not
 
     @property
     def left_bytes(self) -> int:

@@ -10,7 +10,7 @@ from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.values import INDEX, INT32, Operand, Value
 
 _MOST_STEPS = 1 << 20
-"""Fewer steps are shared among at most 1024 threads in 32 bits, which many processors divide much faster than 64."""
+"""Below this number of steps, threads' shares are computed by 32-bit division, much faster on many processors."""
 
 _ARGUMENTS: Mapping[str, Argument] = {"arguments": None, "thread": INDEX, "threads": INDEX}
 """The signature of a function that a pool of threads can run: `void f(void*, int64, int64)`."""

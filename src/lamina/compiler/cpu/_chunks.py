@@ -15,8 +15,8 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.plan import Plan, bytes_touched
 
 _PART_OF_CACHE = 4
-"""A chunk takes so small a part of the second cache: there are other things in it."""
-_MOST_STEPS = 1 << 14  # of a partition: its split points stay below 2³¹
+"""A chunk takes at most 1 / _PART_OF_CACHE of the second-level cache, which holds other data, too."""
+_MOST_STEPS = 1 << 14  # of a partition, so that its split points stay below 2³¹
 _MOST_CHUNKS = 64
 
 

@@ -44,4 +44,4 @@ define internal void @restore_state(i64 %old) nounwind alwaysinline {
 """
 
 DENORMAL_STATE = {"x86_64": _X86, "aarch64": _ARM}
-"""For each architecture ``i64 @flush_denormals()``, and ``void @restore_state(i64)``, which takes what that gave."""
+"""For each architecture, ``i64 @flush_denormals()``, and ``void @restore_state(i64)``, which takes its result."""

@@ -1,10 +1,10 @@
 """Parameters held transposed while a step trains them, as their first product reads them.
 
 The code generator reads the right operand of a product along its rows. `gluon.nn.Dense` keeps a weight as (units,
-inputs) and multiplies with its transpose, so that each step would copy the batch or the weight transposed. A step
-transposes such a weight once and holds it so, from one call to the next, until it is read (`holding`); all that has the
-weight's shape and is computed element for element with it (gradient, momentum, decay) is held transposed, too. A
-network made of layers then is the same kernels as one written by hand.
+inputs) and multiplies with its transpose, so that each step would copy the batch or the weight transposed. Instead, a
+step transposes such a weight once and holds it transposed from call to call, until it is read (`_holding`). Arrays of
+the weight's shape that are computed element for element with it (gradient, momentum, decay) are held transposed, too.
+A network made of layers then consists of the same kernels as one written by hand.
 """
 
 from __future__ import annotations

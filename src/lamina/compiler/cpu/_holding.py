@@ -19,11 +19,11 @@ from lamina.nd.placeholder import PlaceholderArray, Type
 HOLDING = pending.lock
 """Taken while arrays are held or given back, and while a step that holds arrays runs.
 
-One for all steps: a step that meets an array which another one holds has it given back, and with a lock each they could
-wait for each other.
+One lock for all steps: a step that uses an array held by another step makes that step give it back, so that with a lock
+for each step, two steps could deadlock.
 """
 
-_RETRY_AFTER = 100  # calls, once an array's memory was found to be shared
+_RETRY_AFTER = 100  # calls before holding is tried again, after an array's memory was found to be shared
 
 
 class HeldArray(PlaceholderArray):
@@ -38,7 +38,7 @@ class HeldArray(PlaceholderArray):
     _data: Any = property(_read)
 
 
-HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # which it is, to users
+HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # the class's name for users
 
 
 class _Buffers:

@@ -19,7 +19,7 @@ from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 
 _FOLD_CYCLES = 3.0
-"""To make two vectors of lanes' sums one, of both: two shuffles and an addition."""
+"""Cycles to combine two vectors of partial sums into one: two shuffles and an addition."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.core.primitive import REGISTRY
 
-_VECTOR = 8  # with fewer rows there is no whole vector of them
+_VECTOR = 8  # rows that fill a vector
 
 
 def lay_out_products(graph: Graph) -> Graph:

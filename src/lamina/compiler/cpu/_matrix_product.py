@@ -2,7 +2,7 @@
 
 Every element of C is one chain of fused multiply-adds over k = 0, 1, 2, …, whatever tile, block, tail or
 thread computes it: results are the same bits for any split of the work. On a matrix unit (`_unit_product`) and with
-vectors along the sums (`_lane_sums`), it is another sum, but the same one for any split, too.
+vectors along the sums (`_lane_sums`), sums have another order, which does not depend on the split either.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ from lamina.core.memory import LINE_BYTES, whole_lines
 
 _UNIT_TILE = TileShape(8, 2)
 _FEWEST_DENSE_ROWS = 256
-"""With fewer rows, enough columns may be zero that the vector unit, which skips them, is as fast."""
+"""Below this number of rows, the vector unit, which skips zero columns, may be as fast as the matrix unit."""
 _STAYS_IN_CACHE = 4
-"""What is less than this part of the second cache is taken to be there still."""
+"""An array smaller than 1 / _STAYS_IN_CACHE of the second-level cache is assumed to be there still."""
 _PACK_ROW_TILES = 8
-"""Tiles that read a panel of B for packing to pay: packed rows are neighbours, and begin where cache lines do.
+"""Packing a panel of B pays if this many tiles read it: packed rows are neighbours, and begin at cache lines.
 
-NumPy's large arrays begin 16 bytes into a line, so that every load of B in place would touch two.
+NumPy's large arrays begin 16 bytes into a line, so that every load from an unpacked B would touch two lines.
 """
 _MOVE_CYCLES = 1.5
-"""To load a vector of B and to store it where it is packed."""
+"""Cycles to load a vector of B and store it in the packed panel."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.scale_products import is_short
 
 _APART_CYCLES = 1.5
-"""To store an element of the result whose neighbour in a vector is not its neighbour in memory."""
+"""Cycles to store an element of the result whose neighbour in a vector is not its neighbour in memory."""
 _COPY_CYCLES = 2.0
-"""To copy an element transposed, in a kernel of its own."""
+"""Cycles to copy an element transposed, in a separate kernel."""
 
 
 def product_shape(product: Node) -> MatrixProduct:
@@ -82,7 +82,7 @@ class _Shape:
         """The product (columns, inner) · (inner, rows). `right_is_transposed`: its left operand is contiguous along the
         sums.
         """
-        along = right_is_transposed or self.columns == 1  # a single column lies as a row does
+        along = right_is_transposed or self.columns == 1  # a single column has the memory layout of a row
         return MatrixProduct(
             self.columns,
             self.inner,

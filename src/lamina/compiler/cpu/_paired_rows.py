@@ -1,7 +1,7 @@
 """Products of few rows, computed two rows at a time, each pair over the terms that are nonzero in A.
 
-In a batch of 64 MNIST images 63 % of the pixels are nonzero, in a pair of images 29 %. So a pair needs less than half
-of the terms, which makes up for reading B from the second cache for each pair.
+In a batch of 64 MNIST images, 63 % of the pixels are nonzero in at least one image; in a pair of images, 29 %. So a
+pair needs less than half of the terms, which makes up for reading B from the second cache for each pair.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 
 _MOST_VECTORS = {16: 6, 32: 8}
-"""Of each of two rows, by the processor's registers, in which as many vectors of B must find room."""
+"""The vectors of each of two rows in registers, by the number of registers; as many vectors of B must fit, too."""
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:

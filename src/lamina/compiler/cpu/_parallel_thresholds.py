@@ -5,13 +5,13 @@ from __future__ import annotations
 from lamina.compiler.passes.plan import Plan, bytes_touched
 
 _SMALL = 400_000
-"""Fewer operations than this are done sooner by one thread than it takes to wake others and to wait for them."""
+"""Below this number of operations, one thread finishes sooner than it could wake others and wait for them."""
 _BARRIER = 1_500_000
 """The work that takes as long as a barrier with its transfers of cache lines."""
 _LARGE = 2_000_000
-"""Work of a kernel, on average: with less, two threads do little more in the same time than one."""
+"""The mean work of a kernel below which two threads are hardly faster than one."""
 _BYTE = 2
-"""Operations of a product in the time in which a byte is read or written."""
+"""The operations of a product that take as long as reading or writing a byte."""
 
 
 def work_of(plan: Plan) -> int:
@@ -27,5 +27,5 @@ def gain_together(operations: int, work: int, barriers: int) -> bool:
 
 
 def share_strands(plan: Plan, work: int) -> bool:
-    """Whether all threads share a strand where there are fewer strands than threads."""
+    """Whether all threads work together on one strand if there are fewer strands than threads."""
     return len(plan.strands) == 1 or work >= _LARGE * len(plan.kernels)

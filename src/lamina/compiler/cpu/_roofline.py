@@ -11,7 +11,7 @@ from lamina.compiler.cpu.run import load
 from lamina.compiler.llvm.values import DType, Pointer, Value
 
 _ACCUMULATORS = 12
-"""Enough to hide a latency of 4 cycles behind 2 multiply-adds a cycle, and few enough to fit."""
+"""Enough to hide a latency of 4 cycles behind 2 multiply-adds per cycle, and few enough to fit the registers."""
 _STEPS = 40_000
 _REPEATS = 12
 

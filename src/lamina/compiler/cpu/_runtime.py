@@ -21,7 +21,7 @@ import re
 
 from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
 
-_CROWDED_WAITS = 1000  # that sleep at once after an offer that took long
+_CROWDED_WAITS = 1000  # the number of waits that sleep at once after a long yield
 
 _STATE = """
 @busy = internal global i32 0, align 64

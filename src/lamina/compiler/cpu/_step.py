@@ -103,8 +103,8 @@ def _emit_kernel(b: ThreadBuilder, plan: Plan, kernel: Kernel, frame: Frame, par
     buffers = Memory({node: p for node, p in leaves.items() if not isinstance(node.op, Scalar)})
     scratch = b.load_pointer(memory, frame.scratch)
     if kernel.kind == "product":
-        # A thread's part is at the same place in all kernels: without a barrier between them, the thread that is in the
-        # next kernel already must not write to the part of one that is still in this one.
+        # A thread's part has the same place in all kernels: without a barrier between two kernels, a thread in the
+        # second one must not write to the part of a thread that is still in the first one.
         scratch = b.offset(scratch, b.argument("thread") * part_bytes, _BYTE)
     scope = ThreadScope(b, kernel, plan.partitions[kernel], buffers, targets, numbers, scratch)
     if not (emit_transposition(scope) or emit_taken_rows(scope)):

@@ -24,9 +24,9 @@ from lamina.compiler.passes.plan import Plan
 from lamina.core.memory import LINE_BYTES
 
 _BYTE = np.dtype(np.int8)
-_FEWEST_IN_A_TABLE = 8  # calls: fewer are no more code without one
+_FEWEST_IN_A_TABLE = 8  # calls; for fewer, a table is no shorter than the calls themselves
 _WAIT = "wait"
-"""The function that is no kernel: the threads of a team wait for each other."""
+"""The one function that is not a kernel: a barrier for the threads of a team."""
 
 
 def emit_steps(module: ThreadModule, plan: Plan, frames: Sequence[Frame], outline: Outline) -> None:

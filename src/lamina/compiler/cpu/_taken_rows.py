@@ -12,7 +12,7 @@ from lamina.compiler.llvm import Pointer, Value
 from lamina.compiler.passes.graph import Node
 from lamina.core.memory import LINE_BYTES
 
-_LINES_AHEAD = 64  # about as many as arrive in the time in which one does
+_LINES_AHEAD = 64  # about the cache lines that arrive during the latency of one
 
 
 def takes_whole_rows(node: Node) -> bool:

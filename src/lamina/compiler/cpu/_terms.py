@@ -1,4 +1,4 @@
-"""The nonzero terms of a product's sums, where A is not zero: for pairs of rows, and for tiles of a packed block."""
+"""Lists of the terms of a product's sums for which A is nonzero: of pairs of rows, and of tiles of a packed block."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lamina.compiler.llvm import INDEX, INT32, UINT64, Builder, DType, Pointer, 
 from lamina.core.memory import whole_lines
 
 PAIR = 2
-"""Rows per list of terms: two pictures use a third of the pixels, eight use half."""
+"""Rows per list of terms: two pictures together use a third of the pixels, eight use half."""
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
-_PROBED = 64  # terms of a tile; where none of them is zero, the data is taken to be dense
+_PROBED = 64  # terms of a tile that are tested first; if none of them is zero, the data counts as dense
 _PAIR_COST = 5, 4
-"""A term of two rows takes that much longer than its share of a tile's: B is read from the second cache more often."""
+"""The cost of a pair's term relative to its share of a tile's: B is read from the second cache more often."""
 
 
 def terms_bytes(rows: int, inner: int) -> int:
@@ -107,7 +107,7 @@ class TermLists:
             used = pairs if len(starts) == len(pairs) else [_any(b, pairs), *pairs]
             terms = b.add(b.splat(b.cast(k, INT32), LOOKED_AT), b.const_vector(list(range(LOOKED_AT)), INT32))
             for numbers, count, bits in zip(starts, counts, used, strict=True):
-                # What lies beyond the terms in use, the next ones overwrite.
+                # Entries beyond the terms in use are overwritten by the next terms.
                 b.store(numbers, b.compress(terms, b.bits_mask(bits, LOOKED_AT)), count.get())
                 count.set(count.get() + b.cast(b.count_ones(bits), INDEX))
 
@@ -145,7 +145,7 @@ class TermLists:
     def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
         """For each pair, a bit for each of the next terms: whether it is nonzero."""
         b = self.b
-        # The last terms are looked at with some before them, so that nothing beyond A is read.
+        # The last terms are tested with some before them, so that nothing beyond A is read.
         first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
         skipped = b.cast(k - first, UINT64)
         left_over = b.cast(LOOKED_AT - b.minimum(LOOKED_AT, depth - k), UINT64)

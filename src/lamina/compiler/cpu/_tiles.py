@@ -69,7 +69,7 @@ def _most_rows(machine: Machine, vectors: int) -> int:
 
 
 def _most_accumulators(machine: Machine) -> int:
-    """The largest number of accumulators. Of 32 registers 16 reach the peak already, and taller tiles only add tails.
+    """The largest number of accumulators. With 32 registers, 16 accumulators reach the peak; more only add tails.
 
     Where multiplication and addition are separate instructions, the products need registers, too.
     """

@@ -19,7 +19,7 @@ SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 _DEEPEST = 192  # terms: a packed panel of this depth stays in the first-level cache
 _MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
 _LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
-_LEAST_SHORT_EXTENT = 48  # where there are half as many products of parts
+_LEAST_SHORT_EXTENT = 48  # the same for operands of 8-bit integers, with half as many products of parts
 _LEAST_WORK = 1 << 20  # multiply-adds
 
 

@@ -17,7 +17,7 @@ from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 _BYTE: DType = np.dtype(np.int8)
 
 Read = Callable[[Builder, Value, Value, int], Value]
-"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix as it lies in memory, or would lie there."""
+"""`read(b, row, column, lanes)`: neighbouring float32 elements of a matrix in memory, or of a computed one."""
 
 
 @dataclass(frozen=True)

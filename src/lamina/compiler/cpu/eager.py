@@ -15,7 +15,7 @@ from lamina.core.primitive import Primitive
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
-    """See `lamina.core.primitive.kernel`; None where there is no compiler for the processor, too."""
+    """See `lamina.core.primitive.kernel`; also None if the processor has no compiler."""
     match primitive.lowering:
         case Reduction():
             return fold(primitive, dtype)

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _BYTE = np.dtype(np.int8)
 _VECTORS = 2
-"""Vectors that a panel is wide."""
+"""The width of a panel, in vectors."""
 _TERMS = 512
-"""Terms of the sums that a panel holds: it stays in the second cache."""
+"""The depth of a panel, in terms of the sums, so that it stays in the second-level cache."""
 _FEW_ROWS = 16
-"""Of A, for which a panel is not worth a copy."""
+"""The number of rows of A for which copying a panel does not pay."""
 
 
 def product(primitive: Primitive, dtype: DType) -> np.ufunc | None:

@@ -31,9 +31,7 @@ class Machine:
     l3_bytes: int
     triple: str = ""  # LLVM's name of the whole platform; empty: this process's
     has_matrix_unit: bool = False  # AMX, with bfloat16 operands
-    may_reorder_sums: bool = (
-        True  # in products, by their shape: last bits then depend on how many rows there are
-    )
+    may_reorder_sums: bool = True  # products may choose the order of their sums by the number of rows
 
     @property
     def in_order(self) -> Machine:
@@ -91,7 +89,7 @@ NAMED_MACHINES = {
     )
     for name, level in LEVELS.items()
 }
-"""Processors that code is made for on other ones. Their caches are taken to be small."""
+"""Processors to compile for on other machines, with small caches assumed."""
 
 _target: ContextVar[Machine | None] = ContextVar("target", default=None)
 

@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 
     from lamina.compiler.llvm.jit import CompiledModule, Fetched, MakeIR
 
-_SPIN_SECONDS = 5e-6  # that a waiting thread spins, before it offers its core to others
+_SPIN_SECONDS = 5e-6  # the time that a waiting thread spins before it yields its core to others
 _CROWDED_SPIN_SECONDS = 1e-6  # where there are more threads than cores
-_IDLE_YIELDS = 200  # offers, of about half a microsecond each, before a worker without work sleeps
-_BUSY_YIELDS = 2000  # and before a thread does that waits for another one's part of the work
-_LONG_YIELD_SECONDS = (
-    200e-6  # an offer that takes longer was taken by another process, not by our own threads
-)
+_IDLE_YIELDS = 200  # yields, of about half a microsecond each, before an idle worker sleeps
+_BUSY_YIELDS = 2000  # yields before a thread sleeps that waits for another thread's part of the work
+_LONG_YIELD_SECONDS = 200e-6  # a longer yield went to another process, not to our own threads
 
 
 class Runtime:

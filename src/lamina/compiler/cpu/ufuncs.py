@@ -143,7 +143,9 @@ def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> 
         b.store(target.pointer, result(values, 2 * lanes), i)
     buffers = [b.alloca(dtype, lanes) for _ in sources]
     for buffer in buffers:
-        b.store(buffer, b.const(0.5, dtype, lanes))  # no function takes long for the lanes that are left over
+        b.store(
+            buffer, b.const(0.5, dtype, lanes)
+        )  # a number for the unused lanes that is fast for every function
     with b.loop(whole, size, lanes) as first:
         count = b.minimum(b.sub(size, first), lanes)
         with b.loop(0, count) as i:

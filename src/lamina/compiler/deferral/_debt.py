@@ -62,7 +62,7 @@ class Debt:
             try:
                 changes += steps[done]()
             except Exception as error:
-                if self.is_paid or self._done != done:  # by an interrupt that has changed more since
+                if self.is_paid or self._done != done:  # an interrupt has done this step meanwhile
                     continue
                 self.lose(error)
                 raise
@@ -71,7 +71,7 @@ class Debt:
 
     def _events(self) -> Sequence[Callable[[], list[Change]]]:
         """The steps without a compiled program: one per event."""
-        # Writes were counted when they were noted; they are counted again when they are done.
+        # Writes were counted when they were deferred; they are counted again when they are executed.
         own = self._turn.take(changes := [])
         if not self._is_begun:
             changes += [putting(writes, 0, before) for writes, before in self._counts]

@@ -30,7 +30,7 @@ def tell(path: Path, how: str, why: str) -> None:
     _times[place] = _times.get(place, 0) + 1
     if _times[place] == 1:
         count = len(path.entries)
-        what = f"{count} events that were put off are" if count > 1 else "1 event that was put off is"
+        what = f"{count} deferred events are" if count > 1 else "1 deferred event is"
         _say(f"{place[0]}: {what} computed, {how}: {why}")
 
 

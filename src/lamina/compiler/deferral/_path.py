@@ -33,9 +33,9 @@ from lamina.nd.placeholder import stand_in
 from lamina.primitives.views import view_of
 
 _MOST_PLANS = 128
-_MOST_PATTERNS = 64  # of what is alive at a path's end, that are remembered
+_MOST_PATTERNS = 64  # remembered sets of the arrays that are alive at a path's end
 _latest: OrderedDict[int, Path] = OrderedDict()
-"""The paths with compiled programs, by `id`: the one that was not used for longest gives its program up."""
+"""The paths with compiled programs, by `id`; the least recently used one loses its program first."""
 
 
 class Path:
@@ -49,7 +49,7 @@ class Path:
         self._consumed = self._walked_back()
         self.plan: Plan | None = None
         self.is_compilable, self.is_told = True, debug.is_asked_for()
-        self._given_up = self._uses = 0  # how often its program was given up, and what came since
+        self._given_up = self._uses = 0  # how often its program was discarded, and the uses since then
         self._writes_after: dict[int, dict[int, int]] = {}
         self._needs: dict[tuple[int, ...], tuple[list[int], list[Applied], frozenset[int]]] = {}
 
@@ -135,7 +135,7 @@ class Path:
     ) -> list[Callable[[], list[Change]]]:
         """The steps after the program ran: results move into their arrays, and their records back onto the tape."""
         used = [i for i in ran.needed if i in self._consumed]
-        placed = () if ran.restored else used  # as of a step whose loss alone is kept
+        placed = () if ran.restored else used  # such as those of a step whose loss alone is kept
         steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
         if ran.restored:
             wanted = set(ran.restored)
@@ -225,8 +225,8 @@ class Path:
 FEWEST_EVENTS = 8
 _MANY_ELEMENTS = 1 << 18
 _MOST_PATIENCE = 1024  # runs
-_LONG = 32  # runs with the same arrays, after which others may soon be taken for the program's own again
-_ALONE_IN_LIST = 2  # what `getrefcount` says of an item that only its list refers to
+_LONG = 32  # runs with the same arrays, after which new arrays may soon be bound permanently, too
+_ALONE_IN_LIST = 2  # `getrefcount` of an item that only its list refers to
 
 
 class Ran(NamedTuple):

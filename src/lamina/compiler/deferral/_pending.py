@@ -29,7 +29,7 @@ class PendingArray(PlaceholderArray):
     def _read(self) -> Any:
         pending.flush()
         if self.__class__ is PendingArray:
-            raise LaminaError(f"an array of shape {self.shape} was taken for unreachable, but is read")
+            raise LaminaError(f"an array of shape {self.shape} was considered unreachable, but is read")
         return self._data
 
     _data: Any = property(_read)
@@ -53,7 +53,7 @@ class PendingArray(PlaceholderArray):
         raise no_member("NDArray", name)
 
 
-PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # which it is, to users
+PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # the class's name for users
 
 
 class Lost:
@@ -80,7 +80,7 @@ def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change
         setting(array, "_writes", array._writes if of is None else of._writes),
         setting(array, "_node", None if of is None else of._node),
         setting(array, "_index", 0 if of is None else of._index),
-        # From here on it has no need of its `_view`, which stays for other threads.
+        # A plain array doesn't need its `_view`, which stays for other threads.
         setting(array, "__class__", NDArray),
     ]
 

@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from lamina.compiler.target import Overlap
 
 _OFTEN = 2  # times that a sequence is observed before it is deferred
-_LONGEST = 1024  # events in a sequence; then it is looked through for repetitions
-# Events: steps of a loop without marks up to this number are one sequence, which costs less than one each.
+_LONGEST = 1024  # events in a sequence; then it is searched for repetitions
+# Events: short steps of a loop without marks are joined up to this number, since each sequence has a fixed cost.
 _FEW_STEPS = 64
 _MOST_ENTRIES = 50_000  # in the tree; one takes about 1 KB
-_PATIENCE = 4096  # events without any that was put off, before the queue sleeps
-_SHORT = 64  # how much patience a sequence costs that is too short to be put off
+_PATIENCE = 4096  # events without a deferred one, before the queue sleeps
+_SHORT = 64  # the events that a sequence too short to be deferred counts as
 _LONGEST_NAP = 1 << 16
 
-_KNOWN_END = "here it was computed before"
-_UNFIT_WRITE = "an array is written whose memory others may see"
+_KNOWN_END = "the sequence ended here before"
+_UNFIT_WRITE = "an array is written whose memory other objects may share"
 
 _new: Any = object.__new__
 
@@ -260,7 +260,7 @@ class DeferralQueue:
                 path.end.cool_down()
                 how += f", since {reason.what} {reason.why}"
             except Exception:
-                if self._debt is debt:  # and not paid by an interrupt
+                if self._debt is debt:  # unless an interrupt has paid it
                     raise
         self._pay(debt)
         debug.tell(path, how, why)
@@ -335,7 +335,7 @@ class DeferralQueue:
                 return self.bind(primitive, inputs, params)
             key = (primitive, frozen(params), state.recording, *now.keys_of(inputs))
         except Unfit:
-            self.end(f"{primitive.name} can't be put off")
+            self.end(f"{primitive.name} can't be deferred")
             return apply(primitive, inputs, params)
         now = self._observing(now, key)
         if now is None:
@@ -512,7 +512,7 @@ class DeferralQueue:
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether, after an irregular step, the loop seems to begin again in the way that its sequences begin."""
+        """Whether, after an irregular step, this operator is one that sequences of the loop begin with."""
         first = self._root.hot_child
         return (
             self._period is not None
@@ -535,7 +535,7 @@ def _leaves(place: Any, params: dict[str, Any]) -> bool:
     return context is not None and place is not (None if context.is_host else context)
 
 
-# What the compiler raises is looked up when something is raised: even an import that was made before takes a while.
+# The compiler's exceptions are imported only when something is raised: even a repeated import takes time.
 
 
 def _overlap() -> type[Overlap]:

@@ -31,10 +31,10 @@ def is_made_of_flat(
         if node in seen or node.shape == () or isinstance(node.op, Constant):
             continue
         seen.add(node)
-        if memory.find(node) is not None:  # read as it lies there, whatever it was made of
+        if memory.find(node) is not None:  # read from memory, however it was computed
             if node.shape != shape:
                 return False
-        elif not node.is_op("full"):  # the same number at whatever place
+        elif not node.is_op("full"):  # the same number at every position
             if node.shape != shape or not isinstance(node.lowering, Elementwise):
                 return False
             stack.extend(node.inputs)

@@ -90,14 +90,14 @@ class Capture:
         self._precision: Precision = precision
         self._independent_rows = independent_rows
         self._keep_gradients, self._of_pullback, self._stacked = keep_gradients, of_pullback, stacked
-        self._arguments: dict[int, Array] = {}  # by id of an argument: what stands for it
+        self._arguments: dict[int, Array] = {}  # the stand-in for each argument, by the argument's id
         self._off_tape: list[tuple[Array, Any, Any]] = []
         self._with_leaves: dict[int, Array] = {}
         # By id of a stand-in: its argument's id and gradient.
         self._own_leaves: dict[int, tuple[int, Leaf]] = {}
         self._used_leaves: set[int] = set()
         self._arrays: list[Array] = []
-        self._current: dict[int, Node] = {}  # by id of an array made outside: what it holds now
+        self._current: dict[int, Node] = {}  # the current node of each array made outside, by id
         self._slots: dict[int, int] = {}
         self._types: list[tuple[tuple[int, ...], np.dtype]] = []
         self._numbers: list[Source] = []
@@ -111,9 +111,9 @@ class Capture:
         self._after_run: list[Callable[[], None]] = []
         self._nodes: set[Node] = set()
         self._returned: dict[int, Result] = {}
-        self._rows: dict[int, int] = {}  # by id of an argument's rows: its input slot
+        self._rows: dict[int, int] = {}  # the input slot of each argument, by the id of its rows
         self._labels: list[tuple[int, bool, int, str]] = []
-        self._dtypes = COMPILED_DTYPES  # and more, once a device that has more is known to compute it
+        self._dtypes = COMPILED_DTYPES  # extended once the step's device is known to support more
 
     # --- what `bind` and the arrays ask for ----------------------------------------------------------------------
 

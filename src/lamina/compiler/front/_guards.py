@@ -81,7 +81,7 @@ class Guards:
         conditions = [watch.condition(names) for watch in self._watches]
         conditions += [f"{names.of(array)}._leaf is {names.of(leaf)}" for array, leaf in self._leaves]
         written = " and ".join(x for x in conditions if x != "True") or "True"
-        # What raises is gone: a variable that was deleted, a list that is shorter.
+        # An exception means a change, too: a variable was deleted, a list is shorter.
         return function_of(
             "hold()", ["try:", f"    return {written}", "except Exception:", "    return False"], names
         )

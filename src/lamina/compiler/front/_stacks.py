@@ -29,13 +29,13 @@ def run_stacks(
         items = [_item(x, 0) for x in stacks]
         call = Call([*items, *numbers[0], *arrays], {}, moving=len(stacks))
         entry, taken = compiled.specialize(call)
-        # Of a number that Python needs to know, each value has a program of its own; so has each type.
+        # A number whose value Python needs has a program for each value, and every number one for each type.
         if entry is not None and len(taken.numbers) == len(numbers[0]) and _are_alike(numbers):
             values = [value for of_step in numbers for value in entry.number_values(of_step)]
             try:
                 return entry.fill(entry.run_steps(taken.arrays, values, len(numbers)))
             except Overlap:
-                pass  # single calls tell of it
+                pass  # the single calls below warn about it
     item = _item if state.trace is None else _traced_item
     return joined(
         [

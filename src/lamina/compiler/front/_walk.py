@@ -81,7 +81,7 @@ _IDENTITY_IS_ENOUGH = {
     "operator": {"itemgetter", "attrgetter", "methodcaller"},
     "contextlib": {"nullcontext"},
 }
-"""Library types by module: they never change, or what changes in them is nothing that a result is computed from."""
+"""Library types by module: they never change, or only in state that no result depends on."""
 _TUPLE_FIELD: Any = type(vars(_Owner)["label"])
 _IDENTITY_TYPES = (
     types.CodeType, types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType,
@@ -93,7 +93,7 @@ _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 _MAX_ITEMS = 10_000
 _MAX_LIBRARY_ITEMS = 1_000
 _NEVER_THE_SAME = frozenset({"random", "numpy.random", "secrets", "time"})
-"""Modules whose functions give something else each time."""
+"""Modules whose functions return another value at each call."""
 _BY_ANY_NAME = frozenset({
     "getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller",
     "__getattribute__", "getmembers",
@@ -107,7 +107,7 @@ _FALLBACKS = frozenset({
     "__getattribute__", "__getitem__", "__gt__", "__hash__", "__iter__", "__le__", "__len__", "__lt__", "__ne__",
     "__setattr__",
 })  # fmt: skip
-"""Methods without which syntax does something else."""
+"""Methods whose absence changes the meaning of syntax."""
 _NO_CODE_OF_ITS_OWN = types.SimpleNamespace
 
 
@@ -260,7 +260,7 @@ class Walk:
         if not is_users(function):
             return
         self.watches.append(watches.Attribute(function, "__code__", label))
-        if function.__defaults__:  # without any, a call gave all arguments, and goes on to do so
+        if function.__defaults__:  # without defaults, calls pass all arguments, now and later
             self.watches.append(watches.Attribute(function, "__defaults__", label))
         if function.__kwdefaults__:
             self.watches.append(watches.Attribute(function, "__kwdefaults__", label))
@@ -304,7 +304,7 @@ class Walk:
         ):
             return
         value = getattr(module, name, None)
-        if value is time.sleep:  # it gives nothing
+        if value is time.sleep:  # it returns nothing
             return
         if module.__name__ in _NEVER_THE_SAME or getattr(value, "__name__", "") in _NEVER_THE_SAME:
             self.opaque.append(Opaque(label, "source of other values at each call"))

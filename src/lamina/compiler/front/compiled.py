@@ -56,7 +56,7 @@ _RUNS_ONCE = (
 _PASS_IT = "pass the arrays and numbers that are read from it as arguments"
 
 _Capture = tuple[Captured, list[int], dict[int, int]]
-"""What was captured, the arguments' slots, and by how many bytes slots move on from step to step."""
+"""The capture, the input slots of the arguments, and the bytes that slots advance with each step."""
 
 
 P = ParamSpec("P")
@@ -85,7 +85,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self._entries: OrderedDict[Any, Any] = OrderedDict()
         self._fixed: frozenset[int] = frozenset()
         self._closure: frozenset[int] = frozenset()
-        self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # the last call's, and what ran it
+        self._latest: tuple[Taker, Any, bool] = take_nothing, None, False  # of the last call
         self._eager: set[Any] = set()  # keys of `_entries` for which there is no compiled form
         self.pullbacks: dict[Any, Any] = {}
         self._lock = threading.RLock()
@@ -377,7 +377,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return [rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
 
     def _limit(self) -> None:
-        """Forget the oldest specializations and the arguments of others, and warn once about what keeps changing."""
+        """Forget the oldest specializations and the arguments of others, and warn once if arguments keep changing."""
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
@@ -397,10 +397,10 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         length = min(len(k) for k in keys)
         changing = [i for i in range(length) if len({k[i] for k in keys}) > 1]
         if not changing:
-            return f"what it finds outside keeps being replaced ({self._replaced or 'a parameter'})"
+            return f"an object outside it keeps being replaced ({self._replaced or 'a parameter'})"
         known = _parameter_names(self.original)
         names = [known[i] if i < len(known) else f"argument {i}" for i in changing]
-        return f"what keeps changing: {', '.join(names)}"
+        return f"these arguments keep changing: {', '.join(names)}"
 
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 

@@ -17,9 +17,9 @@ from lamina.core.turns import Change, Turn, make
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
 _STEPS_A_RECORDING = 16
-"""Steps that are recorded at once, so that launching them costs little; fewer are launched one by one."""
+"""The steps in a recording, which costs little to launch; fewer steps are launched one by one."""
 _ROOM = 1 << 20
-"""Bytes of memory for what moves from step to step, so that it needs no larger one soon."""
+"""The least bytes allocated for data that changes from step to step, so that it rarely has to grow."""
 
 
 class Binding:
@@ -172,7 +172,7 @@ class Binding:
             if not isinstance(found, DeviceArray) or found.device is not self.device:
                 raise Overlap("an array is not in the device's memory")
             expected = self.program.graph.inputs[slot]
-            assert (found.shape, found.dtype) == expected, "the key of a call says its types"
+            assert (found.shape, found.dtype) == expected, "the call's key has the shape and dtype"
             if found is not self._bound[slot]:
                 bind_buffer(self._bound, slot, found)
                 changed = True
@@ -216,7 +216,7 @@ class Binding:
             try:
                 views[i % len(scalars)][i] = value
             except OverflowError:
-                raise Overlap(f"the integer {value} is beyond ±2**63, where machine code ends") from None
+                raise Overlap(f"the integer {value} is beyond ±2**63, the limit of machine code") from None
         return cells
 
 

@@ -19,7 +19,7 @@ from lamina.compiler.llvm.values import Operand, type_name
 _FLOAT16 = np.dtype(np.float16)
 _GLOBAL, _SHARED = 1, 3
 _SHARED_ALIGNMENT = 128
-"""Once through all banks, so that it is known of an address which bank it is in."""
+"""The bytes of one element in each bank: shared arrays begin at the first bank."""
 _MOST_NARROW = 1 << 31
 
 
@@ -38,7 +38,7 @@ class DeviceBuilder(Mathematics):
     """Writer of one kernel, for one thread of a block."""
 
     module: DeviceModule
-    puts_off_sums = False  # the driver's assembler then takes more registers for some kernels
+    puts_off_sums = False  # with True, the driver's assembler uses more registers for some kernels
 
     def __init__(self, module: DeviceModule, arguments: Mapping[str, Argument]) -> None:
         super().__init__(module, arguments)

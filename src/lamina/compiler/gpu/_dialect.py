@@ -44,10 +44,10 @@ class Dialect(ABC):
 
     machine: DeviceMachine
     index: DType = INDEX
-    """The integers in which a thread's number is taken apart, where they are large enough."""
+    """The integer type for arithmetic on a thread's number, where it is large enough."""
 
     constant_space: int
-    """The address space of tables that come with the code."""
+    """The address space of constant tables in the code."""
 
     @abstractmethod
     def thread(self, b: DeviceBuilder) -> Value:

@@ -9,8 +9,8 @@ from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import Pointer, Value, Variable
 
 _UNROLL = 8
-_UNROLL_BESIDE_COPIES = 1  # with more a thread, which copies as well, would have more than 128 registers
-_UNROLL_OF_WHOLE_TILES = 4  # where it need not look at each copy
+_UNROLL_BESIDE_COPIES = 1  # more would take over 128 registers of a thread, which copies, too
+_UNROLL_OF_WHOLE_TILES = 4  # where copies need no bounds checks
 _VECTOR = 4
 _PAD = 4  # elements between rows of a tile in shared memory, so that they begin in other banks
 
@@ -21,7 +21,7 @@ class Multiplication(ABC):
     """
 
     row_step: int
-    """How far apart a thread's rows 2i and 2i + 1 are."""
+    """The distance between a thread's rows 2i and 2i + 1."""
 
     def __init__(self, part: Part) -> None:
         self.part, self.b, self.tile = part, part.scope.b, part.tile
@@ -101,7 +101,7 @@ class FusedMultiplyAdds(Multiplication):
         is_whole = all(x.is_whole and x.node.shape[-1] % _VECTOR == 0 for x in self.operands)
         if not is_whole:
             return _UNROLL_BESIDE_COPIES
-        # Both copied in fours, with a way for views that begin anywhere, leave fewer registers.
+        # If both operands are copied in fours, the second path for unaligned views leaves fewer registers.
         in_fours = all(map(self.keeps_neighbours, self.operands))
         return _UNROLL_OF_WHOLE_TILES // 2 if in_fours else _UNROLL_OF_WHOLE_TILES
 

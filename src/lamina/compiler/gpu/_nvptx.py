@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
 _KNOWN = (80, 86, 89, 90)
-"""Architectures that code is made for; later ones run the code of the one before."""
+"""Architectures to generate code for; a GPU of another one runs the code of the latest architecture before it."""
 
 
 _FRAGMENTS = {"tf32": "m16n8k8.row.col.tf32", "bfloat16": "m16n8k16.row.col.bf16"}
@@ -48,7 +48,7 @@ class NVPTX(TensorDialect):
     def begin_copy(
         self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
     ) -> None:
-        # 16 bytes bypass the first-level cache, which nothing else would read them from; fewer can't.
+        # Copies of 16 bytes bypass the first-level cache, where nothing would read them; smaller copies can't.
         name = {16: "cg.shared.global.16", 4: "ca.shared.global.4"}[nbytes]
         if inside is None:
             self._do(b, f"cp.async.{name}", target, source)
@@ -62,7 +62,7 @@ class NVPTX(TensorDialect):
         self._do(b, "cp.async.wait.group", b.const(left, INT32))
 
     def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
-        # A load of LLVM's is taken apart where the same numbers are loaded one by one on another way.
+        # LLVM would split its own load instruction if another path loads the same numbers one by one.
         four = "{float, float, float, float}"
         load = '"ld.global.v4.f32 {$0, $1, $2, $3}, [$4];", "=f,=f,=f,=f,l,~{memory}"'
         found = b.result(f"call {four} asm sideeffect {load}({source.typed})", FLOAT32)

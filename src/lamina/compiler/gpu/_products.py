@@ -17,7 +17,9 @@ from lamina.compiler.gpu._tensor_cores import TensorCores
 from lamina.compiler.gpu._tiles import Cut
 from lamina.compiler.llvm import INDEX, Value, Variable
 
-_ROWS_AT_ONCE = 2  # of each thread: few enough for shared memory, and what `Multiplication.row_step` is about
+_ROWS_AT_ONCE = (
+    2  # rows of a thread: few enough for shared memory, and the pairs of `Multiplication.row_step`
+)
 _PAD = 4  # elements between rows of the result in shared memory, so that they begin in other banks
 
 

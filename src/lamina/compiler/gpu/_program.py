@@ -21,7 +21,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 
 STEP, BASE = "step", "base"
-"""What a launch with pointers that move gets: the step's number, counted from one in the device's memory."""
+"""Arguments of a launch with moving pointers: the step's number, and the address of the number that it counts from."""
 _BYTE = np.dtype(np.int8)
 _ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": emit_fill}
 

@@ -22,9 +22,9 @@ from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.llvm import FLOAT32, INDEX, INT32, Pointer, Value, Variable
 
 GROUPS, QUAD = 8, 4
-"""Of a warp's lanes, and the lanes of each."""
+"""The number of groups of a warp's lanes, and the lanes of each group."""
 NEIGHBOURS = 4
-"""Lines of a group that follow each other; as many elements as are read at once."""
+"""The consecutive lines of a group, which is also the number of elements read at once."""
 _STRETCH = GROUPS * NEIGHBOURS
 _PAIR = 128  # words from one pair of lines to the next
 
@@ -47,8 +47,8 @@ _ORDERS = {
     ("bfloat16", True): _Order(4, 1, 2),
     ("bfloat16", False): _Order(2, 64, 1),
 }
-"""By precision, and whether it is the left operand. An instruction multiplies a half of the terms in tf32, all in
-bfloat16."""
+"""The order by precision, and whether the operand is the left one. An instruction multiplies half of the terms in tf32,
+all in bfloat16."""
 
 
 class RoundedTiles:
@@ -57,7 +57,7 @@ class RoundedTiles:
     """
 
     count = 2 * NEIGHBOURS
-    """How many elements that are."""
+    """The number of elements that a thread loads."""
 
     def __init__(self, operand: Operand) -> None:
         self._operand, self._b = operand, operand.part.scope.b
@@ -163,7 +163,7 @@ class RoundedTiles:
         line, term = b.add(operand.first, self._line), b.add(start, self._term)
         if operand.is_whole:
             return line, term
-        # What is inside is found out anew each time: few registers are left to keep it in.
+        # Bounds are checked anew each time, since few registers are left to keep the results.
         narrow = b.narrowed(line, operand.extent + operand.width)
         return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 

@@ -21,7 +21,7 @@ from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 _MOST_POINTERS = 96
-"""Arguments of a kernel: some drivers take no more than 1024 bytes."""
+"""The most arguments of a kernel, since some drivers allow only 1024 bytes."""
 
 
 @dataclass(eq=False)

@@ -14,7 +14,7 @@ from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.plan import Partition
 
 THREADS = 256
-"""The threads of a block, whatever it computes, so that one launch can compute several kernels."""
+"""The number of threads of every block, so that one launch can compute several kernels."""
 
 
 class DeviceScope(Scope):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lamina.compiler.gpu._builder import DeviceBuilder
 
 _MOST_TRIES = 8
-"""LLVM 20 to 22 write a module now and then in which two instructions define one id. It depends on where things lie in
-memory, so another try, for which they lie elsewhere, comes out right."""
+"""Attempts to write a module: LLVM 20 to 22 occasionally write one in which two instructions define the same id. It
+depends on addresses in memory, so that another attempt usually succeeds."""
 
 _HEADER_WORDS = 5
 _TYPES = range(19, 39)  # OpTypeVoid … OpTypePipe: they define their first operand
@@ -69,7 +69,7 @@ class SPIRV(Dialect):
             assert isinstance(found, bytes)
             if has_unique_ids(found):
                 return found
-        raise NotForTarget("LLVM writes one number for two things in its SPIR-V")
+        raise NotForTarget("in LLVM's SPIR-V two instructions define the same id")
 
     def assembly(self, ir: str) -> str:
         found = translated(self.machine, ir, level=0, as_text=True)

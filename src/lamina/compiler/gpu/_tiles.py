@@ -14,7 +14,7 @@ from lamina.core.precision import Precision
 from lamina.device.interface import Limits
 
 _LEAST_DEPTH = 64
-"""Terms of a sum that are worth a block of their own."""
+"""The fewest terms of a sum that are worth a separate block."""
 _LEAST_DEPTH_OF_TENSORS = 256
 _MOST_PARTS = 16
 
@@ -58,8 +58,8 @@ PIPELINED = Tile(128, 128, 8, 8, 8, stages=4)
 TENSOR: Mapping[Precision, Tile] = {
     precision: Tile(128, 128, 16, 8, 8, stages=2, precision=precision) for precision in ("tf32", "bfloat16")
 }
-"""Two blocks have room on a multiprocessor: their registers (128 of a thread), and their shared memory (32 KiB at
-most)."""
+"""A multiprocessor has room for two blocks with these tiles: for their registers (128 of a thread), and their shared
+memory (32 KiB at most)."""
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ A module is made of functions, and a function is written through a builder:
 * `builder.Builder`: every element operation under its NumPy name (`b.add(x, y)`, `b.maximum`, `b.where`,
   `b.cast`, …; numbers become constants, scalars are spread over lanes, dtypes must agree);
   `b.loop(start, stop, step)`, `b.vector_loop`, `b.if_`, `b.if_else`; `b.variable(initial)` with
-  `get` and `set` for what a loop carries; `b.load`, `b.store`, `b.load_strided`, `b.gather`, `b.offset`,
+  `get` and `set` for values that a loop carries; `b.load`, `b.store`, `b.load_strided`, `b.gather`, `b.offset`,
   `b.alloca`; `b.reduce_add`, … over lanes, `b.widen`, `b.narrow`.
   `lanes` may be any number: a tail of 3 is a vector of 3.
 * `mathematics.Mathematics`: a builder that knows `exp`, `tanh`, … too. A target's own builder derives from it.
 * `random`: Philox4x64-10, the bits of `numpy.random.Philox`.
 * `jit.load`: machine code, from the cache on disk where it has it (`run.load` adds the barrier).
-* `machine`: what a target says of its machine.
+* `machine`: the properties of a target's machine.
 
 Element operations give the same bits for an element whatever the number of lanes, so that results depend
 neither on tails nor on how work is split. Nothing is emitted with fast-math flags; `fma` is written where it

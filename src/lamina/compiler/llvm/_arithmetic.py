@@ -241,7 +241,7 @@ class Arithmetic(Positions):
         if x.dtype.kind != "f":
             return self.where(compare(x, y), x, y)
         if y.constant is not None and not math.isnan(y.constant):
-            # A NaN in x fails the comparison. Where both are zeros, y: relu(-0.0) is 0.0.
+            # A NaN in x fails the comparison. If both are zeros, the result is y: relu(-0.0) is 0.0.
             return self.where(getattr(self, f"{better}_equal")(y, x), y, x)
         return self.where(self.isnan(x), x, self.where(compare(x, y), x, y))
 

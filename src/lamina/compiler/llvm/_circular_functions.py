@@ -74,7 +74,7 @@ def _two_over_pi() -> tuple[int, ...]:
 def large_circular(b: Builder, x: Value, quarter_turns: int) -> Value:
     """The sine of a large scalar x, plus quarter turns: Payne and Hanek's reduction (1983) in 192 bits.
 
-    x = M 2ᴱ with M < 2⁵³. Of M 2ᴱ 2/pi what counts are the integer part's lowest 2 bits and the fraction: digits of
+    x = M 2ᴱ with M < 2⁵³. Only the fraction of M 2ᴱ 2/pi and the lowest 2 bits of its integer part matter: digits of
     2/pi before place E - 2 only add multiples of 4.
     """
     bits = b.bitcast(b.abs(x), UINT64)
@@ -107,8 +107,8 @@ def large_circular(b: Builder, x: Value, quarter_turns: int) -> Value:
 
 
 def _sum_with_carry(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y modulo 2⁶⁴, and 1 where that is not x + y: from the highest bits alone, since of a comparison LLVM makes an
-    operation that drivers of OpenCL lack."""
+    """x + y modulo 2⁶⁴, and the carry (0 or 1), computed from the highest bits: LLVM would turn a comparison into an
+    operation that OpenCL drivers lack."""
     total = b.add(x, y)
     either = b.bit_and(b.bit_or(x, y), b.bit_xor(total, (1 << 64) - 1))
     return total, b.shift_right(b.bit_or(b.bit_and(x, y), either), 63)
@@ -140,7 +140,7 @@ def arctan(b: Builder, x: Value) -> Value:
 
 
 def arcsin(b: Builder, x: Value) -> Value:
-    """Beyond 1/2 by way of the half angle."""
+    """A polynomial; for |x| > 1/2, by way of the half angle."""
     is_near, s, rest = _arcsin_of_half(b, x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
     turned, lost = small_sum(b, b.const(quarter, x.dtype, x.lanes), b.mul(s, -2.0))
@@ -149,7 +149,7 @@ def arcsin(b: Builder, x: Value) -> Value:
 
 
 def arccos(b: Builder, x: Value) -> Value:
-    """A quarter turn less the sine's angle; beyond 1/2 twice the half angle."""
+    """A quarter turn minus arcsin x; for |x| > 1/2, by way of the half angle."""
     is_near, s, rest = _arcsin_of_half(b, x)
     angle = b.add(s, rest)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)

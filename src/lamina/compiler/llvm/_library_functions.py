@@ -15,10 +15,10 @@ from lamina.compiler.llvm.values import Value
 from lamina.primitives.elementary import LOG_2, format_of, parts
 
 _LARGE = 2.0**27
-"""x² + 1 is x² from here on."""
+"""From here on, x² + 1 rounds to x²."""
 _LARGE_EXPONENT = 80.0
-"""Beyond, exp(-x) is nothing beside exp(x), which may overflow where its half does not: it is the square of
-exp(x / 2)."""
+"""Beyond this, exp(-x) is negligible beside exp(x). exp(x) is computed as the square of exp(x / 2), since it may
+overflow where its half does not."""
 _LOG2_E = "1.44269504088896340735992468100189213742664595415299"
 _LOG10_E = "0.434294481903251827651128918916605082294397005803667"
 # log Γ(2 + z) = (1 - γ) z + Σ (-1)ᵏ (ζ(k) - 1) / k · zᵏ from k = 2 on
@@ -62,9 +62,9 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
-    """log x of a positive finite x as a sum of two floats, good to about 2⁻⁵⁹ of it (of float32: 2⁻³⁰).
+    """log x of a positive finite x as a sum of two floats, with a relative error of about 2⁻⁵⁹ (float32: 2⁻³⁰).
 
-    As `log` does it, with the quotient s and the sum kept in two parts.
+    The method of `log`, with the quotient s and the sum in two parts.
     """
     f = format_of(x)
     is_small = b.less(x, float(np.finfo(x.dtype).tiny))
@@ -136,7 +136,9 @@ def power(b: Builder, x: Value, y: Value) -> Value:
     value = exp(b, product)
     is_normal = b.logical_and(b.less(value, math.inf), b.greater(value, 0.0))
     value = b.where(is_normal, b.fma(value, error, value), value)
-    grows = b.equal(b.greater(magnitude, 1.0), b.greater(y, 0.0))  # without end, where there is no end
+    grows = b.equal(
+        b.greater(magnitude, 1.0), b.greater(y, 0.0)
+    )  # whether an endless result is infinity, not 0
     is_endless = b.logical_or(b.equal(b.abs(y), math.inf), b.equal(magnitude, math.inf))
     is_endless = b.logical_or(is_endless, b.equal(magnitude, 0.0))
     value = b.where(is_endless, b.where(grows, b.const(math.inf, x.dtype), 0.0), value)

@@ -36,7 +36,7 @@ class Team:
         self._errors: list[BaseException] = []
         self._most = threads - 1
         self._others: list[threading.Event] = []
-        """Of each thread, whether it has ended. `Thread.join`, once interrupted, takes any to have (bpo-45274)."""
+        """An event for each thread's end: an interrupted `Thread.join` marks live threads as ended (bpo-45274)."""
 
     def give(self, ir: str) -> None:
         """Queue LLVM assembly for compilation by a free thread."""
@@ -71,7 +71,7 @@ class Team:
         name = f"lamina-llvm-{len(self._others) + 1}"
         try:
             threading.Thread(target=self._work_apart, args=(ended,), name=name, daemon=True).start()
-        except RuntimeError:  # the system gives no more threads: those that there are do it all
+        except RuntimeError:  # the system allows no more threads: the existing ones do all the work
             self._most = len(self._others)
         else:
             self._others.append(ended)

@@ -42,7 +42,7 @@ class Positions(Emitter):
     """Position arithmetic for the operations of `Arithmetic`; None for operations on other values."""
 
     puts_off_sums = True
-    """Whether constants in positions wait until something asks for the sum."""
+    """Whether constants are added to positions only when code needs the sum."""
 
     def position_sum(self, x: Operand, y: Operand) -> Value | None:
         """x + y."""

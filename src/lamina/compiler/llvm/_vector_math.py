@@ -64,7 +64,7 @@ def log1p(b: Builder, x: Value) -> Value:
 
 
 def sin(b: Builder, x: Value) -> Value:
-    """The sine; of a zero that very zero."""
+    """The sine; ±0 gives ±0."""
     return b.where(b.equal(x, 0.0), x, _circular(b, x, 0))
 
 
@@ -109,7 +109,7 @@ def _circular(b: Builder, x: Value, quarter_turns: int) -> Value:
 def _unless_large(
     b: Builder, x: Value, value: Value, name: str, of_large: Callable[[Builder, Value], Value]
 ) -> Value:
-    """`value`, or where x is too large for its reduction, the function of that name for scalars."""
+    """`value`, or, where x is too large for its reduction, the result of the scalar function of that name."""
     fits = b.less(b.abs(x), format_of(x).circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):

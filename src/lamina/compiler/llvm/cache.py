@@ -25,10 +25,10 @@ _LIMIT_BYTES = 256 << 20
 _SUFFIX = ".object"
 _ASIDE = "lamina-aside-"
 _ASIDE_SECONDS = 3600.0
-"""Older files that were written aside belong to processes that have ended."""
+"""The age from which temporary files belong to processes that have ended."""
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _room: dict[Path, int] = {}
-"""Bytes that this process may add to a directory before it looks through it again: it may hold thousands of files."""
+"""The bytes that this process may add to a directory before it checks the size of all its files again."""
 _told: set[str] = set()
 
 
@@ -94,13 +94,13 @@ class CodeCache:
             return None
         path = self.path(key)
         try:
-            # Not through a link; and the file that is looked at is the one that is read.
+            # Links are not followed, and the file that is checked is the file that is read.
             handle = os.open(path, os.O_RDONLY | _NO_FOLLOW)
             with os.fdopen(handle, "rb") as file:
                 status = os.fstat(handle)
                 if status.st_size > self._limit_bytes or not _is_own(status, stat.S_ISREG, path):
                     return None
-                stored = file.read(status.st_size)  # that much memory is taken at once, whatever is there
+                stored = file.read(status.st_size)  # allocates this size at once, whatever the file holds
             os.utime(path)  # the least recently used go first
         except OSError:
             return None

@@ -24,10 +24,10 @@ from lamina.core.timings import noted
 
 MakeIR = Callable[[], "str | Module[Any]"]
 
-_PART_LINES = 1200  # of a module are translated in one go: more parts are shared more evenly, but each costs
+_PART_LINES = 1200  # lines of a module's part: small parts are shared more evenly, but each has a fixed cost
 _LIBRARIES = 16
-"""That share a linker. Of each library 9 KB stay with its linker, and a linker takes 160 KB; libraries keep theirs, and
-with the last of them it goes."""
+"""The number of libraries that share a linker. A linker takes 160 KB, and keeps 9 KB of each library, even a freed one,
+until all of its libraries are freed."""
 _library_numbers = itertools.count()
 _compiling = threading.RLock()  # LLVM's global context isn't made for several threads
 
@@ -80,7 +80,7 @@ class Fetched:
     machine: Machine
     make_ir: MakeIR
     key: str
-    """On disk."""
+    """The name of the code on disk."""
     objects: list[bytes]
     note: bytes
 
@@ -290,8 +290,8 @@ def _optimized(machine: Machine, ir: str) -> llvm.ModuleRef:
 def _cleaned(target: llvm.TargetMachine, module: llvm.ModuleRef) -> llvm.ModuleRef:
     module.triple = target.triple
     module.data_layout = str(target.target_data)
-    # What is worth a vector, an unrolled loop or a hoisted value was written as one: the few passes that clean up
-    # give code as fast as LLVM's level 2 does, in a tenth of its time.
+    # The text has vectors, unrolled loops and hoisted values already where they pay: with a few cleanup passes, code
+    # is as fast as at LLVM's level 2, in a tenth of the time.
     passes = llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     passes.add_sroa_pass()
@@ -318,7 +318,7 @@ def _link(
 @lru_cache(2)
 def _linker(machine: Machine, _share: int) -> llvm.LLJIT:
     # LLVM's older linker may put constants farther from the code than an instruction of AArch64 reaches. The newer one
-    # isn't made for Windows; elsewhere on x86-64 addresses are written in full, and both do.
+    # isn't made for Windows; on x86-64 addresses are written in full, and both work.
     is_arm = llvm.get_default_triple().startswith(("aarch64", "arm64"))
     return llvm.create_lljit_compiler(_target(machine), use_jit_link=is_arm and sys.platform != "win32")
 

@@ -15,7 +15,7 @@ Argument = DType | None  # None: a pointer
 
 class _Writer(Protocol):
     is_worth_trouble: bool
-    """Whether LLVM is to make the function fast, which takes it several times as long."""
+    """Whether LLVM should optimize the function, which takes several times as long."""
 
     def body(self) -> list[str]: ...
 
@@ -23,7 +23,7 @@ class _Writer(Protocol):
 B = TypeVar("B", bound=_Writer)
 
 _NAMES = re.compile(r"@([\w.]+)")
-"""What LLVM assembly calls globals by."""
+"""The pattern of a global name in LLVM assembly."""
 
 
 def _nobody(_name: str) -> None:

@@ -44,8 +44,8 @@ LEVELS = {
     "x86-64-v4": Processor("x86_64", "x86-64-v4", "", _V4),
     "aarch64": Processor("aarch64", "generic", "+neon", frozenset()),
 }
-"""The levels of x86-64 with SSE4.2, AVX2 and AVX-512 (System V ABI, AMD64 supplement, 3.1.1), and what every 64-bit
-processor of ARM's has."""
+"""The levels of x86-64 with SSE4.2, AVX2 and AVX-512 (System V ABI, AMD64 supplement, 3.1.1), and the features of every
+64-bit ARM processor."""
 
 
 def architecture() -> str:

@@ -2,7 +2,7 @@
 
 Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A block of four 64-bit
 numbers is a function of a 128-bit key and a 256-bit counter, so that any thread can make any block. NumPy
-counts up before it makes a block: the first one after `Philox(key=key, counter=counter)` is counter + 1's.
+increments the counter before it makes a block: the first of `Philox(key=key, counter=counter)` is that of counter + 1.
 """
 
 from __future__ import annotations

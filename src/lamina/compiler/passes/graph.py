@@ -108,7 +108,7 @@ def topological(roots: Iterable[Node]) -> list[Node]:
     stack.reverse()
     while stack:
         node = stack.pop()
-        if node is None:  # all inputs are there of the node below
+        if node is None:  # all inputs of the node below are in the order
             below = stack.pop()
             assert below is not None
             order.append(below)

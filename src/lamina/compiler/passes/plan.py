@@ -235,7 +235,7 @@ class _Ordering:
         while remaining:
             kernel = next((k for k in remaining if self._is_ready(k, done, readers, in_place)), None)
             if kernel is None:
-                # Overwriting in place would come before a reader, whatever the order: write beside, copy at the end.
+                # In every order, a write in place would come before a reader: write elsewhere, copy at the end.
                 blocked = next(k for k in remaining if self._inputs_done(k, done))
                 in_place -= set(blocked.stores)
                 continue

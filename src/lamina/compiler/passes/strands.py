@@ -13,9 +13,9 @@ from lamina.compiler.passes.graph import Graph, Node, users_of
 from lamina.core.primitive import REGISTRY
 
 _LEAST_KERNELS = 4
-"""In a strand of fewer there is little to wait for."""
+"""The fewest kernels of a strand: in a shorter one, threads have little to wait for."""
 _MOST_STRANDS = 64
-"""Each has a loop over the steps in the code."""
+"""The most strands, since each has its own loop over the steps in the code."""
 _ALIKE = 0.8
 """The minimum work of a strand, as a share of the largest's, so that strands take about equally long."""
 

@@ -78,13 +78,13 @@ class DataLoader:
             batch_sampler = _batch_sampler(dataset, batch_size, shuffle, sampler, last_batch)
         elif batch_size is not None or shuffle or sampler is not None or last_batch is not None:
             raise ValueError(
-                "DataLoader: batch_sampler decides by itself; don't pass batch_size, shuffle, sampler or last_batch too"
+                "DataLoader: batch_sampler makes the batches; don't pass batch_size, shuffle, sampler or last_batch too"
             )
         self._batch_sampler = batch_sampler
         self._batchify = batchify_fn or default_batchify_fn
         if not (isinstance(num_workers, bool) or is_number(num_workers)) or num_workers % 1:
             raise ValueError(
-                f"DataLoader: num_workers is how many threads prepare batches, not {in_a_line(num_workers)}"
+                f"DataLoader: num_workers is the number of threads that prepare batches, not {in_a_line(num_workers)}"
             )
         self._workers = max(0, int(num_workers))
         if prefetch is not None:
@@ -172,7 +172,7 @@ def _batch_sampler(
     if sampler is None:
         if not isinstance(dataset, Sized):
             raise TypeError(
-                f"DataLoader: a data set has __len__ and __getitem__, as gluon.data.ArrayDataset(x, y); "
+                f"DataLoader: a data set needs __len__ and __getitem__, as in gluon.data.ArrayDataset(x, y); "
                 f"{type(dataset).__name__} has no length"
             )
         sampler = (RandomSampler if shuffle else SequentialSampler)(len(dataset))

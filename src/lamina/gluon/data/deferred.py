@@ -1,14 +1,14 @@
 """Deferred row arithmetic, so that a per-sample transform costs as little as a per-batch one.
 
 A `DataLoader` must call the user's transform once for each sample, in order: only then do random numbers, counters and
-choices in it come out as in MXNet. What is slow about that is not the call but sixty thousand tiny array operations.
+choices in it come out as in MXNet. The calls themselves are fast; sixty thousand tiny array operations are not.
 So the transform gets a `DeferredRow`: an `NDArray` that notes ``astype``, arithmetic with a number, ``reshape`` and
 ``transpose``, and does them later. If, at the end, all rows of a batch have the same notes, one gather and one
-operation for each note make the batch. Whatever else happens to a row (any other operator, reading or writing it, an
-attribute) turns it into a plain `NDArray` first, and every row that is waiting with it; from then on the data set
-hands out plain arrays only.
+operation for each note make the batch. Any other use of a row (another operator, reading, writing, an attribute)
+first turns this row and all waiting rows into plain `NDArray`s; from then on the data set hands out plain arrays
+only.
 
-Why the result is the same, to the last bit, is argued in docs/adr/deferred-rows.md.
+docs/adr/deferred-rows.md explains why the result is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Recipe:
     __slots__ = ("after", "model", "operations")
 
     def __init__(self, model: NDArray, operations: tuple[tuple[str, Any, tuple[int, ...]], ...] = ()) -> None:
-        self.model = model  # zeros: each operation itself says what shape, dtype or error it gives
+        self.model = model  # zeros, on which each operation shows its shape and dtype, or its error
         self.operations = operations  # with the shape that each gives
         self.after: dict[Any, Recipe] = {}
 
@@ -85,7 +85,7 @@ class Recipe:
     def on_batch(self, batch: NDArray) -> NDArray:
         """The same operations on rows that lie along axis 0."""
         for name, argument, shape in self.operations:
-            if name == "reshape":  # MXNet's codes count from the front, where the batch's axis is
+            if name == "reshape":  # MXNet's codes count from axis 0, here the batch's
                 argument = (batch.shape[0], *shape)
             elif name == "transpose":
                 ndim = len(shape)

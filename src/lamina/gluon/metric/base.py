@@ -139,7 +139,7 @@ class Own(Enum):
 
 
 class Named(EvalMetric):
-    """A metric that has a name where none is given."""
+    """A metric with a default name."""
 
     _named: ClassVar[str]
 
@@ -197,7 +197,7 @@ def as_list(values: Arrays) -> list[Any]:
 
 
 def as_numpy(x: Any) -> numpy.ndarray:
-    """`values` as a NumPy array of numbers."""
+    """`x` as a NumPy array of numbers."""
     return x.asnumpy() if isinstance(x, NDArray | Facade) else numpy.asarray(x)
 
 

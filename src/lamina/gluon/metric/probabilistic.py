@@ -67,7 +67,7 @@ class Perplexity(EvalMetric):
 
     Args:
         ignore_label: samples with this label do not count; None: all count.
-        axis: where the classes are.
+        axis: the axis of the classes.
     """
 
     def __init__(

@@ -131,7 +131,7 @@ def distill(
         encoder = fitted_encoder(schema, table, np.arange(rows), settings_of(student))
         mixed = _mixtures(_points(encoder, table, rng), table.shape[1], made, limit, rng)
         table, wanted = _with_made_rows(table, own, mixed, asked)
-    # A made row trains or validates with the row that it is made of.
+    # A synthetic row is in the training or validation part of the row that it is made from.
     own_group = rng.permutation(rows) % _MOST_GROUPS if groups is None else group_codes(groups)
     together = mark_of_rows("groups", np.tile(own_group, len(wanted) // rows))
     if limit is not None:
@@ -212,7 +212,7 @@ def _student(classes: np.ndarray | None, settings: dict[str, Any]) -> Any:
     """The unfitted student estimator."""
     if classes is None:
         return MLPRegressor(**settings)
-    MLPClassifier(**settings)  # whose name is in the error of a wrong one
+    MLPClassifier(**settings)  # raises an error with this class's name for a wrong setting
     student = _Student(**settings)
     student.taught = classes
     if student.class_weight is not None or isinstance(student.threshold, str):
@@ -272,17 +272,17 @@ def _out_of_fold(
     """The refits, with predictions of the given shape; the teacher itself if time is too short for refits."""
     if folds < 2:
         raise ValueError(f"folds={folds}: 0 for no refits, or 2 and more")
-    # Not by classes: then a class of few rows is in no fold.
+    # Not stratified by class, which would leave a class with few rows out of all folds.
     splitter, every = splitter_for(len(y), None, groups), np.arange(len(y))
     most, needed = splitter.most_members(every), max(folds, FEWEST_FOR_VALIDATION)
     if most is not None and most < folds:
-        raise DataError(f"{folds} folds need {folds} groups or more, and there are {most}: say folds=0")
+        raise DataError(f"{folds} folds need {folds} groups or more, and there are {most}: pass folds=0")
     pairs = splitter.members(every, 1 / folds, rng, folds)
     found = _OutOfFold(shape, teacher.classes)
     begin = 0.0 if limit is None else limit.used
     for done, (seen, unseen) in enumerate(pairs):
         if unseen is None:
-            raise DataError(f"{folds} folds need {needed} rows or more, and there are {len(y)}: say folds=0")
+            raise DataError(f"{folds} folds need {needed} rows or more, and there are {len(y)}: pass folds=0")
         if (
             limit is not None
             and limit.used + (limit.used - begin) / max(done, 1) > _TEACHERS_SHARE * limit.seconds
@@ -299,7 +299,7 @@ def _out_of_fold(
     return found
 
 
-# --- made rows -------------------------------------------------------------------------------------------------------
+# --- synthetic rows --------------------------------------------------------------------------------------------------
 
 
 def _points(encoder: TableEncoder, X: Any, rng: np.random.Generator) -> np.ndarray:

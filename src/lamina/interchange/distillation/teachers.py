@@ -39,8 +39,8 @@ class Teacher:
         known = [getattr(model, name) for name in _CLASSES if hasattr(model, name)]
         if self._has_shares and not known:
             raise TypeError(
-                f"the teacher, {self.name}, has predict_proba but no classes_: is it fitted? Else set classes_ to the "
-                "classes of its columns"
+                f"the teacher, {self.name}, has predict_proba but no classes_: is it fitted? Otherwise set classes_ to "
+                "the classes of its columns"
             )
         classes = next(
             (one for one in known if one is not None and len(one)), None
@@ -84,7 +84,7 @@ class Teacher:
         except (TypeError, RuntimeError) as error:  # CatBoost's constructor alters its cat_features
             if not (hasattr(self._model, "copy") and hasattr(self._model, "fit")):
                 raise TypeError(
-                    f"the teacher, {self.name}, can't be cloned, and y is there for refits out of fold: say folds=0 "
+                    f"the teacher, {self.name}, can't be cloned, which refits on y require: pass folds=0 "
                     f"to learn its own predictions ({error})"
                 ) from error
             fresh = self._model.copy()
@@ -92,7 +92,7 @@ class Teacher:
             fresh.fit(X, y)
         except Exception as error:  # of any library's kind
             raise DataError(
-                f"the teacher, {self.name}, can't be refit by fit(X, y): say folds=0 to learn its own predictions "
+                f"the teacher, {self.name}, can't be refit by fit(X, y): pass folds=0 to learn its own predictions "
                 f"({type(error).__name__}: {error})"
             ) from error
         return Teacher(fresh)
@@ -125,11 +125,11 @@ def _sorted_classes(classes: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
 def _as_floats(said: Any, name: str) -> np.ndarray:
     try:
         if isinstance(said, np.ma.MaskedArray) or np.iscomplexobj(said):
-            raise TypeError("its predictions are masked or complex, and no plain numbers")
+            raise TypeError("its predictions are masked or complex, not plain numbers")
         return np.asarray(said, np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"{name}: {error}; a regressor predicts numbers, a classifier has classes_, and numbers as probabilities"
+            f"{name}: {error}; a regressor must predict numbers, a classifier needs classes_ and numeric probabilities"
         ) from error
 
 
@@ -139,7 +139,7 @@ def _numbers_of(said: Any, rows: int, name: str) -> np.ndarray:
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim not in (1, 2) or len(found) != rows or not found.size:
-        raise DataError(f"{name}: predictions of the shape {found.shape}, where X has {rows} rows")
+        raise DataError(f"{name}: the predictions have shape {found.shape}, but X has {rows} rows")
     _require_finite(found, name)
     return found
 
@@ -150,9 +150,7 @@ def _shares_of(said: Any, shape: tuple[int, int], name: str) -> np.ndarray:
         raise DataError(f"{name}: {_SEVERAL}")
     found = _as_floats(said, name)
     if found.shape != shape:
-        raise DataError(
-            f"{name}: probabilities of the shape {found.shape}, where {shape} = (rows, classes) fit"
-        )
+        raise DataError(f"{name}: the probabilities have shape {found.shape}, not {shape} = (rows, classes)")
     _require_finite(found, name)
     total = found.sum(axis=1)
     wrong = (found < -_ROUNDING).any(axis=1) | (np.abs(total - 1) > _ROUNDING)
@@ -199,7 +197,7 @@ class OnnxModel:
         try:
             self._session = onnxruntime.InferenceSession(self._path, settings, ["CPUExecutionProvider"])
         except Exception as error:  # pybind's, of many kinds
-            raise DataError(f"{self._path}: no model that ONNX Runtime reads: {error}") from error
+            raise DataError(f"{self._path}: ONNX Runtime can't read the model: {error}") from error
         names = [output.name for output in self._session.get_outputs()]
         shares = [name for name in names if "probabilit" in name.lower()]
         self._wanted = [names[0], *shares[:1]]
@@ -234,12 +232,12 @@ class OnnxModel:
         top, is_top = said.argmax(axis=1), said == said.max(axis=1, keepdims=True)
         top[is_top.sum(axis=1) > 1] = -1  # a tie tells nothing
         labelled = [{*labels.ravel()[top == i].tolist()} for i in range(count)]
-        # Of two labels in a column, or two columns of a label, a threshold decides.
+        # A column with two labels, or a label with two columns, is due to a threshold.
         known = [name for one in labelled if len(one) == 1 for name in one]
         if len({*known}) < count:
             raise DataError(
-                f"{self._path} does not name its {count} classes, and the rows have {len({*known})} of them, each "
-                "with a label of its own: give rows of each, or export the model with zipmap"
+                f"{self._path} does not name its {count} classes, and the rows identify only {len({*known})} of them: "
+                "give rows of each class, or export the model with zipmap"
             )
         return np.array(known)
 

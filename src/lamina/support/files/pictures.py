@@ -42,9 +42,9 @@ def open_picture(file: IO[bytes], name: str | os.PathLike[str], most_pixels: int
         kinds = [kind for kind in _KINDS if kind in Image.OPEN]
         try:
             opened = Image.open(file, formats=kinds)
-        except UnidentifiedImageError as error:  # whose text has the file's object, not its name
+        except UnidentifiedImageError as error:  # its text shows the file object, not the name
             raise DataError(
-                f"{os.fspath(name)} is not a readable picture: its content is of no kind that is read "
+                f"{os.fspath(name)} is not a readable picture: its format is none of those supported "
                 f"({', '.join(kinds)})"
             ) from error
         with opened as image:

@@ -93,7 +93,7 @@ def _claimed(folder: Path, prefix: str, create: Callable[[Path], object]) -> tup
         try:
             held = lock(path)
         except (BlockingIOError, FileNotFoundError):
-            continue  # before it was locked, another process took it for abandoned
+            continue  # another process considered it abandoned before it was locked
         except OSError:
             _remove(path)
             raise

@@ -83,7 +83,7 @@ class TensorFile:
         self._check_places()
         self.is_signed = self.metadata.pop(_DIGEST, None) is not None
         version = self.metadata.pop(_SIGNED, None)
-        # Also one under a damaged name.
+        # A digest counts even if its name is damaged.
         has_digest = any(text.startswith("sha256:") for text in self.metadata.values())
         if (version is not None or has_digest) and not self.is_signed:
             raise self.damaged("it has lost its digest")
@@ -119,7 +119,7 @@ class TensorFile:
 
     def _dtype(self, key: str, place: _Place) -> np.dtype[Any]:
         if place.dtype not in _DTYPES:
-            raise self.error(f"array {key!r} is of {place.dtype[:20]!r}, which NumPy lacks")
+            raise self.error(f"array {key!r} has the dtype {place.dtype[:20]!r}, which NumPy lacks")
         return np.dtype(_DTYPES[place.dtype])
 
     def _check_places(self) -> None:

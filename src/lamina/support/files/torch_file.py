@@ -28,7 +28,7 @@ _DTYPES = {
     "Byte": "u1", "Bool": "u1", "BFloat16": "u2",
 }  # fmt: skip
 _DAMAGE = (ValueError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, struct.error)  # of archives
-_INSTEAD = "torch.save(net.state_dict(), file) writes what is read"
+_INSTEAD = "write the state_dict alone: torch.save(net.state_dict(), file)"
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class _Machine:
             raise ValueError("its pickle takes a value from an empty stack")
         value = self.stack.pop()
         if kind is not None and type(value) is not kind:
-            raise ValueError("its pickle takes one thing for another")
+            raise ValueError("its pickle uses a value of the wrong type")
         return value
 
     def marked(self) -> list[Any]:
@@ -222,7 +222,7 @@ class _Machine:
 
     def recall(self, place: Any) -> None:
         if place not in self.memo:
-            raise ValueError("its pickle recalls what it did not keep")
+            raise ValueError("its pickle reads a memo entry that it did not write")
         self.stack.append(self.memo[place])
 
     def name(self, _: Any) -> None:
@@ -236,7 +236,7 @@ class _Machine:
     def set_items(self, values: list[Any]) -> None:
         found = self.pop(dict)
         if len(values) % 2 or not all(isinstance(key, str | int) for key in values[::2]):
-            raise ValueError("its pickle has a dict with odd keys")
+            raise ValueError("its pickle has a dict with unsupported keys")
         found.update(zip(values[::2], values[1::2], strict=True))
         self.stack.append(found)
 
@@ -252,7 +252,7 @@ class _Machine:
             case ("storage", _Name(name), *_):
                 raise ValueError(f"it has a storage of {excerpt(name, 80)}, which NumPy lacks")
             case _:
-                raise ValueError("its pickle has a reference to something else than a storage")
+                raise ValueError("its pickle refers to something other than a storage")
 
     def call(self, _: Any) -> None:
         arguments, function = self.pop(tuple), self.pop(_Name)
@@ -279,7 +279,7 @@ def _tensor(storage: _Storage, begin: int, shape: tuple[Any, ...], strides: tupl
     if len(shape) != len(strides) or len(shape) > _MOST_DIMENSIONS:
         raise ValueError("a tensor has a shape that NumPy can't hold")
     if not all(type(number) is int and 0 <= number < 1 << 48 for number in numbers):
-        raise ValueError("a tensor has a shape or a place that can't be")
+        raise ValueError("a tensor has an impossible shape or offset")
     return _Tensor(storage, begin, shape, strides)
 
 
