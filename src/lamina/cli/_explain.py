@@ -16,7 +16,9 @@ from lamina.cli._console import output, say
 from lamina.cli._groups import Reading, grouped
 from lamina.cli._options import choosing, one_of, option
 from lamina.errors import LaminaError
+from lamina.support.messages import printable
 from lamina.table.formats import begin_reading, writable
+from lamina.table.messages import counted, rows_from
 
 if TYPE_CHECKING:
     import polars as pl
@@ -128,8 +130,6 @@ def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
 ) -> Generator[tuple[pl.DataFrame, Any, Any, Callable[[int], dict[str, str]]]]:
     """Each part of a table with its predictions explained, the predicted classes, if any, and the words of a row."""
-    from lamina.table.messages import rows_from
-
     start = 0
     for batch in batches:
         with rows_from(start):
@@ -159,7 +159,6 @@ def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, 
 def _write(
     model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], out: str, chosen: str | None
 ) -> None:
-    from lamina.table.messages import counted
     from lamina.table.write import write_batches
 
     rows = write_batches((_extended(model, batch, found) for batch, found, *_ in explained), out, chosen)
@@ -200,7 +199,6 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], w
     from rich.markup import escape
 
     from lamina.runs.metrics import format_quantity
-    from lamina.support.messages import printable
     from lamina.table.columns import value_name
 
     console = output()
@@ -224,7 +222,6 @@ def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], w
 
 def _value_said(value: Any) -> str:
     """A cell as text; a dash if it is missing."""
-    from lamina.support.messages import printable
     from lamina.table.columns import is_missing
 
     return "–" if is_missing(value) else printable(str(value), keep="")
@@ -236,7 +233,6 @@ def _row_table(model: Any, found: Any, row: int, words: Mapping[str, str]) -> An
     from rich.markup import escape
 
     from lamina.cli._table_views import titled_table
-    from lamina.support.messages import printable
 
     table = titled_table(None)
     table.add_column("column", style="bold", overflow="fold")

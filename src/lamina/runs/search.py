@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from lamina.errors import LaminaError
+from lamina.errors import LaminaError, MissingPackageError
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.importance import MOST_ROWS, REPEATS
 from lamina.estimators.network import Ensemble
@@ -296,9 +296,7 @@ class Closing(SearchObserver):
 
 
 def _computed_for_a_figure(pace: Pace) -> float:
-    """The CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
-    from lamina.errors import MissingPackageError
-
+    """CPU seconds for drawing a figure, without imports; 0 if Matplotlib is not installed."""
     try:
         _draw()
     except MissingPackageError:
