@@ -1,6 +1,6 @@
 """A minute under load, and an hour by hand (LAMINA_LOAD_SECONDS=3600): no answer lost or wrong, memory level.
 
-64 clients ask two workers without a pause, eight send their bodies in pieces, the model is exchanged each two seconds,
+64 clients ask two workers without a pause, eight send their bodies in pieces, the model is exchanged every few seconds,
 and SIGTERM ends it all. `pytest -rP` shows the figures.
 """
 
@@ -60,11 +60,18 @@ class SlowClient(threading.Thread):
         self.found.append((response.status, response.read()))
 
 
-def resident_bytes(one):
-    """The memory of all workers."""
+def counted(one, name):
+    """The values of a metric, of all workers together or of each."""
     lines = one.ask("/metrics").content.decode().splitlines()
-    sizes = [float(line.split()[-1]) for line in lines if line.startswith("process_resident_memory_bytes")]
-    return sum(sizes) if len(sizes) == 2 else None
+    return [float(line.split()[-1]) for line in lines if line.startswith(name)]
+
+
+def swap_to(name, run, one, number):
+    """Put another run's model in the place of this one's, and wait until both workers have taken the `number`th."""
+    shutil.copy(RUNS[name] / "model.safetensors", run / "new")
+    os.replace(run / "new", run / "model.safetensors")
+    loaded = 'lamina_model_loads_total{model="m",result="loaded"}'
+    one.wait_for(lambda: counted(one, loaded) == [2 * number], PATIENCE)
 
 
 @pytest.mark.slow
@@ -87,11 +94,9 @@ def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
         client.start()
     sizes, begin = [], time.monotonic()
     while time.monotonic() < begin + SECONDS:
-        source = (RUNS["kinds"], RUNS["prices"])[len(sizes) % 2]
-        shutil.copy(source / "model.safetensors", run / "new")
-        os.replace(run / "new", run / "model.safetensors")
+        swap_to(("kinds", "prices")[len(sizes) % 2], run, one, len(sizes) + 1)
         time.sleep(2)
-        sizes.append(resident_bytes(one))
+        sizes.append(counted(one, "process_resident_memory_bytes"))
     for client in slow:
         client.ending.set()
     code, error = one.end()
@@ -100,9 +105,9 @@ def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
         assert not client.is_alive()
     answers = [answer for client in (*busy, *slow) for answer in client.found]
     lost = [client.lost for client in (*busy, *slow) if client.lost]
-    measured = [size for size in sizes if size is not None]
+    measured = [sum(both) for both in sizes if len(both) == 2]
     counts = Counter(status for status, _ in answers)
-    print(f"answers by status: {dict(counts)}; lost: {lost}; new versions: {error.count(': now version ')}")
+    print(f"answers by status: {dict(counts)}; lost: {lost}; swaps: {len(sizes)}")
     print(
         f"MB of both workers: {[round(size / 1e6, 1) for size in measured[:: max(1, len(measured) // 30)]]}"
     )
@@ -120,6 +125,6 @@ def test_no_answer_is_lost_or_wrong_and_memory_stays_level(serving, run_copy):
         name = next(name for name, one in right.items() if one["predictions"] == answer["predictions"])
         versions[name].add(answer["version"])
     assert versions["a"] and versions["b"] and not versions["a"] & versions["b"]
-    assert error.count(": now version ") > SECONDS / 4
+    assert len(sizes) > SECONDS / 60
     early, late = (measured[len(measured) * i // 3 : len(measured) * (i + 1) // 3] for i in (1, 2))
     assert statistics.median(late) < 1.03 * statistics.median(early)
