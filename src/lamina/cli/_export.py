@@ -11,7 +11,7 @@ from lamina.errors import LaminaError
 
 __all__ = ["export"]
 
-_TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.export.library
+_TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # as in lamina.export.library
 
 
 def export(
@@ -29,7 +29,7 @@ def export(
         ),
     ] = None,
     target: Annotated[str | None, choosing("The library's processor: {}.", _TARGETS, shown="host")] = None,
-    name: Annotated[str | None, option("What the library's symbols begin with.", "the file's name")] = None,
+    name: Annotated[str | None, option("Prefix of the library's symbols.", "the file's name")] = None,
 ) -> None:
     """Write a trained network, complete for prediction, as a file for other programs.
 
