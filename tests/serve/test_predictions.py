@@ -213,7 +213,7 @@ def test_dates_are_texts_or_days():
     typed = frame.with_columns(
         day=pl.Series([datetime.datetime(2011, 10, 2), datetime.datetime(2011, 10, 3, 12)])
     )
-    with pytest.raises(RequestError, match="has type Datetime; the model was trained on String there"):
+    with pytest.raises(RequestError, match="has type Datetime; in training it had type String"):
         rows.of_frame(typed)
     np.testing.assert_array_equal(TableRows(infer(typed)).of_frame(typed).arrays[0], expected)
 

@@ -46,10 +46,10 @@ Ordered = Annotated[
 DayFirst = Annotated[
     bool,
     option(
-        "In dates that can be read in two ways, the day precedes the month.", False, rich_help_panel=READING
+        "In dates that can be read in two ways, the day comes before month.", False, rich_help_panel=READING
     ),
 ]
-MonthFirst = Annotated[bool, option("In such dates, the month precedes the day.", False, rich_help_panel=READING)]
+MonthFirst = Annotated[bool, option("In such dates, the month comes first.", False, rich_help_panel=READING)]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
 Group = Annotated[
     str | None,

@@ -1,4 +1,4 @@
-"""The errors in responses."""
+"""Errors of requests, and their JSON in responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lamina.support.messages import excerpt
 __all__ = ["MOST_PROBLEMS", "Problem", "RequestError"]
 
 MOST_PROBLEMS = 20
-"""The most wrong values that an answer names."""
+"""Maximum number of invalid values named in an answer."""
 
 
 @dataclass(frozen=True)
