@@ -153,7 +153,7 @@ def _as_lookup(e: Emission, part: _Part) -> _Lookup | None:
 
 
 def _column(node: Node) -> tuple[Node, int]:
-    """The matrix of which a node (rows, 1) is a column, and the column's position."""
+    """The matrix from which a node (rows, 1) takes a column, and the column's position."""
     while (part := part_of_concatenation(node)) is not None:
         node = part
     if node.is_op("slice", "slice_copy") and node.shape[1:] == (1,):
