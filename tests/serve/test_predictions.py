@@ -186,7 +186,7 @@ def test_times_of_day_are_texts_or_seconds():
         np.testing.assert_array_equal(rows.of_objects(objects).arrays[0], expected)
         np.testing.assert_array_equal(rows.of_columns({"at": at, "x": [1.0, 2.0]}).arrays[0], expected)
     with pytest.raises(
-        RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor the seconds since"
+        RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor a number of seconds since"
     ):
         rows.of_columns({"at": ["9:30", "noon"], "x": [1.0, 2.0]})
 

@@ -37,7 +37,7 @@ def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> 
     more = f" and {counted(len(said) - _MOST_NAMED, 'more column')}" if len(said) > _MOST_NAMED else ""
     others = "lamina serve and lamina.load read" if reads else "lamina serve, a page and lamina.load read"
     warn(
-        f"{file} does not read all columns as in training; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
+        f"{file} does not read all columns as training had them; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
         f"{others} {'them as in training' if len(said) > 1 else 'it as in training'}"
     )
 
