@@ -46,7 +46,7 @@ Ordered = Annotated[
 DayFirst = Annotated[
     bool,
     option(
-        "In dates that can be read in two ways, the day comes before month.", False, rich_help_panel=READING
+        "If dates can be read in two ways, the day comes before the month.", False, rich_help_panel=READING
     ),
 ]
 MonthFirst = Annotated[bool, option("In such dates, the month comes first.", False, rich_help_panel=READING)]

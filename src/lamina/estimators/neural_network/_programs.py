@@ -22,7 +22,7 @@ __all__ = ["MOMENTS", "Kind", "loss_and_gradients", "taking_rows", "training_ste
 _KEPT = 32
 """Maximum number of cached programs, for searches that alternate between layer sizes."""
 _NUMBERS = 5
-"""A step's numbers: alpha, learning rate, two solver settings, epsilon."""
+"""Number of scalar arguments of a step: alpha, learning rate, two solver settings, epsilon."""
 
 Parameters = Sequence[NDArray]
 

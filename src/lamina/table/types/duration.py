@@ -8,7 +8,7 @@ __all__ = ["Duration"]
 
 
 class Duration(Quantity):
-    """Durations in seconds; numbers in texts and in JSON."""
+    """Durations in seconds; texts and JSON hold them as plain numbers."""
 
     tag = "duration"
     storage = "duration"
