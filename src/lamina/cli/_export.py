@@ -11,7 +11,7 @@ from lamina.errors import LaminaError
 
 __all__ = ["export"]
 
-_TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # as in lamina.export.library
+_TARGETS = ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64")  # those of lamina.export.library
 
 
 def export(

@@ -100,7 +100,7 @@ class Metrics:
 
 
 class _Processes(Collector):
-    """Metrics of each worker's memory, CPU time and open files, by process id."""
+    """Memory, processor time and files of each worker, by process id."""
 
     def __init__(self, shared: Path) -> None:
         self._shared = shared
