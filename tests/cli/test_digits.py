@@ -130,7 +130,7 @@ def test_drawings_are_a_table_too(cli, finished, tmp_path):
     ("arguments", "message"),
     [
         (("evaluate", "RUN", "IMAGES"), "has no column 'digit' to compare predictions with"),
-        (("explain", "RUN", "IMAGES"), "name rows to compare with by --background"),
+        (("explain", "RUN", "IMAGES"), "give rows to compare with by --background"),
         (("inspect", "RUN", "IMAGES"), "can't be compared with it"),
     ],
 )

@@ -61,7 +61,7 @@ def test_what_columns_add_sums_to_the_prediction(cli, folder, run, more):
 
 def test_a_table_is_written_in_any_format(cli, folder, tmp_path):
     code, _, error = cli("explain", folder / "classes", folder / "new.csv", "-o", tmp_path / "out.parquet")
-    assert code == 0 and "7 rows with what columns add" in error
+    assert code == 0 and "7 rows with columns' contributions" in error
     assert {"x0", "mean", "explained", "adds_town"} <= set(pl.read_parquet(tmp_path / "out.parquet").columns)
 
 
@@ -100,7 +100,7 @@ def test_rows_of_a_pipe_are_not_looked_for_again(cli, folder, tmp_path, name):
     code, _, error = cli("explain", tmp_path, folder / "new.csv")
     assert code == 2
     assert (
-        f"{tmp_path} was trained on the pipe {tmp_path / name}: name rows to compare with by --background"
+        f"{tmp_path} was trained on the pipe {tmp_path / name}: give rows to compare with by --background"
         in error
     )
 
@@ -111,7 +111,7 @@ def test_a_table_of_the_training_that_is_gone(cli, folder, tmp_path):
         code, _, error = cli("explain", folder / "numbers", folder / "new.csv")
     finally:
         (tmp_path / "moved.csv").rename(folder / "numbers.csv")
-    assert code == 2 and "name others by --background" in error
+    assert code == 2 and "give other rows by --background" in error
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def test_a_run_knows_the_table_it_was_trained_on(cli, rides):
     code, _, err = cli("inspect", rides / "run", rides / "new.csv")
     assert code == 2 and "there is no file" in err and "lamina inspect DATA --target count" in err
     code, _, err = cli("inspect", rides / "run", "--target", "count")
-    assert code == 2 and "is a run, which knows what its columns are" in err
+    assert code == 2 and "is a run, which has its own columns and target" in err
 
 
 @pytest.mark.parametrize(

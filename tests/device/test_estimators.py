@@ -93,7 +93,7 @@ def test_the_command_says_where_it_trains(
     arguments = ["train", str(table), "--target", "c", "--preset", "sklearn", "--epochs", "1"]
     found = CliRunner().invoke(app.app, [*arguments, "--device", "gpu", "--out", str(tmp_path / "run")])
     assert found.exit_code == 0, found.output
-    assert "lamina: was trained on gpu(0)" in found.output
+    assert "lamina: trained on gpu(0)" in found.output
 
 
 def test_steps_have_the_precision_that_was_asked_for(by_numpy: None, recwarn: Any) -> None:
@@ -121,7 +121,7 @@ def test_steps_have_the_precision_that_was_asked_for(by_numpy: None, recwarn: An
 def test_the_cpu_says_that_it_does_not_round() -> None:
     from lamina.recipes import Digits, Settings, Training
 
-    said = r"precision='tf32' is for GPUs with tensor cores, and cpu\(0\) has none: products are computed in float32"
+    said = r"precision='tf32' is for GPUs with tensor cores, but cpu\(0\) has none: products are computed in float32"
     X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
     how: dict[str, Any] = {"preset": "fast", "max_iter": 1, "random_state": 0}
     with pytest.warns(UserWarning, match=said) as warned:
@@ -145,7 +145,7 @@ def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
     arguments = ["train", str(table), "--target", "b", "--preset", "fast", "--epochs", "1", "--out", str(run)]
     found = CliRunner().invoke(app.app, [*arguments, "--precision", "bfloat16"])
     assert found.exit_code == 0, found.output
-    assert "precision='bfloat16' is for GPUs with tensor cores, and cpu(0) has none" in found.output
+    assert "precision='bfloat16' is for GPUs with tensor cores, but cpu(0) has none" in found.output
     asked = json.loads((run / "settings.json").read_text())
     assert asked["precision"] == "bfloat16"
     early = Request(("t.csv",)).to_dict()

@@ -50,14 +50,14 @@ def test_signatures_say_what_users_give():
 
 
 def test_help_shows_the_defaults_of_the_task():
-    assert "multiplies. Default: 0.04 (medium: 0.1, sklearn: 0.001)." in " ".join(
+    assert "5000 rows. Default: 0.04 (medium: 0.1, sklearn: 0.001)." in " ".join(
         MLPClassifier.__doc__.split()
     )
     assert "() gives a linear model. Default: (256, 256, 256)" in " ".join(MLPRegressor.__doc__.split())
 
 
 def test_help_says_how_long_presets_train():
-    usual, small = declared(Settings)["max_iter"].meaning.split(" 'fast' of ")
+    usual, small = declared(Settings)["max_iter"].meaning.split(" 'fast' with ")
     said = re.findall(r"\d+", usual)
     steps, fast_steps, most, *fewest, rows = map(int, said)
     known = "default", "medium", "fast"

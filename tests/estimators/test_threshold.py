@@ -138,7 +138,7 @@ def test_partial_fit_has_a_number(rare):
     (X, y), _ = rare
     model = lamina.MLPClassifier(**QUICK, threshold=0.2).partial_fit(X, y, classes=[0, 1])
     np.testing.assert_array_equal(model.predict(X), model.predict_proba(X)[:, 1] >= 0.2)
-    with pytest.raises(ValueError, match="threshold='f1' is chosen on validation rows, and there are none"):
+    with pytest.raises(ValueError, match="threshold='f1' is chosen on validation rows, but there are none"):
         lamina.MLPClassifier(**QUICK, threshold="f1").partial_fit(X, y, classes=[0, 1])
 
 
@@ -153,7 +153,7 @@ def test_partial_fit_has_a_number(rare):
         (
             {"threshold": "f1", "early_stopping": False},
             2,
-            "is chosen on validation rows, and there are none",
+            "is chosen on validation rows, but there are none",
         ),
     ],
 )

@@ -97,5 +97,5 @@ def test_one_line_says_which_column_and_what_instead(models, way, tmp_path, recw
             assert lines == [] and takes[0].startswith(tag)
             continue
         (line,) = lines
-        assert f"{tag!r}" in line and line.endswith("lamina.load read it as it is") and "\n" not in line
+        assert f"{tag!r}" in line and line.endswith("lamina.load read it as in training") and "\n" not in line
         assert any(f"{name!r}" in line for name in takes) or units[0] in line

@@ -140,7 +140,7 @@ def test_the_command_says_what_it_wrote(run_on_digits, tmp_path, capfd):
 
 def test_what_cannot_be_exported_is_said(tmp_path):
     path = tmp_path / "net.o"
-    with pytest.raises(LaminaError, match="which inputs it takes is not known; give an array"):
+    with pytest.raises(LaminaError, match="the shape of its inputs is unknown; give an example array"):
         export_library(nn.Flatten(), path)
     net = nn.Dense(2, in_units=3)
     net.initialize()

@@ -196,7 +196,7 @@ def test_without_an_example_the_first_dense_layer_says_what_it_takes():
     net.initialize()
     (wanted,) = block_model(net).graph.input
     assert [size.dim_param or size.dim_value for size in wanted.type.tensor_type.shape.dim] == ["rows", 6]
-    with pytest.raises(LaminaError, match=r"which inputs it takes is not known; give an array"):
+    with pytest.raises(LaminaError, match=r"the shape of its inputs is unknown; give an example array"):
         block_model(nn.Dense(3))
 
 
@@ -222,7 +222,7 @@ class Refused(gluon.HybridBlock):
         (
             lambda F, x: x if x.shape[0] > 8 else -x,
             LaminaError,
-            "computes something else for 6 rows than for 10",
+            "computes different functions for 6 and for 10 rows",
         ),
         (
             lambda F, x: x - x.mean(),
@@ -252,5 +252,5 @@ def test_state_is_refused():
             self.seen[:] = self.seen + 1
             return x * self.seen
 
-    with pytest.raises(LaminaError, match="changes an array that it keeps"):
+    with pytest.raises(LaminaError, match="changes a stored array"):
         block_model(Counter(), nd.ones((2, 3)))

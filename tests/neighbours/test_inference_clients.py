@@ -129,7 +129,7 @@ def test_triton(server, models, in_bytes):
             wanted = models[f"matrix{served}"].predict(X.astype(float))
             np.testing.assert_array_equal(answer.as_numpy("predict"), wanted)
         assert not client.is_model_ready("matrix", "3")
-        with pytest.raises(triton.InferenceServerException, match="column 'size': is not there"):
+        with pytest.raises(triton.InferenceServerException, match="column 'size': is absent"):
             client.infer("mixed", [make("town", FRAME["town"].to_numpy().astype(object), "BYTES")])
     finally:
         client.close()

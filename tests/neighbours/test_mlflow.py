@@ -174,5 +174,5 @@ def test_what_cannot_be_kept(classifier, tmp_path):
     mlflow.sklearn.save_model(
         classifier, tmp_path / "c", serialization_format="cloudpickle", pip_requirements=[]
     )
-    with pytest.raises(DataError, match="flavors python_function, sklearn, and not 'lamina'"):
+    with pytest.raises(DataError, match="flavors python_function, sklearn, but not 'lamina'"):
         lamina.mlflow.load_model(str(tmp_path / "c"))

@@ -45,8 +45,9 @@ def test_a_better_linear_model_is_told_of(tmp_path, target, metric, name):
     ours, theirs = metrics["lamina"][metric], metrics["linear"][metric]
     assert theirs < ours
     assert lines == [
-        f"the linear model is better on the 240 test rows, by more than chance explains: {name} {theirs:.4f}, the network's "
-        f"{ours:.4f}; train a linear model with --hidden none, or search for a better network with --time-limit 5m"
+        f"the linear model is better on the 240 test rows, by more than chance explains: {name} {theirs:.4f}, the "
+        f"network's {ours:.4f}; train a linear model with --hidden none, or search for a better network with "
+        "--time-limit 5m"
     ]
 
 

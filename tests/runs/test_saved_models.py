@@ -97,8 +97,8 @@ def test_an_estimator_fitted_on_arrays_takes_columns_in_their_order(command):
     assert found["metrics"]["accuracy"] == pytest.approx(model.score(X, KIND))
     told = command("inspect", "m.safetensors")
     assert "'target': the file does not name it" in told
-    assert "columns: training had no names" in told
-    assert "--target names another" in command.error("evaluate", "m.safetensors", "kind.csv")
+    assert "columns: without names in training" in told
+    assert "--target gives another name" in command.error("evaluate", "m.safetensors", "kind.csv")
     assert "this one has 5 besides 'kind'" in command.error(
         "predict", "m.safetensors", "both.csv", "--target", "kind"
     )

@@ -190,12 +190,12 @@ def test_numbers_alone_are_a_matrix_or_columns(serving, tmp_path):
     [
         ({"shape": [ROWS - 1]}, "the input 'x' has 30 values, but the shape [29]"),
         ({"shape": [2**62, 2**62]}, "30 values, but the shape"),
-        ({"shape": [3, 10]}, "the input 'x' has the shape [3, 10]; a column's is [rows] or [rows, 1]"),
+        ({"shape": [3, 10]}, "the input 'x' has the shape [3, 10]; a column has the shape [rows] or [rows, 1]"),
         ({"shape": []}, "has 0 dimensions"),
         ({"shape": [9] * 100_000}, "has 100000 dimensions"),
         ({"shape": [-1]}, "Expected `int` >= 0 - at `$.inputs[0].shape[0]`"),
         ({"shape": [True]}, "Expected `int`"),
-        ({"datatype": "FP65"}, "has a datatype that is none of BOOL, UINT8"),
+        ({"datatype": "FP65"}, "has an unknown datatype; known: BOOL, UINT8"),
         ({"datatype": "BOOL"}, "the input 'x' has data that is not BOOL"),
         ({"datatype": "INT8", "data": [300] * ROWS}, "numbers beyond INT8"),
         ({"datatype": "INT64", "data": [10**30] * ROWS}, "the input 'x' has"),
@@ -203,10 +203,10 @@ def test_numbers_alone_are_a_matrix_or_columns(serving, tmp_path):
         ({"datatype": "BYTES", "data": ["1"] * ROWS}, "row 0, column 'x': '1' is not a number (and 19 more)"),
         ({"data": [{}] * ROWS}, "has data that is not FP64"),
         ({"data": None}, "has no data"),
-        ({"name": "y"}, "column 'x': is not there"),
-        ({"name": "gap"}, "the input 'gap' is there twice"),
-        ({"parameters": {"binary_data_size": 8}}, "wrong binary_data_size, or data besides"),
-        ({"parameters": {"binary_data_size": True}, "data": None}, "wrong binary_data_size"),
+        ({"name": "y"}, "column 'x': is absent"),
+        ({"name": "gap"}, "the input 'gap' is given twice"),
+        ({"parameters": {"binary_data_size": 8}}, "invalid binary_data_size, or both"),
+        ({"parameters": {"binary_data_size": True}, "data": None}, "invalid binary_data_size"),
     ],
 )  # fmt: skip
 def test_tensors_that_are_wrong(server, change, message):
@@ -227,7 +227,7 @@ def test_tensors_that_are_wrong(server, change, message):
         (b'{"id": 7, "inputs": []}', 400, "Expected `str | null`, got `int` - at `$.id`"),
         (b'{"inputs": [], "outputs": [{"name": "predict_proba"}]}', 400, "the model has predict"),
         (b"[" * 100_000, 413, "more arrays and objects"),
-        (json.dumps({"inputs": [tensor("x", [1.0] * 10_001, "FP64")]}).encode(), 413, "at most 10,000 are taken"),
+        (json.dumps({"inputs": [tensor("x", [1.0] * 10_001, "FP64")]}).encode(), 413, "at most 10,000 are allowed"),
     ],
 )  # fmt: skip
 def test_bodies_that_are_wrong(server, body, status, message):
@@ -239,11 +239,11 @@ def test_bodies_that_are_wrong(server, body, status, message):
 @pytest.mark.parametrize(
     ("inputs", "head", "message"),
     [
-        (BINARY[:4], None, "column 'member': is not there"),
-        (BINARY, "x", "Inference-Header-Content-Length is 'x'; the body has"),
+        (BINARY[:4], None, "column 'member': is absent"),
+        (BINARY, "x", "Inference-Header-Content-Length is 'x', but the body has"),
         (BINARY, str(10**30), "Inference-Header-Content-Length is '1"),
         (BINARY, "3", "the body is not JSON"),
-        ([("x", "FP64", [1], b"1234567"), *BINARY[1:]], None, "7 bytes, which is no whole number of FP64"),
+        ([("x", "FP64", [1], b"1234567"), *BINARY[1:]], None, "7 bytes, not a multiple of the size of FP64"),
         ([("x", "BYTES", [1], b"\x09\0\0\0abc"), *BINARY[1:]], None, "ends within a text"),
         ([("x", "BYTES", [1], b"\x01\0"), *BINARY[1:]], None, "ends within a text"),
         ([("x", "BYTES", [1], b"\x01\0\0\0\xff"), *BINARY[1:]], None, "has a text that is not UTF-8"),
@@ -259,10 +259,10 @@ def test_bytes_that_are_wrong(server, inputs, head, message):
 def test_bytes_too_many_or_too_few(server):
     body, headers = packed(*BINARY)
     assert (
-        "3 bytes behind the JSON belong to no input"
+        "3 bytes after the JSON belong to no input"
         in infer(server, "prices", body + b"123", headers).json["error"]
     )
-    assert "wrong binary_data_size" in infer(server, "prices", body[:-3], headers).json["error"]
+    assert "invalid binary_data_size" in infer(server, "prices", body[:-3], headers).json["error"]
 
 
 def test_what_is_not_there(server):
@@ -278,7 +278,7 @@ def test_what_is_not_there(server):
             404,
             f"there is no version '1' of 'prices', only {version}",
         ),
-        ("/v2/models/prices/infer", 405, "not with this method"),
+        ("/v2/models/prices/infer", 405, "the method is not allowed"),
         ("/v2/models/prices/unload", 404, "there is nothing at this address"),
     ]:
         answer = server.ask(path)

@@ -84,7 +84,7 @@ def test_the_end_of_a_server_that_starts_is_that_of_one_that_serves(how, monkeyp
     finally:
         signal.signal(signal.SIGINT, before)
     assert not ended.value.code
-    assert capsys.readouterr().err == "lamina: ended before it served anything\n"
+    assert capsys.readouterr().err == "lamina: ended before serving anything\n"
 
 
 def replaced(file, by):

@@ -186,7 +186,7 @@ def test_times_of_day_are_texts_or_seconds():
         np.testing.assert_array_equal(rows.of_objects(objects).arrays[0], expected)
         np.testing.assert_array_equal(rows.of_columns({"at": at, "x": [1.0, 2.0]}).arrays[0], expected)
     with pytest.raises(
-        RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor the seconds since"
+        RequestError, match="row 1, column 'at': 'noon' is not a time of day, nor a number of seconds since"
     ):
         rows.of_columns({"at": ["9:30", "noon"], "x": [1.0, 2.0]})
 
@@ -213,7 +213,7 @@ def test_dates_are_texts_or_days():
     typed = frame.with_columns(
         day=pl.Series([datetime.datetime(2011, 10, 2), datetime.datetime(2011, 10, 3, 12)])
     )
-    with pytest.raises(RequestError, match="has type Datetime; the model was trained on String there"):
+    with pytest.raises(RequestError, match="has type Datetime; in training it had type String"):
         rows.of_frame(typed)
     np.testing.assert_array_equal(TableRows(infer(typed)).of_frame(typed).arrays[0], expected)
 

@@ -201,7 +201,7 @@ def test_groups_that_are_in_a_later_part_do_not_train():
         ({"time": [1] * 120}, 1, "there is 1 different time, and 2 parts need 2 at least"),
         ({"time": ["soon"] * 120}, 1, "time: 'soon' in row 0 .* is neither a number nor a date"),
         ({"time": [np.nan, *ROWS[1:]]}, 1, "time is missing in 1 of 120 rows, first in row 0"),
-        ({"time": [np.inf, *ROWS[1:]]}, 1, "time: inf in row 0 .* is no time; correct it"),
+        ({"time": [np.inf, *ROWS[1:]]}, 1, "time: inf in row 0 .* is invalid; correct it"),
         (
             {"time": ROWS, "gap": 200},
             1,

@@ -39,7 +39,7 @@ _MNIST = "train mnist"
 
 
 class _Commands(TyperGroup):
-    """The command group, in which one command has a name of two words."""
+    """The group of commands; the command `train mnist` has a name of two words."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command named by the first arguments, and the remaining arguments."""
@@ -49,7 +49,7 @@ class _Commands(TyperGroup):
 
 
 def help_text(command: Callable[..., Any]) -> str:
-    """A command's docstring with each paragraph on one line, to wrap at any terminal width; examples stay as they are.
+    """A command's docstring with each paragraph on one line, to wrap at any terminal width; examples are unchanged.
 
     >>> def dance() -> None:
     ...     '''Dance to
@@ -62,7 +62,7 @@ def help_text(command: Callable[..., Any]) -> str:
 
 
 _LONGEST_MESSAGE = 3000
-"""Longest error message, in characters; names and values from a file can be of any length."""
+"""Maximum length of an error message, in characters, since names and values from files may be very long."""
 
 app = typer.Typer(
     name="lamina",
@@ -92,7 +92,7 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
     timed: Annotated[
-        bool, typer.Option("--timings", help="Say on standard error where the command's time went.")
+        bool, typer.Option("--timings", help="Print the time of each part of the command on standard error.")
     ] = False,
 ) -> None:
     """Multilayer perceptrons from scratch: train them, measure them, use them."""
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         end_all(code)
     if arguments is None:
-        gc.freeze()  # the process ends: collecting garbage once more takes half a second
+        gc.freeze()  # skips garbage collection at the end of the process, which takes half a second
     sys.exit(code)
 
 
@@ -136,7 +136,7 @@ def _terminated_as_interrupted() -> Generator[None]:
 
 
 _command = cache(typer.main.get_command)
-"""The parsers of all commands, cached, since Typer would rebuild them for each call."""
+"""The parser of all commands, cached, since Typer would rebuild it for each call."""
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -147,7 +147,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except usage_error as error:
         return _complain(error.format_message() or "incomplete command; see lamina --help")
     except (LaminaError, OSError) as error:
-        # polars tells of a closed pipe in words only
+        # polars reports a closed pipe only in the message
         if isinstance(error, BrokenPipeError) or "Broken pipe" in str(error):
             return _close_quietly()
         return _complain(_one_line(error))

@@ -11,7 +11,7 @@ _begun = [time.perf_counter()]
 
 
 def begin(*, of_process: bool) -> None:
-    """Set the start time: now, or the process's start, since starting Python and importing belong to a command."""
+    """Set the start time: now, or with `of_process` the process's start, before Python and its imports."""
     _begun[0] = time.perf_counter() - (_age_of_process() if of_process else 0.0)
 
 
@@ -26,7 +26,7 @@ def since_start() -> float:
 
 
 def _age_of_process() -> float:
-    """The seconds since this process began, or, if the system doesn't tell, its CPU time."""
+    """The seconds since this process began, or the process's CPU time if the system does not report that."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         ticks = os.sysconf("SC_CLK_TCK")

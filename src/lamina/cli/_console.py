@@ -45,15 +45,17 @@ def say(text: str, *, error: bool = False) -> None:
 
 @contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Generator[None]:
-    """Print each warning about data, checkpoints or devices as one line on standard error, once per subject; hide
-    the others."""
+    """A context that prints warnings about data, checkpoints or devices as lines on standard error, once per subject.
+
+    Other warnings are hidden; with `quiet`, all are.
+    """
     from lamina.export.warnings import NotLinkedWarning
     from lamina.table.messages import DataWarning
     from lamina.training.checkpoint import NotSavedWarning
     from lamina.training.device import NotRoundedWarning
 
     shown = (DataWarning, NotLinkedWarning, NotRoundedWarning, NotSavedWarning)
-    seen: set[str] = set()  # subjects
+    seen: set[str] = set()  # subjects of printed warnings
 
     def show(message: Any, *_where: Any, **_more: Any) -> None:
         if isinstance(message, shown) and not message.subjects <= seen:

@@ -23,31 +23,31 @@ def distill(
     files: Reading,
     teacher: Annotated[
         Path | None,
-        option("The teacher: a file of ONNX, a run's folder, or a file of lamina.save.", False),
+        option("The teacher: an ONNX file, a run's folder, or a file of lamina.save.", False),
     ] = None,
     teacher_predictions: Annotated[
         list[str] | None,
         option(
-            "Instead, columns with its predictions: COLUMN of numbers, or CLASS=COLUMN of probabilities, repeatable.",
+            "Or columns of the teacher's predictions: COLUMN of numbers, or CLASS=COLUMN of probabilities, repeatable.",
             False,
         ),
     ] = None,
     target: TargetOption = None,
-    drop: Annotated[list[str] | None, option("A column that is not looked at, repeatable.", False)] = None,
+    drop: Annotated[list[str] | None, option("A column to leave out; repeatable.", False)] = None,
     out: Annotated[Path, option("The student's file.", named="--out -o")] = Path("student.safetensors"),
     preset: Annotated[
         str | None,
         choosing("The student's settings: {}.", PRESETS, shown="medium, or with --time-limit a search"),
     ] = None,
-    made: Annotated[int | None, option("Made rows for each row.", "4 of numbers, 0 of classes")] = None,
+    made: Annotated[int | None, option("Synthetic rows per row.", "numbers: 4, classes: 0")] = None,
     time_limit: Annotated[
-        str | None, option("Time limit of the whole command, e.g. 5m; searches.", "none")
+        str | None, option("Search for a student within this time, e.g. 5m, for the whole command.", "none")
     ] = None,
     seed: Annotated[int, option("The seed of all randomness.")] = 0,
 ) -> None:
     """Train a network on the predictions of a teacher: a model of any library.
 
-    The teacher is an ONNX file, as written by boosting libraries and skl2onnx, or a lamina model; or its
+    The teacher is an ONNX file, e.g. from a boosting library or skl2onnx, or a lamina model; or its
     predictions are columns of the table. Pickles are not read, since they can run code. In Python, lamina.distill takes
     any fitted model. The student is written as a lamina model file, which the other commands accept.
 
@@ -66,7 +66,7 @@ def distill(
         "random_state": option_values.seed("--seed", seed),
     }
     if preset is not None and time_limit is not None:
-        raise LaminaError("--time-limit is for a search of all presets' settings: leave --preset out")
+        raise LaminaError("--time-limit searches the settings of all presets: leave --preset out")
     if teacher is None and made:
         raise LaminaError("--made needs a --teacher to label the synthetic rows: leave out --made")
     if not out.absolute().parent.is_dir() or out.is_dir():
@@ -106,7 +106,7 @@ def _known(frame: Any, names: list[str]) -> list[str]:
 
 
 def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
-    """The predictions among the table's columns, and the other columns."""
+    """The teacher's predictions from the table's columns, and the other columns."""
     pairs = [text.rpartition("=") for text in columns]
     names = _known(frame, [name for _, _, name in pairs])
     classes = [name for name, _, _ in pairs]
@@ -114,7 +114,7 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
         raise LaminaError("--teacher-predictions is one COLUMN of numbers, or CLASS=COLUMN for each class")
     twice = [one for given in (classes, names) for one in given if given.count(one) > 1]
     if twice:
-        raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: each class has a column of its own")
+        raise LaminaError(f"--teacher-predictions has {twice[0]!r} twice: classes need different columns")
     others = frame.drop(names)
     if not classes[0]:
         return frame[names[0]].to_numpy(), others
@@ -122,7 +122,7 @@ def _told(frame: Any, columns: list[str]) -> tuple[Any, Any]:
 
 
 class _OfRun:
-    """A run's model, for tables without the columns that it ignores."""
+    """A run's model, for tables without the columns that the model ignores."""
 
     def __init__(self, model: Any) -> None:
         self._model, self.classes_ = model, getattr(model.estimator, "classes_", None)
@@ -135,7 +135,7 @@ class _OfRun:
 
 
 def _opened(path: Path, frame: Any) -> tuple[Any, Any, str | None]:
-    """The teacher in a file, its columns, and its target's name, if the file has one."""
+    """The teacher in a file, the teacher's columns of `frame`, and the target's name, if the file has one."""
     if path.suffix != ".onnx":
         from lamina.runs.run_folder import open_model
 

@@ -1,4 +1,4 @@
-"""``lamina doctor``: reports lamina's environment on this machine, and checks that it works."""
+"""``lamina doctor``: reports lamina's environment on this machine, and checks that lamina works."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REQUIRED = ("numpy", "llvmlite", "msgspec", "pooch", "typer", "rich")
 
 
 def doctor() -> None:
-    """Versions, processor, threads, and a self-check that trains a tiny network.
+    """Show versions, processor and threads, and check that lamina works, by training a tiny network.
 
     The exit code is 1 if a check fails.
     """
@@ -53,7 +53,7 @@ def _versions() -> dict[str, str]:
     own = {"lamina": __version__, "Python": f"{platform.python_version()} on {platform.platform()}"}
     optional = [
         name for name in EXTRAS if name != "backports.zstd" or sys.version_info < (3, 14)
-    ]  # then Python's own
+    ]  # from 3.14 on Python has zstd
     return own | {package: found(package) for package in (*_REQUIRED, *optional)}
 
 
@@ -100,7 +100,7 @@ def _model_name() -> str:
 
 
 def _devices() -> dict[str, str]:
-    """The devices that `gpu()` names, and others that were looked for."""
+    """The devices of `gpu()`, and other devices searched for."""
     from lamina.device.choice import found, looked_for
 
     try:
@@ -128,7 +128,7 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
     start = time.perf_counter()
     try:
         found = check()
-    except Exception as error:  # whatever is wrong with this machine is what we are here to show
+    except Exception as error:  # every error is reported: finding errors is this command's purpose
         print(f"  {name:<16} FAILED: {type(error).__name__}: {error}")
         return False
     print(f"  {name:<16} ok: {found} ({time.perf_counter() - start:.2f} s)")
@@ -178,7 +178,7 @@ def _check_compiler() -> str:
 
 
 def _check_training() -> str:
-    """Check the training of a tiny network on a few of MNIST's digits."""
+    """Check the training of a tiny network on a few MNIST digits."""
     from lamina.runs.recipes import Digits, Settings, Training, load_digits
 
     train, test = (Digits(part.images[:2000], part.labels[:2000]) for part in load_digits())
@@ -190,7 +190,7 @@ def _check_training() -> str:
 
 
 def _device_checks() -> dict[str, Callable[[], str]]:
-    """A check of the first device, if there is one."""
+    """A check of the first device, by name; empty without devices."""
     from lamina import num_gpus
 
     try:

@@ -27,9 +27,9 @@ _ROWS_SHOWN = 5
 _COLUMNS_SHOWN = 10
 _WORDS_SHOWN = 4
 _BACKGROUND = 2000
-"""Rows read from the background file, from which the background of `shap_values` is drawn."""
+"""Maximum number of rows of the background file from which `shap_values` draws its background."""
 _OF_A_PROCESS = ("/dev/fd/", "/dev/std", "/proc/")
-"""Prefixes of paths to a process's own open files, which mean other files in another process."""
+"""Prefixes of paths that mean different files in different processes."""
 
 
 @grouped
@@ -57,9 +57,9 @@ def explain(
     """Explain predictions: the contribution (SHAP value) of each column, for the rows of a table.
 
     A prediction is the mean prediction for the background rows plus all contributions. The terminal shows the first
-    rows, and for the words of a text the change of the prediction without them; an output table keeps its columns, and
+    rows and, for words of a text, the change of the prediction without the word. An output table keeps all columns, and
     gets "mean", "explained" and, for each column, "adds_COLUMN".
-    With several quantiles, the one nearest to the median is explained.
+    With several quantiles, the quantile nearest to the median is explained.
 
     Examples:
 
@@ -84,7 +84,7 @@ def explain(
 
 
 def _require_class(model: Any, of_class: str | None) -> None:
-    """The class, which must exist."""
+    """Raise an error unless the model has this class."""
     if of_class is None:
         return
     if model.target.task == "regression":
@@ -103,14 +103,14 @@ def _background(
     trained_on: Sequence[str] = (details["settings"] or {}).get("data", ())
     if named is None and not trained_on:
         raise LaminaError(
-            f"{run} has no record of its training table: name rows to compare with by --background"
+            f"{run} has no record of its training table: give rows to compare with by --background"
         )
     files = trained_on if named is None else [named]
-    # A pipe that is called so today has other rows: perhaps those to explain.
+    # A pipe with the same name now has other rows, perhaps the rows to explain.
     gone = [file for file in files if is_read_once(file) or file.startswith(_OF_A_PROCESS)]
     if named is None and gone:
         where = ", ".join("standard input" if file == "-" else f"the pipe {file}" for file in gone)
-        raise LaminaError(f"{run} was trained on {where}: name rows to compare with by --background")
+        raise LaminaError(f"{run} was trained on {where}: give rows to compare with by --background")
     try:
         with batches_of(model, details, files, given if named else {}) as batches:
             first = next(iter(batches))
@@ -118,8 +118,8 @@ def _background(
         if named is not None:
             raise
         raise LaminaError(
-            f"rows of the training, {', '.join(files)}, are compared with, and can't be read ({error}); "
-            "name others by --background"
+            f"the training rows to compare with, {', '.join(files)}, can't be read ({error}); "
+            "give other rows by --background"
         ) from error
     if not len(first):
         raise LaminaError(f"the background {', '.join(files)} has no rows to compare with")
@@ -129,7 +129,7 @@ def _background(
 def _explained(
     model: Any, batches: Iterable[pl.DataFrame], background: Any, output: str | int
 ) -> Generator[tuple[pl.DataFrame, Any, Any, Callable[[int], dict[str, str]]]]:
-    """Each part of a table with its predictions explained, the predicted classes, if any, and the words of a row."""
+    """Each part of a table with its explanation, predicted classes (or None), and a function for a row's words."""
     start = 0
     for batch in batches:
         with rows_from(start):
@@ -142,7 +142,7 @@ def _explained(
 
 
 def _words(model: Any, inputs: pl.DataFrame, place: int, row: int) -> dict[str, str]:
-    """By column of texts, the words of a row that matter the most."""
+    """The most important words of a row, as text, by text column."""
     import numpy as np
 
     from lamina.estimators.occlusion import text_columns
@@ -163,7 +163,7 @@ def _write(
 
     rows = write_batches((_extended(model, batch, found) for batch, found, *_ in explained), out, chosen)
     if out != "-":
-        say(f"lamina: {counted(rows, 'row')} with what columns add in {out}", error=True)
+        say(f"lamina: {counted(rows, 'row')} with columns' contributions in {out}", error=True)
 
 
 def _extended(model: Any, batch: pl.DataFrame, found: Any) -> pl.DataFrame:
@@ -185,7 +185,7 @@ def _output_of(model: Any, of_class: str | None) -> str | int:
 
 
 def _what_is_explained(model: Any, of_class: str | None) -> str:
-    """The quantity that the contributions add up to, in words."""
+    """The explained quantity, in words."""
     if model.target.task == "classification":
         return f"the probability of {of_class or model.fitted.target.values[-1]}"
     target = model.fitted.target
@@ -195,7 +195,7 @@ def _what_is_explained(model: Any, of_class: str | None) -> str:
 
 
 def _show(model: Any, explained: Iterable[tuple[pl.DataFrame, Any, Any, Any]], what: str) -> None:
-    """Show the first rows, one table each, with the largest contributions; `what` they add up to."""
+    """Show the first rows, a table for each, with the largest contributions; `what`: the explained quantity."""
     from rich.markup import escape
 
     from lamina.runs.metrics import format_quantity

@@ -27,7 +27,7 @@ def export(
         ),
     ] = None,
     target: Annotated[str | None, choosing("The library's processor: {}.", _TARGETS, shown="host")] = None,
-    name: Annotated[str | None, option("What the library's symbols begin with.", "the file's name")] = None,
+    name: Annotated[str | None, option("Prefix of the library's symbols.", "the file's name")] = None,
 ) -> None:
     """Write a trained network, complete for prediction, as a file for other programs.
 

@@ -17,16 +17,16 @@ from lamina.training.time_limit import TimeLimit
 
 
 class Rehearsal(Observer):
-    """Runs the work after the last step once before the first one, in a temporary folder, to measure its time.
+    """Measures the time of the work after the last step, by doing it before the first step in a temporary folder.
 
-    First runs are the slowest, so the reserved time is more than enough.
+    A first run is the slowest, so the reserved time is more than enough.
     """
 
     def __init__(self, folder: RunFolder, limit: TimeLimit) -> None:
         self._folder, self._limit = folder, limit
 
     def on_begin(self, loop: Loop) -> None:
-        """Rehearse; the model is in the folder already."""
+        """Do the work for measuring; the model is in the folder already."""
         assert isinstance(loop, Training)
         with self._limit.keeping(), self._folder.scratch() as aside:
             measured = Epoch(1, 0.0, None, is_best=False, seconds=0.0, scores=loop.accuracies())

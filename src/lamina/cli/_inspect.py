@@ -35,11 +35,11 @@ def inspect(
     """Inspect a table before training, or a run.
 
     For a table: each column's recognized type, missing values, examples; with --target, columns that reveal the target
-    (leakage) and contradictory rows; repeated rows. With NEW, its rows that are in the training
-    table, and columns whose values have drifted. Nothing is trained.
+    (leakage) and contradictory rows; repeated rows. With NEW, a table to compare: the rows of NEW that are in the
+    training table, and columns whose values have drifted. Nothing is trained.
 
-    For a run on a table: architecture, columns and metrics; with NEW, its training table is compared with
-    that. For a run on MNIST: settings and accuracy.
+    For a run on a table: architecture, columns and metrics; with NEW, a comparison of the training table with NEW.
+    For a run on MNIST: settings and accuracy.
 
     Examples:
 
@@ -59,7 +59,7 @@ def inspect(
         return
     if asked:
         raise LaminaError(
-            f"{what} is a run, which knows what its columns are; leave out options for tables, such as --target"
+            f"{what} is a run, which has its own columns and target; leave out options for tables, such as --target"
         )
     _inspect_run(Path(what), new or [], files, as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""``lamina inspect`` for a table, alone or compared with a new one."""
+"""``lamina inspect`` for a table, alone or compared with a new table."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def inspect_data(
     *,
     as_json: bool,
 ) -> None:
-    """Describe a table, and how a new one differs."""
+    """Describe a table, and the differences of a new table, if any."""
     require(_PURPOSE, "scikit-learn", "polars")
     from lamina.table.read import ReadOptions
 
@@ -143,7 +143,7 @@ def _show(found: Inspection, sizes: _Sizes, new: Sequence[str], *, as_json: bool
 
 
 def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
-    """The number of rows, and the number of sampled rows behind the figures."""
+    """The number of rows, and of sampled rows, in words."""
     said = f"{sizes.training:,}"
     if sizes.read < sizes.training:
         said += f", a random sample of {sizes.read:,} of them read"
@@ -159,7 +159,7 @@ def _rows_said(found: Inspection, sizes: _Sizes, new: Sequence[str]) -> str:
 
 
 def _in_a_line(text: str) -> str:
-    """Text from data on one line, unable to affect the terminal."""
+    """Text from data as a single line without control characters."""
     return printable(text, keep="")
 
 
@@ -223,7 +223,7 @@ def _override(found: Inspection) -> str:
 
 
 def _show_findings(console: Console, found: Inspection, *, compared: bool) -> None:
-    """One line per finding, and the checks that found nothing."""
+    """Show one line per finding, and the checks that found nothing."""
     if found.findings:
         table = titled_table("Findings", plain=True)
         table.add_column()
@@ -250,7 +250,7 @@ _SOUGHT = {"leakage": "leakage", "duplicates": "repeated rows"}
 
 
 def _show_drift(console: Console, drift: Drift, name: str) -> None:
-    """Drifted columns, largest drift first, with significance; and categories unseen in training."""
+    """Show drifted columns, largest drift first, with significance; and categories unseen in training."""
     found = drift.found
     if found:
         console.print(_drift_table(drift, name))

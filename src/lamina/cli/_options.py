@@ -15,12 +15,12 @@ Number = TypeVar("Number", int, float)
 
 
 def option(help: str, shown: str | bool = True, *, named: str = "", **more: Any) -> Any:
-    """An option. `shown`: its default in the help; `named`: its name, if not the argument's."""
+    """An option. `shown`: the default shown in the help; `named`: the option's name, if not the argument's."""
     return typer.Option(*named.split(), help=help, show_default=shown, **more)
 
 
 def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any) -> Any:
-    """An option that takes one of `values`, listed in `help` at ``{}`` and completed by shells."""
+    """An option that takes one of `values`, which `help` lists at ``{}``, and shells complete."""
 
     def completed(incomplete: str) -> list[str]:
         return [value for value in values if value.startswith(incomplete)]
@@ -31,7 +31,7 @@ def choosing(help: str, values: Sequence[str], between: str = ", ", **more: Any)
 ModelArgument = Annotated[
     Path,
     typer.Argument(
-        help="A run's folder, or a model's file: of a run, or of lamina.save.", show_default=False
+        help="A run's folder, or a model file, of a run or written by lamina.save.", show_default=False
     ),
 ]
 TargetOption = Annotated[
@@ -40,11 +40,11 @@ TargetOption = Annotated[
 ]
 
 _reading: dict[str, Any] = {"rich_help_panel": "How to read files"}
-FormatOption = Annotated[str | None, choosing("Where names do not say it: {}.", tuple(FORMATS), **_reading)]
+FormatOption = Annotated[str | None, choosing("Format, if not in the name: {}.", tuple(FORMATS), **_reading)]
 DelimiterOption = Annotated[str | None, option("Field separator, if not detected.", **_reading)]
 EncodingOption = Annotated[str | None, option("Encoding of text files, if not detected.", **_reading)]
-DecimalOption = Annotated[str | None, option("The decimal point: . or ,", ".", **_reading)]
-QuoteOption = Annotated[str | None, option("The character around fields; none for none.", '"', **_reading)]
+DecimalOption = Annotated[str | None, option("Decimal point: . or ,", ".", **_reading)]
+QuoteOption = Annotated[str | None, option("Quote character; none: there are no quotes.", '"', **_reading)]
 
 
 def reading(
@@ -53,7 +53,7 @@ def reading(
     """The command line's options for reading files, as arguments of `lamina.table.read.ReadOptions`.
 
     Raises:
-        LaminaError: a format or a decimal point that does not exist.
+        LaminaError: there is no such format or decimal point.
 
     >>> reading("csv", None, None, ",", "none")
     {'format': 'csv', 'decimal': ',', 'quote': None}
@@ -74,10 +74,10 @@ def said(**given: Any) -> dict[str, Any]:
 
 
 def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
-    """The value, if known or None.
+    """The value, checked to be None or a known value.
 
     Raises:
-        LaminaError: it is unknown; the message suggests the closest.
+        LaminaError: the value is unknown; the message suggests the closest.
     """
     if value is not None and value not in known:
         from lamina.table.messages import closest
@@ -87,10 +87,10 @@ def one_of(option: str, value: str | None, known: Sequence[str]) -> str | None:
 
 
 def positive(option: str, value: Number | None) -> Number | None:
-    """The value, if positive and finite, or None.
+    """The value, checked to be None, or positive and finite.
 
     Raises:
-        LaminaError: it is not.
+        LaminaError: the value is neither.
     """
     if value is not None and not 0 < value < float("inf"):
         raise LaminaError(f"{option} {value:g}: must be greater than 0")

@@ -21,10 +21,10 @@ class Added:
     out: Annotated[
         str | None, option("The table to write, by its name in any format.", "-, CSV", named="--out -o")
     ] = None
-    prefix: Annotated[str, option("Put before the names of the new columns.")] = ""
+    prefix: Annotated[str, option("Prefix of the new columns' names.")] = ""
     interval: Annotated[
         float | None,
-        option("Of numbers: add the ends of intervals that hold this share of the truth, as 0.9.", False),
+        option("For numbers: add intervals that contain the truth for this share of rows, e.g. 0.9.", False),
     ] = None
     std: Annotated[
         bool, typer.Option("--std", help="For numbers: add the standard deviation of the network's members.")
@@ -44,7 +44,7 @@ class Added:
         """Raise `LaminaError` for an invalid interval."""
         if self.interval is not None and not 0 < self.interval < 1:
             raise LaminaError(
-                f"--interval {self.interval:g}: the share of rows to hold is between 0 and 1, as 0.9"
+                f"--interval {self.interval:g}: the share of rows must be between 0 and 1, such as 0.9"
             )
 
 
@@ -64,12 +64,12 @@ def predict(
     target: options.TargetOption = None,
     as_json: Annotated[bool, option("Tables: JSON lines. Digits: a JSON array.", named="--json")] = False,
 ) -> None:
-    """Add a network's predictions to a table; for a run on MNIST, tell the digit in each image.
+    """Add a network's predictions to a table; for a run on MNIST, recognize the digit in each image.
 
     A table keeps its columns and the order of its rows, and gets "prediction" and, for each class,
     "probability_CLASS". With several quantiles there is one column for each, "prediction_0.05" …; --interval adds
     "TARGET_lower" and "TARGET_upper", --std adds "TARGET_std". Files may be larger than memory. Drawn digits of any
-    size, dark on light or light on dark, are first converted to the form of MNIST's.
+    size, dark on light or light on dark, are first converted to MNIST's format.
 
     Examples:
 

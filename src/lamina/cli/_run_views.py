@@ -88,6 +88,6 @@ def how_to_go_on(folder: RunFolder) -> str:
     from lamina.training.run_folder import CHECKPOINT
 
     if not folder.has(CHECKPOINT):
-        return "nothing is saved to go on from"
+        return "there is no checkpoint to resume from"
     stays = "" if folder.replaces is None else f"{folder.replaces} stays as it was; "
     return f"{stays}continue with: lamina train {folder.resuming}"

@@ -1,4 +1,4 @@
-"""Progress of a search: a live table of trials, one status line, or a plain line per trial."""
+"""The progress of a search: a live table of trials, a status line, or a plain line per trial."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _FEWEST = 4
 
 
 class SearchDisplay(SearchObserver):
-    """Display of a search.
+    """Displays the progress of a search.
 
-    On a terminal, `live` shows a permanent table on standard output; otherwise a temporary status line on standard
-    error appears. If standard output is not a terminal, `live` prints one plain line per trial on standard error.
+    With `live` there is a permanent table on standard output or, if that is not a terminal, one plain line per trial on
+    standard error. Without, there is a temporary status line on standard error.
 
     Args:
         request: the run's request.
@@ -53,12 +53,12 @@ class SearchDisplay(SearchObserver):
         self._earlier, self._has_begun = 0.0, False
         self._display: Any = None
 
-    # --- what the search tells -----------------------------------------------------------------------------------
+    # --- events of the search ------------------------------------------------------------------------------------
 
     def on_search_begin(self, search: SearchView) -> None:
         self._has_begun, self._earlier = True, search.earlier_seconds
         if search.trials and self._is_live:
-            say(f"lamina: going on after {counted(len(search.trials), 'trial')}", error=True)
+            say(f"lamina: resuming after {counted(len(search.trials), 'trial')}", error=True)
         if self._has_table or self._has_line:
             self._start()
 
@@ -94,7 +94,7 @@ class SearchDisplay(SearchObserver):
             self._display.stop()
             self._display = None
 
-    # --- what is seen --------------------------------------------------------------------------------------------
+    # --- the display ---------------------------------------------------------------------------------------------
 
     def _line(self, trial: Trial) -> str:
         said = ", ".join(f"{short_name(k)} {value_in_words(v)}" for k, v in trial.settings.items())
@@ -155,7 +155,7 @@ class SearchDisplay(SearchObserver):
         return f"{at}; {self._status()}".removesuffix("; ")
 
     def _rows_that_run(self) -> list[dict[str, Any]]:
-        """The running trials and those queued; they may change during the call, from another thread."""
+        """The rows of running and queued trials, which other threads may change during the call."""
         running = self._running.copy()
         return [running[number] for number in sorted(running)]
 
@@ -172,7 +172,7 @@ class SearchDisplay(SearchObserver):
     def _table_of(
         self, rows: list[dict[str, Any]], running: list[dict[str, Any]], names: list[str], *, wide: bool
     ) -> Table:
-        """The table of trials; `wide`: with one column per setting. In narrow terminals, settings are cut."""
+        """The table of trials; `wide`: whether each setting has a column. In narrow terminals, settings are cut."""
         from rich.text import Text
 
         from lamina.cli._table_views import titled_table
@@ -181,7 +181,7 @@ class SearchDisplay(SearchObserver):
         for name in ("trial", self._score_name, "share", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
         for name in [short_name(name) for name in names] if wide else ["settings"]:
-            # What may wrap is made narrower before other columns are; as a text it is cut instead.
+            # rich narrows columns that may wrap first; settings in a single text column are cut instead.
             table.add_column(printable(name), no_wrap=wide)
         best = max((row["score"] for row in rows), default=None)
         for row in [*rows, *running]:
@@ -198,7 +198,7 @@ class SearchDisplay(SearchObserver):
         return f"Trials ({more} more that are neither averaged nor new)" if more else "Trials"
 
     def _rows(self, most: int) -> list[dict[str, Any]]:
-        """The trials that fit: the averaged ones, then the newest."""
+        """The rows of at most `most` trials: averaged trials first, then the newest."""
         by_share = sorted(self._shares, key=lambda number: -self._shares[number])
         newest = sorted(self._trials, reverse=True)
         chosen = list(dict.fromkeys(number for number in (*by_share, *newest) if number in self._trials))

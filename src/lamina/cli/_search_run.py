@@ -1,5 +1,7 @@
-"""A search from the command line, with a deadline that counts from the command's start: `lamina tune`, and `lamina
-train` with ``--time-limit``, ``--trials`` or ``--preset best``."""
+"""A search from the command line: `lamina tune`, or `lamina train` with a time limit, trials or preset "best".
+
+The time limit counts from the command's start.
+"""
 
 from __future__ import annotations
 
@@ -28,14 +30,14 @@ _NOT_WITH = {
 
 
 def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool) -> None:
-    """Raise `LaminaError` for options that need a search, if there is none, or that exclude one.
+    """Raise `LaminaError` for options that need a search without one, or that exclude a search.
 
-    `jobs`: parallel trials; `resumes`: whether a run is resumed, which determines whether it is a search.
+    `jobs`: parallel trials; `resumes`: whether a run is resumed, which itself may be a search.
     """
     searches = chosen.get("preset") == "best" or any(name in chosen for name in TUNED)
     if jobs == 0:
         raise LaminaError(
-            "--jobs 0: must be the number of networks trained at a time, or -1 for one per core"
+            "--jobs 0: must be the number of networks trained in parallel, or -1 for one per core"
         )
     if jobs is not None and not searches and not resumes:
         raise LaminaError(f"--jobs {jobs} is for a search; add --time-limit, --trials or --preset best")
@@ -44,11 +46,11 @@ def require_search(chosen: Mapping[str, Any], jobs: int | None, *, resumes: bool
     said = next((f"--{name.replace('_', '-')}" for name in TUNED if name in chosen), "--preset best")
     for name, why in _NOT_WITH.items():
         if why and name in chosen:
-            raise LaminaError(f"--{name} does not go with {said}, which tries many networks: {why}")
+            raise LaminaError(f"--{name} does not go with {said}, which searches many networks: {why}")
     if chosen.get("preset", "best") not in ("best", "default"):
         raise LaminaError(
-            f"--preset {chosen['preset']} does not go with {said}: a search begins with the fast preset and goes on "
-            "from there; leave one of them out"
+            f"--preset {chosen['preset']} does not go with {said}: a search tries the settings of all presets; leave "
+            "one of them out"
         )
 
 
@@ -65,7 +67,7 @@ def run_search(
 ) -> int:
     """Search, and fill the run's folder; return the exit code.
 
-    `jobs`: parallel trials; `live`: whether to show a table of them.
+    `jobs`: the number of parallel trials; `live`: whether to show a table of trials.
     """
     from lamina.cli._search_display import SearchDisplay
     from lamina.export.page_file import write_run_page
@@ -78,7 +80,7 @@ def run_search(
     if console:
         views.show_prepared(console, prepared, request.monotone)
     with telling(None if quiet else sys.stderr) as tell:
-        tell("measuring what a network has to beat")
+        tell("measuring the baselines")
         baselines = search.baselines(prepared, request)
         limit = request.time_limit
         closing = None if limit is None else Closing(prepared, limit, since_start)
@@ -90,10 +92,10 @@ def run_search(
     if trained.interrupted:
         say("lamina: interrupted; keeping the best so far", error=True)
     if not trained.history and not quiet:
-        say("lamina: warning: the time was over before anything was learned; give it more", error=True)
+        say("lamina: warning: the time was over before anything was learned; give more time", error=True)
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell, baselines, closing)
-        tell("writing the page to try the network on")
+        tell("writing the page for trying the network")
         page = write_run_page(run.path)
         run, page = views.published(run, page, folder)
     if closing and not quiet:
@@ -107,7 +109,7 @@ def _say_if_late(closing: Closing, searched: float) -> None:
     over = closing.seconds_over()
     if over:
         say(
-            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, all but "
-            f"{searched:.1f} s was starting and the report; give it more",
+            f"lamina: warning: --time-limit is exceeded by {over:.1f} s: of {since_start():.1f} s, the search took "
+            f"{searched:.1f} s, and the start and the report the rest; give more time",
             error=True,
         )

@@ -20,41 +20,41 @@ from lamina.support.extras import require
 _FORMS, _LEVELS = ("text", "json", "off"), ("debug", "info", "warning", "error")
 _TOKEN = "LAMINA_SERVE_TOKEN"
 _SHORT = 1000
-"""Longest example shown in full, in characters; a longer one is fetched from the server."""
+"""Maximum length of an example shown in full, in characters; a longer example is fetched from the server."""
 
 
 def serve(
     runs: Annotated[
         list[str],
         typer.Argument(
-            help="Runs' folders, or files of lamina.save. A model has its folder's or file's name, or another with "
-            "NAME=RUN; NAME@2=RUN is its version 2. A folder of runs 1, 2, … has the versions of one model.",
+            help="Runs' folders, or files of lamina.save. A model's name is that of its folder or file, or NAME in "
+            "NAME=RUN; NAME@2=RUN is version 2. A folder of runs 1, 2, … has the versions of one model.",
             show_default=False,
         ),
     ],
-    host: Annotated[str, option("Where to listen. 0.0.0.0: on all addresses of this machine.")] = "127.0.0.1",
-    port: Annotated[int, option("0: any that is free.")] = 8000,
+    host: Annotated[str, option("Address to listen on. 0.0.0.0: all of this machine's.")] = "127.0.0.1",
+    port: Annotated[int, option("Port to listen on. 0: any free port.")] = 8000,
     token_file: Annotated[
         Path | None,
-        option("A file whose first line requests must bring as a bearer token.", f"{_TOKEN}, or none"),
+        option("A file whose first line is the bearer token for all requests.", f"{_TOKEN}, or none"),
     ] = None,
-    max_body: Annotated[int, option("MiB of a request's body.")] = 8,
-    max_rows: Annotated[int, option("Rows of a request.")] = 10_000,
-    max_queue: Annotated[int, option("Predictions that may be under way or wait.")] = 1024,
-    timeout: Annotated[float, option("Seconds for a request to arrive, and to wait for its turn.")] = 30.0,
-    look: Annotated[float, option("Seconds between looks for new versions of the models.")] = 1.0,
-    workers: Annotated[int, option("Processes that serve the port.")] = 1,
+    max_body: Annotated[int, option("Maximum MiB of a request's body.")] = 8,
+    max_rows: Annotated[int, option("Maximum rows of a request.")] = 10_000,
+    max_queue: Annotated[int, option("Maximum predictions in progress or waiting.")] = 1024,
+    timeout: Annotated[float, option("Maximum seconds for a request to arrive, and to wait.")] = 30.0,
+    look: Annotated[float, option("Seconds between checks for new versions of the models.")] = 1.0,
+    workers: Annotated[int, option("Number of processes that serve the port.")] = 1,
     access_log: Annotated[
         str, choosing("A line for each request on standard error: {}.", _FORMS, " or ", shown=True)
     ] = "text",
-    log_level: Annotated[str, choosing("What is logged at least: {}.", _LEVELS, shown=True)] = "info",
+    log_level: Annotated[str, choosing("Minimum level of log messages: {}.", _LEVELS, shown=True)] = "info",
 ) -> None:
-    """Serve networks over HTTP: predictions for JSON, CSV, Arrow and Parquet, or for digits PNG.
+    """Serve networks over HTTP: predictions for rows in JSON, CSV, Arrow or Parquet, and for digits in PNG.
 
-    Each model is at /v1/models/NAME/predict; /docs is a page to try it, /openapi.json describes its columns. Requests
-    that queue up are computed together. When a run is replaced, its new version is served without a restart. SIGTERM
-    and Ctrl-C let current requests finish. Requests have ids, from the header X-Request-ID or new ones, which
-    appear in responses and the log; --log-level warning logs only refused requests and errors.
+    Each model is at /v1/models/NAME/predict; /docs is a page for trying models, /openapi.json describes their columns.
+    Queued requests are computed together. When a run is replaced, the new version is served without a restart. SIGTERM
+    and Ctrl-C let current requests finish. Each request has an id, from the header X-Request-ID or a new one, which
+    appears in the response and the log; --log-level warning logs only refused requests and errors.
 
     Examples:
 
@@ -87,8 +87,8 @@ def serve(
                 )
             server.serve(runs, settings, partial(_show, token=token is not None))
             server.EVENTS.info("ended; all requests under way were answered")
-    except KeyboardInterrupt:  # SIGTERM and Ctrl-C while it starts: once it serves, it takes them itself
-        say("lamina: ended before it served anything", error=True)
+    except KeyboardInterrupt:  # SIGTERM or Ctrl-C during the start; later the server handles them
+        say("lamina: ended before serving anything", error=True)
 
 
 def _token(file: Path | None) -> str | None:
@@ -97,14 +97,14 @@ def _token(file: Path | None) -> str | None:
         return os.environ.get(_TOKEN) or None
     token = file.read_text("utf-8").partition("\n")[0].strip()
     if not token or not token.isascii() or not token.isprintable():
-        raise LaminaError(f"the first line of {file} is to be a token of printable ASCII characters")
+        raise LaminaError(f"the first line of {file} must be a token of printable ASCII characters")
     return token
 
 
 def _show(address: str, examples: dict[str, dict[str, Any]], *, token: bool) -> None:
     """Show the URLs served, with commands to copy into a shell."""
     header = f' -H "Authorization: Bearer ${_TOKEN}"' if token else ""
-    say(f"lamina: serving at {address}; /docs shows it, /openapi.json describes it, Ctrl-C ends it")
+    say(f"lamina: serving at {address}; see /docs, or /openapi.json for programs; Ctrl-C ends the server")
     for name, example in examples.items():
         url = f"{address}/v1/models/{name}"
         body = json.dumps(example)

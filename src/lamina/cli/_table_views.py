@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 60
 _TOLD = 0.9
-"""The level of the interval shown; the report shows all."""
+"""The coverage of the interval shown; the report shows intervals of all coverages."""
 
 
 def titled_table(title: str | None, *, plain: bool = False) -> Table:
-    """An empty table, its title bold at the left; a plain one has no names of columns and no line below them."""
+    """An empty table with a bold title at the left; a plain table has no header row."""
     lines = None if plain else box.SIMPLE_HEAD
     return Table(
         title=title,
@@ -53,7 +53,7 @@ def columns_table(schema: Schema, monotone: Mapping[str, int]) -> Table:
 
 
 def override_hint(schema: Schema) -> str:
-    """A hint how to override a column's kind, with one of this table's columns as the example."""
+    """A hint on overriding a column's kind, with one of this table's columns as the example."""
     quantities = [column for column in schema.columns if isinstance(column.type, Quantity)]
     used = [column for column in schema.columns if column.used]
     first = (*quantities, *used, *schema.columns)[0]
@@ -88,7 +88,7 @@ def intervals_said(results: Mapping[str, Any]) -> list[str]:
 
 
 def quantiles_said(results: Mapping[str, Any]) -> list[str]:
-    """Lines on a regression's quantiles, if any: their loss, and the share between the outermost.
+    """Lines on a regression's quantiles, if any: their loss, and the share of rows between the outermost two.
 
     >>> one = {"level": 0.05, "share": 0.04, "pinball": 0.25}, {"level": 0.95, "share": 0.93, "pinball": 0.75}
     >>> quantiles_said({"quantiles": one, "outermost": {"coverage": 0.9, "held": 0.89, "width": 1.5}})

@@ -27,31 +27,31 @@ if TYPE_CHECKING:
     from lamina.training.run_folder import RunFolder
 
 _OTHER = {"epochs": "time_limit", "time_limit": "epochs"}
-"""The alternative to each setting; a run has only one of the two."""
+"""The alternative to each of these settings; a run has only one of the two."""
 
 _HEADER = f"{'epoch':>5}  {'moving loss':>11}  {'train accuracy':>14}  {'test accuracy':>13}  {'seconds':>7}"
 
 
 def mnist(
     recipe: Annotated[
-        str | None, option("How to train: default (98.8 %), chapter (97 %) or best (for minutes).", "default")
+        str | None, option("Recipe: default (98.8 %), chapter (97 %) or best (takes minutes).", "default")
     ] = None,
     time_limit: Annotated[
         str | None,
         option("Train for this time, all included, instead of a number of epochs: 90s, 5m, 1h.", "best 5m"),
     ] = None,
     hidden: Annotated[
-        str | None, option("Units of the hidden layers, with commas.", "256,256, best 1024,512")
+        str | None, option("Widths of the hidden layers, separated by commas.", "256,256, best 1024,512")
     ] = None,
     epochs: Annotated[
         int | None, option("Passes over the images; of best rounds of five.", "10, best as time allows")
     ] = None,
-    batch_size: Annotated[int | None, option("Images a step.", "128, chapter 64, best 500")] = None,
+    batch_size: Annotated[int | None, option("Images per step.", "128, chapter 64, best 500")] = None,
     lr: Annotated[float | None, option("The learning rate.", "0.002, chapter 0.001, best 0.003")] = None,
     seed: Annotated[int | None, typed(OPTIONS["random_state"], None)] = None,
     device: Annotated[str | None, typed(OPTIONS["device"], None)] = None,
     precision: Annotated[str | None, typed(OPTIONS["precision"], None)] = None,
-    out: Annotated[Path | None, option("The run's folder, new.", "runs/mnist-<n>")] = None,
+    out: Annotated[Path | None, option("The run's new folder.", "runs/mnist-<n>")] = None,
     resume: Annotated[
         Path | None, option("Continue the run in this folder where it stopped; --epochs may prolong it.")
     ] = None,
@@ -104,7 +104,7 @@ def _resume(
         if settings.time_limit is not None and saved.position.get("used", 0.0) >= settings.time_limit:
             raise LaminaError(
                 f"the run in {path} is complete: it has used its time limit of {duration_said(settings.time_limit)}; "
-                "train anew, with a longer one"
+                "train anew, with a longer limit"
             )
         settings = dataclasses.replace(settings, epochs=chosen.get("epochs", settings.epochs))
         return _train(folder, settings, device, saved, quiet=quiet)
@@ -147,7 +147,7 @@ def _train(
     except KeyboardInterrupt:
         return _say_interrupted(folder, training)
     except NonFiniteLossError as error:
-        kept = f"{folder.path} keeps the network as it was after {counted(len(training.past), 'epoch')}"
+        kept = f"{folder.path} keeps the network of the end of {counted(len(training.past), 'epoch')}"
         raise NonFiniteLossError(f"{error} (--lr); {kept}") from error
     page = finish(folder, training)
     folder.publish()

@@ -1,6 +1,6 @@
-"""The options of `lamina train` for tables (`lamina tune` shares some), and their parsing.
+"""The options of `lamina train` for tables, and their parsing; `lamina tune` shares some of the options.
 
-Options for estimators' settings are declared with these, in `lamina.estimators.settings`.
+Options for estimators' settings are declared with the settings, in `lamina.estimators.settings`.
 """
 
 from __future__ import annotations
@@ -31,56 +31,56 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Target = Annotated[str | None, option("The column to predict; images have theirs.", named="--target -t")]
-Task = Annotated[str | None, choosing("{}, if the inferred one is wrong.", TASKS, " or ")]
+Target = Annotated[str | None, option("The column to predict; not for images.", named="--target -t")]
+Task = Annotated[str | None, choosing("{}, if the inferred task is wrong.", TASKS, " or ")]
 Kind = Annotated[
     list[str] | None,
     option("COLUMN=numeric, categorical, date or text, if the inferred kind is wrong; repeatable."),
 ]
 Ordered = Annotated[
     list[str] | None,
-    option("COLUMN=low,…,high: a column's values in their order, or COLUMN, of a known scale; repeatable."),
+    option("COLUMN=low,…,high: a column's values in order; or COLUMN: values of a known scale; repeatable."),
 ]
 DayFirst = Annotated[
     bool,
     option(
-        "In dates whose numbers could be read both ways, the day comes first.", False, rich_help_panel=READING
+        "If dates can be read in two ways, the day comes before the month.", False, rich_help_panel=READING
     ),
 ]
-MonthFirst = Annotated[bool, option("The month comes first in such dates.", False, rich_help_panel=READING)]
+MonthFirst = Annotated[bool, option("In such dates, the month comes first.", False, rich_help_panel=READING)]
 Drop = Annotated[list[str] | None, option("A column to leave out; repeatable.")]
 Group = Annotated[
     str | None,
     option(
-        "A column of groups, such as customers, which the split keeps together. Not an input unless --kind says so.",
+        "A column of groups, such as customers, which the split keeps together; an input only if it has a --kind.",
         False,
     ),
 ]
 Time = Annotated[
     str | None,
-    option("A column of dates or numbers: later rows validate and test, earlier ones train.", False),
+    option("A column of dates or numbers: the earliest rows train, later rows validate and test.", False),
 ]
 Validation = Annotated[str | None, option(PART, "0.16; medium, fast: 0.08; in a search, each network's own")]
 Test = Annotated[str | None, option(PART, "0.2")]
-Out = Annotated[Path | None, option("The run's folder, new.", "runs/<target>-<n>", named="--out -o")]
+Out = Annotated[Path | None, option("The run's new folder.", "runs/<target>-<n>", named="--out -o")]
 Resume = Annotated[Path | None, option("Continue the run in this folder where it stopped.", False)]
 Replace = Annotated[
     bool,
     typer.Option("--replace", help="Train a new run that replaces the run in --out when it is complete."),
 ]
 Stream = Annotated[
-    bool, option("Read rows from the disk, whatever the size.", False, rich_help_panel=TRAINING)
+    bool, option("Read rows from disk, even if the table fits memory.", False, rich_help_panel=TRAINING)
 ]
 Memory = Annotated[
     str | None,
     option(
-        "Memory that training may take, as 4G; larger tables are read from the disk.",
-        "half of what is free",
+        "Maximum memory for training, e.g. 4G; larger tables are read from disk.",
+        "half of the free memory",
         rich_help_panel=TRAINING,
     ),
 ]
-Json = Annotated[bool, option("One JSON object instead of tables.", named="--json")]
-Quiet = Annotated[bool, option("Only the run's folder, no warnings.", named="--quiet -q")]
+Json = Annotated[bool, option("Print one JSON object instead of tables.", named="--json")]
+Quiet = Annotated[bool, option("Print only the run's folder, no warnings.", named="--quiet -q")]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Table(Columns):
 
 
 class _Settings:
-    """Options declared with the estimators' settings; the fields have the options' names."""
+    """Options declared with the estimators' settings; each field has the name of its option."""
 
     _options: ClassVar[Mapping[str, Option]]
 

@@ -34,20 +34,19 @@ if TYPE_CHECKING:
 def train_table(table: Table, training: Training, files: Reading, shown: Shown) -> int:
     """Train a multilayer perceptron on a table, and evaluate it.
 
-    Infers the columns' types, holds rows back for validation and test, keeps the epoch with the best
-    validation score (the preset fast stops when it no longer improves), compares with a linear model, and writes
+    The command infers the columns' types, holds out rows for validation and test, keeps the epoch with the best
+    validation score (the preset fast stops when the score no longer improves), compares with a linear model, and writes
     a folder: model.safetensors, metrics.jsonl, settings.json, report.html. Ctrl-C keeps the best epoch so far.
-    A killed or interrupted run continues with --resume from its last checkpoint, to the same network as if
-    nothing had happened; checkpoints are saved after the first epoch, and then every 10 seconds. A table larger
+    A killed or interrupted run continues with --resume from the last checkpoint, and gives the same network as an
+    uninterrupted run; checkpoints are saved after the first epoch, and then every 10 seconds. A table larger
     than memory is read from disk, and stored in encoded form in the run's folder during training.
 
-    With --time-limit, --trials or --preset best, networks with many settings are trained, and the best are averaged, as
-    `lamina tune` shows; the limit is the command's total time. A killed search continues with
-    --resume, and so does a complete one with a longer --time-limit or more --trials.
+    With --time-limit, --trials or --preset best, networks with many settings are trained, and the best are averaged;
+    `lamina tune` shows this search. The limit is the command's total time. A killed search continues with
+    --resume, and so does a complete search with a longer --time-limit or more --trials.
 
-    --replace trains a run anew: the old one stays, and is served, until the
-    new one is complete and replaces it in one step. If interrupted, the old one stays; continue with --resume
-    RUN --replace.
+    --replace trains a run anew: the old run stays, and is served, until the new run is complete and replaces it in one
+    step. After an interruption the old run stays; continue with --resume RUN --replace.
 
     Examples:
 
@@ -66,7 +65,7 @@ def train_table(table: Table, training: Training, files: Reading, shown: Shown) 
       lamina train --resume runs/houses
       mpirun -n 4 lamina train 'part-*.csv' --target y --shards 8
 
-    MNIST has a command of its own: lamina train mnist --help
+    MNIST has its own command: lamina train mnist --help
     """
     chosen = table.said() | training.said() | said(stream=training.stream or None)
     require_search(chosen, training.jobs, resumes=table.resume is not None)
@@ -104,7 +103,7 @@ def run_table(
     holding = _held(chosen, read_as, table.out, table.resume, replace=table.replace)
     with warnings_as_lines(quiet=quiet), holding as (folder, request, saved):
         _require_shards(request, _world())
-        if jobs is not None and not request.searches:  # of a new run this was said before it had a folder
+        if jobs is not None and not request.searches:  # only for a resumed run; others were checked earlier
             raise LaminaError(
                 f"--jobs {jobs} is for a search, and the run in {folder.path} is not one; leave it out"
             )
@@ -120,7 +119,7 @@ def run_table(
 
 
 def _world() -> Communicator:
-    from lamina.distributed.communicator import world  # with NumPy, which the command's help does without
+    from lamina.distributed.communicator import world  # imports NumPy, which --help does not need
 
     return world()
 
@@ -130,8 +129,8 @@ def _require_shards(request: Request, team: Communicator) -> None:
         shards = "no --shards" if request.shards is None else f"--shards {request.shards}"
         raise LaminaError(
             f"{team.size} processes were started, and {shards}: give the number of parts of each batch, at least one "
-            f"for each process, such as --shards {max(8, team.size)}; the trained network depends on it, but not on "
-            "the number of processes"
+            f"for each process, such as --shards {max(8, team.size)}; the network depends on --shards, but not on the "
+            "number of processes"
         )
 
 
@@ -153,7 +152,7 @@ def _help(team: Communicator) -> int:
         else:
             train(prepare(request), request)
     except KeyboardInterrupt:
-        let_the_first_speak(team.rank)  # it may be waiting for this one's gradients
+        let_the_first_speak(team.rank)  # the first process may be waiting for gradients
         say("lamina: interrupted; continue with lamina train --resume, if there was a checkpoint", error=True)
         return EXIT_INTERRUPTED
     team.wait_for_all()
@@ -198,14 +197,14 @@ def _require_more(begun: Request, request: Request, run: Path) -> None:
 
 
 def _same(begun: Request, chosen: dict[str, Any], read_as: dict[str, Any]) -> Request:
-    """The resumed run's request; raises if an option differs from it. A search may get more time or trials."""
+    """The resumed run's request, for a search with more time or trials; raise if another option differs."""
     for name, value in (chosen | read_as).items():
         if begun.searches and name in TUNED:
             continue
         its = getattr(begun, name) if name in chosen else getattr(begun.options, name)
         if value != its and name != "data":
             raise LaminaError(f"the run was begun with {_said(name, its)}; it can't change")
-    # The files may have moved, but not changed.
+    # The files may have other names, but must have the same content.
     changed = {name: chosen[name] for name in ("data", *(TUNED if begun.searches else ())) if name in chosen}
     return dataclasses.replace(begun, **changed)
 
@@ -225,7 +224,7 @@ def _said(name: str, value: Any) -> str:
 def _prepared(
     folder: RunFolder, request: Request, memory: str | None, *, quiet: bool
 ) -> Generator[tuple[Request, Prepared]]:
-    """The table, in memory if it fits."""
+    """The prepared table, in memory if it fits, and the request."""
     from lamina.runs.data import prepare
     from lamina.runs.streamed import prepare_streamed, why_streamed
     from lamina.table.stream.memory import bytes_in
@@ -275,13 +274,13 @@ def _run(
         observers += [Display(sys.stderr, _progress(request)), Waiting(sys.stderr)]
     trained = train(prepared, request, observers, device)
     if device != "cpu" and not quiet:
-        say(f"lamina: was trained on {trained.model.estimator.device_}", error=True)
+        say(f"lamina: trained on {trained.model.estimator.device_}", error=True)
     if trained.interrupted:
         say(f"lamina: interrupted; keeping epoch {trained.best_epoch}, the best so far", error=True)
     with telling(None if quiet else sys.stderr) as tell:
         run = complete(prepared, trained, request, folder, tell)
         _world().wait_for_all()
-        tell("writing the page to try the network on")
+        tell("writing the page for trying the network")
         page = write_run_page(run.path)
         run, page = views.published(run, page, folder)
     return views.tell_end(

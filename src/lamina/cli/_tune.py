@@ -14,13 +14,13 @@ from lamina.table.formats import begin_reading
 def tune(table: asked.Table, tuning: asked.Tuning, files: Reading, shown: asked.Shown) -> int:
     """Search for the best network on a table, and show the trials.
 
-    Trains networks with many settings, the presets' first, and averages the best, weighted to minimize the loss
-    on rows they were not trained on. A table shows each trial: the settings that differ, its loss, its share of
-    the average, its seconds; below it the best so far, and the remaining time. The result is a folder like
-    that of `lamina train`; its report shows the search, and trials.jsonl holds all trials.
+    The command trains networks with many settings, starting with the presets', and averages the best networks, with
+    weights that minimize the loss on held-out rows. A table shows the settings, loss, share of the average and seconds
+    of each trial, and below the best score so far and the remaining time. The result is a folder like
+    that of `lamina train`; the report shows the search, and trials.jsonl has all trials.
 
-    Ctrl-C and the time limit keep the best so far. Complete trials are kept in the folder, so that a
-    killed search continues with --resume, and so does a complete one with a longer --time-limit or more --trials.
+    Ctrl-C and the time limit keep the best so far. Complete trials are kept in the folder, so that a killed search
+    continues with --resume, and so does a complete search with a longer --time-limit or more --trials.
     The result depends only on the number of trials, not on interruptions or on parallel training.
 
     Examples:

@@ -28,7 +28,7 @@ _BATCH_ROWS = 1 << 16
 def evaluate_table(
     run: Path, data: Sequence[str], reading: Mapping[str, Any], named: str | None = None, *, as_json: bool
 ) -> None:
-    """Evaluate a model on a table with the target; a given target name is used if the model file has none."""
+    """Evaluate a model on a table with the target; `named`: the target's name, for model files without one."""
     from lamina.cli._table_views import metrics_table, quantiles_said
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
@@ -39,14 +39,14 @@ def evaluate_table(
         _evaluate_on_own(model, as_json=as_json)
         return
     if not data:
-        raise LaminaError(f"name the table to evaluate on: lamina evaluate {run} DATA")
+        raise LaminaError(f"give the table to evaluate on: lamina evaluate {run} DATA")
     model.require_one_target("lamina evaluate")
     targets: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     rows = 0
     with batches_of(model, details, data, reading) as batches:
         for batch, predicted in model.predicted(_with_target(batches, model.target.name)):
-            if not len(batch):  # only a table without rows has such a part
+            if not len(batch):  # an empty table has a single part without rows
                 raise DataError("the table has no rows to evaluate on")
             with rows_from(rows):
                 targets.append(target_of(batch, model.target))
@@ -102,7 +102,7 @@ def _with_target(batches: Any, name: str) -> Any:
         if name not in batch.columns:
             raise DataError(
                 f"the table has no column {name!r} to compare predictions with.{closest(name, batch.columns)} "
-                "--target names another"
+                "--target gives another name"
             )
         yield batch
 
@@ -130,7 +130,7 @@ def predict_table(
 
     if out != "-" and any(_is_same_file(out, file) for file in data):
         raise LaminaError(
-            f"--out {out} is the table itself: predictions would take its place; name another file"
+            f"--out {out} is the table itself, which predictions would overwrite; name another file"
         )
     model, details = open_table_run(run, "polars", "narwhals", target=target)
     if model.schema.pictures and out == "-" and output_format is None:
@@ -171,12 +171,12 @@ def _say_pictures(model: Any, data: Sequence[str], *, as_json: bool) -> None:
 
 
 def _without_pixels(batch: pl.DataFrame) -> pl.DataFrame:
-    """Images' columns for display, with their predictions and without pixels."""
+    """A part of a table of images with their predictions, but without pixel columns."""
     return batch.drop([name for name in batch.columns if re.fullmatch(r"pixel_\d+", name)])
 
 
 def _is_same_file(path: str, other: str) -> bool:
-    with suppress(OSError):  # where one of them is not there
+    with suppress(OSError):  # one of the files does not exist
         return os.path.samefile(path, other)
     return False
 
@@ -238,15 +238,15 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
         return
     if results is None:
         if model.target.reason:
-            console.print(f"{model.target.name!r}: {model.target.reason}; --target says it", markup=False)
+            console.print(f"{model.target.name!r}: {model.target.reason}; --target names it", markup=False)
         if not model.schema.named:
-            console.print("columns: training had no names, so a table's are taken in their order")
+            console.print("columns: without names in training, so a table's columns are taken in order")
         if isinstance(fitted.network, BlockNetwork):
             names = listed([column.name for column in model.schema.columns], limit=20)
-            console.print(f"columns: {names}, numbers as they are", markup=False)
+            console.print(f"columns: {names}, plain numbers", markup=False)
         else:
             console.print(columns_table(model.schema, fitted.monotone))
-        say(f"the file has no metrics; of a table with {model.target.name!r}: lamina evaluate {run} DATA")
+        say(f"the file has no metrics; with a table with {model.target.name!r}: lamina evaluate {run} DATA")
         return
     ended = ", interrupted" if results["interrupted"] else ""
     rows = describe_rows(results["rows"])
@@ -258,7 +258,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
 
 
 def _network_summary(fitted: Any) -> dict[str, Any]:
-    """The network's summary for JSON; `architecture` is the first member's."""
+    """The network's summary for JSON; `architecture` is that of the first member."""
     from lamina.estimators.saved_network import BlockNetwork
 
     network = fitted.network

@@ -92,17 +92,17 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
 
     def _checked_target(self, y: Any) -> np.ndarray:
         """`y` as an array, checked to be a valid target."""
-        raise TypeError(f"{type(self).__name__} must say what its target may be")
+        raise TypeError(f"{type(self).__name__} must define its valid targets")
 
     def _target_of(self, y: np.ndarray, weights: np.ndarray | None, every: np.ndarray) -> Any:
         """The target: its scale from the training rows `y`, or its classes from all rows, `every`."""
-        raise TypeError(f"{type(self).__name__} must say how its target is encoded")
+        raise TypeError(f"{type(self).__name__} must define the target's encoding")
 
     def _loss_function(self, settings: Settings, target: Any) -> Any:
-        raise TypeError(f"{type(self).__name__} must say which loss it has")
+        raise TypeError(f"{type(self).__name__} must define its loss")
 
     def _score_outputs(self, outputs: np.ndarray, target: np.ndarray, weights: np.ndarray | None) -> float:
-        raise TypeError(f"{type(self).__name__} must say how outputs are judged")
+        raise TypeError(f"{type(self).__name__} must define the score of outputs")
 
     # --- fitting -------------------------------------------------------------------------------------------------
 
@@ -426,7 +426,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
     def _add_linear_path(
         self, train: Sequence[Data] | Batches, held_out: Sequence[Data], settings: Settings
     ) -> None:
-        """Add a linear path where it is better on the validation rows, by the loss and by the score."""
+        """Add a linear path to each member, if that improves the loss and the score on the validation rows."""
         is_plain = self.loss in (None, "squared_error", "log_loss") and settings.preprocess
         if not settings.linear_path or not is_plain or not isinstance(train, Sequence):
             return

@@ -241,7 +241,7 @@ class MLPClassifier(ClassifierMixin, ClassifierSettings, BaseMLP):
     def _require_held_out(self, held_out: Sequence[Data]) -> None:
         if isinstance(self.threshold, str) and not held_out:
             raise ValueError(
-                f"threshold={self.threshold!r} is chosen on validation rows, and there are none: hold some out "
+                f"threshold={self.threshold!r} is chosen on validation rows, but there are none: hold some out "
                 "(early_stopping), give fit an eval_set, or give a number between 0 and 1"
             )
 

@@ -49,7 +49,7 @@ class Quantiles(Numbers):
             raise ValueError(f"{len(levels)} quantiles, but a target of {numbers.outputs} outputs")
         found = cls.of_numbers(_single(numbers), _levels(levels))
         if any((getattr(found, name) != getattr(numbers, name)).any() for name in _SCALES):
-            raise ValueError("quantiles of one target with several scales")
+            raise ValueError("quantiles of one target must have equal scales")
         return found
 
     @property

@@ -127,10 +127,10 @@ def _width(found: Any, rows: int) -> int:
     """The network's number of outputs per row."""
     if not isinstance(found, NDArray):
         raise LaminaError(
-            f"the network gives {len(found)} arrays; only a network that returns one can be saved"
+            f"the network returns {len(found)} arrays; only a network that returns one can be saved"
         )
     if not found.shape or found.shape[0] != rows or not found.size:
-        raise LaminaError(f"the network gives {found.shape} for {rows} rows; rows must be the first axis")
+        raise LaminaError(f"the network returns {found.shape} for {rows} rows; rows must be the first axis")
     return math.prod(found.shape[1:])
 
 

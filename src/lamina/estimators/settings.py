@@ -219,7 +219,7 @@ class TrainingSettings:
         f"'medium' and 'fast': {presets.ENOUGH_STEPS['fast']}), at most {presets.MOST_EPOCHS} epochs, and at least "
         f"{FEWEST_EPOCHS['default']} (medium: {FEWEST_EPOCHS['medium']}, fast: {FEWEST_EPOCHS['fast']}) for more than "
         f"{presets.JUST_STEPS_ROWS} rows. 'fast' with at most 5000 rows and its own batch_size: enough to see 20,000 "
-        "rows, and at least 20 epochs (32 for more than 2000 rows).",
+        "rows, and at least 20 epochs (for more than 2000 rows, 32).",
         None, sklearn=200, rule=_COUNT_IF_ANY,
         not_in_search="trials are trained for as many epochs as the table needs",
         option=Option("--epochs", "Maximum number of epochs.", int))] = OPEN

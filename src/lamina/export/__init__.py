@@ -1,6 +1,6 @@
 """Exports: a trained network as files for other programs. Each exporter is imported on first use.
 
-`describe` makes a `Prediction` (plain arrays and names) of a model, from which every exporter works.
+`describe` converts a model to a `Prediction` (plain arrays and names), from which every exporter works.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes a `Prediction` from a trained model; the only export module that knows models' internals."""
+"""Conversion of a trained model to a `Prediction`; the only export module that reads models' internals."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ def _of_fitted(
 
 
 def _rough(network: Ensemble) -> set[int]:
-    """Positions of the numeric columns that some network embedded value by value."""
+    """Positions of the numeric columns that at least one network embeds value by value."""
     return {j for member in network.members for j, rough in enumerate(member.architecture.rough) if rough}
 
 
 def _table(encoder: TableEncoder, rough: set[int]) -> Table:
-    """The columns, each read from the table or derived from another."""
+    """The table's columns; each is read from the table or derived from another column."""
     schema, inputs = encoder.schema, _inputs(encoder, rough)
     columns: list[Column] = []
     composites: list[Composite] = []

@@ -1,7 +1,7 @@
 """JavaScript for a function of arrays, emitted from its graph by the compiler's lowerings.
 
 Each operator's own lowering emits its code through a JavaScript builder instead of the compiler's. So this file
-defines no operators, only element operations; one without a JavaScript form is an error that names the operator.
+defines only element operations; if one has no JavaScript form, an error names the operator.
 
 Every operation rounds to its dtype, float32 by ``Math.fround``; products and sums accumulate in double precision and
 round once. Integers are exact up to 2⁵³.
@@ -50,9 +50,9 @@ class Script:
     """A JavaScript function.
 
     Attributes:
-        text: ``v => () => …``, of the arrays `arrays`: the inner function computes the results from the arguments.
-        arrays: for each array its element type, its size, and for a constant its offset, in bytes, in
-            `content`. The arguments come first.
+        text: ``v => () => …``: the outer function takes the arrays, the inner one computes results from arguments.
+        arrays: for each array the element type, the size, and for a constant the offset in `content`, in bytes.
+            The arguments come first.
         content: the constants, little-endian.
         results: positions of the results in `arrays`.
     """
@@ -67,7 +67,7 @@ def script_of(function: Callable[..., Any], arguments: Sequence[NDArray]) -> Scr
     """The script of a function, traced for arguments of the given types.
 
     Raises:
-        TraceError: it draws random numbers, changes arrays, or has no compiled form.
+        TraceError: the function draws random numbers, changes arrays, or has no compiled form.
         LaminaError: an operator has no JavaScript form.
 
     >>> from lamina import nd
@@ -94,14 +94,14 @@ def _simplified(found: FunctionGraph) -> FunctionGraph:
         node = node.with_inputs(inputs)
         if not node.is_op("same_exp"):
             return node
-        # by operations on bits, which JavaScript has for whole numbers only
+        # The simplified form uses bit operations, which JavaScript has only for integers.
         return Node(UNARY["exp"], node.inputs, {}, node.shape, node.dtype)
 
     return with_known_values(replace(found, graph=simplify(found.graph).rewritten(better)))
 
 
 class _Emission:
-    """Translation of one graph: a call for each node that must lie in memory; other nodes are inlined."""
+    """Translation of one graph: a call for each node that needs memory; other nodes are inlined."""
 
     def __init__(self, found: FunctionGraph, arguments: int) -> None:
         self._graph, self._contents = found.graph, found.contents
@@ -132,7 +132,7 @@ class _Emission:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _array(self, size: int, dtype: DType, content: np.ndarray | None = None) -> int:
-        """The position of a newly added array."""
+        """Add an array; return its position."""
         if dtype.name not in _HELD_AS:
             raise LaminaError(
                 f"arrays of {dtype} cannot be exported to a page; convert them with astype('float32')"
@@ -141,13 +141,13 @@ class _Emission:
         if content is None:
             self._arrays.append((kind, size))
         else:
-            self._content += bytes(-len(self._content) % int(kind[1]))  # no array begins within an element
+            self._content += bytes(-len(self._content) % int(kind[1]))  # aligns arrays with their elements
             self._arrays.append((kind, size, len(self._content)))
             self._content += content.astype(f"<{kind}").tobytes()
         return len(self._arrays) - 1
 
     def _place(self, node: Node, content: np.ndarray | None = None) -> Pointer:
-        """Memory for a node."""
+        """The array in memory for a node's result."""
         pointer = Pointer(f"v[{self._array(node.size, node.dtype, content)}]")
         self._pointers[node] = pointer
         return pointer
@@ -158,7 +158,7 @@ class _Emission:
         return pointer.name
 
     def _is_stored(self, node: Node) -> bool:
-        """Whether a node needs memory: it isn't elementwise, or is read as an array or repeatedly."""
+        """Whether a node needs memory: it isn't elementwise, is read as an array, or is read repeatedly."""
         if not isinstance(node.op, Primitive) or isinstance(node.lowering, Reshape):
             return False
         if not isinstance(node.lowering, Elementwise | Movement | Pull) or node.is_op("concat"):
@@ -184,7 +184,7 @@ class _Emission:
         )
 
     def _readers(self, node: Node) -> list[Node]:
-        """The nodes that compute with a node's elements, directly or through movements."""
+        """The nodes that compute with a node's elements, directly or through movement operators."""
         return [
             reader
             for user in self._users[node]
@@ -265,7 +265,7 @@ class _Emission:
 
 def _error(node: Node, lacking: str = "") -> LaminaError:
     return LaminaError(
-        f"the operator {node.op.name!r} cannot be exported to a page: its JavaScript has nothing like "
+        f"the operator {node.op.name!r} cannot be exported to a page, whose JavaScript does not support "
         f"{lacking or 'it'}; use other operators"
     )
 
@@ -295,13 +295,13 @@ _TRUTHS = {
     "less": "{0}<{1}", "less_equal": "{0}<={1}", "logical_and": "{0}!=0&&{1}!=0", "logical_or": "{0}!=0||{1}!=0",
     "logical_xor": "{0}!=0!=({1}!=0)",
 }  # fmt: skip
-"""JavaScript for the compiler's element operations: exact ones, rounded ones, and comparisons."""
+"""JavaScript for the compiler's comparisons; above, for exact and for rounded element operations."""
 
 
 class _Kernel:
     """A function of arrays and numbers, ``(o, p0, …, n0, …) => { … }``, that writes the array o in nested loops.
 
-    Lowerings use it as their builder. Arrays and numbers are parameters, so that layers of one kind share a function.
+    Lowerings use the class as builder. Arrays and numbers are parameters, so that similar layers share a function.
     """
 
     def __init__(self, memory: Memory) -> None:
@@ -337,7 +337,7 @@ class _Kernel:
         return [self.loop(size) for size in shape]
 
     def close(self, depth: int) -> None:
-        """Close all loops but the first `depth`."""
+        """Close all loops except the outer `depth`."""
         self.lines.append("}" * (self.depth - depth))
         self.depth = depth
 
@@ -353,7 +353,7 @@ class _Kernel:
     def _builder(self) -> Builder:
         return cast("Builder", self)
 
-    # --- what lowerings call -----------------------------------------------------------------------------------------
+    # --- the builder's methods for lowerings -------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
         if name not in _EXACT and name not in _ROUNDED and name not in _TRUTHS:
@@ -389,7 +389,7 @@ class _Kernel:
         return self._operation("add", self._operation("mul", x, y), z)
 
     def cast(self, x: Value, dtype: Any) -> Value:
-        """Convert; a float becomes an integer by truncation."""
+        """Convert to another dtype; floats become integers by truncation."""
         wanted = np.dtype(dtype)
         if wanted == x.dtype:
             return x
@@ -404,7 +404,7 @@ class _Kernel:
         return self._rounded(x.name, wanted) if wanted == FLOAT32 else Value(self, x.name, wanted)
 
     def const(self, value: float, dtype: DType, lanes: int = 1) -> Value:
-        """A number, as 0, 1 or a parameter."""
+        """A number: a literal 0 or 1, or a parameter."""
         number = dtype.type(value).item()
         text = _literal(number)
         if text not in ("0", "1"):
@@ -428,7 +428,7 @@ class _LackingError(Exception):
 
 class _Evaluator(Evaluator):
     def at(self, node: Node, index: Sequence[Axis]) -> Value:
-        """Like the compiler's; errors name the operator."""
+        """An element of a node; errors name the operator."""
         try:
             return super().at(node, index)
         except _LackingError as cause:

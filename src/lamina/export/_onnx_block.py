@@ -26,12 +26,12 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
     """A block's prediction as an ONNX model, for any number of rows.
 
     Args:
-        block: initialized; parameters of unknown shape are inferred from `inputs`.
+        block: an initialized block; parameters of unknown shape are inferred from `inputs`.
         inputs: an example input, or several in a list: the first axis is rows, the other sizes and the dtype are those
-            of the model's inputs. None: as the first `Dense` layer needs.
+            of the model's inputs. None: a matrix for the first `Dense` layer.
 
     Raises:
-        LaminaError: an operator has no ONNX form (named with its layer); or see `traced`.
+        LaminaError: an operator has no ONNX form (the message names the operator and its layer); or as for `traced`.
     """
     examples = _examples(block, inputs)
     types = [(array.shape[1:], array.dtype) for array in examples]
@@ -51,7 +51,7 @@ def block_model(block: Block, inputs: Any = None) -> onnx.ModelProto:
 
 
 def _size(size: Any) -> int | str:
-    """A size as written in the file."""
+    """A size in the form of the ONNX file."""
     if not isinstance(size, Rows):
         return size
     return ROWS if size.times == 1 else f"{size.times} {ROWS}"
@@ -64,7 +64,7 @@ def _metadata(block: Block) -> dict[str, str]:
 
 
 def _examples(block: Block, inputs: Any) -> list[NDArray]:
-    """Example inputs, already passed through the block so that all its sizes are known."""
+    """Example inputs, with which the block has been called, so that all its sizes are known."""
     given = (
         [_first_input(block)] if inputs is None else inputs if isinstance(inputs, list | tuple) else [inputs]
     )
@@ -88,14 +88,14 @@ def _first_input(block: Block) -> NDArray:
     sizes = dense[0].weight.shape if dense else None
     if not sizes or sizes[1] < 1:
         raise LaminaError(
-            f"{block.name}: which inputs it takes is not known; give an array of that form, whose first axis is rows: "
+            f"{block.name}: the shape of its inputs is unknown; give an example array, whose first axis is rows: "
             "export_onnx(net, path, inputs=nd.zeros((1, 784)))"
         )
     return nd.zeros((1, sizes[1]), dtype=dense[0].weight.dtype)
 
 
 def _visit(block: Block, found: list[nn.Dense]) -> None:
-    """Collect dense layers, in the order in which they were added."""
+    """Collect a block's dense layers in `found`, in the order in which they were added."""
     if isinstance(block, nn.Dense):
         found.append(block)
     for child in block._children.values():

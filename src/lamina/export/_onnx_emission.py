@@ -27,9 +27,9 @@ class Codes:
     """An integer input (rows, columns) of category codes.
 
     Attributes:
-        counts: the number of codes (0, 1, …) of each column
+        counts: the number of codes (0, 1, …) of each column.
         order: the order of columns for which `shifted` needs the fewest nodes.
-        shifted: a function that returns an int64 tensor of some columns, with an offset added to each.
+        shifted: a function that returns an int64 tensor of some columns, each with an offset added.
     """
 
     counts: Sequence[int]
@@ -44,8 +44,8 @@ class Emission:
         graph: receives the nodes.
         traced: the graph to translate.
         inputs: tensors of the first input slots; empty for unused inputs.
-        emitters: by primitive name.
-        patterns: tried in this order before the emitter of a node's primitive.
+        emitters: the emitters by primitive name.
+        patterns: the patterns, tried in this order before the emitter of a node's primitive.
         codes: `Codes` by input slot, for inputs that are category codes.
     """
 
@@ -84,8 +84,8 @@ class Emission:
             emitter = self._emitters.get(node.op.name)
             if emitter is None:
                 raise LaminaError(
-                    f"the operator {node.op.name!r}{self.traced.place(node)} cannot be exported: ONNX has nothing like "
-                    "it; compute this part outside of the network, or with other operators"
+                    f"the operator {node.op.name!r}{self.traced.place(node)} cannot be exported, since ONNX lacks it; "
+                    "compute this part outside of the network, or with other operators"
                 )
             return emitter(self, node)
 
@@ -99,10 +99,10 @@ class Emission:
         """The value of a node that depends on neither an argument nor the number of rows."""
         return self.traced.known(node)
 
-    # --- what emitters ask for -----------------------------------------------------------------------------------
+    # --- methods for emitters ------------------------------------------------------------------------------------
 
     def is_shared(self, node: Node) -> bool:
-        """Whether several nodes read the node, or it is a result, so that it can't be merged into another."""
+        """Whether the node is a result or is read by several nodes, so that it can't be merged into another node."""
         return self._readers[node] > 1 or node in self.traced.results
 
     def params(self, node: Node) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Emission:
         return x if np.dtype(dtype) == np.dtype(wanted) else self.add("Cast", x, to=element_type(wanted))
 
     def sizes(self, shape: Sequence[Any]) -> str:
-        """A shape as a tensor, possibly depending on the number of rows."""
+        """A shape as a tensor; sizes may be `Rows`."""
         if not any(isinstance(size, Rows) for size in shape):
             return self.integers(*shape)
         parts = [

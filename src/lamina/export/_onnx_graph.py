@@ -1,4 +1,4 @@
-"""Builds ONNX graphs, with unique names and without duplicate nodes or constants, and writes the file."""
+"""Construction of ONNX graphs, with unique names and without duplicate nodes or constants; and writing the file."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _IR = 8
 """The IR version of ONNX 1.12."""
 
 ROWS = "rows"
-"""The name of the open dimension."""
+"""The name of the variable dimension."""
 
 _LARGEST = (1 << 31) - (1 << 20)
-"""Protocol Buffers limit a file to 2 GiB."""
+"""Maximum size of a file, in bytes; Protocol Buffers' limit is 2 GiB."""
 
 
 class OnnxGraph:
     """An ONNX graph under construction; tensors are identified by name.
 
-    Names of inputs and outputs are the user's and reserved from the start, so no other tensor gets one.
+    Names of inputs and outputs come from the user, and are reserved from the start, so that no other tensor gets them.
     """
 
     def __init__(self, reserved: Sequence[str] = ()) -> None:
@@ -68,7 +68,7 @@ class OnnxGraph:
         self._outputs.append(helper.make_tensor_value_info(name, element_type(dtype), shape))
 
     def add(self, op: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node and return its only result; an omitted input is the empty name."""
+        """Add a node and return its only result; the name of an omitted input is empty."""
         return self.add_several(op, *inputs, results=1, domain=domain, **attributes)[0]
 
     def add_several(
@@ -86,7 +86,7 @@ class OnnxGraph:
 
     @contextmanager
     def named(self, layer: str) -> Generator[None]:
-        """Name nodes added in the block after a layer."""
+        """A context in which added nodes are named after a layer."""
         before, self._layer = self._layer, layer
         try:
             yield
@@ -132,7 +132,7 @@ def joined(graph: OnnxGraph, parts: Sequence[str]) -> str:
 
 
 def _forward_outputs(nodes: list[onnx.NodeProto]) -> None:
-    """Give outputs' names to the nodes that compute them, instead of Identity nodes, if nothing else reads these."""
+    """Remove Identity nodes before outputs: the computing node gets the output's name, if no other node reads it."""
     producers = {node.output[0]: node for node in nodes}
     readers: dict[str, int] = {}
     for node in nodes:
@@ -153,7 +153,7 @@ def _tensor(array: np.ndarray, name: str) -> onnx.TensorProto:
 
 
 def element_type(dtype: Any) -> int:
-    """ONNX's number of an element type; `str` and `object` are strings."""
+    """ONNX's number for an element type; `str` and `object` are strings."""
     dtype = np.dtype(dtype)
     return TensorProto.STRING if dtype.kind in "OU" else helper.np_dtype_to_tensor_dtype(dtype)
 
@@ -162,7 +162,7 @@ def write_model(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
     """Write a model atomically.
 
     Raises:
-        LaminaError: it exceeds ONNX's file size limit, or is invalid ONNX (a bug in lamina).
+        LaminaError: the model exceeds ONNX's file size limit, or is invalid ONNX (a bug in lamina).
         OSError: the file can't be written.
     """
     if model.ByteSize() > _LARGEST:

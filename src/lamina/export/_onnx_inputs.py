@@ -1,6 +1,6 @@
-"""Inputs of an ONNX model: named columns, with strings and numbers encoded as codes, and missing values.
+"""Inputs of an ONNX model: named columns, converted to the arrays of numbers and codes that lamina's graphs take.
 
-lamina's graphs take only arrays of numbers and codes; this module makes these from columns.
+Strings and numbers of categories become codes, and missing values NaN or 0.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TableInputs:
     """The model's inputs: one tensor (rows, 1) per column, or one (rows, columns) for a table without names.
 
     Attributes:
-        dtype: dtype for computing with `numbers`: float32 if that holds all of them, as in lamina; otherwise float64.
+        dtype: the dtype for computing with `numbers`: float32 if all columns fit float32, as in lamina; else float64.
         categories: the columns of `codes`.
     """
 
@@ -77,7 +77,7 @@ class TableInputs:
         return np.float64 if np.float64 in [self._dtypes[column] for column in columns] else np.float32
 
     def _several(self, columns: Sequence[Column]) -> str:
-        """Numeric columns concatenated, in a common dtype."""
+        """The values of some columns, concatenated to (rows, columns), in a common dtype."""
         work = self._work(columns)
         if not self._is_matrix:
             return joined(self._graph, [self._cast(c.name, self._dtypes[c], work) for c in columns])
@@ -98,7 +98,7 @@ def _dtype(column: Column) -> Any:
 
 
 def missing_text(column: Column) -> str:
-    """The string that means missing in a string column: the empty one, or one that did not occur in training."""
+    """The string that means missing in a string column: the empty string, or one that did not occur in training."""
     text = ""
     while text in column.spellings:
         text = f"<{text or 'missing'}>"
@@ -116,9 +116,9 @@ def _codes_of_text(graph: OnnxGraph, column: Column, begin: int) -> str:
 def _codes_of_values(
     graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Column], begins: Sequence[int]
 ) -> str:
-    """Codes (rows, columns) of numbers, by comparison with all known values of the column."""
+    """Codes (rows, columns) of numbers, found by comparing each number with all known values of its column."""
     most = max(len(column.schema.categories) for column in columns)
-    keys = np.full((len(columns), most), np.nan)  # which nothing is equal to
+    keys = np.full((len(columns), most), np.nan)  # NaN pads the keys, since it equals no number
     for row, column in zip(keys, columns, strict=True):
         values = column.values or ()
         row[: len(values)] = values

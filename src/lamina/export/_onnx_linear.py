@@ -1,9 +1,9 @@
-"""Merges linear maps of rows into single products: a graph pass, since each node costs ONNX Runtime about 1 µs.
+"""A graph pass that merges linear maps of rows into single products, since each node costs ONNX Runtime about 1 µs.
 
-A linear map is a sum of products x · matrix and a bias. Constant rows added to it, or multiplied with
-it or with its inputs, are folded into the matrices and bias: input scales, a layer's factor, batch normalization,
-the mean of several networks. A product of a concatenation becomes a product of its parts, each with its own scale;
-all lookups among the parts are merged into one.
+A linear map is a sum of products x · matrix and a bias. Constant rows that are added to the map, or multiplied with
+the map or its inputs, are folded into matrices and bias: input scales, a layer's factor, batch normalization,
+the mean of several networks. A product with a concatenation becomes a sum of products with its parts, each with its own
+scale; all lookups among the parts are merged into one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lamina.export._onnx_emission import Codes, Emission
 
 @dataclass
 class _Part:
-    """x, (rows, n), and the matrix rows that multiply it, (n, outputs), float64."""
+    """An input x, (rows, n), and the rows of the matrix that multiply x, float64 (n, outputs)."""
 
     x: Node
     matrix: np.ndarray
@@ -33,13 +33,13 @@ class _Linear:
     bias: np.ndarray | None = None
 
     def plus(self, other: np.ndarray | None) -> _Linear:
-        """The map with a row added to its output."""
+        """The map with a constant row added to its output."""
         if other is None or self.bias is None:
             return _Linear(self.products, self.bias if other is None else other)
         return _Linear(self.products, self.bias + other)
 
     def times(self, row: np.ndarray) -> _Linear:
-        """The map with its output multiplied by a row."""
+        """The map with its output multiplied by a constant row."""
         products = [[_Part(part.x, part.matrix * row) for part in parts] for parts in self.products]
         return _Linear(products, None if self.bias is None else self.bias * row)
 
@@ -59,7 +59,7 @@ def linear_map(e: Emission, node: Node) -> str | None:
 
 
 def _linear(e: Emission, node: Node) -> _Linear | None:
-    """A node as a linear map, if its matrix is constant."""
+    """A node as a linear map; None unless its matrix is constant."""
     if node.is_op("matmul") and not node.params["transpose_a"]:
         weight = e.known(node.inputs[1])
         if weight is None:
@@ -86,7 +86,7 @@ def _linear(e: Emission, node: Node) -> _Linear | None:
 
 
 def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
-    """A known row that is the same for each row of a matrix: (columns,) or (1,), float64; None if there is none."""
+    """The constant row, float64 (columns,) or (1,), that a node applies to each row of `result`; None for others."""
     value = e.known(node)
     if value is None or len(result.shape) != 2 or value.ndim > 2 or (value.ndim == 2 and len(value) != 1):
         return None
@@ -94,7 +94,7 @@ def _row(e: Emission, node: Node, result: Node) -> np.ndarray | None:
 
 
 def _parts(e: Emission, x: Node, matrix: np.ndarray) -> list[_Part]:
-    """x · matrix split by the parts of a concatenation, with scales of the parts folded into the matrix."""
+    """x · matrix as parts, one for each part of the concatenation x; scales are folded into the parts' matrices."""
     if x.is_op("concat") and x.params["axis"] == 1:
         ends = np.cumsum([part.shape[1] for part in x.inputs])[:-1]
         pairs = zip(x.inputs, np.split(matrix, ends), strict=True)
@@ -108,7 +108,7 @@ def _parts(e: Emission, x: Node, matrix: np.ndarray) -> list[_Part]:
 
 
 def _beside_each_other(e: Emission, parts: list[_Part]) -> tuple[str, np.ndarray]:
-    """The parts concatenated to one tensor, and the matrix that multiplies it."""
+    """The parts' inputs concatenated to one tensor, and the matrix that multiplies it."""
     lookups: list[_Lookup] = []
     pairs: list[tuple[str, np.ndarray]] = []
     for part in parts:
@@ -128,7 +128,7 @@ def _beside_each_other(e: Emission, parts: list[_Part]) -> tuple[str, np.ndarray
 
 @dataclass
 class _Lookup:
-    """Embedding rows selected by an input column of codes, and the matrix that multiplies them."""
+    """Rows of an embedding selected by an input column of codes, and the matrix that multiplies them."""
 
     codes: Codes
     column: int
@@ -137,7 +137,7 @@ class _Lookup:
 
 
 def _as_lookup(e: Emission, part: _Part) -> _Lookup | None:
-    """A part as a lookup, if its codes are known to be within its table."""
+    """A part as a lookup; None unless all codes are certain to be in the table."""
     if not part.x.is_op("take") or part.x.params["axis"] != 0:
         return None
     table, index = e.known(part.x.inputs[0]), part.x.inputs[1]
@@ -151,7 +151,7 @@ def _as_lookup(e: Emission, part: _Part) -> _Lookup | None:
 
 
 def _column(node: Node) -> tuple[Node, int]:
-    """The matrix that has a node (rows, 1) as a column, and the column's position."""
+    """The matrix from which a node (rows, 1) takes a column, and the column's position."""
     while (part := part_of_concatenation(node)) is not None:
         node = part
     if node.is_op("slice", "slice_copy") and node.shape[1:] == (1,):
@@ -160,7 +160,7 @@ def _column(node: Node) -> tuple[Node, int]:
 
 
 def _looked_up(e: Emission, lookups: list[_Lookup]) -> tuple[str, np.ndarray]:
-    """All lookups as one node, in vertically stacked tables padded to one width."""
+    """All lookups as one node, in tables stacked vertically and padded to the same width."""
     codes = lookups[0].codes
     lookups = sorted(lookups, key=lambda lookup: codes.order.index(lookup.column))
     width = max(lookup.table.shape[1] for lookup in lookups)

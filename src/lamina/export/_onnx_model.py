@@ -1,7 +1,7 @@
 """`onnx_model`: a complete prediction as an ONNX model, from named columns to labels and probabilities.
 
-`EMITTERS` and `PATTERNS` emit the graph of `prediction_of`. This module adds what the graph lacks: the
-names of inputs and outputs, the class labels, and the file's metadata.
+`EMITTERS` and `PATTERNS` emit the graph of `prediction_of`. This module adds the names of inputs and outputs, the
+class labels, and the file's metadata.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
 """Output names of classifiers and regressors, as in skl2onnx."""
 
 _OTHERWISE = {LABEL: "output_label", PROBABILITIES: "output_probability", VARIABLE: "output_variable"}
-"""A prefix for outputs, if a column of the table has such a name."""
+"""Output names to use if a column of the table has one of the usual names."""
 
 
 def onnx_model(prediction: Prediction) -> onnx.ModelProto:
@@ -34,7 +34,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
     inputs = prediction.inputs
     names = [column.name for column in inputs.columns] if isinstance(inputs, Table) else []
     graph = OnnxGraph(names)
-    # probabilities are computed in the type that the file gives them in
+    # Probabilities are computed in float32, the type of the file's output.
     function = prediction_of(prediction, np.float32)
     if isinstance(inputs, Pictures):
         found = traced(function, [((inputs.height * inputs.width,), np.uint8)])
@@ -59,7 +59,7 @@ def onnx_model(prediction: Prediction) -> onnx.ModelProto:
 def _classes(
     graph: OnnxGraph, probabilities: str, decided: str, classes: Classes, names: Mapping[str, str]
 ) -> None:
-    """The label of each row and the probabilities of all classes; for multilabel targets, 0 or 1 for each label."""
+    """Add the outputs of a classifier: labels (for multilabel targets 0 or 1 for each label) and probabilities."""
     count = len(classes.labels)
     if classes.multilabel:
         graph.output(decided, names[LABEL], np.int64, [ROWS, count])
@@ -79,11 +79,11 @@ def _label_array(classes: Classes) -> np.ndarray:
 
 
 def _numbers(graph: OnnxGraph, variable: str, target: Numbers, names: Mapping[str, str]) -> None:
-    """The target in its own units, float64, (rows, targets), or for quantiles (rows, levels)."""
+    """Add the output of a regressor: the target in its own units, float64 (rows, targets) or (rows, levels)."""
     graph.output(variable, names[VARIABLE], np.float64, [ROWS, len(target.scale)])
 
 
-# --- what is known of it -----------------------------------------------------------------------------------------
+# --- metadata ----------------------------------------------------------------------------------------------------
 
 
 def _metadata(prediction: Prediction) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Subgraphs that are a single node in ONNX: activations, layer normalization, softmax and linear maps.
 
-A pattern is not written down: it is captured as the graph of lamina's own function for the
-shape at hand, with marker numbers in place of its settings (`_Example`).
+A pattern is captured as the graph of lamina's own function for the shape at hand, with marker numbers in place of the
+function's settings (`_Example`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SETTINGS = (0.7310585786300049, 0.2689414213699951, 0.0474258731775668)
 
 Form = Callable[..., NDArray]
 Emit = Callable[[Emission, list[Node], list[float]], str]
-"""Emits ONNX for a match, from the emission, the nodes matched to the arrays, and the settings."""
+"""A function that emits ONNX for a match, from the emission, the nodes matched to the arrays, and the settings."""
 
 
 class _Example:
@@ -34,10 +34,10 @@ class _Example:
 
     Args:
         function: takes an array of the result's shape, further arrays, and settings.
-        emit: emits its ONNX form.
+        emit: emits the function's ONNX form.
         settings: the number of settings.
         others: shapes of the further arrays, given the result's shape.
-        of_doubles: whether ONNX Runtime supports it for float64.
+        of_doubles: whether ONNX Runtime supports the form for float64.
         axes: the result's number of axes; None: any.
     """
 
@@ -75,7 +75,7 @@ class _Example:
 
 
 class _Match:
-    """A match of a pattern with a graph: the nodes for its arrays and the numbers for its settings."""
+    """A match of a pattern with a graph: the nodes for the pattern's arrays, and the numbers for its settings."""
 
     def __init__(self, e: Emission, settings: Sequence[float]) -> None:
         self._e, self._wanted = e, settings
@@ -90,7 +90,7 @@ class _Match:
             return same_type and self.arrays.setdefault(pattern.op.slot, node) is node
         if isinstance(pattern.op, Constant):
             return isinstance(node.op, Constant) and self._same_number(pattern, float(node.op.value))
-        if (pattern, node) in self._fitting:  # which several nodes take
+        if (pattern, node) in self._fitting:  # already matched, for another node that reads it
             return True
         if (
             not isinstance(pattern.op, Primitive)
@@ -112,7 +112,7 @@ class _Match:
 
 
 def _one(op: str, *names: str) -> Emit:
-    """An ONNX node whose attributes are the settings."""
+    """An `Emit` function for a single ONNX node, whose attributes `names` are the settings."""
     return lambda e, arrays, settings: e.add(
         op, *map(e.tensor, arrays), **dict(zip(names, settings, strict=True))
     )
@@ -124,7 +124,7 @@ def _mish(e: Emission, arrays: list[Node], settings: list[float]) -> str:
 
 
 def _prelu(e: Emission, arrays: list[Node], settings: list[float]) -> str:
-    """PRelu; ONNX aligns the slopes with the last axes, lamina with axis 1."""
+    """Emit PRelu; ONNX aligns the slopes with the last axes, lamina with axis 1."""
     x, slopes = arrays
     shape = (-1, *[1] * (len(x.shape) - 2))
     known = e.known(slopes)
@@ -146,7 +146,7 @@ _ascending = _Example(ascending, lambda e, arrays, settings: _sorted(e, arrays[0
 
 
 def _ascending_rows(e: Emission, node: Node) -> str | None:
-    """The sort pattern, tried only where it can match, as it is long: an exchange for each pair of columns."""
+    """The sort pattern, tried only where it can match, since it has an exchange for each pair of columns."""
     exchanged = node.is_op("concat") and all(x.is_op("minimum", "maximum") for x in node.inputs)
     return _ascending(e, node) if exchanged and node.shape[1:] == (len(node.inputs),) else None
 
@@ -212,9 +212,9 @@ PATTERNS: list[Pattern] = [
     ),
     _Example(_layer_norm_of, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, of_doubles=True),
     _Example(layer_normalized, _layer_norm, 1, lambda shape: [shape[-1:]] * 2, axes=2),
-    _Example(softmax, _one("Softmax"), of_doubles=True, axes=2),  # ONNX's axis is the last one
+    _Example(softmax, _one("Softmax"), of_doubles=True, axes=2),  # ONNX's default axis is the last
     _ascending_rows,
     _Example(logistic, _one("Sigmoid"), of_doubles=True),
     _Example(nd.clip, _clip, 2, of_doubles=True),
 ]
-"""Tried in this order, larger patterns first."""
+"""The patterns, tried in this order, larger ones first."""

@@ -1,7 +1,7 @@
 """`EMITTERS`: the ONNX form of every primitive that has one.
 
-ONNX Runtime implements most operators for float32 (and float16, through it), many for float64, a few for integers.
-For other dtypes, values are converted to the nearest supported one, and the result back.
+ONNX Runtime implements most operators for float32 (and float16, by conversion), many for float64, a few for integers.
+For other dtypes, values are converted to the nearest supported dtype, and the result is converted back.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _operands(e: Emission, node: Node, dtype: np.dtype) -> list[str]:
 
 
 def _unexpanded(node: Node) -> list[Node]:
-    """A node's inputs without preceding broadcasts, where ONNX broadcasts by itself."""
+    """A node's inputs without preceding broadcasts, if ONNX broadcasts them itself."""
     found = list(node.inputs)
     for i, x in enumerate(found):
         if x.is_op("broadcast_to"):
@@ -278,7 +278,7 @@ def _where(e: Emission, node: Node) -> str:
 
 @_emits("cast")
 def _cast(e: Emission, node: Node) -> str:
-    """Convert; floats outside a small or unsigned integer's range wrap around, as in lamina."""
+    """Convert to another dtype; floats outside the range of small or unsigned integers wrap around, as in lamina."""
     (x,) = node.inputs
     if x.is_op(*_COMPARISONS, *_LOGIC):
         return e.cast(_truth(e, x), TRUTH, node.dtype)
@@ -417,7 +417,7 @@ def _of_part(e: Emission, node: Node) -> LaminaError:
 
 @_emits("place", "slice_assign")
 def _slice_assign(e: Emission, node: Node) -> str:
-    """Slice assignment: elements of the slice come from the values, the others from the old array, or are 0."""
+    """Slice assignment: the slice's elements are the new values, other elements the old array's, or 0."""
     params, shape = e.params(node), e.shape(node)
     inside = np.ones((), bool)
     values = e.tensor(node.inputs[-1])

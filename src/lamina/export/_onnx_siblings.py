@@ -1,8 +1,8 @@
 """A graph pass that merges equal nodes, and stacks computations of the same form along a new first axis.
 
-The numeric embeddings of several networks apply the same operators to the same inputs, with other constants; stacked,
-they need one node instead of one per network. This applies to three axes only: matrix products are faster
-separately, since ONNX Runtime prepacks constant matrices, but not stacks of them.
+The numeric embeddings of several networks apply the same operators to the same inputs, with different constants;
+stacked, they need one node instead of one per network. Only nodes with three axes are stacked: matrix products are
+faster separately, since ONNX Runtime prepacks constant matrices, but not stacks of matrices.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Joining:
         self._form: dict[Node, int] = {}
         self._siblings: dict[int, list[Node]] = {}
         self._together: dict[int, Node | None] = {}
-        self._new: dict[int, Node] = {}  # by value
+        self._new: dict[int, Node] = {}  # new nodes by the key of their value
 
     def joined(self) -> Traced:
         nodes = topological(self._old.results)
@@ -50,7 +50,7 @@ class _Joining:
         self._out.results = [self._new[self._value[node]] for node in self._old.results]
         return self._out
 
-    # --- what is equal, and what is alike ------------------------------------------------------------------------
+    # --- keys of equal and of similar nodes ----------------------------------------------------------------------
 
     def _number(self, key: Hashable) -> int:
         return self._numbers.setdefault(key, len(self._numbers))
@@ -97,7 +97,7 @@ class _Joining:
         return new
 
     def _join(self, form: int) -> Node | None:
-        """All nodes of a form stacked into one; None if they are equal, or their inputs can't be stacked."""
+        """All nodes of a form, stacked into one node; None if they are equal, or their inputs can't be stacked."""
         if form not in self._together:
             siblings = self._siblings[form]
             differ = len({self._value[node] for node in siblings}) > 1

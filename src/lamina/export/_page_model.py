@@ -1,4 +1,4 @@
-"""A `Prediction` for a page: its description as JSON, and its computation as JavaScript and arrays."""
+"""A `Prediction` for a page: the description as JSON, and the computation as JavaScript and arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lamina.table.types import Mixed
 from lamina.table.written_numbers import page_words
 
 _LONGEST_NAME = 120
-"""Longest name or value to show, in characters."""
+"""Maximum length of a displayed name or value, in characters."""
 
 
 def page_model(
@@ -101,7 +101,7 @@ def readers_of(inputs: Table | Pictures) -> dict[str, str]:
 
 
 def _fields(table: Table) -> list[Column | Composite]:
-    """The form's fields: the columns, or the whole composite column if the page can read it."""
+    """The form's fields: columns, and whole composite columns that the page can read."""
     whole = {
         place: one
         for one in table.composites
@@ -220,7 +220,7 @@ def _row(
 def _parts(table: Table, fields: Sequence[Column | Composite], example: Mapping[str, Any]) -> dict[str, Any]:
     """The values of parts, by name, for composite columns that the page can't read as a whole.
 
-    For a column with derived parts, a number is already the first part's value, as in a run's ``examples.jsonl``.
+    For a column with derived parts, a number in `example` is the first part's value, as in a run's ``examples.jsonl``.
     """
     found: dict[str, Any] = {}
     for one in table.composites:
@@ -242,7 +242,10 @@ def _named(column: Column | Composite) -> Any:
 
 
 def _value(column: Any, value: Any) -> float | str | None:
-    """A number or None; a category's code; for composite columns the text. Invalid values count as missing."""
+    """A value for a form's field: a number or None, a category's code, or a composite column's text.
+
+    Invalid values count as missing.
+    """
     if isinstance(column, ColumnSchema):
         return None if is_missing(value) else value_name(value)
     if not column.is_number:

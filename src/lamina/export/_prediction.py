@@ -1,7 +1,7 @@
 """The prediction of a fitted model: its networks, inputs and outputs, as plain arrays and names.
 
-Nothing here computes. An ONNX file, a compiled library and a page are each made from a `Prediction` and from
-nothing else, so that only `_describe.py` reads the internals of estimators.
+A `Prediction` is only data. An ONNX file, a compiled library and a page are made from the `Prediction` alone, so that
+only `_describe.py` reads the internals of estimators.
 
 The prediction of a row consists of
 
@@ -32,12 +32,12 @@ from lamina.table.schema import ColumnSchema
 class Column:
     """A column that the network sees: a number or a category.
 
-    A number x becomes (x − center) · factor, in float64; a missing one is first replaced by `fill`. A category becomes
-    a code: 0 if it is missing or unknown, else 1, 2, …
+    A number x becomes (x − center) · factor, in float64; a missing number is first replaced by `fill`. A category
+    becomes a code: 0 if it is missing or unknown, otherwise 1, 2, …
 
     Attributes:
-        schema: its type and what training learned of it.
-        position: its position in the table, from 0, counting columns that the network does not see.
+        schema: the column's type, and statistics of training.
+        position: the column's position in the table, from 0, counting columns that the network does not see.
         center, factor, fill: the encoding of a number, see above.
         clips: whether x / √(1 + (x/3)²) follows.
         rough: whether a number is embedded value by value, since close values predict different targets.
@@ -58,27 +58,27 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether the network sees it as a number, not a code."""
+        """Whether the network sees a number; if not, it sees a code."""
         return isinstance(self.schema.type, types.Quantity)
 
     @property
     def is_boolean(self) -> bool:
-        """Whether it is boolean, with the categories "false" and "true"."""
+        """Whether the column is boolean, with the categories "false" and "true"."""
         return isinstance(self.schema.type, types.Boolean)
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are strings, i.e. a category that had neither numbers nor booleans in training."""
+        """Whether the column has categories that were strings in training, rather than numbers or booleans."""
         return not self.is_number and self.values is None
 
     @cached_property
     def spellings(self) -> dict[str, int]:
-        """For a category, the code of each accepted spelling: the names, and for booleans other spellings too."""
+        """For a category, the code of each accepted spelling: the names, and for booleans also other spellings."""
         return self.schema.type.spellings(self.schema.categories)
 
     @cached_property
     def values(self) -> tuple[float, ...] | None:
-        """For a category, the numbers or booleans behind the names; None if training had strings."""
+        """For categories that were numbers or booleans in training, these values as numbers; otherwise None."""
         return self.schema.type.numbers_of(self.schema.categories)
 
 
@@ -87,10 +87,10 @@ class Composite:
     """A table column that is split into several of `Table.columns`.
 
     Attributes:
-        schema: its type and what training learned of it.
-        position: its position in the table, as for a `Column`.
-        columns: positions of its parts in `Table.columns`; if parts are derived, only that of the first.
-        derived: names of the parts computed from the first one; empty: all parts are read.
+        schema: the column's type, and statistics of training.
+        position: the column's position in the table, as for a `Column`.
+        columns: positions of the parts in `Table.columns`; if parts are derived, only the first part's position.
+        derived: names of the parts computed from the first part; empty: all parts are read.
         places: for each derived part, its position in the result of `lamina.table.types.Composite.derived`.
     """
 
@@ -106,7 +106,7 @@ class Table:
     """Columns, and their encoding into the network's inputs.
 
     Attributes:
-        columns: the columns that the network sees, in table order; composite columns by the parts that are read.
+        columns: the columns that the network sees, in table order; composite columns are represented by parts.
         width: the number of table columns, including those that the network does not see.
         named: whether the table had column names; otherwise columns are identified by position.
         encoder: computes the network's inputs from numbers and codes.
@@ -132,7 +132,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grayscale images of uint8, ink 255 on paper 0, flattened by rows."""
+    """Grayscale images, uint8, with ink 255 on paper 0, flattened row by row."""
 
     height: int
     width: int
@@ -171,9 +171,9 @@ class Prediction:
         network: the trained networks.
         output: the meaning of the networks' mean output.
         target: the target's name; empty if it has none.
-        version: the version of lamina that described it.
-        metrics: its measured quality, such as ``{"log_loss": 0.31}``; empty if unknown.
-        importance: by column, how much worse predictions get without it, largest first; empty if unknown.
+        version: the version of lamina that described the model.
+        metrics: the measured quality, such as ``{"log_loss": 0.31}``; empty if unknown.
+        importance: the increase in loss without each column, by name, largest first; empty if unknown.
     """
 
     inputs: Table | Pictures

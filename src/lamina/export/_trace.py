@@ -1,6 +1,6 @@
 """The graph of a function or block for any number of rows, with the layer of each node.
 
-It is captured with two numbers of rows. Sizes equal in both graphs are constants; the others must be
+The graph is captured for two numbers of rows. Sizes that are equal in both graphs are constants; other sizes must be
 proportional to the number of rows, and become `Rows` in the merged graph.
 """
 
@@ -23,7 +23,7 @@ from lamina.errors import LaminaError
 from lamina.gluon.block import Block
 
 _ROWS = (6, 10)
-"""Two numbers of rows with a common divisor, so that a block that takes rows in pairs can be captured."""
+"""Two numbers of rows; both are even, so that blocks that need pairs of rows can be captured."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Traced:
 
     Attributes:
         results: the returned nodes.
-        contents: known arrays by input slot: parameters and other arrays the function uses.
+        contents: known arrays by input slot: parameters, and other arrays that the function uses.
         shapes, params: by node, with `Rows` where a size depends on the number of rows.
         layers: the layer names of each node.
     """
@@ -76,7 +76,7 @@ class Traced:
         return np.asarray(state.silently(node.op.eval, *values, **params), node.dtype).reshape(node.shape)
 
     def place(self, node: Node) -> str:
-        """The origin of a node, for messages."""
+        """The layer of a node, in words, for messages."""
         return _in(self.layers.get(node))
 
 
@@ -91,31 +91,31 @@ def traced(
 
     Args:
         function: takes arrays with rows along their first axis. A block must be initialized.
-        inputs: shape without rows, and dtype, of each input.
-        name: for messages.
+        inputs: for each input, the shape without rows, and the dtype.
+        name: the function's name, for messages.
 
     Raises:
         TraceError: the function reads array values.
-        LaminaError: its computation depends on the number of rows, or it modifies stored arrays.
+        LaminaError: the computation depends on the number of rows, or modifies stored arrays.
     """
     layers: dict[Node, str] = {}
     first, second = (_captured(function, inputs, rows, layers) for rows in _ROWS)
     for found in (first, second):
         if found.graph.writes:
             raise LaminaError(
-                f"{name} changes an array that it keeps, which an ONNX graph cannot; return the new value instead"
+                f"{name} changes a stored array, which an ONNX graph can't do; return the new value instead"
             )
     for node in topological(first.graph.results):
         if isinstance(node.op, Primitive) and node.op.name.startswith("random"):
             raise LaminaError(
                 f"the operator {node.op.name!r}{_in(layers.get(node))} draws random numbers, which an ONNX graph "
-                "cannot do as lamina does; give the network what it draws as an input, or leave it out of prediction"
+                "can't do like lamina; pass the numbers as an input, or draw none in prediction mode"
             )
     merged = Traced(first.graph.results, first.contents, layers=layers)
     nodes = [topological(found.graph.results) for found in (first, second)]
     if [_structure(found) for found in nodes[:1]] != [_structure(found) for found in nodes[1:]]:
         raise LaminaError(
-            f"{name} computes something else for {_ROWS[0]} rows than for {_ROWS[1]}; an ONNX graph is the same "
+            f"{name} computes different functions for {_ROWS[0]} and for {_ROWS[1]} rows; an ONNX graph is the same "
             "for any number of rows"
         )
     for one, other in zip(*nodes, strict=True):
@@ -158,7 +158,7 @@ def _captured(
 
 
 def _all_blocks(block: Block) -> list[Block]:
-    """A block and all below it, each once."""
+    """A block and all its descendants, each once."""
     found: dict[int, Block] = {}
     block.apply(lambda one: found.setdefault(id(one), one))
     return list(found.values())

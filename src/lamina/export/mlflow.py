@@ -1,11 +1,11 @@
 """MLflow flavour for estimators, stored as safetensors files of `lamina.save`, without a pickle.
 
 `log_model` and `save_model` derive the signature and an input example from the training table.
-`load_model` returns the estimator, ``mlflow.pyfunc.load_model`` a model of frames.
+`load_model` returns the estimator, ``mlflow.pyfunc.load_model`` a model that predicts data frames.
 """
 
 # pyright: reportMissingImports=false, reportUnusedFunction=false
-# MLflow is tested in an environment of its own, and calls `_load_pyfunc`.
+# MLflow calls `_load_pyfunc`; it is tested in a separate environment.
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _TYPES = {
     "Int": "long", "UInt": "long", "Float": "double", "Decimal": "double", "Boolean": "boolean", "Date": "datetime",
     "String": "string", "Categorical": "string", "Enum": "string", "Object": "string",
 }  # fmt: skip
-"""MLflow types by the prefix of a table type's name; it has none for times of day and durations."""
+"""MLflow types by the prefix of a table type's name; MLflow lacks times of day and durations."""
 
 
 def log_model(model: Any, name: str = "model", **options: Any) -> ModelInfo:
@@ -89,7 +89,7 @@ def save_model(
 
     Raises:
         TypeError: `model` is not an estimator.
-        LaminaError: it is not fitted, or `lamina.save` can't write it.
+        LaminaError: the estimator is not fitted, or `lamina.save` can't write it.
         MissingPackageError: MLflow is not installed.
     """
     require("lamina.mlflow", "mlflow")
@@ -126,7 +126,7 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
         dst_path: folder for downloads; by default a temporary one.
 
     Raises:
-        DataError: it was written with another flavour, or is damaged.
+        DataError: the model was written with another flavour, or is damaged.
         MissingPackageError: MLflow is not installed.
     """
     require("lamina.mlflow", "mlflow")
@@ -136,7 +136,7 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Any:
     folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=dst_path))
     flavors = Model.load(str(folder)).flavors
     if FLAVOR not in flavors:
-        raise DataError(f"{model_uri} has the flavors {', '.join(flavors)}, and not {FLAVOR!r}")
+        raise DataError(f"{model_uri} has the flavors {', '.join(flavors)}, but not {FLAVOR!r}")
     return load(folder / flavors[FLAVOR]["data"])
 
 
@@ -145,7 +145,7 @@ def _load_pyfunc(path: str, model_config: dict[str, Any] | None = None) -> Any:
     return SimpleNamespace(predict=getattr(load(path), (model_config or {}).get("method", "predict")))
 
 
-# --- what the training table says ----------------------------------------------------------------------------------
+# --- the signature and the example ---------------------------------------------------------------------------------
 
 
 def _inputs_of(model: Any) -> Schema:
@@ -160,9 +160,9 @@ def _inputs_of(model: Any) -> Schema:
 
 
 def _type_of(column: ColumnSchema[Any]) -> str | None:
-    """The name of the MLflow type; None if there is none."""
+    """The name of a column's MLflow type; None if MLflow has no such type."""
     found = next((name for start, name in _TYPES.items() if column.type_name.startswith(start)), None)
-    # pandas has floats where whole numbers have gaps.
+    # In pandas, integer columns with missing values have floats.
     return "double" if found == "long" and column.missing else found
 
 

@@ -16,18 +16,19 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
     """Write a network, an estimator or a run as an ONNX file, atomically.
 
     The model takes any number of rows. The format is ONNX 1.12 (opset 17), for ONNX Runtime from 1.12 on. The
-    metadata hold lamina's version; for estimators and runs also the columns, the classes, the target and,
+    metadata contain lamina's version; for estimators and runs also the columns, the classes, the target and,
     if measured, the metrics.
 
-    * In a table with names, each column is an input of that name, (rows, 1). Texts are strings; empty ones, and those
-      unknown in training, count as missing; numbers and booleans are float64 (float32 if they were
+    * For a table with names, each column is an input of that name, (rows, 1). Texts are strings; empty strings, and
+      strings unknown in training, count as missing. Numbers and booleans are float64 (float32 if they were
       in training); NaN is missing. A table without names is one input ``X``, (rows, columns). ONNX can't parse prose,
-      lists, money or dates in texts: a warning names these columns, and what the file takes instead.
-    * A classifier gives ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32. With
-      several labels a row, ``label`` is (rows, labels). A regressor gives ``variable``, (rows, targets), float64, in
-      the target's units. These are the names that skl2onnx gives; if a column has one of them, the output is called
+      lists, money or dates in texts: a warning names such columns, and the input that the file takes instead.
+    * A classifier's outputs are ``label``, (rows,): int64 or strings; and ``probabilities``, (rows, classes), float32.
+      With several labels per row, ``label`` is (rows, labels). A regressor's output is ``variable``, (rows, targets),
+      float64, in the target's units. skl2onnx has the same names; if a column has one of them, the output is called
       ``output_label``, ``output_probability`` or ``output_variable``.
-    * A Gluon block has the inputs that its `forward` names, and ``output``; several are ``output0``, ``output1``, …
+    * A Gluon block has inputs named like the arguments of its `forward`, and the output ``output``; several outputs are
+      ``output0``, ``output1``, …
 
     Args:
         model: a Gluon block; a fitted `MLPClassifier` or `MLPRegressor`; a run's folder, or a file of `lamina.save`.
@@ -63,7 +64,7 @@ def export_onnx(model: Any, path: str | os.PathLike[str], *, inputs: Any = None)
         return
     if inputs is not None:
         raise LaminaError(
-            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of what it takes; a "
+            f"inputs={type(inputs).__name__}: only a Gluon block needs an example of its inputs; a "
             f"{type(model).__name__} knows its columns"
         )
     write_onnx(describe(model), path)
@@ -74,7 +75,7 @@ def write_onnx(prediction: Prediction, path: str | os.PathLike[str]) -> None:
 
     Raises:
         LaminaError: the file would be larger than ONNX allows.
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     from lamina.export._onnx_graph import write_model
     from lamina.export._onnx_model import onnx_model

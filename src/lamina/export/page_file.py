@@ -1,4 +1,4 @@
-"""One self-contained page with a network inside, to draw digits on or fill in a table row; it works offline."""
+"""A self-contained page that contains a network, for drawing digits or filling in a table row; it works offline."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def export_page(
 ) -> None:
     """Write a page for trying a model: one self-contained file that opens without a server.
 
-    For a run on MNIST it has a canvas to draw on; for a table a form with a field per column, the prediction, its
+    For a run on MNIST the page has a canvas to draw on; for a table a form with a field per column, the prediction, its
     dependence on the most important columns, and example rows to start from. The network runs in the page and matches
     `predict_proba` and `predict` to 1e-5.
 
     Args:
-        model: a run's folder or model file, or a fitted estimator; as `describe` takes it.
+        model: a run's folder or model file, or a fitted estimator; see `describe`.
         path: the file to write.
         examples: for a table, rows to start from, as dictionaries by column; a target value is shown as
             the truth. The page contains them in readable form. None: a run's ``examples.jsonl``.
@@ -112,7 +112,7 @@ def _digits(pictures: Pictures) -> list[dict[str, str]]:
     ]
 
 
-# --- putting it together -----------------------------------------------------------------------------------------
+# --- assembly ----------------------------------------------------------------------------------------------------
 
 
 def _page(kind: str, prediction: Prediction, content: Mapping[str, Any], computed: Script) -> str:
@@ -163,7 +163,7 @@ def _policy(script: str, style: str) -> str:
 
 
 def _json(content: Any) -> str:
-    """JSON in ASCII that can't be taken for markup."""
+    """JSON in ASCII that can't be interpreted as markup."""
     text = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -172,7 +172,7 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-# --- what it says -------------------------------------------------------------------------------------------------
+# --- texts --------------------------------------------------------------------------------------------------------
 
 
 def _target(prediction: Prediction) -> str:
@@ -182,13 +182,13 @@ def _target(prediction: Prediction) -> str:
 def _texts(prediction: Prediction) -> dict[str, str]:
     is_digits = isinstance(prediction.inputs, Pictures)
     what = "draw" if is_digits else "enter"
-    promise = f"It computes in this page: nothing that you {what} leaves it."
+    promise = f"The network runs in this page: nothing that you {what} leaves it."
     texts = {
         "about": f"{_networks(prediction)}{_quality(prediction)} {promise}",
         "footer": f"Made by lamina {prediction.version}.",
         "task": "classification" if isinstance(prediction.output, Classes) else "regression",
         "target": _target(prediction),
-        "order": "The columns that matter most come first." if prediction.importance else "",
+        "order": "The most important columns come first." if prediction.importance else "",
     }
     return {name: escape(text) for name, text in texts.items()}
 
@@ -200,7 +200,7 @@ def _networks(prediction: Prediction) -> str:
 
 
 def _quality(prediction: Prediction) -> str:
-    """The measured quality, if known."""
+    """The measured quality as the end of a sentence; a full stop if unknown."""
     if isinstance(prediction.inputs, Pictures):
         accuracy = prediction.metrics.get("test_accuracy")
         return "." if accuracy is None else f" that reads {100 * accuracy:.2f} % of MNIST’s test digits."
@@ -215,11 +215,11 @@ def _quality(prediction: Prediction) -> str:
 PAGE = "page.html"
 
 _MOST_BYTES, _MOST_COLUMNS = 24 << 20, 2000
-"""Limits of weights (bytes) and columns for a default page, since browsers are slow with more."""
+"""Maximum bytes of weights and number of columns for a default page, since browsers are slow with more."""
 
 
 def write_run_page(folder: Path, to: Path | None = None) -> Path | None:
-    """Write the page of a complete run into its folder; returns None, without a page, if it would be very large.
+    """Write the page of a complete run into its folder, and return its path; None if the page would be too large.
 
     Args:
         folder: the run's folder.

@@ -1,7 +1,7 @@
 """A prediction as one function of arrays in `lamina.nd`: encoding, networks, decoding of outputs.
 
-Every exporter works from its traced graph, which contains the trained networks. Readers do what
-a graph can't: they convert strings to codes, and dates to numbers.
+Every exporter works from the function's traced graph, which contains the trained networks. Strings and dates, which a
+graph can't process, are converted to codes and numbers by the exporters' readers.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from lamina.nd.ndarray import NDArray
 def prediction_of(prediction: Prediction, precision: Any = np.float64) -> Callable[..., list[NDArray]]:
     """The complete prediction, as a function of arrays with the same number of rows.
 
-    For a table its arguments are ``numbers``, (rows, `Table.numbers`), with NaN for missing values: float64, or
-    float32 (also for the encoding) if every column of the training table was float32; and
+    For a table the function's arguments are ``numbers``, (rows, `Table.numbers`), with NaN for missing values: float64,
+    or float32 (also for the encoding) if every column of the training table was float32; and
     ``codes``, int32 (rows, categories), where 0 is missing or unknown and 1, 2, … are a category's names in
-    order. For images they are the pixels, uint8 (rows, height · width). Without numbers, or without categories, the
-    argument has no columns.
+    order. Without numbers, or without categories, the argument has no columns. For images the argument is the pixels,
+    uint8 (rows, height · width).
 
-    For classes it returns probabilities, (rows, classes), of dtype `precision`, and the position of the predicted
-    class, int64 (rows,); for multilabel targets the probability of each label, and whether it is predicted, int64
-    (rows, labels); for numbers the target, float64 (rows, targets).
+    For classes the function returns probabilities, (rows, classes), of dtype `precision`, and the position of the
+    predicted class, int64 (rows,); for multilabel targets the probability of each label, and whether it is predicted,
+    int64 (rows, labels); for numbers the target, float64 (rows, targets).
 
     >>> import lamina
     >>> from lamina import nd
@@ -52,7 +52,7 @@ def encoded(table: Table, numbers: NDArray, codes: NDArray) -> tuple[NDArray, ND
 
 
 def _with_derived(table: Table, x: NDArray) -> NDArray:
-    """The numbers and those derived from them: (rows, quantities of the encoder)."""
+    """The numbers, and the numbers derived from them: (rows, quantities of the encoder)."""
     places = {number.name: i for i, number in enumerate(table.numbers)}
     scaled = [column.name for column in table.encoder.schema.quantities]
     if scaled == [*places]:
@@ -73,7 +73,7 @@ def _with_derived(table: Table, x: NDArray) -> NDArray:
 
 
 def _runs(x: NDArray, columns: Sequence[int]) -> list[NDArray]:
-    """Columns grouped into runs of adjacent ones."""
+    """The given columns of x, as arrays of adjacent columns."""
     runs: list[list[int]] = []
     for column in columns:
         if runs and runs[-1][-1] + 1 == column:

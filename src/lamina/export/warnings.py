@@ -1,4 +1,4 @@
-"""Warnings of the exports: no linker found, and columns that a file takes in another form than training."""
+"""Warnings of the exports: no linker, and columns whose form in a file differs from the training table."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _MOST_NAMED = 5
 
 
 class NotLinkedWarning(UserWarning):
-    """No linker was found for a library's processor, so only the object file was written."""
+    """Warning: no linker was found for a library's processor, so only the object file was written."""
 
     @property
     def subjects(self) -> frozenset[str]:
-        """The subjects, for the command line, which reports each once."""
+        """The warning's subjects, for the command line, which reports each subject once."""
         return frozenset({str(self)})
 
 
 def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> None:
-    """Warn, in one line, of columns that a file takes in another form than training.
+    """Warn, in one line, of columns whose form in a file differs from the training table.
 
     Args:
         prediction: the exported prediction.
         file: the kind of file, such as "an ONNX file".
-        reads: whether it parses numbers and dates in texts, and texts by a type's `page_script`, as pages do.
+        reads: whether the file parses numbers and dates in texts, and texts by a type's `page_script`, like pages.
     """
     if isinstance(prediction.inputs, Pictures):
         return
@@ -36,12 +36,12 @@ def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> 
     others = "lamina serve and lamina.load read" if reads else "lamina serve, a page and lamina.load read"
     warn(
         f"{file} does not read all columns as training had them; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
-        f"{others} {'them as they are' if len(said) > 1 else 'it as it is'}"
+        f"{others} {'them as in training' if len(said) > 1 else 'it as in training'}"
     )
 
 
 def _taken(table: Table, *, reads: bool) -> Iterator[str]:
-    """The form in which the file takes columns of this type."""
+    """The form in which the file takes each column that differs from the training table, in words."""
     parts: set[int] = set()
     for one in table.composites:
         kind = one.schema.type

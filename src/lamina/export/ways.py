@@ -20,8 +20,8 @@ class Way:
     Attributes:
         purpose: the activity, as a gerund: "writing ONNX".
         module: the module of `function`, imported on first use.
-        function: called with a `Prediction`, the path and its own options; writes the file
-            atomically. If it writes several files, it returns all their paths.
+        function: the name of the function that writes the file atomically, given a `Prediction`, the path, and options
+            of the format; if it writes several files, it returns all paths.
         packages: additional packages, by their names on PyPI.
     """
 
@@ -31,7 +31,7 @@ class Way:
     packages: tuple[str, ...] = ()
 
     def write(self, prediction: Any, path: Path, **options: Any) -> list[Path]:
-        """Write the file and any that accompany it; returns their paths."""
+        """Write the file and accompanying files; return their paths."""
         written = getattr(import_module(self.module), self.function)(prediction, path, **options)
         return [path] if written is None else written
 
@@ -41,7 +41,7 @@ WAYS: dict[str, Way] = {
     "html": Way("writing a page", "lamina.export.page_file", "write_page"),
     "library": Way("writing a library", "lamina.export.library", "write_library"),
 }
-"""Formats by the option name of `lamina export`."""
+"""The export formats, by their option names of `lamina export`."""
 
 
 def export(
@@ -52,7 +52,7 @@ def export(
     Args:
         model: see `describe`.
         paths: output paths by the names in `WAYS`; None: don't write this format.
-        options: further arguments of the format's function, by the same names.
+        options: further arguments of each format's function, by the same names as `paths`.
 
     Raises:
         LaminaError: no path is given, or a format can't represent the model.

@@ -1,9 +1,9 @@
 """Trained networks behind HTTP: ``lamina serve``.
 
-A request goes through
+A request passes through
 
 `_server` (connections) → `_app` (routes) → `_bodies` (a body's format) → `_rows` (checked values) → `_batching`
-(rows of many requests at once) → `_model` (the network) → an answer.
+(batches of several requests' rows) → `_model` (the network) → an answer.
 
 * `_limits` limits request sizes and times; `_errors` answers requests that are too large or invalid.
 * `_registry` holds the versions of each model; `_openapi` and `_docs` describe the API, `_metrics` counts requests.

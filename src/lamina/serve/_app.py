@@ -37,7 +37,7 @@ from lamina.serve._traces import traced
 T = TypeVar("T")
 
 _SMALL = 1 << 16
-"""Bytes of JSON that are read at once; more are read in another thread, so that other requests go on."""
+"""Maximum bytes of a JSON body parsed in the event loop; larger bodies are parsed in a thread, to not block others."""
 
 _FEW_ROWS = 256
 _OPEN_TO_ALL = ("/", "/docs", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
@@ -48,8 +48,8 @@ class Service:
 
     Args:
         registry: the models.
-        token: what requests must bring, if anything.
-        look: seconds between two looks for new versions.
+        token: the bearer token that requests need; None: no token.
+        look: seconds between checks for new versions.
     """
 
     def __init__(self, registry: Registry, token: str | None = None, look: float = 1.0) -> None:
@@ -89,7 +89,7 @@ class Service:
         routed = Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)
         self.app = traced(_Outermost(routed, self))
 
-    # --- life ----------------------------------------------------------------------------------------------------
+    # --- start and end -------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
@@ -111,7 +111,7 @@ class Service:
         self._loader.shutdown(cancel_futures=True)
 
     async def _watch(self) -> None:
-        """Look for new versions for ever, in a thread: requests go on meanwhile."""
+        """Check repeatedly for new versions, until cancelled; loading happens in a thread, so that requests go on."""
         while True:
             await asyncio.sleep(self._look)
             for place, found in await self._in(self._loader, lambda: [*self._registry.changes()]):
@@ -121,7 +121,7 @@ class Service:
         if found is None:
             _LOG.info("%s is gone", place)
         elif isinstance(found, Exception):
-            _LOG.error("%s: the new version can't be loaded, so what is served stays: %s", place, found)
+            _LOG.error("%s: the new version can't be loaded, so the old one stays: %s", place, found)
         else:
             _LOG.info("%s: now version %s", place, found.digest)
         if found is not None:
@@ -137,10 +137,10 @@ class Service:
     async def _in(threads: ThreadPoolExecutor, do: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, do)
 
-    # --- about the server ----------------------------------------------------------------------------------------
+    # --- routes about the server ---------------------------------------------------------------------------------
 
     def _says(self, content: object, *, if_ready: bool = False) -> Callable[[Request], Awaitable[Response]]:
-        """A route that always says the same."""
+        """A route with a constant answer; with `if_ready`, only while the server is ready."""
 
         async def answer(_request: Request) -> Response:
             if if_ready:
@@ -165,7 +165,7 @@ class Service:
     async def _openapi(self, _request: Request) -> Response:
         return _json(description(self._registry.by_address(), token=self._token is not None))
 
-    # --- about models --------------------------------------------------------------------------------------------
+    # --- routes about models -------------------------------------------------------------------------------------
 
     def _model(self, request: Request) -> Model:
         return self._registry.model(request.path_params["name"], request.path_params.get("version"))
@@ -217,7 +217,10 @@ class Service:
         *,
         apart: bool = False,
     ) -> Response:
-        """The answer of a model, which is this version to the end; `apart`: even small bodies take long to read."""
+        """A model's answer; `apart`: whether even small bodies are parsed in a thread, since that takes long.
+
+        The request keeps its version of the model to the end.
+        """
         seen: Seen = request.scope[SEEN]
         self._require_ready()
         with self._admitted() as held:
@@ -236,12 +239,12 @@ class Service:
         return response
 
     async def _body(self, request: Request, held: Held) -> bytes:
-        """The body, if it is within the limits."""
+        """The request's body; raises `RequestError` if the body exceeds the limits."""
         most = self.limits.body
         too_large = RequestError(413, f"the body is larger than {most:,} bytes", closes=True)
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > most and "expect" in request.headers:
-            raise too_large  # the client waits to be told so
+            raise too_large  # the client sends the body only after permission
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(self.limits.seconds):
@@ -265,7 +268,7 @@ class Service:
             async with asyncio.timeout(self.limits.seconds):
                 return await work
         except TimeoutError:
-            raise busy(f"its turn did not come within {self.limits.seconds:g} seconds") from None
+            raise busy(f"the request was not computed within {self.limits.seconds:g} seconds") from None
 
     # --- the Open Inference Protocol -----------------------------------------------------------------------------
 
@@ -280,12 +283,12 @@ class Service:
 
     async def _infer(self, request: Request) -> Response:
         model = self._model(request)
-        # Triton's client sends no type, or one that says nothing
+        # Triton's client sends no content type, or a generic one.
         _media_type(request, ("application/json", "application/octet-stream", ""))
         call = InferenceCall(model, request.headers.get(HEADER))
         return await self._answered(request, model, call.read, call.answer)
 
-    # --- who may ask ---------------------------------------------------------------------------------------------
+    # --- authorization -------------------------------------------------------------------------------------------
 
     def is_allowed(self, scope: Scope) -> bool:
         """Whether a request has the token, if one is required."""
@@ -297,7 +300,7 @@ class Service:
 
 
 class _Outermost:
-    """Middleware around all routes: authorization, ids, counts, the log, and a response even to internal errors."""
+    """Middleware around all routes: authorization, ids, metrics, the log, and a response to internal errors."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
@@ -332,10 +335,10 @@ class _Outermost:
         except ClientDisconnect:
             seen.status = 499
         except Exception:
-            _LOG.exception("an error in the server itself, in request %s", seen.id)
+            _LOG.exception("an internal error of the server, in request %s", seen.id)
             if not seen.status:
                 error = RequestError(
-                    500, "an error in the server itself, which its log tells of", closes=True
+                    500, "an internal error of the server; see the server's log", closes=True
                 )
                 await _refusal(error, scope)(scope, receive, counted)
         finally:
@@ -352,25 +355,25 @@ def _media_type(request: Request, taken: Collection[str]) -> str:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
         raise RequestError(
-            415, "the body is compressed; send it as it is (Parquet and Arrow are compressed inside)",
+            415, "the body is compressed; send it uncompressed (Parquet and Arrow compress internally)",
             headers={"Accept-Encoding": "identity"}, closes=True,
         )  # fmt: skip
     kind, _, rest = request.headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
     if kind not in taken:
         known = ", ".join(filter(None, taken))
-        found = f"the content type {kind[:100]!r} is not taken" if kind else "the request has no Content-Type"
+        found = f"the content type {kind[:100]!r} is unknown" if kind else "the request has no Content-Type"
         raise RequestError(
             415, f"{found}; this model takes {known}", headers={"Accept-Post": known}, closes=True
         )
     charset = rest.lower().partition("charset=")[2].split(";")[0].strip(" \"'")
     if charset not in ("", "utf-8", "utf8", "us-ascii", "ascii"):
-        raise RequestError(415, f"the charset {charset[:40]!r} is not taken; send UTF-8", closes=True)
+        raise RequestError(415, f"the charset {charset[:40]!r} is unsupported; send UTF-8", closes=True)
     return kind
 
 
 async def _drain(request: Request) -> None:
-    """Read on for a moment, so that a client that is still sending can read the refusal."""
+    """Read the rest of the body for a moment, so that a client that is still sending can read the refusal."""
     with suppress(TimeoutError, ClientDisconnect, RuntimeError):
         async with asyncio.timeout(1.0):
             async for _ in request.stream():
@@ -405,7 +408,7 @@ def _json(content: Any) -> Response:
 def _refusal(error: RequestError, scope: Scope) -> Response:
     content: Any = error.to_dict(scope[SEEN].id)
     status = error.status
-    if scope["path"].startswith("/v2"):  # whose errors are texts, and 400 what is wrong with a request
+    if scope["path"].startswith("/v2"):  # errors are texts there, and invalid requests have status 400
         content, status = {"error": str(error)}, 400 if status == 422 else status
     return Response(msgspec.json.encode(content), status, error.headers, "application/json")
 
@@ -418,6 +421,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _refused_by_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
-    messages = {404: "there is nothing at this address; see /openapi.json", 405: "not with this method"}
+    messages = {404: "there is nothing at this address; see /openapi.json", 405: "the method is not allowed"}
     message = messages.get(error.status_code, error.detail)
     return _refusal(RequestError(error.status_code, message, headers=headers), request.scope)

@@ -21,16 +21,16 @@ from lamina.serve._inputs import Inputs, joined
 from lamina.serve._model import Model
 
 _MOST_ROWS = 2048
-"""Of a batch of several requests, so that none waits long for the others; one request may have more."""
+"""Maximum number of rows of a batch of several requests, so that waits are short; a single request may have more."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Requests that were computed at once.
+    """Requests that were computed together.
 
     Attributes:
-        requests, rows: how many.
-        begin, end: nanoseconds since 1970.
+        requests, rows: the numbers of requests and of rows.
+        begin, end: the begin and end of the computation, in nanoseconds since 1970.
     """
 
     requests: int
@@ -50,8 +50,8 @@ class Batcher:
     """The queue and its thread.
 
     Args:
-        observe: told of each batch that was computed.
-        waits: told how many requests wait, whenever that changes.
+        observe: called with each computed batch.
+        waits: called with the number of waiting requests, whenever that changes.
     """
 
     def __init__(self, observe: Callable[[Batch], object], waits: Callable[[int], object]) -> None:
@@ -63,7 +63,7 @@ class Batcher:
         self._thread.start()
 
     async def outputs(self, model: Model, inputs: Inputs) -> tuple[np.ndarray, Batch]:
-        """The model's outputs for a request's rows, and their batch; raises the model's error for them."""
+        """The model's outputs for a request's rows, and the batch they were in; raises the model's error, if any."""
         job = _Job(model, inputs, asyncio.get_running_loop().create_future())
         with self._changed:
             self._waiting.append(job)
@@ -89,7 +89,7 @@ class Batcher:
             _deliver(jobs, results, batch)
 
     def _next(self) -> list[_Job]:
-        """The next requests, all for the same version of a model; none at the end."""
+        """The requests of the next batch, all for the same version of a model; empty at the end."""
         with self._changed:
             while not self._waiting and not self._ended:
                 self._changed.wait()
@@ -100,7 +100,7 @@ class Batcher:
                 job = self._waiting.popleft()
                 if job.answer.cancelled() and (
                     jobs or self._waiting
-                ):  # its time is up; the last is computed all the same
+                ):  # timed out; the last request is computed anyway
                     continue
                 if jobs and (job.model is not jobs[0].model or rows + job.inputs.rows > _MOST_ROWS):
                     others.append(job)
@@ -132,5 +132,5 @@ def _deliver(jobs: Sequence[_Job], results: Sequence[Any], batch: Batch) -> None
             else:
                 job.answer.set_result((result, batch))
 
-    with suppress(RuntimeError):  # the loop is closed: no request waits any more
+    with suppress(RuntimeError):  # the event loop is closed, so no request waits
         jobs[0].answer.get_loop().call_soon_threadsafe(settle)

@@ -1,6 +1,4 @@
-"""A network's outputs for any number of rows, from a few compiled sizes, with the same bits however rows
-are batched.
-"""
+"""A network's outputs for any number of rows, from a few compiled sizes; a row's bits don't depend on its batch."""
 
 from __future__ import annotations
 
@@ -9,15 +7,15 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 _SIZES = (1, 4, 16, 64, 256)
-"""Each is compiled by itself; `lamina.compile` warns from eight on."""
+"""Block sizes in rows, each compiled separately; `lamina.compile` warns of eight or more."""
 
 
 class Blocks:
     """Calls a compiled forward pass with padded blocks of rows.
 
     A row's outputs must not depend on the other rows of its batch. `lamina.compile` guarantees that with
-    `independent_rows`; each size is still tested when the model is loaded, and used only if it gives the bits of the
-    smallest size.
+    `independent_rows`. Still, each size is tested when the model is loaded, and used only if its outputs have the same
+    bits as those of the smallest size.
 
     Args:
         forward: a function from arrays with equal numbers of rows to outputs (rows, outputs).
@@ -59,8 +57,9 @@ class Blocks:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _size(self, rows: int) -> int:
-        """The best block size for `rows` rows: a padded block if padding less than doubles the rows, else a
-        full block.
+        """The best size of the next block for `rows` rows: a padded block if that is less than twice the rows.
+
+        Otherwise the largest full block.
         """
         enough = [size for size in self.sizes if rows <= size < 2 * rows]
         return enough[0] if enough else max(size for size in self.sizes if size <= rows)

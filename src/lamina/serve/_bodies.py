@@ -30,14 +30,14 @@ PARQUET = "application/vnd.apache.parquet"
 
 _COLUMNAR = {ARROW_FILE: "feather", ARROW_STREAM: "stream", PARQUET: "parquet"}
 _UNPACKED = 128 << 20
-"""Bytes that a table may have once it is unpacked, however little it takes packed."""
+"""Maximum bytes of a decompressed table."""
 
 _DECODING_SECONDS = 10.0
 _FURTHER_COLUMNS = 1000
 _MOST_PIXELS = 1 << 22
 
 Reader = Callable[[bytes, int], Inputs]
-"""Reads a body; the number is the most rows it may have."""
+"""A function that reads a body, given its bytes and the maximum number of rows."""
 
 
 class TableBodies:
@@ -45,18 +45,17 @@ class TableBodies:
 
     Attributes:
         schema: the table's columns.
-        readers: the readers by content type; the first is the default. Those in `apart` are slow even for small bodies.
+        readers: the readers by content type; the first is the default.
+        apart: the content types whose readers are slow even for small bodies.
     """
 
     apart = frozenset((CSV, PNG, *_COLUMNAR))
 
     def __init__(self, rows: TableRows, reading: Mapping[str, Any], limits: Limits) -> None:
-        """`reading`: the options that training read text files with, as arguments of
-        `lamina.table.read.ReadOptions`.
-        """
+        """`reading`: the training's options for text files, as arguments of `lamina.table.read.ReadOptions`."""
         self._rows, self.schema = rows, rows.schema
         self._reading = reading
-        self._seconds = min(limits.seconds, _DECODING_SECONDS) / 2  # a child that dies is asked twice
+        self._seconds = min(limits.seconds, _DECODING_SECONDS) / 2  # halved, since a crash leads to a retry
         self.readers: dict[str, Reader] = {JSON: self._json, CSV: self._csv}
         for kind in _COLUMNAR:
             self.readers[kind] = lambda body, most, kind=kind: self._columnar(body, most, kind)
@@ -67,10 +66,10 @@ class TableBodies:
         form, entry = read_json(body, most, ("rows", "columns"))
         if form == "rows":
             if not isinstance(entry, list):
-                raise RequestError(422, '"rows" is to be an array of objects')
+                raise RequestError(422, '"rows" must be an array of objects')
             return self.of_rows(entry, most)
         if not isinstance(entry, dict):
-            raise RequestError(422, '"columns" is to be an object of arrays')
+            raise RequestError(422, '"columns" must be an object of arrays')
         others = [Problem(None, name, "is not an array") for name, x in entry.items() if type(x) is not list]
         if others:
             raise RequestError.of_values(others)
@@ -141,7 +140,7 @@ def require_rows(rows: int, most: int) -> None:
     if not rows:
         raise RequestError(422, "there are no rows")
     if rows > most:
-        raise RequestError(413, f"the body has {rows:,} rows or more; at most {most:,} are taken at a time")
+        raise RequestError(413, f"the body has {rows:,} rows or more; at most {most:,} are allowed at a time")
 
 
 class _as_file:  # noqa: N801 - reads as a function

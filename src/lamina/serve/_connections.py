@@ -1,4 +1,4 @@
-"""Connections from untrusted clients: uvicorn's, with limits that usually a proxy would enforce."""
+"""Connections from untrusted clients: uvicorn's, with limits that a proxy would usually enforce."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _AROUND_A_HEADER = 4
 class _Bounded(HttpToolsProtocol):
     """A connection with limits on the size and time of a request's head, and on the number of connections.
 
-    The application, which reads the bodies, limits those.
+    Bodies are limited by the application, which reads them.
     """
 
     limits: Limits
     _head_timer: TimerHandle | None = None
     _head_bytes = 0
-    """Received since the last request, while a head has not ended."""
+    """Number of bytes received since the last request, before the end of the head."""
     _head_size = 0
-    """Of the head that is parsed."""
+    """Number of bytes of the head parsed so far."""
 
     def connection_made(self, transport: BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         super().connection_made(transport)  # pyright: ignore[reportArgumentType]
@@ -38,7 +38,7 @@ class _Bounded(HttpToolsProtocol):
             return
         in_head = self._is_between_requests()
         super().data_received(data)
-        if not self._is_between_requests():  # a request is under way
+        if not self._is_between_requests():  # the head has ended
             self._head_ends()
         elif in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
@@ -62,7 +62,7 @@ class _Bounded(HttpToolsProtocol):
     def _require_short_head(self, more: int) -> None:
         self._head_size += more
         if self._head_size > self.limits.head:
-            raise ValueError("the head is too long")  # the parser takes it for an error in the request
+            raise ValueError("the head is too long")  # the parser treats this as an invalid request
 
     def send_400_response(self, msg: str) -> None:
         if self._head_size > self.limits.head:

@@ -1,6 +1,6 @@
 """`/` and `/docs`: a page that shows `/openapi.json`, with a form to try each model.
 
-It loads only that description: style and script are inline, and its Content-Security-Policy permits no others.
+The page loads only the description: style and script are inline, and the Content-Security-Policy permits no others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def docs_page() -> bytes:
 
 @cache
 def docs_policy() -> dict[str, str]:
-    """The page's headers, which permit its one script, its one style, and requests to this server."""
+    """The page's headers, which permit only the page's own script and style, and requests to this server."""
     script, style = (
         base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
         for name in ("docs.js", "docs.css")

@@ -1,4 +1,4 @@
-"""The errors in responses."""
+"""Errors of requests, and their JSON in responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lamina.support.messages import excerpt
 
 MOST_PROBLEMS = 20
-"""The most wrong values that an answer names."""
+"""Maximum number of invalid values named in an answer."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The Open Inference Protocol, version 2: named tensors, as sent by clients of KServe and Triton.
 
 https://github.com/kserve/open-inference-protocol, with Triton's extension for tensors as bytes after the JSON. Each
-column is an input of shape [rows] or [rows, 1]; if all are numbers, they may be sent together as the input "X". The
-outputs are the results of an estimator's methods, under their names.
+column is an input of shape [rows] or [rows, 1]; columns of numbers may be sent together as a single input "X". The
+outputs are named like the estimator's methods whose results they are, such as "predict".
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lamina.support.messages import excerpt
 from lamina.table.schema import ColumnSchema
 
 HEADER = "Inference-Header-Content-Length"
-"""The header that says how long the JSON is, where bytes follow it."""
+"""The header with the length of the JSON, if bytes of tensors follow."""
 
 _MATRIX = "X"
 
@@ -42,7 +42,7 @@ class _Request(msgspec.Struct):
 
 
 def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
-    """A model's inputs and outputs, and which versions of it there are."""
+    """A model's inputs, outputs and versions, for JSON."""
     outputs: list[dict[str, Any]] = [
         {"name": output, "datatype": datatype_of(array), "shape": [-1, *array.shape[1:]]}
         for output, array in model.tensors(model.no_outputs).items()
@@ -62,7 +62,7 @@ def metadata(model: Model, versions: Iterable[str]) -> dict[str, Any]:
 
 
 def _inputs(model: Model) -> dict[str, tuple[str, list[int]]]:
-    """A model's inputs: their datatypes, and their shapes after the rows."""
+    """A model's inputs by name: the datatype, and the shape without the axis of rows."""
     schema = model.schema
     if not schema.named and _is_numeric(model.bodies):
         return {_MATRIX: ("UINT8" if schema.pictures else "FP64", [len(schema.columns)])}
@@ -86,8 +86,8 @@ class InferenceCall:
     """A request to a model, and its response.
 
     Args:
-        model: a version of it.
-        head: what the header `HEADER` says; None: the body is JSON alone.
+        model: the requested version of a model.
+        head: the value of the header `HEADER`; None: the whole body is JSON.
     """
 
     def __init__(self, model: Model, head: str | None) -> None:
@@ -111,10 +111,10 @@ class InferenceCall:
         rest = memoryview(body)[length:]
         for tensor in self._request.inputs:
             if tensor.name in values:
-                raise RequestError(400, f"the input {excerpt(tensor.name, 80)!r} is there twice")
+                raise RequestError(400, f"the input {excerpt(tensor.name, 80)!r} is given twice")
             values[tensor.name], rest = values_of(tensor, rest)
         if rest:
-            raise RequestError(400, f"{len(rest):,} bytes behind the JSON belong to no input")
+            raise RequestError(400, f"{len(rest):,} bytes after the JSON belong to no input")
         return self._rows(values, most)
 
     def _rows(self, values: Mapping[str, list[Any]], most: int) -> Inputs:
@@ -132,7 +132,7 @@ class InferenceCall:
         for name, shape in shapes.items():
             if shape[1:] not in ([], [1]):
                 said = f"the input {excerpt(name, 80)!r} has the shape {shape}"
-                raise RequestError(400, f"{said}; a column's is [rows] or [rows, 1]")
+                raise RequestError(400, f"{said}; a column has the shape [rows] or [rows, 1]")
         return bodies.of_columns(values, most)
 
     def answer(self, inputs: Inputs, outputs: np.ndarray) -> Response:
@@ -164,22 +164,22 @@ def _length(head: str | None, most: int) -> int:
     if head is None:
         return most
     if not (head.isascii() and head.isdecimal() and len(head) < 19 and int(head) <= most):
-        raise RequestError(400, f"{HEADER} is {excerpt(head, 40)!r}; the body has {most:,} bytes")
+        raise RequestError(400, f"{HEADER} is {excerpt(head, 40)!r}, but the body has {most:,} bytes")
     return int(head)
 
 
 def _request(head: bytes, most: int) -> _Request:
     content = decoded(head, most)
-    if head.count(b":") != _keys(content):  # a colon in a text, or a key twice: the last would count
+    if head.count(b":") != _keys(content):  # texts with colons, or duplicate keys
         require_single_keys(head)
     try:
         return msgspec.convert(content, _Request)
     except msgspec.ValidationError as error:
-        raise RequestError(400, f"the body is not a request of the protocol: {excerpt(error)}") from error
+        raise RequestError(400, f"the body does not follow the protocol: {excerpt(error)}") from error
 
 
 def _keys(content: Any) -> int:
-    """The number of keys in the objects of a request, except inside data."""
+    """The number of keys in a request's objects, without objects inside data."""
     if isinstance(content, dict):
         return len(content) + sum(_keys(entry) for name, entry in content.items() if name != "data")
     return sum(map(_keys, content)) if isinstance(content, list) else 0

@@ -12,7 +12,7 @@ from lamina.support.messages import excerpt
 
 _CONTAINERS_A_ROW = 4
 _CONTAINERS = 4096
-"""Arrays and objects that a body may have, for each row that is allowed and besides: each takes a hundred bytes."""
+"""Maximum number of arrays and objects in a body, per allowed row, and in addition; each takes a hundred bytes."""
 
 
 def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str, Any]:
@@ -24,8 +24,8 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
         forms: the allowed names of the entry.
 
     Raises:
-        RequestError: 400 if it is not JSON or has a key twice, 413 if it has too many values, 422 if it has another
-            form.
+        RequestError: 400 if the body is not JSON or has a duplicate key, 413 if it has too many arrays and objects, 422
+            if it has another form.
 
     >>> read_json(b'{"rows": [{"age": 39}]}', 10, ("rows", "columns"))
     ('rows', [{'age': 39}])
@@ -35,9 +35,9 @@ def read_json(body: bytes, most_rows: int, forms: tuple[str, ...]) -> tuple[str,
         require_single_keys(body)
         wanted = " or ".join(f'{{"{form}": …}}' for form in forms)
         raise RequestError(
-            422, f"the body is {_kind(content)}; it is to be an object with one entry, {wanted}"
+            422, f"the body is {_kind(content)}; it must be an object with one entry, {wanted}"
         )
-    if body.count(b":") != _keys(content):  # a colon in a text, or a key twice: the last would count
+    if body.count(b":") != _keys(content):  # texts with colons, or duplicate keys
         require_single_keys(body)
     [(form, entry)] = content.items()
     return form, entry
@@ -47,7 +47,7 @@ def decoded(body: bytes, most_rows: int) -> Any:
     """The contents of a JSON text; for a duplicate key, the last value.
 
     Raises:
-        RequestError: 400 if it is not JSON, 413 if it has more arrays and objects than `most` rows need.
+        RequestError: 400 if the body is not JSON, 413 if it has more arrays and objects than `most_rows` rows need.
     """
     if body.count(b"{") + body.count(b"[") > _CONTAINERS_A_ROW * most_rows + _CONTAINERS:
         raise RequestError(413, f"the body has more arrays and objects than {most_rows:,} rows need")
@@ -60,7 +60,7 @@ def decoded(body: bytes, most_rows: int) -> Any:
 def _reason(error: Exception, body: bytes) -> str:
     said = "it is nested too deeply" if isinstance(error, RecursionError) else excerpt(error)
     if b"NaN" in body or b"Infinity" in body:
-        said += " (JSON has no NaN and no Infinity; null says that a value is missing)"
+        said += " (JSON has no NaN and no Infinity; null marks a missing value)"
     return said
 
 
@@ -76,7 +76,7 @@ def _kind(content: Any) -> str:
 
 
 def _keys(content: Any) -> int:
-    """The number of keys in objects with arbitrary keys: for columns, the outer two; for rows, also each row."""
+    """The number of keys in a body's objects: the outer object, and columns or all rows; without objects in values."""
     [entry] = content.values()
     if isinstance(entry, dict):
         return 1 + len(entry)
@@ -85,9 +85,7 @@ def _keys(content: Any) -> int:
 
 
 def require_single_keys(body: bytes) -> None:
-    """Raise `RequestError` (400) if an object in a body has a duplicate key, since parsers differ in the
-    one they keep.
-    """
+    """Raise `RequestError` (400) if an object in a body has a duplicate key, since parsers keep different values."""
 
     def single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -99,5 +97,5 @@ def require_single_keys(body: bytes) -> None:
 
     try:
         json.loads(body, object_pairs_hook=single)
-    except (ValueError, RecursionError) as error:  # what msgspec takes and Python does not: nested deeper
+    except (ValueError, RecursionError) as error:  # nested deeper than Python allows
         raise RequestError(400, f"the body is not JSON: {_reason(error, body)}") from error

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from lamina.serve._errors import RequestError
 
 _BODIES_HELD = 32
-"""The most bodies of the greatest size that are held at one time; of smaller ones, more."""
+"""Number of bodies of maximum size that fit in memory at a time; of smaller bodies, more fit."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits. A request beyond them is refused, and the server continues.
+    """The limits of a server. A request beyond a limit is refused with the status in parentheses.
 
     Attributes:
-        body: bytes of a request's body (413).
-        rows: rows of a request (413).
-        seconds: the time for a request to arrive (408), and then to wait for its turn (429).
-        queue: the number of running and waiting predictions (429).
-        connections: open connections; more are closed at once with 429.
-        head: bytes of a request's line and headers (431).
+        body: the maximum bytes of a request's body (413).
+        rows: the maximum number of rows of a request (413).
+        seconds: the maximum time for a request to arrive (408), and then to wait for computation (429).
+        queue: the maximum number of running and waiting predictions (429).
+        connections: the maximum number of open connections; further connections are closed at once (429).
+        head: the maximum bytes of a request's line and headers (431).
     """
 
     body: int = 8 << 20
@@ -41,15 +41,15 @@ class Held:
         self.bytes = 0
 
     def add(self, count: int) -> None:
-        """Add bytes; raises `RequestError` (429) if all requests together exceed the limit."""
+        """Add bytes; raise `RequestError` (429) if all requests together exceed the limit."""
         self.bytes += count
         self._admission.bytes += count
         if self._admission.bytes > self._admission.most_bytes:
-            raise busy("requests hold too much memory already", closes=True)
+            raise busy("other requests already use too much memory", closes=True)
 
 
 class Admission:
-    """Counts the running predictions, and their bytes in memory."""
+    """Counts running predictions, and the bytes of their requests in memory."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.queue
@@ -61,10 +61,10 @@ class Admission:
         """Count a request as running inside the block.
 
         Raises:
-            RequestError: there are too many (429).
+            RequestError: too many requests are running (429).
         """
         if self.requests >= self._most:
-            raise busy(f"{self._most} requests are under way already")
+            raise busy(f"the server is already handling {self._most} requests")
         held = Held(self)
         self.requests += 1
         try:

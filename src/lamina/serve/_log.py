@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 EVENTS = logging.getLogger("lamina.serve")
 ACCESS = logging.getLogger("lamina.access")
-"""Requests: refused ones (4xx) are warnings, 5xx errors, those of probes and of /metrics for debugging."""
+"""The logger of requests: refused ones (4xx) have the level warning, 5xx error, probes and /metrics debug."""
 
 SEEN = "lamina.seen"
-"""The entry of a request's scope that has its `Seen`."""
+"""The key of a request's `Seen` in the request's scope."""
 
 _PROBES = ("/healthz", "/readyz", "/metrics")
 _MOST_WAITING = 20_000
@@ -36,7 +36,7 @@ _ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 def request_id(given: bytes | None) -> str:
-    """The request's own id, if it is short and has only plain characters, or a new id.
+    """The id given by the client, if it is short and has only plain characters; otherwise a new id.
 
     >>> request_id(b"order-17"), len(request_id(b"a b")), len(request_id(None))
     ('order-17', 16, 16)
@@ -46,15 +46,15 @@ def request_id(given: bytes | None) -> str:
 
 @dataclass
 class Seen:
-    """A request's facts for its line in the log, counts and spans.
+    """Facts about a request, for its line in the log, metrics and spans.
 
     Attributes:
-        id: of the request, see `request_id`.
-        method: "other" if it is none of HTTP's.
-        route: that took the request, as "/v1/models/{name}", or "other".
-        status: of the response; 499: the client went away before there was one.
-        sent: bytes of the response's body.
-        model, version, rows, batch: of a prediction.
+        id: the request's id, see `request_id`.
+        method: the HTTP method; "other" for unknown methods.
+        route: the route that handled the request, such as "/v1/models/{name}", or "other".
+        status: the response's status; 499 if the client left before the response.
+        sent: the number of bytes of the response's body.
+        model, version, rows, batch: for a prediction, its model and version, number of rows, and batch.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Seen:
     begun: float = field(default_factory=time.perf_counter)
 
     def log(self, client: Any, method: str, path: str) -> None:
-        """Write the line."""
+        """Write the request's line."""
         level = (
             logging.ERROR if self.status >= 500 else logging.WARNING if self.status >= 400 else logging.INFO
         )
@@ -86,7 +86,7 @@ class Seen:
         ACCESS.log(level, "", extra={"said": said})
 
 
-# --- forms -----------------------------------------------------------------------------------------------------------
+# --- formats ---------------------------------------------------------------------------------------------------------
 
 
 class _Text(logging.Formatter):
@@ -162,7 +162,7 @@ class _Lines(logging.Handler):
 
 
 def _write(line: str) -> None:
-    with suppress(OSError, ValueError):  # closed, or no longer read
+    with suppress(OSError, ValueError):  # the stream is closed, or has no reader
         print(line, file=sys.stderr, flush=True)
 
 

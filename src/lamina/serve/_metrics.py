@@ -19,7 +19,7 @@ _ROWS = tuple(4**power for power in range(8))
 
 
 class Metrics:
-    """Metrics of one server, in its own registry, or of all workers of a server, shared in files.
+    """The metrics of a single server process, in its own registry, or of all workers of a server, shared in files.
 
     >>> metrics = Metrics()
     >>> metrics.requests.labels("/healthz", "GET", "200").inc()
@@ -42,25 +42,25 @@ class Metrics:
             registry=registry,
         )
         self.seconds = Histogram(
-            "lamina_prediction_seconds", "From a request's headers to its answer.", ("model",),
+            "lamina_prediction_seconds", "Seconds from a request's headers to its answer.", ("model",),
             buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.rows = Counter("lamina_predicted_rows", "Rows answered.", ("model",), registry=registry)
         self.batch_rows = Histogram(
-            "lamina_batch_rows", "Rows computed at a time.", buckets=_ROWS, registry=registry
+            "lamina_batch_rows", "Number of rows per batch.", buckets=_ROWS, registry=registry
         )
         self.batch_requests = Histogram(
-            "lamina_batch_requests", "Requests computed at a time.", buckets=_ROWS, registry=registry
+            "lamina_batch_requests", "Number of requests per batch.", buckets=_ROWS, registry=registry
         )
         self.models = Gauge(
             "lamina_model_info",
-            "The version of each model that is served: 1; of several workers, 0 for one that was served before.",
+            "1 for each served version of a model; with several workers, 0 for versions no longer served.",
             ("model", "version"),
             registry=registry,
             multiprocess_mode="livemax",
         )
         self.loads = Counter(
-            "lamina_model_loads", "New versions of models, by result.", ("model", "result"),
+            "lamina_model_loads", "Attempts to load new versions of models, by result.", ("model", "result"),
             registry=registry,
         )  # fmt: skip
         self.under_way = Gauge(
@@ -68,7 +68,7 @@ class Metrics:
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
         self.waiting = Gauge(
-            "lamina_predictions_waiting", "Requests that wait for the next batch.",
+            "lamina_predictions_waiting", "Requests waiting for the next batch.",
             registry=registry, multiprocess_mode="livesum",
         )  # fmt: skip
 
@@ -78,7 +78,7 @@ class Metrics:
         self.batch_rows.observe(rows)
 
     def show_versions(self, served: Set[tuple[str, str]]) -> None:
-        """Say which models are served, by their names and versions."""
+        """Set the metric of served models, from their names and versions."""
         for labels in set(self.models._metrics) - served:
             if self._shared is None:
                 self.models.remove(*labels)

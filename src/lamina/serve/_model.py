@@ -22,21 +22,21 @@ from lamina.table.messages import rows_called
 from lamina.training.run_folder import model_file
 
 _MOST_VALUES = 1_000_000
-"""Probabilities in one answer: with very many classes, fewer rows are taken at a time."""
+"""Maximum number of probabilities in an answer; with very many classes, fewer rows per request are allowed."""
 
 _SAMPLE = 256
 
 
 class Model:
-    """One version of a network, warmed up: everything is compiled.
+    """One version of a network, completely compiled.
 
     Attributes:
-        name, version: in addresses and answers; without a version of its own, it has its digest.
-        digest: the first 16 digits of the SHA-256 of its file.
+        name, version: the model's name and version in addresses and answers; the version may be the digest.
+        digest: the first 16 digits of the SHA-256 of the model's file.
         bodies: reads requests.
-        most_rows: rows that a request may have.
-        classes: of a classification, its classes or labels.
-        quantiles: what answers call the quantiles that they have; most models have none.
+        most_rows: the maximum number of rows per request.
+        classes: for a classification, the classes or labels.
+        quantiles: the names of quantiles in answers; empty for most models.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Model:
             compile_probabilities(outputs, several=self._fitted.target.multilabel, rows=self.most_rows)
 
     def example(self) -> dict[str, Any]:
-        """A request with a row such as training had many of: numbers near the middle, the most frequent categories."""
+        """A request with one typical row: numbers near the middle, and the most frequent categories."""
         values = {column.name: column.type.example(column) for column in self.schema.used}
         return {"rows": [[*values.values()] if self.schema.pictures else values]}
 
     @property
     def is_classification(self) -> bool:
-        """Whether answers are labels."""
+        """Whether answers are classes or labels."""
         return self.target.task == "classification"
 
     @property
@@ -94,7 +94,7 @@ class Model:
         The bits of a row don't depend on the other rows.
 
         Raises:
-            RequestError: a value is out of the network's range.
+            RequestError: a value is beyond the network's range.
         """
         try:
             with rows_called("row {}".format):
@@ -165,15 +165,15 @@ def _several_labels(labels: list[Any], names: list[str], probabilities: np.ndarr
 
 
 def load_model(path: Path, limits: Limits, name: str = "", version: str = "") -> Model:
-    """The network of a run, ready for its first request.
+    """The network of a run as a `Model`, ready for requests.
 
     Args:
         path: the run's folder, its model file, or a file of `lamina.save`.
-        limits: of the requests to it.
-        name, version: what it is called.
+        limits: the limits on requests.
+        name, version: the model's name and version.
 
     Raises:
-        DataError: there is no model, or it is damaged.
+        DataError: there is no model, or the model is damaged.
         MissingPackageError: a package for networks on tables is not installed.
     """
     require("serving a network", "scikit-learn", "polars", "narwhals")
@@ -191,4 +191,4 @@ def _digest(path: Path) -> str:
         with model_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except (FileNotFoundError, NotADirectoryError):
-        return ""  # what loads it says what is missing
+        return ""  # loading raises an error that says what is missing

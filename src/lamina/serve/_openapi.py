@@ -9,15 +9,15 @@ from lamina.serve._bodies import ARROW_FILE, ARROW_STREAM, CSV, JSON, PARQUET, P
 from lamina.serve._model import Model
 
 _MOST_CHOICES = 1000
-"""The most classes that are listed."""
+"""Maximum number of classes listed."""
 
 _REFUSALS = {
     400: "The body can't be read.",
     408: "The request took too long to arrive.",
     413: "The body is too large, or has too many rows.",
-    415: "A content type or an encoding that is not taken.",
-    422: "Values are wrong; the answer names rows, counted from 0, and columns.",
-    429: "Too many requests are under way.",
+    415: "The content type or encoding is unsupported.",
+    422: "Values are invalid; the answer names rows, counted from 0, and columns.",
+    429: "The server is handling too many requests.",
     503: "The server is starting or shutting down.",
 }
 
@@ -26,22 +26,22 @@ def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
     """The whole document.
 
     Args:
-        models: by their addresses below ``/v1/models/``.
+        models: the models, by their addresses below ``/v1/models/``.
         token: whether requests need a bearer token.
     """
     from lamina import __version__
 
     paths: dict[str, Any] = {
         "/docs": {"get": _page()},
-        "/healthz": {"get": _plain("Whether the server lives.", "health", _STATUS)},
-        "/readyz": {"get": _plain("Whether it takes requests.", "readiness", _STATUS, 503)},
+        "/healthz": {"get": _plain("Whether the server is running.", "health", _STATUS)},
+        "/readyz": {"get": _plain("Whether the server takes requests.", "readiness", _STATUS, 503)},
         "/metrics": {"get": _metrics()},
-        "/v1/models": {"get": _plain("What is served.", "models", {"type": "object"})},
+        "/v1/models": {"get": _plain("The served models.", "models", {"type": "object"})},
     }
     for address, model in models.items():
-        paths[f"/v1/models/{address}"] = {"get": _plain(f"What {address} is.", f"{address}.about", _ABOUT)}
+        paths[f"/v1/models/{address}"] = {"get": _plain(f"About {address}.", f"{address}.about", _ABOUT)}
         paths[f"/v1/models/{address}/example"] = {
-            "get": _plain("A body for predict that works.", f"{address}.example", _body_schema(model))
+            "get": _plain("An example of a body for predict.", f"{address}.example", _body_schema(model))
         }
         paths[f"/v1/models/{address}/predict"] = {"post": _predict(address, model)}
     components: dict[str, Any] = {"schemas": {"Refusal": _REFUSAL}}
@@ -64,8 +64,8 @@ def description(models: Mapping[str, Model], *, token: bool) -> dict[str, Any]:
 
 
 _ABOUT_ALL = (
-    "Predictions of networks that lamina trained. Rows are counted from 0. The same models answer under /v2 by the "
-    "Open Inference Protocol, which has a description of its own."
+    "Predictions of networks trained by lamina. Rows are counted from 0. The same models answer under /v2 by the "
+    "Open Inference Protocol, which has its own description."
 )
 _STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
 _ABOUT = {
@@ -87,7 +87,7 @@ _REFUSAL = {
                 "message": {"type": "string"},
                 "request_id": {
                     "type": "string",
-                    "description": "As in the header X-Request-ID, and in the log.",
+                    "description": "The id in the header X-Request-ID, and in the log.",
                 },
                 "problems": {
                     "type": "array",
@@ -110,7 +110,7 @@ _REFUSAL = {
 
 
 def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> dict[str, Any]:
-    responses = {"200": {"description": "So it is.", "content": {JSON: {"schema": schema}}}}
+    responses = {"200": {"description": "OK", "content": {JSON: {"schema": schema}}}}
     responses |= {str(status): _refusal(_REFUSALS[status]) for status in refusals}
     return {"summary": summary, "operationId": name, "responses": responses}
 
@@ -118,7 +118,7 @@ def _plain(summary: str, name: str, schema: dict[str, Any], *refusals: int) -> d
 def _page() -> dict[str, Any]:
     responses = {"200": {"description": "HTML.", "content": {"text/html": {"schema": {"type": "string"}}}}}
     return {
-        "summary": "This description as a page, with forms to try.",
+        "summary": "This description as a page, with forms for trying the models.",
         "operationId": "docs",
         "responses": responses,
     }
@@ -140,7 +140,7 @@ def _predict(address: str, model: Model) -> dict[str, Any]:
         JSON: {"schema": _body_schema(model), "example": model.example()},
     }
     content[CSV] = {
-        "schema": {"type": "string", "description": "UTF-8, a line with the columns' names first."}
+        "schema": {"type": "string", "description": "UTF-8; the first line has the columns' names."}
     }
     for kind in (ARROW_FILE, ARROW_STREAM, PARQUET):
         content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
@@ -180,14 +180,14 @@ def _body_schema(model: Model) -> dict[str, Any]:
         }
         row = {
             "oneOf": [row, ordered],
-            "description": "An object, or the values in order: training had no names.",
+            "description": "An object, or the values in order, since training had no column names.",
         }
     arrays = {
         name: {"type": "array", "items": value, "minItems": 1, "maxItems": model.most_rows}
         for name, value in values.items()
     }
     columns = {"type": "object", "properties": arrays, "required": names}
-    columns["description"] = "Arrays of one length."
+    columns["description"] = "Arrays of equal length."
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": model.most_rows}
     return {"oneOf": [_entry("rows", rows), _entry("columns", columns)]}
 
@@ -224,7 +224,7 @@ def _answer_schema(model: Model) -> dict[str, Any]:
         "type": "object",
         "properties": {
             "model": {"type": "string"},
-            "version": {"type": "string", "description": "Its name, or of its file's SHA-256 16 digits."},
+            "version": {"type": "string", "description": "A name, or 16 digits of the file's SHA-256."},
             "predictions": {"type": "array", "items": answer},
             "notes": {"type": "array", "items": {"type": "string"}},
         },

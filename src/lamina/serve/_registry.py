@@ -1,7 +1,7 @@
-"""The served models, each in one version or in several side by side, as their files are now.
+"""The served models, each in one or several versions, kept up to date with their files.
 
-A version is an object of its own. A request is read and computed by the version that was there when it came, so that a
-new one changes no answer halfway; the old one goes when the last request that holds it has been answered.
+Each version is a separate object. A request is read and computed by the version that was served when it arrived, so
+that a new version does not change an answer halfway. An old version is freed after its last request.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a version of a model comes from.
+    """The source of a version of a model.
 
     Attributes:
-        name: of the model in addresses.
-        version: its name in addresses; "": the first digits of its file's SHA-256.
-        path: the run's folder, its model file, or a folder with a run for each version, called by numbers.
+        name: the model's name in addresses.
+        version: the version's name in addresses; "": the first digits of the file's SHA-256.
+        path: the run's folder, its model file, or a folder of runs named 1, 2, …, one per version.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Place:
         return f"{self.name}@{self.version}" if self.version else self.name
 
     def versions(self) -> list[Place]:
-        """The place of each version in a folder of versions, the newest last; of a run, this one."""
+        """The place of each version in a folder of versions, the newest last; for a single run, this place."""
         if self.version or not self.path.is_dir() or model_file(self.path).exists():
             return [self]
         numbered = [path for path in self.path.iterdir() if _NUMBER.fullmatch(path.name)]
@@ -50,7 +50,7 @@ class Place:
         return [Place(self.name, path.name, path) for path in runs] or [self]
 
     def stamp(self) -> tuple[int, int, int, int] | None:
-        """The file's identity, which another file in its place doesn't have; None while there is no file."""
+        """The file's identity, to detect a replaced file; None while there is no file."""
         try:
             found = model_file(self.path).stat()
         except OSError:
@@ -62,7 +62,7 @@ def places(runs: Sequence[str]) -> list[Place]:
     """The places of runs: NAME=RUN, NAME@VERSION=RUN, or a path, whose last part is the name.
 
     Raises:
-        LaminaError: a name is not fit for an address, or is there twice.
+        LaminaError: a name can't be part of an address, or is given twice.
 
     >>> [str(place) for place in places(["runs/income-1", "prices=runs/houses-3", "prices@4=runs/houses-4"])]
     ['income-1', 'prices', 'prices@4']
@@ -91,14 +91,14 @@ def places(runs: Sequence[str]) -> list[Place]:
 class Registry:
     """The newest models that could be loaded from runs.
 
-    A request without a version gets the run that was given without one, else the last.
+    A request without a version gets the model's run that was given without a version, or else the last version.
 
     Args:
         runs: see `places`.
-        limits: of the requests.
+        limits: the limits on requests.
 
     Raises:
-        LaminaError: there is no run, or its model is damaged.
+        LaminaError: a run does not exist, or its model is damaged.
     """
 
     def __init__(self, runs: Sequence[str], limits: Limits) -> None:
@@ -112,9 +112,10 @@ class Registry:
                 raise found
 
     def changes(self) -> Generator[tuple[Place, Model | Exception | None]]:
-        """Load what is new. Of each place that has changed: its model, None if it is gone, or why it can't be loaded.
+        """Load new versions; yield each changed place with its model, None if it is gone, or the error of loading.
 
-        A file that can't be loaded is tried once; the version before it stays, and so does a model's last version.
+        A file that can't be loaded is tried only once, and the previous version stays. A model's last version stays
+        even if its file is gone.
         """
         present = [version for place in self._given for version in place.versions()]
         firsts = {str(place): place for place in reversed(present)}
@@ -144,7 +145,7 @@ class Registry:
             yield place, None
 
     def _offer(self, loaded: Mapping[Place, Model], present: Sequence[Place]) -> None:
-        """Have requests find these models, a model's default last. Another thread may be reading those before."""
+        """Serve these models, each model's default version last; another thread may still be reading the old ones."""
         absent = [place for place in loaded if place not in present]
         self._loaded = {place: loaded[place] for place in [*absent, *present] if place in loaded}
         models: dict[str, dict[str, Model]] = {}
@@ -163,7 +164,7 @@ class Registry:
         return self._models[name]
 
     def model(self, name: str, version: str | None) -> Model:
-        """A model in this version, or in its default.
+        """A model in this version; None: in its default version.
 
         Raises:
             RequestError: there is no such model, or no such version (404).
@@ -180,7 +181,7 @@ class Registry:
         return [self.model(name, None) for name in self._models]
 
     def by_address(self) -> dict[str, Model]:
-        """What is below ``/v1/models/``: each model, and of those with several versions each of these."""
+        """Models by their addresses below ``/v1/models/``: each model and, if it has several, each version."""
         found: dict[str, Model] = {}
         for default in self.defaults():
             found[default.name] = default

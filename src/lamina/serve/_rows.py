@@ -1,6 +1,6 @@
 """Values of a table from untrusted clients, checked against the schema: numbers and codes, or errors with their place.
 
-JSON's types are taken literally: a number is a number, not a text that looks like one. Text formats have no types;
+JSON types are strict: a number must be a number rather than a text that looks like one. Text formats have no types;
 `lamina.table.check` infers them, as for files.
 """
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 _MOST_NOTES = 10
 _MOST_COMPARED = 200
-"""Names of a request, which may have very many, that are compared with one that is not there."""
+"""Maximum number of a request's names compared with a missing column's name, for a suggestion."""
 
 
 class TableRows:
     """Reader of table rows for a model with this schema.
 
-    `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
-    `Schema.nominals`): 0 for missing and unknown values, else 1 + the category's position.
+    The `Inputs` of a table are numbers, float64 (rows, `Schema.quantities`), NaN where missing; and codes, int32 (rows,
+    `Schema.nominals`): 0 for missing and unknown values, otherwise 1 + the category's position.
     """
 
     def __init__(self, schema: Schema) -> None:
@@ -57,10 +57,10 @@ class TableRows:
     # --- from JSON -----------------------------------------------------------------------------------------------
 
     def as_objects(self, rows: list[Any]) -> list[Any]:
-        """Rows as objects: arrays of values, allowed where training had no names, are converted.
+        """Rows as objects; arrays of values, allowed if training had no column names, are converted.
 
         Raises:
-            RequestError: 422, an array of another length.
+            RequestError: 422, an array has another length.
         """
         if self.schema.named or list not in map(type, rows):
             return rows
@@ -105,18 +105,18 @@ class TableRows:
             if column.name not in row
         )
         for i, row, name in islice(lacking, MOST_PROBLEMS):
-            yield Problem(i, name, f"is not there (null says that it is missing){_meant(name, row)}")
+            yield Problem(i, name, f"is absent (null marks a missing value){_meant(name, row)}")
 
     def of_columns(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
-        """Columns that are arrays of one length.
+        """Rows from columns, arrays of equal length.
 
         Raises:
-            RequestError: 422, as `of_objects`.
+            RequestError: 422, as for `of_objects`.
         """
         absent = [column.name for column in self.schema.used if column.name not in columns]
         if absent:
             raise RequestError.of_values(
-                [Problem(None, name, f"is not there{_meant(name, columns)}") for name in absent]
+                [Problem(None, name, f"is absent{_meant(name, columns)}") for name in absent]
             )
         lengths = {name: len(values) for name, values in columns.items()}
         first = self.schema.used[0].name
@@ -164,7 +164,7 @@ class TableRows:
         numbers: dict[str, Any],
         codes: dict[str, Any],
     ) -> None:
-        """Add the parts of a composite column, under their names."""
+        """Add the parts of a composite column to numbers and codes, under the parts' names."""
         found = column.type.split(column, as_column(list(values), column.name))
         for part, one in zip(column.parts, found, strict=True):
             if isinstance(part.type, Quantity):
@@ -187,13 +187,13 @@ class TableRows:
         known = column.codes
         return [0 if value is None else known.get(value_name(value), -1) for value in values]
 
-    # --- from formats of files -----------------------------------------------------------------------------------
+    # --- from file formats ---------------------------------------------------------------------------------------
 
     def of_frame(self, frame: pl.DataFrame) -> Inputs:
-        """Rows from a table read from text, or from a format with types.
+        """Rows from a table in a file format.
 
         Raises:
-            RequestError: 422, for the first invalid value.
+            RequestError: 422, with the first invalid value.
         """
         with _refused():
             frame = by_position(self.schema, frame)
@@ -201,7 +201,7 @@ class TableRows:
         given = frame.select(named([name for name in frame.columns if name in self._known]))
         _require_finite(given)
         with rows_called("row {}".format), _refused(), untrusted("the values can't be read"):
-            table = check(self.schema, given, infinite=True)  # which the encoder refuses
+            table = check(self.schema, given, infinite=True)  # infinite numbers are rejected below
             with unknown_values(self.schema.owners) as unknown:
                 numbers = [table.column(column.name).numbers() for column in self._numeric]
                 codes = [category_codes(column, table.column(column.name)) for column in self._others]
@@ -218,7 +218,7 @@ class TableRows:
             kind = frame.schema[column.name]
             found = str(kind).partition("(")[0]
             if (kind.is_temporal() or kind.is_nested() or kind.is_object()) and found != column.type_name:
-                reason = f"has type {excerpt(found, 40)}; the model was trained on {column.type_name} there"
+                reason = f"has type {excerpt(found, 40)}; in training it had type {column.type_name}"
                 raise RequestError.of_values([Problem(None, column.name, reason)])
 
 
@@ -229,7 +229,7 @@ def _meant(name: str, given: Iterable[str]) -> str:
 
 @contextmanager
 def _refused() -> Generator[None]:
-    """Turn data errors into request errors."""
+    """A context that turns data errors into request errors."""
     try:
         yield
     except DataError as error:
@@ -260,7 +260,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, str):
         return excerpt(repr(value[:60]), 80)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 1 << 64:
-        return "a whole number of very many digits"
+        return "a whole number with very many digits"
     if isinstance(value, (list, dict)):
         return "an array" if isinstance(value, list) else "an object"
     return excerpt(msgspec.json.encode(value).decode(), 80)

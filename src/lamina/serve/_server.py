@@ -22,7 +22,7 @@ from lamina.serve._workers import Begun, run_workers
 
 _KEEP_ALIVE = 30
 _ON_THEIR_WAY = 0.3
-"""Seconds in which requests that were sent before the end was known are still told so, instead of a closed door."""
+"""Seconds after the shutdown's begin in which requests in transit still get an answer, rather than a reset."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
     Args:
         runs: folders of runs, model files, or files of `lamina.save`; NAME=RUN gives a model another name, NAME@2=RUN
-            another version beside it, and so does a folder of runs that are called by numbers.
-        settings: how.
-        begun: is called once requests are taken, with the address and an example of a request to each model.
+            adds a version; a folder of runs named 1, 2, … has the versions of one model.
+        settings: the server's settings.
+        begun: called when the server takes requests, with the address and an example of a request to each model.
 
     Raises:
         LaminaError: a run can't be served, or the address is in use.
@@ -70,7 +70,7 @@ def serve(runs: Sequence[str], settings: Settings, begun: Begun) -> None:
 
 
 def _serve_at(runs: Sequence[str], settings: Settings, listener: socket.socket, begun: Begun) -> None:
-    """Serve in this process, at a socket that is bound."""
+    """Serve in this process, at a bound socket."""
     registry = Registry(runs, settings.limits)
     service = Service(registry, settings.token, settings.look)
     try:
@@ -93,12 +93,12 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        # asyncio sends without delay only where the protocol is said to be TCP.
+        # The protocol must be TCP explicitly, so that asyncio sends without delay.
         listener = socket.socket(*found[:3])
     except OSError as error:
         raise _cannot_listen(host, port, error) from error
     with listener:
-        if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # on Windows it would let two servers have one port
+        if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # on Windows, two servers could share the port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(found[4])
@@ -112,7 +112,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> LaminaError:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which at shutdown first tells clients to stop using their connections."""
+    """uvicorn's server, with a shutdown that first asks clients to close their connections."""
 
     begun: Callable[[], object]
 
@@ -156,7 +156,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _close(self, listener: socket.socket) -> None:
-        """Accept the waiting connections, and no more: closing the socket alone would reset them."""
+        """Accept the waiting connections, and close the socket; closing alone would reset them."""
         with listener.dup() as door:
             for server in self.servers:
                 server.close()
@@ -175,7 +175,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """As uvicorn's, but the signal is not raised again after shutdown."""
+        """uvicorn's handling of signals, without raising the signal again after shutdown."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol: values in JSON or as bytes, checked against datatype and shape."""
+"""Tensors of the Open Inference Protocol: values in JSON or as bytes, checked against data type and shape."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
         rest: the bytes after the JSON, beginning with this tensor's own bytes, if any.
 
     Raises:
-        RequestError: 400, the values don't match datatype and shape.
+        RequestError: 400, the values don't match data type and shape.
 
     >>> values_of(Tensor("age", [2, 1], "FP32", data=[[39], [None]]), memoryview(b""))[0]
     [39.0, None]
@@ -47,14 +47,14 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
     size = tensor.parameters.get("binary_data_size")
     try:
         if tensor.datatype not in _DATATYPES:
-            raise ValueError(f"has a datatype that is none of {', '.join(_DATATYPES)}")
+            raise ValueError(f"has an unknown datatype; known: {', '.join(_DATATYPES)}")
         if len(tensor.shape) not in (1, 2):
-            raise ValueError(f"has {len(tensor.shape)} dimensions; [rows] and [rows, columns] are taken")
+            raise ValueError(f"has {len(tensor.shape)} dimensions; give [rows] or [rows, columns]")
         if size is None:
             values = _of_json(tensor)
         else:
             if type(size) is not int or not 0 <= size <= len(rest) or tensor.data is not None:
-                raise ValueError("has a wrong binary_data_size, or data besides")
+                raise ValueError("has an invalid binary_data_size, or both binary and JSON data")
             values, rest = _of_bytes(tensor.datatype, rest[:size]), rest[size:]
         if len(values) != math.prod(tensor.shape):
             raise ValueError(f"has {len(values):,} values, but the shape {tensor.shape}")
@@ -64,7 +64,7 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
 
 
 def _of_json(tensor: Tensor) -> list[Any]:
-    """Flat or nested data, with numbers rounded to the datatype."""
+    """The values of flat or nested JSON data, with numbers rounded to the data type."""
     values = tensor.data
     if values is None:
         raise ValueError("has no data")
@@ -92,11 +92,11 @@ def _in_json(datatype: str) -> set[type]:
 
 
 def _of_bytes(datatype: str, content: memoryview) -> list[Any]:
-    """Numbers in little-endian order, NaN where missing; texts, each after its length."""
+    """The values of binary data: little-endian numbers, None for NaN; or texts, each after its length."""
     if datatype == "BYTES":
         return _texts(content)
     if len(content) % _DTYPES[datatype].itemsize:
-        raise ValueError(f"has {len(content):,} bytes, which is no whole number of {datatype}")
+        raise ValueError(f"has {len(content):,} bytes, not a multiple of the size of {datatype}")
     array = np.frombuffer(content, _DTYPES[datatype])
     if datatype == "BOOL":
         return (array != 0).tolist()
@@ -124,7 +124,7 @@ def datatype_of(array: np.ndarray) -> str:
 
 
 def packed(array: np.ndarray) -> bytes:
-    r"""An output as bytes, which `values_of` reads back.
+    r"""An output as bytes, in the format that `values_of` reads.
 
     >>> packed(np.array(["yes"]))
     b'\x03\x00\x00\x00yes'

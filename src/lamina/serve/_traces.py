@@ -1,4 +1,4 @@
-"""Spans of OpenTelemetry, where a program has set it up, as ``opentelemetry-instrument lamina serve …`` does.
+"""OpenTelemetry spans of requests, if OpenTelemetry is set up, e.g. by ``opentelemetry-instrument lamina serve …``.
 
 https://opentelemetry.io/docs/specs/semconv/http/http-spans/
 """
@@ -21,7 +21,7 @@ def traced(app: ASGIApp) -> ASGIApp:
 
 
 class _Traced:
-    """Wraps an application: each request gets a span in the client's trace, and within it one for the computation."""
+    """Middleware: each request gets a span in the client's trace, and inside it a span for the computation."""
 
     def __init__(self, app: ASGIApp) -> None:
         from opentelemetry import propagate, trace

@@ -1,8 +1,8 @@
 """Several processes that serve one port: started, watched, restarted when they die, and ended together.
 
-Each is a complete server with its own copy of the models. They share the listening socket, so that the system gives
-each connection to a free process. This process loads no model: it passes signals on. Workers also notice when this
-process ends, for whatever reason.
+Each worker is a complete server with its own copy of the models. The workers share the listening socket, so that the
+system gives each connection to a free process. The parent process loads no model, and passes signals on to the workers,
+which also end when the parent ends for any reason.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from lamina.serve._log import EVENTS, logging_to_stderr
 from lamina.support.files.staging import scratch
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that tells prometheus-client where processes share their counts."""
+"""The environment variable with prometheus-client's folder for counts shared among processes."""
 
 _THREADS = "LAMINA_NUM_THREADS"
 _LONGEST_PAUSE = 30.0
 _MORE = 10.0
-"""Seconds that workers get at the end beyond those of their last requests."""
+"""Seconds for workers to end, in addition to the time limit of their last requests."""
 
 Begun = Callable[[str, dict[str, dict[str, Any]]], object]
 Serve = Callable[[Sequence[str], Any, socket.socket, Begun], None]
-"""What a worker does: serves runs with settings at a socket, and says when it has begun."""
+"""A worker's function: serves runs with settings at a socket, and reports when it has begun."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ def run_workers(
             address, examples = team.start(signals)
             begun(address, examples)
             team.watch(signals)
-            listener.close()  # from now on the workers alone hold the door
+            listener.close()  # now only the workers listen
             team.end(signals)
         finally:
             team.kill()
@@ -90,8 +90,8 @@ class _Team:
             for worker in self._workers:
                 found = self._heard(worker) or found
                 if not worker.process.is_alive():
-                    self._heard(worker)  # what it said last
-                    raise LaminaError(f"a worker ended while it started ({_how(worker.process.exitcode)})")
+                    self._heard(worker)  # raises the worker's error, if it reported one
+                    raise LaminaError(f"a worker ended during its start ({_how(worker.process.exitcode)})")
         return found
 
     def watch(self, signals: _Signals) -> None:
@@ -119,7 +119,7 @@ class _Team:
         self._pause = min(2 * self._pause or 1.0, _LONGEST_PAUSE)
 
     def end(self, signals: _Signals) -> None:
-        """Let all workers answer running requests and end; another signal kills them."""
+        """Let all workers answer their running requests and end; another signal kills the workers."""
         for worker in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(worker.process.pid, signal.SIGTERM)
@@ -148,14 +148,14 @@ class _Team:
         context = multiprocessing.get_context("spawn")
         said, saying = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(saying, *self._arguments), name="lamina-worker")
-        resource_tracker.ensure_running()  # whose start lets signals through again
-        with _held_back(signal.SIGINT):  # for good in the worker: Ctrl-C in a terminal reaches every process
+        resource_tracker.ensure_running()  # before signals are blocked, since its start unblocks them
+        with _held_back(signal.SIGINT):  # stays blocked in the worker, which a terminal's Ctrl-C would reach
             process.start()
         saying.close()
         return _Worker(process, said)
 
     def _heard(self, worker: _Worker) -> Any:
-        """The message of a worker that has begun to serve; None: nothing new."""
+        """The message of a worker that has begun to serve; None without a new message."""
         if worker.is_ready or not worker.said.poll():
             return None
         try:
@@ -244,7 +244,7 @@ def _environment(workers: int) -> Generator[None]:
 
 
 def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, listener: socket.socket) -> None:
-    """Serve; report when serving has begun, or why it can't."""
+    """Serve in a worker; report to the parent when serving has begun, or the error."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with logging_to_stderr(settings.access, settings.level):
         try:
@@ -255,7 +255,7 @@ def _work(saying: Connection, serve: Serve, runs: list[str], settings: Any, list
 
 
 def _end_with_parent() -> None:
-    """End as at SIGTERM when the parent process ends."""
+    """End this process, as at SIGTERM, when the parent process ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

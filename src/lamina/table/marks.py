@@ -99,7 +99,7 @@ def times_of(column: Column, known: ColumnSchema | None = None) -> np.ndarray:
             )
     if not np.isfinite(times).all():
         bad = int(np.argmin(np.isfinite(times)))
-        raise DataError(f"{as_mark('time', column.name)}: {times[bad]} in {row(bad)} is no time; correct it")
+        raise DataError(f"{as_mark('time', column.name)}: {times[bad]} in {row(bad)} is invalid; correct it")
     return times
 
 

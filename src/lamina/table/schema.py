@@ -94,7 +94,7 @@ class Schema:
 
     @cached_property
     def is_matrix(self) -> bool:
-        """Whether a numeric array has the form of this table without conversion."""
+        """Whether all columns are plain numbers, so that a numeric array needs no conversion."""
         return len(self.used) == len(self.columns) and all(
             isinstance(column.type, Quantity) and column.type.takes_any_number for column in self.used
         )

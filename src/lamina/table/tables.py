@@ -92,7 +92,7 @@ def _matrix_table(matrix: Any) -> Table:
             "with .reshape(-1, 1), one row with .reshape(1, -1)"
         )
     if matrix.dtype.kind == "c":
-        raise DataError("Complex data not supported: give the real and the imaginary part a column each")
+        raise DataError("Complex data not supported: use separate columns for real and imaginary parts")
     rows, width = matrix.shape
     names = [f"x{i}" for i in range(width)]
     columns = cache(lambda: by_column(matrix))

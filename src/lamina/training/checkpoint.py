@@ -24,8 +24,8 @@ _FORMAT = "lamina checkpoint 2"
 
 _FORMATS = ("lamina checkpoint 1", _FORMAT)
 _EPOCH = strict(Epoch)
-_SECONDS = 10.0  # of training between two checkpoints
-_COST = 0.02  # the share of the time that saving them may take
+_SECONDS = 10.0  # minimum seconds of training between two checkpoints
+_COST = 0.02  # maximum share of the time for saving checkpoints
 
 
 class NotSavedWarning(UserWarning):
@@ -35,7 +35,7 @@ class NotSavedWarning(UserWarning):
 
 
 class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The JSON part of every `Loop.state`; a subclass declares what its loop adds."""
+    """The JSON part of every `Loop.state`; a subclass declares its loop's own values."""
 
     past: list[_EPOCH]  # pyright: ignore[reportInvalidTypeForm] - made above
     best: tuple[Count, float, float]
@@ -48,7 +48,7 @@ class Checkpoint:
     Attributes:
         request: the options as JSON, which determine the rows and the initial network.
         arrays, position: the training's `Loop.state`.
-        data: digests of its rows; see `Loop.fingerprints`.
+        data: digests of the training's rows; see `Loop.fingerprints`.
     """
 
     request: Mapping[str, Any]
@@ -79,8 +79,8 @@ class Checkpoint:
 
         Args:
             file: the file.
-            request, position: the msgspec types of the JSON parts; the position's is a `Position`.
-            check: compares the request with the file's header; raises `LaminaError`, before arrays are read.
+            request, position: the msgspec types of the JSON parts; `position` is a subclass of `Position`.
+            check: compares the request with the file's header, before arrays are read; raises `LaminaError`.
 
         Raises:
             DataError: the file is damaged.
@@ -109,10 +109,10 @@ class Checkpoint:
 class Checkpoints(Observer):
     """Saves a training's state and metrics in the run's folder, and restores them.
 
-    The first checkpoint comes after the first epoch; later ones are far enough apart to cost little. They are a
+    The first checkpoint comes after the first epoch; later checkpoints are far enough apart to cost little. They are a
     separate file, `CHECKPOINT`, which a non-finite loss removes. If the model alone suffices to resume the
-    training, it is the checkpoint: saved before the first step and after each epoch, and kept. At
-    Ctrl-C the state is saved if it is valid within an epoch.
+    training, the model is the checkpoint: it is saved before the first step and after each epoch, and kept. After
+    Ctrl-C the state is saved, if it is valid within an epoch.
 
     Args:
         folder: the run's folder.
@@ -140,7 +140,7 @@ class Checkpoints(Observer):
         """Restore the state of the earlier run.
 
         Raises:
-            DataError: the rows differ from the earlier run's, or the checkpoint does not fit.
+            DataError: the rows differ from the earlier run's, or the checkpoint does not fit the training.
         """
         if self._saved is not None:
             self._resume(loop, self._saved)
@@ -149,7 +149,7 @@ class Checkpoints(Observer):
             self._save(loop)
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        """Save the state, if it is due."""
+        """Save the state, if a checkpoint is due."""
         start = time.perf_counter()
         if self._model is None and start < self._due:
             return
@@ -165,7 +165,7 @@ class Checkpoints(Observer):
         """Save the state after Ctrl-C; remove a checkpoint from which the loss would become non-finite again."""
         if self._model is None and isinstance(error, NonFiniteLossError):
             self.folder.remove(CHECKPOINT)
-            if not self.folder.has(MODEL):  # which an earlier Ctrl-C kept
+            if not self.folder.has(MODEL):  # a model kept by an earlier Ctrl-C
                 self.folder.remove(METRICS)
         if loop.resumes_within_epochs and isinstance(error, KeyboardInterrupt):
             self._save(loop)

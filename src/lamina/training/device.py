@@ -9,24 +9,27 @@ from lamina.errors import ContextError
 from lamina.support.messages import warn
 
 WORTHWHILE_FLOPS = 1e12
-"""The work from which "auto" takes a GPU: some CPU seconds, about the time of compiling for a GPU."""
+"""Minimum work for which "auto" uses a GPU: some CPU seconds, about the time for compiling for a GPU."""
 
 
 class NotRoundedWarning(UserWarning):
-    """The device lacks units for the requested precision, so products are more exact than requested."""
+    """Warning: the device lacks units for the requested precision, so products are more exact than requested."""
 
     subjects = frozenset({"products are not rounded"})
 
 
 def training_flops(weights: int, rows: int, epochs: int) -> float:
-    """The approximate arithmetic of a training: forward, and backward to inputs and weights, 2 operations each."""
+    """The approximate number of operations of a training.
+
+    Each weight takes 2 operations per row in the forward pass, in the gradient by inputs, and in that by weights.
+    """
     return 6.0 * weights * rows * epochs
 
 
 def chosen_device(device: str, flops: float) -> Context:
     """The context for ``"cpu"``, ``"gpu"``, ``"gpu:1"`` or ``"auto"``, given the amount of work.
 
-    "auto" is a GPU if there is one (not a CPU under OpenCL or an emulator) and enough work, else the CPU. Raises
+    "auto" is a GPU if there is one (not a CPU under OpenCL or an emulator) and enough work, otherwise the CPU. Raises
     `ContextError` for other names, and for a missing GPU.
 
     >>> chosen_device("cpu", 1e15)
@@ -61,7 +64,7 @@ def warn_if_not_rounded(precision: str, context: Context) -> None:
     if precision != "float32" and not rounds_products(context):
         warn(
             NotRoundedWarning(
-                f"precision={precision!r} is for GPUs with tensor cores, and {described(context)} has none: products "
+                f"precision={precision!r} is for GPUs with tensor cores, but {described(context)} has none: products "
                 "are computed in float32"
             )
         )

@@ -12,7 +12,7 @@ from lamina.support.messages import adapted
 from lamina.training.loop import Epoch, Loop, Observer
 
 _WIDE = 100
-"""Terminal width with room for all words."""
+"""Minimum terminal width with room for the bar and all words."""
 
 
 def shows_bar(stream: TextIO) -> bool:
@@ -44,8 +44,8 @@ def telling(stream: TextIO | None) -> Generator[Callable[[str], None]]:
 class Display(Observer):
     """Displays the progress of a training.
 
-    Terminals and notebooks show a bar that fills epoch by epoch; lines are plain text, so that a file or
-    a pipe gets the same without control characters.
+    Terminals and notebooks show a bar that fills epoch by epoch. Lines are plain text, without control characters, so
+    that they can be written to a file or a pipe.
 
     Args:
         stream: the output stream.
@@ -110,7 +110,7 @@ class Display(Observer):
         from rich.table import Column
 
         class Said(TextColumn):
-            """The bar's text, cut first if the terminal is narrow."""
+            """The bar's text, which is the first to be cut if the terminal is narrow."""
 
             def render(self, task: Any) -> Any:
                 text = super().render(task)
@@ -144,13 +144,13 @@ class Display(Observer):
 
 
 class Waiting(Observer):
-    """Reports, at the end, the share of time that processes waited for each other."""
+    """Reports, at the end, the share of the steps' time spent on exchanging and waiting for other processes."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def on_end(self, loop: Loop, error: BaseException | None) -> None:
-        """Report it, if there were several processes."""
+        """Report the share, if there were several processes."""
         if error is None and loop.waited is not None:
             text = (
                 f"{loop.waited:.0%} of the steps' time went into exchanging and waiting for other processes"

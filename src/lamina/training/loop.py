@@ -22,10 +22,10 @@ class Epoch:
     """The results of an epoch.
 
     Attributes:
-        number: its number, from 1.
+        number: the epoch's number, from 1.
         loss: the training loss.
         score: the validation score, higher is better; None without validation rows.
-        is_best: whether it is the best so far, by the score, or without it by the loss.
+        is_best: whether the epoch is the best so far, by the score, or without a score by the loss.
         seconds: seconds since the training began.
         scores: other measurements, by name.
     """
@@ -49,10 +49,10 @@ class Observer:
     """
 
     watches_steps: bool = False
-    """Whether `on_steps` is needed; if not, a training may run a whole epoch at once."""
+    """Whether the observer needs `on_steps`; if not, a training may run a whole epoch at once."""
 
     def on_begin(self, loop: Loop) -> None:
-        """Called before the first step; `loop.past` holds the epochs of a resumed run."""
+        """Called before the first step; in a resumed run, `loop.past` has the earlier epochs."""
 
     def on_steps(self, loop: Loop, done: int, of: int, loss: float | None) -> None:
         """Called within an epoch; `loss` is the training loss so far, if known."""
@@ -67,14 +67,14 @@ class Observer:
 class Loop:
     """Runs epochs; a subclass defines an epoch and the state.
 
-    `past` lists completed epochs. `state` returns all that the remaining training depends on; `restore` lets a second
-    training with the same settings continue from it, bit for bit. The best epoch's parameters are kept, if there is
-    a validation score (the last of equal ones); `restore_best` restores them.
+    `past` lists completed epochs. `state` returns everything that the remaining training depends on; after `restore`,
+    a second training with the same settings continues from a state, bit for bit. With a validation score, the best
+    epoch's parameters are kept (the last of equally good epochs); `restore_best` restores them.
 
     Args:
         epochs: the number of epochs.
-        observers: called in this order.
-        tolerance: without a validation score, the decrease in loss that counts as better.
+        observers: the observers, in the order of calls.
+        tolerance: the minimum decrease in loss that counts as better, without a validation score.
     """
 
     resumes_within_epochs: bool = False
@@ -104,7 +104,7 @@ class Loop:
             start = time.perf_counter() - before
             while len(self.past) < last and not self._is_stopped:
                 number = len(self.past) + 1
-                # What is yielded to may defer, but the training's bits don't depend on what was before.
+                # Callers may use deferred evaluation between epochs; the training's bits must not depend on that.
                 with timed("computing"), eager():
                     loss = self._train(number)
                     score, scores = self._measure()
@@ -123,7 +123,7 @@ class Loop:
 
     @property
     def waited(self) -> float | None:
-        """The share of the steps' time spent on exchange with, and waiting for, other processes, if any."""
+        """The share of the steps' time spent on exchanging and waiting for other processes; None without others."""
         return None
 
     @property
@@ -157,7 +157,7 @@ class Loop:
         own = {name: x for name, x in arrays.items() if not name.startswith(_BEST)}
         fits = _shapes(own) == _shapes(self._own_state()[0])
         if not fits or (best and _shapes(best) != _shapes(self._parameters())):
-            raise ValueError("its arrays are those of another network")
+            raise ValueError("its arrays belong to another network")
         past = [Epoch(**epoch) for epoch in position["past"]]
         self.best_epoch, self.best_score, self.best_loss = position["best"]
         self._restore_own(own, position)
@@ -195,14 +195,14 @@ class Loop:
             self.best_epoch = number
         return is_best
 
-    # --- what subclasses say -------------------------------------------------------------------------------------
+    # --- defined by subclasses -----------------------------------------------------------------------------------
 
     def fingerprints(self) -> list[str]:
-        """Digests of the training's data, to recognize it when resuming."""
+        """Digests of the training's data, to recognize the same data when resuming."""
         return []
 
     def _begin_together(self) -> None:
-        """Synchronize other processes after observers have begun, since they may have restored a state."""
+        """Synchronize with other processes after `on_begin`, since observers may have restored a state."""
 
     def _agreed(self, stop: bool) -> bool:
         """Whether to stop, agreed among all processes of a training."""
@@ -241,9 +241,9 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[Any, ...]]:
 
 
 class EarlyStopping(Observer):
-    """Stop after `patience` epochs without improving on the best by more than `tolerance`.
+    """Stop after `patience` epochs without an improvement on the best epoch by more than `tolerance`.
 
-    Better is a higher validation score, or, without validation rows, a lower training loss.
+    Epochs are compared by the validation score, higher is better, or without validation rows by the training loss.
     """
 
     def __init__(self, patience: float, tolerance: float = 0.0) -> None:
@@ -271,15 +271,15 @@ class EarlyStopping(Observer):
 class CycleStopping(Observer):
     """Stop at the end of a learning-rate cycle that improved the validation score by too little.
 
-    Within a cycle the score is noisy, since the rate is high; at its end, the score is at its best until the
-    end of the next cycle, which is twice as long. The first cycles are too short to judge by.
+    Within a cycle the score is noisy, since the learning rate is high. The score at a cycle's end is surpassed only at
+    the end of the next cycle, which is twice as long. The first cycles are too short for a decision.
 
     Args:
-        ends: shares of the training at which cycles end; if the first ends within an epoch, training is never stopped.
-        least: minimum gain of a cycle, relative to the best earlier score, to justify the next.
+        ends: shares of the training at which cycles end; if the first cycle ends within an epoch, training never stops.
+        least: minimum gain of a cycle, relative to the best earlier score, to continue with the next cycle.
     """
 
-    _JUDGED_FROM = 2  # the third cycle
+    _JUDGED_FROM = 2  # index of the first cycle that may stop the training
 
     def __init__(self, ends: Sequence[float], least: float) -> None:
         self._ends, self._least = ends, least

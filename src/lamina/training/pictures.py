@@ -25,7 +25,7 @@ _STYLE = {
     "ytick.color": "#59636e",
     "legend.frameon": False,
     "svg.hashsalt": "lamina",
-    "text.parse_math": False,  # names may hold dollar signs
+    "text.parse_math": False,  # since names may have dollar signs
 }
 
 
@@ -45,7 +45,7 @@ def drawn(
     with rc_context(_STYLE):  # pyright: ignore[reportArgumentType] - its keys are a closed list there
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
-        as_svg = kind == "svg"  # which pages show, on their own background
+        as_svg = kind == "svg"  # transparent, for pages with their own background
         figure.savefig(
             content, format=kind, dpi=120, transparent=as_svg, metadata={"Date": None} if as_svg else None
         )
@@ -54,7 +54,7 @@ def drawn(
 
 @dataclass(frozen=True)
 class Curves:
-    """Lines over the epochs, in one pair of axes.
+    """Lines over the epochs, on the same axes.
 
     Attributes:
         what: the label of the vertical axis.
@@ -70,13 +70,13 @@ class Curves:
 
 
 def learning_curves(numbers: Sequence[int], parts: Sequence[Curves], figure: Any) -> None:
-    """Draw curves over the given epochs, side by side."""
+    """Draw the parts over the given epochs, side by side."""
     for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
         curves(axes, numbers, part)
 
 
 def curves(axes: Any, numbers: Sequence[int], part: Curves) -> list[Any]:
-    """Draw curves over the given epochs; return the lines."""
+    """Draw a part's curves over the given epochs; return the lines."""
     marker = "o" if len(numbers) <= _MOST_MARKERS else None
     lines = [
         axes.plot(numbers, values, color=color, marker=marker, ms=3, label=name)[0]
@@ -120,12 +120,12 @@ def bars(
 
 
 def swarms(axes: Any, names: Sequence[str], columns: Sequence[tuple[Any, Any]], what: str) -> list[Any]:
-    """Draw values as points, one line per name, the first on top; return the artists.
+    """Draw values as points, one row of points per name, the first on top; return the artists.
 
     Args:
         axes: Matplotlib's axes.
-        names: the names of the lines.
-        columns: for each line, its values and their shades from 0 (blue) to 1 (orange), NaN for gray.
+        names: the names of the rows of points.
+        columns: for each row of points, the values and their shades from 0 (blue) to 1 (orange), NaN for gray.
         what: the label of the horizontal axis.
     """
     import numpy as np

@@ -13,7 +13,7 @@ from lamina.support.files.atomic import exchange, naming, sync
 from lamina.support.files.staging import aside, lock
 
 MODEL, CHECKPOINT = "model.safetensors", "checkpoint.safetensors"
-"""The model, which identifies a run's folder; and an unfinished run's checkpoint, unless the model is one."""
+"""The model, which identifies a run's folder; and an unfinished run's checkpoint, unless that is the model itself."""
 
 METRICS, SETTINGS = "metrics.jsonl", "settings.json"
 """One JSON object per epoch; and the run's options, for users and other programs."""
@@ -30,10 +30,10 @@ def model_file(path: Path) -> Path:
 
 
 class RunFolder:
-    """The folder of a run trained by this process; `new_run` and `held_run` return it.
+    """The folder of a run trained by this process, from `new_run` or `held_run`.
 
     Attributes:
-        path: its path.
+        path: the folder's path.
         replaces: the run that `publish` replaces, if any.
     """
 
@@ -45,8 +45,8 @@ class RunFolder:
     def put(self, fill: Callable[[Path], object]) -> None:
         """Put the files created by `fill` into the folder, the model last.
 
-        They are created in a hidden folder. If `fill` raises (Ctrl-C too), nothing changes; the leftovers of a killed
-        process are removed by the next one.
+        The files are created in a hidden folder. If `fill` raises, also because of Ctrl-C, nothing changes. The
+        next process removes the leftovers of a killed process.
         """
         with naming(self.path), aside(self.path, _ASIDE, Path.mkdir) as filled:
             fill(filled)
@@ -59,7 +59,7 @@ class RunFolder:
         sync(self.path)
 
     def publish(self) -> None:
-        """Atomically replace the run to be replaced, and remove it; without one, do nothing."""
+        """Atomically put this run in the place of the replaced run, if any, and remove that."""
         if self.replaces is None:
             return
         before = self.path
@@ -75,17 +75,17 @@ class RunFolder:
 
     @contextmanager
     def scratch(self) -> Generator[Path]:
-        """A hidden folder for the training's own files; leftovers of killed processes are removed by the next one."""
+        """A hidden folder for temporary files; the next process removes the leftovers of a killed process."""
         with aside(self.path, _ASIDE, Path.mkdir) as path:
             yield path
             shutil.rmtree(self.path / path.name, ignore_errors=True)
 
     def has(self, name: str) -> bool:
-        """Whether the folder has this file."""
+        """Whether the folder has a file of this name."""
         return (self.path / name).is_file()
 
     def remove_without_model(self) -> None:
-        """Remove the files put here if they can't be used or resumed, as when the disk is full at the start."""
+        """Remove this process's files if the run can't be used or resumed, e.g. if the disk was full at the start."""
         if not self.has(MODEL) and not self.has(CHECKPOINT):
             for name in self._filled:
                 (self.path / name).unlink(missing_ok=True)
@@ -101,8 +101,8 @@ class RunFolder:
 def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[RunFolder]:
     """Make the folder `out`, or the next free ``runs/NAME-N``, and lock it; it is removed if it stays empty.
 
-    It exists from the start, so that a second process with the same `out` fails before training.
-    With `replace` and a run in `out`, it is a hidden folder beside that run until `RunFolder.publish`.
+    The folder exists from the start, so that a second process with the same `out` fails before training.
+    With `replace` and a run in `out`, the folder is a hidden one beside that run until `RunFolder.publish`.
 
     Raises:
         LaminaError: `out` is a file or a non-empty folder (with `replace`: without a run), or another process
@@ -131,7 +131,7 @@ def new_run(out: Path | None, name: str, *, replace: bool = False) -> Generator[
 
 @contextmanager
 def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
-    """Lock the folder of a run to resume; with `replace`, that of a training that was to replace the run.
+    """Lock the folder of a run to resume; with `replace`, the folder of the training that should replace the run.
 
     Raises:
         LaminaError: there is no run, or another process trains it.
@@ -151,9 +151,9 @@ def held_run(path: Path, *, replace: bool = False) -> Generator[RunFolder]:
 
 @contextmanager
 def _replacement(out: Path, *, begun: bool) -> Generator[RunFolder]:
-    """A locked hidden folder beside a run, for a training that replaces it: a new one, or the existing one if `begun`.
+    """A locked hidden folder beside a run, for a training that replaces the run; with `begun`, the existing folder.
 
-    Both folders are locked. A new training removes what an interrupted one left there.
+    The run's folder is locked, too. A new training removes the files of an interrupted one.
     """
     run = Path(os.path.realpath(out))
     held = _held_as_it_is(run, out)
@@ -190,7 +190,7 @@ def _held_as_it_is(run: Path, out: Path) -> int | None:
 
 
 def _release(held: int | None, folders: Sequence[Path]) -> None:
-    """Unlock a folder, and remove it and others if empty."""
+    """Unlock a folder, and remove those of `folders` that are empty."""
     if held is not None:
         os.close(held)
     for folder in folders:
@@ -204,7 +204,7 @@ def _claimed(out: Path) -> int | None:
         raise LaminaError(f"{out} is a file; --out needs a folder")
     while True:
         out.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # another process ended, and has just removed it
+        with suppress(FileNotFoundError):  # another process has just ended, and removed the folder
             held = _hold(out)
             if held is None or os.path.samestat(os.fstat(held), out.stat()):
                 break
@@ -218,7 +218,7 @@ def _claimed(out: Path) -> int | None:
 
 
 def _require_empty(out: Path) -> None:
-    # What a killed process left aside is removed when the folder is filled.
+    # Leftovers of a killed process are ignored here, and removed when the folder is filled.
     names = {path.name for path in out.iterdir() if not path.name.startswith(_ASIDE)}
     if names & {CHECKPOINT, MODEL}:
         what = "an unfinished run" if CHECKPOINT in names else "a run already"
@@ -231,7 +231,7 @@ def _require_empty(out: Path) -> None:
 
 
 def _next_free(parent: Path, name: str) -> tuple[Path, int | None]:
-    """Create and lock ``parent/NAME-N``, with N one more than the highest there."""
+    """Create and lock ``parent/NAME-N``, with N one more than the highest existing number."""
     parent.mkdir(parents=True, exist_ok=True)
     prefix = f"{name}-"
     taken = [path.name.removeprefix(prefix) for path in parent.iterdir() if path.name.startswith(prefix)]

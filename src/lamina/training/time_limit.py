@@ -1,4 +1,4 @@
-"""The time limit of a training: wall time from the command's start to its last file."""
+"""The time limit of a training: wall time from the command's start until its last file is written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _PART = re.compile(
 _PARTED = re.compile(r"(?<=[a-z])(?=\d)")
 
 _ALLOWED, _ALLOWED_SHARE = 1.0, 0.02
-"""Tolerance over a limit, in seconds or as a share."""
+"""Tolerance over a limit: seconds, or a share of the limit."""
 
 
 class TimeLimit:
-    """Time limit of a training, with a reserve for the work after its last step.
+    """The time limit of a training, with a reserve for the work after the last step.
 
     Args:
         seconds: the limit.
@@ -62,14 +62,14 @@ class TimeLimit:
 
     @contextmanager
     def keeping(self) -> Generator[None]:
-        """Time the block, and reserve that time for its second run, after the last step."""
+        """Measure the time of the block, and reserve it for running the same work after the last step."""
         start = self.clock()
         yield
         self.kept += self.clock() - start
 
 
 class Pace:
-    """Wall seconds per CPU second of this thread: about 3 with two other busy processes on its core.
+    """Wall seconds per CPU second of this thread: about 3 if two other processes are busy on the same core.
 
     Args:
         wall: returns seconds since an arbitrary moment; tests replace it.
@@ -84,7 +84,7 @@ class Pace:
 
     @property
     def slowness(self) -> float:
-        """Wall seconds per CPU second in all blocks watched; 1 before the first."""
+        """Wall seconds per CPU second in all measured blocks; 1 before the first block."""
         return max(1.0, self._seconds / self._of_these_computed) if self._of_these_computed else 1.0
 
     @contextmanager
@@ -113,7 +113,7 @@ def seconds_of(limit: Any) -> float:
         limit: seconds, or text: a number of seconds, or numbers with units ("s", "m", "h", "d").
 
     Raises:
-        ValueError: it is not positive, not finite, or can't be parsed.
+        ValueError: the limit is not positive, not finite, or can't be parsed.
 
     >>> seconds_of(90), seconds_of("90"), seconds_of("1h 30m"), seconds_of("1.5 minutes")
     (90.0, 90.0, 5400.0, 90.0)
@@ -124,7 +124,7 @@ def seconds_of(limit: Any) -> float:
         seconds = None
     if seconds is None or isinstance(limit, bool):
         raise ValueError(
-            f"time_limit={limit!r} is no time: give seconds, or text such as '90s', '5m' or '1h30m'"
+            f"time_limit={limit!r} is not a time: give seconds, or text such as '90s', '5m' or '1h30m'"
         )
     if not 0 < seconds < float("inf"):
         raise ValueError(f"time_limit must be above 0 and finite, got {limit!r}")

@@ -360,7 +360,7 @@ def test_a_trial_that_diverges_is_left_out():
         ({"warm_start": True}, "warm_start=True does not go with trials=2"),
         ({"shards": 2}, "shards=2 does not go with trials=2"),
         ({"early_stopping": False}, "trials=2 compares networks on rows .* give fit an eval_set"),
-        ({"preset": "fast"}, "leave out preset='fast', or say preset='best'"),
+        ({"preset": "fast"}, "leave out preset='fast', or use preset='best'"),
         ({"trials": None, "time_limit": "5m", "max_iter": 5}, "max_iter=5 does not go with time_limit='5m'"),
         ({"trials": None, "preset": "best", "max_iter": 5}, "max_iter=5 does not go with preset='best'"),
     ],

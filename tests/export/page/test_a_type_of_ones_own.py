@@ -136,7 +136,7 @@ def test_the_server_reads_and_describes_it(run):
     found = rows.of_columns({"host": ["192.168.0.37", 3_232_235_520.0, None], "x": [1, 2, 3]}).arrays[0]
     np.testing.assert_array_equal(found[:, 0], [NUMBERS[1], NUMBERS[0], np.nan])
     with pytest.raises(
-        RequestError, match="row 0, column 'host': 'here' is not an IPv4 address, nor the addresses"
+        RequestError, match="row 0, column 'host': 'here' is not an IPv4 address, nor a number of addresses"
     ):
         rows.of_objects([{"host": "here", "x": 1}])
     paths = description({"m": served}, token=False)["paths"]

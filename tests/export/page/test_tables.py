@@ -215,7 +215,7 @@ def test_a_threshold_decides(opened, tmp_path):
     model = lamina.MLPClassifier(**TINY | {"linear_path": False}, threshold=share).fit(INPUTS, y)
     export_page(model, tmp_path / "page.html", examples=INPUTS[:40].rows(named=True))
     page = opened(tmp_path / "page.html")
-    assert "large is predicted from a probability of" in page.text_content("#followed-one")
+    assert "large is predicted at probabilities of" in page.text_content("#followed-one")
     said = []
     for card in page.query_selector_all("#examples button"):
         card.click()

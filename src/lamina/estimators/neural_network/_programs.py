@@ -20,7 +20,7 @@ from lamina.optimizer.optimizer import write
 _KEPT = 32
 """Maximum number of cached programs, for searches that alternate between layer sizes."""
 _NUMBERS = 5
-"""A step's numbers: alpha, learning rate, two solver settings, epsilon."""
+"""Number of scalar arguments of a step: alpha, learning rate, two solver settings, epsilon."""
 
 Parameters = Sequence[NDArray]
 

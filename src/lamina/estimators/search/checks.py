@@ -26,7 +26,7 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
     if estimator.preset not in ("default", "best"):
         raise ValueError(
             f"{said} tries the settings of the presets 'fast' and 'default' and others; leave out "
-            f"preset={estimator.preset!r}, or say preset='best'"
+            f"preset={estimator.preset!r}, or use preset='best'"
         )
     for name, about in declared(type(estimator)).items():
         value = getattr(estimator, name)

@@ -1,4 +1,4 @@
-"""A complete prediction as an object file: reads rows, computes blocks through the compiled graph, writes numbers."""
+"""The object code of a complete prediction: it reads rows, computes blocks by the compiled graph, writes results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lamina.export.library._network import CompiledNetwork, RowArray
 
 _BYTE: DType = np.dtype(np.int8)
 _FRAMES = 4096
-"""Stack bytes that the functions need besides a block's memory."""
+"""Bytes of stack that the functions need besides a block's memory."""
 _BLOCK: Mapping[str, Argument] = {
     "rows": None,
     "values": None,
@@ -42,7 +42,7 @@ _PREDICT = Template(Path(__file__).with_name("predict.ll").read_text("utf-8"))
 
 @dataclass(frozen=True)
 class LibraryCode:
-    """An object file, its stack requirement, and the C library functions that it calls."""
+    """An object file, the stack bytes that it needs, and the C library functions that it calls."""
 
     object: bytes
     stack_bytes: int
@@ -50,7 +50,7 @@ class LibraryCode:
 
 
 def prediction_code(interface: Interface, network: CompiledNetwork, machine: Machine) -> LibraryCode:
-    """Object code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
+    """The object code of a `Prediction`: NAME_predict, NAME_class_names and NAME_column_names."""
     name, prediction = interface.name, interface.prediction
     module = OneThreadModule(machine)
     reader = None
@@ -72,7 +72,7 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
 
 
 def network_code(name: str, network: CompiledNetwork, machine: Machine) -> LibraryCode:
-    """Object code of a bare network: NAME_predict, from inputs to outputs."""
+    """The object code of a bare network: NAME_predict, from inputs to outputs."""
     module = OneThreadModule(machine)
     for rows in network.programs:
         _emit_block(module, network, rows, None)
@@ -80,7 +80,7 @@ def network_code(name: str, network: CompiledNetwork, machine: Machine) -> Libra
 
 
 def _emit_block(module: OneThreadModule, network: CompiledNetwork, rows: int, reader: Reader | None) -> None:
-    """Predict `rows` rows; `start` is the number of the first result."""
+    """Emit code that predicts `rows` rows."""
     with module.function(f"block{rows}", _BLOCK, internal=True) as b:
         inputs, status = [b.pointer_argument("rows")], b.pointer_argument("status")
         if reader is not None:
@@ -140,7 +140,7 @@ def _finished(
 
 
 def _emit_loop(module: OneThreadModule, block: int, row_bytes: int) -> None:
-    """A loop over all rows: whole blocks, then the rest row by row."""
+    """Emit a loop over all rows: whole blocks, then the rest row by row."""
     with module.function("predict_rows", _LOOP, internal=True) as b:
         status = b.pointer_argument("status")
         count = b.argument("count")

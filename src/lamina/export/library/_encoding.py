@@ -1,6 +1,6 @@
 """Machine code that reads a row: doubles unchanged, categories (strings and numbers) as codes.
 
-All arithmetic is in the graph; values that the graph can't take are rejected here.
+All arithmetic is in the graph; values that the graph can't process are rejected here.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from lamina.export.library._interface import Field
 from lamina.table.columns import MISSING_TOKENS
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
-"""Binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if not found."""
+"""LLVM assembly of a binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if absent."""
 
 
 def bytes_of(text: str) -> bytes:
     """A string's bytes in C, without the terminating zero.
 
     Raises:
-        LaminaError: it contains a zero byte, which would end it in C, or an unpaired surrogate.
+        LaminaError: the string contains a zero byte, which would end it in C, or an unpaired surrogate.
     """
     try:
         data = text.encode()
     except UnicodeEncodeError:
-        raise LaminaError(f"the text {text!r} is not Unicode, and C programs get texts in UTF-8") from None
+        raise LaminaError(f"the text {text!r} is not Unicode, but C programs get texts in UTF-8") from None
     if b"\0" in data:
-        raise LaminaError(f"the text {text!r} has a zero inside, where texts in C end")
+        raise LaminaError(f"the text {text!r} has a zero byte, which would end the text in C")
     return data
 
 
@@ -65,9 +65,9 @@ _READ = {"row": None, "numbers": None, "codes": None, "status": None}
 
 
 class Reader:
-    """Writes ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
+    """Emits ``void read(ptr row, ptr numbers, ptr codes, ptr status)``.
 
-    For a value that can't be encoded, its column number, from 1, is stored in status, if that is still 0.
+    If a value can't be encoded, its column number, from 1, is stored in status, unless that is nonzero already.
     """
 
     def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
@@ -99,14 +99,14 @@ class Reader:
             start = stop
 
     def _emit_run(self, b: OneThread, start: int, stop: int) -> None:
-        """Read numbers that are adjacent in the row."""
+        """Emit code that reads numbers that are adjacent in the row."""
         shift = self.numbers[start][0] - start
 
         def body(i: Value, lanes: int) -> None:
             x = b.load(b.pointer_argument("row"), FLOAT64, i + shift, lanes)
             b.store(b.pointer_argument("numbers"), x, i)
             low, high = (b.load(Pointer(f"@{name}"), FLOAT64, i, lanes) for name in ("lowest", "highest"))
-            is_bad = b.logical_or(b.less(x, low), b.greater(x, high))  # NaN is neither
+            is_bad = b.logical_or(b.less(x, low), b.greater(x, high))  # both are false for NaN
             with b.if_(b.logical_not(b.reduce_all(b.logical_not(is_bad)))):
                 for lane in range(lanes):
                     self._report(b, b.extract(is_bad, lane), i + (shift + lane + 1))
@@ -116,9 +116,9 @@ class Reader:
     # --- categories ----------------------------------------------------------------------------------------------
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
-        """The code: 0 for a missing or unknown value, otherwise 1, 2, …"""
+        """The value's code: 0 for a missing or unknown value, otherwise 1, 2, …"""
         code = self._text_code(b, column, place) if column.is_text else self._number_code(b, column, place)
-        if column.is_boolean:  # what says neither yes nor no is an error, as it is in lamina
+        if column.is_boolean:  # texts neither true nor false are errors, as in lamina
             self._report(b, b.less(code, 0), b.const(place + 1))
         return b.maximum(code, 0)
 
@@ -153,7 +153,7 @@ class Reader:
         self.module.declare(global_array(name, array))
 
 
-# --- which numbers can be encoded --------------------------------------------------------------------------------
+# --- the range of numbers ---------------------------------------------------------------------------------------
 
 
 def encodable(column: Column) -> tuple[float, float]:

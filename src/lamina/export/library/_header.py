@@ -1,4 +1,4 @@
-"""The C header of a library, with documentation for C programmers."""
+"""The C header of a library, with comments for C programmers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def network_header(name: str, network: CompiledNetwork, code: LibraryCode, proce
     (inputs,), (outputs,), macro = network.inputs, network.results, name.upper()
     shape = " x ".join(map(str, inputs.shape))
     says = (
-        f"A network of {shape} inputs and {outputs.size} outputs. Rows and results lie one after the other."
+        f"A network of {shape} inputs and {outputs.size} outputs. Rows and results are contiguous in memory."
     )
     body = [
         f"#define {macro}_INPUTS {inputs.size}",
@@ -54,7 +54,7 @@ def network_header(name: str, network: CompiledNetwork, code: LibraryCode, proce
         f"#define {macro}_BAD_ARGUMENT (-1)",
         "",
         f"/* rows: count times {macro}_INPUTS numbers. outputs: room for count times {macro}_OUTPUTS numbers.",
-        f"   Returns 0, or {macro}_BAD_ARGUMENT where a pointer is NULL. */",
+        f"   Returns 0, or {macro}_BAD_ARGUMENT if a pointer is NULL. */",
         f"int32_t {name}_predict(const {C_TYPES[inputs.dtype.name]} *rows, size_t count, float *outputs);",
         "",
     ]
@@ -75,7 +75,7 @@ def _comment(paragraphs: Iterable[str]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """A string, possibly from data, made safe inside a comment."""
+    """A string, possibly from data, that can't end or break a comment."""
     return printable(text, keep="").replace("*/", "* /").replace("/*", "/ *")
 
 
@@ -98,11 +98,11 @@ def _always(name: str, code: LibraryCode) -> str:
 def _errors(interface: Interface) -> str:
     macro = interface.name.upper()
     if isinstance(interface.prediction.inputs, Pictures):
-        return f"{macro}_BAD_ARGUMENT where a pointer is NULL that should not be."
+        return f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be."
     return (
-        f"{macro}_BAD_ARGUMENT where a pointer is NULL that should not be; or the number, from 1, of a column that "
-        "has an infinite number or one beyond the range of float32, or says neither yes nor no where it should. "
-        "Results are then not complete. A category that training did not have counts as missing."
+        f"{macro}_BAD_ARGUMENT if a pointer is NULL that must not be; or the number, from 1, of a column with an "
+        "infinite number, a number beyond the range of float32, or a text that is neither true nor false in a boolean "
+        "column. Results are then incomplete. A category that training did not have counts as missing."
     )
 
 
@@ -175,7 +175,7 @@ def _function(interface: Interface) -> list[str]:
             f"classes: room for count positions among the class names, or NULL.{_threshold_said(output)}"
         ]
         signature = f"{rows}, size_t count, double *probabilities, int64_t *classes"
-    text = "\n   ".join([line for line in told if line] + ["Returns 0, or what was wrong (see Errors)."])
+    text = "\n   ".join([line for line in told if line] + ["Returns 0, or an error code (see Errors)."])
     return [f"/* {text} */", f"int32_t {name}_predict({signature});"]
 
 

@@ -70,7 +70,7 @@ class Interface:
 
     @property
     def has_classes(self) -> bool:
-        """Whether it predicts classes (or labels) with probabilities, rather than numbers."""
+        """Whether the library predicts classes or labels with probabilities, rather than numbers."""
         return isinstance(self.prediction.output, Classes)
 
     @property
@@ -85,7 +85,7 @@ def class_names(output: Classes) -> list[str]:
 
 
 def identifier(text: str) -> str:
-    """A C identifier similar to a string, and neither a keyword nor a macro.
+    """A C identifier similar to a string that is neither a keyword nor a macro.
 
     >>> [identifier(text) for text in ("age", "hours-per-week", "1st", "größe", "int", "EOF", "_Bool", "")]
     ['age', 'hours_per_week', '_1st', 'gr__e', 'int_', 'EOF_', 'x_Bool', '_']
@@ -93,7 +93,7 @@ def identifier(text: str) -> str:
     name = re.sub(r"[^A-Za-z0-9_]", "_", text) or "_"
     if name[0].isdigit():
         name = f"_{name}"
-    if re.match("_[A-Z]|__.*[A-Za-z0-9]", name):  # the compiler's own: _Bool, __asm__, __LINE__
+    if re.match("_[A-Z]|__.*[A-Za-z0-9]", name):  # reserved names: _Bool, __asm__, __LINE__
         return f"x{name}"
     taken = name in _KEYWORDS or name in _MACROS or _MACRO_FAMILIES.fullmatch(name)
     return f"{name}_" if taken else name
@@ -110,7 +110,7 @@ def checked_name(name: str) -> str:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The names, numbered where they would repeat."""
+    """The names, with numbers added to repeated ones."""
     used: set[str] = set()
     found: list[str] = []
     for name in names:

@@ -19,12 +19,12 @@ from lamina.errors import LaminaError
 
 _BLOCKS = (8, 4, 2)
 _MOST_STACK = 48 << 10
-"""Limit on a block's memory, so that threads with small stacks can predict too."""
+"""Maximum bytes of a block's memory, so that threads with small stacks can predict, too."""
 
 
 @dataclass(frozen=True)
 class RowArray:
-    """One row of an input or result: its shape and dtype."""
+    """The shape and dtype of one row of an input or result."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -67,11 +67,11 @@ class CompiledNetwork:
 
     @property
     def needs(self) -> list[str]:
-        """The C library functions that it calls."""
+        """The names of the C library functions that the code calls."""
         return sorted({name for program in self.programs.values() for name in _called(program.ir)})
 
     def bytes_for(self, rows: int) -> int:
-        """Bytes of a program's memory, inputs and results."""
+        """The bytes of a program's memory, inputs and results, for a number of rows."""
         row = sum(one.nbytes for one in (*self.inputs, *self.results))
         return self.programs[rows].memory_bytes + rows * row
 
@@ -111,7 +111,7 @@ def _rows_of(results: Sequence[Node], rows: int) -> list[RowArray]:
     if not results or any(node.shape[:1] != (rows,) for node in results):
         shapes = ", ".join(str(node.shape) for node in results)
         raise LaminaError(
-            f"the network gives {shapes or 'nothing'} for {rows} rows; a library predicts one array, "
+            f"the network returns {shapes or 'nothing'} for {rows} rows; a library predicts one array, "
             "with a row for each input row"
         )
     return [RowArray(node.shape[1:], node.dtype) for node in results]
@@ -120,7 +120,7 @@ def _rows_of(results: Sequence[Node], rows: int) -> list[RowArray]:
 def _require_finite(array: np.ndarray) -> None:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise LaminaError(
-            f"a parameter of shape {array.shape} has infinite numbers or NaN; a network that predicts has none"
+            f"a parameter of shape {array.shape} has infinite numbers or NaN, so the network can't predict"
         )
 
 

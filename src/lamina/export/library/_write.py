@@ -1,4 +1,4 @@
-"""Writes a library: object file, header and, if there is a linker, the shared library."""
+"""Writing a library: object file, header and, if there is a linker, the shared library."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def export_library(
 ) -> list[Path]:
     """Write a model as a C library: machine code that predicts, without lamina or Python.
 
-    Also written are an object file (``.o``), for linking into a program, and a header (``.h``), which
-    documents the calls. For this machine's processor it predicts the same bits as lamina. See
-    docs/deploy.md.
+    An object file (``.o``), for linking into a program, and a header (``.h``), which documents the calls, are also
+    written. On this machine's processor the library predicts the same bits as lamina. See docs/deploy.md.
 
     Args:
         model: a Gluon network, a fitted estimator, or the folder of a run.
@@ -108,7 +107,7 @@ def _row_arrays(inputs: Table | Pictures) -> list[RowArray]:
 
 
 def _machine(target: str) -> Machine:
-    """The target processor of that name, as for `independent_rows`: no matrix unit, which a process must request."""
+    """The target processor of this name, without a matrix unit, which a process would have to request."""
     if target not in TARGETS:
         raise LaminaError(unknown("target", target, TARGETS))
     return (host_machine() if target == "host" else NAMED_MACHINES[target]).in_order
@@ -121,14 +120,14 @@ def _symbol(path: Path, name: str | None) -> str:
 def _require_float32(network: CompiledNetwork) -> None:
     if len(network.results) != 1:
         raise LaminaError(
-            f"the network gives {len(network.results)} arrays; a library predicts one, with a row for each input row"
+            f"the network returns {len(network.results)} arrays; a library predicts one, with a row for each input row"
         )
     if network.results[0].dtype != np.float32:
-        raise LaminaError(f"the network gives {network.results[0].dtype}; a library predicts float32")
+        raise LaminaError(f"the network returns {network.results[0].dtype}; a library predicts float32")
 
 
 def _row_of(net: Block, inputs: Any) -> RowArray:
-    """The row of an input, from an example that the network has seen, so that all its sizes are known."""
+    """The shape and dtype of an input row; the network is called with an example, so that all its sizes are known."""
     example = _first_input(net) if inputs is None else inputs
     if not isinstance(example, NDArray):
         example = nd.array(np.asarray(example), dtype=np.asarray(example).dtype)
@@ -148,14 +147,14 @@ def _first_input(net: Block) -> NDArray:
         if parameter.name.endswith("weight") and parameter.shape and len(parameter.shape) == 2:
             return nd.zeros((1, parameter.shape[1]))
     raise LaminaError(
-        f"{net.name}: which inputs it takes is not known; give an array of that form, whose first axis is rows: "
+        f"{net.name}: the shape of its inputs is unknown; give an example array, whose first axis is rows: "
         "export_library(net, path, inputs=nd.zeros((1, 784)))"
     )
 
 
 def _write(path: Path, code: LibraryCode, header: str, machine: Machine) -> list[Path]:
     if path.suffix not in (*_LIBRARIES, ".o"):
-        raise LaminaError(f"{path}: a library is called NAME.so (NAME.dylib on macOS), an object file NAME.o")
+        raise LaminaError(f"{path}: name a library NAME.so (NAME.dylib on macOS), an object file NAME.o")
     library = None if path.suffix == ".o" else linked(code.object, machine, code.needs)
     contents: dict[Path, bytes] = {path.with_suffix(".o"): code.object}
     contents[path.with_suffix(".h")] = header.encode()
@@ -181,7 +180,7 @@ _MOST_SECONDS = 300
 def linked(code: bytes, machine: Machine, needs: Sequence[str]) -> bytes | None:
     """Link an object file to a shared library; None if no installed linker supports that machine.
 
-    `needs`: the C library functions that it calls.
+    `needs`: the C library functions that the code calls.
 
     Raises:
         LaminaError: the linker fails.
@@ -209,7 +208,7 @@ def _linkers(machine: Machine) -> Iterator[Sequence[str]]:
     elif machine.triple:
         yield f"{machine.triple.replace('-unknown', '')}-gcc", *_SHARED
     if machine.triple.endswith("linux-gnu") or (not machine.triple and sys.platform == "linux"):
-        yield "ld.lld", "-shared"  # for any processor
+        yield "ld.lld", "-shared"  # links for any processor
 
 
 def _own_platform() -> str:

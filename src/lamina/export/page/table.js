@@ -388,7 +388,7 @@ function curvedColumns(model, columns, network, row) {
   return looked.sort((a, b) => reach.get(b) - reach.get(a)).slice(0, MOST_CURVES);
 }
 
-const ROUGH = "This column’s values are learned one by one, as neighbouring ones say different things; between them the line is interpolated.";
+const ROUGH = "This column’s values are learned one by one, since neighbouring values predict different results; between values the line is interpolated.";
 
 /** A column's chart, in which a value can be chosen. */
 function curveCard(column, choose) {
@@ -442,7 +442,7 @@ function roundStep(x) {
 }
 
 const thresholdTold = ({ output: { threshold, positive }, outputs }) => threshold === null ? []
-  : [" ", element("bdi", {}, outputs[positive]), ` is predicted from a probability of ${percent(threshold)} on.`];
+  : [" ", element("bdi", {}, outputs[positive]), ` is predicted at probabilities of ${percent(threshold)} or more.`];
 
 /** Which of several outputs the curves follow; at first the likeliest class, or the second of two. */
 function outputChoice(model, change) {

@@ -135,7 +135,7 @@ class DelimitedFile:
             yield rest if rest.endswith(b"\n") else rest + b"\n"
 
     def _last_end(self, block: bytes) -> int:
-        """The end of the last complete record of `block`: after a line feed outside quotes."""
+        """The position after the last complete record of `block`, which ends with a line feed outside quotes."""
         quote = (self.dialect.quote or "").encode()
         end = block.rfind(b"\n") + 1
         if not quote:

@@ -127,7 +127,7 @@ class JsonLines:
                 kind = _kind(value)
                 if kind and kinds.setdefault(key, kind) != kind:
                     raise DataError(
-                        f"{self.name}, line {number}: {key!r} is {kind}, and {kinds[key]} before; give it one type"
+                        f"{self.name}, line {number}: {key!r} is {kind}, but {kinds[key]} above; give it one type"
                     )
             rows.append(row)
         return rows

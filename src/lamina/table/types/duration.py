@@ -6,7 +6,7 @@ from lamina.table.types.quantity import Quantity
 
 
 class Duration(Quantity):
-    """Durations in seconds; numbers in texts and in JSON."""
+    """Durations in seconds; texts and JSON hold them as plain numbers."""
 
     tag = "duration"
     storage = "duration"

@@ -92,7 +92,7 @@ class Quantity(ColumnType):
 
     @property
     def _no_such_number(self) -> str:
-        return f"is neither {self.wanted} nor a number of {self.unit}"
+        return f"is not {self.wanted}, nor a number of {self.unit}"
 
     def refusal(self, value: Any) -> str:
         """Why a JSON value is invalid; empty if it is valid."""

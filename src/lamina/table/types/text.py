@@ -28,7 +28,7 @@ _NUMBERS = 30
 """Number of features per text; more are slower, and hardly better."""
 
 _FEWEST, _TEXTS_A_NUMBER = 2, 10
-"""Minimum number of features, and number of distinct texts per feature, since small tables can't learn from more."""
+"""Minimum number of features, and distinct texts needed for each: small tables can't learn from many features."""
 
 _MANY = 100
 """Minimum number of distinct values of repeated texts with features; with fewer, texts are only categories."""
