@@ -159,9 +159,7 @@ bitwise_or = _binary(
     "bitwise_or", "The bitwise or of integers; the logical or of bools.", _of_bits("bitwise_or")
 )
 bitwise_xor = _binary(
-    "bitwise_xor",
-    "The bitwise exclusive or of integers; the logical exclusive or of bools.",
-    _of_bits("bitwise_xor"),
+    "bitwise_xor", "The bitwise xor of integers; the logical xor of bools.", _of_bits("bitwise_xor")
 )
 
 
