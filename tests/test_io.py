@@ -112,7 +112,7 @@ def test_wrong_arguments() -> None:
         DataIter().next()
     with pytest.raises(TypeError, match="data must be a list of NDArrays, not a NDArray"):
         DataBatch(nd.zeros(1))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="must have an N"):
+    with pytest.raises(ValueError, match="must have an N for"):
         NDArrayIter(np.zeros((3, 1)), layout="CHW")
     with pytest.raises(DataError, match="no current batch"):
         NDArrayIter(np.zeros((3, 1))).getdata()

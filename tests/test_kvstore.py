@@ -90,7 +90,7 @@ def test_errors():
         store.push("b", filled(1))
     with pytest.raises(ParameterError, match="2 keys for 3 values"):
         store.push(["a", "b"], [filled(1)] * 3)
-    with pytest.raises(TypeError, match="whole numbers or texts"):
+    with pytest.raises(TypeError, match="whole numbers or strings"):
         store.init(1.5, filled(1))
     with pytest.raises(TypeError, match="is an NDArray"):
         store.init("c", np.zeros(2))
@@ -104,7 +104,7 @@ def test_errors():
         mx.kv.create("dist_async")
     with pytest.raises(ValueError, match=r"unknown KVStore 'locl'\. Did you mean 'local'"):
         mx.kv.create("locl")
-    with pytest.raises(TypeError, match="is a text"):
+    with pytest.raises(TypeError, match="is a string"):
         mx.kv.create(3)
     with pytest.raises(ValueError, match="unknown capability"):
         store.is_capable("swim")

@@ -164,7 +164,7 @@ def grad(
 
 
 def _differentiable(gradient: NDArray, x: NDArray) -> NDArray:
-    """A gradient by `x` that can be differentiated: that of a linear function is a constant, whose own slope is 0."""
+    """A gradient by `x` that can be differentiated: if it is a constant, its own gradient is 0."""
     return gradient if is_recorded(gradient) else bind(independent, gradient, x)
 
 
@@ -228,7 +228,7 @@ class Function:
         return outputs if isinstance(result, tuple | list) else outputs[0]
 
     def _as_primitive(self, inputs: int, outputs: int) -> Primitive:
-        """This one application as a primitive, so that the tape needs to know nothing of functions."""
+        """This one application as a primitive, so that the tape records only primitives."""
         latest: list[Any] = [None, ()]
 
         def gradient_of(i: int) -> Any:
@@ -253,7 +253,7 @@ class Function:
 
 
 class _Shown(Function):
-    """Another function, which takes and gives arrays behind a facade."""
+    """Another function, applied to arrays behind a facade."""
 
     def __init__(self, function: Function) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ def test_what_cannot_be_summed_says_so():
 def test_processes_do_not_meet_in_a_compiled_function():
     store = kv.create("dist_sync")
     store.init(0, nd.ones(2))
-    with pytest.raises(TraceError, match="can't be added inside a compiled function"):
+    with pytest.raises(TraceError, match="can't be summed inside a compiled function"):
         compile(lambda x: store.push(0, x))(nd.ones(2))
 
 

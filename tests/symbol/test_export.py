@@ -334,7 +334,7 @@ def test_shapes_are_inferred_without_computing():
         [],
     )
     with pytest.warns(
-        UserWarning, match="data, layers_dense0_weight, layers_dense0_bias of .* cannot be told"
+        UserWarning, match="data, layers_dense0_weight, layers_dense0_bias of .* do not follow"
     ):
         assert symbol.infer_shape() == (None, None, None)
     with pytest.raises(ValueError, match="'dta' is no input"):

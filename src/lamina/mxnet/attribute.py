@@ -41,7 +41,7 @@ class AttrScope(metaclass=_WithCurrent):
     def __init__(self, **attributes: str) -> None:
         for name, value in attributes.items():
             if not isinstance(value, str):
-                raise ValueError(f"AttrScope: attributes are strings; {name}={value!r} is none")
+                raise ValueError(f"AttrScope: attributes are strings, not {name}={value!r}")
         self._attr = attributes
         self._outer: list[tuple[AttrScope, dict[str, str]]] = []
 

@@ -39,7 +39,7 @@ _MADE = ("arange", "eye", "full", "linspace", "ones", "zeros")
 def _of_arrays(function: Callable[..., NDArray], name: str) -> Callable[..., NDArray]:
     def compute(lhs: NDArray, rhs: NDArray) -> NDArray:
         if lhs.shape != rhs.shape:
-            raise ShapeError(f"{name}: shapes {lhs.shape} and {rhs.shape} differ; nd.broadcast_* take such")
+            raise ShapeError(f"{name}: shapes {lhs.shape} and {rhs.shape} differ; use nd.broadcast_*")
         return function(lhs, rhs)
 
     return compute
@@ -47,7 +47,7 @@ def _of_arrays(function: Callable[..., NDArray], name: str) -> Callable[..., NDA
 
 def _of_number(function: Callable[..., NDArray], is_reflected: bool) -> Callable[..., NDArray]:
     def compute(data: NDArray, scalar: float = 1.0, is_int: bool = True) -> NDArray:
-        del is_int  # MXNet's own arithmetic asks for it
+        del is_int  # MXNet's own arithmetic passes it
         return function(scalar, data) if is_reflected else function(data, scalar)
 
     return compute

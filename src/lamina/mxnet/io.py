@@ -187,7 +187,7 @@ class NDArrayIter(DataIter):
             raise ShapeError("NDArrayIter: there are no data")
         self.layout, self._axis = layout, layout.find("N")
         if self._axis < 0:
-            raise ValueError(f"layout must have an N, where the samples are: not {layout!r}")
+            raise ValueError(f"layout must have an N for the samples' axis, not {layout!r}")
         lengths = {name: x.shape[self._axis] for name, x in self.data + self.label}
         self.num_data = lengths[self.data[0][0]]
         if set(lengths.values()) != {self.num_data}:

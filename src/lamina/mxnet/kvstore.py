@@ -258,8 +258,8 @@ class KVStoreDist(KVStore):
 
         if state.trace is not None:
             raise TraceError(
-                f"KVStore {self.type!r}: what several processes push can't be added inside a compiled function; "
-                "compile what computes gradients, with keep_gradients=True, and call trainer.step after it"
+                f"KVStore {self.type!r}: arrays of several processes can't be summed inside a compiled function; "
+                "compile the part that computes gradients, with keep_gradients=True, and call trainer.step after it"
             )
         return sum(arrays, len(arrays) * self._team.size).as_in_context(stored.context)
 
@@ -283,7 +283,7 @@ def _pairs(key: Any, value: Any) -> Iterator[tuple[Any, Sequence[NDArray]]]:
         raise ParameterError(f"KVStore: {len(keys)} keys for {len(values)} values")
     for each, arrays in zip(keys, values, strict=True):
         if not isinstance(each, int | str):
-            raise TypeError(f"KVStore: keys are whole numbers or texts, not {each!r}")
+            raise TypeError(f"KVStore: keys are whole numbers or strings, not {each!r}")
         found = arrays if isinstance(arrays, list | tuple) else [arrays]
         if not found or not all(isinstance(x, NDArray) for x in found):
             raise TypeError(
@@ -304,7 +304,7 @@ def create(name: str = "local") -> KVStoreBase:
         ValueError: an unknown name.
     """
     if not isinstance(name, str):
-        raise TypeError(f"the name of a KVStore is a text, not {name!r}")
+        raise TypeError(f"the name of a KVStore is a string, not {name!r}")
     name = name.lower()
     if name in KVStoreBase.kv_registry:
         return KVStoreBase.kv_registry[name]()

@@ -43,7 +43,7 @@ def each(
     out: NDArray | Sequence[NDArray] | None,
     **settings: Any,
 ) -> list[NDArray] | NDArray:
-    """Apply `update` to each group of arrays; list settings hold one value per group. A single result is no list."""
+    """Apply `update` to each group of arrays; list settings hold one value per group. One result is not in a list."""
     for key, values in settings.items():
         if isinstance(values, list | tuple) and len(values) != len(groups):
             raise ShapeError(f"{name}: {len(values)} {key} for {len(groups)} weights")

@@ -47,7 +47,7 @@ class ShapesOnly:
         """Accept any shape."""
 
     def value(self, array: Array) -> Value:
-        """An array's type inside, or the contents of an array from outside."""
+        """The `_Type` of an array made inside the trace; the contents of an array from outside."""
         return array._data
 
     def assign(self, array: Array, value: Array) -> None:

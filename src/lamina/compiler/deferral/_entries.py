@@ -109,7 +109,7 @@ class Entry:
 
     ``is_hot``: a compiled sequence passes through here, so the event is deferred when it comes again. ``ends``: the
     number of sequences that ended here. ``path``: what is known of the sequence up to here. ``first``: the number of
-    positions taken before; ``taken``: after. ``place``: the device of the sequence, None on the CPU.
+    positions used before this event; ``taken``: after it. ``place``: the device of the sequence, None on the CPU.
     """
 
     __slots__ = (

@@ -80,7 +80,7 @@ class Layout:
         return self.FIRST_INPUT <= entry < self.first_result
 
     def slot(self, place: Place) -> Slot:
-        """The entry of a place."""
+        """The pointer table's entry, with an offset, that leads to a place."""
         if place.kind == "arena":
             return Slot(self.arena, place.number)
         if place.kind == "input" and place.number in self.held:

@@ -72,7 +72,7 @@ class Scope(ABC):
         """Whether the worker is the first."""
 
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """The worker's part of an axis: its share of the split axis, all of any other."""
+        """The worker's part (start, stop) of an axis: its share of the split axis, or the whole of another axis."""
         if self.partition.kind == kind:
             assert extent == self.partition.extent
             return self.split(extent, self.partition.step)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _MANTISSA_BITS, _BIAS = 52, 1023
 _BITS_A_TURN = 11
-"""The bits by which a 53-bit number can be shifted within 64 bits."""
+"""The most bits that a 53-bit number can be shifted within 64 bits."""
 
 
 def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:

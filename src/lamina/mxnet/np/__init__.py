@@ -53,7 +53,7 @@ bincount: Any = _of_numpy(
     lambda x, weights=None, minlength=0: _numpy.bincount(x.astype(int), weights, minlength).astype(
         _numpy.int32 if weights is None else weights.dtype
     ),
-    "How often each of the integers 0, 1, 2 … comes: int32, as in MXNet; or the sums of their weights.",
+    "The counts of the integers 0, 1, 2 …, int32 as in MXNet; with weights, the sums of the weights.",
 )
 trapz: Any = _of_numpy("trapz", getattr(_numpy, "trapezoid", None) or getattr(_numpy, "trapz", None))
 

@@ -153,13 +153,13 @@ logical_and = _binary("logical_and", "Whether both are not 0.", _logical("logica
 logical_or = _binary("logical_or", "Whether one is not 0.", _logical("logical_or"))
 logical_xor = _binary("logical_xor", "Whether exactly one is not 0.", _logical("logical_xor"))
 bitwise_and = _binary(
-    "bitwise_and", "The bits that both integers have; of bools their logic.", _of_bits("bitwise_and")
+    "bitwise_and", "The bitwise and of integers; the logical and of bools.", _of_bits("bitwise_and")
 )
 bitwise_or = _binary(
-    "bitwise_or", "The bits that one of the integers has; of bools their logic.", _of_bits("bitwise_or")
+    "bitwise_or", "The bitwise or of integers; the logical or of bools.", _of_bits("bitwise_or")
 )
 bitwise_xor = _binary(
-    "bitwise_xor", "The bits that exactly one integer has; of bools their logic.", _of_bits("bitwise_xor")
+    "bitwise_xor", "The bitwise xor of integers; the logical xor of bools.", _of_bits("bitwise_xor")
 )
 
 

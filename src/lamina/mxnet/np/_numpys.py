@@ -65,7 +65,7 @@ def of_numpy(name: str, compute: Callable[..., Any] | None = None, doc: str = ""
         "__name__"
     ]  # the caller's, where it is found; as namedtuple does
     body.__doc__ = doc or f"NumPy's `{name}`, computed by NumPy: it has no gradient."
-    with suppress(ValueError):  # ufuncs tell none
+    with suppress(ValueError):  # ufuncs have no signature
         body.__dict__["__signature__"] = signature(chosen)
     return function(body)
 

@@ -152,7 +152,7 @@ positive = _unary("positive", "A copy.", lambda x: x.copy(), takes_bools=True)
 logical_not = _unary("logical_not", "Whether the element is 0.", lambda x: _is(x, 0), takes_bools=True)
 invert = _unary(
     "invert",
-    "The opposite bits of integers; of bools the other value.",
+    "The inverted bits of integers; for bools, the negation.",
     _inverted,
     takes_bools=True,
 )

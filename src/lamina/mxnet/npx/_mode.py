@@ -32,10 +32,10 @@ def set_np(shape: bool = True, array: bool = True, dtype: bool = False) -> None:
     """
     if dtype:
         raise ValueError(
-            "set_np: the default type is float32 always; give dtype='float64' where arrays are made"
+            "set_np: the default type is always float32; pass dtype='float64' to create float64 arrays"
         )
     if array and not shape:
-        raise ValueError("set_np: arrays of NumPy's kind have its shapes, so array=True needs shape=True")
+        raise ValueError("set_np: array=True needs shape=True: NumPy's arrays have NumPy's shapes")
     present(array)
 
 

@@ -136,14 +136,14 @@ def _require_believable(values: Mapping[str, Any]) -> None:
         sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]
         most = _MOST_NODES if name in ("num_outputs", "sections") else _MOST_ELEMENTS
         if math.prod(size for size in sizes if size > 0) > most:
-            raise DataError(f"its attribute {name} is too large to be believed: {excerpt(value, 60)}")
+            raise DataError(f"its attribute {name} is too large for a dense network: {excerpt(value, 60)}")
     if "infer_range" in values:
         start, stop = (
             (values["start"], values["stop"]) if values["stop"] is not None else (0, values["start"])
         )
         count = abs(stop - start) * values["repeat"] / (abs(values["step"]) or 1)
         if not count <= _MOST_ELEMENTS:
-            raise DataError("it makes more numbers than can be believed")
+            raise DataError("it makes too many numbers for a dense network")
 
 
 def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
@@ -163,12 +163,12 @@ def _known(kinds: dict[str, str], attributes: dict[str, str]) -> dict[str, str]:
 def _reference(given: Sequence[int], before: list[Node]) -> Output:
     """An output of an earlier node."""
     if len(given) not in (2, 3):
-        raise DataError(f"an input is a node, an output, and perhaps a version: not {given[:4]}")
+        raise DataError(f"an input is [node, output] or [node, output, version], not {given[:4]}")
     place, output = given[:2]
     if not 0 <= place < len(before):
-        raise DataError(f"it takes node {place}, which does not stand before it")
+        raise DataError(f"node {place} does not come earlier in the file")
     if not 0 <= output < before[place].outputs:
-        raise DataError(f"it takes output {output} of node {place}, which has {before[place].outputs}")
+        raise DataError(f"there is no output {output} of node {place}, which has {before[place].outputs}")
     return before[place], output
 
 

@@ -30,7 +30,7 @@ def var(
     ['data']
     """
     if not isinstance(name, str):
-        raise TypeError(f"the name of a variable is a text, not {name!r}")
+        raise TypeError(f"the name of a variable is a string, not {name!r}")
     if stype not in (None, "default"):
         raise ValueError(f"variable {name!r}: stype is {stype!r}, but every array here is dense")
     noted = {"__lr_mult__": lr_mult, "__wd_mult__": wd_mult}

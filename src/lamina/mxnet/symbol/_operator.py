@@ -254,11 +254,11 @@ def operator_called(name: str) -> Operator:
         return found
     said = "lamina reads dense networks, and has no such operator"
     if name.startswith(_OF_PICTURES):
-        said = "lamina has no convolutions, pooling or other operators of pictures' planes; it reads dense networks"
+        said = "lamina has no convolutions, pooling or other operators on images; it reads dense networks"
     elif name == "RNN":
         said = "lamina has no fused recurrent layers; it reads dense networks"
     elif name.startswith(("_np", "_npi_", "_npx_")):
-        said = "files of np's operators are not read; export the network without npx.set_np()"
+        said = "lamina reads no operators of mx.np; export the network without npx.set_np()"
     raise DataError(f"{said}.{closest(name[:60], OPERATORS)}")
 
 

@@ -42,8 +42,8 @@ def _loss_of_old(name: str, predicted: Computed) -> Computed:
     def compute(data: NDArray, label: NDArray, **values: Any) -> NDArray:
         if state.recording:
             raise LaminaError(
-                f"{name} is prediction and loss in one, whose gradient is the loss's. To train the network, take what "
-                "goes into it (symbol.get_internals()) and a loss from gluon.loss"
+                f"{name} is prediction and loss in one, with the gradient of the loss. To train the network, take its "
+                "input (symbol.get_internals()) and a loss from gluon.loss"
             )
         return predicted(data, values)
 
@@ -156,7 +156,7 @@ def _computation(node: Node) -> Callable[..., Sequence[NDArray]]:
     assert operator is not None
     if values.get("output_mean_var"):
         raise DataError(
-            f"node {node.name!r} ({operator.name}): it returns its statistics, too, which lamina's operator does not"
+            f"node {node.name!r} ({operator.name}): it also returns its statistics; lamina's operator does not"
         )
     function = _COMPUTED.get(operator.name) or getattr(nd, operator.name)
     given = {name: value for name, value in values.items() if name not in _WITHOUT_MEANING}
@@ -289,7 +289,7 @@ def inferred(symbol: Symbol, *shapes: Shape | None, **named: Shape) -> Inferred:
             unknown = _complete(step, arrays, found)
             if unknown:
                 warnings.warn(
-                    f"infer_shape: {', '.join(unknown)} of {step.node.name} cannot be told from the shapes of "
+                    f"infer_shape: {', '.join(unknown)} of {step.node.name} do not follow from the shapes of "
                     f"{', '.join(given) or 'nothing'}; give more of them",
                     stacklevel=3,
                 )

@@ -59,7 +59,7 @@ def written_down(block: HybridBlock) -> Symbol:
 
 def _cannot(block: HybridBlock, why: object) -> str:
     return (
-        f"{block.name} can't be exported: {why}. An export writes down what hybrid_forward(F, x) computes with F; "
+        f"{block.name} can't be exported: {why}. An export records the calls of F in hybrid_forward(F, x); "
         "lamina.export_onnx writes any forward"
     )
 

@@ -213,7 +213,7 @@ class Symbol(Symbolic):
         _no_values("the truth of a Symbol", "F.where")
 
     def __array__(self, *_args: object, **_kwargs: object) -> NoReturn:
-        _no_values("an operator of mx.nd got a Symbol", "that of F")
+        _no_values("an operator of mx.nd got a Symbol", "the operator of F")
 
     def infer_shape(
         self, *shapes: tuple[int, ...] | None, **named: tuple[int, ...]
