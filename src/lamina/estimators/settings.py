@@ -367,11 +367,12 @@ class StepSettings(NetworkSettings):
             int, shown="not cut"))] = OPEN
     precision: Annotated[Precision, About(
         "what a GPU's tensor cores may round the operands of a step's large products to: 'float32' (not at all), "
-        "'tf32' (11 significant bits) or 'bfloat16' (8); sums and weights stay float32. Elsewhere products are "
-        "computed in float32, with a warning where `device` is not 'auto'. docs/guide.md has the bounds.",
+        "'tf32' (11 significant bits) or 'bfloat16' (8, also on CPUs with AMX); sums and weights stay float32. "
+        "Elsewhere products are computed in float32, with a warning where `device` is not 'auto'. docs/guide.md has "
+        "the bounds.",
         rule=lambda _, value, owner: require_precision(value, type(owner).__name__), fixed="never",
         option=Option(
-            "--precision", f"On a GPU, products of {' or '.join(PRECISIONS)}.",
+            "--precision", f"Products of {' or '.join(PRECISIONS)}, on GPUs; bfloat16 also on CPUs with AMX.",
             shown="float32", choices=PRECISIONS, stored=Precision, default="float32", tunes=True))] = "float32"
 
 
