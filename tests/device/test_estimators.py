@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 import lamina as mx
+from lamina.compiler.cpu.machine import compiling_for, host_machine
 from lamina.errors import ContextError
-from lamina.training.device import WORTHWHILE_FLOPS, chosen_device, described, training_flops
+from lamina.training.device import (
+    WORTHWHILE_FLOPS,
+    chosen_device,
+    described,
+    rounds_products,
+    training_flops,
+    warn_if_not_rounded,
+)
 
 sklearn = pytest.importorskip("sklearn", reason="NOT TESTED: estimators on devices, without scikit-learn")
 
@@ -135,6 +145,21 @@ def test_the_cpu_says_that_it_does_not_round() -> None:
         Training(Settings(hidden=(2,), precision="tf32"), digits, digits)
 
 
+def test_a_cpu_with_a_matrix_unit_rounds_to_bfloat16_alone() -> None:
+    machine = replace(host_machine(), has_matrix_unit=True)
+    with compiling_for(machine):
+        assert rounds_products(mx.cpu(), "bfloat16") and not rounds_products(mx.cpu(), "tf32")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warn_if_not_rounded("bfloat16", mx.cpu())
+    with compiling_for(replace(machine, has_matrix_unit=False)):
+        assert not rounds_products(mx.cpu(), "bfloat16")
+        with pytest.warns(
+            UserWarning, match=r"precision='bfloat16' is for GPUs .* and CPUs with AMX, and cpu\(0\)"
+        ):
+            warn_if_not_rounded("bfloat16", mx.cpu())
+
+
 @pytest.mark.slow
 def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
     from lamina.cli import _app as app
@@ -143,9 +168,10 @@ def test_a_run_keeps_its_precision(tmp_path: Path) -> None:
     table, run = tmp_path / "t.csv", tmp_path / "run"
     table.write_text("a,b\n" + "".join(f"{i / 10},{'xy'[i % 2]}\n" for i in range(40)))
     arguments = ["train", str(table), "--target", "b", "--preset", "fast", "--epochs", "1", "--out", str(run)]
-    found = CliRunner().invoke(app.app, [*arguments, "--precision", "bfloat16"])
+    with compiling_for(replace(host_machine(), has_matrix_unit=False)):
+        found = CliRunner().invoke(app.app, [*arguments, "--precision", "bfloat16"])
     assert found.exit_code == 0, found.output
-    assert "precision='bfloat16' is for GPUs with tensor cores, but cpu(0) has none" in found.output
+    assert "is for GPUs with tensor cores and CPUs with AMX, but cpu(0) has none" in found.output
     asked = json.loads((run / "settings.json").read_text())
     assert asked["precision"] == "bfloat16"
     early = Request(("t.csv",)).to_dict()

@@ -44,6 +44,22 @@ class EmulatedUnit:
                 total = b.multiply_add(b.splat(part(factors), 16), part(terms), total)
             b.store(self._row(sums, row), total)
 
+    def rounded(self, first: Value, second: Value) -> Value:
+        b = self.b
+        low, high = (
+            self._rounded(b.shuffle(first, second, list(range(start, 2 * ROWS, 2)))) for start in (0, 1)
+        )
+        return b.bit_or(b.shift_right(low, 16), high)
+
+    def _rounded(self, x: Value) -> Value:
+        """The bits of numbers as bfloat16, in the upper halves: to even at ties, denormals as zeros, NaN as NaN."""
+        b = self.b
+        bits = b.bitcast(x, BITS)
+        odd = b.bit_and(b.shift_right(bits, 16), 1)
+        found = b.where(b.equal(x, x), b.add(bits, b.add(odd, 0x7FFF)), b.bit_or(bits, 0x400000))
+        found = b.where(b.equal(b.bit_and(bits, 0x7F800000), 0), b.bit_and(bits, 0x80000000), found)
+        return b.bit_and(found, 0xFFFF0000)
+
     def _even(self, x: Value) -> Value:
         return self.b.bitcast(self.b.shift_left(x, 16), FLOAT32)
 

@@ -361,12 +361,12 @@ class StepSettings(NetworkSettings):
             "--shards", "Number of parts of each batch, shared among mpirun's processes.",
             int, shown="not split"))] = OPEN
     precision: Annotated[Precision, About(
-        "the rounding of operands in a step's large products on a GPU's tensor cores: 'float32' (none), 'tf32' (11 "
-        "significant bits) or 'bfloat16' (8 bits); sums and weights stay float32. On other devices products are "
-        "computed in float32, with a warning unless `device` is 'auto'. docs/guide.md has the error bounds.",
+        "the rounding of operands in a step's large products: 'float32' (none), 'tf32' (11 significant bits; GPUs with "
+        "tensor cores) or 'bfloat16' (8 bits; also CPUs with AMX); sums and weights stay float32. On other devices "
+        "products are computed in float32, with a warning unless `device` is 'auto'. docs/guide.md has the error bounds.",
         rule=lambda _, value, owner: require_precision(value, type(owner).__name__), fixed="never",
         option=Option(
-            "--precision", f"Precision of products on a GPU: {' or '.join(PRECISIONS)}.",
+            "--precision", f"Precision of products: {' or '.join(PRECISIONS)}; on a CPU with AMX float32 or bfloat16.",
             shown="float32", choices=PRECISIONS, stored=Precision, default="float32", tunes=True))] = "float32"
 
 

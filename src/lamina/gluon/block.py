@@ -402,9 +402,9 @@ class HybridBlock(Block):
         together. MXNet's further arguments are accepted without effect; a `backend` is an error.
 
         precision
-            Rounding of large products' operands for a GPU's tensor cores, forward and backward:
-            ``"float32"`` (none), ``"tf32"`` or ``"bfloat16"``. `lamina.compile` says what each costs. With rounding, a
-            block is compiled separately even where evaluation is deferred: forward and gradients are two
+            Rounding of large products' operands, forward and backward: ``"float32"`` (none), for a GPU's tensor cores
+            ``"tf32"`` or ``"bfloat16"``, for a CPU's AMX ``"bfloat16"``. `lamina.compile` says what each costs. With
+            rounding, a block is compiled separately even where evaluation is deferred: forward and gradients are two
             programs and the optimizer's update a third. Inside another compiled function, its precision applies.
 
         Raises:

@@ -54,18 +54,23 @@ def described(context: Context) -> str:
     return str(context) if context.is_host else f"{context}, {device_of(context).name}"
 
 
-def rounds_products(context: Context) -> bool:
-    """Whether a device has units for products with rounded operands."""
-    return not context.is_host and device_of(context).limits.has_tensor_cores
+def rounds_products(context: Context, precision: str) -> bool:
+    """Whether a device has units for products with operands of this precision: tensor cores, or, for bfloat16, AMX."""
+    if context.is_host:
+        from lamina.compiler.cpu.machine import target_machine
+
+        return precision == "bfloat16" and target_machine().has_matrix_unit
+    return device_of(context).limits.has_tensor_cores
 
 
 def warn_if_not_rounded(precision: str, context: Context) -> None:
     """Warn, at the user's line, if the device does not round products though the precision allows it."""
-    if precision != "float32" and not rounds_products(context):
+    if precision != "float32" and not rounds_products(context, precision):
+        units = "GPUs with tensor cores" + (" and CPUs with AMX" if precision == "bfloat16" else "")
         warn(
             NotRoundedWarning(
-                f"precision={precision!r} is for GPUs with tensor cores, but {described(context)} has none: products "
-                "are computed in float32"
+                f"precision={precision!r} is for {units}, but {described(context)} has none: products are computed in "
+                "float32"
             )
         )
 

@@ -10,13 +10,16 @@ import dataclasses
 import numpy as np
 import pytest
 from emulated_unit import EmulatedUnit
+from rounded_products import rounded
 
-from lamina.compiler.cpu import _unit_product as unit_product
+import lamina
+from lamina import autograd, nd
+from lamina.compiler.cpu import _matrix_product as matrix_product
 from lamina.compiler.cpu import run
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu._unit_blocking import choose_unit_blocking
-from lamina.compiler.cpu.machine import compiling_for, host_machine
+from lamina.compiler.cpu.machine import compiling_for, host_machine, target_machine
 from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.llvm import FLOAT32, jit
 
@@ -38,11 +41,18 @@ def unit(request, monkeypatch):
     """Products go to a matrix unit: to an emulated one, and to the processor's own."""
     host = host_machine()
     if request.param == "emulated":
-        monkeypatch.setattr(unit_product, "MatrixUnit", EmulatedUnit)
+        monkeypatch.setattr(matrix_product, "MatrixUnit", EmulatedUnit)
     elif not host.has_matrix_unit:
         pytest.skip("NOT TESTED: a matrix unit (AMX), which this processor lacks; it is emulated")
     with compiling_for(dataclasses.replace(host, has_matrix_unit=True)):
         yield request.param
+
+
+@pytest.fixture
+def rounding(unit):
+    """Operands are rounded to bfloat16."""
+    with compiling_for(target_machine().rounding):
+        yield
 
 
 @pytest.fixture
@@ -117,6 +127,85 @@ def test_product_is_right_and_the_same_for_any_split(shape, transposed, multiply
     for split, threads in (("columns", 2), ("rows", 2), ("rows", 3), ("columns", 8)):
         again = multiply(a, b, transposed=transposed, split=split, threads=threads)
         np.testing.assert_array_equal(again, result)
+
+
+@pytest.mark.usefixtures("rounding")
+@pytest.mark.parametrize(
+    ("shape", "transposed"),
+    [
+        pytest.param(shape, turned, marks=() if number < 4 and turned == number % 2 else pytest.mark.slow)
+        for number, shape in enumerate([(64, 800, 256), *SHAPES[1:4], (90, 165, 37), (96, 2048, 300)])
+        for turned in (False, True)
+    ],
+    ids=str,
+)
+def test_rounded_operands_are_multiplied_as_in_float32(shape, transposed, multiply):
+    m, k, n = shape
+    a, b = numbers(m, k), numbers(k, n, seed=1)
+    result = multiply(a, b, transposed=transposed)
+    near, other = rounded(a, "bfloat16"), rounded(b, "bfloat16")
+    assert (np.abs(result - near @ other) <= allowed(near, other)).all()
+    for split, threads in (("columns", 2), ("rows", 3)):
+        again = multiply(a, b, transposed=transposed, split=split, threads=threads)
+        np.testing.assert_array_equal(again, result)
+    by_columns = multiply(a, b, transposed=transposed, by_columns=True)
+    np.testing.assert_array_equal(by_columns, result)
+
+
+@pytest.mark.usefixtures("rounding")
+@pytest.mark.parametrize("transposed", [False, True], ids=["plain", "transposed"])
+def test_rounding_is_to_even_and_keeps_infinities_and_nan(transposed, multiply):
+    """Integers that are rounded at ties; numbers that become infinite; denormals, which count as zero."""
+    a = np.full((64, 128), 1, np.float32)
+    a[:, :4] = 257, 259, -261, 1.003906373  # 256, 260, -260, and beyond a tie
+    b = np.eye(128, dtype=np.float32)
+    b[4, 4] = np.inf
+    a[7, 40:44] = np.nan, np.inf, -np.inf, 3.4e38
+    a[9, 50], b[50, 50] = 1e-39, 3e38
+    with np.errstate(invalid="ignore"):
+        near = rounded(a, "bfloat16")
+        near[7, 43], near[9, 50] = np.inf, 0
+        exact = near @ rounded(b, "bfloat16")
+    result = multiply(a, b, transposed=transposed)
+    assert result[0, :4].tolist() == [256, 260, -260, 1.0078125]
+    np.testing.assert_array_equal(result, exact)
+
+
+def test_precision_of_a_compiled_function_rounds_its_large_products(unit, monkeypatch):
+    """Also its gradients'; not small ones, nor those with independent rows; 11 bits are for GPUs."""
+    monkeypatch.setenv("LAMINA_CACHE_SIZE", "0")  # where the unit's own instructions could lie
+    x, w, v = numbers(64, 300), numbers(300, 96, seed=1), numbers(96, 4, seed=2)
+    near, weights = rounded(x, "bfloat16"), rounded(w, "bfloat16")
+
+    def trained(**how):
+        parameters = [nd.array(w), nd.array(v)]
+        for one in parameters:
+            one.attach_grad()
+
+        def step(x):
+            with autograd.record():
+                hidden = nd.dot(x, parameters[0])
+                total = nd.sum(nd.dot(hidden, parameters[1]))
+            total.backward()
+            return hidden
+
+        compiled = lamina.compile(step, keep_gradients=True, **how)
+        with lamina.eager():
+            hidden = compiled(nd.array(x)).asnumpy()
+        return hidden, parameters[0].grad.asnumpy(), compiled.explain().count("unit in bfloat16")
+
+    hidden, gradient, count = trained(precision="bfloat16")
+    assert count == 2
+    assert (np.abs(hidden - near @ weights) <= allowed(near, weights)).all()
+    upon = np.tile(rounded(v.sum(axis=1, dtype=np.float32), "bfloat16"), (64, 1))
+    turned = near.T
+    assert (np.abs(gradient - turned @ upon) <= 0.008 * (np.abs(turned) @ np.abs(upon))).all()
+    plain = trained()
+    for how in ({"precision": "tf32"}, {"precision": "bfloat16", "independent_rows": True}):
+        *found, count = trained(**how)
+        assert count == 0
+        assert (np.abs(found[0] - x.astype(float) @ w) <= allowed(x, w)).all()
+    assert plain[2] == 0
 
 
 @pytest.mark.parametrize("depth", [128, 192, 784, 2048])
@@ -260,13 +349,18 @@ def test_the_way_on_the_vector_unit_has_tiles_that_fit_its_registers(unit):
 
 def test_small_products_stay_on_the_vector_unit():
     machine = dataclasses.replace(host_machine(), has_matrix_unit=True)
-    assert choose_unit_blocking(machine, 256, 256, 10, 3) is None
-    assert choose_unit_blocking(machine, 1, 784, 256, 3) is None
-    assert choose_unit_blocking(machine, 64, 784, 256, 3) is None
-    assert choose_unit_blocking(machine, 64, 784, 256, 1) is not None
-    assert choose_unit_blocking(machine, 128, 784, 256, 3) is not None
+    assert choose_unit_blocking(machine, 256, 256, 10) is None
+    assert choose_unit_blocking(machine, 1, 784, 256) is None
+    assert choose_unit_blocking(machine, 64, 784, 256) is None
+    assert choose_unit_blocking(machine, 64, 784, 256, left_is_short=True) is not None
+    assert choose_unit_blocking(machine.rounding, 64, 784, 256) is not None
+    assert choose_unit_blocking(machine.rounding, 32, 256, 64) is not None
+    assert choose_unit_blocking(machine.rounding, 32, 256, 63) is None
+    assert choose_unit_blocking(machine.rounding, 64, 784, 10) is None
+    assert choose_unit_blocking(machine, 128, 784, 256) is not None
     without = dataclasses.replace(machine, has_matrix_unit=False)
-    assert choose_unit_blocking(without, 128, 784, 256, 3) is None
+    assert choose_unit_blocking(without, 128, 784, 256) is None
+    assert choose_unit_blocking(without.rounding, 128, 784, 256) is None
 
 
 def test_the_units_instructions_are_written():

@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lamina.compiler.cpu._transpose import transpose_vectors
-from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, TILE_ROWS, MatrixUnit
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
 PARTS = 3
 BITS: DType = np.dtype(np.uint32)
+_HALF: DType = np.dtype(np.uint16)
 UNSPLITTABLE = 0x7F000000
 """The bits of 2¹²⁷, the least magnitude that can't be split."""
 
@@ -43,8 +44,8 @@ class TilePacker:
     `greatest` is the greatest packed magnitude, as bits.
     """
 
-    def __init__(self, b: Builder, parts: int) -> None:
-        self._b, self._parts = b, parts
+    def __init__(self, b: Builder, parts: int, rounding: MatrixUnit | None = None) -> None:
+        self._b, self._parts, self._rounding = b, parts, rounding
         self._greatest = b.variable(b.const(0, BITS, _ROW))
 
     def greatest(self) -> Value:
@@ -55,6 +56,9 @@ class TilePacker:
         b = self._b
         first = self._load(load, 0, min(terms, _ROW))
         second = self._load(load, _ROW, max(terms - _ROW, 0))
+        if self._rounding is not None:
+            b.store(tile, self._rounding.rounded(first, second), row * _ROW)
+            return
         even, odd = (b.shuffle(first, second, list(range(start, 2 * _ROW, 2))) for start in (0, 1))
         for part, pairs in enumerate(self._pairs(even, odd)):
             b.store(self._part(tile, part), pairs, row * _ROW)
@@ -91,6 +95,10 @@ class TilePacker:
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
         """Pairs of bfloat16 parts in 32-bit words: even terms in the lower half, odd terms in the upper half."""
         b = self._b
+        if self._rounding is not None:
+            halves = b.bitcast(self._rounding.rounded(even, odd), _HALF)
+            order = [column + term for column in range(_ROW) for term in (0, _ROW)]
+            return [b.bitcast(b.shuffle(halves, None, order), BITS)]
         self._note(even)
         self._note(odd)
         return [

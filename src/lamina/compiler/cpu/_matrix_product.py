@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lamina.compiler.cpu._bfloat16 import PARTS
 from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
 from lamina.compiler.cpu._blocking import BlockedProduct
 from lamina.compiler.cpu._cover import Range
@@ -26,6 +25,7 @@ from lamina.compiler.cpu._unit_packing import LeftOperand, Read
 from lamina.compiler.cpu._unit_product import UnitProduct
 from lamina.compiler.cpu._zero_columns import order_bytes
 from lamina.compiler.cpu.machine import Machine, target_machine
+from lamina.compiler.cpu.matrix_unit import MatrixUnit
 from lamina.compiler.llvm import FLOAT32, INT32, Builder, DType, Pointer, Value
 from lamina.core.memory import LINE_BYTES, whole_lines
 
@@ -104,10 +104,11 @@ class MatrixProduct:
             return choose_lane_tile(self.machine, self.dtype, self.rows, self.inner, self.columns)
         if self.right_is_transposed:
             return None
-        parts = 1 if self.left_is_short else PARTS
         is_thin = self.skips_zeros and not self.left_is_short and self.left_rows < _FEWEST_DENSE_ROWS
         if self.dtype == FLOAT32 and not is_thin:
-            unit = choose_unit_blocking(self.machine, self.rows, self.inner, self.columns, parts)
+            unit = choose_unit_blocking(
+                self.machine, self.rows, self.inner, self.columns, left_is_short=self.left_is_short
+            )
             if unit is not None:
                 return unit
         return choose_blocking(
@@ -133,6 +134,11 @@ class MatrixProduct:
     def is_on_unit(self) -> bool:
         """Whether the product runs on a matrix unit."""
         return isinstance(self.way, UnitBlocking)
+
+    @property
+    def rounds(self) -> bool:
+        """Whether its operands are rounded to bfloat16."""
+        return isinstance(self.way, UnitBlocking) and self.way.rounds
 
     @property
     def _vector_tile(self) -> TileShape:
@@ -363,6 +369,7 @@ class _Product:
             left=LeftOperand(self._read_left, shape.left_is_transposed),
             right=RightPanel(self.right, shape.right_stride),
             scratch=self.scratch,
+            unit=MatrixUnit(self.b),
             finish=Finish(self.b, self.epilogue, is_long=True, by_columns=shape.by_columns),
             fetch=self._fetch_row,
         )

@@ -34,7 +34,7 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
     """The shape of a product kernel's matrix product, as the code generator describes it."""
     shape = product_shape(kernel.main)
     skips_zeros = kernel.reads_data and not is_turned(kernel.main) and len(kernel.domain) == 2
-    pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0
+    pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0 and not shape.rounds
     shape = replace(shape, skips_zeros=skips_zeros and pays)
     return replace(shape, takes_rows=shape.can_take_rows and _takes_rows(kernel.main, kernel.main.inputs[0]))
 

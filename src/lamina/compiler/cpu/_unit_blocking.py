@@ -16,11 +16,12 @@ BLOCK = 2 * TILE_ROWS
 """Rows and columns of a block of the result."""
 SUMS_BYTES = BLOCK * BLOCK * FLOAT32.itemsize
 
-_DEEPEST = 192  # terms: a packed panel of this depth stays in the first-level cache
+_DEEPEST = 576  # bfloat16 terms: a packed panel of this depth stays in the first-level cache
 _MOST_ROWS, _MOST_COLUMNS = 512, 2048  # whose unfinished sums take 4 MiB
-_LEAST_EXTENT = 128  # of rows, columns and terms: below, packing costs more than it saves
-_LEAST_SHORT_EXTENT = 48  # the same for operands of 8-bit integers, with half as many products of parts
-_LEAST_WORK = 1 << 20  # multiply-adds
+_LEAST_EXTENTS = {(PARTS, PARTS): 128, (1, PARTS): 48, (1, 1): 32}
+"""Rows, columns and terms, by the parts of A and B: below, packing costs more than it saves."""
+_LEAST_WORK = {PARTS: 1 << 20, 1: 1 << 19}
+"""Multiply-adds, by the parts of B."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,14 @@ class UnitBlocking:
     inner: int
     columns: int
     left_parts: int
+    right_parts: int
     keeps_sums: bool
     sums: int
+
+    @property
+    def rounds(self) -> bool:
+        """Whether operands are rounded to bfloat16: a single part."""
+        return self.right_parts == 1
 
     @property
     def steps(self) -> int:
@@ -49,7 +56,7 @@ class UnitBlocking:
 
     @property
     def panel_bytes(self) -> int:
-        return self.steps * PARTS * 2 * TILE_BYTES
+        return self.steps * self.right_parts * 2 * TILE_BYTES
 
     @property
     def tiles(self) -> int:
@@ -75,14 +82,16 @@ class UnitBlocking:
 
 
 def choose_unit_blocking(
-    machine: Machine, rows: int, inner: int, columns: int, left_parts: int
+    machine: Machine, rows: int, inner: int, columns: int, *, left_is_short: bool = False
 ) -> UnitBlocking | None:
     """The blocking of a product on the matrix unit; None without a unit, or where a vector unit is as fast."""
-    if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK:
+    right_parts = 1 if machine.rounds else PARTS
+    left_parts = 1 if left_is_short else right_parts
+    if not machine.has_matrix_unit or rows * inner * columns < _LEAST_WORK[right_parts]:
         return None
-    if min(rows, inner, columns) < (_LEAST_SHORT_EXTENT if left_parts == 1 else _LEAST_EXTENT):
+    if min(rows, inner, columns) < _LEAST_EXTENTS[left_parts, right_parts]:
         return None
-    depth = even_part(inner, _DEEPEST, TILE_DEPTH)
+    depth = even_part(inner, _DEEPEST // right_parts, TILE_DEPTH)
     most = machine.l2_bytes // 2 // (depth * left_parts * 2)
     block_rows = even_part(rows, min(most, _MOST_ROWS), BLOCK)
     block_columns = even_part(columns, _MOST_COLUMNS, BLOCK)
@@ -92,6 +101,7 @@ def choose_unit_blocking(
         inner=depth,
         columns=block_columns,
         left_parts=left_parts,
+        right_parts=right_parts,
         keeps_sums=keeps_sums,
         sums=block_rows // BLOCK * (block_columns // BLOCK) if keeps_sums else 0,
     )

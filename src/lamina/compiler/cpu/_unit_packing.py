@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.cpu._bfloat16 import BITS, PARTS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
+from lamina.compiler.cpu._bfloat16 import BITS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
 from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import RightPanel
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking
-from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, MatrixUnit
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value
 
 _BYTE: DType = np.dtype(np.int8)
@@ -43,19 +43,20 @@ class UnitPacking:
     left: LeftOperand
     right: RightPanel
     scratch: Pointer
+    unit: MatrixUnit
 
     def pack_left(self, block: Range, first_term: Value) -> None:
         """Pack the rows `block` of A, beginning with term `first_term`."""
         b = self.b
 
         def tile(row: Value, height: int | Value) -> None:
-            packer = TilePacker(b, self.blocking.left_parts)
+            packer = self._packer(self.blocking.left_parts)
             number = b.divide_positive(row - block[0], BLOCK)
             if isinstance(height, int) and self.left.is_transposed:
                 self._pack_left_transposed(packer, row, height, first_term, number)
             else:
                 self._pack_left_rows(packer, row, height, first_term, number)
-            b.store(self._greatest, packer.greatest(), number)
+            self._note(packer, number)
 
         self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
 
@@ -106,7 +107,7 @@ class UnitPacking:
     def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
         """Pack `width` columns of B, beginning with term `first_term`."""
         b = self.b
-        packer = TilePacker(b, PARTS)
+        packer = self._packer(self.blocking.right_parts)
 
         def step(number: Value, terms: int | Value) -> None:
             first = first_term + number * TILE_DEPTH
@@ -118,7 +119,14 @@ class UnitPacking:
             self._pack_terms(packer, load, terms, width, self.panel_step(number))
 
         self._steps_of_any_length(first_term, step)
-        b.store(self._greatest, packer.greatest(), self.blocking.tiles)
+        self._note(packer, self.blocking.tiles)
+
+    def _packer(self, parts: int) -> TilePacker:
+        return TilePacker(self.b, parts, self.unit if self.blocking.rounds else None)
+
+    def _note(self, packer: TilePacker, place: int | Value) -> None:
+        if not self.blocking.rounds:
+            self.b.store(self._greatest, packer.greatest(), place)
 
     def _pack_terms(
         self,
@@ -189,7 +197,7 @@ class UnitPacking:
     def panel_step(self, number: Value) -> Pointer:
         """The tiles of the panel of B at a step."""
         panel = self.b.offset(self.scratch, self.blocking.offsets[1] // FLOAT32.itemsize, FLOAT32)
-        return self.b.offset(panel, number * (PARTS * 2 * TILE_BYTES), _BYTE)
+        return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
 
     def is_splittable(self, tile: Value) -> Value:
         """Whether all numbers in 32 rows of A and in the panel of B can be split into bfloat16 parts."""

@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import Finish
 from lamina.compiler.cpu._tiles import vector_widths
 from lamina.compiler.cpu._unit_blocking import BLOCK, SUMS_BYTES
 from lamina.compiler.cpu._unit_packing import UnitPacking
-from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS, MatrixUnit
+from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS
 from lamina.compiler.llvm import FLOAT32, Operand, Pointer, Value
 
 _SUM_TILES = 4
@@ -38,8 +37,10 @@ class _Place:
     panel: Value
 
 
-def _passes(left_parts: int) -> list[list[tuple[int, int]]]:
+def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
     """The products of parts (of A, of B) in order: small ones first, each sharing an operand with the previous one."""
+    if right_parts == 1:
+        return [[(0, 0)]]
     small = [(0, 1), (0, 2)] if left_parts == 1 else [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2)]
     return [small, [(0, 0)]]
 
@@ -55,13 +56,9 @@ class UnitProduct(UnitPacking):
     finish: Finish
     fetch: Callable[[Value, Value, int], None]
 
-    @cached_property
-    def _unit(self) -> MatrixUnit:
-        return MatrixUnit(self.b)
-
     def emit(self, rows: Range, columns: Range) -> None:
         b, blocking = self.b, self.blocking
-        self._unit.begin()
+        self.unit.begin()
         with b.loop(*columns, blocking.columns) as first_column, b.loop(*rows, blocking.rows) as first_row:
             part = first_column, b.minimum(first_column + blocking.columns, columns[1])
             block = first_row, b.minimum(first_row + blocking.rows, rows[1])
@@ -70,7 +67,7 @@ class UnitProduct(UnitPacking):
                     self._emit_block(block, part, first_term)
             else:
                 self._emit_block(block, part, b.const(0))
-        self._unit.end()
+        self.unit.end()
 
     def _emit_block(self, block: Range, columns: Range, first_term: Value) -> None:
         """Pack a block of A, and multiply it with each panel of B."""
@@ -95,11 +92,14 @@ class UnitProduct(UnitPacking):
         last = self._is_last(first_term)
         with self._where(last):
             self._fetch(place)
-        b.if_else(
-            self.is_splittable(place.tile),
-            lambda: self._on_the_unit(place.tile, first_term),
-            lambda: self._on_vectors(place, first_term),
-        )
+        if self.blocking.rounds:
+            self._on_the_unit(place.tile, first_term)
+        else:
+            b.if_else(
+                self.is_splittable(place.tile),
+                lambda: self._on_the_unit(place.tile, first_term),
+                lambda: self._on_vectors(place, first_term),
+            )
         if last is None:
             self._finish(place)
         else:
@@ -126,10 +126,10 @@ class UnitProduct(UnitPacking):
     # --- multiplication ------------------------------------------------------------------------------------------
 
     def _on_the_unit(self, tile_number: Value, first_term: Value) -> None:
-        b, unit = self.b, self._unit
+        b, unit = self.b, self.unit
         for tile in range(_SUM_TILES):
             unit.zero(tile)
-        for products in _passes(self.blocking.left_parts):
+        for products in _passes(self.blocking.left_parts, self.blocking.right_parts):
             with b.loop(0, self.steps(first_term)) as number:
                 self._multiply_parts(products, self.left_step(tile_number, number), self.panel_step(number))
         for tile in range(_SUM_TILES):
@@ -139,7 +139,7 @@ class UnitProduct(UnitPacking):
 
     def _multiply_parts(self, products: list[tuple[int, int]], left: Pointer, right: Pointer) -> None:
         """Add products of parts of A and B to the sums. Tiles that are already loaded are not loaded again."""
-        unit, b = self._unit, self.b
+        unit, b = self.unit, self.b
         loaded: tuple[int | None, int | None] = None, None
         for left_part, right_part in products:
             for tile, part, before, source in (

@@ -31,12 +31,18 @@ class Machine:
     l3_bytes: int
     triple: str = ""  # LLVM's name of the whole platform; empty: this process's
     has_matrix_unit: bool = False  # AMX, with bfloat16 operands
+    rounds: bool = False  # operands of products on the matrix unit to bfloat16
     may_reorder_sums: bool = True  # products may choose the order of their sums by the number of rows
 
     @property
     def in_order(self) -> Machine:
         """The same machine, but with a fixed order of sums, whatever a product's shape."""
         return replace(self, has_matrix_unit=False, may_reorder_sums=False)
+
+    @property
+    def rounding(self) -> Machine:
+        """The same machine; products on its matrix unit have operands that are rounded to bfloat16."""
+        return replace(self, rounds=self.has_matrix_unit)
 
     def lanes(self, dtype: DType) -> int:
         """Elements of a dtype per vector register."""
@@ -120,7 +126,7 @@ def named_machine(text: str) -> Machine:
     processor = named_processor(text)
     sizes = {level: _cache_bytes(level, default) for level, default in enumerate(_DEFAULT_CACHES, start=1)}
     sizes |= dict(processor.caches)
-    has_matrix_unit = {"amx-tile", "amx-bf16"} <= processor.features and is_permitted()
+    has_matrix_unit = {"amx-tile", "amx-bf16", "avx512bf16"} <= processor.features and is_permitted()
     return _machine_of(processor, "", *sizes.values(), has_matrix_unit=has_matrix_unit)
 
 

@@ -13,7 +13,9 @@ import platform
 import struct
 import sys
 
-from lamina.compiler.llvm import Builder, Operand, Pointer
+import numpy as np
+
+from lamina.compiler.llvm import Builder, Operand, Pointer, Value
 
 TILE_ROWS = 16
 """Rows of a tile, and float32 or pairs of bfloat16 numbers in a row."""
@@ -71,6 +73,16 @@ class MatrixUnit:
     def multiply_add(self, sums: int, left: int, right: int) -> None:
         """Emit sums += left · right: a row of `left` has 32 terms, a row of `right` two terms of 16 columns."""
         self._call("tdpbf16ps", f"i8 {sums}, i8 {left}, i8 {right}", "i8, i8, i8")
+
+    def rounded(self, first: Value, second: Value) -> Value:
+        """The 32 numbers of two vectors as pairs of bfloat16, rounded to nearest, at ties to even; denormals become 0.
+
+        That is an instruction of the vector unit, which every processor with this unit has.
+        """
+        b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
+        b.module.declare(f"declare <32 x bfloat> @{name}({first.type}, {first.type})")
+        rounded = b.result(f"call <32 x bfloat> @{name}({second.typed}, {first.typed})", first.dtype)
+        return b.result(f"bitcast <32 x bfloat> {rounded.name} to <16 x i32>", np.dtype(np.uint32), 16)
 
     def _place(self, pointer: Pointer, stride: Operand) -> str:
         return f"{pointer.typed}, {self._b.match(stride, self._b.const(0))[0].typed}"

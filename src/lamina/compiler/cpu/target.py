@@ -6,7 +6,7 @@ The modules that plan and write code are imported on first use: code from the di
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -119,7 +119,12 @@ class CPU:
 
         The matrix unit and vectors along the sums, which round differently, are otherwise chosen by the number of rows.
         """
-        return compiling_for(target_machine().in_order) if captured.independent_rows else nullcontext()
+        machine = target_machine()
+        if captured.independent_rows:
+            machine = machine.in_order
+        elif captured.precision == "bfloat16":
+            machine = machine.rounding
+        return compiling_for(machine)
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
         """Whether a product computes this operand while packing, from the operand's own inputs."""
@@ -186,7 +191,8 @@ class CPU:
         kind = plan.partitions[kernel].kind
         text = "1 thread" if kind == "serial" else f"by {kind}"
         with self.compiling(plan.graph):
-            return f"{text}, matrix unit" if runs_on_matrix_unit(kernel) else text
+            unit = "matrix unit in bfloat16" if target_machine().rounds else "matrix unit"
+            return f"{text}, {unit}" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
         """The peak of the vector units of the cores that the program runs on."""

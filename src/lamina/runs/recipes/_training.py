@@ -211,7 +211,7 @@ class Training(Loop):
         known, held_out = divided(self.train, self.settings.seed)
         device = "cpu" if self.context.is_host else f"gpu:{self.context.device_id}"
         settings = in_short(self.settings)
-        if not rounds_products(self.context):  # without repeating the warning about precision
+        if not rounds_products(self.context, settings.precision):  # without repeating the warning
             settings = replace(settings, precision="float32")
         short = Training(settings, known, held_out, observers, device=device, variant=variant)
         for _ in short.run():
