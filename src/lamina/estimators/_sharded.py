@@ -30,7 +30,15 @@ _STREAMS = 1 << 8  # of random numbers for a member's shard in one step: more th
 def training_of(
     network: Ensemble, loss: Loss, settings: Settings, *others: Any, **named: Any
 ) -> EnsembleTraining:
-    """The training for these settings, with the arguments of `EnsembleTraining`; sharded if they say so."""
+    """The training for these settings, with the arguments of `EnsembleTraining`; sharded if they say so.
+
+    Raises:
+        ValueError: a member is no network.
+    """
+    if fixed := [one.candidate for one in (m.architecture for m in network.members) if one.trees or one.near]:
+        raise ValueError(
+            f"a blend with {fixed[0]} can't be trained further: fit without warm_start or partial_fit"
+        )
     kind = EnsembleTraining if settings.shards is None else ShardedTraining
     return kind(network, loss, settings, *others, **named)
 

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 __all__ = [
-    "JUDGING", "SEARCH", "TRAINING", "About", "ByTask", "Draw", "Option", "Rule", "declared", "declares", "is_count",
-    "is_number", "must", "must_be_one_of",
+    "CANDIDATES", "JUDGING", "SEARCH", "TRAINING", "About", "ByTask", "Draw", "Option", "Rule", "declared", "declares",
+    "is_count", "is_number", "must", "must_be_one_of",
 ]  # fmt: skip
 
 
@@ -73,6 +73,9 @@ def is_number(value: Any) -> bool:
 
 
 # --- the command line, and searches -----------------------------------------------------------------------------------
+
+CANDIDATES = ("linear", "neighbours", "boosting", "lightgbm", "xgboost", "catboost")
+"""What a search can average with networks."""
 
 TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
 """The help panels of `lamina train --help` for settings."""

@@ -54,7 +54,8 @@ FORMAT = "lamina estimator 8"
 
 From 4 on, members may differ, and there may be several quantiles and held-out outputs; from
 5 on, smooth numbers are listed; from 6 on, there is a threshold for two classes; from 7 on,
-columns have types; from 8 on, networks may have a linear path.
+columns have types; from 8 on, networks may have a linear path, and members
+may be trees or near rows.
 """
 
 _EARLIER = {

@@ -23,6 +23,7 @@ from lamina.core.precision import PRECISIONS, Precision, require_precision
 from lamina.estimators import option_values as read
 from lamina.estimators import presets
 from lamina.estimators.declaring import (
+    CANDIDATES,
     JUDGING,
     READING,
     SEARCH,
@@ -521,6 +522,15 @@ class EstimatorSettings:
         option=Option(
             "--trials", "Number of networks that a search trains.",
             int, "16 without a time limit", tunes=True, panel=SEARCH))] = None
+    candidates: Annotated[str | Sequence[str] | None, About(
+        f"what a search may average with networks, one name or several: {', '.join(CANDIDATES)}. 'linear' is ridge or "
+        "logistic regression, 'neighbours' the mean of near training rows, 'boosting' scikit-learn's "
+        "HistGradientBoosting; the last three are libraries to be installed. None: networks alone. See "
+        "docs/estimators.md.", fixed="given",
+        rule=must(lambda value: all(one in CANDIDATES for one in as_list(value)), f"of {', '.join(CANDIDATES)}"),
+        option=Option(
+            "--candidates", f"What a search may average with networks, with commas: {', '.join(CANDIDATES)}.",
+            shown="networks alone", read=read.candidates, stored=list[str], tunes=True, panel=SEARCH))] = None
     n_jobs: Annotated[int | None, About(
         "how many members are trained at a time by joblib's backend (threads, processes, a cluster: docs/scale.md), "
         "as scikit-learn counts them: None is 1, unless joblib.parallel_config says otherwise, and 1 has them side by "

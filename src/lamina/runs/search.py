@@ -119,7 +119,7 @@ def _history(estimator: Any) -> list[dict[str, Any]]:
 
 # --- what was tried
 
-_KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complete")
+_KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complete", "predicting")
 
 
 @dataclass

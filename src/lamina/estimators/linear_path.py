@@ -133,8 +133,13 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 # --- linear models ---------------------------------------------------------------------------------------------------
 
 
-def lines(target: Classes | Numbers, data: Data) -> Iterator[np.ndarray]:
-    """Linear models of rows, (path's inputs + 1, outputs) each, from the greatest penalty on; the constant has none.
+def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Linear models of rows, (inputs + 1, outputs) each, from the greatest penalty on; the constant has none.
+
+    Args:
+        target: the meaning of outputs.
+        data: the rows.
+        inputs: (rows, inputs), float64; None: the path's.
 
     Inputs are standardized, and turned into their principal components, where a ridge regression (Hoerl and Kennard,
     1970) is one step of Newton's. Logistic ones take accelerated steps (Nesterov, 1983) with a bound of the curvature
@@ -146,7 +151,7 @@ def lines(target: Classes | Numbers, data: Data) -> Iterator[np.ndarray]:
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    inputs = _inputs(data)[:, :-1]
+    inputs = _inputs(data)[:, :-1] if inputs is None else inputs
     center = np.average(inputs, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)
