@@ -6,7 +6,8 @@
     python benchmarks/never_worse.py --contestants medium,medium+number_pieces=64 --kinds rough,steps
     python benchmarks/never_worse.py --sealed                                   # once, at the end of a development
 
-A contestant is a preset, with settings behind it where these are others (`fast+members=2+dropout=0.1`); `linear`: ridge
+A contestant is a preset, with settings behind it where these are others (`fast+members=2+dropout=0.1`,
+`default+time_limit=30+candidates=linear/boosting`); `linear`: ridge
 or logistic regression of scikit-learn, numbers standardized, texts one-hot, with the regularization that its
 cross-validation chooses; `boosting`: HistGradientBoosting; `chimeraboost`, `catboost`: with their defaults.
 
@@ -51,6 +52,8 @@ def _lamina(name: str, one: Split, seed: int) -> Any:
 
 
 def _value(text: str) -> Any:
+    if "/" in text:
+        return tuple(text.split("/"))
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV
 import lamina
 from lamina import MLPClassifier, MLPRegressor, nd
 from lamina.estimators._data import Data
-from lamina.estimators._linear_path import lines
+from lamina.estimators.linear_path import lines
 from lamina.estimators.network import path_inputs
 from lamina.estimators.targets import Classes, Numbers
 from lamina.export import describe

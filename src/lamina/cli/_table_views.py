@@ -9,6 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from lamina.estimators.search.trial import named
 from lamina.runs.metrics import compared, format_quantity
 from lamina.runs.wording import share_in_words
 from lamina.table.describe import column_rows
@@ -121,9 +122,26 @@ def members_table(network: Any) -> Table:
         table.add_column(name, overflow="fold")
     for member, share in zip(network.members, network.shares, strict=True):
         parts = member.architecture
-        layers = " – ".join(map(str, parts.widths))
-        made = (parts.activation, parts.dropout, parts.normalization or "none")
+        layers = parts.candidate or " – ".join(map(str, parts.widths))
+        made = (
+            ("", "", "")
+            if parts.candidate
+            else (parts.activation, parts.dropout, parts.normalization or "none")
+        )
         table.add_row(share_in_words(share), layers, *map(_of_each_layer, made))
+    return table
+
+
+def search_table(chosen: Sequence[Mapping[str, Any]]) -> Table:
+    """One row for each averaged trial: score, seconds of fitting and of predicting 1,000 rows, share."""
+    table = titled_table("The search")
+    for name in ("trial", "what", "score", "seconds", "1,000 rows in", "share"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    for one in sorted(chosen, key=lambda one: -one["share"]):
+        score = "–" if one["score"] is None else f"{one['score']:.4f}"
+        predicting = "–" if one.get("predicting") is None else f"{one['predicting']:.2g} s"
+        cells = (str(one["number"]), named(one["settings"]), score, f"{one['seconds']:.1f}", predicting)
+        table.add_row(*cells, share_in_words(one["share"]))
     return table
 
 

@@ -213,7 +213,7 @@ def _drawings(model: Any, data: Sequence[str]) -> pl.DataFrame:
 
 def inspect_table(run: Path, *, as_json: bool) -> None:
     """Describe a run's network, its training table, and its metrics."""
-    from lamina.cli._table_views import columns_table, measured_title, metrics_table
+    from lamina.cli._table_views import columns_table, measured_title, metrics_table, search_table
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained
     from lamina.table.describe import describe_rows, describe_target
@@ -251,6 +251,8 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     ended = ", interrupted" if results["interrupted"] else ""
     rows = describe_rows(results["rows"])
     console.print(f"{how_trained(results)}{ended}; rows: {rows}\n")
+    if results.get("search"):
+        console.print(search_table(results["search"]["chosen"]))
     console.print(columns_table(model.schema, fitted.monotone))
     console.print(metrics_table(measured_title(results), results["metrics"]))
     for text in decision_said(results["decision"]):

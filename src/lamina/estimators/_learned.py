@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from lamina.errors import DataError
+from lamina.errors import DataError, LaminaError
 from lamina.estimators._data import Data
 from lamina.estimators._engine import without_network
 from lamina.estimators._outputs import outputs_of
@@ -61,6 +61,25 @@ class Learned:
     def out_activation_(self) -> str:
         """The name of the function from outputs to probabilities or predictions."""
         return self._fitted().target.activation
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """What a search tried, as records, the best first; the ensemble is the first.
+
+        Each has `what` it is, its `number` in `trials_`, its `score` on held-out rows (higher is better), the
+        `seconds` of its training, the seconds of `predicting` 1,000 rows (None if not measured), and its `share` in the
+        ensemble.
+
+        Raises:
+            LaminaError: there was no search, or the model comes from a file.
+        """
+        from lamina.estimators.search.trial import leaderboard
+
+        self._fitted()
+        if "trials_" not in vars(self):
+            raise LaminaError(
+                "only a search has a leaderboard, which files do not keep: fit with time_limit, trials or preset='best'"
+            )
+        return leaderboard(self.trials_, self.best_validation_score_)
 
     def _fitted(self) -> FittedModel[Any]:
         if "fitted_" not in vars(self):

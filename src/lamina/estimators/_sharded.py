@@ -28,7 +28,15 @@ _STREAMS = 1 << 8  # random streams of a member's shard in one step, more than t
 def training_of(
     network: Ensemble, loss: Loss, settings: Settings, *others: Any, **named: Any
 ) -> EnsembleTraining:
-    """A `ShardedTraining` if the settings have shards, otherwise an `EnsembleTraining`; with its arguments."""
+    """A `ShardedTraining` if the settings have shards, otherwise an `EnsembleTraining`; with its arguments.
+
+    Raises:
+        ValueError: a member is not a network.
+    """
+    if fixed := [one.candidate for one in (m.architecture for m in network.members) if one.trees or one.near]:
+        raise ValueError(
+            f"a blend with {fixed[0]} can't be trained further: fit without warm_start or partial_fit"
+        )
     kind = EnsembleTraining if settings.shards is None else ShardedTraining
     return kind(network, loss, settings, *others, **named)
 

@@ -27,6 +27,9 @@ The factor of embeddings is small, because Adam moves rarely updated parameters 
 embeddings of rare categories learn noise.
 """
 
+_DEEPEST = 64
+"""Limit on the depth of trees, each level of which takes time to compile."""
+
 _SMOOTH_DECAY = 100.0
 """Decay factor of the pieces of smooth numbers, so that only effects seen in many batches remain."""
 
@@ -104,7 +107,13 @@ class Architecture:
         with `monotone`: for each output, +1 if it follows these directions, −1 if the opposite ones.
     skip
         whether the last layer's input is the last hidden layer and the numeric inputs, clipped and unclipped (see
-        `lamina.estimators._linear_path`).
+        `lamina.estimators.linear_path`).
+    trees, nodes, depth
+        instead of a network, regression trees: how many rounds of them and trees in a round, or (); the number of nodes
+        of all; the longest way from a root to a leaf. The last layer's input is the sum of each round's first tree, of
+        its second one ….
+    near
+        instead of a network, the number of training rows whose nearness to a row is the last layer's input, or 0.
     """
 
     numbers: int
@@ -127,8 +136,21 @@ class Architecture:
     smooth: tuple[int, ...] = ()
     rare: tuple[int, ...] = ()
     skip: bool = False
+    trees: tuple[int, ...] = ()
+    nodes: int = 0
+    depth: int = 0
+    near: int = 0
 
     number_width: ClassVar[int] = NUMBER_WIDTH
+
+    @property
+    def candidate(self) -> str:
+        """What it is instead of a network with hidden layers, in words; "" for such a network."""
+        if self.trees:
+            return f"{math.prod(self.trees)} boosted trees"
+        if self.near:
+            return f"{self.near} near rows"
+        return "linear" if self.skip and not self.hidden else ""
 
     @property
     def embeds_numbers(self) -> bool:
@@ -142,12 +164,17 @@ class Architecture:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The widths of the first hidden layer's input, of the hidden layers, and of the output."""
+        """The widths of the first layer's input, of the hidden layers, and of the output."""
         return (self.width, *self.hidden, self.outputs)
 
     @property
     def width(self) -> int:
-        """The width of the first hidden layer's input."""
+        """The width of the first layer's input."""
+        return self.near or (self.trees[1] if self.trees else self.features)
+
+    @property
+    def features(self) -> int:
+        """The number of inputs, with embeddings."""
         extra = NUMBER_WIDTH * self.numbers if self.embeds_numbers else 0
         return self.inputs + extra + self.embedding_width * len(self.cardinalities)
 
@@ -211,7 +238,23 @@ class Architecture:
                 found["running.rough"] = Parameter((self.numbers, 1, 1), self._rough, trained=False)
         if self.monotone:
             found["running.free"] = Parameter((self.inputs,), self._free, trained=False)
-        return found
+        return found | self._fixed_parameters()
+
+    def _fixed_parameters(self) -> dict[str, Parameter]:
+        """The parameters of trees and rows, which no gradient changes.
+
+        Raises:
+            ValueError: the trees are too deep.
+        """
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.trees:
+            if self.depth > _DEEPEST or len(self.trees) != 2:
+                raise ValueError(f"trees {self.trees} of depth {self.depth}; at most {_DEEPEST} is possible")
+            shapes = {"root": (1, math.prod(self.trees))}
+            shapes |= dict.fromkeys(("feature", "bound", "right", "said"), (self.nodes,))
+        if self.near:
+            shapes = {"rows": (self.features, self.near), "nearness": (self.near,)}
+        return {f"running.{name}": Parameter(shape, None, trained=False) for name, shape in shapes.items()}
 
     def _layer_parameters(self, i: int) -> dict[str, Parameter]:
         fan_in, width = self.widths[i : i + 2]

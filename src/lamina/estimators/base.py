@@ -24,7 +24,6 @@ from lamina.estimators._embedding import Embedding
 from lamina.estimators._engine import Batches, Data, EnsembleTraining
 from lamina.estimators._initialize import build_network
 from lamina.estimators._learned import Learned
-from lamina.estimators._linear_path import with_linear_path
 from lamina.estimators._outputs import own_outputs
 from lamina.estimators._progress import progress
 from lamina.estimators._sharded import training_of
@@ -44,6 +43,7 @@ from lamina.estimators.inputs import (
     union,
     with_weight,
 )
+from lamina.estimators.linear_path import with_linear_path
 from lamina.estimators.monotone_columns import constrained_columns, constrained_settings
 from lamina.estimators.network import Ensemble
 from lamina.estimators.scoring import shown_score
@@ -260,6 +260,10 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         """A `Search` for the best network, whose clock starts now; None if no search is requested."""
         vars(self).pop("trials_", None)
         if self.preset != "best" and self.time_limit is None and self.trials is None:
+            if self.candidates:
+                raise ValueError(
+                    f"candidates={self.candidates!r} are of a search: give time_limit, trials or preset='best'"
+                )
             return None
         from lamina.estimators.search.engine import Search
 

@@ -68,6 +68,9 @@ def is_number(value: Any) -> bool:
 
 # --- the command line, and searches -----------------------------------------------------------------------------------
 
+CANDIDATES = ("linear", "neighbours", "boosting", "lightgbm", "xgboost", "catboost")
+"""What a search can average with networks."""
+
 TRAINING, SEARCH, JUDGING, READING = "How to train", "How to search", "What counts", "How to read files"
 """The help panels of `lamina train --help` for settings."""
 

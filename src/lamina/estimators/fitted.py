@@ -11,7 +11,7 @@ import numpy as np
 from lamina.core.timings import timed
 from lamina.errors import DataError
 from lamina.estimators._data import Data
-from lamina.estimators._outputs import members_outputs, outputs_of
+from lamina.estimators._outputs import members_outputs, outputs_of, own_outputs
 from lamina.estimators.architecture import Architecture
 from lamina.estimators.conformal import HeldOut
 from lamina.estimators.network import Ensemble
@@ -19,7 +19,7 @@ from lamina.estimators.quantiles import Quantiles
 from lamina.estimators.targets import Classes, Numbers
 from lamina.table.encode import Encoded, TableEncoder
 
-__all__ = ["FittedModel", "members_outputs"]
+__all__ = ["FittedModel", "members_outputs", "own_outputs"]
 
 TargetT = TypeVar("TargetT", bound=Classes | Numbers)
 

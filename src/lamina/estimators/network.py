@@ -11,12 +11,14 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.finite import unwatch
+from lamina.core.primitive import bind
 from lamina.core.state import state
 from lamina.device.context import Context, cpu
 from lamina.estimators.architecture import NUMBER_WIDTH, Architecture, Parameter
 from lamina.nd.activation import ActivationFunction
 from lamina.nd.ndarray import NDArray
 from lamina.nd.neural import dropped
+from lamina.primitives.indexing import take_along
 
 
 @dataclass
@@ -167,7 +169,23 @@ class Network:
             assert codes is not None
             features.append(nd.take(self[f"embedding{j}"], codes[:, j]))
         x = features[0] if len(features) == 1 else nd.concat(*features, dim=1)
-        return x * self["scale"] if parts.input_scale else x
+        x = x * self["scale"] if parts.input_scale else x
+        if parts.near:
+            return nd.softmax(nd.dot(x, self.running["rows"]) + self.running["nearness"])
+        return self._sums_of_trees(x) if parts.trees else x
+
+    def _sums_of_trees(self, x: NDArray) -> NDArray:
+        """What the trees say of each row, summed over rounds: (rows, trees a round).
+
+        All trees go down a level at a time. A node's left child is the next one; a leaf is its own right child.
+        """
+        rounds, each = self.architecture.trees
+        feature, bound, right = (self.running[name] for name in ("feature", "bound", "right"))
+        node = nd.broadcast_to(self.running["root"], (x.shape[0], rounds * each))
+        for _ in range(self.architecture.depth):
+            value = bind(take_along, x, nd.take(feature, node), axis=1, mode="clip")
+            node = nd.where(value <= nd.take(bound, node), node + 1, nd.take(right, node))
+        return nd.sum(nd.take(self.running["said"], node).reshape((x.shape[0], rounds, each)), axis=1)
 
     def _embed_numbers(self, numeric: NDArray) -> NDArray:
         """The embedding of numbers, (rows, 3 · numbers): PBLD plus the piecewise linear functions.
@@ -308,6 +326,11 @@ class Ensemble:
     def widths(self) -> list[tuple[int, ...]]:
         """The widths of each member's layers, from the first hidden layer's input to the output."""
         return [member.architecture.widths for member in self.members]
+
+    @property
+    def candidates(self) -> list[str]:
+        """What each member is instead of a network, or ""."""
+        return [member.architecture.candidate for member in self.members]
 
     @property
     def weights(self) -> dict[str, Weight]:

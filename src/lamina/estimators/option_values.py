@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina.errors import LaminaError
+from lamina.estimators.declaring import CANDIDATES
 from lamina.support.extras import require
+from lamina.support.messages import unknown
 
 
 def seed(flag: str, value: int) -> int:
@@ -90,6 +92,21 @@ def levels(flag: str, text: str) -> tuple[float, ...]:
             f"{flag} takes numbers between 0 and 1 with commas, ascending, like 0.05,0.5,0.95; not {text!r}"
         )
     return found
+
+
+def candidates(flag: str, text: str) -> tuple[str, ...]:
+    """Parse names of candidates.
+
+    Raises:
+        LaminaError: there is no such candidate.
+
+    >>> candidates("--candidates", "linear, boosting")
+    ('linear', 'boosting')
+    """
+    names = tuple(part.strip() for part in text.split(","))
+    if other := next((name for name in names if name not in CANDIDATES), None):
+        raise LaminaError(f"{flag}: {unknown('candidate', other, CANDIDATES)}")
+    return names
 
 
 def directions(flag: str, texts: Sequence[str]) -> dict[str, int] | None:

@@ -23,6 +23,7 @@ from lamina.core.precision import PRECISIONS, Precision, require_precision
 from lamina.estimators import option_values as read
 from lamina.estimators import presets
 from lamina.estimators.declaring import (
+    CANDIDATES,
     JUDGING,
     READING,
     SEARCH,
@@ -363,7 +364,7 @@ class StepSettings(NetworkSettings):
     precision: Annotated[Precision, About(
         "the rounding of operands in a step's large products: 'float32' (none), 'tf32' (11 significant bits; GPUs with "
         "tensor cores) or 'bfloat16' (8 bits; also CPUs with AMX); sums and weights stay float32. On other devices "
-        "products are computed in float32, with a warning unless `device` is 'auto'. docs/guide.md has the error bounds.",
+        "products are computed in float32, with a warning unless `device` is 'auto'. docs/guide.md has error bounds.",
         rule=lambda _, value, owner: require_precision(value, type(owner).__name__), fixed="never",
         option=Option(
             "--precision", f"Precision of products: {' or '.join(PRECISIONS)}; on a CPU with AMX float32 or bfloat16.",
@@ -516,6 +517,15 @@ class EstimatorSettings:
         option=Option(
             "--trials", "Number of configurations in a search.",
             int, "16 without a time limit", tunes=True, panel=SEARCH))] = None
+    candidates: Annotated[str | Sequence[str] | None, About(
+        f"what a search may average with networks, one name or several: {', '.join(CANDIDATES)}. 'linear' is ridge or "
+        "logistic regression, 'neighbours' the mean of near training rows, 'boosting' scikit-learn's "
+        "HistGradientBoosting; the last three are libraries to be installed. None: networks alone. See "
+        "docs/estimators.md.", fixed="given",
+        rule=must(lambda value: all(one in CANDIDATES for one in as_list(value)), f"of {', '.join(CANDIDATES)}"),
+        option=Option(
+            "--candidates", f"What a search may average with networks, with commas: {', '.join(CANDIDATES)}.",
+            shown="networks alone", read=read.candidates, stored=list[str], tunes=True, panel=SEARCH))] = None
     n_jobs: Annotated[int | None, About(
         "the number of members trained in parallel by joblib (threads, processes, a cluster: docs/scale.md), counted "
         "as in scikit-learn; 1, or None unless joblib.parallel_config says otherwise, trains them together in one "

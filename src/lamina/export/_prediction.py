@@ -149,6 +149,11 @@ class Networks(Protocol):
         """The layer widths of each network, from input to output."""
         ...
 
+    @property
+    def candidates(self) -> Sequence[str]:
+        """What each member is instead of a network, or ""."""
+        ...
+
     def __call__(self, numeric: NDArray, codes: NDArray | None = None, /) -> NDArray:
         """The mean of the networks' outputs, float32 (rows, outputs).
 

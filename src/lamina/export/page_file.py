@@ -196,7 +196,7 @@ def _texts(prediction: Prediction) -> dict[str, str]:
 def _networks(prediction: Prediction) -> str:
     from lamina.runs.wording import networks_in_words
 
-    return networks_in_words(prediction.network.widths)
+    return networks_in_words(prediction.network.widths, prediction.network.candidates)
 
 
 def _quality(prediction: Prediction) -> str:

@@ -56,6 +56,7 @@ class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
     complete: bool
     settings: dict[str, _Plain | list[_Plain]]
     share: float
+    predicting: float | None = None
 
 
 class _Search(msgspec.Struct, forbid_unknown_fields=True):

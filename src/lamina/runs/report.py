@@ -191,7 +191,7 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "files": files,
         "parts": describe_rows(findings.rows),
         "divided": findings.divided,
-        "networks": networks_in_words(fitted.network.widths),
+        "networks": networks_in_words(fitted.network.widths, fitted.network.candidates),
         "parameters": fitted.parameter_count,
         "trained": trained,
         "seconds": None if np.isnan(trained.seconds) else trained.seconds,

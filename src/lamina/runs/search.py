@@ -117,7 +117,7 @@ def _history(estimator: Any) -> list[dict[str, Any]]:
 
 # --- the record of trials
 
-_KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complete")
+_KEPT = ("number", "score", "seconds", "ended", "epochs", "best_epoch", "complete", "predicting")
 
 
 @dataclass

@@ -58,6 +58,7 @@ _Said: Any = msgspec.defstruct(
         *((name, Count) for name in ("number", "epochs", "best_epoch")),
         *((name, float) for name in ("score", "seconds", "ended", "factor")),
         ("complete", bool),
+        ("predicting", float | None, msgspec.field(default=None)),
         *((name, list[float]) for name in ("losses", "scores")),
         (
             "earlier",

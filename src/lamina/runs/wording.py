@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,26 +15,37 @@ if TYPE_CHECKING:
 _MOST_SIZES = 3
 
 
-def networks_in_words(layers: Sequence[Sequence[int]]) -> str:
+def networks_in_words(layers: Sequence[Sequence[int]], candidates: Sequence[str] = ()) -> str:
     """The number of networks, and their layers' widths, in words.
 
     Args:
         layers: for each network, the widths from input to output.
+        candidates: what each is instead of a network, or "".
 
     >>> networks_in_words([(4, 8, 1)]), networks_in_words([(4, 8, 1), (4, 8, 1)])
     ('A network of 4 – 8 – 1 units', 'The mean of 2 networks of 4 – 8 – 1 units')
     >>> networks_in_words([(4, 8, 1), (4, 16, 8, 1), (4, 8, 1)])
     'The mean of 3 networks of 4 – 8 – 1 and of 4 – 16 – 8 – 1 units'
+    >>> networks_in_words([(4, 8, 1), (1, 1), (1, 1)], ["", "90 boosted trees", "90 boosted trees"])
+    'The mean of 1 network of 4 – 8 – 1 units, and 2 times 90 boosted trees'
     """
+    if others := Counter(filter(None, candidates)):
+        networks = [widths for widths, other in zip(layers, candidates, strict=True) if not other]
+        parts = [f"{counted(len(networks), 'network')} of {_units(networks)} units"] if networks else []
+        return f"The mean of {', and '.join([*parts, *(f'{n} times {name}' for name, n in others.items())])}"
+    return (
+        f"A network of {_units(layers)} units"
+        if len(layers) == 1
+        else f"The mean of {len(layers)} networks of {_units(layers)} units"
+    )
+
+
+def _units(layers: Sequence[Sequence[int]]) -> str:
     forms = list(dict.fromkeys(" – ".join(map(str, widths)) for widths in layers))
     units = " and of ".join(forms)
     if len(forms) > _MOST_SIZES:
         units = f"{len(forms)} different sizes, the first of {forms[0]}"
-    return (
-        f"A network of {units} units"
-        if len(layers) == 1
-        else f"The mean of {len(layers)} networks of {units} units"
-    )
+    return units
 
 
 def share_in_words(share: float) -> str:

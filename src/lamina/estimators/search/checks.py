@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from lamina.estimators.declaring import declared
-from lamina.estimators.settings import DECLARED
+from lamina.estimators.settings import DECLARED, as_list
+from lamina.support.extras import require
 from lamina.training.time_limit import seconds_of
+
+_PACKAGES = ("lightgbm", "xgboost", "catboost")
 
 TRIALS = 16
 """The number of trials of `preset="best"` without limits."""
@@ -34,6 +37,8 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
             raise ValueError(
                 f"{name}={value!r} does not go with {said}: {about.not_in_search}; leave one of them out"
             )
+    if estimator.candidates:
+        _require_candidates(estimator)
     if estimator.early_stopping is False and eval_set is None:
         raise ValueError(
             f"{said} compares networks on rows that they were not trained on, and early_stopping=False holds none out; "
@@ -42,6 +47,24 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
     if trials is None:
         return limit, TRIALS if limit is None else None
     return limit, int(trials)
+
+
+def _require_candidates(estimator: Any) -> None:
+    """Raise an error if a candidate can't be fitted."""
+    names = as_list(estimator.candidates)
+    if packages := [name for name in names if name in _PACKAGES]:
+        require("a search with these candidates", *packages)
+    is_plain = estimator.loss in (None, "squared_error", "log_loss")
+    others = {
+        "loss": not is_plain,
+        "monotone": estimator.monotone,
+        "preprocess": estimator.preprocess is False,
+    }
+    if other := next((name for name, is_given in others.items() if is_given), None):
+        raise ValueError(
+            f"candidates={estimator.candidates!r} does not go with {other}={getattr(estimator, other)!r}, which only "
+            "networks have; leave one of them out"
+        )
 
 
 def require_held_out(estimator: Any, held_out: Any, rows: int) -> None:

@@ -34,10 +34,11 @@ from lamina.estimators.joblib_members import at_a_time
 from lamina.estimators.scoring import shown_score
 from lamina.estimators.search.average import Average, Best
 from lamina.estimators.search.budget import Budget, TimeIsOver
+from lamina.estimators.search.candidates import planned, training_of
 from lamina.estimators.search.checks import asked_for, limits_of, require_held_out, require_no_steps
 from lamina.estimators.search.comparison import Curve
 from lamina.estimators.search.plan import Plan
-from lamina.estimators.search.training import Shared, TrialTraining, settled
+from lamina.estimators.search.training import Shared
 from lamina.estimators.search.trial import SearchObserver, SearchView, Trial
 from lamina.estimators.search.worker import Blackboard, Job, Outcome
 from lamina.estimators.settings import DECLARED, as_list
@@ -236,11 +237,11 @@ class Search:
         """Train trial `number` in this process, updating the average whenever it may improve."""
         tried, average = self._plan.configuration(number), self._average
         assert average is not None
-        training = TrialTraining(
+        training = training_of(
             self._shared, tried, np.random.default_rng([self._seed, number]), self._budget, self._offer,
             self._curves(self._plan.compared(tried)), lambda epoch: self._on_epoch(number, epoch), self._of_trials,
         )  # fmt: skip
-        self._tell("on_trial_begin", number, tried.settings, training.settings.epochs)
+        self._tell("on_trial_begin", number, tried.settings, planned(tried, self._shared))
         try:
             training.run()
         except NonFiniteLossError as error:
@@ -305,7 +306,7 @@ class Search:
     def _hear(self, event: Event) -> None:
         """Process an event of a worker's trial."""
         if isinstance(event, Job):
-            epochs = settled(event.tried, self._shared).epochs
+            epochs = planned(event.tried, self._shared)
             self._tell("on_trial_begin", event.tried.number, event.tried.settings, epochs)
         elif isinstance(event, Outcome):
             self._receive(event)
@@ -454,7 +455,8 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
     vars(estimator).pop("_position", None)
-    main = max(best.trials, key=lambda trial: trial.score)
+    networks = [trial for trial in best.trials if "candidate" not in trial.settings]
+    main = max(networks or best.trials, key=lambda trial: trial.score)
     main = next((trial for trial in trials if trial.number == main.number), main)
     estimator.loss_curve_ = list(main.losses)
     estimator.loss_ = main.losses[-1] if main.losses else float("nan")
@@ -473,6 +475,7 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
             "seconds": trial.seconds,
             "epochs": len(trial.losses),
             "complete": trial.complete,
+            "predicting": trial.predicting,
             "share": shares.get(trial.number, 0.0),
         }
         for trial in trials

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from lamina.estimators.declaring import CANDIDATES
 from lamina.estimators.monotone_columns import constrained_settings
 from lamina.estimators.search import space
 from lamina.estimators.search.comparison import round_begins
 from lamina.estimators.search.training import CYCLES_END, Configuration
-from lamina.estimators.settings import Settings
+from lamina.estimators.settings import Settings, as_list
 
 
 class Plan:
@@ -22,12 +23,19 @@ class Plan:
 
     def __init__(self, estimator: Any, seed: int, rows: int) -> None:
         self._estimator, self._seed, self._rows = estimator, seed, rows
-        self._openings = space.openings(rows)
+        first, *others = space.openings(rows)
+        self._openings = [first, *((name, rows) for name in as_list(estimator.candidates)), *others]
 
     def bare(self, **settings: Any) -> Any:
         """A copy of the user's estimator with these settings, which does not search."""
         given = self._estimator.get_params(deep=False)
-        given |= {"preset": "default", "time_limit": None, "trials": None, "callbacks": None}
+        given |= {
+            "preset": "default",
+            "time_limit": None,
+            "trials": None,
+            "candidates": None,
+            "callbacks": None,
+        }
         return type(self._estimator)(**{**given, "n_jobs": 1, "verbose": False, **settings})
 
     def configuration(self, number: int) -> Configuration:
@@ -36,6 +44,8 @@ class Plan:
         if drawn < 0:
             preset, rows = self._openings[number]
             chosen: dict[str, Any] = {}
+            if preset in CANDIDATES:
+                return Configuration(number, self.bare(), {"candidate": preset, "rows": rows}, rows)
         else:
             free = dict(space.suggested(self._seed, drawn, self._estimator._task))
             preset = free.pop("preset")
@@ -46,7 +56,7 @@ class Plan:
 
     def compared(self, tried: Configuration) -> list[int]:
         """The numbers of the trials to compare `tried` with; none for a trial that is never ended early."""
-        if tried.estimator._resolved().learning_rate not in CYCLES_END:
+        if tried.candidate or tried.estimator._resolved().learning_rate not in CYCLES_END:
             return []
         before = round_begins(tried.number, len(self._openings), space.CYCLE)
         preset = tried.settings["preset"]

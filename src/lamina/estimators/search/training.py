@@ -11,6 +11,7 @@ import numpy as np
 
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.base import Data, targets_of
+from lamina.estimators.fitted import FittedModel
 from lamina.estimators.search.budget import Budget, TimeIsOver
 from lamina.estimators.search.comparison import Curve, falls_behind
 from lamina.estimators.search.trial import Trial
@@ -83,6 +84,16 @@ class Configuration:
     settings: Mapping[str, Any]
     rows: int
 
+    @property
+    def candidate(self) -> str | None:
+        """The name of a candidate that is no network."""
+        return self.settings.get("candidate")
+
+    def judge(self, shared: Shared) -> Any:
+        """The estimator, able to score and calibrate outputs."""
+        self.estimator.fitted_ = FittedModel(shared.encoder, None, shared.target)  # pyright: ignore[reportArgumentType]
+        return self.estimator
+
 
 def settled(tried: Configuration, shared: Shared) -> Settings:
     """All settings of a configuration, including the number of epochs."""
@@ -119,7 +130,7 @@ class TrialTraining(Observer):
     ) -> None:
         self._shared, self._tried, self._budget = shared, tried, budget
         self._offer, self._others, self._tell, self._observers = offer, others, on_epoch, observers
-        self._begun = budget.seconds()
+        self._begun, self._validation = budget.seconds(), np.inf
         self._is_complete, self._offered_epoch = False, 0
         self._kept: Trial | None = None
         self._snapshot: tuple[int, float, np.ndarray, Mapping[str, np.ndarray]] | None = None
@@ -169,6 +180,7 @@ class TrialTraining(Observer):
     def result(self) -> Trial | None:
         """The trial in its kept or current state; a failure if it diverged at once; None before any measurement."""
         best = self._kept or self._best()
+        rows, each = len(self._shared.y), len(self._train) if len(self._shared.held_out) > 1 else 1
         if best is None and self._is_complete:
             best = dataclasses.replace(self.unmeasured(), state={})
         if best is None:
@@ -181,6 +193,7 @@ class TrialTraining(Observer):
             complete=self._is_complete,
             losses=[epoch.loss for epoch in past],
             scores=[float(epoch.score) for epoch in past if epoch.score is not None],
+            predicting=1000 * each * self._validation / rows if np.isfinite(self._validation) else None,
         )
 
     def unmeasured(self) -> Trial:
@@ -209,7 +222,9 @@ class TrialTraining(Observer):
             raise TimeIsOver
 
     def on_epoch(self, loop: Loop, epoch: Epoch) -> None:
-        self._budget.note("validation", self._budget.seconds() - self._last_steps)
+        seconds = self._budget.seconds() - self._last_steps
+        self._budget.note("validation", seconds)
+        self._validation = min(self._validation, seconds)  # without compilation
         if epoch.is_best and loop.best_state is not None:
             self._snapshot = (epoch.number, loop.best_score, self._outputs, loop.best_state)
         self._tell(epoch)

@@ -32,6 +32,7 @@ class Trial:
         architecture: the networks' architecture.
         members: the number of networks.
         state: the networks' arrays, named as by `Ensemble.state`.
+        predicting: seconds to predict 1,000 rows with all networks; None if not measured.
         earlier: the trial at the ends of earlier learning-rate cycles; empty once the state that helps the average
             most has been chosen.
     """
@@ -51,6 +52,7 @@ class Trial:
     architecture: Architecture = field(repr=False)
     members: int
     state: Mapping[str, np.ndarray] = field(repr=False)
+    predicting: float | None = None
     earlier: Sequence[Trial] = field(default=(), repr=False)
 
     @property
@@ -62,6 +64,36 @@ class Trial:
         """This trial with the state and score of `stage`, one of `earlier` or the trial itself."""
         taken = ("score", "best_epoch", "factor", "outputs", "architecture", "members", "state")
         return replace(self, **{name: getattr(stage, name) for name in taken}, earlier=())
+
+
+def named(settings: Mapping[str, Any]) -> str:
+    """What a trial is, by its settings.
+
+    >>> named({"candidate": "boosting"}), named({"preset": "medium", "dropout": 0.1})
+    ('boosting', 'network (medium)')
+    """
+    return settings.get("candidate") or f"network ({settings['preset']})"
+
+
+def leaderboard(trials: Sequence[Mapping[str, Any]], score: float | None) -> list[dict[str, Any]]:
+    """The ensemble and all trials as records, the best first.
+
+    Args:
+        trials: records with ``number``, ``settings``, ``score``, ``seconds``, ``predicting`` and ``share``.
+        score: the ensemble's.
+    """
+    names = ("score", "seconds", "predicting", "share")
+    lines = [
+        {"what": named(one["settings"]), "number": one["number"], **{name: one[name] for name in names}}
+        for one in trials
+    ]
+    of_whole = [one for one in trials if one["share"]]
+    costs = {name: sum(one[name] or 0.0 for one in of_whole) for name in ("seconds", "predicting")}
+    whole = {"what": "ensemble", "number": None, "score": score, **costs, "share": 1.0}
+    return [
+        whole,
+        *sorted(lines, key=lambda one: -np.inf if one["score"] is None else one["score"], reverse=True),
+    ]
 
 
 class SearchView(Protocol):

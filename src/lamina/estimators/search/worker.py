@@ -23,8 +23,9 @@ from lamina.compiler.deferral import eager
 from lamina.device.context import cpu
 from lamina.errors import NonFiniteLossError
 from lamina.estimators.search.budget import Budget, TimeIsOver
+from lamina.estimators.search.candidates import training_of
 from lamina.estimators.search.comparison import Curve
-from lamina.estimators.search.training import Configuration, Shared, TrialTraining
+from lamina.estimators.search.training import Configuration, Shared
 from lamina.estimators.search.trial import Trial
 from lamina.training.loop import Epoch
 
@@ -160,7 +161,7 @@ def train(job: Job, shared: Shared) -> Outcome:
     with ExitStack() as stack:
         for context in (eager(), cpu(), _without_ctrl_c(job.process)):
             stack.enter_context(context)
-        training = TrialTraining(
+        training = training_of(
             shared, job.tried, np.random.default_rng([job.seed, number]), budget, offer, job.others,
             lambda epoch: board.tell(number, epoch),
         )  # fmt: skip

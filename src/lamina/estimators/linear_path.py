@@ -131,8 +131,13 @@ def _joined(member: Network, line: np.ndarray, weight: float) -> Network:
 # --- linear models ---------------------------------------------------------------------------------------------------
 
 
-def lines(target: Classes | Numbers, data: Data) -> Iterator[np.ndarray]:
-    """Coefficients of linear models of the rows, (path's inputs + 1, outputs) each, by decreasing penalty.
+def lines(target: Classes | Numbers, data: Data, inputs: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Coefficients of linear models of the rows, (inputs + 1, outputs) each, by decreasing penalty.
+
+    Args:
+        target: the meaning of outputs.
+        data: the rows.
+        inputs: (rows, inputs), float64; None: those of the linear path.
 
     The constant has no penalty. Inputs are standardized, and projected on their principal components, for which a ridge
     regression (Hoerl and Kennard, 1970) takes one Newton step. Logistic regressions take accelerated steps (Nesterov,
@@ -144,7 +149,7 @@ def lines(target: Classes | Numbers, data: Data) -> Iterator[np.ndarray]:
         wanted = np.eye(target.outputs)[wanted.astype(int)]
     weights = np.ones(len(data)) if data.weights is None else data.weights[rows].astype(np.float64)
     weights *= len(weights) / weights.sum()
-    inputs = _inputs(data)[:, :-1]
+    inputs = _inputs(data)[:, :-1] if inputs is None else inputs
     center = np.average(inputs, axis=0, weights=weights)
     spread = np.sqrt(np.average(np.square(inputs - center), axis=0, weights=weights))
     scale = np.where(spread > _SHORTEST, spread, np.inf)

@@ -1,0 +1,266 @@
+"""Boosted trees of scikit-learn and other libraries, as arrays.
+
+Each library grows a few rounds of trees at a time, so that a search can end in between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A regression tree: arrays (nodes,).
+
+    A row goes left where its `feature` is at most `bound`. The left child is the next node; leaves, which have `said`,
+    are their own right child.
+    """
+
+    feature: np.ndarray
+    bound: np.ndarray
+    right: np.ndarray
+    said: np.ndarray
+    depth: int
+
+    @classmethod
+    def of(cls, feature: Any, bound: Any, children: np.ndarray, said: Any, *, below: bool = False) -> Tree:
+        """A tree from arrays in any order, of which node 0 is the root.
+
+        Args:
+            feature, bound: of each node.
+            children: left and right child of each node, (nodes, 2); of leaves below 0.
+            said: of each leaf.
+            below: whether rows go left below the bound only, not at it.
+        """
+        order, depths, waiting = list[int](), list[int](), [(0, 0)]
+        while waiting:
+            node, depth = waiting.pop()
+            order.append(node)
+            depths.append(depth)
+            if children[node, 0] >= 0:
+                waiting += [(children[node, 1], depth + 1), (children[node, 0], depth + 1)]
+        place = np.empty(len(children), int)
+        place[order] = np.arange(len(order))
+        is_leaf = children[order, 0] < 0
+        right = np.where(is_leaf, np.arange(len(order)), place[children[order, 1]])
+        bound = np.where(
+            is_leaf, -np.finfo(np.float32).max, _rounded_down(np.asarray(bound, float)[order], below)
+        )
+        feature = np.where(is_leaf, 0, np.asarray(feature)[order])
+        said = np.where(is_leaf, np.asarray(said, float)[order], 0)
+        feature, bound, right, said = (x.astype(np.float32) for x in (feature, bound, right, said))
+        return cls(feature, bound, right, said, max(depths))
+
+    def outputs(self, x: np.ndarray) -> np.ndarray:
+        """What it says of rows, (rows,)."""
+        feature, right = self.feature.astype(np.int32), self.right.astype(np.int32)
+        node, every = np.zeros(len(x), np.int32), np.arange(len(x))
+        for _ in range(self.depth):
+            node = np.where(x[every, feature[node]] <= self.bound[node], node + 1, right[node])
+        return self.said[node]
+
+
+def _rounded_down(bound: np.ndarray, below: bool) -> np.ndarray:
+    """The greatest float32 numbers that are at most (or below) these, so that rows of float32 go the same way."""
+    near = bound.astype(np.float32)
+    return np.where(near >= bound if below else near > bound, np.nextafter(near, np.float32(-np.inf)), near)
+
+
+def arrays_of(trees: Sequence[Tree], nodes: int) -> dict[str, np.ndarray]:
+    """The trees one after the other, as a network's arrays, filled up to a number of nodes."""
+    sizes = [len(tree.feature) for tree in trees]
+    roots = np.cumsum([0, *sizes[:-1]])
+    found = {"root": roots[None].astype(np.float32)}
+    for name in ("feature", "bound", "right", "said"):
+        parts = [
+            getattr(tree, name) + (root if name == "right" else 0)
+            for tree, root in zip(trees, roots, strict=True)
+        ]
+        found[name] = np.pad(np.concatenate(parts), (0, nodes - sum(sizes))).astype(np.float32)
+    return {f"running.{name}": x for name, x in found.items()}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows: inputs (rows, features), float32; classes or numbers (rows,); weights or None; and a seed."""
+
+    is_classification: bool
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray | None
+    seed: int
+
+    @property
+    def each(self) -> int:
+        """The number of outputs: of two classes one."""
+        classes = int(self.y.max()) + 1 if self.is_classification else 1
+        return 1 if classes <= 2 else classes
+
+    @property
+    def objective(self) -> int:
+        """0 for numbers, 1 for two classes, 2 for more."""
+        return self.is_classification + (self.each > 1)
+
+    @property
+    def constant(self) -> np.ndarray:
+        """The best constant outputs, (each,)."""
+        if not self.is_classification:
+            return np.array([np.average(self.y, weights=self.weights)])
+        shares = np.bincount(self.y.astype(int), self.weights, max(self.each, 2))
+        logs = np.log(np.maximum(shares / shares.sum(), 1e-6))
+        return logs if self.each > 1 else logs[1:] - logs[:1]
+
+
+class Boosted:
+    """Trees of a library.
+
+    Attributes:
+        begin: what is added to each output, (outputs,).
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows, self._done = rows, 0
+        self._model: Any = None
+        self.begin = rows.constant
+        self._start()
+
+    def more(self, rounds: int) -> list[list[Tree]]:
+        """Grow more rounds, and return their trees: one for each output."""
+        trees = [*self._grown(rounds)]
+        self._done += rounds
+        return [trees[i : i + self._rows.each] for i in range(0, len(trees), self._rows.each)]
+
+    def _start(self) -> None:
+        """Prepare the model."""
+
+    def _grown(self, rounds: int) -> Iterator[Tree]:
+        raise NotImplementedError
+
+
+class _HistGradientBoosting(Boosted):
+    def _start(self) -> None:
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        is_classification = self._rows.is_classification
+        kind: Any = HistGradientBoostingClassifier if is_classification else HistGradientBoostingRegressor
+        self._model = kind(warm_start=True, early_stopping=False, random_state=self._rows.seed)
+
+    def _grown(self, rounds: int) -> Iterator[Tree]:
+        model = self._model.set_params(max_iter=self._done + rounds)
+        model.fit(self._rows.x, self._rows.y, self._rows.weights)
+        self.begin = np.ravel(model._baseline_prediction)
+        for one in chain.from_iterable(model._predictors[self._done :]):
+            nodes = one.nodes
+            children = np.stack([nodes["left"], nodes["right"]], axis=1).astype(int)
+            children[nodes["is_leaf"] != 0] = -1
+            yield Tree.of(nodes["feature_idx"], nodes["num_threshold"], children, nodes["value"])
+
+
+class _LightGBM(Boosted):
+    def _start(self) -> None:
+        lightgbm, rows = import_module("lightgbm"), self._rows
+        settings = {"seed": rows.seed, "verbose": -1, "boost_from_average": False, "deterministic": True}
+        settings["objective"] = ("regression", "binary", "multiclass")[rows.objective]
+        settings |= {"num_class": rows.each} if rows.each > 1 else {}
+        data = lightgbm.Dataset(rows.x, rows.y, weight=rows.weights)
+        data.set_init_score(self.begin.repeat(len(rows.y)))
+        self._model = lightgbm.Booster(settings, data)
+
+    def _grown(self, rounds: int) -> Iterator[Tree]:
+        for _ in range(rounds):
+            self._model.update()
+        found = self._model.dump_model(start_iteration=self._done, num_iteration=rounds)["tree_info"]
+        names = "split_feature", "threshold", "left_child", "right_child"
+        for one in found:
+            yield _nested(
+                one["tree_structure"],
+                lambda node: [node["leaf_value"]] if "leaf_value" in node else [node[name] for name in names],
+            )
+
+
+class _XGBoost(Boosted):
+    def _start(self) -> None:
+        xgboost, rows = import_module("xgboost"), self._rows
+        settings: dict[str, Any] = {"seed": rows.seed, "learning_rate": 0.1}
+        settings["objective"] = ("reg:squarederror", "binary:logistic", "multi:softprob")[rows.objective]
+        settings |= {"num_class": rows.each} if rows.each > 1 else {}
+        start = np.broadcast_to(self.begin, (len(rows.y), rows.each))
+        self._data = xgboost.DMatrix(rows.x, rows.y, weight=rows.weights, base_margin=start.squeeze())
+        self._model = xgboost.Booster(settings, [self._data])
+
+    def _grown(self, rounds: int) -> Iterator[Tree]:
+        for i in range(self._done, self._done + rounds):
+            self._model.update(self._data, i)
+        for text in self._model[self._done : self._done + rounds].get_dump(dump_format="json"):
+            yield _nested(json.loads(text), self._node, below=True)
+
+    @staticmethod
+    def _node(node: Mapping[str, Any]) -> Sequence[Any]:
+        if "leaf" in node:
+            return [node["leaf"]]
+        by_id = {child["nodeid"]: child for child in node["children"]}
+        feature = int(node["split"].removeprefix("f"))
+        return feature, np.float32(node["split_condition"]), by_id[node["yes"]], by_id[node["no"]]
+
+
+class _CatBoost(Boosted):
+    def _grown(self, rounds: int) -> Iterator[Tree]:
+        rows, settings = self._rows, {"logging_level": "Silent", "allow_writing_files": False}
+        settings |= {"random_seed": rows.seed, "iterations": rounds, "learning_rate": 0.1}
+        settings["loss_function"] = ("RMSE", "Logloss", "MultiClass")[rows.objective]
+        model = import_module("catboost").CatBoost({**settings, "boost_from_average": False})
+        start = np.broadcast_to(self.begin, (len(rows.y), rows.each)).squeeze()
+        wanted = rows.y.astype(int) if rows.is_classification else rows.y
+        self._model = model.fit(
+            rows.x, wanted, sample_weight=rows.weights, baseline=start, init_model=self._model
+        )
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "model.json")
+            model.save_model(path, format="json")
+            found = json.loads(path.read_text())["oblivious_trees"][self._done :]
+        for one in found:
+            for said in np.reshape(one["leaf_values"], (-1, rows.each)).T:
+                yield _of_levels(one["splits"][::-1], said)
+
+
+def _of_levels(splits: Sequence[Mapping[str, Any]], said: np.ndarray) -> Tree:
+    """A tree with one condition for all nodes of a level, from the root's on."""
+    inner, level = len(said) - 1, np.repeat(np.arange(len(splits)), 2 ** np.arange(len(splits)))
+    children = np.full((inner + len(said), 2), -1)
+    children[:inner] = 2 * np.arange(inner)[:, None] + [1, 2]
+    of_levels = [[split[name] for split in splits] for name in ("float_feature_index", "border")]
+    feature, bound = (np.append(np.array(one, float)[level], np.zeros(len(said))) for one in of_levels)
+    return Tree.of(feature, bound, children, np.append(np.zeros(inner), said))
+
+
+def _nested(root: Any, read: Callable[[Any], Sequence[Any]], *, below: bool = False) -> Tree:
+    """A tree of nested nodes. `read` returns a leaf's value, or a node's feature, bound, left and right child."""
+    rows: list[list[Any]] = []
+
+    def add(node: Any) -> int:
+        place, found = len(rows), read(node)
+        rows.append([0, 0.0, -1, -1, found[0]])
+        if len(found) > 1:
+            rows[place] = [found[0], found[1], add(found[2]), add(found[3]), 0.0]
+        return place
+
+    add(root)
+    feature, bound, left, right, said = zip(*rows, strict=True)
+    return Tree.of(feature, bound, np.stack([left, right], axis=1), said, below=below)
+
+
+LIBRARIES: Mapping[str, type[Boosted]] = {
+    "boosting": _HistGradientBoosting,
+    "lightgbm": _LightGBM,
+    "xgboost": _XGBoost,
+    "catboost": _CatBoost,
+}

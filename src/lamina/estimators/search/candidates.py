@@ -1,0 +1,389 @@
+"""Candidates beside networks in a search: linear models, near training rows, and boosted trees.
+
+Each is fitted to the members' training rows, judged by their held-out rows, and offered to the average, as networks
+are. What was fitted is stored as a `Network` whose `Architecture` tells what it is, so that averages, files and exports
+treat it as any member. Categories with many values enter as the mean targets of their rows, smoothed and, in training,
+of other rows (Micci-Barreca, 2001).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lamina import nd
+from lamina.estimators.architecture import Architecture
+from lamina.estimators.base import Data
+from lamina.estimators.fitted import own_outputs
+from lamina.estimators.linear_path import lines
+from lamina.estimators.network import Ensemble, Network, path_inputs
+from lamina.estimators.search.boosting import LIBRARIES, Rows, Tree, arrays_of
+from lamina.estimators.search.budget import Budget, TimeIsOver, clock
+from lamina.estimators.search.training import Configuration, Shared, TrialTraining, settled
+from lamina.estimators.search.trial import Trial
+from lamina.estimators.targets import Classes
+from lamina.training.loop import Epoch
+
+_MOST_VALUES = 1 << 26
+"""Limit on a member's rows · inputs; of larger tables, fewer rows are used."""
+_MOST_MEANS = 8
+"""Limit on the targets whose means stand for a category."""
+_SMOOTHING = 10.0
+"""Rows of the whole table's mean in a category's."""
+_FOLDS = 5
+_LINEAR_ROWS = 50_000
+_NEAR_ROWS = 2048
+"""Training rows that a member keeps."""
+_NEIGHBOURS = (3, 10, 30)
+_FEWEST_ROUNDS, _MOST_ROUNDS = 8, 600
+_PATIENCE = 1
+"""After so many stages without improvement, trees end."""
+_SECONDS_A_VALUE = 3e-7
+"""Expected seconds to prepare boosting, for a value of the table."""
+_VARIES = 1.5
+_BLOCK, _COMPILED_BLOCK = 4096, 256
+"""Rows computed at a time, eagerly and by compiled functions."""
+
+
+def planned(tried: Configuration, shared: Shared) -> int:
+    """The most epochs of a trial, or rounds of trees."""
+    if tried.candidate is None:
+        return settled(tried, shared).epochs
+    return _MOST_ROUNDS if tried.candidate in LIBRARIES else 1
+
+
+def training_of(shared: Shared, tried: Configuration, *others: Any) -> Any:
+    """The training of a trial; arguments as of `TrialTraining`."""
+    kind: Any = TrialTraining if tried.candidate is None else CandidateTraining
+    return kind(shared, tried, *others)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A member's training rows: inputs (rows, features), float32; the target (rows, columns); the encoded target; and
+    the means of each category, (categories, means)."""
+
+    inputs: np.ndarray
+    columns: np.ndarray
+    wanted: np.ndarray
+    weights: np.ndarray | None
+    means: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A fit: its outputs for the held-out rows, and a function that returns the members."""
+
+    outputs: np.ndarray
+    members: Callable[[], list[Network]]
+
+
+class CandidateTraining:
+    """Fits a candidate; with the methods of `TrialTraining`."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        tried: Configuration,
+        rng: np.random.Generator,
+        budget: Budget,
+        offer: Callable[[Trial], bool],
+        others: Any,
+        on_epoch: Callable[[Epoch], None],
+        observers: Any = (),
+    ) -> None:
+        self._shared, self._tried, self._rng, self._budget = shared, tried, rng, budget
+        self._offer, self._tell = offer, on_epoch
+        self._begun, self._scores = budget.seconds(), list[float]()
+        self._kept: Trial | None = None
+
+    def run(self) -> None:
+        """Fit to the end, or as far as there is time for.
+
+        Raises:
+            TimeIsOver: the deadline passed.
+        """
+        if not self._budget.has(0):
+            raise TimeIsOver
+        judge, y, weights = self._tried.judge(self._shared), self._shared.y, self._shared.weights
+        stages = _STAGES.get(self._tried.candidate or "", partial(_trees, self._tried.candidate))
+        best: tuple[float, int, _Stage] | None = None
+        for stage in stages(self._shared, [*self._members()], int(self._rng.integers(2**31)), self._budget):
+            score = float(judge._score_outputs(stage.outputs, y, weights))
+            is_best = np.isfinite(score) and (best is None or score > best[0])
+            self._scores.append(score)
+            self._tell(Epoch(len(self._scores), np.nan, score, is_best, self._budget.seconds() - self._begun))
+            if is_best:
+                best = score, len(self._scores), stage
+            elif best is None or len(self._scores) - best[1] >= _PATIENCE:
+                break
+        self._kept = self._failure() if best is None else self._trial(judge, *best)
+        if best is not None:
+            self._offer(self._kept)
+
+    def result(self) -> Trial | None:
+        """The best fit; a failure if there was none; None before the end."""
+        return self._kept
+
+    def _failure(self) -> Trial:
+        ended, outputs = self._budget.seconds(), self._shared.target.outputs
+        return Trial(
+            number=self._tried.number, settings=self._tried.settings, score=-np.inf, seconds=ended - self._begun,
+            ended=ended, epochs=0, best_epoch=0, complete=True, losses=(), scores=(), factor=1.0,
+            outputs=np.empty((0, outputs), np.float32), architecture=_architecture(self._shared, 1), members=1,
+            state={},
+        )  # fmt: skip
+
+    def _trial(self, judge: Any, score: float, number: int, stage: _Stage) -> Trial:
+        members, shared = stage.members(), self._shared
+        network = Ensemble(members)
+        own_outputs(network, [_first_rows(part) for part in shared.held_out])  # compiles
+        begun = clock()
+        outputs = own_outputs(network, shared.held_out)
+        seconds, ended = clock() - begun, self._budget.seconds()
+        return Trial(
+            number=self._tried.number, settings=self._tried.settings, score=score, seconds=ended - self._begun,
+            ended=ended, epochs=planned(self._tried, shared), best_epoch=number, complete=True,
+            losses=(), scores=self._scores, factor=judge._factor(outputs, shared.y, shared.weights),
+            outputs=outputs, architecture=network.architecture, members=len(members), state=network.state(),
+            predicting=1000 * seconds * (len(members) if len(shared.held_out) > 1 else 1) / len(outputs),
+        )  # fmt: skip
+
+    def _members(self) -> Iterator[_Member]:
+        shared = self._shared
+        for part in shared.train:
+            step = -(-len(part) * len(shared.encoder.numeric_names) // _MOST_VALUES) or 1
+            rows = part.chosen()
+            rows = np.arange(len(part))[::step] if isinstance(rows, slice) else rows[::step]
+            wanted = part.target[rows]
+            columns = wanted[:, None] if wanted.ndim == 1 else wanted
+            weights = None if part.weights is None else part.weights[rows]
+            means, inputs = list[np.ndarray](), [np.asarray(part.numeric[rows], np.float32)]
+            for j, count in enumerate(shared.encoder.cardinalities):
+                assert part.codes is not None
+                targets = _indicators(shared.target, wanted)
+                table, own = _mean_targets(part.codes[rows, j], count, targets, weights, self._rng)
+                means.append(table)
+                inputs.append(own)
+            yield _Member(np.concatenate(inputs, axis=1), columns, wanted, weights, means)
+
+
+def _first_rows(part: Data) -> Data:
+    """As many rows as a compiled function computes at a time."""
+    rows = np.arange(len(part), dtype=np.int32) if part.rows is None else part.rows
+    return dataclasses.replace(part, rows=rows[:_COMPILED_BLOCK])
+
+
+def _indicators(target: Any, wanted: np.ndarray) -> np.ndarray:
+    """What the means of categories are of: numbers, labels, or classes but the first, (rows, means)."""
+    if not isinstance(target, Classes) or target.multilabel:
+        return wanted[:, :_MOST_MEANS]
+    classes = np.arange(1, min(target.outputs, _MOST_MEANS + 1))
+    return (wanted[:, None] == classes).astype(np.float32)
+
+
+def _mean_targets(
+    codes: np.ndarray, count: int, targets: np.ndarray, weights: np.ndarray | None, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean targets of each category, (count, means), and of each row without its own fold, (rows, means).
+
+    They are standardized.
+    """
+    weights = np.ones(len(codes)) if weights is None else weights
+    fold, total = rng.permutation(len(codes)) % _FOLDS, np.average(targets, axis=0, weights=weights)
+
+    def means(rows: Any) -> np.ndarray:
+        size = np.bincount(codes[rows], weights[rows], count)[:, None] + _SMOOTHING
+        sums = [np.bincount(codes[rows], weights[rows] * one[rows], count) for one in (targets - total).T]
+        return np.stack(sums, axis=1) / size
+
+    table, own = means(slice(None)), np.empty(targets.shape)
+    for i in range(_FOLDS):
+        own[fold == i] = means(fold != i)[codes[fold == i]]
+    scale = np.maximum(table[codes].std(axis=0), 1e-6)
+    return (table / scale).astype(np.float32), (own / scale).astype(np.float32)
+
+
+# --- as networks -----------------------------------------------------------------------------------------------------
+
+
+def _architecture(shared: Shared, means: int, **parts: Any) -> Architecture:
+    """The architecture of a candidate's members, with so many means of a category."""
+    encoder = shared.encoder
+    return Architecture(
+        encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities), shared.target.outputs, (),
+        number_embedding=False, embedding_width=means, input_scale=False, learned_activation=False, ntk=False, **parts,
+    )  # fmt: skip
+
+
+def _network(shared: Shared, member: _Member, arrays: dict[str, np.ndarray], **parts: Any) -> Network:
+    """A candidate's member from the arrays of its last layer, and others."""
+    own = {f"embedding{j}": table for j, table in enumerate(member.means)}
+    means = member.means[0].shape[1] if member.means else 1
+    found = {name: np.ascontiguousarray(x, np.float32) for name, x in {**own, **arrays}.items()}
+    return Network.from_state(_architecture(shared, means, **parts), found)
+
+
+def _outputs(networks: Sequence[Network], held_out: Sequence[Data]) -> np.ndarray:
+    """Each member's outputs for its own held-out rows, part after part; for a single part, the members' mean."""
+    if len(held_out) == 1:
+        return np.mean([_computed(network, held_out[0]) for network in networks], axis=0)
+    return np.concatenate([_computed(*pair) for pair in zip(networks, held_out, strict=True)])
+
+
+def _computed(network: Network, part: Data) -> np.ndarray:
+    found = [np.empty((0, network.architecture.outputs), np.float32)]
+    for begin in range(0, len(part), _BLOCK):
+        rows = part.chosen(begin, begin + _BLOCK)
+        codes = None if part.codes is None else nd.array(part.codes[rows], dtype=np.int32)
+        found.append(network.forward(nd.array(part.numeric[rows]), codes).asnumpy())
+    return np.concatenate(found)
+
+
+# --- linear models, and near rows ------------------------------------------------------------------------------------
+
+
+def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Budget) -> Iterator[_Stage]:
+    """From the greatest penalty on: ridge or logistic regressions of the inputs, clipped and unclipped."""
+    count, fits = len(shared.encoder.numeric_names), list[Iterator[np.ndarray]]()
+    for member in members:
+        step = -(-len(member.inputs) // _LINEAR_ROWS)
+        x = member.inputs[::step]
+        unclipped = path_inputs(nd.array(x[:, :count]))[1].asnumpy()
+        inputs = np.concatenate([x, unclipped], axis=1, dtype=np.float64)
+        weights = None if member.weights is None else member.weights[::step]
+        fits.append(lines(shared.target, Data(x, None, member.wanted[::step], weights), inputs))
+    for of_members in zip(*fits, strict=True):
+        networks = [
+            _network(shared, member, _of_line(line, count), skip=True)
+            for member, line in zip(members, of_members, strict=True)
+        ]
+        yield _Stage(_outputs(networks, shared.held_out), partial(list, networks))
+
+
+def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
+    """The last layer's arrays: inputs come again before the unclipped ones."""
+    whole = len(line) - 1 - numbers
+    return {"weight0": np.insert(line[:-1], [whole] * numbers, 0, axis=0), "bias0": line[-1]}
+
+
+def _near(shared: Shared, members: Sequence[_Member], seed: int, _budget: Budget) -> Iterator[_Stage]:
+    """Means of training rows (Nadaraya, 1964; Watson, 1964), weighted by exp(−d² / w): the median of w is d² of the
+    k-th nearest."""
+    rng, kept = np.random.default_rng(seed), min(_NEAR_ROWS, *(len(member.inputs) for member in members))
+    chosen = [np.sort(rng.permutation(len(member.inputs))[:kept]) for member in members]
+    for k in _NEIGHBOURS:
+        networks: list[Network] = []
+        for member, rows in zip(members, chosen, strict=True):
+            x = member.inputs[rows].astype(np.float64)
+            squares = (x**2).sum(axis=1)
+            some = x[:: max(kept // 256, 1)]
+            far = squares + (some**2).sum(axis=1)[:, None] - 2 * some @ x.T
+            width = max(float(np.median(np.sort(far, axis=1)[:, min(k, kept - 1)])), 1e-6)
+            said = _indicators_of_all(shared.target, member.wanted[rows])
+            center = said.mean(axis=0)
+            log_weights = 0 if member.weights is None else np.log(np.maximum(member.weights[rows], 1e-9))
+            arrays = {
+                "running.rows": 2 * x.T / width, "running.nearness": log_weights - squares / width,
+                "weight0": said - center, "bias0": center,
+            }  # fmt: skip
+            networks.append(_network(shared, member, arrays, near=kept))
+        yield _Stage(_outputs(networks, shared.held_out), partial(list, networks))
+
+
+def _indicators_of_all(target: Any, wanted: np.ndarray) -> np.ndarray:
+    """A row's outputs: numbers, or a logit of 4 for its class."""
+    if not isinstance(target, Classes):
+        return wanted
+    return 4.0 * (2 * wanted - 1 if target.multilabel else np.eye(target.outputs)[wanted.astype(int)])
+
+
+_STAGES = {"linear": _linear, "neighbours": _near}
+
+# --- trees -----------------------------------------------------------------------------------------------------------
+
+
+def _trees(
+    library: Any, shared: Shared, members: Sequence[_Member], seed: int, budget: Budget
+) -> Iterator[_Stage]:
+    """Ever more rounds of trees, until the time is over."""
+    pairs = zip(members, [*shared.held_out] * (len(members) if len(shared.held_out) == 1 else 1), strict=True)
+    grown = [_Grown(library, shared, member, part, seed) for member, part in pairs]
+    done, seconds = 0, _SECONDS_A_VALUE * members[0].inputs.size
+    while done < _MOST_ROUNDS:
+        rounds = min(max(_FEWEST_ROUNDS, done // 3), _MOST_ROUNDS - done)
+        for one in grown:
+            if not budget.has(_VARIES * seconds + budget.cost("end")):
+                return
+            begun = clock()
+            one.grow(rounds)
+            seconds = (clock() - begun) * 1.5
+        done += rounds
+        outputs = [one.outputs() for one in grown]
+        together = np.mean(outputs, axis=0) if len(shared.held_out) == 1 else np.concatenate(outputs)
+        yield _Stage(together.astype(np.float32), partial(_networks, grown, done))
+
+
+def _networks(grown: Sequence[_Grown], rounds: int) -> list[Network]:
+    """The first rounds as networks of one architecture."""
+    trees = [[tree for of_round in one.rounds[:rounds] for tree in of_round] for one in grown]
+    nodes = max(sum(len(tree.said) for tree in of_member) for of_member in trees)
+    depth = max(tree.depth for of_member in trees for tree in of_member)
+    parts: dict[str, Any] = {"trees": (rounds, len(trees[0]) // rounds), "nodes": nodes, "depth": depth}
+    return [one.network(of_member, **parts) for one, of_member in zip(grown, trees, strict=True)]
+
+
+class _Grown:
+    """A member's trees, for each round one for each output or one for two classes, and their sums for held-out rows."""
+
+    def __init__(self, library: str, shared: Shared, member: _Member, held_out: Data, seed: int) -> None:
+        target, rows = shared.target, held_out.chosen()
+        parts = [np.asarray(held_out.numeric[rows], np.float32)]
+        for j, table in enumerate(member.means):
+            assert held_out.codes is not None
+            parts.append(table[held_out.codes[rows, j]])
+        self._shared, self._member, self._unseen = shared, member, np.concatenate(parts, axis=1)
+        is_binary = isinstance(target, Classes) and target.is_binary
+        self._maps = np.array([[-0.5, 0.5]]) if is_binary else np.eye(target.outputs)
+        self._sums = np.zeros((len(self._unseen), len(self._maps)))
+        self._models = _models(library, target, member, seed)
+        self.rounds: list[Sequence[Tree]] = []
+
+    def grow(self, rounds: int) -> None:
+        """Add rounds."""
+        parts = [model.more(rounds) for model in self._models]
+        for same in zip(*parts, strict=True):
+            trees = [tree for part in same for tree in part]
+            self._sums += np.stack([tree.outputs(self._unseen) for tree in trees], axis=1)
+            self.rounds.append(trees)
+
+    def outputs(self) -> np.ndarray:
+        """The outputs for the held-out rows."""
+        return self._sums @ self._maps + self._begin
+
+    @property
+    def _begin(self) -> np.ndarray:
+        return np.concatenate([model.begin for model in self._models]) @ self._maps
+
+    def network(self, chosen: Sequence[Tree], nodes: int, **parts: Any) -> Network:
+        """Some of the trees as a network."""
+        arrays = {**arrays_of(chosen, nodes), "weight0": self._maps, "bias0": self._begin}
+        return _network(self._shared, self._member, arrays, nodes=nodes, **parts)
+
+
+def _models(library: str, target: Any, member: _Member, seed: int) -> list[Any]:
+    """The models of a library: one for all classes, or one for each label or number."""
+    is_classification = isinstance(target, Classes)
+    x, columns, weights, absent = member.inputs, member.columns, member.weights, np.zeros(0)
+    if is_classification and not target.multilabel:
+        absent = np.setdiff1d(np.arange(target.outputs), columns)
+    if len(absent):  # a class that no row has gets one of hardly any weight
+        weights = np.append(np.ones(len(x)) if weights is None else weights, np.full(len(absent), 1e-6))
+        x = np.concatenate([x, x[: len(absent)]])
+        columns = np.concatenate([columns, absent[:, None]])
+    return [LIBRARIES[library](Rows(is_classification, x, y, weights, seed)) for y in columns.T]
