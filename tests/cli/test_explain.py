@@ -154,3 +154,12 @@ def test_the_words_of_a_text_are_shown(cli, tmp_path):
     code, out, error = cli("explain", tmp_path / "run", tmp_path / "new.csv")
     assert code == 0, error
     assert "by word: red +" in out
+    code, out, error = cli("inspect", tmp_path / "run")
+    assert code == 0 and "words of 'title' that change predictions: red 0." in out, error
+    code, out, error = cli("inspect", tmp_path / "run", "--json")
+    words = json.loads(out)["results"]["words"]["title"]
+    assert words[0]["word"] == "red" and words[0]["change"] > 0.2
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert (
+        "<h3>Words of title</h3>" in report and "red" in report.split("Words of title")[1].split("</tr>")[1]
+    )

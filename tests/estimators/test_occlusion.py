@@ -9,6 +9,8 @@ import pytest
 
 import lamina
 from lamina.errors import DataError
+from lamina.estimators import occlusion
+from lamina.estimators.occlusion import important_words
 
 N = 300
 WORDS = np.random.default_rng(0).choice(["red", "old", "big", "new", "car", "bike"], (N, 3))
@@ -72,3 +74,23 @@ def test_texts_that_are_missing_or_empty_have_no_words(model):
 def test_other_columns_have_no_words(model, column):
     with pytest.raises(DataError, match=rf"'{column}' is not a text column; .* text columns are \['title'\]"):
         model.word_values(FRAME[:2], column)
+
+
+def test_words_of_a_column_are_ranked_by_what_they_change_in_all(model):
+    found = important_words(model.fitted_, FRAME)
+    assert [*found] == ["title"]
+    first, *others = found["title"]
+    values = [row["red"][1] for row in model.word_values(FRAME, "title") if "red" in row]
+    assert first.word == "red" and first.rows <= 200
+    assert first.change == pytest.approx(np.mean(values), rel=0.2) and first.change > 0.1
+    assert first.size >= abs(first.change)
+    assert all(one.rows * one.size <= first.rows * first.size for one in others)
+
+
+def test_at_most_so_many_words_are_left_out(model, monkeypatch):
+    counts = []
+    real = occlusion.word_values
+    monkeypatch.setattr(occlusion, "word_values", lambda *given: counts.append(len(given[1])) or real(*given))
+    long = pl.lit(" ".join(f"w{i}" for i in range(400)))
+    important_words(model.fitted_, FRAME.with_columns(title=long))
+    assert counts == [12]

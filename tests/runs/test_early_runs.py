@@ -70,6 +70,7 @@ LATER = {
         "outermost": None,
         "intervals": [],
         "shap": None,
+        "words": {},
         "decision": None,
         "advice": [],
     },

@@ -40,7 +40,8 @@ class TableLibrary:
         self.has_classes, self.outputs = self.interface.has_classes, self.interface.outputs
         self.function = exported_function(model, path, 2 if self.has_classes else 1)
         self.library = ctypes.CDLL(str(path))
-        self.columns = [field.column for field in self.interface.fields]
+        self.fields = self.interface.fields
+        self.columns = [field.column for field in self.fields]
 
     def names(self, what: str, count: int) -> list[str]:
         """NAME_what, an array of texts."""
@@ -53,10 +54,10 @@ class TableLibrary:
             table[:, column.position] if isinstance(table, np.ndarray) else table[column.name].to_list()
             for column in self.columns
         )
-        return np.stack([self._field(*pair) for pair in zip(self.columns, chosen, strict=True)], axis=1)
+        return np.stack([self._field(*pair) for pair in zip(self.fields, chosen, strict=True)], axis=1)
 
-    def _field(self, column, values: Sequence[object]) -> np.ndarray:
-        if not column.is_text:
+    def _field(self, field, values: Sequence[object]) -> np.ndarray:
+        if not field.is_text:
             return np.array([np.nan if x is None else float(x) for x in values])
         texts = {x: ctypes.create_string_buffer(str(x).encode()) for x in values if x is not None}
         self.kept = [*getattr(self, "kept", []), texts]

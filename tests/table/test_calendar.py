@@ -90,6 +90,17 @@ def test_the_zone_of_an_unsure_name_is_said():
     assert column_of([f"{text} CET" for text in written("%Y-%m-%d %H:%M", MOMENTS)]).reason == ""
 
 
+def test_a_zone_that_is_not_known_is_named_in_one_line(recwarn):
+    texts = written("%Y-%m-%d %H:%M", MOMENTS)
+    column = column_of([f"{text} Mars/Phobos" for text in texts])
+    (line,) = (str(one.message) for one in recwarn)
+    assert line.startswith("column 'when': the time zone 'mars/phobos' is not in this machine's database")
+    assert column.parts[0].low == column_of(texts).parts[0].low
+    column = column_of([f"{text} Europe/Berlin" for text in texts])
+    assert len(recwarn) == 1 and column.kind == "date"
+    assert 1 / 24 <= column_of(texts).parts[0].low - column.parts[0].low <= 2 / 24
+
+
 @pytest.mark.parametrize("zeros", ["0000-00-00", " 0000-00-00 00:00:00"])
 def test_dates_of_zeros_are_missing_and_that_is_said(zeros, recwarn):
     column = column_of(["2024-01-31", zeros, "2025-02-01"] * 20)

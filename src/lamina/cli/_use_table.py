@@ -216,6 +216,7 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     from lamina.cli._table_views import columns_table, measured_title, metrics_table, search_table
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained
+    from lamina.support.messages import printable
     from lamina.table.describe import describe_rows, describe_target
 
     model, details = open_table_run(run)
@@ -255,6 +256,13 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
         console.print(search_table(results["search"]["chosen"]))
     console.print(columns_table(model.schema, fitted.monotone))
     console.print(metrics_table(measured_title(results), results["metrics"]))
+    for column, words in results["words"].items():
+        said = ", ".join(
+            f"{one['word']} {one['size'] if one['change'] is None else one['change']:.3g}" for one in words
+        )
+        console.print(
+            f"words of {column!r} that change predictions: {printable(said, keep='')}", markup=False
+        )
     for text in decision_said(results["decision"]):
         console.print(text, markup=False)
 

@@ -7,6 +7,7 @@ Erasure", 2016, arXiv 1612.08220.
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from string import punctuation
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.estimators.fitted import FittedModel
 from lamina.estimators.shapley import predicted
+from lamina.estimators.targets import Classes
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import DataWarning
@@ -24,6 +26,65 @@ from lamina.table.types import Text
 
 _MOST_WORDS = 500
 """Maximum number of distinct words per text; later words are not explained."""
+
+
+_MOST_ROWS, _MOST_CHANGES = 200, 5000
+"""Rows, and words of them, from which a column's words are ranked."""
+
+_FEWEST_ROWS, _MOST_SHOWN = 2, 10
+"""A column's important words: each in several rows, and few."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a column of texts.
+
+    Attributes:
+        word: the word, in small letters.
+        rows: the number of rows that have it, among those that were looked at.
+        size: the mean size of the change of their predictions by it: of classes the probability that it moves.
+        change: the mean change; of two classes that of the last one's probability; None: of more classes, or outputs.
+    """
+
+    word: str
+    rows: int
+    size: float
+    change: float | None
+
+
+def important_words(fitted: FittedModel[Any], data: Any, seed: int = 0) -> dict[str, list[Word]]:
+    """For each column of texts the words that change predictions the most in all, at most ten.
+
+    At most 200 rows, drawn at random, are looked at, with 5,000 words in all.
+
+    Args:
+        fitted: the model.
+        data: a frame of polars, of all columns.
+        seed: draws the rows.
+    """
+    drawn = np.random.default_rng(seed).permutation(len(data))[:_MOST_ROWS]
+    is_class = isinstance(fitted.target, Classes)
+    found: dict[str, list[Word]] = {}
+    for column in text_columns(fitted):
+        texts = data[column][drawn].to_list()
+        words = np.cumsum([0 if text is None else min(len(str(text).split()), _MOST_WORDS) for text in texts])
+        chosen = drawn[: max(1, int(np.searchsorted(words, _MOST_CHANGES, side="right")))]
+        changes: dict[str, list[np.ndarray]] = {}
+        for values in word_values(fitted, data[chosen], column):
+            for word, change in values.items():
+                changes.setdefault(word, []).append(np.atleast_1d(change))
+        ranked = [_word(word, np.array(each), is_class) for word, each in changes.items()]
+        ranked = [one for one in ranked if one.rows >= _FEWEST_ROWS and one.size > 0]
+        found[column] = sorted(ranked, key=lambda one: (-one.rows * one.size, one.word))[:_MOST_SHOWN]
+    return {column: ranked for column, ranked in found.items() if ranked}
+
+
+def _word(word: str, changes: np.ndarray, is_class: bool) -> Word:
+    """A word from the changes of its rows' predictions, (rows, outputs)."""
+    outputs = changes.shape[1]
+    sizes = np.abs(changes).sum(axis=1) / 2 if is_class and outputs > 1 else np.abs(changes).mean(axis=1)
+    has_sign = outputs == 1 or (is_class and outputs == 2)
+    return Word(word, len(changes), float(sizes.mean()), float(changes[:, -1].mean()) if has_sign else None)
 
 
 def text_columns(fitted: FittedModel[Any]) -> list[str]:

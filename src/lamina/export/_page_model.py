@@ -102,14 +102,7 @@ def readers_of(inputs: Table | Pictures) -> dict[str, str]:
 
 def _fields(table: Table) -> list[Column | Composite]:
     """The form's fields: columns, and whole composite columns that the page can read."""
-    whole = {
-        place: one
-        for one in table.composites
-        for place in one.columns
-        if one.schema.type.page_script and not one.derived
-    }
-    found = [whole.get(place, column) for place, column in enumerate(table.columns)]
-    return [one for place, one in enumerate(found) if one not in found[:place]]
+    return table.fields(lambda kind: bool(kind.page_script))
 
 
 def _owner(table: Table, column: Column | Composite) -> str:

@@ -14,7 +14,7 @@ The networks compute in float32; the encoding of numbers and the output in float
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -100,6 +100,11 @@ class Composite:
     derived: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The column's name."""
+        return self.schema.name
+
 
 @dataclass(frozen=True)
 class Table:
@@ -128,6 +133,17 @@ class Table:
     def categories(self) -> tuple[Column, ...]:
         """The columns of categories."""
         return tuple(column for column in self.columns if not column.is_number)
+
+    def fields(self, reads: Callable[[types.Composite], bool]) -> list[Column | Composite]:
+        """The columns; in place of its parts, a composite column that a way out `reads` as a whole."""
+        whole = {
+            place: one
+            for one in self.composites
+            for place in one.columns
+            if reads(one.schema.type) and not one.derived
+        }
+        found = [whole.get(place, column) for place, column in enumerate(self.columns)]
+        return [one for place, one in enumerate(found) if one not in found[:place]]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from lamina.export._page_model import page_model, readers_of, shown
 from lamina.export._prediction import Classes, Pictures, Prediction, Table
 from lamina.export.warnings import warn_of_texts
 from lamina.support.files.atomic import atomic_write
+from lamina.table.types import Composite
 
 _SIDE = 28
 _SCRIPTS = {
@@ -74,7 +75,9 @@ def write_page(
     prediction: Prediction, path: str | os.PathLike[str], *, examples: Iterable[Mapping[str, Any]] = ()
 ) -> None:
     """Write the page; see `export_page`."""
-    warn_of_texts(prediction, "a page", reads=True)
+    warn_of_texts(
+        prediction, "a page", lambda kind: not isinstance(kind, Composite) or bool(kind.page_script)
+    )
     content = page_of(prediction, examples)
     with atomic_write(path, "w") as file:
         file.write(content)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lamina.export._prediction import Pictures, Prediction, Table
 from lamina.table.messages import counted, listed, shown, warn
+from lamina.table.types import ColumnType
 
 _MOST_NAMED = 5
 
@@ -19,28 +20,34 @@ class NotLinkedWarning(UserWarning):
         return frozenset({str(self)})
 
 
-def warn_of_texts(prediction: Prediction, file: str, *, reads: bool = False) -> None:
+def warn_of_texts(
+    prediction: Prediction, file: str, reads: Callable[[ColumnType], bool] = lambda kind: False
+) -> None:
     """Warn, in one line, of columns whose form in a file differs from the training table.
 
     Args:
         prediction: the exported prediction.
         file: the kind of file, such as "an ONNX file".
-        reads: whether the file parses numbers and dates in texts, and texts by a type's `page_script`, like pages.
+        reads: whether the file reads a type's values in their form in the training table.
     """
     if isinstance(prediction.inputs, Pictures):
         return
-    said = [*_taken(prediction.inputs, reads=reads)]
+    said = [*_taken(prediction.inputs, reads)]
     if not said:
         return
     more = f" and {counted(len(said) - _MOST_NAMED, 'more column')}" if len(said) > _MOST_NAMED else ""
-    others = "lamina serve and lamina.load read" if reads else "lamina serve, a page and lamina.load read"
+    others = (
+        "lamina serve and lamina.load read"
+        if file == "a page"
+        else "lamina serve, a page and lamina.load read"
+    )
     warn(
         f"{file} does not read all columns as training had them; it takes {', '.join(said[:_MOST_NAMED])}{more}. "
         f"{others} {'them as in training' if len(said) > 1 else 'it as in training'}"
     )
 
 
-def _taken(table: Table, *, reads: bool) -> Iterator[str]:
+def _taken(table: Table, reads: Callable[[ColumnType], bool]) -> Iterator[str]:
     """The form in which the file takes each column that differs from the training table, in words."""
     parts: set[int] = set()
     for one in table.composites:
@@ -49,9 +56,11 @@ def _taken(table: Table, *, reads: bool) -> Iterator[str]:
             continue
         parts |= {*one.columns}
         names = [table.columns[i].name for i in one.columns]
-        if not (reads and kind.page_script) and names != [one.schema.name]:
+        if not reads(kind) and names != [one.schema.name]:
             yield f"{shown(one.schema.name)} by its {counted(len(names), 'part')}, {listed(names, 2)}"
     for i, column in enumerate(table.columns):
         unit = column.schema.type.unit if column.is_number else ""
-        if not reads and i not in parts and column.is_number and (unit or column.schema.type.reads_text):
+        if i in parts or not column.is_number or reads(column.schema.type):
+            continue
+        if unit or column.schema.type.reads_text:
             yield f"{shown(column.name)} as {unit or 'a number'}"

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lamina.estimators.importance import Importance
+from lamina.estimators.occlusion import Word
 from lamina.runs.data import Request
 from lamina.runs.evaluation import ColumnShap, MeanShap
 from lamina.runs.metrics import Below, Covered
@@ -38,6 +39,7 @@ _SETTINGS = msgspec.defstruct(
 
 _TARGET, _IMPORTANCE = strict(Target, form=strict(Form) | None), strict(Importance)
 _COVERED, _BELOW = strict(Covered), strict(Below)
+_WORD = strict(Word)
 _SHAP = strict(MeanShap, columns=list[strict(ColumnShap, classes=list[float])])
 
 
@@ -94,6 +96,7 @@ class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     advice: list[str] = msgspec.field(default_factory=list)
     importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
     shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
+    words: dict[str, list[_WORD]] = msgspec.field(default_factory=dict)  # pyright: ignore[reportInvalidTypeForm]
     intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
     quantiles: list[_BELOW] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
     outermost: _COVERED | None = None  # pyright: ignore[reportInvalidTypeForm]

@@ -19,6 +19,7 @@ import numpy as np
 
 from lamina.errors import DataError, MissingPackageError
 from lamina.estimators.importance import MOST_ROWS, REPEATS, Importance, loss_name
+from lamina.estimators.occlusion import Word, important_words
 from lamina.estimators.scoring import shown_score
 from lamina.runs import figures
 from lamina.runs._model import TableModel, central
@@ -86,6 +87,9 @@ class Findings:
     settings: Mapping[str, Any]
     importance_rows: int = MOST_ROWS  # maximum rows for column importance
     shap: MeanShap | None = None
+    words: Mapping[str, Sequence[Word]] = field(
+        default_factory=dict[str, Sequence[Word]]
+    )  # by column of texts
     advice: Sequence[str] = ()
     divided: str = ""  # how rows were divided, in words
 
@@ -208,6 +212,7 @@ def _facts(findings: Findings, drawing: _Figures) -> dict[str, Any]:
         "rankings": _rankings(findings, drawing) if drawing.wanted and is_class else None,
         "uncertainty": _uncertainty(findings, drawing),
         "importance": _importance(findings, drawing),
+        "words": findings.words,
         "worst": _worst(findings),
         "columns": [row.cells for row in column_rows(model.schema, fitted.monotone)],
         "training_rows": model.schema.rows,
@@ -495,6 +500,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
         warnings.simplefilter("ignore", DataWarning)  # the prediction has already warned
         importance = estimator._importances(X, y, 0, None)[0]
         shap = _mean_shap(estimator, X, [one.column for one in importance])
+        words = important_words(fitted, frame)
         intervals = [] if is_class else measured_intervals(estimator, X, codes)
         quantiles = ([], None) if is_class else measured_quantiles(estimator, X, codes)
     model = TableModel.of(estimator, dataclasses.replace(fitted.encoder.schema, target=target))
@@ -511,6 +517,7 @@ def report_on(estimator: Any, X: Any, y: Any) -> str:
             importance,
             {"data": ["a table in memory"], "resolved": _settings_of(estimator)},
             shap=shap,
+            words=words,
         )
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamina.estimators.importance import MOST_ROWS, Importance
+from lamina.estimators.occlusion import important_words
 from lamina.runs.data import Prepared, Request
 from lamina.runs.evaluation import (
     Baseline,
@@ -76,10 +77,12 @@ def complete(
         importance = permutation_importance(trained.model, measured.rows, request.seed, most_rows=most)
         names = [one.column for one in importance]
         shap = mean_shap_of_part(trained.model, measured.rows, names, request.seed, most)
+        words = important_words(trained.model.fitted, trained.model.inputs(measured.rows.frame), request.seed)
         tried = advice(prepared, trained.model, measured)
         if trained.search is not None and trained.history and not trained.interrupted:
             tried += advice_on_search(trained.search)
     results = _results(prepared, trained, measured, importance, shap) | {"advice": tried}
+    results["words"] = {column: [asdict(one) for one in ranked] for column, ranked in words.items()}
     settings = _settings(request, trained)
     findings = Findings(
         prepared.target,
@@ -90,6 +93,7 @@ def complete(
         settings,
         importance_rows=most,
         shap=shap,
+        words=words,
         advice=tried,
         divided=prepared.divided,
     )

@@ -19,6 +19,7 @@ from lamina.errors import DataError
 from lamina.table.columns import value_name
 from lamina.table.patterns import in_javascript, lazily
 from lamina.table.values import DAY, MISSING_TOKENS
+from lamina.table.zones import ZONES, ahead_in, zone_names
 
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}
 """Units per day, for each unit of times since 1970-01-01."""
@@ -59,19 +60,6 @@ _WEEKDAYS = (
     "|lunes|martes|miércoles|jueves|viernes|sábado|domingo"
 )
 
-_ZONES = {
-    "z": 0, "utc": 0, "gmt": 0, "est": -300, "edt": -240, "cst": -360, "cdt": -300,
-    "mst": -420, "mdt": -360, "pst": -480, "pdt": -420,
-    "hst": -600, "akst": -540, "akdt": -480, "ast": -240, "adt": -180, "nst": -210, "ndt": -150,
-    "wet": 0, "west": 60, "bst": 60, "cet": 60, "cest": 120, "eet": 120, "eest": 180, "msk": 180,
-    "sast": 120, "eat": 180, "wat": 60, "cat": 120, "pkt": 300, "ist": 330, "hkt": 480, "jst": 540, "kst": 540,
-    "awst": 480, "acst": 570, "acdt": 630, "aest": 600, "aedt": 660, "nzst": 720, "nzdt": 780,
-}  # fmt: skip
-"""Offsets from UTC, in minutes, of the time zones named in RFC 822, then of other abbreviations of IANA's database."""
-
-_UNSURE = lazily(r"\d(?: ?[ap]\.?m\.?)? ?(ast|bst|cst|ist)\b", re.IGNORECASE)
-"""A time with an ambiguous zone name, shared by several zones: those of Arabia, Bangladesh, China, Israel, Ireland."""
-
 _DIGITS = str.maketrans("123456789", "0" * 9)
 _ZEROS = lazily(r"0+([-/. ]?)0+\1 ?0+(?:[t ]00?:00(?::00(?:\.0+)?)?z?)?")
 
@@ -97,16 +85,6 @@ def is_date(text: str) -> bool:
     [True, True, True, False, False, False]
     """
     return _layout(_shape(_plain(text))) is not None
-
-
-def zone_said(text: str) -> str:
-    """The chosen meaning of a text's time zone, if the zone's name is ambiguous; otherwise empty.
-
-    >>> zone_said("2024-05-03 10:15 CST"), zone_said("2024-05-03 10:15 CET")
-    ('CST is UTC-6', '')
-    """
-    found = _UNSURE.search(text)
-    return f"{found[1]} is UTC{_ZONES[found[1].lower()] / 60:+g}" if found else ""
 
 
 def day_in(text: str) -> float | None:
@@ -176,8 +154,12 @@ _MONTH = rf"(?P<b>{_any_of(_MONTHS)})\.?"
 _HALF = r" ?(?P<p>[ap])\.?m\.?"
 _TIME = rf"(?P<H>00?)(?::(?P<M>00)(?::(?P<S>00)(?:[.,](?P<f>0{{1,9}}))?)?(?:{_HALF})?|{_HALF.replace('<p>', '<q>')})"
 _OFFSET = r"(?P<sign>[+-])(?P<zh>00)(?::?(?P<zm>00))?"
-_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # Java's region after the offset; redundant
-_ZONE = rf"(?: ?(?P<Z>{_any_of(_ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION})?(?: \([a-z ]+\))?"
+_REGION = r"(?: ?\[[a-z0_/:+-]+\])?"  # as Java writes it behind the offset, which says all
+_NAMED = r"(?P<R>[a-z_]+(?:/[a-z_-]+)+)"
+_ZONE = (
+    rf"(?: ?(?P<Z>{_any_of(ZONES)}){_REGION})?(?: ?{_OFFSET}{_REGION}| ?\[{_NAMED}\]|"
+    rf" {_NAMED.replace('<R>', '<W>')})?(?: \([a-z ]+\))?"
+)
 
 
 @dataclass(frozen=True)
@@ -189,6 +171,7 @@ class _Layout:
         month: the number of a named month; 0: none is named.
         half: the half of the day, "a" or "p"; empty: 24-hour time.
         ahead: the offset from UTC of a named zone, in minutes.
+        region: the name of a zone in IANA's database, in small letters; empty: there is none.
         sign: the position of the UTC offset's sign.
         separator: the separator of numbers in ambiguous order.
     """
@@ -197,6 +180,7 @@ class _Layout:
     month: int
     half: str
     ahead: int
+    region: str
     sign: int
     separator: str
 
@@ -214,8 +198,9 @@ def _matched(pattern: re.Pattern[str], shape: str) -> _Layout | None:
     found = {name: text for name, text in match.groupdict().items() if text is not None}
     places = {name: slice(*match.span(name)) for name in found if found[name].isdigit()}
     half = found.get("p") or found.get("q") or ""
-    month, ahead = _MONTHS.get(found.get("b", ""), 0), _ZONES.get(found.get("Z", ""), 0)
-    return _Layout(places, month, half, ahead, -1 if found.get("sign") == "-" else 1, found.get("s", ""))
+    month, ahead = _MONTHS.get(found.get("b", ""), 0), ZONES.get(found.get("Z", ""), 0)
+    region, sign = found.get("R") or found.get("W") or "", -1 if found.get("sign") == "-" else 1
+    return _Layout(places, month, half, ahead, region, sign, found.get("s", ""))
 
 
 _LONGEST = 80
@@ -279,12 +264,24 @@ class _Group:
             is_real &= (hour >= 1) & (hour <= 12)
             hour = hour % 12 + (12 if self.layout.half == "p" else 0)
         ahead = self.layout.ahead + self.layout.sign * (60 * self.field("zh") + self.field("zm"))
+        if self.layout.region:
+            ahead = ahead + ahead_in(self.layout.region, 1440 * days + 60 * hour + minute)
         is_real &= (
             (hour < 24) & (minute < 60) & (second < 60) & (self.field("zh") < 24) & (self.field("zm") < 60)
         )
-        seconds = 3600 * hour + 60 * (minute - ahead) + second
+        seconds = 3600 * hour + np.rint(60 * (minute - ahead)).astype(np.int64) + second
         fraction = np.rint(self.field("f") * 10.0 ** (6 - self._digits)).astype(np.int64)
         return days * DAY + seconds * 1_000_000 + fraction, is_real
+
+
+def unknown_zone(text: str) -> str:
+    """The zone that a date is in, if this machine's database does not have it; else empty.
+
+    >>> unknown_zone("2024-05-03 10:15 Mars/Phobos"), unknown_zone("2024-05-03 10:15 Asia/Tokyo")
+    ('mars/phobos', '')
+    """
+    layout = _layout(_shape(_plain(text)))
+    return layout.region if layout and layout.region not in ("", *zone_names()) else ""
 
 
 def _number(characters: np.ndarray) -> np.ndarray:
@@ -388,7 +385,7 @@ class DateForm:
 
 def page_shapes() -> dict[str, Any]:
     """The shapes of dates as JavaScript patterns, with the meanings of month and zone names."""
-    return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": _ZONES}
+    return {"patterns": [*map(in_javascript, _patterns())], "months": _MONTHS, "zones": ZONES}
 
 
 _EPOCH = lazily(r"-?\d{1,19}(?:\.\d+)?", re.ASCII)
@@ -405,7 +402,7 @@ _DIRECTIVES = {
     "e": " ?(?P<d>00?)", "j": "(?P<D>000?|0)", "V": "(?P<V>00)", "u": "(?P<u>0)", "q": "(?P<Q>0)",
     "b": _MONTH, "B": _MONTH, "h": _MONTH, "a": _WEEKDAY, "A": _WEEKDAY,
     "H": "(?P<H>00?)", "I": "(?P<H>00?)", "M": "(?P<M>00?)", "S": "(?P<S>00?)", "f": "(?P<f>0{1,9})", "p": _HALF[2:],
-    "z": rf"(?:(?P<Z>z)|{_OFFSET})", "Z": f"(?P<Z>{_any_of(_ZONES)})", "%": "%",
+    "z": rf"(?:(?P<Z>z)|{_OFFSET})", "Z": f"(?:(?P<Z>{_any_of(ZONES)})|{_NAMED})", "%": "%",
 }  # fmt: skip
 """The shape pattern for each `strptime` directive."""
 

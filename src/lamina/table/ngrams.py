@@ -3,7 +3,8 @@
 A text is normalized to NFKC and lower case. Its tokens are the n-grams of 3 and 4 characters within words, as
 in scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4))``; words without punctuation; and,
 for scripts without spaces, single and paired ideographs, kana and emoji. A token is represented by a 32-bit hash.
-The computation is arithmetic on code points, which ``types/text.js`` repeats in JavaScript.
+All of it is arithmetic on code points, repeated in JavaScript (``types/text.js``) and in machine code
+(``lamina.export.library._texts``).
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from itertools import pairwise
 
 import numpy as np
 
-_SEED, _PRIME = np.uint32(2166136261), np.uint32(16777619)
+GRAM_SEED, PRIME = np.uint32(2166136261), np.uint32(16777619)
 """FNV-1a's constants, applied to code points instead of bytes."""
 
-_WORD_SEED, _PAIR_SEED = np.uint32(0x2545F491), np.uint32(0x7FEB352D)
+WORD_SEED, PAIR_SEED = np.uint32(0x2545F491), np.uint32(0x7FEB352D)
 """Seeds of the other token types, so that a word differs from the n-gram with the same letters."""
 
-_MIXING = np.uint32(0x85EBCA6B)
+MIXING = np.uint32(0x85EBCA6B)
 """Constants of MurmurHash3's finalizer."""
 
-_LONGEST_WORD = 32
+LONGEST_WORD = 32
 """Maximum number of code points used of a word."""
 
-_LONGEST_TEXT = 1 << 14
+LONGEST_TEXT = 1 << 14
 """Maximum number of code points used of a text."""
 
 _NARROW = 0x3040
@@ -110,13 +111,27 @@ def _any_of(flags: np.ndarray, points: np.ndarray) -> np.ndarray:
     return flags[np.minimum(points, _NARROW - 1)] & (points < _NARROW)
 
 
+def _are_wide(points: np.ndarray) -> np.ndarray:
+    """Whether code points are ideographs, kana or emoji."""
+    return (
+        ((points >= 0x2E80) & (points < 0xAC00))
+        | ((points >= 0xF900) & (points < 0xFB00))
+        | (points >= 0x1F000)
+    )
+
+
+def kinds(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether folded code points, uint32, are spaces, are outside words, and are tokens of their own."""
+    return _any_of(_SPACES, points), _any_of(_NOT_IN_WORDS, points), _are_wide(points)
+
+
 def _hashed(points: np.ndarray, starts: np.ndarray, lengths: np.ndarray, seed: np.uint32) -> np.ndarray:
     """The hash of `points[start : start + length]` for each start."""
     hashes = np.full(len(starts), seed)
     live = np.arange(len(starts))
     for k in range(int(lengths.max(initial=0))):
         live = live[lengths[live] > k]
-        hashes[live] = (hashes[live] ^ points[starts[live] + k]) * _PRIME
+        hashes[live] = (hashes[live] ^ points[starts[live] + k]) * PRIME
     return hashes
 
 
@@ -141,7 +156,7 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:
-    hashes = (hashes ^ (hashes >> np.uint32(16))) * _MIXING
+    hashes = (hashes ^ (hashes >> np.uint32(16))) * MIXING
     return hashes ^ (hashes >> np.uint32(13))
 
 
@@ -152,9 +167,9 @@ def _grams(points: np.ndarray, spaces: np.ndarray) -> Iterator[tuple[np.ndarray,
         if count < size:
             return
         starts = count - size + 1
-        hashes, inside = np.full(starts, _SEED), np.ones(starts, bool)
+        hashes, inside = np.full(starts, GRAM_SEED), np.ones(starts, bool)
         for k in range(size):
-            hashes = (hashes ^ points[k : k + starts]) * _PRIME
+            hashes = (hashes ^ points[k : k + starts]) * PRIME
             if 0 < k < size - 1:
                 inside &= ~spaces[k : k + starts]
         at = np.flatnonzero(inside)
@@ -166,20 +181,16 @@ def _words(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     inside = ~_any_of(_NOT_IN_WORDS, points)  # false for the first and last point, which are spaces
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, stops = edges[::2], edges[1::2]
-    return _hashed(points, starts, np.minimum(stops - starts, _LONGEST_WORD), _WORD_SEED), starts
+    return _hashed(points, starts, np.minimum(stops - starts, LONGEST_WORD), WORD_SEED), starts
 
 
 def _wide(points: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Hashes of ideographs, kana and emoji, single and paired, and their starts."""
-    wide = (
-        ((points >= 0x2E80) & (points < 0xAC00))
-        | ((points >= 0xF900) & (points < 0xFB00))
-        | (points >= 0x1F000)
-    )
+    wide = _are_wide(points)
     single = np.flatnonzero(wide)
     pairs = np.flatnonzero(wide[1:] & wide[:-1])
     for starts, size in ((single, 1), (pairs, 2)):
-        yield _hashed(points, starts, np.full(len(starts), size), _PAIR_SEED), starts
+        yield _hashed(points, starts, np.full(len(starts), size), PAIR_SEED), starts
 
 
 def _firsts(ordered: np.ndarray) -> np.ndarray:
@@ -300,7 +311,7 @@ class TextEncoder:
         """
         texts = _chosen(sorted(counts))
         rows_of = np.array([counts[text] for text in texts], np.float64)
-        hashes, owners = tokens([text[:_LONGEST_TEXT] for text in texts])
+        hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts])
         different, places = np.unique(hashes, return_inverse=True)
         found = _Sparse.counting(owners, places, len(different))
         rows_with = np.bincount(found.columns, found.of_rows(rows_of[found.rows]), minlength=len(different))
@@ -325,7 +336,7 @@ class TextEncoder:
         table[self.hashes >> _SHIFT] = np.arange(len(self.hashes))
         encoded = np.empty((len(texts), weights.shape[1]))
         for first, last in _blocks(texts):
-            hashes, owners = tokens([text[:_LONGEST_TEXT] for text in texts[first:last]])
+            hashes, owners = tokens([text[:LONGEST_TEXT] for text in texts[first:last]])
             places = table[hashes >> _SHIFT]
             known = np.flatnonzero(places >= 0)
             known = known[self.hashes[places[known]] == hashes[known]]
@@ -346,7 +357,7 @@ def _kept(hashes: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _chosen(texts: list[str]) -> list[str]:
     """The texts to learn from: all, or an even subset."""
-    points = sum(min(len(text), _LONGEST_TEXT) for text in texts)
+    points = sum(min(len(text), LONGEST_TEXT) for text in texts)
     step = max(1, -(-len(texts) // _MOST_TEXTS), -(-points // _MOST_LEARNED))
     return texts[::step]
 
@@ -367,7 +378,7 @@ def _right_singular_vectors(matrix: _Sparse, rows: int, columns: int, count: int
     width = min(count + _SPARE, columns, rows)
     across = matrix.transposed()
     places = np.arange(columns * width, dtype=np.uint32)
-    basis = _mixed(places * _PRIME ^ _SEED).reshape(columns, width) / 2.0**31 - 1
+    basis = _mixed(places * PRIME ^ GRAM_SEED).reshape(columns, width) / 2.0**31 - 1
     for _ in range(_STEPS):
         basis = _orthonormal(across.times(matrix.times(basis, rows), columns))
     image = matrix.times(basis, rows)

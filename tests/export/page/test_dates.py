@@ -63,6 +63,15 @@ def pl_column(texts):
 @given(texts=TEXTS)
 @example(
     texts=[
+        f"{day} {hour}:{minute}:00 {zone}"
+        for day in ("2024-03-31", "2024-10-27", "2024-11-03", "1975-07-01")
+        for hour in ("01", "02", "03")
+        for minute in ("00", "30")
+        for zone in ("Europe/Berlin", "[America/New_York]", "asia/kolkata", "Mars/Phobos")
+    ]
+)
+@example(
+    texts=[
         "9999-W52-7",
         "9999-W53",
         "2020-W53-1",

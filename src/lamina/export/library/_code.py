@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from string import Template
 
@@ -68,7 +68,8 @@ def prediction_code(interface: Interface, network: CompiledNetwork, machine: Mac
     for rows in network.programs:
         _emit_block(module, network, rows, reader)
     row_bytes = FIELD_BYTES * len(interface.fields) if reader else network.inputs[0].nbytes
-    return _finished(module, name, network, row_bytes, exported, with_classes=interface.has_classes)
+    code = _finished(module, name, network, row_bytes, exported, with_classes=interface.has_classes)
+    return replace(code, stack_bytes=code.stack_bytes + reader.scratch_bytes) if reader else code
 
 
 def network_code(name: str, network: CompiledNetwork, machine: Machine) -> LibraryCode:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_array
 from lamina.compiler.llvm import FLOAT64, INDEX, INT32, Pointer, Value
 from lamina.errors import LaminaError
-from lamina.export import Column
+from lamina.export import Column, Composite
 from lamina.export.library._interface import Field
+from lamina.export.library._texts import emit_text_reader, scratch_bytes
 from lamina.table.columns import MISSING_TOKENS
+from lamina.table.types import Quantity, Text
 
 FIND_TEXT = Path(__file__).with_name("find_text.ll").read_text("utf-8")
 """LLVM assembly of a binary search for the code of a string among words sorted by bytes: 0 for NULL, -1 if absent."""
@@ -59,9 +62,19 @@ def declare_words(module: OneThreadModule, name: str, codes: Mapping[str, int]) 
 
 
 FIELD_BYTES = 8
+_BYTE = np.dtype(np.int8)
 _LARGEST = float(np.finfo(np.float32).max)
 _MOST = float(np.finfo(np.float64).max)
 _READ = {"row": None, "numbers": None, "codes": None, "status": None}
+
+
+class _Place(NamedTuple):
+    """A column, and its positions in the row, among all numbers and among all codes."""
+
+    column: Column | Composite
+    row: int
+    number: int
+    code: int
 
 
 class Reader:
@@ -72,60 +85,88 @@ class Reader:
 
     def __init__(self, module: OneThreadModule, fields: Sequence[Field]) -> None:
         self.module, self.fields = module, fields
-        columns = [(place, field.column) for place, field in enumerate(fields)]
-        self.numbers = [(place, column) for place, column in columns if column.is_number]
-        self.categories = [(place, column) for place, column in columns if not column.is_number]
+        self._places: list[_Place] = []
+        number = code = 0
+        for row, field in enumerate(fields):
+            column = field.column
+            self._places.append(_Place(column, row, number, code))
+            parts = column.schema.parts if isinstance(column, Composite) else [column.schema]
+            number += sum(isinstance(part.type, Quantity) for part in parts)
+            code += sum(not isinstance(part.type, Quantity) for part in parts)
+        texts = [one.column.schema for one in self._places if isinstance(one.column, Composite)]
+        self.scratch_bytes = max((scratch_bytes(len(one.arrays["hashes"])) for one in texts), default=0)
 
     def emit(self) -> None:
         with self.module.function("read", _READ, internal=True) as b:
             self._emit_numbers(b)
-            for i, (place, column) in enumerate(self.categories):
-                b.store(b.pointer_argument("codes"), b.cast(self._code(b, column, place), INT32), i)
+            scratch = b.alloca(_BYTE, self.scratch_bytes) if self.scratch_bytes else None
+            for one in self._places:
+                if isinstance(one.column, Composite):
+                    assert scratch is not None
+                    self._emit_text(b, one.column, one, scratch)
+                elif not one.column.is_number:
+                    self._store_code(b, self._code(b, one.column, one.row), one.code)
 
     # --- numbers -------------------------------------------------------------------------------------------------
 
     def _emit_numbers(self, b: OneThread) -> None:
-        if not self.numbers:
+        numbers = [one for one in self._places if isinstance(one.column, Column) and one.column.is_number]
+        if not numbers:
             return
-        ranges = [encodable(column) for _, column in self.numbers]
+        ranges = [encodable(one.column) for one in numbers if isinstance(one.column, Column)]
         self._global("lowest", np.array([low for low, _ in ranges]))
         self._global("highest", np.array([high for _, high in ranges]))
         start = 0
-        while start < len(self.numbers):
+        while start < len(numbers):
             stop = start + 1
-            while stop < len(self.numbers) and self.numbers[stop][0] == self.numbers[stop - 1][0] + 1:
+            while stop < len(numbers) and numbers[stop].row == numbers[stop - 1].row + 1:
                 stop += 1
-            self._emit_run(b, start, stop)
+            self._emit_run(b, start, stop, numbers[start].row - start, numbers[start].number - start)
             start = stop
 
-    def _emit_run(self, b: OneThread, start: int, stop: int) -> None:
+    def _emit_run(self, b: OneThread, start: int, stop: int, row: int, number: int) -> None:
         """Emit code that reads numbers that are adjacent in the row."""
-        shift = self.numbers[start][0] - start
 
         def body(i: Value, lanes: int) -> None:
-            x = b.load(b.pointer_argument("row"), FLOAT64, i + shift, lanes)
-            b.store(b.pointer_argument("numbers"), x, i)
+            x = b.load(b.pointer_argument("row"), FLOAT64, i + row, lanes)
+            b.store(b.pointer_argument("numbers"), x, i + number)
             low, high = (b.load(Pointer(f"@{name}"), FLOAT64, i, lanes) for name in ("lowest", "highest"))
             is_bad = b.logical_or(b.less(x, low), b.greater(x, high))  # both are false for NaN
             with b.if_(b.logical_not(b.reduce_all(b.logical_not(is_bad)))):
                 for lane in range(lanes):
-                    self._report(b, b.extract(is_bad, lane), i + (shift + lane + 1))
+                    self._report(b, b.extract(is_bad, lane), i + (row + lane + 1))
 
         b.vector_loop(start, stop, b.lanes(FLOAT64), body)
 
+    # --- texts ---------------------------------------------------------------------------------------------------
+
+    def _emit_text(self, b: OneThread, column: Composite, one: _Place, scratch: Pointer) -> None:
+        """The numbers of a text, and the code of one that is frequent."""
+        assert isinstance(column.schema.type, Text)
+        name = f"text{one.row}"
+        emit_text_reader(self.module, name, column.schema.type.encoder(column.schema))
+        numbers = b.offset(b.pointer_argument("numbers"), one.number, FLOAT64)
+        b.call(name, b.load_pointer(b.pointer_argument("row"), one.row), numbers, scratch)
+        for part in column.schema.parts:
+            if part.categories:
+                self._store_code(b, b.maximum(self._text_code(b, part.codes, one.row), 0), one.code)
+
     # --- categories ----------------------------------------------------------------------------------------------
+
+    def _store_code(self, b: OneThread, code: Value, place: int) -> None:
+        b.store(b.pointer_argument("codes"), b.cast(code, INT32), place)
 
     def _code(self, b: OneThread, column: Column, place: int) -> Value:
         """The value's code: 0 for a missing or unknown value, otherwise 1, 2, …"""
-        code = self._text_code(b, column, place) if column.is_text else self._number_code(b, column, place)
+        codes = dict(column.spellings)
+        if column.is_boolean:
+            codes |= {token: 0 for token in MISSING_TOKENS if token not in codes}
+        code = self._text_code(b, codes, place) if column.is_text else self._number_code(b, column, place)
         if column.is_boolean:  # texts neither true nor false are errors, as in lamina
             self._report(b, b.less(code, 0), b.const(place + 1))
         return b.maximum(code, 0)
 
-    def _text_code(self, b: OneThread, column: Column, place: int) -> Value:
-        codes = dict(column.spellings)
-        if column.is_boolean:
-            codes |= {token: 0 for token in MISSING_TOKENS if token not in codes}
+    def _text_code(self, b: OneThread, codes: Mapping[str, int], place: int) -> Value:
         count = declare_words(self.module, f"words{place}", codes)
         text = b.load_pointer(b.pointer_argument("row"), place)
         arguments = f"{text.typed}, ptr @words{place}, ptr @words{place}_codes, i64 {count}"

@@ -8,7 +8,7 @@ from string import Template
 from textwrap import wrap
 
 from lamina import __version__
-from lamina.export import Classes, Numbers, Pictures, Prediction
+from lamina.export import Classes, Composite, Numbers, Pictures, Prediction
 from lamina.export.library._code import LibraryCode
 from lamina.export.library._interface import Field, Interface, class_names
 from lamina.export.library._network import CompiledNetwork
@@ -127,7 +127,7 @@ def _types(interface: Interface) -> list[str]:
     if interface.fields:
         lines = [f"typedef struct {name}_row {{"]
         for field in interface.fields:
-            kind = "const char *" if field.column.is_text else "double "
+            kind = "const char *" if field.is_text else "double "
             lines.append(f"    {kind}{field.name}; /* {_harmless(_meaning(field))} */")
         lines += [f"}} {name}_row;", ""]
         lines += [f"extern const char *const {name}_column_names[{macro}_COLUMNS];", ""]
@@ -141,6 +141,8 @@ def _types(interface: Interface) -> list[str]:
 def _meaning(field: Field) -> str:
     column, schema = field.column, field.column.schema
     title = "" if column.name == field.name else f"{column.name}: "
+    if isinstance(column, Composite):
+        return f"{title}a text in UTF-8; NULL: missing"
     if column.is_number:
         known = schema.low is not None and schema.high is not None
         between = f", {schema.low:g} to {schema.high:g} in training" if known else ""
@@ -213,8 +215,14 @@ def _example(interface: Interface) -> str:
 
 def _example_value(field: Field) -> str:
     column, schema = field.column, field.column.schema
+    if isinstance(column, Composite):
+        return _quoted(schema.type.example(schema))
     if column.is_number:
         return f"{column.fill if schema.mean is None else schema.mean:g}"
     if column.values is not None:
         return f"{column.values[0]:g}"
-    return '"' + _harmless(schema.categories[0]).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return _quoted(schema.categories[0])
+
+
+def _quoted(text: str) -> str:
+    return '"' + _harmless(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -9,7 +9,8 @@ from functools import cached_property
 from pathlib import Path
 
 from lamina.errors import LaminaError
-from lamina.export import Classes, Column, Prediction, Table
+from lamina.export import Classes, Column, Composite, Prediction, Table
+from lamina.table.types import ColumnType, Text
 
 
 def _words(file: str) -> frozenset[str]:
@@ -47,7 +48,17 @@ class Field:
     """A column's slot in a row: eight bytes, a double or the address of a string."""
 
     name: str
-    column: Column
+    column: Column | Composite
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is the address of a string."""
+        return isinstance(self.column, Composite) or self.column.is_text
+
+
+def reads(kind: ColumnType) -> bool:
+    """Whether a library reads values of a type in texts."""
+    return isinstance(kind, Text)
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class Interface:
     def fields(self) -> tuple[Field, ...]:
         """The fields of a table's row, in table order."""
         inputs = self.prediction.inputs
-        columns = inputs.columns if isinstance(inputs, Table) else ()
+        columns = inputs.fields(reads) if isinstance(inputs, Table) else []
         own = {f"{self.name.upper()}_{what}" for what in _OWN_MACROS}
         names = _distinct(
             f"{name}_" if name in own else name for name in (identifier(column.name) for column in columns)

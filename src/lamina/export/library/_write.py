@@ -21,7 +21,7 @@ from lamina.errors import LaminaError
 from lamina.export import Pictures, Prediction, Table, describe
 from lamina.export.library._code import LibraryCode, network_code, prediction_code
 from lamina.export.library._header import C_TYPES, network_header, prediction_header
-from lamina.export.library._interface import Interface, checked_name, identifier
+from lamina.export.library._interface import Interface, checked_name, identifier, reads
 from lamina.export.library._network import CompiledNetwork, RowArray, compile_network
 from lamina.export.traced import prediction_of
 from lamina.export.warnings import NotLinkedWarning, warn_of_texts
@@ -92,7 +92,7 @@ def write_library(
 ) -> list[Path]:
     """Write the library of a prediction; see `export_library`."""
     machine, interface = _machine(target), Interface(_symbol(path, name), prediction)
-    warn_of_texts(prediction, "a library")
+    warn_of_texts(prediction, "a library", reads)
     network = compile_network(prediction_of(prediction), _row_arrays(prediction.inputs), machine)
     code = prediction_code(interface, network, machine)
     return _write(path, code, prediction_header(interface, code, target), machine)

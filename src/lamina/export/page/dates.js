@@ -30,6 +30,24 @@ function dayOfWeek(year, week, day) {
   return fourth !== null && week >= 1 && inYear && day >= 1 && day <= 7 ? monday + day - 1 : null;
 }
 
+/** How many minutes a zone of IANA's database is ahead of UTC at a local moment, in ms; 0 if it is not known. */
+function aheadIn(zone, local) {
+  const at = utc => {
+    const parts = new Intl.DateTimeFormat("en-US", {
+      timeZone: zone, era: "short", year: "numeric", month: "numeric", day: "numeric", hour: "numeric", minute: "numeric",
+      second: "numeric", hourCycle: "h23",
+    }).formatToParts(utc);
+    const { year, month, day, hour, minute, second } = Object.fromEntries(parts.map(({ type, value }) => [type, value]));
+    return dayOf(+year, +month, +day) * 86400000 + 1000 * (3600 * hour + 60 * minute + +second) - 1000 * Math.floor(utc / 1000);
+  };
+  try {
+    const before = at(local - 86400000), after = at(local + 86400000);
+    return (at(local - before) !== before && at(local - after) === after ? after : before) / 60000;
+  } catch {
+    return 0;
+  }
+}
+
 /** The shapes, with names of months and zones, that `lamina.table.dates.page_data` gave. */
 function dateReader({ patterns, months, zones } = {}) {
   const compiled = new Map(), shapeOf = source => {
@@ -57,9 +75,10 @@ function dateReader({ patterns, months, zones } = {}) {
     if (half && (hour < 1 || hour > 12)) return null;
     if (half) hour = hour % 12 + (half === "p" ? 12 : 0);
     if (days === null || hour > 23 || ahead[0] > 23 || [number("M"), number("S"), ahead[1]].some(x => x > 59)) return null;
-    const minutes = 60 * hour + number("M") - (zones[groups.Z] ?? 0) - (groups.sign === "-" ? -1 : 1) * (60 * ahead[0] + ahead[1]);
+    const region = groups.R ?? groups.W, local = 86400000 * days + 60000 * (60 * hour + number("M"));
+    const minutes = 60 * hour + number("M") - (region ? aheadIn(region, local) : 0) - (zones[groups.Z] ?? 0) - (groups.sign === "-" ? -1 : 1) * (60 * ahead[0] + ahead[1]);
     const fraction = isThere("f") ? rounded(number("f") * 10 ** (6 - groups.f.length)) : 0;
-    const moment = BigInt(days) * BigInt(DAY) + BigInt(60 * minutes + number("S")) * 1000000n + BigInt(fraction);
+    const moment = BigInt(days) * BigInt(DAY) + BigInt(Math.round(60 * minutes) + number("S")) * 1000000n + BigInt(fraction);
     return Number(moment) / DAY;
   }
 

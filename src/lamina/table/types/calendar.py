@@ -23,7 +23,7 @@ from lamina.table.dates import (
     is_date,
     is_zeros,
     requested_form,
-    zone_said,
+    unknown_zone,
 )
 from lamina.table.messages import as_kind, counted, is_on_command_line, row, shown, warn
 from lamina.table.patterns import lazily
@@ -31,6 +31,7 @@ from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.number import Coordinate, Number
+from lamina.table.zones import zone_said
 
 if TYPE_CHECKING:
     from lamina.nd.ndarray import NDArray
@@ -415,7 +416,12 @@ class _Reading:
         return said if first is None else f"{said}: {value_name(first[1])}"
 
     def warn_of_others(self) -> None:
-        """Warn about texts that are not dates."""
+        """Warn about texts that are not dates, and of zones that are not known."""
+        if zone := next(filter(None, map(unknown_zone, self._texts[:_SAMPLE])), ""):
+            warn(
+                f"column {self._column.name!r}: the time zone {zone!r} is not in this machine's database (the package "
+                "tzdata has one); its times count as UTC"
+            )
         others = {value_name(self._values[i]) for i in np.flatnonzero(self._is_other).tolist()}
         first = self._column.first_where(lambda value: value_name(value) in others) if others else None
         if first is not None:

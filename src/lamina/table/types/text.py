@@ -99,7 +99,7 @@ class Text(Composite):
     def split(self, schema: ColumnSchema, column: Column) -> Sequence[Column]:
         values, positions = distinct_values(column)
         texts = [None if value is None else value_name(value) for value in values]
-        numbers = _encoder(schema).encode([text or "" for text in texts])
+        numbers = self.encoder(schema).encode([text or "" for text in texts])
         numbers[[text is None for text in texts]] = np.nan
         found: list[Column] = []
         for part in schema.parts:
@@ -130,7 +130,7 @@ class Text(Composite):
 
     def page_data(self, schema: ColumnSchema) -> dict[str, Any]:
         categories = [list(part.categories) for part in schema.parts if part.categories]
-        encoder = _encoder(schema)
+        encoder = self.encoder(schema)
         return {
             "hashes": encoder.hashes.view(np.int32),
             "idf": encoder.idf,
@@ -138,27 +138,26 @@ class Text(Composite):
             "categories": categories[0] if categories else None,
         }
 
+    def encoder(self, schema: ColumnSchema) -> TextEncoder:
+        """The encoder that a column learned.
 
-def _encoder(schema: ColumnSchema) -> TextEncoder:
-    """The column's learned encoder.
-
-    Raises:
-        DataError: the column's arrays are not an encoder's, as in a damaged file.
-    """
-    numbers = sum(isinstance(part.type, Number) for part in schema.parts)
-    tokens = len(schema.arrays.get("hashes", ()))
-    wanted = {
-        "hashes": ("uint32", (tokens,)),
-        "idf": ("float32", (tokens,)),
-        "weights": ("float16", (tokens, numbers)),
-    }
-    if {name: (str(array.dtype), array.shape) for name, array in schema.arrays.items()} == wanted:
-        encoder = TextEncoder(**schema.arrays)
-        if encoder.is_sound:
-            return encoder
-    raise DataError(
-        f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
-    )
+        Raises:
+            DataError: its arrays are not those of one, as in a damaged file.
+        """
+        numbers = sum(isinstance(part.type, Number) for part in schema.parts)
+        tokens = len(schema.arrays.get("hashes", ()))
+        wanted = {
+            "hashes": ("uint32", (tokens,)),
+            "idf": ("float32", (tokens,)),
+            "weights": ("float16", (tokens, numbers)),
+        }
+        if {name: (str(array.dtype), array.shape) for name, array in schema.arrays.items()} == wanted:
+            encoder = TextEncoder(**schema.arrays)
+            if encoder.is_sound:
+                return encoder
+        raise DataError(
+            f"column {schema.name!r}: its arrays are not those of a text's n-grams; the file is damaged"
+        )
 
 
 def _is_of_words(candidate: Candidate) -> bool:
