@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.markup import escape
@@ -14,10 +14,8 @@ from lamina.runs.metrics import compared, format_quantity
 from lamina.runs.wording import share_in_words
 from lamina.table.describe import column_rows
 from lamina.table.messages import as_kind, counted
+from lamina.table.schema import Schema
 from lamina.table.types import CHOICES, Quantity
-
-if TYPE_CHECKING:
-    from lamina.table.schema import Schema
 
 _MOST_ROWS = 60
 _TOLD = 0.9
