@@ -10,8 +10,7 @@ product can tell (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²�
 compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits. x₁y₁ may be rounded up beyond the greatest
 float32 where xy is within 2⁻⁷ of it.
 
-With rounding (`precision="bfloat16"`), one part is all there is: x rounded to nearest, at ties to even. Infinities and NaN
-stay what they are.
+With `precision="bfloat16"` the one part is x rounded to nearest, at ties to even; infinities and NaN keep their values.
 """
 
 from __future__ import annotations
