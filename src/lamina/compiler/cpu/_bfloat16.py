@@ -9,6 +9,8 @@ A number of 2¹²⁷ or more, an infinity or NaN has no such parts. Packing note
 product can tell (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶ count as zero, as denormals do in all
 compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits. x₁y₁ may be rounded up beyond the greatest
 float32 where xy is within 2⁻⁷ of it.
+
+With `precision="bfloat16"` the one part is x rounded to nearest, at ties to even; infinities and NaN keep their values.
 """
 
 from __future__ import annotations
