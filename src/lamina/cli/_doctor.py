@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lamina.errors import ContextError
 from lamina.support.extras import EXTRAS
 
 if TYPE_CHECKING:
@@ -101,7 +102,6 @@ def _model_name() -> str:
 def _devices() -> dict[str, str]:
     """The devices that `gpu()` names, and others that were looked for."""
     from lamina.device.choice import found, looked_for
-    from lamina.errors import ContextError
 
     try:
         there = {f"gpu({i})": f"{one.name} ({one.kind})" for i, one in enumerate(found())}
@@ -192,7 +192,6 @@ def _check_training() -> str:
 def _device_checks() -> dict[str, Callable[[], str]]:
     """A check of the first device, if there is one."""
     from lamina import num_gpus
-    from lamina.errors import ContextError
 
     try:
         return {"gpu(0)": _check_device} if num_gpus() else {}

@@ -17,6 +17,7 @@ from lamina.cli._console import output, say, warnings_as_lines
 from lamina.errors import DataError, LaminaError
 from lamina.support.extras import require
 from lamina.table.formats import are_pictures
+from lamina.table.messages import closest, counted, listed, rows_from
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,7 +33,6 @@ def evaluate_table(
     from lamina.runs.data import target_of
     from lamina.runs.metrics import metrics_of
     from lamina.runs.wording import decision_of, decision_said
-    from lamina.table.messages import counted, rows_from
 
     model, details = open_table_run(run, "scikit-learn", "polars", target=named)
     if not data and model.schema.pictures:
@@ -98,8 +98,6 @@ def _evaluate_on_own(model: Any, *, as_json: bool) -> None:
 
 
 def _with_target(batches: Any, name: str) -> Any:
-    from lamina.table.messages import closest
-
     for batch in batches:
         if name not in batch.columns:
             raise DataError(
@@ -128,7 +126,6 @@ def predict_table(
     `interval`, `std`: see `TableModel.predicted_columns`; `safe`: see `write_batches`; `as_json`: the default
     output format is JSON.
     """
-    from lamina.table.messages import counted
     from lamina.table.write import is_delimited, write_batches
 
     if out != "-" and any(_is_same_file(out, file) for file in data):
@@ -220,7 +217,6 @@ def inspect_table(run: Path, *, as_json: bool) -> None:
     from lamina.estimators.saved_network import BlockNetwork
     from lamina.runs.wording import decision_said, how_trained
     from lamina.table.describe import describe_rows, describe_target
-    from lamina.table.messages import listed
 
     model, details = open_table_run(run)
     results = details["results"]

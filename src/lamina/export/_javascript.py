@@ -13,14 +13,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from lamina.compiler.emit.expressions import Evaluator, Memory
 from lamina.compiler.emit.positions import Axis, flat_position
 from lamina.compiler.front.graphs import FunctionGraph, compilable_graph, with_known_values
-from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Pointer, Value
+from lamina.compiler.llvm import BOOL, FLOAT32, FLOAT64, INDEX, INT32, Builder, DType, Operand, Pointer, Value
 from lamina.compiler.passes.fuse import only_moves_ones
 from lamina.compiler.passes.graph import Input, Node, users_of
 from lamina.compiler.passes.simplify import simplify
@@ -37,9 +37,6 @@ from lamina.core.primitive import Primitive
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY
-
-if TYPE_CHECKING:
-    from lamina.compiler.llvm import Builder
 
 _HELD_AS = {"bool": "u1", "uint8": "u1", "int32": "i4", "int64": "f8", "float32": "f4", "float64": "f8"}
 """JavaScript's typed array for each dtype, by the names of network.js and NumPy."""

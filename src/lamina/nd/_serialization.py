@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lamina.core.finite import look_at_saved
+from lamina.device.context import Context
 from lamina.nd._shape import reshape
 from lamina.nd.conversion import array
 from lamina.nd.ndarray import NDArray
-
-if TYPE_CHECKING:
-    from lamina.device.context import Context
 
 __all__ = ["load", "load_frombuffer", "save"]
 

@@ -6,7 +6,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,11 @@ from lamina.runs._model import TableModel
 from lamina.runs.data import SETTINGS, Part, Prepared, Request, known_rows, marks_of
 from lamina.runs.run_folder import as_line
 from lamina.table.columns import named, value_name
+from lamina.table.encode import TableEncoder
 from lamina.table.kinds import relearned
 from lamina.table.messages import DataWarning, closest, listed
 from lamina.table.schema import Target
 from lamina.training.loop import Epoch, Loop, Observer
-
-if TYPE_CHECKING:
-    from lamina.table.encode import TableEncoder
 
 
 @dataclasses.dataclass(frozen=True)

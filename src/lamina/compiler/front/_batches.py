@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lamina import nd
 from lamina.compiler.front._arguments import Arguments, Call, rebuild, sequence_like
 from lamina.compiler.target import Overlap
 from lamina.core.array import Array
@@ -100,7 +101,6 @@ def _eager_step(
     function: Callable[..., Any], row: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """One step in Python, for functions that can't be compiled: its results, with a first axis of 1."""
-    from lamina import nd
 
     def batch(array: Any) -> Any:
         return nd.take(array, nd.array(row, ctx=array.context, dtype=np.int32), axis=0)
@@ -112,15 +112,11 @@ def _eager_step(
 
 def of_one_step(result: Any) -> Any:
     """The result of one step, with a first axis of 1."""
-    from lamina import nd
-
     return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))
 
 
 def joined(parts: list[Any]) -> Any:
     """Results of consecutive steps, concatenated."""
-    from lamina import nd
-
     first = parts[0] if parts else None
     if len(parts) < 2:
         return first

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from lamina import nd
 from lamina.core.state import state
 from lamina.errors import DataError, LaminaError
-from lamina.mxnet.symbol.nodes import Node, Output, nodes_of
+from lamina.mxnet.symbol.nodes import Node, Output, Symbol, nodes_of
 from lamina.nd.ndarray import NDArray
 from lamina.nd.shapes_only import array_of_shape, on_shapes_only
-
-if TYPE_CHECKING:
-    from lamina.mxnet.symbol.nodes import Symbol
-    from lamina.nd.ndarray import NDArray
 
 __all__ = ["Key", "Step", "evaluated", "inferred", "key_of", "planned", "shapes_of"]
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lamina.core.finite import look_at_saved
 from lamina.errors import LaminaError
+from lamina.gluon.block import HybridBlock
 from lamina.mxnet.symbol import Group, Symbol, SymbolError, uncounted, var
 from lamina.support.files.named import write_arrays
-
-if TYPE_CHECKING:
-    from lamina.gluon.block import HybridBlock
 
 __all__ = ["export", "written_down"]
 

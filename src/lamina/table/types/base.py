@@ -7,19 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import msgspec
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.files.typed_json import strict
-from lamina.table.columns import value_name
+from lamina.table.columns import Column, value_name
 from lamina.table.types.early import modern_column
 from lamina.table.values import MISSING_TOKENS
-
-if TYPE_CHECKING:
-    from lamina.table.columns import Column
 
 Choice = Literal["numeric", "categorical", "date", "text", "ordered", "drop"] | tuple[str, ...]
 """What a user may say of a column; a tuple has its values from the lowest to the highest."""
