@@ -116,7 +116,7 @@ def test_the_same_version_twice():
 
 
 def test_the_same_version_in_a_folder_and_by_itself(serving, versions):
-    both = rf"m@2 is both .*{RUNS['prices'].name} and .*models/2; call one by another number"
+    both = rf"m@2 is both .*{RUNS['prices'].name} and .*models/2; renumber one"
     with pytest.raises(LaminaError, match=both):
         Registry([f"m={versions}", f"m@2={RUNS['prices']}"], Limits())
     one = serving(f"m={versions}", f"m@7={RUNS['prices']}", "--look", 0.05)

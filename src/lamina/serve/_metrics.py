@@ -105,9 +105,8 @@ class _Workers(Collector):
     def collect(self) -> Iterable[Metric]:
         """The sums of all files, and the metrics of a `ProcessCollector` for each live worker."""
         # A file is empty while a worker creates it, and stays so if the worker is killed then.
-        yield from MultiProcessCollector.merge(
-            [f"{file}" for file in self._shared.glob("*.db") if _size(file)]
-        )
+        files = [f"{file}" for file in self._shared.glob("*.db") if _size(file)]
+        yield from MultiProcessCollector.merge(files)
         found: dict[str, Metric] = {}
         for file in sorted(self._shared.glob("gauge_livesum_*.db")):
             worker = file.stem.rpartition("_")[2]

@@ -126,9 +126,7 @@ class Registry:
             self._stamps[place] = stamp
             try:
                 if (first := firsts[str(place)]) != place:  # a run in a folder of versions, beside NAME@2=RUN
-                    raise LaminaError(
-                        f"{place} is both {first.path} and {place.path}; call one by another number"
-                    )
+                    raise LaminaError(f"{place} is both {first.path} and {place.path}; renumber one")
                 model = load_model(place.path, self.limits, place.name, place.version)
             except (LaminaError, OSError, ValueError, MemoryError) as error:
                 yield place, error
