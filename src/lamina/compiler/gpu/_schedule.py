@@ -219,7 +219,7 @@ class _Touch:
     by_rows: bool
 
     def meets(self, other: _Touch) -> bool:
-        """Whether it is the same memory, or overlaps."""
+        """Whether both are the same memory, or overlap."""
         if self.place.kind != other.place.kind:
             return False
         if self.place.kind != "arena":
