@@ -1,4 +1,4 @@
-"""Exclusive ownership of memory: whether memory has no reference but its array, so that contents can be moved or deferred."""
+"""Exclusive ownership of memory: whether only one array refers to memory, so that contents can be moved or deferred."""
 
 from __future__ import annotations
 
