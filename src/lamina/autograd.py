@@ -208,7 +208,7 @@ class Function:
         self.saved_tensors = arrays
 
     def forward(self, *inputs: NDArray) -> NDArray | tuple[NDArray, ...]:
-        """The outputs. Not recorded."""
+        """The outputs, computed without recording."""
         raise TypeError(f"{type(self).__name__} must override forward")
 
     def backward(self, *output_grads: NDArray) -> NDArray | tuple[NDArray, ...]:

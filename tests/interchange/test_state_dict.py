@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_listed_and_nothing_is_taken():
         ParameterError, match=r"'1' \(.*has other parameters than '1' .*running_mean.* in the file"
     ):
         lamina.load_state_dict(network(nn.Dense(5), nn.LayerNorm(), *layers()[2:]), FILE)
-    with pytest.raises(ParameterError, match=r"names pairs '0' .* with 'first', which isn't there"):
+    with pytest.raises(ParameterError, match=r"names=.* pairs '0' .* with 'first', which isn't there"):
         lamina.load_state_dict(network(*layers()), FILE, names={"0": "first"})
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CompiledFunction", "compilation_enabled", "compile", "get_num_threads", "set_num_threads"]
 
 _FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lamina.compiler.front.decorator"}
-"""Imported where they are used: eager evaluation needs the compiler without its front."""
+"""The modules of names that are imported on first use: eager evaluation needs the compiler without its front."""
 
 
 def compilation_enabled() -> bool:

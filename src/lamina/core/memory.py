@@ -5,7 +5,7 @@ Freed memory stays with the process, so that the next step's arrays need no new 
 glibc takes every block of more than 128 KiB from the operating system and gives it back when it is freed, and each new
 page costs a page fault: an update of a 784 × 256 matrix takes 1 ms instead of 0.1. But glibc learns: once a larger
 block was freed, blocks up to its size come from the heap, and as much as twice its size stays there (mallopt(3),
-M_MMAP_THRESHOLD). Whether a program happens to free such a block early is luck, so lamina does it.
+M_MMAP_THRESHOLD). Whether a program happens to free such a block early is luck, so lamina frees one.
 """
 
 from __future__ import annotations

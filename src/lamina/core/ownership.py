@@ -1,4 +1,4 @@
-"""Exclusive ownership of memory: whether an array is its only reference, so that contents can be moved or deferred."""
+"""Exclusive ownership of memory: whether only one array refers to memory, so that contents can be moved or deferred."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def backward(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_grap
 
 
 def backward_now(heads: Sequence[Array], head_grads: Sequence[Array], *, retain_graph: bool) -> None:
-    """`backward` for callers that know nothing is pending, and want nothing deferred."""
+    """`backward` at once, without deferral; the caller must know that nothing is pending."""
     for grad, value in walked(heads, head_grads, retain_graph=retain_graph):
         grad._write_now(value)
 

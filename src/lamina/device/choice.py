@@ -132,8 +132,8 @@ def _searched(setting: str) -> _Search:
             search.looked_for.append("nothing, since LAMINA_DEVICE=none")
         else:
             raise ContextError(
-                f"LAMINA_DEVICE={setting!r} is unknown; known: {', '.join(('cuda', 'opencl', *OWN_DEVICES))}, none, "
-                "and several with commas"
+                f"LAMINA_DEVICE={setting!r} is unknown; known: {', '.join(('cuda', 'opencl', *OWN_DEVICES))}, none; "
+                "separate several by commas"
             )
     return search
 

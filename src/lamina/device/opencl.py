@@ -197,7 +197,7 @@ class OpenCLDevice:
         except (cl.MemoryError, MemoryError):
             return None
         except cl.Error as error:
-            raise DeviceError(f"{self._label} gives no memory: {error}") from None
+            raise DeviceError(f"{self._label} can't allocate memory: {error}") from None
         self._blocks[block.svm_ptr] = block, nbytes
         self._taken += nbytes
         return block.svm_ptr

@@ -99,7 +99,7 @@ def sum(parts: Any, shards: int | None = None) -> Any:
     shards = team.size if shards is None else shards
     if len(listed) != len(team.share(shards)):
         raise ShapeError(
-            f"distributed.sum: of {shards} shards process {team.rank} of {team.size} has {len(team.share(shards))}, "
+            f"distributed.sum: of {shards} shards, process {team.rank} of {team.size} has {len(team.share(shards))}, "
             f"but {len(listed)} arrays are given; see distributed.share"
         )
     own = [x.asnumpy() if isinstance(x, NDArray) else np.asarray(x) for x in listed]

@@ -41,7 +41,7 @@ def _gemm(node: Node, a: Value, b: Value, c: Value = None) -> NDArray:
     bias = operand(node, c, product)
     total = product + (bias if beta == 1 else bias * beta)
     if total.shape != product.shape:
-        raise node.error(f"its bias broadcasts to {total.shape} beside a product of shape {product.shape}")
+        raise node.error(f"its bias changes the shape {product.shape} of the product to {total.shape}")
     return total
 
 

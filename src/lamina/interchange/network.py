@@ -161,7 +161,7 @@ class ImportedNetwork(HybridBlock):
 
 
 def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
-    """A node's results; adds the node to lamina's errors."""
+    """A node's results; lamina's errors get the name of the node."""
     try:
         return apply(node, inputs)
     except LaminaError as error:

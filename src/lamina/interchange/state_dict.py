@@ -142,7 +142,7 @@ def _named_pairs(ours: list[_Layer], theirs: list[_Layer], names: Mapping[str, s
     for layer in ours:
         if names.get(layer.name) not in by_place:
             said = f"{names[layer.name]!r}, which isn't there" if layer.name in names else "nothing"
-            raise ParameterError(f"names pairs {layer} with {said}; the file has {_listed(theirs)}")
+            raise ParameterError(f"names={{…}} pairs {layer} with {said}; the file has {_listed(theirs)}")
     unused = by_place.keys() - {names[layer.name] for layer in ours}
     if unused:
         raise ParameterError(
@@ -169,7 +169,7 @@ def _pairs(ours: list[_Layer], theirs: list[_Layer], source: str) -> list[_Pair]
     if len(chosen) == len(ours) and len({layer.name for layer in chosen}) == len(ours):
         return list(zip(ours, chosen, strict=True))
     raise ParameterError(
-        f"layers of {source} can't be paired with the network's unambiguously: "
+        f"layers of {source} can't be paired with the network's without ambiguity: "
         f"{_listed(theirs)} against {_listed(ours)}; pair them with names={{place in the network: place in the file}}"
     )
 

@@ -30,7 +30,7 @@ def install() -> None:
     if loaded not in (None, lamina):
         raise ImportError(
             f"MXNet itself is loaded already, from {getattr(loaded, '__file__', 'memory')}. Call "
-            "lamina.mxnet.install() before anything imports mxnet, and then not MXNet itself",
+            "lamina.mxnet.install() before anything imports mxnet, and don't import MXNet",
             name="mxnet",
         )
     FINDER.mxnet = True

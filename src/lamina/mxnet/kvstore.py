@@ -314,8 +314,8 @@ def create(name: str = "local") -> KVStoreBase:
         return KVStoreDist(name)
     if name.startswith(("dist", "p3", "horovod", "byteps")):
         raise ContextError(
-            f"KVStore {name!r} spans machines, and no such store is registered; there is 'dist_sync', and on one "
-            "machine 'local'"
+            f"KVStore {name!r} spans machines, but is not registered; lamina has 'dist_sync', and on one machine "
+            "'local'"
         )
     raise ValueError(
         f"unknown KVStore {name!r}.{closest(name, _ON_ONE_MACHINE)} Known: {', '.join(_ON_ONE_MACHINE)}"

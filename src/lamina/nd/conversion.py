@@ -46,7 +46,7 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
         if live is not None and not context.is_host:
             raise TraceError(
                 f"{user_location()}: a NumPy array of shape {source.shape} becomes an array on {context} inside "
-                "lamina.compile, which can't read it anew at each call; make it an argument, by nd.array outside"
+                "lamina.compile, which can't read it again at each call; pass it as an argument, made by nd.array"
             )
         if live is not None:
             return bind(cast, live, dtype=kept)

@@ -68,7 +68,7 @@ def test_levels_are_what_code_for_others_is_made_for():
         ),
         ("aarch64", "unknown processor 'aarch64'. Known: native, x86-64-v2"),
         ("native,-avx512", "unknown feature 'avx512'. Did you mean 'avx512"),
-        ("x86-64-v2,f16c", "a feature is added or removed: +f16c or -f16c"),
+        ("x86-64-v2,f16c", "write features with a sign: +f16c or -f16c"),
         ("l2=half", "'l2=half' is not the size of a cache, such as l1=32K"),
         ("l5=1M", "'l5=1M' is not the size of a cache"),
         ("native,+xop,+fma4,+lwp,+avx512fp16", "this processor lacks"),

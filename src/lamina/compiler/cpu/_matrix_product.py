@@ -179,7 +179,7 @@ class MatrixProduct:
 
     @property
     def paired_panels(self) -> int:
-        """The panel widths for pairs of rows, in tiles."""
+        """The width of the panels for pairs of rows, in tiles."""
         far = self.inner * self.panel_width * self.dtype.itemsize > self.machine.l1_bytes
         tiles = self.columns // self.panel_width
         return paired_panels(self.machine.vector_registers, self.tile.vectors, tiles, far=far)

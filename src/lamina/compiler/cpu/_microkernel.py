@@ -263,7 +263,7 @@ class Finish:
     def _vectors_in_a_loop(
         self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
     ) -> None:
-        """Read a row's vectors from a buffer; `values` are vectors of their types."""
+        """Read a row's vectors from a buffer; `values` show the types of the vectors."""
         b, dtype, first = self.b, values[0].dtype, 0
         for width, same in groupby(widths):
             count, lanes = len(list(same)), values[first].lanes

@@ -22,7 +22,7 @@ _MOST_VECTORS = {16: 6, 32: 8}
 
 
 def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int:
-    """The panel widths for row pairs: the columns of several tiles, accumulated in registers for two rows.
+    """The width of panels for row pairs, in tiles: the tiles whose columns two rows accumulate in registers at once.
 
     `vectors`: the width of a tile; `tiles`: the number of tiles across the result. `far`: panels of B are read
     repeatedly from the second cache, so that wider panels, with more work per load, are better.

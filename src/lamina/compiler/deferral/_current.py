@@ -170,7 +170,7 @@ class Sequence:
         return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
 
     def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:
-        """The gradients that a backward pass writes, with the entry's; None where they differ from the entry's."""
+        """The gradients that a backward pass writes, each with the entry's; None if one differs from the entry's."""
         changes: list[tuple[Any, Any]] = []
         for gradient in entry.gradients:
             leaf = self.values[gradient.leaf]._leaf

@@ -73,10 +73,10 @@ class DeferralQueue:
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """The result of a primitive.
 
-        No lock is taken if the event is the one that followed before. While `next` is unset, no other call records
-        anything in the sequence; a call that interrupts ends it. The event is recorded when it becomes the cursor.
-        Threads switch only at calls and at the start of loop iterations, so that everything after the last call is
-        atomic for them; a thread that ends the sequence first says so by `is_halfway`.
+        The expected event, the one that followed last time, is recorded without a lock. While `next` is unset, no other
+        call records events in the sequence, and a call that interrupts ends the sequence. Setting the cursor records
+        the event. Threads switch only at calls and at the start of loop iterations, so that everything after the last
+        call is atomic; a thread that ends the sequence before that sets `is_halfway`.
         """
         now = self._current
         entry, values = now.next, now.values

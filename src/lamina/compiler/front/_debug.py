@@ -20,13 +20,13 @@ def show(text: str) -> None:
 
 
 def show_graph(title: str, graph: Graph) -> None:
-    """Level 3: the graph after a pass."""
+    """From level 3, the graph after a pass."""
     if level() >= 3:
         show(f"--- after {title}\n{graph.text()}")
 
 
 def show_program(program: Program) -> None:
-    """Levels 1, 4 and 5."""
+    """From level 1, the program in words; from level 4, the LLVM code, too; from level 5, the assembly."""
     if level() >= 1:
         show(describe(program))
     if level() >= 4:

@@ -52,8 +52,8 @@ all in bfloat16."""
 
 
 class RoundedTiles:
-    """The tiles of one operand. Each thread loads two vectors of four neighbours in memory, from two neighbouring
-    lines: four terms of a pair, or half of a group's terms of four lines.
+    """The tiles of one operand, rounded. Each thread loads two vectors of four elements, one from each of two
+    neighbouring lines in memory.
     """
 
     count = 2 * NEIGHBOURS

@@ -201,7 +201,7 @@ def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
-    """Whether a kernel works on whole rows that a product's blocks have."""
+    """Whether a kernel works on whole rows, each computed by one block of a product."""
     cut, product = task.how, task.kernel
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
@@ -217,7 +217,7 @@ class _Touch:
     by_rows: bool
 
     def meets(self, other: _Touch) -> bool:
-        """Whether it is the same memory, or overlaps."""
+        """Whether both are the same memory, or overlap."""
         if self.place.kind != other.place.kind:
             return False
         if self.place.kind != "arena":

@@ -22,8 +22,8 @@ depends on addresses in memory, so that another attempt usually succeeds."""
 _HEADER_WORDS = 5
 _TYPES = range(19, 39)  # OpTypeVoid … OpTypePipe: they define their first operand
 _WITHOUT_RESULT = frozenset({*range(2, 12), *range(13, 19), 39, 71, 72})
-"""OpSource … OpExtension, OpMemoryModel … OpCapability, OpTypeForwardPointer, OpDecorate, OpMemberDecorate: their first
-operand may be a type, or a number that is also a type's."""
+"""OpSource … OpExtension, OpMemoryModel … OpCapability, OpTypeForwardPointer, OpDecorate, OpMemberDecorate: they
+define no id, but their first operand may equal the id of a type."""
 _LABEL = 248
 _BOTH_MEMORIES = 3  # CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE
 

@@ -95,7 +95,7 @@ class Cut:
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
     """The largest tiles that keep all processors busy; otherwise the smallest, with sums in parts.
 
-    `precision`: the precision that operands may be rounded to, if tensor cores are then faster: if their tiles, or
+    `precision`: operands may be rounded to this precision for tensor cores. They are, if the tiles of tensor cores, or
     parts of their sums, keep the processors busy.
     """
     anchor = kernel.main

@@ -48,7 +48,7 @@ def _spirv(_: Limits) -> Dialect:
 
 
 DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _spirv}
-"""The languages of devices' kernels, by the name that a device has for its own; more can be added."""
+"""The dialects of kernels by the name of the language that a device reports; other modules may add more."""
 
 
 @dataclass(frozen=True)

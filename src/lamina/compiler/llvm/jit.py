@@ -176,7 +176,7 @@ def host_triple() -> str:
 
 
 def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
-    """Machine code (an object file) in this process, for the lifetime of this object, which gives addresses by name."""
+    """Link machine code (an object file) into this process. The result gives addresses by name, and keeps the code."""
     return _link(machine, [code], functions, {})
 
 

@@ -114,7 +114,7 @@ def _checked(changes: list[str]) -> tuple[set[str], set[str]]:
     for change in changes:
         if change[:1] not in ("+", "-"):
             raise LaminaError(
-                f"{_VARIABLE}: a feature is added or removed: +{change or 'NAME'} or -{change or 'NAME'}"
+                f"{_VARIABLE}: write features with a sign: +{change or 'NAME'} or -{change or 'NAME'}"
             )
         if change[1:] not in names:
             raise LaminaError(f"{_VARIABLE}: {unknown('feature', change[1:], names)}")

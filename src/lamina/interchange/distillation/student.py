@@ -184,7 +184,7 @@ def _truth(teacher: Teacher, own: np.ndarray, y: Any) -> np.ndarray:
 
 
 class _Taught(Classes):
-    """Classes as targets given by their probabilities."""
+    """The targets of a classifier: class probabilities."""
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(y, dtype=np.float32)

@@ -113,7 +113,7 @@ def _fmod(x: Any, y: Any) -> Any:
 
 
 def _copysign(x: Any, y: Any) -> Any:
-    """|x| with the sign of y; that of -0. is taken as positive."""
+    """|x| with the sign of y; -0. counts as positive."""
     size = nd.abs(as_float(x)) if isinstance(x, Array) else abs(x)
     negative = compared(COMPARISON["less"], y, 0) if isinstance(y, Array) else y < 0
     signs = arithmetic(BINARY["subtract"], 1.0, arithmetic(BINARY["multiply"], as_float(negative), 2.0))

@@ -130,7 +130,7 @@ _GROWING = ("shape", "reps", "size", "pad_width", "repeats", "depth", "N", "M", 
 
 
 def _require_believable(values: Mapping[str, Any]) -> None:
-    """Raise for an array, created from attributes alone, that is too large, before anything is allocated."""
+    """Raise if attributes alone would create an array that is too large; nothing is allocated yet."""
     for name in _GROWING:
         value = values.get(name)
         sizes = [size for size in (value if isinstance(value, tuple) else (value,)) if isinstance(size, int)]

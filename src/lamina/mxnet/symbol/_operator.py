@@ -135,7 +135,7 @@ def _text(value: Any, kind: str) -> str:
 
 
 _AUXILIARY = {"BatchNorm": ("moving_mean", "moving_var")}
-"""Older losses, whose label, if omitted, is a variable named after them."""
+"""By operator: the inputs that are auxiliary states, not arguments."""
 
 
 class Operator:
