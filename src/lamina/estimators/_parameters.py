@@ -25,8 +25,8 @@ _ATTRIBUTES = {
     "n_features_in_, feature_names_in_": "the columns of the training table, and their names if it has any.",
     "fitted_": "all that predictions need: `encoder`, `network`, `target`.",
     "trials_": "after a search, a record of each trial: its `number`, `settings`, `score`, `seconds`, `epochs`, "
-    "whether it is `complete`, and its `share` in the mean. What is said above of epochs is then of the best of the "
-    "trials that have a share, and `best_validation_score_` is the score of the mean.",
+    "whether it is `complete`, and its `share` in the mean. What is said above of epochs is then of the best "
+    "network that has a share, and `best_validation_score_` is the score of the mean.",
     "n_layers_, n_outputs_, out_activation_": "the network's layers with input and output, its outputs, and what "
     "turns these into predictions.",
 }
