@@ -24,7 +24,7 @@ _ATTRIBUTES = {
     "fitted_": "everything that predictions need: `encoder`, `network`, `target`.",
     "trials_": "after a search, a record of each trial: its `number`, `settings`, `score`, `seconds`, `epochs`, "
     "whether it is `complete`, and its `share` in the average. The attributes about epochs are then those of the best "
-    "trial with a share, and `best_validation_score_` is the average's score.",
+    "network with a share, and `best_validation_score_` is the average's score.",
     "n_layers_, n_outputs_, out_activation_": "the number of layers including input and output, the number of outputs, "
     "and the name of the function from outputs to predictions.",
 }

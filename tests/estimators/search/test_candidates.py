@@ -119,7 +119,7 @@ def test_settings_that_candidates_do_not_have(other, words) -> None:
 
 def test_a_library_that_is_absent_is_named() -> None:
     absent = next(name for name in ("xgboost", "lightgbm") if find_spec(name) is None)
-    with pytest.raises(MissingPackageError, match=f"candidates needs {absent}"):
+    with pytest.raises(MissingPackageError, match=f"not installed here: pip install {absent}"):
         lamina.MLPRegressor(trials=2, candidates=absent).fit(TABLE, PRICE)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
+from lamina.errors import MissingPackageError
 from lamina.estimators.declaring import declared
 from lamina.estimators.settings import DECLARED, as_list
-from lamina.support.extras import require
 from lamina.training.time_limit import seconds_of
 
 _PACKAGES = ("lightgbm", "xgboost", "catboost")
@@ -51,9 +52,11 @@ def limits_of(estimator: Any, eval_set: Any) -> tuple[float | None, int | None]:
 
 def _require_candidates(estimator: Any) -> None:
     """Raise an error if a candidate can't be fitted."""
-    names = as_list(estimator.candidates)
-    if packages := [name for name in names if name in _PACKAGES]:
-        require("a search with these candidates", *packages)
+    for name in as_list(estimator.candidates):
+        if name in _PACKAGES and find_spec(name) is None:
+            raise MissingPackageError(
+                f"the candidate {name!r} needs its library, not installed here: pip install {name}"
+            )
     is_plain = estimator.loss in (None, "squared_error", "log_loss")
     others = {
         "loss": not is_plain,

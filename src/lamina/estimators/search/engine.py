@@ -436,7 +436,7 @@ def _described(settings: Mapping[str, Any]) -> str:
 
 
 def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], device: str) -> None:
-    """Put the best average into the estimator; attributes about training are the best trial's.
+    """Put the best average into the estimator; attributes about training are the best network's.
 
     Args:
         estimator: the user's estimator.
@@ -455,8 +455,9 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
     vars(estimator).pop("_position", None)
-    networks = [trial for trial in best.trials if "candidate" not in trial.settings]
-    main = max(networks or best.trials, key=lambda trial: trial.score)
+    # Candidates have no epochs; where only these have a share, the best network's are told.
+    groups = ([one for one in some if "candidate" not in one.settings] for some in (best.trials, trials))
+    main = max(next(filter(None, groups), best.trials), key=lambda trial: trial.score)
     main = next((trial for trial in trials if trial.number == main.number), main)
     estimator.loss_curve_ = list(main.losses)
     estimator.loss_ = main.losses[-1] if main.losses else float("nan")
