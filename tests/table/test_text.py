@@ -175,7 +175,7 @@ def test_streams_learn_texts_of_a_sample():
     statistics = TableStatistics(frame.schema)
     for first in range(0, N, 90):
         statistics.update(frame[first : first + 90])
-    with pytest.warns(DataWarning, match="left out 1 column .* as ids do: 'id'"):
+    with pytest.warns(DataWarning, match="left out 1 column .* like ids: 'id'"):
         found = statistics.schema()
     with pytest.warns(DataWarning):
         expected = infer(frame)
