@@ -253,7 +253,7 @@ def test_sdml_is_the_divergence_of_matches():
     value, gradient = with_gradient(losses.SDMLLoss(), x, y)
     np.testing.assert_allclose(value, formula(x), rtol=1e-6)
     np.testing.assert_allclose(gradient, slope(lambda x: formula(x).sum(), x), rtol=1e-5, atol=1e-7)
-    with pytest.raises(ShapeError, match="of one"):
+    with pytest.raises(ShapeError, match="need one shape"):
         losses.SDMLLoss()(f64(x), f64(y[:3]))
 
 

@@ -260,7 +260,7 @@ def test_what_is_no_such_network():
         lamina.from_sklearn(LogisticRegression())
     with pytest.raises(DataError, match="this MLPClassifier is not fitted yet"):
         lamina.from_sklearn(MLPClassifier())
-    with pytest.raises(DataError, match="step MinMaxScaler is no scaling"):
+    with pytest.raises(DataError, match="step MinMaxScaler is not supported"):
         lamina.from_sklearn(fitted(classifier(), WORDS, MinMaxScaler(clip=True)))
     with pytest.raises(DataError, match="step OneHotEncoder is no scaling"):  # of numbers that were scaled
         lamina.from_sklearn(fitted(classifier(), WORDS, make_pipeline(StandardScaler(), OneHotEncoder())))

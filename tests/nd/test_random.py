@@ -115,7 +115,7 @@ def test_shuffle_permutes_rows() -> None:
 
 
 def test_integers_from_nothing() -> None:
-    with pytest.raises(ParameterError, match="no integers from 5"):
+    with pytest.raises(ParameterError, match="no integer from 5"):
         nd.random.randint(5, 5)
 
 

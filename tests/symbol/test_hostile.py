@@ -28,7 +28,7 @@ def node(op, *inputs, name="n", **attrs):
     (file(X, extra=1), "unknown field `extra`"),
     (file({**X, "inputs": ["a"]}), "Expected `array`"),
     (file(X, heads=[[1, 0, 0]]), "its outputs: node 1 does not come earlier in the file"),
-    (file(X, heads=[[-1, 0, 0]]), "takes node -1"),
+    (file(X, heads=[[-1, 0, 0]]), "node -1 does not come earlier"),
     (file(X, heads=[[0, 1, 0]]), "no output 1 of node 0, which has 1"),
     (file(X, heads=[[0]]), "not \\[0\\]"),
     (file(node("relu", 0)), "node 0 does not come earlier in the file"),

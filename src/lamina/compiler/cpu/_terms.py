@@ -96,8 +96,8 @@ class TermLists:
         starts: Sequence[Pointer],
         counts: Sequence[Variable],
     ) -> None:
-        """List the terms that each pair of rows uses. If there is one list more than pairs, the first list gets the terms
-        that any pair uses.
+        """List the terms that each pair of rows uses. If there is one list more than pairs, the first list gets the
+        terms that any pair uses.
         """
         b = self.b
         for count in counts:
