@@ -49,8 +49,7 @@ def zone_names() -> dict[str, str]:
 def ahead_in(region: str, minutes: np.ndarray) -> np.ndarray:
     """The offset from UTC, in minutes, of a zone's times, minutes since 1970-01-01; 0 if the zone is not known.
 
-    A time that occurs twice is taken as the earlier one; for a time that a clock change skips, the offset is that before
-    the change.
+    A time that occurs twice is taken as the earlier one; a time that a clock change skips has the offset before it.
     """
     if region not in zone_names():
         return np.zeros(len(minutes))

@@ -168,7 +168,12 @@ class _HistGradientBoosting(Boosted):
 class _LightGBM(Boosted):
     def _start(self) -> None:
         lightgbm, rows = import_module("lightgbm"), self._rows
-        settings = {"seed": rows.seed, "verbose": -1, "boost_from_average": False, "deterministic": True}
+        settings: dict[str, Any] = {
+            "seed": rows.seed,
+            "verbose": -1,
+            "boost_from_average": False,
+            "deterministic": True,
+        }
         settings["objective"] = ("regression", "binary", "multiclass")[rows.objective]
         settings |= {"num_class": rows.each} if rows.each > 1 else {}
         data = lightgbm.Dataset(rows.x, rows.y, weight=rows.weights)

@@ -146,7 +146,7 @@ def _meaning(field: Field) -> str:
     if column.is_number:
         known = schema.low is not None and schema.high is not None
         between = f", {schema.low:g} to {schema.high:g} in training" if known else ""
-        unit = f" ({schema.type.unit})" if schema.type.unit else ""
+        unit = f" ({column.schema.type.unit})" if column.schema.type.unit else ""
         return f"{title}a number{unit}{between}; NaN: missing"
     if column.values is None:
         return f"{title}{_listed(schema.categories)}; NULL: missing"
