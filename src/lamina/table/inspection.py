@@ -23,6 +23,7 @@ from lamina.table.tables import Table, as_table
 from lamina.table.target import column_of_target, infer_target
 from lamina.table.types import Choice, Quantity
 from lamina.table.types.unused import Unused
+from lamina.table.written_numbers import Form, number_in_form
 
 _CELLS = 4_000_000
 """Maximum number of cells for statistics; larger tables are sampled."""
@@ -282,7 +283,7 @@ class Look:
         name = self.target_column.name
         if self.target.task == "classification":
             return cells_of(None, self.target_column)
-        return _number_series(name, self.target_column)
+        return _number_series(name, self.target_column, self.target.form)
 
     def _leakage(
         self, features: Sequence[Series], target: Series, keys: np.ndarray, sample: np.ndarray
@@ -370,7 +371,8 @@ class Look:
         column = new.column(name)
         try:
             if self.target.task == "regression":
-                return _number_series(name, self.target_column), _number_series(name, column)
+                known, form = self.target_column, self.target.form
+                return _number_series(name, known, form), _number_series(name, column, form)
         except (DataError, ValueError, TypeError):
             self._find(
                 "columns",
@@ -383,11 +385,22 @@ class Look:
         return before, cells_of(None, column, before)
 
 
-def _number_series(name: str, column: Column) -> Series:
-    """A regression target's numbers, parsed if they are texts."""
+def _number_series(name: str, column: Column, form: Form | None = None) -> Series:
+    """A regression target's numbers, parsed from texts in a form if they are texts.
+
+    Raises:
+        ValueError: a text is not a number.
+    """
     if column.storage in ("number", "boolean"):
         return Series(name, name, column.numbers().astype(np.float64))
-    return Series(name, name, column.mapped(lambda value: float(value_name(value)), np.float64))
+
+    def read(value: object) -> float:
+        found = number_in_form(value_name(value), form)
+        if found is None:
+            raise ValueError(f"{value!r} is no number")
+        return found
+
+    return Series(name, name, column.mapped(read, np.float64))
 
 
 def _facts(column: Column, schema: ColumnSchema | None, refused: str, cells: Series) -> ColumnFacts:

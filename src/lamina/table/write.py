@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _FORMULA = r"^[=@+\-\t\r]"
-_NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_NUMBER = r"^[+-]?(?:[0-9]+(?:[.,][0-9]+)*[.,]?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?$"
 
 
 def _could_be_formula(texts: pl.Expr) -> pl.Expr:
@@ -54,8 +54,8 @@ def without_formulas(parts: Iterable[pl.DataFrame]) -> Generator[pl.DataFrame]:
     """The parts of a table with a ' before each text and name that could be a formula; spreadsheets then show the text.
 
     >>> import polars as pl
-    >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7", "a"], "n": [-1, 2, 3]})])).rows(named=True)[0]
-    {"'=x": "'=1+2", 'n': -1}
+    >>> next(without_formulas([pl.DataFrame({"=x": ["=1+2", "-7,5", "a"], "n": [-1, 2, 3]})])).rows()
+    [("'=1+2", -1), ('-7,5', 2), ('a', 3)]
     """
     import polars as pl
 

@@ -565,6 +565,8 @@ def _with_unit(form: Form, atoms: Sequence[tuple[Atom, int]]) -> Form | None:
         return form
     unit = min(units, key=lambda unit: (-units[unit], unit))
     form = replace(form, measure=unit)
+    if currencies and not any(atom.currency and atom.unit == unit for atom, _ in atoms):
+        return None  # $5 and 5%
     alone = len(unit) == 1 and unit.isalpha() and unit not in _KNOWN and unit not in _UNITS
     if alone and any(atom.tight for atom, _ in atoms if atom.unit == unit):
         return None  # 12A is a name

@@ -43,6 +43,20 @@ def test_json_can_hold_it():
     assert content["drift"]["rows"] == 50
 
 
+def test_a_target_with_decimal_commas_is_compared_as_numbers():
+    written = FRAME.with_columns(price=pl.col("price").map_elements(lambda x: f"{x:.2f}".replace(".", ",")))
+    plain = written.with_columns(pl.col("price").str.replace(",", ".").cast(pl.Float64))
+    later = (frame.with_columns(frame["price"].reverse()) for frame in (written[:200], plain[:200]))
+    found, expected = (
+        inspect(frame, "price", new) for frame, new in zip((written, plain), later, strict=True)
+    )
+    assert found.findings == expected.findings and found.drift == expected.drift
+    odd = written[:50].with_columns(price=pl.lit("dear"))
+    assert "the target 'price' is no number in some rows of the new table" in [
+        one.message for one in inspect(written, "price", odd).findings
+    ]
+
+
 def test_dates_are_compared_by_their_parts():
     later = [f"{START + datetime.timedelta(int(n)):%m/%d/%Y}" for n in rng.integers(600, 900, ROWS)]
     found = inspect(FRAME, "price", FRAME.with_columns(hired=pl.Series(later), age=FRAME["age"].shuffle(1)))
