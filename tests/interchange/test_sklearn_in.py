@@ -262,7 +262,7 @@ def test_what_is_no_such_network():
         lamina.from_sklearn(MLPClassifier())
     with pytest.raises(DataError, match="step MinMaxScaler is not supported"):
         lamina.from_sklearn(fitted(classifier(), WORDS, MinMaxScaler(clip=True)))
-    with pytest.raises(DataError, match="step OneHotEncoder is no scaling"):  # of numbers that were scaled
+    with pytest.raises(DataError, match="step OneHotEncoder is not supported"):  # of numbers that were scaled
         lamina.from_sklearn(fitted(classifier(), WORDS, make_pipeline(StandardScaler(), OneHotEncoder())))
     with pytest.raises(DataError, match="step PCA is not supported: lamina knows scaling"):
         lamina.from_sklearn(fitted(classifier(), WORDS, PCA(2)))
