@@ -28,7 +28,7 @@ embeddings of rare categories learn noise.
 """
 
 _DEEPEST = 64
-"""Limit on the depth of trees, each level of which takes time to compile."""
+"""Maximum depth of trees; each level adds compile time."""
 
 _SMOOTH_DECAY = 100.0
 """Decay factor of the pieces of smooth numbers, so that only effects seen in many batches remain."""

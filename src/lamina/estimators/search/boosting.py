@@ -33,11 +33,11 @@ class Tree:
 
     @classmethod
     def of(cls, feature: Any, bound: Any, children: np.ndarray, said: Any, *, below: bool = False) -> Tree:
-        """A tree from arrays in any order, of which node 0 is the root.
+        """A tree from arrays of nodes in any order; node 0 is the root.
 
         Args:
-            feature, bound: of each node.
-            children: left and right child of each node, (nodes, 2); of leaves below 0.
+            feature, bound: the feature and the threshold of each node, (nodes,).
+            children: the left and the right child of each node, (nodes, 2); negative for leaves.
             said: of each leaf.
             below: whether rows go left below the bound only, not at it.
         """

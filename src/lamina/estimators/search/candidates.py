@@ -42,9 +42,9 @@ _NEAR_ROWS = 2048
 _NEIGHBOURS = (3, 10, 30)
 _FEWEST_ROUNDS, _MOST_ROUNDS = 8, 600
 _PATIENCE = 1
-"""After so many stages without improvement, trees end."""
+"""Stages without improvement after which boosting stops."""
 _SECONDS_A_VALUE = 3e-7
-"""Expected seconds to prepare boosting, for a value of the table."""
+"""Expected seconds to prepare boosting, per value of the table."""
 _VARIES = 1.5
 _BLOCK, _COMPILED_BLOCK = 4096, 256
 """Rows computed at a time, eagerly and by compiled functions."""
@@ -213,7 +213,7 @@ def _mean_targets(
 
 
 def _architecture(shared: Shared, means: int, **parts: Any) -> Architecture:
-    """The architecture of a candidate's members, with so many means of a category."""
+    """The architecture of a candidate's members; `means` is the number of target means of a category."""
     encoder = shared.encoder
     return Architecture(
         encoder.n_numbers, len(encoder.numeric_names), tuple(encoder.cardinalities), shared.target.outputs, (),

@@ -455,7 +455,7 @@ def learn(estimator: Any, shared: Shared, best: Best, trials: Sequence[Trial], d
     target = estimator._decide(shared.target, best.outputs(), shared.y, shared.weights)
     estimator.fitted_ = FittedModel(shared.encoder, best.network(), target, best.held_out(shared))
     vars(estimator).pop("_position", None)
-    # Candidates have no epochs; where only these have a share, the best network's are told.
+    # Other candidates have no epochs; if no network has a share, the best network's epochs are reported.
     groups = ([one for one in some if "candidate" not in one.settings] for some in (best.trials, trials))
     main = max(next(filter(None, groups), best.trials), key=lambda trial: trial.score)
     main = next((trial for trial in trials if trial.number == main.number), main)
