@@ -151,7 +151,7 @@ def estimators(callgrind: Callgrind) -> None:
     import lamina
     from lamina.runs.run_folder import open_run
     from lamina.serve._app import Service
-    from lamina.serve._limits import Limits
+    from lamina.serve._errors import Limits
     from lamina.serve._registry import Registry
 
     X = np.random.default_rng(0).normal(size=(800, 4)).astype(np.float32)

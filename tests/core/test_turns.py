@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from lamina.core.turns import Turn, make, putting, setting
+from lamina.core.interrupts import Turn, make, putting, setting
 
 
 def test_the_latest_changes_are_made_once() -> None:

@@ -11,8 +11,8 @@ from repeated_programs import Program, run
 from same_values import same_numbers
 
 import lamina
+from lamina.core.interrupts import Turn, make
 from lamina.core.state import concrete, pending, state
-from lamina.core.turns import Turn, make
 from lamina.deferral import _path, _queue
 from lamina.deferral._entries import Applied, targets
 

@@ -14,8 +14,7 @@ from fake_cuda import FakeCuda
 from pretended_gpus import fake_cuda_devices
 
 from lamina.device import choice, cuda
-from lamina.device._cuda_driver import CudaDriver
-from lamina.device.cuda import CudaDevice
+from lamina.device.cuda import CudaDevice, CudaDriver
 from lamina.device.interface import DeviceArray, Launch, Region
 from lamina.errors import ContextError, DeviceError, DeviceMemoryError
 

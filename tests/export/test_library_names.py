@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lamina.export import Column, Numbers, Prediction, Table
 from lamina.export.library._code import LibraryCode
-from lamina.export.library._header import prediction_header
 from lamina.export.library._interface import Interface
+from lamina.export.library._write import prediction_header
 from lamina.table.types import ColumnSchema, Number
 
 C_HEADERS = """

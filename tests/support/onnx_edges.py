@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from onnx import defs, helper, numpy_helper
 
-from lamina.interchange._tensors import ELEMENT_TYPES
+from lamina.interchange._graph import ELEMENT_TYPES
 from lamina.interchange.network import OPERATORS
 
 __all__ = ["ARGUMENTS", "Case", "cases_of", "model_of", "schemas_of"]

@@ -8,7 +8,7 @@ import pytest
 from fake_cuda import FakeCuda
 
 from lamina.device import choice, cuda
-from lamina.device._cuda_driver import CudaDriver
+from lamina.device.cuda import CudaDriver
 
 __all__ = ["fake_cuda_devices"]
 

@@ -27,7 +27,7 @@ from lamina.compiler.front.sequences import (
 from lamina.compiler.target import Overlap
 from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value, placed
-from lamina.core.forking import compiling
+from lamina.core.interrupts import compiling
 from lamina.core.keys import Unfit, frozen
 from lamina.core.lowering import Contraction, Decompose
 from lamina.core.primitive import Primitive, apply, evaluate

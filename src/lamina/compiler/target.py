@@ -19,7 +19,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
 from lamina.core.array import Array, Value
-from lamina.core.turns import Change, Turn
+from lamina.core.interrupts import Change, Turn
 
 COMPILED_DTYPES = frozenset(
     map(np.dtype, ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"))

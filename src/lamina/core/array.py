@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from lamina.core.interrupts import Change, make, putting, setting
 from lamina.core.memory import aligned_empty, keep_freed_memory
 from lamina.core.state import flush_pending, pending, state, wait_for_pending
-from lamina.core.turns import Change, make, putting, setting
 from lamina.errors import StaleGradientError, TraceError
 from lamina.support.messages import user_location
 

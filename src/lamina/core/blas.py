@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from lamina.core.forking import free_in_children
+from lamina.core.interrupts import free_in_children
 
 _SHARED = 1 << 17  # multiply-adds from which a BLAS may use several threads for two matrices (OpenBLAS: 2¹⁸)
 _SHARED_BY_VECTORS = 1 << 12  # the same for a matrix and a vector (OpenBLAS: 9216)

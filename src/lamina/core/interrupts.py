@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import _signal  # pyright: ignore[reportMissingImports]
+import os
 import signal
 import threading
+import time
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import repeat, starmap
+from operator import call, setitem
 from typing import Any
 
 _get_handler: Any = _signal.getsignal
@@ -69,3 +74,110 @@ class interrupts_later:  # noqa: N801 - used as `with interrupts_later():`
 
     def _note(self, number: int, frame: Any) -> None:
         self._noted[number] = frame
+
+
+# --- Changes that are atomic under interrupts: made completely or not at all -----------------------------------------
+#
+# Between any two bytecodes Python may run something else on the same thread: a signal's handler, ``__del__`` of what
+# the collector found, a weak reference's callback, a debugger's function. A lock does not exclude it, since the thread
+# holds it already; it must be able to complete or redo half-done work, and the interrupted code must notice.
+#
+# So a visible change is first prepared as a list of calls of C functions. A single bytecode executes all of them
+# (`make`). Until then another caller can take the turn; then nothing is executed, and the first caller starts again.
+
+
+Change = Callable[[], Any]
+"""A call of a C function, usually `setting` or `putting`. It must not run Python code."""
+
+
+setting: Callable[[object, str, object], Change] = partial(partial, setattr)
+"""``setting(owner, name, value)``: ``owner.name = value``, without running Python code."""
+putting: Callable[[Any, Any, object], Change] = partial(partial, setitem)
+"""``putting(items, key, value)``: ``items[key] = value``."""
+
+
+def make(changes: Iterator[Change]) -> list[Any]:
+    """Execute changes, and return the calls' results; nothing if another caller took the turn."""
+    return list(map(call, changes))
+
+
+class Turn:
+    """The right to make changes: it belongs to the latest caller that took it, until closed."""
+
+    __slots__ = ("_changes", "is_closed")
+
+    def __init__(self) -> None:
+        self._changes: Iterator[Change] = iter(())
+        self.is_closed = False
+
+    def take(self, changes: Iterable[Change]) -> Iterator[Change]:
+        """An iterator for `make`. Changes by the previous holder of the turn will not be made.
+
+        A list can be filled afterwards: facts read after `take` still hold when the changes are made.
+        """
+        list(self._changes)
+        self._changes = own = iter(changes)
+        if self.is_closed:
+            list(own)
+        return own
+
+    def close(self) -> None:
+        """Revoke the turn: no further changes are made."""
+        self.is_closed = True
+        list(self._changes)
+
+
+# --- Forks and signals wait for compilations to end, and for certain locks to be free --------------------------------
+#
+# Signals are handled between compilations too: a handler's operations must not be captured, nor may it
+# find half-imported modules of the compiler.
+#
+# A compiling thread holds locks: Python's import locks, LLVM's, its function's. In a child process
+# forked meanwhile, no thread would ever release them.
+
+
+_PATIENCE_SECONDS = 10.0
+_threads: list[int] = []  # identifiers of compiling threads, once for each of their nested compilations
+_locks: list[threading.RLock] = []
+
+
+class compiling:  # noqa: N801 - used as `with compiling():`
+    """A context that delays forks by other threads and signal handlers, except the default handler of Ctrl-C."""
+
+    def __enter__(self) -> None:
+        _threads.append(threading.get_ident())
+        self._later = interrupts_later(but_ctrl_c=True)
+        self._later.__enter__()
+
+    def __exit__(self, *_exception: object) -> None:
+        _threads.remove(threading.get_ident())
+        self._later.__exit__()
+
+
+def free_in_children(lock: threading.RLock) -> threading.RLock:
+    """Register a lock that forking threads take first, so that no other thread holds it in the child."""
+    _locks.append(lock)
+    return lock
+
+
+def _before() -> None:
+    own, end = threading.get_ident(), time.monotonic() + _PATIENCE_SECONDS
+    while any(thread != own for thread in _threads) and time.monotonic() < end:
+        time.sleep(0.001)
+    for lock in _locks:
+        lock.acquire()
+
+
+def _in_parent() -> None:
+    for lock in _locks:
+        lock.release()
+
+
+def _in_child() -> None:
+    own = threading.get_ident()
+    _threads[:] = [thread for thread in _threads if thread == own]
+    _in_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

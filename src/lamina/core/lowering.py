@@ -49,7 +49,7 @@ class Reshape:
 class Movement:
     """An affine index map: ``index(out_index, in_shape, **params)`` returns the input's index for an output's index.
 
-    Indices are lists of `lamina.compiler.emit.positions.Axis`, one per axis, which support addition to and
+    Indices are lists of `lamina.compiler.emit.expressions.Axis`, one per axis, which support addition to and
     multiplication by integers.
     """
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lamina.core.array import Array, Value
-from lamina.core.forking import free_in_children
+from lamina.core.interrupts import free_in_children
 from lamina.core.memory import aligned_empty, is_misplaced
 
 COUNTS_REFERENCES = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from lamina.core.denormals import Saved, flush_denormals, restore_denormals
-from lamina.core.forking import free_in_children
-from lamina.core.turns import Turn
+from lamina.core.interrupts import Turn, free_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lamina.core.array import Array, UserArray, Value
+from lamina.core.interrupts import Change, setting
 from lamina.core.state import flush_pending, state
-from lamina.core.turns import Change, setting
 from lamina.errors import AutogradError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from lamina import nd
 from lamina.compiler.deferral import eager
 from lamina.core import blas
 from lamina.estimators._data import Data, decays_of_categories
-from lamina.estimators._monotone import reflected
 from lamina.estimators._pieces import Pieces, knots, rows_for_knots
 from lamina.estimators.architecture import Architecture, Parameter
+from lamina.estimators.monotone_columns import reflected
 from lamina.estimators.network import Network
 
 _ROWS = 4096  # training rows used by the data-dependent initialization

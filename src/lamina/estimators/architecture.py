@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lamina.estimators._monotone import Bounds, bounds_of
+from lamina.estimators.monotone_columns import Bounds, bounds_of
 from lamina.nd.activation import ActivationFunction, activation_by_name
 
 NUMBER_WIDTH = 3
@@ -101,8 +101,8 @@ class Architecture:
     ntk
         z = xW/√d + b, with W of unit variance (neural tangent parametrization), instead of z = xW + b.
     monotone
-        for each number, +1 or −1 if outputs never fall or never rise with it (see `lamina.estimators._monotone`), else
-        0; () if there is no such number.
+        for each number, +1 or −1 if outputs never fall or never rise with it (see
+        `lamina.estimators.monotone_columns`), else 0; () if there is no such number.
     rising
         with `monotone`: for each output, +1 if it follows these directions, −1 if the opposite ones.
     skip

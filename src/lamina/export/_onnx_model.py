@@ -6,21 +6,24 @@ class labels, and the file's metadata.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from lamina.export._onnx_emission import Emission
-from lamina.export._onnx_graph import ROWS, OnnxGraph
-from lamina.export._onnx_inputs import TableInputs, missing_text, pixels
+from lamina.compiler.passes.graph import Constant, Input, Node, topological
+from lamina.core.lowering import Elementwise
+from lamina.core.primitive import Primitive
+from lamina.export._onnx_emission import Codes, Emission
+from lamina.export._onnx_graph import ML, ROWS, OnnxGraph, element_type, joined
 from lamina.export._onnx_patterns import PATTERNS
 from lamina.export._onnx_primitives import EMITTERS
-from lamina.export._onnx_siblings import side_by_side
 from lamina.export._prediction import Classes, Column, Numbers, Pictures, Prediction, Table
-from lamina.export._trace import traced
+from lamina.export._trace import Size, Traced, traced
 from lamina.export.traced import prediction_of
+from lamina.primitives.indexing import take
 
 LABEL, PROBABILITIES, VARIABLE = "label", "probabilities", "variable"
 """Output names of classifiers and regressors, as in skl2onnx."""
@@ -119,3 +122,266 @@ def _described(column: Column) -> dict[str, Any]:
             found["missing"] = missing_text(column)
         return found
     return {"name": column.name, "kind": "number", "low": column.schema.low, "high": column.schema.high}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Inputs of an ONNX model: named columns, converted to the arrays of numbers and codes that lamina's graphs take.
+#
+# Strings and numbers of categories become codes, and missing values NaN or 0.
+
+
+MATRIX = "X"
+"""The input's name for a table without column names, as in skl2onnx."""
+
+
+def pixels(graph: OnnxGraph, pictures: Pictures) -> str:
+    """The image input, uint8 (rows, height · width)."""
+    return graph.input(MATRIX, np.uint8, [ROWS, pictures.height * pictures.width])
+
+
+class TableInputs:
+    """The model's inputs: one tensor (rows, 1) per column, or one (rows, columns) for a table without names.
+
+    Attributes:
+        dtype: the dtype for computing with `numbers`: float32 if all columns fit float32, as in lamina; else float64.
+        categories: the columns of `codes`.
+    """
+
+    def __init__(self, graph: OnnxGraph, table: Table) -> None:
+        self._graph, self._table = graph, table
+        self.categories = table.categories
+        of_numbers = all(column.values is not None for column in self.categories)
+        names_are_ours = all(column.name == f"pixel_{column.position}" for column in table.columns)
+        self._is_matrix = of_numbers and (names_are_ours or not table.named) and not table.composites
+        if self._is_matrix:
+            bytes_only = all(column.schema.type_name.lower() == "uint8" for column in table.columns)
+            self._dtypes = dict.fromkeys(table.columns, np.uint8 if bytes_only else _dtype(table.columns[0]))
+            graph.input(MATRIX, self._dtypes[table.columns[0]], [ROWS, table.width])
+        else:
+            self._dtypes = {column: _dtype(column) for column in table.columns}
+            for column in table.columns:
+                graph.input(column.name, _dtype(column), [ROWS, 1])
+        self.dtype: Any = self._work(table.numbers)
+
+    def numbers(self) -> str:
+        """The numeric columns, concatenated to (rows, numbers), NaN where missing; "" if there are none."""
+        return self._several(self._table.numbers) if self._table.numbers else ""
+
+    @property
+    def codes(self) -> Codes:
+        """The codes of all categories."""
+        counts = [len(column.schema.categories) + 1 for column in self.categories]
+        order = sorted(range(len(counts)), key=lambda i: self.categories[i].values is not None)
+        return Codes(counts, order, self._shifted_codes)
+
+    def _shifted_codes(self, columns: Sequence[int], begins: Sequence[int]) -> str:
+        """The codes of some categorical columns, concatenated, each with an offset added."""
+        begin_of = {self.categories[i]: begin for i, begin in zip(columns, begins, strict=True)}
+        texts = [column for column in begin_of if column.values is None]
+        valued = [column for column in begin_of if column.values is not None]
+        parts = [_codes_of_text(self._graph, column, begin_of[column]) for column in texts]
+        if valued:
+            x, dtype = self._several(valued), self._work(valued)
+            parts.append(_codes_of_values(self._graph, x, dtype, valued, [begin_of[c] for c in valued]))
+        codes, order = joined(self._graph, parts), [*texts, *valued]
+        if order == [*begin_of]:
+            return codes
+        places = [order.index(column) for column in begin_of]
+        return self._graph.add("Gather", codes, self._graph.constant(places, np.int64), axis=1)
+
+    def _work(self, columns: Sequence[Column]) -> Any:
+        return np.float64 if np.float64 in [self._dtypes[column] for column in columns] else np.float32
+
+    def _several(self, columns: Sequence[Column]) -> str:
+        """The values of some columns, concatenated to (rows, columns), in a common dtype."""
+        work = self._work(columns)
+        if not self._is_matrix:
+            return joined(self._graph, [self._cast(c.name, self._dtypes[c], work) for c in columns])
+        positions, matrix = [column.position for column in columns], MATRIX
+        if positions != list(range(self._table.width)):
+            matrix = self._graph.add("Gather", matrix, self._graph.constant(positions, np.int64), axis=1)
+        return self._cast(matrix, self._dtypes[columns[0]], work)
+
+    def _cast(self, x: str, dtype: Any, wanted: Any) -> str:
+        return x if dtype == wanted else self._graph.add("Cast", x, to=element_type(wanted))
+
+
+def _dtype(column: Column) -> Any:
+    """The element type of a column's input: string, or a float that can express a missing value as NaN."""
+    if column.is_text:
+        return object
+    return np.float32 if column.schema.type_name.lower() in ("float32", "float16") else np.float64
+
+
+def missing_text(column: Column) -> str:
+    """The string that means missing in a string column: the empty string, or one that did not occur in training."""
+    text = ""
+    while text in column.spellings:
+        text = f"<{text or 'missing'}>"
+    return text
+
+
+def _codes_of_text(graph: OnnxGraph, column: Column, begin: int) -> str:
+    texts = list(column.spellings)
+    codes = [begin + column.spellings[text] for text in texts]
+    return graph.add(
+        "LabelEncoder", column.name, domain=ML, keys_strings=texts, values_int64s=codes, default_int64=begin
+    )
+
+
+def _codes_of_values(
+    graph: OnnxGraph, x: str, dtype: Any, columns: Sequence[Column], begins: Sequence[int]
+) -> str:
+    """Codes (rows, columns) of numbers, found by comparing each number with all known values of its column."""
+    most = max(len(column.schema.categories) for column in columns)
+    keys = np.full((len(columns), most), np.nan)  # NaN pads the keys, since it equals no number
+    for row, column in zip(keys, columns, strict=True):
+        values = column.values or ()
+        row[: len(values)] = values
+    column = graph.add("Unsqueeze", x, graph.constant([2], np.int64))
+    found = graph.add("Equal", column, graph.constant(keys, dtype))
+    found = graph.add("Cast", found, to=element_type(np.float32))
+    code = graph.add("MatMul", found, graph.constant(np.arange(1, most + 1), np.float32))
+    if any(begins):
+        code = graph.add("Add", code, graph.constant(begins, np.float32))
+    return graph.add("Cast", code, to=element_type(np.int64))
+
+
+# --- A graph pass that merges equal nodes, and stacks computations of the same form along a new first axis -----------
+#
+# The numeric embeddings of several networks apply the same operators to the same inputs, with different constants;
+# stacked, they need one node instead of one per network. Only nodes with three axes are stacked: matrix products are
+# faster separately, since ONNX Runtime prepacks constant matrices, but not stacks of matrices.
+
+
+def side_by_side(traced: Traced) -> Traced:
+    """The graph with siblings stacked, i.e. nodes that differ only in constants."""
+    return _Joining(traced).joined()
+
+
+class _Joining:
+    def __init__(self, traced: Traced) -> None:
+        self._old = traced
+        self._out = replace(
+            traced, contents={**traced.contents}, shapes={**traced.shapes}, params={**traced.params}
+        )
+        self._numbers: dict[Hashable, int] = {}
+        self._value: dict[Node, int] = {}
+        self._form: dict[Node, int] = {}
+        self._siblings: dict[int, list[Node]] = {}
+        self._together: dict[int, Node | None] = {}
+        self._new: dict[int, Node] = {}  # new nodes by the key of their value
+
+    def joined(self) -> Traced:
+        nodes = topological(self._old.results)
+        for node in nodes:
+            self._value[node] = self._number(self._computed(node))
+            self._form[node] = self._number(self._formed(node))
+            self._siblings.setdefault(self._form[node], []).append(node)
+        for node in nodes:
+            if self._value[node] not in self._new:
+                self._new[self._value[node]] = self._rewritten(node)
+        self._out.results = [self._new[self._value[node]] for node in self._old.results]
+        return self._out
+
+    # --- keys of equal and of similar nodes ----------------------------------------------------------------------
+
+    def _number(self, key: Hashable) -> int:
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def _computed(self, node: Node) -> Hashable:
+        """A key shared by nodes that compute the same value."""
+        known = self._old.known(node)
+        if known is not None:
+            return node.dtype, known.shape, known.tobytes()
+        return node.op, self._fixed(node), tuple(self._value[x] for x in node.inputs)
+
+    def _formed(self, node: Node) -> Hashable:
+        """A key shared by nodes that can be stacked."""
+        if self._old.known(node) is not None:
+            return node.dtype, node.shape
+        if not _can_join(node):
+            return self._value[node]
+        return "form", node.op, self._fixed(node), tuple(self._form[x] for x in node.inputs)
+
+    def _fixed(self, node: Node) -> Hashable:
+        return tuple(sorted(self._params(node).items()))
+
+    def _params(self, node: Node) -> dict[str, Any]:
+        return self._old.params.get(node, node.params)
+
+    # --- the new graph -------------------------------------------------------------------------------------------
+
+    def _rewritten(self, node: Node) -> Node:
+        """A node of the new graph: a copy, or its entry in a stacked node."""
+        if self._old.known(node) is not None:
+            return node
+        shape, params, form = self._old.shapes.get(node, node.shape), self._params(node), self._form[node]
+        together = self._join(form) if _can_join(node) else None
+        if together is None:
+            return self._noted(
+                node.with_inputs([self._new[self._value[x]] for x in node.inputs]), shape, params
+            )
+        place = Node(Constant(self._siblings[form].index(node)), (), {}, (), np.dtype(np.int64))
+        params = {"axis": 0, "mode": "clip"}
+        return self._noted(Node(take, (together, place), params, node.shape, node.dtype), shape, params)
+
+    def _noted(self, new: Node, shape: tuple[Size, ...], params: dict[str, Any]) -> Node:
+        self._out.shapes[new], self._out.params[new] = shape, params
+        return new
+
+    def _join(self, form: int) -> Node | None:
+        """All nodes of a form, stacked into one node; None if they are equal, or their inputs can't be stacked."""
+        if form not in self._together:
+            siblings = self._siblings[form]
+            differ = len({self._value[node] for node in siblings}) > 1
+            self._together[form] = self._joined_siblings(siblings) if differ else None
+        return self._together[form]
+
+    def _joined_siblings(self, siblings: Sequence[Node]) -> Node | None:
+        first, count, inputs = siblings[0], len(siblings), list[Node]()
+        for column in zip(*(node.inputs for node in siblings), strict=True):
+            joined = self._joined_input(len(first.shape), column)
+            if joined is None:
+                return None
+            inputs.append(joined)
+        params = {**self._params(first)}
+        if first.is_op("transpose"):
+            params["axes"] = (0, *(axis + 1 for axis in params["axes"]))
+        elif first.is_op(*_RESHAPES):
+            params["shape"] = (count, *params["shape"])
+        shape = count, *self._old.shapes.get(first, first.shape)
+        return self._noted(Node(first.op, inputs, params, (count, *first.shape), first.dtype), shape, params)
+
+    def _joined_input(self, axes: int, column: Sequence[Node]) -> Node | None:
+        """An input of all siblings: a shared node, their stacked constants, or stacked siblings."""
+        if len({self._value[x] for x in column}) == 1:
+            return self._new[self._value[column[0]]]
+        values = [self._old.known(x) for x in column]
+        if all(value is not None for value in values):
+            return self._constant(np.stack([_with_axes(value, axes) for value in values]))
+        form = self._form[column[0]]
+        return self._join(form) if self._siblings[form] == list(column) else None
+
+    def _constant(self, value: np.ndarray) -> Node:
+        slots = [node.op.slot for node in self._value if isinstance(node.op, Input)]
+        slot = 1 + max(*slots, *self._out.contents)
+        self._out.contents[slot] = value
+        return Node(Input(slot), (), {}, value.shape, value.dtype)
+
+
+_RESHAPES = ("reshape", "reshape_copy")
+
+
+def _can_join(node: Node) -> bool:
+    """Whether a node can be stacked in ONNX: its result or the input of its reshape has at least three axes."""
+    if not isinstance(node.op, Primitive):
+        return False
+    axes = len((node.inputs[0] if node.is_op(*_RESHAPES) else node).shape)
+    return axes >= 3 and (
+        isinstance(node.lowering, Elementwise) or node.is_op("matmul", "transpose", *_RESHAPES)
+    )
+
+
+def _with_axes(value: Any, axes: int) -> np.ndarray:
+    return np.reshape(value, (*[1] * (axes - np.ndim(value)), *np.shape(value)))

@@ -11,8 +11,7 @@ import numpy as np
 
 from lamina import nd
 from lamina.core.primitive import bind
-from lamina.interchange._graph import Node
-from lamina.interchange._tensors import element_type
+from lamina.interchange._graph import Node, element_type
 from lamina.interchange._values import Labels, Value, data, is_known, known_number, operand
 from lamina.nd.ndarray import NDArray
 from lamina.primitives.elementwise import UNARY

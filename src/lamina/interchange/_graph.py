@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lamina.errors import DataError
 from lamina.support.messages import excerpt
+
+if TYPE_CHECKING:
+    from onnx import TensorProto
 
 ML = "ai.onnx.ml"
 """The domain of scikit-learn's operators; that of all others is empty."""
@@ -159,3 +167,180 @@ def arguments(node: Node, inputs: Sequence[Any]) -> list[Any]:
         else:
             found.append(None if value is None else np.asarray(node.number(name, 0.0), np.float64))
     return found
+
+
+# --- The arrays of an ONNX file: claimed sizes are compared with the available bytes before any allocation -----------
+
+
+class ElementType(IntEnum):
+    """``TensorProto.DataType`` of onnx.proto."""
+
+    UNDEFINED = 0
+    FLOAT = 1
+    UINT8 = 2
+    INT8 = 3
+    UINT16 = 4
+    INT16 = 5
+    INT32 = 6
+    INT64 = 7
+    STRING = 8
+    BOOL = 9
+    FLOAT16 = 10
+    DOUBLE = 11
+    UINT32 = 12
+    UINT64 = 13
+    COMPLEX64 = 14
+    COMPLEX128 = 15
+    BFLOAT16 = 16
+    FLOAT8E4M3FN = 17
+    FLOAT8E4M3FNUZ = 18
+    FLOAT8E5M2 = 19
+    FLOAT8E5M2FNUZ = 20
+    UINT4 = 21
+    INT4 = 22
+    FLOAT4E2M1 = 23
+
+
+ELEMENT_TYPES: dict[int, np.dtype[Any]] = {
+    ElementType.FLOAT: np.dtype("f4"), ElementType.DOUBLE: np.dtype("f8"), ElementType.FLOAT16: np.dtype("f2"),
+    ElementType.BOOL: np.dtype("?"), ElementType.INT8: np.dtype("i1"), ElementType.INT16: np.dtype("i2"),
+    ElementType.INT32: np.dtype("i4"), ElementType.INT64: np.dtype("i8"), ElementType.UINT8: np.dtype("u1"),
+    ElementType.UINT16: np.dtype("u2"), ElementType.UINT32: np.dtype("u4"), ElementType.UINT64: np.dtype("u8"),
+}  # fmt: skip
+"""NumPy dtypes of the ONNX types that lamina computes with."""
+
+
+def element_type(number: int) -> np.dtype[Any]:
+    """The NumPy dtype for ONNX's number of an element type.
+
+    Raises:
+        DataError: lamina doesn't support the type.
+    """
+    if number not in ELEMENT_TYPES:
+        known = {each.value: each.name for each in ElementType}
+        raise DataError(f"elements of type {known.get(number, number)}, which lamina does not support")
+    return ELEMENT_TYPES[number]
+
+
+_FIELDS: dict[int, str] = {
+    ElementType.FLOAT: "float_data", ElementType.DOUBLE: "double_data", ElementType.INT64: "int64_data",
+    ElementType.UINT32: "uint64_data", ElementType.UINT64: "uint64_data",
+}  # fmt: skip
+"""The field that holds elements not stored as raw bytes; for other types ``int32_data``."""
+
+_MOST_AXES = 64  # of NumPy
+
+
+def text_of(value: str | bytes) -> str:
+    """A name or text as a string; protobuf gives bytes if it is not UTF-8."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+
+
+def array_of(tensor: TensorProto, folder: Path | None) -> np.ndarray:
+    """A tensor as an array; strings as an object array.
+
+    Args:
+        tensor: the tensor's protobuf message.
+        folder: folder of external data files; None: reading them is not allowed.
+
+    Raises:
+        DataError: the number of elements does not match the shape, or the type is unsupported.
+    """
+    shape = tuple(tensor.dims)
+    if len(shape) > _MOST_AXES or any(size < 0 for size in shape):
+        raise DataError(f"invalid shape {excerpt(shape, 80)}")
+    count = math.prod(shape)
+    if tensor.HasField("segment"):
+        raise DataError("only a segment of the tensor is stored")
+    if tensor.data_location == tensor.EXTERNAL:
+        dtype = element_type(tensor.data_type)
+        return _shaped(
+            np.frombuffer(_external(tensor, count * dtype.itemsize, folder), _stored(dtype)), shape
+        )
+    if tensor.data_type == ElementType.STRING:
+        _require(count, len(tensor.string_data), shape)
+        texts = [text_of(text) for text in tensor.string_data]
+        return _shaped(np.array(texts, dtype=object), shape)
+    dtype = element_type(tensor.data_type)
+    if tensor.HasField("raw_data"):
+        if len(tensor.raw_data) != count * dtype.itemsize:
+            raise DataError(f"{len(tensor.raw_data)} bytes of data for {dtype} of shape {excerpt(shape, 80)}")
+        return _shaped(np.frombuffer(tensor.raw_data, _stored(dtype)), shape, dtype == np.bool_)
+    values = getattr(tensor, _FIELDS.get(tensor.data_type, "int32_data"))
+    _require(count, len(values), shape)
+    if tensor.data_type == ElementType.FLOAT16:  # their bits, as integers
+        return _shaped(np.array(values, np.int64).astype(np.uint16).view(np.float16), shape)
+    return _shaped(np.array(values), shape).astype(dtype)
+
+
+def _stored(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Elements from little-endian bytes; raises for a bool that is neither 0 nor 1."""
+    return np.dtype(np.uint8) if dtype == np.bool_ else dtype.newbyteorder("<")
+
+
+def _shaped(values: np.ndarray, shape: tuple[int, ...], is_bool: bool = False) -> np.ndarray:
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if is_bool:
+        native = native != 0
+    try:
+        return native.reshape(shape)
+    except ValueError as error:  # an empty array whose other dimensions are beyond NumPy
+        raise DataError(str(error)) from error
+
+
+def _require(count: int, found: int, shape: tuple[int, ...]) -> None:
+    if count != found:
+        raise DataError(f"{found} elements of data for the shape {excerpt(shape, 80)}")
+
+
+# --- elements in another file -----------------------------------------------------------------------------------------
+
+
+def _external(tensor: TensorProto, wanted: int, folder: Path | None) -> bytes:
+    """The elements of an array stored in an external file."""
+    entries = {text_of(entry.key): text_of(entry.value) for entry in tensor.external_data}
+    name = entries.get("location", "")
+    path = _beside(name, folder)
+    offset, length = _whole(entries.get("offset", "0")), _whole(entries.get("length", str(wanted)))
+    if length != wanted:
+        raise DataError(f"it claims {length} bytes in {excerpt(name, 80)!r}, but needs {wanted}")
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+            if offset + wanted > status.st_size:
+                raise DataError(
+                    f"its file {excerpt(name, 80)!r} has {status.st_size} bytes, not {offset + wanted}"
+                )
+            file.seek(offset)
+            content = file.read(wanted)
+    except OSError as error:
+        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {error.strerror}") from error
+    if len(content) < wanted:
+        raise DataError(f"its file {excerpt(name, 80)!r} got shorter while it was read")
+    return content
+
+
+def _beside(name: str, folder: Path | None) -> Path:
+    """The path of an external data file, which must be in the model's folder or below, links resolved."""
+    if folder is None:
+        raise DataError("its elements are in another file")
+    if not name or "\0" in name or "\\" in name or Path(name).is_absolute():
+        raise DataError(f"its file {excerpt(name, 80)!r} is not beside the model")
+    home = folder.resolve()
+    try:
+        path = (home / name).resolve()
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"its file {excerpt(name, 80)!r} can't be read: {excerpt(error, 80)}") from error
+    if not path.is_relative_to(home) or path == home:
+        raise DataError(f"its file {excerpt(name, 80)!r} is outside the model's folder")
+    if path.exists() and not path.is_file():  # a pipe would wait for ever
+        raise DataError(f"its file {excerpt(name, 80)!r} is no ordinary file")
+    return path
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise DataError(f"its offset or length {excerpt(text, 40)!r} is not a number")
+    return int(text)

@@ -13,8 +13,7 @@ import numpy as np
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, defs
 
 from lamina.errors import DataError
-from lamina.interchange._graph import ML, Graph, GraphInput, Node
-from lamina.interchange._tensors import array_of, element_type, text_of
+from lamina.interchange._graph import ML, Graph, GraphInput, Node, array_of, element_type, text_of
 from lamina.support.files.foreign import what_else
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt

@@ -7,22 +7,29 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from lamina.errors import DataError, LaminaError
 from lamina.estimators.fitted import FittedModel
+from lamina.estimators.importance import Importance
+from lamina.estimators.occlusion import Word
 from lamina.estimators.saved_network import is_network_format, network_estimator, network_fitted
 from lamina.estimators.targets import target_named
-from lamina.runs._file_schema import Asked, Details, TablePosition
 from lamina.runs._model import TableModel
 from lamina.runs.data import Request
+from lamina.runs.evaluation import ColumnShap, MeanShap
+from lamina.runs.metrics import Below, Covered
 from lamina.support.files.tensors import TensorFile, is_tensor_file, open_tensors
-from lamina.support.files.typed_json import decoded
-from lamina.table.schema import Schema
-from lamina.training.checkpoint import Checkpoint, damaged, write_json_lines
+from lamina.support.files.typed_json import Count, decoded, strict
+from lamina.table.options import ReadOptions
+from lamina.table.schema import Schema, Target, Task
+from lamina.table.types import Choice
+from lamina.table.written_numbers import Form
+from lamina.training.checkpoint import Checkpoint, Position, damaged, write_json_lines
 from lamina.training.loop import Epoch
 from lamina.training.run_folder import CHECKPOINT, METRICS, MODEL, SETTINGS, TRIALS, model_file
 
@@ -240,3 +247,130 @@ def open_run(path: Path) -> tuple[TableModel, dict[str, Any]]:
     if schema.target is None:
         raise DataError(f"{file} is damaged: it lacks the target")
     return TableModel(saved.fitted, schema, saved.estimator), details
+
+
+# --- The declared metadata of a run on a table, in the model file and in the checkpoint ------------------------------
+
+
+_OPTIONS = strict(ReadOptions, missing=list[str], as_text=list[str])
+Asked: Any = strict(
+    Request,
+    data=list[str],
+    kinds=dict[str, Choice],
+    options=_OPTIONS,
+)
+"""A user's request; see `Request`."""
+
+_SETTINGS = msgspec.defstruct(
+    "Settings",
+    [("lamina", str), ("resolved", dict[str, bool | int | float | str | list[int | float | str] | None])],
+    bases=(Asked,),
+    frozen=True,
+    kw_only=True,
+)
+"""The request, lamina's version, and the resulting estimator settings."""
+
+_TARGET, _IMPORTANCE = strict(Target, form=strict(Form) | None), strict(Importance)
+_COVERED, _BELOW = strict(Covered), strict(Below)
+_WORD = strict(Word)
+_SHAP = strict(MeanShap, columns=list[strict(ColumnShap, classes=list[float])])
+
+
+_Plain = None | bool | int | float | str
+
+
+class _Chosen(msgspec.Struct, forbid_unknown_fields=True):
+    """A trial in the final average."""
+
+    number: Count
+    score: float | None
+    seconds: float
+    ended: float
+    epochs: Count
+    best_epoch: Count
+    complete: bool
+    settings: dict[str, _Plain | list[_Plain]]
+    share: float
+    predicting: float | None = None
+
+
+class _Search(msgspec.Struct, forbid_unknown_fields=True):
+    """Summary of a search: trials, duration, best score over time, and the averaged trials."""
+
+    trials: Count
+    seconds: float
+    best: list[tuple[float, float]]
+    chosen: list[_Chosen]
+    limit: float | None
+    most_trials: Count | None
+
+
+class _Decision(msgspec.Struct, forbid_unknown_fields=True):
+    """How a class is predicted: the number of classes, the positive class, and its threshold."""
+
+    classes: Count
+    positive: str | None
+    threshold: float | None
+
+
+class _Results(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    task: Task
+    target: str
+    rows: dict[str, Count]
+    divided: str = ""
+    measured_on: str
+    measured_rows: Count
+    metrics: dict[str, dict[str, float | None]]
+    epochs: Count
+    best_epoch: Count
+    interrupted: bool
+    seconds: float
+    decision: _Decision | None = None
+    advice: list[str] = msgspec.field(default_factory=list)
+    importance: list[_IMPORTANCE]  # pyright: ignore[reportInvalidTypeForm] - made above
+    shap: _SHAP | None = None  # pyright: ignore[reportInvalidTypeForm]
+    words: dict[str, list[_WORD]] = msgspec.field(default_factory=dict)  # pyright: ignore[reportInvalidTypeForm]
+    intervals: list[_COVERED] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
+    quantiles: list[_BELOW] = msgspec.field(default_factory=list)  # pyright: ignore[reportInvalidTypeForm]
+    outermost: _COVERED | None = None  # pyright: ignore[reportInvalidTypeForm]
+    search: _Search | UnsetType = UNSET
+
+
+class _FirstSchema(msgspec.Struct, forbid_unknown_fields=True):
+    """The table's schema, which lamina's first files stored a second time."""
+
+    version: Literal[1]
+    columns: list[dict[str, Any]]  # `ColumnSchema.from_dict` checks them
+    rows: Count
+    named: bool
+    target: _TARGET | None  # pyright: ignore[reportInvalidTypeForm]
+
+
+class Details(msgspec.Struct, forbid_unknown_fields=True):
+    """A run's metadata besides the estimator's."""
+
+    settings: _SETTINGS  # pyright: ignore[reportInvalidTypeForm] - made above
+    results: _Results
+    schema: _FirstSchema | UnsetType = UNSET
+
+
+class _Generator(msgspec.Struct, forbid_unknown_fields=True):
+    """The state of NumPy's PCG64: two 128-bit numbers, and a buffered 32-bit number."""
+
+    bit_generator: Literal["PCG64"]
+    state: dict[Literal["state", "inc"], Count]
+    has_uint32: Count
+    uinteger: Count
+
+
+class TablePosition(Position, kw_only=True):
+    """The position of an `EnsembleTraining`; the last field occurs only in lamina's first checkpoints.
+
+    `random` has a seed and a stream for each member; in old files, one pair for all members.
+    """
+
+    steps: Count
+    shuffling: _Generator
+    random: list[Count | list[Count]]  # a seed and a stream for each member, or one pair for all
+    # (a list, since msgspec 0.20 reads fixed tuples in unions beyond their memory)
+    without_improvement: Count | UnsetType = UNSET

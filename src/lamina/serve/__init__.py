@@ -11,7 +11,7 @@ A request passes through
   OpenTelemetry spans of requests.
 """
 
-from lamina.serve._limits import Limits
+from lamina.serve._errors import Limits
 from lamina.serve._log import EVENTS, logging_to_stderr
 from lamina.serve._server import Settings, serve
 

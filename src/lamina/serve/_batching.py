@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from lamina.serve._inputs import Inputs, joined
 from lamina.serve._model import Model
+from lamina.serve._rows import Inputs, joined
 
 _MOST_ROWS = 2048
 """Maximum number of rows of a batch of several requests, so that waits are short; a single request may have more."""

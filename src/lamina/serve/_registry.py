@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lamina.errors import LaminaError
-from lamina.serve._errors import RequestError
-from lamina.serve._limits import Limits
+from lamina.serve._errors import Limits, RequestError
 from lamina.serve._model import Model, load_model
 from lamina.support.messages import closest
 from lamina.training.run_folder import model_file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ import numpy as np
 from lamina.errors import DataError
 from lamina.runs.data import by_position
 from lamina.serve._errors import MOST_PROBLEMS, Problem, RequestError
-from lamina.serve._inputs import Inputs
 from lamina.support.files.limits import untrusted
 from lamina.support.messages import excerpt
 from lamina.table.categories import Unknown, category_codes, unknown_values
@@ -277,3 +277,35 @@ def _unknown(found: Unknown, value: object, count: int = 1) -> str:
     more = f" (and {count - 1} more)" if count > 1 else ""
     said = found.said(_shown(value))
     return f"{found.first_row}, column {found.column!r}: {said}; it counts as missing{more}"
+
+
+# --- The checked rows of a request, in a form that can be joined with other requests' rows ---------------------------
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows of one request.
+
+    Attributes:
+        arrays: arrays with one entry per row; their number and types are the same for every request to a model.
+        notes: remarks for the response, such as ignored columns and unknown values.
+    """
+
+    arrays: tuple[np.ndarray, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.arrays[0])
+
+
+def joined(requests: Sequence[Inputs]) -> list[np.ndarray]:
+    """The arrays of several requests, concatenated.
+
+    >>> joined([Inputs((np.array([1]),)), Inputs((np.array([2, 3]),))])[0].tolist()
+    [1, 2, 3]
+    """
+    if len(requests) == 1:
+        return list(requests[0].arrays)
+    return [np.concatenate(parts) for parts in zip(*(one.arrays for one in requests), strict=True)]

@@ -17,8 +17,7 @@ import numpy as np
 
 from lamina.errors import DataError
 from lamina.table.columns import value_name
-from lamina.table.patterns import in_javascript, lazily
-from lamina.table.values import DAY, MISSING_TOKENS
+from lamina.table.values import DAY, MISSING_TOKENS, in_javascript, lazily
 from lamina.table.zones import ZONES, ahead_in, zone_names
 
 EPOCHS = {"s": 86_400.0, "ms": 86_400e3, "us": 86_400e6, "ns": 86_400e9}

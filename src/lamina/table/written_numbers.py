@@ -15,8 +15,7 @@ from itertools import pairwise
 from math import isinf
 from typing import Any, NamedTuple
 
-from lamina.table.patterns import in_javascript, lazily
-from lamina.table.values import number_in
+from lamina.table.values import in_javascript, lazily, number_in
 
 # --- the words ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 
-from lamina.table.patterns import lazily
+from lamina.table.values import lazily
 
 __all__ = ["ZONES", "ahead_in", "zone_names", "zone_said"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lamina.compiler.cpu._addresses import address_of
+from lamina.compiler.cpu._binding import address_of
 
 
 @pytest.mark.parametrize(

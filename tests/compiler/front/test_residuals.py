@@ -7,7 +7,7 @@ from typing import Any
 from graphs import capture
 
 from lamina import autograd, nd
-from lamina.compiler.front._residuals import split
+from lamina.compiler.front._differentiate import split
 from lamina.compiler.passes.graph import Graph, Input
 from lamina.compiler.passes.simplify import simplify
 

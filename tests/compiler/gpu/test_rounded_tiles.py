@@ -12,7 +12,7 @@ from gpu_emulator.host import Host
 
 from lamina.compiler.gpu._builder import DeviceBuilder, DeviceModule
 from lamina.compiler.gpu._dialect import Bounds
-from lamina.compiler.gpu._rounded_tiles import RoundedTiles
+from lamina.compiler.gpu._multiply import RoundedTiles
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.gpu._tiles import TENSOR
 from lamina.compiler.llvm import FLOAT32, INDEX

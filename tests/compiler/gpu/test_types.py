@@ -14,7 +14,7 @@ from same_values import arguments, assert_same
 import lamina
 from lamina import autograd, nd
 from lamina.compiler import targets
-from lamina.compiler.gpu._types import narrow_numbers, widen_halves
+from lamina.compiler.gpu.target import narrow_numbers, widen_halves
 from lamina.context import device_of
 from lamina.core.primitive import REGISTRY, bind
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lamina.compiler.cpu._builder import ThreadModule
 from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.llvm import FLOAT32, INDEX, jit
-from lamina.compiler.llvm._parallel_codegen import Team, joined, separated
+from lamina.compiler.llvm.jit import Team, joined, separated
 from lamina.core.threads import get_num_threads, set_num_threads
 
 

@@ -11,8 +11,7 @@ from graphs import capture
 import lamina
 from lamina import nd
 from lamina.compiler.passes.graph import Graph, Node
-from lamina.compiler.passes.scale_products import is_short, scale_products
-from lamina.compiler.passes.simplify import simplify
+from lamina.compiler.passes.simplify import is_short, scale_products, simplify
 
 PIXELS = nd.array(np.random.default_rng(0).integers(0, 256, (6, 12)), dtype="uint8")
 W = nd.array(np.random.default_rng(1).normal(size=(12, 5)))

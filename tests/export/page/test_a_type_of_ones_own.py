@@ -128,7 +128,7 @@ def test_a_streamed_table_trains(tmp_path):
 
 
 def test_the_server_reads_and_describes_it(run):
-    from lamina.serve._limits import Limits
+    from lamina.serve._errors import Limits
     from lamina.serve._model import load_model
 
     served = load_model(run, Limits())

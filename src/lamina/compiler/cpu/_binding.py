@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.cpu._addresses import address_of
 from lamina.compiler.cpu._holding import HOLDING, Holder
 from lamina.compiler.cpu._parallel_thresholds import gain_together
 from lamina.compiler.cpu.run import run as run_on_threads
@@ -25,11 +24,11 @@ from lamina.compiler.emit import Frame, Layout
 from lamina.compiler.target import Overlap, Program
 from lamina.compiler.written_checks import Names, function_of
 from lamina.core.array import Array, renew, require_numbers
+from lamina.core.interrupts import Change, Turn
 from lamina.core.memory import LARGE_BYTES, aligned_empty
 from lamina.core.ownership import bind_buffer, move_to_line, release_buffers
 from lamina.core.state import state
 from lamina.core.threads import get_num_threads
-from lamina.core.turns import Change, Turn
 
 _ALIVE: weakref.WeakSet[Binding] = weakref.WeakSet()
 """All bindings; changed and looked through under `HOLDING`."""
@@ -373,3 +372,35 @@ def _copy(buffer: np.ndarray) -> np.ndarray:
     copy = aligned_empty(buffer.shape, buffer.dtype)
     copy[...] = buffer
     return copy
+
+
+# --- Addresses of NumPy arrays' data, read quickly because every call of a compiled function needs them --------------
+
+
+_DATA = object.__basicsize__
+"""Where NumPy's C interface puts an array's data pointer: first after the object's head (`PyArrayObject_fields`)."""
+
+
+def _from_interface(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+_pointer_at = ctypes.c_void_p.from_address
+
+
+def _from_object(array: np.ndarray) -> int:
+    return _pointer_at(id(array) + _DATA).value or 0
+
+
+def _choose() -> Callable[[np.ndarray], int]:
+    """The fast reader, if objects have the memory layout that CPython and NumPy document."""
+    if sys.implementation.name != "cpython":
+        return _from_interface
+    samples = [np.empty(3), np.empty((4, 5), np.int8)[1:, 2:], np.empty(7, np.float32)[::-1]]
+    if all(_from_object(sample) == _from_interface(sample) for sample in samples):
+        return _from_object
+    return _from_interface
+
+
+address_of = _choose()
+"""The address of an array's first element."""

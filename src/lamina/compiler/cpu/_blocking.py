@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lamina.compiler.cpu._block_sizes import Blocking
-from lamina.compiler.cpu._cover import Body, Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, accumulate, zeros
 from lamina.compiler.cpu._packing import pack_panel, pack_tile
 from lamina.compiler.cpu._terms import LOOKED_AT, PAIR, TermLists, pairs_pay
-from lamina.compiler.cpu._tiles import TileShape, vector_widths
+from lamina.compiler.cpu._tiles import Body, Range, TileShape, cover, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value, Variable
 from lamina.core.memory import LINE_BYTES

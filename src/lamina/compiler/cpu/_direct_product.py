@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import (
     Epilogue,
     Finish,
@@ -20,7 +19,7 @@ from lamina.compiler.cpu._microkernel import (
 )
 from lamina.compiler.cpu._packing import pack_panel, pack_transposed_panel
 from lamina.compiler.cpu._paired_rows import PairedRows
-from lamina.compiler.cpu._tiles import multiply_adds_per_cycle, vector_widths
+from lamina.compiler.cpu._tiles import Range, cover, multiply_adds_per_cycle, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder, all_finite, order_columns
 from lamina.compiler.llvm import Builder, Pointer, Value
 

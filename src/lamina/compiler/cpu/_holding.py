@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lamina.core.array import Array
+from lamina.core.interrupts import Change, make, setting
 from lamina.core.ownership import bind_buffer, is_alone, release_buffers
 from lamina.core.state import flush_pending, pending, state
-from lamina.core.turns import Change, make, setting
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray, Type
 

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, Tile, TileVariable
-from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, multiply_adds_per_cycle
+from lamina.compiler.cpu._tiles import FMA_LATENCY, LOADS_PER_CYCLE, Range, cover, multiply_adds_per_cycle
 from lamina.compiler.cpu.machine import Machine
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 

@@ -13,13 +13,12 @@ from functools import cached_property
 
 from lamina.compiler.cpu._block_sizes import Blocking, choose_blocking
 from lamina.compiler.cpu._blocking import BlockedProduct
-from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._direct_product import DirectProduct
 from lamina.compiler.cpu._lane_sums import LaneSums, LaneTile, choose_lane_tile
 from lamina.compiler.cpu._microkernel import Epilogue, Finish, FlatEpilogue, LeftTile, RightPanel
 from lamina.compiler.cpu._paired_rows import paired_bytes, paired_panels
 from lamina.compiler.cpu._terms import LOOKED_AT, PAIR
-from lamina.compiler.cpu._tiles import TileShape, choose_tile, step_cycles
+from lamina.compiler.cpu._tiles import Range, TileShape, choose_tile, step_cycles
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking, choose_unit_blocking
 from lamina.compiler.cpu._unit_packing import LeftOperand, Read
 from lamina.compiler.cpu._unit_product import UnitProduct

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lamina.compiler.cpu._cover import Range
 from lamina.compiler.cpu._microkernel import LeftTile, RightPanel, load_row
+from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.cpu._transpose import transpose_vectors
 from lamina.compiler.llvm import Builder, DType, Pointer, Value
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import Finish, LeftTile, RightPanel, accumulate, zeros
 from lamina.compiler.cpu._packing import copy_rows
 from lamina.compiler.cpu._terms import PAIR, TermLists, pairs_pay, terms_bytes
-from lamina.compiler.cpu._tiles import TileShape, vector_widths
+from lamina.compiler.cpu._tiles import Range, TileShape, cover, vector_widths
 from lamina.compiler.cpu._zero_columns import ColumnOrder
 from lamina.compiler.llvm import INT32, Builder, DType, Pointer, Value, Variable
 

@@ -16,13 +16,13 @@ from lamina.compiler.cpu._orientation import is_turned, product_shape
 from lamina.compiler.cpu._taken_rows import row_taken, takes_whole_rows
 from lamina.compiler.cpu._transpose import emit_transpose
 from lamina.compiler.cpu._unit_packing import Read
+from lamina.compiler.emit.expressions import Axis
 from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
-from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel, is_expensive
 from lamina.compiler.passes.graph import Input, Node
-from lamina.compiler.passes.scale_products import is_short
+from lamina.compiler.passes.simplify import is_short
 
 _LONG = 4  # more operations than this are written once in a loop, not once for each vector of the tile
 _EXPENSIVE = 8

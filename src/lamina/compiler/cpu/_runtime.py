@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import re
 
-from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
-
 _CROWDED_WAITS = 1000  # the number of waits that sleep at once after a long yield
 
 _STATE = """
@@ -386,3 +384,51 @@ def _sleeping(architecture: str, system: str) -> tuple[str, str, str, str]:
         return "\ndeclare void @Sleep(i32)\n", "call void @Sleep(i32 1)", "", "call void @Sleep(i32 0)"
     declarations = "\ndeclare i32 @usleep(i32)\ndeclare i32 @sched_yield()\n"
     return declarations, "%slept = call i32 @usleep(i32 50)", "", yields
+
+
+# --- Flushing denormals to zero in generated code, and restoring the state after it; see `lamina.core.denormals` -----
+
+
+_X86 = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+
+define internal i64 @flush_denormals() nounwind alwaysinline {
+  %slot = alloca i32
+  call void @llvm.x86.sse.stmxcsr(ptr %slot)
+  %old = load i32, ptr %slot
+  %new = or i32 %old, 32832
+  store i32 %new, ptr %slot
+  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
+  %wide = zext i32 %old to i64
+  ret i64 %wide
+}
+
+define internal void @restore_state(i64 %wide) nounwind alwaysinline {
+  %slot = alloca i32
+  %old = trunc i64 %wide to i32
+  store i32 %old, ptr %slot
+  call void @llvm.x86.sse.ldmxcsr(ptr %slot)
+  ret void
+}
+"""
+
+_ARM = """
+declare i64 @llvm.aarch64.get.fpcr()
+declare void @llvm.aarch64.set.fpcr(i64)
+
+define internal i64 @flush_denormals() nounwind alwaysinline {
+  %old = call i64 @llvm.aarch64.get.fpcr()
+  %new = or i64 %old, 16777216
+  call void @llvm.aarch64.set.fpcr(i64 %new)
+  ret i64 %old
+}
+
+define internal void @restore_state(i64 %old) nounwind alwaysinline {
+  call void @llvm.aarch64.set.fpcr(i64 %old)
+  ret void
+}
+"""
+
+DENORMAL_STATE = {"x86_64": _X86, "aarch64": _ARM}
+"""For each architecture, ``i64 @flush_denormals()``, and ``void @restore_state(i64)``, which takes its result."""

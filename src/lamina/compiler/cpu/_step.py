@@ -21,11 +21,9 @@ from lamina.compiler.cpu._steps import emit_steps
 from lamina.compiler.cpu._taken_rows import emit_taken_rows
 from lamina.compiler.cpu.machine import target_machine
 from lamina.compiler.emit.expressions import Memory, step_numbers
-from lamina.compiler.emit.fills import emit_fill
-from lamina.compiler.emit.maps import emit_map
+from lamina.compiler.emit.maps import emit_fill, emit_map, emit_scatter
 from lamina.compiler.emit.pointers import Frame, Layout, kernel_names, kernel_text
 from lamina.compiler.emit.reductions import emit_arg, emit_reduction
-from lamina.compiler.emit.scatters import emit_scatter
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import Value
 from lamina.compiler.passes.fuse import Kernel

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 from lamina.compiler.cpu.machine import Machine
+from lamina.compiler.llvm import Builder, Value
 from lamina.compiler.llvm.values import DType
 
 FMA_LATENCY = 4.0  # cycles, on every x86-64 and ARM core since about 2015
@@ -100,3 +102,27 @@ def _step_cycles(machine: Machine, rows: int, vectors: int) -> float:
 def multiply_adds_per_cycle(machine: Machine) -> float:
     """Vector multiply-adds per cycle of a core."""
     return 1.0 if machine.vector_bits >= 512 or not machine.has_fused_multiply_add else 2.0
+
+
+# --- Loops that cover a range by steps of a fixed size, with a smaller step at the end -------------------------------
+
+
+Range = tuple[Value, Value]
+
+Body = Callable[[Value, int], None]
+"""`body(position, size)` writes the code for `size` elements from `position` on."""
+
+
+def cover(b: Builder, extent: int, step: int, bounds: Range, body: Body) -> None:
+    """Cover the part of range(extent) between `bounds`.
+
+    Each bound is a multiple of `step` or `extent` itself, so that extent % step is the only smaller size.
+    """
+    whole = extent // step * step
+    start, stop = bounds
+    if whole:
+        with b.loop(start, b.minimum(stop, whole), step) as position:
+            body(position, step)
+    if whole < extent:
+        with b.if_(b.logical_and(b.greater(stop, whole), b.less(start, stop))):
+            body(b.const(whole), extent - whole)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lamina.compiler.cpu._bfloat16 import BITS, UNSPLITTABLE, Load, TilePacker, transpose_tiles
-from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import RightPanel
+from lamina.compiler.cpu._tiles import Range, cover
 from lamina.compiler.cpu._unit_blocking import BLOCK, UnitBlocking
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_DEPTH, MatrixUnit
 from lamina.compiler.llvm import FLOAT32, Builder, DType, Pointer, Value

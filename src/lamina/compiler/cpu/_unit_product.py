@@ -14,9 +14,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lamina.compiler.cpu._cover import Range, cover
 from lamina.compiler.cpu._microkernel import Finish
-from lamina.compiler.cpu._tiles import vector_widths
+from lamina.compiler.cpu._tiles import Range, cover, vector_widths
 from lamina.compiler.cpu._unit_blocking import BLOCK, SUMS_BYTES
 from lamina.compiler.cpu._unit_packing import UnitPacking
 from lamina.compiler.cpu.matrix_unit import TILE_BYTES, TILE_ROWS

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lamina.compiler.cpu._cover import Range
+from lamina.compiler.cpu._tiles import Range
 from lamina.compiler.llvm import INDEX, INT32, Builder, DType, Pointer, Value
 from lamina.core.memory import whole_lines
 

@@ -16,8 +16,8 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from lamina.core.interrupts import Change, make
 from lamina.core.threads import available_cores, get_num_threads
-from lamina.core.turns import Change, make
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -159,7 +159,7 @@ def run(function: int, arguments: int | None, threads: int | None = None) -> Non
 
 
 def running(function: int, arguments: int | None, threads: int) -> Change:
-    """`run` as one atomic change (see `lamina.core.turns`)."""
+    """`run` as one atomic change (see `lamina.core.interrupts`)."""
     if threads > 1 and threads != _pool.threads:
         _pool.resize(threads)
     return partial(_runtime().run, function, arguments, threads)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lamina.compiler.cpu._builder import ThreadBuilder, ThreadModule
-from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
+from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu._step import emit_program, outline_of
 from lamina.compiler.cpu.machine import Machine, compiling_for
 from lamina.compiler.cpu.target import CPU

@@ -15,7 +15,7 @@ import numpy as np
 
 from lamina.compiler.cpu._binding import Binding, threads_of_kernel
 from lamina.compiler.cpu._hold_transposed import hold_transposed
-from lamina.compiler.cpu._layout_products import lay_out_products
+from lamina.compiler.cpu._orientation import lay_out_products
 from lamina.compiler.cpu._outline import Outline
 from lamina.compiler.cpu._shared_kernels import Home, SharedKernels
 from lamina.compiler.cpu.machine import compiling_for, target_machine
@@ -26,7 +26,7 @@ from lamina.compiler.llvm.module import Module
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Graph, Node
 from lamina.compiler.passes.plan import Partition, Plan
-from lamina.compiler.passes.scale_products import scale_products
+from lamina.compiler.passes.simplify import scale_products
 from lamina.compiler.passes.strands import own_rows
 from lamina.compiler.target import COMPILED_DTYPES, Lowered, Program
 from lamina.core.array import Value

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lamina.compiler.cpu._denormal_state import DENORMAL_STATE
+from lamina.compiler.cpu._runtime import DENORMAL_STATE
 from lamina.compiler.cpu.machine import host_machine
 from lamina.compiler.llvm import INDEX, DType, Pointer, Value, jit
 from lamina.compiler.llvm.cache import digest_of_primitives
 from lamina.compiler.llvm.module import Argument
-from lamina.core.forking import compiling, free_in_children
+from lamina.core.interrupts import compiling, free_in_children
 from lamina.core.lowering import Elementwise
 from lamina.core.primitive import Primitive
 

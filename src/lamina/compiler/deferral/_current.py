@@ -21,9 +21,9 @@ from lamina.compiler.deferral._entries import (
 )
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.core.array import Array
+from lamina.core.interrupts import Change, Turn, putting, setting
 from lamina.core.keys import Unfit, frozen
 from lamina.core.ownership import is_alone
-from lamina.core.turns import Change, Turn, putting, setting
 from lamina.device.context import Context, current_context
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from lamina.core.array import Array, UserArray
+from lamina.core.interrupts import Change, setting
 from lamina.core.state import pending
-from lamina.core.turns import Change, setting
 from lamina.errors import LaminaError
 from lamina.nd.ndarray import NDArray
 from lamina.nd.placeholder import PlaceholderArray

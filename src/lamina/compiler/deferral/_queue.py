@@ -15,19 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from lamina.compiler.deferral import _debug as debug
 from lamina.compiler.deferral._current import Sequence, place_of
-from lamina.compiler.deferral._debt import Debt
-from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written
-from lamina.compiler.deferral._matching import matcher
-from lamina.compiler.deferral._path import FEWEST_EVENTS, Path
+from lamina.compiler.deferral._entries import Applied, Backward, Entry, New, Written, matcher
+from lamina.compiler.deferral._path import FEWEST_EVENTS, Debt, Path
 from lamina.compiler.deferral._pending import PendingArray
 from lamina.compiler.deferral._periods import period_of, until_boundary
 from lamina.core.array import Array, UserArray
-from lamina.core.interrupts import interrupts_later
+from lamina.core.interrupts import interrupts_later, make, setting
 from lamina.core.keys import Unfit, frozen
 from lamina.core.primitive import Primitive, apply
 from lamina.core.state import concrete, pending, state
 from lamina.core.tape import backward_now
-from lamina.core.turns import make, setting
 from lamina.errors import DeviceError
 
 if TYPE_CHECKING:
@@ -54,7 +51,7 @@ class DeferralQueue:
 
     If a call is interrupted while it records an event or computes pending arrays, the sequence ends before that event,
     all pending arrays are computed, and the event runs at once, unrecorded. All shared state changes atomically
-    (`lamina.core.turns`); other state belongs to the sequence (`Sequence`) or the debt (`Debt`).
+    (`lamina.core.interrupts`); other state belongs to the sequence (`Sequence`) or the debt (`Debt`).
     """
 
     def __init__(self) -> None:

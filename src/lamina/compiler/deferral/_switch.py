@@ -14,7 +14,7 @@ import numpy as np
 from lamina.compiler.deferral._queue import DeferralQueue
 from lamina.core.anomaly import Watch
 from lamina.core.array import Value
-from lamina.core.forking import compiling
+from lamina.core.interrupts import compiling
 from lamina.core.ownership import COUNTS_REFERENCES
 from lamina.core.primitive import Primitive, set_device_evaluation, set_kernels
 from lamina.core.state import Queue, flush_pending, pending, state

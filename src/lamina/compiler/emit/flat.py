@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lamina.compiler.emit.expressions import Memory
-from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.expressions import Axis, Memory
 from lamina.compiler.llvm import Builder
 from lamina.compiler.passes.graph import Constant, Node
 from lamina.core.lowering import Elementwise

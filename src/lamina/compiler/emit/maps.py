@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from lamina.compiler.emit.expressions import Memory
+import numpy as np
+
+from lamina.compiler.emit.expressions import Axis, Memory, PullContext, Reader, flat_position
 from lamina.compiler.emit.flat import flat_axes, is_made_of_flat
-from lamina.compiler.emit.joins import emit_join
-from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.scope import Scope
-from lamina.compiler.llvm import Value
+from lamina.compiler.llvm import FLOAT32, FLOAT64, UINT64, Builder, Pointer, Value
+from lamina.compiler.llvm.random import BLOCK, philox_block, short_philox_block, uniform_float64
 from lamina.compiler.passes.fuse import Kernel
+from lamina.compiler.passes.graph import Node
+from lamina.core.lowering import Reshape, Scatter
 
 
 def emit_map(scope: Scope) -> None:
@@ -67,3 +71,227 @@ def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
 def is_flat(kernel: Kernel, memory: Memory) -> bool:
     """Whether a kernel's domain can be treated as one long row."""
     return is_made_of_flat(kernel.stores, kernel.domain, memory)
+
+
+# --- Joined arrays: a loop for each part, instead of a selection among all parts for every element -------------------
+
+
+_FEWEST_PARTS = 3
+
+
+def emit_join(scope: Scope) -> bool:
+    """Write a kernel that joins arrays along an axis, with its elementwise work; False for other kernels.
+
+    Selecting among a few parts is cheap if all lanes agree, as along all axes but the last.
+    """
+    joins = [node for node in scope.kernel.members if node.is_op("concat")]
+    if len(joins) != 1 or joins[0].shape != scope.kernel.domain:
+        return False
+    (joined,) = joins
+    is_last = joined.params["axis"] == len(joined.shape) - 1
+    if len(joined.inputs) < _FEWEST_PARTS and not is_last:
+        return False
+    with scope.on_one_worker_if_serial():
+        shares = {
+            kind: scope.share(kind, n)
+            for kind, n in (("rows", joined.shape[0]), ("columns", joined.shape[-1]))
+        }
+        start = 0
+        for part in joined.inputs:
+            if part.size:
+                _emit_part(scope, joined, part, start, shares)
+            start += part.shape[joined.params["axis"]]
+    return True
+
+
+def _emit_part(
+    scope: Scope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
+) -> None:
+    """Copy or compute one part at its offset along the axis, with the elementwise work.
+
+    `shares`: the worker's parts of the rows and columns of the whole.
+    """
+    axis, shape = joined.params["axis"], part.shape
+    last = len(shape) - 1
+
+    def share(kind: str, of: int) -> tuple[Value, Value]:
+        return _inside(scope, shares[kind], start, shape[of]) if of == axis else shares[kind]
+
+    rows = share("rows", 0)
+    source = part
+    while isinstance(source.lowering, Reshape) and scope.memory.find(source) is None:
+        source = source.inputs[0]
+    if (
+        axis == 0
+        and scope.kernel.stores == [joined]
+        and scope.partition.kind != "columns"
+        and is_made_of_flat([source], source.shape, scope.memory)
+    ):
+        _flat_part(scope, joined, source, start, rows)
+        return
+
+    def along_last(outer: list[Axis]) -> None:
+        def body(i: Value, width: int) -> None:
+            index = [*outer, scope.axis(i, 1)]
+            value = scope.evaluator(width).at(part, index)
+            index[axis] = index[axis] + start
+            scope.compute(dict.fromkeys(scope.kernel.stores, index), width, {joined: value})
+
+        columns = share("columns", last) if last else rows
+        scope.b.vector_loop(*columns, scope.vector_lanes(scope.kernel.members, shape[last]), body)
+
+    scope.nest(shape[:-1], along_last, first=rows if last else None)
+
+
+def _flat_part(scope: Scope, joined: Node, source: Node, start: int, rows: tuple[Value, Value]) -> None:
+    inner = math.prod(joined.shape[1:])
+
+    def body(i: Value, width: int) -> None:
+        position = scope.axis(i, 1)
+        value = scope.evaluator(width).at(source, flat_axes(scope.b, position, source.shape))
+        scope.store(joined, value, flat_axes(scope.b, position + start * inner, joined.shape), width)
+
+    lanes = scope.vector_lanes([joined, source], source.size)
+    scope.b.vector_loop(rows[0] * inner, rows[1] * inner, lanes, body)
+
+
+def _inside(scope: Scope, bounds: tuple[Value, Value], start: int, length: int) -> tuple[Value, Value]:
+    """The worker's part of range(start, start + length), relative to its start."""
+    b = scope.b
+    first, stop = (b.maximum(b.minimum(b.sub(bound, start), length), 0) for bound in bounds)
+    return first, stop
+
+
+# --- Fill kernels: random numbers in blocks of four 64-bit words (Philox4x64-10, Salmon et al., 2011) ----------------
+#
+# `primitives.random` defines the conversion: uniform floats, or raw bits.
+
+
+_SIDE_BY_SIDE = 4  # blocks computed at once, since one block is a long chain of multiplications
+_UINT32 = np.dtype(np.uint32)
+_WORD_BYTES = 8
+
+
+def emit_fill(scope: Scope) -> None:
+    """Write all random numbers of a stream, from (seed, stream)."""
+    b = scope.b
+    (node,) = scope.kernel.stores
+    values = scope.evaluator(1)
+    seed, stream = (b.bitcast(values.at(x, []), UINT64) for x in node.inputs)
+    per_block = BLOCK * _WORD_BYTES // node.dtype.itemsize
+    whole = node.size // per_block
+    start, stop = scope.share("flat", scope.partition.extent)
+    last = b.minimum(stop, whole)
+    side_by_side = b.sub(last, b.bit_and(b.maximum(b.sub(last, start), 0), _SIDE_BY_SIDE - 1))
+
+    def write(first: Value, blocks: int, count: int) -> None:
+        for words, block in _blocks(b, seed, stream, first, blocks):
+            _store(scope, node, words, b.mul(block, per_block), count)
+
+    with b.loop(start, side_by_side, _SIDE_BY_SIDE) as first:
+        write(first, _SIDE_BY_SIDE, per_block)
+    with b.loop(b.maximum(side_by_side, start), last) as first:
+        write(first, 1, per_block)
+    rest = node.size - whole * per_block
+    if rest:
+        with b.if_(b.logical_and(b.greater(stop, whole), b.less_equal(start, whole))):
+            write(b.const(whole), 1, rest)
+
+
+def _blocks(
+    b: Builder, seed: Value, stream: Value, first: Value, count: int
+) -> list[tuple[list[Value], Value]]:
+    """The words of `count` blocks from number `first` on: key (seed, 0), counter (block, 0, stream, 0)."""
+    zero = b.const(0, UINT64)
+    numbers = [b.add(first, i) for i in range(count)]
+    # NumPy's generator counts before it answers, so block i has counter i + 1.
+    counters = [[b.bitcast(b.add(n, 1), UINT64), zero, stream, zero] for n in numbers]
+    written = philox_block if count == _SIDE_BY_SIDE else short_philox_block
+    return [(written(b, [seed, zero], c), n) for c, n in zip(counters, numbers, strict=True)]
+
+
+def _store(scope: Scope, node: Node, words: list[Value], position: Value, count: int) -> None:
+    """Convert the first `count` numbers of a block and write them."""
+    b = scope.b
+    for pointer in scope.targets[node]:
+        if node.dtype.kind == "u":
+            _store_narrow(b, pointer, _pieces(b, words, node.dtype), position, count)
+            continue
+        if node.dtype == FLOAT64:
+            for i, word in enumerate(words[:count]):
+                b.store(pointer, uniform_float64(b, word), b.add(position, i))
+            continue
+        halves = _pieces(b, words, _UINT32)
+        # 24 bits are a positive int32, for which conversion is a single instruction.
+        signed = b.bitcast(b.shift_right(halves, 8), np.dtype(np.int32))
+        uniform = b.mul(b.cast(signed, FLOAT32), float(np.float32(2.0**-24)))
+        _store_narrow(b, pointer, b.cast(uniform, node.dtype), position, count)
+
+
+def _pieces(b: Builder, words: list[Value], dtype: np.dtype) -> Value:
+    """A block's words split into smaller numbers, lowest bits first."""
+    return b.bitcast(b.gather_lanes(words), dtype)
+
+
+def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, count: int) -> None:
+    b.store(pointer, value if count == value.lanes else b.narrow(value, count), position)
+
+
+# --- Scatter kernels: zeros, with elements added or written at positions given by data -------------------------------
+
+
+def emit_scatter(scope: Scope) -> None:
+    """Write a scatter: in order and on one thread, since several elements may have the same target."""
+    anchor = scope.kernel.main
+    b = scope.b
+    with scope.on_one_worker_if_serial():
+        lanes, domain = b.lanes(anchor.dtype), scope.kernel.domain
+        for pointer in scope.targets[anchor]:
+
+            def clear(i: Value, width: int, pointer: Pointer = pointer) -> None:
+                b.store(pointer, b.const(0, anchor.dtype, width), i)
+
+            b.vector_loop(0, anchor.size, lanes, clear)
+        if not domain:
+            return
+        vectors = lanes if _rows_stay_together(scope, lanes) else 1
+
+        def row(outer: list[Axis]) -> None:
+            def add(i: Value, width: int) -> None:
+                _add(scope, b, [*outer, scope.axis(i, 1 if vectors > 1 else 0)], width)
+
+            b.vector_loop(0, domain[-1], vectors, add)
+
+        scope.nest(domain[:-1], row)
+
+
+def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
+    anchor = scope.kernel.main
+    assert isinstance(anchor.lowering, Scatter)
+    values = scope.evaluator(lanes)
+    values.b = b
+    readers = [Reader(values, x) for x in anchor.inputs]
+    target = anchor.lowering.index(PullContext(values), index, readers, **anchor.params)
+    return flat_position(b, target, anchor.shape, lanes)
+
+
+def _rows_stay_together(scope: Scope, lanes: int) -> bool:
+    """Whether neighbours along the last axis have neighbouring targets; tested with a throw-away builder."""
+    if scope.kernel.domain[-1] < lanes:
+        return False
+    trial = type(scope.b)(scope.b.module, {})
+    index = [Axis(trial, trial.const(0)) for _ in scope.kernel.domain[:-1]]
+    position = _position(scope, trial, [*index, Axis(trial, trial.const(0), 1)], lanes)
+    return position.vector is None and position.step == 1
+
+
+def _add(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> None:
+    anchor = scope.kernel.main
+    assert isinstance(anchor.lowering, Scatter)
+    value = scope.evaluator(lanes).vector_at(anchor.inputs[0], index)
+    position = _position(scope, b, index, lanes)
+    for pointer in scope.targets[anchor]:
+        if anchor.lowering.adds:
+            b.store(pointer, b.add(b.load(pointer, anchor.dtype, position.base, lanes), value), position.base)
+        else:
+            b.store(pointer, value, position.base)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial, reduce
 
-from lamina.compiler.emit.positions import Axis, moved_ones
+from lamina.compiler.emit.expressions import Axis, moved_ones
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.llvm import INDEX, Value, Variable
 from lamina.compiler.llvm.reductions import row_lanes

@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
-from lamina.compiler.emit.expressions import Evaluator, Memory
-from lamina.compiler.emit.positions import Axis, flat_position
+from lamina.compiler.emit.expressions import Axis, Evaluator, Memory, flat_position
 from lamina.compiler.llvm import INDEX, Builder, Pointer, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node

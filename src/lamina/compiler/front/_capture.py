@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lamina.compiler.front._arguments import mapped
-from lamina.compiler.front._numbers import Derived, StepNumber, is_whole
+from lamina.compiler.front._arguments import Derived, StepNumber, is_whole, mapped
 from lamina.compiler.passes.graph import Constant, Graph, Input, Node, Op, Scalar
 from lamina.compiler.target import COMPILED_DTYPES
 from lamina.compiler.targets import target_of
 from lamina.core.array import Array, Value
-from lamina.core.forking import free_in_children
+from lamina.core.interrupts import free_in_children
 from lamina.core.lowering import Contraction, Decompose, Elementwise
 from lamina.core.precision import Precision
 from lamina.core.primitive import REGISTRY, Primitive, bind

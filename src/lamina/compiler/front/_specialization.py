@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from lamina.compiler.front import _debug as debug
-from lamina.compiler.front._arguments import Shown, sequence_like
+from lamina.compiler.front._arguments import Derived, Shown, sequence_like
 from lamina.compiler.front._capture import Captured, Result, Returned, context_of, on_device
 from lamina.compiler.front._explain import describe
 from lamina.compiler.front._guards import Guards
-from lamina.compiler.front._numbers import Derived
 from lamina.compiler.front.sequences import built
 from lamina.compiler.target import Program
 from lamina.compiler.targets import target_of

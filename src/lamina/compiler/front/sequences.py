@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lamina.compiler.front._arguments import NeedsValue
 from lamina.compiler.front._capture import Capture, Uncompilable, tracing
 from lamina.compiler.front._debug import level, show
-from lamina.compiler.front._numbers import NeedsValue
 from lamina.compiler.passes.graph import Graph
 from lamina.compiler.program import Watch, build
 from lamina.compiler.target import NotForTarget, Program, Target

@@ -12,8 +12,8 @@ from lamina.compiler.emit.pointers import Layout, Slot
 from lamina.compiler.gpu._scope import THREADS
 from lamina.compiler.target import Overlap, Program
 from lamina.core.array import Array, renew, require_numbers
+from lamina.core.interrupts import Change, Turn, make
 from lamina.core.ownership import bind_buffer, release_buffers
-from lamina.core.turns import Change, Turn, make
 from lamina.device.interface import Buffer, Device, DeviceArray, Launch, Recording, Region
 
 _STEPS_A_RECORDING = 16

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lamina.compiler.emit.expressions import PullContext, Reader
+from lamina.compiler.emit.expressions import Axis, PullContext, Reader
 from lamina.compiler.emit.maps import is_flat
-from lamina.compiler.emit.positions import Axis
 from lamina.compiler.emit.reductions import find_extremum
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
 from lamina.compiler.llvm import FLOAT32, FLOAT64, INDEX, INT32, UINT64, Value

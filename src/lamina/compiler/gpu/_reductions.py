@@ -9,11 +9,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.expressions import Axis
 from lamina.compiler.emit.reductions import merged_index, row_results, store_result, store_row
-from lamina.compiler.gpu._parts import COUNTER_BYTES, is_done_last, rounded
 from lamina.compiler.gpu._scope import THREADS, DeviceScope
-from lamina.compiler.llvm import Value
+from lamina.compiler.llvm import INT32, Value
 from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Node
 from lamina.core.lowering import Reduction
@@ -208,3 +207,37 @@ def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value
         folded = b.load(memory, value.dtype, first)
         b.barrier()
     return folded
+
+
+# --- Sums in parts, one per block: the last block to finish adds the other blocks' parts from memory -----------------
+
+
+COUNTER_BYTES = 4
+
+
+def rounded(nbytes: int) -> int:
+    """Bytes rounded up to a multiple of the devices' alignment."""
+    return -(-nbytes // 256) * 256
+
+
+def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
+    """Whether all other parts of this number are done and visible; all threads of the block get the same answer.
+
+    The last block sees everything this block has stored. The counter is then reset to 0.
+    """
+    b = scope.b
+    b.fence()
+    with b.shared_again():
+        cell = b.shared(INT32, 1)
+        b.barrier()
+        with b.if_(b.equal(scope.thread, 0)):
+            counter = b.offset(scope.counters, number, INT32)
+            before = b.count_up(counter)
+            b.store(cell, before)
+            with b.if_(b.equal(before, parts - 1)):
+                b.store(counter, b.const(0, INT32))
+        b.barrier()
+        is_last = b.equal(b.load(cell, INT32), parts - 1)
+        b.barrier()
+    b.fence()
+    return is_last

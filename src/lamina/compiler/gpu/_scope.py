@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lamina.compiler.emit.expressions import Memory
-from lamina.compiler.emit.positions import Axis
+from lamina.compiler.emit.expressions import Axis, Memory
 from lamina.compiler.emit.scope import Scope
 from lamina.compiler.gpu._builder import DeviceBuilder
 from lamina.compiler.llvm import Pointer, Value

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lamina.compiler.llvm._positions import Positions
+from lamina.compiler.llvm._emitter import Positions
 from lamina.compiler.llvm.values import BOOL, FLOAT32, FLOAT64, INDEX, INT32, DType, Operand, Value, type_name
 
 _LEAST_DIVISOR = 2.0**-60

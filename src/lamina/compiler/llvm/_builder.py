@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from lamina.compiler.llvm._positions import Shifted
+from lamina.compiler.llvm._emitter import Shifted
 from lamina.compiler.llvm.module import Argument, Module
 from lamina.compiler.llvm.reductions import Reductions
 from lamina.compiler.llvm.values import BOOL, INDEX, INT32, DType, Operand, Pointer, Value, type_name

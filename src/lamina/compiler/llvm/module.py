@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from lamina.compiler.llvm._machine import Machine
+from lamina.compiler.llvm.processor import Machine
 from lamina.compiler.llvm.values import DType, type_name
 
 Argument = DType | None  # None: a pointer

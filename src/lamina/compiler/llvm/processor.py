@@ -7,7 +7,9 @@ import platform
 import re
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
+from lamina.compiler.llvm.values import DType
 from lamina.errors import LaminaError
 from lamina.support.messages import unknown
 
@@ -142,3 +144,44 @@ def _host_table() -> dict[str, bool]:
     import llvmlite.binding as llvm
 
     return dict(llvm.get_host_cpu_features())
+
+
+# --- The machine properties that code generation depends on ----------------------------------------------------------
+
+
+class Machine(Protocol):
+    """A machine known to LLVM. Equal machines have equal hashes; `repr` shows everything that code depends on."""
+
+    @property
+    def triple(self) -> str:
+        """LLVM's name of the whole platform; empty for this process's platform."""
+        ...
+
+    @property
+    def cpu(self) -> str:
+        """LLVM's name of the processor."""
+        ...
+
+    @property
+    def features(self) -> str:
+        """LLVM's list, "+avx2,+fma,…"."""
+        ...
+
+    @property
+    def function_attributes(self) -> str:
+        """LLVM attributes of each function."""
+        ...
+
+    @property
+    def has_fused_multiply_add(self) -> bool:
+        """Whether x · y + z with one rounding is one instruction."""
+        ...
+
+    @property
+    def has_masked_moves(self) -> bool:
+        """Whether a load or store of some lanes of a float vector is one instruction."""
+        ...
+
+    def lanes(self, dtype: DType) -> int:
+        """Elements of a dtype per vector instruction."""
+        ...

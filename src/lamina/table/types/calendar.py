@@ -26,11 +26,11 @@ from lamina.table.dates import (
     unknown_zone,
 )
 from lamina.table.messages import as_kind, counted, is_on_command_line, row, shown, warn
-from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.composite import Composite
 from lamina.table.types.date import Date
 from lamina.table.types.number import Coordinate, Number
+from lamina.table.values import lazily
 from lamina.table.zones import zone_said
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
+from lamina.table.values import lazily
 
 _EMAIL = lazily(r"(?:mailto:|[^<>@]*<)?[^@\s<>,;:/]+@((?:[\w-]+\.)+[^\W\d_]{2,})>?")
 

@@ -6,8 +6,8 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
+from lamina.table.values import lazily
 
 _V4 = lazily(r"(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5})|/\d{1,2})?", re.ASCII)
 _V6 = lazily(

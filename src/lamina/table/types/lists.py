@@ -14,14 +14,13 @@ import numpy as np
 from lamina.table.columns import Column, value_name
 from lamina.table.distinct import DistinctColumn, distinct_values
 from lamina.table.messages import counted
-from lamina.table.patterns import lazily
 from lamina.table.types.base import MOSTLY, Candidate, ColumnSchema
 from lamina.table.types.boolean import Boolean
 from lamina.table.types.composite import Composite
 from lamina.table.types.fields import flagged_once, note_unread, plain_schema, warn_of_others
 from lamina.table.types.nominal import MOST_ONE_HOT
 from lamina.table.types.record import decoded, written
-from lamina.table.values import number_in
+from lamina.table.values import lazily, number_in
 
 _SEPARATORS = ("|", ";", "\n", ",", "/")
 

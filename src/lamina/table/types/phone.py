@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
+from lamina.table.values import lazily
 
 _INTERNATIONAL = lazily(r"(?:tel:)?(?:\+|00)[ .-]?(\d(?:[\d ()./-]*\d)?)(?: ?(?:x|ext\.?) ?\d+)?", re.ASCII)
 _AMERICAN = lazily(

@@ -15,14 +15,13 @@ from lamina.errors import DataError
 from lamina.table.columns import ArrayColumn, Column, value_name
 from lamina.table.distinct import distinct_values
 from lamina.table.ngrams import TextEncoder
-from lamina.table.patterns import lazily
 from lamina.table.types.base import FEW_ROWS, Candidate, ColumnSchema
 from lamina.table.types.category import Category
 from lamina.table.types.composite import Composite
 from lamina.table.types.number import Number
 from lamina.table.types.quantity import missing_said
 from lamina.table.types.unused import Identifier
-from lamina.table.values import MISSING_TOKENS
+from lamina.table.values import MISSING_TOKENS, lazily
 
 _NUMBERS = 30
 """Number of features per text; more are slower, and hardly better."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
+from lamina.table.values import lazily
 
 _URL = lazily(r"(?:(?i:https?|ftps?|s3|gs|file|wss?)://|(?i:www)\.)[^\s/?#]\S*")
 _EXTENSION = lazily(r"\.([A-Za-z]\w{0,7})$")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from lamina.table.patterns import lazily
 from lamina.table.types.fields import Field, Fields
+from lamina.table.values import lazily
 
 _VERSION = lazily(
     r"[vV]?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?(?:[-+._]?([A-Za-z][\w.+-]*))?", re.ASCII
