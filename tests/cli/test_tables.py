@@ -243,7 +243,7 @@ def test_help_has_examples_and_fits_a_terminal(cli):
         assert code == 0 and f"lamina {command} " in out.split("xample")[-1]
     assert "--recipe" in cli("train", "mnist", "--help")[1]
     text = [line for line in cli("train", "--help")[1].splitlines() if line.strip()]
-    prose = text[text.index(next(line for line in text if "Infers the" in line)) :]
+    prose = text[text.index(next(line for line in text if "The command infers" in line)) :]
     assert all(len(line.rstrip()) > 60 for line in prose[:3])  # broken by the terminal, not by the source
 
 

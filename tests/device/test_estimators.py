@@ -155,7 +155,7 @@ def test_a_cpu_with_a_matrix_unit_rounds_to_bfloat16_alone() -> None:
     with compiling_for(replace(machine, has_matrix_unit=False)):
         assert not rounds_products(mx.cpu(), "bfloat16")
         with pytest.warns(
-            UserWarning, match=r"precision='bfloat16' is for GPUs .* and CPUs with AMX, and cpu\(0\)"
+            UserWarning, match=r"precision='bfloat16' is for GPUs .* and CPUs with AMX, but cpu\(0\)"
         ):
             warn_if_not_rounded("bfloat16", mx.cpu())
 

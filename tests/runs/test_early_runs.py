@@ -59,11 +59,16 @@ LATER = {
         "time_gap": 0.0,
         "stream": False,
         "precision": "float32",
+        "candidates": None,
         "monotone": {},
         "keeps_row_numbers": True,
         "has_additions": False,
     },
-    "architecture": {"monotone": [], "rising": [], "rough": [], "smooth": [], "rare": [], "skip": False},
+    "architecture": {
+        **dict.fromkeys(["monotone", "rising", "rough", "smooth", "rare", "trees"], []),
+        **dict.fromkeys(["nodes", "depth", "near"], 0),
+        "skip": False,
+    },
     "results": {
         "divided": "",
         "quantiles": [],

@@ -126,7 +126,7 @@ def test_a_table_that_would_not_fit_is_streamed_by_itself(folder, cli, monkeypat
     )
     monkeypatch.setattr(streamed, "memory_to_hold", lambda *_: 1 << 50)
     code, _, err = cli("train", "rows/*.parquet", "-t", "y", *QUICK[:-1], "-o", "run", "--quiet")
-    assert code == 0 and "MiB: rows are read from the disk" in err
+    assert code == 0 and "iB: rows are read from the disk" in err
     assert json.loads(Path("run/settings.json").read_text())["stream"] is True
 
 

@@ -204,7 +204,7 @@ def test_other_tables_are_read_in_the_form_of_training():
     assert check(schema, pl.DataFrame(numbers)).column("price").numbers().tolist() == [12.5, 13]
     wrong = pl.DataFrame(row | {"zip": ["00000"] * 3, "price": ["12 €", "12 $", None]})
     with pytest.raises(
-        DataError, match=r"column 'price': '12 \$' in row 1 .* is not a number such as .* €, which"
+        DataError, match=r"column 'price': '12 \$' in row 1 .* is not a number such as .* €, as in training"
     ):
         check(schema, wrong).column("price")
 

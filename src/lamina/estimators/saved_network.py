@@ -203,6 +203,7 @@ class BlockNetwork:
     last: str = ""
     classes: bool = False
     shares: tuple[float, ...] = (1.0,)
+    candidates: tuple[str, ...] = ("",)
     context: Context = field(default_factory=cpu)
     compiled_forward: Any = None
 

@@ -47,7 +47,7 @@ def test_types_over_all_blocks(read_json, monkeypatch):
         ('{"a": 1}\n\n{"a": 1\n', "line 3: not JSON"),
         ('[\n{"a": 1}\n]\n', "line 1: not JSON.*an array of objects is not JSON lines"),
         ('[{"a": 1}]\n', "line 1: a JSON list, not an object"),
-        ('{"a": true}\n{"a": 1}\n', "line 2: 'a' is a number, and true or false before"),
+        ('{"a": true}\n{"a": 1}\n', "line 2: 'a' is a number, but true or false above"),
         ("\n\n", "is empty"),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_target_with_decimal_commas_is_compared_as_numbers():
     )
     assert found.findings == expected.findings and found.drift == expected.drift
     odd = written[:50].with_columns(price=pl.lit("dear"))
-    assert "the target 'price' is no number in some rows of the new table" in [
+    assert "the target 'price' is not a number in some rows of the new table" in [
         one.message for one in inspect(written, "price", odd).findings
     ]
 

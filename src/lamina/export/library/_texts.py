@@ -17,8 +17,6 @@ from lamina.compiler.cpu.standalone import OneThread, OneThreadModule, global_ar
 from lamina.compiler.llvm import BOOL, FLOAT64, INDEX, Pointer, Value
 from lamina.table import ngrams
 
-__all__ = ["emit_text_reader", "scratch_bytes"]
-
 _UINT16, _UINT32, _INT32, _FLOAT32 = map(np.dtype, ("u2", "u4", "i4", "f4"))
 
 _LAST = 0x2FFFF

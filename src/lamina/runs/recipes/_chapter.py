@@ -77,6 +77,9 @@ class ChapterNetwork:
         """The `sizes`, as a list of one network's widths."""
         return [self.sizes]
 
+    candidates = ("",)
+    """A network only; see `Ensemble.candidates`."""
+
     def __call__(self, X: NDArray, _codes: NDArray | None = None, /) -> NDArray:
         """Unnormalized scores, float32 (rows, classes), for uint8 pixels (rows, inputs)."""
         last = len(self.sizes) - 1
