@@ -150,7 +150,7 @@ class Architecture:
             return f"{math.prod(self.trees)} boosted trees"
         if self.near:
             return f"{self.near} near rows"
-        return "linear" if self.skip and not self.hidden else ""
+        return "linear" if self.skip and not self.hidden and not self.embeds_numbers else ""
 
     @property
     def embeds_numbers(self) -> bool:

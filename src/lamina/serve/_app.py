@@ -25,11 +25,12 @@ from lamina.serve._errors import Admission, Held, RequestError, busy
 from lamina.serve._inference import HEADER, InferenceCall, metadata
 from lamina.serve._log import EVENTS as _LOG
 from lamina.serve._log import SEEN, Seen, request_id
-from lamina.serve._metrics import Metrics, traced
+from lamina.serve._metrics import Metrics
 from lamina.serve._model import Model
 from lamina.serve._openapi import description, docs_page, docs_policy
 from lamina.serve._registry import Place, Registry
 from lamina.serve._rows import Inputs
+from lamina.serve._traces import traced
 
 T = TypeVar("T")
 

@@ -34,8 +34,9 @@ def searched(trials, jobs, *callbacks, **settings):
 
 
 def found(model):
-    """All that a search is to find again."""
-    trials = [{name: value for name, value in trial.items() if name != "seconds"} for trial in model.trials_]
+    """All that a search is to find again; not its times."""
+    times = {"seconds", "predicting"}
+    trials = [{name: value for name, value in one.items() if name not in times} for one in model.trials_]
     return model.predict(X).tobytes(), model.best_validation_score_, model.best_epoch_, trials
 
 
