@@ -239,12 +239,12 @@ class ndarray(Facade, Methods):  # noqa: N801 - MXNet's and NumPy's name
         return self._array.__array__(dtype, copy)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from lamina.mxnet.np._numpys import by_ufunc
+        from lamina.mxnet.np._protocol import by_ufunc
 
         return by_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Any, _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        from lamina.mxnet.np._numpys import by_function
+        from lamina.mxnet.np._protocol import by_function
 
         return by_function(function, args, kwargs)
 

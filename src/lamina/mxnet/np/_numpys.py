@@ -75,30 +75,3 @@ def given_to_numpy(compute: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     name = getattr(compute, "__name__", "a function of NumPy's")
     result = by_numpy(name, compute, *mapped(args, plain), **mapped(kwargs, plain))
     return mapped(result, shown)
-
-
-# --- NumPy's protocols for MXNet's ``np.ndarray``, implemented by `lamina.np` as in MXNet ----------------------------
-
-
-def by_function(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """`numpy.mean(x)`: this package's function of that name, or else NumPy's on the values."""
-    own = _own(function)
-    return given_to_numpy(function, args, kwargs) if own is None else own(*args, **kwargs)
-
-
-def by_ufunc(ufunc: Any, method: str, inputs: Any, kwargs: dict[str, Any]) -> Any:
-    """``numpy.exp(x)``, and ``numpy.float32(2) * x``."""
-    out = kwargs.pop("out", None)
-    if out is not None:
-        kwargs["out"] = out[0]
-    own = _own(ufunc) if method == "__call__" else None
-    return given_to_numpy(getattr(ufunc, method), inputs, kwargs) if own is None else own(*inputs, **kwargs)
-
-
-def _own(function: Any) -> Any:
-    import lamina.mxnet.np as own
-
-    module = getattr(function, "__module__", None) or ""
-    space: Any = own.linalg if module.startswith("numpy.linalg") else own
-    name = function.__name__
-    return getattr(space, name) if name in space.__all__ else None
