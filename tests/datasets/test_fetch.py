@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lamina.datasets._fetch import Published, obtain
 from lamina.errors import DataError, DataUnavailableError
+from lamina.support.datasets._downloaded import Published, obtain
 
 CONTENT = {"images.gz": os.urandom(300_000), "labels.gz": os.urandom(50)}
 REQUESTS: list[str] = []

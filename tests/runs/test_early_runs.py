@@ -65,7 +65,7 @@ LATER = {
         "has_additions": False,
     },
     "architecture": {
-        **dict.fromkeys(["monotone", "rising", "rough", "smooth", "rare", "trees"], []),
+        **{name: [] for name in ("monotone", "rising", "rough", "smooth", "rare", "trees")},
         **dict.fromkeys(["nodes", "depth", "near"], 0),
         "skip": False,
     },
