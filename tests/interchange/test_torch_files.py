@@ -72,7 +72,7 @@ def test_wherever_weights_are_read(tmp_path):
         ("torch_legacy.pt", r"a pickle of PyTorch's, which can execute code .* safetensors.torch.save_file"),
         (
             "torch_module.pt",
-            r"it would call .*, which lamina does not; .*torch.save\(net.state_dict\(\), file\)",
+            r"reading it would call .*, which lamina refuses; .*torch.save\(net.state_dict\(\), file\)",
         ),
         ("torch_checkpoint.pt", r"more than a state_dict: 'model' is a dict, not a tensor; .*torch.save\("),
         ("torch_complex.pt", "a storage of torch ComplexFloatStorage, which NumPy lacks"),

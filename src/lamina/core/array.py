@@ -110,9 +110,10 @@ class Array:
     ``_context``  the device
     ``_node``     the tape node that computed it, with ``_index`` among that node's outputs; None for a leaf
     ``_leaf``     its gradient and how to write it, once `attach_grad` was called; else None
-    ``_writes``   the number of in-place writes to its memory, in a list shared by all views; a second number
-                  means that objects other than lamina's arrays may refer to the memory
-    ``_view``     while tracing: its view's origin; while its contents are elsewhere: their type
+    ``_writes``   the number of in-place writes to its memory, in a list shared by all views; with a second
+                  element, objects other than lamina's arrays may refer to the memory
+    ``_view``     of a traced view: the array that it is a view of; of an array whose contents are held
+                  elsewhere: their shape and dtype
     ``_keeper``   the holder of its contents, after a compiled step kept them in another layout
     """
 

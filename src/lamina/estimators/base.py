@@ -456,7 +456,7 @@ class BaseMLP(EstimatorSettings, StepSettings, Learned, Views, Embedding, BaseEs
         return target
 
     def _decide(self, target: Any, outputs: np.ndarray | None, wanted: np.ndarray, weights: Any) -> Any:
-        """The target with the best threshold for validation outputs, if a threshold is to be chosen."""
+        """The target, with the threshold that scores best on validation outputs; unchanged if none is to be chosen."""
         return target
 
     def _require_held_out(self, held_out: Sequence[Data]) -> None:

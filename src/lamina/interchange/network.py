@@ -172,7 +172,7 @@ def _applied(node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
 def _chosen(name: str, choices: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """The strings at these positions."""
     if positions.size and not -len(choices) <= positions.min() <= positions.max() < len(choices):
-        raise DataError(f"the output {name[:80]!r} has a position outside its {len(choices)} strings")
+        raise DataError(f"the output {name[:80]!r} has an index out of range for its {len(choices)} strings")
     return choices[positions].astype(str)
 
 

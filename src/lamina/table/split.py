@@ -342,7 +342,7 @@ class _GroupTables:
         self._totals = np.bincount(class_, sizes, self._classes)
 
     def shared_out(self, shares: Sequence[float], rng: np.random.Generator) -> np.ndarray:
-        """The part of each group, given the wanted shares; the only groups of a class are in part 0."""
+        """The part of each group, given the wanted shares; a group that alone has a class is in part 0."""
         wanted = np.outer(shares, self._totals)
         present = np.zeros_like(wanted)
         staying = self.stays[self._group]

@@ -21,7 +21,7 @@ _PAIR_COST = 5, 4
 
 
 def terms_bytes(rows: int, inner: int) -> int:
-    """Bytes for term lists, one per row: for pairs and tiles; with an extra row, also for the list of all terms."""
+    """Bytes for a list of terms per row; give one row more to have room for the list of all terms, too."""
     return whole_lines(rows * _places(inner) * INT32.itemsize)
 
 

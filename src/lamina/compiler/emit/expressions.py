@@ -201,7 +201,10 @@ def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, P
 
 
 class Axis:
-    """The positions of all lanes along one axis: lane l at ``base + l·step``, or ``vector[l]`` if they are data."""
+    """The positions of all lanes along one axis.
+
+    Lane l is at ``base + l·step``, or at ``vector[l]`` if the positions come from data, as in a gather.
+    """
 
     __slots__ = ("base", "builder", "step", "vector")
 

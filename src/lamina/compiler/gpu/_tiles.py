@@ -147,7 +147,7 @@ def _fits(tile: Tile, itemsize: int, limits: Limits) -> bool:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand while reading it: rows of a data set, which may be scaled."""
+    """Whether a product computes an operand's elements as it loads them: selected rows of a data set, maybe scaled."""
     node, operators = operand, 0
     while not isinstance(node.op, Input):
         numbers = [x for x in node.inputs if isinstance(x.op, Constant)]

@@ -267,7 +267,7 @@ def _linear(shared: Shared, members: Sequence[_Member], _seed: int, _budget: Bud
 
 
 def _of_line(line: np.ndarray, numbers: int) -> dict[str, np.ndarray]:
-    """The last layer's arrays: inputs come again before the unclipped ones."""
+    """The last layer's weight and bias from a line; zero rows stand for the numbers that the layer gets twice."""
     whole = len(line) - 1 - numbers
     return {"weight0": np.insert(line[:-1], [whole] * numbers, 0, axis=0), "bias0": line[-1]}
 

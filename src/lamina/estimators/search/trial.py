@@ -100,8 +100,8 @@ class SearchView(Protocol):
     """The view of a running search for observers.
 
     Attributes:
-        trials: finished trials in the order of their numbers. With parallel training, a trial waits for the trials
-            before it, so that the average is the same as with sequential training.
+        trials: finished trials in the order of their numbers. With parallel training, a finished trial is added only
+            after all trials with lower numbers, so that the ensemble is the same as with sequential training.
         shares: each trial's share in the current ensemble, by number; the sum is 1.
         best_score: the current ensemble's score on held-out rows, higher is better; None before there is one.
         limit: the time limit in seconds; None without one.

@@ -265,7 +265,7 @@ class _Machine:
                 self.stack.append(tensor)
             case _:
                 called = excerpt(function.name, 80)
-                raise ValueError(f"it would call {called}, which lamina does not; {_INSTEAD}")
+                raise ValueError(f"reading it would call {called}, which lamina refuses; {_INSTEAD}")
 
 
 def _kind(name: str) -> str:

@@ -141,7 +141,7 @@ class Text(Composite):
         """The encoder that a column learned.
 
         Raises:
-            DataError: its arrays are not those of one, as in a damaged file.
+            DataError: the column's arrays are not those of a text encoder, as in a damaged file.
         """
         numbers = sum(isinstance(part.type, Number) for part in schema.parts)
         tokens = len(schema.arrays.get("hashes", ()))
