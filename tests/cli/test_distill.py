@@ -92,7 +92,7 @@ def test_predictions_in_columns_need_no_model(folder, cli, tmp_path):
         (("--teacher-predictions", "p_rich", "--time-limit", "soon"), "--time-limit soon"),
         (("--teacher-predictions", "a=p_rich", "--teacher-predictions", "a=p_poor"), "has 'a' twice"),
         (("--teacher-predictions", "a=p_rich", "--teacher-predictions", "b=p_rich"), "has 'p_rich' twice"),
-        (("--teacher-predictions", "p_rich", "--made", "3"), "--made needs a --teacher"),
+        (("--teacher-predictions", "p_rich", "--made", "3"), "--made needs --teacher FILE"),
         (
             ("--teacher", "t.onnx", "--out", "none/student.safetensors"),
             "cannot write none/student.safetensors",
