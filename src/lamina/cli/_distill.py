@@ -68,7 +68,7 @@ def distill(
     if preset is not None and time_limit is not None:
         raise LaminaError("--time-limit searches the settings of all presets: leave --preset out")
     if teacher is None and made:
-        raise LaminaError("--made needs --teacher FILE for its labels; with --teacher-predictions, leave out --made")
+        raise LaminaError("--made needs --teacher FILE; with --teacher-predictions, leave out --made")
     if not out.absolute().parent.is_dir() or out.is_dir():
         raise LaminaError(
             f"cannot write {out}: it is a folder, or its folder does not exist; name another file"
