@@ -21,7 +21,7 @@ FIRST = {
     "missing values": "estimators",
     "ONNX": "deploy",
     "GPU": "guide",
-    "import mxnet": "from-mxnet",
+    "import mxnet": "how-to/mxnet-programs",
     "NDArrayIter": "from-mxnet",
     "custom loss": "how-to/losses",
     "custom layer": "how-to/layers",

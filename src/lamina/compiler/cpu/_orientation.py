@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from lamina.compiler.cpu._lane_sums import lane_cycles
+from lamina.compiler.cpu._layout_products import is_swapped
 from lamina.compiler.cpu._matrix_product import MatrixProduct
 from lamina.compiler.cpu.machine import Machine, target_machine
 from lamina.compiler.llvm import DType
-from lamina.compiler.passes.graph import Graph, Node
+from lamina.compiler.passes.graph import Node
 from lamina.compiler.passes.simplify import is_short
-from lamina.core.primitive import REGISTRY
 
 _APART_CYCLES = 1.5
 """Cycles to store an element of the result whose neighbour in a vector is not its neighbour in memory."""
@@ -146,50 +146,3 @@ class _Shape:
 
 
 _known = cache(_Shape)
-
-# --- The layout of products: the code generator reads the right operand of a product along its rows ------------------
-#
-# ``a · bᵀ`` therefore needs a transposed copy of `a` or `b`, whichever is smaller. With a copy of `a` the product is
-# computed as ``(b · aᵀ)ᵀ``, and its tiles are transposed in registers; in the graph, both flags (`transpose_a` and
-# `transpose_b`) mark this form. Only narrow products may keep, or get, the form ``a · bᵀ`` (`_orientation`).
-
-
-_VECTOR = 8  # rows that fill a vector
-
-
-def lay_out_products(graph: Graph) -> Graph:
-    """The graph with every product in a form that needs no further copies."""
-    return graph.rewritten(lambda node, inputs: _laid_out(node.with_inputs(inputs)))
-
-
-def is_swapped(product: Node) -> bool:
-    """Whether a product is computed as the transpose of ``b · aᵀ``."""
-    return bool(product.params["transpose_a"] and product.params["transpose_b"])
-
-
-def _laid_out(node: Node) -> Node:
-    if not node.is_op("matmul"):
-        return node
-    left, right = node.inputs
-    is_along = wants_transposed_right(node)
-    if is_along and not node.params["transpose_b"]:
-        return _with(node, (left, _transposed(right)), transpose_b=True)
-    if is_along or not node.params["transpose_b"]:
-        return node
-    rows = node.shape[-2]
-    if len(node.shape) == 2 and rows >= _VECTOR:
-        if node.params["transpose_a"]:
-            return node
-        if left.size < right.size:
-            return _with(node, (_transposed(left), right), transpose_a=True)
-    return _with(node, (left, _transposed(right)), transpose_b=False)
-
-
-def _with(node: Node, inputs: tuple[Node, Node], **flags: bool) -> Node:
-    return Node(node.op, inputs, {**node.params, **flags}, node.shape, node.dtype)
-
-
-def _transposed(x: Node) -> Node:
-    axes = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
-    shape = tuple(x.shape[a] for a in axes)
-    return Node(REGISTRY["transpose"], (x,), {"axes": axes}, shape, x.dtype)
