@@ -24,8 +24,6 @@ RUNS = {
     "digits": ROOT / "training/files/digits-finished",
 }
 """A regression and a classification of one table, and MNIST: runs of the first versions, that are small."""
-PATIENCE = 300
-"""Seconds in which an answer comes, and the end: the machine may be busy with other things."""
 
 
 @dataclass
@@ -75,7 +73,7 @@ class Server:
             headers["Content-Type"] = content_type
         request = urllib.request.Request(self.address + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            with urllib.request.urlopen(request, timeout=60) as response:
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -99,7 +97,7 @@ class Server:
         """End it; its exit code and what it wrote to standard error."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        _, error = self.process.communicate(timeout=PATIENCE)
+        _, error = self.process.communicate(timeout=60)
         return self.process.returncode, error
 
 
@@ -125,7 +123,7 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         with closing(
-            http.client.HTTPConnection(self.server.host, self.server.port, timeout=PATIENCE)
+            http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
         ) as connection:
             while not self.until(self) and self._asked(connection):
                 time.sleep(self.pause)
