@@ -1,11 +1,11 @@
-"""The compiler: a function of arrays becomes machine code.
+"""The compiler, which turns a function of arrays into machine code.
 
     capture → graph → passes → plan → target: emit, load, bind, run
 
-Each part imports only later parts of this list: `single` (operators one at a time, on devices), `front` (the user's
-function), `targets`, `cpu` and `gpu` (which don't know each other), `program` (the pipeline), `target` (what a target
-is), `emit` (loops of kernels), then `llvm` (text builder and jit) and `passes` (a graph becomes a plan), which don't
-know each other either.
+Each part imports only parts later in this list: `single` (operators one at a time, on devices), `front` (the user's
+function), `targets`, `cpu` and `gpu` (which don't import each other), `program` (the pipeline), `target` (the interface
+of targets), `emit` (loops of kernels), then `llvm` (text builder and jit) and `passes` (from a graph to a plan), which
+don't import each other either.
 """
 
 import os
@@ -25,7 +25,7 @@ _FRONT = {"CompiledFunction": "lamina.compiler.front.compiled", "compile": "lami
 
 
 def compilation_enabled() -> bool:
-    """False with ``LAMINA_COMPILE=0``: functions then run as Python, and operators use NumPy."""
+    """Whether functions are compiled; with ``LAMINA_COMPILE=0`` they run as Python, and operators use NumPy."""
     return os.environ.get("LAMINA_COMPILE", "1") != "0"
 
 

@@ -1,16 +1,17 @@
 """float32 numbers as sums of bfloat16 numbers, packed as a matrix unit's operands.
 
-A bfloat16 is the upper half of a float32: 8 of its 24 bits. So three of them are a float32 exactly, x = x₁ + x₂ + x₃,
-each at most 2⁻⁸ of the one before. Of the nine products of parts of x and y six are computed; the others, x₂y₃, x₃y₂
-and x₃y₃, are together below 2⁻²³ |xy|, mostly far below. (Henry, Tang and Heinecke,
-"Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", 2019.)
+A bfloat16 is the upper half of a float32, with 8 of its 24 significant bits. So a float32 is exactly the sum of three
+bfloat16 parts, x = x₁ + x₂ + x₃, each at most 2⁻⁸ of the previous one. Of the nine products of parts of x and y, six
+are computed; the others, x₂y₃, x₃y₂ and x₃y₃, are together below 2⁻²³ |xy|, mostly far below. (Henry, Tang and
+Heinecke, "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations", 2019.)
 
-A number of 2¹²⁷ or more, an infinity or NaN has no such parts. Packing notes the greatest magnitude, so that the
-product can tell (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶ count as zero, as denormals do in all
-compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits. x₁y₁ may be rounded up beyond the greatest
-float32 where xy is within 2⁻⁷ of it.
+Infinities, NaN, and numbers with a magnitude of 2¹²⁷ or more can't be split this way. Packing records the greatest
+magnitude, from which the product detects such numbers (`UNSPLITTABLE`). Parts, and products of parts, below 2⁻¹²⁶ count
+as zero, as denormals do in all compiled code: products below about 2⁻¹⁰⁰ therefore have fewer than 24 bits. x₁y₁ may
+overflow where xy is within a factor 1 - 2⁻⁷ of the greatest float32.
 
-With `precision="bfloat16"` the one part is x rounded to nearest, at ties to even; infinities and NaN keep their values.
+With `precision="bfloat16"`, a number has a single part: the nearest bfloat16, with ties to even. Infinities and NaN are
+unchanged.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ _HALVES = 2  # tiles side by side
 
 
 class TilePacker:
-    """Writer of a matrix's packed tiles: two consecutive tiles for each of `parts` bfloat16 parts.
+    """Packs a matrix into the tiles of a matrix unit, two consecutive tiles for each of `parts` bfloat16 parts.
 
-    `greatest` is the greatest packed magnitude, as bits.
+    `greatest()` returns the bits of the greatest packed magnitude.
     """
 
     def __init__(self, b: Builder, parts: int, rounding: MatrixUnit | None = None) -> None:
@@ -54,7 +55,7 @@ class TilePacker:
         return self._b.reduce_max(self._greatest.get())
 
     def pack_rows(self, load: Load, tile: Pointer, terms: int, row: Value) -> None:
-        """Pack a row of a left operand's tiles: up to 32 terms."""
+        """Pack up to 32 terms of one row of a left operand; `row` is its row in the tiles."""
         b = self._b
         first = self._load(load, 0, min(terms, _ROW))
         second = self._load(load, _ROW, max(terms - _ROW, 0))
@@ -66,7 +67,9 @@ class TilePacker:
             b.store(self._part(tile, part), pairs, row * _ROW)
 
     def pack_pair(self, loads: Sequence[Load | None], tile: Pointer, width: int, pair: Value) -> None:
-        """Pack a row of a right operand's tiles: two terms (or one) of `width` columns."""
+        """Pack two terms of `width` columns of a right operand as row `pair` of the tiles; zeros for a load that is
+        None.
+        """
         b = self._b
         for half in range(_HALVES):
             count = min(max(width - half * _ROW, 0), _ROW)
@@ -76,7 +79,7 @@ class TilePacker:
                 b.store(self._part(tile, part), pairs, position)
 
     def pack_nothing(self, tile: Pointer, first_pair: int | Value) -> None:
-        """Pack zeros for the terms of a right operand's tiles beyond the last one."""
+        """Pack zeros into the rows of a right operand's tiles from `first_pair` on, beyond the last term."""
         b = self._b
         with b.loop(first_pair, TILE_DEPTH // 2) as pair:
             for part in range(self._parts):
@@ -88,14 +91,16 @@ class TilePacker:
         return self._b.offset(tile, part * _HALVES * _TILE, BITS)
 
     def _load(self, load: Load | None, index: int, count: int) -> Value:
-        """`count` elements, padded with zeros."""
+        """`count` elements from `index` on, padded with zeros to a vector of 16."""
         b = self._b
         if load is None or count == 0:
             return b.const(0, FLOAT32, _ROW)
         return b.widen(load(index, count), _ROW, 0.0)
 
     def _pairs(self, even: Value, odd: Value) -> list[Value]:
-        """Pairs of bfloat16 parts in 32-bit words: even terms in the lower half, odd terms in the upper half."""
+        """For each part, 32-bit words with the bfloat16 of an even term in the lower half and of an odd term in the
+        upper half.
+        """
         b = self._b
         if self._rounding is not None:
             halves = b.bitcast(self._rounding.rounded(even, odd), _HALF)

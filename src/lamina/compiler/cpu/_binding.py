@@ -1,4 +1,4 @@
-"""A program bound to memory: NumPy's buffers in a table of pointers, an arena, and each thread's scratch memory."""
+"""Programs bound to memory: a table of pointers to NumPy's buffers, an arena, and scratch memory for each thread."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def threads_for(program: Program) -> int:
 
 
 def threads_of_kernel(program: Program) -> int:
-    """The number of a program's threads that work on one kernel."""
+    """The number of threads that share the work of one kernel of a program."""
     return threads_for(program) if program.code.outline.barriers else 1
 
 
@@ -55,8 +55,8 @@ def _gains_by_threads(program: Program) -> bool:
 class Binding:
     """The `BoundStep` of the CPU.
 
-    `arrays` are its arrays by input slot; each call replaces those in the slots `arguments`. The step changes those in
-    the slots `written`.
+    `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
+    writes to the arrays in the slots `written`.
     """
 
     def __init__(
@@ -207,14 +207,16 @@ class Binding:
         self._ranges[slot] = start, start + buffer.nbytes + (steps - 1) * self._strides[slot]
 
     def _is_without_buffer(self, slot: int) -> bool:
-        """Whether an earlier step left a gradient without a buffer. Raises if this step reads it."""
+        """Whether a slot's array is a gradient that an earlier step left without a buffer; raises if this step reads
+        it.
+        """
         array = self.arrays[slot]
         if array._is_stale and slot in self.program.lowered.captured.read_slots:
             require_numbers(array)
         return array._is_stale
 
     def _check_overlap(self, slot: int) -> None:
-        """Raise `Overlap` if this buffer shares memory with another, and either is written."""
+        """Raise `Overlap` if a slot's buffer shares memory with another slot's, and either is written."""
         start, end = self._ranges[slot]
         for other in self.used_slots if slot in self._written else self._written_slots:
             first, last = self._ranges[other]
@@ -233,8 +235,9 @@ class Binding:
         return packed
 
     def _pack_used(self, packed: np.ndarray, values: Sequence[float]) -> None:
-        """Pack only the numbers that kernels read, after one was out of its type's range; unread numbers may have any
-        value.
+        """Pack only the numbers that kernels read.
+
+        Called when some number is out of its type's range, which matters only if a kernel reads it.
         """
         is_whole, is_used = self._is_whole, self._is_number_used
         whole = packed.view(np.int64)
@@ -267,7 +270,10 @@ class Binding:
     # --- measurement ---------------------------------------------------------------------------------------------
 
     def measure(self, repeats: int = 30) -> list[float] | None:
-        """The best time of each kernel. Kernels run in order on copies, so that the user's arrays don't change."""
+        """The best time of each kernel in seconds; None if an array has no buffer.
+
+        Kernels run in order on copies, so that the user's arrays don't change.
+        """
         if self._holder is not None:
             self._holder.give_back()  # to the buffers, which are copied
         if any(self.bound[slot] is None for slot in self.used_slots):
@@ -315,7 +321,7 @@ class _StepMemory:
         self.threads = 0
 
     def copies_held(self, *, before: bool, after: bool) -> None:
-        """Flags: whether held inputs are copied from their buffers before the steps, and back after them."""
+        """Set whether a run copies held inputs from their buffers before its steps, and back after them."""
         self.control[Layout.ENTERS], self.control[Layout.LEAVES] = before, after
 
     def make_temporary(self, threads: int) -> None:
@@ -332,7 +338,7 @@ class _StepMemory:
         self.threads = threads
 
     def frame(self, kernel: Any) -> Any:
-        """A kernel's pointers."""
+        """A kernel's frame: the array of pointers that its function gets."""
         pointers = [pointer or 0 for pointer in self.table]
         slots = Frame.of(self._program.plan, kernel, self._layout).slots
         return (ctypes.c_void_p * len(slots))(*(pointers[slot.entry] + slot.offset for slot in slots))
@@ -364,7 +370,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _pages(nbytes: int) -> np.ndarray:
-    """Page-aligned memory that belongs to a step."""
+    """`nbytes` bytes of page-aligned memory."""
     return aligned_empty((nbytes,), np.dtype(np.uint8), mmap.PAGESIZE)
 
 
@@ -393,7 +399,7 @@ def _from_object(array: np.ndarray) -> int:
 
 
 def _choose() -> Callable[[np.ndarray], int]:
-    """The fast reader, if objects have the memory layout that CPython and NumPy document."""
+    """The function that returns the address of an array's data: the fast one, if it is right in this Python."""
     if sys.implementation.name != "cpython":
         return _from_interface
     samples = [np.empty(3), np.empty((4, 5), np.int8)[1:, 2:], np.empty(7, np.float32)[::-1]]

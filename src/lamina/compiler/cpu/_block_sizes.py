@@ -20,9 +20,9 @@ _PAIR_VECTORS = 7  # of B, and of each of two rows of the result, in registers
 
 @dataclass(frozen=True)
 class Blocking:
-    """Sizes of the blocks: `rows` by `inner` of A, `inner` by `columns` of B.
+    """Block sizes of a product C = A · B: `rows` by `inner` of A, `inner` by `columns` of B.
 
-    `outer_rows` rows of C by `columns` are finished before the next ones begin.
+    The code completes `outer_rows` by `columns` elements of C before it begins the next ones.
     """
 
     rows: int
@@ -66,7 +66,9 @@ def choose_blocking(
     *,
     skips_zeros: bool = False,
 ) -> Blocking | None:
-    """The block sizes for a product's shape and the caches; None where whole operands fit the caches."""
+    """Block sizes for a product of this shape; None where blocks are of no use, because the operands fit the caches or
+    A has few rows.
+    """
     itemsize = dtype.itemsize
     left_fits = rows * inner * itemsize <= machine.l2_bytes // 2
     right_fits = inner * columns * itemsize <= 4 * machine.l2_bytes

@@ -1,8 +1,8 @@
-"""Matrix products whose operands outgrow the caches: blocks of both are copied into the order of use.
+"""Matrix products of operands that exceed the caches: blocks of both are copied in the order in which they are read.
 
-The scheme of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a block of A
-stays in the second-level cache, a panel of B in the first. Sums over a part of the summed dimension wait in
-memory for the next part, so that an element is still one chain of multiply-adds.
+The scheme is that of Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008): a block of A
+stays in the second-level cache, a panel of B in the first. Where the summed dimension is split, unfinished sums are
+stored and the next part continues them, so that each element is still one chain of multiply-adds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ _FAR_APART = 8  # lines of one cache set in the first-level cache
 
 @dataclass(frozen=True)
 class _Part:
-    """A block of A, with its part of B and of the result: `rows` by `columns` are finished together."""
+    """A block of A, and the part of the result that it belongs to.
+
+    The block has the rows `block`, and `depth` terms from `first_k` on. `rows` by `columns` elements of the result are
+    completed together.
+    """
 
     rows: Range
     block: Range
@@ -44,7 +48,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Panel:
-    """A packed panel of B: `width` columns from `column` on, in vectors of `widths`."""
+    """A packed panel of B: `width` columns from `column` on, as vectors with `widths` used lanes."""
 
     pointer: Pointer
     stride: int
@@ -53,7 +57,7 @@ class _Panel:
     widths: tuple[int, ...]
 
     def ordered(self, order: ColumnOrder | None) -> RightPanel:
-        """The panel with its rows in a given order; None keeps their order."""
+        """The panel with its rows in the given order; with None, in their original order."""
         return RightPanel(self.pointer, self.stride, padded=True, rows=order)
 
 
@@ -62,11 +66,11 @@ class BlockedProduct:
     """The code of a blocked product. Bounds of rows and columns are as in `MatrixProduct.emit`.
 
     Where zeros are skipped, each tile of A has its own list of the terms that are nonzero in any of its rows: in a tile
-    of eight images, half of the pixels are 0 in all rows. `right_is_finite`: whether B is known to be finite, as 0 ·
-    inf is NaN.
+    of eight images, half of the pixels are 0 in all rows. As 0 · inf is NaN, the code first looks for infinities and
+    NaNs in B, unless `right_is_finite`.
 
-    `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the rows of `left` in
-    memory that form A; None: the first rows in order.
+    `fetch(row, column, width)` prefetches the epilogue's operands of a row. `numbers` (int32) are the numbers of the
+    rows in `left` that form A; with None, A is the first rows of `left`.
     """
 
     b: Builder
@@ -111,7 +115,7 @@ class BlockedProduct:
         return self.tile.vectors * self.b.lanes(self.dtype)
 
     def _pack_left(self, part: _Part) -> None:
-        """Pack a block of A; if the elements of a row are far apart, a few terms at a time."""
+        """Pack a block of A, in chunks of a few terms if the elements of a row are far apart in memory."""
         b, block, first_k, depth = self.b, part.block, part.first_k, part.depth
         chunk = _FAR_APART if self.left.row_stride == 1 else self.blocking.inner
 
@@ -119,7 +123,7 @@ class BlockedProduct:
             terms = start, b.minimum(start + chunk, depth)
 
             def pack(row: Value, height: int) -> None:
-                source = self._lying(row, height, first_k)
+                source = self._in_place(row, height, first_k)
                 pack_tile(b, source, height, terms, self.dtype, self._left_tile(row - block[0]))
 
             self._cover_rows(block, pack)
@@ -127,7 +131,7 @@ class BlockedProduct:
     # --- zeros of A ----------------------------------------------------------------------------------------------
 
     def _may_skip(self, columns: Range) -> Value | None:
-        """Whether all factors of zeros are finite; None where the check isn't needed."""
+        """Whether zeros of A may be skipped, because B is finite; None if the product skips no zeros."""
         b = self.b
         if not self.blocking.skips_zeros:
             return None
@@ -138,8 +142,9 @@ class BlockedProduct:
         )
 
     def _list_terms(self, part: _Part, may_skip: Value, is_packed: bool) -> tuple[Value, Value]:
-        """List the nonzero terms of a block; returns the number of terms for its row pairs, and for its
-        rows by tiles.
+        """List the nonzero terms of a block.
+
+        Returns the total number of terms over its pairs of rows, and over its rows if they use the lists of tiles.
         """
         b = self.b
         of_pairs, of_rows = b.variable(b.const(0)), b.variable(b.const(0))
@@ -163,7 +168,7 @@ class BlockedProduct:
     # --- parts of both operands ----------------------------------------------------------------------------------
 
     def _source(self, first_k: Value, column: Value) -> RightPanel:
-        """The address of B at a row and column."""
+        """B from row `first_k` and the given column on."""
         b, right = self.b, self.right
         return RightPanel(b.offset(right.pointer, first_k * right.stride + column, self.dtype), right.stride)
 
@@ -175,13 +180,13 @@ class BlockedProduct:
         return self.b.offset(self.scratch, row * self.blocking.inner, self.dtype)
 
     def _left(self, part: _Part, row: Value, height: int, is_packed: bool) -> LeftTile:
-        """A tile of A: packed, or in its original memory if all terms are in one part."""
+        """A tile of A, packed or in place; in place, the block must have all terms."""
         if is_packed:
             return LeftTile(self._left_tile(row - part.block[0]), 1, height)
-        return self._lying(row, height)
+        return self._in_place(row, height)
 
-    def _lying(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
-        """Rows of A in their original memory, beginning with term `first_k`."""
+    def _in_place(self, row: Value, height: int, first_k: Value | int = 0) -> LeftTile:
+        """Rows of A in their original memory, from term `first_k` on."""
         b, left, numbers = self.b, self.left, self.numbers
         if numbers is None:
             offset = row * left.row_stride + first_k * left.inner_stride
@@ -194,15 +199,16 @@ class BlockedProduct:
         return replace(left, pointer=start, rows=rows)
 
     def _sums(self, row: Value, column: Value, height: int) -> Pointer:
-        """The address of a tile's unfinished sums; positions count from the start of the outer block."""
+        """The address of a tile's unfinished sums; `row` and `column` count from the start of the part."""
         skipped = (self.blocking.left_bytes + self.blocking.right_bytes) // self.dtype.itemsize
         start = self.b.offset(self.scratch, skipped, self.dtype)
         return self.b.offset(start, row * self.blocking.columns + column * height, self.dtype)
 
     def _multiply(self, part: _Part, may_skip: Value | None, by_pairs: Variable | None) -> None:
-        """Multiply a block of A with B: by tiles, or two rows at a time where skipped zeros make that faster.
+        """Multiply a block of A with B: by tiles, or two rows at a time where that skips enough zeros to be faster.
 
-        Tiles are packed. Row pairs are not packed if the next terms of their rows can be tested together in memory.
+        Tiles are packed. Pairs of rows are packed only if a row's terms are not contiguous, or are too few to be tested
+        together.
         """
         b = self.b
         packs_first = by_pairs is None or self.left.inner_stride != 1 or self.inner < LOOKED_AT
@@ -253,7 +259,7 @@ class BlockedProduct:
                 if is_packed:
                     left = replace(whole, pointer=b.offset(whole.pointer, first, self.dtype), columns=order)
                 else:
-                    left = replace(self._lying(row + first, size), columns=order)
+                    left = replace(self._in_place(row + first, size), columns=order)
                 start = zeros(b, size, panel.widths, self.dtype, padded=True)
                 self._fetch(row + first, size, panel, part)
                 right, terms = panel.ordered(order), order.first_unused
@@ -265,10 +271,10 @@ class BlockedProduct:
         self._by_panels(replace(part, columns=everything), self.blocking.pair_width, tile)
 
     def _by_panels(self, part: _Part, panel_width: int, tile: Callable[[_Panel, Value, int], None]) -> None:
-        """Loop over the panels of B, and in each over the tiles of the block of A.
+        """Loop over the panels of B, and for each over the tiles of a block of A.
 
-        The first block of A packs each panel of B, which is mostly still in main memory, and prefetches the next panel
-        while it multiplies.
+        While the first block of A is multiplied, each panel of B is packed and the next one is prefetched from main
+        memory.
         """
         b = self.b
         is_first = part.is_first(b)
@@ -299,7 +305,7 @@ class BlockedProduct:
         return self._source(next_k, b.where(wraps, part.columns[0], column))
 
     def _prefetch(self, panel: RightPanel, row: Value, height: int, width: int) -> None:
-        """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch all of it."""
+        """Prefetch a share of a panel's rows; the tiles of a block of A together prefetch the whole panel."""
         b = self.b
         share = -(-self.blocking.inner // self.blocking.rows)
         line = LINE_BYTES // self.dtype.itemsize
@@ -309,13 +315,13 @@ class BlockedProduct:
                 b.prefetch(b.offset(start, last, self.dtype))
 
     def _fetch(self, first: Value, height: int, panel: _Panel, part: _Part) -> None:
-        """Prefetch the epilogue's operands of a tile while its last terms are added."""
+        """Prefetch the epilogue's operands for a tile, if this part has the last terms of the sums."""
         with self.b.if_(self.b.greater_equal(part.next_k, self.inner)):
             for row in range(height):
                 self.fetch(first + row, panel.column, panel.width)
 
     def _initial(self, sums: Pointer, height: int, widths: tuple[int, ...], first_k: Value) -> Tile:
-        """Initial sums: zeros for the first part of the summed dimension, then the previous part's sums."""
+        """A tile's initial sums: zeros for the first part of the summed dimension, the stored sums for later parts."""
         b = self.b
         start = zeros(b, height, widths, self.dtype, padded=True)
         if not self.blocking.keeps_sums:

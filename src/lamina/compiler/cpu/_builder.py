@@ -20,7 +20,9 @@ class ThreadBuilder(Mathematics):
     """A builder of functions that get their thread's number."""
 
     def split(self, extent: Operand, step: int = 1) -> tuple[Value, Value]:
-        """This thread's share (start, stop) of range(extent): whole steps, divided as evenly as possible."""
+        """The (start, stop) of this thread's share of range(extent), in multiples of `step`; shares are as equal as
+        possible.
+        """
         extent = self.match(extent, self.const(0))[0]
         steps = self.divide_positive(self.add(extent, step - 1), step)
         thread, threads = self.argument("thread"), self.argument("threads")
@@ -34,8 +36,9 @@ class ThreadBuilder(Mathematics):
         return bounds[0], self.minimum(bounds[1], extent)
 
     def barrier(self, threads: Value) -> None:
-        """Wait until `threads` threads arrive (all threads of this run, or only this one); their earlier writes are
-        visible after.
+        """Wait until `threads` threads have arrived, so that each sees the others' earlier writes.
+
+        `threads` is all threads of the run, or 1.
         """
         self.module.declare("declare void @lamina_barrier(i64) nounwind")
         self.call("lamina_barrier", threads)
@@ -44,7 +47,7 @@ class ThreadBuilder(Mathematics):
 class ThreadModule(Module[ThreadBuilder]):
     """A module for the processor that code is generated for (see `machine.target_machine`).
 
-    `finite_from`: arrays from this input slot on are known to have no infinities and NaNs; None: no array is.
+    Arrays in input slots from `finite_from` on have no infinities and NaNs; with None, any array may have some.
     """
 
     machine: Machine

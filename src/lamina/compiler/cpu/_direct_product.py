@@ -48,7 +48,10 @@ class DirectProduct:
     row_order: ColumnOrder | None = None
 
     def emit(self) -> None:
-        """Write the code. It skips columns of A that are all zero, or, by pairs of rows, zero in both rows."""
+        """Write the code.
+
+        If zeros are skipped, it skips columns of A that are zero in all rows, or, two rows at a time, in both rows.
+        """
         b, shape = self.b, self.shape
         if not shape.skips_zeros:
             self._emit_panels()
@@ -123,7 +126,7 @@ class DirectProduct:
     def _sums(
         self, row: Value, height: int, widths: tuple[int, ...], right: RightPanel, initial: Tile
     ) -> Tile:
-        """The sums of a tile; with an order of rows, the sums of unused rows stay 0."""
+        """The sums of a tile; with a `row_order`, the sums of rows that are not in use stay 0."""
         b, shape, order = self.b, self.shape, self.row_order
         row_stride, inner_stride = shape.left_strides
         cycles = height * len(widths) / multiply_adds_per_cycle(shape.machine)
@@ -140,7 +143,7 @@ class DirectProduct:
         return sums.get()
 
     def _at_rows(self, order: ColumnOrder) -> Epilogue:
-        """The epilogue with positions in the order mapped to rows."""
+        """The epilogue, for tiles whose rows are positions in `order` instead of row numbers."""
 
         def epilogue(b: Builder, position: Value, column: Value, value: Value) -> None:
             self.epilogue(b, order.at(b, position), column, value)
@@ -167,7 +170,7 @@ class DirectProduct:
     # --- zero columns of A ---------------------------------------------------------------------------------------
 
     def _emit_ordered_terms(self, order: ColumnOrder) -> None:
-        """Emit with the terms that are nonzero in this thread's rows first; all terms are used if B is not finite."""
+        """Emit with the terms that are nonzero in this thread's rows first; skip the others if B is finite."""
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             unused = (order.first_unused, b.const(shape.inner))
@@ -176,7 +179,7 @@ class DirectProduct:
         replace(self, terms=order)._emit_panels()
 
     def _emit_ordered_rows(self, order: ColumnOrder) -> None:
-        """Emit with this thread's nonzero rows first; all rows are used if B is not finite."""
+        """Emit with this thread's nonzero rows first; skip the others if B is finite."""
         b, shape = self.b, self.shape
         if not shape.right_is_finite:
             terms = (b.const(0), b.const(shape.inner))
@@ -185,7 +188,7 @@ class DirectProduct:
         replace(self, row_order=order)._emit_panels()
 
     def order(self, rows: Range, columns: Range) -> ColumnOrder:
-        """The order of A's columns: columns that are nonzero in some of the rows first."""
+        """A's columns in order: those that are nonzero in any of the rows come first."""
         b, shape = self.b, self.shape
         assert self.scratch is not None
         memory = b.offset(self.scratch, shape.panel_bytes // shape.dtype.itemsize, shape.dtype)

@@ -1,4 +1,4 @@
-"""Inputs that steps keep transposed: copied before the first step, and back after the last."""
+"""Inputs that a step holds transposed: they are copied before the first step, and back after the last."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def emit_transposed_copies(module: ThreadModule, plan: Plan) -> None:
 
 
 def copy_held(b: ThreadBuilder, plan: Plan, layout: Layout, *, enters: bool) -> None:
-    """Transpose the held inputs from their buffers to their held copies, or back, as the caller requests.
+    """Emit code that transposes the held inputs from their buffers to the held copies (`enters`), or back.
 
-    Barriers before and after the copies order them with the kernels.
+    At run time the caller decides whether the copies are made. Barriers order them with the kernels.
     """
     if not plan.held:
         return

@@ -1,10 +1,10 @@
-"""Parameters held transposed while a step trains them, as their first product reads them.
+"""Parameters that a step holds transposed while it trains them, in the layout that their first product reads.
 
 The code generator reads the right operand of a product along its rows. `gluon.nn.Dense` keeps a weight as (units,
 inputs) and multiplies with its transpose, so that each step would copy the batch or the weight transposed. Instead, a
 step transposes such a weight once and holds it transposed from call to call, until it is read (`_holding`). Arrays of
 the weight's shape that are computed element for element with it (gradient, momentum, decay) are held transposed, too.
-A network made of layers then consists of the same kernels as one written by hand.
+A network made of layers then has the same kernels as one written by hand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from lamina.core.lowering import Elementwise
 
 
 def hold_transposed(graph: Graph) -> Graph:
-    """The graph with each matrix that the step changes in the layout that its first product reads, where possible."""
+    """The graph in which each matrix that the step changes is transposed if its first product reads it so, where
+    possible.
+    """
     nodes = graph.nodes()
     families = _Families(graph, users_of(nodes))
     held: set[Node] = set()
@@ -33,7 +35,7 @@ def hold_transposed(graph: Graph) -> Graph:
 
 
 def _first_products(nodes: list[Node], graph: Graph) -> dict[Node, bool]:
-    """For each matrix that the step changes: whether the first product with it as the right operand transposes it."""
+    """For each matrix that the step changes, whether the first product with it as the right operand transposes it."""
     found: dict[Node, bool] = {}
     for node in nodes:
         if not _is_matrix_product(node):
@@ -88,7 +90,9 @@ class _Families:
         return found
 
     def _is_closed(self, family: set[Node]) -> bool:
-        """Whether the family reads and writes the same buffers, which are fixed from step to step."""
+        """Whether the family writes all buffers that it reads, no other node reads these, and they stay fixed from step
+        to step.
+        """
         read = {node.op.slot for node in family if isinstance(node.op, Input)}
         written = {self.slot_of[node] for node in family if node in self.slot_of}
         if not (read <= written and written.isdisjoint(self.graph.moving)):
@@ -100,7 +104,7 @@ class _Families:
 
 
 def _rewritten(node: Node, inputs: list[Node], held: set[Node]) -> Node:
-    """A node on rewritten inputs; held inputs are the transpose of the original ones."""
+    """A copy of a node for rewritten inputs. Nodes in `held` are transposed, both as inputs and as the node itself."""
     if _is_matrix_product(node):
         flags: list[Any] = [
             node.params[key] != (x in held)

@@ -27,7 +27,7 @@ _RETRY_AFTER = 100  # calls before holding is tried again, after an array's memo
 
 
 class HeldArray(PlaceholderArray):
-    """An array whose contents are held. The ``_data`` property hides its buffer, which is out of date."""
+    """An array whose contents a step holds. Reading ``_data`` first brings its buffer up to date."""
 
     __slots__ = ()
 
@@ -42,7 +42,9 @@ HeldArray.__name__ = HeldArray.__qualname__ = "NDArray"  # the class's name for 
 
 
 class _Buffers:
-    """The buffers of held arrays. Writing back fills all of them, even if their arrays were deleted."""
+    """The buffers of held arrays. They stay alive, even if their arrays are deleted, since writing back fills all of
+    them.
+    """
 
     def __init__(self, arrays: Sequence[Array]) -> None:
         self._buffers: list[object] = [None] * len(arrays)
@@ -56,10 +58,10 @@ class _Buffers:
 class Holder:
     """Owner of arrays that a compiled step keeps in its own layout between calls.
 
-    `write_back` returns the function that copies the step's contents to the buffers. While ``is_ahead``, the step's
-    contents are newer than the buffers, and ``_buffers`` keeps the buffers alive. A held array refers to its holder;
-    the holder and
-    `write_back` must not refer to arrays, or a reference cycle would keep them in memory until garbage collection.
+    `write_back` returns the change that copies the step's contents to the buffers. While ``is_ahead``, the step's
+    contents are newer than the buffers, and ``_buffers`` keeps the buffers alive. A held array refers to its holder; so
+    the holder and `write_back` must not refer to arrays, as a reference cycle would keep them in memory until garbage
+    collection.
     """
 
     def __init__(self, arrays: Sequence[Array], write_back: Callable[[], Change]) -> None:

@@ -65,7 +65,7 @@ def _cycles(machine: Machine, dtype: DType, tile: LaneTile, rows: int, inner: in
 class LaneSums:
     """The code of a product with vectors along the sums.
 
-    Element (r, k) of A is at r · stride + k of `left`, element (k, c) of B at c · stride + k of `right`.
+    Element (r, k) of A is at r · ``left.row_stride`` + k, element (k, c) of B at c · ``right.stride`` + k.
     """
 
     b: Builder

@@ -14,7 +14,9 @@ _VECTOR = 8  # rows that fill a vector
 
 
 def lay_out_products(graph: Graph) -> Graph:
-    """The graph with every product in a form that needs no further copies."""
+    """The graph in which the code generator can read every product's operands directly; adds transposed copies where
+    needed.
+    """
     return graph.rewritten(lambda node, inputs: _laid_out(node.with_inputs(inputs)))
 
 

@@ -66,7 +66,7 @@ class MatrixProduct:
     are zero in all of its rows. The result has the same bits, except on a matrix unit (see
     `unit_product`).
 
-    `left_is_short`: A's elements are integers of at most 8 bits, which a matrix unit multiplies in one part.
+    `left_is_short`: A's elements are integers of at most 8 bits, which are exact as single bfloat16 parts.
     `right_is_finite`: B has no infinities and NaNs.
 
     `sums_lanes`: A and B are both contiguous along the terms of the sums, which vectors hold (see `_lane_sums`).
@@ -136,7 +136,7 @@ class MatrixProduct:
 
     @property
     def rounds(self) -> bool:
-        """Whether its operands are rounded to bfloat16."""
+        """Whether the product's operands are rounded to bfloat16."""
         return isinstance(self.way, UnitBlocking) and self.way.rounds
 
     @property
@@ -172,7 +172,7 @@ class MatrixProduct:
 
     @property
     def pairs_rows(self) -> bool:
-        """Whether rows may be computed in pairs where that skips more zeros (see `_paired_rows`)."""
+        """Whether the product may be computed two rows at a time where that skips more zeros (see `_paired_rows`)."""
         can_list = self.inner >= LOOKED_AT and self.tile.rows % PAIR == 0
         return self.skips_zeros and self._has_many_tiles and can_list
 
@@ -204,7 +204,7 @@ class MatrixProduct:
 
     @property
     def _numbers_bytes(self) -> int:
-        """Bytes for the numbers of the table rows."""
+        """Bytes for the row numbers of a table."""
         return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property
@@ -265,7 +265,7 @@ class MatrixProduct:
         The bounds of `rows` and `columns` are multiples of the steps, or the ends of the matrix. `reads` are matrices
         with the result's shape that the epilogue reads element for element; large ones are prefetched.
 
-        `flat_epilogue` is equivalent to `epilogue`, and may be used if that is an `apart_epilogue`.
+        `flat_epilogue` does the same as `epilogue`, and may replace it if `apart_epilogue` is set.
 
         With `only_packs_left`, `left` may be a function that computes A; with `takes_rows`, it may be `TakenRows`.
         """
@@ -376,12 +376,12 @@ class _Product:
 
     @property
     def _matrix(self) -> Pointer:
-        """A as a matrix in memory."""
+        """The address of A, if it is in memory as a whole."""
         assert isinstance(self.left, Pointer)
         return self.left
 
     def _read_left(self, b: Builder, row: Value, column: Value, lanes: int) -> Value:
-        """A reader of A's elements, from memory or computed."""
+        """`lanes` elements of A from (row, column) on, loaded or computed."""
         if not isinstance(self.left, Pointer | TakenRows):
             return self.left(b, row, column, lanes)
         return b.load(self._matrix, FLOAT32, row * max(self.shape.left_strides) + column, lanes)
@@ -424,7 +424,7 @@ class _Product:
         product.emit(self.rows, self.columns)
 
     def _matrix_or_table(self, blocking: Blocking) -> tuple[Pointer, Pointer | None]:
-        """The address of A, or of the table with A's rows, and their row numbers."""
+        """The address of A and None; or, if A is rows of a table, the table's address and the row numbers'."""
         if not isinstance(self.left, TakenRows):
             return self._matrix, None
         b = self.b

@@ -20,7 +20,7 @@ Tile = list[list[Value]]
 
 
 class TileVariable:
-    """A mutable tile: set inside a loop or branch, read after it."""
+    """A mutable tile, which can be set inside a loop or branch and read after it."""
 
     def __init__(self, b: Builder, initial: Tile) -> None:
         self._variables = [[b.variable(value) for value in row] for row in initial]
@@ -159,7 +159,7 @@ def _unrolled_loop(
 
 
 def _like(tile: Tile, values: Sequence[Value]) -> Tile:
-    """Values arranged as the rows of a tile."""
+    """`values` in order, arranged in rows as in `tile`."""
     rest = iter(values)
     return [[next(rest) for _ in row] for row in tile]
 
@@ -225,7 +225,7 @@ class Finish:
             column = column + width
 
     def _in_a_loop(self, tile: Tile, widths: Sequence[int], row: Value, column: Value) -> None:
-        """Store the tile in a stack buffer and read it row by row."""
+        """Store the tile in a stack buffer, and pass it to the epilogue row by row in a loop."""
         b, dtype = self.b, tile[0][0].dtype
         lanes = [value.lanes for value in tile[0]]
         starts = [sum(lanes[:v]) for v in range(len(lanes))]
@@ -235,7 +235,7 @@ class Finish:
             for value, start in zip(values, starts, strict=True):
                 b.store(buffer, value, r * length + start)
         if self.flat is not None:
-            self._as_it_lies(buffer, length, (len(tile), sum(widths)), dtype, column)
+            self._as_flat(buffer, length, (len(tile), sum(widths)), dtype, column)
             return
         with b.loop(0, len(tile)) as r:
             if self.is_apart:
@@ -245,10 +245,13 @@ class Finish:
             values = [b.load(buffer, dtype, r * length + start, count) for start, count in places]
             self._row(values, widths, row + r, column)
 
-    def _as_it_lies(
+    def _as_flat(
         self, buffer: Pointer, length: int, shape: tuple[int, int], dtype: DType, column: Value
     ) -> None:
-        """Read complete columns from a buffer with rows `length` apart, one after the other."""
+        """Pass complete columns of the result, one after the other, to the flat epilogue.
+
+        `buffer` has the tile of this shape, with rows `length` elements apart.
+        """
         assert self.flat is not None
         b, flat, (rows, columns) = self.b, self.flat, shape
         turned = b.alloca(dtype, rows * columns)
@@ -263,7 +266,7 @@ class Finish:
     def _vectors_in_a_loop(
         self, buffer: Pointer, values: Sequence[Value], widths: Sequence[int], row: Value, column: Value
     ) -> None:
-        """Read a row's vectors from a buffer; `values` show the types of the vectors."""
+        """Pass a row's vectors, loaded from a buffer in a loop, to the epilogue; `values` show the vectors' types."""
         b, dtype, first = self.b, values[0].dtype, 0
         for width, same in groupby(widths):
             count, lanes = len(list(same)), values[first].lanes

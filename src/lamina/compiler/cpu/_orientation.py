@@ -53,7 +53,7 @@ def wants_transposed_right(product: Node) -> bool:
 
 @dataclass(frozen=True)
 class _Shape:
-    """The inputs of the orientation decision; `left_along`: A is contiguous along the sums."""
+    """The inputs of the orientation decision. `left_along`: whether A is contiguous along the sums."""
 
     machine: Machine
     dtype: DType
@@ -72,15 +72,16 @@ class _Shape:
 
     @cached_property
     def plain(self) -> MatrixProduct:
-        """The product as written, with the right operand along the columns."""
+        """The product as written, with vectors along the columns."""
         strides = (self.inner, 1) if self.left_along else (1, self.rows)
         return MatrixProduct(
             self.rows, self.inner, self.columns, self.dtype, strides, self.columns, self.machine
         )
 
     def turned(self, right_is_transposed: bool = False, sums_lanes: bool = False) -> MatrixProduct:
-        """The product (columns, inner) · (inner, rows). `right_is_transposed`: its left operand is contiguous along the
-        sums.
+        """The transposed product, (columns, inner) · (inner, rows).
+
+        `right_is_transposed`: whether its left operand, the original right one, is contiguous along the sums.
         """
         along = right_is_transposed or self.columns == 1  # a single column has the memory layout of a row
         return MatrixProduct(

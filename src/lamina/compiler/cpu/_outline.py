@@ -45,7 +45,7 @@ class Outline:
 
     @property
     def own_kernels(self) -> dict[str, str]:
-        """The digests of the kernels in this code itself, by function."""
+        """The digests of the kernels whose code is in this program, by function name."""
         named = zip(self.kernels, self.digests, strict=True)
         return {name: digest for name, digest in named if name not in self.elsewhere}
 

@@ -47,7 +47,7 @@ def copy_rows(
     packed: RightPanel,
     look: Callable[[int, Value], None] | None = None,
 ) -> None:
-    """Copy rows of a panel of B; `look(index, vector)` is called with each vector."""
+    """Copy rows of a panel of B to `packed`; calls `look(index, vector)` for the vector at each index of a row."""
     with b.loop(*rows) as k:
         source, destination = right.row(b, k, dtype), packed.row(b, k, dtype)
         for index, width in enumerate(widths):

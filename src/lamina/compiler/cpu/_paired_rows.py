@@ -1,7 +1,7 @@
 """Products of few rows, computed two rows at a time, each pair over the terms that are nonzero in A.
 
 In a batch of 64 MNIST images, 63 % of the pixels are nonzero in at least one image; in a pair of images, 29 %. So a
-pair needs less than half of the terms, which makes up for reading B from the second cache for each pair.
+pair needs less than half of the terms, which makes up for reading B from the second-level cache for each pair.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int
     """The width of panels for row pairs, in tiles: the tiles whose columns two rows accumulate in registers at once.
 
     `vectors`: the width of a tile; `tiles`: the number of tiles across the result. `far`: panels of B are read
-    repeatedly from the second cache, so that wider panels, with more work per load, are better.
+    repeatedly from the second-level cache, so that wider panels, with more work per load, are better.
     """
     wanted = 4 if far and registers == 32 and tiles % 4 == 0 else 2
     fit = _MOST_VECTORS[registers] // vectors
@@ -38,11 +38,11 @@ def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class PairedRows:
-    """The code of a product by pairs of rows, for this thread's rows and columns. `shape`: the total rows and columns.
+    """The code of a product by pairs of rows, for this thread's rows and columns.
 
-    `panels`: see `paired_panels`. `order`: terms that are nonzero in any row first; None if unknown. `right_is_finite`:
-    whether B is known to be finite, as 0 · inf is NaN. `fetch(row, column, width)` prefetches the epilogue's operands
-    of a row.
+    `shape` is the number of rows and columns of the whole result; for `panels` see `paired_panels`. `order` has the
+    terms that are nonzero in any row first; None if unknown. As 0 · inf is NaN, the code looks for infinities and NaNs
+    in B, unless `right_is_finite`. `fetch(row, column, width)` prefetches the epilogue's operands of a row.
     """
 
     b: Builder
@@ -62,8 +62,9 @@ class PairedRows:
     right_is_finite: bool
 
     def pay(self, of_rows: Value) -> Value:
-        """List the terms of the pairs; returns whether they take less time than `of_rows`, the terms of all rows
-        together.
+        """List the terms of the pairs, and return whether computing by pairs is faster.
+
+        `of_rows` is the total number of terms of the rows without pairs.
         """
         b = self.b
         total = b.variable(b.const(0))
@@ -107,7 +108,7 @@ class PairedRows:
         cover(b, self.shape[0], PAIR, self.rows, pair)
 
     def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
-        """Columns of B, packed for the terms in use, and whether all of them are finite."""
+        """Packed columns of B, only the terms in use if all columns are finite; and whether they are finite."""
         b = self.b
         stride = len(widths) * b.lanes(self.dtype)
         source = RightPanel(
@@ -136,7 +137,7 @@ class PairedRows:
         return panel, is_finite
 
     def _are_zero(self, seen: Sequence[Variable]) -> Value:
-        """Whether these sums of products with 0 are 0, so that all factors are finite."""
+        """Whether all sums of 0 · x in `seen` are 0, that is, whether every x is finite."""
         b, total = self.b, self.b.const(0, self.dtype)
         for one in seen:
             value = one.get()

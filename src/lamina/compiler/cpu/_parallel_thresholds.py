@@ -15,13 +15,14 @@ _BYTE = 2
 
 
 def work_of(plan: Plan) -> int:
-    """The estimated time of a plan's kernels, in operations of a product."""
+    """The estimated time of a plan's kernels, as the number of a product's operations that take as long."""
     return sum(kernel.flops + _BYTE * bytes_touched(kernel, plan) for kernel in plan.kernels)
 
 
 def gain_together(operations: int, work: int, barriers: int) -> bool:
-    """Whether several threads are faster for a step with this number of operations and this work, memory access
-    included.
+    """Whether several threads run a step faster than one.
+
+    `operations` is the step's arithmetic, `work` its estimated time (see `work_of`), `barriers` the number of barriers.
     """
     return operations >= _SMALL and work >= _BARRIER * barriers
 

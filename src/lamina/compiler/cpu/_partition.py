@@ -18,9 +18,9 @@ _TALL = 4
 
 
 def partition_of(kernel: Kernel, updates: int) -> Partition:
-    """The partition of a kernel: products as `_product_partition` says, others by rows if possible.
+    """The partition of a kernel: products as in `_product_partition`, other kernels by rows if possible.
 
-    `updates`: the number of arrays that the kernel updates in place; for an optimizer the weight, means, squares.
+    `updates` is the number of arrays that the kernel updates in place, such as a weight and its moments.
     """
     if kernel.kind == "scatter":
         return Partition("serial")
@@ -47,13 +47,14 @@ def partition_of(kernel: Kernel, updates: int) -> Partition:
 
 
 def _product_partition(kernel: Kernel, updates: int) -> Partition:
-    """The partition of a product: by columns, so that each thread keeps its part of the weights in its cache, except
-    for
+    """The partition of a product: by columns, so that each thread keeps its part of the weights in its cache.
 
-    * products of very many samples: by columns, each thread would pack all of them;
-    * products that update optimizer state as well as the weight: where the threads' parts of each row alternate in
-      memory, hardware prefetching into another thread's part takes its cache lines away. Where threads would also pack
-      the same rows, products that update the weight alone are included.
+    Two kinds of products are split by rows:
+
+    * products of very many samples, because with a split by columns each thread would pack all samples;
+    * products that update optimizer state as well as the weight. With a split by columns, the threads' parts of each
+      row alternate in memory, and hardware prefetching into another thread's part takes its cache lines away. Where
+      each thread would also pack all rows, products that update only the weight are split by rows, too.
     """
     rows, columns = kernel.domain
     shape, turned = matrix_product_of(kernel), is_turned(kernel.main)
@@ -69,13 +70,13 @@ def _product_partition(kernel: Kernel, updates: int) -> Partition:
 
 
 def _row_step(kernel: Kernel, shape: tuple[int, ...]) -> int:
-    """The number of rows of a kernel's stores that stay together: one for batches, if a row fills cache lines."""
+    """The step of a partition by rows: 1 for batches of matrices that fill whole cache lines."""
     row_bytes = math.prod(shape[1:]) * min(node.dtype.itemsize for node in kernel.stores)
     return 1 if len(kernel.domain) > 2 and row_bytes % LINE_BYTES == 0 else _ROW_STEP
 
 
 def _widest(kernel: Kernel) -> Partition:
-    """By rows, or by columns if there is a single row."""
+    """A partition by rows, or by columns if there are few rows."""
     domain = kernel.domain
     if len(domain) == 0:
         return Partition("serial")

@@ -40,9 +40,9 @@ def matrix_product_of(kernel: Kernel) -> MatrixProduct:
 
 
 def computes_operand(product: Node, operand: Node) -> bool:
-    """Whether a product computes an operand while reading it.
+    """Whether a product computes an operand's elements as it loads them.
 
-    It does for a batch gathered from a data set, and, on the matrix unit, for integers of 8 bits cast to floats.
+    This is so for a batch gathered from a data set, and, on the matrix unit, for integers of 8 bits cast to floats.
     """
     if operand is not product.inputs[0] or operand is product.inputs[1] or len(product.shape) != 2:
         return False
@@ -56,7 +56,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 
 def _takes_rows(product: Node, operand: Node) -> bool:
-    """Whether an operand is rows of a table, which a blocked product reads in place."""
+    """Whether an operand consists of rows of a table, which a blocked product can read in place."""
     if is_turned(product) or len(product.shape) != 2 or not takes_whole_rows(operand):
         return False
     table, _ = operand.inputs
@@ -64,7 +64,7 @@ def _takes_rows(product: Node, operand: Node) -> bool:
 
 
 def _epilogue_length(scope: Scope) -> int:
-    """The approximate number of operations in the epilogue: its members, and the expensive nodes they inline."""
+    """The approximate number of operations in the epilogue: its members, and the expensive nodes that they inline."""
     kernel, length = scope.kernel, 0
     seen = set(kernel.main.inputs)
     stack = list(kernel.members)
@@ -128,7 +128,7 @@ def emit_product(scope: Scope) -> None:
 
 
 def _computed(scope: Scope, operand: Node) -> Read | TakenRows:
-    """An operand that is computed instead of read from memory."""
+    """An operand that the product computes instead of reading it from memory."""
     if not takes_whole_rows(operand):
         return _reader(scope, operand)
     table, numbers = (scope.memory.find(x) for x in operand.inputs)
@@ -233,7 +233,9 @@ def emit_transposition(scope: Scope) -> bool:
 def _all_or_nothing(
     scope: Scope, share: dict[str, tuple[Value, Value]], extents: Mapping[str, int]
 ) -> Generator[None]:
-    """The share rounded to none or all of an axis that is too short to divide."""
+    """Within the context, the share of an axis that is too short to divide: the whole axis for one worker, none for
+    others.
+    """
     b, partition = scope.b, scope.partition
     if partition.kind not in share or partition.step < partition.extent:
         yield

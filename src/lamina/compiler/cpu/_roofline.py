@@ -1,4 +1,4 @@
-"""The measured peak of one core, which kernels are compared with."""
+"""The measured peak speed of one core, as a reference for kernels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _REPEATS = 12
 
 @cache
 def peak_flops(dtype: DType) -> float:
-    """Floating-point operations per second of one core, measured once: the roof of the roofline model.
+    """The most floating-point operations per second of one core, measured once: the roof of the roofline model.
 
-    Independent fused multiply-adds run for about a millisecond; the best of several runs counts.
+    The measurement is the best of several runs of independent fused multiply-adds, each about a millisecond long.
     """
     module = _multiply_adds(dtype)
     compiled = load(f"peak {dtype} {_STEPS}", lambda: module, ("multiply_adds",))

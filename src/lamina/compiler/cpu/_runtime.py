@@ -359,7 +359,7 @@ _WAIT_PRIVATE, _WAKE_PRIVATE = 128, 129
 
 
 def runtime_ir(architecture: str, system: str) -> str:
-    """The runtime for a processor ("x86_64", "aarch64") and an operating system (`platform.system()`)."""
+    """LLVM assembly of the runtime for a processor ("x86_64", "aarch64") and a system (`platform.system()`)."""
     state, pause = {
         "x86_64": (_X86_STATE, "call void @llvm.x86.sse2.pause()"),
         "aarch64": (_ARM_STATE, "call void @llvm.aarch64.hint(i32 1)"),

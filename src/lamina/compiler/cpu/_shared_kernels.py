@@ -30,7 +30,10 @@ class SharedKernels:
         self._homes: dict[str, Home] = {}
 
     def find(self, digest: str) -> tuple[Home, CompiledModule] | None:
-        """The address of a kernel's code, and its module, which stays in memory while it is referenced."""
+        """The program and name of a kernel's code, and the module that contains it; None if it is not in memory.
+
+        The code stays in memory while the module is referenced.
+        """
         with self._lock:
             home = self._homes.get(digest)
             module = home and self.at(home)
@@ -47,7 +50,7 @@ class SharedKernels:
             return module
 
     def add(self, program: str, module: CompiledModule, kernels: Mapping[str, str]) -> None:
-        """Add a program's own kernels: their digests by name."""
+        """Add the kernels of a program's own code; `kernels` maps names to digests."""
         if not kernels:
             return
         with self._lock:

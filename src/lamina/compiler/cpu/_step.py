@@ -36,7 +36,7 @@ _TAKING = 10
 
 
 def outline_of(plan: Plan, rows: Mapping[int, int]) -> Outline:
-    """The outline of a plan. `rows`: the bytes that an input slot advances with each step."""
+    """The outline of a plan. `rows` has the number of bytes that each step advances an input slot."""
     work, scratch_bytes = work_of(plan), _scratch_bytes(plan)
     texts = [kernel_text(kernel, plan) for kernel in plan.kernels]
     machine = target_machine()
@@ -75,7 +75,8 @@ def emit_program(
 ) -> None:
     """Write ``step``, which runs a number of steps, and a function for each distinct kernel; `outline` is the plan's.
 
-    `is_elsewhere`: whether the function of that name, for a kernel of that digest, is in another module.
+    `is_elsewhere(name, digest)` says whether the function with this name, for a kernel with this digest, is in another
+    module.
     """
     names = outline.kernels
     frames = [Frame.of(plan, kernel, outline.layout) for kernel in plan.kernels]

@@ -1,7 +1,8 @@
 """The loop over steps: strands one after the other, with a function call for each kernel.
 
-Each strand runs on one thread. So no thread waits for another, and its caches keep the strand's data. Large strands
-that are left over when each thread has had an equal number are run by all threads together.
+Strands are the independent parts of a step. Each runs on one thread, so that no thread waits for another, and the
+thread's caches keep the strand's data. Large strands that are left over when each thread has had an equal number are
+run by all threads together.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class _Strand:
 
     @property
     def first(self) -> int:
-        """The number of its first kernel."""
+        """The number of the strand's first kernel."""
         return self.groups[0].start if self.groups else 0
 
     @cached_property
@@ -98,7 +99,7 @@ class _Team:
     Attributes:
         thread: this thread's number in the team.
         threads: the team's size.
-        place: the number of the thread with the team's temporary memory.
+        place: which of the threads' arenas is the team's, by number.
     """
 
     thread: Value
@@ -108,8 +109,9 @@ class _Team:
 
 @contextmanager
 def _team(b: ThreadBuilder, number: int, strands: int, *, together: bool) -> Generator[_Team]:
-    """Emit the enclosed code for a strand's team: the strand's owner, or, for the last strand if `together`, all
-    threads.
+    """Emit the enclosed code for the team that runs a strand.
+
+    The team is the strand's owner, or, for strands that are left over if `together`, all threads.
     """
     thread, threads = b.argument("thread"), b.argument("threads")
     if strands == 1:
@@ -145,7 +147,7 @@ def _emit_strand(b: ThreadBuilder, strand: _Strand, memory: Pointer, layout: Lay
 
 
 def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Pointer, team: _Team) -> None:
-    """Call functions with their frames; many calls become a loop over a table with the given name."""
+    """Call functions with their frames; many calls become a loop over a constant table, named after `name`."""
     if len(calls) < _FEWEST_IN_A_TABLE:
         for call in calls:
             b.call(call.function, b.offset(memory, call.start, None), team.thread, team.threads)
@@ -158,8 +160,9 @@ def _emit_calls(b: ThreadBuilder, name: str, calls: Sequence[_Call], memory: Poi
 
 
 def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chunks: int, team: _Team) -> None:
-    """Call the kernels' functions, chunk by chunk of this thread's share, after a barrier if the group
-    begins with one.
+    """Call the kernels' functions, chunk by chunk of this thread's share.
+
+    If the group begins with a barrier, that comes first.
     """
     first, *others = calls
     if first.function == _WAIT:
@@ -173,10 +176,10 @@ def _emit_chunks(b: ThreadBuilder, calls: Sequence[_Call], memory: Pointer, chun
 def _fill_frames(
     b: ThreadBuilder, strand: _Strand, memory: Pointer, bytes_of_each: Mapping[int, int], team: _Team
 ) -> None:
-    """Write the pointers of a strand's frames, by a loop over constants: single stores would be most of the step's
-    code.
+    """Write the pointers of a strand's frames, in a loop over a constant table.
 
-    `bytes_of_each`: the distance, for each table entry, between the teams' memory.
+    Separate stores would be most of the step's code. `bytes_of_each` has, for each table entry, the bytes from one
+    team's memory to the next team's.
     """
     table = b.pointer_argument("arguments")
     numbers = [(slot.entry, slot.offset, bytes_of_each.get(slot.entry, 0)) for slot in strand.slots]
@@ -216,7 +219,11 @@ _MOST_CHUNKS = 64
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring kernels of a plan, by number, which each thread runs in `chunks` chunks of its share."""
+    """Consecutive kernels of a plan, by number.
+
+    Each thread divides its share into `chunks` chunks, and runs all of the kernels on a chunk before it begins the
+    next.
+    """
 
     start: int
     stop: int
@@ -224,8 +231,9 @@ class Group:
 
 
 def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
-    """A strand's kernels in groups, mostly of one kernel each; chunks are used only where they keep data in
-    the cache.
+    """A strand's kernels in groups, mostly of one kernel each.
+
+    Groups have several chunks only where that keeps data in the cache.
     """
     groups: list[Group] = []
     start = strand.start
@@ -237,14 +245,14 @@ def groups_of(plan: Plan, strand: range, cache_bytes: int) -> list[Group]:
 
 
 def _goes_on(plan: Plan, first: Kernel, kernel: Kernel) -> bool:
-    """Whether a kernel can join a group that `first` begins."""
+    """Whether a kernel can join the group that begins with `first`."""
     if kernel in plan.barriers or plan.partitions[kernel] != plan.partitions[first]:
         return False
     return _may_be_cut(plan, first) and _may_be_cut(plan, kernel)
 
 
 def _may_be_cut(plan: Plan, kernel: Kernel) -> bool:
-    """Whether a kernel can run in chunks: its shares are small parts of its rows, and it uses no memory per thread."""
+    """Whether a kernel can run in chunks: it is split into small parts by rows, and uses no scratch memory."""
     partition = plan.partitions[kernel]
     steps = -(-partition.extent // partition.step)
     if partition.kind != "rows" or steps > _MOST_STEPS:

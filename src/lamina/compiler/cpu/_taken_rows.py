@@ -16,7 +16,7 @@ _LINES_AHEAD = 64  # about the cache lines that arrive during the latency of one
 
 
 def takes_whole_rows(node: Node) -> bool:
-    """Whether a node takes whole rows of a matrix, by a vector of row numbers."""
+    """Whether a node gathers whole rows of a matrix by a vector of row numbers."""
     if not node.is_op("take"):
         return False
     table, numbers = node.inputs
@@ -24,7 +24,9 @@ def takes_whole_rows(node: Node) -> bool:
 
 
 def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value:
-    """The table row that a gathering node has at a position; `numbers` is its second input in memory."""
+    """The number of the table row that `node`, a gather, reads for row `place` of its result; `numbers` is its second
+    input in memory.
+    """
     table, indices = node.inputs
     number = scope.b.load(numbers, indices.dtype, place)
     position = PullContext(scope.evaluator(1)).table_position(number, table.shape[0], node.params["mode"])
@@ -32,7 +34,7 @@ def row_taken(scope: Scope, node: Node, numbers: Pointer, place: Value) -> Value
 
 
 def emit_taken_rows(scope: Scope) -> bool:
-    """Emit a map kernel that only takes rows of a matrix in memory; False for any other kernel."""
+    """Emit a map kernel that only gathers rows of a matrix in memory; False for any other kernel."""
     if scope.kernel.kind != "map" or len(scope.kernel.members) != 1 or scope.partition.kind != "rows":
         return False
     (node,) = scope.kernel.members

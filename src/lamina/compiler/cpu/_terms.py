@@ -26,12 +26,15 @@ def terms_bytes(rows: int, inner: int) -> int:
 
 
 def _places(inner: int) -> int:
-    """The elements of one list: its length, all terms, and room for writes beyond the used terms."""
+    """The elements of one list: its length, room for all terms, and room for writes beyond the used terms."""
     return inner + 1 + LOOKED_AT
 
 
 def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
-    """Whether to compute two rows at a time; `of_rows`: the total number of terms without pairs."""
+    """Whether to compute two rows at a time.
+
+    `of_pairs` is the total number of terms of the pairs; `of_rows` that of the rows without pairs.
+    """
     longer, shorter = _PAIR_COST
     return b.less(of_pairs * (PAIR * longer), of_rows * shorter)
 
@@ -51,10 +54,10 @@ class TermLists:
     def write(
         self, tile: LeftTile, row: Value, height: int, depth: Value, may_skip: Value
     ) -> tuple[Value, Value]:
-        """List the terms of a tile and of its pairs; returns the number of terms of the pairs, and of its rows by the
-        tile's list.
+        """List the terms of a tile and of its pairs of rows.
 
-        If the first terms of a tile are nonzero, the others are not tested.
+        Returns the total number of terms of the pairs, and of the tile's rows if they use the tile's list. If the first
+        terms of the tile are nonzero, the others are not tested.
         """
         b = self.b
         starts = [self._of(row, 0 if height == 1 else 1), *self._pairs(row, height)]
@@ -82,7 +85,7 @@ class TermLists:
         return _sum([count.get() for count in counts])
 
     def write_all(self, row: int) -> None:
-        """List all terms at a row's place."""
+        """Write the list of all terms, in place of row `row`'s list."""
         depth = self.b.const(self.inner)
         numbers = self._of(self.b.const(row), 0)
         self._list_all(numbers, depth)
@@ -96,8 +99,9 @@ class TermLists:
         starts: Sequence[Pointer],
         counts: Sequence[Variable],
     ) -> None:
-        """List the terms that each pair of rows uses. If there is one list more than pairs, the first list gets the
-        terms that any pair uses.
+        """List the terms that each pair of rows uses.
+
+        If there is one list more than pairs, the first list gets the terms that any pair uses.
         """
         b = self.b
         for count in counts:
@@ -125,11 +129,11 @@ class TermLists:
             self.b.store(numbers, self.b.cast(count.get(), INT32), -1)
 
     def of_tile(self, row: Value, height: int) -> ColumnOrder:
-        """The terms of the tile at a row of the block."""
+        """The list of the tile that begins at a row of the block."""
         return self._order(self._of(row, 0 if height == 1 else 1))
 
     def of_pair(self, row: Value) -> ColumnOrder:
-        """The terms of the pair that begins with this row, or the other list stored there."""
+        """The list stored at a row: of the pair of rows that begins there, or of all terms (`write_all`)."""
         return self._order(self._of(row, 0))
 
     def _order(self, numbers: Pointer) -> ColumnOrder:
@@ -143,7 +147,7 @@ class TermLists:
         return [self._of(row, first) for first in range(0, height, PAIR)]
 
     def _used(self, left: LeftTile, k: Value, height: int, depth: Value) -> list[Value]:
-        """For each pair, a bit for each of the next terms: whether it is nonzero."""
+        """For each pair of rows, a bit for each of the next terms: 1 if the term is nonzero in either row."""
         b = self.b
         # The last terms are tested with some before them, so that nothing beyond A is read.
         first = b.maximum(b.minimum(k, depth - LOOKED_AT), b.const(0))
@@ -158,7 +162,9 @@ class TermLists:
         return found
 
     def _bits_across(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """Bits for eight terms: nonzero or not in each pair of at most eight rows that are neighbours in memory."""
+        """For each pair of at most eight rows that are neighbours in memory, bits for eight terms: 1 if nonzero in
+        either row.
+        """
         b = self.b
         of_terms = [
             self._is_used(left.column(b, k + u, self.dtype), rows.start, len(rows)) for u in range(LOOKED_AT)
@@ -171,14 +177,14 @@ class TermLists:
         ]
 
     def _bits_along(self, left: LeftTile, k: Value, rows: range) -> list[Value]:
-        """The same bits for rows whose terms are neighbours in memory."""
+        """The bits of `_bits_across`, for rows whose terms are neighbours in memory."""
         b = self.b
         start = left.column(b, k, self.dtype)
         of_rows = [self._is_used(start, left.offset(row), LOOKED_AT) for row in rows]
         return [_any(b, of_rows[row : row + PAIR]) for row in range(0, len(rows), PAIR)]
 
     def _is_used(self, pointer: Pointer, position: int | Value, count: int) -> Value:
-        """Bits for the nonzero elements. The sign is ignored: -0 is zero, too."""
+        """A bit for each of `count` elements: 1 if nonzero. The sign is ignored, so that -0 is zero."""
         b, bits = self.b, np.dtype(f"int{8 * self.dtype.itemsize}")
         without_sign = b.bit_and(b.load(pointer, bits, position, count), int(np.iinfo(bits).max))
         return b.mask_bits(b.not_equal(without_sign, 0))

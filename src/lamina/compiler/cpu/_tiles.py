@@ -81,7 +81,7 @@ def _most_accumulators(machine: Machine) -> int:
 
 
 def _cycles(machine: Machine, tile: TileShape, rows: int, vectors: int) -> float:
-    """Cycles that one step along the summed dimension takes over the whole result."""
+    """Cycles that one step along the summed dimension takes over `rows` by `vectors` vectors, with this tile."""
     cycles = 0.0
     for count, tile_vectors in _repeats(vectors, tile.vectors):
         for times, tile_rows in _repeats(rows, tile.rows):
@@ -114,9 +114,9 @@ Body = Callable[[Value, int], None]
 
 
 def cover(b: Builder, extent: int, step: int, bounds: Range, body: Body) -> None:
-    """Cover the part of range(extent) between `bounds`.
+    """Call `body(start, size)` for pieces of `step` that cover the part of range(extent) between `bounds`.
 
-    Each bound is a multiple of `step` or `extent` itself, so that extent % step is the only smaller size.
+    Each bound is a multiple of `step` or `extent` itself, so that only the last piece may be smaller.
     """
     whole = extent // step * step
     start, stop = bounds

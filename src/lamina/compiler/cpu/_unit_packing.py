@@ -46,7 +46,7 @@ class UnitPacking:
     unit: MatrixUnit
 
     def pack_left(self, block: Range, first_term: Value) -> None:
-        """Pack the rows `block` of A, beginning with term `first_term`."""
+        """Pack the rows `block` of A, from term `first_term` on."""
         b = self.b
 
         def tile(row: Value, height: int | Value) -> None:
@@ -61,8 +61,9 @@ class UnitPacking:
         self.cover_rows(block, tile, may_vary=not self.left.is_transposed)
 
     def cover_rows(self, block: Range, body: Callable[[Value, int | Value], None], *, may_vary: bool) -> None:
-        """Call `body(row, height)` for each 32 rows or, at the end of A, fewer; both share the code where the height
-        may vary.
+        """Call `body(row, height)` for each 32 rows, and for fewer at the end of A.
+
+        With `may_vary`, `height` may be a run-time value, so that both cases share their code.
         """
         b = self.b
         if not (may_vary and self.rows % BLOCK):
@@ -90,7 +91,7 @@ class UnitPacking:
     def _pack_left_transposed(
         self, packer: TilePacker, first_row: Value, height: int, first_term: Value, tile: Value
     ) -> None:
-        """Pack an A whose rows in memory are terms: as for a right operand, then transposed tile by tile."""
+        """Pack rows of a transposed A: packed like a right operand, then transposed tile by tile."""
         b = self.b
         count = 2 * self.blocking.left_parts
         buffer = b.alloca(BITS, count * TILE_BYTES // BITS.itemsize)
@@ -105,7 +106,7 @@ class UnitPacking:
         self._steps_of_any_length(first_term, step)
 
     def pack_panel(self, first_term: Value, column: Value, width: int) -> None:
-        """Pack `width` columns of B, beginning with term `first_term`."""
+        """Pack `width` columns of B, from term `first_term` on."""
         b = self.b
         packer = self._packer(self.blocking.right_parts)
 
@@ -136,7 +137,10 @@ class UnitPacking:
         width: int,
         tiles: Pointer,
     ) -> None:
-        """Pack up to 32 terms, each `width` neighbouring elements; `load(term)` returns a term's address."""
+        """Pack up to 32 terms, each with `width` neighbouring elements.
+
+        `load(term)` returns the function that loads elements of a term.
+        """
         b = self.b
         if isinstance(terms, int):
             terms = b.const(terms)
@@ -151,7 +155,9 @@ class UnitPacking:
         packer.pack_nothing(tiles, b.divide_positive(terms + 1, 2))
 
     def _steps_of_any_length(self, first_term: Value, body: Callable[[Value, int | Value], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms or, at the end, fewer, with the same code for both."""
+        """Call `body(number, terms)` for each step of 32 terms, and for fewer at the end, with the same
+        code for both.
+        """
         if self.inner % TILE_DEPTH == 0:
             self._steps(first_term, body)
             return
@@ -160,8 +166,8 @@ class UnitPacking:
             body(number, b.minimum(self.inner - (first_term + number * TILE_DEPTH), TILE_DEPTH))
 
     def _steps(self, first_term: Value, body: Callable[[Value, int], None]) -> None:
-        """Call `body(number, terms)` for each step of 32 terms of a part of the summed dimension, and for the
-        remainder.
+        """Call `body(number, terms)` for each step of 32 terms of a part of the summed dimension, and
+        for the remainder.
         """
         b, blocking = self.b, self.blocking
         whole, rest = divmod(self.inner, TILE_DEPTH)
@@ -190,12 +196,12 @@ class UnitPacking:
     # --- what is packed ------------------------------------------------------------------------------------------
 
     def left_step(self, tile: Value, number: Value) -> Pointer:
-        """The tiles of 32 rows of A at a step."""
+        """The address of A's packed tiles for 32 rows (`tile`) and a step of 32 terms (`number`)."""
         position = tile * self.blocking.left_tile_bytes + number * (self.blocking.left_parts * 2 * TILE_BYTES)
         return self.b.offset(self.scratch, position, _BYTE)
 
     def panel_step(self, number: Value) -> Pointer:
-        """The tiles of the panel of B at a step."""
+        """The address of the packed tiles of the panel of B for a step of 32 terms."""
         panel = self.b.offset(self.scratch, self.blocking.offsets[1] // FLOAT32.itemsize, FLOAT32)
         return self.b.offset(panel, number * (self.blocking.right_parts * 2 * TILE_BYTES), _BYTE)
 
@@ -207,5 +213,5 @@ class UnitPacking:
 
     @property
     def _greatest(self) -> Pointer:
-        """The greatest magnitudes for each 32 rows of A, followed by that of the panel of B."""
+        """The address of the greatest magnitudes: of each 32 rows of A, then of the panel of B."""
         return self.b.offset(self.scratch, self.blocking.offsets[4] // BITS.itemsize, BITS)

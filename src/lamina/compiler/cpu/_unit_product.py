@@ -26,7 +26,9 @@ _SUM_TILES = 4
 
 @dataclass(frozen=True)
 class _Place:
-    """A block of the result: its rows and columns, and the numbers of its tile of A and its panel of B."""
+    """A block of the result: its rows and columns, and the numbers of its 32 rows in the block of A and
+    of its panel of B.
+    """
 
     row: Value
     height: int | Value
@@ -37,7 +39,10 @@ class _Place:
 
 
 def _passes(left_parts: int, right_parts: int) -> list[list[tuple[int, int]]]:
-    """The products of parts (of A, of B) in order: small ones first, each sharing an operand with the previous one."""
+    """The passes over the terms, each with its products (part of A, part of B).
+
+    Small products come first; each shares a part with the previous one.
+    """
     if right_parts == 1:
         return [[(0, 0)]]
     small = [(0, 1), (0, 2)] if left_parts == 1 else [(2, 0), (1, 0), (1, 1), (0, 1), (0, 2)]
@@ -113,7 +118,7 @@ class UnitProduct(UnitPacking):
                 yield
 
     def _is_last(self, first_term: Value) -> Value | None:
-        """Whether the sums are complete after these terms; None: always."""
+        """Whether the terms from `first_term` on complete the sums; None if the sums are in a single part."""
         if not self.blocking.keeps_sums:
             return None
         return self.b.greater_equal(first_term + self.blocking.inner, self.inner)
@@ -137,7 +142,7 @@ class UnitProduct(UnitPacking):
             unit.store(tile, target, BLOCK * FLOAT32.itemsize)
 
     def _multiply_parts(self, products: list[tuple[int, int]], left: Pointer, right: Pointer) -> None:
-        """Add products of parts of A and B to the sums. Tiles that are already loaded are not loaded again."""
+        """Add products of parts of A and B to the sums. Tiles that are loaded already are reused."""
         unit, b = self.unit, self.b
         loaded: tuple[int | None, int | None] = None, None
         for left_part, right_part in products:
@@ -171,7 +176,7 @@ class UnitProduct(UnitPacking):
                 b.store(self._sums, total.get(), r * BLOCK + index * lanes)
 
     def _keep(self, place: _Place, first_term: Value) -> None:
-        """Add a block's sums to the unfinished sums."""
+        """Add a block's sums to the stored sums of earlier terms."""
         b, kept = self.b, self._unfinished(place)
         is_first = b.equal(first_term, 0)
         with b.loop(0, BLOCK * BLOCK, self._lanes) as position:
@@ -198,25 +203,25 @@ class UnitProduct(UnitPacking):
             self.finish(tile, widths, place.row + first, place.column)
 
     def _complete(self, kept: Pointer, position: Value) -> Value:
-        """A block's sums plus the unfinished sums of the terms before."""
+        """A vector of a block's sums, plus the stored sums of earlier terms if the summed dimension is split."""
         b = self.b
         new = b.load(self._sums, FLOAT32, position, self._lanes)
         return b.add(b.load(kept, FLOAT32, position, self._lanes), new) if self.blocking.keeps_sums else new
 
     @property
     def _lanes(self) -> int:
-        """The lanes of a vector: a row of a tile, or a part of it."""
+        """The lanes of a vector."""
         return self.b.lanes(FLOAT32)
 
     # --- memory --------------------------------------------------------------------------------------------------
 
     @property
     def _sums(self) -> Pointer:
-        """The sums of the current block."""
+        """The address of the current block's sums."""
         return self.b.offset(self.scratch, self.blocking.offsets[2] // FLOAT32.itemsize, FLOAT32)
 
     def _unfinished(self, place: _Place) -> Pointer:
-        """A block's unfinished sums of the terms before."""
+        """The address of a block's stored sums of earlier terms."""
         start = self.b.offset(self.scratch, self.blocking.offsets[3] // FLOAT32.itemsize, FLOAT32)
         number = place.panel * self.blocking.tiles + place.tile
         return self.b.offset(start, number * (SUMS_BYTES // FLOAT32.itemsize), FLOAT32)

@@ -29,7 +29,7 @@ class ColumnOrder:
     first_unused: Value
 
     def at(self, b: Builder, position: Value) -> Value:
-        """The column at a position."""
+        """The number of the column at a position in the order."""
         return b.cast(b.load(self.numbers, INT32, position), INDEX)
 
 
@@ -49,9 +49,10 @@ def order_columns(
     *,
     used_only: bool = False,
 ) -> ColumnOrder:
-    """Order a matrix's columns by whether they are zero in all the given rows. `stride` is the distance of rows.
+    """Order a matrix's columns: those that are nonzero in any of the given rows, then the others.
 
-    `scratch` is memory of `order_bytes(stride, dtype)`. With `used_only` zero columns are not listed.
+    `stride` is the number of elements from row to row. `scratch` is memory of `order_bytes(stride, dtype)`. With
+    `used_only` zero columns are not listed.
     """
     bits = np.dtype(f"int{8 * dtype.itemsize}")
     flags = b.offset(scratch, whole_lines(stride * INT32.itemsize) // bits.itemsize, bits)

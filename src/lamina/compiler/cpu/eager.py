@@ -15,7 +15,7 @@ from lamina.core.primitive import Primitive
 
 
 def kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
-    """See `lamina.core.primitive.kernel`; also None if the processor has no compiler."""
+    """See `lamina.core.primitive.kernel`; None also where lamina can't compile for the processor."""
     match primitive.lowering:
         case Reduction():
             return fold(primitive, dtype)

@@ -30,7 +30,10 @@ Fold = Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
 
 
 def fold(primitive: Primitive, dtype: DType) -> Fold | None:
-    """The function ``fold(x, axes)``: the results for all elements of the other axes in order; `x` is not empty."""
+    """The function ``fold(x, axes)``, which reduces `axes` of a nonempty array; None where `made` returns None.
+
+    It returns a contiguous array of the results, in the order of the other axes.
+    """
     lowering = primitive.lowering
     assert isinstance(lowering, Reduction), primitive
     rows = made(f"{primitive.name} of rows", dtype, lambda b: _write_rows(b, lowering, dtype), "(r,n)->()")
@@ -62,8 +65,9 @@ def fold(primitive: Primitive, dtype: DType) -> Fold | None:
 
 
 def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tuple[int, ...]]:
-    """Whether an array is folded by rows, and the array as (kept, folded, kept or folded); () if it has no
-    such shape.
+    """Whether to fold rows, and the array's shape with merged axes: (kept, folded, kept or folded).
+
+    The shape is () if the folded axes are not next to each other.
     """
     ndim, first, count = len(shape), axes[0], len(axes)
     if axes != tuple(range(first, first + count)):
@@ -78,7 +82,7 @@ def _as_three(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[bool, tupl
 
 
 def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -> None:
-    """Loop over the kept elements: ``body(elements, results)``."""
+    """Loop over the first axis: ``body(elements, results)`` gets the addresses of a part's first element and result."""
     pointers, strides = b.pointer_argument("pointers"), b.pointer_argument("strides")
     source, target = (b.load_pointer(pointers, i) for i in (0, 1))
     source_stride, target_stride = (b.load(strides, INDEX, i) for i in (0, 1))
@@ -89,7 +93,7 @@ def _for_each_part(b: ThreadBuilder, body: Callable[[Pointer, Pointer], None]) -
 
 
 def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
-    """Write code that folds each part's rows, one after the other, into one number."""
+    """Write code that folds each part into one number: its rows, one after the other."""
     count, length = (b.load(b.pointer_argument("sizes"), INDEX, i) for i in (1, 2))
 
     def by(lanes: int) -> None:
@@ -118,7 +122,7 @@ def _write_rows(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
 
 
 def _write_columns(b: ThreadBuilder, lowering: Reduction, dtype: DType) -> None:
-    """Write code that folds each part's rows element by element, in order."""
+    """Write code that folds each part's rows into one row, column by column, in order."""
     count, length = (b.load(b.pointer_argument("sizes"), INDEX, i) for i in (1, 2))
     lanes = b.lanes(dtype)
     whole = b.bit_and(length, -_COLUMN_VECTORS * lanes)

@@ -41,11 +41,11 @@ class Machine:
 
     @property
     def rounding(self) -> Machine:
-        """The same machine; products on its matrix unit have operands that are rounded to bfloat16."""
+        """The same machine, but products on its matrix unit round their operands to bfloat16."""
         return replace(self, rounds=self.has_matrix_unit)
 
     def lanes(self, dtype: DType) -> int:
-        """Elements of a dtype per vector register."""
+        """The number of elements of a dtype in a vector register."""
         return self.vector_bits // (8 * dtype.itemsize)
 
     @property
@@ -60,7 +60,7 @@ class Machine:
 
     @property
     def has_fused_multiply_add(self) -> bool:
-        """Whether x · y + z with one rounding is one instruction. On x86-64 it came with AVX2."""
+        """Whether one instruction computes x · y + z with a single rounding. x86-64 has it since AVX2."""
         return self.architecture != "x86_64" or self.vector_bits >= 256
 
 

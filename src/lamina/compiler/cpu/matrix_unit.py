@@ -77,7 +77,7 @@ class MatrixUnit:
     def rounded(self, first: Value, second: Value) -> Value:
         """The 32 numbers of two vectors as pairs of bfloat16, rounded to nearest, at ties to even; denormals become 0.
 
-        That is an instruction of the vector unit, which every processor with this unit has.
+        This uses an instruction of the vector unit that every processor with a matrix unit has.
         """
         b, name = self._b, "llvm.x86.avx512bf16.cvtne2ps2bf16.512"
         b.module.declare(f"declare <32 x bfloat> @{name}({first.type}, {first.type})")

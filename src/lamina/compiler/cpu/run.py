@@ -64,7 +64,7 @@ class Runtime:
 
 
 def _measured(spin: Any, ticks: Any) -> tuple[float, float]:
-    """The durations of a spin iteration and of a tick of the CPU's clock, the best of a few measurements."""
+    """The seconds of a spin iteration and of a tick of the CPU's clock, each the best of a few measurements."""
     turns = 200
 
     def measure() -> tuple[float, int]:
@@ -90,7 +90,9 @@ class _Pool:
         self.threads = 1
 
     def resize(self, threads: int) -> None:
-        """Set the number of workers to `threads` - 1, unless the pool is busy: then the job runs alone."""
+        """Set the number of workers to `threads` - 1, unless the pool is busy: then the job runs on its
+        caller alone.
+        """
         runtime = _runtime()
         with self._resizing:
             if threads == self.threads or self._stopped or not runtime.acquire():
@@ -166,7 +168,7 @@ def running(function: int, arguments: int | None, threads: int) -> Change:
 
 
 def load(key: str, make_ir: MakeIR, functions: tuple[str, ...]) -> CompiledModule:
-    """`llvm.jit.load`, with the pool function that generated code calls: the barrier."""
+    """`llvm.jit.load` for code that may use the pool's barrier."""
     return linked(fetched(key, make_ir), functions)
 
 
@@ -183,7 +185,7 @@ def linked(
     functions: tuple[str, ...],
     elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
 ) -> CompiledModule:
-    """The fetched code, linked and ready to run."""
+    """Fetched code, linked with the pool's barrier and with functions of other modules, ready to run."""
     return found.linked(functions, {"lamina_barrier": _runtime().barrier_address}, elsewhere)
 
 

@@ -35,7 +35,7 @@ class OneThread(ThreadBuilder):
         return self.const(0), self.match(extent, self.const(0))[0]
 
     def barrier(self, threads: Value) -> None:
-        """Nothing: there are no other threads."""
+        """Do nothing: there are no other threads."""
 
     def flush_denormals(self) -> Value:
         """Flush denormals to zero from here on; returns the state for `restore_state`."""
@@ -85,7 +85,7 @@ class Standalone:
     def of(
         cls, name: str, graph: Graph, arguments: int, constants: Mapping[int, str], machine: Machine
     ) -> Standalone:
-        """Lower a graph without writes and numbers for a machine.
+        """Lower a graph for a machine; the graph may have no writes and no scalar inputs.
 
         The graph's first `arguments` inputs are arguments; the others are finite global arrays with the names in
         `constants`.

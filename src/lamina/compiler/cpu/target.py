@@ -61,7 +61,10 @@ class _Others:
         self.homes: dict[str, Home] = {}
 
     def have(self, name: str, digest: str) -> bool:
-        """Whether another program has the named kernel; if so, records it and keeps it in memory."""
+        """Whether the code of the kernel with this digest is in another program.
+
+        If so, it is recorded for `name` and stays in memory.
+        """
         found = shared_kernels.find(digest)
         if found is None:
             return False
@@ -79,12 +82,15 @@ class _Others:
         return True
 
     def functions(self, outline: Outline) -> dict[str, tuple[CompiledModule, str]]:
-        """The addresses of an outline's external functions."""
+        """For each of an outline's external functions, the module that contains it and its name there."""
         return {name: (self._modules[home], home[1]) for name, home in outline.elsewhere.items()}
 
 
 def _loaded_for_others(home: Home) -> CompiledModule | None:
-    """The code that contains a kernel, from the disk cache. Its own step, which calls others, is not run."""
+    """The module that contains a kernel, read from the disk cache; None if it isn't there.
+
+    Only the kernels of the module may be called, as its step may need further programs.
+    """
     from lamina.compiler.llvm import jit
 
     program, name = home
@@ -115,9 +121,10 @@ class CPU:
     bind = Binding
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """The context for compiling; with independent rows, sums of products have a fixed order.
+        """The context for compiling a graph.
 
-        The matrix unit and vectors along the sums, which round differently, are otherwise chosen by the number of rows.
+        With independent rows, sums of products have a fixed order. Otherwise the number of rows decides whether
+        products use the matrix unit or vectors along the sums, which round differently.
         """
         machine = target_machine()
         if captured.independent_rows:
@@ -127,13 +134,13 @@ class CPU:
         return compiling_for(machine)
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether a product computes this operand while packing, from the operand's own inputs."""
+        """Whether a product computes this operand from the operand's own inputs, as it packs it."""
         from lamina.compiler.cpu._products import computes_operand
 
         return computes_operand(product, operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """The division of a kernel among threads, so that they share no cache line."""
+        """The division of a kernel among threads. Threads write to different cache lines."""
         from lamina.compiler.cpu._partition import partition_of
 
         return partition_of(kernel, updates)
@@ -185,7 +192,7 @@ class CPU:
         return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """The division by rows or columns, and the use of the matrix unit, in words."""
+        """A description of how threads share a kernel, by rows or columns, and whether it uses the matrix unit."""
         from lamina.compiler.cpu._products import runs_on_matrix_unit
 
         kind = plan.partitions[kernel].kind

@@ -48,11 +48,11 @@ def made(
     signature: str | None = None,
     inputs: int = 1,
 ) -> np.ufunc | None:
-    """A function of arrays of a float dtype, with the inner loop that `write` emits.
+    """A ufunc for arrays of a float dtype, with the inner loop that `write` emits; None where it can't be compiled.
 
-    `signature`: as in `numpy.vectorize`, for functions that are not elementwise. The loop's arguments are ``pointers``,
-    ``sizes`` and ``strides`` (in bytes). Denormals are flushed, as in all compiled code. None where there is no
-    compiler for the CPU, or no C API of NumPy.
+    `signature` is as in `numpy.vectorize`, for functions that are not elementwise. The loop's arguments are
+    ``pointers``, ``sizes`` and ``strides`` (in bytes). Denormals are flushed, as in all compiled code. It can't be
+    compiled for CPUs that lamina has no compiler for, or without NumPy's C API.
     """
     with compiling(), _making:
         machine = host_machine()
@@ -81,7 +81,9 @@ def _module(write: Callable[[ThreadBuilder], None]) -> ThreadModule:
 
 
 def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | None:
-    """A primitive's ``emit`` over elements that lie any number of bytes apart."""
+    """A ufunc that applies a primitive's ``emit`` to each element, for operands with any strides; None where `made`
+    returns None.
+    """
     lowering = primitive.lowering
     assert isinstance(lowering, Elementwise), primitive
     return made(
@@ -93,7 +95,7 @@ def elementwise(primitive: Primitive, dtype: DType, inputs: int) -> np.ufunc | N
 class _Elements:
     """An operand's elements in memory: the address of the first one, and the stride in bytes.
 
-    `moves`: 0 if every vector is read from the first address (one number for all elements), else 1.
+    `moves` is 0 if every vector is read from the first address (one number for all elements), else 1.
     """
 
     b: ThreadBuilder
@@ -160,7 +162,7 @@ def _write_elements(b: ThreadBuilder, emit: Emit, dtype: DType, inputs: int) -> 
 
 
 def _numpys_functions() -> Any:
-    """NumPy's C API table, as an array of addresses; None where Python has no capsules."""
+    """NumPy's C API table, as an array of addresses; None in a Python without capsules."""
     try:
         from numpy._core._multiarray_umath import _UFUNC_API
 

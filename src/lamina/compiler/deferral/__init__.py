@@ -1,6 +1,6 @@
 """Deferred evaluation: operators are queued and computed when a result is read; repeated sequences are compiled.
 
-It starts when it is imported, for the thread that imported lamina.
+Importing this package starts it, for the importing thread.
 """
 
 import lamina

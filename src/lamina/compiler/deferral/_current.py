@@ -1,4 +1,4 @@
-"""A sequence: the positions of its arrays, and which of them are pending or could be."""
+"""The state of a sequence: the positions of its arrays, and the arrays whose contents are pending."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from lamina.nd.placeholder import PlaceholderArray
 
 
 class Sequence:
-    """The state of the current sequence. Each sequence has its own object.
+    """The state of the current sequence.
 
-    So a call that is interrupted while it records something, and finds afterwards that the sequence has ended, has
-    changed only an object that is never read again.
+    Each sequence has its own object. So if a call is interrupted while it records an event, and the sequence has ended
+    meanwhile, what the call still changes is never read again.
 
     ``values``       the arrays by position; while observing, weak references to them
-    ``ids``          the positions of arrays by id: of arrays made outside; while observing, of all arrays
+    ``ids``          the positions by the arrays' ids: of arrays made outside; while observing, of all arrays
     ``numbers``      the varying numbers
-    ``overwritten``  arrays with pending new contents, with their former class and count of writes
+    ``overwritten``  arrays with pending new contents, each with its former class and count of writes
     ``made``         while observing: the positions of results and of written arrays
     ``viewed``       while observing: the positions of views, and of arrays that have views
-    ``cursor``       the last event; ``next``: the event that is deferred if it comes next
-    ``ahead``        the number of events until it ends, if the program marks no steps
+    ``cursor``       the last event; ``next``: the event that is deferred if the program does it next
+    ``ahead``        the number of events until the sequence ends, if the program marks no steps
     ``turn``         the turn that makes the next changes to arrays and to the queue
-    ``ended_at``     the last event of an ended sequence
+    ``ended_at``     the last event, once the sequence has ended
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class Sequence:
         return self.is_halfway or (not self.is_observing and self.next is not self.cursor.hot_child)
 
     def note_made(self, event: Any) -> None:
-        """Record an array that an event made or overwrote."""
+        """Record the arrays that an event made or overwrote."""
         if isinstance(event, Applied):
             self.made.add(event.output)
             if event.view_of is not None:
@@ -92,7 +92,7 @@ class Sequence:
         return None
 
     def keys_of(self, inputs: Items[Any]) -> list[Any]:
-        """The keys of operands: positions of known arrays, types of other operands."""
+        """Keys that identify operands: positions of known arrays, types of new arrays and of numbers."""
         keys: list[Any] = [] if any(isinstance(x, Array) for x in inputs) else [current_context()]
         fresh: dict[int, int] = {}
         for x in inputs:
@@ -110,7 +110,7 @@ class Sequence:
         return keys
 
     def new_operands(self, inputs: Items[Any]) -> tuple[Any, ...]:
-        """Operands for a new entry; unknown arrays get positions."""
+        """The inputs as operands of a new entry; new arrays get positions."""
         operands: list[Operand] = []
         for x in inputs:
             if not isinstance(x, Array):
@@ -125,7 +125,7 @@ class Sequence:
         return tuple(operands)
 
     def place_operands(self, inputs: Items[Any], operands: Items[Any]) -> None:
-        """Give arrays an entry's positions, and remember them as the latest arrays."""
+        """Give new arrays among the inputs the next positions, and remember them as the latest at these operands."""
         for x, operand in zip(inputs, operands, strict=True):
             if isinstance(operand, New):
                 operand.latest = weakref.ref(x)
@@ -150,14 +150,14 @@ class Sequence:
         return True
 
     def are_at(self, arrays: Items[Array], positions: Items[int]) -> bool:
-        """Whether the arrays at these positions are the given ones."""
+        """Whether the arrays at these positions are `arrays`."""
         values = self.values
         return len(arrays) == len(positions) and all(
             values[i] is x for i, x in zip(positions, arrays, strict=True)
         )
 
     def forget_attempt(self) -> None:
-        """Take back the positions of an event that did not match."""
+        """Undo the changes of an attempt to match an event: remove its new arrays and numbers."""
         taken = self.cursor.taken
         for x in self.values[taken:]:
             self.ids.pop(id(x), None)
@@ -166,11 +166,14 @@ class Sequence:
         self.next = self.cursor.hot_child
 
     def up_to(self, end: Entry) -> tuple[list[Any], list[Any]]:
-        """The sequence's arrays and numbers up to an event, without those of an event that is half recorded."""
+        """The sequence's arrays and numbers up to an event, without those of an event recorded only in part."""
         return self.values[: end.taken], self.numbers[: sum(1 for _ in varying(end))]
 
     def gradients_of(self, entry: Backward) -> list[tuple[Any, Any]] | None:
-        """The gradients that a backward pass writes, each with the entry's; None if one differs from the entry's."""
+        """The arrays that a backward pass writes, each with its `Gradient` in the entry.
+
+        None if an array doesn't match.
+        """
         changes: list[tuple[Any, Any]] = []
         for gradient in entry.gradients:
             leaf = self.values[gradient.leaf]._leaf
@@ -180,9 +183,10 @@ class Sequence:
         return changes
 
     def overwriting(self, changes: Items[tuple[Any, Any]], entry: Entry) -> list[Change]:
-        """The changes that make the contents of arrays pending, and the entry the latest event.
+        """The changes that make arrays' contents pending and `entry` the latest event.
 
-        Empty if the old contents can be seen through another reference to the memory.
+        `changes` are pairs (array, event that writes it). Empty if another reference to an array's memory could see its
+        old contents.
         """
         found: list[Change] = []
         for array, event in changes:
@@ -198,24 +202,26 @@ class Sequence:
         return [*found, setting(self, "cursor", entry), setting(self, "next", entry.hot_child)]
 
     def restoring(self) -> list[Change]:
-        """The changes that give arrays with pending contents their old contents, which the computation starts from."""
+        """The changes that restore the old contents of arrays with pending contents; the computation
+        starts from these.
+        """
         return [setting(array, "__class__", kind) for array, kind, _ in self.overwritten]
 
     @property
     def counts(self) -> list[tuple[list[int], int]]:
-        """The write counts of arrays with pending contents, and the counts before."""
+        """For each array with pending contents, its count of writes and the value that this had before."""
         return [(array._writes, count) for array, _, count in self.overwritten]
 
     # --- what an observed event may be ---------------------------------------------------------------------------
 
     def may_be_owed(self, array: Array) -> bool:
-        """Whether new contents of an array can be deferred: its memory must have no other references."""
+        """Whether new contents of an array can be deferred: nothing else may refer to its memory."""
         if array._node is not None or self.position_of(array) in self.viewed or not array._is_computed:
             return False
         return is_alone(array) if array.__class__ is NDArray else isinstance(array, PlaceholderArray)
 
     def leaves_of(self, heads: Items[Array]) -> list[Array] | None:
-        """The leaves that a backward pass reaches, if its whole path was recorded in this sequence."""
+        """The leaves that a backward pass reaches; None if a part of its path was not recorded in this sequence."""
         leaves: dict[int, Array] = {}
         seen: set[int] = set()
         todo = [(x, 0) for x in heads]
@@ -239,7 +245,10 @@ class Sequence:
         return [leaves[i] for i in sorted(leaves)]
 
     def note_gradients(self, entry: Backward, leaves: Items[Array]) -> bool:
-        """Record the gradients that a backward pass wrote; False if their writes can't be deferred."""
+        """Record in `entry` the gradients that a backward pass wrote to the leaves.
+
+        False if their writes can't be deferred.
+        """
         grads = [x._leaf.grad for x in leaves]  # pyright: ignore[reportOptionalMemberAccess]
         if len({id(grad) for grad in grads}) < len(grads) or not all(map(self.may_be_owed, grads)):
             return False

@@ -1,4 +1,7 @@
-"""``LAMINA_DEBUG=1`` and above: where, how and why a queue was computed, once per line; at exit, how often."""
+"""``LAMINA_DEBUG=1`` and above: prints where, how and why deferred events were computed.
+
+Each line of the user's program is reported once; at exit, how many times it was.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,16 @@ if TYPE_CHECKING:
     from lamina.compiler.deferral._path import Path
 
 _times: dict[tuple[str, str, str], int] = {}
-"""By line, way and reason, how often a queue was computed."""
+"""How often deferred events were computed, by line, way and reason."""
 
 
 def is_asked_for() -> bool:
-    """Whether debug output is on; read once per sequence, since reading it costs as much as deferring two operators."""
+    """Whether debug output is on. Callers read it once per sequence, as it costs as much as deferring two operators."""
     return debug_level() >= 1
 
 
 def tell(path: Path, how: str, why: str) -> None:
-    """Print that a sequence was computed, with the user's line, unless it was printed for this line before."""
+    """Print how and why a sequence was computed, with the line of the user's program; repeats are only counted."""
     if not path.is_told:
         return
     if not _times:

@@ -1,8 +1,8 @@
 """The queue's events (operators, writes, backward passes), in a tree of all observed sequences.
 
-An `Entry` is an event, with the entries that followed it. So a repeating program follows the same path in the tree each
-time. Arrays are identified by *position*: each array that a sequence meets for the first time, and each result, takes
-the next position.
+An `Entry` is an event; its children are the events that have followed it. So a repeating program follows the same path
+in the tree each time. Arrays are identified by *position*: each array that is new in a sequence takes the next
+position, whether it is an operand made outside or a result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lamina.nd.placeholder import PlaceholderArray
 
 
 class New:
-    """An operand that the sequence meets for the first time: an array made outside, of this type.
+    """An operand that is new in the sequence: an array made outside, of this type.
 
     ``is_overwritten``: its contents are replaced before they are read, so that it may be a stale gradient.
     """
@@ -41,7 +41,7 @@ class New:
         self.latest = weakref.ref(x)
 
     def admits(self, x: Any, known: dict[int, int]) -> bool:
-        """Whether `x` matches; `known` are the ids of arrays that have a position already."""
+        """Whether `x` can be this operand; `known` are the ids of arrays that have a position already."""
         if (x is not self.latest() and not self._has_type_of(x, x.__class__)) or not x._is_computed:
             return False
         leaf = x._leaf
@@ -69,13 +69,18 @@ class New:
 
 
 def type_of(x: Array) -> tuple[Any, ...]:
-    """The type of an array made outside, with everything a sequence depends on."""
+    """What a sequence depends on in an array made outside: shape, dtype, device, gradient request,
+    presence on the tape.
+    """
     leaf = x._leaf
     return x.shape, x._dtype, x._context, None if leaf is None else leaf.req, is_on_tape(x)
 
 
 class Number:
-    """A Python number among the operands. A number that was seen to change is passed to the compiled step each time."""
+    """A Python number among the operands.
+
+    A number that has changed from one time to another is an input of the compiled program.
+    """
 
     __slots__ = ("kind", "text", "value", "varies")
 
@@ -84,11 +89,11 @@ class Number:
 
     @property
     def may_vary(self) -> bool:
-        """Whether a compiled step can take it as an input."""
+        """Whether a compiled program can have the number as an input."""
         return self.kind is int or self.kind is float
 
     def admits(self, x: Any, numbers: list[Any]) -> bool:
-        """Whether `x` matches. Varying numbers are added to `numbers`."""
+        """Whether `x` can be this operand. If the number varies, `x` is added to `numbers`."""
         if x.__class__ is not self.kind:
             return False
         if not self.varies:
@@ -106,11 +111,11 @@ Operand = int | New | Number
 
 
 class Entry:
-    """An event of a sequence, and the events seen to follow it.
+    """An event of a sequence, and the events that have followed it.
 
-    ``is_hot``: a compiled sequence passes through here, so the event is deferred when it comes again. ``ends``: the
-    number of sequences that ended here. ``path``: what is known of the sequence up to here. ``first``: the number of
-    positions used before this event; ``taken``: after it. ``place``: the device of the sequence, None on the CPU.
+    ``is_hot``: the event belongs to a compiled sequence, so that it is deferred when it is next in line. ``ends``: the
+    number of sequences that ended here. ``path``: the `Path` up to here, once it is needed. ``first`` and ``taken``:
+    the number of positions used before and after this event. ``place``: the device of the sequence, None on the CPU.
     """
 
     __slots__ = (
@@ -130,15 +135,15 @@ class Entry:
         self.path: Any = None
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> Any:
-        """Perform the event on the arrays, by position; `numbers` are the varying numbers."""
+        """Perform the event on the arrays, given by position; `numbers` are the varying numbers."""
         raise NotImplementedError
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """The changes that complete the event. Nothing is visible before they are made."""
+        """Compute the event, and return the changes that make its results visible."""
         raise NotImplementedError
 
     def cool_down(self) -> None:
-        """Stop deferring events that lead only here."""
+        """Stop deferring this event, and the earlier ones that lead to no other deferred event."""
         entry: Entry = self
         while entry.parent is not None and not any(child.is_hot for child in entry.children.values()):
             entry.is_hot = False
@@ -182,7 +187,7 @@ class Applied(Entry):
         self.params_text = repr(params) if self.has_floats else ""
 
     def learn(self, out: Array, inputs: Sequence[Any]) -> None:
-        """Remember the result's type, and the operand that it is a view of."""
+        """Record the type of the result, and which operand it is a view of."""
         self.shape, self.dtype, self.context = out.shape, out._dtype, out._context
         self.recorded = out._node is not None
         self.view_of: int | None = None
@@ -191,7 +196,7 @@ class Applied(Entry):
                 self.view_of = operand if isinstance(operand, int) else operand.position  # pyright: ignore
 
     def takes(self, inputs: Sequence[Any]) -> bool:
-        """Whether these match its operands, if all arrays are met for the first time."""
+        """Whether these inputs can be the operands, if all arrays are new in the sequence."""
         return len(inputs) == self.count and all(
             x.__class__ is operand.kind
             if isinstance(operand, Number)
@@ -200,11 +205,11 @@ class Applied(Entry):
         )
 
     def inputs(self, arrays: list[Any], numbers: Iterator[Any]) -> tuple[Any, ...]:
-        """The primitive's inputs, from the arrays by position and the varying numbers."""
+        """The primitive's inputs, taken from the arrays by position and from the varying numbers."""
         return tuple([_operand(operand, arrays, numbers) for operand in self.operands])
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> UserArray:
-        """Apply the primitive to the arrays at its operands' positions; store the result at its own."""
+        """Apply the primitive to its operands among the arrays, and return the result."""
         inputs = self.inputs(arrays, numbers)
         if state.trace is not None and isinstance(self.primitive.lowering, Decompose):
             inputs = tuple(
@@ -226,13 +231,13 @@ class Applied(Entry):
         return out
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """Move the result into the pending array, with its place on the tape."""
+        """Compute the result; the changes move it, and its tape node, into the pending array."""
         out = self.run(arrays, numbers)
         return completing(arrays[self.output], out._data, out)
 
 
 class Written(Entry):
-    """A write: an array takes the contents of another."""
+    """A write: `target` gets the contents of `value`."""
 
     __slots__ = ("context", "dtype", "shape", "target", "value")
 
@@ -245,17 +250,16 @@ class Written(Entry):
         self.shape, self.dtype, self.context = array.shape, array._dtype, array._context
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
-        """Do the write."""
         target, value = arrays[position(self.target)], arrays[position(self.value)]
         target._write_now(value)
 
     def changes(self, arrays: list[Any], numbers: Iterator[Any]) -> list[Change]:
-        """The change of the target's contents."""
+        """The changes that replace the target's contents."""
         return arrays[position(self.target)]._rewritten(arrays[position(self.value)])
 
 
 class Gradient:
-    """A leaf that a backward pass reaches, and its gradient's position among the operands."""
+    """A leaf that a backward pass reaches, by position, and the operand that is its gradient."""
 
     __slots__ = ("context", "dtype", "leaf", "operand", "req", "shape")
 
@@ -288,7 +292,6 @@ class Backward(Entry):
         self.gradients: list[Gradient] = []
 
     def run(self, arrays: list[Any], numbers: Iterator[Any]) -> None:
-        """Run the backward pass."""
         with Mode(False, self.training):
             heads, grads = [arrays[i] for i in self.heads], [arrays[i] for i in self.grads]
             backward_now(heads, grads, retain_graph=self.retain_graph)
@@ -347,7 +350,10 @@ Matches = Callable[[list[Any], dict[int, int], list[Any], tuple[Any, ...], dict[
 
 
 def matcher(entry: Applied) -> Matches:
-    """The unrolled check for one entry: a loop over its operands would take as long as a small operator."""
+    """The `Matches` function of an entry, with a generated line per operand.
+
+    A loop over the operands would take as long as a small operator.
+    """
     from lamina.compiler.written_checks import Names, function_of
 
     names = Names()

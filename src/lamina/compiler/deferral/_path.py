@@ -1,4 +1,4 @@
-"""A sequence from beginning to end, and its computation, operator by operator or as one compiled program."""
+"""A sequence from beginning to end, and how it is computed: operator by operator, or as one compiled program."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ class Path:
 
     @cached_property
     def is_worthwhile(self) -> bool:
-        """Whether a compiled program could be faster than NumPy: its call costs as much as several small operators."""
+        """Whether a compiled program may be faster than NumPy, although a call costs as much as several
+        small operators.
+        """
         elements = sum(math.prod(entry.shape) for entry in self.applied)
         return len(self.entries) >= FEWEST_EVENTS or (len(self.entries) > 1 and elements >= _MANY_ELEMENTS)
 
@@ -63,8 +65,9 @@ class Path:
 
     @property
     def is_due(self) -> bool:
-        """Whether to compile it, or it is compiled. Each time its program is discarded, the required number of uses
-        doubles.
+        """Whether to use a compiled program now.
+
+        Each time that the program is discarded, the uses before it is compiled again double.
         """
         if self.plan is not None or not self._given_up:
             return True
@@ -77,10 +80,10 @@ class Path:
     def run_compiled(
         self, values: list[Any], numbers: Sequence[Any], turn: Turn, ran: Callable[[Ran], Change]
     ) -> None:
-        """Run the compiled program, compiling it if necessary, and make the change ``ran(…)`` with it.
+        """Run the compiled program, compiling it if necessary; the change ``ran(…)`` is made atomically with it.
 
-        No change is made if another call has closed the turn. Raises `Overlap`, `Uncompilable` or `MemoryError` before
-        anything is written.
+        If another call has closed the turn, nothing is changed. Raises `Overlap`, `Uncompilable` or `MemoryError`
+        before anything is written.
         """
         needed, restored, computed = self._needed(values)
         plan = self.plan
@@ -100,9 +103,9 @@ class Path:
         )
 
     def _needed(self, values: list[Any]) -> tuple[list[int], list[Applied], frozenset[int]]:
-        """The outputs that can still be read, in order, and the records to put back on the tape.
+        """What can still be read: the outputs, in order; the entries to put back on the tape; the outputs to compute.
 
-        The third value is the outputs that are computed, not views of others.
+        Outputs that are views are not computed.
         """
         count = sys.getrefcount
         alive = tuple([i for i in self._outputs if count(values[i]) > _ALONE_IN_LIST])
@@ -133,7 +136,7 @@ class Path:
     def steps_after(
         self, ran: Ran, values: list[Any], numbers: Sequence[Any]
     ) -> list[Callable[[], list[Change]]]:
-        """The steps after the program ran: results move into their arrays, and their records back onto the tape."""
+        """The steps to do after the program ran: results move into their arrays, and tape nodes are restored."""
         used = [i for i in ran.needed if i in self._consumed]
         placed = () if ran.restored else used  # such as those of a step whose loss alone is kept
         steps = [partial(self._fill, i, i in placed, ran.results, values) for i in ran.needed]
@@ -148,7 +151,10 @@ class Path:
         return steps
 
     def _fill(self, i: int, is_used_up: bool, results: dict[int, Any], values: list[Any]) -> list[Change]:
-        """Give an output its numbers and, if a backward pass has released it, a tape node that says so."""
+        """The changes that give an output its result.
+
+        With `is_used_up`, it also gets a released tape node, as after a backward pass.
+        """
         entry, out = self._maker[i], values[i]
         if entry.view_of is None:
             made = NDArray(results[i], out._context)
@@ -165,21 +171,21 @@ class Path:
     def _restore(
         self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
     ) -> list[Change]:
-        """Put a result back on the tape, as if operators had been computed one by one."""
+        """The changes that put a result back on the tape; a tape node without inputs unless `is_wanted`."""
         out = values[entry.output]
         node = self._node(entry, values, numbers) if is_wanted else _place(entry, out)
         return [setting(out, "_node", node), setting(out, "_index", 0)]
 
     def _on_tape(self, used: Sequence[int], wanted: set[Applied]) -> list[Any]:
-        """The events that change a tape with these results, in order: the operators that made them, and backward
-        passes.
+        """The events that determine these results' tape nodes, in order.
+
+        These are the operators that made the results in `used`, the backward passes that release them, and `wanted`.
         """
         made = {self._maker[i] for i in used}
         walks = {self._consumed[i] for i in used}
         return sorted(made | walks | wanted, key=lambda entry: entry.depth)
 
     def _inputs(self, entry: Applied, values: list[Any], numbers: Sequence[Any]) -> tuple[Any, ...]:
-        """The inputs of an entry."""
         before = 0
         if any(isinstance(x, Number) and x.varies for x in entry.operands):
             before = sum(1 for _ in varying(entry.parent))
@@ -196,7 +202,7 @@ class Path:
         return node
 
     def _later_writes(self, after: Applied) -> dict[int, int]:
-        """The number of writes to each array after an event, by position."""
+        """The number of writes to each array, by position, after an event."""
         found = self._writes_after.get(after.depth)
         if found is None:
             found = self._writes_after[after.depth] = {}
@@ -206,9 +212,7 @@ class Path:
         return found
 
     def _walked_back(self) -> dict[int, Backward]:
-        """The results whose tape records are released within the sequence, with the backward pass that
-        releases each.
-        """
+        """The backward pass that releases the tape node of a result within the sequence, by the result's position."""
         used: dict[int, Backward] = {}
         for entry in self.entries:
             todo = list(entry.heads) if isinstance(entry, Backward) and not entry.retain_graph else []
@@ -230,7 +234,9 @@ _ALONE_IN_LIST = 2  # `getrefcount` of an item that only its list refers to
 
 
 class Ran(NamedTuple):
-    """A program's results by position, the needed outputs, and the records to put back on the tape."""
+    """What the compiled program returned: the needed outputs, the entries to put back on the tape, the
+    results by position.
+    """
 
     needed: list[int]
     restored: list[Applied]
@@ -238,20 +244,20 @@ class Ran(NamedTuple):
 
 
 def _place(entry: Applied, out: Any) -> TapeNode:
-    """The tape node of a result that a backward pass releases within the sequence; it needs no inputs."""
+    """A tape node without inputs, for a result that a backward pass releases within the sequence."""
     return TapeNode(entry.primitive, (), entry.params, (out,))
 
 
 def _release(positions: Sequence[int], values: list[Any]) -> list[Change]:
-    """Release the tape nodes at these positions."""
+    """The changes that release the tape nodes of the arrays at these positions."""
     return [change for i in positions for change in values[i]._node.releasing()]
 
 
 class Plan:
-    """A path's program, bound to memory. It returns the outputs `results`, by position.
+    """A path's program, bound to memory. It returns the outputs at the positions `results`.
 
-    ``_own``: for each array that was the same each time, its slot, its position, the array, and its stand-in between
-    runs, which lets the array be freed.
+    ``_own`` has, for each array bound permanently, its slot, its position, a weak reference to it, and the stand-in
+    that takes its place between runs, so that the array can be freed.
     """
 
     def __init__(
@@ -278,8 +284,9 @@ class Plan:
         return numbers == self._count and results.issubset(self.results)
 
     def _bind(self, values: list[Any]) -> None:
-        """Bind the program. Arrays that were the same each time are bound permanently, so that their contents can be
-        held.
+        """Bind the program to memory.
+
+        Arrays that were the same in each run are bound permanently, so that their contents can be held.
         """
         self._own: list[tuple[int, int, weakref.ref[Array], Any]] = []
         arrays: list[Any] = []
@@ -302,9 +309,10 @@ class Plan:
         turn: Turn,
         then: Callable[[list[Any]], list[Change]],
     ) -> None:
-        """Run once on the arrays at their positions, unless the turn is closed.
+        """Run once on the arrays, given by position, unless the turn is closed.
 
-        The changes ``then(results)`` are made with it, for the results in the order of `results`.
+        The changes ``then(results)`` are made atomically with the run; `results` are the outputs in the order of
+        `self.results`.
         """
         self._follow_changes(values)
         step: Any = self._step
@@ -327,9 +335,10 @@ class Plan:
         step.forget_arguments()
 
     def _follow_changes(self, values: list[Any]) -> None:
-        """Make bound arrays that were replaced arguments, until the new arrays have been the same for a while.
+        """Bind again if arrays that were bound permanently have been replaced.
 
-        Several models of one kind may be trained one after the other, or alternately.
+        The new arrays are arguments until they have been the same in several runs, as several models of one kind may be
+        trained one after the other, or alternately.
         """
         changed = [i for _, i, known, _ in self._own if known() is not values[i]]
         if changed or self._step is None:
@@ -349,7 +358,7 @@ class Plan:
                     self._bind(values)
 
     def release(self) -> None:
-        """Release memory, since an array that it was bound to was deleted."""
+        """Release memory, after an array that is bound permanently was deleted."""
         step, self._step = self._step, None
         if step is not None:
             step.release()
@@ -367,7 +376,7 @@ def _releasing(plan: weakref.ref[Plan]) -> Callable[[Any], None]:
 def _captured(
     entries: Sequence[Entry], results: Sequence[int], values: list[Any], numbers: Sequence[Any]
 ) -> tuple[Any, list[int]]:
-    """A sequence as a graph, and the position of the array in each of its input slots."""
+    """A sequence's graph, and for each of its input slots the position of the array."""
     from lamina.compiler.front.sequences import captured_sequence
 
     arrays = list(values)
@@ -388,7 +397,7 @@ def _captured(
 
 
 def _same_as_before(entries: Sequence[Entry], values: list[Any]) -> set[int]:
-    """The positions of arrays made outside that are the same objects as in the sequence's last run."""
+    """The positions of arrays made outside that are the same objects as in the sequence's previous run."""
     found: set[int] = set()
     for operand in _operands(entries):
         if not isinstance(operand, int | Number) and operand.latest() is values[operand.position]:
@@ -418,7 +427,7 @@ class Debt:
     (`lamina.core.interrupts`). So an interrupt handler that needs the results does the next step itself, and the
     interrupted call finds the work done.
 
-    `counts`: for each overwritten array, the count of writes, and its value before.
+    `counts` has, for each overwritten array, its count of writes (a list) and the value of the count before.
     """
 
     def __init__(
@@ -450,7 +459,7 @@ class Debt:
             restore_denormals(saved)
 
     def _take(self, steps: Sequence[Callable[[], list[Change]]]) -> None:
-        """Run the remaining steps."""
+        """Do the steps that are not done yet."""
         while not self.is_paid:
             own = self._turn.take(changes := [])
             done = self._done
@@ -468,7 +477,7 @@ class Debt:
             make(own)
 
     def _events(self) -> Sequence[Callable[[], list[Change]]]:
-        """The steps without a compiled program: one per event."""
+        """The steps without a compiled program: one for each event."""
         # Writes were counted when they were deferred; they are counted again when they are executed.
         own = self._turn.take(changes := [])
         if not self._is_begun:

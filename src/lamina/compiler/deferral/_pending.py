@@ -19,8 +19,8 @@ from lamina.support.foreign_names import no_member
 class PendingArray(PlaceholderArray):
     """An array that is computed, with all other pending arrays, when it is read.
 
-    Its `_view` is the event that makes it. An array made by the queue has no other slots until it is read. An array to
-    be overwritten keeps its old contents, behind the property.
+    Its `_view` is the event that makes it. A result of the queue has no other attributes until it is read. An array to
+    be overwritten keeps its old contents in the slot that the ``_data`` property hides.
     """
 
     __slots__ = ()
@@ -57,7 +57,7 @@ PendingArray.__name__ = PendingArray.__qualname__ = "NDArray"  # the class's nam
 
 
 class Lost:
-    """A stand-in for numbers whose computation failed."""
+    """A stand-in for the contents of an array whose computation failed."""
 
     __slots__ = ("dtype", "reason", "shape")
 
@@ -72,7 +72,10 @@ class Lost:
 
 
 def completing(array: UserArray, data: Any, of: UserArray = None) -> list[Change]:
-    """The changes that make a pending array a plain one, with the count of writes and the tape node of `of`."""
+    """The changes that make a pending array a plain one, with `data` as its contents.
+
+    It gets the count of writes and the tape node of `of`, if given.
+    """
     return [
         partial(_set_data, array, data),
         setting(array, "_context", array._context),

@@ -1,4 +1,6 @@
-"""Loops without marks: finding the start and length of the user's steps in a long sequence of events."""
+"""Loops without marks: finds where the steps of the user's loop begin, and their length, in a long
+sequence of events.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,10 @@ def period_of(events: Sequence[Any]) -> int | None:
 
 
 def until_boundary(events: Sequence[Any], period: int) -> int:
-    """The number of events until the best boundary for sequences of `period` events: the one that the least data
-    crosses.
+    """The number of events until the best boundary between sequences of `period` events.
 
-    Data that crosses a boundary must be stored, and is not fused with its readers. Between two steps of a loop, only
-    parameters and counters cross.
+    The best boundary is the one that the least data crosses: such data must be stored, and is not fused with its
+    readers. Between two steps of a loop, only parameters and counters cross.
     """
     first = len(events) - 2 * period
     made = {event.output: i for i, event in enumerate(events) if isinstance(event, Applied)}
@@ -40,7 +41,7 @@ def until_boundary(events: Sequence[Any], period: int) -> int:
 
 
 def _reads(event: Any) -> list[int]:
-    """The positions that an event reads."""
+    """The positions of the arrays that an event reads."""
     if isinstance(event, Applied):
         return [position(x) for x in event.operands if not isinstance(x, Number)]
     if isinstance(event, Written):

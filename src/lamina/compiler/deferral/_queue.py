@@ -1,10 +1,10 @@
-"""The queue: records a program's operations on arrays, and computes them when a result is read.
+"""The queue, which records a program's operations on arrays and computes them when a result is read.
 
 A sequence of operators begins where the previous one ended: where a number was read, or where a step of the user's
-seems to begin. The first times that a sequence occurs, its operators are computed at once and recorded (*observed*).
-After enough repetitions they are queued (*deferred*), and one compiled program computes them at the sequence's end. If
-the program departs from the sequence, the queued operators are computed one by one. See docs/adr/deferred-evaluation.md
-for the reasons and the cost.
+seems to begin. The first few times that a sequence occurs, its operators are computed at once and recorded
+(*observed*). After enough repetitions they are queued (*deferred*), and one compiled program computes them at the
+sequence's end. If the program departs from the sequence, the queued operators are computed one by one. See
+docs/adr/deferred-evaluation.md for the reasons and the cost.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ class DeferralQueue:
     def bind(self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]) -> UserArray:
         """The result of a primitive.
 
-        The expected event, the one that followed last time, is recorded without a lock. While `next` is unset, no other
-        call records events in the sequence, and a call that interrupts ends the sequence. Setting the cursor records
-        the event. Threads switch only at calls and at the start of loop iterations, so that everything after the last
-        call is atomic; a thread that ends the sequence before that sets `is_halfway`.
+        If the primitive is the expected event, which followed last time, it is recorded without a lock. While `next` is
+        unset, no other call records events in the sequence; a call that interrupts this one ends the sequence. Setting
+        the cursor records the event. Threads switch only at calls and at the start of loop iterations, so that
+        everything after the last call is atomic; a thread that ends the sequence before that sets `is_halfway`.
         """
         now = self._current
         entry, values = now.next, now.values
@@ -95,7 +95,7 @@ class DeferralQueue:
             return self._bind_slowly(primitive, inputs, params)
 
     def write(self, array: Array, value: Array) -> bool:
-        """Record that `array` takes the contents of `value`."""
+        """Record that `array` gets the contents of `value`; False if that can't be recorded."""
         with self._lock:
             if self.asleep:
                 return False
@@ -114,7 +114,7 @@ class DeferralQueue:
             return self._write_slowly(array, value)
 
     def backward(self, heads: Items[Array], head_grads: Items[Array], retain_graph: bool) -> bool:
-        """Record a whole backward pass."""
+        """Record a whole backward pass; False if that can't be recorded."""
         with self._lock:
             if self.asleep:
                 return False
@@ -138,13 +138,13 @@ class DeferralQueue:
             return self._backward_slowly(heads, head_grads, retain_graph)
 
     def look(self, array: Array) -> None:
-        """Called before numbers are copied out."""
+        """End the sequence if an observed event made this array, whose contents are about to be copied out."""
         now = self._current
         if now.is_observing and now.ids.get(id(array)) in now.made:
             self.end()
 
     def mark(self, *, recording: bool = False) -> None:
-        """Note a possible start of a user's step."""
+        """Note that a step of the user's program may begin here."""
         if pending.is_open:
             if not recording or self._current.has_recorded:
                 self.end("a step begins")
@@ -153,7 +153,7 @@ class DeferralQueue:
             self._current.has_recorded = True
 
     def end(self, why: str = "numbers or memory are needed") -> None:
-        """End the sequence: compute all pending arrays."""
+        """End the sequence, and compute all pending arrays."""
         with self._lock:
             if self._debt is not None:  # of an interrupted call
                 with interrupts_later(), concrete():
@@ -187,9 +187,10 @@ class DeferralQueue:
             self.end(why)
 
     def _replace(self, now: Sequence, end: Entry, by: Sequence, debt: Debt | None = None) -> bool:
-        """End the current sequence after the event `end`; False if another call has ended it, or continues it.
+        """End the current sequence after the event `end`, and continue with `by`.
 
-        The pending work of `debt` is next. Until it is done, nothing is recorded in the new sequence.
+        False if another call has ended or extended the sequence. `debt` is the pending work to do next; until it is
+        done, nothing is recorded in the new sequence.
         """
         own = now.turn.take(changes := [])
         if self._current is not now or now.cursor is not end:
@@ -203,7 +204,7 @@ class DeferralQueue:
         return bool(make(own))
 
     def _count_end(self, end: Entry) -> None:
-        """Count the end of a sequence here. Sequences that often end here are deferred from now on."""
+        """Count that a sequence ended here. Sequences that have ended here often are deferred from now on."""
         if end.parent is not None:
             end.ends += 1
         if end.depth < FEWEST_EVENTS:
@@ -216,7 +217,10 @@ class DeferralQueue:
             self._forget_what_is_rare()
 
     def _overwrite(self, now: Sequence, changes: Items[tuple[Any, Any]] | None, entry: Entry) -> bool:
-        """Make the contents of arrays pending; False if their old contents can be seen through another reference."""
+        """Make the contents of arrays pending, and `entry` the latest event.
+
+        False if their old contents can be seen through another reference, or if `changes` is None.
+        """
         pending.is_open = True  # first, so that a write by an interrupt ends the sequence
         own = state.turn.take(now.turn.take(made := []))
         if self._current is not now or changes is None:
@@ -238,7 +242,7 @@ class DeferralQueue:
     # --- deferring -----------------------------------------------------------------------------------------------
 
     def _compute(self, debt: Debt, is_often: bool, why: str) -> None:
-        """Compute the deferred events, as one program if there is one."""
+        """Compute the deferred events, as one compiled program if possible."""
         path = debt.path
         how = "operator by operator"
         if is_often and path.is_compilable and path.is_worthwhile and path.is_due:
@@ -283,9 +287,9 @@ class DeferralQueue:
         return entry.path
 
     def _fall_back(self, now: Sequence) -> Sequence | None:
-        """Compute the deferred events, and observe the rest, since the program departs from the known sequences.
+        """Compute the deferred events, as the program departs from the known sequences, and observe the rest.
 
-        Returns the sequence to continue with, None if another call has ended it.
+        Returns the sequence to continue with; None if another call has ended it.
         """
         end = now.cursor
         with interrupts_later(), concrete():
@@ -425,7 +429,7 @@ class DeferralQueue:
         return True
 
     def _is_elsewhere(self, place: Any) -> bool:
-        """Whether the next event is on another device, so that this sequence ends and another begins."""
+        """Whether the next event is on another device than this sequence, which then ends."""
         cursor = self._current.cursor
         if cursor.parent is None or cursor.place is place:
             return False
@@ -433,7 +437,7 @@ class DeferralQueue:
         return True
 
     def _recovered(self) -> tuple[Sequence, Entry]:
-        """The current sequence and its latest event, after ending a sequence whose recording was interrupted."""
+        """The current sequence and its latest event. A sequence whose recording was interrupted is ended first."""
         if self._debt is not None or self._current.is_midway:
             pending.is_open = True
             self.end("recording was interrupted")
@@ -441,9 +445,9 @@ class DeferralQueue:
         return now, now.cursor
 
     def _observing(self, now: Sequence, key: Any) -> Sequence | None:
-        """The sequence in which to observe an event, after the deferred events are computed.
+        """The sequence in which to observe an event; deferred events are computed first.
 
-        None: try again, with the event as deferred or as the first of a new sequence.
+        None if the caller shall try again, because the event can be deferred or begins a new sequence.
         """
         if now.is_observing:
             return now
@@ -457,7 +461,7 @@ class DeferralQueue:
         return self._fall_back(now)
 
     def _may_note(self, now: Sequence, before: Entry) -> bool:
-        """Whether to record a computed event as the next one: no other call has recorded one meanwhile."""
+        """Whether to record a computed event as the next one: only if no other call has recorded one meanwhile."""
         now.is_halfway = True
         if self._current is now and now.cursor is before:
             return True
@@ -470,7 +474,10 @@ class DeferralQueue:
         self._entries += 1
 
     def _forget_what_is_rare(self) -> None:
-        """Forget events that are not deferred, and all if there are still too many: programs may never repeat."""
+        """Forget events that are not deferred, and all events if there are still too many.
+
+        This bounds the memory of programs that never repeat.
+        """
         self._entries, todo = 0, [self._root]
         while todo:
             entry = todo.pop()
@@ -484,7 +491,7 @@ class DeferralQueue:
             self._replace(now, now.cursor, Sequence(self._root, self._period))
 
     def _step_on(self, now: Sequence, entry: Any) -> None:
-        """Advance by an observed event."""
+        """Make an observed event the latest event."""
         entry.taken = len(now.values)
         now.cursor = entry
         now.note_made(entry)
@@ -502,14 +509,16 @@ class DeferralQueue:
             self._find_period(entry.from_start())
 
     def _find_period(self, events: Items[Any]) -> None:
-        """Look for a period in a long sequence, which may be a loop without marked steps."""
+        """Look for a period in a long sequence, as the program may be a loop without marked steps."""
         period = period_of(events)
         if period is not None:
             self._period = period * max(1, _FEW_STEPS // period)
             self._current.ahead = until_boundary(events, period) or self._period
 
     def _begins_loop_anew(self, primitive: Primitive, inputs: Items[Any], params: dict[str, Any]) -> bool:
-        """Whether, after an irregular step, this operator is one that sequences of the loop begin with."""
+        """Whether this operator is the first of the loop's sequences, so that these can go on after an
+        irregular step.
+        """
         first = self._root.hot_child
         return (
             self._period is not None
@@ -521,7 +530,7 @@ class DeferralQueue:
         )
 
     def _fall_asleep(self) -> None:
-        """Let operators pass unrecorded for a while, which costs less, since nothing repeats."""
+        """Stop recording operators for a while, since nothing repeats and recording has a cost."""
         self.end()
         self.asleep, self._nap, self._credit = self._nap, min(2 * self._nap, _LONGEST_NAP), _PATIENCE
 

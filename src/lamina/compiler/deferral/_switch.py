@@ -23,8 +23,8 @@ from lamina.core.state import Queue, flush_pending, pending, state
 def start(thread: int) -> None:
     """Defer the operators of the thread with this identifier from now on, unless ``LAMINA_EAGER=1``.
 
-    Operators of arrays on devices use the compiler, also without deferral. Python must have reference counts: they show
-    whether a result can still be read.
+    Operators of arrays on devices use the compiler even without deferral. Deferral needs a Python with reference
+    counts, which show whether a result can still be read.
     """
     set_device_evaluation(_evaluate_on_device)
     set_kernels(_kernel)
@@ -53,7 +53,7 @@ _finding: set[int] = set()
 def _kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[..., Any] | None:
     """See `lamina.core.primitive.kernel`.
 
-    Also None, so that NumPy is used, in a signal handler that interrupts this function, and during interpreter exit.
+    None, so that NumPy is used, also in a signal handler that interrupts this function, and during interpreter exit.
     """
     own = get_ident()
     if own in _finding or sys.is_finalizing() or os.environ.get("LAMINA_COMPILE", "1") == "0":
@@ -71,8 +71,8 @@ def _kernel(primitive: Primitive, dtype: np.dtype, inputs: int) -> Callable[...,
 class eager(ContextDecorator):  # noqa: N801 - used as `with lamina.eager():`
     """``with lamina.eager():`` computes each operator inside at once, which helps to find numerical errors.
 
-    As a decorator, ``@lamina.eager()``, it applies to a function. Use it for results that must have the same bits
-    whatever ran before, as in lamina's own training: some operators round differently when compiled.
+    ``@lamina.eager()`` does so for all calls of a function. Some operators round differently when compiled; so use this
+    where results must have the same bits whatever ran before, as in lamina's own training.
 
     >>> import lamina
     >>> from lamina import nd

@@ -1,6 +1,6 @@
-"""Emission: kernels of the plan become loops, with one module per kind of loop.
+"""Emission: the plan's kernels become loops, with one module for each kind of loop.
 
-For targets that use LLVM assembly. The target decides the division of a kernel's work and the code of products.
+This is for targets that use LLVM assembly. The target divides a kernel's work and writes the code of products.
 """
 
 from lamina.compiler.emit.pointers import Frame, Layout

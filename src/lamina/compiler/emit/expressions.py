@@ -1,4 +1,4 @@
-"""Evaluation: the code for one element (or one vector of elements) of a node, with everything it inlines."""
+"""The code for one element, or one vector of elements, of a node, including the nodes that it inlines."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Memory:
         self._pointers = pointers
 
     def find(self, node: Node) -> Pointer | None:
-        """The buffer of a node: its own, or, for a reshape, its input's."""
+        """The buffer of a node: its own, or, for a reshape, its input's; None if it is not in memory."""
         while node not in self._pointers and isinstance(node.lowering, Reshape):
             node = node.inputs[0]
         return self._pointers.get(node)
 
     def like(self, node: Node) -> list[Pointer]:
-        """The buffers of nodes with the shape and dtype of `node`; inputs of `node` are left out."""
+        """The buffers of all nodes with the shape and dtype of `node`, except its inputs."""
         return [
             pointer
             for other, pointer in self._pointers.items()
@@ -42,9 +42,9 @@ def own_index(index: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
 
 
 class Evaluator:
-    """Evaluates nodes at indices, within straight-line code.
+    """Writes straight-line code for nodes' values at indices.
 
-    `known` has values that need no evaluation: accumulators, results of a row's reductions.
+    `known` has values that need no code: accumulators, and results of a row's reductions.
     """
 
     def __init__(self, b: Builder, memory: Memory, lanes: int, known: Mapping[Node, Value]) -> None:
@@ -103,7 +103,7 @@ class Evaluator:
 
 
 class Reader:
-    """An input of a `Pull` primitive: call it with an index."""
+    """An input of a `Pull` primitive. Calling it with an index returns the input's value there."""
 
     def __init__(self, evaluator: Evaluator, node: Node) -> None:
         self._evaluator, self._node = evaluator, node
@@ -114,7 +114,7 @@ class Reader:
 
 
 class PullContext:
-    """The interface for `Pull` and `Scatter` lowerings: the builder's operations, and positions."""
+    """What `Pull` and `Scatter` lowerings write code with: the builder's operations, and methods for positions."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._b, self._lanes = evaluator.b, evaluator.lanes
@@ -123,20 +123,21 @@ class PullContext:
         return getattr(self._b, name)
 
     def where(self, mask: Value, x: Value, y: Value) -> Value:
-        """Select, after bringing all three to the same number of lanes."""
+        """`b.where`, after bringing all three values to the same number of lanes."""
         lanes = max(mask.lanes, x.lanes, y.lanes)
         return self._b.where(*(self._b.splat(v, lanes) for v in (mask, x, y)))
 
     def axis(self, position: int) -> Axis:
-        """A fixed position."""
+        """A constant position along an axis."""
         return Axis.at(self._b, position)
 
     def slice_position(
         self, axis: Axis, size: int, start: int, length: int, step: int
     ) -> tuple[Axis, Value | None]:
-        """The position in ``range(start, …, step)`` of `length`, and whether it is inside (None: always).
+        """The index in a slice for a position along the sliced axis, and whether the slice includes the position.
 
-        Outside, the returned position is some valid one.
+        The slice is ``range(start, …, step)`` with `length` items. The second value is None if it includes all
+        positions. For a position that is not in the slice, the returned index is valid, but arbitrary.
         """
         if start == 0 and step == 1 and length == size:
             return axis, None
@@ -150,7 +151,7 @@ class PullContext:
         return self._as_axis(safe), inside
 
     def table_position(self, value: Value, size: int, mode: str) -> Axis:
-        """A position read from data, clipped into [0, size) or wrapped."""
+        """A position from data, brought into [0, size): wrapped with mode "wrap", else clipped."""
         b = self._b
         position = b.cast(value, INDEX)
         if mode == "wrap":
@@ -175,7 +176,7 @@ class PullContext:
 
 
 def step_numbers(b: Builder, kernel: Kernel, plan: Plan, leaves: Mapping[Node, Pointer]) -> dict[Node, Value]:
-    """The step's numbers and all arithmetic on them alone, computed once per kernel."""
+    """The values of the step's numbers, and of all arithmetic on these alone, computed once per kernel."""
     numbers: dict[Node, Value] = {}
     members = set(kernel.members)
     seen: set[Node] = set()
@@ -213,7 +214,7 @@ class Axis:
 
     @classmethod
     def at(cls, builder: Builder, position: int) -> Axis:
-        """A fixed position."""
+        """A constant position, the same for all lanes."""
         return cls(builder, builder.const(position, INDEX))
 
     @property
@@ -223,7 +224,7 @@ class Axis:
 
     @property
     def is_constant_zero(self) -> bool:
-        """Whether every lane is at 0."""
+        """Whether the position is the constant 0 for every lane."""
         return self.vector is None and self.step == 0 and self.base.constant == 0
 
     def __mul__(self, factor: int) -> Axis:
@@ -251,7 +252,7 @@ class Axis:
 
 
 def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes: int) -> Axis:
-    """The position in a C-contiguous buffer of `shape`."""
+    """The position of the element at an index in a C-contiguous buffer of `shape`."""
     position = Axis.at(b, 0)
     stride = 1
     for axis, size in zip(reversed(index), reversed(shape), strict=True):
@@ -262,7 +263,7 @@ def flat_position(b: Builder, index: Sequence[Axis], shape: Sequence[int], lanes
 
 
 def moved_ones(b: Builder, index: Sequence[Axis], shape: Sequence[int], target: Sequence[int]) -> list[Axis]:
-    """The same index for the shape `target`, which differs only by axes of size 1."""
+    """An index for the shape `target`, which differs from `shape` only by axes of size 1."""
     real = iter([axis for axis, n in zip(index, shape, strict=True) if n != 1])
     return [Axis.at(b, 0) if n == 1 else next(real) for n in target]
 

@@ -1,4 +1,4 @@
-"""Map kernels: every element of the result on its own."""
+"""Map kernels, in which each element of the result is computed on its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from lamina.core.lowering import Reshape, Scatter
 
 
 def emit_map(scope: Scope) -> None:
-    """Loops over the domain, the last axis in vectors; one flat loop if all operands have the domain's shape."""
+    """Emit loops over the domain, with vectors along the last axis; a single loop if all operands have
+    the domain's shape.
+    """
     kernel = scope.kernel
     domain = kernel.domain
     if len(domain) == 0:
@@ -52,12 +54,12 @@ def _last_axis(
 
 
 def _element(scope: Scope, index: list[Axis], lanes: int) -> None:
-    """The value that the kernel stores at an index, and in the lanes after it."""
+    """Compute and store the kernel's results at an index; with several lanes, at the following indices, too."""
     scope.compute(dict.fromkeys(scope.kernel.stores, index), lanes)
 
 
 def _flat_loop(scope: Scope, start: Value, stop: Value) -> None:
-    """The domain as one long row: every node's index is the position in memory."""
+    """Loop over the domain as one long row, in which every node's index is the position in memory."""
     kernel = scope.kernel
     lanes = scope.vector_lanes(kernel.members, 1 << 20)
 
@@ -80,9 +82,10 @@ _FEWEST_PARTS = 3
 
 
 def emit_join(scope: Scope) -> bool:
-    """Write a kernel that joins arrays along an axis, with its elementwise work; False for other kernels.
+    """Write a kernel that joins arrays along an axis, part by part; False for other kernels.
 
-    Selecting among a few parts is cheap if all lanes agree, as along all axes but the last.
+    Not for a few parts, unless along the last axis: the usual loops select the part cheaply if it is the same for all
+    lanes.
     """
     joins = [node for node in scope.kernel.members if node.is_op("concat")]
     if len(joins) != 1 or joins[0].shape != scope.kernel.domain:
@@ -107,9 +110,9 @@ def emit_join(scope: Scope) -> bool:
 def _emit_part(
     scope: Scope, joined: Node, part: Node, start: int, shares: Mapping[str, tuple[Value, Value]]
 ) -> None:
-    """Copy or compute one part at its offset along the axis, with the elementwise work.
+    """Copy or compute one part at its offset along the axis, with the elementwise work on the result.
 
-    `shares`: the worker's parts of the rows and columns of the whole.
+    `shares` are the worker's shares of the rows and columns of the joined array.
     """
     axis, shape = joined.params["axis"], part.shape
     last = len(shape) - 1
@@ -156,7 +159,7 @@ def _flat_part(scope: Scope, joined: Node, source: Node, start: int, rows: tuple
 
 
 def _inside(scope: Scope, bounds: tuple[Value, Value], start: int, length: int) -> tuple[Value, Value]:
-    """The worker's part of range(start, start + length), relative to its start."""
+    """The part of `bounds` inside range(start, start + length), relative to `start`."""
     b = scope.b
     first, stop = (b.maximum(b.minimum(b.sub(bound, start), length), 0) for bound in bounds)
     return first, stop
@@ -173,7 +176,7 @@ _WORD_BYTES = 8
 
 
 def emit_fill(scope: Scope) -> None:
-    """Write all random numbers of a stream, from (seed, stream)."""
+    """Write an array of random numbers, determined by a seed and the number of a stream."""
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
@@ -201,7 +204,10 @@ def emit_fill(scope: Scope) -> None:
 def _blocks(
     b: Builder, seed: Value, stream: Value, first: Value, count: int
 ) -> list[tuple[list[Value], Value]]:
-    """The words of `count` blocks from number `first` on: key (seed, 0), counter (block, 0, stream, 0)."""
+    """The random words of `count` blocks from number `first` on, each with the block's number.
+
+    The generator's key is (seed, 0), its counter (block, 0, stream, 0).
+    """
     zero = b.const(0, UINT64)
     numbers = [b.add(first, i) for i in range(count)]
     # NumPy's generator counts before it answers, so block i has counter i + 1.
@@ -211,7 +217,7 @@ def _blocks(
 
 
 def _store(scope: Scope, node: Node, words: list[Value], position: Value, count: int) -> None:
-    """Convert the first `count` numbers of a block and write them."""
+    """Convert a block's words to the node's dtype, and write the first `count` numbers."""
     b = scope.b
     for pointer in scope.targets[node]:
         if node.dtype.kind == "u":
@@ -241,7 +247,7 @@ def _store_narrow(b: Builder, pointer: Pointer, value: Value, position: Value, c
 
 
 def emit_scatter(scope: Scope) -> None:
-    """Write a scatter: in order and on one thread, since several elements may have the same target."""
+    """Write a scatter, in order and on one thread, since several elements may have the same target."""
     anchor = scope.kernel.main
     b = scope.b
     with scope.on_one_worker_if_serial():
@@ -276,7 +282,10 @@ def _position(scope: Scope, b: Builder, index: list[Axis], lanes: int) -> Axis:
 
 
 def _rows_stay_together(scope: Scope, lanes: int) -> bool:
-    """Whether neighbours along the last axis have neighbouring targets; tested with a throw-away builder."""
+    """Whether elements that are neighbours along the last axis have neighbouring targets.
+
+    The test writes code with a temporary builder.
+    """
     if scope.kernel.domain[-1] < lanes:
         return False
     trial = type(scope.b)(scope.b.module, {})

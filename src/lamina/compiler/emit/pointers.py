@@ -1,4 +1,4 @@
-"""The pointers of a compiled step: the table that Python fills, and each kernel's frame, taken from the table.
+"""The pointers of a compiled step: the table that Python fills, and each kernel's frame of pointers from the table.
 
 A kernel accesses only its frame. So kernels that do the same to different memory share one function: a deep network of
 equal layers takes no more time to compile than one layer.
@@ -24,14 +24,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of the pointer table of a compiled step, in this order:
+    """The layout of the pointer table of a compiled step.
 
-    control, the steps' numbers (8 bytes each), inputs, results, held inputs, arena, scratch. `strides` are the bytes by
-    which an entry advances from one step to the next. `held` are the offsets, among the held inputs, of those that are
-    held transposed.
+    The entries are, in order: control, the steps' numbers (8 bytes each), inputs, results, held inputs, arena, scratch.
+    `strides` are the bytes that each step advances an entry. `held` has, by input slot, the offsets of the inputs that
+    are held transposed, in the memory for held inputs.
 
     Control is three int64: the number of steps; whether to copy the held inputs from their buffers before these steps;
-    and whether to copy them back after.
+    and whether to copy them back afterwards.
     """
 
     inputs: int
@@ -67,7 +67,7 @@ class Layout:
 
     @classmethod
     def of(cls, plan: Plan, rows: Mapping[int, int]) -> Layout:
-        """The layout of a plan. `rows`: the bytes that an input slot advances with each step."""
+        """The layout of a plan. `rows` has the number of bytes that each step advances an input slot."""
         graph = plan.graph
         inputs, results = len(graph.inputs), len(graph.results)
         strides = [0, 8 * len(graph.scalars)]
@@ -76,11 +76,11 @@ class Layout:
         return cls(inputs, results, (*strides, 0, 0, 0), plan.held)
 
     def is_input(self, entry: int) -> bool:
-        """Whether an entry is an input's."""
+        """Whether an entry of the table belongs to an input."""
         return self.FIRST_INPUT <= entry < self.first_result
 
     def slot(self, place: Place) -> Slot:
-        """The pointer table's entry, with an offset, that leads to a place."""
+        """The table's entry for a place in memory, and the offset from there."""
         if place.kind == "arena":
             return Slot(self.arena, place.number)
         if place.kind == "input" and place.number in self.held:
@@ -91,8 +91,8 @@ class Layout:
 
 @dataclass(frozen=True)
 class Frame:
-    """A kernel's pointers: `leaves` (the buffers and numbers that it reads), the places of its stores, its scratch
-    memory.
+    """A kernel's pointers: to `leaves` (the buffers and numbers that it reads), to its results, and to
+    scratch memory.
     """
 
     leaves: tuple[Node, ...]
@@ -128,7 +128,7 @@ def _slot_of(node: Node, plan: Plan, layout: Layout) -> Slot:
 
 
 def _first_byte(node: Node) -> int:
-    """The byte offset of a reshape, or of a range of rows, in the whole."""
+    """The offset in bytes of a reshape, or of a range of rows, in its input."""
     if not _is_rows(node):
         return 0
     (whole,) = node.inputs
@@ -145,8 +145,8 @@ def _is_rows(node: Node) -> bool:
 def memory_leaves(kernel: Kernel, plan: Plan) -> list[Node]:
     """The buffers, rows of buffers and numbers that a kernel reads, in a fixed order.
 
-    Rows are represented by a pointer to their beginning, so that kernels that read different rows of a buffer (the
-    networks of an ensemble read their own rows of a batch) share their code.
+    For rows, the kernel gets a pointer to the first one. So kernels that read different rows of a buffer share their
+    code, as the networks of an ensemble do, each with its own rows of a batch.
     """
 
     members = set(kernel.members)
@@ -181,7 +181,7 @@ def _kernel_name(number: int, kernel: Kernel) -> str:
 
 
 def kernel_text(kernel: Kernel, plan: Plan) -> str:
-    """A text with everything that a kernel's code depends on, with nodes numbered in order of appearance."""
+    """A description of everything that a kernel's code depends on, with nodes numbered in order of appearance."""
     leaves = {node: f"leaf{i}" for i, node in enumerate(memory_leaves(kernel, plan))}
     names: dict[Node, str] = {}
     lines: list[str] = []

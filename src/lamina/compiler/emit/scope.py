@@ -1,4 +1,4 @@
-"""The common part of emitting kernels: a kernel's memory, its division among workers, loops, stores."""
+"""What all kernels' code needs: memory, the division among workers, loops, stores."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lamina.compiler.passes.plan import Partition
 class Scope(ABC):
     """The state in which a kernel's code is written, for one *worker*: one of the threads that run it concurrently.
 
-    `targets`: the pointers to which each stored node is written. `numbers`: the values of the program's scalars in this
-    step. `scratch`: the worker's own memory. The compilation target decides what a worker is.
+    `targets` are the pointers to which each stored node is written, `numbers` the values of the program's scalars in
+    this step, `scratch` is the worker's own memory. The compilation target decides what a worker is.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Scope(ABC):
         self.memory, self.targets, self.numbers, self.scratch = memory, targets, numbers, scratch
 
     def evaluator(self, lanes: int, known: Mapping[Node, Value] | None = None) -> Evaluator:
-        """A new evaluator: its values can be used in the code that is written next, and not elsewhere."""
+        """A new evaluator for the code that is written next; its values are not valid elsewhere, as in other loops."""
         return Evaluator(self.b, self.memory, lanes, {**self.numbers, **(known or {})})
 
     def axis(self, position: Value, step: int = 0) -> Axis:
@@ -42,7 +42,7 @@ class Scope(ABC):
         return Axis(self.b, position, step)
 
     def store(self, node: Node, value: Value, index: Sequence[Axis], lanes: int) -> None:
-        """Write a member's value to all its places."""
+        """Write a node's value at an index to all memory where the node is stored."""
         position = flat_position(self.b, index, node.shape, lanes)
         spread = self.b.splat(value, lanes)
         for pointer in self.targets[node]:
@@ -54,8 +54,9 @@ class Scope(ABC):
     def compute(
         self, indices: Mapping[Node, Sequence[Axis]], lanes: int, known: Mapping[Node, Value] | None = None
     ) -> None:
-        """Compute members at their indices, and store them. All are computed first, since a store may overwrite another
-        member's operand.
+        """Compute nodes at their indices, and store them.
+
+        All are computed before the first is stored, since a store may overwrite an operand of another node.
         """
         values = self.evaluator(lanes, known)
         results = [(node, values.at(node, index), index) for node, index in indices.items()]
@@ -64,23 +65,25 @@ class Scope(ABC):
 
     @abstractmethod
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """The worker's share (start, stop) of range(extent), in whole steps."""
+        """The (start, stop) of the worker's share of range(extent), in multiples of `step`."""
 
     @abstractmethod
     def is_first(self) -> Value:
         """Whether the worker is the first."""
 
     def share(self, kind: str, extent: int) -> tuple[Value, Value]:
-        """The worker's part (start, stop) of an axis: its share of the split axis, or the whole of another axis."""
+        """The worker's (start, stop) along an axis: its share if the kernel is split along this axis,
+        else everything.
+        """
         if self.partition.kind == kind:
             assert extent == self.partition.extent
             return self.split(extent, self.partition.step)
         return self.b.const(0, INDEX), self.b.const(extent, INDEX)
 
     def is_whole(self, kind: str, extent: int, lanes: int) -> bool:
-        """Whether the worker's part of a row or column axis (`share`) is made of whole vectors.
+        """Whether the worker's share of a row or column axis consists of whole vectors.
 
-        An axis may be several fused axes; the first is shared.
+        The axis may consist of several merged axes; then the first of these is divided among the workers.
         """
         if self.partition.kind != kind:
             return extent % lanes == 0
@@ -90,7 +93,7 @@ class Scope(ABC):
 
     @contextmanager
     def on_one_worker_if_serial(self) -> Generator[None]:
-        """Run kernels that are not split on the first worker."""
+        """Let only the first worker run the enclosed code, if the kernel is not split."""
         if self.partition.kind != "serial":
             yield
             return
@@ -104,7 +107,7 @@ class Scope(ABC):
         *,
         first: tuple[Value, Value] | None = None,
     ) -> None:
-        """Loops over axes of these sizes, the first over the given range; `body` gets the index."""
+        """Emit nested loops over axes of these sizes, the first over the range `first`; `body` gets the index."""
 
         def descend(done: list[Axis], axis: int) -> None:
             if axis == len(sizes):
@@ -120,8 +123,9 @@ class Scope(ABC):
             descend([], 0)
 
     def vector_lanes(self, nodes: Sequence[Node], extent: int) -> int:
-        """Lanes for a loop over `extent` elements: a register of the widest type; two registers if there is enough
-        work.
+        """The lanes of vectors in a loop over `extent` elements.
+
+        These fill one register with elements of the widest dtype; two registers if there is enough work.
         """
         widest = max((n.dtype for n in nodes), key=lambda d: d.itemsize)
         lanes = self.b.lanes(widest)

@@ -1,4 +1,4 @@
-"""The compiler's front end: guards, capture and calls of users' functions.
+"""The compiler's front end: capture, guards and calls of users' functions.
 
 It uses machines only through `lamina.compiler.target.Target`.
 """

@@ -1,4 +1,6 @@
-"""Arguments of compiled functions: arrays, numbers that may change, and other values, which are part of the key."""
+"""Arguments of compiled functions: arrays, numbers that may change, and other values, which select the
+specialization.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """A call's arguments, named ones last. `batch`: rows of the arrays per step; None: all.
+    """A call's arguments, named ones last.
 
-    `moving`: the number of leading arrays that are items of stacks; each step reads the next item in memory.
+    `batch`: the number of rows of the arrays that each step gets; None for all rows. `moving`: the number of leading
+    arrays that are items of stacks; each step reads the next item in memory.
     """
 
     __slots__ = ("batch", "moving", "names", "values")
@@ -37,7 +40,7 @@ class Call:
         self.names, self.batch, self.moving = tuple(kwargs), batch, moving
 
     def of_function(self, function: Callable[..., Any], values: Sequence[Any]) -> Any:
-        """Call a function in the same way with other values."""
+        """Call a function with other values in place of the arguments, with the same names."""
         count = len(values) - len(self.names)
         return function(*values[:count], **dict(zip(self.names, values[count:], strict=True)))
 
@@ -47,7 +50,7 @@ class Arguments:
 
     ``arrays``   the array arguments in order
     ``numbers``  the Python numbers in order
-    ``others``   all other values, except containers of arrays and numbers
+    ``others``   all other values, except containers, strings, booleans and None
     ``key``      shapes, dtypes, the other arguments' values, and which arguments are the same array
     """
 
@@ -99,14 +102,14 @@ Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | 
 
 
 def take_nothing(_values: Sequence[Any]) -> None:
-    """A `Taker` that matches no arguments."""
+    """A `Taker` that accepts no arguments."""
 
 
 def taker(values: Sequence[Any], fixed: frozenset[int], closure: frozenset[int]) -> Taker:
-    """A generated function that takes arguments of the same types as these.
+    """A generated function that splits arguments into arrays and numbers if they have the types of these.
 
-    Most calls have the types of the previous call, and this check is faster than making and looking up a key. It
-    handles only plain arrays and numbers.
+    Most calls have the types of the previous call, and this check is faster than making and looking up a key. For
+    arguments other than plain arrays and numbers it is `take_nothing`.
     """
     plain = all(value.__class__ in (int, float) or isinstance(value, Array) for value in values)
     if fixed or not plain:
@@ -144,7 +147,7 @@ def _written_type_check(x: str, value: Any, names: Names, closure: frozenset[int
 
 
 class _Same:
-    """A part of a key that equals only the same object, for objects that may be equal with different contents."""
+    """A part of a key that is equal only for the same object, as equal objects may have different contents."""
 
     __slots__ = ("_value",)
 
@@ -178,7 +181,7 @@ def _identity(value: Any) -> Any:
 
 
 def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[Any], Any]) -> Any:
-    """`value` with all its arrays and numbers replaced."""
+    """A copy of `value`, a nest of containers, with all arrays and numbers in it replaced."""
 
     def leaf(x: Any) -> Any:
         if isinstance(x, Array):
@@ -190,7 +193,7 @@ def rebuild(value: Any, on_array: Callable[[Array], Any], on_number: Callable[[A
 
 
 class Shown:
-    """A placeholder for an ``np.ndarray``; it wraps the placeholder of the array behind it."""
+    """A placeholder for an ``np.ndarray``; it wraps the placeholder of the array that this shows."""
 
     __slots__ = ("_array",)
 
@@ -199,9 +202,9 @@ class Shown:
 
 
 def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    """`value` with each leaf (all but lists, tuples and dictionaries) x replaced by ``leaf(x)``.
+    """A copy of `value`, a nest of lists, tuples and dictionaries, with each leaf x replaced by ``leaf(x)``.
 
-    An ``np.ndarray`` counts as a container of the array behind it.
+    An ``np.ndarray`` counts as a container of the array that it shows.
     """
     if isinstance(value, Facade | Shown):
         found = leaf(value._array)
@@ -215,7 +218,7 @@ def mapped(value: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def leaves(value: Any) -> list[Any]:
-    """All leaves of `value` (all but lists, tuples and dictionaries), in order."""
+    """All leaves of `value`, a nest of lists, tuples and dictionaries, in order."""
     if isinstance(value, Facade | Shown):
         return [value._array]
     if not isinstance(value, tuple | list | dict):
@@ -224,7 +227,7 @@ def leaves(value: Any) -> list[Any]:
 
 
 def contents(value: Any) -> list[tuple[Any, Any]]:
-    """Every list and dictionary in `value`, with a copy, for `same_contents` to compare."""
+    """Every list and dictionary in `value`, each with a copy, to be compared later by `same_contents`."""
     found: list[tuple[Any, Any]] = []
     if isinstance(value, list | dict):
         found.append((value, value.copy()))
@@ -235,7 +238,7 @@ def contents(value: Any) -> list[tuple[Any, Any]]:
 
 
 def same_contents(before: list[tuple[Any, Any]]) -> bool:
-    """Whether lists and dictionaries still have the same objects."""
+    """Whether each list and dictionary still has the same objects as its copy."""
     return all(_items(now) == _items(copy) for now, copy in before)
 
 
@@ -245,7 +248,7 @@ def _items(container: Any) -> list[Any]:
 
 
 def _dictionary_like(original: dict[Any, Any], items: dict[Any, Any]) -> Any:
-    """A dictionary of the same type with other items; the type may have its own behaviour for missing keys."""
+    """A copy of a dictionary with other items; a subclass keeps its behaviour, such as for missing keys."""
     made = copy.copy(original)
     made.update(items)
     return made
@@ -264,7 +267,7 @@ Number = int | float
 
 
 class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts again with the argument fixed
-    """Python needs an argument's value while tracing, so the step must be specialized to it."""
+    """While tracing, Python needs an argument's value, so that the step must be specialized to this value."""
 
     def __init__(self, argument: str) -> None:
         super().__init__(argument)
@@ -272,10 +275,10 @@ class NeedsValue(Exception):  # noqa: N818 - not an error: the capture starts ag
 
 
 class Derived:
-    """A number that Python computes from the step's other numbers, by Python's own rules, before the step runs.
+    """A number that Python computes from other numbers of the step, before the step runs.
 
-    So it raises the same errors as in eager mode (such as division by zero), and NumPy numbers keep their types'
-    ranges.
+    As Python computes it, it raises the same errors as in eager mode (such as division by zero), and NumPy numbers keep
+    their types' ranges.
     """
 
     __slots__ = ("_function", "_operands")
@@ -285,21 +288,21 @@ class Derived:
         self._operands = [(True, x.slot) if isinstance(x, StepNumber) else (False, x) for x in operands]
 
     def written(self, names: Names, values: Sequence[str]) -> str:
-        """The number as a Python expression; `values`: the names of the earlier slots."""
+        """Python code that computes the number; `values` are the names of the numbers in earlier slots."""
         operands = [values[x] if is_slot else names.of(x) for is_slot, x in self._operands]
         return f"{names.of(self._function)}({', '.join(operands)})"
 
 
 def _both_ways(name: str) -> tuple[Callable[[StepNumber, Any], Any], Callable[[StepNumber, Any], Any]]:
-    """An operator's method, and its reflected method."""
+    """The methods for an operator and for its reflected form, such as ``__add__`` and ``__radd__``."""
     return (lambda x, other: x._arithmetic(name, other)), (lambda x, other: x._arithmetic(name, other, True))
 
 
 class StepNumber:
-    """A stand-in for a number in arithmetic, as float64 or int64.
+    """A stand-in for a number (float64 or int64) that is known only when the step runs.
 
-    Where Python needs the value (a range, a shape, a comparison, ``math.sqrt``), the step is specialized to the
-    argument's value; for a number that changes at every step that is an error.
+    Arithmetic gives further such numbers. Where Python needs the value (a range, a shape, a comparison, ``math.sqrt``),
+    the step is specialized to the argument's value; for a number that changes at every step, this is an error.
     """
 
     __slots__ = ("_argument", "_capture", "node", "slot")
@@ -308,9 +311,9 @@ class StepNumber:
         self._capture, self.node, self._argument, self.slot = capture, node, argument, slot
 
     def as_operand(self, dtype: np.dtype, context: Context) -> Array:
-        """The number in the dtype and on the device of its array operand.
+        """The number as an array operand of this dtype on this device.
 
-        Integer arrays accept only integers in their range.
+        Integer dtypes accept only integers in their range.
         """
         number = self
         if dtype.kind in "iu":
@@ -354,7 +357,7 @@ class StepNumber:
         return self
 
     def __array_ufunc__(self, function: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy's operators on numbers are arithmetic (``np.float32(2) * lr``); other functions need the value."""
+        """Treat NumPy's operators as arithmetic (``np.float32(2) * lr``); other functions need the value."""
         name = function.__name__
         others = [x for x in inputs if not isinstance(x, StepNumber)]
         if name not in _OPERATORS or method != "__call__" or options or any(map(np.ndim, others)):
@@ -378,11 +381,11 @@ class StepNumber:
 
     @property
     def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The number's class, for ``isinstance(number, float)``; lamina's own code tests for `StepNumber`."""
+        """The class of the number's value, so that ``isinstance(number, float)`` works in users' code."""
         return self._value().__class__ if _is_asked_by_user() else StepNumber
 
     def __getattr__(self, name: str) -> Any:
-        """Methods of numbers, such as ``is_integer``."""
+        """An attribute of the number's value, such as ``is_integer``."""
         if _is_asked_by_user():
             return getattr(self._value(), name)
         raise AttributeError(name)
@@ -401,14 +404,14 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def is_whole(x: Any) -> bool:
-    """Whether a number is an integer: Python's, NumPy's or one of the step's."""
+    """Whether `x` is an integer: Python's, NumPy's or a `StepNumber`."""
     if isinstance(x, StepNumber):
         return x.node.dtype.kind == "i"
     return isinstance(x, int | np.integer | np.bool_)
 
 
 def _as_integer(value: Any, dtype: np.dtype) -> int:
-    """The operand that `nd` uses for a number with integers."""
+    """The integer that `nd` uses where a number is combined with an array of integers."""
     if value != value // 1:
         raise DTypeError(
             f"an array of {dtype} does not combine with {value}, which is not an integer; "

@@ -1,4 +1,4 @@
-"""Many batches in one call: the rows of an index matrix, with no Python between steps."""
+"""Many batches in one call: each step gets the rows of one row of an index matrix, with no Python between steps."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def run_batches(
 
 
 def _compiled_steps(entry: Specialization, taken: Arguments, rows: np.ndarray) -> Any:
-    """The results of some steps, stacked."""
+    """The stacked results of one compiled step for each row of `rows`."""
     values = [v for _ in rows for v in entry.number_values(taken.numbers)]
     return entry.fill(entry.run_rows(rows, taken.arrays, values))
 
 
 def _nothing(entry: Specialization | None) -> Any:
-    """The results of no steps."""
+    """The results of zero steps: arrays whose first axis is empty."""
     if entry is None:
         return None
     nothing = [np.empty((0, *n.shape), n.dtype) for n in entry.captured.graph.results]
@@ -81,7 +81,7 @@ def _nothing(entry: Specialization | None) -> Any:
 
 
 def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
-    """The index matrix as int32, every index checked against every array."""
+    """The index matrix as int32; each index must be in range for all arrays."""
     source = indices.asnumpy() if hasattr(indices, "asnumpy") else np.asarray(indices)
     if source.ndim != 2 or source.dtype.kind not in "iuf":
         raise ShapeError(f"run_batches: needs an integer matrix (steps, batch), got shape {source.shape}")
@@ -101,7 +101,7 @@ def _checked_rows(indices: Any, arrays: list[Array]) -> np.ndarray:
 def _eager_step(
     function: Callable[..., Any], row: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """One step in Python, for functions that can't be compiled: its results, with a first axis of 1."""
+    """The results of one step run in Python, with a new first axis of size 1."""
 
     def batch(array: Any) -> Any:
         return nd.take(array, nd.array(row, ctx=array.context, dtype=np.int32), axis=0)
@@ -112,7 +112,7 @@ def _eager_step(
 
 
 def of_one_step(result: Any) -> Any:
-    """The result of one step, with a first axis of 1."""
+    """The result of one step, with a new first axis of size 1."""
     return rebuild(result, lambda x: nd.stack(x, axis=0), lambda n: np.asarray([n]))
 
 
@@ -193,7 +193,10 @@ def _are_alike(numbers: Sequence[Sequence[float]]) -> bool:
 
 
 def _item(stack: Array, step: int) -> NDArray:
-    """One item of a stack, as a view of its memory, followed by the others."""
+    """An item of a stack, as a view of its memory.
+
+    The next items follow it in memory.
+    """
     data: Any = stack._data
     shape = data.shape[1:] or (1,)  # as x[step] has it
     if stack._context.is_host:
@@ -205,5 +208,5 @@ def _item(stack: Array, step: int) -> NDArray:
 
 
 def _traced_item(stack: Any, step: int) -> Any:
-    """An item of a stack with unknown contents."""
+    """An item of a stack that is being traced."""
     return stack[step]

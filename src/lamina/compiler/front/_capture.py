@@ -1,4 +1,4 @@
-"""Capture: run the user's function once, with graph nodes in place of numbers."""
+"""Capture: runs the user's function once, with graph nodes in place of numbers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Source = Callable[[], float] | int | Derived
 
 
 class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs eagerly instead
-    """The function uses `what`, which can't be compiled, at the user's line."""
+    """The function uses `what`, which can't be compiled (`why`), at `location` in the user's code."""
 
     def __init__(self, what: str, why: str = "has no compiled form", location: str | None = None) -> None:
         super().__init__(what)
@@ -39,7 +39,7 @@ class Uncompilable(Exception):  # noqa: N818 - not an error: the function runs e
 
 
 class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts again
-    """The function also refers to these arguments (by `ids`) from outside."""
+    """The function uses some of its arguments, with these `ids`, also as globals or closure variables."""
 
     def __init__(self, ids: set[int]) -> None:
         super().__init__(ids)
@@ -70,11 +70,11 @@ class Captured:
 
 
 class Capture:
-    """One trace, reached by `bind` and the arrays through `lamina.core.state.state.trace`.
+    """One trace, which `bind` and the arrays reach as `lamina.core.state.state.trace`.
 
-    `of_pullback`: the function is captured for differentiation, with respect to arrays computed under `record` too.
+    `of_pullback`: the function is captured for differentiation, also with respect to arrays computed under `record`.
     `stacked`: the results of many steps are stacked, so that all returned arrays are results. `precision` and
-    `independent_rows` are the graph's.
+    `independent_rows` are those of the graph.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Capture:
     def bind(
         self, primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     ) -> tuple[Value, ...]:
-        """The result of a primitive as a node; compositions are expanded here."""
+        """The result of a primitive, as a node; compositions of primitives are expanded here."""
         lowering = primitive.lowering
         if lowering is None:
             raise Uncompilable(f"the operator {primitive.name!r}")
@@ -136,7 +136,7 @@ class Capture:
         return (self._node(primitive, nodes, params, shape, dtype),)
 
     def value(self, array: Array) -> Node:
-        """The current value of an array."""
+        """The node that has the array's current value."""
         leaf = array._leaf
         if leaf is not None:
             self._gradients.add(id(leaf.grad))
@@ -162,7 +162,7 @@ class Capture:
         return self._current[key]
 
     def assign(self, array: Array, value: Array) -> None:
-        """Make `array` have `value` from here on, converted to its shape and dtype."""
+        """Give `array` a new value from here on in the trace, converted to its shape and dtype."""
         node = self._as_type(self.value(value), array.shape, np.dtype(array.dtype))
         if isinstance(array._data, Node):
             view = array._view
@@ -186,7 +186,7 @@ class Capture:
         self._read_after_write.discard(key)
 
     def call_each_step(self, function: Callable[[], float], integer: bool) -> Any:
-        """A number slot that `function` fills before each step."""
+        """A new number, which `function` returns before each step."""
         return self.number(function, np.dtype(np.int64 if integer else np.float64), None)
 
     def after_run(self, function: Callable[[], None]) -> None:
@@ -194,7 +194,7 @@ class Capture:
         self._after_run.append(function)
 
     def uses_gradient(self, array: Array) -> None:
-        """Remember that the result depends on the array's gradient buffer."""
+        """Record that the result depends on the array's gradient buffer."""
         if not isinstance(array._data, Node):
             self._with_leaves[id(array)] = array
             return
@@ -203,7 +203,7 @@ class Capture:
             self._used_leaves.add(argument)
 
     def source(self, array: Array, getter: Callable[[], Array]) -> None:
-        """Remember how to find an array again."""
+        """Record how to find the array anew before each run, as it may be replaced."""
         self.value(array)
         if id(array) in self._slots:
             self._getters[self._slots[id(array)]] = getter
@@ -211,7 +211,10 @@ class Capture:
     # --- what the caller of a capture asks for -------------------------------------------------------------------
 
     def number(self, source: Source, dtype: np.dtype, argument: str | None) -> StepNumber:
-        """A new number slot; `source`: a function, the position of an argument, or an expression of other slots."""
+        """A number in a new slot.
+
+        `source` is a function, the position of an argument, or an expression of earlier numbers.
+        """
         slot = len(self._scalars)
         node = self._node(Scalar(slot), (), {}, (), dtype)
         self._numbers.append(source)
@@ -219,16 +222,16 @@ class Capture:
         return StepNumber(self, node, argument, slot)
 
     def declare(self, array: Array) -> None:
-        """Give an array the next input slot."""
+        """Give an array the next input slot, unless it has one."""
         if id(array) not in self._slots:
             self._current[id(array)] = self._input(array)
 
     def argument(self, array: Array, *, is_outside: bool) -> Array:
         """The symbolic array for an argument, in the next input slot.
 
-        An array that the function also finds outside is used itself. Other arrays get a stand-in: if the function then
-        finds the same array by itself, or uses its attached gradient, that is a separate input, and `finds_outside`
-        reports it.
+        This is the array itself if the function also finds it outside (`is_outside`), else a stand-in. If the function
+        finds an array outside that has a stand-in, or uses its attached gradient, that is a separate input, and
+        `finds_outside` reports it.
         """
         given = self._arguments.get(id(array))
         if given is None:
@@ -238,13 +241,15 @@ class Capture:
         return given
 
     def rows(self, array: Array, index: Array) -> Array:
-        """Rows of an argument."""
+        """The rows of an argument that `index` selects."""
         found = bind(take, array, index, axis=0, mode="clip")
         self._rows[id(found)] = self._slots[id(array)]
         return found
 
     def note_labels(self, label: Any, classes: int, who: str) -> None:
-        """Remember that an argument, or some of its rows, has class numbers."""
+        """Record that an argument, or some of its rows, has class numbers below `classes`, used by the
+        operator `who`.
+        """
         are_rows = id(label) in self._rows
         slot = self._rows[id(label)] if are_rows else self._slots.get(id(label))
         if slot is not None and id(label) not in self._written:
@@ -255,16 +260,16 @@ class Capture:
         return self._slots[id(self._arguments.get(id(argument), argument))]
 
     def has_input(self, array: Array) -> bool:
-        """Whether an array is an argument or was found outside, not made inside."""
+        """Whether an array is an argument or was found outside, that is, not made by the function."""
         return id(array) in self._slots or not isinstance(array._data, Node)
 
     def finds_outside(self, arrays: Iterable[Array]) -> set[int]:
-        """The ids of arrays that the function found outside (arguments or not), or whose gradient it used."""
+        """The ids of those arrays that the function found outside, or whose gradient it used."""
         found = self._slots.keys() | self._with_leaves.keys() | self._used_leaves
         return {id(x) for x in arrays if id(x) in found}
 
     def restore(self) -> None:
-        """Put arrays found outside back on the tape, and undo their write counts, since no write has happened."""
+        """Put arrays found outside back on the tape, and take back their write counts, since nothing was written."""
         while self._off_tape:
             array, node, leaf = self._off_tape.pop()
             array._node, array._leaf = node, leaf
@@ -272,7 +277,7 @@ class Capture:
             self._counted.pop()[0] -= 1
 
     def finish(self, result: Any) -> Captured:
-        """The graph of everything that leaves the step: `result` (nested tuples …) and the written arrays."""
+        """The captured graph, whose outputs are the arrays in `result` and the written arrays."""
         results: list[Node] = []
         template = self._template(result, results)
         writes = {self._slots[key]: self._current[key] for key in self._written if not self._is_used_up(key)}
@@ -304,7 +309,7 @@ class Capture:
         )
 
     def scalar_array(self, node: Node, dtype: np.dtype, context: Context) -> Array:
-        """A scalar node as an array operand of a dtype."""
+        """An array with a scalar node as its contents, converted to a dtype."""
         return NDArray(self._as_type(node, (), dtype), context)
 
     # --- inside --------------------------------------------------------------------------------------------------
