@@ -101,7 +101,8 @@ def test_other_devices_and_copies(cuda: FakeCuda) -> None:
     x = nd.array([1, 2], ctx=mx.gpu())
     for kind, number in ((2, 5), (4, 0), (10, 0)):
         with pytest.raises(
-            ContextError, match=rf"of type {kind}, which gpu\(\) does not name; copy it to the CPU first"
+            ContextError,
+            match=rf"of type {kind}, which is not among lamina's devices; copy it to the CPU first",
         ):
             nd.from_dlpack(Other(x.__dlpack__(), (kind, number)))
     assert np.from_dlpack(Other(x.__dlpack__(dl_device=(1, 0)), (1, 0))).tolist() == [1, 2]  # type: ignore[arg-type]

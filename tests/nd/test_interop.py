@@ -102,7 +102,7 @@ def test_an_array_on_another_device() -> None:
             return (2, 0)
 
     with pytest.raises(
-        ContextError, match=r"of type 2, which gpu\(\) does not name; copy it to the CPU first"
+        ContextError, match=r"of type 2, which is not among lamina's devices; copy it to the CPU first"
     ):
         nd.from_dlpack(OnGpu())
 

@@ -29,7 +29,9 @@ def test_dot_of_any_ranks_is_tensordot(ta: bool, tb: bool, left: int, right: int
 def test_dot_errors_show_both_shapes() -> None:
     with pytest.raises(ShapeError, match=r"dot: shapes \(2, 3\) and \(2, 3\) do not fit.*3 columns.*2 rows"):
         nd.dot(nd.ones((2, 3)), nd.ones((2, 3)))
-    with pytest.raises(ShapeError, match=r"batch_dot: shapes .* do not fit: 2 matrices against 3"):
+    with pytest.raises(
+        ShapeError, match=r"batch_dot: shapes .* do not fit: the batches have 2 and 3 matrices"
+    ):
         nd.batch_dot(nd.ones((2, 3, 4)), nd.ones((3, 4, 5)))
     with pytest.raises(ShapeError, match=r"dot: shapes \(2, 2, 3\) and \(2,\) do not fit"):
         nd.dot(nd.ones((2, 2, 3)), nd.ones(2))

@@ -32,28 +32,29 @@ class Overlap(Exception):  # noqa: N818 - not an error: this call runs eagerly
 
 
 class NotForTarget(Exception):  # noqa: N818 - not an error: the function runs operator by operator
-    """A target can't compute a graph, for example because it lacks float64. Raised by `Target.load`, with
-    the reason.
+    """A target can't compute a graph, for example because it lacks float64.
+
+    `Target.load` raises it, with the reason as its text.
     """
 
 
 class Code(Protocol):
-    """A plan's loaded code; targets add their own members."""
+    """The loaded code of a plan. Targets add their own members."""
 
     def ir(self) -> str:
-        """The code as LLVM assembly."""
+        """The code in LLVM assembly."""
         ...
 
     def assembly(self) -> str:
-        """The code as the machine's assembly."""
+        """The code in the machine's assembly language."""
         ...
 
 
 class Lowered:
-    """A captured graph being lowered for a target.
+    """A captured graph while it is lowered for a target.
 
-    Its plan is made on first use: a target with the graph's code on disk doesn't need it. `key` has everything that the
-    plan depends on. `rows`: the bytes that an input slot advances with each step.
+    Its plan is computed on first use, as a target with the graph's code on disk doesn't need it. `key` has everything
+    that the plan depends on. `rows` has the number of bytes that each step advances an input slot.
     """
 
     def __init__(self, captured: Graph, key: str, rows: Mapping[int, int], make: Callable[[], Plan]) -> None:
@@ -62,13 +63,13 @@ class Lowered:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan from the passes."""
+        """The plan, from the passes."""
         return self._make()
 
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled step: its graph and plan, and the code for a target."""
+    """A compiled step: its graph, its plan, and its code for a target."""
 
     target: Target
     lowered: Lowered
@@ -77,22 +78,22 @@ class Program:
 
     @property
     def plan(self) -> Plan:
-        """The kernels of the step."""
+        """The kernels of the step, in order, with their memory."""
         return self.lowered.plan
 
     @property
     def graph(self) -> Graph:
-        """The captured graph after the passes."""
+        """The captured graph, after the passes."""
         return self.plan.graph
 
     @cached_property
     def flops(self) -> int:
-        """Arithmetic operations in a step."""
+        """The number of arithmetic operations in a step."""
         return sum(kernel.flops for kernel in self.plan.kernels)
 
 
 class BoundStep(Protocol):
-    """A program bound to memory: the arrays' buffers, and its own."""
+    """A program bound to memory: the buffers of arrays, and memory of its own."""
 
     lock: AbstractContextManager[Any]
     """The lock that is held while the step runs."""
@@ -112,21 +113,21 @@ class BoundStep(Protocol):
     ) -> list[Any]:
         """Run a number of steps, and return their results, with the axes `lead` in front.
 
-        `numbers`: those of each step, step after step. The changes ``then(results)`` are made with it. Nothing is done
-        if `turn` is closed before. Raises `Overlap`.
+        `numbers` are those of all steps, one step after the other. The changes ``then(results)`` are made atomically
+        with the run. If `turn` is already closed, nothing is done. Raises `Overlap`.
         """
         ...
 
     def forget_arguments(self) -> None:
-        """Drop the last call's arguments, unless a call is running."""
+        """Drop references to the last call's arguments, unless a call is running."""
         ...
 
     def release(self) -> None:
-        """Release all buffers; it can't run again."""
+        """Release all buffers; afterwards the step can't run any more."""
         ...
 
     def measure(self) -> list[float] | None:
-        """The seconds of each kernel, on copies of the buffers; None while arguments are missing."""
+        """The time of each kernel in seconds, measured on copies of the buffers; None if it can't be measured."""
         ...
 
 
@@ -158,42 +159,47 @@ class Target(Protocol):
         ...
 
     def computes_operand(self, product: Node, operand: Node) -> bool:
-        """Whether a product computes an operand while reading it, so that it need not be in memory."""
+        """Whether a product computes an operand's elements as it loads them, so that the operand need
+        not be in memory.
+        """
         ...
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """The division of a kernel among workers. `updates`: the number of arrays of its shape that it updates in
-        place."""
+        """The division of a kernel among workers.
+
+        `updates` is the number of arrays of the kernel's shape that it updates in place.
+        """
         ...
 
     # how it is run
 
     def load(self, lowered: Lowered) -> Code:
-        """Emit a plan and load it."""
+        """Emit the code of a plan, and load it."""
         ...
 
     def bind(
         self, program: Program, arrays: Sequence[Array], arguments: Sequence[int], written: frozenset[int]
     ) -> BoundStep:
-        """Bind a program to arrays, by input slot. The slots `arguments` change at each call; `written` are
-        modified.
+        """Bind a program to `arrays`, by input slot.
+
+        The arrays in the slots `arguments` are replaced at each call; those in the slots `written` are modified.
         """
         ...
 
     # memory
 
     def from_numpy(self, array: np.ndarray) -> Value:
-        """An array's contents where the machine reads them."""
+        """The contents of an array, in memory that the machine reads."""
         ...
 
     def to_numpy(self, value: Value) -> np.ndarray:
-        """A value's contents where NumPy reads them."""
+        """The contents of a value as a NumPy array."""
         ...
 
     # words and figures for `explain`
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """The division of a kernel, in words."""
+        """A description of how a kernel is divided."""
         ...
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Names:
-    """Objects that generated code refers to, each by a name."""
+    """The objects that generated code refers to, by name."""
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
@@ -24,7 +24,7 @@ class Names:
 
 
 def function_of(head: str, body: Sequence[str], names: Names) -> Callable[..., Any]:
-    """The function ``def head:`` with these lines as its body, in which the names are defined."""
+    """The generated function ``def head:`` with these lines as its body, which can use the objects in `names`."""
     source = "\n".join([f"def {head}:", *(f"    {line}" for line in body)])
     exec(compile(source, "<written by lamina.compile>", "exec"), names.objects)
     # Its globals must not hold the function, or both would stay in memory until the garbage collector comes.

@@ -1,4 +1,6 @@
-"""Ownership of devices by the process that opened them: a forked child has neither the driver's threads nor memory."""
+"""Ownership of devices by the process that opened them: a forked child has neither the driver's threads
+nor its memory.
+"""
 
 from __future__ import annotations
 

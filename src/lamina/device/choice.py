@@ -1,14 +1,14 @@
 """The available devices and their numbers: `mx.gpu(0)`, `mx.gpu(1)` …
 
-NVIDIA's GPUs come first, in their driver's order, then OpenCL's GPUs, without NVIDIA's. The environment
-variable ``LAMINA_DEVICE`` selects others:
+NVIDIA's GPUs come first, in their driver's order, then OpenCL's GPUs, without NVIDIA's. The environment variable
+``LAMINA_DEVICE`` selects other devices:
 
 ``cuda``              NVIDIA's GPUs only
 ``opencl``            all OpenCL devices, including CPUs, to try programs; never chosen by default
 ``none``              no devices
 
-Several are separated by commas, and numbered in that order: ``opencl,cuda``. `OWN_DEVICES` takes more kinds: the tests
-enter an emulator there, and ``emulator:2`` gives two.
+It may list several kinds, separated by commas, which are numbered in this order: ``opencl,cuda``. `OWN_DEVICES` has
+further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Found(NamedTuple):
 
 
 OWN_DEVICES: dict[str, Found] = {}
-"""Devices by the name that ``LAMINA_DEVICE`` has for them."""
+"""Further devices, by their names in ``LAMINA_DEVICE``."""
 
 
 class _Search(NamedTuple):
     found: list[Found]
     looked_for: list[str]
-    """The result of each search for devices, in words."""
+    """A description of the result of each search for devices."""
 
 
 _process = os.getpid()
@@ -56,7 +56,7 @@ def found() -> list[Found]:
 
 
 def looked_for() -> str:
-    """The search for devices and its result, in words.
+    """A description of the search for devices and its result.
 
     >>> isinstance(looked_for(), str)
     True
@@ -70,7 +70,10 @@ def problems() -> list[str]:
 
 
 def device(number: int) -> Device:
-    """Open the device of this number. Raises `ContextError` if there is none, `DeviceError` if it can't be opened."""
+    """Open the device with this number.
+
+    Raises `ContextError` if there is none, `DeviceError` if it can't be opened.
+    """
     known = _opened.get((_setting(), number))
     if known is not None:
         return known

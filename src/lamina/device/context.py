@@ -17,10 +17,10 @@ __all__ = [
 
 
 class Context:
-    """A device: a type (``"cpu"`` or ``"gpu"``) and a number. ``is_host``: whether NumPy can see its memory.
+    """A device: a type (``"cpu"`` or ``"gpu"``) and a number. ``is_host``: whether NumPy can access its memory.
 
-    MXNet's page-locked memory (``"cpu_pinned"``) and memory shared by processes (``"cpu_shared"``) are accepted
-    as other names of plain CPU memory.
+    MXNet's types for page-locked memory (``"cpu_pinned"``) and for memory shared by processes (``"cpu_shared"``) are
+    accepted as other names for plain CPU memory.
 
     Contexts are interned, so equal contexts are the same object. Used in a ``with`` statement, a context becomes the
     default for arrays created inside it.
@@ -61,11 +61,11 @@ class Context:
 
     @property
     def device_typeid(self) -> int:
-        """MXNet's number of the device type: 1 for CPU, 2 for GPU."""
+        """MXNet's number for the device type: 1 for CPU, 2 for GPU."""
         return self.devstr2type[self.device_type]
 
     def empty_cache(self) -> None:
-        """Return memory kept for reuse to the device, for other programs; as in MXNet."""
+        """Free the memory that lamina keeps for reuse on the device, so that other programs can use it; as in MXNet."""
         if not self.is_host:
             device_of(self).release_kept_memory()
 
@@ -88,7 +88,7 @@ class Context:
 
 
 def cpu(device_id: int = 0) -> Context:
-    """The CPU. All numbers mean the same processor, but arrays with different numbers can't be mixed."""
+    """The CPU. All numbers mean the same processor, but arrays on contexts with different numbers can't be mixed."""
     return Context("cpu", device_id)
 
 
@@ -114,7 +114,7 @@ def num_gpus() -> int:
 
 
 def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
-    """Free and total bytes of a GPU, as in MXNet. Memory that lamina keeps for reuse counts as free."""
+    """The free and total bytes of a GPU's memory, as in MXNet. Memory that lamina keeps for reuse counts as free."""
     return device_of(gpu(device_id)).memory_info()
 
 
@@ -126,7 +126,7 @@ def device_of(context: Context) -> Device:
 
 
 def usable(ctx: Context | None) -> Context:
-    """The context, by default the current one; raises `ContextError` if it is invalid or can't hold arrays."""
+    """The given context, or the current one for None; raises `ContextError` if it is invalid or can't hold arrays."""
     context = current_context() if ctx is None else ctx
     if not isinstance(context, Context):
         hint = "; a shape of several sizes is a tuple, like (2, 3)" if isinstance(context, int) else ""

@@ -1,4 +1,7 @@
-"""NVIDIA's GPUs (Ampere and later) as devices, through the driver alone: the driver assembles kernels from PTX."""
+"""NVIDIA's GPUs (Ampere and later) as devices.
+
+Only the driver is needed; it assembles kernels from PTX.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def _driver() -> CudaDriver:
 
 
 def find() -> list[GPU]:
-    """The GPUs in the driver's order. `DeviceError` gives the reason if there are none."""
+    """The GPUs, in the driver's order. If there are none, raises `DeviceError` with the reason."""
     driver, count = _driver(), c_int()
     driver("cuDeviceGetCount", byref(count))
     return [_found(driver, i) for i in range(count.value)]
@@ -86,7 +89,9 @@ class CudaDevice:
             return self._pool.allocate(self, nbytes)
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
-        """See `Device`. Waits, since the driver may still read memory that isn't pinned after its call returns."""
+        """See `Device`. Waits for the copy, since the driver may read unpinned memory even after its
+        function has returned.
+        """
         with self._entered():
             data = np.ascontiguousarray(source)
             target.check(data.nbytes)
@@ -118,12 +123,12 @@ class CudaDevice:
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
 
     def memory_info(self) -> tuple[int, int]:
-        """The bytes available to arrays, and the total."""
+        """The number of bytes that arrays can still use, and the total."""
         with self._entered():
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Return memory kept for reuse to the driver, for other programs."""
+        """Return the memory that is kept for reuse to the driver, so that other programs can use it."""
         with self._entered():
             self._pool.release_kept()
 
@@ -165,7 +170,7 @@ class CudaDevice:
             return CudaModule(self, module)
 
     def unload(self, module: c_void_p) -> None:
-        """Unload a module, when no launch of its kernels is pending."""
+        """Unload a module. No launch of its kernels may be pending."""
         if self._owner.is_here:
             with self._entered():
                 self._call.code("cuModuleUnload", module)
@@ -237,12 +242,12 @@ class CudaDevice:
 
     @property
     def ordinal(self) -> int:
-        """The device's number in the driver and other libraries."""
+        """The device's number for the driver and for other libraries."""
         return self._handle
 
     @property
     def stream(self) -> int:
-        """The stream's handle, for libraries that make it wait for their own (DLPack)."""
+        """The handle of the device's stream, for libraries that make it wait for their own stream (DLPack)."""
         return self._stream.value or 0
 
     def wait_in(self, stream: int) -> None:
@@ -283,7 +288,7 @@ class CudaDevice:
         self._do("cuStreamSynchronize", self._stream)
 
     def _check(self, code: int, what: str) -> None:
-        """Raise the error for a code. After some errors, the driver is unusable in this process."""
+        """Raise the error for an error code. After some errors, the driver can't be used any more in this process."""
         if not code:
             return
         why = f"{what}: {self._call.words(code)}"
@@ -293,7 +298,10 @@ class CudaDevice:
 
 
 class _Entered:
-    """`with device._entered():` see `CudaDevice.enter`; a class, since a generator takes four times as long."""
+    """The context manager `device._entered()`, see `CudaDevice.enter`.
+
+    It is a class, since a generator takes four times as long.
+    """
 
     __slots__ = ("_device",)
 
@@ -355,7 +363,7 @@ def _address(region: Region) -> int:
 
 
 def _packed(arguments: Sequence[Region | int]) -> Any:
-    """Pointers to the arguments, in the form that `cuLaunchKernel` reads during its call."""
+    """The arguments as an array of pointers to them, which `cuLaunchKernel` reads during its call."""
     values = [_address(x) if isinstance(x, Region) else x & (1 << 64) - 1 for x in arguments]
     cells = (c_uint64 * max(len(values), 1))(*values)
     first = ctypes.addressof(cells)
@@ -466,7 +474,7 @@ class Attribute:
 
 
 def open_library() -> Any:
-    """Load the driver's library. Raises `DeviceError`, which names the files that were tried."""
+    """Load the driver's library. Raises `DeviceError`, with the names of the files that were tried."""
     names = ["nvcuda.dll"] if sys.platform == "win32" else ["libcuda.so.1", "libcuda.so"]
     for name in names:
         try:
@@ -501,7 +509,7 @@ class CudaDriver:
         return self.functions[name](*arguments)
 
     def words(self, code: int) -> str:
-        """The description of an error."""
+        """The driver's description of an error code."""
         text = c_char_p()
         self.functions["cuGetErrorString"](code, ctypes.byref(text))
         return f"{(text.value or b'an unknown error').decode()} (error {code})"

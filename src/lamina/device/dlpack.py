@@ -1,8 +1,8 @@
 """Zero-copy exchange of device memory with other libraries, by DLPack capsules.
 
-The structures are those of dlpack.h (https://dmlc.github.io/dlpack/latest/c_api.html); synchronization follows
-the Python specification there. A CUDA array's address is a device pointer. An OpenCL array's is a `cl_mem`;
-lamina exports one for its shared virtual memory, and imports only such ones.
+The structures are those of dlpack.h (https://dmlc.github.io/dlpack/latest/c_api.html); synchronization follows the
+Python specification there. The address of a CUDA array is a device pointer. The address of an OpenCL array is a
+`cl_mem`: lamina exports a `cl_mem` for its shared virtual memory, and imports only a `cl_mem` made for such memory.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _never_taken(capsule: int) -> None:
 
 
 def device_type(value: DeviceArray) -> tuple[int, int]:
-    """DLPack's device type for an array. Raises `ContextError` for devices without one."""
+    """DLPack's type and number of the array's device. Raises `ContextError` for devices that DLPack doesn't know."""
     there: Any = value.device
     if there.kind == "cuda":
         return CUDA, there.ordinal
@@ -136,7 +136,7 @@ _LEGACY_STREAM = 1  # CUDA's default stream, the meaning of None in DLPack
 
 
 class ForeignBuffer:
-    """Another library's memory, released when nothing here refers to it any more."""
+    """Memory of another library, released when nothing in lamina refers to it any more."""
 
     __slots__ = ("__weakref__", "_give_back", "address", "device", "kept", "nbytes")
 
@@ -149,7 +149,7 @@ class ForeignBuffer:
 
 
 def device_of_capsule(kind: int, number: int) -> Any:
-    """The device of an array described by DLPack. Raises `ContextError` if `gpu()` does not name it."""
+    """The device for DLPack's device type and number. Raises `ContextError` if it is not among lamina's devices."""
     if kind in (CUDA, _CUDA_MANAGED):
         for i, one in enumerate(found()):
             if one.kind == "cuda" and getattr(there := device(i), "ordinal", None) == number:
@@ -157,13 +157,13 @@ def device_of_capsule(kind: int, number: int) -> Any:
     elif kind == OPENCL and 0 <= number < len(found()) and found()[number].kind == "opencl":
         return device(number)
     raise ContextError(
-        f"from_dlpack: the array is on device {number} of type {kind}, which gpu() does not name; "
+        f"from_dlpack: the array is on device {number} of type {kind}, which is not among lamina's devices; "
         "copy it to the CPU first"
     )
 
 
 def imported(capsule: Any) -> tuple[DeviceArray, bool]:
-    """A capsule's contents, on its device, and whether they are read-only; the capsule is consumed."""
+    """The contents of a capsule, on its device, and whether they are read-only. The capsule can't be used again."""
     is_versioned = bool(_is_valid(capsule, _NAME_VERSIONED))
     if not is_versioned and not _is_valid(capsule, _NAME):
         raise ValueError("from_dlpack: the capsule was used before, or is not a DLPack capsule")

@@ -1,7 +1,7 @@
 """The interface of a device: memory of its own, code in one of three dialects, and launches in call order.
 
-Implemented for NVIDIA's driver, for OpenCL, and by the tests' emulator (`tests/support/gpu_emulator`); used by arrays
-on GPUs and by the compiler (`lamina.compiler.gpu`), which never distinguishes the implementations.
+It is implemented for NVIDIA's driver, for OpenCL, and by the tests' emulator (`tests/support/gpu_emulator`). Arrays on
+GPUs and the compiler (`lamina.compiler.gpu`) use it, and never distinguish the implementations.
 
 A device works in call order: a copy waits for earlier launches, a launch for earlier copies.
 """
@@ -60,24 +60,24 @@ class Buffer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A buffer from a byte offset on."""
+    """The part of a buffer that begins at a byte offset."""
 
     buffer: Buffer
     offset: int = 0
 
     def check(self, nbytes: int) -> None:
-        """Raise `ValueError` if `nbytes` bytes from here would exceed the buffer."""
+        """Raise `ValueError` if `nbytes` bytes from the offset on would exceed the buffer."""
         if self.offset < 0 or self.offset + nbytes > self.buffer.nbytes:
             raise ValueError(
-                f"{nbytes} bytes from {self.offset} on are beyond a buffer of {self.buffer.nbytes}"
+                f"{nbytes} bytes from offset {self.offset} on exceed a buffer of {self.buffer.nbytes} bytes"
             )
 
 
 class DeviceArray:
     """The contents of an array on a device (`lamina.core.array.Value`): elements in C order from the start of a region.
 
-    ``sharing``: an object shared only by all views of the same memory, so that its reference
-    count shows whether there are other views.
+    All views of the same memory, and nothing else, share the object ``sharing``, so that its reference count shows
+    whether there are other views.
     """
 
     __slots__ = ("__weakref__", "dtype", "region", "shape", "sharing")
@@ -88,13 +88,13 @@ class DeviceArray:
 
     @classmethod
     def empty(cls, device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
-        """New uninitialized memory."""
+        """An array in new, uninitialized memory."""
         nbytes = math.prod(shape) * np.dtype(dtype).itemsize
         return cls(Region(device.allocate(nbytes)), shape, dtype)
 
     @classmethod
     def of(cls, device: Device, numbers: np.ndarray) -> DeviceArray:
-        """New memory with a copy of these values."""
+        """An array in new memory, with a copy of these values."""
         made = cls.empty(device, numbers.shape, numbers.dtype)
         if made.nbytes:
             device.copy_in(made.region, np.ascontiguousarray(numbers))
@@ -112,11 +112,11 @@ class DeviceArray:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all elements."""
+        """The number of bytes of all elements."""
         return self.size * self.dtype.itemsize
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """A copy of the values, after all earlier launches."""
+        """A copy of the values in NumPy's memory, made after all earlier launches."""
         numbers = np.empty(self.shape, self.dtype)
         if numbers.nbytes:
             self.device.copy_out(self.region, numbers)
@@ -140,7 +140,7 @@ class DeviceArray:
         return isinstance(other, DeviceArray) and other.sharing is self.sharing
 
     def write(self, source: Any) -> None:
-        """Copy the contents of an array of the same shape and any dtype, from this device, another one or NumPy."""
+        """Copy the contents of an array of the same shape and any dtype, on this device, another device or the CPU."""
         if not self.nbytes:
             return
         if isinstance(source, DeviceArray) and source.device is self.device and source.dtype == self.dtype:
@@ -162,7 +162,7 @@ class Module(Protocol):
     """Code on a device, unloaded when nothing refers to it or its kernels any more."""
 
     def kernel(self, name: str) -> Kernel:
-        """A kernel by name; raises `KeyError` if missing."""
+        """The kernel with this name; raises `KeyError` if there is none."""
         ...
 
 
@@ -178,10 +178,10 @@ class Launch:
 
 
 class Recording(Protocol):
-    """A recorded sequence of launches, cheap to launch again."""
+    """A recorded sequence of launches, which can be launched again at low cost."""
 
     def replay(self) -> None:
-        """Launch all in order. The recording keeps the buffers alive."""
+        """Launch all kernels in order. The recording keeps their buffers alive."""
         ...
 
 
@@ -190,17 +190,17 @@ class Device(Protocol):
 
     @property
     def kind(self) -> str:
-        """The name of its kind, as in ``LAMINA_DEVICE``."""
+        """The name of the device's kind, as in ``LAMINA_DEVICE``."""
         ...
 
     @property
     def name(self) -> str:
-        """The manufacturer's name for it."""
+        """The manufacturer's name for the device."""
         ...
 
     @property
     def number(self) -> int:
-        """The number of its context: `mx.gpu(number)`."""
+        """The number of the device's context: `mx.gpu(number)`."""
         ...
 
     @property
@@ -215,11 +215,11 @@ class Device(Protocol):
         ...
 
     def memory_info(self) -> tuple[int, int]:
-        """The bytes available to arrays, and the total."""
+        """The number of bytes that arrays can still use, and the total."""
         ...
 
     def release_kept_memory(self) -> None:
-        """Free memory kept for reuse, for other programs."""
+        """Free the memory that is kept for reuse, so that other programs can use it."""
         ...
 
     def copy_in(self, target: Region, source: np.ndarray) -> None:
@@ -231,7 +231,7 @@ class Device(Protocol):
         ...
 
     def copy(self, source: Region, target: Region, nbytes: int) -> None:
-        """Copy within the device; the ranges must not overlap."""
+        """Copy `nbytes` bytes within the device; the ranges must not overlap."""
         ...
 
     def set_word(self, target: Region, value: int) -> None:
@@ -241,7 +241,7 @@ class Device(Protocol):
     # code
 
     def load(self, code: bytes) -> Module:
-        """Code of the device's dialect."""
+        """Load code in the device's dialect."""
         ...
 
     def launch(self, launches: Sequence[Launch]) -> None:
@@ -249,7 +249,7 @@ class Device(Protocol):
         ...
 
     def record(self, launches: Sequence[Launch]) -> Recording | None:
-        """Record the launches for many replays; None if the device would not gain from it."""
+        """Record the launches for many replays; None if replaying would not be faster on this device."""
         ...
 
     def synchronize(self) -> None:

@@ -34,7 +34,7 @@ class Found(NamedTuple):
 
 
 def find() -> list[Found]:
-    """The devices of all platforms. `DeviceError` gives the reason if there are none."""
+    """The devices of all platforms. If there are none, raises `DeviceError` with the reason."""
     try:
         import pyopencl as cl
     except ImportError:
@@ -73,9 +73,9 @@ def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
 
 
 def _said_once(error: Exception) -> str:
-    """The driver's error messages without repeats: pyopencl repeats the beginning and adds its own options.
+    """The driver's error messages without repetitions: pyopencl repeats the first one and adds its own options.
 
-    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\\n\\nits log\\n\\n(options: -I a)")))
+    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\n\nits log\n\n(options: -I a)")))
     failed: X
     its log
     """
@@ -136,7 +136,7 @@ class OpenCLDevice:
             self._copy(self._at(target, nbytes), self._at(source, nbytes), is_blocking=False)
 
     def as_cl_mem(self, buffer: Any) -> Any:
-        """An OpenCL buffer object on pool memory, for libraries that support no other."""
+        """An OpenCL buffer object for pool memory, for libraries that support no other kind of memory."""
         cl = self._cl
         flags = cl.mem_flags.READ_WRITE | cl.mem_flags.USE_HOST_PTR
         block = (ctypes.c_char * buffer.size).from_address(buffer.address)
@@ -144,12 +144,15 @@ class OpenCLDevice:
             return self._try(lambda: cl.Buffer(self._context, flags, hostbuf=block))
 
     def address_of_cl_mem(self, handle: int) -> tuple[int, Any]:
-        """The address of a `cl_mem` buffer, and the buffer; raises `ContextError` if its memory has no address."""
+        """The address of the memory of a `cl_mem`, and its buffer object.
+
+        Raises `ContextError` if the memory has no address.
+        """
         cl = self._cl
         memory = cl.Buffer.from_int_ptr(handle, retain=True)
         if not memory.get_info(cl.mem_info.USES_SVM_POINTER):
             raise ContextError(
-                f"from_dlpack: the array's memory on {self.name} is no shared virtual memory; copy it to the CPU first"
+                f"from_dlpack: the array's memory on {self.name} is not shared virtual memory; copy it to the CPU first"
             )
         host = memory.get_host_array((memory.size,), np.dtype(np.uint8))
         return host.ctypes.data, memory
@@ -163,12 +166,12 @@ class OpenCLDevice:
             )
 
     def memory_info(self) -> tuple[int, int]:
-        """The bytes available to arrays, and the total; other programs' usage is unknown."""
+        """The number of bytes that arrays can still use, and the total. Memory in use by other programs is unknown."""
         with self._entered():
             return self._pool.free_and_total()
 
     def release_kept_memory(self) -> None:
-        """Return memory kept for reuse to the driver, for other programs."""
+        """Return the memory that is kept for reuse to the driver, so that other programs can use it."""
         with self._entered():
             self._pool.release_kept()
 
@@ -225,7 +228,7 @@ class OpenCLDevice:
                 raise DeviceError(f"{self._label} can't load a program: {_said_once(error)}") from None
 
     def kernel_of(self, program: Any, name: str) -> Any:
-        """A program's kernel; raises `KeyError` if missing."""
+        """The kernel of a program with this name; raises `KeyError` if there is none."""
         with self._entered():
             try:
                 return self._cl.Kernel(program, name)
@@ -257,7 +260,7 @@ class OpenCLDevice:
         return self._pointer(buffer.address + value.offset, buffer.nbytes - value.offset)
 
     def record(self, launches: Sequence[Launch]) -> None:
-        """See `Device`. None, since few drivers have OpenCL's command buffers."""
+        """None, since few drivers have OpenCL's command buffers. See `Device`."""
 
     def synchronize(self) -> None:
         """See `Device`."""
@@ -272,7 +275,7 @@ class OpenCLDevice:
         return self._lock
 
     def _try(self, call: Any) -> Any:
-        """Call OpenCL. After an error from the device, it is unusable."""
+        """Call OpenCL, translating errors. After an error of the device, the device can't be used any more."""
         cl = self._cl
         try:
             return call()
@@ -309,8 +312,10 @@ _UNITS_OF_GPU = 128  # float32 units per compute unit: a guess, used only by `ex
 
 
 def _options(cl: Any, device: Any) -> list[str]:
-    """Build options for correctly rounded float32 division and roots, which OpenCL otherwise lets be off by a few units
-    in the last place."""
+    """Build options for correctly rounded float32 division and square roots.
+
+    Without these options, OpenCL allows errors of a few units in the last place.
+    """
     rounds = cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
     has_it = _asked(cl, device, "SINGLE_FP_CONFIG", 0) & rounds
     return ["-cl-fp32-correctly-rounded-divide-sqrt"] if has_it else []

@@ -1,8 +1,8 @@
 """A memory pool for a device: freed blocks are kept for the next array of their size.
 
-Requesting memory from a driver takes as long as many kernels, and returning it waits for the device. Here a freed block
-goes into a list for reuse. A device works in call order, so a block may
-be reused at once, even if the last kernel that uses it has not run yet.
+Requesting memory from a driver takes as long as many kernels, and returning it waits for the device. So a freed block
+goes into a list for reuse. As a device works in call order, the block may be reused at once, even if the last kernel
+that uses it has not run yet.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lamina.errors import DeviceMemoryError, ParameterError
 
 
 class Driver(Protocol):
-    """The interface of a device for its pool."""
+    """What a pool needs of the driver of its device."""
 
     def take_memory(self, nbytes: int) -> int | None:
         """The address of new memory; None if no memory is left."""
@@ -28,7 +28,7 @@ class Driver(Protocol):
         ...
 
     def free_and_total(self) -> tuple[int, int]:
-        """The free and total bytes of the device."""
+        """The free and total bytes of the device's memory."""
         ...
 
     def synchronize(self) -> None:
@@ -53,7 +53,7 @@ class PooledBuffer:
 
 
 class Pool:
-    """A device's memory. `limit`: the maximum number of bytes taken from the driver; None: no limit."""
+    """The memory of a device. `limit` is the maximum number of bytes taken from the driver; None for no limit."""
 
     def __init__(self, driver: Driver, name: str, limit: int | None = None) -> None:
         self._driver, self._name, self._limit = driver, name, limit
@@ -76,7 +76,7 @@ class Pool:
         return PooledBuffer(device, nbytes, size, address, self._returned)
 
     def release_kept(self) -> None:
-        """Return memory kept for reuse to the driver."""
+        """Return the memory that is kept for reuse to the driver."""
         with self._lock:
             self._take_back()
             if any(self._kept.values()):
@@ -88,7 +88,7 @@ class Pool:
             self._kept.clear()
 
     def free_and_total(self) -> tuple[int, int]:
-        """The bytes available to arrays, and the total."""
+        """The number of bytes that arrays can still use, and the total."""
         with self._lock:
             self._take_back()
             free, total = self._driver.free_and_total()
@@ -126,7 +126,7 @@ class Pool:
 def out_of_memory(
     name: str, nbytes: int, held: int, free: int, total: int, limit: int | None = None
 ) -> DeviceMemoryError:
-    """The out-of-memory error: requested, used and free memory, and advice."""
+    """The error for a failed request, with the requested, used and free memory, and advice."""
     allowed = "" if limit is None else f", and LAMINA_DEVICE_MEMORY allows {in_words(limit)}"
     return DeviceMemoryError(
         f"{name} is out of memory: {in_words(nbytes)} were requested; lamina's arrays hold {in_words(held)}, "
@@ -140,7 +140,7 @@ _LARGE = 1 << 21
 
 
 def _rounded(nbytes: int) -> int:
-    """A size rounded up, by at most a quarter, to be shared by more arrays."""
+    """A size rounded up, by at most a quarter, so that arrays of similar sizes can reuse each other's blocks."""
     if nbytes <= _SMALLEST:
         return _SMALLEST
     if nbytes >= 16 * _LARGE:
@@ -168,13 +168,15 @@ def memory_limit(total: int) -> int | None:
         return None
     parts = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(%|[KMG]?I?B|)", text)
     if parts is None:
-        raise ParameterError(f'LAMINA_DEVICE_MEMORY={text!r} is no amount of memory such as "6GiB" or "80%"')
+        raise ParameterError(
+            f'LAMINA_DEVICE_MEMORY={text!r} is not an amount of memory, such as "6GiB" or "80%"'
+        )
     number, unit = float(parts[1]), parts[2]
     return int(number / 100 * total) if unit == "%" else int(number * _UNITS[unit])
 
 
 def in_words(nbytes: int) -> str:
-    """A number of bytes in words.
+    """A number of bytes as text, with a unit.
 
     >>> in_words(3 << 29)
     '1.5 GiB'

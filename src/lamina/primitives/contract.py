@@ -37,7 +37,7 @@ def _matmul_type(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Type:
     if shapes[0][:-2] != shapes[1][:-2]:
         raise ShapeError(
             f"batch_dot: shapes {shapes[0]} and {shapes[1]} do not fit: "
-            f"{shapes[0][0]} matrices against {shapes[1][0]}"
+            f"the batches have {shapes[0][0]} and {shapes[1][0]} matrices"
         )
     if k != k2:
         flags = "".join(
@@ -47,7 +47,7 @@ def _matmul_type(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> Type:
         )
         raise ShapeError(
             f"dot: shapes {shapes[0]} and {shapes[1]}{flags} do not fit: "
-            f"the first gives {k} columns, the second {k2} rows"
+            f"the first would be used with {k} columns, the second with {k2} rows"
         )
     return (*shapes[0][:-2], m, n), dtype_of(a, b)
 
@@ -84,8 +84,8 @@ _LARGEST, _LARGEST_OF_VECTORS = 1 << 25, 1 << 19
 def set_eager_products(by: str) -> None:
     """Choose who computes eager matrix products: "lamina", or "blas", NumPy's library.
 
-    lamina's products have the same bits as compiled ones. A BLAS adds in its own order, which may be faster; sums
-    of more than 4,096 terms and large products always use it (docs/adr/one-arithmetic.md).
+    lamina's eager products have the same bits as compiled ones. A BLAS may be faster, but adds in an order of its own.
+    Sums of more than 4,096 terms, and large products, always use the BLAS (docs/adr/one-arithmetic.md).
 
     Raises:
         ParameterError: an unknown name.
@@ -101,14 +101,16 @@ def set_eager_products(by: str) -> None:
 
 
 def _is_large(left: np.ndarray, right: np.ndarray) -> bool:
-    """Whether a BLAS is faster, with its threads, or more accurate for a long sum."""
+    """Whether a BLAS is better for a product: faster, because of its threads, or more accurate, for long sums."""
     (rows, terms), columns = left.shape[-2:], right.shape[-1]
     most = _LARGEST_OF_VECTORS if min(rows, columns) == 1 else _LARGEST
     return terms > LONGEST_CHAIN or rows * terms * columns > most
 
 
 def _compiled(dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """Eager evaluation with the compiled product's arithmetic."""
+    """The function for eager products of a dtype, with the arithmetic of compiled products; None if
+    nothing can be compiled.
+    """
     if dtype.char not in "fd":
         return matmul.eval
     product = kernel(matmul, dtype)

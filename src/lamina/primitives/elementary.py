@@ -1,7 +1,7 @@
 """Exponentials, logarithms and trigonometric functions, written once for generated code and for NumPy.
 
-Each reduces its argument to a small interval and evaluates a minimax polynomial there (coefficients by the Remez
-algorithm in 60 digits). `b` is a code generator's builder, or one of:
+Each function reduces its argument to a small interval and evaluates a minimax polynomial there, whose coefficients are
+from the Remez algorithm in 60 digits. `b` is a code generator's builder, or one of:
 
 * `Unfused(builder)`, which rounds each product before adding it, even where a fused instruction exists;
 * `ARRAYS`, which has a builder's methods for NumPy arrays, and rounds like `Unfused`.
@@ -113,7 +113,7 @@ def format_of(x: Any) -> Format:
 
 
 def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
-    """A constant, given in many digits, as a sum of floats of decreasing magnitude."""
+    """A constant, given in many digits, as a sum of `count` floats of decreasing magnitude."""
     from decimal import Decimal, localcontext
 
     parts: list[float] = []
@@ -127,7 +127,7 @@ def parts(value: str, dtype: np.dtype, count: int) -> list[float]:
 
 
 def _halves(value: float, dtype: np.dtype) -> tuple[float, float]:
-    """A float as the sum of two, where the second has the last 12 bits."""
+    """A float as the sum of two floats: the upper bits, and the last 12 bits."""
     mantissa, exponent = math.frexp(value)
     bits = np.finfo(dtype).nmant + 1 - 12
     high = math.ldexp(round(math.ldexp(mantissa, bits)), exponent - bits)
@@ -147,7 +147,10 @@ def polynomial(b: Any, x: Any, coefficients: Sequence[float]) -> Any:
 
 
 def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
-    """The integer n that minimizes |x - n · unit|, as an integer value, and the remainder."""
+    """The integer n that minimizes |x - n · unit|, and the remainder x - n · unit.
+
+    The unit is subtracted in `count` parts.
+    """
     f = format_of(x)
     shifted = b.multiply_add(x, float(1 / float(unit)), f.round_magic)
     n = b.sub(shifted, f.round_magic)
@@ -159,13 +162,13 @@ def nearest_multiple(b: Any, x: Any, unit: str, count: int) -> tuple[Any, Any]:
 
 
 def power_of_two(b: Any, n: Any, dtype: np.dtype) -> Any:
-    """2 to an integer power within the exponents of normal numbers."""
+    """2ⁿ for an integer n in the range of normal numbers' exponents."""
     f = _SINGLE if dtype == np.float32 else _DOUBLE
     return b.bitcast(b.shift_left(b.add(n, f.exponent_bias), f.mantissa_bits), dtype)
 
 
 def exp(b: Any, x: Any) -> Any:
-    """2ⁿ exp(r) with x = n log 2 + r and |r| <= log(2) / 2: exp r is a polynomial."""
+    """exp x = 2ⁿ exp r with x = n log 2 + r and |r| <= log(2) / 2, where exp r is computed by a polynomial."""
     f = format_of(x)
     low, high = f.exp_range
     n, r = nearest_multiple(b, b.maximum(b.minimum(x, high), low), LOG_2, 2)
@@ -176,9 +179,9 @@ def exp(b: Any, x: Any) -> Any:
 
 
 def log(b: Any, x: Any) -> Any:
-    """With x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1 and s = f / (2 + f): log x = e log 2 + 2 artanh(s).
+    """log x = e log 2 + 2 artanh(s), where x = 2ᵉ m, sqrt(1/2) <= m < sqrt(2), f = m - 1 and s = f / (2 + f).
 
-    2 artanh(s) is written as f - (f²/2 - s (f²/2 + R)), as in fdlibm: the large term f is exact.
+    2 artanh(s) is computed as f - (f²/2 - s (f²/2 + R)), as in fdlibm: the large term f is exact.
     """
     f = format_of(x)
     root_half_bits = int(np.asarray(math.sqrt(0.5), x.dtype).view(f.integer))
@@ -200,7 +203,7 @@ def log(b: Any, x: Any) -> Any:
 
 
 def sine_of_parts(b: Any, quadrant: Any, r: Any) -> Any:
-    """The sine of an integer number of quarter turns plus r, |r| <= pi / 4."""
+    """The sine of `quadrant` quarter turns plus r, where |r| <= pi / 4."""
     f = format_of(r)
     z = b.mul(r, r)
     sine = b.multiply_add(b.mul(r, z), polynomial(b, z, f.sin), r)
@@ -237,17 +240,17 @@ class Unfused:
         return getattr(self._builder, name)
 
     def multiply_add(self, x: Any, y: Any, z: Any) -> Any:
-        """x · y + z, with the product rounded."""
+        """x · y + z; the product is rounded before the addition."""
         return self.add(self.mul(x, y), z)
 
     def fma(self, x: Any, y: float, z: Any) -> Any:
-        """x · y + z for an integer x with few bits: its products with both halves of y are exact."""
+        """x · y + z for an integer x with few bits, whose products with both halves of y are exact."""
         high, low = _halves(y, x.dtype)
         return self.add(self.mul(x, low), self.add(self.mul(x, high), z))
 
 
 class _Arrays(Unfused):
-    """A builder's methods for NumPy arrays; number operands take the arrays' dtype."""
+    """A builder's methods for NumPy arrays. Numbers among the operands get the arrays' dtype."""
 
     def __init__(self) -> None:
         super().__init__(np)

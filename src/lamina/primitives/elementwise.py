@@ -25,7 +25,10 @@ Function = Callable[..., Any]
 def _unary(
     name: str, function: Function, derivative: Function | None, emit: Function | None = None
 ) -> Primitive:
-    """A unary function; `derivative(x, out)` is in lamina operators, or None if it is 0 or undefined."""
+    """A primitive for a unary function.
+
+    `derivative(x, out)` is written in lamina operators; None if the derivative is 0 or undefined.
+    """
     vjp = None if derivative is None else (lambda g, out, x: g * derivative(x, out),)
 
     lower = emit or _by_name(name)
@@ -40,7 +43,7 @@ def _unary(
 
 
 def _by_name(name: str) -> Function:
-    """The code generator's function of this name."""
+    """A function that calls the code generator's method of this name."""
     return lambda b, *values: getattr(b, name)(*values)
 
 
@@ -56,7 +59,7 @@ _NOT_OF_BOOLEANS = {"negative", "sign", "subtract"}
 
 
 def _of_numbers(name: str, infer: Function) -> Function:
-    """`infer` for numbers: booleans raise an error."""
+    """A version of `infer` that raises an error for booleans."""
 
     def checked(x: Any, *others: Any) -> Type:
         shape, dtype = infer(x, *others)
@@ -68,7 +71,7 @@ def _of_numbers(name: str, infer: Function) -> Function:
 
 
 def _through_float(emit: Function) -> Function:
-    """Compute integers in float64 and convert back, as in eager evaluation."""
+    """A version of `emit` that computes integers in float64 and converts the result back, as in eager evaluation."""
 
     def emit_any(b: Any, x: Any) -> Any:
         return emit(b, x) if x.dtype.kind == "f" else b.cast(emit(b, b.cast(x, np.float64)), x.dtype)
@@ -77,7 +80,10 @@ def _through_float(emit: Function) -> Function:
 
 
 def _keeping_dtype(function: Function) -> Function:
-    """A function that keeps integer dtypes, as in MXNet, by way of float64; NumPy's own would return floats."""
+    """A version of a function that keeps integer dtypes, as in MXNet, where NumPy's would return floats.
+
+    Integers are computed in float64 and converted back.
+    """
 
     def eval(x: np.ndarray) -> np.ndarray:
         out = function(x)
@@ -87,7 +93,7 @@ def _keeping_dtype(function: Function) -> Function:
 
 
 def _compiled(unary: Primitive) -> Function:
-    """Eager evaluation by the code used in compiled functions, for the same bits."""
+    """A function that evaluates a primitive eagerly by the code of compiled functions, for the same bits."""
 
     def find(dtype: np.dtype) -> Function | None:
         if dtype.kind != "f":
@@ -112,13 +118,13 @@ def _softrelu_emit(b: Any, x: Any) -> Any:
 
 
 def _nan_to_zero(x: np.ndarray) -> np.ndarray:
-    """Replace NaN by 0; may return `x` itself, since most arrays have no NaN."""
+    """Replace NaN by 0. Without NaN, as in most arrays, this returns `x` itself."""
     nan = np.isnan(x)
     return np.where(nan, x.dtype.type(0), x) if nan.any() else x
 
 
 def _round_half_away(x: np.ndarray) -> np.ndarray:
-    """Round half away from zero; ``floor(x + 0.5)`` may round up to the next integer."""
+    """Round half away from zero. (``floor(x + 0.5)`` may round a number below a half up.)"""
     if x.dtype.kind != "f":
         return x
     whole = np.trunc(x)
@@ -211,8 +217,11 @@ def _binary(
     *,
     expensive: bool = False,
 ) -> Primitive:
-    """A binary primitive. `vjp`: for each operand, the function ``(g, out, x, y)`` that gives its gradient in the
-    broadcast shape, which is then summed to the operand's shape."""
+    """A primitive for a binary function.
+
+    `vjp` has, for each operand, a function ``(g, out, x, y)`` that returns the operand's gradient in the broadcast
+    shape, which is then summed to the operand's shape.
+    """
 
     def infer(x: Any, y: Any) -> Type:
         return broadcast_shapes(name, x, y), dtype_of(x, y)
@@ -245,9 +254,9 @@ def _divide(x: Any, y: Any) -> np.ndarray:
 
 
 def _of_two(name: str, function: Function, vjp: tuple[Function, Function]) -> Primitive:
-    """A binary primitive evaluated by compiled code, eagerly too, since NumPy rounds it differently.
+    """A binary primitive that is evaluated by compiled code even eagerly, since NumPy rounds it differently.
 
-    Integers are computed in float64 and converted back; results that are no integers (5 to the power of -1, 1 / 0)
+    Integers are computed in float64 and converted back; results that are not integers (5 to the power of -1, 1 / 0)
     become 0.
     """
 
@@ -296,7 +305,7 @@ def _power_base_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 
 def _power_exponent_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """out·log x, and 0 where x = 0: the limit from the right."""
+    """The exponent's gradient: g·out·log x, and 0 where x = 0, the limit from the right."""
     log = math.log(x) if isinstance(x, int | float) else bind(UNARY["log"], bind(where, x > 0.0, x, 1.0))
     return g * (out * log)
 

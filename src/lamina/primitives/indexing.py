@@ -107,7 +107,10 @@ def _take_along_element(b: Any, index: list[Any], inputs: Any, axis: int, mode: 
 
 
 def _take_along_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int, mode: str) -> Any:
-    """`g` where elements were read, else 0. With one index per row this is elementwise, so that it can be fused."""
+    """The gradient of `x`: `g` where elements were read, else 0.
+
+    With one index per row, it is computed elementwise, so that it can be fused.
+    """
     size = x.shape[axis]
     if indices.shape[axis] != 1:
         return bind(take_along_add, g, indices, size=size, axis=axis, mode=mode)
@@ -163,7 +166,7 @@ take_along_add = primitive(
 
 def _nd_key(indices: np.ndarray, shape: Ints) -> tuple[np.ndarray, ...]:
     if len(indices) > len(shape):
-        raise IndexError("more axes are addressed than there are")
+        raise IndexError(f"indices for {len(indices)} axes, but the array has {len(shape)}")
     return tuple(np.clip(i, 0, n - 1) for i, n in zip(indices.astype(np.int64), shape, strict=False))
 
 
@@ -213,7 +216,9 @@ def _scatter_nd_add(g: np.ndarray, indices: np.ndarray, shape: Ints) -> np.ndarr
     out = np.zeros(shape, g.dtype)
     key = _nd_key(indices, shape)
     if g.shape != (*indices.shape[1:], *shape[len(indices) :]):
-        raise ValueError("the data has another shape")  # np.add.at would broadcast it
+        raise ValueError(
+            "the data's shape does not fit the indices and the result"
+        )  # np.add.at would broadcast it
     np.add.at(out, key, g)
     return out
 
@@ -283,7 +288,7 @@ full = primitive(
 
 
 def _stable_order(x: np.ndarray, axis: int, ascending: bool) -> np.ndarray:
-    """Stable sorting order: equal elements keep their order, NaN comes last."""
+    """The indices that sort `x` along an axis; equal elements keep their order, and NaN comes last."""
     return np.argsort(x if ascending else _descending_key(x), axis=axis, kind="stable")
 
 

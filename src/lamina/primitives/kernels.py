@@ -13,7 +13,10 @@ Function = Callable[..., Any]
 
 
 def by_dtype(primitive: Primitive, find: Callable[[np.dtype], Function | None]) -> Function:
-    """A `compute` that calls the function ``find(dtype)``, cached by dtype, or `eval` if there is none."""
+    """A function for `Primitive.compute` that calls ``find(dtype)``, which is cached by dtype.
+
+    If this is None, it calls the primitive's `eval`.
+    """
     known: dict[str, Function] = {}
 
     def compute(x: np.ndarray, *others: Any, **params: Any) -> Any:

@@ -48,12 +48,12 @@ def triangle(x: Any, lower: bool = True, strict: bool = False) -> Any:
 
 
 def _mirrored(x: Any) -> Any:
-    """The symmetric matrices with the lower triangle of `x`."""
+    """The symmetric matrices whose lower triangles are those of `x`."""
     return triangle(x) + _t(triangle(x, strict=True))
 
 
 def _as_columns(g: Any, x: Any) -> Any:
-    """One number per matrix, reshaped to multiply the matrices `x`."""
+    """One number per matrix, in a shape that broadcasts with the matrices `x`."""
     return bind(reshape, g, shape=(1, 1) if len(x.shape) == 2 else (x.shape[0], 1, 1))
 
 
@@ -73,7 +73,7 @@ def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
 
 
 def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str = "matrix") -> Primitive:
-    """A primitive of square matrices that returns matrices, vectors, or one number each."""
+    """A primitive of square matrices. Its result `gives` a matrix, a vector or a number for each."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         _matrices(name, x)
@@ -133,14 +133,18 @@ def _triangular_solve(a: np.ndarray, b: np.ndarray, transpose: bool, lower: bool
     try:
         solved = np.linalg.solve((left.swapaxes(-1, -2) if transpose else left).astype(wide), b.astype(wide))
     except np.linalg.LinAlgError:
-        raise MatrixError(f"triangular_solve: a diagonal of the matrices {a.shape} has a 0") from None
+        raise MatrixError(
+            f"triangular_solve: a triangular matrix has a 0 on its diagonal (shape {a.shape})"
+        ) from None
     return solved.astype(b.dtype, copy=False)
 
 
 def _triangular_solve_type(a: Any, b: Any, transpose: bool, lower: bool) -> Type:
     left, right = _matrices("triangular_solve", a), _matrices("triangular_solve", b, square=False)
     if left[:-1] != right[:-1]:
-        raise ShapeError(f"triangular_solve: the triangles {left} do not fit the matrices {right}")
+        raise ShapeError(
+            f"triangular_solve: matrices of shape {right} do not fit triangular matrices of shape {left}"
+        )
     return right, np.dtype(b.dtype)
 
 
@@ -193,14 +197,17 @@ orthonormal_rows = primitive(
 
 
 def _eigenvectors(x: np.ndarray) -> np.ndarray:
-    """Eigenvectors with a fixed sign: as in MXNet, each vector's element of largest magnitude is positive."""
+    """Eigenvectors with a fixed sign: as in MXNet, the element of largest magnitude in each vector is positive."""
     vectors = np.linalg.eigh(x)[1].swapaxes(-1, -2)
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(-1)[..., np.newaxis], -1)
     return vectors * np.where(largest < 0, -1, 1)
 
 
 def _eigenvectors_vjp(g: Any, out: Any, x: Any) -> Any:
-    """The gradient; gaps between nearly equal eigenvalues are clipped to the smallest distinguishable, as in MXNet."""
+    """The gradient of eigenvectors.
+
+    Gaps between nearly equal eigenvalues are clipped to the smallest distinguishable gap, as in MXNet.
+    """
     values = bind(eigenvalues, x)
     n = x.shape[-1]
     rows, columns = (bind(reshape, values, shape=(*x.shape[:-2], *s)) for s in ((n, 1), (1, n)))

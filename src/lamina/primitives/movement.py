@@ -58,7 +58,7 @@ def slice_length(begin: int, end: int, step: int) -> int:
 
 
 def slices(begin: Ints, end: Ints, step: Ints) -> tuple[slice, ...]:
-    """Python slices; an end before the first element becomes None."""
+    """Python slices for begin, end and step; with a negative step, an end before the first element becomes None."""
     return tuple(slice(b, None if e < 0 else e, s) for b, e, s in zip(begin, end, step, strict=True))
 
 
@@ -87,7 +87,7 @@ Eagerly it shares memory if the part is contiguous (rows of axis 0), otherwise i
 def _inside(
     b: Any, index: list[Any], shape: Ints, begin: Ints, end: Ints, step: Ints
 ) -> tuple[Any, list[Any]]:
-    """Whether an index lies in the slice (None: certainly), and its position there."""
+    """Whether a slice includes an index, None if it surely does; and the position of the index in the slice."""
     mask: Any = None
     position: list[Any] = []
     for i, size, start, stop, s in zip(index, shape, begin, end, step, strict=True):

@@ -1,6 +1,6 @@
 """Counter-based random numbers: they depend only on (seed, stream), in eager and compiled code alike.
 
-The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as NumPy has it.
+The generator is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011), as in NumPy.
 Every random operator has its own stream, so no state passes from one to the next. Distributions transform
 uniform numbers by additions, products, quotients and square roots, each rounded separately, and by the functions
 ``same_…``, which consist of these. So all numbers have the same bits on every machine and device.
@@ -30,12 +30,15 @@ def philox(seed: int, stream: int) -> np.random.Philox:
 
 
 def generator(seed: int, stream: int) -> np.random.Generator:
-    """NumPy's generator over a stream, for distributions that are never compiled (gamma, Poisson, shuffling)."""
+    """NumPy's generator for a stream, for distributions that are never compiled (gamma, Poisson, shuffling)."""
     return np.random.Generator(philox(seed, stream))
 
 
 def _random_uniform(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
-    """float32: the upper 24 bits of each half of the 64-bit words, low half first; float64: their upper 53 bits."""
+    """Uniform numbers on [0, 1), from a stream of 64-bit words.
+
+    float32 takes the upper 24 bits of each half of a word, low half first; float64 takes the upper 53 bits of a word.
+    """
     size = int(np.prod(shape))
     bits = philox(int(seed), int(stream))
     if np.dtype(dtype) == np.float64:
@@ -55,7 +58,7 @@ random_uniform = primitive(
 
 
 def _random_bits(seed: int, stream: int, shape: Ints, dtype: Any) -> np.ndarray:
-    """The 64-bit words split into elements, lowest bits first."""
+    """Unsigned integers: the 64-bit words of a stream, split into elements, lowest bits first."""
     size, itemsize = int(np.prod(shape)), np.dtype(dtype).itemsize
     words = np.asarray(philox(int(seed), int(stream)).random_raw(-(-size * itemsize // 8)), "<u8")
     return words.view(np.dtype(dtype).newbyteorder("<"))[:size].astype(dtype, copy=False).reshape(shape)
@@ -71,7 +74,7 @@ random_bits = primitive(
 
 
 def _sampled(name: str, sample: Any) -> Primitive:
-    """Rejection sampling, one result per element of the parameter; never compiled."""
+    """A primitive for rejection sampling, with one result per element of the parameter. It is never compiled."""
 
     def eval(seed: int, stream: int, parameter: np.ndarray) -> np.ndarray:
         if not (parameter >= 0).all():
@@ -94,7 +97,10 @@ _AT_ONCE = 1 << 14
 
 
 def _same(name: str, function: Any, derivative: Any) -> Primitive:
-    """A function of one float with the same bits in eager and compiled code on every device; `derivative(x, out)`."""
+    """A primitive for a function of one float, with the same bits in eager and compiled code on every device.
+
+    `derivative(x, out)` is written in lamina operators.
+    """
 
     def eval(x: np.ndarray) -> np.ndarray:
         flat = x.ravel()
@@ -111,7 +117,7 @@ def _same(name: str, function: Any, derivative: Any) -> Primitive:
 
 
 def _exp_without_denormals(b: Any, x: Any) -> Any:
-    """exp with denormal results set to 0, since some machines flush them and some don't."""
+    """exp, with denormal results replaced by 0, since some machines flush them and some don't."""
     least = float(np.log(np.finfo(x.dtype).smallest_normal))
     return b.where(b.less(x, least), 0.0, exp(b, x))
 

@@ -1,4 +1,4 @@
-"""Reductions over axes, and broadcasting, each the gradient of the other for sums."""
+"""Reductions over axes, and broadcasting, which is the gradient of sums, as sums are the gradient of broadcasting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _reduction_type(x: Any, axis: Axes, keepdims: bool) -> Type:
 
 
 def _expand(x: Any, shape: tuple[int, ...], axis: Axes) -> Any:
-    """Reinsert a reduced array's axes and broadcast it to `shape`."""
+    """Give a reduced array its axes back, and broadcast it to `shape`."""
     kept = bind(reshape, x, shape=reduced_shape(shape, axis, True))
     return kept if kept.shape == shape else bind(broadcast_to, kept, shape=shape)
 
@@ -41,12 +41,12 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
 
 
 def _extremum_vjp(g: Any, out: Any, x: Any, axis: Axes, keepdims: bool) -> Any:
-    """The gradient goes to every element equal to the extremum, as in MXNet."""
+    """The gradient of `x`: `g` for every element that is equal to the extremum, as in MXNet, else 0."""
     return _expand(g, x.shape, axis) * (x == _expand(out, x.shape, axis))
 
 
 def reduction(name: str, ufunc: Any, vjp: Any, lowering: Reduction, empty: float | None) -> Primitive:
-    """A fold over axes. `empty`: the result for no elements, or None if undefined."""
+    """A primitive that reduces axes by `ufunc`. `empty` is the result for no elements; None if it is undefined."""
 
     def eval(x: np.ndarray, axis: Axes, keepdims: bool) -> np.ndarray:
         out = ufunc.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
@@ -77,7 +77,10 @@ def _longest_chain(x: np.ndarray, axis: Axes) -> int:
 
 
 def _compiled(reduction: Primitive, dtype: np.dtype) -> Callable[..., np.ndarray] | None:
-    """Eager evaluation in the order of compiled code; for integers the order is irrelevant."""
+    """The function that reduces a dtype eagerly in the order of compiled code; None if nothing can be compiled.
+
+    For integers, where the order doesn't matter, it is the primitive's `eval`.
+    """
     fold = kernel(reduction, dtype) if dtype.char in "fd" else None
     if fold is None:
         return None if dtype.char in "fd" else reduction.eval

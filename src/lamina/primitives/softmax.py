@@ -32,7 +32,7 @@ _EXP, _LOG = UNARY["exp"], UNARY["log"]
 
 
 def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    """`_softmax_composed`, eagerly."""
+    """The eager version of `_softmax_composed`."""
     if not x.size or x.dtype.kind != "f":  # the order is irrelevant, and NumPy may raise
         return _softmax(x, axis)
     e = _EXP.compute(x - reduce_max.compute(x, axis=(axis,), keepdims=True))
@@ -40,7 +40,7 @@ def _compute_softmax(x: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _compute_log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
-    """`_log_softmax_composed`, eagerly."""
+    """The eager version of `_log_softmax_composed`."""
     if not x.size or x.dtype.kind != "f":
         return _log_softmax(x, axis)
     z = x - reduce_max.compute(x, axis=(axis,), keepdims=True)

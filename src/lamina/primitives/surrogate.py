@@ -1,4 +1,4 @@
-"""Values with a surrogate gradient: straight-through estimators, and MXNet's output layers."""
+"""Values with another function's gradient: straight-through estimators, and MXNet's output layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from lamina.primitives.typing import Type, dtype_of
 def _type(value: Any, *others: Any) -> Type:
     if any(tuple(x.shape) != tuple(value.shape) for x in others):
         shapes = " and ".join(str(tuple(x.shape)) for x in (value, *others))
-        raise ShapeError(f"a value and the arrays that get its gradient need one shape, not {shapes}")
+        raise ShapeError(
+            f"a value and the arrays that get its gradient must have the same shape, not {shapes}"
+        )
     return tuple(value.shape), dtype_of(value, *others)
 
 

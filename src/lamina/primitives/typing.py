@@ -15,7 +15,7 @@ Type = tuple[tuple[int, ...], np.dtype]
 
 
 def element_type(dtype: Any) -> np.dtype:
-    """A user's dtype as NumPy's, in native byte order; None is float32.
+    """The NumPy dtype, in native byte order, for a dtype that a user specified; None means float32.
 
     Raises `DTypeError` if there is no such dtype, or arrays don't support it.
     """
@@ -36,7 +36,7 @@ _THERE_ARE = "there are float32, float64, float16, bool, uint8 and the other int
 
 
 def dtype_of(*inputs: Any) -> np.dtype:
-    """The common dtype of the array inputs (Python numbers adapt)."""
+    """The common dtype of the arrays among the inputs; Python numbers adapt to it."""
     found = [x.dtype for x in inputs if hasattr(x, "dtype")]
     first = found[0] if found else np.float32
     for dtype in found:
@@ -49,9 +49,9 @@ def dtype_of(*inputs: Any) -> np.dtype:
 def converted(x: np.ndarray, dtype: Any) -> np.ndarray:
     """`x.astype(dtype)`, except that floats outside a small or unsigned integer's range wrap around, as integers do.
 
-    In C the conversion of -1.0 to an unsigned integer is undefined, so processors differ, even NumPy's loops on one
-    processor. By way of a signed integer, it becomes 255 as uint8 everywhere. Beyond 32 bits (uint32: 64 bits) it stays
-    undefined.
+    In C, the conversion of -1.0 to an unsigned integer is undefined: the result depends on the processor, and even on
+    which of NumPy's loops runs. Here it goes through a signed integer, so that -1.0 becomes 255 as uint8 everywhere.
+    Beyond the range of 32 bits (for uint32, 64 bits) the result stays undefined.
     """
     dtype = np.dtype(dtype)
     if x.dtype.kind == "f":
@@ -75,12 +75,12 @@ def broadcast_shapes(name: str, *inputs: Any) -> tuple[int, ...]:
 
 
 def like_first(x: Any, *_others: Any, **_params: Any) -> Type:
-    """The first input's shape and dtype."""
+    """The shape and dtype of the first input."""
     return tuple(x.shape), np.dtype(x.dtype)
 
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:
-    """A non-negative axis, or an error that names the operator."""
+    """The axis as a non-negative number; raises an error that names the operator if there is no such axis."""
     try:
         axis = index(axis)
     except TypeError:
@@ -91,7 +91,7 @@ def normalize_axis(name: str, axis: int, ndim: int) -> int:
 
 
 def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
-    """Sorted non-negative axes; None means all."""
+    """The axes as sorted non-negative numbers; None means all axes."""
     if axis is None:
         return tuple(range(ndim))
     axes: tuple[Any, ...] = (
@@ -99,5 +99,5 @@ def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> tu
     )
     normal = tuple(sorted({normalize_axis(name, a, ndim) for a in axes}))
     if len(normal) != len(axes):
-        raise ShapeError(f"{name}: axis {axis} names an axis twice")
+        raise ShapeError(f"{name}: axis={axis} contains an axis twice")
     return normal

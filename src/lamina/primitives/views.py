@@ -1,4 +1,4 @@
-"""Primitives whose results share memory with their operand, and variants that copy.
+"""Primitives whose results share memory with their operand, and variants of these that copy.
 
 NumPy's views share memory by themselves; views of device arrays are made here.
 """
@@ -21,9 +21,9 @@ VIEWS = frozenset((reshape, slice_))
 
 
 def _copying(view: Primitive, copied: Callable[..., np.ndarray]) -> Primitive:
-    """A primitive like `view` whose result has its own memory.
+    """A primitive like `view`, but whose result has memory of its own.
 
-    Sharing only matters eagerly: in compiled code every result has its own memory, so both primitives are the same.
+    The two differ only in eager evaluation: in compiled code every result has memory of its own.
     """
     return primitive(
         f"{view.name}_copy",
@@ -45,9 +45,9 @@ COPIES = {reshape_copy: reshape, slice_copy: slice_}
 
 
 def view_of(primitive: Primitive, value: Any, params: dict[str, Any]) -> Any:
-    """The result of one of `VIEWS` as a view of a device array's memory; None if it can't be one.
+    """The result of a primitive in `VIEWS` as a view of a device array's memory; None if it can't be a view.
 
-    For a NumPy array it is the primitive's `eval`.
+    For a NumPy array, it is the result of the primitive's `eval`.
     """
     if isinstance(value, np.ndarray):
         return primitive.eval(value, **params)

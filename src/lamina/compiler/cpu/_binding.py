@@ -144,7 +144,7 @@ class Binding:
                 self._start_over()
         finally:
             self._is_running = is_within
-        raise Overlap("interrupts disturbed each attempt to run it")
+        raise Overlap("signal handlers interrupted each attempt to run it")
 
     def _start_over(self) -> None:
         """Bind again after a nested run, which may have left its own pointers in the table."""

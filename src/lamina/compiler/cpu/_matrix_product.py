@@ -276,9 +276,9 @@ class MatrixProduct:
         if min(self.rows, self.columns) == 0:
             return
         if isinstance(left, TakenRows) and not (self.takes_rows and self.can_take_rows):
-            raise ValueError("rows of a table need a product in blocks, made with takes_rows")
+            raise ValueError("only a blocked product made with takes_rows can read A as rows of a table")
         if not isinstance(left, Pointer | TakenRows) and not self.only_packs_left:
-            raise ValueError("this product reads its left operand in place: it has to lie in memory")
+            raise ValueError("this product can't compute A as it loads it: store A in memory")
         product = _Product(
             self,
             b,

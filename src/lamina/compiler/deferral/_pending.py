@@ -29,7 +29,9 @@ class PendingArray(PlaceholderArray):
     def _read(self) -> Any:
         pending.flush()
         if self.__class__ is PendingArray:
-            raise LaminaError(f"an array of shape {self.shape} was considered unreachable, but is read")
+            raise LaminaError(
+                f"this array (shape {self.shape}) was not computed, since lamina took it for unreachable"
+            )
         return self._data
 
     _data: Any = property(_read)

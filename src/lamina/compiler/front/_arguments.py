@@ -167,7 +167,7 @@ def _identity(value: Any) -> Any:
     except TypeError:
         if isinstance(value, np.ndarray):
             raise TraceError(
-                f"lamina.compile: an argument is a NumPy array, of shape {value.shape}; give nd.array(…) of it"
+                f"lamina.compile: an argument is a NumPy array, of shape {value.shape}; convert it with nd.array(…)"
             ) from None
         raise TraceError(
             f"lamina.compile: an argument of type {type(value).__name__} is neither an NDArray, a number nor hashable; "
@@ -415,7 +415,7 @@ def _as_integer(value: Any, dtype: np.dtype) -> int:
     if value != value // 1:
         raise DTypeError(
             f"an array of {dtype} does not combine with {value}, which is not an integer; "
-            "convert with astype('float32') first"
+            "convert the array with astype('float32') first"
         )
     limits = np.iinfo(dtype)
     if not limits.min <= value <= limits.max:

@@ -34,7 +34,7 @@ def run_batches(
     """See `CompiledFunction.run_batches`."""
     if state.recording:
         raise AutogradError(
-            "run_batches: its steps are not recorded. Compute the gradients inside the compiled function, and call it "
+            "run_batches: its steps can't be recorded. Compute the gradients inside the compiled function, and call it "
             "outside of autograd.record()"
         )
     rows = _checked_rows(indices, Arguments([*args, *kwargs.values()], frozenset(), frozenset()).arrays)
@@ -168,12 +168,14 @@ def run_stacks(
 def _check(stacks: Sequence[Array], numbers: Sequence[Sequence[float]]) -> None:
     if state.recording:
         raise AutogradError(
-            "run_stacks: its steps are not recorded. Compute the gradients inside the compiled function, and call it "
+            "run_stacks: its steps can't be recorded. Compute the gradients inside the compiled function, and call it "
             "outside of autograd.record()"
         )
     for place, stack in enumerate(stacks):
         if not isinstance(stack, Array):
-            raise TypeError(f"run_stacks: stack {place} is a {type(stack).__name__}; give nd.array(…) of it")
+            raise TypeError(
+                f"run_stacks: stack {place} is a {type(stack).__name__}; convert it with nd.array(…)"
+            )
     shortest = min((x.shape[0] if x.shape else 0 for x in stacks), default=0)
     if not 0 < len(numbers) <= shortest:
         raise ShapeError(

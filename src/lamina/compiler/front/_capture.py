@@ -50,12 +50,17 @@ class FoundOutside(Exception):  # noqa: N818 - not an error: the capture starts 
 class Captured:
     """The result of a capture.
 
-    `arrays`: for each input slot, the array found outside, or the argument's stand-in. `result`: the function's return
-    value, with a `Result` or `Returned` for each array. `getters`: for a slot whose array may be replaced, a function
-    that finds it. `numbers`: for each scalar slot, a function that returns its value, or the position of an argument.
-    `stale`: slots of gradients that are consumed inside. `with_leaves`: arrays found outside whose gradient was used.
-    `labels`: slots with class numbers, whether they are rows of the slot's array, the number of classes, and the
-    operator that uses them. `after_run`: functions to call after each run.
+    Attributes:
+        graph: the captured step.
+        arrays: for each input slot, the array found outside, or the argument's stand-in.
+        result: the function's return value, with a `Result` or `Returned` for each array.
+        numbers: for each scalar slot, its source: a function, the position of an argument, or a `Derived` number.
+        getters: for slots whose array may be replaced, a function that finds it.
+        stale: slots of gradients that are consumed inside.
+        with_leaves: arrays found outside whose gradient was used.
+        labels: for arrays of class numbers, the slot, whether only rows of its array are used, the number of classes,
+            and the operator that uses them.
+        after_run: functions to call after each run.
     """
 
     graph: Graph
@@ -339,19 +344,24 @@ class Capture:
         return node
 
     def _take_off_tape(self, array: Array) -> None:
-        """Detach an array from the outside tape: in the step it is a leaf, or nothing."""
+        """Detach an array found outside from the tape, for the time of the capture.
+
+        In the captured step, it is a leaf if gradients with respect to it are needed, else a constant.
+        """
         self._off_tape.append((array, array._node, array._leaf))
         array._leaf = self._leaf_of(array)
         array._node = None
 
     def _leaf_of(self, array: Array) -> Leaf | None:
-        """The gradient of an array from outside; a new one, if a pullback differentiates with respect to it."""
+        """The gradient of an array from outside; a new one, if the pullback differentiates with respect
+        to the array.
+        """
         if array._leaf is not None or array._node is None or not self._of_pullback:
             return array._leaf
         return Leaf(on_device(np.zeros(array.shape, array.dtype), array._context), "write")
 
     def _stand_in(self, array: Array) -> Array:
-        """A stand-in of the same type for an argument; its writes don't affect the tape outside."""
+        """A stand-in of the same type for an argument, so that writes to it don't affect the tape outside."""
         shape, dtype = array.shape, np.dtype(array.dtype)
         # Its node becomes that of an input slot when it is declared.
         stand_in = NDArray(Node(Constant(0), (), {}, shape, dtype), array._context)
@@ -361,7 +371,7 @@ class Capture:
         return stand_in
 
     def _operands(self, primitive: Primitive, inputs: tuple[Any, ...]) -> list[Node]:
-        """Nodes for all inputs; numbers take the arrays' dtype, or the result's if there is no array."""
+        """Nodes for all inputs. Numbers get the dtype of the arrays, or their own if there is no array."""
         nodes = [self.value(x) if isinstance(x, Array) else x for x in inputs]
         dtypes = [n.dtype for n in nodes if isinstance(n, Node)]
         is_conditional = isinstance(primitive.lowering, Elementwise) and primitive.lowering.conditional
@@ -386,7 +396,7 @@ class Capture:
         return self._node(REGISTRY["broadcast_to"], (node,), {"shape": shape}, *inferred)
 
     def _fresh_view(self, array: Array, data: Node) -> Node:
-        """The current value of a view, from its base."""
+        """The current value of an array that may be a view; a view is read anew if its base has changed."""
         view = array._view
         if view is None:
             return data
@@ -398,8 +408,9 @@ class Capture:
         return data
 
     def _is_used_up(self, key: int) -> bool:
-        """Whether a gradient was computed and then read inside, so that it is temporary, unless the user keeps
-        gradients.
+        """Whether a gradient is temporary, because it was both computed and read inside.
+
+        Never if the user keeps gradients.
         """
         return (
             key in self._gradients
@@ -432,7 +443,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Result:
-    """The placeholder of an output array in the function's return value; without a context, of a number."""
+    """A placeholder in the function's return value for an output: an array, or a number if `context` is None."""
 
     number: int
     context: Any
@@ -440,13 +451,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Returned:
-    """The placeholder of an argument in the function's return value: the array in this input slot."""
+    """A placeholder in the function's return value for an argument: the array in this input slot."""
 
     slot: int
 
 
 def _are_together(contexts: Sequence[Context]) -> bool:
-    """Whether one target computes on all these devices."""
+    """Whether one target can compute on all these devices."""
     return len({None if context.is_host else context for context in contexts}) < 2
 
 
@@ -456,15 +467,15 @@ def context_of(arrays: Sequence[Array]) -> Context:
 
 
 def on_device(array: np.ndarray, context: Context) -> NDArray:
-    """A real array with these contents, also while tracing."""
+    """An array on a device with these contents; not a symbolic one, even while tracing."""
     return NDArray(target_of(context).from_numpy(array), context)
 
 
 class tracing(traced_by):  # noqa: N801 - used as `with tracing(capture):`
-    """Make `capture` the current trace. Recording starts off, since the function's body controls it.
+    """``with tracing(capture):`` makes `capture` the current trace. Recording is off until the function turns it on.
 
-    Garbage collection is suspended in all threads, as a ``__del__`` would be traced with the function. So are signals
-    (`compiling`).
+    Garbage collection is suspended in all threads, as a ``__del__`` would be traced with the function. Signals are
+    suspended, too (`compiling`).
     """
 
     _lock = free_in_children(threading.RLock())

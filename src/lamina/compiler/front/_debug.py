@@ -20,13 +20,13 @@ def show(text: str) -> None:
 
 
 def show_graph(title: str, graph: Graph) -> None:
-    """From level 3, the graph after a pass."""
+    """Print the graph after a pass, from level 3 on."""
     if level() >= 3:
         show(f"--- after {title}\n{graph.text()}")
 
 
 def show_program(program: Program) -> None:
-    """From level 1, the program in words; from level 4, the LLVM code, too; from level 5, the assembly."""
+    """Print a description of the program from level 1 on, the LLVM assembly from 4, the machine's assembly from 5."""
     if level() >= 1:
         show(describe(program))
     if level() >= 4:

@@ -1,5 +1,7 @@
-"""Compiled functions under ``autograd.record()``: two compiled steps, forward and pullback, and one node on
-the tape.
+"""Compiled functions under ``autograd.record()``.
+
+A call runs one of two compiled steps, the forward pass, and puts one node on the tape; its gradient runs the other
+step, the pullback.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _MOST_PULLBACKS = 64
 
 
 def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a compiled function with a gradient for `backward`."""
+    """Call a compiled function, and put it on the tape, so that `backward` can differentiate it."""
     call = Call(args, kwargs)
     plain, taken = compiled.specialize(call)
     if plain is None:
@@ -49,8 +51,9 @@ def call_recorded(compiled: CompiledFunction, args: tuple[Any, ...], kwargs: dic
 class _Recorded:
     """A specialization as two compiled steps: the forward pass, which also returns residuals, and its pullback.
 
-    `inputs`: all differentiable arrays that it reads, arguments by position; `read`: other arrays that the pullback
-    reads, and that must be unchanged; `outputs`: which of its arrays have a gradient.
+    `inputs` are all differentiable arrays that the function reads, arguments by position. `read` are other arrays that
+    the pullback reads; they must not change before it runs. `outputs` tells for each output array whether it has a
+    gradient.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class _Recorded:
         self._outputs = [isinstance(x, Result) and x.context is not None and next(flags) for x in places]
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
-        """Run the forward pass, and put one node on the tape, from the differentiable inputs to the outputs."""
+        """Run the forward pass, and put a node on the tape that leads from the outputs to the differentiable inputs."""
         values = self._forward.number_values(numbers)
         result, residuals = self._forward.run_with(arrays, values)
         inputs = tuple(arrays[x] if isinstance(x, int) else x for x in self._inputs)
@@ -87,7 +90,7 @@ class _Recorded:
         def all_gradients(g: Any) -> tuple[NDArray, ...]:
             if state.recording:
                 raise AutogradError(
-                    "second derivatives do not go through a compiled function from outside; compute them (grad "
+                    "a compiled function can't be differentiated twice from outside; compute second derivatives (grad "
                     "with create_graph=True) inside the compiled function, or differentiate its `.original`"
                 )
             if latest[0] is not g:
@@ -95,7 +98,9 @@ class _Recorded:
                 try:
                     latest[:] = [g, self._pullback.run_with([*cotangents, *arguments], values)]
                 except Overlap as overlap:  # too late to run eagerly
-                    raise AutogradError(f"the gradient of a compiled function: {overlap}") from None
+                    raise AutogradError(
+                        f"the gradient of a compiled function can't be computed: {overlap}"
+                    ) from None
             return latest[1]
 
         def vjp_of(i: int) -> Callable[..., NDArray]:
@@ -112,7 +117,7 @@ class _Recorded:
 def _recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> _Recorded | None:
-    """Forward pass and pullback for these argument types, compiled on first use; None if there is no gradient."""
+    """The forward pass and pullback for these arguments, compiled on first use; None if nothing has a gradient."""
     differentiable = tuple(is_recorded(x) for x in taken.arrays)
     key = (taken.key, call.names, differentiable, state.training)
     known = compiled.pullbacks.get(key)
@@ -129,7 +134,10 @@ def _recorded(
 def _compile_recorded(
     compiled: CompiledFunction, plain: Specialization, call: Call, taken: Arguments
 ) -> tuple[_Recorded | None, Callable[[], bool]]:
-    """The two steps, or None, and a function that checks whether that is still valid."""
+    """The compiled forward pass and pullback, and a function that checks whether they are still valid.
+
+    The first is None if nothing has a gradient.
+    """
     capture = Capture(
         keep_gradients=True,
         of_pullback=True,
@@ -163,8 +171,8 @@ def _compile_recorded(
 class _WithGradients:
     """A capture that returned (result, gradients), or () if nothing has a gradient.
 
-    `leaves`: the arrays differentiated by; `outputs`: which of its arrays have a gradient; `cotangents`: arrays like
-    these.
+    `leaves` are the arrays that the gradients are with respect to; `outputs` tells for each output array whether it has
+    a gradient; `cotangents` are arrays like the outputs that have one.
     """
 
     captured: Captured
@@ -200,7 +208,7 @@ def _capture_with_gradients(
 def _built(
     captured: Captured, guards: Guards, inputs: list[int], cotangents: list[int]
 ) -> tuple[Specialization, Specialization]:
-    """Forward pass and pullback of a capture that returned (result, gradients)."""
+    """The forward pass and the pullback, from a capture that returned (result, gradients)."""
     from lamina.compiler.front._specialization import Specialization
 
     result, gradients_ = captured.result
@@ -223,14 +231,14 @@ def _built(
 
 
 def _cotangents(plain: Specialization) -> list[NDArray]:
-    """Arrays like those that a specialization makes and returns, with arbitrary contents."""
+    """New arrays with the types of those that a specialization makes and returns."""
     results = plain.captured.graph.results
     places = [place for place in _results_in(plain.captured.result) if place.context is not None]
     return [on_device(np.zeros(results[x.number].shape, results[x.number].dtype), x.context) for x in places]
 
 
 def _results_in(template: Any) -> list[Result]:
-    """The results' placeholders in a function's return value, in order."""
+    """The placeholders of outputs in a function's return value, in order."""
     return [x for x in leaves(template) if isinstance(x, Result)]
 
 
@@ -242,10 +250,10 @@ def _results_in(template: Any) -> list[Result]:
 
 
 def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
-    """The forward pass (the first `results` results, all writes, then the residuals), and the pullback (the other
-    results).
+    """A graph's forward pass and its pullback.
 
-    The residuals are the pullback's last inputs, after those of the graph, in the forward pass's order.
+    The forward pass has the first `results` results, all writes, and the residuals as further results. The pullback has
+    the other results; its inputs are those of the graph, then the residuals.
     """
     forward_roots = [*graph.results[:results], *graph.writes.values()]
     residuals, order = _needed(graph, set(topological(forward_roots)), graph.results[results:])
@@ -264,7 +272,7 @@ def split(graph: Graph, results: int) -> tuple[Graph, Graph]:
 
 
 def _needed(graph: Graph, forward: set[Node], gradients: list[Node]) -> tuple[list[Node], list[Node]]:
-    """The residuals, and all nodes of the pullback in order, with residuals in place of the nodes that compute them."""
+    """The residuals, and the pullback's nodes in order; residuals replace the nodes that compute them."""
     cheap = _cheap(graph, forward)
     residuals: dict[Node, None] = {}
     needed: set[Node] = set()
@@ -282,7 +290,7 @@ def _needed(graph: Graph, forward: set[Node], gradients: list[Node]) -> tuple[li
 
 
 def _cheap(graph: Graph, forward: set[Node]) -> set[Node]:
-    """The nodes that the pullback recomputes: numbers, unchanged inputs, and values made of these alone."""
+    """The nodes that the pullback recomputes: numbers, unchanged inputs, and cheap values computed from these alone."""
     cheap: set[Node] = set()
     for node in topological(forward):
         if isinstance(node.op, Input):

@@ -19,10 +19,10 @@ _MAX_FORMULA = 160
 def describe(
     program: Program, names: Mapping[int, str] | None = None, seconds: Sequence[float] | None = None
 ) -> str:
-    """The kernels in order; `names` are the input slots' names, `seconds` each kernel's time, if known.
+    """A description of the kernels in order.
 
-    A bar before a kernel means that it waits for all kernels before it; a horizontal line separates parts that share no
-    data.
+    `names` are the input slots' names; `seconds` are the kernels' times, if known. In the description, a bar before a
+    kernel means that the kernel waits for all earlier ones; a horizontal line separates parts that share no data.
     """
     plan = program.plan
     formulas = _Formulas(plan, names or {})
@@ -51,7 +51,10 @@ def _head(plan: Plan, number: int, kernel: Kernel) -> str:
 
 
 def _measured(program: Program, kernel: Kernel, seconds: float) -> str:
-    """Time, rate, and the share of the machine's peak (for products only; other kernels are limited by memory)."""
+    """The time and rate of a kernel, and for products the share of the machine's peak.
+
+    Other kernels are limited by memory.
+    """
     rate = kernel.flops / max(seconds, 1e-12)
     text = f"{seconds * 1e6:8.1f} us {rate / 1e9:7.1f} Gflop/s"
     if kernel.kind != "product":
@@ -64,7 +67,7 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 class _Formulas:
-    """Names for everything in memory, and formulas for everything computed, in these names."""
+    """Names of everything in memory, and formulas, in these names, of everything that is computed."""
 
     def __init__(self, plan: Plan, names: Mapping[int, str]) -> None:
         self._plan, self._inputs = plan, names

@@ -1,4 +1,4 @@
-"""Guards on everything a function found outside; they detect a replaced parameter, constant or layer.
+"""Guards on everything that a function found outside; they detect a replaced parameter, constant or layer.
 
 ``docs/adr/guards.md`` states the guarantees. `walk` finds the objects to watch, `watches` has the kinds of watch.
 """
@@ -18,12 +18,12 @@ from lamina.core.tape import Leaf
 class Guards:
     """The names that a function and its callees look up, with their values when the function was captured.
 
-    `arguments` are objects among its arguments whose attributes it may read, too.
+    `arguments` are those of the function's arguments whose attributes it may read.
 
-    ``arrays``  the ids of all arrays found, to recognize them among the arguments
-    ``hold()``  whether everything is unchanged
-    ``opaque``  objects found that can't be watched
-    ``asks_for_types``  whether number arguments must be real numbers during capture
+    ``arrays``          the ids of all arrays found, to recognize them among the arguments
+    ``hold()``          whether everything is unchanged
+    ``opaque``          objects found that can't be watched
+    ``asks_for_types``  whether capture needs the values of number arguments, as the function asks for their types
     """
 
     def __init__(self, function: Callable[..., Any], arguments: Sequence[Any] = ()) -> None:
@@ -56,13 +56,13 @@ class Guards:
         )
 
     def only_contents_changed(self) -> bool:
-        """Whether only the numbers in buffers changed, so that the graph may be the same."""
+        """Whether only numbers in buffers have changed, so that the graph may be the same."""
         return all(isinstance(watch, Contents) or watch.now() for watch in self._watches) and all(
             x._leaf is leaf for x, leaf in self._leaves
         )
 
     def undo(self) -> None:
-        """Restore everything after a failed capture."""
+        """Undo the changes that a failed capture has made outside."""
         for watch in self._watches:
             watch.undo()
 
@@ -71,7 +71,9 @@ class Guards:
         return self._names.get(id(array))
 
     def _imported(self) -> str | None:
-        """A module that the function has imported since the walk, which did not visit it; None if there is none."""
+        """A module that the function has imported since the walk, which therefore didn't visit it; None
+        if there is none.
+        """
         import sys
 
         return next((name for name in sorted(self._modules) if name in sys.modules), None)

@@ -1,4 +1,4 @@
-"""Names that code looks up; owners of functions, classes and modules; storage of object attributes."""
+"""The names that code looks up; who owns functions, classes and modules; where objects store attributes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class Names(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def names_in(code: types.CodeType) -> Names:
-    """The names in code: of variables outside functions, of attributes, and of modules with their import level."""
+    """The names that code looks up: variables from outside the function, attributes, and modules with
+    their import level.
+    """
     variables: set[str] = set()
     attributes: set[str] = set()
     modules: set[tuple[int, str]] = set()
@@ -48,7 +50,7 @@ def names_in(code: types.CodeType) -> Names:
 
 
 def absolute_name(name: tuple[int, str], variables: dict[str, Any]) -> str:
-    """The full name of a module imported with this level."""
+    """The full name of a module, from its (level, name) in an import and the importing module's variables."""
     level, module = name
     if not level:
         return module

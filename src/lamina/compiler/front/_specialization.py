@@ -29,9 +29,9 @@ _KEPT_ROWS_BYTES = 1 << 16
 class Specialization:
     """A captured function, compiled, and bound to the arrays that it found.
 
-    `arguments`: the input slots of each call's arrays. `rows`: the bytes that an input slot advances with each step.
-    `guards` know what the function found outside; ``is_valid()`` checks that it is unchanged. `program`: the program of
-    an equal graph, if there is one.
+    `arguments` are the input slots of a call's arrays. `rows` has the number of bytes that each step advances an input
+    slot. `guards` know what the function found outside; ``is_valid()`` checks that this is unchanged. `program` is that
+    of an equal graph, if there is one.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Specialization:
     # --- calls ---------------------------------------------------------------------------------------------------
 
     def run(self, arrays: Sequence[Array], numbers: Sequence[float]) -> Any:
-        """One step. Returns the function's return value."""
+        """Run one step, and return the function's return value."""
         flush_pending()
         step = self.step
         with step.lock:
@@ -77,7 +77,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
-        """One step with given numbers."""
+        """`run`, with the values of all number slots."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())
@@ -85,7 +85,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_steps(self, arrays: Sequence[Array], values: Sequence[float], steps: int) -> list[Any]:
-        """Several steps; `values` are their numbers, step after step. Results have a new first axis."""
+        """Run several steps; `values` are those of the number slots, step after step. Results have a new first axis."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, steps, (steps,))
@@ -93,7 +93,9 @@ class Specialization:
             return results
 
     def run_rows(self, rows: np.ndarray, arrays: Sequence[Array], values: Sequence[float]) -> list[Any]:
-        """`run_steps` on rows of the arrays, given by the first argument, (steps, batch)."""
+        """`run_steps`, with one step per row of `rows` (steps, batch), which has the numbers of the
+        arrays' rows to use.
+        """
         flush_pending()
         with self.step.lock:
             arguments = [self._first_row(rows, context_of(arrays)), *arrays]
@@ -102,9 +104,9 @@ class Specialization:
             return results
 
     def _first_row(self, rows: np.ndarray, context: Context) -> NDArray:
-        """The first row of a matrix, followed in memory by the others.
+        """The first row of a matrix as an array; the other rows follow it in memory.
 
-        A small matrix reuses the previous call's memory, so that the step isn't bound anew each time.
+        A small matrix is copied to the memory of the previous call, so that the step need not be bound again.
         """
         if not context.is_host:
             return NDArray(placed(rows, context).part(0, rows.shape[1:]), context)
@@ -117,7 +119,10 @@ class Specialization:
         return self._row
 
     def _array(self, slot: int, arguments: Sequence[Array]) -> Array:
-        """The array in an input slot during a call; the step's own list may already belong to another call."""
+        """The array in an input slot during a call.
+
+        Arguments come from `arguments`, as the step's own list may already belong to another call.
+        """
         position = self._positions.get(slot)
         return self._arrays[slot] if position is None else arguments[position]
 
@@ -163,11 +168,11 @@ class Specialization:
     # --- words ---------------------------------------------------------------------------------------------------
 
     def explain(self) -> str:
-        """The kernels, with times measured on copies of the current buffers if the step has run."""
+        """A description of the kernels, with times measured on copies of the current buffers if the step has run."""
         return describe(self.program, self._names(), self.step.measure() if self._has_run else None)
 
     def _names(self) -> dict[int, str]:
-        """The user's names of the arrays: arguments by number, others by their variables."""
+        """The user's name of the array in each input slot: arguments by number, others by their variables."""
         names = {slot: f"argument{i}" for i, slot in enumerate(self._arguments)}
         by_gradient: dict[int, str] = {}
         for slot, array in enumerate(self._arrays):
@@ -182,7 +187,7 @@ class Specialization:
 
 
 def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[float]]:
-    """A function from a call's numbers to the next step's numbers: arguments, and numbers that Python computes."""
+    """A generated function from a call's numbers to the values of all number slots for the next step."""
     names = Names()
     lines: list[str] = []
     for slot, source in enumerate(sources):
@@ -201,7 +206,7 @@ def _numbers_of(sources: Sequence[Any]) -> Callable[[Sequence[float]], list[floa
 
 
 def _validity(guards: Guards, captured: Captured, arrays: list[Array]) -> Callable[[], bool]:
-    """A check that the guards hold, and that replaceable arrays are still those in `arrays`."""
+    """A function that checks that the guards hold, and that replaceable arrays are still those in `arrays`."""
     if not captured.getters:
         return guards.hold
     names = Names()

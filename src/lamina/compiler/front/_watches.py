@@ -1,7 +1,7 @@
 """Watches: a class for each kind of change that can happen outside a function.
 
-Each contributes an expression to a call's check (`condition`), describes the change in the user's terms (`change`), and
-can restore what a capture changed (`undo`).
+Each contributes an expression to the check that each call makes (`condition`), describes the change in the user's terms
+(`change`), and can restore what a capture changed (`undo`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Watch:
         self.label = label
 
     def condition(self, names: Names) -> str:
-        """An expression that is true while nothing has changed; raising also means a change."""
+        """A Python expression that is true while nothing has changed; an exception also means a change."""
         raise NotImplementedError
 
     def now(self) -> bool:
@@ -42,7 +42,7 @@ class Watch:
             return False
 
     def change(self) -> str | None:
-        """The change in the user's words, or None."""
+        """The user's name for what has changed; None if nothing has."""
         return None if self.now() else self.label
 
     def undo(self) -> None:
@@ -66,7 +66,7 @@ class Item(Watch):
 
 
 class Absent(Watch):
-    """Names that must stay absent: attributes or variables that would shadow those found."""
+    """Names that must not appear in a mapping: attributes or variables that would shadow those found."""
 
     def __init__(self, mapping: Mapping[Any, Any], names: Iterable[str], owner: Any, label: str) -> None:
         super().__init__(label)
@@ -95,7 +95,7 @@ class Absent(Watch):
 
 
 class Keys(Watch):
-    """All names of a mapping, for code that looks up computed names."""
+    """The set of names in a mapping, for code that looks up computed names."""
 
     def __init__(self, mapping: Mapping[Any, Any], label: str) -> None:
         super().__init__(label)
@@ -218,9 +218,9 @@ class Items(Watch):
 
 
 class Contents(Watch):
-    """Contents compared as a whole: the numbers in a buffer, the members of a set.
+    """Contents that are compared as a whole: the numbers in a buffer, or the members of a set.
 
-    `read` returns a comparable value; `restore` sets the contents back.
+    `read` returns a value to compare; `restore` restores the contents.
     """
 
     def __init__(
@@ -246,8 +246,9 @@ def buffer_of(value: Any) -> tuple[Any, ...]:
 
 
 def identities(value: Any) -> Any:
-    """The members of a set or view, by identity; a dictionary's items are new tuples each time, so their parts are
-    compared.
+    """The ids of the members of a set or view.
+
+    The items of a dictionary are new tuples each time; for these, the ids of keys and values.
     """
     if isinstance(value, set | frozenset):
         return {*map(id, value)}

@@ -125,7 +125,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _find(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, Sequence[Array], Sequence[Any]]:
-        """The specialization for a call (None: it must run eagerly), its arrays and its numbers."""
+        """The specialization for a call, None if the call must run eagerly; its arrays and its numbers."""
         entry, arguments = self.specialize(Call(args, kwargs))
         if entry is not None and not kwargs:
             self._latest = taker(args, self._fixed, self._closure), entry, state.training
@@ -141,7 +141,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         self: CompiledFunction[Concatenate[Any, Q], R], instance: object, owner: type | None = None
     ) -> CompiledFunction[Q, R]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """The compiled method of an object, kept in its ``__dict__`` after the first use."""
+        """The compiled method of an object. After its first use it is stored in the object's ``__dict__``."""
         if instance is None:
             return self
         bound = CompiledFunction(self.original.__get__(instance, owner), **self._options)
@@ -150,7 +150,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return bound
 
     def __reduce__(self) -> Any:
-        """Pickled like a function, and compiled again where it is loaded; see `lamina.compiler.front.compiled`."""
+        """Pickle like a Python function, without machine code: it is compiled again where it is loaded."""
         return reduced(self, self._attribute, self._options)
 
     @property
@@ -221,7 +221,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             raise error.with_traceback(at_users_lines(error))  # noqa: B904 - it is shown at the lines of the user
 
     def explain(self) -> str:
-        """The kernels of the specialization that ran last: what each computes, its size, and its measured time."""
+        """A description of the specialization that ran last: what each kernel computes, its size, and
+        its measured time.
+        """
         if not self._entries:
             return messages.Shown("not compiled yet: call the function first")
         return messages.Shown(next(reversed(self._entries.values())).explain())
@@ -229,9 +231,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- specializations -----------------------------------------------------------------------------------------
 
     def specialize(self, call: Call) -> tuple[Any, Arguments]:
-        """The specialization for a call (None: it must run eagerly), and the sorted arguments."""
+        """The specialization for a call, None if the call must run eagerly; and the sorted arguments."""
         if state.runs_as_written:
-            return None, self._taken_apart(call)[0]
+            return None, self._sorted_arguments(call)[0]
         known = self._known(call)
         if known is not None:
             return known
@@ -239,8 +241,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return self._known(call) or self._compile(call)
 
     def _known(self, call: Call) -> tuple[Any, Arguments] | None:
-        """The result of `specialize`, if nothing has to be compiled for it."""
-        taken, key = self._taken_apart(call)
+        """The result of `specialize`; None if something has to be compiled for it."""
+        taken, key = self._sorted_arguments(call)
         entry = self._entries.get(key)
         if entry is not None:
             if entry.is_valid():
@@ -251,8 +253,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
             return None, taken
         return None
 
-    def _taken_apart(self, call: Call) -> tuple[Arguments, Any]:
-        """A call's sorted arguments, and its key among the specializations."""
+    def _sorted_arguments(self, call: Call) -> tuple[Arguments, Any]:
+        """A call's arguments, sorted by kind, and the call's key among the specializations."""
         taken = Arguments(call.values, self._fixed, self._closure)
         return taken, (taken.key, call.names, call.batch, call.moving, state.training)
 
@@ -260,7 +262,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         from lamina.compiler.front._specialization import Specialization
 
         while True:
-            taken, key = self._taken_apart(call)
+            taken, key = self._sorted_arguments(call)
             try:
                 (captured, slots, rows), guards = self._capture_guarded(call, taken)
             except NeedsValue as need:
@@ -274,7 +276,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
                 return None, taken
             guards.complete(captured.arrays, captured.with_leaves)
             self._closure = self._found_outside() | guards.arrays
-            taken, key = self._taken_apart(call)
+            taken, key = self._sorted_arguments(call)
             former, self._former = self._former, None
             known = None
             if former is not None and former.captured.graph.text() == captured.graph.text():
@@ -292,9 +294,9 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     def _capture_guarded(self, call: Call, taken: Arguments) -> tuple[_Capture, Guards]:
         """Capture the function, and guard what it finds outside.
 
-        A change that the function itself makes outside during capture would not happen in compiled code. Once is taken
-        for an initialization: the function is captured again. Twice is taken for a counter: the function must run
-        eagerly.
+        Compiled code would not make the changes that the function itself makes outside. If it makes one in the first
+        capture only, like an initialization, the second capture counts. If it makes one each time, like a counter, it
+        must run eagerly.
         """
         first = self._guards(call, taken)
         changed = None
@@ -325,11 +327,11 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return guards
 
     def _found_outside(self) -> frozenset[int]:
-        """The ids of the arrays that the specializations found outside."""
+        """The ids of the arrays that valid specializations found outside."""
         return frozenset[int]().union(*(e.guards.arrays for e in self._entries.values() if e.is_valid()))
 
     def _capture(self, call: Call, taken: Arguments) -> _Capture:
-        """Run the function once on nodes."""
+        """Run the function once on symbolic arrays."""
         is_stacked = call.batch is not None or call.moving > 0
         capture = Capture(
             self._keep_gradients,
@@ -358,7 +360,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
-        """The symbolic arguments of a capture; with `index`, rows of the arrays."""
+        """The symbolic arguments of a capture; with `index`, these rows of the arrays."""
         numbers = itertools.count()
 
         def on_array(array: Array) -> Any:
@@ -377,7 +379,10 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return [rebuild(value, on_array, number(i)) for i, value in enumerate(call.values)]
 
     def _limit(self) -> None:
-        """Forget the oldest specializations and the arguments of others, and warn once if arguments keep changing."""
+        """Limit the memory of specializations, and warn once if the arguments keep changing.
+
+        The oldest one is removed if there are too many; all but the latest forget their last arguments.
+        """
         for entry in list(self._entries.values())[:-1]:
             entry.step.forget_arguments()
         if len(self._entries) > _MAX_SPECIALIZATIONS:
@@ -392,7 +397,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         )
 
     def _changing_arguments(self) -> str:
-        """The arguments that differ among the specializations."""
+        """A clause for a warning that names the arguments in which the specializations differ."""
         keys = [key[0] for key in self._entries]
         length = min(len(k) for k in keys)
         changing = [i for i in range(length) if len({k[i] for k in keys}) > 1]
@@ -405,7 +410,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
     # --- what runs eagerly ---------------------------------------------------------------------------------------
 
     def _stay_eager(self, key: Any, reason: Uncompilable) -> None:
-        """Run these arguments eagerly from now on; each reason is warned about once."""
+        """Run calls with this key eagerly from now on; warn once about each reason."""
         self._eager.add(key)
         if reason.what in self._told:
             return
@@ -444,9 +449,10 @@ def _parameter_names(function: Callable[..., Any]) -> list[str]:
 
 
 def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
-    """The result of `compiled.__reduce__`: an attribute of its object (for methods), a name, or the function itself.
+    """The value for `compiled.__reduce__` to return.
 
-    `options` are those of `lamina.compile`.
+    A method is pickled as an attribute of its object, another function by name, or by value if its name doesn't lead to
+    it. `options` are those of `lamina.compile`.
     """
     original = compiled.original
     owner = getattr(original, "__self__", None)
@@ -462,7 +468,7 @@ def reduced(compiled: Any, attribute: str, options: dict[str, Any]) -> Any:
 
 
 class _Place:
-    """A function's place in a module: an object whose attributes all return the function."""
+    """The place of a function in a module, under a dotted name. Any attribute of this object is the function."""
 
     def __init__(self, module: str, name: str) -> None:
         self.place = module, name
@@ -488,7 +494,7 @@ def _found(module: str, name: str) -> Any:
 
 
 def _arrived(found: Any, options: dict[str, Any]) -> Any:
-    """The object found by name, or the function pickled by value, compiled."""
+    """The unpickled function: compiled if it was pickled by value, else the compiled function found by name."""
     return _compiled(found.__func__, options) if isinstance(found, MethodType) else found
 
 

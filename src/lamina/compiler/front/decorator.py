@@ -57,9 +57,9 @@ def compile(
         precision: the precision that operands of large float32 products may be rounded to, for faster units:
             ``"float32"`` (no rounding), ``"tf32"`` (11 significant bits; tensor cores) or ``"bfloat16"`` (8; tensor
             cores, and a CPU's AMX). Sums and everything else stay float32. The error of an element Σ xᵢyᵢ with n terms
-            is then at most 0.001 or 0.008 of Σ |xᵢyᵢ|, in addition to the error of float32 sums (n · 2⁻²³ of it).
-            Small products, other devices and functions with `independent_rows` on a CPU use float32; `explain` shows
-            which products are rounded.
+            is then at most 0.001 (tf32) or 0.008 (bfloat16) of Σ |xᵢyᵢ|, in addition to the error of float32 sums,
+            n · 2⁻²³ of it. Small products, other devices and functions with `independent_rows` on a CPU use
+            float32; `explain` shows which products are rounded.
         independent_rows: on the CPU, give a row of a result the same bits for any number of rows computed together.
             Products of many rows then don't use a matrix unit (AMX), and take up to twice as long on processors that
             have one. Predictions of estimators, runs and servers use this option.

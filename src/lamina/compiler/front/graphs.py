@@ -23,8 +23,8 @@ class FunctionGraph:
     """The graph of a function.
 
     Attributes:
-        graph: its first input slots are the arguments, in order. It may have any primitive, of any dtype.
-        contents: the arrays in the other slots, which the function found outside.
+        graph: a graph whose first input slots are the arguments, in order. It may have any primitive, of any dtype.
+        contents: the arrays in the other input slots, which the function found outside.
     """
 
     graph: Graph
@@ -36,7 +36,7 @@ def graph_of(
 ) -> FunctionGraph:
     """The graph of `function` for arrays of these types, in the current mode (training or prediction).
 
-    Numbers that are recomputed at each step keep their present value.
+    Numbers that change from step to step, such as a learning rate, are constants with their present value.
 
     Args:
         function: a function that returns an array, or lists and tuples of arrays: the graph's results in order.
@@ -55,7 +55,7 @@ def graph_of(
        %3 float32[3x4] = softmax(%2, axis=1)
     return %3
     """
-    trace = _AsItStands(watch)
+    trace = _UnexpandedCapture(watch)
     with tracing(trace):
         given = [trace.argument(array, is_outside=False) for array in arguments]
         captured = trace.finish(function(*given))
@@ -63,8 +63,8 @@ def graph_of(
     return FunctionGraph(captured.graph, {slot: array._concrete().copy() for slot, array in outside})
 
 
-class _AsItStands(Capture):
-    """A capture with compositions as nodes, and with operators and dtypes that have no machine code."""
+class _UnexpandedCapture(Capture):
+    """A capture that doesn't expand compositions, and accepts operators and dtypes without machine code."""
 
     def __init__(self, watch: Callable[[Node], None] | None) -> None:
         super().__init__(keep_gradients=False, stacked=True)
@@ -94,7 +94,8 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
     """The graph to compile for a deterministic function of arrays of these types.
 
     Raises:
-        TraceError: it draws random numbers, changes arrays, depends on numbers that change, or has no compiled form.
+        TraceError: the function draws random numbers, changes arrays, depends on numbers that change, or can't be
+            compiled.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
@@ -120,7 +121,7 @@ def compilable_graph(function: Callable[..., NDArray], arguments: Sequence[NDArr
 
 
 def with_known_values(found: FunctionGraph) -> FunctionGraph:
-    """The same function with everything that depends on no argument as constants, where that takes no more memory.
+    """The same function, with values that depend on no argument already computed, where they take no more memory.
 
     >>> from lamina import nd
     >>> weight = nd.ones((3, 2))
@@ -160,6 +161,6 @@ def with_known_values(found: FunctionGraph) -> FunctionGraph:
 
 
 def _filled(node: Node) -> np.ndarray | None:
-    """The value of a node that is the same number everywhere."""
+    """The value of a node with the same number everywhere; None for other nodes."""
     value = constant_value(node)
     return None if value is None else np.full(node.shape, value, node.dtype)

@@ -1,4 +1,4 @@
-"""Graphs of the events that `lamina.compiler.deferral` has queued: its interface to the compiler."""
+"""Graphs of the events that `lamina.compiler.deferral` has queued; it calls the compiler only here."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CapturedSequence:
 def captured_sequence(
     do: Callable[[Iterator[Any]], list[Array]], numbers: Sequence[int | float]
 ) -> CapturedSequence:
-    """The graph of ``do(numbers)``, which returns the arrays with results.
+    """The graph of ``do(numbers)``, a function that returns the arrays to be results.
 
     `do` gets the varying numbers as inputs of the graph. Gradients are results, too. Raises `Uncompilable`.
     """
@@ -52,7 +52,7 @@ def captured_sequence(
 def built(
     graph: Graph, target: Target, rows: Mapping[int, int] | None = None, watch: Watch | None = None
 ) -> Program:
-    """The program that `lamina.compiler.program.build` makes of a graph.
+    """The program that `lamina.compiler.program.build` builds from a graph.
 
     Raises `Uncompilable` if the target can't compute it, or the device's driver rejects the program.
     """

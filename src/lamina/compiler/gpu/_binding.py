@@ -1,4 +1,4 @@
-"""A program bound to a device's memory: a step's launches with their arguments, and the step's own memory."""
+"""Programs bound to a device's memory: the step's launches with their arguments, and the step's own memory."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _ROOM = 1 << 20
 class Binding:
     """The `BoundStep` of a device.
 
-    `arrays` are its arrays by input slot; each call replaces those in the slots `arguments`. The step changes those in
-    the slots `written`.
+    `arrays` are the step's arrays by input slot. Each call replaces the arrays in the slots `arguments`; the step
+    writes to the arrays in the slots `written`.
     """
 
     def __init__(
@@ -113,16 +113,16 @@ class Binding:
         release_buffers(self._bound)
 
     def measure(self) -> list[float] | None:
-        """None: a launch runs several kernels, so their times are unknown."""
+        """None, as a launch runs several kernels, so that the times of single kernels are unknown."""
         return None
 
     # --- many steps --------------------------------------------------------------------------------------------------
 
     def _run_recorded(self, results: list[DeviceArray], steps: int) -> None:
-        """Replay a recording of some steps; between replays only the number of its first step is set.
+        """Run many steps by replaying a recording of a few steps.
 
-        Data that changes from step to step goes through the step's own memory, so that the recording stays valid when
-        the next call has other rows and results.
+        Between replays, only the number of the recording's first step is set. Data that changes from step to step goes
+        through the step's own memory, so that the recording stays valid when the next call has other rows and results.
         """
         memory = self._memory
         own = memory.results_of(steps)
@@ -145,7 +145,9 @@ class Binding:
         self.device.synchronize()  # callers of many steps measure their time
 
     def _recording(self, regions: dict[int, Region]) -> Recording | None:
-        """The recording for memory at the same addresses, or a new one."""
+        """The recording for these addresses: the latest one if it fits, or a new one. None if the device
+        can't record.
+        """
         key = sorted((entry, id(r.buffer), r.offset) for entry, r in regions.items())
         if self._recorded is None or self._recorded[0] != key:
             launches = [x for i in range(_STEPS_A_RECORDING) for x in self._memory.launches(regions, i)]
@@ -158,8 +160,9 @@ class Binding:
     # --- memory ------------------------------------------------------------------------------------------------------
 
     def _bind_arrays(self, steps: int) -> None:
-        """Find the memory of all arrays in use; allocate it for gradients that an earlier step left without
-        a buffer.
+        """Bind the memory of all arrays in use.
+
+        Gradients that an earlier step left without a buffer get memory.
         """
         changed = False
         for slot in self._read:  # before any other array is renewed
@@ -201,7 +204,7 @@ class Binding:
                     raise Overlap("an array that is written shares memory with another one")
 
     def _regions(self, results: Sequence[DeviceArray]) -> dict[int, Region]:
-        """The address of each entry of the pointer table."""
+        """The memory of each entry of the pointer table, by the entry's number."""
         layout = self._memory.layout
         regions = {Layout.FIRST_INPUT + s: b.region for s, b in enumerate(self._bound) if b is not None}
         regions |= {layout.first_result + i: result.region for i, result in enumerate(results)}
@@ -221,7 +224,9 @@ class Binding:
 
 
 class _StepMemory:
-    """A step's memory besides its arrays: temporaries, numbers, memory shared by blocks, the first step's number."""
+    """A step's memory besides its arrays: temporaries, numbers, memory shared by blocks, and the number
+    of the first step.
+    """
 
     def __init__(self, device: Device, program: Program) -> None:
         self.device, self.code = device, program.code
@@ -244,7 +249,7 @@ class _StepMemory:
         ]
 
     def regions(self) -> dict[int, Region]:
-        """The addresses of its parts, by table entry."""
+        """The memory of the entries for temporaries, numbers and scratch memory in the pointer table."""
         parts = {
             Layout.NUMBERS: self._numbers,
             self.layout.arena: self._arena,
@@ -260,13 +265,13 @@ class _StepMemory:
             self.device.copy_in(Region(self._numbers), packed)
 
     def set_base(self, step: int) -> None:
-        """Set the number that launches count their steps from."""
+        """Set the number on the device that is added to the step numbers of launches."""
         if step != self._base_value:
             self.device.set_word(Region(self._base), step)
             self._base_value = step
 
     def results_of(self, steps: int) -> list[DeviceArray]:
-        """Memory for the results of many steps, reused from call to call."""
+        """Memory for the results of many steps; it is reused from call to call."""
         if self._results[0] < steps:
             count = max(steps, _ROOM // max(sum(n.nbytes for n in self.graph.results), 1))
             arrays = [DeviceArray.empty(self.device, (count, *n.shape), n.dtype) for n in self.graph.results]
@@ -274,7 +279,7 @@ class _StepMemory:
         return self._results[1]
 
     def copied_rows(self, regions: dict[int, Region], steps: int) -> dict[int, Region]:
-        """Copies of the inputs that change from step to step, in memory that is reused from call to call."""
+        """Copies of the inputs that change from step to step; their memory is reused from call to call."""
         found: dict[int, Region] = {}
         for entry, stride in enumerate(self.layout.strides):
             if not stride or entry not in regions or not self.layout.is_input(entry):

@@ -67,7 +67,7 @@ class DeviceBuilder(Mathematics):
 
     @property
     def tensor_dialect(self) -> TensorDialect:
-        """The dialect, if it has asynchronous copies and tensor cores."""
+        """The dialect, which must have asynchronous copies and tensor cores."""
         assert isinstance(self.dialect, TensorDialect)
         return self.dialect
 
@@ -115,17 +115,17 @@ class DeviceBuilder(Mathematics):
         return SpacePointer(found.name, pointer.space) if isinstance(pointer, SpacePointer) else found
 
     def address(self, pointer: SpacePointer, index: Value, dtype: DType) -> SpacePointer:
-        """The address of an element, which may not exist."""
+        """The address of an element; the index may be out of range."""
         name = self._register(f"getelementptr {type_name(dtype)}, {pointer.typed}, {index.typed}")
         return SpacePointer(name, pointer.space)
 
     def select(self, condition: Value, x: Pointer, y: Pointer) -> Pointer:
-        """The address x where the condition is true, else y, both in the same memory."""
+        """The address x if the condition is true, else y; both are in the same address space."""
         assert isinstance(x, SpacePointer)
         return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
 
     def shared(self, dtype: DType, count: int) -> SpacePointer:
-        """Shared memory of the block, at a multiple of 128 bytes, until the end of `shared_again`."""
+        """Shared memory of the block, at a multiple of 128 bytes; it is free again at the end of `shared_again`."""
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)
@@ -136,7 +136,10 @@ class DeviceBuilder(Mathematics):
 
     @contextmanager
     def shared_again(self) -> Generator[None]:
-        """Free the shared memory reserved inside at the end; a barrier must separate its last use from the next one."""
+        """At the end, free the shared memory that the enclosed code has reserved.
+
+        A barrier must separate its last use from the next one.
+        """
         before = self._shared_top
         yield
         self._shared_top = before
@@ -165,13 +168,13 @@ class DeviceBuilder(Mathematics):
         return self.bit_and(address, nbytes - 1)
 
     def count_up(self, pointer: Pointer) -> Value:
-        """Add 1 to a 32-bit counter shared by all blocks; returns the value before."""
+        """Add 1 to a 32-bit counter shared by all blocks, and return its value before."""
         return self.result(
             f'atomicrmw add {pointer.typed}, i32 1 syncscope("device") monotonic, align 4', INT32
         )
 
     def prefetch(self, pointer: Pointer) -> None:
-        """Nothing: other threads run while one waits for memory."""
+        """Do nothing: while a thread waits for memory, others run."""
 
     def constants(self, name: str, numbers: Sequence[int]) -> SpacePointer:
         space = self.dialect.constant_space
@@ -184,8 +187,9 @@ class DeviceBuilder(Mathematics):
     # functions that a device has no instruction for
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """As NumPy's `astype`; float64 to and from float16 goes through float32, since hardware has no direct
-        conversion.
+        """As NumPy's `astype`.
+
+        float64 to and from float16 goes through float32, since hardware has no direct conversion.
         """
         dtype = np.dtype(dtype)
         if {x.dtype, dtype} == {FLOAT64, _FLOAT16}:
@@ -200,7 +204,9 @@ class DeviceBuilder(Mathematics):
         return self.dialect.wide_mul(self, x, y) or super().wide_mul(x, y)
 
     def part_of_word(self, word: Value, number: int, dtype: DType) -> Value:
-        """Part `number`, counted from the lowest bits, of a 64-bit word split into numbers of an unsigned dtype."""
+        """The number at position `number`, lowest bits first, in a 64-bit word split into numbers of an
+        unsigned dtype.
+        """
         bits = 8 * dtype.itemsize
         return self.cast(self.shift_right(word, number * bits) if number else word, dtype)
 
@@ -219,7 +225,7 @@ class DeviceModule(Module[DeviceBuilder]):
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds
     ) -> Generator[DeviceBuilder]:
-        """Write a kernel with pointers %p0, %p1, … and 64-bit numbers."""
+        """Write a kernel whose arguments are pointers %p0, %p1, … and the named 64-bit numbers."""
         b = DeviceBuilder(self, {**{f"p{i}": None for i in range(pointers)}, **dict.fromkeys(numbers, INDEX)})
         b.shared_name = f"shared_{name}"
         yield b
@@ -245,7 +251,10 @@ _BITS_A_TURN = 11
 
 
 def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
-    """C's `fmod`: x = M 2ᵉ and y = N 2ᶠ: 2ᶠ times (M 2ᵉ⁻ᶠ modulo N), computed a few bits at a time."""
+    """C's `fmod`.
+
+    For x = M 2ᵉ and y = N 2ᶠ it is 2ᶠ (M 2ᵉ⁻ᶠ mod N), which is computed a few bits at a time.
+    """
     dtype = x.dtype
     wide_x, wide_y = b.abs(b.cast(x, FLOAT64)), b.abs(b.cast(y, FLOAT64))
     m, exponent = _whole_parts(b, wide_x)
@@ -268,7 +277,7 @@ def remainder(b: DeviceBuilder, x: Value, y: Value) -> Value:
 
 
 def _whole_parts(b: DeviceBuilder, x: Value) -> tuple[Value, Value]:
-    """The significand of x >= 0 as an integer, and the exponent that belongs to it, which is at least 1."""
+    """The significand of x >= 0 as an integer, and the biased exponent, at least 1."""
     bits = b.bitcast(x, UINT64)
     exponent = b.bitcast(b.shift_right(bits, _MANTISSA_BITS), INDEX)
     hidden = b.where(b.equal(exponent, 0), b.const(0, UINT64), 1 << _MANTISSA_BITS)

@@ -1,4 +1,4 @@
-"""The differences between kernel languages: thread numbers, barriers, final translation."""
+"""The differences between kernel languages: thread numbers, barriers, translation to the device's code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeviceMachine:
-    """See `lamina.compiler.llvm.module.Machine`. A thread computes with scalars: it is one lane."""
+    """See `lamina.compiler.llvm.module.Machine`. A thread computes with scalars, that is, vectors of one lane."""
 
     triple: str
     cpu: str = ""
@@ -31,8 +31,9 @@ class DeviceMachine:
 
 @dataclass(frozen=True)
 class Bounds:
-    """A kernel's threads per block, and its least number of resident blocks per multiprocessor, which share its
-    registers.
+    """A kernel's threads per block, and the least number of blocks that a multiprocessor shall run at a time.
+
+    The blocks share the multiprocessor's registers.
     """
 
     threads: int
@@ -66,7 +67,7 @@ class Dialect(ABC):
         b.emit('fence syncscope("device") acq_rel')
 
     def wide_mul(self, b: DeviceBuilder, x: Value, y: Value) -> tuple[Value, Value] | None:
-        """The lower and upper half of the product of two 64-bit numbers, if there is no 128-bit type; else None."""
+        """The lower and upper 64 bits of the product of two 64-bit numbers; None in a language with a 128-bit type."""
         return None
 
     @abstractmethod
@@ -77,11 +78,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:
-        """The code that the device loads."""
+        """The code that the device loads, translated from LLVM assembly."""
 
     @abstractmethod
     def assembly(self, ir: str) -> str:
-        """The code in readable form."""
+        """The device's code in readable form."""
 
 
 class TensorDialect(Dialect):
@@ -91,31 +92,31 @@ class TensorDialect(Dialect):
     def begin_copy(
         self, b: DeviceBuilder, target: Pointer, source: Pointer, nbytes: int, inside: Value | None
     ) -> None:
-        """Begin to copy 4 or 16 bytes from memory to shared memory; zeros, without reading, if the place is not
-        `inside`.
+        """Begin to copy 4 or 16 bytes from memory to shared memory.
 
-        Both addresses are multiples of `nbytes`.
+        If `inside` is false, write zeros and read nothing. Both addresses are multiples of `nbytes`.
         """
 
     @abstractmethod
     def close_copies(self, b: DeviceBuilder) -> None:
-        """Close a group of the thread's copies since the last call; it may be empty."""
+        """Make a group of the copies that this thread has begun since the last call; the group may be empty."""
 
     @abstractmethod
     def wait_for_copies(self, b: DeviceBuilder, left: int) -> None:
-        """Wait until the thread's copies are done, except its `left` latest groups.
+        """Wait for this thread's copies, except those in the latest `left` groups.
 
-        The thread then sees them; other threads see them after a barrier.
+        The thread then sees the copied data; other threads see it after a barrier.
         """
 
     @abstractmethod
     def load_four(self, b: DeviceBuilder, source: Pointer) -> list[Value]:
-        """Load four float32 numbers from an address that is a multiple of 16 bytes, always by one instruction."""
+        """Load four float32 numbers with one instruction, from an address that is a multiple of 16 bytes."""
 
     @abstractmethod
     def unknown(self, b: DeviceBuilder, number: Value) -> Value:
-        """The number, hidden from LLVM's loop-invariant code motion: values computed from it stay inside the loop,
-        instead of occupying registers across it.
+        """The number, hidden from LLVM's loop-invariant code motion.
+
+        Values computed from it stay inside the loop, instead of occupying registers during the whole loop.
         """
 
     @abstractmethod
@@ -135,16 +136,19 @@ class TensorDialect(Dialect):
         right: Sequence[Value],
         sums: Sequence[Value],
     ) -> list[Value]:
-        """A lane's part of 16 by 8 float32 sums after the warp adds a product of 8 terms in tf32, or 16 in bfloat16.
+        """A lane's part of 16 by 8 float32 sums, after the warp has added a product of 8 terms in tf32, or 16 in
+        bfloat16.
 
-        `left`, `right`, `sums`: the lane's parts of the operands and of the previous sums, laid out as in the PTX ISA
-        for ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp must execute it together.
+        `left`, `right` and `sums` are the lane's parts of the operands and of the previous sums, laid out as in the PTX
+        ISA for ``mma.m16n8k8`` and ``mma.m16n8k16``. All lanes of the warp must execute this together.
         """
 
 
 def parameters_of(pointers: int, numbers: Sequence[str]) -> str:
-    """A kernel's parameters in LLVM's syntax. None is `noalias`: LLVM would then read buffers that are updated in place
-    through a cache that isn't coherent with writes.
+    """A kernel's parameters in LLVM's syntax.
+
+    No parameter is `noalias`: LLVM would then read buffers that are updated in place through a cache that isn't
+    coherent with writes.
     """
     parts = [f"ptr addrspace(1) %p{i}" for i in range(pointers)]
     return ", ".join([*parts, *(f"i64 %{name}" for name in numbers)])

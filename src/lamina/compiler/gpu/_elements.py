@@ -21,7 +21,7 @@ _UINT32 = np.dtype(np.uint32)
 
 
 def blocks_of_elements(kernel: Kernel) -> int:
-    """The number of blocks for a kernel of one of these kinds."""
+    """The number of blocks for a kernel with one thread per element."""
     if kernel.kind == "fill":
         (node,) = kernel.stores
         count = -(-node.size // _numbers_a_block(node.dtype))
@@ -46,7 +46,7 @@ def emit_map(scope: DeviceScope) -> None:
 
 
 def emit_arg(scope: DeviceScope) -> None:
-    """Emit the position of an extremum: one thread per row, from its first element to its last."""
+    """Emit the position of an extremum: one thread per row, which goes through the elements in order."""
     b, kept = scope.b, scope.kernel.kept
     place = scope.place()
     with b.if_(b.less(place, math.prod(kept))):
@@ -57,9 +57,9 @@ def emit_arg(scope: DeviceScope) -> None:
 
 
 def emit_scatter(scope: DeviceScope) -> None:
-    """Emit a scatter: each thread searches for the values added to its element, in order, so that sums equal the CPU's.
+    """Emit a scatter: the thread of an element searches for the values to add to it, in order, as on the CPU.
 
-    Axes without scattering are equal in both arrays, and only the others are searched.
+    Along axes that are not scattered, the index of the value is that of the element; only the other axes are searched.
     """
     b, anchor = scope.b, scope.kernel.main
     assert isinstance(anchor.lowering, Scatter)
@@ -89,7 +89,7 @@ def emit_scatter(scope: DeviceScope) -> None:
 
 
 def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
-    """The target index of the first input's element at an index."""
+    """The index of the result that an element of the first input is scattered to."""
     anchor = scope.kernel.main
     values = scope.evaluator(1)
     readers = [Reader(values, x) for x in anchor.inputs]
@@ -97,9 +97,9 @@ def _target(scope: DeviceScope, index: Sequence[Axis]) -> list[Axis]:
 
 
 def _unscattered(scope: DeviceScope) -> dict[int, int]:
-    """The axes that the first input and the result share unchanged, each with its place in the result.
+    """The axes of the first input that the result has unchanged, each with its number in the result.
 
-    They are found with a throw-away builder.
+    They are found by writing code with a temporary builder.
     """
     written, scope.b = scope.b, scope.b.module.trial()
     try:
@@ -114,7 +114,10 @@ def _unscattered(scope: DeviceScope) -> dict[int, int]:
 
 
 def emit_fill(scope: DeviceScope) -> None:
-    """Philox: a block of four 64-bit words per thread; `primitives.random` defines the numbers made of it."""
+    """Emit random numbers: one block of Philox, of four 64-bit words, per thread.
+
+    `primitives.random` defines how words become numbers.
+    """
     b = scope.b
     (node,) = scope.kernel.stores
     values = scope.evaluator(1)
@@ -132,7 +135,7 @@ def emit_fill(scope: DeviceScope) -> None:
 
 
 def _piece(dtype: np.dtype) -> np.dtype:
-    """The type that words are split into: a float16 number is made of 32 bits, as a float32 number is."""
+    """The type of the pieces that words are split into; float16 and float32 numbers are both made from 32 bits."""
     return dtype if dtype.kind == "u" or dtype == FLOAT64 else _UINT32
 
 
@@ -141,7 +144,7 @@ def _numbers_a_block(dtype: np.dtype) -> int:
 
 
 def _numbers(scope: DeviceScope, words: list[Value], dtype: np.dtype) -> list[Value]:
-    """A block's words as numbers of a dtype: uniform floats, or bits."""
+    """A block's words as numbers of a dtype: uniformly distributed floats, or raw bits."""
     b = scope.b
     if dtype == FLOAT64:
         return [uniform_float64(b, word) for word in words]

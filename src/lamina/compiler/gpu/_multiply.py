@@ -21,8 +21,9 @@ _PAD = 4  # elements between rows of a tile in shared memory, so that they begin
 
 
 class Multiplication(ABC):
-    """A multiplication method. Each thread has `high` by `wide` elements of the result's tile: its `sums`,
-    row by row.
+    """A method for multiplying tiles.
+
+    Each thread has `high` by `wide` elements of the result's tile, in `sums`, row by row.
     """
 
     row_step: int
@@ -41,19 +42,22 @@ class Multiplication(ABC):
 
     @abstractmethod
     def line(self) -> Value:
-        """The number of this thread's line; the block's threads form a grid of lines."""
+        """The number of this thread's line: the block's threads are arranged in a grid of lines."""
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The tile's row for row `number` of the threads of a line."""
+        """The row of the tile that is row `number` for the threads of a line."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The tile's column for column `number` of this thread."""
+        """The column of the tile that is column `number` for this thread."""
 
 
 class FusedMultiplyAdds(Multiplication):
-    """Scalar multiply-adds, with a row of shared memory for each term; a thread adds a term to all its sums."""
+    """Multiplication by scalar multiply-adds, on tiles with a row of shared memory for each term.
+
+    A thread adds a term to all of its sums before it goes on to the next term.
+    """
 
     row_step = 1
 
@@ -63,11 +67,11 @@ class FusedMultiplyAdds(Multiplication):
         self.y, self.x = self._place_of_thread()
 
     def _place_of_thread(self) -> tuple[Value, Value]:
-        """The thread's line (of 16), and its position there: a warp is arranged as 4 by 8 threads.
+        """The thread's line (of 16) and its position in the line; a warp is arranged as 4 by 8 threads.
 
         So a warp reads 4 + 8 vectors of shared memory per term, instead of 2 + 16 for 2 by 16 threads. Lanes that
         differ in the lowest bit have the same columns; lanes that differ in the next bit have the same rows. If pairs
-        of neighbours read the same vectors, a half of a warp reads vectors of 16 bytes at once, otherwise a quarter.
+        of neighbours read the same vectors, half of a warp reads vectors of 16 bytes at once, otherwise a quarter.
         """
         b, thread = self.b, self.part.scope.thread
         assert (self.tile.down, self.tile.across) == (16, 16)
@@ -78,7 +82,7 @@ class FusedMultiplyAdds(Multiplication):
         return y, b.add(b.mul(warp_across, 8), x)
 
     def elements(self, operand: Operand) -> int:
-        """The size in shared memory of an operand's tile, in elements."""
+        """The number of elements of an operand's tile in shared memory, including padding."""
         return self.tile.depth * (operand.width + _PAD)
 
     def place(self, operand: Operand, outer: Value, term: Value) -> Value:
@@ -119,8 +123,9 @@ class FusedMultiplyAdds(Multiplication):
     def _strip(
         self, memory: Pointer, width: int, term: Value, place: Value, threads: int, count: int
     ) -> list[Value]:
-        """A thread's rows or columns of a term: groups of neighbours, spaced so that the threads of a warp read
-        contiguous memory.
+        """A thread's rows or columns of a term, loaded from shared memory.
+
+        They come in groups of neighbours, spaced so that the threads of a warp read contiguous memory.
         """
         b = self.b
         vector = min(count, _VECTOR)
@@ -140,7 +145,7 @@ class FusedMultiplyAdds(Multiplication):
         return self._own(self.x, number, self.tile.across, self.tile.wide)
 
     def _own(self, place: Value, number: int, threads: int, count: int) -> Value:
-        """See `_strip`."""
+        """The row or column of the tile with this number among a thread's own; `_strip` loads these."""
         b, vector = self.b, min(count, _VECTOR)
         return b.add(b.mul(place, vector), number // vector * threads * vector + number % vector)
 
@@ -173,8 +178,13 @@ _PAIR = 128  # words from one pair of lines to the next
 
 @dataclass(frozen=True)
 class _Order:
-    """Strides in words of shared memory: between lanes of a warp, lines of a pair, halves of a lane's terms, and words
-    of a half (in bfloat16 there is one, of two terms).
+    """Strides in words of shared memory.
+
+    Attributes:
+        lane: from lane to lane of a warp.
+        line: from line to line of a pair.
+        half: from half to half of a lane's terms.
+        word: from word to word of a half; in bfloat16 a half is one word, of two terms.
     """
 
     lane: int
@@ -194,8 +204,9 @@ all in bfloat16."""
 
 
 class RoundedTiles:
-    """The tiles of one operand, rounded. Each thread loads two vectors of four elements, one from each of two
-    neighbouring lines in memory.
+    """The rounded tiles of one operand.
+
+    Each thread loads two vectors of four elements, one from each of two neighbouring lines in memory.
     """
 
     count = 2 * NEIGHBOURS
@@ -234,11 +245,11 @@ class RoundedTiles:
     # in shared memory
 
     def start(self, pair: Value, lane: Value) -> Value:
-        """The offset of a lane's words of a pair."""
+        """The offset of the words of a lane for a pair of lines."""
         return self._b.add(self._b.mul(pair, _PAIR), self._b.mul(lane, self._order.lane))
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Store the loaded values, rounded."""
+        """Round the loaded values, and store them to shared memory."""
         first, second = values[:NEIGHBOURS], values[NEIGHBOURS:]
         lines = [first, second] if self._has_four_terms else zip(first, second, strict=True)
         words: dict[int, Value] = {}
@@ -254,7 +265,10 @@ class RoundedTiles:
             self._b.store_vector(room, [words[i] for i in run], self._b.add(self._place, run[0]))
 
     def factors(self, room: Pointer, start: Value, pair: int, step: int) -> list[list[Value]]:
-        """The two words per line that the lane with this offset passes to an instruction, for a pair further on."""
+        """For both lines of a pair, the two words that a lane passes to an instruction.
+
+        `start` is the lane's offset; `pair` counts the pairs from there.
+        """
         order = self._order
         second = order.half if self.steps == 1 else order.word
         first = _PAIR * pair + order.half * step
@@ -310,7 +324,7 @@ class RoundedTiles:
         return b.cast(b.tensor_dialect.unknown(b, narrow), INDEX), term
 
     def _neighbours(self, line: Value, term: Value) -> list[tuple[Value, Value]]:
-        """The lines and terms of an element and of the three that follow it in memory."""
+        """The (line, term) of an element, and of the three elements that follow it in memory."""
         steps = range(NEIGHBOURS)
         if self._has_four_terms:
             return [(line, self._b.add(term, i)) for i in steps]
@@ -322,8 +336,9 @@ class RoundedTiles:
         found: Sequence[Variable],
         read: Callable[[range], Iterable[Value]],
     ) -> None:
-        """Load the elements of four neighbours that are inside: all or none, if lines in memory are multiples of four
-        long.
+        """Load those of four neighbours that are inside the matrix.
+
+        If the length of lines in memory is a multiple of four, all or none of them are.
         """
         count = NEIGHBOURS if self._is_in_fours else 1
         for first in range(0, NEIGHBOURS, count):
@@ -334,7 +349,7 @@ class RoundedTiles:
 
 
 def _runs(places: Iterable[int]) -> list[list[int]]:
-    """Runs of consecutive places, in order."""
+    """Runs of consecutive numbers, in order."""
     runs: list[list[int]] = []
     for place in sorted(places):
         if runs and place == runs[-1][-1] + 1:
@@ -365,8 +380,9 @@ _LANES = GROUPS * QUAD
 
 
 class TensorCores(Multiplication):
-    """Multiplication by tensor cores: each lane has two groups of four consecutive rows, and eight
-    consecutive columns.
+    """Multiplication by tensor cores.
+
+    Each lane has two groups of four consecutive rows, and eight consecutive columns.
     """
 
     row_step = 1
@@ -397,13 +413,13 @@ class TensorCores(Multiplication):
                     self._add(own, column, self._fragment(pair, number))
 
     def _fragment(self, pair: int, number: int) -> list[int]:
-        """The positions of a fragment's sums among the thread's sums."""
+        """The positions, among the thread's sums, of the sums in a fragment."""
         return [
             (2 * pair + line) * self.tile.wide + NEIGHBOURS * i + number for line in (0, 1) for i in (0, 1)
         ]
 
     def _add(self, left: list[Value], right: list[Value], places: list[int]) -> None:
-        """Add a product to a fragment of the sums."""
+        """Add a product to the fragment of sums at these positions."""
         sums = [self.sums[place].get() for place in places]
         found = self.b.multiply_fragments(self.tile.precision, left, right, sums)
         for place, value in zip(places, found, strict=True):

@@ -1,4 +1,4 @@
-"""Matrix products: the tile of each block, and the epilogue on its elements.
+"""Matrix products: each block multiplies a tile, and applies the epilogue to its elements.
 
 The epilogue runs at the end, with neighbouring elements in neighbouring threads. If several blocks compute parts of a
 sum, the last block to finish adds the parts, in order.
@@ -23,7 +23,10 @@ _PAD = 4  # elements between rows of the result in shared memory, so that they b
 
 
 def emit_product(scope: DeviceScope, cut: Cut, then: Callable[[Value], None]) -> None:
-    """Emit a block's part of a product. The block that finishes a tile also does `then(first row)`."""
+    """Emit a block's part of a product.
+
+    The block that finishes a tile also runs the code of ``then(row)``, with the tile's first row.
+    """
     _Product(scope, cut, then).emit()
 
 
@@ -66,7 +69,10 @@ class _Product:
     # --- sums in parts -----------------------------------------------------------------------------------------------
 
     def _place_of_part(self, part: Value, element: int) -> Value:
-        """The position of a thread's element of a part; neighbouring threads have neighbouring elements."""
+        """The position in scratch memory of one of a thread's sums for a part.
+
+        Neighbouring threads have neighbouring sums.
+        """
         b = self.b
         first = b.mul(b.add(b.mul(self.number, self.cut.parts), part), self.tile.size)
         return b.add(first, b.add(self.scope.thread, element * THREADS))
@@ -88,7 +94,7 @@ class _Product:
     # --- what is made of the sums ------------------------------------------------------------------------------------
 
     def _finish(self, sums: list[Variable]) -> None:
-        """Finish the tile by groups of rows, exchanged through shared memory.
+        """Apply the epilogue to the tile, by groups of rows that threads exchange through shared memory.
 
         So neighbouring threads get neighbouring elements, and the epilogue's code is emitted only a few times, whatever
         its size.
@@ -98,7 +104,7 @@ class _Product:
         self.then(self.part.row)
 
     def _finish_rows(self, sums: list[Variable], first: int, count: int) -> None:
-        """Finish each thread's rows from `first` on, which are in all parts of the tile."""
+        """Finish `count` of each thread's rows from row `first` on; together, they are spread over the whole tile."""
         b, tile, way = self.b, self.tile, self.way
         line = tile.columns + _PAD
         with b.shared_again():
@@ -116,7 +122,7 @@ class _Product:
             b.barrier()
 
     def _element(self, row: Value, column: Value, value: Value) -> None:
-        """Compute and store the epilogue of an element of the tile."""
+        """Compute and store the results of the epilogue for an element of the tile."""
         b, part = self.b, self.part
         rows, columns = self.anchor.shape[-2:]
         row, column = b.add(part.row, row), b.add(part.column, column)
@@ -127,7 +133,7 @@ class _Product:
 
 
 def _tile_and_part(scope: DeviceScope, cut: Cut) -> tuple[Value, Value]:
-    """The number of a block's tile, and of its part of the tile's sums."""
+    """The number of a block's tile, and which part of the tile's sums the block computes."""
     b = scope.b
     if cut.parts == 1:
         return scope.block, b.const(0, INDEX)
@@ -145,7 +151,7 @@ _VECTOR = 4
 
 
 def add_products(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds | TensorCores) -> None:
-    """Add the products of a part's tiles to the sums. Shared memory is free for other uses afterwards."""
+    """Add the products of all tiles in a part to the sums. Afterwards, shared memory is free for other uses."""
     if isinstance(way, TensorCores):
         _by_two_rooms(part, way)
     elif part.tile.stages == 1:
@@ -155,7 +161,7 @@ def add_products(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds
 
 
 def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyAdds) -> None:
-    """Load the next tile from memory to registers while multiplying a tile."""
+    """Multiply tile by tile; while one is multiplied, the next is loaded from memory to registers."""
     b, tile = part.scope.b, part.tile
     memories = [b.shared(x.dtype, way.elements(x.operand)) for x in operands]
     fetched = [[b.variable(value) for value in operand.read(part.begin)] for operand in operands]
@@ -171,11 +177,11 @@ def _by_registers(part: Part, operands: Sequence[_Computed], way: FusedMultiplyA
 
 
 def _by_two_rooms(part: Part, way: TensorCores) -> None:
-    """As `_by_registers`, with two buffers: when a thread has passed the barrier before a tile, no thread reads the
-    previous tile any more, and the next one can be stored there.
+    """As `_by_registers`, with two buffers in shared memory, used in turn.
 
-    Loaded values are first used after the loop's iteration: otherwise the assembler would round them right after the
-    loads, and wait for them there.
+    When a thread has passed the barrier before a tile, no thread reads the previous tile any more, and the next one can
+    be stored in its buffer. Loaded values are first used in the loop's next iteration: otherwise the assembler would
+    round them right after the loads, and wait for them there.
     """
     b, depth = part.scope.b, part.tile.depth
     narrow, zero = b.dialect.index, b.const(0, FLOAT32)
@@ -205,7 +211,7 @@ def _by_two_rooms(part: Part, way: TensorCores) -> None:
 
 
 def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) -> None:
-    """Load several tiles at a time into `stages` buffers of shared memory, used in turn.
+    """Multiply tile by tile, while the next tiles are copied to `stages` buffers of shared memory, used in turn.
 
     A thread waits for its own copies of the next tile, and then for the other threads. After that no thread reads the
     previous tile, and the next copies reuse its buffer.
@@ -245,10 +251,13 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
 
 
 class _Source(Protocol):
-    """A source of an operand's tiles in shared memory."""
+    """A source that an operand's tiles are brought to shared memory from."""
 
     def bring(self, start: Value, room: Pointer) -> None:
-        """Load the tile from term `start` on, or start its copies; it is complete after the next waits."""
+        """Load the tile from term `start` on to the buffer `room`, or begin to copy it.
+
+        The tile is complete after the next wait and barrier.
+        """
 
 
 def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
@@ -257,8 +266,9 @@ def _source(operand: Operand, way: FusedMultiplyAdds) -> _Source:
 
 
 class _Computed:
-    """An operand that threads read, and may compute, element by element; neighbouring threads have neighbouring
-    elements.
+    """An operand whose elements threads load, and compute if necessary, one by one.
+
+    Neighbouring threads have neighbouring elements.
     """
 
     def __init__(self, operand: Operand, way: FusedMultiplyAdds) -> None:
@@ -278,13 +288,13 @@ class _Computed:
         return [operand.element(b.add(operand.first, outer), b.add(start, term)) for outer, term in places]
 
     def put(self, values: Sequence[Value], room: Pointer) -> None:
-        """Store them in the tile."""
+        """Store this thread's elements to the tile's buffer `room`."""
         for turn, value in enumerate(values):
             self._b.store(room, value, self._way.place(self.operand, *self.operand.within_tile(turn)))
 
 
 class _Copied:
-    """An operand copied from memory: four elements at a time, if they stay neighbours, else one.
+    """An operand copied from memory, four elements at a time if they are neighbours in the tile, too, else one by one.
 
     Four elements take one copy if the matrix begins at a multiple of 16 bytes, which is known only at run time: arrays
     may be views that begin anywhere.
@@ -309,7 +319,10 @@ class _Copied:
             )
 
     def _copies(self, start: Value, room: Pointer) -> list[tuple[Pointer, SpacePointer, Value | None]]:
-        """The source and destination of this thread's copies, and whether there is anything to copy."""
+        """The destination and source of each of this thread's copies, and whether it is inside the matrix.
+
+        The last value is None if it is always inside.
+        """
         b, operand, count = self._b, self._operand, self._count
         outer, term = operand.within_tile(0, count)
         first = operand.position(b.add(operand.first, outer), b.add(start, term))

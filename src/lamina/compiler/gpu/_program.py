@@ -59,7 +59,9 @@ def _emit_groups(
     pointers: dict[Slot, Pointer],
     block: Value,
 ) -> None:
-    """Emit each task for its own blocks. Nothing follows a task: some compilers duplicate code after a barrier in a
+    """Emit each group of tasks for its own blocks.
+
+    Groups are nested branches with no code after them, as some compilers duplicate code that follows a barrier in a
     branch.
     """
     first, *others = groups
@@ -80,7 +82,7 @@ def _emit_groups(
 def _emit_group(
     b: DeviceBuilder, schedule: Schedule, group: Sequence[Task], pointers: dict[Slot, Pointer], block: Value
 ) -> None:
-    """Emit the first task's code for all of them: each block selects its own pointers."""
+    """Emit the code of equal tasks once; each block selects the pointers of its own task."""
     task = group[0]
     if len(group) > 1:
         number = b.divide_positive(block, task.blocks)
@@ -94,7 +96,7 @@ def _emit_group(
 
 
 def _chosen(b: DeviceBuilder, is_it: Sequence[Value], pointers: Sequence[Pointer]) -> Pointer:
-    """The pointer whose condition is true, or the first pointer."""
+    """The pointer whose condition is true; the first pointer, which has no condition, if none is."""
     found = pointers[0]
     for condition, pointer in zip(is_it, pointers[1:], strict=True):
         if pointer is not pointers[0]:

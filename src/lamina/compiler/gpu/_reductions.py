@@ -26,10 +26,10 @@ _SIDE_BY_SIDE = 32
 
 @dataclass(frozen=True)
 class Team:
-    """The threads of a block that share a result: `size` threads each.
+    """The threads of a block that share a result: `size` threads per result.
 
-    They are neighbours; with a `stride`, neighbouring threads work on neighbouring results instead. Each result may be
-    folded in `parts`, one per block.
+    With stride 1 they are neighbours; with another `stride`, neighbouring threads work on neighbouring results instead.
+    Each result may be folded in `parts` parts, each by another block.
     """
 
     size: int
@@ -46,18 +46,18 @@ class Team:
         return -(-math.prod(kernel.kept) // self.results) * self.parts
 
     def counters_bytes(self, kernel: Kernel) -> int:
-        """Bytes of counters in the blocks' common memory."""
+        """Bytes of counters in the memory that the blocks share."""
         return rounded(self.blocks(kernel) * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, kernel: Kernel) -> int:
-        """Bytes of partial sums in the blocks' common memory."""
+        """Bytes of partial sums in the memory that the blocks share."""
         if self.parts == 1:
             return 0
         return rounded(self.blocks(kernel) * self.results * kernel.main.dtype.itemsize)
 
 
 def team_for(kernel: Kernel, limits: Limits) -> Team:
-    """The team for a reduction, by the number of elements per result, and the number of results."""
+    """The team for a reduction, from the number of elements per result and the number of results."""
     folded = math.prod(kernel.domain[a] for a in kernel.reduced)
     results = math.prod(kernel.kept)
     size = 1
@@ -74,7 +74,9 @@ def team_for(kernel: Kernel, limits: Limits) -> Team:
 
 
 def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
-    """The number of parts of each result: several if processors would be idle, and each line has only one result."""
+    """The number of parts of each result: several if processors would be idle, and only the results of one reduction
+    are stored.
+    """
     folds = [node for node in kernel.members if isinstance(node.lowering, Reduction)]
     if folds != [kernel.anchor] or not all(kernel.spans_rows(node) for node in kernel.stores):
         return 1
@@ -83,7 +85,7 @@ def _parts(kernel: Kernel, team: Team, folded: int, limits: Limits) -> int:
 
 
 def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
-    """Emit the `count` rows from `first` on that a block computes, with the stores for each of their elements."""
+    """Emit a block's rows, `count` rows from `first` on, with what is stored for each of their elements."""
     b = scope.b
     end = b.minimum(b.add(first, count), math.prod(scope.kernel.kept))
     member = b.bit_and(scope.thread, team.size - 1)
@@ -96,8 +98,10 @@ def emit_rows(scope: DeviceScope, team: Team, first: Value, count: int) -> None:
 
 
 def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member: Value) -> None:
-    """Emit one row, by a team. All threads take part in the folds, which have barriers; threads without a row repeat
-    the last row, and store nothing.
+    """Emit one row for each team.
+
+    All threads take part in the folds, which have barriers; threads without a row repeat the last row, and store
+    nothing.
     """
     b, kernel = scope.b, scope.kernel
     exists = b.less(number, end)
@@ -118,7 +122,7 @@ def _emit_row(scope: DeviceScope, team: Team, number: Value, end: Value, member:
 
 
 def _along_row(scope: DeviceScope, team: Team, member: Value, body: Callable[[list[Axis]], None]) -> None:
-    """Loop over a team member's elements of a row."""
+    """Loop over the elements of a row that a member of the team computes."""
     sizes = scope.kernel.domain[len(scope.kernel.kept) :]
     with scope.b.loop(member, scope.b.const(math.prod(sizes)), team.size) as i:
         body(scope.index(i, sizes))
@@ -140,7 +144,7 @@ def _fold_row(
 
 
 def emit_results(scope: DeviceScope, team: Team) -> None:
-    """Emit a reduction that stores only its results and their epilogue: over any axes, and possibly in parts."""
+    """Emit a reduction that stores only its results and values computed from them, over any axes, maybe in parts."""
     b, kernel = scope.b, scope.kernel
     anchor, lowering = kernel.main, kernel.main.lowering
     assert isinstance(lowering, Reduction)
@@ -187,7 +191,7 @@ def emit_results(scope: DeviceScope, team: Team) -> None:
 
 
 def _fold_team(scope: DeviceScope, team: Team, lowering: Reduction, value: Value, member: Value) -> Value:
-    """The values of a team's members folded; every member gets the result."""
+    """Fold the values of a team's members; every member gets the result."""
     if team.size == 1:
         return value
     b = scope.b
@@ -221,9 +225,9 @@ def rounded(nbytes: int) -> int:
 
 
 def is_done_last(scope: DeviceScope, number: Value, parts: int) -> Value:
-    """Whether all other parts of this number are done and visible; all threads of the block get the same answer.
+    """Whether this block is the last of `parts` blocks that work on result `number`; the same for all its threads.
 
-    The last block sees everything this block has stored. The counter is then reset to 0.
+    The last block sees everything that the others have stored. The counter is then reset to 0.
     """
     b = scope.b
     b.fence()

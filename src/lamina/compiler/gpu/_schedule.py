@@ -1,7 +1,7 @@
 """Launches: independent kernels run side by side in one launch, each in its own blocks.
 
 A launch begins when the previous one has ended; there is no other order between blocks. Kernels that work row by row on
-a product's results run in the same blocks after it, if these have whole rows.
+a product's results run after the product in the same blocks, if these compute whole rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _MOST_POINTERS = 96
 class Task:
     """A kernel, its division among blocks, and the kernels that follow it in the same blocks, if any.
 
-    `counters`, `sums`: offsets of its parts of the blocks' common memory, with `counters_bytes` and `sums_bytes`.
+    `counters` and `sums` are the offsets, in the memory that blocks share, of the task's counters (`counters_bytes`)
+    and of its partial sums (`sums_bytes`).
     """
 
     kernel: Kernel
@@ -45,14 +46,14 @@ class Task:
 
     @property
     def counters_bytes(self) -> int:
-        """Bytes of counters in the blocks' common memory."""
+        """Bytes of counters in the memory that the blocks share."""
         if isinstance(self.how, Team):
             return self.how.counters_bytes(self.kernel)
         return self.how.counters_bytes() if self.how is not None else 0
 
     @property
     def sums_bytes(self) -> int:
-        """Bytes of partial sums in the blocks' common memory."""
+        """Bytes of partial sums in the memory that the blocks share."""
         if isinstance(self.how, Team):
             return self.how.sums_bytes(self.kernel)
         return self.how.sums_bytes(self.kernel.main.dtype.itemsize) if self.how is not None else 0
@@ -60,7 +61,7 @@ class Task:
 
 @dataclass(eq=False)
 class Stage:
-    """One launch: its tasks, and their pointers (`slots`), which may advance from step to step."""
+    """The tasks of one launch."""
 
     tasks: list[Task] = field(default_factory=list)
     name: str = ""
@@ -100,11 +101,11 @@ class Schedule:
             self.stages.append(stage)
 
     def frame(self, kernel: Kernel) -> Frame:
-        """The pointers of a kernel; the last is unused."""
+        """The pointers of a kernel. The last one, to scratch memory, is not used."""
         return Frame.of(self.plan, kernel, self.layout)
 
     def task_slots(self, task: Task) -> list[Slot]:
-        """The pointers of a task: those of its kernels, and its common memory."""
+        """The pointers of a task: those of its kernels, then those to its counters and partial sums."""
         slots = [slot for kernel in task.kernels for slot in self.frame(kernel).slots[:-1]]
         if task.counters_bytes:
             slots += [Slot(self.layout.scratch, task.counters), Slot(self.layout.scratch, task.sums)]
@@ -115,7 +116,10 @@ class Schedule:
         return list(dict.fromkeys(slot for task in stage.tasks for slot in self.task_slots(task)))
 
     def groups(self, stage: Stage) -> list[list[Task]]:
-        """A launch's tasks, grouped by code that is equal except for pointers: an ensemble has many such tasks."""
+        """A launch's tasks, grouped by code that is equal except for pointers.
+
+        An ensemble has many such tasks.
+        """
         found: dict[str, list[Task]] = {}
         for task in stage.tasks:
             found.setdefault(self._task_text(task, self.task_slots(task)), []).append(task)
@@ -126,20 +130,25 @@ class Schedule:
         return any(self.layout.strides[slot.entry] for slot in self.slots(stage))
 
     def _text(self, stage: Stage) -> str:
-        """Everything that the code of a launch depends on, as text."""
+        """A text with everything that the code of a launch depends on."""
         slots = self.slots(stage)
         strides = [self.layout.strides[slot.entry] for slot in slots]
         return "\n".join([repr(strides), *(self._task_text(task, slots) for task in stage.tasks)])
 
     def _task_text(self, task: Task, slots: Sequence[Slot]) -> str:
-        """Everything that the code of a task depends on, as text, with its pointers as places among `slots`."""
+        """A text with everything that the code of a task depends on; its pointers are given by their
+        positions in `slots`.
+        """
         own = [slots.index(slot) for slot in self.task_slots(task)]
         return "\n".join([repr((task.how, own)), *(kernel_text(k, self.plan) for k in task.kernels)])
 
     # --- memory that blocks have in common -------------------------------------------------------------------
 
     def _place_common_memory(self) -> None:
-        """Place the counters of all launches together, since each launch resets them; then each launch's sums."""
+        """Set the offsets of all tasks' counters and partial sums.
+
+        The launches share one place for counters, since each launch resets them, and after it one place for sums.
+        """
         for stage in self.stages:
             start = 0
             for task in stage.tasks:
@@ -151,12 +160,12 @@ class Schedule:
 
     @cached_property
     def counters_bytes(self) -> int:
-        """Bytes that must be zero before the first step."""
+        """Bytes of counters, which must be zero before the first step."""
         return max((sum(t.counters_bytes for t in s.tasks) for s in self.stages), default=0)
 
     @cached_property
     def scratch_bytes(self) -> int:
-        """Bytes of the whole scratch memory."""
+        """Bytes of the whole scratch memory: counters, then partial sums."""
         return self.counters_bytes + max((sum(t.sums_bytes for t in s.tasks) for s in self.stages), default=0)
 
 
@@ -164,7 +173,7 @@ class Schedule:
 
 
 def _levels(plan: Plan, limits: Limits) -> tuple[list[Task], list[int]]:
-    """The tasks of a plan, and the earliest possible launch of each, by number."""
+    """The tasks of a plan, and for each the number of the earliest launch that can run it."""
     tasks: list[Task] = []
     levels: list[int] = []
     touches: list[_Touches] = []  # of each task's kernels together
@@ -201,7 +210,7 @@ def _task(kernel: Kernel, limits: Limits, precision: Precision) -> Task:
 
 
 def _may_follow(task: Task, kernel: Kernel) -> bool:
-    """Whether a kernel works on whole rows, each computed by one block of a product."""
+    """Whether a kernel works on whole rows of a product, and each row is computed by one block."""
     cut, product = task.how, task.kernel
     if not isinstance(cut, Cut) or len(product.domain) != 2 or cut.across != 1:
         return False
@@ -210,14 +219,17 @@ def _may_follow(task: Task, kernel: Kernel) -> bool:
 
 @dataclass(frozen=True)
 class _Touch:
-    """Memory that a kernel reads or writes; `by_rows`: for each row only that row's memory."""
+    """Memory that a kernel reads or writes.
+
+    `by_rows`: for a row of its domain, the kernel touches only the same row of the memory.
+    """
 
     place: Place
     node: Node
     by_rows: bool
 
     def meets(self, other: _Touch) -> bool:
-        """Whether both are the same memory, or overlap."""
+        """Whether the two are the same memory, or overlap."""
         if self.place.kind != other.place.kind:
             return False
         if self.place.kind != "arena":
@@ -226,7 +238,7 @@ class _Touch:
         return first < second + max(other.node.nbytes, 1) and second < first + max(self.node.nbytes, 1)
 
     def meets_by_rows(self, other: _Touch) -> bool:
-        """Whether each row of one overlaps only the same row of the other."""
+        """Whether each row of one kernel touches only memory of the same row of the other kernel."""
         return (
             self.by_rows
             and other.by_rows
@@ -263,7 +275,7 @@ class _Touches:
         return [(x, y) for x, y in pairs if x.meets(y)]
 
     def meets(self, other: _Touches) -> bool:
-        """Whether one writes memory that the other reads or writes."""
+        """Whether one of the two writes memory that the other reads or writes."""
         return bool(self._meetings(other))
 
     def meets_by_rows(self, other: _Touches) -> bool:

@@ -17,9 +17,9 @@ THREADS = 256
 
 
 class DeviceScope(Scope):
-    """A kernel in a launch. `block` is the number of the block among the kernel's blocks.
+    """A kernel in a launch; `block` is the block's number among the blocks of this kernel.
 
-    `counters` (zeros, reset to zeros afterwards) and `scratch` are memory that these blocks share, if they need any.
+    `counters` and `scratch` are memory that these blocks share. Counters are zero before and after a launch.
     """
 
     b: DeviceBuilder
@@ -39,7 +39,7 @@ class DeviceScope(Scope):
         self.block, self.thread, self.counters = block, b.thread(), counters
 
     def split(self, extent: int, step: int) -> tuple[Value, Value]:
-        """Not used: a device's kernels are divided among blocks and threads."""
+        """Raise, as a device's kernels are divided among blocks and threads."""
         raise AssertionError("a device's kernels have no split axis")
 
     def is_first(self) -> Value:
@@ -51,5 +51,5 @@ class DeviceScope(Scope):
         return self.b.add(self.b.mul(self.block, THREADS), self.thread)
 
     def index(self, position: Value, shape: Sequence[int]) -> list[Axis]:
-        """The index of a position in an array of this shape; () for a scalar."""
+        """The index of the element at a position in an array of this shape; [] for a scalar."""
         return [self.axis(i) for i in self.b.unravel(position, shape)] if shape else []

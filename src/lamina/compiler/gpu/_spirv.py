@@ -29,9 +29,9 @@ _BOTH_MEMORIES = 3  # CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE
 
 
 class SPIRV(Dialect):
-    """SPIR-V 1.2 with 64-bit addresses. Some drivers reject later versions.
+    """SPIR-V 1.2 with 64-bit addresses; some drivers reject later versions.
 
-    LLVM generates it from functions with OpenCL's names, mangled as in C++.
+    LLVM generates it from calls of OpenCL's functions, whose names are mangled as in C++.
     """
 
     constant_space = 2

@@ -1,4 +1,4 @@
-"""Tiling of matrix products: a tile of the result per block, and, if there are few tiles, sums in parts."""
+"""Tiling of matrix products: each block computes a tile of the result; if there are few tiles, a part of its sums."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _MOST_PARTS = 16
 class Tile:
     """A block's tile: `rows` by `columns` of a result, `depth` terms at a time; a thread's share is `high` by `wide`.
 
-    `stages`: the number of tiles (`depth` terms of both operands) in shared memory, so that some are loaded while
-    others are multiplied; 1 without a pipeline. `precision`: the precision that operands are rounded to.
+    `stages` is the number of buffers for operands (`depth` terms of both) in shared memory, so that some are loaded
+    while others are multiplied; 1 without a pipeline. Operands are rounded to `precision`.
     """
 
     rows: int
@@ -50,7 +50,7 @@ class Tile:
 
     @property
     def size(self) -> int:
-        """The number of elements of the result."""
+        """The number of elements of the result in the tile."""
         return self.rows * self.columns
 
 
@@ -67,7 +67,10 @@ memory (32 KiB at most)."""
 
 @dataclass(frozen=True)
 class Cut:
-    """A product (or a batch of them) divided into tiles, and each sum into `parts` parts of `part` terms."""
+    """A product, or a batch of them, divided into tiles: `down` by `across` tiles for each of `batch` results.
+
+    Each sum is divided into `parts` parts of `part` terms.
+    """
 
     tile: Tile
     batch: int
@@ -87,19 +90,19 @@ class Cut:
         return self.tiles * self.parts
 
     def counters_bytes(self) -> int:
-        """Bytes of the tiles' counters (of completed parts) in the blocks' common memory."""
+        """Bytes of the tiles' counters of completed parts, in the memory that the blocks share."""
         return rounded(self.tiles * COUNTER_BYTES) if self.parts > 1 else 0
 
     def sums_bytes(self, itemsize: int) -> int:
-        """Bytes of partial sums in the blocks' common memory."""
+        """Bytes of partial sums in the memory that the blocks share."""
         return rounded(self.blocks * self.tile.size * itemsize) if self.parts > 1 else 0
 
 
 def cut_for(kernel: Kernel, limits: Limits, precision: Precision = "float32") -> Cut:
-    """The largest tiles that keep all processors busy; otherwise the smallest, with sums in parts.
+    """The largest tiles that keep all processors busy; if none do, the smallest ones, with sums in parts.
 
-    `precision`: operands may be rounded to this precision for tensor cores. They are, if the tiles of tensor cores, or
-    parts of their sums, keep the processors busy.
+    With a lower `precision`, tensor cores are used, and operands are rounded to it, if their tiles, or parts of the
+    tiles' sums, keep the processors busy.
     """
     anchor = kernel.main
     rows, columns = anchor.shape[-2:]
@@ -164,7 +167,7 @@ def computes_operand(product: Node, operand: Node) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """A block's work: the result's number in a batch, the first row and column, and the range of terms."""
+    """A block's work: which result of the batch, the first row and column of its tile, and the range of terms."""
 
     scope: DeviceScope
     cut: Cut
@@ -176,18 +179,18 @@ class Part:
 
     @property
     def tile(self) -> Tile:
-        """The tile's size and method."""
+        """The tile's shape and precision."""
         return self.cut.tile
 
     def index(self) -> list[Axis]:
-        """The result's number in a batch, as an index."""
+        """The index of the result in the batch."""
         return self.scope.index(self.batch, self.scope.kernel.main.shape[:-2])
 
 
 class Operand:
-    """A product's operand. Its elements are numbered by `outer`, the row or column of the result, and `term` of the
-    sums.
+    """A product's operand.
 
+    An element is identified by `outer`, its row or column in the result, and `term`, its position in the sums.
     `sums_last`: whether neighbours in memory are terms of one sum.
     """
 
@@ -208,11 +211,12 @@ class Operand:
 
     @property
     def size(self) -> int:
-        """The elements of a tile."""
+        """The number of elements in a tile."""
         return self.width * self.part.tile.depth
 
     def within_tile(self, turn: int, count: int = 1) -> tuple[Value, Value]:
-        """The row or column, and the term, of the first of the thread's `count` elements of a tile in a round.
+        """The (outer, term), relative to the tile, of the first of the `count` elements that a thread loads in round
+        `turn`.
 
         Elements that are neighbours in memory belong to neighbouring threads.
         """
@@ -223,14 +227,14 @@ class Operand:
         return (line, place) if self.sums_last else (place, line)
 
     def lines_before(self, turn: int, count: int) -> int:
-        """The distance, in lines of memory, of a thread's elements in a round from those in the first round."""
+        """The distance, in lines of memory, from a thread's elements in the first round to those in round `turn`."""
         lines, rest = divmod(turn * THREADS * count, self.part.tile.depth if self.sums_last else self.width)
         assert not rest, "a turn is of whole lines"
         return lines
 
     @property
     def is_whole(self) -> bool:
-        """Whether all tiles are complete, so that no element is outside the matrix."""
+        """Whether all tiles are complete, so that no element of a tile is outside the matrix."""
         return self._has_whole_terms and self.extent % self.width == 0
 
     @property
@@ -239,7 +243,7 @@ class Operand:
         return self.inner % depth == 0 and self.part.cut.part % depth == 0
 
     def inside(self, outer: Value, term: Value) -> Value | None:
-        """Whether an element belongs to the part (None: always)."""
+        """Whether an element is inside the matrix and the part's range of terms; None if it always is."""
         b, depth = self.part.scope.b, self.part.tile.depth
         found = None
         if not self._has_whole_terms:
@@ -250,7 +254,7 @@ class Operand:
         return found
 
     def element(self, outer: Value, term: Value) -> Value:
-        """An element, computed if necessary; 0 outside the matrix."""
+        """An element, loaded and computed if necessary; 0 outside the matrix."""
         b, dtype = self.part.scope.b, self.part.scope.kernel.main.dtype
         if self.inner == 0:
             return b.const(0, dtype)
@@ -263,13 +267,15 @@ class Operand:
         return value.get()
 
     def computed(self, outer: Value, term: Value) -> Value:
-        """An element inside the matrix, computed."""
+        """An element that is known to be inside the matrix, loaded and computed if necessary."""
         scope = self.part.scope
         matrix = (outer, term) if self.sums_last else (term, outer)
         return scope.evaluator(1).at(self.node, [*self.part.index(), *(scope.axis(i) for i in matrix)])
 
     def in_memory(self) -> SpacePointer | None:
-        """The address of the matrix's first element, if memory has the product's layout."""
+        """The address of the matrix's first element; None if elements are computed as they are loaded,
+        or not float32.
+        """
         scope = self.part.scope
         found = scope.memory.find(self.node)
         if found is None or scope.kernel.main.dtype != FLOAT32:

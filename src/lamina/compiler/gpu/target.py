@@ -1,4 +1,4 @@
-"""A device as a target: launches of kernels on blocks of threads, in the device's own memory."""
+"""A device as a target: launches run kernels on blocks of threads, in the device's own memory."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ DIALECTS: dict[str, Callable[[Limits], Dialect]] = {"nvptx": _nvptx, "spirv": _s
 
 @dataclass(frozen=True)
 class DeviceCode:
-    """A plan's kernels, loaded."""
+    """The loaded kernels of a plan."""
 
     schedule: Schedule
     dialect: Dialect
@@ -92,23 +92,23 @@ class GPU:
 
     @cached_property
     def dialect(self) -> Dialect:
-        """The language of its kernels."""
+        """The language of the device's kernels."""
         return DIALECTS[self.device.dialect](self.device.limits)
 
     @property
     def description(self) -> str:
-        """The device; loaded code works on it alone."""
+        """A description of the device. Loaded code is valid for this device only."""
         device = self.device
         return repr((device.kind, device.number, device.name, id(device), device.limits))
 
     def compiling(self, captured: Graph) -> AbstractContextManager[object]:
-        """No context: tiles are chosen for each launch, by its number of rows too."""
+        """An empty context: with or without independent rows, tiles are chosen by the number of rows."""
         return nullcontext()
 
     computes_operand = staticmethod(computes_operand)
 
     def partition(self, kernel: Kernel, updates: int) -> Partition:
-        """None: each launch divides its own work."""
+        """No partition, as each launch divides the work itself."""
         return Partition("serial")
 
     def load(self, lowered: Lowered) -> DeviceCode:
@@ -132,7 +132,7 @@ class GPU:
         module = emit_program(self.dialect, schedule)
         ir = module.ir()
         if not self.device.limits.has_float64 and " double" in ir:
-            raise NotForTarget("the device lacks float64, in which one of the operators is computed")
+            raise NotForTarget("the device lacks float64, which one of the operators needs")
         return self.dialect.translate(ir, module.kernels)
 
     def bind(
@@ -150,7 +150,7 @@ class GPU:
         return np.asarray(value)
 
     def sharing(self, plan: Plan, kernel: Kernel) -> str:
-        """The tiling of a product, or the blocks of another kernel, in words."""
+        """A description of the tiling of a product, or of the blocks of another kernel."""
         if kernel.kind != "product":
             return "by blocks"
         cut = cut_for(kernel, self.device.limits, plan.graph.precision)
@@ -159,7 +159,7 @@ class GPU:
         return f"{cut.tiles} tiles of {cut.tile.rows} × {cut.tile.columns}{rounded}{parts}"
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """The peak according to the device's manufacturer."""
+        """The manufacturer's figure for the device's peak."""
         return self.device.limits.peak_flops
 
 
@@ -167,7 +167,7 @@ def check(plan: Plan, limits: Limits) -> None:
     """Raise `NotForTarget` if a plan needs something the device lacks."""
     if limits.block_threads < THREADS:
         raise NotForTarget(
-            f"the device's blocks have {limits.block_threads} threads, and kernels need {THREADS}"
+            f"the device's blocks have at most {limits.block_threads} threads, but kernels need {THREADS}"
         )
     if not limits.has_float64 and any(node.dtype == np.float64 for node in plan.graph.nodes()):
         raise NotForTarget("the device lacks float64, and float64 arrays are among the operands")
@@ -175,7 +175,7 @@ def check(plan: Plan, limits: Limits) -> None:
 
 @dataclass(frozen=True)
 class Written:
-    """The launches of a graph, and their code."""
+    """The launches of a graph, and their code, for a device that may be absent."""
 
     schedule: Schedule
     dialect: Dialect
@@ -191,7 +191,7 @@ class Written:
 
 
 def written_for(graph: Graph, dialect: str, limits: Limits) -> Written:
-    """A captured graph's code for a device that may be absent: for inspection only."""
+    """The code of a captured graph for a device that may be absent; it can be inspected, but not run."""
     described: Any = SimpleNamespace(kind="described", number=0, name="", dialect=dialect, limits=limits)
     target = GPU(described)
     plan = lower(graph, target)
@@ -222,9 +222,9 @@ def narrow_numbers(graph: Graph) -> Graph:
 
 
 def widen_halves(graph: Graph) -> Graph:
-    """The graph with float16 arrays stored as they are, and computed with in float32.
+    """The graph with float16 arrays stored as such, but with computations in float32.
 
-    Each operator's result is rounded, as in NumPy.
+    The result of each operator is rounded to float16, as in NumPy.
     """
 
     def better(node: Node, inputs: list[Node]) -> Node:
@@ -248,7 +248,7 @@ _FLOATS = {FLOAT16, FLOAT32, FLOAT64}
 
 
 def _wide(x: Node) -> Node:
-    """A float16 value, or a value converted to float16, as float32."""
+    """A float16 value converted to float32; a value of another dtype is unchanged."""
     if x.dtype != FLOAT16:
         return x
     if isinstance(x.op, Constant | Scalar):
@@ -261,7 +261,7 @@ def _cast(x: Node, dtype: np.dtype) -> Node:
 
 
 def _typed(primitive: Primitive, inputs: list[Node], params: dict[str, Any], dtype: np.dtype) -> Node:
-    """A primitive on these inputs, with `dtype` in place of a replaced type among its parameters."""
+    """A primitive applied to these inputs; if it has a dtype parameter, `dtype` replaces it."""
     changed = {k: dtype if k == "dtype" and v in (FLOAT16, FLOAT64) else v for k, v in params.items()}
     shape, found = primitive.infer(*inputs, **changed)
     return Node(primitive, inputs, changed, shape, found)

@@ -1,8 +1,8 @@
 """Machine code from Python: a small facade over LLVM.
 
-Importing this package loads no LLVM: `jit` does, and is imported where something is compiled.
+Importing this package doesn't load LLVM. Importing `jit` does, which happens where something is compiled.
 
-A module is made of functions, and a function is written through a builder:
+A module consists of functions, and a function is written by means of a builder:
 
     module = ThreadModule()                    # lamina.compiler.cpu._builder
     with module.function("step") as b:         # void step(void *arguments, int64 thread, int64 threads)
@@ -21,10 +21,10 @@ A module is made of functions, and a function is written through a builder:
   `b.loop(start, stop, step)`, `b.vector_loop`, `b.if_`, `b.if_else`; `b.variable(initial)` with
   `get` and `set` for values that a loop carries; `b.load`, `b.store`, `b.load_strided`, `b.gather`, `b.offset`,
   `b.alloca`; `b.reduce_add`, … over lanes, `b.widen`, `b.narrow`.
-  `lanes` may be any number: a tail of 3 is a vector of 3.
+  `lanes` may be any number: a remainder of 3 elements is a vector of 3 lanes.
 * `mathematics.Mathematics`: a builder that knows `exp`, `tanh`, … too. A target's own builder derives from it.
 * `random`: Philox4x64-10, the bits of `numpy.random.Philox`.
-* `jit.load`: machine code, from the cache on disk where it has it (`run.load` adds the barrier).
+* `jit.load`: machine code, from the cache on disk if it is there (`run.load` adds the barrier).
 * `machine`: the properties of a target's machine.
 
 Element operations give the same bits for an element whatever the number of lanes, so that results depend

@@ -53,7 +53,7 @@ def _logical(bits: Binary) -> Callable[[Arithmetic, Value, Value], Value]:
 
 
 class Arithmetic(Positions):
-    """Operations on scalars and vectors alike; numbers among the operands become constants."""
+    """Operations on scalars and vectors alike. Numbers among the operands become constants."""
 
     # arithmetic
 
@@ -146,7 +146,7 @@ class Arithmetic(Positions):
         return self.where(zero, 0, remainder)
 
     def _float_remainder(self, x: Value, y: Value) -> tuple[Value, Value]:
-        """C's `fmod`, and whether it is nonzero and its sign differs from the divisor's."""
+        """C's `fmod`, and whether it is nonzero with another sign than the divisor."""
         remainder = self.frem(x, y)
         signs_differ = self.logical_xor(self.less(y, 0), self.less(remainder, 0))
         return remainder, self.logical_and(signs_differ, self.not_equal(remainder, 0))
@@ -156,7 +156,7 @@ class Arithmetic(Positions):
         return self.result(f"frem {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def _safe_divisor(self, y: Value) -> tuple[Value, Value]:
-        """Whether a divisor is zero, and the divisor with values that trap (0, -1) replaced by 1."""
+        """Whether a divisor is zero, and the divisor with 1 in place of values for which division traps (0 and -1)."""
         zero = self.equal(y, 0)
         unsafe = zero if y.dtype.kind == "u" else self.logical_or(zero, self.equal(y, -1))
         return zero, self.where(unsafe, self.const(1, y.dtype, y.lanes), y)
@@ -164,8 +164,8 @@ class Arithmetic(Positions):
     def fma(self, x: Operand, y: Operand, z: Operand) -> Value:
         """x · y + z with one rounding, for sums that nearly cancel. Elsewhere use `multiply_add`.
 
-        Without such an instruction, float32 is computed in float64, where the product is exact (of the two roundings
-        only the second matters), and float64 by the C library.
+        On a machine without such an instruction, float32 is computed in float64, where the product is exact (of the two
+        roundings only the second matters), and float64 by the C library.
         """
         x, y, z = self.match(x, y, z)
         if self.module.machine.has_fused_multiply_add or x.dtype != FLOAT32:
@@ -174,7 +174,7 @@ class Arithmetic(Positions):
         return self.cast(self.add(self.mul(wide_x, wide_y), wide_z), FLOAT32)
 
     def multiply_add(self, x: Operand, y: Operand, z: Operand) -> Value:
-        """x · y + z, the fastest way: with one rounding if that is one instruction, else with two."""
+        """x · y + z, as fast as possible: with one rounding if the machine has an instruction for it, else with two."""
         if self.module.machine.has_fused_multiply_add:
             return self.intrinsic("fma", x, y, z)
         x, y, z = self.match(x, y, z)
@@ -289,7 +289,7 @@ class Arithmetic(Positions):
         return self.result(f"{_signed(x, 'ashr', 'lshr')} {x.typed}, {y.name}", x.dtype, x.lanes)
 
     def bitcast(self, x: Value, dtype: DType) -> Value:
-        """The same bits as another dtype: of the same size, or with more or fewer lanes."""
+        """The same bits as another dtype, of the same size or with correspondingly more or fewer lanes."""
         lanes = x.lanes * x.dtype.itemsize // dtype.itemsize
         if type_name(dtype, lanes) == x.type:
             return Value(self, x.name, dtype, lanes)
@@ -298,11 +298,11 @@ class Arithmetic(Positions):
     # conversions
 
     def power_of_two(self, n: Value) -> Value:
-        """2ⁿ as float64, for an integer between -1022 and 1023: n is written to the exponent bits."""
+        """2ⁿ as float64, for an integer n from -1022 to 1023, which is written to the exponent bits."""
         return self.bitcast(self.shift_left(self.add(n, 1023), 52), FLOAT64)
 
     def cast(self, x: Value, dtype: DType | type) -> Value:
-        """Convert as NumPy's `astype`: floats to integers towards zero, anything nonzero to True."""
+        """Convert as NumPy's `astype` does: floats to integers towards zero, anything nonzero to True."""
         dtype = np.dtype(dtype)
         if x.dtype == dtype:
             return x
@@ -332,8 +332,9 @@ def _signed(x: Value, signed: str, unsigned: str) -> str:
 
 
 def _by_way_of(source: DType, target: DType) -> DType | None:
-    """The signed integer type between a float and a narrower or unsigned integer, as in
-    `primitives.typing.converted`.
+    """The signed integer type that a float is converted to before a narrower or unsigned integer type.
+
+    See `primitives.typing.converted`. None if the conversion is direct.
     """
     if source.kind != "f" or target.kind not in "iu" or target.itemsize == 8:
         return None

@@ -13,7 +13,7 @@ from lamina.compiler.llvm.values import BOOL, INDEX, INT32, DType, Operand, Poin
 
 
 class Variable:
-    """A mutable value: set inside a loop or branch, read after it. LLVM keeps it in a register."""
+    """A mutable value, which can be set inside a loop or branch and read after it. LLVM keeps it in a register."""
 
     def __init__(self, builder: Builder, initial: Value) -> None:
         self._builder = builder
@@ -58,7 +58,7 @@ class Builder(Reductions):
         return Pointer(f"%{name}")
 
     def lanes(self, dtype: DType) -> int:
-        """Elements of a dtype per vector register."""
+        """The number of elements of a dtype in a vector register."""
         return self.module.machine.lanes(dtype)
 
     # control flow
@@ -93,9 +93,10 @@ class Builder(Reductions):
         initial: Sequence[Value],
         body: Callable[[Value, list[Value]], Sequence[Value]],
     ) -> list[Value]:
-        """A `loop` with values carried by phi nodes instead of variables, for shorter text.
+        """A loop with values that each iteration passes to the next, by phi nodes instead of variables, for shorter
+        text.
 
-        `body(i, values)` returns the next values; the result is the last values.
+        `body(i, values)` returns the next values. The result is the values after the last iteration.
         """
         before, first = self._block, len(self._lines)
         with self.loop(start, stop, step) as i:
@@ -116,7 +117,7 @@ class Builder(Reductions):
 
     @contextmanager
     def if_(self, condition: Value) -> Generator[None]:
-        """Run the block if a scalar condition is true."""
+        """Run the enclosed code if a scalar condition is true."""
         then, end = self.new_label("then"), self.new_label("done")
         self.branch_if(condition, then, end)
         self.start_block(then)
@@ -125,7 +126,7 @@ class Builder(Reductions):
         self.start_block(end)
 
     def if_else(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-        """Emit both branches of a scalar condition; results are passed through variables."""
+        """Emit both branches of a scalar condition. They pass results to later code in variables."""
         yes, no, end = self.new_label("then"), self.new_label("else"), self.new_label("done")
         self.branch_if(condition, yes, no)
         for label, branch in ((yes, then), (no, otherwise)):
@@ -147,10 +148,10 @@ class Builder(Reductions):
         *,
         is_whole: bool = False,
     ) -> None:
-        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for the elements from index on.
+        """Cover range(start, stop) by calls `body(index, lanes)` that emit code for `lanes` elements from `index` on.
 
-        Whole vectors come first; the remainder is one narrower vector if the range is known, else a loop over single
-        elements. `body` must handle any number of lanes. `is_whole`: the range is known to be whole vectors.
+        Whole vectors come first. The remainder is one narrower vector if the range is known, else a loop over single
+        elements. `body` must handle any number of lanes. `is_whole`: the range is known to consist of whole vectors.
         """
         start_value = self.match(start, self.const(0))[0]
         stop_value = self.match(stop, self.const(0))[0]
@@ -179,7 +180,7 @@ class Builder(Reductions):
             body(i, 1)
 
     def rarely(self, name: str, function: Callable[[Any, Value], Value], x: Value) -> Value:
-        """Compute a rarely needed function of scalars; for vectors, by a loop in a separate function."""
+        """Compute a rarely needed function of scalars. Vectors call a separate function that loops over the lanes."""
         if x.lanes == 1:
             return function(self, x)
         name = f"each_{name}_{type_name(x.dtype)}"
@@ -205,7 +206,7 @@ class Builder(Reductions):
         return max(1, value.dtype.itemsize)
 
     def alloca(self, dtype: DType | None, count: int, alignment: int = 64) -> Pointer:
-        """`count` elements (pointers, if dtype is None) on the stack, until the function returns."""
+        """Memory for `count` elements (pointers, if dtype is None) on the stack, until the function returns."""
         return self.stack_slot(f"[{count} x {_memory_type(dtype)}]", alignment)
 
     def offset(self, pointer: Pointer, index: Operand, dtype: DType | None) -> Pointer:
@@ -242,13 +243,13 @@ class Builder(Reductions):
         self.emit(f"store {value.typed}, {self.offset(pointer, index, None).typed}")
 
     def constants(self, name: str, numbers: Sequence[int]) -> Pointer:
-        """The address of 64-bit numbers in the code itself, under a name of the module."""
+        """The address of a constant table of 64-bit numbers, with this name in the module."""
         content = ", ".join(f"i64 {number}" for number in numbers)
         self.module.declare(f"@{name} = internal constant [{len(numbers)} x i64] [{content}]")
         return Pointer(f"@{name}")
 
     def addresses(self, name: str, functions: Sequence[str]) -> Pointer:
-        """The address of a table of function addresses, with a name in the module."""
+        """The address of a constant table of function addresses, with this name in the module."""
         content = ", ".join(f"ptr @{function}" for function in functions)
         self.module.declare(f"@{name} = internal constant [{len(functions)} x ptr] [{content}]")
         return Pointer(f"@{name}")
@@ -272,11 +273,11 @@ class Builder(Reductions):
         return self.less(self.const_vector([*range(lanes)], INT32), self.cast(count, INT32))
 
     def load_where(self, mask: Value, pointer: Pointer, index: Operand, fill: Value) -> Value:
-        """Load neighbouring elements into the lanes of a mask; the other lanes are those of `fill`."""
+        """Load neighbouring elements into the lanes where the mask is true; the other lanes are taken from `fill`."""
         return self._masked_load(pointer, fill.dtype, index, mask, fill.typed)
 
     def store_where(self, mask: Value, pointer: Pointer, value: Value, index: Operand = 0) -> None:
-        """Store the lanes of a mask to neighbouring elements."""
+        """Store the lanes where the mask is true to neighbouring elements."""
         function = f"llvm.masked.store.{_vector_suffix(value.dtype, value.lanes)}.p0"
         self.module.declare(f"declare void @{function}({value.type}, ptr, i32, {mask.type})")
         address = self.offset(pointer, index, value.dtype)
@@ -330,7 +331,7 @@ class Builder(Reductions):
         return [index + stride * lane for lane in range(lanes)]
 
     def gather(self, pointer: Pointer, dtype: DType, indices: Value) -> Value:
-        """Load the elements at each lane of `indices`."""
+        """Load the elements at the positions in `indices`, one per lane."""
         positions = [self.cast(self.extract(indices, lane), INDEX) for lane in range(indices.lanes)]
         return self.gather_lanes([self.load(pointer, dtype, position) for position in positions])
 
@@ -355,7 +356,7 @@ def _vector_suffix(dtype: DType, lanes: int) -> str:
 
 
 def _memory_type(dtype: DType | None) -> str:
-    """LLVM's name of an element in memory; None: a pointer."""
+    """LLVM's name for the type of an element in memory; dtype None means a pointer."""
     if dtype is None:
         return "ptr"
     return "i8" if dtype == BOOL else type_name(dtype)

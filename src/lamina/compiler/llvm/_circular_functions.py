@@ -52,7 +52,10 @@ _TAN_EIGHTH = math.tan(math.pi / 8)
 
 @cache
 def _two_over_pi() -> tuple[int, ...]:
-    """2 / pi in binary: 64 zeros, then its digits after the point, in words of 64 bits; pi is Machin's."""
+    """The binary digits of 2 / pi: 64 zeros, then the digits after the point, in words of 64 bits.
+
+    pi is computed by Machin's formula.
+    """
     bits = 1400
     one = 1 << (bits + 64)
 
@@ -72,7 +75,7 @@ def _two_over_pi() -> tuple[int, ...]:
 
 
 def large_circular(b: Builder, x: Value, quarter_turns: int) -> Value:
-    """The sine of a large scalar x, plus quarter turns: Payne and Hanek's reduction (1983) in 192 bits.
+    """The sine of a large scalar x plus some quarter turns, with Payne and Hanek's reduction (1983) in 192 bits.
 
     x = M 2ᴱ with M < 2⁵³. Only the fraction of M 2ᴱ 2/pi and the lowest 2 bits of its integer part matter: digits of
     2/pi before place E - 2 only add multiples of 4.
@@ -107,15 +110,22 @@ def large_circular(b: Builder, x: Value, quarter_turns: int) -> Value:
 
 
 def _sum_with_carry(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y modulo 2⁶⁴, and the carry (0 or 1), computed from the highest bits: LLVM would turn a comparison into an
-    operation that OpenCL drivers lack."""
+    """x + y modulo 2⁶⁴, and the carry (0 or 1).
+
+    The carry is computed from the highest bits: LLVM would turn a comparison into an operation that OpenCL drivers
+    lack.
+    """
     total = b.add(x, y)
     either = b.bit_and(b.bit_or(x, y), b.bit_xor(total, (1 << 64) - 1))
     return total, b.shift_right(b.bit_or(b.bit_and(x, y), either), 63)
 
 
 def arctan2(b: Builder, y: Value, x: Value) -> Value:
-    """The angle's tangent or cotangent is at most 1; beyond tan(pi / 8) it is turned by pi / 4."""
+    """The angle of the point (x, y).
+
+    The angle is computed from its tangent or cotangent t <= 1; where t > tan(pi / 8), from that of the angle minus pi /
+    4.
+    """
     over, under = b.abs(y), b.abs(x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
     is_steep = b.greater(over, under)
@@ -135,12 +145,12 @@ def arctan2(b: Builder, y: Value, x: Value) -> Value:
 
 
 def arctan(b: Builder, x: Value) -> Value:
-    """The angle of (1, x)."""
+    """The angle of the point (1, x)."""
     return arctan2(b, x, b.const(1.0, x.dtype, x.lanes))
 
 
 def arcsin(b: Builder, x: Value) -> Value:
-    """A polynomial; for |x| > 1/2, by way of the half angle."""
+    """The arcsine, by a polynomial; for |x| > 1/2, a quarter turn minus twice the arcsine of sqrt((1 - |x|) / 2)."""
     is_near, s, rest = _arcsin_of_half(b, x)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
     turned, lost = small_sum(b, b.const(quarter, x.dtype, x.lanes), b.mul(s, -2.0))
@@ -149,7 +159,7 @@ def arcsin(b: Builder, x: Value) -> Value:
 
 
 def arccos(b: Builder, x: Value) -> Value:
-    """A quarter turn minus arcsin x; for |x| > 1/2, by way of the half angle."""
+    """The arccosine: a quarter turn minus arcsin x; for |x| > 1/2, by twice the arcsine of sqrt((1 - |x|) / 2)."""
     is_near, s, rest = _arcsin_of_half(b, x)
     angle = b.add(s, rest)
     quarter, quarter_low = parts(HALF_PI, x.dtype, 2)
@@ -166,7 +176,7 @@ def small_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 
 
 def _arcsin_of_half(b: Builder, x: Value) -> tuple[Value, Value, Value]:
-    """Whether |x| <= 1/2; s = |x| there, else the half angle's sine, sqrt((1 - |x|) / 2); and arcsin s - s."""
+    """Whether |x| <= 1/2; a sine s, which is |x| in this case, else sqrt((1 - |x|) / 2); and arcsin s - s."""
     magnitude = b.abs(x)
     is_near = b.less_equal(magnitude, 0.5)
     z = b.where(is_near, b.mul(x, x), b.mul(b.sub(1.0, magnitude), 0.5))

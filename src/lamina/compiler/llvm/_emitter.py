@@ -1,6 +1,6 @@
 """Writes LLVM assembly as text: instructions, constants, labels and declarations.
 
-Text, because LLVM's parser is faster than building the same module object by object from Python.
+The output is text, because LLVM's parser is faster than building the same module object by object from Python.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _literal(value: float | int | bool, dtype: DType) -> str:
 
 
 class Emitter:
-    """The text of one function, while it is written.
+    """The text of one function while it is being written.
 
     Registers are numbered in the order of the text; labels and stack slots have names.
     """
@@ -51,7 +51,7 @@ class Emitter:
         self._lines.append(instruction)
 
     def result(self, instruction: str, dtype: DType, lanes: int = 1) -> Value:
-        """Append an instruction and name its result."""
+        """Append an instruction with a result, and return its register as a value."""
         return Value(self, self._register(instruction), dtype, lanes)
 
     def pointer_result(self, instruction: str) -> Pointer:
@@ -64,7 +64,7 @@ class Emitter:
         return name
 
     def once(self, key: tuple[Any, ...], write: Callable[[], V]) -> V:
-        """The value that `write` computes, emitted once per block."""
+        """The value that `write` computes for this key; its code is emitted once per block."""
         found = self._here.get(key)
         if found is None:
             found = self._here[key] = write()
@@ -109,7 +109,7 @@ class Emitter:
         return Value(self, f"<{literal}>", dtype, len(values))
 
     def splat(self, value: Value, lanes: int) -> Value:
-        """The same scalar in every lane."""
+        """A vector with a scalar in every lane."""
         if value.lanes == lanes:
             return value
         if value.lanes != 1:
@@ -146,7 +146,7 @@ class Emitter:
         return matched
 
     def intrinsic(self, name: str, *operands: Operand) -> Value:
-        """Call LLVM's intrinsic `llvm.name` that maps values of one type to a value of that type."""
+        """Call the LLVM intrinsic `llvm.name`, which maps operands of one type to a result of the same type."""
         values = self.match(*operands)
         first = values[0]
         suffix = _suffix(first.dtype, first.lanes)
@@ -172,7 +172,7 @@ class Emitter:
         return vector
 
     def shuffle(self, first: Value, second: Value | None, lanes: list[int]) -> Value:
-        """Select lanes from two concatenated vectors (-1: any value)."""
+        """A vector of lanes selected from two concatenated vectors; -1 selects an unspecified value."""
         other = f"{first.type} poison" if second is None else second.typed
         if len(lanes) == 1:
             source = first if lanes[0] < first.lanes else second
@@ -211,8 +211,9 @@ def _suffix(dtype: DType, lanes: int) -> str:
 
 
 class Shifted(Value):
-    """`base` + `distance`, of type INDEX. The addition is emitted at its point of creation when its name is
-    first used.
+    """`base` + `distance`, of type INDEX.
+
+    The addition is emitted only if its name is used, at the place in the code where this object was created.
     """
 
     __slots__ = ("_name", "_write", "base", "distance")
@@ -236,7 +237,10 @@ class Shifted(Value):
 
 
 class Positions(Emitter):
-    """Position arithmetic for the operations of `Arithmetic`; None for operations on other values."""
+    """Arithmetic with positions, for the operations of `Arithmetic`.
+
+    Each method returns None for operands that are not positions.
+    """
 
     puts_off_sums = True
     """Whether constants are added to positions only when code needs the sum."""
@@ -306,7 +310,7 @@ def _is_position(x: Operand) -> TypeGuard[Value]:
 
 
 def _distance(y: Operand) -> int | None:
-    """A constant offset of a position."""
+    """The constant distance that an operand adds to a position; None if it isn't constant."""
     if not isinstance(y, Value):
         return y if type(y) is int else None
     return int(y.constant) if y.constant is not None and y.dtype == INDEX and y.lanes == 1 else None

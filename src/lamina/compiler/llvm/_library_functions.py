@@ -1,4 +1,4 @@
-"""Rarer functions of the C library, made of exponentials and logarithms.
+"""Rarer functions of the C library, computed from exponentials and logarithms.
 
 Errors are a few units in the last place.
 """
@@ -62,9 +62,9 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 
 
 def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
-    """log x of a positive finite x as a sum of two floats, with a relative error of about 2⁻⁵⁹ (float32: 2⁻³⁰).
+    """log x of a positive finite x as the sum of two floats, with a relative error of about 2⁻⁵⁹ (float32: 2⁻³⁰).
 
-    The method of `log`, with the quotient s and the sum in two parts.
+    The method is that of `log`, but the quotient s and the sum also have two parts.
     """
     f = format_of(x)
     is_small = b.less(x, float(np.finfo(x.dtype).tiny))
@@ -90,13 +90,13 @@ def _two_part_log(b: Builder, x: Value) -> tuple[Value, Value]:
 
 
 def _exact_product(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x · y rounded, and the rounding error."""
+    """x · y, rounded, and its rounding error."""
     product = b.mul(x, y)
     return product, b.fma(x, y, b.neg(product))
 
 
 def _exact_sum(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
-    """x + y rounded, and the rounding error (Knuth)."""
+    """x + y, rounded, and its rounding error (Knuth's algorithm)."""
     total = b.add(x, y)
     part = b.sub(total, x)
     return total, b.add(b.sub(x, b.sub(total, part)), b.sub(y, part))
@@ -128,7 +128,7 @@ def log10(b: Builder, x: Value) -> Value:
 
 
 def power(b: Builder, x: Value, y: Value) -> Value:
-    """exp(y log |x|) with the logarithm in two parts, and x·x for a square; C's rules for special values."""
+    """xʸ: exp(y log |x|) with the logarithm in two parts, or x·x for a square; special values are as in C."""
     f, magnitude = format_of(x), b.abs(x)
     high, low = _two_part_log(b, magnitude)
     product, error = _exact_product(b, y, high)
@@ -165,7 +165,7 @@ def power(b: Builder, x: Value, y: Value) -> Value:
 
 
 def sinh(b: Builder, x: Value) -> Value:
-    """sinh(x) by expm1; for large x by the exponential of x / 2, which does not overflow early."""
+    """sinh(x) by expm1; for large x by the exponential of x / 2, which doesn't overflow before the result does."""
     magnitude = b.abs(x)
     is_large = b.greater(magnitude, _LARGE_EXPONENT)
     growth = expm1(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
@@ -174,7 +174,7 @@ def sinh(b: Builder, x: Value) -> Value:
 
 
 def cosh(b: Builder, x: Value) -> Value:
-    """cosh(x) by exp; for large x by the exponential of x / 2, which does not overflow early."""
+    """cosh(x) by exp; for large x by the exponential of x / 2, which doesn't overflow before the result does."""
     magnitude = b.abs(x)
     is_large = b.greater(magnitude, _LARGE_EXPONENT)
     growth = exp(b, b.where(is_large, b.mul(magnitude, 0.5), magnitude))
@@ -199,7 +199,7 @@ def arccosh(b: Builder, x: Value) -> Value:
 
 
 def _log_of_doubled(b: Builder, x: Value, small: Value) -> Value:
-    """log1p(small), and log(2 x) where x is large."""
+    """log1p(small); where x is large, log(2 x)."""
     is_small = b.less(x, _LARGE)
     value = log1p(b, b.where(is_small, small, b.sub(x, 1.0)))
     return b.where(is_small, value, b.add(value, math.log(2)))
@@ -213,7 +213,7 @@ def arctanh(b: Builder, x: Value) -> Value:
 
 
 def cbrt(b: Builder, x: Value) -> Value:
-    """exp(log(x) / 3), and a step of Newton's."""
+    """The cube root: exp(log(x) / 3), then one step of Newton's method."""
     a = b.abs(x)
     root = exp(b, b.mul(log(b, a), 1 / 3))
     root = b.sub(root, b.mul(b.sub(root, b.div(a, b.mul(root, root))), 1 / 3))
@@ -235,7 +235,11 @@ def hypot(b: Builder, x: Value, y: Value) -> Value:
 
 
 def gammaln(b: Builder, x: Value) -> Value:
-    """Reflection to positive arguments; there recurrence to [1.5, 2.5) and a series, or Stirling's series."""
+    """log |gamma(x)|.
+
+    Arguments are reflected to positive ones, then moved to [1.5, 2.5) by the recurrence for a series; large ones use
+    Stirling's series.
+    """
     is_negative = b.less(x, 0.0)
     positive = b.where(is_negative, b.sub(1.0, x), x)
     value = b.where(b.less(positive, _STIRLING_LEAST), _near_two(b, positive), _stirling(b, positive))

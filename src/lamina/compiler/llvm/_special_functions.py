@@ -1,6 +1,6 @@
 """The error function and its inverse, and the digamma function, as vector code.
 
-Coefficients are minimax polynomials by the Remez algorithm in 60 digits.
+Coefficients are those of minimax polynomials, from the Remez algorithm with 60 digits.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ _DIGAMMA_LEAST = 10.0
 
 
 def erf(b: Builder, x: Value) -> Value:
-    """A polynomial up to 1; above, 1 - exp(-p(x)) with a polynomial p."""
+    """The error function: a polynomial for |x| <= 1, and above 1 - exp(-p(|x|)) with a polynomial p."""
     magnitude = b.abs(x)
     small = b.mul(x, polynomial(b, b.mul(x, x), _ERF_SMALL[x.dtype]))
     large = b.copysign(b.sub(1.0, _complement(b, magnitude)), x)
@@ -122,7 +122,7 @@ def _complement(b: Builder, x: Value) -> Value:
 def erfinv(b: Builder, x: Value) -> Value:
     """The inverse of erf on [-1, 1]; NaN outside.
 
-    A guess by polynomials (after Giles, 2010), then one of Halley's steps; in float64.
+    A first value from polynomials (after Giles, 2010) is improved by one step of Halley's method, in float64.
     """
     magnitude = b.abs(x)
     complement = b.sub(1.0, magnitude)
@@ -144,7 +144,8 @@ def erfinv(b: Builder, x: Value) -> Value:
 def digamma(b: Builder, x: Value) -> Value:
     """The logarithmic derivative of the gamma function; NaN at the negative integers.
 
-    Reflection to positive arguments, recurrence to 10 and above, then the asymptotic series; in float64.
+    Arguments are reflected to positive ones, then moved to 10 and above by the recurrence, for the asymptotic series,
+    in float64.
     """
     negative = b.less(x, 0.0)
     positive = b.where(negative, b.sub(1.0, x), x)

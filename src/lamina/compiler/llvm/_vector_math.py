@@ -26,14 +26,14 @@ from lamina.primitives.elementary import (
 
 
 def expm1(b: Builder, x: Value) -> Value:
-    """exp(x) - 1 without cancellation near 0; signed zeros are kept, and the limits are inf and -1."""
+    """exp(x) - 1 without cancellation near 0. Signed zeros are kept; the limits are inf and -1."""
     f = format_of(x)
     value = expm1_core(b, b.maximum(b.minimum(x, f.exp_range[1]), f.expm1_lowest))
     return b.where(b.equal(x, 0.0), x, value)
 
 
 def expm1_core(b: Builder, x: Value) -> Value:
-    """exp(x) - 1 where it is neither infinite nor -1."""
+    """exp(x) - 1, for arguments where the result is neither infinite nor -1."""
     n, r = nearest_multiple(b, x, LOG_2, 2)
     small = b.multiply_add(b.mul(r, r), polynomial(b, r, format_of(x).exp), r)  # exp(r) - 1
     half_scale = power_of_two(b, b.sub(n, 1), x.dtype)  # 2ⁿ may overflow where the result doesn't
@@ -42,7 +42,7 @@ def expm1_core(b: Builder, x: Value) -> Value:
 
 
 def tanh(b: Builder, x: Value) -> Value:
-    """(exp(2|x|) - 1) / (exp(2|x|) + 1), with the sign of x."""
+    """The hyperbolic tangent: (exp(2|x|) - 1) / (exp(2|x|) + 1), with the sign of x."""
     magnitude = b.minimum(b.abs(x), format_of(x).tanh_highest)
     growth = expm1_core(b, b.add(magnitude, magnitude))
     return b.copysign(b.div(growth, b.add(growth, 2.0)), x)
@@ -54,7 +54,7 @@ def sigmoid(b: Builder, x: Value) -> Value:
 
 
 def log1p(b: Builder, x: Value) -> Value:
-    """log(u) + (x - (u - 1)) / u with u = 1 + x rounded: the second term corrects the rounding of u."""
+    """log(1 + x): log(u) + (x - (u - 1)) / u with u = 1 + x rounded; the second term corrects u's rounding error."""
     u = b.add(x, 1.0)
     lost = b.div(b.sub(x, b.sub(u, 1.0)), u)
     value = b.add(log(b, u), lost)
@@ -69,12 +69,12 @@ def sin(b: Builder, x: Value) -> Value:
 
 
 def cos(b: Builder, x: Value) -> Value:
-    """The cosine: the sine a quarter turn on."""
+    """The cosine: the sine of x plus a quarter turn."""
     return _circular(b, x, 1)
 
 
 def tan(b: Builder, x: Value) -> Value:
-    """The sine over the cosine, each with its rounding error; ±0 gives ±0."""
+    """The tangent: the sine over the cosine, each with its rounding error; ±0 gives ±0."""
     f = format_of(x)
     n, r = nearest_multiple(b, x, HALF_PI, 3)
     z = b.mul(r, r)
@@ -109,7 +109,7 @@ def _circular(b: Builder, x: Value, quarter_turns: int) -> Value:
 def _unless_large(
     b: Builder, x: Value, value: Value, name: str, of_large: Callable[[Builder, Value], Value]
 ) -> Value:
-    """`value`, or, where x is too large for its reduction, the result of the scalar function of that name."""
+    """`value`; where x is too large for the usual reduction, the scalar function `of_large`, emitted under `name`."""
     fits = b.less(b.abs(x), format_of(x).circular_limit)
     result = b.variable(value)
     with b.if_(b.logical_not(b.reduce_all(fits))):

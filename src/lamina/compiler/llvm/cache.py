@@ -1,5 +1,6 @@
-"""A directory of machine code. Files are written atomically, foreign or damaged files are ignored, the oldest are
-removed.
+"""A directory of machine code.
+
+Files are written atomically; foreign or damaged files are ignored; the least recently used ones are removed.
 
 Cached code is executed, so only this user's files are read: directory and file must belong to the user and be writable
 by no other user, as ssh requires of keys. Otherwise the code is compiled again, with a single warning.
@@ -51,7 +52,7 @@ def default_directory() -> Path:
 
 
 def size_limit() -> int:
-    """`LAMINA_CACHE_SIZE` in bytes (``500M``, ``2G``; 0: no cache), by default 256 MiB."""
+    """The limit in bytes: `LAMINA_CACHE_SIZE` (``500M``, ``2G``; 0 turns the cache off), by default 256 MiB."""
     given = os.environ.get("LAMINA_CACHE_SIZE", "").strip()
     if not given:
         return _LIMIT_BYTES
@@ -73,7 +74,7 @@ def digest_of_sources(*folders: Path) -> str:
 
 @cache
 def digest_of_primitives() -> str:
-    """A digest that changes when a primitive's code does."""
+    """A digest that changes when the code of a primitive changes."""
     package = Path(__file__).parents[2]
     return digest_of_sources(package / "primitives", package / "core")
 
@@ -113,8 +114,9 @@ class CodeCache:
         return code
 
     def put(self, key: str, code: bytes) -> None:
-        """Store code under a key: written to a temporary file, then renamed, so that readers see all of it
-        or nothing.
+        """Store code under a key.
+
+        It is written to a temporary file, which is then renamed, so that readers see all of it or nothing.
         """
         content = _MAGIC + _digest(key, code) + code
         if len(content) > self._limit_bytes:
@@ -137,9 +139,9 @@ class CodeCache:
                 os.unlink(aside)
 
     def _is_trusted(self) -> bool:
-        """Whether the directory is trusted.
+        """Whether only this user can have written to the directory.
 
-        A link to it must also be this user's: another user's link could lead anywhere in this user's files.
+        A link to the directory must be this user's, too: another user's link could lead anywhere in this user's files.
         """
         try:
             link = os.lstat(self._directory)
@@ -150,9 +152,10 @@ class CodeCache:
             return False
 
     def _shrink(self) -> int:
-        """Above the limit, remove the least recently used entries until half of it is free.
+        """If the entries exceed the limit, remove the least recently used ones until half of it is free.
 
-        Returns the number of bytes to add before the next check: half of the free space, since other processes add too.
+        Returns how many bytes may be added before the next check: half of the free space, since other processes add
+        entries, too.
         """
         entries: list[tuple[int, int, str]] = []
         oldest_aside = time.time_ns() - int(_ASIDE_SECONDS * 1e9)
@@ -183,7 +186,7 @@ def _user() -> int | str:
 
 
 def _is_own(status: os.stat_result, is_kind: Callable[[int], bool], path: Path) -> bool:
-    """Whether only this user can write a file; otherwise a single warning is issued."""
+    """Whether a file is of the right kind and only this user can write to it; if not, warn once."""
     if not is_kind(status.st_mode):
         return False
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are the user's alone

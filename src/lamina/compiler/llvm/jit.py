@@ -52,15 +52,16 @@ class CompiledModule:
         self._elsewhere = elsewhere
 
     def address(self, name: str) -> int:
-        """The address of a function, which may be in another module that this one calls."""
+        """The address of a function in this module, or in another module that this one calls."""
         if name in self._elsewhere:
             module, there = self._elsewhere[name]
             return module.address(there)
         return self._tracker[name]
 
     def own(self) -> CompiledModule:
-        """The same machine code without references to its source or other modules, for functions that call no other
-        module.
+        """The same machine code without references to its source and to other modules.
+
+        This is for functions that call no other module.
         """
         return CompiledModule(self._machine, str, self._tracker, {})
 
@@ -69,7 +70,7 @@ class CompiledModule:
         return _text(self._make_ir())
 
     def assembly(self) -> str:
-        """The machine's assembly."""
+        """The code in the machine's assembly language."""
         return assembly(self._machine, self.ir())
 
     def keep_forever(self) -> None:
@@ -79,7 +80,7 @@ class CompiledModule:
 
 @dataclass(frozen=True)
 class Fetched:
-    """Machine code before linking, and its note."""
+    """Machine code before linking, with the note stored with it."""
 
     machine: Machine
     make_ir: MakeIR
@@ -94,8 +95,10 @@ class Fetched:
         symbols: Mapping[str, int],
         elsewhere: Mapping[str, tuple[CompiledModule, str]] | None = None,
     ) -> CompiledModule:
-        """The code linked in memory. `functions` and `symbols` are as for `load`; `elsewhere`: functions that the code
-        calls in other modules, by their names here.
+        """The code linked in memory.
+
+        `functions` and `symbols` are as for `load`. `elsewhere` maps the names of functions that the code calls in
+        other modules to the module, and the function's name there.
         """
         elsewhere = elsewhere or {}
         symbols = {name: module.address(there) for name, (module, there) in elsewhere.items()} | dict(symbols)
@@ -113,8 +116,8 @@ def load(
     """Compile a module for this process's CPU, or read its machine code from the disk cache.
 
     `key` identifies everything that the code depends on, except lamina's compiler, LLVM's version and the machine,
-    which are added here. `make_ir` is called only if the code isn't cached. `functions` are the names that have an
-    `address`; `symbols` are addresses of functions that the code calls.
+    which are added here. `make_ir` is called only if the code isn't cached. `functions` are the names of the functions
+    whose `address` is needed; `symbols` are the addresses of external functions that the code calls.
     """
     return fetched(machine, key, make_ir).linked(functions, symbols or {})
 
@@ -128,10 +131,10 @@ def fetched(
     make_own: MakeIR | None = None,
     is_usable: Callable[[bytes], bool] = lambda note: True,
 ) -> Fetched:
-    """A module's machine code before linking, with the note that `make_note` returned when the code was made.
+    """A module's machine code before linking, with the note that `make_note` returned when the code was compiled.
 
-    `make_own`: makes the part of the module to compile, if other modules have the rest. `is_usable`: whether cached
-    code with a note can be used; otherwise it is compiled again.
+    `make_own` makes only the functions that no other module has, and these are compiled. `is_usable(note)` says whether
+    cached code with this note can be used; otherwise it is compiled again.
     """
 
     def make() -> bytes:
@@ -143,7 +146,7 @@ def fetched(
 
 
 def found(machine: Machine, key: str) -> Fetched | None:
-    """A module's machine code from the disk cache, by its key there (see `Fetched`); None if it isn't cached."""
+    """A module's machine code from the disk cache, by `key_on_disk`; None if it isn't cached."""
     code = CodeCache(default_directory()).get(key)
     return None if code is None else _fetched(machine, key, str, code)
 
@@ -154,14 +157,17 @@ def _fetched(machine: Machine, key: str, make_ir: MakeIR, code: bytes) -> Fetche
 
 
 def key_on_disk(machine: Machine, key: str) -> str:
-    """The name of a module's code in the cache; `key` as for `load`."""
+    """The key of a module's code in the disk cache; `key` is as for `load`."""
     return hashlib.sha256("\0".join([key, _environment(machine)]).encode()).hexdigest()
 
 
 def kept(
     machine: Machine, key: str, make: Callable[[], bytes], is_usable: Callable[[bytes], bool] = bool
 ) -> bytes:
-    """Code from the disk cache; made, and stored there, if there is no usable code. `key` as for `load`."""
+    """Code from the disk cache.
+
+    If there is no usable code, it is made and stored there. `key` is as for `load`.
+    """
     full_key = key_on_disk(machine, key)
     store = CodeCache(default_directory())
     code = store.get(full_key)
@@ -175,12 +181,14 @@ def kept(
 
 
 def host_triple() -> str:
-    """LLVM's name of this process's platform."""
+    """LLVM's name for this process's platform."""
     return llvm.get_default_triple()
 
 
 def linked(machine: Machine, code: bytes, functions: tuple[str, ...]) -> llvm.ResourceTracker:
-    """Link machine code (an object file) into this process. The result gives addresses by name, and keeps the code."""
+    """Link machine code (an object file) into this process. The result maps names to addresses, and
+    keeps the code alive.
+    """
     return _link(machine, [code], functions, {})
 
 
@@ -190,7 +198,7 @@ invalid."""
 
 
 def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """LLVM assembly lowered for another machine, or for this one, at an optimisation level of LLVM.
+    """The code of LLVM assembly for any machine, optimised at one of LLVM's levels.
 
     At level 0 only cleanup and the required passes run.
     """
@@ -221,7 +229,7 @@ def compile_object(machine: Machine, ir: str) -> bytes:
 
 
 def _objects(machine: Machine, made: str | Module[Any]) -> list[bytes]:
-    """The object files of a module; several threads compile its parts while later parts are still being written."""
+    """The object files of a module. Several threads compile its parts, while later parts are still being written."""
     if isinstance(made, str):
         return [compile_object(machine, made)]
     _target(machine)  # initializes LLVM
@@ -258,8 +266,8 @@ def compile_linkable(
 ) -> bytes:
     """The machine code (an object file) of LLVM assembly, for a linker.
 
-    Each of the `modules` comes with the names visible to the others. The object file exports only the names in
-    `exported`.
+    `modules` are texts, each with the names that the other modules may refer to. The object file exports only the names
+    in `exported`.
     """
     with _compiling:
         whole, *others = [_with_internal_names(llvm.parse_assembly(ir), seen) for ir, seen in modules]
@@ -278,7 +286,7 @@ def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.
 
 
 def assembly(machine: Machine, ir: str) -> str:
-    """The machine's assembly for LLVM assembly."""
+    """The machine's assembly language for LLVM assembly."""
     with _compiling:
         return _target(machine).emit_assembly(_optimized(machine, ir))
 
@@ -352,7 +360,7 @@ def _new_target(machine: Machine, *, is_linked_later: bool = False) -> llvm.Targ
 
 @cache
 def _environment(machine: Machine) -> str:
-    """Everything that machine code depends on besides the function: the compiler, LLVM, the CPU, the system."""
+    """Everything besides `key` that machine code depends on: the compiler, LLVM, the CPU, the system."""
     sources = digest_of_sources(Path(__file__).parents[1])
     version = ".".join(str(part) for part in llvm.llvm_version_info)
     triple = machine.triple or llvm.get_default_triple()
@@ -372,8 +380,8 @@ Clean = Callable[[llvm.TargetMachine, llvm.ModuleRef], llvm.ModuleRef]
 class Team:
     """Threads that compile modules to object files, in order, while more modules arrive.
 
-    One of the threads is the caller's, which joins in `objects`; the others start when there is work, and stop when
-    there is none. `target` makes a code generator, one per thread; `clean` prepares a module for it.
+    The caller's thread joins them in `objects`. The other threads start when there is work, and stop when there is
+    none. `target` makes a code generator, one per thread; `clean` prepares a module for code generation.
     """
 
     def __init__(self, threads: int, target: MakeTarget, clean: Clean) -> None:
@@ -393,7 +401,7 @@ class Team:
             self._begin_another()
 
     def objects(self) -> list[bytes]:
-        """The object files of all queued modules, when they are done."""
+        """Wait for all queued modules, and return their object files in order."""
         try:
             self._end()
             self._work()
@@ -406,7 +414,7 @@ class Team:
         return self._objects
 
     def dismiss(self) -> None:
-        """Stop the threads, whatever is still queued, for a caller that gives up."""
+        """Drop all queued modules, and wait for the threads to stop."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._waiting.get_nowait()
@@ -455,7 +463,7 @@ class Team:
 
 
 def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
-    """The object file of a module; its context and the target must not be used concurrently."""
+    """The object file of a module. Neither the module's context nor the target may be in use by another thread."""
     with ffi.OutputString() as problem:
         buffer = _emit()(target, module, 1, problem)
         if not buffer:
@@ -469,7 +477,7 @@ def emitted(target: llvm.TargetMachine, module: llvm.ModuleRef) -> bytes:
 
 @cache
 def _emit() -> Any:
-    """llvmlite's code generation function, without the lock."""
+    """LLVM's code generation function, called without llvmlite's lock."""
     function = ctypes.CDLL(ffi.lib._name)["LLVMPY_TargetMachineEmitToMemory"]
     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p]
     function.restype = ctypes.c_void_p
@@ -477,12 +485,12 @@ def _emit() -> Any:
 
 
 def joined(parts: Sequence[bytes]) -> bytes:
-    """Object files packed into one: their number, lengths, and contents."""
+    """Byte strings, such as object files, packed into one: their number, their lengths, their contents."""
     return struct.pack(f"<{len(parts) + 1}Q", len(parts), *map(len, parts)) + b"".join(parts)
 
 
 def separated(code: bytes) -> list[bytes]:
-    """The object files packed by `joined`."""
+    """The byte strings packed by `joined`."""
     (count,) = struct.unpack_from("<Q", code)
     start, parts = 8 * (count + 1), []
     for length in struct.unpack_from(f"<{count}Q", code, 8):

@@ -16,12 +16,12 @@ Binary = Callable[[Builder, Value, Value], Value]
 
 
 def _in_float64(function: Unary) -> Unary:
-    """float32 is widened, and the result rounded once."""
+    """A version of a function that computes float32 in float64, and rounds the result once."""
     return lambda b, x: b.cast(function(b, b.cast(x, FLOAT64)), x.dtype)
 
 
 def _matched(function: Binary) -> Callable[[Builder, Operand, Operand], Value]:
-    """Numbers among the operands become constants."""
+    """A version of a function that accepts numbers as operands, as constants."""
     return lambda b, x, y: function(b, *b.match(x, y))
 
 

@@ -1,4 +1,4 @@
-"""A unit of compilation: the text of its functions."""
+"""A unit of compilation: the text of its functions and declarations."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _NAMES = re.compile(r"@([\w.]+)")
 
 
 def _nobody(_name: str) -> None:
-    """A listener that does nothing."""
+    """Ignore the name of a finished function."""
 
 
 class Module(Generic[B]):
     """A unit of compilation for a machine: functions, and declarations of functions that they call.
 
-    `builder` makes the builder of each function, whose default arguments are `arguments`. `attributes` are LLVM
-    attributes of each function besides the machine's.
+    `builder` makes the builder of each function. `arguments` are the arguments of functions that don't name their own.
+    `attributes` are LLVM attributes of each function besides the machine's.
     """
 
     attributes = ""
@@ -55,11 +55,11 @@ class Module(Generic[B]):
         self._tell: Callable[[str], None] = _nobody
 
     def declare(self, declaration: str) -> None:
-        """Add a line outside functions, unless it is there."""
+        """Add a line outside functions, such as a declaration, unless the module has it already."""
         self._declarations[declaration] = None
 
     def take_from_elsewhere(self, name: str) -> None:
-        """Declare a function of another module under this name, with the default arguments."""
+        """Declare a function of another module, with the default arguments."""
         parameters = ", ".join(map(_argument_type, self._arguments.values()))
         self._elsewhere[name] = f"declare void @{name}({parameters}) nounwind"
 
@@ -84,13 +84,14 @@ class Module(Generic[B]):
             self._tell(name)
 
     def written_by(self, write: Callable[[Any], None]) -> Self:
-        """This module, with each function written by `write` on first use."""
+        """This module, whose functions are written by `write` when they are first needed."""
         self._to_write = write
         return self
 
     def finish(self, tell: Callable[[str], None] = _nobody) -> None:
-        """Write all functions that are not written yet, and call `tell` with the name of each visible function when it
-        is done.
+        """Write all functions that are not written yet.
+
+        `tell` is called with the name of each visible function as soon as it is written.
         """
         for name in self.functions:
             if name not in self._internal:
@@ -106,7 +107,7 @@ class Module(Generic[B]):
         return "\n".join([*self._declarations, *self.functions.values(), ""])
 
     def part(self, names: Iterable[str]) -> str:
-        """A module with some of the functions, everything they need, and declarations of the others."""
+        """LLVM assembly of some of the functions and all that they need, with declarations of the others."""
         texts: dict[str, str] = {}
         others: dict[str, None] = {}
         waiting = list(names)
@@ -127,7 +128,7 @@ class Module(Generic[B]):
 
 
 def _declaration(function: str) -> str:
-    """The declaration of a function in another module."""
+    """The declaration, for use in another module, of a function given as text."""
     return "declare" + function.partition("\n")[0].removeprefix("define").removesuffix("{")
 
 

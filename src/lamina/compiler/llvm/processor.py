@@ -23,10 +23,10 @@ class Processor:
 
     Attributes:
         architecture: "x86_64", "aarch64", …
-        cpu: LLVM's name.
+        cpu: LLVM's name for it.
         changes: LLVM's list of features that differ from those of `cpu`, "+avx2,-fma,…".
         features: all features.
-        caches: level and bytes of the caches whose size is given.
+        caches: the (level, bytes) of the caches whose sizes are given.
     """
 
     architecture: str
@@ -68,10 +68,10 @@ def runnable_levels() -> list[str]:
 
 
 def named_processor(text: str) -> Processor:
-    """A CPU by "native" or the name of a level, with features added or removed: "x86-64-v3,+avx512f,-f16c".
+    """The CPU that a text describes: "native" or the name of a level, with features added or removed.
 
-    A list without a name changes "native". Removing a feature also removes the features that depend on it. Caches are
-    this CPU's, unless their sizes are given: "x86-64-v3,l2=512K,l3=16M".
+    An example is "x86-64-v3,+avx512f,-f16c". A list without a name changes "native". Removing a feature also removes
+    the features that depend on it. Caches are this CPU's, unless their sizes are given: "x86-64-v3,l2=512K,l3=16M".
 
     Raises `LaminaError` for unknown names and for features that this process's CPU lacks.
 
@@ -88,13 +88,15 @@ def named_processor(text: str) -> Processor:
     lacking = sorted(features - _host().features)
     if lacking:  # its code would end the process with an illegal instruction
         known = ", ".join([NATIVE, *runnable_levels()])
-        raise LaminaError(f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. It runs: {known}")
+        raise LaminaError(
+            f"{_VARIABLE}={text}: this processor lacks {', '.join(lacking)}. It supports {known}"
+        )
     listed = [found.changes, *changes] if found.changes else changes
     return Processor(found.architecture, found.cpu, ",".join(listed), features, caches)
 
 
 def _cache(text: str) -> tuple[int, int]:
-    """Level and bytes from text such as "l2=512K"."""
+    """The level and bytes of a cache from text such as "l2=512K"."""
     found = re.fullmatch(r"l([123])=(\d{1,9})([KM]?)", text, re.IGNORECASE)
     if found is None:
         raise LaminaError(f"{_VARIABLE}: {text!r} is not the size of a cache, such as l1=32K, l2=1M, l3=8M")
@@ -150,21 +152,24 @@ def _host_table() -> dict[str, bool]:
 
 
 class Machine(Protocol):
-    """A machine known to LLVM. Equal machines have equal hashes; `repr` shows everything that code depends on."""
+    """A machine that LLVM generates code for.
+
+    Equal machines have equal hashes; `repr` shows everything that the code depends on.
+    """
 
     @property
     def triple(self) -> str:
-        """LLVM's name of the whole platform; empty for this process's platform."""
+        """LLVM's name for the whole platform; empty for this process's platform."""
         ...
 
     @property
     def cpu(self) -> str:
-        """LLVM's name of the processor."""
+        """LLVM's name for the processor."""
         ...
 
     @property
     def features(self) -> str:
-        """LLVM's list, "+avx2,+fma,…"."""
+        """LLVM's list of features, "+avx2,+fma,…"."""
         ...
 
     @property
@@ -174,7 +179,7 @@ class Machine(Protocol):
 
     @property
     def has_fused_multiply_add(self) -> bool:
-        """Whether x · y + z with one rounding is one instruction."""
+        """Whether one instruction computes x · y + z with a single rounding."""
         ...
 
     @property
@@ -183,5 +188,5 @@ class Machine(Protocol):
         ...
 
     def lanes(self, dtype: DType) -> int:
-        """Elements of a dtype per vector instruction."""
+        """The number of elements of a dtype that a vector instruction processes."""
         ...

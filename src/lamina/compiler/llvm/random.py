@@ -1,8 +1,8 @@
 """Philox4x64-10, the counter-based generator of NumPy's `numpy.random.Philox`, bit for bit.
 
-Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A block of four 64-bit
-numbers is a function of a 128-bit key and a 256-bit counter, so that any thread can make any block. NumPy
-increments the counter before it makes a block: the first of `Philox(key=key, counter=counter)` is that of counter + 1.
+Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011). A block of four 64-bit numbers is a
+function of a 128-bit key and a 256-bit counter, so that any thread can compute any block. NumPy increments the counter
+before it computes a block: the first block of `Philox(key=key, counter=counter)` is that of counter + 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEY_STEPS = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)  # golden ratio, sqrt(3) -
 
 
 def philox_block(b: Builder, key: Sequence[Value], counter: Sequence[Value]) -> list[Value]:
-    """The four uint64 numbers of a key (2 numbers) and a counter (4 numbers, lowest first)."""
+    """The block of four uint64 numbers for a key (2 numbers) and a counter (4 numbers, lowest first)."""
     words, keys = list(counter), list(key)
     for round_number in range(_ROUNDS):
         if round_number:
@@ -55,7 +55,7 @@ def _xor(b: Builder, x: Value, y: Value) -> Value:
 
 
 def _next_keys(b: Builder, keys: Sequence[Value]) -> list[Value]:
-    """The keys of the next round, shared by blocks with the same key."""
+    """The keys of the next round; blocks with the same key share their code."""
     return [
         b.const((int(k.constant) + step) % 2**64, k.dtype)
         if k.constant is not None

@@ -15,7 +15,7 @@ LONG_ROW = 8
 def row_lanes(dtype: DType, length: int) -> int:
     """The number of lanes that a row is folded into: element i goes to lane i mod lanes, on any CPU.
 
-    It is that of one AVX-512 vector, or of two if rows are long enough to keep two busy.
+    These are the lanes of one AVX-512 vector; of two, if the row is long enough to keep two busy.
     """
     lanes = _LANE_BYTES // dtype.itemsize
     return 2 * lanes if length >= LONG_ROW * lanes else lanes
@@ -25,9 +25,9 @@ class Reductions(Arithmetic):
     """Reductions of vectors, changes of their number of lanes, and masks as bits."""
 
     def reduce(self, vector: Value, combine: Callable[[Value, Value], Value]) -> Value:
-        """Combine all lanes into one: neighbouring lanes in pairs, until one lane is left.
+        """Combine all lanes into one: neighbouring lanes in pairs, round by round, until one lane is left.
 
-        A last lane without a neighbour waits for the next round.
+        A last lane without a neighbour is kept for the next round.
         """
         if vector.lanes == 1:
             return vector
@@ -61,7 +61,7 @@ class Reductions(Arithmetic):
         return self.result(f"zext i{mask.lanes} {bits} to i64", UINT64)
 
     def bits_mask(self, bits: Value, lanes: int) -> Value:
-        """The lowest bits of a uint64 as a mask."""
+        """A mask of `lanes` lanes from the lowest bits of a uint64."""
         if lanes == 64:
             return self.result(f"bitcast {bits.typed} to {type_name(BOOL, lanes)}", BOOL, lanes)
         low = self._register(f"trunc {bits.typed} to i{lanes}")
@@ -81,13 +81,16 @@ class Reductions(Arithmetic):
         return self.result(call, vector.dtype, vector.lanes)
 
     def narrow(self, vector: Value, lanes: int, first: int = 0) -> Value:
-        """`lanes` neighbouring lanes of a vector."""
+        """`lanes` neighbouring lanes of a vector, from lane `first` on."""
         if lanes == vector.lanes:
             return vector
         return self.shuffle(vector, None, list(range(first, first + lanes)))
 
     def widen(self, value: Value, lanes: int, fill: Operand) -> Value:
-        """A vector with more lanes, which have the value `fill`; used to add a tail to a whole vector's accumulator."""
+        """A vector with more lanes, which have the value `fill`.
+
+        It can add a remainder to the accumulator of whole vectors.
+        """
         if value.lanes == lanes:
             return value
         filler = self.splat(self.match(fill, value)[0], value.lanes)

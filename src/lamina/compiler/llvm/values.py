@@ -35,7 +35,7 @@ _type_names: dict[tuple[DType, int], str] = {}
 
 
 def type_name(dtype: DType, lanes: int = 1) -> str:
-    """LLVM's name of a scalar (`lanes` = 1) or vector type; bool is `i1` in registers."""
+    """LLVM's name for a scalar (`lanes` = 1) or vector type. Bool is `i1` in registers."""
     name = _type_names.get((dtype, lanes))
     if name is None:
         if dtype.name not in _ELEMENT_NAMES:
@@ -47,7 +47,7 @@ def type_name(dtype: DType, lanes: int = 1) -> str:
 
 
 def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[Value, Operand], Value]]:
-    """A builder method as an operator's method, and as its reflected method."""
+    """The methods for an operator and its reflected form that call a method of the builder."""
     return (
         lambda x, other: getattr(x.builder, name)(x, other),
         lambda x, other: getattr(x.builder, name)(other, x),
@@ -58,9 +58,9 @@ def _both_ways(name: str) -> tuple[Callable[[Value, Operand], Value], Callable[[
 class Value:
     """An immutable value in a register: `lanes` elements of a NumPy dtype.
 
-    Bool values are masks. `constant` is the Python number, if it is known while emitting. `is_small_integer`: a float
-    that is an integer of at most 16 bits, such as a pixel. `+`, `-` and `*` are `add`, `sub` and `mul` of the value's
-    builder, mostly for index arithmetic.
+    Bool values are masks. `constant` is the Python number, if it is known when the code is written. `is_small_integer`:
+    the value is a float that is an integer of at most 16 bits, such as a pixel. `+`, `-` and `*` are `add`, `sub` and
+    `mul` of the value's builder, mostly for index arithmetic.
     """
 
     builder: Any
@@ -72,7 +72,9 @@ class Value:
 
     @property
     def key(self) -> str:
-        """A key that is equal for equal bits in a function, possibly of another dtype (see `bitcast`)."""
+        """A key that is equal for values with the same bits in a function, maybe of different dtypes
+        (see `bitcast`).
+        """
         return self.name
 
     @property
@@ -81,7 +83,7 @@ class Value:
 
     @property
     def typed(self) -> str:
-        """`type name`, as in LLVM assembly."""
+        """The type and the name of the register, as LLVM assembly writes operands."""
         return f"{type_name(self.dtype, self.lanes)} {self.name}"
 
     __add__, __radd__ = _both_ways("add")
@@ -91,7 +93,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pointer:
-    """An address; each load and store gives the type of its contents."""
+    """An address. The type of its contents is specified by each load and store."""
 
     name: str
 

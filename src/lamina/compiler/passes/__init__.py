@@ -1,4 +1,4 @@
-"""Passes: a flat, typed, verified graph is rewritten, fused into kernels and planned, for any target.
+"""Passes, for any target: a flat, typed, verified graph is rewritten, fused into kernels and planned.
 
 Passes know neither machines nor LLVM.
 """

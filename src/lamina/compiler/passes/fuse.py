@@ -1,8 +1,9 @@
 """Fusion: grouping nodes into kernels, and choosing which values are stored and which are recomputed by their readers.
 
-An **anchor** (a matrix product, a reduction, a scatter, a random fill) always starts a kernel. An elementwise node
-joins the last kernel that it depends on, if both run over the same elements. Other nodes are **inlined** into every
-reader, unless they must be in memory; then each becomes a kernel of its own (a map).
+An **anchor** (a matrix product, a reduction, a scatter, a random fill) always starts a kernel; a few reductions join an
+earlier one. An elementwise node joins the last kernel that it depends on, if both run over the same elements. Other
+nodes are **inlined**: each reader computes them itself. If they must be in memory, each becomes a kernel of its own (a
+map).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Kernel:
     """Nodes that are computed together.
 
     ``kind``      product, reduce, map, scatter, fill or arg
-    ``anchor``    the node it grew from; None for a map
+    ``anchor``    the node that the kernel was started for; None for a map
     ``domain``    the shape that its members run over
     ``reduced``   for a reduce kernel: the reduced axes of `domain`; empty otherwise
     ``members``   all its nodes, each after its inputs
@@ -49,13 +50,14 @@ class Kernel:
 
     @property
     def flops(self) -> int:
-        """Arithmetic operations: 2mnk for a product, one for each element of everything else."""
+        """The number of arithmetic operations: 2mnk for a product, one per element for other nodes."""
         return sum(_flops(node) for node in self.members)
 
     @property
     def is_rowwise(self) -> bool:
-        """Whether this is a reduction over the last axes; members may then run over all elements as well as
-        over rows.
+        """Whether this is a reduction over the last axes.
+
+        Members may then run over all elements as well as over rows.
         """
         return self.kind == "reduce" and self.reduced == _last_axes(self.domain, len(self.reduced))
 
@@ -95,12 +97,12 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def only_moves_ones(node: Node) -> bool:
-    """Whether a reshape only adds or drops axes of size 1."""
+    """Whether a node is a reshape that only adds or drops axes of size 1."""
     return isinstance(node.lowering, Reshape) and _squeezed(node.shape) == _squeezed(node.inputs[0].shape)
 
 
 def is_alias(node: Node) -> bool:
-    """Whether a node is its input's memory with another shape."""
+    """Whether a node is a reshape, whose memory is that of its input."""
     return isinstance(node.lowering, Reshape)
 
 
@@ -114,10 +116,10 @@ def fuse(
     *,
     stores_transposed: bool = False,
 ) -> list[Kernel]:
-    """The kernels of a graph, each after all that it reads.
+    """The kernels of a graph, each after the kernels that compute its inputs.
 
-    `stores_transposed`: copy a matrix in memory first if it is read transposed several times, or to be joined with
-    others.
+    `stores_transposed`: if a matrix in memory is read transposed several times, or joined transposed with others, a
+    transposed copy is stored first.
     """
     return _Fusion(graph, computes_operand, stores_transposed).kernels()
 
@@ -143,7 +145,7 @@ class _Fusion:
         return [k for k in self.order if k.stores]
 
     def _random_numbers_first(self) -> list[Node]:
-        """All nodes; fills first, so that nodes computed from them can join later kernels."""
+        """All nodes, with random fills first, so that nodes computed from them can join later kernels."""
         early = topological(node for node in self.nodes if isinstance(node.lowering, Fill))
         return list(dict.fromkeys([*early, *self.nodes]))
 
@@ -199,7 +201,7 @@ class _Fusion:
     def _joins_reduction(self, node: Node) -> bool:
         """Add a reduction to an earlier kernel over the same axes, to share its loop over rows; False if none fits.
 
-        A map becomes such a loop.
+        If the earlier kernel is a map, it becomes a reduction.
         """
         (x,) = node.inputs
         axis = node.params["axis"]
@@ -215,9 +217,9 @@ class _Fusion:
         return False
 
     def _is_aligned(self, x: Node, number: int, rows: bool) -> bool:
-        """Whether the element of `x` that a member reads is available in kernel `number`, or in memory.
+        """Whether the element of `x` that a member of kernel `number` reads is available, in the kernel or in memory.
 
-        If `x` depends on this very kernel, it must be a member, and have the same elements or their rows.
+        If `x` depends on this kernel, it must be a member, and run over the same elements, or over their rows.
         """
         kernel = self.order[number]
         if self.level[x] < number:
@@ -231,7 +233,7 @@ class _Fusion:
     # --- storing -------------------------------------------------------------------------------------------------
 
     def _must_be_stored(self, node: Node) -> bool:
-        """Whether a node outside all kernels must be in memory."""
+        """Whether a node that joins no kernel must be stored in memory."""
         if node in self.roots:
             return True
         if is_alias(node) or node.shape == ():  # arithmetic on the step's numbers is done in each kernel
@@ -246,7 +248,9 @@ class _Fusion:
         return len(users) > 1 and _costs_more_than_memory(node)
 
     def _is_transposed_memory(self, node: Node) -> bool:
-        """Whether a node is a matrix in memory, or a part of it, transposed: the elements of its rows are far apart."""
+        """Whether a node is the transpose of a matrix in memory, or of a part of one, so that its rows
+        are not contiguous.
+        """
         if (
             not node.is_op("transpose")
             or node.params["axes"] != (1, 0)
@@ -259,7 +263,7 @@ class _Fusion:
         return isinstance(source.op, Input) or source in self.home
 
     def _is_spread(self, node: Node) -> bool:
-        """Whether a reader joins a node with others, or reads each of its elements several times."""
+        """Whether a reader concatenates a node with others, or reads each of its elements several times."""
         return any(
             user.is_op("concat")
             or (isinstance(user.lowering, Elementwise) and user.size > node.size)
@@ -270,8 +274,8 @@ class _Fusion:
     def _reads_memory(self, user: Node, node: Node) -> bool:
         """Whether `user` needs `node` in memory.
 
-        Products read buffers, except for operands that they compute; so do reshapes that change more than axes of size
-        1, and nodes that read through such a reshape.
+        A product does, unless it computes the operand itself. A reshape does if it changes more than axes of size 1;
+        one that doesn't does if its own readers need it.
         """
         if isinstance(user.lowering, Contraction):
             return not self.computes_operand(user, node)
@@ -298,7 +302,7 @@ _KINDS: dict[type, str] = {
 
 
 def _computed_by_layers(nodes: Sequence[Node], written: set[int]) -> set[Node]:
-    """The nodes that depend on a product, or on an array that the step changes: a parameter."""
+    """The nodes that depend on a product or on a parameter, that is, an array that the step changes."""
     found: set[Node] = set()
     for node in nodes:
         is_parameter = isinstance(node.op, Input) and node.op.slot in written
@@ -312,7 +316,9 @@ def _last_axes(shape: tuple[int, ...], count: int) -> tuple[int, ...]:
 
 
 def _broadcasts_along_reduced(x: Node, kernel: Kernel) -> bool:
-    """Whether a row value has its axes at the same places as the domain, with ones in the reduced places."""
+    """Whether `x` has the shape of the domain, with 1 in place of the reduced axes, so that it
+    broadcasts along these.
+    """
     if kernel.kind != "reduce":
         return False
     wanted = tuple(1 if i in kernel.reduced else n for i, n in enumerate(kernel.domain))
@@ -325,8 +331,9 @@ def is_expensive(node: Node) -> bool:
 
 
 def _costs_more_than_memory(node: Node) -> bool:
-    """Whether computing a node twice costs more than storing it: it, or something it inlines, is more than
-    arithmetic.
+    """Whether computing a node twice costs more than storing it.
+
+    This is so if the node, with those that it inlines, is expensive or takes many operations.
     """
     stack: list[Node] = [node]
     count = 0

@@ -18,7 +18,7 @@ from lamina.errors import TraceError
 
 @dataclass(frozen=True)
 class Input:
-    """An array that exists before the step: number `slot` among the program's buffers."""
+    """An array that exists before the step: the buffer in input slot `slot` of the program."""
 
     slot: int
     name = "input"
@@ -46,9 +46,9 @@ _numbers = itertools.count()
 
 
 class Node:
-    """A value: an operator applied to other nodes, with its shape and dtype.
+    """A value: an operator applied to other nodes, with the value's shape and dtype.
 
-    `lowering` defines the operator's compilation; None for inputs and numbers.
+    `lowering` defines how the operator is compiled; None for inputs and numbers.
     """
 
     __slots__ = ("dtype", "inputs", "lowering", "number", "op", "params", "shape")
@@ -76,7 +76,7 @@ class Node:
 
     @property
     def nbytes(self) -> int:
-        """The bytes of a buffer that holds the value."""
+        """The size in bytes of a buffer for the value."""
         return self.size * self.dtype.itemsize
 
     def is_op(self, *names: str) -> bool:
@@ -90,7 +90,7 @@ class Node:
         return Node(self.op, inputs, self.params, self.shape, self.dtype)
 
     def __array__(self, dtype: object = None, copy: object = None) -> np.ndarray:
-        """Raises: NumPy asks for numbers, which nodes don't have."""
+        """Raise, as NumPy asks for numbers, which nodes don't have."""
         raise TraceError(
             f"an array of shape {self.shape} was made inside lamina.compile and kept after it returned; "
             "return it from the compiled function instead"
@@ -101,7 +101,7 @@ class Node:
 
 
 def topological(roots: Iterable[Node]) -> list[Node]:
-    """All nodes that `roots` need, each after its inputs, in a deterministic order."""
+    """All nodes that `roots` depend on, including `roots`, each after its inputs, in a deterministic order."""
     order: list[Node] = []
     seen: set[Node] = set()
     stack: list[Node | None] = [*roots]
@@ -122,7 +122,7 @@ def topological(roots: Iterable[Node]) -> list[Node]:
 
 
 def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
-    """For each node, the nodes that have it as an input."""
+    """For each node, the nodes that have it among their inputs."""
     users: dict[Node, list[Node]] = {node: [] for node in nodes}
     for node in list(users):
         for x in dict.fromkeys(node.inputs):
@@ -134,12 +134,16 @@ def users_of(nodes: Iterable[Node]) -> dict[Node, list[Node]]:
 class Graph:
     """The computation of one step.
 
-    `results` are returned; `writes` give the new contents of input buffers by slot. `inputs` are the types of the
-    buffers by slot, `scalars` the dtypes of the per-step numbers. The matrices in the slots `transposed` are held
-    transposed while steps run: their readers and writers use the transposed shape. Inputs in the slots `moving` advance
-    to the next item with each step, so they can't be held. `precision`: the precision that operands of products may be
-    rounded to. `independent_rows`: a row of a result has the same bits for any number of rows, if the target supports
-    it.
+    Attributes:
+        results: the nodes that are returned.
+        writes: by input slot, the nodes that are the buffers' new contents.
+        inputs: the types of the input buffers by slot.
+        scalars: the dtypes of the numbers that each step gets.
+        transposed: slots of matrices that are held transposed while steps run; nodes that read and write them use the
+            transposed shape.
+        moving: slots of inputs that advance to the next item with each step, so that they can't be held.
+        precision: the precision that operands of products may be rounded to.
+        independent_rows: whether a row of a result has the same bits for any number of rows, if the target supports it.
     """
 
     results: list[Node]
@@ -157,7 +161,7 @@ class Graph:
 
     @property
     def roots(self) -> list[Node]:
-        """The nodes whose values leave the step."""
+        """The nodes whose values are returned or written."""
         return [*self.results, *self.writes.values()]
 
     def nodes(self) -> list[Node]:
@@ -178,9 +182,9 @@ class Graph:
         return sorted(self.read_slots.union(self.writes))
 
     def rewritten(self, better: Callable[[Node, list[Node]], Node]) -> Graph:
-        """The graph with each node replaced by ``better(node, its inputs, rewritten)``.
+        """The graph with each node replaced by ``better(node, its rewritten inputs)``.
 
-        Unneeded nodes disappear by themselves, since a graph consists of the nodes that its roots reach.
+        Nodes that are not needed any more disappear, since a graph consists of the nodes that its roots depend on.
         """
         new: dict[Node, Node] = {}
         for node in self.nodes():
@@ -189,13 +193,14 @@ class Graph:
         return replace(self, results=results, writes={slot: new[node] for slot, node in self.writes.items()})
 
     def type_of(self, slot: int) -> tuple[tuple[int, ...], np.dtype]:
-        """The shape and dtype of an input buffer as the steps see it."""
+        """The shape and dtype of an input buffer for the step's nodes: transposed if it is held transposed."""
         shape, dtype = self.inputs[slot]
         return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
-        """Raise `AssertionError` if a node's type differs from its operator's inferred type, or a slot does
-        not exist.
+        """Raise `AssertionError` if the graph is invalid.
+
+        It is if a node's type differs from the type inferred for its operator, or if a slot does not exist.
         """
         for node in self.nodes():
             if isinstance(node.op, Input):

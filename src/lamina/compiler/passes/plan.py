@@ -1,4 +1,4 @@
-"""Planning: the place of every stored value, the order of the kernels, and the barriers between them."""
+"""Planning: where every stored value is placed, the order of the kernels, and the barriers between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lamina.core.primitive import REGISTRY
 
 @dataclass(frozen=True)
 class Place:
-    """Memory: an ``input`` or ``result`` buffer by number, or an offset into the ``arena``."""
+    """A place in memory: an ``input`` or ``result`` buffer by number, or an offset in bytes into the ``arena``."""
 
     kind: str
     number: int
@@ -24,10 +24,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Partition:
-    """The division of a kernel among its workers: by ``rows`` (the first axis), ``columns`` (the last), ``flat``
-    (ranges of memory), or not at all (``serial``).
+    """The division of a kernel among its workers.
 
-    `extent` is split in whole `step`s. Summed axes are never split.
+    `kind` is ``rows`` (split along the first axis), ``columns`` (along the last), ``flat`` (by ranges of memory) or
+    ``serial`` (not split). `extent` is split in multiples of `step`. Summed axes are never split.
     """
 
     kind: str
@@ -39,9 +39,9 @@ class Partition:
 class Plan:
     """The kernels of a graph in order, the places of stored nodes, and the kernels that begin with a barrier.
 
-    `held`: the offset of each input held transposed, by its slot, in their common memory of `held_bytes`. `strands`:
-    the end of each strand in the order. All strands use the same ranges of the arena, so that strands that run
-    concurrently need an arena each.
+    `held` has the offset, by slot, of each input held transposed, in a memory of `held_bytes` for all of them.
+    `strands` has the end of each strand among the kernels. All strands use the same ranges of the arena, so that
+    strands that run concurrently need an arena each.
     """
 
     graph: Graph
@@ -56,7 +56,10 @@ class Plan:
 
 
 def separate_roots(graph: Graph) -> Graph:
-    """Give every root its own computation: a copy, if it is an input, a number, a reshape, or a root twice."""
+    """The graph with a node of its own for every root.
+
+    A root that is an input, a number, a reshape, or already another root is replaced by a copy.
+    """
     seen: set[Node] = set()
 
     def own(node: Node) -> Node:
@@ -78,7 +81,7 @@ def plan(
     *,
     in_strands: bool = False,
 ) -> Plan:
-    """Order, places and barriers for the kernels of a graph with separate roots.
+    """The plan for the kernels of a graph with separate roots: their order, places and barriers.
 
     `partition(kernel, updates)` returns the division of a kernel that updates `updates` arrays of its shape in place.
     Temporaries begin at multiples of `alignment` bytes. If all of them fit in `apart_bytes`, none reuses the memory of
@@ -106,10 +109,10 @@ def plan(
 
 @dataclass(frozen=True, eq=False)
 class Access:
-    """A kernel's access pattern to a node in memory; `_access` returns the one instance of each kind.
+    """Which elements of a node in memory a kernel accesses; `_access` returns the one instance of each kind.
 
-    ``aligned``  always at the element that it computes
-    ``rows``     always in the same row (first axis), ``columns`` in the same column (last axis)
+    ``aligned``  only the element with the index that it computes
+    ``rows``     only elements in the row (first axis) that it computes; ``columns``: in the same column (last axis)
     """
 
     aligned: bool
@@ -150,7 +153,7 @@ def nodes_read(kernel: Kernel, stored: Container[Node]) -> list[Node]:
 
 
 def memory_reads(kernel: Kernel, stored: Container[Node]) -> dict[Node, Access]:
-    """`nodes_read`, with their access patterns."""
+    """The nodes of `nodes_read`, and how the kernel accesses each."""
     members = set(kernel.members)
     found: dict[Node, Access] = {}
     seen: set[tuple[Node, Access]] = set()
@@ -178,7 +181,7 @@ def bytes_touched(kernel: Kernel, plan: Plan) -> int:
 
 
 def _step(reader: Node, x: Node) -> Access:
-    """The access pattern of an inlined node to its input."""
+    """How an inlined node accesses its input."""
     if not (isinstance(reader.lowering, Elementwise) or is_alias(reader)):
         return _ANYWHERE
     if not reader.shape or not x.shape:
@@ -190,7 +193,7 @@ def _step(reader: Node, x: Node) -> Access:
 
 
 def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
-    """The access pattern of a member to its i-th input."""
+    """How a member of a kernel accesses its i-th input."""
     x = member.inputs[i]
     match member.lowering:
         case Contraction():
@@ -213,7 +216,9 @@ def _first_step(kernel: Kernel, member: Node, i: int) -> Access:
 
 
 class _Ordering:
-    """An order of kernels: results are computed before they are read, and inputs read before they are overwritten."""
+    """The order of kernels: results are computed before they are read, and inputs are read before they
+    are overwritten.
+    """
 
     def __init__(self, graph: Graph, kernels: list[Kernel]) -> None:
         self.graph = graph
@@ -248,7 +253,7 @@ class _Ordering:
         return order + copies
 
     def memory_changed(self, kernel: Kernel) -> set[Node | int]:
-        """The mutable memory that a kernel accesses: computed nodes, and overwritten slots."""
+        """The memory that a kernel accesses and that changes during the step: computed nodes and overwritten slots."""
         read = {x.op.slot if isinstance(x.op, Input) else x for x in self.reads[kernel]}
         unchanged = {x for x in read if isinstance(x, int) and x not in self.graph.writes}
         places = [place for node in kernel.stores for place in self.places[node]]
@@ -282,7 +287,7 @@ class _Ordering:
         return all(self.maker[n] in done for n in self.reads[kernel] if n in self.maker)
 
     def _copy(self, node: Node) -> Kernel:
-        """A kernel that copies a finished value into the input buffer that it replaces."""
+        """A new kernel that copies a value into the input buffer that the value replaces."""
         copy = Node(REGISTRY["cast"], (node,), {"dtype": node.dtype}, node.shape, node.dtype)
         kernel = Kernel("map", None, node.shape, (), [copy], [copy])
         self.reads[kernel] = {node: _ALIGNED}
@@ -300,7 +305,10 @@ def _allocate(
     alignment: int,
     apart_bytes: int,
 ) -> int:
-    """Give each temporary a range of the arena that is free from its first writer to its last reader."""
+    """Give each temporary a range of the arena that is free from its first writer to its last reader.
+
+    Returns the size of the arena in bytes.
+    """
     temporaries = [node for kernel in kernels for node in kernel.stores if not places[node]]
     stay_apart = sum(_rounded(node, alignment) for node in temporaries) <= apart_bytes
     last: dict[Node, int] = {}
@@ -323,7 +331,7 @@ def _allocate(
 
 
 def _rounded(node: Node, alignment: int) -> int:
-    """A value's size in the arena, rounded up; even an empty value gets its own place."""
+    """A value's size in bytes, rounded up to the alignment. An empty value counts as one byte, to get its own place."""
     return -(-max(node.nbytes, 1) // alignment) * alignment
 
 
@@ -340,9 +348,7 @@ def _first_fit(live: list[tuple[int, int, Node]], size: int) -> int:
 
 
 def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
-    """The number of arrays of the kernel's shape that it updates in place; for an optimizer the weight,
-    means, squares.
-    """
+    """The number of arrays of the kernel's shape that it updates in place, such as a weight and its moments."""
     return sum(
         node.shape == kernel.domain and any(place.kind == "input" for place in places[node])
         for node in kernel.stores
@@ -351,7 +357,7 @@ def _updates(kernel: Kernel, places: dict[Node, list[Place]]) -> int:
 
 @dataclass(frozen=True)
 class _Touch:
-    """A memory access of a kernel; `share` is None if a thread accesses more than its part."""
+    """A memory access of a kernel; `share` is None if a thread accesses more than its own share."""
 
     node: Node
     place: Place
@@ -368,8 +374,9 @@ def _barriers(
 ) -> set[Kernel]:
     """The kernels that need a barrier before them.
 
-    Another thread's share of the earlier kernels may write what they read, or read what they write. No barrier is
-    needed if both access only their own share of the same rows or columns.
+    A kernel needs one if another thread, in its share of an earlier kernel, may still write what the kernel reads or
+    writes, or read what it writes; but not if in both kernels each thread accesses only its own share of the same rows
+    or columns.
     """
     barriers: set[Kernel] = set()
     since: list[_Touch] = []

@@ -40,8 +40,9 @@ class _Recomputation:
         return self.kernels
 
     def _sources(self, node: Node) -> set[Node] | None:
-        """The nodes in memory that a stored value can be computed from; None if it must be stored, or is
-        too much work.
+        """The nodes in memory that a stored value can be recomputed from.
+
+        None if the value must be stored, or if recomputing it is too much work.
         """
         if node in self.roots or any(not isinstance(u.lowering, Elementwise) for u in self._outside(node)):
             return None
@@ -65,7 +66,7 @@ class _Recomputation:
         return (user for user in self.users[node] if self.home.get(user) is not self.home[node])
 
     def _pays(self, node: Node, sources: set[Node]) -> bool:
-        """Whether no reader loads more than before."""
+        """Whether recomputing a value makes no reader load more bytes than before."""
         return all(
             sum(x.nbytes for x in sources - reads) <= node.nbytes
             for reads in self.reads.values()

@@ -26,7 +26,7 @@ def simplify(graph: Graph) -> Graph:
 
 
 def _rewrite(node: Node) -> Node:
-    """Apply rules until none matches."""
+    """Apply the rules to a node until none matches."""
     for rule in _RULES:
         better = rule(node)
         if better is not None:
@@ -35,7 +35,7 @@ def _rewrite(node: Node) -> Node:
 
 
 def _key(node: Node) -> Any:
-    """A key that is equal for equal values."""
+    """A key that is equal for nodes with equal values."""
     params = tuple(sorted((k, str(v)) for k, v in node.params.items()))
     op = ("constant", repr(node.op.value)) if isinstance(node.op, Constant) else node.op
     return (op, node.inputs, params, node.shape, node.dtype.str)
@@ -45,7 +45,7 @@ def _key(node: Node) -> Any:
 
 
 def constant_value(node: Node) -> Any:
-    """The number that fills the whole node, or None."""
+    """The number that all elements of a node have; None if it isn't known, or they differ."""
     if isinstance(node.op, Constant):
         return node.dtype.type(node.op.value)
     if node.is_op("full", "broadcast_to", "reshape", "transpose", "slice"):
@@ -55,7 +55,7 @@ def constant_value(node: Node) -> Any:
 
 
 def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Node:
-    """A node that is `value` everywhere."""
+    """A node whose elements are all `value`."""
     constant = Node(Constant(np.asarray(value).item()), (), {}, (), dtype)
     if shape == ():
         return constant
@@ -63,7 +63,7 @@ def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> Node:
 
 
 def _fold_constants(node: Node) -> Node | None:
-    """Replace an elementwise operator on constants by a constant."""
+    """Replace an elementwise operator on constants by its result."""
     if not isinstance(node.lowering, Elementwise) or not node.inputs or node.size == 0:
         return None
     values = [constant_value(x) for x in node.inputs]
@@ -84,7 +84,7 @@ def _is_filled_with(node: Node, number: float) -> bool:
 
 
 def _neutral(node: Node) -> Node | None:
-    """Drop x·1, 1·x, x/1, which are exact. (x + 0 is not: it turns -0 into 0.)"""
+    """Replace x·1, 1·x and x/1 by x, exactly. (x + 0 is not exactly x, as it turns -0 into 0.)"""
     if node.is_op("multiply"):
         x, y = node.inputs
         if _is_filled_with(y, 1) and x.shape == node.shape:
@@ -109,7 +109,7 @@ def _small_power(node: Node) -> Node | None:
 
 
 def _idle(node: Node) -> Node | None:
-    """Drop conversions and movements that change nothing."""
+    """Drop conversions and rearrangements that change nothing."""
     if not node.is_op("cast", "reshape", "broadcast_to", "transpose", "slice"):
         return None
     (x,) = node.inputs
@@ -121,7 +121,7 @@ def _idle(node: Node) -> Node | None:
 
 
 def _nothing_to_reduce(node: Node) -> Node | None:
-    """Replace a reduction over no axes by a reshape."""
+    """Replace a reduction over no axes, which changes nothing, by a reshape."""
     if not isinstance(node.lowering, Reduction) or node.params["axis"]:
         return None
     (x,) = node.inputs
@@ -135,7 +135,7 @@ def _reshape_of_reshape(node: Node) -> Node | None:
 
 
 def _broadcast_is_implied(node: Node) -> Node | None:
-    """Drop a broadcast where an elementwise operator does it, since another operand has the full shape."""
+    """Drop the broadcast of an operand if the elementwise operator broadcasts it to the same shape anyway."""
     if not isinstance(node.lowering, Elementwise) or len(node.inputs) < 2:
         return None
     for i, x in enumerate(node.inputs):
@@ -161,7 +161,7 @@ def _whole_assignment(node: Node) -> Node | None:
 
 
 def _transposed_operand(node: Node) -> Node | None:
-    """Replace a transposed operand of a matrix product by a flag."""
+    """Replace the transposition of a product's operand by a flag of the product."""
     if not node.is_op("matmul"):
         return None
     for i, flag in enumerate(("transpose_a", "transpose_b")):
@@ -197,7 +197,7 @@ _LEAST, _MOST = 2.0**-30, 2.0**30
 
 
 def scale_products(graph: Graph) -> Graph:
-    """The graph with the scale of short integers applied to the products instead."""
+    """The graph in which products of scaled short integers are computed unscaled, and the results are scaled."""
     return graph.rewritten(lambda node, inputs: _scaled_after(node.with_inputs(inputs)))
 
 
@@ -222,7 +222,7 @@ def _scaled_after(node: Node) -> Node:
 
 
 def _without_scale(node: Node, scales: list[float]) -> Node:
-    """A product's operand before scaling; the factor is added to `scales`."""
+    """A product's operand before it is scaled; the factor is appended to `scales`."""
     if node.is_op("reshape"):
         return node.with_inputs([_without_scale(node.inputs[0], scales)])
     if not node.is_op("divide", "multiply") or node.inputs[0].shape != node.shape:

@@ -21,7 +21,10 @@ _ALIKE = 0.8
 
 
 def own_rows(graph: Graph) -> Graph:
-    """Split a gather of table rows: each reader of a part takes its own rows, so that readers share nothing."""
+    """The graph in which readers of parts of a gather share nothing.
+
+    A gather of table rows that is read in parts is split: each reader gathers its own rows.
+    """
     users = users_of(graph.nodes())
     roots = {*graph.results, *graph.writes.values()}
     parted = {node for node in users if node not in roots and _is_read_in_parts(node, users[node])}
@@ -39,7 +42,7 @@ def own_rows(graph: Graph) -> Graph:
 
 
 def _is_read_in_parts(node: Node, readers: Sequence[Node]) -> bool:
-    """Whether a node takes rows of a table, and its readers read different parts of them."""
+    """Whether a node gathers rows of a table, and its readers read different ranges of these rows."""
     if not node.is_op("take") or node.params["axis"] != 0 or len(node.inputs[1].shape) != 1:
         return False
     if not readers or not all(_is_part(reader) for reader in readers):
@@ -61,7 +64,7 @@ def _rows_of(node: Node) -> tuple[int, int]:
 
 
 def _taken(take: Node, begin: int, end: int) -> Node:
-    """A node that takes only rows `begin` to `end` of those that `take` takes."""
+    """A node that gathers only rows `begin` to `end` of those that `take` gathers."""
     table, numbers = take.inputs
     cut = {"begin": (begin,), "end": (end,), "step": (1,)}
     own = Node(REGISTRY["slice"], (numbers,), cut, (end - begin,), numbers.dtype)
@@ -69,9 +72,9 @@ def _taken(take: Node, begin: int, end: int) -> Node:
 
 
 def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The strands of a step, each with its kernels in order; a single strand if no two are alike.
+    """The strands of a step, each with its kernels in order; a single strand if there are no several of similar work.
 
-    `touched`: the mutable memory that each kernel reads or writes.
+    `touched` has the mutable memory that each kernel reads or writes.
     """
     parts = [(sum(map(_work, part)), part) for part in _apart(kernels, touched)]
     enough = _ALIKE * max((work for work, _ in parts), default=0)
@@ -85,7 +88,7 @@ def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hash
 
 
 def _apart(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The kernels grouped into parts that share no memory, in order."""
+    """The kernels grouped into parts that share no mutable memory, in order."""
     # Union-find: a root is its own parent.
     parent: dict[Hashable, Hashable] = {}
 
