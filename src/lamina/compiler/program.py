@@ -20,7 +20,7 @@ VERIFY = False
 
 _MOST_KEPT = 8
 _kept: OrderedDict[str, Program] = OrderedDict()
-"""The latest programs by their keys: an equal function, as of another fit, is not compiled again."""
+"""The latest programs by their keys: an equal function, such as another fit's, is not compiled again."""
 _keeping = threading.RLock()
 
 Watch = Callable[[str, Graph], None]

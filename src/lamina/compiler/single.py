@@ -87,7 +87,7 @@ def evaluate_on_device(
 def _known(
     primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any], context: Context
 ) -> Callable[..., Value] | None:
-    """The program for an operator on a device; None if the CPU shall compute it."""
+    """The program for an operator on a device; None if the CPU should compute it."""
     try:
         key = (primitive, device_of(context), frozen(params), *_types_of(inputs), compilation_enabled())
     except Unfit:

@@ -100,7 +100,7 @@ class BoundStep(Protocol):
     arrays: list[Array]
     """The arrays that the step is bound to, by input slot."""
     used_slots: Sequence[int]
-    """The input slots that it reads or writes."""
+    """The input slots that the step reads or writes."""
 
     def run(
         self,

@@ -1,6 +1,6 @@
 """The target for each device type.
 
-A new target is a package that implements `lamina.compiler.target.Target`, and a line here.
+A new target is a package that implements `lamina.compiler.target.Target`, and an entry in this module.
 """
 
 from __future__ import annotations

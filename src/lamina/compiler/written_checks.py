@@ -17,7 +17,7 @@ class Names:
         self._names: dict[int, str] = {}
 
     def of(self, value: Any) -> str:
-        """The name for an object."""
+        """The name that generated code uses for an object."""
         name = self._names.setdefault(id(value), f"object{len(self._names)}")
         self.objects[name] = value
         return name

@@ -7,7 +7,7 @@ NVIDIA's GPUs come first, in their driver's order, then OpenCL's GPUs, without N
 ``opencl``            all OpenCL devices, including CPUs, to try programs; never chosen by default
 ``none``              no devices
 
-It may list several kinds, separated by commas, which are numbered in this order: ``opencl,cuda``. `OWN_DEVICES` has
+It may list several kinds, separated by commas, whose devices are numbered in this order: ``opencl,cuda``. `OWN_DEVICES` has
 further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.
 """
 
@@ -31,7 +31,7 @@ class Found(NamedTuple):
     open: Callable[[int], Device]
     """``open(number)``."""
     is_gpu: bool
-    """Whether it is presumably faster than the CPU: neither the emulator nor a CPU under OpenCL."""
+    """Whether the device is presumably faster than the CPU: neither the emulator nor a CPU under OpenCL."""
 
 
 OWN_DEVICES: dict[str, Found] = {}

@@ -123,7 +123,7 @@ class CudaDevice:
             self._do("cuMemsetD32Async", _address(target), value, 1, self._stream)
 
     def memory_info(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total."""
+        """The number of bytes that arrays can still use, and the total number of bytes."""
         with self._entered():
             return self._pool.free_and_total()
 

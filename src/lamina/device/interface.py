@@ -215,7 +215,7 @@ class Device(Protocol):
         ...
 
     def memory_info(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total."""
+        """The number of bytes that arrays can still use, and the total number of bytes."""
         ...
 
     def release_kept_memory(self) -> None:

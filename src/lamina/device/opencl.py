@@ -75,7 +75,7 @@ def _asked(cl: Any, device: Any, name: str, default: Any) -> Any:
 def _said_once(error: Exception) -> str:
     """The driver's error messages without repetitions: pyopencl repeats the first one and adds its own options.
 
-    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\n\nits log\n\n(options: -I a)")))
+    >>> print(_said_once(Exception("failed: X - failed: X - failed: X\\n\\nits log\\n\\n(options: -I a)")))
     failed: X
     its log
     """

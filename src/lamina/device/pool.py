@@ -88,7 +88,7 @@ class Pool:
             self._kept.clear()
 
     def free_and_total(self) -> tuple[int, int]:
-        """The number of bytes that arrays can still use, and the total."""
+        """The number of bytes that arrays can still use, and the total number of bytes."""
         with self._lock:
             self._take_back()
             free, total = self._driver.free_and_total()

@@ -315,7 +315,7 @@ argsort = primitive(
     eval=lambda x, axis, ascending, dtype: _stable_order(x, axis, ascending).astype(dtype),
     infer=lambda x, axis, ascending, dtype: (tuple(x.shape), np.dtype(dtype)),
 )
-"""``argsort(x, axis=, ascending=, dtype=)``: positions in sorted order."""
+"""``argsort(x, axis=, ascending=, dtype=)``: the positions of the elements in sorted order."""
 
 
 # --- one-hot vectors: a composition when compiled, which simplifies it further; eagerly one comparison --------------

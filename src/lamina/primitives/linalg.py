@@ -73,7 +73,7 @@ def _matrices(name: str, x: Any, square: bool = True) -> tuple[int, ...]:
 
 
 def _of_matrix(name: str, function: Function, vjp: Function | None, gives: str = "matrix") -> Primitive:
-    """A primitive of square matrices. Its result `gives` a matrix, a vector or a number for each."""
+    """A primitive of square matrices, which returns a "matrix", a "vector" or a "number" for each, as `gives` says."""
 
     def eval(x: np.ndarray) -> np.ndarray:
         _matrices(name, x)

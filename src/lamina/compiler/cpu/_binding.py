@@ -147,7 +147,7 @@ class Binding:
         raise Overlap("signal handlers interrupted each attempt to run it")
 
     def _start_over(self) -> None:
-        """Bind again after a nested run, which may have left its own pointers in the table."""
+        """Make the next call bind everything anew, as a nested run may have left its own pointers in the table."""
         release_buffers(self.bound)
         self._memory.threads = 0
 

@@ -18,8 +18,9 @@ from lamina.core.lowering import Elementwise
 
 
 def hold_transposed(graph: Graph) -> Graph:
-    """The graph in which each matrix that the step changes is transposed if its first product reads it so, where
-    possible.
+    """The graph in which each matrix that the step changes is transposed, if its first product reads it transposed.
+
+    Matrices that can't be transposed stay as they are.
     """
     nodes = graph.nodes()
     families = _Families(graph, users_of(nodes))

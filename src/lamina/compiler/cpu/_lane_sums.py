@@ -92,7 +92,7 @@ class LaneSums:
         cover(self.b, self.columns, self.tile.columns, columns, down)
 
     def _accumulated(self, row: Value, height: int, column: Value, width: int) -> Tile:
-        """The accumulated vectors of a tile."""
+        """For each element of a tile, its vector of partial sums."""
         b, lanes = self.b, self.b.lanes(self.dtype)
         left = b.offset(self.left.pointer, row * self.left.row_stride, self.dtype)
         right = b.offset(self.right.pointer, column * self.right.stride, self.dtype)
@@ -116,7 +116,7 @@ class LaneSums:
         return sums.get()
 
     def _terms(self, pointer: Pointer, first: Value, count: int) -> Value:
-        """Neighbouring elements as a full vector, with 0 in the lanes beyond `count`."""
+        """`count` neighbouring elements from position `first` on, as a full vector with 0 in the other lanes."""
         b, lanes = self.b, self.b.lanes(self.dtype)
         if count == lanes:
             return b.load(pointer, self.dtype, first, lanes)

@@ -162,12 +162,12 @@ class MatrixProduct:
 
     @property
     def panel_width(self) -> int:
-        """The columns of a tile on the vector unit."""
+        """The number of columns of a tile on the vector unit."""
         return self.tile.vectors * self.machine.lanes(self.dtype)
 
     @property
     def only_packs_left(self) -> bool:
-        """Whether A is read only while it is packed, so that its elements may be computed there."""
+        """Whether A is read only to be packed, so that its elements may be computed at this point."""
         return self.is_on_unit and (self.left_is_short or not self.skips_zeros)
 
     @property

@@ -26,7 +26,7 @@ _COPY_CYCLES = 2.0
 
 
 def product_shape(product: Node) -> MatrixProduct:
-    """The shape of the generated product: its operands are swapped where the product is transposed."""
+    """The product that is generated: with swapped operands, if it is computed as a transpose."""
     left, right = product.inputs
     shape = _Shape.of(product)
     if is_swapped(product):
@@ -102,7 +102,7 @@ class _Shape:
         return self._is_narrow and (self.sums_lanes or self._turned_cycles < self.plain.cycles)
 
     def wants_transposed_right(self, *, has_it: bool) -> bool:
-        """Whether the right operand should be contiguous along the sums; `has_it`: it already is."""
+        """Whether the right operand should be contiguous along the sums; `has_it`: whether it already is."""
         if self.sums_lanes:
             return True
         return has_it and self._is_narrow and self._turned_cycles < self.plain.cycles + self._copy_cycles
@@ -111,9 +111,9 @@ class _Shape:
     def sums_lanes(self) -> bool:
         """Whether vectors along the sums are fastest, even if the right operand has to be copied.
 
-        Without the copy they would pay more often, but then results would depend on the operand's layout. The bits of a
-        row depend on the number of other rows, so that only batches of matrices use lane sums, and never with
-        `independent_rows`.
+        Without counting the copy, they would be fastest more often, but then results would depend on the operand's
+        layout. The bits of a row depend on the number of other rows, so that only batches of matrices use lane sums,
+        and never with `independent_rows`.
         """
         may_be = self.machine.may_reorder_sums and self.is_batched
         if not (may_be and self._is_narrow and self.left_along):
@@ -131,7 +131,7 @@ class _Shape:
 
     @property
     def _turned_cycles(self) -> float:
-        """Cycles of the transposed product; infinite where it would transpose panels larger than the first cache."""
+        """Cycles of the transposed product; infinite if it would transpose panels larger than the first-level cache."""
         turned = self.turned()
         if turned.panel_bytes > self.machine.l1_bytes // 2 and turned.right_is_transposed:
             return math.inf

@@ -16,7 +16,7 @@ class Outline:
     Attributes:
         kernels: each kernel's function, in order.
         digests: each kernel's digest of everything its code depends on, in order.
-        elsewhere: for functions with code in another program, its key on disk and the function's name there.
+        elsewhere: for functions with code in another program, that program's key on disk and the function's name there.
         layout: the layout of the step's pointer table.
         arena_bytes: size of the temporaries; with several strands, for each thread.
         held_bytes: size of the inputs that are held transposed.
@@ -24,7 +24,7 @@ class Outline:
         strands: the number of independent parts of the step.
         barriers: the number of barriers in a step; 0 where each thread has its own strand.
         operations: the arithmetic operations in a step.
-        work: the estimated time of a step, in operations of a product.
+        work: the estimated time of a step (see `work_of`).
         used_slots: input slots that are read or written.
         used_numbers: slots of numbers that are read.
     """
@@ -50,12 +50,12 @@ class Outline:
         return {name: digest for name, digest in named if name not in self.elsewhere}
 
     def packed(self) -> bytes:
-        """The outline as stored bytes."""
+        """The outline as bytes, to be stored."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def unpacked(cls, stored: bytes) -> Outline:
-        """The inverse of `packed`."""
+        """The outline from stored bytes: the inverse of `packed`."""
         fields = json.loads(stored)
         layout = fields.pop("layout")
         held = {int(slot): offset for slot, offset in layout["held"].items()}

@@ -19,7 +19,7 @@ def pack_panel(
     panel: Pointer,
     panel_stride: int,
 ) -> RightPanel:
-    """Copy the first `inner` rows of a panel of B: row k to k · panel_stride."""
+    """Copy the first `inner` rows of a panel of B to `panel`: row k to position k · panel_stride."""
     packed = RightPanel(panel, panel_stride, padded=True)
     stop = b.const(inner) if isinstance(inner, int) else inner
     copy_rows(b, right, widths, (b.const(0), stop), dtype, packed)
@@ -29,7 +29,9 @@ def pack_panel(
 def pack_transposed_panel(
     b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, panel: Pointer, panel_stride: int
 ) -> RightPanel:
-    """Copy columns of a transposed B (element (k, c) at c · stride + k): row k to k · panel_stride."""
+    """Copy columns of a transposed B, whose element (k, c) is at c · stride + k, to `panel`: row k to k
+    · panel_stride.
+    """
     columns = LeftTile(right.pointer, right.stride, 1)
     packed, lanes = LeftTile(panel, 1, panel_stride), b.lanes(dtype)
     for first in range(0, width, lanes):
@@ -59,7 +61,7 @@ def copy_rows(
 
 
 def pack_tile(b: Builder, left: LeftTile, rows: int, inner: Range, dtype: DType, tile: Pointer) -> LeftTile:
-    """Copy `rows` rows and a range of columns of A: element (r, k) to k · rows + r."""
+    """Copy `rows` rows and a range of columns of A to `tile`: element (r, k) to position k · rows + r."""
     packed = LeftTile(tile, 1, rows)
     if left.row_stride == 1:
         with b.loop(*inner) as k:

@@ -32,7 +32,7 @@ def paired_panels(registers: int, vectors: int, tiles: int, *, far: bool) -> int
 
 
 def paired_bytes(rows: int, inner: int, panel_bytes: int) -> int:
-    """Scratch memory for a packed panel of B and the term lists of all pairs of rows."""
+    """Bytes of scratch memory for a packed panel of B and the term lists of all pairs of rows."""
     return panel_bytes + terms_bytes(rows + 1, inner)
 
 
@@ -108,7 +108,10 @@ class PairedRows:
         cover(b, self.shape[0], PAIR, self.rows, pair)
 
     def _packed(self, column: Value, widths: tuple[int, ...]) -> tuple[RightPanel, Value]:
-        """Packed columns of B, only the terms in use if all columns are finite; and whether they are finite."""
+        """A packed panel of B's columns, and whether they are finite.
+
+        If they are finite, only the rows for terms in use are packed.
+        """
         b = self.b
         stride = len(widths) * b.lanes(self.dtype)
         source = RightPanel(
@@ -145,7 +148,7 @@ class PairedRows:
         return b.equal(total, 0)
 
     def _at(self, row: Value) -> LeftTile:
-        """The address of a row of A."""
+        """A from row `row` on."""
         left = self.left
         start = self.b.offset(left.pointer, row * left.row_stride, self.dtype)
         return LeftTile(start, left.row_stride, left.inner_stride)

@@ -15,7 +15,7 @@ _BYTE = 2
 
 
 def work_of(plan: Plan) -> int:
-    """The estimated time of a plan's kernels, as the number of a product's operations that take as long."""
+    """The estimated time of a plan's kernels, as the number of operations that a matrix product does in that time."""
     return sum(kernel.flops + _BYTE * bytes_touched(kernel, plan) for kernel in plan.kernels)
 
 

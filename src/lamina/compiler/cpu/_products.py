@@ -31,7 +31,7 @@ _FEWEST_COLUMNS = 64
 
 
 def matrix_product_of(kernel: Kernel) -> MatrixProduct:
-    """The shape of a product kernel's matrix product, as the code generator describes it."""
+    """The `MatrixProduct` of a product kernel."""
     shape = product_shape(kernel.main)
     skips_zeros = kernel.reads_data and not is_turned(kernel.main) and len(kernel.domain) == 2
     pays = shape.columns >= _FEWEST_COLUMNS and shape.inner > 0 and not shape.rounds
@@ -181,8 +181,9 @@ def _emit_matrix(
 
 
 def _flat_epilogue(scope: Scope, batch: list[Axis]) -> FlatEpilogue | None:
-    """The epilogue for elements by their position in the result's memory; None if its other operands have another
-    layout.
+    """An epilogue that gets elements by their position in the result's memory.
+
+    None if the epilogue has other operands with another layout.
     """
     anchor, stores = scope.kernel.main, scope.kernel.stores
     if not is_made_of_flat(stores, anchor.shape, scope.memory, [anchor]):

@@ -40,7 +40,7 @@ class SharedKernels:
             return (home, module) if home and module else None
 
     def at(self, home: Home) -> CompiledModule | None:
-        """The code that contains a kernel, if it is in memory."""
+        """The module that contains a kernel's code; None if it is not in memory."""
         program, name = home
         with self._lock:
             module, names = self._programs.get(program, (None, ()))

@@ -69,12 +69,12 @@ class _Strand:
 
     @cached_property
     def slots(self) -> list[Slot]:
-        """The pointers of all frames."""
+        """The pointers of all frames, one frame after the other."""
         return [slot for frame in self.frames for slot in frame.slots]
 
     @cached_property
     def _starts(self) -> list[int]:
-        """Where each frame begins among the pointers."""
+        """The position of each frame's first pointer in `slots`."""
         return list(itertools.accumulate((len(frame.slots) for frame in self.frames), initial=0))
 
     def calls(self, group: Group) -> list[_Call]:
@@ -99,7 +99,7 @@ class _Team:
     Attributes:
         thread: this thread's number in the team.
         threads: the team's size.
-        place: which of the threads' arenas is the team's, by number.
+        place: the number of the arena that the team uses.
     """
 
     thread: Value

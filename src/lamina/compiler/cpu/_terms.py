@@ -17,7 +17,7 @@ PAIR = 2
 LOOKED_AT = 8  # terms examined at once; with fewer in a sum, memory beyond A would be read
 _PROBED = 64  # terms of a tile that are tested first; if none of them is zero, the data counts as dense
 _PAIR_COST = 5, 4
-"""The cost of a pair's term relative to its share of a tile's: B is read from the second cache more often."""
+"""The cost of a pair's term relative to its share of a tile's: B is read from the second-level cache more often."""
 
 
 def terms_bytes(rows: int, inner: int) -> int:
@@ -43,7 +43,8 @@ def pairs_pay(b: Builder, of_pairs: Value, of_rows: Value) -> Value:
 class TermLists:
     """The term lists of some rows of A, each after its length.
 
-    The list of a pair is stored at its first (even) row; the list of a tile at its second row.
+    There is a place for one list per row. The list of a pair is in the place of its first (even) row, the list of a
+    tile in that of its second row.
     """
 
     b: Builder

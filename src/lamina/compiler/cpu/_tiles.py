@@ -58,9 +58,10 @@ def step_cycles(machine: Machine, dtype: DType, rows: int, columns: int) -> floa
 
 
 def _preference(tile: TileShape, rows: int, vectors: int) -> tuple[bool, int, float]:
-    """The preference among tiles that are equal in the model.
+    """A key that orders tiles that are equal in the model.
 
-    Two vectors (measured fastest on AVX2 and AVX-512), then least code (tails repeat it), then fewest loads.
+    Two vectors come first (measured fastest on AVX2 and AVX-512), then the least code (remainders repeat it), then the
+    fewest loads.
     """
     left_over = bool(rows % tile.rows) + bool(vectors % tile.vectors)
     return tile.vectors != 2, left_over, (tile.rows + tile.vectors) / (tile.rows * tile.vectors)
@@ -71,9 +72,10 @@ def _most_rows(machine: Machine, vectors: int) -> int:
 
 
 def _most_accumulators(machine: Machine) -> int:
-    """The largest number of accumulators. With 32 registers, 16 accumulators reach the peak; more only add tails.
+    """The largest number of accumulators of a tile.
 
-    Where multiplication and addition are separate instructions, the products need registers, too.
+    With 32 registers, 16 accumulators reach the peak, and more would only leave larger remainders. Where multiplication
+    and addition are separate instructions, the products need registers, too.
     """
     if machine.vector_registers == 32:
         return 16

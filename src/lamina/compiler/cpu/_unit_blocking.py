@@ -46,7 +46,7 @@ class UnitBlocking:
 
     @property
     def steps(self) -> int:
-        """Steps along the summed dimension, of 32 terms each."""
+        """The number of steps, of 32 terms each, in `inner`."""
         return -(-self.inner // TILE_DEPTH)
 
     @property

@@ -22,13 +22,13 @@ Read = Callable[[Builder, Value, Value, int], Value]
 
 @dataclass(frozen=True)
 class LeftOperand:
-    """A matrix, and whether its columns are rows of the result, not terms of the sums."""
+    """A in memory, and whether its columns there are rows of the result, not terms of the sums."""
 
     read: Read
     is_transposed: bool
 
     def element(self, b: Builder, row: Value, term: Value) -> Value:
-        """The operand's element for a row of the result."""
+        """The element of A for a row of the result and a term of the sums."""
         return self.read(b, term, row, 1) if self.is_transposed else self.read(b, row, term, 1)
 
 

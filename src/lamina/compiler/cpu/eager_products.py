@@ -48,7 +48,7 @@ class _Matrix:
 
 
 class _Product:
-    """The writer of the inner loop."""
+    """Writes the inner loop of the ufunc."""
 
     def __init__(self, b: ThreadBuilder, dtype: DType) -> None:
         self.b, self.dtype, self.lanes = b, dtype, b.lanes(dtype)

@@ -33,7 +33,10 @@ def is_switched_off() -> bool:
 
 
 def is_permitted() -> bool:
-    """Request permission from Linux to use the matrix unit's registers in all threads of this process."""
+    """Whether this process may use the matrix unit's registers, in all of its threads.
+
+    Asks Linux for the permission.
+    """
     if is_switched_off():
         return False
     if sys.platform != "linux" or platform.machine() != "x86_64":

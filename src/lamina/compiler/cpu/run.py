@@ -190,6 +190,9 @@ def linked(
 
 
 def linked_for_others(found: Fetched, functions: tuple[str, ...], missing: Iterable[str]) -> CompiledModule:
-    """The fetched code linked for its functions that don't call any of the `missing` ones."""
+    """Fetched code, linked although the functions named `missing` are not available.
+
+    Functions that call any of these must not be called.
+    """
     barrier = _runtime().barrier_address
     return found.linked(functions, {"lamina_barrier": barrier, **dict.fromkeys(missing, barrier)})

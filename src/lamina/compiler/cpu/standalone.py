@@ -110,7 +110,9 @@ def _emit_call(
     constants: Mapping[int, str],
     scratch: int,
 ) -> None:
-    """Emit the function that fills the pointer table and calls the step. `scratch` is an offset into the memory."""
+    """Emit the function that fills the pointer table and calls the step; `scratch` is an offset in the
+    working memory.
+    """
     entries = {f"input{slot}": Layout.FIRST_INPUT + slot for slot in range(arguments)}
     entries |= {f"result{i}": layout.first_result + i for i in range(layout.results)}
     with module.function(name, dict.fromkeys([*entries, "memory"])) as b:

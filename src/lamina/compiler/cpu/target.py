@@ -115,7 +115,7 @@ class CPU:
 
     @property
     def description(self) -> str:
-        """The CPU that code is generated for."""
+        """A description of the CPU that code is generated for."""
         return repr(target_machine())
 
     bind = Binding
@@ -146,7 +146,7 @@ class CPU:
         return partition_of(kernel, updates)
 
     def load(self, lowered: Lowered) -> CPUCode:
-        """Machine code in this process, from the disk cache if possible."""
+        """The machine code of a plan, loaded into this process; from the disk cache if possible."""
 
         @cache
         def outline() -> Outline:
@@ -202,7 +202,7 @@ class CPU:
             return f"{text}, {unit}" if runs_on_matrix_unit(kernel) else text
 
     def peak_flops(self, program: Program, dtype: np.dtype) -> float:
-        """The peak of the vector units of the cores that the program runs on."""
+        """The peak, in operations per second, of the vector units of the cores that the program runs on."""
         from lamina.compiler.cpu._roofline import peak_flops
 
         return threads_of_kernel(program) * peak_flops(dtype)

@@ -67,7 +67,7 @@ class Path:
     def is_due(self) -> bool:
         """Whether to use a compiled program now.
 
-        Each time that the program is discarded, the uses before it is compiled again double.
+        Each time that the program is discarded, twice as many uses are required before it is compiled again.
         """
         if self.plan is not None or not self._given_up:
             return True
@@ -440,7 +440,9 @@ class Debt:
         self._program, self._turn = Turn(), Turn()
 
     def run_compiled(self) -> None:
-        """Run the compiled program, so that `pay` only has to distribute its results. Raises as `Path.run_compiled`."""
+        """Run the compiled program, so that `pay` only has to distribute its results. Raises what
+        `Path.run_compiled` raises.
+        """
         ran = partial(setting, self, "_ran")
         self.path.run_compiled(self._values, self._numbers, self._program, ran)
 

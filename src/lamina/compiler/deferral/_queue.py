@@ -182,7 +182,7 @@ class DeferralQueue:
             self._count_end(end)
 
     def _end_again(self, now: Sequence, why: str) -> None:
-        """End a sequence that has received another event meanwhile, or that another call has ended."""
+        """End a sequence that has received another event meanwhile; if another call has ended it, do nothing."""
         if self._current is now:
             self.end(why)
 
@@ -447,7 +447,7 @@ class DeferralQueue:
     def _observing(self, now: Sequence, key: Any) -> Sequence | None:
         """The sequence in which to observe an event; deferred events are computed first.
 
-        None if the caller shall try again, because the event can be deferred or begins a new sequence.
+        None if the caller should try again, because the event can be deferred or begins a new sequence.
         """
         if now.is_observing:
             return now

@@ -159,7 +159,7 @@ class PullContext:
         return self._as_axis(b.maximum(b.minimum(position, size - 1), 0))
 
     def affine(self, axis: Axis, step: float, start: float, size: int) -> Value:
-        """start + step · position; an integer if both are integers."""
+        """start + step · position, as an integer if `start` and `step` are integers."""
         b, position = self._b, self._positions(axis)
         if isinstance(step, int | np.integer) and isinstance(start, int | np.integer):
             return b.add(b.mul(position, int(step)), int(start))

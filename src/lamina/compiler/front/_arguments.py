@@ -98,7 +98,7 @@ class Arguments:
 
 
 Taker = Callable[[Sequence[Any]], tuple[tuple[Array, ...], tuple[float, ...]] | None]
-"""Takes a call's positional arguments apart, if they are of the types that it knows: arrays and numbers; else None."""
+"""Splits a call's positional arguments into arrays and numbers, if they have the types that it knows; else None."""
 
 
 def take_nothing(_values: Sequence[Any]) -> None:

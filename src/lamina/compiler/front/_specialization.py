@@ -77,7 +77,7 @@ class Specialization:
             return self._filled(self._result, results, arrays)
 
     def run_with(self, arrays: Sequence[Array], values: Sequence[float]) -> Any:
-        """`run`, with the values of all number slots."""
+        """As `run`, with given values for all number slots."""
         flush_pending()
         with self.step.lock:
             results = self.step.run(arrays, values, 1, ())

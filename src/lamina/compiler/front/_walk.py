@@ -58,7 +58,7 @@ class Opaque(NamedTuple):
 
 
 class _Owner(NamedTuple):
-    """An object with attributes: the mapping that stores them, their owner, the user's name for it."""
+    """An object with attributes: the mapping that stores them, the object, the user's name for it."""
 
     mapping: Mapping[str, Any] | None
     owner: Any
@@ -93,7 +93,7 @@ _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
 _MAX_ITEMS = 10_000
 _MAX_LIBRARY_ITEMS = 1_000
 _NEVER_THE_SAME = frozenset({"random", "numpy.random", "secrets", "time"})
-"""Modules whose functions return another value at each call."""
+"""Modules whose functions return different values from call to call."""
 _BY_ANY_NAME = frozenset({
     "getattr", "setattr", "delattr", "hasattr", "vars", "dir", "__dict__", "attrgetter", "methodcaller",
     "__getattribute__", "getmembers",

@@ -50,7 +50,7 @@ class Watch:
 
 
 class Item(Watch):
-    """An item of a mapping: a variable, an attribute."""
+    """An item of a mapping, such as a variable or an attribute."""
 
     def __init__(self, mapping: Mapping[Any, Any], key: Any, owner: Any, label: str) -> None:
         super().__init__(label)
@@ -106,7 +106,7 @@ class Keys(Watch):
 
 
 class Attribute(Watch):
-    """An attribute that is not in a dictionary: in a slot, a function's code and defaults, a class's bases."""
+    """An attribute that is not in a dictionary, such as a slot, a function's code or defaults, or a class's bases."""
 
     def __init__(self, owner: Any, name: str, label: str) -> None:
         super().__init__(label)

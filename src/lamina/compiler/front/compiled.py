@@ -176,8 +176,8 @@ class CompiledFunction(StandsFor, Generic[P, R]):
 
         `indices`: an integer matrix (steps, batch); step s gets rows ``indices[s]`` of every array argument (taken
         along its first axis, inside the kernels), and all number arguments unchanged. Returns the results of all steps,
-        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second. Ctrl-C stops just as
-        quickly, and keeps the effect of the completed steps.
+        stacked along a new first axis. `progress(done, steps)` is called about 25 times a second. Ctrl-C stops the run
+        within the same time, and keeps the effect of the completed steps.
 
         >>> import lamina, numpy as np
         >>> from lamina import nd
@@ -360,7 +360,7 @@ class CompiledFunction(StandsFor, Generic[P, R]):
         return captured, slots, rows
 
     def traced(self, capture: Capture, call: Call, index: Array | None = None) -> list[Any]:
-        """The symbolic arguments of a capture; with `index`, these rows of the arrays."""
+        """The symbolic arguments of a capture; with `index`, only the rows of the arrays that it selects."""
         numbers = itertools.count()
 
         def on_array(array: Array) -> Any:

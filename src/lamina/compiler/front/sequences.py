@@ -1,4 +1,4 @@
-"""Graphs of the events that `lamina.compiler.deferral` has queued; it calls the compiler only here."""
+"""Graphs of the events that `lamina.compiler.deferral` has queued."""
 
 from __future__ import annotations
 

@@ -265,7 +265,7 @@ class _StepMemory:
             self.device.copy_in(Region(self._numbers), packed)
 
     def set_base(self, step: int) -> None:
-        """Set the number on the device that is added to the step numbers of launches."""
+        """Set the number, in the device's memory, that launches add to their step numbers."""
         if step != self._base_value:
             self.device.set_word(Region(self._base), step)
             self._base_value = step

@@ -125,7 +125,7 @@ class DeviceBuilder(Mathematics):
         return SpacePointer(self._register(f"select {condition.typed}, {x.typed}, {y.typed}"), x.space)
 
     def shared(self, dtype: DType, count: int) -> SpacePointer:
-        """Shared memory of the block, at a multiple of 128 bytes; it is free again at the end of `shared_again`."""
+        """Shared memory of the block, at a multiple of 128 bytes; the enclosing `shared_again` frees it at its end."""
         start = -(-self._shared_top // _SHARED_ALIGNMENT) * _SHARED_ALIGNMENT
         self._shared_top = start + count * dtype.itemsize
         self.shared_bytes = max(self.shared_bytes, self._shared_top)

@@ -74,7 +74,7 @@ class Dialect(ABC):
     def kernel(
         self, name: str, pointers: int, numbers: Sequence[str], bounds: Bounds, b: DeviceBuilder
     ) -> str:
-        """The text of a kernel with this body."""
+        """The text of a kernel with the body that `b` has written."""
 
     @abstractmethod
     def translate(self, ir: str, kernels: Sequence[str]) -> bytes:

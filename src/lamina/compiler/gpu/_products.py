@@ -251,7 +251,7 @@ def _by_copies(part: Part, operands: Sequence[Operand], way: FusedMultiplyAdds) 
 
 
 class _Source(Protocol):
-    """A source that an operand's tiles are brought to shared memory from."""
+    """Brings the tiles of an operand to shared memory."""
 
     def bring(self, start: Value, room: Pointer) -> None:
         """Load the tile from term `start` on to the buffer `room`, or begin to copy it.

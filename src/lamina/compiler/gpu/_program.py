@@ -21,7 +21,7 @@ from lamina.compiler.passes.fuse import Kernel
 from lamina.compiler.passes.graph import Scalar
 
 STEP, BASE = "step", "base"
-"""Arguments of a launch with moving pointers: the step's number, and the address of the number that it counts from."""
+"""Arguments of a launch with moving pointers: the step's number, and the address of a number to add to it."""
 _BYTE = np.dtype(np.int8)
 _ELEMENTS = {"map": emit_map, "arg": emit_arg, "scatter": emit_scatter, "fill": emit_fill}
 

@@ -23,12 +23,12 @@ Binary = Callable[["Arithmetic", Operand, Operand], Value]
 
 
 def _rounding(intrinsic: str) -> Unary:
-    """A rounding operation; integers are unchanged."""
+    """A method that rounds floats by an LLVM intrinsic; integers are unchanged."""
     return lambda b, x: b.intrinsic(intrinsic, x) if x.dtype.kind == "f" else x
 
 
 def _comparison(floats: str, integers: str, signed: str = "", unsigned: str = "") -> Binary:
-    """A comparison, by LLVM's predicates for floats, and for signed and unsigned integers."""
+    """A method that compares values by LLVM's predicates for floats, and for signed and unsigned integers."""
 
     def compare(b: Arithmetic, x: Operand, y: Operand) -> Value:
         x, y = b.match(x, y)
@@ -219,15 +219,15 @@ class Arithmetic(Positions):
         return self.intrinsic("sqrt", x)
 
     def rsqrt(self, x: Value) -> Value:
-        """1 / sqrt(x), both correctly rounded."""
+        """1 / sqrt(x); the root and the division are each correctly rounded."""
         return self.div(1.0, self.sqrt(x))
 
     def maximum(self, x: Operand, y: Operand) -> Value:
-        """The larger one; NaN if either is NaN."""
+        """The larger of x and y; NaN if either is NaN."""
         return self._extreme("greater", x, y)
 
     def minimum(self, x: Operand, y: Operand) -> Value:
-        """The smaller one; NaN if either is NaN."""
+        """The smaller of x and y; NaN if either is NaN."""
         return self._extreme("less", x, y)
 
     def _extreme(self, better: str, x: Operand, y: Operand) -> Value:
@@ -267,7 +267,7 @@ class Arithmetic(Positions):
         return self.result(f"fcmp uno {x.typed}, {x.name}", BOOL, x.lanes)
 
     def truth(self, x: Value) -> Value:
-        """The mask of elements that are not zero."""
+        """A mask that is true where x is not zero."""
         return x if x.dtype == BOOL else self.not_equal(x, 0)
 
     bit_and, bit_or, bit_xor, shift_left = _bits("and"), _bits("or"), _bits("xor"), _bits("shl")

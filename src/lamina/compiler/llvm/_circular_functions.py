@@ -123,7 +123,7 @@ def _sum_with_carry(b: Builder, x: Value, y: Value) -> tuple[Value, Value]:
 def arctan2(b: Builder, y: Value, x: Value) -> Value:
     """The angle of the point (x, y).
 
-    The angle is computed from its tangent or cotangent t <= 1; where t > tan(pi / 8), from that of the angle minus pi /
+    It is computed from its tangent or cotangent t <= 1; where t > tan(pi / 8), from the tangent of the angle minus pi /
     4.
     """
     over, under = b.abs(y), b.abs(x)

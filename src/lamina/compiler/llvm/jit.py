@@ -164,9 +164,9 @@ def key_on_disk(machine: Machine, key: str) -> str:
 def kept(
     machine: Machine, key: str, make: Callable[[], bytes], is_usable: Callable[[bytes], bool] = bool
 ) -> bytes:
-    """Code from the disk cache.
+    """Code from the disk cache; if there is no usable code, `make` makes it, and it is stored there.
 
-    If there is no usable code, it is made and stored there. `key` is as for `load`.
+    `key` is as for `load`.
     """
     full_key = key_on_disk(machine, key)
     store = CodeCache(default_directory())
@@ -198,9 +198,9 @@ invalid."""
 
 
 def translated(machine: Machine, ir: str, *, level: int, as_text: bool) -> str | bytes:
-    """The code of LLVM assembly for any machine, optimised at one of LLVM's levels.
+    """LLVM assembly compiled for any machine, at one of LLVM's optimisation levels.
 
-    At level 0 only cleanup and the required passes run.
+    The result is an object file, or assembly with `as_text`. At level 0 only cleanup and the required passes run.
     """
     is_here, is_spirv = machine.triple == host_triple(), machine.triple.startswith("spirv")
     with _compiling:
@@ -278,7 +278,7 @@ def compile_linkable(
 
 
 def _with_internal_names(module: llvm.ModuleRef, seen: Collection[str]) -> llvm.ModuleRef:
-    """Hide all definitions of a module except some names."""
+    """Make all definitions in a module internal, except those of the names in `seen`."""
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration and value.name not in seen:
             value.linkage = "internal"

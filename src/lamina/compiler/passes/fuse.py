@@ -1,9 +1,9 @@
 """Fusion: grouping nodes into kernels, and choosing which values are stored and which are recomputed by their readers.
 
-An **anchor** (a matrix product, a reduction, a scatter, a random fill) always starts a kernel; a few reductions join an
-earlier one. An elementwise node joins the last kernel that it depends on, if both run over the same elements. Other
-nodes are **inlined**: each reader computes them itself. If they must be in memory, each becomes a kernel of its own (a
-map).
+An **anchor** (a matrix product, a reduction, a scatter, a random fill) starts a kernel; only a reduction may join an
+earlier one, over the same rows. An elementwise node joins the last kernel that it depends on, if both run over the same
+elements. Other nodes are **inlined**: each reader computes them itself. If they must be in memory, each becomes a
+kernel of its own (a map).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def is_alias(node: Node) -> bool:
 
 
 ComputesOperand = Callable[[Node, Node], bool]
-"""Whether a product computes this operand itself, where it packs it, so that it need not lie in memory."""
+"""Whether a product computes this operand itself, where it packs it, so that it need not be in memory."""
 
 
 def fuse(
@@ -275,7 +275,7 @@ class _Fusion:
         """Whether `user` needs `node` in memory.
 
         A product does, unless it computes the operand itself. A reshape does if it changes more than axes of size 1;
-        one that doesn't does if its own readers need it.
+        otherwise it does if it is a root or one of its readers needs it in memory.
         """
         if isinstance(user.lowering, Contraction):
             return not self.computes_operand(user, node)

@@ -198,9 +198,8 @@ class Graph:
         return (shape[::-1] if slot in self.transposed else shape), dtype
 
     def verify(self) -> None:
-        """Raise `AssertionError` if the graph is invalid.
-
-        It is if a node's type differs from the type inferred for its operator, or if a slot does not exist.
+        """Raise `AssertionError` if a node's type differs from that inferred for its operator, or if a
+        slot does not exist.
         """
         for node in self.nodes():
             if isinstance(node.op, Input):

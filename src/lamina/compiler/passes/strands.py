@@ -72,7 +72,7 @@ def _taken(take: Node, begin: int, end: int) -> Node:
 
 
 def strands_of(kernels: Sequence[Kernel], touched: Mapping[Kernel, Iterable[Hashable]]) -> list[list[Kernel]]:
-    """The strands of a step, each with its kernels in order; a single strand if there are no several of similar work.
+    """The strands of a step, each with its kernels in order; a single strand unless several have similar work.
 
     `touched` has the mutable memory that each kernel reads or writes.
     """
