@@ -7,8 +7,8 @@ NVIDIA's GPUs come first, in their driver's order, then OpenCL's GPUs, without N
 ``opencl``            all OpenCL devices, including CPUs, to try programs; never chosen by default
 ``none``              no devices
 
-It may list several kinds, separated by commas, whose devices are numbered in this order: ``opencl,cuda``. `OWN_DEVICES` has
-further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.
+It may list several kinds, separated by commas, whose devices are numbered in this order: ``opencl,cuda``.
+`OWN_DEVICES` has further kinds, such as the tests' emulator; ``emulator:2`` selects two emulated devices.
 """
 
 from __future__ import annotations

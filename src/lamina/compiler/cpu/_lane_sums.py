@@ -46,7 +46,7 @@ def choose_lane_tile(machine: Machine, dtype: DType, rows: int, inner: int, colu
 
 
 def lane_cycles(machine: Machine, dtype: DType, rows: int, inner: int, columns: int) -> float:
-    """Estimated cycles of the product with the best tile."""
+    """Estimated cycles of a product with vectors along the sums, with the best tile."""
     tile = choose_lane_tile(machine, dtype, rows, inner, columns)
     return _cycles(machine, dtype, tile, rows, inner, columns)
 

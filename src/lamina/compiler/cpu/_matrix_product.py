@@ -204,7 +204,7 @@ class MatrixProduct:
 
     @property
     def _numbers_bytes(self) -> int:
-        """Bytes for the row numbers of a table."""
+        """Bytes for the numbers of the table rows that form A."""
         return whole_lines(self.left_rows * INT32.itemsize) if self.takes_rows else 0
 
     @property

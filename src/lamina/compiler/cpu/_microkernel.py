@@ -134,7 +134,7 @@ def _unrolled_loop(
 ) -> Tile:
     """Call `step(k, unroll, tile)` in a loop over range(extent), and `step(k, 1, tile)` for the remainder.
 
-    Each call returns the tile for the next one.
+    Each call gets the tile that the previous one has returned.
     """
     if isinstance(extent, Value) and extent.constant is not None:
         extent = int(extent.constant)

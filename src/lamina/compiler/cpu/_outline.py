@@ -14,8 +14,8 @@ class Outline:
     """A step's outline, stored with its code on disk, so that a later process can run it without passes over the graph.
 
     Attributes:
-        kernels: each kernel's function, in order.
-        digests: each kernel's digest of everything its code depends on, in order.
+        kernels: the name of each kernel's function, in order.
+        digests: for each kernel, in order, a digest of everything that its code depends on.
         elsewhere: for functions with code in another program, that program's key on disk and the function's name there.
         layout: the layout of the step's pointer table.
         arena_bytes: size of the temporaries; with several strands, for each thread.

@@ -29,8 +29,9 @@ def pack_panel(
 def pack_transposed_panel(
     b: Builder, right: RightPanel, width: int, inner: int, dtype: DType, panel: Pointer, panel_stride: int
 ) -> RightPanel:
-    """Copy columns of a transposed B, whose element (k, c) is at c · stride + k, to `panel`: row k to k
-    · panel_stride.
+    """Copy columns of a transposed B to `panel`: row k to position k · panel_stride.
+
+    Element (k, c) of B is at c · stride + k.
     """
     columns = LeftTile(right.pointer, right.stride, 1)
     packed, lanes = LeftTile(panel, 1, panel_stride), b.lanes(dtype)

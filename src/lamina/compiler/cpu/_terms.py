@@ -26,7 +26,7 @@ def terms_bytes(rows: int, inner: int) -> int:
 
 
 def _places(inner: int) -> int:
-    """The elements of one list: its length, room for all terms, and room for writes beyond the used terms."""
+    """The number of elements of one list: its length, room for all terms, and room for writes beyond the used terms."""
     return inner + 1 + LOOKED_AT
 
 

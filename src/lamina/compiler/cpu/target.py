@@ -73,7 +73,9 @@ class _Others:
         return True
 
     def can_be_found(self, note: bytes) -> bool:
-        """Whether the code of all external kernels is in memory, or on disk and loaded by this call."""
+        """Whether the code of all external kernels of a stored outline is in memory; it is loaded from
+        disk if necessary.
+        """
         for home in Outline.unpacked(note).elsewhere.values():
             module = shared_kernels.at(home) or _loaded_for_others(home)
             if module is None:

@@ -171,7 +171,7 @@ class Path:
     def _restore(
         self, entry: Applied, is_wanted: bool, values: list[Any], numbers: Sequence[Any]
     ) -> list[Change]:
-        """The changes that put a result back on the tape; a tape node without inputs unless `is_wanted`."""
+        """The changes that put a result back on the tape; its tape node has inputs only if `is_wanted`."""
         out = values[entry.output]
         node = self._node(entry, values, numbers) if is_wanted else _place(entry, out)
         return [setting(out, "_node", node), setting(out, "_index", 0)]

@@ -1,5 +1,6 @@
-"""Loops without marks: finds where the steps of the user's loop begin, and their length, in a long
-sequence of events.
+"""Finds the steps of a loop in a program that doesn't mark them.
+
+In a long sequence of events, it finds the length of a step, and where steps begin.
 """
 
 from __future__ import annotations

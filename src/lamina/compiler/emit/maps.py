@@ -84,8 +84,8 @@ _FEWEST_PARTS = 3
 def emit_join(scope: Scope) -> bool:
     """Write a kernel that joins arrays along an axis, part by part; False for other kernels.
 
-    Not for a few parts, unless along the last axis: the usual loops select the part cheaply if it is the same for all
-    lanes.
+    False also for a few parts along an axis before the last: there the usual loops select the part cheaply, as it is
+    the same for all lanes.
     """
     joins = [node for node in scope.kernel.members if node.is_op("concat")]
     if len(joins) != 1 or joins[0].shape != scope.kernel.domain:

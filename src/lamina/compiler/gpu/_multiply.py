@@ -46,11 +46,11 @@ class Multiplication(ABC):
 
     @abstractmethod
     def row(self, line: Value, number: int) -> Value:
-        """The row of the tile that is row `number` for the threads of a line."""
+        """The row of the tile that the threads of a line have as their row `number`."""
 
     @abstractmethod
     def column(self, number: int) -> Value:
-        """The column of the tile that is column `number` for this thread."""
+        """The column of the tile that this thread has as its column `number`."""
 
 
 class FusedMultiplyAdds(Multiplication):
@@ -225,10 +225,9 @@ class RoundedTiles:
         self._is_in_fours = operand.node.shape[-1] % NEIGHBOURS == 0
 
     def _of_thread(self) -> tuple[Value, Value, Value]:
-        """A thread's first line and term of a tile, and the offset of its first word.
+        """The first line and term of a tile that a thread loads, and the offset of the first word that it stores.
 
-        Threads that store at the same time have different lanes of a group, different halves, and neighbouring groups,
-        so that they use different banks.
+        Threads that store at the same time use different banks of shared memory.
         """
         b, thread, stretches = self._b, self._operand.part.scope.thread, self._operand.width // _STRETCH
         if self._has_four_terms:
